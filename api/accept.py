@@ -1,0 +1,181 @@
+"""Accepting a job, step by step. Everything before the submission's own object can be left half done; nothing after."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from api.incoming import Incoming, Upload
+from api.pointers import pointer
+from api.service import Service, side_by_side
+from api.submission import Wanted
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import INTERACTIVE_ITEMS, CallbackTarget, Item, Submission
+from maskrelay.errors import (
+    CallbackForbidden,
+    Gone,
+    IdempotencyKeyReused,
+    LedgerUnavailable,
+    ObjectExists,
+    StillAccepting,
+    StorageUnavailable,
+    UploadExpired,
+)
+from maskrelay.notify.seal import seal
+
+#: How long an id stays reserved for a request that ends without giving it back.
+_HOLD = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, under which idempotency key, within which trace."""
+
+    tenant: str
+    key: str | None
+    traceparent: str | None
+
+
+def accept(service: Service, request: Request, wanted: Wanted, incoming: Incoming) -> Submission:
+    """The submission that now stands for this request: a new one, or the first under its key.
+
+    Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
+    Gone; UploadExpired, CallbackForbidden, LaneForbidden. Once this returns, the job is durable.
+    """
+    service.ledger.scripts.ask("PING")
+    job = _id_of(service, request)
+    if request.key is None:
+        return _accept_new(service, request, wanted, incoming, job)
+    earlier = _earlier(service, job)
+    if earlier is not None:
+        return _same(earlier, wanted)
+    if not service.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
+        raise StillAccepting
+    try:
+        return _accept_new(service, request, wanted, incoming, job)
+    finally:
+        with suppress(LedgerUnavailable):
+            service.ledger.jobs.end_accepting(job)
+
+
+def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: Incoming, job: str) -> Submission:
+    _check_admissible(service, wanted)
+    submission, items = _written(service, request, wanted, job)
+    _mark_uses(service, job, wanted.uploads)
+    service.storage.put(keys.live(job), b"")
+    if submission.items_key is not None:
+        service.storage.put(submission.items_key, _lines(items), "application/x-ndjson")
+    incoming.kept = True  # from here on the job may exist even if we never hear of it
+    try:
+        _create(service, submission)
+    except ObjectExists:
+        incoming.kept = False
+        earlier = _earlier(service, job)
+        assert earlier is not None
+        return _same(earlier, wanted)
+    _tell_ledger(service, submission)
+    return submission
+
+
+def _id_of(service: Service, request: Request) -> str:
+    """A random id, or the one that tenant and idempotency key stand for, so that a repeat finds it anywhere."""
+    if request.key is None:
+        return keys.new_id()
+    meaning = f"{request.tenant}\0{request.key}".encode()
+    return keys.id_of_bytes(hmac.digest(service.server_key, meaning, hashlib.sha256))
+
+
+def _earlier(service: Service, job: str) -> Submission | None:
+    if service.archive.has(keys.gone(job)):
+        raise Gone
+    return service.archive.submission(job)
+
+
+def _same(earlier: Submission, wanted: Wanted) -> Submission:
+    if not hmac.compare_digest(earlier.fingerprint, wanted.fingerprint()):
+        raise IdempotencyKeyReused
+    return earlier
+
+
+def _check_admissible(service: Service, wanted: Wanted) -> None:
+    """What may have changed since a first request under the same key: asked of new jobs only."""
+    wanted.lane()
+    now = datetime.now(UTC)
+    for number, upload in enumerate(wanted.uploads):
+        if upload.is_expired(now):
+            raise UploadExpired(pointer=pointer("items", number, "upload"))
+    if wanted.options.callback is not None:
+        try:
+            service.guard.check_url(wanted.options.callback.url)
+        except CallbackForbidden as error:
+            raise CallbackForbidden(error.detail, pointer=pointer("options", "callback", "url")) from None
+
+
+def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tuple[Submission, tuple[Item, ...]]:
+    """The submission as it will be stored, and its items, which lie beside it when they are many."""
+    items = tuple(
+        Item(
+            source=upload.key,
+            size=upload.size,
+            sha256=upload.sha256,
+            custom_id=asked.custom_id,
+            source_name=upload.source_name,
+            prompts=asked.prompts,
+        )
+        for asked, upload in zip(wanted.items, wanted.uploads, strict=True)
+    )
+    inline = len(items) <= INTERACTIVE_ITEMS
+    now = datetime.now(UTC)
+    submission = Submission(
+        id=job,
+        tenant=request.tenant,
+        created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
+        lane=wanted.lane(),
+        outputs=wanted.options.outputs,
+        metadata=wanted.options.metadata,
+        callback=_target(service, wanted, job),
+        total=len(items),
+        items=items if inline else (),
+        items_key=None if inline else keys.items(job, secrets.token_hex(8)),
+        fingerprint=wanted.fingerprint(),
+        traceparent=request.traceparent,
+    )
+    return submission, items
+
+
+def _target(service: Service, wanted: Wanted, job: str) -> CallbackTarget | None:
+    callback = wanted.options.callback
+    if callback is None:
+        return None
+    sealed = None if callback.secret is None else seal(service.server_key, callback.secret, job)
+    return CallbackTarget(url=callback.url, sealed=sealed, events=callback.events)
+
+
+def _mark_uses(service: Service, job: str, uploads: Iterable[Upload]) -> None:
+    used = {keys.upload_use(upload.key, job) for upload in uploads}
+    side_by_side(lambda key: service.storage.put(key, b""), used)
+
+
+def _lines(items: Iterable[Item]) -> bytes:
+    return b"".join(item.model_dump_json().encode() + b"\n" for item in items)
+
+
+def _create(service: Service, submission: Submission) -> None:
+    """The point of acceptance. Without an answer of the store, what it holds decides."""
+    body = submission.model_dump_json().encode()
+    try:
+        service.storage.create(keys.accepted(submission.id), body, "application/json")
+    except StorageUnavailable:
+        if service.archive.submission(submission.id) != submission:
+            raise
+
+
+def _tell_ledger(service: Service, submission: Submission) -> None:
+    """Record the job and wake a planner; if that fails the sweep finds the live marker."""
+    with suppress(LedgerUnavailable):
+        one = submission
+        service.ledger.jobs.create(one.id, one.tenant, one.lane, one.total, one.created_at)
+        service.ledger.wakes.wake("plan")

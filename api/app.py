@@ -1,0 +1,85 @@
+"""The root of the API process: `uvicorn api.app:create --factory`."""
+
+import os
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from api.archive import Archive
+from api.authorise import Authorise
+from api.keysfile import KeysFile
+from api.openapi import describe
+from api.problems import Problems, framework_problem
+from api.routes import add_routes
+from api.service import Limits, Service
+from api.unread import Unread
+from maskrelay.errors import StorageUnavailable
+from maskrelay.ledger import Ledger, open_ledger
+from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.notify.guard import AddressGuard
+from maskrelay.settings import Settings
+from maskrelay.storage.open import check_create_once, open_storage
+from maskrelay.storage.protocol import Storage
+
+
+def create() -> ASGIApp:
+    """The API for the environment's settings; raises SettingsError. A store that does not answer yet is waited for
+    by readiness, not here.
+    """
+    settings = Settings.from_environment(os.environ)
+    storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
+    with suppress(StorageUnavailable):
+        check_create_once(storage)
+    return build(settings, _ledger(settings), storage)
+
+
+def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
+    """The API over this ledger and store."""
+    settings.require("keys_file")
+    keys = KeysFile(Path(str(settings.keys_file)))
+    app = FastAPI(title="maskrelay", version=version("maskrelay"), docs_url=None, redoc_url=None)
+    app.state.service = Service(
+        ledger=ledger,
+        storage=storage,
+        archive=Archive(storage),
+        guard=AddressGuard(settings.callback_allow),
+        server_key=settings.server_key.get_secret_value().encode(),
+        limits=_limits(settings),
+        public_url=settings.public_url.rstrip("/") if settings.public_url else None,
+    )
+    add_routes(app)
+    describe(app)
+    for kind in (HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, framework_problem)
+    # The last one added is the outermost.
+    app.add_middleware(Authorise, keys=keys, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Problems)
+    app.add_middleware(Unread)
+    return app
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        body_bytes=settings.max_body_bytes,
+        image_bytes=settings.max_image_bytes,
+        items=settings.max_items,
+        prompts=settings.max_prompts,
+        prompt_length=settings.max_prompt_length,
+    )
+
+
+def _ledger(settings: Settings) -> Ledger:
+    url = settings.redis_url.get_secret_value()
+    app = broker(url, visibility_timeout=settings.visibility_timeout)
+    return open_ledger(
+        url,
+        Publisher(app),
+        claim_lease=settings.claim_lease,
+        step_lease=settings.step_lease,
+        delivery_lease=settings.delivery_lease,
+    )

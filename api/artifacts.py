@@ -1,0 +1,120 @@
+"""A job's files, found by name among what its visible outcomes name: a name is never made into a path."""
+
+import hashlib
+import re
+import struct
+import unicodedata
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from starlette.responses import StreamingResponse
+
+from api.known import Known
+from api.service import Service, in_thread
+from api.visible import one_frame_line, visible_outcome
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import Result
+from maskrelay.contract.lines import ItemLine
+from maskrelay.contract.outcomes import ArtifactRef, Outcome
+from maskrelay.errors import NotFound
+
+RESULT = "result.json"
+_NUMBER = "(0|[1-9][0-9]{0,8})"
+_NAME = re.compile(rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(mask|probability)|\.(overlay))\.png")
+_OFFSET = struct.Struct(">Q")
+_SLUG_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One file: where its bytes lie, and what a person would call it."""
+
+    ref: ArtifactRef
+    human_name: str
+
+
+def find(service: Service, known: Known, name: str) -> Artifact:
+    """The artifact of this name; raises NotFound."""
+    if name == RESULT:
+        return _manifest(service, known)
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        raise NotFound
+    item, frame = int(parts[1]), int(parts[2])
+    line = _line(service, known, item, frame)
+    outcome = next((one for one in line.outcomes if one.frame == frame and one.item == item), None) if line else None
+    ref = outcome.artifacts().get(name) if outcome else None
+    if line is None or outcome is None or ref is None:
+        raise NotFound
+    prompt = int(parts[3]) if parts[3] is not None else None
+    return Artifact(ref, _human_name(line, outcome, prompt, parts[4] or parts[5]))
+
+
+def _line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
+    if item >= known.submission.total:
+        return None
+    if known.result is not None:
+        return _final_line(service, known.result, item)
+    outcome = visible_outcome(service, known, frame)
+    return one_frame_line(service, known, outcome) if outcome is not None and outcome.item == item else None
+
+
+def _final_line(service: Service, result: Result, item: int) -> ItemLine:
+    """One line of the final object, by the index of where each begins."""
+    raw = service.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
+    begin, *behind = (offset for (offset,) in _OFFSET.iter_unpack(raw))
+    end = behind[0] if behind else result.items.length
+    return ItemLine.model_validate_json(service.storage.get(result.items.key, begin, end - begin))
+
+
+def _manifest(service: Service, known: Known) -> Artifact:
+    if known.result is None:
+        raise NotFound("The job has no result yet.")
+    body = service.storage.get(keys.result(known.id))
+    digest = hashlib.sha256(body).hexdigest()
+    ref = ArtifactRef(key=keys.result(known.id), length=len(body), sha256=digest, content_type="application/json")
+    return Artifact(ref, f"{known.id}.result.json")
+
+
+def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str) -> str:
+    """`{source stem}-{prompt slug}.mask.png`; a frame among several has its number."""
+    stem = (line.source_name or "").rpartition(".")[0] or line.source_name or f"item-{line.item}"
+    frame = f"-{outcome.index:04d}" if len(line.outcomes) > 1 else ""
+    slug = f"-{_slug(outcome.masks[prompt].prompt)}" if prompt is not None else ""
+    return f"{stem}{frame}{slug}.{kind}.png"
+
+
+def _slug(prompt: str) -> str:
+    return re.sub(r"[^\w]+", "-", prompt.lower()).strip("-")[:_SLUG_LENGTH] or "prompt"
+
+
+def disposition(name: str) -> str:
+    """`Content-Disposition` (RFC 6266): the name in UTF-8, and one in plain ASCII for who cannot read that.
+
+    Whatever a caller wrote into the name, nothing but letters, digits, `.`, `_` and `-` stands in it unescaped.
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", plain)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+async def answer(service: Service, artifact: Artifact, headers: dict[str, str]) -> StreamingResponse:
+    """The artifact's bytes as they are read; raises ObjectMissing and StorageUnavailable before any of them."""
+    ref = artifact.ref
+    chunks = await in_thread(service.storage.stream, ref.key, ref.offset, ref.length)
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while chunk := await in_thread(next, chunks, b""):
+                yield chunk
+        finally:
+            chunks.close()
+
+    headers = {
+        **headers,
+        "Content-Length": str(ref.length),
+        "Content-Disposition": disposition(artifact.human_name),
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(body(), headers=headers, media_type=ref.content_type)

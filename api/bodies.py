@@ -1,0 +1,87 @@
+"""Request bodies: received with back-pressure and flat memory."""
+
+from collections.abc import Callable
+
+from starlette.requests import ClientDisconnect, Request
+
+from api.forms import Field, Form
+from api.incoming import Incoming
+from api.pointers import pointer
+from api.prompts import prompt_too_long, too_many_prompts
+from api.service import Limits, in_thread
+from maskrelay.errors import BodyIncomplete, BodyTooLarge, Malformed
+
+#: What is handed to a thread at once; while it is written nothing more is received.
+_FEED_BYTES = 1 << 20
+OPTIONS_BYTES = 64 << 10
+#: A JSON body names uploads by id: this is enough for ten thousand items with prompts of their own.
+JSON_BYTES = 32 << 20
+
+
+async def receive(request: Request, feed: Callable[[bytes], None], max_bytes: int) -> None:
+    """Push the body through `feed`, in threads; raises BodyIncomplete, BodyTooLarge and what `feed` raises."""
+    held, waiting, total = [], 0, 0
+    try:
+        async for chunk in request.stream():
+            total += len(chunk)
+            if total > max_bytes:
+                raise BodyTooLarge(f"A body of this kind has at most {max_bytes} bytes.")
+            held.append(chunk)
+            waiting += len(chunk)
+            if waiting >= _FEED_BYTES:
+                await in_thread(feed, b"".join(held))
+                held, waiting = [], 0
+    except ClientDisconnect:
+        raise BodyIncomplete from None
+    if held:
+        await in_thread(feed, b"".join(held))
+
+
+async def receive_job_form(request: Request, incoming: Incoming, limits: Limits) -> dict[str, list[bytes]]:
+    """The fields of a job's form; its `image` parts are in `incoming` afterwards."""
+    fields = {
+        "prompt": Field(
+            limits.prompts,
+            4 * limits.prompt_length,
+            lambda: too_many_prompts(limits, ("prompt",)),
+            lambda: prompt_too_long(limits, pointer("prompt")),
+        ),
+        "options": Field(
+            1,
+            OPTIONS_BYTES,
+            lambda: Malformed("Options come once.", pointer=pointer("options")),
+            lambda: BodyTooLarge(f"Options have at most {OPTIONS_BYTES} bytes.", pointer=pointer("options")),
+        ),
+    }
+    content_type = request.headers["content-type"]
+    form = Form(content_type, incoming, fields=fields, file_name="image", max_files=limits.items)
+    await receive(request, form.feed, limits.body_bytes)
+    form.close()
+    return form.fields
+
+
+async def receive_files(request: Request, incoming: Incoming, limits: Limits) -> None:
+    """A form whose parts are files, whatever they are called."""
+    content_type = request.headers["content-type"]
+    form = Form(content_type, incoming, fields={}, file_name=None, max_files=limits.items)
+    await receive(request, form.feed, limits.body_bytes)
+    form.close()
+
+
+async def receive_file(request: Request, incoming: Incoming, limits: Limits) -> None:
+    """A body that is one file."""
+    await in_thread(incoming.begin, None)
+    await receive(request, incoming.write, limits.body_bytes)
+    await in_thread(incoming.end)
+
+
+async def receive_json(request: Request, limits: Limits) -> bytes:
+    """A JSON body's bytes."""
+    pieces: list[bytes] = []
+    await receive(request, pieces.append, min(JSON_BYTES, limits.body_bytes))
+    return b"".join(pieces)
+
+
+def kind_of(request: Request) -> str:
+    """The body's media type, in lower case and without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

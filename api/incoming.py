@@ -1,0 +1,137 @@
+"""Uploads on their way into storage: hashed as they come, dropped together unless the request succeeds."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from anyio import CancelScope
+
+from api.pointers import pointer
+from api.service import Service, in_thread
+from maskrelay.contract import keys
+from maskrelay.contract.outcomes import Record
+from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUnknown
+from maskrelay.storage.protocol import Storage, Writer
+
+#: Unused uploads are swept after a day; an hour before that they are refused.
+EXPIRES = timedelta(hours=23)
+_NAME_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One upload, whole in storage."""
+
+    id: str
+    key: str
+    size: int
+    sha256: str
+    source_name: str | None
+    at: datetime
+
+    def is_expired(self, now: datetime) -> bool:
+        return now - self.at > EXPIRES
+
+
+class UploadFacts(Record):
+    """`uploads/{tenant}/{id}.json`: written after the upload is whole, so that a job can be accepted without reading
+    gigabytes again. An upload without it is unknown.
+    """
+
+    size: int
+    sha256: str
+    source_name: str | None
+    at: datetime
+
+
+class Incoming:
+    """The uploads of one request, one after another; `kept` once they belong to an accepted job or were answered.
+
+    Every method blocks and may raise StorageUnavailable.
+    """
+
+    def __init__(self, storage: Storage, tenant: str, max_bytes: int) -> None:
+        self._storage = storage
+        self._tenant = tenant
+        self._max_bytes = max_bytes
+        self._writer: Writer | None = None
+        self.uploads: list[Upload] = []
+        self.kept = False
+
+    def begin(self, source_name: str | None) -> None:
+        self._id = keys.new_id()
+        self._name = _plain_name(source_name)
+        self._hash, self._size = hashlib.sha256(), 0
+        self._writer = self._storage.writer(keys.upload(self._tenant, self._id))
+
+    def write(self, chunk: bytes) -> None:
+        """Raises BodyTooLarge once this upload has more than its bytes."""
+        assert self._writer is not None
+        self._size += len(chunk)
+        if self._size > self._max_bytes:
+            detail = f"One upload has at most {self._max_bytes} bytes (MASKRELAY_MAX_IMAGE_BYTES)."
+            raise BodyTooLarge(detail, pointer=pointer("image", len(self.uploads)))
+        self._hash.update(chunk)
+        self._writer.write(chunk)
+
+    def end(self) -> None:
+        assert self._writer is not None
+        self._writer.commit()
+        self._writer = None
+        key = keys.upload(self._tenant, self._id)
+        sha256 = self._hash.hexdigest()
+        self.uploads.append(Upload(self._id, key, self._size, sha256, self._name, datetime.now(UTC)))
+
+    def publish(self) -> None:
+        """Let jobs refer to these uploads by their ids."""
+        for one in self.uploads:
+            facts = UploadFacts(size=one.size, sha256=one.sha256, source_name=one.source_name, at=one.at)
+            self._storage.put(_facts_key(one.key), facts.model_dump_json().encode(), "application/json")
+        self.kept = True
+
+    def discard(self) -> None:
+        """Remove what came, and the marks of its use: nobody was told of it. What cannot be removed is swept later."""
+        with suppress(StorageError):
+            if self._writer is not None:
+                self._writer.abort()
+        with suppress(StorageError):
+            for one in self.uploads:
+                for key in (one.key, _facts_key(one.key), *self._storage.list(keys.upload_use(one.key, ""))):
+                    self._storage.delete(key)
+        self.uploads.clear()
+
+
+@asynccontextmanager
+async def incoming_of(service: Service, tenant: str) -> AsyncIterator[Incoming]:
+    """A request's uploads; they are gone afterwards unless they were kept."""
+    incoming = Incoming(service.storage, tenant, service.limits.image_bytes)
+    try:
+        yield incoming
+    finally:
+        if not incoming.kept:
+            with CancelScope(shield=True):
+                await in_thread(incoming.discard)
+
+
+def find_upload(storage: Storage, tenant: str, upload_id: str) -> Upload:
+    """An upload by its id; raises UploadUnknown, also for another tenant's."""
+    if not keys.ID.fullmatch(upload_id):
+        raise UploadUnknown
+    key = keys.upload(tenant, upload_id)
+    try:
+        facts = UploadFacts.model_validate_json(storage.get(_facts_key(key)))
+    except ObjectMissing:
+        raise UploadUnknown from None
+    return Upload(upload_id, key, facts.size, facts.sha256, facts.source_name, facts.at)
+
+
+def _facts_key(upload_key: str) -> str:
+    return f"{upload_key}.json"
+
+
+def _plain_name(name: str | None) -> str | None:
+    """A file's own name, without the folders a client may send and without control characters."""
+    last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(letter for letter in last if letter.isprintable())[:_NAME_LENGTH] or None

@@ -1,0 +1,126 @@
+"""Reading and cancelling jobs."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api import artifacts, cancelling
+from api.cursors import cursor_of, places_of
+from api.headers import none_match, wait_asked, wants_lines
+from api.items import read_page
+from api.known import Known, look
+from api.service import Service, base_of, in_thread, service_of, side_by_side, tenant_of
+from api.show import body_of, etag_of, item_body, job_shown, job_url
+from api.submit import RETRY_AFTER
+from api.waiting import until_ended
+from maskrelay.contract import keys
+from maskrelay.errors import Gone, NotFound
+
+Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
+_LISTED = "j"
+_CURSORS = {_LISTED: keys.ID}
+_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+
+
+async def show_job(request: Request, job: str) -> Response:
+    """One job. `Prefer: wait=N` waits up to N (at most 60) seconds for its end; `If-None-Match` answers 304."""
+    service = service_of(request)
+    wait = wait_asked(request.headers)
+    known = await in_thread(look, service, tenant_of(request), job)
+    if wait and not known.terminal:
+        await until_ended(service, job, wait)
+        known = await in_thread(look, service, tenant_of(request), job)
+    etag = etag_of(known)
+    headers = {**_PRIVATE, "ETag": etag}
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait}"
+    if not known.terminal:
+        headers |= RETRY_AFTER
+    if none_match(request.headers, etag):
+        return Response(status_code=304, headers=headers)
+    return JSONResponse(body_of(job_shown(known, base_of(request))), headers=headers)
+
+
+async def list_jobs(
+    request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> Response:
+    """The tenant's jobs, newest first."""
+    service, tenant = service_of(request), tenant_of(request)
+    known, following = await in_thread(_listed, service, tenant, _before(cursor), limit)
+    shown = [body_of(job_shown(one, base_of(request))) for one in known]
+    url = f"{base_of(request)}/v1/jobs"
+    return JSONResponse({"jobs": shown, "next": following}, headers={**_PRIVATE, **_next_link(url, following, limit)})
+
+
+def _before(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    _, (job,) = places_of(cursor, _CURSORS)
+    return job
+
+
+def _listed(service: Service, tenant: str, before: str | None, limit: int) -> tuple[list[Known], str | None]:
+    ids = service.ledger.jobs.listed(tenant, before, limit + 1)
+
+    def read(job: str) -> Known | None:
+        try:
+            return look(service, tenant, job)
+        except (NotFound, Gone):
+            return None
+
+    known = [one for one in side_by_side(read, ids[:limit]) if one is not None]
+    return known, cursor_of(_LISTED, ids[limit - 1]) if len(ids) > limit else None
+
+
+async def list_items(
+    request: Request, job: str, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> Response:
+    """The job's items: while it runs those that are done, in order of completion; all, in their order, afterwards.
+
+    `next` is null when there are no more now. `Accept: application/x-ndjson` answers one item a line.
+    """
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    url = job_url(base_of(request), job)
+    shown, following = await in_thread(_page, service, known, cursor, limit, url)
+    headers = {**_PRIVATE, **_next_link(f"{url}/items", following, limit)}
+    if not known.terminal:
+        headers |= RETRY_AFTER
+    if wants_lines(request.headers):
+        lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in shown)
+        return Response(lines, headers=headers, media_type="application/x-ndjson")
+    return JSONResponse({"items": shown, "next": following}, headers=headers)
+
+
+def _page(service: Service, known: Known, cursor: str | None, limit: int, url: str) -> tuple[list[Any], str | None]:
+    page = read_page(service, known, cursor, limit)
+    return [item_body(line, url) for line in page.lines], page.next
+
+
+def _next_link(url: str, cursor: str | None, limit: int) -> dict[str, str]:
+    """`Link` to the next page (RFC 8288)."""
+    return {"Link": f'<{url}?cursor={cursor}&limit={limit}>; rel="next"'} if cursor else {}
+
+
+async def get_artifact(request: Request, job: str, name: str) -> Response:
+    """A file of the job by the name that its items link to, or `result.json` once the job has ended."""
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    artifact = await in_thread(artifacts.find, service, known, name)
+    headers = {**_PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
+    if none_match(request.headers, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return await artifacts.answer(service, artifact, headers)
+
+
+async def cancel_job(request: Request, job: str) -> Response:
+    """Stop a job: nothing new is begun, what is done stays readable. Again while it is being cancelled: 202."""
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    known = await in_thread(cancelling.cancel, service, known)
+    shown = job_shown(known, base_of(request))
+    headers = {"Location": shown.links.self, "Cache-Control": "no-store"}
+    return JSONResponse(body_of(shown), 202, headers if known.terminal else headers | RETRY_AFTER)

@@ -1,0 +1,112 @@
+"""What is known of a job: by the ledger, and by storage where the ledger lacks it."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+
+from api.service import Service
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import Counts, Frames, JobState, Result, Submission
+from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing
+from maskrelay.ledger.jobs import JobRecord
+from maskrelay.rules.lifecycle import is_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One job. `result` is there once it is terminal; `cancelling`: storage holds the intent, the ledger no record."""
+
+    submission: Submission
+    record: JobRecord | None
+    result: Result | None
+    cancelling: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.submission.id
+
+    @property
+    def state(self) -> JobState:
+        if self.result is not None:
+            return self.result.state
+        if self.record is not None:
+            return self.record.state
+        return "cancelling" if self.cancelling else "accepted"
+
+    @property
+    def planned(self) -> bool:
+        return self.result is not None or (self.record is not None and self.record.planned)
+
+    @property
+    def terminal(self) -> bool:
+        return is_terminal(self.state)
+
+    def counts(self) -> Counts:
+        """Items by state; while the job runs, an item is its one frame."""
+        total = self.submission.total
+        if self.result is not None:
+            return self.result.counts
+        if self.record is None:
+            return Counts(total=total)
+        if self.terminal:
+            return Counts(total=total, **self.record.items)
+        return Counts(total=total, succeeded=self.record.frames.succeeded, failed=self.record.frames.failed)
+
+    def frames(self) -> Frames:
+        if self.result is not None:
+            return self.result.frames
+        return self.record.frames if self.record is not None else Frames()
+
+
+def look(service: Service, tenant: str, job: str) -> Known:
+    """The tenant's job of this id; raises NotFound (the same for another tenant's), Gone, LedgerUnavailable.
+
+    A job that is finished in storage is answered without the ledger; for any other its state is worth waiting for.
+    """
+    if not keys.ID.fullmatch(job):
+        raise NotFound
+    try:
+        record = service.ledger.jobs.get(job)
+    except LedgerUnavailable:
+        known = _from_storage(service, tenant, job)
+        if known is None or known.result is None:
+            raise
+        return known
+    if record is None:
+        known = _from_storage(service, tenant, job)
+        if known is None:
+            raise NotFound
+        return known
+    if record.tenant != tenant:
+        raise NotFound
+    return _beside_record(service, record)
+
+
+def _beside_record(service: Service, record: JobRecord) -> Known:
+    ended = is_terminal(record.state)
+    if ended:
+        _check_gone(service, record.tenant, record.id)
+    submission = service.archive.submission(record.id)
+    if submission is None:
+        raise NotFound
+    return Known(submission, record, service.archive.result(record.id) if ended else None)
+
+
+def _from_storage(service: Service, tenant: str, job: str) -> Known | None:
+    _check_gone(service, tenant, job)
+    submission = service.archive.submission(job)
+    if submission is None or submission.tenant != tenant:
+        return None
+    result = service.archive.result(job)
+    cancelling = result is None and service.archive.has(keys.cancel(job))
+    return Known(submission, None, result, cancelling)
+
+
+def _check_gone(service: Service, tenant: str, job: str) -> None:
+    """Raise Gone for the tenant's own tombstone; whose it was stands in it (`tenant`), or still in the submission."""
+    with suppress(ObjectMissing):
+        tombstone = json.loads(service.storage.get(keys.gone(job)))
+        if tombstone.get("tenant") == tenant:
+            raise Gone
+        submission = None if "tenant" in tombstone else service.archive.submission(job)
+        raise Gone if submission is not None and submission.tenant == tenant else NotFound

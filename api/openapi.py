@@ -1,0 +1,125 @@
+"""What the OpenAPI document says beyond what the handlers' signatures do: bodies that we parse ourselves, problems."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+
+from api.problems import MEDIA_TYPE, Problem
+from maskrelay.contract.events import EVENT_TYPES
+from maskrelay.contract.jobs import Lane, Output
+
+_REF = {"$ref": "#/components/schemas/Problem"}
+_WHY = {
+    400: "The request cannot be read.",
+    401: "The API key is missing or unknown.",
+    403: "The API key lacks the scope.",
+    404: "Unknown, or another tenant's.",
+    405: "Unknown method.",
+    409: "Does not fit the present state.",
+    410: "Deleted or expired.",
+    413: "Too many bytes.",
+    422: "Well-formed, and refused; `code` says why and `errors` where.",
+    503: "Ledger or storage are away; `Retry-After` says when to come again.",
+}
+_TEXT = {"type": "string"}
+
+
+class CallbackAsked(BaseModel):
+    """`secret`: `whsec_` and the base64 of 24 to 64 bytes; one is generated and answered once when it is absent."""
+
+    url: str
+    secret: str | None = None
+    events: list[str] | None = Field(None, description=f"Of {', '.join(EVENT_TYPES)}; the last four by default.")
+
+
+class OptionsAsked(BaseModel):
+    outputs: list[Output] = ["mask", "overlay"]
+    callback: CallbackAsked | None = None
+    lane: Lane | None = Field(None, description="`interactive` takes few items; by default the number decides.")
+    metadata: dict[str, Any] = Field(default={}, description="Yours, shown with the job; at most 16 KiB as JSON.")
+
+
+class ItemAsked(BaseModel):
+    upload: str = Field(description="An id from POST /v1/uploads.")
+    custom_id: str | None = Field(None, description="Unique in the job; by default the item's index.")
+    prompts: list[str] | None = Field(None, description="In place of the job's.")
+
+
+class JobAsked(BaseModel):
+    items: list[ItemAsked]
+    prompts: list[str] | None = None
+    options: OptionsAsked | None = None
+
+
+Answers = dict[int | str, dict[str, Any]]
+
+
+def answers(*problems: int, others: Answers | None = None) -> Answers:
+    """The `responses` of a route: the problems it can answer with, and `others`."""
+    told: Answers = dict(others or {})
+    for status in problems:
+        told[status] = {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": _REF}}}
+    return told
+
+
+def header(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": _TEXT}
+
+
+_IMAGES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+_FORM = {
+    "type": "object",
+    "required": ["image", "prompt"],
+    "properties": {
+        "image": _IMAGES,
+        "prompt": {"type": "array", "items": _TEXT},
+        "options": {"$ref": "#/components/schemas/OptionsAsked"},
+    },
+}
+JOB_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": _FORM,
+            "encoding": {"image": {"style": "form", "explode": True}, "options": {"contentType": "application/json"}},
+        },
+        "application/json": {"schema": {"$ref": "#/components/schemas/JobAsked"}},
+    },
+}
+UPLOAD_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {"schema": {"type": "object", "properties": {"image": _IMAGES}}},
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Complete the document of `app`: the schemas that are referred to above, and who may call."""
+    generated = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generated()
+        parts = document.setdefault("components", {})
+        schemas = parts.setdefault("schemas", {})
+        for model in (Problem, JobAsked):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[model.__name__] = schema
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        for operation in (one for path in document["paths"].values() for one in path.values()):
+            _drop_the_frameworks_own(operation["responses"])
+        parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _drop_the_frameworks_own(responses: dict[str, Any]) -> None:
+    """A parameter that cannot be read is a problem of status 400 here."""
+    if "application/json" in responses.get("422", {}).get("content", {}):
+        del responses["422"]

@@ -1,0 +1,116 @@
+"""What a caller may ask for beside images and prompts: read strictly, so that a slip of the pen is told."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from api.pointers import pointer
+from maskrelay.contract.events import EVENT_TYPES, TERMINAL_EVENTS
+from maskrelay.contract.jobs import Lane, Output
+from maskrelay.errors import Malformed, OptionInvalid, OptionUnknown
+from maskrelay.notify.signature import check_secret
+
+METADATA_BYTES = 16 << 10
+_URL_LENGTH = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """Where events go; without a `secret` one is derived."""
+
+    url: str
+    secret: str | None
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    outputs: tuple[Output, ...] = ("mask", "overlay")
+    callback: Callback | None = None
+    lane: Lane | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def read_json(body: bytes, at: str) -> Any:
+    """The JSON value of `body`; raises Malformed for anything else, also for what JSON text cannot carry on."""
+    try:
+        value = json.loads(body)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()  # NaN, 1e999, half a surrogate pair
+    except (ValueError, RecursionError):
+        raise Malformed("The JSON cannot be read.", pointer=at) from None
+    return value
+
+
+def read_options(value: Any) -> Options:
+    """The options that `value`, a JSON value, stands for; raises Malformed, OptionUnknown and OptionInvalid."""
+    readers: dict[str, Callable[[Any], Any]] = {
+        "outputs": _outputs,
+        "callback": _callback,
+        "lane": _lane,
+        "metadata": _metadata,
+    }
+    given = members(value, frozenset(readers), ("options",))
+    return Options(**{name: readers[name](one) for name, one in given.items()})
+
+
+def members(value: Any, known: frozenset[str], path: tuple[str | int, ...]) -> dict[str, Any]:
+    """The members of a JSON object that has none but the known ones; a null member counts as absent."""
+    if not isinstance(value, dict):
+        raise Malformed("Here stands a JSON object.", pointer=pointer(*path))
+    for name in value:
+        if name not in known:
+            raise OptionUnknown(f"Known here: {', '.join(sorted(known))}.", pointer=pointer(*path, name))
+    return {name: one for name, one in value.items() if one is not None}
+
+
+def _outputs(value: Any) -> tuple[Output, ...]:
+    known = get_args(Output)
+    if not isinstance(value, list) or not value or any(one not in known for one in value):
+        raise _invalid(f"A list of {', '.join(known)}.", "outputs")
+    return tuple(one for one in known if one in value)
+
+
+def _lane(value: Any) -> Lane:
+    if value not in get_args(Lane):
+        raise _invalid(f"One of {', '.join(get_args(Lane))}.", "lane")
+    lane: Lane = value
+    return lane
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _invalid("A JSON object.", "metadata")
+    if len(json.dumps(value, ensure_ascii=False).encode()) > METADATA_BYTES:
+        raise _invalid(f"At most {METADATA_BYTES} bytes as JSON.", "metadata")
+    return value
+
+
+def _callback(value: Any) -> Callback:
+    given = members(value, frozenset({"url", "secret", "events"}), ("options", "callback"))
+    url = given.get("url")
+    if not isinstance(url, str) or not 0 < len(url) <= _URL_LENGTH or not url.isprintable():
+        raise _invalid("A URL is needed.", "callback", "url")
+    return Callback(url, _secret(given.get("secret")), _events(given.get("events")))
+
+
+def _secret(value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        check_secret(str(value))
+    except OptionInvalid as error:
+        raise _invalid(error.detail, "callback", "secret") from None
+    return str(value)
+
+
+def _events(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return TERMINAL_EVENTS
+    if not isinstance(value, list) or not value or any(one not in EVENT_TYPES for one in value):
+        raise _invalid(f"A list of {', '.join(EVENT_TYPES)}.", "callback", "events")
+    return tuple(one for one in EVENT_TYPES if one in value)
+
+
+def _invalid(detail: str, *path: str) -> OptionInvalid:
+    return OptionInvalid(detail, pointer=pointer("options", *path))

@@ -1,0 +1,15 @@
+"""Where in a request something is wrong: JSON pointers (RFC 6901) in their form as a URI fragment."""
+
+from urllib.parse import quote
+
+#: Names that a caller made up are cut, so that an answer does not echo a body.
+_SEGMENT_LENGTH = 64
+
+
+def pointer(*segments: str | int) -> str:
+    """`#/items/3/prompts/0` for ("items", 3, "prompts", 0)."""
+    return "#" + "".join(f"/{_escaped(str(segment)[:_SEGMENT_LENGTH])}" for segment in segments)
+
+
+def _escaped(segment: str) -> str:
+    return quote(segment.replace("~", "~0").replace("/", "~1"), safe="~", errors="replace")

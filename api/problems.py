@@ -1,0 +1,159 @@
+"""Errors as answers (RFC 9457). HTTP statuses live here and nowhere else."""
+
+import logging
+import re
+import secrets
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.pointers import pointer
+from maskrelay import errors
+
+MEDIA_TYPE = "application/problem+json"
+#: The nearest class on the way up the tree decides.
+_STATUS: dict[type[Exception], int] = {
+    errors.Malformed: 400,
+    errors.Unauthenticated: 401,
+    errors.ScopeMissing: 403,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.Gone: 410,
+    errors.BodyTooLarge: 413,
+    errors.Refused: 422,
+    errors.StorageUnavailable: 503,
+    errors.LedgerUnavailable: 503,
+    errors.MaskrelayError: 500,
+}
+#: What the framework raises by itself.
+_OF_STATUS: dict[int, type[errors.MaskrelayError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
+#: Seconds after which the same request may do better.
+_RETRY_AFTER = {409: 1, 503: 5}
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_log = logging.getLogger(__name__)
+
+
+class ProblemError(BaseModel):
+    pointer: str = Field(description="JSON pointer into the body as a URI fragment; form fields count as members.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """Why a request failed; `code` is stable and listed in the table of errors."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    retryable: bool
+    retry_after_s: int | None = None
+    errors: list[ProblemError] = []
+    trace_id: str
+
+
+class Problems:
+    """ASGI middleware: whatever is raised further in becomes a problem; an unknown error without any of its words."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        _begin_trace(scope)
+        started = False
+
+        async def answering(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answering)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 - the last place before the server, which would tell too much
+            _tell(error, scope["state"]["trace_id"])
+            if started:  # too late for an answer: end the connection, so that half a body is not taken for a whole one
+                raise errors.MaskrelayError from None
+            await problem(error, scope)(scope, receive, send)
+
+
+def problem(error: Exception, scope: Scope) -> Response:
+    """The answer to an error; one that is not of the tree is `internal`."""
+    if not isinstance(error, errors.MaskrelayError):
+        error = errors.MaskrelayError("Something went wrong inside the service.")
+    status = status_of(type(error))
+    retry_after = _RETRY_AFTER.get(status) if error.retryable else None
+    body = Problem(
+        type=f"urn:maskrelay:error:{error.code}",
+        title=error.message(),
+        status=status,
+        detail=error.message() if status >= 500 else error.detail,
+        instance=scope.get("raw_path", b"").decode("ascii", "replace"),
+        code=error.code,
+        retryable=error.retryable,
+        retry_after_s=retry_after,
+        errors=_places(error),
+        trace_id=scope["state"]["trace_id"],
+    )
+    headers = {"Cache-Control": "no-store"}
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="maskrelay"'
+    headers.update(error.fields.get("headers") or {})
+    return Response(body.model_dump_json(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+def status_of(kind: type[errors.MaskrelayError]) -> int:
+    """The HTTP status that this kind of error is answered with."""
+    return next(_STATUS[parent] for parent in kind.__mro__ if parent in _STATUS)
+
+
+def framework_problem(request: Request, error: Exception) -> Response:
+    """The framework's own refusals: no such path, no such method, a query parameter that cannot be read."""
+    if isinstance(error, RequestValidationError):
+        places = [(pointer(*place["loc"]), str(place["msg"])) for place in error.errors()]
+        return problem(errors.Malformed("A parameter cannot be read.", errors=places), request.scope)
+    assert isinstance(error, HTTPException)
+    kind = _OF_STATUS.get(error.status_code, errors.Malformed)
+    return problem(kind(headers=_plain(error.headers)), request.scope)
+
+
+def _plain(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return dict(headers or {})
+
+
+def _places(error: errors.MaskrelayError) -> list[ProblemError]:
+    places: list[Any] = list(error.fields.get("errors", ()))
+    if "pointer" in error.fields:
+        places.append((error.fields["pointer"], error.detail))
+    return [ProblemError(pointer=place, detail=detail) for place, detail in places]
+
+
+def _begin_trace(scope: Scope) -> None:
+    """The caller's trace where one was given well-formed, else a new id for what is told of this request."""
+    given = next((value for name, value in scope["headers"] if name == b"traceparent"), b"").decode("latin-1")
+    known = _TRACEPARENT.fullmatch(given)
+    state = scope.setdefault("state", {})
+    state["traceparent"] = given if known else None
+    state["trace_id"] = known[1] if known else secrets.token_hex(16)
+
+
+def _tell(error: Exception, trace_id: str) -> None:
+    """Log what nobody expected by its kind and place alone: its words may hold what is private."""
+    if not isinstance(error, errors.MaskrelayError):
+        where = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("unexpected %s (trace %s)\n%s", type(error).__name__, trace_id, where)

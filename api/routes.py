@@ -1,0 +1,109 @@
+"""Every path, what answers it, and what is said of it in the OpenAPI document."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from api import jobs, operations, submit
+from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
+from maskrelay.contract.jobs import ItemList, JobList, JobShown, UploadList
+
+_WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")
+_NONE_MATCH = header("If-None-Match", "An `ETag`: 304 when nothing has changed.")
+_KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.")
+_READ = (400, 401, 403, 404, 410, 503)
+_ENDED: Answers = {200: {"model": JobShown, "description": "The job has ended already."}}
+_PUBLIC: dict[str, Any] = {"security": []}
+
+
+def add_routes(app: FastAPI) -> None:
+    _add_submitting(app)
+    _add_jobs(app)
+    _add_results(app)
+    app.add_api_route("/livez", operations.livez, openapi_extra=_PUBLIC, tags=["operations"])
+    app.add_api_route(
+        "/readyz",
+        operations.readyz,
+        response_model=operations.Readiness,
+        responses={503: {"model": operations.Readiness}},
+        openapi_extra=_PUBLIC,
+        tags=["operations"],
+    )
+
+
+def _add_submitting(app: FastAPI) -> None:
+    app.add_api_route(
+        "/v1/jobs",
+        submit.submit_job,
+        methods=["POST"],
+        status_code=202,
+        response_model=JobShown,
+        responses=answers(
+            400,
+            401,
+            403,
+            409,
+            410,
+            413,
+            422,
+            503,
+            others=_ENDED,
+        ),
+        openapi_extra={"requestBody": JOB_BODY, "parameters": [_KEY, _WAIT]},
+        tags=["jobs"],
+    )
+    app.add_api_route(
+        "/v1/uploads",
+        submit.upload_files,
+        methods=["POST"],
+        status_code=201,
+        response_model=UploadList,
+        responses=answers(400, 401, 403, 413, 422, 503),
+        openapi_extra={"requestBody": UPLOAD_BODY},
+        tags=["uploads"],
+    )
+
+
+def _add_jobs(app: FastAPI) -> None:
+    app.add_api_route(
+        "/v1/jobs", jobs.list_jobs, response_model=JobList, responses=answers(400, 401, 403, 503), tags=["jobs"]
+    )
+    app.add_api_route(
+        "/v1/jobs/{job}",
+        jobs.show_job,
+        response_model=JobShown,
+        responses=answers(*_READ, others={304: {"description": "Nothing has changed."}}),
+        openapi_extra={"parameters": [_WAIT, _NONE_MATCH]},
+        tags=["jobs"],
+    )
+    app.add_api_route(
+        "/v1/jobs/{job}/cancel",
+        jobs.cancel_job,
+        methods=["POST"],
+        status_code=202,
+        response_model=JobShown,
+        responses=answers(401, 403, 404, 409, 410, 503),
+        tags=["jobs"],
+    )
+
+
+def _add_results(app: FastAPI) -> None:
+    lines = {"description": "One item a line when asked for.", "content": {"application/x-ndjson": {}}}
+    app.add_api_route(
+        "/v1/jobs/{job}/items",
+        jobs.list_items,
+        response_model=ItemList,
+        responses=answers(*_READ, others={200: lines}),
+        tags=["results"],
+    )
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    files = {"description": "The file.", "content": {"image/png": binary, "application/json": {}}}
+    app.add_api_route(
+        "/v1/jobs/{job}/artifacts/{name}",
+        jobs.get_artifact,
+        response_class=Response,
+        responses=answers(*_READ, others={200: files, 304: {"description": "You have it."}}),
+        openapi_extra={"parameters": [_NONE_MATCH]},
+        tags=["results"],
+    )

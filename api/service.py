@@ -1,0 +1,76 @@
+"""What the handlers work with, built once at the root."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+
+from api.archive import Archive
+from api.keysfile import Caller
+from maskrelay.ledger import Ledger
+from maskrelay.storage.protocol import Storage
+
+T = TypeVar("T")
+V = TypeVar("V")
+#: Calls to storage that one request makes at once, where it makes one an upload or a job.
+_HANDS = 8
+
+
+class UrlGuard(Protocol):
+    """Says where callbacks may go."""
+
+    def check_url(self, url: str) -> None:
+        """Raise CallbackForbidden unless events may be sent there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one request may bring."""
+
+    body_bytes: int
+    image_bytes: int
+    items: int
+    prompts: int
+    prompt_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`public_url`: how callers reach us, without a slash behind; None: as the request says."""
+
+    ledger: Ledger
+    storage: Storage
+    archive: Archive
+    guard: UrlGuard
+    server_key: bytes
+    limits: Limits
+    public_url: str | None
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def tenant_of(request: Request) -> str:
+    caller: Caller = request.state.caller
+    return caller.tenant
+
+
+def base_of(request: Request) -> str:
+    """What links begin with."""
+    return service_of(request).public_url or str(request.base_url).rstrip("/")
+
+
+async def in_thread(call: Callable[..., T], *arguments: object) -> T:
+    """Ledger and storage block: every call to them leaves the event loop."""
+    return await run_sync(call, *arguments)
+
+
+def side_by_side(call: Callable[[V], T], values: Iterable[V]) -> list[T]:
+    """`call` of each value, in their order; for small objects, whose cost is the way there and back."""
+    with ThreadPoolExecutor(_HANDS) as hands:
+        return list(hands.map(call, values))

@@ -1,0 +1,162 @@
+"""Jobs and items as their callers see them."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.known import Known
+from maskrelay.contract.jobs import (
+    CallbackShown,
+    ErrorShown,
+    FrameShown,
+    ItemLinks,
+    ItemShown,
+    JobLinks,
+    JobShown,
+    MaskLinks,
+    MaskShown,
+)
+from maskrelay.contract.lines import ItemLine
+from maskrelay.contract.outcomes import Failure, MaskOutcome, Outcome
+
+#: Shown only when there is something to show; every other member is always there, null or not.
+_ABSENT = frozenset({"error", "callback", "secret", "result", "frames", "mask", "probability", "overlay"})
+
+
+def body_of(shown: BaseModel) -> Any:
+    """The JSON value of what is shown."""
+    return _present(shown.model_dump(mode="json"))
+
+
+def _present(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_present(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: one for name, one in value.items() if one is not None or name not in _ABSENT}
+    return {name: one if name == "metadata" else _present(one) for name, one in kept.items()}
+
+
+def job_url(base: str, job: str) -> str:
+    return f"{base}/v1/jobs/{job}"
+
+
+def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown:
+    """`secret`: a callback secret that was generated; shown to whoever submitted."""
+    url = job_url(base, known.id)
+    callback = known.submission.callback
+    return JobShown(
+        id=known.id,
+        state=known.state,
+        planned=known.planned,
+        created_at=known.submission.created_at,
+        counts=known.counts(),
+        frames=known.frames(),
+        timings=_timings(known),
+        eta_s=_eta(known),
+        metadata=known.submission.metadata,
+        callback=CallbackShown(url=callback.url, events=list(callback.events), secret=secret) if callback else None,
+        links=JobLinks(
+            self=url,
+            items=f"{url}/items",
+            cancel=f"{url}/cancel",
+            result=f"{url}/artifacts/result.json" if known.result is not None else None,
+        ),
+    )
+
+
+def etag_of(known: Known) -> str:
+    """Over the ledger's version counter, and over what is shown: the counter begins anew when Redis was lost."""
+    version = known.record.version if known.record is not None else 0
+    shown = f"{known.state} {known.planned} {known.counts()} {known.frames()}"
+    return f'"{version}-{hashlib.sha256(shown.encode()).hexdigest()[:16]}"'
+
+
+def _moments(known: Known) -> tuple[datetime | None, datetime | None]:
+    source = known.result or known.record
+    return (source.started_at, source.finished_at) if source is not None else (None, None)
+
+
+def _timings(known: Known) -> dict[str, float]:
+    """Seconds waited before the first frame was planned, seconds from then to the end, and both together."""
+    started, finished = _moments(known)
+    created = known.submission.created_at
+    spans = {"waited": (created, started), "ran": (started, finished), "total": (created, finished)}
+    return {
+        name: round(max(0.0, (end - begin).total_seconds()), 3)
+        for name, (begin, end) in spans.items()
+        if begin is not None and end is not None
+    }
+
+
+def _eta(known: Known) -> float | None:
+    """Seconds left at the pace so far; None before there is one."""
+    started, _ = _moments(known)
+    frames = known.frames()
+    done = frames.succeeded + frames.failed
+    if known.state != "running" or not known.planned or started is None or not done:
+        return None
+    elapsed = max(0.0, (datetime.now(UTC) - started).total_seconds())
+    return round(elapsed / done * (frames.planned - done), 1)
+
+
+def item_shown(line: ItemLine, url: str) -> ItemShown:
+    """One item; `url` is its job's."""
+    shown = ItemShown(
+        custom_id=line.custom_id, source_name=line.source_name, state=line.state, error=_error(line.error)
+    )
+    if len(line.outcomes) > 1:
+        shown.frames = [_frame(outcome, url) for outcome in line.outcomes]
+    for outcome in line.outcomes[:1] if shown.frames is None else ():
+        shown.masks = [_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)]
+        shown.links = _links(outcome, url)
+    return shown
+
+
+def item_body(line: ItemLine, url: str) -> Any:
+    """The JSON value of an item; one of several frames has them in place of its masks."""
+    body = body_of(item_shown(line, url))
+    if "frames" in body:
+        del body["masks"]
+    return body
+
+
+def _frame(outcome: Outcome, url: str) -> FrameShown:
+    return FrameShown(
+        frame=outcome.index,
+        state=outcome.state,
+        error=_error(outcome.error),
+        masks=[_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)],
+        links=_links(outcome, url),
+    )
+
+
+def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str) -> MaskShown:
+    stem = f"{url}/artifacts/{outcome.item}-{outcome.frame}-{number}"
+    return MaskShown(
+        prompt=mask.prompt,
+        category=mask.category,
+        empty=mask.empty,
+        area_px=mask.area_px,
+        bbox=mask.bbox,
+        centroid=mask.centroid,
+        components=mask.components,
+        mean_probability=mask.mean_probability,
+        border=list(mask.border),
+        flags=list(mask.flags),
+        links=MaskLinks(
+            mask=f"{stem}.mask.png" if mask.mask else None,
+            probability=f"{stem}.probability.png" if mask.probability else None,
+        ),
+    )
+
+
+def _links(outcome: Outcome, url: str) -> ItemLinks:
+    name = f"{url}/artifacts/{outcome.item}-{outcome.frame}.overlay.png"
+    return ItemLinks(overlay=name if outcome.overlay else None)
+
+
+def _error(error: Failure | None) -> ErrorShown | None:
+    return ErrorShown(code=error.code, detail=error.detail) if error else None

@@ -1,0 +1,122 @@
+"""From a request's form or JSON to what is asked for: pure, and every refusal names its place."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from api.incoming import Upload
+from api.options import Options, members, read_json, read_options
+from api.pointers import pointer
+from api.prompts import check_prompts
+from api.service import Limits
+from maskrelay.contract.jobs import Lane
+from maskrelay.errors import CustomIdDuplicate, LaneForbidden, Malformed, NoItems, OptionInvalid, TooManyItems
+from maskrelay.rules.lanes import lane_of
+
+_CUSTOM_ID_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One item as it is asked for; in a form the uploads come in the same order and have no ids yet."""
+
+    custom_id: str
+    prompts: tuple[str, ...]
+    upload_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Everything one submission asks for, its uploads known by size and hash."""
+
+    items: tuple[Asked, ...]
+    uploads: tuple[Upload, ...]
+    options: Options
+
+    def lane(self) -> Lane:
+        """Raises LaneForbidden."""
+        try:
+            return lane_of(self.options.lane, len(self.items))
+        except LaneForbidden as error:
+            raise LaneForbidden(error.detail, pointer=pointer("options", "lane")) from None
+
+    def fingerprint(self) -> str:
+        """The same for the same request, however it was sent: options, prompts and the uploads' hashes."""
+        items = [
+            [upload.size, upload.sha256, item.custom_id, item.prompts]
+            for item, upload in zip(self.items, self.uploads, strict=True)
+        ]
+        canonical = json.dumps({"options": asdict(self.options), "items": items}, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
+    """The items and options of a form with this many images: each has all the form's prompts."""
+    raw_options = fields["options"]
+    options = read_options(read_json(raw_options[0], pointer("options"))) if raw_options else Options()
+    _check_total(images, limits)
+    prompts = check_prompts([_text(raw, place) for place, raw in enumerate(fields["prompt"])], limits, ("prompt",))
+    return tuple(Asked(str(number), prompts) for number in range(images)), options
+
+
+def read_body(body: bytes, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
+    """The items and options of a JSON body; the items name their uploads."""
+    given = members(read_json(body, pointer()), frozenset({"items", "prompts", "options"}), ())
+    options = read_options(given.get("options", {}))
+    items = given.get("items", [])
+    if not isinstance(items, list):
+        raise Malformed("A list of items.", pointer=pointer("items"))
+    _check_total(len(items), limits)
+    shared = check_prompts(given["prompts"], limits, ("prompts",)) if "prompts" in given else None
+    asked = tuple(_item(item, number, shared, limits) for number, item in enumerate(items))
+    _check_custom_ids(asked, items)
+    return asked, options
+
+
+def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits) -> Asked:
+    here = ("items", number)
+    given = members(item, frozenset({"upload", "custom_id", "prompts"}), here)
+    if not isinstance(given.get("upload"), str):
+        raise Malformed("An item needs the id of its upload.", pointer=pointer(*here, "upload"))
+    prompts = shared
+    if shared is None or "prompts" in given:
+        prompts = check_prompts(given.get("prompts", []), limits, (*here, "prompts"))
+    assert prompts is not None
+    return Asked(_custom_id(given.get("custom_id", str(number)), here), prompts, given["upload"])
+
+
+def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
+    if not isinstance(value, str):
+        raise Malformed("A custom_id is text.", pointer=pointer(*here, "custom_id"))
+    if not 0 < len(value) <= _CUSTOM_ID_LENGTH or not value.isprintable():
+        detail = f"A custom_id has 1 to {_CUSTOM_ID_LENGTH} printable characters."
+        raise OptionInvalid(detail, pointer=pointer(*here, "custom_id"))
+    return value
+
+
+def _check_custom_ids(asked: Sequence[Asked], items: Sequence[Any]) -> None:
+    """An item that gives none has its index; one that gives another's index is a duplicate of it."""
+    first: dict[str, int] = {}
+    for number, one in enumerate(asked):
+        if one.custom_id in first:
+            other = first[one.custom_id]
+            given = number if items[number].get("custom_id") is not None else other
+            detail = f"Items {other} and {number} have the same custom_id."
+            raise CustomIdDuplicate(detail, pointer=pointer("items", given, "custom_id"))
+        first[one.custom_id] = number
+
+
+def _check_total(total: int, limits: Limits) -> None:
+    if total == 0:
+        raise NoItems
+    if total > limits.items:
+        raise TooManyItems(f"At most {limits.items} items (MASKRELAY_MAX_ITEMS).", pointer=pointer("items"))
+
+
+def _text(raw: bytes, place: int) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise Malformed("A prompt is UTF-8 text.", pointer=pointer("prompt", place)) from None

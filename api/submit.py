@@ -1,0 +1,126 @@
+"""POST /v1/jobs and POST /v1/uploads."""
+
+import time
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api import accept, bodies
+from api.headers import idempotency_key, wait_asked
+from api.incoming import Incoming, Upload, find_upload, incoming_of
+from api.known import Known, look
+from api.pointers import pointer
+from api.service import Service, base_of, in_thread, service_of, side_by_side, tenant_of
+from api.show import body_of, job_shown
+from api.submission import Asked, Wanted, read_body, read_form
+from api.waiting import until_ended
+from maskrelay.contract.jobs import Submission, UploadList, UploadShown
+from maskrelay.errors import (
+    LedgerUnavailable,
+    Malformed,
+    NoItems,
+    NotFound,
+    StillAccepting,
+    StorageUnavailable,
+    UploadUnknown,
+)
+from maskrelay.notify.signature import derive_secret
+
+#: How long a repeat waits for the first request under its key before it is told to come again.
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.1
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+async def submit_job(request: Request) -> Response:
+    """Accept a job: it is durable once this answers 202.
+
+    Under an `Idempotency-Key` the same request is answered as the first was, and another one is refused.
+    """
+    service, tenant = service_of(request), tenant_of(request)
+    asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
+    wait = wait_asked(request.headers)
+    await in_thread(service.ledger.scripts.ask, "PING")  # no bytes are taken that could not be accepted
+    async with incoming_of(service, tenant) as incoming:
+        wanted = await _read(request, service, incoming)
+        submission = await _accept(service, asking, wanted, incoming)
+    return await _accepted(request, submission, wait)
+
+
+async def _read(request: Request, service: Service, incoming: Incoming) -> Wanted:
+    kind = bodies.kind_of(request)
+    if kind == "multipart/form-data":
+        fields = await bodies.receive_job_form(request, incoming, service.limits)
+        items, options = read_form(fields, len(incoming.uploads), service.limits)
+        return Wanted(items, tuple(incoming.uploads), options)
+    if kind == "application/json":
+        body = await bodies.receive_json(request, service.limits)
+        items, options = await in_thread(read_body, body, service.limits)
+        uploads = await in_thread(_find_uploads, service, tenant_of(request), items)
+        return Wanted(items, uploads, options)
+    raise Malformed("Send multipart/form-data or application/json.")
+
+
+def _find_uploads(service: Service, tenant: str, items: tuple[Asked, ...]) -> tuple[Upload, ...]:
+    first = {item.upload_id: number for number, item in reversed(list(enumerate(items)))}
+
+    def find(upload_id: str) -> Upload:
+        try:
+            return find_upload(service.storage, tenant, upload_id)
+        except UploadUnknown:
+            raise UploadUnknown(pointer=pointer("items", first[upload_id], "upload")) from None
+
+    found = dict(zip(first, side_by_side(find, first), strict=True))
+    return tuple(found[item.upload_id] for item in items)
+
+
+async def _accept(service: Service, asking: accept.Request, wanted: Wanted, incoming: Incoming) -> Submission:
+    """Accept, or wait for the other request that is accepting under the same key."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return await in_thread(accept.accept, service, asking, wanted, incoming)
+        except StillAccepting:
+            if time.monotonic() > deadline:
+                raise
+        await anyio.sleep(_PAUSE_S)
+
+
+async def _accepted(request: Request, submission: Submission, wait: int | None) -> Response:
+    service = service_of(request)
+    if wait:
+        await until_ended(service, submission.id, wait)
+    known = await in_thread(_known, service, submission)
+    generated = submission.callback is not None and submission.callback.sealed is None
+    secret = derive_secret(service.server_key, submission.id) if generated else None
+    shown = job_shown(known, base_of(request), secret=secret)
+    headers = {"Location": shown.links.self, "Operation-Location": shown.links.self, "Cache-Control": "no-store"}
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait}"
+    if not known.terminal:
+        headers |= RETRY_AFTER
+    return JSONResponse(body_of(shown), 200 if known.terminal else 202, headers)
+
+
+def _known(service: Service, submission: Submission) -> Known:
+    """The job as it is now. It is accepted, so whatever fails from here on is no reason to say otherwise."""
+    try:
+        return look(service, submission.tenant, submission.id)
+    except (LedgerUnavailable, StorageUnavailable, NotFound):
+        return Known(submission, None, None)
+
+
+async def upload_files(request: Request) -> Response:
+    """Take files that jobs can name by id within 23 hours: a form of files, or one as the body."""
+    service = service_of(request)
+    async with incoming_of(service, tenant_of(request)) as incoming:
+        if bodies.kind_of(request) == "multipart/form-data":
+            await bodies.receive_files(request, incoming, service.limits)
+        else:
+            await bodies.receive_file(request, incoming, service.limits)
+        if not incoming.uploads:
+            raise NoItems("The form has no file.")
+        await in_thread(incoming.publish)
+        shown = [UploadShown(id=one.id, size=one.size, sha256=one.sha256) for one in incoming.uploads]
+    return JSONResponse(UploadList(uploads=shown).model_dump(), 201)

@@ -1,0 +1,59 @@
+"""Answers that are given before the request's body was read."""
+
+import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: How much is still taken, and for how long, so that a caller who is sending finds the answer before the end.
+_LINGER_BYTES = 64 << 10
+_LINGER_S = 1.0
+
+
+class Unread:
+    """ASGI middleware: a body that nobody wants to read further ends the connection.
+
+    Without it the server would go on receiving a refused upload to its end.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        body = _Body(receive)
+
+        async def answering(message: Message) -> None:
+            if message["type"] == "http.response.start" and not body.ended:
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            elif message["type"] == "http.response.body" and not message.get("more_body") and not body.ended:
+                await send({**message, "more_body": True})
+                await body.linger()
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
+
+        await self._app(scope, body.receive, answering)
+
+
+class _Body:
+    """The request's body as it is received; `ended` once nothing more will come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.ended = self.ended or message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def linger(self) -> None:
+        taken = 0
+        with anyio.move_on_after(_LINGER_S):
+            while not self.ended and taken < _LINGER_BYTES:
+                taken += len((await self.receive()).get("body", b""))
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"

@@ -1,0 +1,123 @@
+"""Writes the pages that are read off the code: `docs/settings.md` and `docs/errors.md`. Run by `make docs`."""  # noqa: INP001
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from api.problems import status_of
+from maskrelay.errors import (
+    ClientError,
+    EndpointBusy,
+    FrameRefused,
+    ItemError,
+    LedgerUnavailable,
+    MaskrelayError,
+    RequestError,
+    StorageUnavailable,
+    tree,
+)
+from maskrelay.settings import CLIENT_NAMES, Settings, name_of
+from maskrelay.stack.layout import SHORT_CLOCKS
+
+_FOLDER = Path(__file__).parent
+_GENERATED = "<!-- Written by `make docs` from the code; changes belong there. -->"
+_STACK = {
+    "PORT": ("`8080`", "Where `make up` listens, on loopback."),
+    "DATA": ("`.maskrelay`", "The folder where `make up` keeps everything; one stack at a time."),
+}
+
+
+def settings_page() -> str:
+    """Every setting of every process."""
+    fields = Settings.model_fields.items()
+    service = [(f"`{name_of(name)}`", _default(field), field.description or "") for name, field in fields]
+    client = [(f"`{name}`", "", meaning) for name, meaning in CLIENT_NAMES.items()]
+    stack = [(f"`{name}`", default, meaning) for name, (default, meaning) in _STACK.items()]
+    clocks = ", ".join(f"`{name}={value}`" for name, value in SHORT_CLOCKS.items())
+    head = ("Name", "Default", "Meaning")
+    return _page(
+        "Settings",
+        "Settings are environment variables. A misspelt `MASKRELAY_` name is an error that suggests the right one, and "
+        "nothing secret has a default. Names that end in `_S` are numbers of seconds.",
+        "## The API and the workers",
+        _table(head, service),
+        "The clocks keep an order, or leases would lapse under honest work; a set that breaks it is refused, "
+        "naming the pair.",
+        "## The client",
+        _table(head, client),
+        "## The embedded stack",
+        _table(head, stack),
+        "`make up` fills in what is not given: a Valkey for `MASKRELAY_REDIS_URL`, the simulator for "
+        "`MASKRELAY_ENDPOINT_URL`, a folder for `MASKRELAY_STORAGE_URL`, one API key of the tenant `local` for "
+        "`MASKRELAY_KEYS_FILE`, and `MASKRELAY_SERVER_KEY`, made once and kept under `DATA`. Beside the simulator the "
+        f"clocks are shorter, where nothing else is given: {clocks}.",
+    )
+
+
+def errors_page() -> str:
+    """Every code that a caller can meet."""
+    every = [kind for _, kind in tree()]
+    requests: list[type[MaskrelayError]] = [
+        kind for kind in every if issubclass(kind, RequestError) and kind is not RequestError
+    ]
+    requests += [StorageUnavailable, LedgerUnavailable, MaskrelayError]
+    items = [kind for kind in every if issubclass(kind, ItemError | FrameRefused) and not kind.__subclasses__()]
+    waits = [kind for kind in every if issubclass(kind, EndpointBusy) and kind is not EndpointBusy]
+    client = [kind for kind in every if issubclass(kind, ClientError) and kind is not ClientError]
+    shown = {*requests, *items, *waits, *client}
+    inside = [kind for kind in every if kind not in shown and not kind.__subclasses__()]
+    return _page(
+        "Errors",
+        "A `code` is stable: programs may rely on it, never on the wording. *Again* says whether the same request can "
+        "succeed later. New codes may come; treat one you do not know by the HTTP status.",
+        "## Answers to a request",
+        "`application/problem+json` (RFC 9457) with `code`, `retryable`, `retry_after_s`, `errors` and `trace_id`.",
+        _table(("Code", "Status", "Again", "Meaning"), [_row(kind, status_of(kind)) for kind in requests]),
+        "## Errors of one item",
+        "In an item's or a frame's `error`; its neighbours are not touched.",
+        _table(("Code", "Again", "Meaning"), [_row(kind) for kind in items]),
+        "## Why work waits",
+        "Reasons of a closed gate, in logs: the work waits, and no attempt is charged to any frame.",
+        _table(("Code", "Again", "Meaning"), [_row(kind) for kind in waits]),
+        "## In the client",
+        "Raised by `maskrelay.client`, never answered by the service.",
+        _table(("Code", "Again", "Meaning"), [_row(kind) for kind in client]),
+        "## Inside",
+        "In logs alone.",
+        _table(("Code", "Again", "Meaning"), [_row(kind) for kind in inside]),
+    )
+
+
+def _row(kind: type[MaskrelayError], *status: int) -> tuple[str, ...]:
+    return (f"`{kind.code}`", *map(str, status), "yes" if kind.retryable else "no", kind.message())
+
+
+def _default(field: FieldInfo) -> str:
+    value: Any = field.default
+    if value is PydanticUndefined:
+        return "*required*"
+    if value is None or value == ():
+        return ""
+    return f"`{value.total_seconds():g}`" if isinstance(value, timedelta) else f"`{value}`"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _page(title: str, *blocks: str) -> str:
+    return "\n\n".join([_GENERATED, f"# {title}", *blocks]) + "\n"
+
+
+def main() -> None:
+    (_FOLDER / "settings.md").write_text(settings_page())
+    (_FOLDER / "errors.md").write_text(errors_page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""What users import: `from maskrelay.client import Client`."""
+
+from maskrelay.client.client import Client
+from maskrelay.client.saving import SavedFile
+
+__all__ = ["Client", "SavedFile"]

@@ -1,0 +1,62 @@
+"""The `maskrelay` command."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import entry_points
+
+from maskrelay.client import commands
+from maskrelay.errors import ClientError, MaskrelayError
+
+_EPILOG = """\
+The service and the key are those of MASKRELAY_URL (default http://127.0.0.1:8080) and MASKRELAY_API_KEY.
+Exit codes: 0 done; 1 the job did not succeed in full; 2 wrong usage; 3 refused, with the reason; 4 the service
+cannot be reached or understood; 130 interrupted (the job goes on).
+For research use only, not for clinical use."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. A problem is one line on stderr, never a traceback."""
+    given = _parser().parse_args(arguments)
+    try:
+        code: int = given.run(given)
+    except MaskrelayError as error:
+        _say(f"maskrelay: {error.detail}")
+        for place in error.fields.get("errors") or []:
+            _say(f"  {place.get('pointer', '')}: {place.get('detail', '')}")
+        return 4 if isinstance(error, ClientError) else 3
+    except BrokenPipeError:  # `maskrelay jobs | head`
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        _say(f"maskrelay: {error.filename or 'this machine'}: {error.strerror or type(error).__name__}")
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="maskrelay",
+        description="Segment medical images by text prompts.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add(subparsers)
+    for entry in entry_points(group="maskrelay.commands"):
+        with suppress(ModuleNotFoundError):  # the extra that the command needs is not installed
+            entry.load()(subparsers)
+    return parser
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

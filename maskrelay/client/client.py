@@ -1,0 +1,138 @@
+"""The service from Python: submit, wait, read the items, save the artifacts, cancel."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from maskrelay.client.connection import Connection
+from maskrelay.client.reading import pages, read_as
+from maskrelay.client.saving import SavedFile, save, wanted
+from maskrelay.client.sources import Source
+from maskrelay.client.submission import submit
+from maskrelay.contract.jobs import TERMINAL, ItemList, ItemShown, JobList, JobShown, Lane, Output
+from maskrelay.errors import SettingsError, WaitTimeout
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+_TIMEOUT = timedelta(seconds=60)
+#: How long `wait` keeps asking a service that is away.
+_PATIENCE = timedelta(minutes=5)
+_LONG_POLL_S, _SHORT_POLL_S = 30, 1
+_LEAST_PAUSE = 0.5
+
+
+class Client:
+    """One caller of the service at `url`.
+
+    Without arguments the address and the key are those of MASKRELAY_URL and MASKRELAY_API_KEY. `timeout` bounds each
+    step of one request, not a whole upload. Every method raises the class of `maskrelay.errors` whose `code` the
+    service answered, ServiceUnreachable when it cannot be reached, ServiceAnswerUnknown when it answers something else.
+    """
+
+    def __init__(self, url: str | None = None, api_key: str | None = None, timeout: timedelta = _TIMEOUT) -> None:
+        url = url or os.environ.get("MASKRELAY_URL") or DEFAULT_URL
+        api_key = api_key or os.environ.get("MASKRELAY_API_KEY")
+        if not api_key:
+            raise SettingsError("no API key: set MASKRELAY_API_KEY, or give one")
+        if not url.startswith(("http://", "https://")):
+            raise SettingsError(f"{url} is no address of a service; it begins with http:// or https://")
+        self._connection = Connection(url, api_key, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+    def submit(
+        self,
+        files: Sequence[Source],
+        prompts: Sequence[str],
+        *,
+        outputs: Sequence[Output] | None = None,
+        callback: str | None = None,
+        lane: Lane | None = None,
+        metadata: dict[str, Any] | None = None,
+        custom_ids: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+        wait_s: int = 0,
+    ) -> JobShown:
+        """Submit every file with every prompt as one job; the job as it was accepted.
+
+        A generated callback secret is in `callback.secret` of this answer alone. Repeating the call with the same
+        `idempotency_key` finds the first job; without one, a key is made that covers this call's own retries. `wait_s`
+        lets the answer come when the job ends, at most so many seconds (≤ 60) later. Few small files go with the
+        request, others are uploaded first. Raises SourceMissing for a path that is no file.
+        """
+        about = {"url": callback} if callback else None
+        given: dict[str, Any] = {"outputs": outputs, "callback": about, "lane": lane, "metadata": metadata}
+        options = {name: value for name, value in given.items() if value is not None}
+        headers = {"Idempotency-Key": f'"{idempotency_key or uuid.uuid4().hex}"'}
+        if wait_s:
+            headers["Prefer"] = f"wait={wait_s}"
+        return submit(self._connection, files, prompts, options, headers, custom_ids=custom_ids, wait_s=wait_s)
+
+    def job(self, job_id: str) -> JobShown:
+        """The job as it is now."""
+        return read_as(JobShown, self._connection.get(f"/v1/jobs/{job_id}"))
+
+    def jobs(self) -> Iterator[JobShown]:
+        """Every job of this key's tenant, the newest first."""
+        for page in pages(self._connection, "/v1/jobs", JobList):
+            yield from page.jobs
+
+    def wait(
+        self, job_id: str, timeout: timedelta | None = None, on_progress: Callable[[JobShown], None] | None = None
+    ) -> JobShown:
+        """The job once it has ended, after telling `on_progress` about it on the way.
+
+        Outlives a service that is away for some minutes. Raises WaitTimeout when the job has not ended after `timeout`.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
+        poll = _LONG_POLL_S if on_progress is None else _SHORT_POLL_S
+        while True:
+            asked = time.monotonic()
+            left = poll if deadline is None else max(0, min(poll, round(deadline - asked)))
+            job = read_as(JobShown, self._connection.get(f"/v1/jobs/{job_id}", patience=_PATIENCE, wait_s=left))
+            if on_progress is not None:
+                on_progress(job)
+            if job.state in TERMINAL:
+                return job
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                raise WaitTimeout(f"job {job_id} is still {job.state}", job=job_id)
+            time.sleep(max(0.0, min(asked + _LEAST_PAUSE, deadline or now + 1) - now))
+
+    def items(self, job_id: str) -> Iterator[ItemShown]:
+        """The job's items: in order of completion while it runs, in order of submission after.
+
+        An item comes twice when the job ends while its list is being read, never not at all.
+        """
+        for page in pages(self._connection, f"/v1/jobs/{job_id}/items", ItemList):
+            yield from page.items
+
+    def save(self, job_id: str, folder: Path) -> list[SavedFile]:
+        """Save every artifact there is into `folder`, which is made; the files in order of the items.
+
+        Names are those the service gives, made safe; a file that is already there, equal, is not fetched again, so that
+        a second call goes on where the first was interrupted. Raises OSError where the disk does.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        taken: set[str] = set()
+        artifacts = {one.link: one for item in self.items(job_id) for one in wanted(item)}
+        return [save(self._connection, one, folder, taken) for one in artifacts.values()]
+
+    def cancel(self, job_id: str) -> JobShown:
+        """Ask for the job's end; what is under way may still settle. Raises NotCancellable when it is too late."""
+        address = self._connection.address(f"/v1/jobs/{job_id}/cancel")
+        return read_as(JobShown, self._connection.send(lambda http: http.build_request("POST", address)))

@@ -1,0 +1,106 @@
+"""What the command line client does: submit, status, fetch, cancel, jobs."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from maskrelay.client.client import Client
+from maskrelay.client.progress import Progress
+from maskrelay.client.saving import SavedFile
+from maskrelay.client.shown import as_json, as_text
+from maskrelay.client.table import table
+from maskrelay.contract.jobs import ItemShown, JobShown, Output
+
+
+def add(subparsers: Any) -> None:
+    """Add the commands; each leaves its function in `run`."""
+    submit = _command(subparsers, "submit", _submit, "submit images as one job")
+    submit.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    submit.add_argument("--prompt", action="append", required=True, dest="prompts", help="what to segment; repeat it")
+    submit.add_argument("--output", action="append", choices=get_args(Output), dest="outputs", help="repeat it")
+    submit.add_argument("--callback", metavar="URL", help="where signed events go")
+    submit.add_argument("--wait", action="store_true", help="show progress until the job has ended")
+    submit.add_argument("--save", type=Path, metavar="DIR", help="wait, then save every artifact")
+    status = _command(subparsers, "status", _status, "show a job and its items")
+    status.add_argument("job", metavar="ID")
+    fetch = _command(subparsers, "fetch", _fetch, "save a job's artifacts")
+    fetch.add_argument("job", metavar="ID")
+    fetch.add_argument("folder", type=Path, metavar="DIR")
+    cancel = _command(subparsers, "cancel", _cancel, "ask for a job's end")
+    cancel.add_argument("job", metavar="ID")
+    _command(subparsers, "jobs", _jobs, "list the jobs, the newest first")
+
+
+def _command(
+    subparsers: Any, name: str, run: Callable[[argparse.Namespace], int], what: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = subparsers.add_parser(name, help=what, description=what)
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _submit(given: argparse.Namespace) -> int:
+    progress = Progress(sys.stderr)
+    if given.save:
+        given.save.mkdir(parents=True, exist_ok=True)  # before an hour of work, not after
+    with Client() as client:
+        accepted = client.submit(given.files, given.prompts, outputs=given.outputs, callback=given.callback)
+        if not (given.wait or given.save):
+            _show(given.json, accepted)
+            return 0
+        sys.stderr.write(f"job {accepted.id}\n")
+        try:
+            job = client.wait(accepted.id, on_progress=progress)
+        except KeyboardInterrupt:
+            progress.end()
+            sys.stderr.write(f"the job goes on: maskrelay status {accepted.id}, maskrelay cancel {accepted.id}\n")
+            raise
+        job.callback = accepted.callback  # it alone shows a generated secret
+        saved = client.save(job.id, given.save) if given.save else []
+        _show(given.json, job, list(client.items(job.id)), saved)
+    return 0 if job.state == "succeeded" else 1
+
+
+def _status(given: argparse.Namespace) -> int:
+    with Client() as client:
+        _show(given.json, client.job(given.job), list(client.items(given.job)))
+    return 0
+
+
+def _fetch(given: argparse.Namespace) -> int:
+    with Client() as client:
+        job = client.job(given.job)
+        _show(given.json, job, list(client.items(job.id)), client.save(job.id, given.folder))
+    return 0 if job.state == "succeeded" else 1
+
+
+def _cancel(given: argparse.Namespace) -> int:
+    with Client() as client:
+        _show(given.json, client.cancel(given.job))
+    return 0
+
+
+def _jobs(given: argparse.Namespace) -> int:
+    with Client() as client:
+        jobs = list(client.jobs())
+    if given.json:
+        _out(json.dumps([job.model_dump(mode="json", exclude_none=True) for job in jobs], indent=2))
+        return 0
+    rows = [
+        (job.id, job.state, job.counts.total, job.counts.succeeded, job.counts.failed, f"{job.created_at:%F %T}")
+        for job in jobs
+    ]
+    _out(table(("job", "state", "items", "succeeded", "failed", "created (UTC)"), rows))
+    return 0
+
+
+def _show(wants_json: bool, job: JobShown, items: Sequence[ItemShown] = (), saved: Sequence[SavedFile] = ()) -> None:
+    _out((as_json if wants_json else as_text)(job, items, saved))
+
+
+def _out(text: str) -> None:
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,124 @@
+"""Requests to the service: bounded retries of what may be repeated, and problem documents turned into errors."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from maskrelay.errors import MaskrelayError, RequestError, ServiceAnswerUnknown, ServiceUnreachable, tree
+
+_BUSY = frozenset({429, 502, 503, 504})
+_TRIES = 4
+#: Seconds: the first pause, the longest of our own, the longest that a service may ask for.
+_PAUSE, _LONGEST_PAUSE, _LONGEST_ASKED = 0.25, 2.0, 30.0
+_BY_CODE = {cls.code: cls for _, cls in tree()}
+#: Begins a request anew: a body that was streamed once cannot be sent again.
+Ask = Callable[[httpx.Client], httpx.Request]
+
+
+class Connection:
+    """The service at `url` under one API key. The key goes to this address alone, whatever a link says."""
+
+    def __init__(self, url: str, api_key: str, timeout: timedelta) -> None:
+        self.url = url.rstrip("/")
+        self.timeout = timeout.total_seconds()
+        headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
+        self._http = httpx.Client(headers=headers, timeout=self.timeout)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def address(self, path_or_link: str) -> str:
+        """The address of a path or of a link, which may name the service as others reach it."""
+        _, found, rest = path_or_link.partition("/v1/")
+        return f"{self.url}/v1/{rest}" if found else self.url + path_or_link
+
+    def get(self, path: str, *, patience: timedelta = timedelta(0), wait_s: int = 0, **query: Any) -> Any:
+        """The JSON at `path`. A lost connection is tried again for `patience`; `wait_s` asks for a long poll."""
+        params = {name: value for name, value in query.items() if value is not None}
+        headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
+        timeout = self.timeout + wait_s
+
+        def ask(http: httpx.Client) -> httpx.Request:
+            return http.build_request("GET", self.address(path), params=params, headers=headers, timeout=timeout)
+
+        with self.answer(ask, patience=patience) as answer:
+            return _json(answer)
+
+    def send(self, ask: Ask) -> Any:
+        """The JSON answer to a request that may be repeated."""
+        with self.answer(ask) as answer:
+            return _json(answer)
+
+    @contextmanager
+    def answer(self, ask: Ask, *, patience: timedelta = timedelta(0)) -> Iterator[httpx.Response]:
+        """The streamed good answer; tried again while the service is away or busy, four times or for `patience`.
+
+        Raises the class of `maskrelay.errors` that the problem document names, ServiceUnreachable or
+        ServiceAnswerUnknown.
+        """
+        given_up, tries = time.monotonic() + patience.total_seconds(), 0
+        while True:
+            tries += 1
+            try:
+                answer = self._http.send(ask(self._http), stream=True)
+                error = None if answer.is_success else self._problem(answer)
+            except httpx.HTTPError as trouble:
+                error = self._unreachable(trouble)
+            if error is None:
+                break
+            if not error.retryable or (tries >= _TRIES and time.monotonic() > given_up):
+                raise error
+            time.sleep(_pause(tries, error))
+        try:
+            yield answer
+        except httpx.HTTPError as trouble:
+            raise self._unreachable(trouble) from None
+        finally:
+            answer.close()
+
+    def _unreachable(self, trouble: httpx.HTTPError) -> ServiceUnreachable:
+        if isinstance(trouble, httpx.ConnectError):
+            advice = "is it running, and is MASKRELAY_URL right?"
+        elif isinstance(trouble, httpx.TimeoutException):
+            advice = f"it did not answer within {self.timeout:g} s"
+        else:
+            advice = "the connection broke"
+        return ServiceUnreachable(f"cannot reach maskrelay at {self.url}: {advice} ({type(trouble).__name__})")
+
+    def _problem(self, answer: httpx.Response) -> MaskrelayError:
+        """The error that an answer other than 2xx means."""
+        answer.read()
+        answer.close()
+        try:
+            problem = answer.json()
+            code, detail = str(problem["code"]), str(problem.get("detail") or problem.get("title"))
+        except (ValueError, TypeError, KeyError):
+            said = f"{self.url} answered {answer.status_code} without saying why; is it maskrelay?"
+            unknown = ServiceUnreachable if answer.status_code in _BUSY else ServiceAnswerUnknown
+            return unknown(said, status=answer.status_code)
+        known = {name: problem.get(name) for name in ("retry_after_s", "errors", "trace_id") if problem.get(name)}
+        known |= {"status": answer.status_code}
+        if code in _BY_CODE:
+            return _BY_CODE[code](detail, **known)
+        return RequestError(f"{detail} ({code})", code=code, **known)
+
+
+def _pause(tries: int, error: MaskrelayError) -> float:
+    """Seconds before the next try: what the service asks for, else growing and jittered."""
+    asked: Any = error.fields.get("retry_after_s")
+    if isinstance(asked, int | float):
+        return min(float(asked), _LONGEST_ASKED)
+    return min(_PAUSE * float(2 ** (tries - 1)), _LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+
+
+def _json(answer: httpx.Response) -> Any:
+    answer.read()
+    try:
+        return answer.json()
+    except ValueError:
+        raise ServiceAnswerUnknown(f"{answer.url.host} answered no JSON; is it maskrelay?") from None

@@ -1,0 +1,40 @@
+"""The service's JSON as the contract's models."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from maskrelay.client.connection import Connection
+from maskrelay.contract.jobs import FrameShown, ItemList, ItemShown, JobList
+from maskrelay.errors import ServiceAnswerUnknown
+
+_Shown = TypeVar("_Shown", bound=BaseModel)
+_List = TypeVar("_List", JobList, ItemList)
+
+
+def read_as(kind: type[_Shown], answer: Any) -> _Shown:
+    """The answer as a model; raises ServiceAnswerUnknown when it is not one."""
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        where = ".".join(str(step) for step in error.errors()[0]["loc"]) or "body"
+        raise ServiceAnswerUnknown(f"the service answered a {where} this client cannot read; is it newer?") from None
+
+
+def pages(connection: Connection, path: str, kind: type[_List]) -> Iterator[_List]:
+    """Every page of a list, following its cursor."""
+    cursor: str | None = None
+    while True:
+        page = read_as(kind, connection.get(path, cursor=cursor))
+        yield page
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def pictures(item: ItemShown) -> Sequence[tuple[int | None, ItemShown | FrameShown]]:
+    """What holds an item's masks, each with its number: the item itself, or its frames."""
+    if item.frames is None:
+        return [(None, item)]
+    return [(frame.frame, frame) for frame in item.frames]

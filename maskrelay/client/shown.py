@@ -1,0 +1,60 @@
+"""A job with its items and saved files, as text for people or as JSON for programs."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from maskrelay.client.progress import describe
+from maskrelay.client.reading import pictures
+from maskrelay.client.saving import SavedFile
+from maskrelay.client.table import table
+from maskrelay.contract.jobs import TERMINAL, ItemShown, JobShown
+
+_HEAD = ("item", "source", "frame", "prompt", "category", "area px", "remarks")
+
+
+def as_json(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> str:
+    """`{"job", "items", "files"}`; a file's path is relative where the folder was."""
+    files = [{**asdict(file), "path": str(file.path)} for file in saved]
+    shown = {
+        "job": job.model_dump(mode="json", exclude_none=True),
+        "items": [item.model_dump(mode="json", exclude_none=True) for item in items],
+        "files": files,
+    }
+    return json.dumps(shown, indent=2, ensure_ascii=False)
+
+
+def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> str:
+    """The job on a line, its masks in a table, and what to do next."""
+    lines = [f"job {job.id}", describe(job)]
+    if job.error is not None:
+        lines.append(f"{job.error.code}: {job.error.detail}")
+    if job.callback is not None and job.callback.secret is not None:
+        lines.append(f"callback secret {job.callback.secret} (shown only now)")
+    rows = [row for item in items for row in _rows(item)]
+    if rows:
+        lines += ["", _without_empty_columns(rows), ""]
+    if saved:
+        lines.append(f"{len(saved)} files in {saved[0].path.parent}")
+    elif job.state not in TERMINAL:
+        lines.append(f"next: maskrelay status {job.id}")
+    elif rows:
+        lines.append(f"next: maskrelay fetch {job.id} FOLDER")
+    return "\n".join(lines)
+
+
+def _rows(item: ItemShown) -> Iterator[tuple[object, ...]]:
+    """One row a mask; one row for an item or a frame that has none."""
+    for number, picture in pictures(item):
+        begin = (item.custom_id, item.source_name, number)
+        for mask in picture.masks:
+            remarks = [*(["empty"] if mask.empty else []), *mask.flags]
+            yield (*begin, mask.prompt, mask.category, mask.area_px, ", ".join(remarks))
+        if not picture.masks:
+            error = picture.error
+            yield (*begin, None, None, None, f"{error.code}: {error.detail}" if error else picture.state)
+
+
+def _without_empty_columns(rows: Sequence[tuple[object, ...]]) -> str:
+    kept = [n for n in range(len(_HEAD)) if any(row[n] not in {None, ""} for row in rows)]
+    return table([_HEAD[n] for n in kept], [[row[n] for n in kept] for row in rows])

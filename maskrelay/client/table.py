@@ -1,0 +1,28 @@
+"""Aligned columns."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows under a head, columns as wide as their widest cell, numbers to the right."""
+    cells = [[_text(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    right = [all(_is_number(row[column]) or not row[column] for row in cells[1:]) for column in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join(lines)
+
+
+def _text(cell: object) -> str:
+    """One line of printable text: a name may hold anything, a terminal should not."""
+    text = "" if cell is None else str(cell)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal()

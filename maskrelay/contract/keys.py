@@ -1,0 +1,115 @@
+"""The names of every object in storage. Numbers and random letters only: nothing that a caller wrote.
+
+Ids are 26 letters of base32 in lower case; a part is `{time}-{worker}-{seq}`.
+"""
+
+import re
+import secrets
+
+ID = re.compile(r"[a-z2-7]{26}")
+PART = re.compile(r"[0-9]{16}-[0-9a-f]{8}-[0-9]{6}")
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+LIVE = "live/"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def new_id() -> str:
+    """A random id of 130 bits."""
+    return id_of_bytes(secrets.token_bytes(32))
+
+
+def id_of_bytes(digest: bytes) -> str:
+    """The id that 32 bytes of a digest stand for."""
+    number = int.from_bytes(digest[:17])
+    return "".join(_LETTERS[(number >> (5 * place)) & 31] for place in range(26))
+
+
+def upload(tenant: str, name: str) -> str:
+    return f"uploads/{tenant}/{name}"
+
+
+def upload_use(upload_key: str, job: str) -> str:
+    return f"{upload_key}.used/{job}"
+
+
+def live(job: str) -> str:
+    return f"{LIVE}{job}"
+
+
+def live_cancel(job: str) -> str:
+    return f"{LIVE}{job}.cancel"
+
+
+def accepted(job: str) -> str:
+    return f"jobs/{job}/job.json"
+
+
+def items(job: str, nonce: str) -> str:
+    return f"jobs/{job}/items-{nonce}.ndjson"
+
+
+def cancel(job: str) -> str:
+    return f"jobs/{job}/cancel.json"
+
+
+def gone(job: str) -> str:
+    return f"jobs/{job}/gone.json"
+
+
+def result(job: str) -> str:
+    return f"jobs/{job}/result.json"
+
+
+def frames(job: str) -> str:
+    return f"jobs/{job}/frames/"
+
+
+def frame_part(job: str, part: int) -> str:
+    return f"{frames(job)}{part:06d}.ndjson"
+
+
+def outcomes(job: str) -> str:
+    return f"jobs/{job}/outcomes/"
+
+
+def outcome_part(job: str, part: str) -> str:
+    return f"{outcomes(job)}{part}.ndjson"
+
+
+def part_of(key: str) -> str:
+    """The part's name in the key of an outcome part."""
+    return key.rsplit("/", 1)[1].removesuffix(".ndjson")
+
+
+def mask(job: str, item: int, frame: int, prompt: int, attempt: str) -> str:
+    return f"jobs/{job}/artifacts/{item}/{frame}-{prompt}.{attempt}.mask.png"
+
+
+def probability(job: str, item: int, frame: int, prompt: int, attempt: str) -> str:
+    return f"jobs/{job}/artifacts/{item}/{frame}-{prompt}.{attempt}.probability.png"
+
+
+def overlay(job: str, item: int, frame: int, attempt: str) -> str:
+    return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.overlay.png"
+
+
+def rejected_answer(job: str, item: int, frame: int, attempt: str) -> str:
+    """An answer that broke the contract, kept as it came."""
+    return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.answer"
+
+
+def final(job: str, nonce: str, name: str) -> str:
+    return f"jobs/{job}/final/{nonce}/{name}"
+
+
+def event(job: str, event_id: str) -> str:
+    return f"jobs/{job}/events/{event_id}.json"
+
+
+def delivered(job: str, event_id: str) -> str:
+    return f"jobs/{job}/delivered/{event_id}"
+
+
+def endpoint_used(endpoint: str) -> str:
+    """Made before the first score ever: while it is absent, no score can be in flight."""
+    return f"endpoints/{endpoint}.used"

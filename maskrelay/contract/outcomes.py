@@ -1,0 +1,94 @@
+"""What is recorded of one frame: one JSON line in a part, written once and never changed."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A frozen value that crosses a boundary as JSON; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArtifactRef(Record):
+    """Where an artifact's bytes lie: `length` bytes at `offset` of the object `key`."""
+
+    key: str
+    offset: int = 0
+    length: int
+    sha256: str
+    content_type: str = "image/png"
+
+
+class Rle(Record):
+    """A mask as COCO run lengths: column-major, `size` = (height, width), `counts` in COCO's text form."""
+
+    size: tuple[int, int]
+    counts: str
+
+
+class Measures(Record):
+    """What is measured of one mask, in source pixels; x to the right, y down, from the top left corner.
+
+    bbox: (x, y, width, height), None when empty. centroid: (x, y) of pixel centres, None when empty.
+    mean_probability: 0..1, over the mask (over the frame when the mask is empty). border: the sides touched.
+    """
+
+    empty: bool
+    area_px: int
+    bbox: tuple[int, int, int, int] | None
+    centroid: tuple[float, float] | None
+    components: int
+    mean_probability: float
+    border: tuple[Literal["left", "top", "right", "bottom"], ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+class MaskOutcome(Measures):
+    """One prompt's mask: its measures, its run lengths and the artifacts made of it."""
+
+    prompt: str
+    category: str | None
+    rle: Rle
+    mask: ArtifactRef | None = None
+    probability: ArtifactRef | None = None
+
+
+class Failure(Record):
+    """Why a frame has no mask: a stable code of the error tree and a sentence without anything private."""
+
+    code: str
+    detail: str
+
+
+class Outcome(Record):
+    """The durable record of one frame: masks, or a coded error.
+
+    `index` is the frame's place within its item. `geometry` undoes the canvas. Timings are milliseconds.
+    """
+
+    frame: int
+    item: int
+    index: int = 0
+    state: Literal["succeeded", "failed", "cancelled"]
+    error: Failure | None = None
+    masks: tuple[MaskOutcome, ...] = ()
+    overlay: ArtifactRef | None = None
+    geometry: dict[str, Any] | None = None
+    intensity: str | None = None
+    endpoint: str | None = None
+    attempts: int = 1
+    timings_ms: dict[str, float] = {}
+
+    def artifacts(self) -> dict[str, ArtifactRef]:
+        """The frame's artifacts by name: `{item}-{frame}-{prompt}.mask.png`, `{item}-{frame}.overlay.png` …"""
+        named: dict[str, ArtifactRef] = {}
+        for number, mask in enumerate(self.masks):
+            if mask.mask:
+                named[f"{self.item}-{self.frame}-{number}.mask.png"] = mask.mask
+            if mask.probability:
+                named[f"{self.item}-{self.frame}-{number}.probability.png"] = mask.probability
+        if self.overlay:
+            named[f"{self.item}-{self.frame}.overlay.png"] = self.overlay
+        return named

@@ -1,0 +1,66 @@
+"""What crosses the wire to the endpoint and back: bytes, shape and dtype; no arrays here."""
+
+import json
+from binascii import b2a_base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+#: The canvas is CANVAS × CANVAS pixels; so is every map in an answer.
+CANVAS = 1024
+#: The endpoint takes no more rows in one request.
+MAX_ROWS = 256
+
+Dtype = Literal["uint8", "bool", "float16", "float32"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One frame on the wire: a PNG of CANVAS × CANVAS pixels (8-bit RGB or gray) and its prompts."""
+
+    image: bytes
+    prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapStack:
+    """One map per prompt: `raw` holds C-order bytes of `shape` = (prompts, CANVAS, CANVAS).
+
+    What the values mean is a setting of the endpoint. Floats are not looked at: they can be NaN.
+    """
+
+    raw: bytes
+    shape: tuple[int, int, int]
+    dtype: Dtype
+
+
+@dataclass(frozen=True, slots=True)
+class RowAnswer:
+    """What the endpoint answered for one row.
+
+    categories: one per prompt, None where the endpoint named none; informative, never a key.
+    warnings: `single_quoted`, `categories_missing`, `categories_short`, `categories_long`,
+    `categories_unreadable`.
+    """
+
+    maps: MapStack
+    categories: tuple[str | None, ...]
+    warnings: tuple[str, ...]
+
+
+def encode_request(rows: Sequence[Row]) -> bytes:
+    """The JSON body that scores `rows`: columns image and text, one list a row, prompts joined by ` & `.
+
+    The base64 text is spliced in as bytes: a JSON encoder would look for characters to escape in megabytes
+    that have none. Raises ValueError for no rows or more than MAX_ROWS: the caller's slip, not the endpoint's.
+    """
+    if not 0 < len(rows) <= MAX_ROWS:
+        raise ValueError(f"a request has 1 to {MAX_ROWS} rows, not {len(rows)}")
+    index = ", ".join(map(str, range(len(rows)))).encode()
+    data = b", ".join(_encode_row(row) for row in rows)
+    return b'{"input_data": {"columns": ["image", "text"], "index": [' + index + b'], "data": [' + data + b"]}}"
+
+
+def _encode_row(row: Row) -> bytes:
+    text = json.dumps(" & ".join(row.prompts)).encode()
+    return b'["' + b2a_base64(row.image, newline=False) + b'", ' + text + b"]"

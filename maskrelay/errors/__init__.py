@@ -1,0 +1,85 @@
+"""Every error of maskrelay, as one tree.
+
+    MaskrelayError
+    ├── SettingsError
+    ├── RequestError                 the caller's request is refused
+    │   ├── Malformed
+    │   │   └── BodyIncomplete
+    │   ├── Unauthenticated
+    │   ├── ScopeMissing
+    │   ├── NotFound
+    │   ├── MethodNotAllowed
+    │   ├── Gone
+    │   ├── Conflict
+    │   │   ├── StillAccepting
+    │   │   └── NotCancellable
+    │   ├── BodyTooLarge
+    │   └── Refused                  well-formed, and still not accepted
+    │       ├── NoItems
+    │       ├── TooManyItems
+    │       ├── NoPrompts
+    │       ├── TooManyPrompts
+    │       ├── PromptEmpty
+    │       ├── PromptTooLong
+    │       ├── PromptHasAmpersand
+    │       ├── PromptHasControl
+    │       ├── OptionUnknown
+    │       ├── OptionInvalid
+    │       ├── CustomIdDuplicate
+    │       ├── UploadUnknown
+    │       ├── UploadExpired
+    │       ├── LaneForbidden
+    │       ├── IdempotencyKeyReused
+    │       └── CallbackForbidden
+    ├── ItemError                    one item fails, its neighbours do not
+    │   ├── NotAnImage
+    │   ├── Truncated
+    │   ├── UnsupportedImage
+    │   ├── TooManyPixels
+    │   ├── ZeroSized
+    │   ├── SourceMissing
+    │   ├── SourceTooLarge
+    │   ├── DecoderCrashed
+    │   └── DecodeTimeout
+    ├── EndpointError                the scoring endpoint did not give an answer
+    │   ├── EndpointBusy             the work waits, nobody is charged
+    │   │   ├── EndpointThrottled
+    │   │   ├── EndpointTimeout
+    │   │   ├── EndpointUnavailable
+    │   │   └── EndpointDenied
+    │   └── FrameRefused             may be held against the frame
+    │       ├── ScoringFailed
+    │       ├── RequestTooLarge
+    │       └── AnswerInvalid
+    ├── StorageError
+    │   ├── StorageUnavailable
+    │   ├── ObjectExists
+    │   ├── ObjectMissing
+    │   └── KeyInvalid
+    ├── LedgerUnavailable
+    ├── SignatureInvalid
+    ├── SealInvalid
+    ├── ClientError                  the client got no answer it can use
+    │   ├── ServiceUnreachable
+    │   ├── ServiceAnswerUnknown
+    │   └── WaitTimeout
+    └── StackError
+
+The class's docstring is its public message; its name in lower case is its stable `code`; `retryable` says whether
+the same request can succeed later. What varies goes into `detail` and `fields`: never a path, a secret, a pixel or
+patient data. HTTP statuses live in `api/problems.py` alone.
+"""
+
+from collections.abc import Iterator
+
+from maskrelay.errors.base import *  # noqa: F403 - one tree in three files, imported from here
+from maskrelay.errors.base import MaskrelayError
+from maskrelay.errors.requests import *  # noqa: F403
+from maskrelay.errors.work import *  # noqa: F403
+
+
+def tree(root: type[MaskrelayError] = MaskrelayError, depth: int = 0) -> Iterator[tuple[int, type[MaskrelayError]]]:
+    """Every class below and with `root`, depth first, in the order of definition."""
+    yield depth, root
+    for leaf in root.__subclasses__():
+        yield from tree(leaf, depth + 1)

@@ -1,0 +1,150 @@
+"""What goes wrong with an item, the endpoint, storage, the ledger, a callback, the client or the stack."""
+
+from maskrelay.errors.base import MaskrelayError
+
+
+class ItemError(MaskrelayError):
+    """The item could not be segmented."""
+
+
+class NotAnImage(ItemError):
+    """The file is not an image this service reads."""
+
+
+class Truncated(ItemError):
+    """The image file ends too early or is damaged."""
+
+
+class UnsupportedImage(ItemError):
+    """The image is of a kind this service does not read."""
+
+
+class TooManyPixels(ItemError):
+    """The image has more pixels than this service takes."""
+
+
+class ZeroSized(ItemError):
+    """The image has no pixels."""
+
+
+class SourceMissing(ItemError):
+    """The upload behind the item is no longer there."""
+
+
+class SourceTooLarge(ItemError):
+    """The file is larger than a worker opens."""
+
+
+class DecoderCrashed(ItemError):
+    """Decoding the file ended its worker, twice, with nothing else in it."""
+
+
+class DecodeTimeout(ItemError):
+    """Decoding the file took longer than is allowed."""
+
+
+class EndpointError(MaskrelayError):
+    """The scoring endpoint gave no usable answer."""
+
+    retryable = True
+
+
+class EndpointBusy(EndpointError):
+    """The endpoint cannot answer now; the work waits."""
+
+
+class EndpointThrottled(EndpointBusy):
+    """The endpoint refuses requests for now (429)."""
+
+
+class EndpointTimeout(EndpointBusy):
+    """The endpoint took too long and may still be working on the request."""
+
+
+class EndpointUnavailable(EndpointBusy):
+    """The endpoint cannot be reached or has no deployment ready."""
+
+
+class EndpointDenied(EndpointBusy):
+    """The endpoint refuses the credentials."""
+
+
+class FrameRefused(EndpointError):
+    """The endpoint failed on this frame."""
+
+
+class ScoringFailed(FrameRefused):
+    """The model failed on this frame."""
+
+
+class RequestTooLarge(FrameRefused):
+    """The endpoint refuses the request as too large (413)."""
+
+
+class AnswerInvalid(FrameRefused):
+    """The endpoint's answer breaks its contract.
+
+    `raw` is the body as it was received: an attribute and no field, so that it is never shown or logged.
+    """
+
+    raw: bytes = b""
+
+
+class StorageError(MaskrelayError):
+    """The object store failed."""
+
+
+class StorageUnavailable(StorageError):
+    """The object store cannot be reached."""
+
+    retryable = True
+
+
+class ObjectExists(StorageError):
+    """An object of this key is there already."""
+
+
+class ObjectMissing(StorageError):
+    """There is no object of this key."""
+
+
+class KeyInvalid(StorageError):
+    """The key is not one this store takes."""
+
+
+class LedgerUnavailable(MaskrelayError):
+    """The ledger (Redis) cannot be reached."""
+
+    retryable = True
+
+
+class SignatureInvalid(MaskrelayError):
+    """The callback's signature does not fit its secret, body and time."""
+
+
+class SealInvalid(MaskrelayError):
+    """The sealed secret does not open under this server key and for this job."""
+
+
+class ClientError(MaskrelayError):
+    """The client got no answer it can use."""
+
+
+class ServiceUnreachable(ClientError):
+    """The service cannot be reached."""
+
+    retryable = True
+
+
+class ServiceAnswerUnknown(ClientError):
+    """The service answered something this client does not read."""
+
+
+class WaitTimeout(ClientError):
+    """The job is not finished yet."""
+
+    retryable = True
+
+
+class StackError(MaskrelayError):
+    """The embedded stack cannot run."""

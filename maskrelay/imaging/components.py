@@ -1,0 +1,53 @@
+"""How many pieces a mask has."""
+
+import numpy as np
+import numpy.typing as npt
+
+Positions = npt.NDArray[np.int64]
+
+
+def count_components(mask: npt.NDArray[np.bool_]) -> int:
+    """The number of 8-connected pieces of a (height, width) mask.
+
+    Works on runs (unbroken stretches of a row), not on pixels. Runs that touch are joined by union-find in whole
+    arrays: each round hooks the larger root of every open pair under the smaller, then flattens the trees.
+    """
+    starts, ends, stride = _runs(mask)
+    upper, lower = _touching(starts, ends, stride)
+    root = np.arange(starts.size)
+    while upper.size:
+        upper, lower = root[upper], root[lower]
+        apart = upper != lower
+        upper, lower = upper[apart], lower[apart]
+        np.minimum.at(root, np.maximum(upper, lower), np.minimum(upper, lower))
+        _flatten(root)
+    return int(np.count_nonzero(root == np.arange(root.size)))
+
+
+def _runs(mask: npt.NDArray[np.bool_]) -> tuple[Positions, Positions, int]:
+    """First and one-past-last position of each run, in a raster that has one empty column more than the mask."""
+    height, width = mask.shape
+    stride = width + 1
+    padded = np.zeros((height, stride), np.bool_)
+    padded[:, :width] = mask
+    flat = np.concatenate(([False], padded.ravel()))
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return changes[0::2], changes[1::2], stride
+
+
+def _touching(starts: Positions, ends: Positions, stride: int) -> tuple[Positions, Positions]:
+    """Pairs of runs, the second in the row below the first, that share a side or a corner."""
+    first = np.searchsorted(ends, starts + stride, side="left")
+    last = np.searchsorted(starts, ends + stride, side="right")
+    many = np.maximum(last - first, 0)
+    upper = np.repeat(np.arange(starts.size), many)
+    within = np.arange(upper.size) - np.repeat(np.cumsum(many) - many, many)
+    return upper, np.repeat(first, many) + within
+
+
+def _flatten(root: Positions) -> None:
+    while True:
+        above = root[root]
+        if np.array_equal(above, root):
+            return
+        root[:] = above

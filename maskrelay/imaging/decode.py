@@ -1,0 +1,90 @@
+"""Image file → pixels the rest of the house understands: uint8, gray or RGB, upright."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, TiffImagePlugin
+
+from maskrelay.imaging import intensity
+from maskrelay.imaging.deep import has_deep_colour, has_deep_gray, read_deep_colour, read_deep_gray
+from maskrelay.imaging.header import named_damage, open_header
+
+_GRAY = ("1", "L", "LA", "La")
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded source.
+
+    pixels: uint8, (height, width) for gray or (height, width, 3) for RGB. bits: of one sample in the source.
+    mode: what Pillow called the source's pixels. intensity: what was done to bring them to 8 bits, `none` if nothing.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    bits: int
+    mode: str
+    intensity: str
+
+
+def decode(file: bytes, *, max_pixels: int) -> Picture:
+    """Decode a PNG, JPEG, TIFF, WebP or BMP of one page.
+
+    Palettes, CMYK and YCbCr become RGB; alpha is dropped over black; the EXIF orientation is applied. 8-bit samples
+    stay as they are; deeper ones are scaled by `intensity.scaled_to_bytes` (16-bit colour over its three channels
+    together). Raises the ItemErrors of `header.open_header`, and nothing else; never fills in what a cut file lacks.
+    """
+    image = open_header(file, max_pixels=max_pixels)
+    with named_damage():
+        mode = image.mode
+        bits = _bits(image)
+        pixels, done = _pixels(image, file)
+        return Picture(_upright(pixels, _orientation(image)), bits, mode, done)
+
+
+def _bits(image: ImageFile.ImageFile) -> int:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0])
+    if image.mode.startswith("I;16") or has_deep_colour(image):
+        return 16
+    return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
+
+
+def _pixels(image: ImageFile.ImageFile, file: bytes) -> tuple[npt.NDArray[np.uint8], str]:
+    if has_deep_gray(image):
+        return intensity.scaled_to_bytes(read_deep_gray(image))
+    if has_deep_colour(image):
+        return intensity.scaled_to_bytes(read_deep_colour(image, file))
+    image.load()
+    return np.asarray(_over_black(image)), intensity.NONE
+
+
+def _over_black(image: Image.Image) -> Image.Image:
+    """Gray (`L`) or `RGB`; where the source is transparent, black shines through."""
+    target, with_alpha = ("L", "LA") if image.mode in _GRAY else ("RGB", "RGBA")
+    if not image.has_transparency_data:
+        return image if image.mode == target else image.convert(target)
+    layered = image if image.mode == with_alpha else image.convert(with_alpha)
+    flat = Image.new(target, image.size)
+    flat.paste(layered.convert(target), mask=layered.getchannel("A"))
+    return flat
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation 1..8; 1 where there is none or it cannot be read. A TIFF was turned while loading."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001  broken metadata does not make the picture unreadable
+        return 1
+
+
+def _upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[np.uint8]:
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

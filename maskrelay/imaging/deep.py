@@ -1,0 +1,87 @@
+"""Samples of more than 8 bits, whole.
+
+Pillow keeps deep gray, but of 16-bit colour only the high byte of each sample. The file is read a second time with
+the byte order named the other way round, so that the low bytes come out, and the two are put together.
+"""
+
+import sys
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ImageFile, TiffImagePlugin
+
+from maskrelay.errors import UnsupportedImage
+
+_GRAY_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_BIG, _LITTLE = ("16B", "16L")
+_OTHER_ORDER = {_BIG: _LITTLE, _LITTLE: _BIG, "16N": _BIG if sys.byteorder == "little" else _LITTLE}
+# Layouts that Pillow reads in both orders, sample by sample, without arithmetic between them.
+_BOTH_WAYS = ("RGB", "RGBA", "RGBX")
+
+
+def has_deep_gray(image: ImageFile.ImageFile) -> bool:
+    """Whether the image has one channel of 16 or 32 bits, integer or float."""
+    return image.mode in _GRAY_MODES
+
+
+def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
+    """(height, width), uint16, int32, uint32 or float32 in native order; a 16-bit TIFF where 0 is white is inverted."""
+    image.load()
+    values = np.asarray(image)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return values
+    tags = image.tag_v2
+    whole = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0] == 32
+    if image.mode == "I" and whole and tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0] == 1:
+        return values.view(np.uint32)  # Pillow's 32-bit integers are signed
+    if values.dtype == np.uint16 and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+        return np.uint16(0xFFFF) - values
+    return values
+
+
+def has_deep_colour(image: ImageFile.ImageFile) -> bool:
+    """Whether an image not loaded yet has several 16-bit channels, which Pillow alone would cut to 8."""
+    return not has_deep_gray(image) and any(";16" in _layout(tile) for tile in image.tile)
+
+
+def read_deep_colour(image: ImageFile.ImageFile, file: bytes) -> npt.NDArray[np.uint16]:
+    """(height, width, 3), or (height, width) for gray with alpha, uint16; alpha is dropped over black.
+
+    Loads `image`, and once more from `file`. Raises UnsupportedImage for a layout that Pillow reads in one byte
+    order only (CMYK, alpha multiplied in, channels apart).
+    """
+    layouts = {_layout(tile) for tile in image.tile}
+    if layouts == {"LA;16B"}:  # four bytes a pixel: read as such
+        return _over_black(_loaded(image, "RGBA").view(">u2").astype(np.uint16))[..., 0]
+    channels, _, order = layouts.pop().partition(";")
+    if layouts or channels not in _BOTH_WAYS or order not in _OTHER_ORDER:
+        raise UnsupportedImage("16-bit colour of this layout is not read.")
+    low = _loaded(type(image)(BytesIO(file)), f"{channels};{_OTHER_ORDER[order]}")
+    wide = _loaded(image, f"{channels};{order}").astype(np.uint16)
+    wide <<= 8
+    wide |= low
+    return _over_black(wide) if channels == "RGBA" else wide
+
+
+def _layout(tile: ImageFile._Tile) -> str:
+    """Pillow's word for the bytes in the file; a tile's arguments are that word, or begin with it."""
+    first = tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0]
+    return first if isinstance(first, str) else ""
+
+
+def _loaded(image: ImageFile.ImageFile, layout: str) -> npt.NDArray[np.uint8]:
+    image.tile = [
+        tile._replace(args=layout if isinstance(tile.args, str) else (layout, *(tile.args or ())[1:]))
+        for tile in image.tile
+    ]
+    image.load()
+    return np.asarray(image)
+
+
+def _over_black(layered: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """The last channel is alpha: multiply the others with it, rounded."""
+    product = layered[..., :-1].astype(np.uint32) * layered[..., -1:]
+    return ((product + 0x7FFF) // 0xFFFF).astype(np.uint16)

@@ -1,0 +1,109 @@
+"""What an image file says of itself before a pixel is decoded, and names for what is wrong with it.
+
+Pillow's file classes are used directly, not through `Image.open`: that one asks `Image.MAX_IMAGE_PIXELS`, a setting
+of the whole process which cannot be changed for one call while other threads decode. The limit is an argument here.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from maskrelay.errors import ItemError, NotAnImage, TooManyPixels, Truncated, UnsupportedImage, ZeroSized
+from maskrelay.imaging.letterbox import LONGEST_SIDE
+
+# The whole list of formats. A JPEG with further pictures inside (MPO: previews, gain maps) is read as its first.
+_KINDS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
+    (re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.JpegImageFile),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImagePlugin.TiffImageFile),
+    (re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL), WebPImagePlugin.WebPImageFile),
+    (re.compile(rb"BM"), BmpImagePlugin.BmpImageFile),
+)
+
+_BEYOND_US = re.compile(
+    r"unsupported|not supported|unknown|cannot handle|not available|not implemented|conversion|too large",
+    re.IGNORECASE,
+)
+
+
+@contextmanager
+def named_damage() -> Iterator[None]:
+    """Turn whatever Pillow raises inside into one `ItemError`; Pillow's own words may quote the file and are dropped.
+
+    Raises TooManyPixels where memory ran out: within the pixel limit only a lying header asks for that much.
+    """
+    try:
+        yield
+    except ItemError:
+        raise
+    except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise TooManyPixels("The image needs more memory than it may have.") from None
+    except Exception as error:  # noqa: BLE001  a decoder fed with hostile bytes may raise anything
+        if isinstance(error, NotImplementedError) or _BEYOND_US.search(str(error)):
+            raise UnsupportedImage from None
+        raise Truncated from None
+
+
+def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
+    """Open `file` (PNG, JPEG, TIFF, WebP or BMP) without decoding, once its size and pages are found acceptable.
+
+    Raises NotAnImage, ZeroSized (also for no bytes at all), TooManyPixels (fields: width, height, pixels,
+    max_pixels), UnsupportedImage (several pages among others), Truncated.
+    """
+    if not file:
+        raise ZeroSized("The file is empty.")
+    kind = next((kind for signature, kind in _KINDS if signature.match(file)), None)
+    if kind is None:
+        raise NotAnImage
+    with named_damage():
+        if kind is WebPImagePlugin.WebPImageFile:  # its decoder sets aside the whole picture when opened
+            _check_size(_webp_size(file), max_pixels)
+        image = _open(kind, file)
+        _check_size(image.size, max_pixels)
+        if getattr(image, "is_animated", False):
+            raise UnsupportedImage("The file has several pages or frames; these are not taken yet.")
+        return image
+
+
+def _open(kind: type[ImageFile.ImageFile], file: bytes) -> ImageFile.ImageFile:
+    image = kind.__new__(kind)
+    try:
+        kind.__init__(image, BytesIO(file))
+    except SyntaxError:
+        # Pillow refuses a size of zero with the same words as garbage; only the half-made image tells them apart
+        if image.mode and 0 in image.size:
+            raise ZeroSized(width=image.width, height=image.height) from None
+        raise
+    return image
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    fields = {"width": width, "height": height, "pixels": width * height, "max_pixels": max_pixels}
+    if width * height > max_pixels:
+        detail = f"The image has {width} × {height} = {width * height} pixels; at most {max_pixels} are taken."
+        raise TooManyPixels(detail, **fields)
+    if max(size) > LONGEST_SIDE:
+        detail = f"The image has {width} × {height} pixels; at most {LONGEST_SIDE} are taken along a side."
+        raise TooManyPixels(detail, **fields)
+
+
+def _webp_size(file: bytes) -> tuple[int, int]:
+    """(width, height) as the WebP container gives them (RFC 9649 §2.5–2.7)."""
+    if file[12:16] == b"VP8X":
+        return 1 + int.from_bytes(file[24:27], "little"), 1 + int.from_bytes(file[27:30], "little")
+    if file[12:16] == b"VP8L":
+        bits = int.from_bytes(file[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(file[26:28], "little") & 0x3FFF, int.from_bytes(file[28:30], "little") & 0x3FFF

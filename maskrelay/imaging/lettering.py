@@ -1,0 +1,58 @@
+"""Words in a picture: a font that comes with Pillow, any text made drawable, lines that fit a width."""
+
+import unicodedata
+
+from PIL import ImageFont
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+_LONGEST = 400  # characters looked at; a prompt is far shorter
+_ELLIPSIS = "…"
+
+
+def font_of(size: int) -> Font:
+    """Aileron of `size` pixels, made anew each time: FreeType's faces may not be shared between threads.
+
+    It knows Latin letters; others are drawn as boxes.
+    """
+    return ImageFont.load_default(size)
+
+
+def clean(text: str) -> str:
+    """The text without what cannot be drawn: control and format characters, lone surrogates, runs of blanks."""
+    visible = (" " if unicodedata.category(letter).startswith("C") else letter for letter in text[:_LONGEST])
+    return " ".join("".join(visible).split())
+
+
+def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
+    """Break a cleaned text into at most `lines` lines of at most `width` pixels; what is cut ends in an ellipsis."""
+    wrapped: list[str] = []
+    rest = text
+    while rest and len(wrapped) < lines:
+        line = _fitting(rest, font, width)
+        rest = rest[len(line) :].lstrip()
+        wrapped.append(line.rstrip())
+    if rest:
+        wrapped[-1] = _fitting_letters(wrapped[-1], font, width - font.getlength(_ELLIPSIS)).rstrip() + _ELLIPSIS
+    return wrapped
+
+
+def _fitting(text: str, font: Font, width: float) -> str:
+    """The longest beginning of whole words that fits, or of letters where not even one word does."""
+    letters = _fitting_letters(text, font, width)
+    if len(letters) == len(text) or text[len(letters)] == " ":
+        return letters
+    words = letters.rpartition(" ")[0]
+    return words or letters
+
+
+def _fitting_letters(text: str, font: Font, width: float) -> str:
+    """The longest beginning that fits, found by halving; at least one letter, so that every line makes progress."""
+    fits, too_long = 1, len(text) + 1
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if font.getlength(text[:middle]) <= width:
+            fits = middle
+        else:
+            too_long = middle
+    return text[:fits]

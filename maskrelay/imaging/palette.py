@@ -1,0 +1,31 @@
+"""Colours for masks that people with any colour vision can tell apart.
+
+The first eight are Okabe and Ito's set ("Color Universal Design", 2008) with white for its black, brightened where
+photographs swallow them, in an order that lets the first stand out on red fundus, violet pathology and gray alike.
+The next are from IBM's colour-blind safe palette and Paul Tol's "light" scheme (SRON/EPS/TN/09-002). None is so dark
+that it is lost on a scan's black.
+"""
+
+Colour = tuple[int, int, int]
+
+PALETTE: tuple[Colour, ...] = (
+    (86, 190, 245),  # sky blue
+    (240, 228, 66),  # yellow
+    (0, 178, 128),  # bluish green
+    (235, 104, 20),  # vermilion
+    (226, 140, 190),  # reddish purple
+    (30, 110, 210),  # blue
+    (245, 170, 20),  # orange
+    (255, 255, 255),  # white
+    (220, 38, 127),  # magenta
+    (120, 94, 240),  # violet
+    (150, 150, 0),  # olive
+    (166, 110, 70),  # brown
+    (153, 221, 255),  # light cyan
+    (255, 170, 187),  # pink
+)
+
+
+def colour_of(number: int) -> Colour:
+    """The colour of the mask of this number, counted from 0; they begin again after the last."""
+    return PALETTE[number % len(PALETTE)]

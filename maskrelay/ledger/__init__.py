@@ -1,0 +1,70 @@
+"""Everything that lives in Redis: one Lua script a transition, and flow control."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from maskrelay.ledger.claims import Claims
+from maskrelay.ledger.flow import Flow
+from maskrelay.ledger.jobs import Jobs
+from maskrelay.ledger.outbox import Outbox
+from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.steps import Steps
+from maskrelay.ledger.sweeps import Sweeps
+from maskrelay.ledger.wakes import Wakes
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger's parts over one connection pool."""
+
+    jobs: Jobs
+    claims: Claims
+    steps: Steps
+    outbox: Outbox
+    wakes: Wakes
+    sweeps: Sweeps
+    scripts: Scripts
+
+    def flow(self, endpoint: str, *, max_in_flight: int, max_requests_per_s: float, slot_lease: timedelta) -> Flow:
+        """The flow control of one endpoint."""
+        return Flow(
+            self.scripts,
+            endpoint,
+            max_in_flight=max_in_flight,
+            max_requests_per_s=max_requests_per_s,
+            slot_lease=slot_lease,
+        )
+
+
+def open_ledger(
+    redis_url: str,
+    publish: Callable[[str], None],
+    *,
+    claim_lease: timedelta,
+    step_lease: timedelta,
+    delivery_lease: timedelta,
+) -> Ledger:
+    """The ledger at `redis_url`. Connects when first used; no answer within five seconds is LedgerUnavailable."""
+    client = redis.Redis.from_url(
+        redis_url,
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        socket_keepalive=True,
+        health_check_interval=10,
+        retry=Retry(NoBackoff(), 0),  # the ledger's callers own their retries; three hidden ones would hang the API
+    )
+    scripts = Scripts(client)
+    return Ledger(
+        jobs=Jobs(scripts),
+        claims=Claims(scripts, claim_lease),
+        steps=Steps(scripts, step_lease),
+        outbox=Outbox(scripts, delivery_lease),
+        wakes=Wakes(scripts, publish),
+        sweeps=Sweeps(scripts),
+        scripts=scripts,
+    )

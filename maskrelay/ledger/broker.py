@@ -1,0 +1,50 @@
+"""Celery's configuration, the same in every process: it runs workers and carries wake-ups, nothing else."""
+
+from datetime import timedelta
+
+from celery import Celery
+
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger.wakes import TASKS
+
+
+def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
+    """The Celery app. Every rule of its configuration that is not obvious has its reason beside it."""
+    app = Celery("maskrelay", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,  # the ledger gives a dead worker's frames back; the message is worth nothing
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        task_routes={name: {"queue": name} for name in TASKS},
+        task_create_missing_queues=True,
+        broker_transport_options={
+            "visibility_timeout": int(visibility_timeout.total_seconds()),
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            # without a timeout a publish on a half-open connection blocks for most of a minute
+            "socket_timeout": 5,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+    )
+    return app
+
+
+class Publisher:
+    """Sends a wake-up once. One that cannot be sent raises LedgerUnavailable; the sweep will send another."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def __call__(self, task: str) -> None:
+        try:
+            self._app.send_task(task, queue=task, retry=False, ignore_result=True)
+        except Exception as error:  # kombu's errors have no common root
+            raise LedgerUnavailable(type(error).__name__) from error

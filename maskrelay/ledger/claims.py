@@ -1,0 +1,116 @@
+"""Frames held under a lease: taken, renewed, settled, given back, lost."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from maskrelay.contract.jobs import Lane
+from maskrelay.ledger.parts import pack
+from maskrelay.ledger.scripts import Scripts
+from maskrelay.rules.retry import Trouble
+
+#: The longest run of neighbouring frames of one item that a claim takes.
+RUN_MOST = 32
+_MS = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Frames `first` … `first + n - 1` of a job, ours while the lease of `token` is renewed.
+
+    alone: a suspect; nothing else may be held beside it. now_ms: Redis' clock when it was taken.
+    """
+
+    token: str
+    job: str
+    tenant: str
+    lane: Lane
+    first: int
+    n: int
+    alone: bool
+    troubles: tuple[Trouble, ...]
+    now_ms: int
+
+    def frames(self) -> range:
+        return range(self.first, self.first + self.n)
+
+    def trouble(self, frame: int) -> Trouble:
+        return self.troubles[frame - self.first]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One line of a part: this frame, held by this token, has its outcome."""
+
+    token: str
+    frame: int
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """A frame that ended two workers alone; held by `token` for whoever writes its outcome."""
+
+    token: str
+    job: str
+    frame: int
+
+
+class Claims:
+    def __init__(self, scripts: Scripts, lease: timedelta) -> None:
+        self._scripts = scripts
+        self._lease_ms = lease // _MS
+
+    def take(self, holding: int, lanes: Sequence[Lane], most: int = RUN_MOST) -> Claim | bool:
+        """Claim the next frames in fair turn.
+
+        Otherwise a boolean: True when a suspect waits for a child that holds nothing, so that this one should claim no
+        more until it has settled what it holds; False when nothing waits. While bulk waits, one claim in eight is bulk.
+        """
+        token = secrets.token_hex(8)
+        known = json.loads(self._scripts.run("claim", token, holding, most, self._lease_ms, json.dumps(list(lanes))))
+        if "token" not in known:
+            return bool(known["drain"])
+        known["troubles"] = tuple(Trouble(**trouble) for trouble in known["troubles"])
+        return Claim(**known)
+
+    def renew(self, tokens: Sequence[str]) -> set[str]:
+        """Hold these claims for another lease; the tokens that are lost."""
+        lost = self._scripts.run("renew", self._lease_ms, json.dumps(list(tokens))) if tokens else []
+        return {token.decode() for token in lost}
+
+    def settle(self, job: str, part: str, lines: Sequence[Settlement]) -> set[int]:
+        """Record that these frames have their outcome in `part`; the frames whose line counts.
+
+        Safe to repeat: a part that is listed already is answered as it was listed.
+        """
+        told = json.dumps([[line.token, line.frame, line.failed] for line in lines])
+        return set(self._scripts.run("settle", job, pack(part), told))
+
+    def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
+        """Take up a part that storage holds and the ledger does not list; how many frames it settled.
+
+        lines: (frame, failed, visible); a line that is not its frame's visible one is listed as refused. A listed part
+        changes nothing.
+        """
+        return int(self._scripts.run("adopt", job, pack(part), json.dumps(list(lines))))
+
+    def release(self, token: str, frame: int, *, after: timedelta = timedelta(0), suspect: bool = False) -> bool:
+        """Give a frame back without charging it; False if the token was lost. A suspect stays one."""
+        return bool(self._scripts.run("release", token, frame, after // _MS, suspect))
+
+    def strike(self, token: str, frame: int, code: str, after: timedelta) -> bool:
+        """Give a frame back because the endpoint failed on it; judged when it is claimed again."""
+        return bool(self._scripts.run("strike", token, frame, code, after // _MS))
+
+    def charge(self, token: str, frame: int) -> int:
+        """Hold the frame's strike against it; the attempts now held against it, -1 if the token was lost."""
+        return int(self._scripts.run("charge", token, frame))
+
+    def lapse(self, most: int = 1000) -> tuple[int, list[Condemned]]:
+        """Take back the frames of workers that were not heard of; how many claims, and the frames to be failed."""
+        known = json.loads(self._scripts.run("lapse", self._lease_ms, most))
+        condemned = known.get("condemned") or []
+        return known["lapsed"], [Condemned(**one) for one in condemned]

@@ -1,0 +1,137 @@
+"""The records of jobs: created at acceptance, moved by transitions, concluded by what storage says."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from maskrelay.contract.jobs import TERMINAL, Frames, JobState, Lane
+from maskrelay.ledger.parts import unpack
+from maskrelay.ledger.scripts import Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job as the ledger knows it now; counts of items stand here only once the job is terminal."""
+
+    id: str
+    tenant: str
+    lane: Lane
+    state: JobState
+    planned: bool
+    total: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    frames: Frames
+    frame_parts: int
+    items: dict[str, int]
+    cancel_reason: str | None
+    version: int
+
+
+class Jobs:
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def create(self, job: str, tenant: str, lane: Lane, total: int, created_at: datetime) -> bool:
+        """Record an accepted job, to be planned next. False if it is known already."""
+        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at)))
+
+    def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
+        """Reserve an id that derives from an idempotency key; False while another request is accepting it."""
+        held = hold // timedelta(milliseconds=1)
+        return self._scripts.ask("SET", f"mr:accepting:{job}", nonce, "NX", "PX", held) is not None
+
+    def end_accepting(self, job: str) -> None:
+        self._scripts.ask("DEL", f"mr:accepting:{job}")
+
+    def get(self, job: str) -> JobRecord | None:
+        known = self._scripts.run("view", job)
+        return _record(job, json.loads(known)) if known else None
+
+    def cancel(self, job: str, reason: str) -> JobState | None:
+        """Ask a job to stop; the state it was in before, None if unknown. Moves only where the lifecycle allows."""
+        state: bytes | None = self._scripts.run("cancel", job, reason)
+        return state.decode() if state else None  # type: ignore[return-value]
+
+    def conclude(
+        self,
+        job: str,
+        *,
+        tenant: str,
+        lane: Lane,
+        created_at: datetime,
+        state: JobState,
+        items: dict[str, int],
+        frames: Frames,
+    ) -> bool:
+        """Make a job terminal because storage holds its result. False if the ledger has it terminal already."""
+        fields: list[Any] = ["frames", frames.planned]
+        fields += ["frames_succeeded", frames.succeeded, "frames_failed", frames.failed]
+        fields += ["frames_cancelled", frames.cancelled]
+        for name, count in items.items():
+            fields += [f"items_{name}", count]
+        arguments = (job, tenant, lane, items["total"], _ms(created_at), state, json.dumps(fields))
+        return bool(self._scripts.run("conclude", *arguments))
+
+    def listed(self, tenant: str, before: str | None, most: int) -> list[str]:
+        """Ids of a tenant's jobs, newest first, from behind the job `before`."""
+        key = f"mr:tenant:{tenant}"
+        start = 0
+        if before is not None:
+            rank = self._scripts.ask("ZREVRANK", key, before)
+            if rank is None:
+                return []
+            start = rank + 1
+        return [name.decode() for name in self._scripts.ask("ZREVRANGE", key, start, start + most - 1)]
+
+    def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
+        """Outcome parts in the order they were settled, each with the frames whose lines in it were refused."""
+        listed = self._scripts.run("parts", job, start, stop)
+        pairs = zip(listed[::2], listed[1::2], strict=True)
+        return [(unpack(name), frozenset(map(int, refused.split(b",") if refused else ()))) for name, refused in pairs]
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _moment(ms: Any) -> datetime | None:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC) if ms else None
+
+
+def _record(job: str, known: dict[str, Any]) -> JobRecord:
+    created = _moment(known["created"])
+    assert created is not None
+    return JobRecord(
+        id=job,
+        tenant=known["tenant"],
+        lane=known["lane"],
+        state=known["state"],
+        planned=known["planned"] == "1",
+        total=int(known["total"]),
+        created_at=created,
+        started_at=_moment(known.get("started")),
+        finished_at=_moment(known.get("finished")),
+        frames=_frames(known),
+        frame_parts=int(known.get("parts", 0)),
+        items={name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")},
+        cancel_reason=known.get("cancel"),
+        version=int(known["version"]),
+    )
+
+
+def _frames(known: dict[str, Any]) -> Frames:
+    succeeded, failed = int(known["frames_succeeded"]), int(known["frames_failed"])
+    planned, leased = int(known.get("frames", 0)), int(known.get("leased", 0))
+    cancelled = int(known.get("frames_cancelled", 0))
+    waiting = 0 if known["state"] in TERMINAL else max(0, planned - leased - succeeded - failed)
+    return Frames(
+        planned=planned,
+        waiting=waiting,
+        leased=leased,
+        succeeded=succeeded,
+        failed=failed,
+        cancelled=cancelled,
+    )

@@ -1,0 +1,56 @@
+"""Events on their way to callers: due, under way under a lease, or over."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from maskrelay.ledger.scripts import Scripts
+
+_MS = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt, counted from 1, to tell a job's caller of an event; ours under `token`."""
+
+    job: str
+    event: str
+    attempt: int
+    token: str
+
+
+class Outbox:
+    def __init__(self, scripts: Scripts, lease: timedelta) -> None:
+        self._scripts = scripts
+        self._lease_ms = lease // _MS
+
+    def add(self, job: str, event: str) -> None:
+        """Deliver an event whose body is in storage. Nothing changes if it is on its way already."""
+        self._scripts.ask("ZADD", "mr:outbox", "NX", 0, f"{job} {event}")
+
+    def take(self) -> Delivery | None:
+        token = secrets.token_hex(8)
+        known = self._scripts.run("deliver", token, self._lease_ms)
+        if not known:
+            return None
+        job, event = known[0].decode().split(" ")
+        return Delivery(job, event, int(known[1]), token)
+
+    def again(self, delivery: Delivery, after: timedelta, *, charge: bool = True) -> bool:
+        """Another attempt after a while; without `charge` this one was none."""
+        return self._end(delivery, after // _MS, charge=charge)
+
+    def over(self, delivery: Delivery) -> bool:
+        """The event is delivered or given up."""
+        return self._end(delivery, -1, charge=True)
+
+    def enter_host(self, host: str, delivery: Delivery, most: int) -> bool:
+        """Whether the delivery may begin: at most `most` to one host at once. `host` is any name for it."""
+        return bool(self._scripts.run("enter_host", host, delivery.token, most, self._lease_ms))
+
+    def leave_host(self, host: str, delivery: Delivery) -> None:
+        self._scripts.ask("ZREM", f"mr:callbacks:{host}", delivery.token)
+
+    def _end(self, delivery: Delivery, after_ms: int, *, charge: bool) -> bool:
+        member = f"{delivery.job} {delivery.event}"
+        return bool(self._scripts.run("delivered", member, delivery.token, after_ms, charge))

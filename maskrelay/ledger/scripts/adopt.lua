@@ -1,0 +1,23 @@
+-- adopt(job, part, lines) → how many frames it settled. For a part in storage that the ledger does not list: its writer died
+-- before it settled, or Redis was lost. lines: {frame, failed, visible}; a line that is not its frame's visible one, or whose
+-- frame has an outcome already, is refused. A part that is listed, or whose job is over, changes nothing.
+local job, part, lines = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
+if is_over(job) then return 0 end
+local some_settled = false
+for _, line in ipairs(lines) do some_settled = some_settled or settled(job, line[1]) end
+if refused_in(job, part, some_settled) then return 0 end
+local refused, taken = {}, 0
+for _, line in ipairs(lines) do
+  local frame, failed, visible = line[1], line[2], line[3]
+  if not visible or settled(job, frame) then
+    refused[#refused + 1] = frame
+  else
+    record_outcome(job, frame, failed)
+    redis.call('ZREM', job_key(job, 'due'), frame)
+    redis.call('ZREM', job_key(job, 'suspects'), frame)
+    taken = taken + 1
+  end
+end
+list_part(job, part, refused)
+changed(job)
+return taken

@@ -1,0 +1,92 @@
+-- claim(token, holding, most, lease_ms, lanes) → a claim, or {drain}: whether a suspect waits for a child that holds nothing.
+-- Jobs are served in turn: the one whose last claim is longest ago. Lanes are tried in the given order; while bulk waits, one
+-- claim in eight is its. A suspect goes to a child that holds nothing else, before anything; while every child has its hands
+-- full, one at a time is asked to empty them.
+local token, holding, most, lease_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local lanes = cjson.decode(ARGV[5])
+local exactly = string.format('%.3f', exact)
+
+local function first_due(key)
+  return redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, 1)[1]
+end
+
+-- The next frame in this set that falls due and has no outcome.
+local function pop_due(job, kind)
+  local key = job_key(job, kind)
+  local frame = first_due(key)
+  while frame do
+    redis.call('ZREM', key, frame)
+    if not settled(job, frame) then return tonumber(frame) end
+    frame = first_due(key)
+  end
+end
+
+-- The next frame that the cursor has not passed and that has no outcome, and how many of its item follow it.
+local function from_cursor(job)
+  local frames, cursor = num(job, 'frames'), num(job, 'cursor')
+  if cursor >= frames or cursor_stops(job) then return nil end
+  local first = redis.call('BITPOS', job_key(job, 'settled'), 0, cursor, frames - 1, 'BIT')
+  if first < 0 then
+    set(job, 'cursor', frames)
+    return nil
+  end
+  local span = redis.call('ZREVRANGEBYSCORE', job_key(job, 'spans'), first, '-inf', 'LIMIT', 0, 1)[1]
+  local n = 1
+  if span then
+    local start, length = string.match(span, '(%d+):(%d+)')
+    local stop = math.min(start + length, first + most, frames)
+    while first + n < stop and not settled(job, first + n) do n = n + 1 end
+  end
+  set(job, 'cursor', first + n)
+  return first, n
+end
+
+local function granted(job, lane, first, n, alone)
+  lease_claim(token, {job = job, first = first, n = n, held = string.rep('1', n), alone = alone}, lease_ms)
+  set(job, 'served', exactly)
+  touch(job)
+  ready(job)
+  local troubles = {}
+  for frame = first, first + n - 1 do troubles[#troubles + 1] = trouble(job, frame) end
+  return cjson.encode({token = token, job = job, lane = lane, tenant = get(job, 'tenant'), first = first, n = n,
+    alone = alone, troubles = troubles, now_ms = now})
+end
+
+local function suspect_of(lane)
+  local job = first_due('mr:suspects:' .. lane)
+  while job do
+    local frame = pop_due(job, 'suspects')
+    if frame then return granted(job, lane, frame, 1, true) end
+    ready(job)
+    job = first_due('mr:suspects:' .. lane)
+  end
+end
+
+local function next_of(lane)
+  for _, job in ipairs(redis.call('ZRANGEBYSCORE', 'mr:ready:' .. lane, '-inf', exactly, 'LIMIT', 0, 32)) do
+    local first, n = pop_due(job, 'due'), 1
+    if not first then first, n = from_cursor(job) end
+    if first then return granted(job, lane, first, n, false) end
+    ready(job)
+  end
+end
+
+local suspects_wait = false
+for _, lane in ipairs(lanes) do
+  local claim = holding == 0 and suspect_of(lane)
+  if claim then return claim end
+  suspects_wait = suspects_wait or first_due('mr:suspects:' .. lane) ~= nil
+end
+if suspects_wait and redis.call('SET', 'mr:drain', token, 'NX', 'PX', 30000) then return cjson.encode({drain = true}) end
+
+local turns = tonumber(redis.call('GET', 'mr:turns') or '0')
+if lanes[1] == 'interactive' and turns >= 7 then lanes = {'bulk', 'interactive'} end
+for _, lane in ipairs(lanes) do
+  local claim = next_of(lane)
+  if claim then
+    local counts = lane == 'interactive' and redis.call('ZCOUNT', 'mr:ready:bulk', '-inf', exactly) > 0
+    redis.call('SET', 'mr:turns', counts and turns + 1 or 0)
+    return claim
+  end
+end
+return cjson.encode({drain = suspects_wait})

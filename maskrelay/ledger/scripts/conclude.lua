@@ -1,0 +1,19 @@
+-- conclude(job, tenant, lane, total, created, state, fields) → 1 if the ledger did not know. Storage is the verdict: a job that is
+-- finished there is finished here, from any state but a terminal one, and what only a running job needs goes.
+-- fields: {name, value, …}.
+local job, tenant, lane, total, created, state = unpack(ARGV)
+local before = get(job, 'state')
+if before and is_over(job) then return 0 end
+if before then unready(job) end
+set(job, 'tenant', tenant, 'lane', lane, 'total', total, 'created', created, 'state', state, 'planned', 1, 'leased', 0,
+  unpack(cjson.decode(ARGV[7])))
+redis.call('HSETNX', job_key(job), 'finished', now)
+redis.call('HDEL', job_key(job), 'plan_token', 'finish_token')
+touch(job)
+redis.call('ZADD', 'mr:tenant:' .. tenant, created, job)
+for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'parts', 'refused'}) do
+  redis.call('DEL', job_key(job, part))
+end
+redis.call('ZREM', 'mr:step:plan', job)
+redis.call('ZREM', 'mr:step:finish', job)
+return 1

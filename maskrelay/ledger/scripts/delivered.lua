@@ -1,0 +1,13 @@
+-- delivered(member, token, after_ms, charge) → 1 if the delivery was ours. after_ms < 0: it is over; else it is due again
+-- then, and without charge the attempt was none.
+local member, token, after_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
+if redis.call('HGET', 'mr:outbox:tokens', member) ~= token then return 0 end
+redis.call('HDEL', 'mr:outbox:tokens', member)
+if after_ms < 0 then
+  redis.call('ZREM', 'mr:outbox', member)
+  redis.call('HDEL', 'mr:outbox:attempts', member)
+else
+  redis.call('ZADD', 'mr:outbox', now + after_ms, member)
+  if ARGV[4] == '0' then redis.call('HINCRBY', 'mr:outbox:attempts', member, -1) end
+end
+return 1

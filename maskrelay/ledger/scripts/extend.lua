@@ -1,0 +1,32 @@
+-- extend(job, token, part, first, n, spans, last, lane) → 1, or 0 when the step is not ours or the part not the next.
+local job, token, part, first, n, spans, last, lane = unpack(ARGV)
+part, first, n = tonumber(part), tonumber(first), tonumber(n)
+if get(job, 'plan_token') ~= token then return 0 end
+if part ~= num(job, 'parts') or first ~= num(job, 'frames') then return 0 end
+local state = get(job, 'state')
+if state == 'accepted' and move(job, 'running') then
+  -- last in the turn of its lane: a stream of new jobs must not keep the older ones waiting
+  set(job, 'served', string.format('%.3f', exact))
+  redis.call('HSETNX', job_key(job), 'started', now)
+elseif state ~= 'running' then
+  return 0
+end
+if lane ~= get(job, 'lane') then
+  unready(job)
+  set(job, 'lane', lane)
+end
+set(job, 'parts', part + 1, 'frames', first + n)
+if n > 0 then
+  local bit = redis.call('GETBIT', job_key(job, 'settled'), first + n - 1)
+  redis.call('SETBIT', job_key(job, 'settled'), first + n - 1, bit)
+end
+for _, span in ipairs(cjson.decode(spans)) do
+  redis.call('ZADD', job_key(job, 'spans'), span[1], span[1] .. ':' .. span[2])
+end
+if last == '1' then
+  set(job, 'planned', 1)
+  redis.call('ZREM', 'mr:step:plan', job)
+  redis.call('HDEL', job_key(job), 'plan_token')
+end
+changed(job)
+return 1

@@ -1,0 +1,8 @@
+-- loop(task, loop, ttl_ms) → 1. The loop runs for that long unless it says so again; ttl_ms = 0: it has ended.
+local loops, woken = 'mr:loops:' .. ARGV[1], 'mr:woken:' .. ARGV[1]
+if tonumber(ARGV[3]) == 0 then
+  redis.call('ZREM', loops, ARGV[2])
+else
+  if redis.call('ZADD', loops, now + ARGV[3], ARGV[2]) == 1 then redis.call('ZPOPMIN', woken) end
+end
+return 1

@@ -1,0 +1,175 @@
+-- Put before every script of this folder. The whole key layout of the ledger (times are Redis' own, in milliseconds):
+--
+--   mr:job:{job}           hash  tenant lane state planned total frames cursor parts leased version served
+--                                created started finished cancel {kind}_token …; one record a job
+--   mr:job:{job}:settled   bitmap, bit n: frame n has its outcome        :failed  bitmap, and it is an error
+--   mr:job:{job}:due       zset frame → when it may be claimed again
+--   mr:job:{job}:suspects  zset the same, for frames that are claimed alone; with `due` at most DUE_MOST, or the cursor stops
+--   mr:job:{job}:trouble   hash frame → {attempts, deaths, struck, code}; only unsettled frames that had trouble
+--   mr:job:{job}:spans     zset "first:n" → first, the frames of one item of several
+--   mr:job:{job}:parts     list of outcome parts, each name packed (ledger/parts.py)
+--   mr:job:{job}:refused   hash part → the frames whose line in it does not count, by commas; only parts that have some
+--   mr:ready:{lane}        zset job → when it was last served (or when its next frame falls due): the fair turn
+--   mr:suspects:{lane}     zset job → when its first suspect may be claimed
+--   mr:turns               claims in a row from interactive while bulk waited      mr:drain  there while a child drains
+--   mr:leases              zset token → deadline                         mr:claims  hash token → the claim
+--   mr:step:{kind}         zset job → due, or the deadline of the step's lease; kind: plan, finish
+--   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens hashes beside it
+--   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
+--   mr:tenant:{tenant}     zset job → created
+--   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
+--   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
+--   mr:flow:{endpoint}     hash  run_id frozen next_at turns gate until probe reason failures closings good
+--                                :slots zset slot → deadline
+--                                :failing set of frames failing in a row; :waiters:{lane} :seen zsets of waiters
+--   mr:sweep               hash  run_id last reconciled_run reconciled; mr:sweep:lock
+--   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
+local DUE_MOST = 2000
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local exact = time[1] * 1000 + time[2] / 1000
+
+local function job_key(job, part) return 'mr:job:' .. job .. (part and ':' .. part or '') end
+local function get(job, field) return redis.call('HGET', job_key(job), field) end
+local function num(job, field) return tonumber(get(job, field) or '0') end
+local function set(job, ...) redis.call('HSET', job_key(job), ...) end
+local function touch(job) redis.call('HINCRBY', job_key(job), 'version', 1) end
+local function bit_count(job, part) return redis.call('BITCOUNT', job_key(job, part)) end
+local function settled(job, frame) return redis.call('GETBIT', job_key(job, 'settled'), frame) == 1 end
+
+local function run_id()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+end
+
+-- MOVES is generated from rules/lifecycle.py. Returns whether the job moved.
+local function move(job, to)
+  local from = get(job, 'state')
+  if not from or not MOVES[from] or not MOVES[from][to] then return false end
+  set(job, 'state', to)
+  touch(job)
+  return true
+end
+
+local function earliest(key)
+  return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
+end
+
+local function unready(job)
+  local lane = get(job, 'lane')
+  redis.call('ZREM', 'mr:ready:' .. lane, job)
+  redis.call('ZREM', 'mr:suspects:' .. lane, job)
+end
+
+-- Too many frames wait for another try: no new ones are begun, so that memory is bounded on the bad path too.
+local function cursor_stops(job)
+  return redis.call('ZCARD', job_key(job, 'due')) + redis.call('ZCARD', job_key(job, 'suspects')) >= DUE_MOST
+end
+
+local function place(key, job, at)
+  if at then redis.call('ZADD', key, string.format('%.3f', at), job) else redis.call('ZREM', key, job) end
+end
+
+-- Put the job where the next claim of its lane finds it, or take it away when nothing can be claimed.
+local function ready(job)
+  if get(job, 'state') ~= 'running' then return unready(job) end
+  local lane = get(job, 'lane')
+  local at = earliest(job_key(job, 'due'))
+  if num(job, 'cursor') < num(job, 'frames') and not cursor_stops(job) then at = 0 end
+  place('mr:ready:' .. lane, job, at and math.max(at, num(job, 'served')))
+  place('mr:suspects:' .. lane, job, earliest(job_key(job, 'suspects')))
+end
+
+-- Begin to finish when every frame has its outcome, or when a cancelled job holds no lease.
+local function check_done(job)
+  local state = get(job, 'state')
+  local done = state == 'running' and get(job, 'planned') == '1' and bit_count(job, 'settled') == num(job, 'frames')
+  if done or (state == 'cancelling' and num(job, 'leased') == 0) then
+    move(job, 'finishing')
+    redis.call('ZREM', 'mr:step:plan', job)
+    redis.call('ZADD', 'mr:step:finish', now, job)
+    unready(job)
+  end
+end
+
+local function is_over(job)
+  local state = get(job, 'state')
+  return not state or not next(MOVES[state])
+end
+
+-- After every change of a job's frames. A job that is over, or unknown, stays as it is.
+local function changed(job)
+  if is_over(job) then return end
+  touch(job)
+  ready(job)
+  check_done(job)
+end
+
+local function trouble(job, frame)
+  local known = redis.call('HGET', job_key(job, 'trouble'), frame)
+  if known then return cjson.decode(known) end
+  return {attempts = 0, deaths = 0, struck = 0, code = ''}
+end
+local function set_trouble(job, frame, record)
+  redis.call('HSET', job_key(job, 'trouble'), frame, cjson.encode(record))
+end
+
+local function load_claim(token)
+  local known = redis.call('HGET', 'mr:claims', token)
+  return known and cjson.decode(known)
+end
+local function drop_claim(token)
+  redis.call('HDEL', 'mr:claims', token)
+  redis.call('ZREM', 'mr:leases', token)
+end
+
+local function holds(claim, frame)
+  local at = frame - claim.first + 1
+  return at >= 1 and at <= claim.n and string.sub(claim.held, at, at) == '1'
+end
+
+-- The frame leaves the claim; the claim goes with its last frame. Returns whether the claim held it.
+local function let_go(token, claim, frame)
+  if not holds(claim, frame) then return false end
+  local at = frame - claim.first + 1
+  claim.held = string.sub(claim.held, 1, at - 1) .. '0' .. string.sub(claim.held, at + 1)
+  if not is_over(claim.job) then redis.call('HINCRBY', job_key(claim.job), 'leased', -1) end
+  if string.find(claim.held, '1', 1, true) then
+    redis.call('HSET', 'mr:claims', token, cjson.encode(claim))
+  else
+    drop_claim(token)
+  end
+  return true
+end
+
+local function lease_claim(token, claim, lease_ms)
+  redis.call('HSET', 'mr:claims', token, cjson.encode(claim))
+  redis.call('ZADD', 'mr:leases', now + lease_ms, token)
+  redis.call('HINCRBY', job_key(claim.job), 'leased', claim.n)
+end
+
+-- A frame without outcome waits again, among the suspects or not.
+local function put_back(job, frame, at, suspect)
+  if settled(job, frame) or get(job, 'state') ~= 'running' then return end
+  redis.call('ZADD', job_key(job, suspect and 'suspects' or 'due'), at, frame)
+end
+
+-- The frames refused in a part, as a set, if the part is listed; else nil. The list is searched only for a part of which
+-- some frame has its outcome: a listed part of which none has is one that was refused whole.
+local function refused_in(job, part, some_settled)
+  local refused = redis.call('HGET', job_key(job, 'refused'), part)
+  if not refused and not (some_settled and redis.call('LPOS', job_key(job, 'parts'), part)) then return nil end
+  local set = {}
+  for frame in string.gmatch(refused or '', '%d+') do set[tonumber(frame)] = true end
+  return set
+end
+
+local function list_part(job, part, refused)
+  redis.call('RPUSH', job_key(job, 'parts'), part)
+  if #refused > 0 then redis.call('HSET', job_key(job, 'refused'), part, table.concat(refused, ',')) end
+end
+
+local function record_outcome(job, frame, failed)
+  redis.call('SETBIT', job_key(job, 'settled'), frame, 1)
+  if failed then redis.call('SETBIT', job_key(job, 'failed'), frame, 1) end
+  redis.call('HDEL', job_key(job, 'trouble'), frame)
+end

@@ -1,0 +1,27 @@
+-- settle(job, part, lines) → the accepted frames. lines: {token, frame, failed}; decided frame by frame.
+-- Accepted: the token holds the frame and the frame has no outcome yet. The part is listed whatever was accepted, so that
+-- a refused line never counts while the list exists. A part that is listed already is answered as it was listed. A job that
+-- is unknown, not begun or over refuses all and creates nothing. The tokens let go of their frames in any case.
+local job, part, lines = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
+local state = get(job, 'state')
+local open = state == 'running' or state == 'cancelling'
+local some_settled = false
+for _, line in ipairs(lines) do some_settled = some_settled or settled(job, line[2]) end
+local known = refused_in(job, part, some_settled)
+local accepted, refused = {}, {}
+for _, line in ipairs(lines) do
+  local token, frame, failed = line[1], line[2], line[3]
+  local claim = load_claim(token)
+  local held = claim and claim.job == job and let_go(token, claim, frame)
+  if known then
+    if not known[frame] then accepted[#accepted + 1] = frame end
+  elseif open and held and not settled(job, frame) then
+    record_outcome(job, frame, failed)
+    accepted[#accepted + 1] = frame
+  else
+    refused[#refused + 1] = frame
+  end
+end
+if not known and (open or state == 'finishing') then list_part(job, part, refused) end
+changed(job)
+return accepted

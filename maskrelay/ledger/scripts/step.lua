@@ -1,0 +1,13 @@
+-- step(kind, token, lease_ms) → the job whose step is due, now ours until the lease lapses, or nil.
+local kind, token, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local queue = 'mr:step:' .. kind
+while true do
+  local job = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, 1)[1]
+  if not job then return nil end
+  if get(job, 'state') then
+    redis.call('ZADD', queue, now + lease_ms, job)
+    set(job, kind .. '_token', token)
+    return job
+  end
+  redis.call('ZREM', queue, job)
+end

@@ -1,0 +1,58 @@
+"""Planning and finishing: one worker at a time holds a job's step, under a lease with a token."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Literal
+
+from maskrelay.contract.jobs import Lane
+from maskrelay.ledger.scripts import Scripts
+
+Kind = Literal["plan", "finish"]
+_MS = timedelta(milliseconds=1)
+
+
+class Steps:
+    def __init__(self, scripts: Scripts, lease: timedelta) -> None:
+        self._scripts = scripts
+        self._lease_ms = lease // _MS
+
+    def take(self, kind: Kind) -> tuple[str, str] | None:
+        """The job whose step is due, and the token under which it is now ours; None when there is none."""
+        token = secrets.token_hex(8)
+        job: bytes | None = self._scripts.run("step", kind, token, self._lease_ms)
+        return (job.decode(), token) if job else None
+
+    def renew(self, kind: Kind, job: str, token: str) -> bool:
+        return bool(self._scripts.run("step_renew", kind, job, token, self._lease_ms))
+
+    def hand_back(self, kind: Kind, job: str, token: str, after: timedelta = timedelta(0)) -> bool:
+        """Let the step be taken again, `after` a while."""
+        return bool(self._scripts.run("step_renew", kind, job, token, after // _MS))
+
+    def extend(
+        self,
+        job: str,
+        token: str,
+        part: int,
+        *,
+        first: int,
+        n: int,
+        spans: Sequence[tuple[int, int]],
+        last: bool,
+        lane: Lane,
+    ) -> bool:
+        """Make `n` frames from `first` claimable. `spans` (first, n): the items of several frames among them.
+
+        Refused (False) unless the step is ours and `part` is the next number: the ledger's count is the checkpoint.
+        """
+        told = json.dumps(list(spans))
+        return bool(self._scripts.run("extend", job, token, part, first, n, told, last, lane))
+
+    def reopen(self, job: str, token: str, frames: Sequence[int]) -> bool:
+        """From `finishing` back to `running`: these settled frames have no line in storage and wait again.
+
+        Refused (False) unless the step is ours, and for a cancelled job: there such frames count as cancelled.
+        """
+        return bool(self._scripts.run("reopen", job, token, json.dumps(list(frames))))

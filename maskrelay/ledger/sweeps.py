@@ -1,0 +1,29 @@
+"""Who sweeps now, and whether storage and ledger must be compared."""
+
+import secrets
+from datetime import timedelta
+
+from maskrelay.ledger.scripts import Scripts
+
+_MS = timedelta(milliseconds=1)
+
+
+class Sweeps:
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def lock(self, hold: timedelta) -> bool:
+        """Whether this process sweeps for the next `hold`; everything in a sweep is safe if two do."""
+        return self._scripts.ask("SET", "mr:sweep:lock", "1", "NX", "PX", hold // _MS) is not None
+
+    def begin_reconciling(self, period: timedelta) -> str | None:
+        """A token if Redis is not the one that storage was last compared with, or if it is time; else None.
+
+        None also while another comparison, begun within half a minute, is under way.
+        """
+        token = secrets.token_hex(8)
+        return token if self._scripts.run("reconcile", period // _MS, token) else None
+
+    def end_reconciling(self, token: str) -> bool:
+        """False if Redis was lost meanwhile: then it has to be done again."""
+        return bool(self._scripts.run("reconciled", token))

@@ -1,0 +1,153 @@
+"""Sends one event to its receiver, once."""
+
+import re
+import ssl
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import httpcore
+import httpx
+
+from maskrelay.errors import CallbackForbidden
+from maskrelay.notify.dialling import Dialler, TlsRefused
+from maskrelay.notify.guard import AddressGuard, target_of
+from maskrelay.notify.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+
+Reason = Literal[
+    "ok",
+    "redirect",  # 3xx: never followed, since the address behind it was not checked
+    "gone",  # 410: the receiver wants no more
+    "http_error",  # any other status
+    "timeout",
+    "refused",  # no connection
+    "unresolved",  # the name has no address
+    "forbidden_address",
+    "tls",  # no certificate for this name, or no TLS at all
+    "no_answer",  # the connection broke, or what came was no HTTP
+]
+_ANSWER_BYTES = 64 << 10
+_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_BROKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """What came of one attempt.
+
+    `retry_after_s` is the pause that the receiver asks for; `disable` says that it wants nothing more.
+    """
+
+    delivered: bool
+    status: int | None
+    reason: Reason
+    retry_after_s: float | None = None
+    disable: bool = False
+
+
+class CallbackSender:
+    """Sends events; may be used from several threads at once.
+
+    `timeout` is for the whole exchange, from the name's look-up to the last byte. `tls` says which certificates
+    are trusted; without it, httpx's default does (certifi's, or what SSL_CERT_FILE names).
+    """
+
+    def __init__(self, guard: AddressGuard, timeout: timedelta, tls: ssl.SSLContext | None = None) -> None:
+        self._guard = guard
+        self._timeout = timeout
+        self._tls = tls or httpx.create_ssl_context()
+
+    def send(
+        self,
+        url: str,
+        secrets: Sequence[str],
+        event_id: str,
+        body: bytes,
+        now: int,
+        traceparent: str | None = None,
+    ) -> DeliveryResult:
+        """One attempt at `now` (unix seconds), signed with each of `secrets`; every failure is a result.
+
+        Raises OptionInvalid for a secret that is none. A `traceparent` that is not well-formed is left out.
+        """
+        ends = time.monotonic() + self._timeout.total_seconds()
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "maskrelay",
+            ID_HEADER: event_id,
+            TIMESTAMP_HEADER: str(now),
+            SIGNATURE_HEADER: " ".join(sign(secret, event_id, now, body) for secret in secrets),
+        }
+        if traceparent and _TRACEPARENT.fullmatch(traceparent):
+            headers["traceparent"] = traceparent
+        try:
+            target = target_of(url)
+            addresses = self._guard.resolve(target.raw_host.decode(), _port(target), self._timeout)
+        except CallbackForbidden:
+            return _failed("forbidden_address")
+        if not addresses:
+            return _failed("unresolved")
+        try:
+            status, asked = self._post(target, Dialler(addresses, ends), headers, body)
+        except _BROKEN as error:
+            return _failed(_reason(error))
+        return _judged(status, _seconds(asked, now))
+
+    def _post(self, target: httpx.URL, dialler: Dialler, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        """The answer's status and `Retry-After`."""
+        url = httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path)
+        fields = [("host", target.netloc.decode()), *headers.items()]
+        with (
+            httpcore.ConnectionPool(self._tls, max_connections=1, network_backend=dialler) as pool,
+            pool.stream("POST", url, headers=fields, content=body) as answer,
+        ):
+            asked = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"")
+            # The status has decided; what follows is read so that an honest receiver can finish its sentence.
+            with suppress(*_BROKEN):
+                left = _ANSWER_BYTES
+                for chunk in answer.iter_stream():
+                    left -= len(chunk)
+                    if left <= 0:
+                        break
+            return answer.status, asked.decode("latin-1")
+
+
+def _port(target: httpx.URL) -> int:
+    return target.port or {"http": 80, "https": 443}[target.scheme]
+
+
+def _failed(reason: Reason) -> DeliveryResult:
+    return DeliveryResult(delivered=False, status=None, reason=reason)
+
+
+def _reason(error: Exception) -> Reason:
+    if isinstance(error, httpcore.TimeoutException):
+        return "timeout"
+    if isinstance(error, TlsRefused):
+        return "tls"
+    return "refused" if isinstance(error, httpcore.ConnectError) else "no_answer"
+
+
+def _judged(status: int, retry_after_s: float | None) -> DeliveryResult:
+    if 200 <= status < 300:
+        return DeliveryResult(delivered=True, status=status, reason="ok")
+    if status == 410:
+        return DeliveryResult(delivered=False, status=status, reason="gone", disable=True)
+    reason: Reason = "redirect" if 300 <= status < 400 else "http_error"
+    return DeliveryResult(delivered=False, status=status, reason=reason, retry_after_s=retry_after_s)
+
+
+def _seconds(retry_after: str, now: int) -> float | None:
+    """A `Retry-After` field (seconds or an HTTP date) as seconds from `now`; None for anything else."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        at = parsedate_to_datetime(text)
+        return max(0.0, at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,36 @@
+"""A caller's secret at rest: readable with the server key, for the job it was given for, and no other way."""
+
+import base64
+import binascii
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from maskrelay.errors import SealInvalid
+
+_NONCE_BYTES = 12
+
+
+def seal(server_key: bytes, plaintext: str, context: str) -> str:
+    """`plaintext` under AES-256-GCM, as base64url; `context` (the job's id) has to be the same to open it."""
+    nonce = os.urandom(_NONCE_BYTES)
+    sealed = _cipher(server_key).encrypt(nonce, plaintext.encode(), context.encode())
+    return base64.urlsafe_b64encode(nonce + sealed).decode()
+
+
+def unseal(server_key: bytes, sealed: str, context: str) -> str:
+    """What was sealed; raises SealInvalid for another key, another context or a changed text."""
+    try:
+        raw = base64.b64decode(sealed, altchars=b"-_", validate=True)
+        nonce, body = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
+        return _cipher(server_key).decrypt(nonce, body, context.encode()).decode()
+    except (InvalidTag, binascii.Error, ValueError):
+        raise SealInvalid from None
+
+
+def _cipher(server_key: bytes) -> AESGCM:
+    """The server key has other uses too (ids, derived secrets): this one gets a key of its own."""
+    return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"maskrelay callback seal").derive(server_key))

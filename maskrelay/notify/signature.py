@@ -1,0 +1,72 @@
+"""Signatures of callbacks by Standard Webhooks 1.0.0.
+
+A secret is `whsec_` and base64 of 24 to 64 bytes; what is signed is `id.timestamp.body`.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import timedelta
+
+from maskrelay.errors import OptionInvalid, SignatureInvalid
+
+ID_HEADER = "webhook-id"
+TIMESTAMP_HEADER = "webhook-timestamp"
+SIGNATURE_HEADER = "webhook-signature"
+_PREFIX = "whsec_"
+_VERSION = "v1,"
+
+
+def derive_secret(server_key: bytes, job_id: str) -> str:
+    """The secret of a job whose caller gave none: the same whenever it is asked for, so it is kept nowhere."""
+    digest = hmac.digest(server_key, b"callback secret\n" + job_id.encode(), hashlib.sha256)
+    return _PREFIX + base64.b64encode(digest).decode()
+
+
+def check_secret(secret: str) -> None:
+    """Raise OptionInvalid unless `secret` is `whsec_` and base64 of 24 to 64 bytes."""
+    _key(secret)
+
+
+def _key(secret: str) -> bytes:
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
+        raise OptionInvalid("a callback secret is 'whsec_' and the base64 of 24 to 64 bytes")
+    return key
+
+
+def sign(secret: str, event_id: str, timestamp: int, body: bytes) -> str:
+    """The signature of one attempt at `timestamp` (unix seconds, the integer that goes into the header)."""
+    signed = f"{event_id}.{timestamp}.".encode() + body
+    digest = hmac.digest(_key(secret), signed, hashlib.sha256)
+    return _VERSION + base64.b64encode(digest).decode()
+
+
+def verify(
+    secret: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: int,
+    tolerance: timedelta = timedelta(minutes=5),
+) -> None:
+    """Raise SignatureInvalid unless one of the signatures in `headers` (any case) is `secret`'s for `body`.
+
+    `now` is in unix seconds; an attempt more than `tolerance` before or after it is refused, since it may be a replay.
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    try:
+        event_id, sent = given[ID_HEADER], given[TIMESTAMP_HEADER]
+        signatures = given[SIGNATURE_HEADER].split(" ")
+    except KeyError:
+        raise SignatureInvalid("a header of the signature is missing") from None
+    if not (sent.isascii() and sent.isdigit()) or abs(now - int(sent[:18])) > tolerance.total_seconds():
+        raise SignatureInvalid("the callback's timestamp is too far from now")
+    expected = sign(secret, event_id, int(sent), body).encode()
+    matches = [hmac.compare_digest(expected, signature.encode()) for signature in signatures]
+    if not any(matches):
+        raise SignatureInvalid

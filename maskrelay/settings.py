@@ -1,0 +1,176 @@
+"""What can be set, read from the environment once, at the root of a process, into one frozen value.
+
+A field `score_timeout` of type timedelta is read from `MASKRELAY_SCORE_TIMEOUT_S` as a number of seconds, every
+other field `x` from `MASKRELAY_X`. An unknown `MASKRELAY_*` name is an error, so that a slip of the pen never runs
+with a default.
+"""
+
+import difflib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from maskrelay.errors import SettingsError
+
+PREFIX = "MASKRELAY_"
+#: Read by the client and by the embedded stack; every process knows them, none of the services uses them.
+CLIENT_NAMES = {
+    "MASKRELAY_URL": "Where the client finds the service (default `http://127.0.0.1:8080`).",
+    "MASKRELAY_API_KEY": "The client's API key; the embedded stack makes it the key of tenant `local`.",
+}
+
+
+def _seconds(value: Any) -> Any:
+    return value if isinstance(value, timedelta) else timedelta(seconds=float(value))
+
+
+def _names(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+def _s(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+class Settings(BaseModel):
+    """Every setting of the API and of the workers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: SecretStr = Field(description="The ledger: Redis ≥ 7 or Valkey, one primary.")
+    storage_url: str = Field(description="Where results live: `file:///folder` or `s3://bucket/prefix`.")
+    s3_endpoint_url: str | None = Field(None, description="An S3-compatible server other than AWS.")
+    server_key: SecretStr = Field(
+        min_length=32, description="Seals callback secrets and derives job ids; ≥ 32 characters."
+    )
+    keys_file: str | None = Field(
+        None, description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`; read again on change.'
+    )
+    public_url: str | None = Field(None, description="How callers reach the API; used in links.")
+    callback_allow: Names = Field(
+        (), description="Hosts and networks that callbacks may reach beside public ones, by commas."
+    )
+
+    endpoint_url: str | None = Field(None, description="The scoring URI of the Azure ML endpoint; ends in `/score`.")
+    endpoint_key: SecretStr | None = Field(None, description="The endpoint's key.")
+    endpoint_deployment: str | None = Field(None, description="Pin one deployment by its name.")
+    endpoint_encoding: Literal["probability", "binary01"] = Field(
+        "probability", description="What the endpoint's maps hold."
+    )
+    endpoint_max_in_flight: int = Field(2, ge=1, description="Hard cap on scores in flight, over all workers.")
+    endpoint_max_requests_per_s: float = Field(
+        500, gt=0, description="Hard cap on scores begun per second, over all workers."
+    )
+
+    max_body_bytes: int = Field(16 << 30, ge=1, description="Largest request body.")
+    max_image_bytes: int = Field(4 << 30, ge=1, description="Largest single upload.")
+    max_decode_bytes: int = Field(512 << 20, ge=1, description="Largest file that a worker opens.")
+    max_pixels: int = Field(100_000_000, ge=1, description="Most pixels of one image.")
+    max_items: int = Field(10_000, ge=1, description="Most items of one job.")
+    max_prompts: int = Field(16, ge=1, description="Most prompts of one item.")
+    max_prompt_length: int = Field(200, ge=1, description="Longest prompt in characters.")
+
+    max_attempts: int = Field(3, ge=1, description="Attempts that may be held against a frame before it fails.")
+    segment_children: int = Field(1, ge=1, description="Child processes of a segment worker.")
+    control_children: int = Field(1, ge=1, description="Child processes of a control worker.")
+    deliver_threads: int = Field(8, ge=1, description="Threads of a deliver worker.")
+    callbacks_per_host: int = Field(2, ge=1, description="Callbacks under way to one host.")
+    hands: int = Field(8, ge=2, description="Frames that one segment child holds.")
+    hand_bytes: int = Field(1 << 30, ge=1, description="Bytes of source files that one segment child holds.")
+    part_frames: int = Field(16, ge=1, description="Outcomes that are written as one object at most.")
+    part_wait: Seconds = Field(_s(0.2), description="How long an outcome waits for others to share its object.")
+
+    score_timeout: Seconds = Field(_s(95), description="One score; above the deployment's own request timeout.")
+    slot_lease: Seconds = Field(
+        _s(120), description="How long a slot of the endpoint is kept for a score that never ended."
+    )
+    claim_lease: Seconds = Field(_s(60), description="How long frames stay with a worker that is not heard of.")
+    renewal_period: Seconds = Field(_s(15), description="How often a worker renews its leases.")
+    decode_timeout: Seconds = Field(_s(30), description="How long decoding one file may take.")
+    task_budget: Seconds = Field(_s(30), description="How long one wake-up keeps a worker at work.")
+    soft_shutdown: Seconds = Field(_s(150), description="How long a stopping worker may finish what it holds.")
+    termination_grace: Seconds = Field(_s(180), description="When the platform kills a stopping worker.")
+    visibility_timeout: Seconds = Field(_s(600), description="When Celery delivers an unacknowledged message again.")
+    step_lease: Seconds = Field(
+        _s(60), description="How long planning or finishing stays with a worker that is not heard of."
+    )
+    callback_timeout: Seconds = Field(_s(15), description="One callback.")
+    delivery_lease: Seconds = Field(_s(45), description="How long a callback stays with a worker that is not heard of.")
+    sweep_period: Seconds = Field(_s(5), description="How often lost work is looked for.")
+    reconcile_period: Seconds = Field(
+        _s(600), description="How often storage and ledger are compared without a reason."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @model_validator(mode="after")
+    def _clocks_in_order(self) -> Self:
+        for shorter, longer, what in self._clock_order():
+            if shorter >= longer:
+                seen = f"{shorter.total_seconds():g} s ≥ {longer.total_seconds():g} s"
+                raise ValueError(f"clocks out of order: {what} ({seen})")
+        return self
+
+    def _clock_order(self) -> list[tuple[timedelta, timedelta, str]]:
+        """Pairs (shorter, longer) that must hold, or leases lapse under honest work."""
+        leases = {"slot_lease": self.slot_lease, "claim_lease": self.claim_lease}
+        leases |= {"step_lease": self.step_lease, "delivery_lease": self.delivery_lease}
+        return [
+            (self.score_timeout, self.slot_lease, "score_timeout < slot_lease"),
+            (self.renewal_period, self.claim_lease / 3, "renewal_period < claim_lease ÷ 3"),
+            (self.renewal_period, self.step_lease / 3, "renewal_period < step_lease ÷ 3"),
+            (
+                self.task_budget + self.score_timeout,
+                self.soft_shutdown,
+                "task_budget + score_timeout < soft_shutdown",
+            ),
+            (self.soft_shutdown, self.termination_grace, "soft_shutdown < termination_grace"),
+            (self.termination_grace, self.visibility_timeout, "termination_grace < visibility_timeout"),
+            (self.callback_timeout, self.delivery_lease, "callback_timeout < delivery_lease"),
+            *((self.sweep_period, lease, f"sweep_period < {name}") for name, lease in leases.items()),
+            *((lease, self.visibility_timeout, f"{name} < visibility_timeout") for name, lease in leases.items()),
+        ]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Settings from `environment`; raises SettingsError naming each that is missing, unknown or wrong."""
+        fields = {name_of(field): field for field in cls.model_fields}
+        given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value != ""}
+        for name in given.keys() - fields.keys() - CLIENT_NAMES.keys():
+            near = difflib.get_close_matches(name, [*fields, *CLIENT_NAMES], n=1)
+            raise SettingsError(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+        try:
+            return cls.model_validate({fields[name]: value for name, value in given.items() if name in fields})
+        except ValidationError as error:
+            raise SettingsError("; ".join(_say(one) for one in error.errors())) from None
+
+    def require(self, *fields: str) -> None:
+        """Raise SettingsError unless each of `fields`, optional elsewhere, is set."""
+        missing = [name_of(field) for field in fields if getattr(self, field) is None]
+        if missing:
+            raise SettingsError(f"{', '.join(missing)} must be set")
+
+
+def name_of(field: str) -> str:
+    """The environment's name of a field."""
+    seconds = Settings.model_fields[field].annotation is timedelta
+    return PREFIX + field.upper() + ("_S" if seconds else "")
+
+
+def _say(error: Any) -> str:
+    names = [name_of(str(part)) for part in error["loc"][:1]]
+    return ": ".join([*names, error["msg"]])

@@ -1,0 +1,26 @@
+"""`python -m maskrelay.stack up|demo`, with PORT (default 8080), DATA (default `.maskrelay`) and MASKRELAY_* read."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from maskrelay.stack.demo import demo
+from maskrelay.stack.up import up
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m maskrelay.stack", description=__doc__)
+    parser.add_argument("what", choices=("up", "demo"))
+    what = parser.parse_args().what
+    given = dict(os.environ)
+    if what == "demo":
+        return demo(given, Path("demo-output"))
+    port = given.get("PORT") or "8080"
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        parser.error(f"PORT is a number below 65536, not {port!r}")
+    return up(given, Path(given.get("DATA") or ".maskrelay"), int(port))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""`python -m maskrelay.stack demo`: everything once, on real photographs, from nothing to a verified callback."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from maskrelay.client.table import table
+from maskrelay.errors import SettingsError, StackError
+from maskrelay.stack.checking import faults
+from maskrelay.stack.children import alive
+from maskrelay.stack.loopback import HOST, free_port
+from maskrelay.stack.photographs import PHOTOGRAPHS, Photograph
+from maskrelay.stack.receiver import Receiver, receiving
+from maskrelay.stack.running import Stack, running
+from maskrelay.stack.supervisor import Ending
+from maskrelay.stack.up import end_on_signals, say
+
+_PATIENCE_S = 300
+_HEAD = ("image", "prompt", "category", "area px", "mask", "overlay")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one photograph gave: rows for the table, and what was wrong."""
+
+    rows: Sequence[tuple[object, ...]]
+    wrong: Sequence[str]
+
+
+def demo(given: Mapping[str, str], output: Path) -> int:
+    """Segment the photographs through the whole stack; 0 only if everything was right and nothing is left running."""
+    ending = Ending()
+    end_on_signals(ending)
+    say("starting the stack (Valkey, simulator, API, workers) …")
+    with tempfile.TemporaryDirectory(prefix="maskrelay-demo-") as folder, receiving() as receiver:
+        data = Path(folder)
+        try:
+            with running(_settings(given), data, free_port(), say=say, ending=ending) as stack:
+                seen = _segment_all(stack, receiver, output, ending)
+        except (SettingsError, StackError) as error:
+            say(f"the demo cannot run: {error.detail}", to_stderr=True)
+            return 1
+        wrong = [fault for one in seen for fault in one.wrong]
+        wrong += [f"process group {group} is still running" for group in stack.supervisor.groups if alive(group)]
+        if len(seen) < len(PHOTOGRAPHS):
+            wrong.append("the demo was interrupted")
+        if wrong:
+            shutil.copytree(stack.logs, output / "logs", dirs_exist_ok=True)
+    return _tell(seen, wrong, output)
+
+
+def _settings(given: Mapping[str, str]) -> dict[str, str]:
+    """The given environment with a callback allowed on loopback and a key of the demo's own."""
+    allowed = given.get("MASKRELAY_CALLBACK_ALLOW")
+    changed = {"MASKRELAY_CALLBACK_ALLOW": f"{allowed},{HOST}" if allowed else HOST}
+    unset = {"MASKRELAY_KEYS_FILE", "MASKRELAY_PUBLIC_URL"}
+    return {name: value for name, value in given.items() if name not in unset} | changed
+
+
+def _segment_all(stack: Stack, receiver: Receiver, output: Path, ending: Ending) -> list[_Seen]:
+    """Submit each photograph by the command line client, while somebody looks after the stack."""
+    watching = Thread(target=stack.supervisor.watch, daemon=True)
+    watching.start()
+    output.mkdir(parents=True, exist_ok=True)
+    seen: list[_Seen] = []
+    try:
+        for photograph in PHOTOGRAPHS:
+            if not ending.wanted:
+                say(f"\n{photograph.file}: {' & '.join(photograph.prompts)}")
+                seen.append(_segment(stack, receiver, photograph, output))
+    finally:
+        ending.wanted = True  # or what ends next would be started again
+        watching.join()
+    say("\nending the stack …")
+    return seen
+
+
+def _segment(stack: Stack, receiver: Receiver, photograph: Photograph, output: Path) -> _Seen:
+    path = photograph.copy_to(stack.data)
+    command = [sys.executable, "-m", "maskrelay.client.cli", "submit", str(path), "--callback", receiver.url]
+    command += [word for prompt in photograph.prompts for word in ("--prompt", prompt)]
+    command += ["--wait", "--save", str(output), "--json"]
+    address = {"MASKRELAY_URL": stack.layout.url, "MASKRELAY_API_KEY": stack.layout.api_key or ""}
+    try:
+        ran = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            env={**stack.layout.environment, **address},
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return _Seen([], [f"{photograph.file} was not done after {_PATIENCE_S} s"])
+    if not ran.stdout:
+        return _Seen([], [f"the client ended with exit code {ran.returncode}"])
+    answer = json.loads(ran.stdout)
+    wrong = list(faults(answer, path, receiver))
+    if not wrong:
+        say("callback received, signature verified")
+    return _Seen(_rows(answer, photograph), wrong)
+
+
+def _rows(answer: dict[str, Any], photograph: Photograph) -> list[tuple[object, ...]]:
+    files = {(file["output"], file.get("prompt")): file["path"] for file in answer["files"]}
+    overlay = files.get(("overlay", None))
+    masks = [mask for item in answer["items"] for mask in item["masks"]]
+    return [
+        (
+            photograph.file,
+            mask["prompt"],
+            mask.get("category"),
+            mask["area_px"],
+            files.get(("mask", mask["prompt"])),
+            overlay,
+        )
+        for mask in masks
+    ]
+
+
+def _tell(seen: Sequence[_Seen], wrong: Sequence[str], output: Path) -> int:
+    say("\n" + table(_HEAD, [row for one in seen for row in one.rows]))
+    if wrong:
+        say("\n" + "\n".join(f"wrong: {fault}" for fault in wrong), to_stderr=True)
+        say(f"the logs are in {output / 'logs'}", to_stderr=True)
+        return 1
+    say("\nAll masks, callbacks and signatures are right, and nothing is left running.")
+    say("The simulator's masks come from classical image processing, not from the model. For research use only.")
+    return 0

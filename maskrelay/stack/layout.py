@@ -1,0 +1,149 @@
+"""Which processes make up the stack, and the environment they share: what is given replaces the embedded part."""
+
+import fcntl
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from maskrelay.errors import SettingsError, StackError
+from maskrelay.settings import Settings
+from maskrelay.stack.children import Child
+from maskrelay.stack.keys import kept_secret, write_keys
+from maskrelay.stack.loopback import HOST, free_port, refuse_taken, says_ok
+from maskrelay.stack.supervisor import Stage
+from maskrelay.stack.valkey import embedded_valkey
+
+#: Beside an endpoint on the same machine, leases can be short: a restart goes on after seconds.
+SHORT_CLOCKS = {
+    "MASKRELAY_SCORE_TIMEOUT_S": "20",
+    "MASKRELAY_SLOT_LEASE_S": "25",
+    "MASKRELAY_CLAIM_LEASE_S": "15",
+    "MASKRELAY_STEP_LEASE_S": "15",
+    "MASKRELAY_RENEWAL_PERIOD_S": "4",
+    "MASKRELAY_SWEEP_PERIOD_S": "2",
+    "MASKRELAY_TASK_BUDGET_S": "15",
+    "MASKRELAY_SOFT_SHUTDOWN_S": "40",
+    "MASKRELAY_TERMINATION_GRACE_S": "50",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The stack as it will run. `api_key` is None where the keys are somebody else's; embedded parts have a URL."""
+
+    stages: tuple[Stage, ...]
+    environment: Mapping[str, str]
+    url: str
+    api_key: str | None
+    valkey: str | None
+    simulator: str | None
+
+
+def lay_out(given: Mapping[str, str], data: Path, port: int) -> Layout:
+    """Decide what runs for the environment `given`, and make secrets and folders under `data`.
+
+    Raises SettingsError for a setting that cannot be used, StackError when `port` is taken.
+    """
+    refuse_taken(port)
+    environment = {**given, "PYTHONUNBUFFERED": "1"}
+    _speak_directly(environment)
+    api_key = _keys(environment, data)
+    first: list[Stage] = []
+    if not given.get("MASKRELAY_REDIS_URL"):
+        valkey, environment["MASKRELAY_REDIS_URL"] = embedded_valkey(data / "valkey", free_port())
+        first.append([valkey])
+    if not given.get("MASKRELAY_STORAGE_URL"):
+        environment["MASKRELAY_STORAGE_URL"] = (data / "storage").as_uri()
+        (data / "storage").mkdir(exist_ok=True)
+    embedded_endpoint = not given.get("MASKRELAY_ENDPOINT_URL")
+    if embedded_endpoint:
+        settings = _with_clocks(environment, SHORT_CLOCKS)
+        simulator = _simulator(settings, environment, data)
+        first.append([simulator])
+    else:
+        settings = Settings.from_environment(environment)
+    url = f"http://{HOST}:{port}"
+    return Layout(
+        stages=(*first, [_api(url, port)], _workers(settings)),
+        environment=environment,
+        url=url,
+        api_key=api_key,
+        valkey=None if given.get("MASKRELAY_REDIS_URL") else environment["MASKRELAY_REDIS_URL"],
+        simulator=environment["MASKRELAY_ENDPOINT_URL"] if embedded_endpoint else None,
+    )
+
+
+def hold(data: Path) -> int:
+    """Take the data folder until the descriptor is closed everywhere. Raises StackError if another stack has it."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StackError(f"{data} cannot be the data folder: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StackError(f"another stack runs on {data}; give this one its own folder with DATA=…") from None
+    return descriptor
+
+
+def _keys(environment: dict[str, str], data: Path) -> str | None:
+    """Fill in the server's key and the callers'; the caller's key where it is ours."""
+    if not environment.get("MASKRELAY_SERVER_KEY"):
+        environment["MASKRELAY_SERVER_KEY"] = kept_secret(data / "server-key")
+    if environment.get("MASKRELAY_KEYS_FILE"):
+        return None
+    api_key = environment.get("MASKRELAY_API_KEY") or kept_secret(data / "api-key", "mr_")
+    write_keys(data / "keys.json", api_key)
+    environment["MASKRELAY_KEYS_FILE"] = str(data / "keys.json")
+    return api_key
+
+
+def _with_clocks(environment: dict[str, str], clocks: Mapping[str, str]) -> Settings:
+    """Settings with `clocks` where nothing else is given; without them where the given clocks need longer ones."""
+    shorter = {**clocks, **{name: value for name, value in environment.items() if value}}
+    try:
+        settings = Settings.from_environment(shorter)
+    except SettingsError:
+        return Settings.from_environment(environment)
+    environment.update({name: shorter[name] for name in clocks})
+    return settings
+
+
+def _speak_directly(environment: dict[str, str]) -> None:
+    """A proxy of the environment is not for the stack's own loopback addresses."""
+    for name in ("no_proxy", "NO_PROXY"):
+        given = environment.get(name)
+        environment[name] = f"{given},{HOST},localhost" if given else f"{HOST},localhost"
+
+
+def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> Child:
+    port, key = free_port(), kept_secret(data / "endpoint-key")
+    origin = f"http://{HOST}:{port}"
+    environment["MASKRELAY_ENDPOINT_URL"], environment["MASKRELAY_ENDPOINT_KEY"] = f"{origin}/score", key
+    timeout = settings.score_timeout.total_seconds() * 3 / 4
+    # Joined with "=", since a random key may begin with "-" and would be read as another switch.
+    command = ["simulator", "--port", str(port), f"--key={key}"]
+    command += ["--max-concurrent", str(settings.endpoint_max_in_flight)]
+    command += ["--request-timeout", f"{timeout:g}"]
+    return Child("simulator", _python(*command), lambda: says_ok(f"{origin}/_simulator"))
+
+
+def _api(url: str, port: int) -> Child:
+    command = ["uvicorn", "api.app:create", "--factory", "--host", HOST, "--port", str(port)]
+    command += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
+    return Child("api", _python(*command), lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"))
+
+
+def _workers(settings: Settings) -> list[Child]:
+    """They are not waited for: what is submitted meanwhile waits in the ledger."""
+    grace: timedelta = settings.termination_grace
+    return [Child(name, _python("worker", name), grace=grace) for name in ("segment", "control", "deliver")]
+
+
+def _python(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *arguments)

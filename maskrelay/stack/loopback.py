@@ -1,0 +1,33 @@
+"""Ports of the loopback interface, and whether something answers there."""
+
+import errno
+import socket
+
+import httpx
+
+from maskrelay.errors import StackError
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.create_server((HOST, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def refuse_taken(port: int) -> None:
+    """Raise StackError unless `port` can be listened on."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        what = "is taken" if error.errno == errno.EADDRINUSE else "may not be listened on"
+        raise StackError(f"port {port} {what}; choose another with PORT=…") from None
+
+
+def says_ok(url: str) -> bool:
+    """Whether a GET of `url` is answered with 200."""
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,79 @@
+"""A receiver of callbacks on loopback, as a caller would run one."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Condition, Thread
+from typing import Any
+
+from maskrelay.notify.signature import verify
+from maskrelay.stack.loopback import HOST
+
+_LONGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One request as it came."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+class Receiver:
+    """What has come so far, at `url`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._came: list[Callback] = []
+        self._changed = Condition()
+
+    def take(self, callback: Callback) -> None:
+        with self._changed:
+            self._came.append(callback)
+            self._changed.notify_all()
+
+    def verified(self, job_id: str, secret: str, timeout: timedelta) -> dict[str, Any] | None:
+        """The first event about the job, once its signature is checked; None if none comes in time.
+
+        Raises SignatureInvalid for one that is not signed with the job's secret.
+        """
+        with self._changed:
+            callback = self._changed.wait_for(lambda: self._about(job_id), timeout.total_seconds())
+        if callback is None:
+            return None
+        verify(secret, callback.headers, callback.body, int(time.time()))
+        event: dict[str, Any] = json.loads(callback.body)
+        return event
+
+    def _about(self, job_id: str) -> Callback | None:
+        return next((one for one in self._came if job_id.encode() in one.body), None)
+
+
+@contextlib.contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver on a free port, as long as the block."""
+
+    class Take(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # the server looks for this name
+            length = min(int(self.headers.get("content-length", 0)), _LONGEST)
+            receiver.take(Callback(dict(self.headers.items()), self.rfile.read(length)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: the terminal is the demo's."""
+
+    with ThreadingHTTPServer((HOST, 0), Take) as server:
+        receiver = Receiver(f"http://{HOST}:{server.server_port}/")
+        serving = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        serving.start()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
+            serving.join()

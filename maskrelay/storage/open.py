@@ -1,0 +1,62 @@
+"""The store that a setting names, and the trial it stands before anything relies on it."""
+
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from maskrelay.errors import KeyInvalid, ObjectExists, SettingsError
+from maskrelay.storage.files import FileStorage
+from maskrelay.storage.protocol import Storage, check_key
+from maskrelay.storage.s3 import S3Storage
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
+    """The store behind `file:///folder` (the folder exists) or `s3://bucket/prefix`; raises SettingsError.
+
+    Nothing is asked of the store yet. `s3_endpoint_url` is the address of an S3-compatible server, None for AWS.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
+        return FileStorage(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment):
+        return S3Storage(parts.netloc, _prefix(parts.path), _endpoint(s3_endpoint_url))
+    raise SettingsError("the storage URL must be file:///folder or s3://bucket/prefix")
+
+
+def _prefix(path: str) -> str:
+    prefix = path.strip("/")
+    if not prefix:
+        return ""
+    try:
+        check_key(prefix)
+    except KeyInvalid:
+        raise SettingsError("the storage URL's prefix may hold letters, digits, '.', '_', '-' and '/'") from None
+    return f"{prefix}/"
+
+
+def _endpoint(url: str | None) -> str | None:
+    if url is not None and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
+        raise SettingsError("the S3 endpoint URL must begin with http:// or https:// and a host")
+    return url
+
+
+def check_create_once(storage: Storage) -> None:
+    """Raise SettingsError unless a second create of one key is refused and changes nothing.
+
+    Every promise of the service rests on this: two workers that both believe their `result.json` is the one would
+    make a job end twice. Raises StorageUnavailable when the store does not answer.
+    """
+    key = f"trials/{secrets.token_hex(16)}"
+    storage.create(key, b"first")
+    try:
+        with suppress(ObjectExists):
+            storage.create(key, b"second")
+            raise SettingsError("the object store accepts two creates of one key: it cannot be used")
+        if storage.get(key) != b"first":
+            raise SettingsError("the object store overwrites an object it refuses to create: it cannot be used")
+    finally:
+        storage.delete(key)

@@ -1,0 +1,66 @@
+"""One large object on its way into a bucket: parts of 8 MiB, visible as a whole when the upload is completed."""
+
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from maskrelay.errors import StorageError
+from maskrelay.storage.s3_errors import s3_errors
+
+_PART_BYTES = 8 << 20  # S3 takes 10,000 parts of at least 5 MiB: objects up to 78 GiB
+
+
+class S3Writer:
+    """One object of an S3Storage being written; see `protocol.Writer`. Holds one part; a small object is one put."""
+
+    def __init__(self, client: Any, named: dict[str, str], content_type: str) -> None:
+        self._client = client
+        self._named = named
+        self._content_type = content_type
+        self._held = bytearray()
+        self._upload: dict[str, str] = {}
+        self._parts: list[dict[str, Any]] = []
+
+    def write(self, chunk: bytes) -> None:
+        self._held += chunk
+        while len(self._held) >= _PART_BYTES:
+            self._send_part()
+
+    def _send_part(self) -> None:
+        with s3_errors():
+            if not self._upload:
+                begun = self._client.create_multipart_upload(**self._named, ContentType=self._content_type)
+                self._upload = {"UploadId": begun["UploadId"]}
+            number = len(self._parts) + 1
+            body = bytes(self._held[:_PART_BYTES])
+            sent = self._client.upload_part(**self._named, **self._upload, PartNumber=number, Body=body)
+        self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+        del self._held[:_PART_BYTES]
+
+    def commit(self) -> None:
+        if not self._upload:
+            with s3_errors():
+                self._client.put_object(**self._named, Body=bytes(self._held), ContentType=self._content_type)
+            return
+        if self._held:
+            self._send_part()
+        with s3_errors():
+            self._client.complete_multipart_upload(
+                **self._named, **self._upload, MultipartUpload={"Parts": self._parts}
+            )
+        self._upload = {}
+
+    def abort(self) -> None:
+        """Drop the parts sent so far; where that fails, the bucket's lifecycle does it."""
+        if self._upload:
+            with suppress(StorageError), s3_errors():
+                self._client.abort_multipart_upload(**self._named, **self._upload)
+        self._upload = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()

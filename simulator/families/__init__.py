@@ -1,0 +1,28 @@
+"""Ways of finding things in a picture, one module for each kind of picture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.float32]
+"""Height × width × 3 RGB, 0..1."""
+
+Plane = npt.NDArray[np.float32]
+"""Height × width, one quantity."""
+
+Region = npt.NDArray[np.bool_]
+"""Height × width, True inside."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A region, and how sure the finder is of it (0..1); below a half nothing is called foreground."""
+
+    region: Region
+    confidence: float = 1.0
+
+
+Finder = Callable[[Picture, str], Found]
+"""Takes the picture without its black margin, and the prompt."""

@@ -1,0 +1,105 @@
+"""Faults a test asks for: which request they hit, and what they make of its answer."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from simulator.container import script_failed
+from simulator.messages import Answer, json_answer
+
+HTML = b"<html><head><title>Service Unavailable</title></head><body>upstream connect error</body></html>"
+
+
+@dataclass
+class Fault:
+    """One entry of the control body's `fail`.
+
+    `status` is an HTTP status or a word of `SPOILERS`; `times` how often it strikes (None: until replaced);
+    `when_prompt` restricts it to requests whose body holds this text; `inner_status` is the container's status
+    under a 424; `retry_after` goes into the header of that name as it is.
+    """
+
+    status: int | str
+    times: int | None = None
+    when_prompt: str = ""
+    inner_status: int = 500
+    retry_after: str | int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.status, int) and self.status not in SPOILERS:
+            raise ValueError(self.status)
+
+    def strikes(self, body: bytes) -> bool:
+        """Whether this request is hit; uses up one of `times` if so."""
+        if self.times == 0 or self.when_prompt.encode() not in body:
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+    async def apply(self, rightly: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The spoiled answer; `rightly` gives the right one, and is asked only by faults that need it."""
+        if isinstance(self.status, str):
+            return await SPOILERS[self.status](rightly)
+        if self.status == 424:
+            answer = model_error(script_failed(self.inner_status))
+        else:
+            answer = json_answer(self.status, {"message": f"Simulated {self.status}"})
+        return answer if self.retry_after is None else answer.with_headers(retry_after=str(self.retry_after))
+
+
+def model_error(answer: Answer) -> Answer:
+    """The gateway's 424 around a container's answer, its body and headers kept."""
+    code, reason = str(answer.status), json.loads(answer.body)["message"]
+    return replace(answer, status=424).with_headers(
+        ms_azureml_model_error_statuscode=code, ms_azureml_model_error_reason=reason
+    )
+
+
+def parse_faults(asked: Any) -> list[Fault]:
+    """The faults of a control body: one object, a list of them, or null for none. Raises ValueError or TypeError."""
+    entries = asked if isinstance(asked, list) else [asked] if asked else []
+    return [Fault(**entry) for entry in entries]
+
+
+async def _reset(_rightly: Callable[[], Awaitable[Answer]]) -> Answer:
+    return Answer(0, cut="reset")
+
+
+async def _html(_rightly: Callable[[], Awaitable[Answer]]) -> Answer:
+    return Answer(200, HTML, {"content-type": "text/html"})
+
+
+async def _truncated(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
+    return replace(await rightly(), cut="truncated")
+
+
+async def _short_count(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
+    """One row too few."""
+    return _with_rows(await rightly(), lambda rows: rows[:-1])
+
+
+async def _bad_dtype(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The right bytes under a dtype nobody allows."""
+
+    def relabel(row: dict[str, Any]) -> dict[str, Any]:
+        features = {**json.loads(row["image_features"]), "dtype": "int64"}
+        return {**row, "image_features": json.dumps(features)}
+
+    return _with_rows(await rightly(), lambda rows: [relabel(row) for row in rows])
+
+
+def _with_rows(answer: Answer, change: Callable[[list[Any]], list[Any]]) -> Answer:
+    if answer.status != 200:
+        return answer
+    return replace(answer, body=json.dumps(change(json.loads(answer.body))).encode())
+
+
+SPOILERS: dict[str, Callable[[Callable[[], Awaitable[Answer]]], Awaitable[Answer]]] = {
+    "reset": _reset,
+    "html": _html,
+    "truncated": _truncated,
+    "short_count": _short_count,
+    "bad_dtype": _bad_dtype,
+}

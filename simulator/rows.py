@@ -1,0 +1,46 @@
+"""From `input_data` to rows, with the tolerance and the severity of the stock score script.
+
+That script builds a pandas table and lets the model's signature pick its two columns by name. The shapes it takes
+and refuses were read off `pandas.DataFrame(data=…, index=…, columns=…)`.
+"""
+
+from typing import Any
+
+
+class ScriptError(Exception):
+    """The score script would raise here; the container answers 500 and says nothing more."""
+
+
+def rows_of(input_data: Any) -> list[tuple[str, str]]:
+    """The (image, text) pairs of one request, in order.
+
+    An index longer than the only row repeats that row; with several rows another length raises.
+    Raises ScriptError for everything the table or the signature refuses.
+    """
+    if not isinstance(input_data, dict) or not isinstance(input_data.get("data"), list):
+        raise ScriptError
+    data = input_data["data"]
+    if not data:
+        return []
+    pairs = [_pair(row, input_data.get("columns")) for row in data]
+    return _indexed(pairs, input_data.get("index"))
+
+
+def _pair(row: Any, columns: Any) -> tuple[str, str]:
+    if not isinstance(columns, list) or not isinstance(row, list) or len(row) != len(columns):
+        raise ScriptError
+    try:
+        image, text = row[columns.index("image")], row[columns.index("text")]
+    except ValueError:
+        raise ScriptError from None
+    if not isinstance(image, str) or not isinstance(text, str):
+        raise ScriptError
+    return image, text
+
+
+def _indexed(pairs: list[tuple[str, str]], index: Any) -> list[tuple[str, str]]:
+    if index is None:
+        return pairs
+    if not isinstance(index, list) or len(pairs) not in (1, len(index)):
+        raise ScriptError
+    return pairs * len(index) if len(pairs) == 1 else pairs

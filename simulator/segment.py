@@ -1,0 +1,63 @@
+"""From a canvas and its prompts to probability maps, by classical methods.
+
+A prompt picks a family by its words; the family finds a region or a texture in the picture; the distance to the
+region's edge becomes a soft probability. Nothing is learnt, nothing is random, and nothing has clinical meaning.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from simulator.families import Found
+from simulator.vocabulary import rule_for
+
+CANVAS = 1024
+# How far the edge reaches, in canvas pixels: the scale of the logistic function of the distance to the edge.
+SOFTNESS_PX = 3.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One prompt's answer: a map of 1024×1024 uint8, 0..255, and the category's word."""
+
+    probability: npt.NDArray[np.uint8]
+    category: str
+
+
+def segment(canvas: Image.Image, prompts: list[str]) -> list[Segment]:
+    """One map and one category for each prompt, in order.
+
+    `canvas` is 1024×1024 RGB. Its black margin, as a letterbox leaves it, is cut off first, takes no part in any
+    statistic and stays exactly 0. Any text gets a map; words nobody knows get a weak one that stays below 128.
+    """
+    box = canvas.getbbox()
+    field = canvas.crop(box) if box else None
+    return [_segment_one(field, box, prompt) for prompt in prompts]
+
+
+def _segment_one(field: Image.Image | None, box: tuple[int, int, int, int] | None, prompt: str) -> Segment:
+    rule = rule_for(prompt)
+    probability = np.zeros((CANVAS, CANVAS), np.uint8)
+    if field is not None and box is not None:
+        scale = rule.side / CANVAS
+        size = max(round(field.width * scale), 1), max(round(field.height * scale), 1)
+        picture = np.asarray(field.resize(size, Image.Resampling.BOX), np.float32) / np.float32(255)
+        soft = _soft_edged(rule.find(picture, prompt), scale)
+        grown = Image.fromarray(soft).resize(field.size, Image.Resampling.BILINEAR)
+        probability[box[1] : box[3], box[0] : box[2]] = np.asarray(grown)
+    return Segment(probability, rule.category)
+
+
+def _soft_edged(found: Found, scale: float) -> npt.NDArray[np.uint8]:
+    """255 × confidence / (1 + exp(−distance / softness)), the distance being positive inside the region."""
+    inside, outside = ndimage.distance_transform_edt(found.region), ndimage.distance_transform_edt(~found.region)
+    if not found.region.any():
+        return np.zeros(found.region.shape, np.uint8)
+    # Half a pixel on either side, so that the border between in and out lies at zero.
+    distance = np.where(found.region, inside - 0.5, 0.5 - outside) / (SOFTNESS_PX * scale)
+    soft = found.confidence / (1 + np.exp(-np.clip(distance, -30, 30)))
+    probability: npt.NDArray[np.uint8] = np.rint(255 * soft).astype(np.uint8)
+    return probability

@@ -1,0 +1,52 @@
+"""A real photograph the whole way: submitted over HTTP, segmented, stored on S3, its callback verified."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from skimage import data
+from standardwebhooks.webhooks import Webhook
+
+from maskrelay.contract.events import event_id
+from tests.faults_check import LONG
+from tests.pictures import saved
+from tests.receivers import receiver, status
+from tests.s3_servers import running_s3
+from tests.simulators import eventually
+from tests.stacks import running_stack
+
+OUTLINE = json.loads((Path(__file__).parent.parent / "data" / "retina_optic_disc.json").read_text())
+DISC = "optic disc in retinal fundus"
+
+
+def test_a_photograph_on_s3_with_a_verified_callback(tmp_path):
+    retina = data.retina()
+    (tmp_path / "retina.png").write_bytes(saved(Image.fromarray(retina), "PNG"))
+    with (
+        running_s3() as s3,
+        receiver(status(204)) as told,
+        running_stack(tmp_path / "data", storage_url=s3.storage_url, s3_endpoint_url=s3.endpoint_url) as stack,
+        stack.client() as client,
+    ):
+        job = client.submit([tmp_path / "retina.png"], [DISC], callback=told.url())
+        assert job.callback is not None
+        assert job.callback.secret is not None
+        ended = client.wait(job.id, LONG)
+        assert ended.state == "succeeded"
+        files = client.save(job.id, tmp_path / "out")
+        assert eventually(lambda: len(told.received) == 1, within_s=30)
+    (got,) = told.received
+    Webhook(job.callback.secret).verify(got.body, got.headers)
+    assert got.headers["webhook-id"] == event_id(job.id, "job.succeeded")
+    assert json.loads(got.body)["data"]["id"] == job.id
+    (mask_file,) = [path for path in (tmp_path / "out").iterdir() if path.name.endswith(".mask.png")]
+    mask = np.asarray(Image.open(io.BytesIO(mask_file.read_bytes())))
+    assert files
+    assert mask.shape == retina.shape[:2]
+    assert set(np.unique(mask)) == {0, 255}
+    drawn = Image.new("1", (OUTLINE["width"], OUTLINE["height"]))
+    ImageDraw.Draw(drawn).polygon([tuple(point) for point in OUTLINE["polygon"]], fill=1)
+    outline = np.asarray(drawn)
+    assert np.logical_and(mask > 0, outline).sum() / np.logical_or(mask > 0, outline).sum() >= 0.5

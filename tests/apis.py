@@ -1,0 +1,132 @@
+"""The API as a real server: uvicorn in a thread on a free loopback port, over a real Valkey and files in a folder."""
+
+import hashlib
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+import uvicorn
+
+from api.app import build
+from maskrelay.ledger import Ledger, open_ledger
+from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.settings import Settings
+from maskrelay.stack.valkey import server
+from maskrelay.storage.files import FileStorage
+
+SERVER_KEY = "a server key of the tests, long enough"
+#: API keys by name: (tenant, scopes).
+KEYS = {
+    "north": ("north", ["submit", "read"]),
+    "south": ("south", ["submit", "read"]),
+    "reader": ("north", ["read"]),
+    "writer": ("north", ["submit"]),
+    "admin": ("north", ["admin"]),
+}
+#: A test can pass these.
+SMALL_LIMITS = {"max_items": 30, "max_prompts": 3, "max_prompt_length": 40, "max_image_bytes": 300_000}
+CLOSED_REDIS = "redis://127.0.0.1:9/0"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def a_valkey() -> Iterator[str]:
+    """A server that keeps nothing; its URL."""
+    port = free_port()
+    command = [str(server()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        with redis.Redis.from_url(url) as client:
+            while child.poll() is None:
+                with suppress(redis.ConnectionError):
+                    client.ping()
+                    break
+        yield url
+    finally:
+        child.kill()
+        child.wait()
+
+
+def write_keys(path: Path, keys: dict[str, tuple[str, list[str]]]) -> None:
+    entries = [
+        {"tenant": tenant, "sha256": hashlib.sha256(name.encode()).hexdigest(), "scopes": scopes}
+        for name, (tenant, scopes) in keys.items()
+    ]
+    path.write_text(json.dumps(entries))
+
+
+@dataclass(frozen=True)
+class RunningApi:
+    url: str
+    settings: Settings
+    ledger: Ledger
+    storage: FileStorage
+    folder: Path
+
+    def client(self, key: str = "north", **headers: str) -> httpx.Client:
+        """Requests of the tenant whose key this is; the caller of `client` closes it with the test."""
+        headers = {"authorization": f"Bearer {key}", **headers}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    def objects(self, *prefixes: str) -> list[str]:
+        return [key for prefix in prefixes or ("uploads/", "live/", "jobs/") for key in self.storage.list(prefix)]
+
+    def files(self) -> list[Path]:
+        """Every file in the folder, also what is no object yet."""
+        return [path for path in self.folder.rglob("*") if path.is_file()]
+
+
+def make_settings(folder: Path, redis_url: str, **limits: Any) -> Settings:
+    keys = folder.parent / "keys.json"
+    if not keys.exists():
+        write_keys(keys, KEYS)
+    given = {"server_key": SERVER_KEY, "keys_file": str(keys), "callback_allow": ("127.0.0.1",), **limits}
+    return Settings.model_validate({"redis_url": redis_url, "storage_url": folder.as_uri(), **given})
+
+
+def make_ledger(settings: Settings) -> Ledger:
+    url = settings.redis_url.get_secret_value()
+    return open_ledger(
+        url,
+        Publisher(broker(url, visibility_timeout=settings.visibility_timeout)),
+        claim_lease=settings.claim_lease,
+        step_lease=settings.step_lease,
+        delivery_lease=settings.delivery_lease,
+    )
+
+
+@contextmanager
+def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[RunningApi]:
+    """The API over `folder`, which is made, with these settings."""
+    folder.mkdir(exist_ok=True)
+    settings = make_settings(folder, redis_url, **limits)
+    ledger, storage = make_ledger(settings), FileStorage(folder)
+    config = uvicorn.Config(build(settings, ledger, storage), port=0, log_level="warning", lifespan="off")
+    running = uvicorn.Server(config)
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        while not running.started and thread.is_alive():
+            time.sleep(0.005)
+        yield RunningApi(f"http://127.0.0.1:{listening.getsockname()[1]}", settings, ledger, storage, folder)
+    finally:
+        running.should_exit = True
+        thread.join()
+        listening.close()

@@ -1,0 +1,25 @@
+"""One Valkey for all tests of the ledger; each test finds it empty."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from maskrelay.ledger import Ledger
+from tests.valkeys import RunningValkey, running_valkey
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[RunningValkey]:
+    with running_valkey() as running:
+        yield running
+
+
+@pytest.fixture
+def valkey(valkey_server: RunningValkey) -> RunningValkey:
+    valkey_server.client.flushall()
+    return valkey_server
+
+
+@pytest.fixture
+def ledger(valkey: RunningValkey) -> Ledger:
+    return valkey.ledger()

@@ -1,0 +1,83 @@
+"""The document of the API is complete, and says what is true."""
+
+import httpx
+import pytest
+
+from tests.api_jobs import accepted, submit
+from tests.apis import RunningApi
+
+PUBLIC = ["/livez", "/readyz", "/openapi.json"]
+
+
+@pytest.fixture
+def document(api: RunningApi) -> dict:
+    return httpx.get(f"{api.url}/openapi.json", trust_env=False).json()
+
+
+def test_it_names_every_call_of_the_surface(document: dict) -> None:
+    calls = {(method, path) for path, operations in document["paths"].items() for method in operations}
+    assert calls == {
+        ("post", "/v1/jobs"),
+        ("get", "/v1/jobs"),
+        ("get", "/v1/jobs/{job}"),
+        ("post", "/v1/jobs/{job}/cancel"),
+        ("get", "/v1/jobs/{job}/items"),
+        ("get", "/v1/jobs/{job}/artifacts/{name}"),
+        ("post", "/v1/uploads"),
+        ("get", "/livez"),
+        ("get", "/readyz"),
+    }
+
+
+def test_every_reference_leads_somewhere(document: dict) -> None:
+    def references(node: object) -> list[str]:
+        if isinstance(node, dict):
+            here = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+            return here + [found for value in node.values() for found in references(value)]
+        return [found for value in node for found in references(value)] if isinstance(node, list) else []
+
+    found = references(document)
+    assert "#/components/schemas/JobAsked" in found
+    for reference in found:
+        assert reference.rpartition("/")[2] in document["components"]["schemas"], reference
+
+
+def test_bodies_that_are_parsed_by_hand_are_described(document: dict) -> None:
+    jobs = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+    assert jobs.keys() == {"multipart/form-data", "application/json"}
+    assert jobs["multipart/form-data"]["schema"]["properties"].keys() == {"image", "prompt", "options"}
+    uploads = document["paths"]["/v1/uploads"]["post"]["requestBody"]["content"]
+    assert uploads.keys() == {"multipart/form-data", "application/octet-stream"}
+
+
+def test_every_call_but_the_public_ones_needs_a_key_and_answers_problems(document: dict) -> None:
+    assert document["security"] == [{"key": []}]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path in PUBLIC:
+                assert operation["security"] == []
+                continue
+            assert "security" not in operation
+            assert {"401", "403", "503"} <= operation["responses"].keys()
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert answer["content"].keys() == {"application/problem+json"}, (path, status)
+
+
+def test_answers_have_the_members_the_document_names(api: RunningApi, north: httpx.Client, document: dict) -> None:
+    shown = submit(north, b"a", options={"callback": {"url": "http://127.0.0.1:9/hook"}}).json()
+    schemas = document["components"]["schemas"]
+    assert shown.keys() <= schemas["JobShown"]["properties"].keys()
+    assert set(schemas["JobShown"]["required"]) <= shown.keys()
+    problem = north.get(f"/v1/jobs/{'a' * 26}").json()
+    assert problem.keys() <= schemas["Problem"]["properties"].keys()
+    assert set(schemas["Problem"]["required"]) <= problem.keys()
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_operations_need_no_key_and_tell_nothing_of_jobs(api: RunningApi, north: httpx.Client, path: str) -> None:
+    job = accepted(north)
+    answer = httpx.get(api.url + path, trust_env=False)
+    assert answer.status_code == 200
+    assert job not in answer.text
+    assert str(api.folder) not in answer.text

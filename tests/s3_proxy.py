@@ -1,0 +1,84 @@
+"""An HTTP proxy before an S3 server that loses answers, drops headers or answers for it."""
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+class FaultyProxy(ThreadingHTTPServer):
+    """Faults apply to PUT requests, one each while there are any left; `puts` counts those that came."""
+
+    daemon_threads = True
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = urlsplit(upstream).netloc
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.lose_answers = 0
+        self.answer_503 = 0
+        self.drop_conditions = False
+        self.puts = 0
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that went away is part of the game."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FaultyProxy
+
+    def _relay(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        put = self.command == "PUT"
+        self.server.puts += put
+        if put and self.server.answer_503:
+            self.server.answer_503 -= 1
+            self._answer(503, [], b"")
+            return
+        status, headers, answer = self._ask(body)
+        if put and self.server.lose_answers:
+            self.server.lose_answers -= 1
+            self.close_connection = True
+            return
+        self._answer(status, headers, answer)
+
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        dropped = {"expect", "connection"} | ({"if-none-match"} if self.server.drop_conditions else set())
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+        upstream = http.client.HTTPConnection(self.server.upstream, timeout=30)
+        try:
+            upstream.request(self.command, self.path, body, headers)
+            answer = upstream.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            upstream.close()
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            if name.lower() not in {"connection", "content-length", "transfer-encoding", "date", "server"}:
+                self.send_header(name, value)
+        length = dict(headers).get("Content-Length", "0") if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _relay  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@contextmanager
+def faulty_proxy(upstream: str) -> Iterator[FaultyProxy]:
+    with FaultyProxy(upstream) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            proxy.shutdown()
+            thread.join()

@@ -1,0 +1,98 @@
+"""The whole embedded stack as real processes, for acceptance and fault tests; everything ends with the block."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from maskrelay.client import Client
+from maskrelay.stack.loopback import free_port
+from maskrelay.stack.running import Stack, running
+from maskrelay.stack.supervisor import Ending
+
+#: As short as the order of the clocks and two shared cores allow: what dies is taken over within seconds.
+SHORTEST = {
+    "score_timeout_s": 6,
+    "slot_lease_s": 8,
+    "claim_lease_s": 6,
+    "step_lease_s": 6,
+    "renewal_period_s": 1.5,
+    "sweep_period_s": 0.5,
+    "task_budget_s": 4,
+    "soft_shutdown_s": 12,
+    "termination_grace_s": 15,
+    "callback_allow": "127.0.0.1",
+}
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """Nothing that dies is started again by itself: a test kills and starts what it wants."""
+
+    stack: Stack
+
+    @property
+    def url(self) -> str:
+        return self.stack.layout.url
+
+    @property
+    def api_key(self) -> str:
+        return self.stack.layout.api_key or ""
+
+    @property
+    def data(self) -> Path:
+        return self.stack.data
+
+    @property
+    def valkey(self) -> str:
+        """The ledger's URL, with its password."""
+        return self.stack.layout.environment["MASKRELAY_REDIS_URL"]
+
+    @property
+    def simulator(self) -> str:
+        """The scoring URI; without `/score`, `/_simulator` and `/` are beside it."""
+        return self.stack.layout.environment["MASKRELAY_ENDPOINT_URL"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the stack's processes were given."""
+        return dict(self.stack.layout.environment)
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids by name: valkey, simulator, api, segment, control, deliver. Each leads a process group."""
+        return self.stack.supervisor.processes
+
+    def log(self, name: str) -> str:
+        return (self.stack.logs / f"{name}.log").read_text(errors="replace")
+
+    def client(self, timeout: timedelta = timedelta(seconds=30)) -> Client:
+        return Client(self.url, self.api_key, timeout)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL the process and everything it started; returns when all are gone."""
+        self.stack.supervisor.kill(name)
+
+    def start(self, name: str) -> None:
+        """Start it again, on the same port and folder; returns when it answers (a worker: at once)."""
+        self.stack.supervisor.start(name)
+
+
+@contextmanager
+def running_stack(data: Path, **settings: Any) -> Iterator[RunningStack]:
+    """Start the stack on `data`; `score_timeout_s=3` becomes MASKRELAY_SCORE_TIMEOUT_S, None leaves a setting out.
+
+    What is not given is of SHORTEST, and beyond it the stack's own.
+    """
+    given = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")}
+    wanted = {name: value for name, value in {**SHORTEST, **settings}.items() if value is not None}
+    given |= {f"MASKRELAY_{name.upper()}": str(value) for name, value in wanted.items()}
+    with running(given, data, free_port(), say=_say, ending=Ending()) as stack:
+        yield RunningStack(stack)
+
+
+def _say(text: str) -> None:
+    print(text)

@@ -1,0 +1,85 @@
+"""A service for the client's tests: a real HTTP server that answers from a list, in order, and keeps what it saw."""
+
+import json
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from maskrelay.client import Client
+from tests.integration.scripted_server import ScriptedServer, Seen, serving
+
+JOB = {
+    "id": "j1",
+    "state": "succeeded",
+    "planned": True,
+    "created_at": "2025-01-02T03:04:05Z",
+    "counts": {"total": 2, "succeeded": 2},
+    "frames": {"planned": 2, "succeeded": 2},
+    "links": {"self": "/v1/jobs/j1", "items": "/v1/jobs/j1/items", "cancel": "/v1/jobs/j1/cancel"},
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`body`: JSON, or bytes as they are. `cut`: only so many bytes of it are sent. None instead of one: hang up."""
+
+    status: int = 200
+    body: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+    cut: int | None = None
+
+    def raw(self) -> bytes:
+        content = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+        lines = [f"HTTP/1.1 {self.status} X", f"content-length: {len(content)}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + content[: self.cut]
+
+
+@dataclass(frozen=True)
+class Service:
+    client: Client
+    server: ScriptedServer
+    url: str
+
+    @property
+    def lines(self) -> list[str]:
+        return [seen.line.removesuffix(" HTTP/1.1") for seen in self.server.seen]
+
+
+def problem(status: int, code: str, detail: str = "No.", **more: Any) -> Answer:
+    body = {"type": f"urn:x:{code}", "title": "Title.", "status": status, "detail": detail, "code": code, **more}
+    return Answer(status, body, (("content-type", "application/problem+json"),))
+
+
+def job(**changes: Any) -> Answer:
+    return Answer(200, {**JOB, **changes})
+
+
+@contextmanager
+def service(*answers: Answer | None, timeout: timedelta = timedelta(seconds=5)) -> Iterator[Service]:
+    """Answers in order; the last one again and again."""
+    left: list[Answer | None] = list(answers)
+
+    def script(sock: socket.socket, _seen: Seen) -> None:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if answer is None or answer.cut is not None:
+            sock.sendall(answer.raw() if answer else b"")
+            sock.shutdown(socket.SHUT_RDWR)
+            return
+        sock.sendall(answer.raw())
+
+    with serving(script) as server:
+        url = server.url.removesuffix("/score")
+        with Client(url, "the-key", timeout) as client:
+            yield Service(client, server, url)
+
+
+def parts_of(seen: Seen) -> list[tuple[str, bytes]]:
+    """(header lines, content) of each part of a multipart body."""
+    boundary = seen.headers["content-type"].partition("boundary=")[2].encode()
+    found: Sequence[bytes] = seen.body.split(b"--" + boundary)[1:-1]
+    split = [part.strip(b"\r\n").partition(b"\r\n\r\n") for part in found]
+    return [(head.decode(), content) for head, _, content in split]

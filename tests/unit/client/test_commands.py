@@ -1,0 +1,145 @@
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from maskrelay.client.cli import main
+from maskrelay.client.progress import Progress
+from maskrelay.client.table import table
+from maskrelay.contract.jobs import JobShown
+from tests.unit.client.services import JOB, Answer, Service, job, problem, service
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch):
+    def use(one: Service) -> None:
+        monkeypatch.setenv("MASKRELAY_URL", one.url)
+        monkeypatch.setenv("MASKRELAY_API_KEY", "k")
+
+    return use
+
+
+def shown(state: str, done: int, total: int = 4, failed: int = 0) -> JobShown:
+    frames = {"planned": total, "succeeded": done, "failed": failed}
+    return JobShown.model_validate({**JOB, "state": state, "frames": frames, "counts": {"total": total}, "eta_s": 9})
+
+
+def test_progress_moves_in_place_on_a_terminal_and_ends_its_line() -> None:
+    terminal = Terminal()
+    progress = Progress(terminal)
+    for done, state in ((0, "running"), (2, "running"), (4, "succeeded")):
+        progress(shown(state, done))
+    text = terminal.getvalue()
+    assert text.count("\n") == 1
+    assert text.endswith("[########################] 4/4 succeeded\n")
+    assert "\r\x1b[K[############............] 2/4 running, 9 s left" in text
+
+
+def test_progress_elsewhere_is_a_line_for_each_change() -> None:
+    log = io.StringIO()
+    progress = Progress(log)
+    for done in (0, 2, 2, 2, 3):
+        progress(shown("running", done, failed=done // 3))
+    assert log.getvalue().splitlines() == [
+        "[........................] 0/4 running, 9 s left",
+        "[############............] 2/4 running, 9 s left",
+        "[########################] 4/4 running, 1 failed, 9 s left",
+    ]
+
+
+def test_a_table_aligns_numbers_to_the_right_and_shows_no_control_characters() -> None:
+    assert table(("name", "n"), [("a\x1b[2J\n", 5), ("longer", 123)]).splitlines() == [
+        "name      n",
+        "a?[2J?    5",
+        "longer  123",
+    ]
+
+
+def test_a_refusal_is_one_line_with_its_places_and_exit_code_3(use, capsys: pytest.CaptureFixture[str]) -> None:
+    places = [{"pointer": "#/prompt", "detail": "Remove the sign."}]
+    with service(problem(422, "prompt_has_ampersand", "A prompt contains '&'.", errors=places)) as one:
+        use(one)
+        assert main(["status", "j1"]) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "maskrelay: A prompt contains '&'.\n  #/prompt: Remove the sign.\n"
+
+
+def test_a_service_that_is_away_is_exit_code_4_and_no_traceback(use, capsys: pytest.CaptureFixture[str]) -> None:
+    with service(job()) as one:
+        use(one)
+    assert main(["jobs"]) == 4
+    told = capsys.readouterr().err
+    assert told.startswith(f"maskrelay: cannot reach maskrelay at {one.url}")
+    assert told.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_sent(
+    use, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"x")
+    with service(job()) as one:
+        use(one)
+        assert main(["submit", str(photo), "--prompt", "disc", "--save", str(photo / "folder")]) == 3
+        assert one.lines == []
+    assert "maskrelay: " in capsys.readouterr().err
+
+
+def test_a_job_that_did_not_succeed_in_full_is_exit_code_1(use, tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"x")
+    with service(job(state="running"), job(state="partial"), Answer(200, {"items": [], "next": None})) as one:
+        use(one)
+        assert main(["submit", str(photo), "--prompt", "disc", "--wait"]) == 1
+
+
+def test_jobs_are_listed_in_columns_or_as_json(use, capsys: pytest.CaptureFixture[str]) -> None:
+    with service(Answer(200, {"jobs": [JOB], "next": None})) as one:
+        use(one)
+        assert main(["jobs"]) == 0
+        head, row = capsys.readouterr().out.splitlines()
+        assert head.split() == ["job", "state", "items", "succeeded", "failed", "created", "(UTC)"]
+        assert row.split() == ["j1", "succeeded", "2", "2", "0", "2025-01-02", "03:04:05"]
+        assert main(["jobs", "--json"]) == 0
+        listed = json.loads(capsys.readouterr().out)
+    assert datetime.fromisoformat(listed[0]["created_at"]) == datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_a_generated_callback_secret_is_shown(use, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"x")
+    callback = {"url": "https://c.example/", "events": ["job.succeeded"]}
+    accepted = job(state="accepted", callback={**callback, "secret": "whsec_abc"})
+    with service(accepted, job(callback=callback), Answer(200, {"items": [], "next": None})) as one:
+        use(one)
+        main(["submit", str(photo), "--prompt", "disc", "--callback", "https://c.example/", "--wait", "--json"])
+    assert json.loads(capsys.readouterr().out)["job"]["callback"]["secret"] == "whsec_abc"
+
+
+def test_a_further_command_comes_through_the_entry_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "extra_command.py").write_text(
+        "def add(subparsers):\n    subparsers.add_parser('hello').set_defaults(run=lambda given: 42)\n"
+    )
+    about = tmp_path / "extra-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(
+        "[maskrelay.commands]\nhello = extra_command:add\nlost = no_such_module:add\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["hello"]) == 42
+
+
+def test_wrong_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["submit", "a.png"])
+    assert ended.value.code == 2
+    assert "--prompt" in capsys.readouterr().err

@@ -1,0 +1,152 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskrelay import errors
+from maskrelay.client.saving import safe_name
+from tests.unit.client.services import Answer, service
+
+
+def item(custom_id: str, **links: str) -> dict[str, Any]:
+    mask = {
+        "prompt": "disc",
+        "category": None,
+        "empty": False,
+        "area_px": 1,
+        "bbox": [0, 0, 1, 1],
+        "centroid": [0, 0],
+        "components": 1,
+        "mean_probability": 0.9,
+        "border": [],
+        "flags": [],
+        "links": {name: link for name, link in links.items() if name != "overlay"},
+    }
+    overlay = {"overlay": links["overlay"]} if "overlay" in links else {}
+    return {"custom_id": custom_id, "state": "succeeded", "masks": [mask], "links": overlay}
+
+
+def items(*shown: dict[str, Any]) -> Answer:
+    return Answer(200, {"items": list(shown), "next": None})
+
+
+def artifact(content: bytes, name: str, *, sha256: str | None = None, cut: int | None = None) -> Answer:
+    tag = hashlib.sha256(content).hexdigest() if sha256 is None else sha256
+    return Answer(200, content, (("etag", f'"{tag}"'), ("content-disposition", name)), cut)
+
+
+ONE = items(item("a", mask="http://public.example/base/v1/jobs/j1/artifacts/0-0-0.mask.png"))
+MASK = artifact(b"mask", "attachment; filename=\"m.png\"; filename*=UTF-8''r%C3%B8ntgen-disc.mask.png")
+
+
+def test_every_artifact_is_saved_under_its_readable_name(tmp_path: Path) -> None:
+    link = "/v1/jobs/j1/artifacts/"
+    shown = items(item("a", mask=f"{link}0-0-0.mask.png", probability=f"{link}0-0-0.p.png", overlay=f"{link}0-0.o.png"))
+    files = [artifact(b"p", "attachment; filename=p.png"), artifact(b"o", "")]
+    with service(shown, MASK, *files) as one:
+        saved = one.client.save("j1", tmp_path / "new" / "folder")
+    assert [(file.output, file.prompt, file.path.name, file.path.read_bytes()) for file in saved] == [
+        ("mask", "disc", "røntgen-disc.mask.png", b"mask"),
+        ("probability", "disc", "p.png", b"p"),
+        ("overlay", None, "0-0.o.png", b"o"),
+    ]
+    assert {file.custom_id for file in saved} == {"a"}
+    assert len(list((tmp_path / "new" / "folder").iterdir())) == 3
+
+
+def test_a_link_to_another_address_is_asked_of_the_service_alone(tmp_path: Path) -> None:
+    with service(ONE, MASK) as one:
+        one.client.save("j1", tmp_path)
+        assert one.lines[1] == "GET /v1/jobs/j1/artifacts/0-0-0.mask.png"
+
+
+def test_two_artifacts_of_one_name_are_both_kept(tmp_path: Path) -> None:
+    shown = items(*(item(str(n), mask=f"/v1/jobs/j1/artifacts/{n}.png") for n in range(3)))
+    names = ["attachment; filename=a.mask.png", "attachment; filename=A.mask.png", "attachment; filename=a.mask.png"]
+    with service(shown, *(artifact(str(n).encode(), name) for n, name in enumerate(names))) as one:
+        saved = one.client.save("j1", tmp_path)
+    assert [(file.path.name, file.path.read_bytes()) for file in saved] == [
+        ("a.mask.png", b"0"),
+        ("A-2.mask.png", b"1"),
+        ("a-3.mask.png", b"2"),
+    ]
+
+
+def test_what_is_there_already_and_equal_is_not_written_again_and_what_differs_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "røntgen-disc.mask.png"
+    with service(ONE, MASK) as one:
+        one.client.save("j1", tmp_path)
+    before = path.stat().st_ino
+    with service(ONE, MASK) as one:
+        one.client.save("j1", tmp_path)
+    assert path.stat().st_ino == before
+    path.write_bytes(b"half")
+    with service(ONE, MASK) as one:
+        one.client.save("j1", tmp_path)
+    assert path.read_bytes() == b"mask"
+
+
+def test_a_body_that_breaks_off_is_fetched_again_and_half_of_it_never_seen(tmp_path: Path) -> None:
+    cut = artifact(b"mask", "attachment; filename=m.png", cut=2)
+    with service(ONE, cut, MASK) as one:
+        saved = one.client.save("j1", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [saved[0].path.name]
+    assert saved[0].path.read_bytes() == b"mask"
+
+
+def test_a_body_that_always_breaks_off_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
+    cut = artifact(b"mask", "attachment; filename=m.png", cut=2)
+    with service(ONE, cut) as one, pytest.raises(errors.ServiceUnreachable, match="broke"):
+        one.client.save("j1", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_body_that_is_not_what_its_hash_says_is_not_kept(tmp_path: Path) -> None:
+    with (
+        service(ONE, artifact(b"mask", "", sha256="0" * 64)) as one,
+        pytest.raises(errors.ServiceAnswerUnknown, match="damaged"),
+    ):
+        one.client.save("j1", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "..\\..\\x.png",
+        "/etc/passwd",
+        "a/../b.png",
+        ".bashrc",
+        "..",
+        ".",
+        "",
+        "a\0b\n.png",
+        "x" * 999,
+    ],
+)
+def test_no_name_of_the_service_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    safe = safe_name(name)
+    assert (tmp_path / safe).resolve().parent == tmp_path.resolve()
+    assert safe
+    assert not safe.startswith(".")
+    assert len(safe.encode()) <= 150
+    assert safe.isprintable()
+
+
+def test_a_symbolic_link_in_the_folder_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "røntgen-disc.mask.png").symlink_to(outside)
+    with service(ONE, MASK) as one:
+        one.client.save("j1", folder)
+    assert outside.read_bytes() == b"mine"
+    assert not (folder / "røntgen-disc.mask.png").is_symlink()
+
+
+def test_a_long_name_keeps_its_ending() -> None:
+    assert safe_name("é" * 200 + ".mask.png").endswith(".png")
+    assert len(safe_name("é" * 200 + ".mask.png").encode()) <= 150

@@ -1,0 +1,68 @@
+"""Settings: unknown names, missing ones and clocks out of order are refused; secrets are not shown."""
+
+import pytest
+
+from maskrelay.errors import SettingsError
+from maskrelay.settings import Settings
+
+LEAST = {
+    "MASKRELAY_REDIS_URL": "redis://:hidden-password@127.0.0.1/0",
+    "MASKRELAY_STORAGE_URL": "file:///srv/results",
+    "MASKRELAY_SERVER_KEY": "hidden-server-key-of-thirty-two-letters",
+}
+
+
+def read(**given: str) -> Settings:
+    return Settings.from_environment(LEAST | {f"MASKRELAY_{name}": value for name, value in given.items()})
+
+
+def test_the_least_is_enough_and_other_programs_names_are_ignored():
+    settings = Settings.from_environment(
+        LEAST | {"PATH": "/bin", "MASKRELAY_URL": "http://x", "MASKRELAY_API_KEY": "y"}
+    )
+    assert settings.endpoint_max_in_flight == 2
+    assert settings.endpoint_max_requests_per_s == 500
+
+
+def test_an_unknown_name_is_refused_with_a_suggestion():
+    with pytest.raises(
+        SettingsError, match=r"MASKRELAY_ENDPOINT_URI is not a setting; did you mean MASKRELAY_ENDPOINT_URL\?"
+    ):
+        read(ENDPOINT_URI="http://127.0.0.1/score")
+
+
+@pytest.mark.parametrize("name", sorted(LEAST))
+def test_a_missing_setting_is_named(name):
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_environment({other: value for other, value in LEAST.items() if other != name})
+
+
+def test_what_one_process_needs_is_named_when_it_asks():
+    with pytest.raises(SettingsError, match="MASKRELAY_ENDPOINT_URL, MASKRELAY_ENDPOINT_KEY must be set"):
+        read().require("endpoint_url", "endpoint_key")
+
+
+@pytest.mark.parametrize(
+    ("given", "order"),
+    [
+        ({"SCORE_TIMEOUT_S": "120"}, "score_timeout < slot_lease"),
+        ({"RENEWAL_PERIOD_S": "20"}, "renewal_period < claim_lease"),
+        ({"CLAIM_LEASE_S": "45"}, "renewal_period < claim_lease"),
+        ({"TASK_BUDGET_S": "55"}, "task_budget \\+ score_timeout < soft_shutdown"),
+        ({"SOFT_SHUTDOWN_S": "180"}, "soft_shutdown < termination_grace"),
+        ({"TERMINATION_GRACE_S": "600"}, "termination_grace < visibility_timeout"),
+        ({"SLOT_LEASE_S": "600"}, "slot_lease < visibility_timeout"),
+        ({"CALLBACK_TIMEOUT_S": "45"}, "callback_timeout < delivery_lease"),
+        ({"SWEEP_PERIOD_S": "45"}, "sweep_period < delivery_lease"),
+    ],
+)
+def test_clocks_out_of_order_are_refused(given, order):
+    with pytest.raises(SettingsError, match=f"clocks out of order: {order}"):
+        read(**given)
+
+
+def test_a_wrong_value_is_named_and_a_secret_never_shown():
+    with pytest.raises(SettingsError, match="MASKRELAY_ENDPOINT_MAX_IN_FLIGHT") as refused:
+        read(ENDPOINT_MAX_IN_FLIGHT="many", ENDPOINT_KEY="hidden-endpoint-key")
+    settings = read(ENDPOINT_KEY="hidden-endpoint-key")
+    assert "hidden" not in f"{refused.value}{settings!r}{settings}"

@@ -1,0 +1,32 @@
+"""`python -m worker segment | control | deliver`; `sweep PID` is started by a control worker for itself."""
+
+import logging
+import os
+import sys
+
+from maskrelay.errors import SettingsError
+from maskrelay.settings import Settings
+from worker.app import LOG_FORMAT, ROLES, run
+from worker.parts import build
+from worker.sweep import sweep_for_ever
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        if len(arguments) == 2 and arguments[0] == "sweep":
+            settings = Settings.from_environment(os.environ)
+            logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+            sweep_for_ever(build(settings), parent=int(arguments[1]))
+        elif len(arguments) == 1 and arguments[0] in ROLES:
+            run(arguments[0], os.environ)
+        else:
+            sys.stderr.write(f"usage: python -m worker {' | '.join(ROLES)}\n")
+            return 2
+    except SettingsError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,60 @@
+"""Tells a job's caller what happened: the event's body is an object before the event is on its way."""
+
+import contextlib
+from datetime import datetime
+
+from maskrelay.contract import keys
+from maskrelay.contract.events import EVENT_TYPES, event_body, event_id
+from maskrelay.contract.jobs import Submission
+from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing
+from maskrelay.storage.protocol import Storage
+from worker.parts import Parts
+
+
+def announce(
+    parts: Parts, submission: Submission, event_type: str, *, state: str, at: datetime, counts: dict[str, int]
+) -> None:
+    """Store the event and put it on its way, if the caller asked for it; safe to repeat, by anybody."""
+    if submission.callback is None or event_type not in submission.callback.events:
+        return
+    job, event = submission.id, event_id(submission.id, event_type)
+    if is_delivered(parts.storage, job, event):
+        return
+    base = (parts.settings.public_url or "").rstrip("/")
+    links = {"self": f"{base}/v1/jobs/{job}", "items": f"{base}/v1/jobs/{job}/items"}
+    body = event_body(event_type, at, job=job, state=state, counts=counts, links=links)
+    with contextlib.suppress(ObjectExists):
+        parts.storage.create(keys.event(job, event), body, "application/json")
+    parts.ledger.outbox.add(job, event)
+    with contextlib.suppress(LedgerUnavailable):
+        parts.ledger.wakes.wake("deliver")
+
+
+def is_delivered(storage: Storage, job: str, event: str) -> bool:
+    """Whether the event has its marker: delivered, or given up."""
+    try:
+        storage.head(keys.delivered(job, event))
+    except ObjectMissing:
+        return False
+    return True
+
+
+def leave_live(storage: Storage, submission: Submission) -> bool:
+    """Take a finished job's marker away once every event that was asked for, and happened, has its own."""
+    asked = submission.callback.events if submission.callback else ()
+    for event_type in EVENT_TYPES:
+        event = event_id(submission.id, event_type)
+        happened = event_type in asked and _happened(storage, submission.id, event)
+        if happened and not is_delivered(storage, submission.id, event):
+            return False
+    storage.delete(keys.live_cancel(submission.id))
+    storage.delete(keys.live(submission.id))
+    return True
+
+
+def _happened(storage: Storage, job: str, event: str) -> bool:
+    try:
+        storage.head(keys.event(job, event))
+    except ObjectMissing:
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""The root of a worker process: reads the environment once, and gives Celery its tasks."""
+
+import atexit
+import logging
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from celery import Celery, signals
+
+from maskrelay.ledger.broker import broker
+from maskrelay.settings import Settings
+from worker.tasks import Child, register
+
+Role = Literal["segment", "control", "deliver"]
+ROLES: tuple[Role, ...] = ("segment", "control", "deliver")
+QUEUES: dict[Role, str] = {"segment": "segment", "control": "plan,finish", "deliver": "deliver"}
+LOG_FORMAT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
+
+
+def run(role: Role, environment: Mapping[str, str]) -> None:
+    """Be a worker of this role until SIGTERM: then claim nothing new, and finish or release what is in hand."""
+    settings = Settings.from_environment(environment)
+    if role == "segment":
+        settings.require("endpoint_url", "endpoint_key")
+    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    app = _app(role, settings)
+    app.worker_main(["worker", *_options(role, settings)])
+
+
+def _app(role: Role, settings: Settings) -> Celery:
+    app = broker(
+        settings.redis_url.get_secret_value(),
+        visibility_timeout=settings.visibility_timeout,
+    )
+    stop = multiprocessing.get_context("fork").Event()  # made before the fork, seen by every child
+    register(app, Child(settings, stop.is_set))
+
+    def on_shutdown(**_: Any) -> None:
+        stop.set()
+
+    def on_ready(**_: Any) -> None:
+        sys.stderr.write(f"worker ready: {role}\n")
+        sys.stderr.flush()
+        if role == "control":
+            _start_sweep()
+
+    signals.worker_shutting_down.connect(on_shutdown, weak=False)
+    signals.worker_ready.connect(on_ready, weak=False)
+    return app
+
+
+def _start_sweep() -> None:
+    """A process of its own, which ends when this one does."""
+    sweep = subprocess.Popen([sys.executable, "-m", "worker", "sweep", str(os.getpid())])  # noqa: S603 - our own words
+    atexit.register(sweep.terminate)
+
+
+def _options(role: Role, settings: Settings) -> list[str]:
+    pools: dict[Role, list[str]] = {
+        "segment": ["--pool=prefork", f"--concurrency={settings.segment_children}"],
+        "control": ["--pool=prefork", f"--concurrency={settings.control_children}"],
+        "deliver": ["--pool=threads", f"--concurrency={settings.deliver_threads}"],
+    }
+    level = f"--loglevel={settings.log_level}"
+    return [*pools[role], f"--queues={QUEUES[role]}", "--without-gossip", "--without-mingle", level]

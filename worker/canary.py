@@ -1,0 +1,17 @@
+"""A picture every working deployment answers: asked before the gate opens again, or before a frame is blamed."""
+
+import functools
+
+import numpy as np
+
+from maskrelay.contract.wire import CANVAS, Row
+from maskrelay.imaging.canvas import canvas_png
+
+
+@functools.cache
+def canary() -> Row:
+    """A bright disc on black; nothing of any patient."""
+    across = np.arange(CANVAS) - CANVAS // 2
+    inside = across[:, None] ** 2 + across[None, :] ** 2 < (CANVAS // 4) ** 2
+    gray = np.where(inside, np.uint8(200), np.uint8(0))
+    return Row(canvas_png(np.repeat(gray[:, :, None], 3, axis=2)), ("liver in abdomen CT",))

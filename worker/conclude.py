@@ -1,0 +1,30 @@
+"""The last step of a job, the same for whoever takes it: what the stored result says becomes known everywhere."""
+
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import Result, Submission
+from maskrelay.errors import ObjectMissing
+from worker.announce import announce, leave_live
+from worker.parts import Parts
+
+
+def read_result(parts: Parts, job: str) -> Result | None:
+    try:
+        return Result.model_validate_json(parts.storage.get(keys.result(job)))
+    except ObjectMissing:
+        return None
+
+
+def conclude(parts: Parts, submission: Submission, result: Result) -> None:
+    """Event, then the terminal state, then the live marker goes: each safe to repeat."""
+    counts = result.counts.model_dump()
+    announce(parts, submission, f"job.{result.state}", state=result.state, at=result.finished_at, counts=counts)
+    parts.ledger.jobs.conclude(
+        submission.id,
+        tenant=submission.tenant,
+        lane=submission.lane,
+        created_at=submission.created_at,
+        state=result.state,
+        items=counts,
+        frames=result.frames,
+    )
+    leave_live(parts.storage, submission)

@@ -1,0 +1,119 @@
+"""Deliver: sign and send one event, on the outbox's own schedule; a marker object says that it is over."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from maskrelay.contract import keys
+from maskrelay.contract.events import EVENT_TYPES, event_id
+from maskrelay.contract.jobs import CallbackTarget, Submission
+from maskrelay.errors import ObjectExists, ObjectMissing, SealInvalid, StorageUnavailable
+from maskrelay.ledger.outbox import Delivery
+from maskrelay.notify.callback import CallbackSender
+from maskrelay.notify.schedule import delay_before
+from maskrelay.notify.seal import unseal
+from maskrelay.notify.signature import derive_secret
+from worker.announce import is_delivered, leave_live
+from worker.parts import Parts
+from worker.submissions import read_submission
+
+log = logging.getLogger(__name__)
+#: When a host has as many callbacks under way as it gets, or storage is away: not an attempt.
+POSTPONED = timedelta(seconds=1)
+#: Another server key than the one that sealed the secret is an operator's slip: wait for the right one.
+UNSEALED = timedelta(minutes=5)
+
+
+def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
+    """Send what is due until `until` (monotonic seconds), and leave the rest."""
+    while time.monotonic() < until:
+        delivery = parts.ledger.outbox.take()
+        if delivery is None:
+            return
+        try:
+            deliver(parts, sender, delivery)
+        except SealInvalid:
+            log.error("callback job_id=%s: its secret was sealed under another server key", delivery.job)  # noqa: TRY400
+            parts.ledger.outbox.again(delivery, UNSEALED, charge=False)
+        except StorageUnavailable:
+            parts.ledger.outbox.again(delivery, POSTPONED, charge=False)
+
+
+def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
+    """One attempt. The marker is looked for first, so that a delivered event is not repeated because Redis was lost."""
+    outbox = parts.ledger.outbox
+    try:
+        submission = read_submission(parts.storage, delivery.job)
+        body = parts.storage.get(keys.event(delivery.job, delivery.event))
+    except ObjectMissing:
+        outbox.over(delivery)
+        return
+    target = submission.callback
+    if target is None or is_delivered(parts.storage, delivery.job, delivery.event):
+        _close(parts, submission, delivery)
+        return
+    host = hashlib.sha256(urlsplit(target.url).netloc.encode()).hexdigest()[:16]
+    if not outbox.enter_host(host, delivery, parts.settings.callbacks_per_host):
+        outbox.again(delivery, POSTPONED, charge=False)
+        return
+    try:
+        _attempt(parts, sender, delivery, submission, target, body)
+    finally:
+        outbox.leave_host(host, delivery)
+
+
+def _attempt(
+    parts: Parts,
+    sender: CallbackSender,
+    delivery: Delivery,
+    submission: Submission,
+    target: CallbackTarget,
+    body: bytes,
+) -> None:
+    secret = _secret(parts, submission.id, target)
+    now = int(time.time())
+    sent = sender.send(target.url, [secret], delivery.event, body, now, traceparent=submission.traceparent)
+    log.info("callback job_id=%s event=%s attempt=%d %s", delivery.job, delivery.event, delivery.attempt, sent.reason)
+    if sent.delivered:
+        _mark(parts, delivery.job, delivery.event, sent.reason)
+        _close(parts, submission, delivery)
+        return
+    if sent.disable:
+        for event in (event_id(submission.id, event_type) for event_type in EVENT_TYPES):
+            _mark(parts, delivery.job, event, sent.reason)
+        _close(parts, submission, delivery)
+        return
+    asked = timedelta(seconds=sent.retry_after_s) if sent.retry_after_s is not None else None
+    after = delay_before(delivery.attempt + 1, random.random(), retry_after=asked)
+    if after is not None:
+        parts.ledger.outbox.again(delivery, after)
+        return
+    _mark(parts, delivery.job, delivery.event, "given_up")
+    _close(parts, submission, delivery)
+
+
+def _secret(parts: Parts, job: str, target: CallbackTarget) -> str:
+    if target.sealed is None:
+        return derive_secret(parts.server_key(), job)
+    return unseal(parts.server_key(), target.sealed, job)
+
+
+def _mark(parts: Parts, job: str, event: str, how: str) -> None:
+    marker = json.dumps({"how": how, "at": datetime.now(UTC).isoformat()}).encode()
+    with contextlib.suppress(ObjectExists):
+        parts.storage.create(keys.delivered(job, event), marker, "application/json")
+
+
+def _close(parts: Parts, submission: Submission, delivery: Delivery) -> None:
+    """The event is over; if the job is too, and nothing else is to be told, its live marker goes."""
+    parts.ledger.outbox.over(delivery)
+    try:
+        parts.storage.head(keys.result(submission.id))
+    except ObjectMissing:
+        return
+    leave_live(parts.storage, submission)

@@ -1,0 +1,85 @@
+"""Finish: recount from storage, write the final objects, then `result.json` by create-if-absent, then conclude."""
+
+import time
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import Result, Submission
+from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.ledger.jobs import JobRecord
+from maskrelay.rules.lifecycle import verdict
+from worker.compact import Compacted
+from worker.conclude import conclude, read_result
+from worker.parts import ENDPOINT, Parts
+from worker.renewal import Renewal
+from worker.submissions import read_submission
+from worker.visible import Visible
+
+
+def finish_jobs(parts: Parts, until: float) -> None:
+    """Finish whatever waits for it until `until` (monotonic seconds), and leave the rest."""
+    while time.monotonic() < until:
+        taken = parts.ledger.steps.take("finish")
+        if taken is None:
+            return
+        job, token = taken
+        with Renewal(parts.settings.renewal_period, partial(parts.ledger.steps.renew, "finish", job, token)):
+            finish_job(parts, job, token)
+
+
+def finish_job(parts: Parts, job: str, token: str) -> None:
+    """Finish one job. A second finisher adopts the first one's result."""
+    try:
+        submission = read_submission(parts.storage, job)
+    except ObjectMissing:
+        return
+    result = read_result(parts, job) or _make_result(parts, submission, token)
+    if result is not None:
+        conclude(parts, submission, result)
+
+
+def _make_result(parts: Parts, submission: Submission, token: str) -> Result | None:
+    """The stored result; None when frames without a line went back to waiting, or the step is not ours."""
+    record = parts.ledger.jobs.get(submission.id)
+    if record is None or record.state != "finishing":
+        return None
+    visible = Visible(parts.storage, submission.id, record.frames.planned, parts.ledger.jobs.parts(submission.id))
+    if record.cancel_reason is None and (missing := visible.missing()):
+        parts.ledger.steps.reopen(submission.id, token, missing)
+        parts.ledger.wakes.wake("segment")
+        return None
+    compacted = Compacted(parts.storage, submission, record.frame_parts, visible)
+    result = _result(parts, submission, record, compacted, visible)
+    try:
+        parts.storage.create(keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json")
+    except ObjectExists:
+        return read_result(parts, submission.id)
+    return result
+
+
+def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: Compacted, visible: Visible) -> Result:
+    decided = compacted.frames.succeeded + compacted.frames.failed
+    return Result(
+        job=submission.id,
+        tenant=submission.tenant,
+        state=verdict(compacted.counts, cancelled=record.cancel_reason is not None),
+        created_at=submission.created_at,
+        started_at=record.started_at,
+        finished_at=datetime.now(UTC),
+        counts=compacted.counts,
+        frames=compacted.frames,
+        rescored=visible.lines_read - decided,
+        reason=record.cancel_reason,
+        items=compacted.items,
+        index=compacted.index,
+        software={name: version(name) for name in ("maskrelay", "numpy", "pillow", "httpx")},
+        pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
+        endpoint={
+            "name": ENDPOINT,
+            "deployment": parts.settings.endpoint_deployment,
+            "encoding": parts.settings.endpoint_encoding,
+        },
+        metadata=submission.metadata,
+    )

@@ -1,0 +1,90 @@
+"""Groups outcomes, so that several share one object in storage."""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from maskrelay.contract.outcomes import Outcome
+from maskrelay.errors import LedgerUnavailable, StorageUnavailable
+from maskrelay.ledger import Ledger
+from maskrelay.rules.retry import backoff
+from maskrelay.storage.protocol import Storage
+from worker.outcome_parts import Held, part_name, write_part
+
+#: How often a part is written and settled again while storage or Redis is away, before its frames are given up.
+TRIES = 6
+
+
+@dataclass(slots=True)
+class Group:
+    """Outcomes of one job that will share a part; `settling` ends with the frames that count."""
+
+    held: list[Held] = field(default_factory=list)
+    full: asyncio.Event = field(default_factory=asyncio.Event)
+    settling: asyncio.Task[set[int]] | None = None
+
+
+class Groups:
+    """The open groups of one child. A group is written with `most` outcomes, after `wait` seconds, or on `hurry`."""
+
+    def __init__(self, storage: Storage, ledger: Ledger, *, most: int, wait: float) -> None:
+        self._storage = storage
+        self._ledger = ledger
+        self._most = most
+        self._wait = wait
+        self._open: dict[str, Group] = {}
+        self._worker = secrets.token_hex(4)
+        self._written = 0
+        self._ahead = 0.0
+
+    def tell_time(self, now_ms: int) -> None:
+        """What Redis' clock said just now: parts are named by it."""
+        self._ahead = now_ms / 1000 - time.monotonic()
+
+    async def add(self, job: str, token: str, outcome: Outcome) -> bool:
+        """Wait until the outcome is settled; whether it counts. Raises StorageUnavailable or LedgerUnavailable."""
+        group = self._open.setdefault(job, Group())
+        group.held.append((token, outcome))
+        if group.settling is None:
+            group.settling = asyncio.create_task(self._settle(job, group))
+        if len(group.held) >= self._most:
+            group.full.set()
+            del self._open[job]
+        return outcome.frame in await asyncio.shield(group.settling)
+
+    def waiting(self) -> int:
+        """How many outcomes wait in open groups."""
+        return sum(len(group.held) for group in self._open.values())
+
+    def hurry(self) -> None:
+        """Nothing else is in hand that could share a part: write what is there."""
+        for group in self._open.values():
+            group.full.set()
+
+    async def _settle(self, job: str, group: Group) -> set[int]:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._wait):
+                await group.full.wait()
+        if self._open.get(job) is group:
+            del self._open[job]
+        self._written += 1
+        part = part_name((time.monotonic() + self._ahead) * 1000, self._worker, self._written)
+        return await self._insist(job, part, group.held)
+
+    async def _insist(self, job: str, part: str, held: list[Held]) -> set[int]:
+        for attempt in range(1, TRIES):
+            try:
+                return await asyncio.to_thread(self._write, job, part, held)
+            except (StorageUnavailable, LedgerUnavailable):
+                await asyncio.sleep(backoff(attempt, random.random()).total_seconds() / 4)
+        return await asyncio.to_thread(self._write, job, part, held)
+
+    def _write(self, job: str, part: str, held: list[Held]) -> set[int]:
+        counted = write_part(self._storage, self._ledger.claims, job, part, held)
+        with contextlib.suppress(LedgerUnavailable):
+            wakes = self._ledger.wakes
+            wakes.wake("finish", min(1, wakes.work("finish")))
+        return counted

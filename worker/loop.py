@@ -1,0 +1,248 @@
+"""The segment loop: one event loop, one HTTP client and a few hands, for as long as the child lives.
+
+A task lends the loop some seconds in which it may claim; what is in hand goes on between two tasks.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar
+
+from maskrelay.contract.outcomes import Outcome
+from maskrelay.errors import (
+    EndpointBusy,
+    EndpointError,
+    EndpointTimeout,
+    FrameRefused,
+    LedgerUnavailable,
+    MaskrelayError,
+    StorageUnavailable,
+)
+from maskrelay.ledger import Ledger
+from maskrelay.ledger.claims import Claim
+from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
+from maskrelay.rules.retry import backoff
+from worker.frame import Bench, ClaimLost, DecodeOverran, overran, segment_frame
+from worker.groups import Groups
+from worker.renewal import Renewal
+
+log = logging.getLogger(__name__)
+#: How long an idle loop looks for work before it ends; more would keep a child from other wake-ups for nothing.
+IDLE = 0.5
+GLANCE = 0.05
+#: A loop says that it runs this often, and counts as gone after three times as long.
+BEAT = timedelta(seconds=2)
+#: A frame that timed out waits as long as one that failed so many times more: about 16 s.
+LATE = 4
+T = TypeVar("T")
+
+
+class SegmentLoop:
+    """The hands of one child. `stopping` says that the worker is to end."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        groups: Groups,
+        ledger: Ledger,
+        *,
+        hands: int,
+        in_flight: int,
+        hand_bytes: int,
+        renewal_period: timedelta,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._bench = bench
+        self._groups = groups
+        self._ledger = ledger
+        self._hands = hands
+        self._hand_bytes = hand_bytes
+        self._in_flight = in_flight
+        self._stopping = stopping
+        self._name = secrets.token_hex(8)
+        self._held: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}
+        self._bytes = 0
+        self._alone = False
+        self._hand_free = asyncio.Event()
+        Renewal(renewal_period, self._renew).__enter__()
+
+    def _renew(self) -> None:
+        self._ledger.claims.renew(list({token for token, _ in list(self._held)}))
+
+    async def lend(self, until: float) -> None:
+        """Claim and work until `until` (monotonic seconds) or until nothing waits; what is in hand goes on."""
+        idle_since, beat = time.monotonic(), 0.0
+        while time.monotonic() < until and not self._stopping():
+            if time.monotonic() > beat:
+                await asyncio.to_thread(self._ledger.wakes.running, "segment", self._name, BEAT * 3)
+                beat = time.monotonic() + BEAT.total_seconds()
+            if await self._claim_more():
+                idle_since = time.monotonic()
+            elif not self._held and time.monotonic() - idle_since > IDLE:
+                break
+        await asyncio.to_thread(self._pass_on)
+
+    def _pass_on(self) -> None:
+        """Say that this loop ends, then look once more: work that came meanwhile was promised to it."""
+        self._ledger.wakes.ended("segment", self._name)
+        wanted = loops_wanted(self._ledger.wakes.work("segment"), self._hands, self._in_flight)
+        self._ledger.wakes.wake("segment", wanted)
+
+    async def _claim_more(self) -> bool:
+        """Take one claim if a hand is free and the gate is open; else wait a moment. Whether there was work."""
+        if self._alone or len(self._held) >= self._hands or self._bytes >= self._hand_bytes:
+            await self._hand(GLANCE * 4)
+            return True
+        if await asyncio.to_thread(self._gate_is_closed):
+            await self._hand(GLANCE * 4)
+            return bool(self._held)
+        lanes = lanes_to_claim(len(self._held), self._hands)
+        claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, self._hands)
+        if isinstance(claim, Claim):
+            self._take_up(claim)
+            return True
+        if claim:
+            await self._empty_hands(until=None)
+            return True
+        self._hurry()
+        await self._hand(GLANCE)
+        return False
+
+    def _gate_is_closed(self) -> bool:
+        return self._bench.flow.look().closed_for > timedelta(0)
+
+    def _take_up(self, claim: Claim) -> None:
+        self._groups.tell_time(claim.now_ms)
+        self._alone = claim.alone
+        for frame in claim.frames():
+            task = asyncio.create_task(self._work(claim, frame))
+            self._held[claim.token, frame] = (claim, task)
+
+    async def _work(self, claim: Claim, frame: int) -> None:
+        """One frame from claim to settle, or back to where it waits."""
+        size = 0
+        try:
+            size = (await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)).size
+            self._bytes += size
+            outcome = await segment_frame(self._bench, claim, frame)
+            await self._settle(claim, outcome)
+        except DecodeOverran:
+            await self._leave(claim, frame)
+        except ClaimLost:
+            log.warning("claim lost job_id=%s frame=%d", claim.job, frame)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(claim, frame, timedelta(0)))
+            raise
+        except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:
+            await self._park(claim, frame, error)
+        except Exception:
+            log.exception("unforeseen job_id=%s frame=%d", claim.job, frame)
+            await self._give_back(claim, frame, timedelta(seconds=30))
+        finally:
+            self._bytes -= size
+            self._let_go(claim, frame)
+
+    def _let_go(self, claim: Claim, frame: int) -> None:
+        self._held.pop((claim.token, frame), None)
+        if not self._held:
+            self._alone = False
+        self._hand_free.set()
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """When every frame in hand waits to be settled, no other will come to share its part."""
+        if self._held and self._groups.waiting() >= len(self._held):
+            self._groups.hurry()
+
+    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        settling = asyncio.ensure_future(self._groups.add(claim.job, claim.token, outcome))
+        await asyncio.sleep(0)
+        self._hurry()
+        if not await settling:
+            log.warning("refused job_id=%s frame=%d: it has an outcome already", claim.job, outcome.frame)
+
+    async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
+        """Give the frame back: nobody is charged now, and only a frame's own error is remembered for judgement."""
+        log.info("parked job_id=%s frame=%d code=%s", claim.job, frame, error.code)
+        attempt = claim.trouble(frame).attempts + 1
+        if isinstance(error, FrameRefused | EndpointTimeout):
+            # the container goes on working after a timeout: late, and as few times as for an error of the frame's own
+            late = LATE if isinstance(error, EndpointTimeout) else 0
+            after = backoff(attempt + late, random.random())
+            await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after)
+            return
+        waits_for_gate = isinstance(error, EndpointBusy) and error.fields.get("parked")
+        await self._give_back(claim, frame, timedelta(0) if waits_for_gate else backoff(1, random.random()))
+
+    async def _give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
+        def release() -> None:
+            self._ledger.claims.release(claim.token, frame, after=after, suspect=suspect or claim.alone)
+
+        await self._quietly(release)
+
+    async def _quietly(self, call: Callable[..., object], *arguments: object) -> None:
+        """The call, from a thread; without Redis the lease lapses instead."""
+        try:
+            await asyncio.to_thread(call, *arguments)
+        except LedgerUnavailable:
+            log.warning("a lease is left to lapse: the ledger is away")
+
+    async def _hand(self, seconds: float) -> None:
+        """Wait until a hand is free, for `seconds` at most."""
+        self._hand_free.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hand_free.wait()
+        except TimeoutError:
+            return
+
+    async def _empty_hands(self, until: float | None) -> None:
+        while self._held and (until is None or time.monotonic() < until):
+            self._hurry()
+            await self._hand(GLANCE * 4)
+
+    async def drain(self, until: float) -> None:
+        """Finish what is in hand until `until` (monotonic seconds) and give the rest back."""
+        await self._empty_hands(until)
+        await self._drop_all()
+
+    async def _drop_all(self, keep: tuple[str, int] | None = None) -> None:
+        tasks = [task for held, (_, task) in self._held.items() if held != keep]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _leave(self, claim: Claim, frame: int) -> NoReturn:
+        """A decode overran: its thread cannot be stopped, so the child ends.
+
+        A frame that was alone fails; any other becomes a suspect.
+        """
+        log.error("decode overran job_id=%s frame=%d alone=%s", claim.job, frame, claim.alone)
+        try:
+            if claim.alone:
+                planned = await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)
+                await self._settle(claim, overran(planned))
+            else:
+                await self._give_back(claim, frame, timedelta(0), suspect=True)
+            await self._drop_all(keep=(claim.token, frame))
+            await self._quietly(self._pass_on)
+        finally:
+            os._exit(1)
+
+
+class LoopThread:
+    """Runs an event loop in a thread of its own, for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="segment-loop", daemon=True).start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's value, waited for from another thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -1,0 +1,29 @@
+"""Writes outcomes as one object, then settles them: durable before it counts."""
+
+import contextlib
+from collections.abc import Sequence
+
+from maskrelay.contract import keys
+from maskrelay.contract.outcomes import Outcome
+from maskrelay.errors import ObjectExists
+from maskrelay.ledger.claims import Claims, Settlement
+from maskrelay.storage.protocol import Storage
+
+Held = tuple[str, Outcome]
+
+
+def part_name(at_ms: float, worker: str, written: int) -> str:
+    """A part's name, in order of time: `at_ms` of Redis' clock, 8 hex digits of the worker, its running number."""
+    return f"{at_ms:016.0f}-{worker}-{written:06d}"
+
+
+def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held]) -> set[int]:
+    """Write one part and settle its outcomes, each under the token that holds its frame; the frames that count.
+
+    Safe to repeat under the same name: a name belongs to one group of one worker.
+    """
+    body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for _, outcome in held)
+    with contextlib.suppress(ObjectExists):
+        storage.create(keys.outcome_part(job, part), body, "application/x-ndjson")
+    lines = [Settlement(token, outcome.frame, outcome.state == "failed") for token, outcome in held]
+    return claims.settle(job, part, lines)

@@ -1,0 +1,48 @@
+"""What the steps of a job work with, built once in each process after the fork."""
+
+from dataclasses import dataclass
+
+from maskrelay.ledger import Ledger, open_ledger
+from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.ledger.flow import Flow
+from maskrelay.settings import Settings
+from maskrelay.storage.open import open_storage
+from maskrelay.storage.protocol import Storage
+
+#: There is one endpoint as yet; its name stands in keys and records.
+ENDPOINT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    settings: Settings
+    storage: Storage
+    ledger: Ledger
+
+    def flow(self) -> Flow:
+        settings = self.settings
+        return self.ledger.flow(
+            ENDPOINT,
+            max_in_flight=settings.endpoint_max_in_flight,
+            max_requests_per_s=settings.endpoint_max_requests_per_s,
+            slot_lease=settings.slot_lease,
+        )
+
+    def server_key(self) -> bytes:
+        return self.settings.server_key.get_secret_value().encode()
+
+
+def build(settings: Settings) -> Parts:
+    """Connect to nothing yet: clients connect when first used."""
+    app = broker(
+        settings.redis_url.get_secret_value(),
+        visibility_timeout=settings.visibility_timeout,
+    )
+    ledger = open_ledger(
+        settings.redis_url.get_secret_value(),
+        Publisher(app),
+        claim_lease=settings.claim_lease,
+        step_lease=settings.step_lease,
+        delivery_lease=settings.delivery_lease,
+    )
+    return Parts(settings, open_storage(settings.storage_url, settings.s3_endpoint_url), ledger)

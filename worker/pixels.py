@@ -1,0 +1,72 @@
+"""From a source file to the row that is sent, and from the answer to the outcome's masks and artifacts. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrelay.contract.jobs import Output
+from maskrelay.contract.outcomes import Measures, Rle
+from maskrelay.contract.wire import Row, RowAnswer
+from maskrelay.imaging.artifacts import mask_png, overlay_png, probability_png
+from maskrelay.imaging.canvas import canvas_png
+from maskrelay.imaging.decode import Picture, decode
+from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
+from maskrelay.imaging.maps import Encoding, probabilities
+from maskrelay.imaging.masks import threshold
+from maskrelay.imaging.measures import measure
+from maskrelay.imaging.rle import encode_rle
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A decoded source with the row made of it and the record that undoes the canvas."""
+
+    picture: Picture
+    box: Letterbox
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMask:
+    """One prompt's mask in the source's geometry: measures, run lengths and the PNGs that were asked for."""
+
+    measures: Measures
+    category: str | None
+    rle: Rle
+    mask: bytes | None
+    probability: bytes | None
+
+
+def prepare(file: bytes, prompts: tuple[str, ...], *, max_pixels: int) -> Prepared:
+    """Decode, letterbox and encode one source; raises ItemError."""
+    picture = decode(file, max_pixels=max_pixels)
+    height, width = picture.pixels.shape[:2]
+    box = Letterbox.of(width, height)
+    return Prepared(picture, box, Row(canvas_png(to_canvas(picture.pixels, box)), prompts))
+
+
+def draw(
+    prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Sequence[Output]
+) -> tuple[list[DrawnMask], bytes | None]:
+    """The masks of every prompt in source geometry, and the overlay; raises AnswerInvalid."""
+    maps, flags = probabilities(answer.maps, encoding)
+    drawn: list[DrawnMask] = []
+    masks: list[npt.NDArray[np.bool_]] = []
+    for one, map_flags, category in zip(maps, flags, answer.categories, strict=True):
+        probability = from_canvas(one, prepared.box)
+        mask = threshold(probability)
+        masks.append(mask)
+        drawn.append(
+            DrawnMask(
+                measures=measure(mask, probability, map_flags),
+                category=category,
+                rle=encode_rle(mask),
+                mask=mask_png(mask) if "mask" in outputs else None,
+                probability=probability_png(probability) if "probability" in outputs else None,
+            )
+        )
+    if "overlay" not in outputs:
+        return drawn, None
+    return drawn, overlay_png(prepared.picture.pixels, masks, prepared.row.prompts)

@@ -1,0 +1,87 @@
+"""Compares storage with the ledger, job by job: what storage knows better becomes true in the ledger."""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from maskrelay.contract import keys
+from maskrelay.errors import ObjectMissing
+from maskrelay.storage.protocol import Storage
+from worker.conclude import conclude, read_result
+from worker.parts import Parts
+from worker.submissions import read_submission
+from worker.visible import Visible
+
+log = logging.getLogger(__name__)
+#: A marker whose submission never came is removed after this.
+ORPHANED = timedelta(hours=1)
+
+
+def reconcile(parts: Parts) -> int:
+    """Bring every live job's record to what storage says; how many jobs are live. Safe anywhere, at any time."""
+    live = 0
+    for job in _live_jobs(parts.storage):
+        live += 1
+        reconcile_job(parts, job)
+    return live
+
+
+def _live_jobs(storage: Storage) -> Iterator[str]:
+    for key in storage.list(keys.LIVE):
+        job = key.removeprefix(keys.LIVE)
+        if keys.ID.fullmatch(job):
+            yield job
+
+
+def reconcile_job(parts: Parts, job: str) -> None:
+    """`gone.json`, `result.json`, `cancel.json`, `job.json`, in that order."""
+    storage = parts.storage
+    if _has(storage, keys.gone(job)):
+        storage.delete(keys.live_cancel(job))
+        storage.delete(keys.live(job))
+        return
+    result = read_result(parts, job)
+    cancelled = _has(storage, keys.cancel(job))
+    try:
+        submission = read_submission(storage, job)
+    except ObjectMissing:
+        _forget_orphan(storage, job)
+        return
+    if result is not None:
+        conclude(parts, submission, result)
+        return
+    jobs = parts.ledger.jobs
+    if jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at):
+        log.warning("restored job_id=%s", job)
+    _adopt_parts(parts, job, submission.total)
+    if cancelled:
+        jobs.cancel(job, "cancelled by the caller")
+
+
+def _adopt_parts(parts: Parts, job: str, frames: int) -> None:
+    """List the parts that the ledger does not; the visible line of a frame is taken, the others are refused."""
+    listed = parts.ledger.jobs.parts(job)
+    known = {name for name, _ in listed}
+    names = {keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))}
+    if names <= known:
+        return
+    visible = Visible(parts.storage, job, frames, listed)
+    for name in sorted(names - known):
+        parts.ledger.claims.adopt(job, name, visible.lines_of(name))
+
+
+def _forget_orphan(storage: Storage, job: str) -> None:
+    try:
+        age = datetime.now(UTC) - storage.head(keys.live(job)).modified
+    except ObjectMissing:
+        return
+    if age > ORPHANED:
+        storage.delete(keys.live(job))
+
+
+def _has(storage: Storage, key: str) -> bool:
+    try:
+        storage.head(key)
+    except ObjectMissing:
+        return False
+    return True

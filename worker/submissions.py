@@ -1,0 +1,69 @@
+"""Reads accepted submissions and their plans back from storage; both are written once, so they may be kept."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import FRAMES_PER_PART, Item, PlannedFrame, Submission
+from maskrelay.storage.protocol import Storage
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Kept(Generic[K, V]):
+    """The `most` values last asked for; `read` makes the others."""
+
+    def __init__(self, read: Callable[[K], V], most: int) -> None:
+        self._read = read
+        self._most = most
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def __call__(self, key: K) -> V:
+        if key not in self._values:
+            self._values[key] = self._read(key)
+            if len(self._values) > self._most:
+                self._values.popitem(last=False)
+        self._values.move_to_end(key)
+        return self._values[key]
+
+
+def read_submission(storage: Storage, job: str) -> Submission:
+    return Submission.model_validate_json(storage.get(keys.accepted(job)))
+
+
+def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
+    """Every item in order, wherever the submission keeps them."""
+    if submission.items_key is None:
+        yield from submission.items
+        return
+    for line in lines(storage.stream(submission.items_key)):
+        yield Item.model_validate_json(line)
+
+
+def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of an NDJSON object that comes in chunks."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def read_frame_part(storage: Storage, job: str, part: int) -> list[PlannedFrame]:
+    body = storage.get(keys.frame_part(job, part))
+    return [PlannedFrame.model_validate_json(line) for line in body.splitlines()]
+
+
+class Plans:
+    """Looks up what was planned for a frame, keeping the parts and submissions last used."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._part = Kept[tuple[str, int], list[PlannedFrame]](lambda key: read_frame_part(storage, *key), most=16)
+        self.submission = Kept[str, Submission](lambda job: read_submission(storage, job), most=64)
+
+    def frame(self, job: str, frame: int) -> PlannedFrame:
+        part, place = divmod(frame, FRAMES_PER_PART)
+        return self._part((job, part))[place]

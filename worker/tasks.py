@@ -1,0 +1,152 @@
+"""The Celery tasks: wake-ups that name nothing. Each is a shell over a plain function."""
+
+import asyncio
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from celery import Celery
+
+from maskrelay.contract import keys
+from maskrelay.errors import LedgerUnavailable, ObjectExists, StorageUnavailable
+from maskrelay.ledger.wakes import Task
+from maskrelay.notify.callback import CallbackSender
+from maskrelay.notify.guard import AddressGuard
+from maskrelay.scoring.endpoint import Endpoint
+from maskrelay.settings import Settings
+from worker.deliver import deliver_due
+from worker.finish import finish_jobs
+from worker.frame import Bench
+from worker.groups import Groups
+from worker.loop import LoopThread, SegmentLoop
+from worker.parts import ENDPOINT, Parts, build
+from worker.plan import plan_jobs
+from worker.score import Scorer
+from worker.submissions import Plans
+
+#: Threads of a child that decode, draw and encode; two cores are what a small machine has.
+PIXEL_THREADS = 2
+AWAY = (LedgerUnavailable, StorageUnavailable)
+
+
+class Child:
+    """What one worker process builds after the fork, when its first wake-up comes."""
+
+    def __init__(self, settings: Settings, stopping: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._parts: Parts | None = None
+        self._segment: tuple[LoopThread, SegmentLoop] | None = None
+
+    def parts(self) -> Parts:
+        with self._lock:
+            if self._parts is None:
+                self._parts = build(self._settings)
+            return self._parts
+
+    def sender(self) -> CallbackSender:
+        settings = self._settings
+        return CallbackSender(AddressGuard(settings.callback_allow), timeout=settings.callback_timeout)
+
+    def until(self) -> float:
+        return time.monotonic() + self._settings.task_budget.total_seconds()
+
+    def segment(self) -> None:
+        """Lend the loop the task's budget; when the worker stops, the rest of the time that a score may take."""
+        if self._segment is None:
+            thread = LoopThread()
+            self._segment = thread, thread.run(_segment_loop(self.parts(), self._stopping))
+        thread, loop = self._segment
+        thread.run(loop.lend(self.until()))
+        if self._stopping():
+            thread.run(loop.drain(time.monotonic() + self._settings.score_timeout.total_seconds()))
+
+
+async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLoop:
+    """Built inside the running event loop, whose clients and events it keeps."""
+    settings = parts.settings
+    assert settings.endpoint_url
+    assert settings.endpoint_key
+    endpoint = Endpoint(
+        settings.endpoint_url,
+        settings.endpoint_key.get_secret_value(),
+        deployment=settings.endpoint_deployment,
+        timeout=settings.score_timeout,
+        max_connections=settings.endpoint_max_in_flight + 1,
+    )
+    flow = parts.flow()
+    await asyncio.to_thread(_open_flow, parts)
+    bench = Bench(
+        storage=parts.storage,
+        claims=parts.ledger.claims,
+        flow=flow,
+        plans=Plans(parts.storage),
+        scorer=Scorer(endpoint, flow),
+        threads=ThreadPoolExecutor(PIXEL_THREADS, thread_name_prefix="pixels"),
+        decoders=asyncio.Semaphore(PIXEL_THREADS),
+        decode_timeout=settings.decode_timeout,
+        max_pixels=settings.max_pixels,
+        max_decode_bytes=settings.max_decode_bytes,
+        max_attempts=settings.max_attempts,
+        encoding=settings.endpoint_encoding,
+        endpoint=ENDPOINT,
+    )
+    return SegmentLoop(
+        bench,
+        Groups(parts.storage, parts.ledger, most=settings.part_frames, wait=settings.part_wait.total_seconds()),
+        parts.ledger,
+        hands=settings.hands,
+        in_flight=settings.endpoint_max_in_flight,
+        hand_bytes=settings.hand_bytes,
+        renewal_period=settings.renewal_period,
+        stopping=stopping,
+    )
+
+
+def _open_flow(parts: Parts) -> None:
+    """Without flow state nothing may be sent for a slot lease, unless nothing ever was: storage knows."""
+    flow = parts.flow()
+    if not flow.is_new():
+        return
+    with contextlib.suppress(ObjectExists):
+        parts.storage.create(keys.endpoint_used(ENDPOINT), b"a score may have been sent\n", "text/plain")
+        flow.fresh()
+
+
+@contextlib.contextmanager
+def _awake(parts: Parts, task: Task) -> Iterator[None]:
+    """Be counted as a loop of this task, and afterwards look once more: work that came meanwhile was promised to it."""
+    wakes, loop = parts.ledger.wakes, secrets.token_hex(8)
+    wakes.running(task, loop, parts.settings.task_budget * 2)
+    try:
+        yield
+    finally:
+        wakes.ended(task, loop)
+        wakes.wake(task, min(1, wakes.work(task)))
+
+
+def register(app: Celery, child: Child) -> None:
+    """Give the app its tasks. Without Redis or storage a task just ends: the sweep finds what it left."""
+
+    @app.task(name="plan", throws=AWAY)
+    def plan() -> None:
+        with _awake(child.parts(), "plan"):
+            plan_jobs(child.parts(), child.until())
+
+    @app.task(name="segment", throws=AWAY)
+    def segment() -> None:
+        child.segment()
+
+    @app.task(name="finish", throws=AWAY)
+    def finish() -> None:
+        with _awake(child.parts(), "finish"):
+            finish_jobs(child.parts(), child.until())
+
+    @app.task(name="deliver", throws=AWAY)
+    def deliver() -> None:
+        with _awake(child.parts(), "deliver"):
+            deliver_due(child.parts(), child.sender(), child.until())
