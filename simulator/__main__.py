@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def arguments_of(line: list[str] | None) -> argparse.Namespace:
-    """What the command line asks for (`None`: this process's own). Ends the process with a usage message on a wrong one."""
+    """What the command line asks for (`None`: this process's own); a wrong one ends it with a usage message."""
     parser = _parser()
     arguments = parser.parse_args(line)
     if arguments.key is None and not arguments.no_gateway:

@@ -10,7 +10,7 @@ import pytest
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim, Settlement
 from maskrelay.ledger.parts import pack
-from tests.ledger_jobs import BOTH, accepted_job, frames_of, part_name, running_job, settle, state_of
+from tests.ledger_jobs import BOTH, accepted_job, frames_of, part_name, running_job, state_of
 from tests.valkeys import RunningValkey
 
 FRAMES = 1_000_000
