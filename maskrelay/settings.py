@@ -66,14 +66,45 @@ class Settings(BaseModel):
     )
 
     endpoint_url: str | None = Field(None, description="The scoring URI of the Azure ML endpoint; ends in `/score`.")
+    endpoint_auth: Literal["key", "aml_token", "entra"] = Field(
+        "key", description="How the endpoint is asked: its key, an Azure ML token, or an Entra token (extra `azure`)."
+    )
     endpoint_key: SecretStr | None = Field(None, description="The endpoint's key.")
+    endpoint_key_file: str | None = Field(
+        None, description="A file with the endpoint's key in the place of the key itself; read again on change."
+    )
+    endpoint_token_url: str | None = Field(
+        None, description="For `aml_token`: the control plane's address of the endpoint's token, which Entra opens."
+    )
     endpoint_deployment: str | None = Field(None, description="Pin one deployment by its name.")
+    endpoint_model_version: str = Field("1", description="The model's version; recorded with every outcome.")
     endpoint_encoding: Literal["probability", "binary01"] = Field(
         "probability", description="What the endpoint's maps hold."
     )
     endpoint_max_in_flight: int = Field(2, ge=1, description="Hard cap on scores in flight, over all workers.")
+    endpoint_concurrency: int | None = Field(
+        None, ge=1, description="Scores in flight that the deployments declare to bear: where the limit starts."
+    )
     endpoint_max_requests_per_s: float = Field(
         500, gt=0, description="Hard cap on scores begun per second, over all workers."
+    )
+    endpoint_max_bytes_per_s: float = Field(
+        5e6, gt=0, description="Hard cap on bytes per second, up and down together, over all workers."
+    )
+    endpoint_rows_per_request: int = Field(
+        1, ge=1, le=256, description="Rows of one job that may share a request; a failed pack is bisected."
+    )
+    endpoint_max_request_bytes: int = Field(
+        64 << 20, ge=1 << 20, description="Largest request; a pack that would pass it is sent as several."
+    )
+    endpoint_prompts_per_score: int = Field(
+        16, ge=1, description="Prompts that one score asks for; more of one frame are several scores."
+    )
+    endpoint_gray: bool = Field(
+        default=False, description="Send gray sources as grayscale PNG: fewer bytes, where the model takes it."
+    )
+    endpoints_file: str | None = Field(
+        None, description="Several endpoints in the place of one: a JSON list, see `docs/endpoints.md`."
     )
 
     max_body_bytes: int = Field(16 << 30, ge=1, description="Largest request body.")
