@@ -120,10 +120,18 @@ class Settings(BaseModel):
     control_children: int = Field(1, ge=1, description="Child processes of a control worker.")
     deliver_threads: int = Field(8, ge=1, description="Threads of a deliver worker.")
     callbacks_per_host: int = Field(2, ge=1, description="Callbacks under way to one host.")
-    hands: int = Field(8, ge=2, description="Frames that one segment child holds.")
+    hands: int = Field(8, ge=2, description="Frames that one segment child prepares, scores and draws at a time.")
     hand_bytes: int = Field(1 << 30, ge=1, description="Bytes of source files that one segment child holds.")
-    part_frames: int = Field(16, ge=1, description="Outcomes that are written as one object at most.")
-    part_wait: Seconds = Field(_s(0.2), description="How long an outcome waits for others to share its object.")
+    part_frames: int = Field(
+        16, ge=1, description="Outcomes that are written as one object at most, in the interactive lane."
+    )
+    part_wait: Seconds = Field(
+        _s(0.2), description="How long an outcome waits for others to share its object, in the interactive lane."
+    )
+    bulk_part_frames: int = Field(
+        64, ge=1, description="The same in the bulk lane, where files share an object too: what a crash scores again."
+    )
+    bulk_part_wait: Seconds = Field(_s(2), description="How long an outcome waits in the bulk lane.")
 
     score_timeout: Seconds = Field(_s(95), description="One score; above the deployment's own request timeout.")
     slot_lease: Seconds = Field(
@@ -172,6 +180,7 @@ class Settings(BaseModel):
             (self.soft_shutdown, self.termination_grace, "soft_shutdown < termination_grace"),
             (self.termination_grace, self.visibility_timeout, "termination_grace < visibility_timeout"),
             (self.callback_timeout, self.delivery_lease, "callback_timeout < delivery_lease"),
+            (self.bulk_part_wait, self.claim_lease, "bulk_part_wait < claim_lease"),
             *((self.sweep_period, lease, f"sweep_period < {name}") for name, lease in leases.items()),
             *((lease, self.visibility_timeout, f"{name} < visibility_timeout") for name, lease in leases.items()),
         ]

@@ -1,5 +1,6 @@
 """A job of many small pictures, and the one check that every fault ends with."""
 
+import hashlib
 import json
 import threading
 from collections import Counter
@@ -117,7 +118,8 @@ def _check_storage(stack: RunningStack, job: str, count: int) -> None:
         for mask in outcome.masks:
             assert mask.rle.size == (30, 40 + line.item)
             assert mask.mask is not None
-            assert len(store.get(mask.mask.key)) == mask.mask.length
+            body = store.get(mask.mask.key, mask.mask.offset, mask.mask.length)
+            assert hashlib.sha256(body).hexdigest() == mask.mask.sha256
 
 
 def _types(told: Receiver) -> list[str]:

@@ -1,22 +1,19 @@
 """The story of one frame, straight down: judged, read, decoded, scored, drawn, stored."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import PlannedFrame, Submission
-from maskrelay.contract.outcomes import ArtifactRef, Failure, MaskOutcome, Outcome
+from maskrelay.contract.outcomes import Failure
 from maskrelay.errors import (
     AnswerInvalid,
-    DecodeTimeout,
     ItemError,
-    ObjectExists,
     ObjectMissing,
     SourceMissing,
     SourceTooLarge,
@@ -27,7 +24,9 @@ from maskrelay.ledger.flow import Flow
 from maskrelay.rules.retry import judge
 from maskrelay.scoring.endpoint import Scored
 from maskrelay.storage.protocol import Storage
-from worker.pixels import DrawnMask, Prepared, draw, prepare
+from worker.artifacts import Recorded, store_loose
+from worker.pixels import Prepared, prepare
+from worker.record import failed, record
 from worker.score import Scorer
 from worker.submissions import Plans
 
@@ -72,62 +71,33 @@ class Stopwatch:
         self._since = now
 
 
-async def segment_frame(bench: Bench, claim: Claim, frame: int) -> Outcome:
+async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
     """The frame's outcome: its masks, or the coded error that is its own.
 
+    In the interactive lane its files are stored; in the bulk lane they come with it, to share an object with others.
     Raises what is not the frame's own and parks it: EndpointError, StorageUnavailable, LedgerUnavailable, ClaimLost;
     and DecodeOverran.
     """
     watch = Stopwatch()
-    planned = await asyncio.to_thread(bench.plans.frame, claim.job, frame)
-    submission = await asyncio.to_thread(bench.plans.submission, claim.job)
-    attempts, condemned = await _judged(bench, claim, frame)
+    attempts, condemned = await _judged(bench, claim, planned.frame)
     if condemned:
-        return failed(planned, Failure(code=condemned, detail="the endpoint failed on it again and again"), attempts)
+        failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
+        return Recorded(failed(planned, failure, attempts))
     try:
         prepared = await _prepared(bench, planned)
     except ItemError as error:
-        return failed(planned, Failure(code=error.code, detail=error.detail), attempts + 1)
+        return Recorded(failed(planned, Failure(code=error.code, detail=error.detail), attempts + 1))
     watch.lap("prepare")
     scored = await _scored(bench, claim, planned, prepared, submission)
     watch.lap("score")
-    drawing = _in_thread(bench, draw, prepared, scored.answers[0], bench.encoding, submission.outputs)
-    drawn, overlay = await drawing
+    drawing = (claim, planned, prepared, scored, bench.encoding, submission.outputs)
+    recorded: Recorded = await _in_thread(bench, record, *drawing, bench.endpoint, attempts + 1)
     watch.lap("draw")
-    attempt = claim.token[:8]
-    masks = [
-        await asyncio.to_thread(_store_mask, bench.storage, planned, claim.job, number, one, attempt)
-        for number, one in enumerate(drawn)
-    ]
-    overlay_ref = None
-    if overlay is not None:
-        key = keys.overlay(claim.job, planned.item, frame, attempt)
-        overlay_ref = await asyncio.to_thread(_store, bench.storage, key, overlay)
-    watch.lap("store")
-    return Outcome(
-        frame=frame,
-        item=planned.item,
-        index=planned.index,
-        state="succeeded",
-        masks=tuple(masks),
-        overlay=overlay_ref,
-        geometry=prepared.box.record(),
-        intensity=prepared.picture.intensity,
-        endpoint=bench.endpoint,
-        attempts=attempts + 1,
-        timings_ms=watch.timings,
-    )
-
-
-def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
-    return Outcome(
-        frame=planned.frame,
-        item=planned.item,
-        index=planned.index,
-        state="failed",
-        error=failure,
-        attempts=attempts,
-    )
+    if claim.lane == "interactive":
+        await asyncio.to_thread(store_loose, bench.storage, recorded.files)
+        recorded = Recorded(recorded.outcome)
+        watch.lap("store")
+    return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
 
 
 async def _judged(bench: Bench, claim: Claim, frame: int) -> tuple[int, str | None]:
@@ -177,43 +147,9 @@ async def _scored(
         raw = getattr(error, "raw", None)
         if raw:
             key = keys.rejected_answer(claim.job, planned.item, planned.frame, claim.token[:8])
-            await asyncio.to_thread(_store, bench.storage, key, raw)
+            await asyncio.to_thread(store_loose, bench.storage, {key: raw})
         raise
 
 
 async def _in_thread(bench: Bench, call: Callable[..., Any], *arguments: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(bench.threads, lambda: call(*arguments))
-
-
-def _store_mask(
-    storage: Storage, planned: PlannedFrame, job: str, number: int, drawn: DrawnMask, attempt: str
-) -> MaskOutcome:
-    mask = probability = None
-    if drawn.mask is not None:
-        mask = _store(storage, keys.mask(job, planned.item, planned.frame, number, attempt), drawn.mask)
-    if drawn.probability is not None:
-        key = keys.probability(job, planned.item, planned.frame, number, attempt)
-        probability = _store(storage, key, drawn.probability)
-    return MaskOutcome(
-        **drawn.measures.model_dump(),
-        prompt=planned.prompts[number],
-        category=drawn.category,
-        rle=drawn.rle,
-        mask=mask,
-        probability=probability,
-    )
-
-
-def _store(storage: Storage, key: str, body: bytes) -> ArtifactRef:
-    """Write an artifact under the try's own name; one that is there was written by this very try."""
-    try:
-        storage.create(key, body, "image/png")
-    except ObjectExists:
-        storage.put(key, body, "image/png")
-    return ArtifactRef(key=key, length=len(body), sha256=hashlib.sha256(body).hexdigest())
-
-
-def overran(planned: PlannedFrame) -> Outcome:
-    """A decode that ran past its limit while the child held nothing else."""
-    error = DecodeTimeout()
-    return failed(planned, Failure(code=error.code, detail=error.detail), 1)

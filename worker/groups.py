@@ -5,36 +5,55 @@ import contextlib
 import random
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.jobs import Lane
 from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger import Ledger
 from maskrelay.rules.retry import backoff
 from maskrelay.storage.protocol import Storage
+from worker.artifacts import Recorded
 from worker.outcome_parts import Held, part_name, write_part
 
 #: How often a part is written and settled again while storage or Redis is away, before its frames are given up.
 TRIES = 6
+#: A group is written when its files weigh so much, whatever else it waits for.
+PACK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A group is written with `most` outcomes, or after `wait` seconds: what a crash can cost at most."""
+
+    most: int
+    wait: float
 
 
 @dataclass(slots=True)
 class Group:
     """Outcomes of one job that will share a part; `settling` ends with the frames that count."""
 
+    bounds: Bounds
     held: list[Held] = field(default_factory=list)
+    size: int = 0
     full: asyncio.Event = field(default_factory=asyncio.Event)
     settling: asyncio.Task[set[int]] | None = None
 
+    def add(self, token: str, recorded: Recorded) -> bool:
+        """Whether the group is full with it."""
+        self.held.append((token, recorded))
+        self.size += recorded.size()
+        return len(self.held) >= self.bounds.most or self.size >= PACK_BYTES
+
 
 class Groups:
-    """The open groups of one child. A group is written with `most` outcomes, after `wait` seconds, or on `hurry`."""
+    """The open groups of one child; one is written early on `hurry`."""
 
-    def __init__(self, storage: Storage, ledger: Ledger, *, most: int, wait: float) -> None:
+    def __init__(self, storage: Storage, ledger: Ledger, bounds: Mapping[Lane, Bounds]) -> None:
         self._storage = storage
         self._ledger = ledger
-        self._most = most
-        self._wait = wait
+        self._bounds = bounds
         self._open: dict[str, Group] = {}
         self._worker = secrets.token_hex(4)
         self._written = 0
@@ -44,16 +63,16 @@ class Groups:
         """What Redis' clock said just now: parts are named by it."""
         self._ahead = now_ms / 1000 - time.monotonic()
 
-    async def add(self, job: str, token: str, outcome: Outcome) -> bool:
+    async def add(self, job: str, lane: Lane, token: str, recorded: Recorded) -> bool:
         """Wait until the outcome is settled; whether it counts. Raises StorageUnavailable or LedgerUnavailable."""
-        group = self._open.setdefault(job, Group())
-        group.held.append((token, outcome))
+        group = self._open.setdefault(job, Group(self._bounds[lane]))
+        full = group.add(token, recorded)
         if group.settling is None:
             group.settling = asyncio.create_task(self._settle(job, group))
-        if len(group.held) >= self._most:
+        if full:
             group.full.set()
             del self._open[job]
-        return outcome.frame in await asyncio.shield(group.settling)
+        return recorded.outcome.frame in await asyncio.shield(group.settling)
 
     def waiting(self) -> int:
         """How many outcomes wait in open groups."""
@@ -66,7 +85,7 @@ class Groups:
 
     async def _settle(self, job: str, group: Group) -> set[int]:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._wait):
+            async with asyncio.timeout(group.bounds.wait):
                 await group.full.wait()
         if self._open.get(job) is group:
             del self._open[job]

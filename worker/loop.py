@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
-from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.jobs import PlannedFrame, Submission
 from maskrelay.errors import (
     EndpointBusy,
     EndpointError,
@@ -28,8 +28,10 @@ from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim
 from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
 from maskrelay.rules.retry import backoff
-from worker.frame import Bench, ClaimLost, DecodeOverran, overran, segment_frame
+from worker.artifacts import Recorded
+from worker.frame import Bench, ClaimLost, DecodeOverran, segment_frame
 from worker.groups import Groups
+from worker.record import overran
 from worker.renewal import Renewal
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ GLANCE = 0.05
 BEAT = timedelta(seconds=2)
 #: A frame that timed out waits as long as one that failed so many times more: about 16 s.
 LATE = 4
+#: Outcomes that may wait to be settled before no more frames are claimed.
+UNSETTLED = 512
 T = TypeVar("T")
 
 
@@ -67,6 +71,7 @@ class SegmentLoop:
         self._stopping = stopping
         self._name = secrets.token_hex(8)
         self._held: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}
+        self._busy = 0
         self._bytes = 0
         self._alone = False
         self._hand_free = asyncio.Event()
@@ -96,13 +101,13 @@ class SegmentLoop:
 
     async def _claim_more(self) -> bool:
         """Take one claim if a hand is free and the gate is open; else wait a moment. Whether there was work."""
-        if self._alone or len(self._held) >= self._hands or self._bytes >= self._hand_bytes:
+        if self._full():
             await self._hand(GLANCE * 4)
             return True
         if await asyncio.to_thread(self._gate_is_closed):
             await self._hand(GLANCE * 4)
             return bool(self._held)
-        lanes = lanes_to_claim(len(self._held), self._hands)
+        lanes = lanes_to_claim(self._busy, self._hands)
         claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, self._hands)
         if isinstance(claim, Claim):
             self._take_up(claim)
@@ -114,6 +119,12 @@ class SegmentLoop:
         await self._hand(GLANCE)
         return False
 
+    def _full(self) -> bool:
+        """Whether no hand is free; or so much waits to be settled that storage or Redis must be slow or away."""
+        unsettled = len(self._held) - self._busy
+        too_much = self._bytes >= self._hand_bytes or unsettled >= UNSETTLED
+        return self._alone or self._busy >= self._hands or too_much
+
     def _gate_is_closed(self) -> bool:
         return self._bench.flow.look().closed_for > timedelta(0)
 
@@ -123,15 +134,13 @@ class SegmentLoop:
         for frame in claim.frames():
             task = asyncio.create_task(self._work(claim, frame))
             self._held[claim.token, frame] = (claim, task)
+            self._busy += 1
 
     async def _work(self, claim: Claim, frame: int) -> None:
         """One frame from claim to settle, or back to where it waits."""
-        size = 0
         try:
-            size = (await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)).size
-            self._bytes += size
-            outcome = await segment_frame(self._bench, claim, frame)
-            await self._settle(claim, outcome)
+            recorded = await self._in_hand(claim, frame)
+            await self._settle(claim, recorded)
         except DecodeOverran:
             await self._leave(claim, frame)
         except ClaimLost:
@@ -145,8 +154,24 @@ class SegmentLoop:
             log.exception("unforeseen job_id=%s frame=%d", claim.job, frame)
             await self._give_back(claim, frame, timedelta(seconds=30))
         finally:
-            self._bytes -= size
             self._let_go(claim, frame)
+
+    async def _in_hand(self, claim: Claim, frame: int) -> Recorded:
+        """The frame's outcome. The hand is free again while that waits to share a part."""
+        size = 0
+        try:
+            planned, submission = await self._looked_up(claim.job, frame)
+            size = planned.size
+            self._bytes += size
+            return await segment_frame(self._bench, claim, planned, submission)
+        finally:
+            self._bytes -= size
+            self._busy -= 1
+            self._hand_free.set()
+
+    async def _looked_up(self, job: str, frame: int) -> tuple[PlannedFrame, Submission]:
+        plans = self._bench.plans
+        return plans.of(job, frame) if plans.holds(job, frame) else await asyncio.to_thread(plans.of, job, frame)
 
     def _let_go(self, claim: Claim, frame: int) -> None:
         self._held.pop((claim.token, frame), None)
@@ -156,16 +181,16 @@ class SegmentLoop:
         self._hurry()
 
     def _hurry(self) -> None:
-        """When every frame in hand waits to be settled, no other will come to share its part."""
+        """When every frame that is held waits to be settled, no other will come to share its part."""
         if self._held and self._groups.waiting() >= len(self._held):
             self._groups.hurry()
 
-    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
-        settling = asyncio.ensure_future(self._groups.add(claim.job, claim.token, outcome))
+    async def _settle(self, claim: Claim, recorded: Recorded) -> None:
+        settling = asyncio.ensure_future(self._groups.add(claim.job, claim.lane, claim.token, recorded))
         await asyncio.sleep(0)
         self._hurry()
         if not await settling:
-            log.warning("refused job_id=%s frame=%d: it has an outcome already", claim.job, outcome.frame)
+            log.warning("refused job_id=%s frame=%d: it has an outcome already", claim.job, recorded.outcome.frame)
 
     async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
         """Give the frame back: nobody is charged now, and only a frame's own error is remembered for judgement."""
@@ -227,7 +252,7 @@ class SegmentLoop:
         try:
             if claim.alone:
                 planned = await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)
-                await self._settle(claim, overran(planned))
+                await self._settle(claim, Recorded(overran(planned)))
             else:
                 await self._give_back(claim, frame, timedelta(0), suspect=True)
             await self._drop_all(keep=(claim.token, frame))

@@ -20,6 +20,9 @@ class Kept(Generic[K, V]):
         self._most = most
         self._values: OrderedDict[K, V] = OrderedDict()
 
+    def holds(self, key: K) -> bool:
+        return key in self._values
+
     def __call__(self, key: K) -> V:
         if key not in self._values:
             self._values[key] = self._read(key)
@@ -67,3 +70,10 @@ class Plans:
     def frame(self, job: str, frame: int) -> PlannedFrame:
         part, place = divmod(frame, FRAMES_PER_PART)
         return self._part((job, part))[place]
+
+    def of(self, job: str, frame: int) -> tuple[PlannedFrame, Submission]:
+        return self.frame(job, frame), self.submission(job)
+
+    def holds(self, job: str, frame: int) -> bool:
+        """Whether `of` will answer without reading anything."""
+        return self._part.holds((job, frame // FRAMES_PER_PART)) and self.submission.holds(job)

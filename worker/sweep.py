@@ -12,10 +12,11 @@ from maskrelay.errors import DecoderCrashed, LedgerUnavailable, ObjectMissing, S
 from maskrelay.ledger.claims import Condemned
 from maskrelay.ledger.wakes import TASKS
 from maskrelay.rules.lanes import loops_wanted
-from worker.frame import failed
+from worker.artifacts import Recorded
 from worker.outcome_parts import part_name, write_part
 from worker.parts import Parts
 from worker.reconcile import reconcile
+from worker.record import failed
 from worker.submissions import Plans
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
     error = DecoderCrashed()
     outcome = failed(planned, Failure(code=error.code, detail=error.detail), 2)
     part = part_name(time.time() * 1000, secrets.token_hex(4), 1)
-    write_part(parts.storage, parts.ledger.claims, frame.job, part, [(frame.token, outcome)])
+    write_part(parts.storage, parts.ledger.claims, frame.job, part, [(frame.token, Recorded(outcome))])
     log.error("decoder crashed job_id=%s frame=%d", frame.job, frame.frame)
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from celery import Celery
 
 from maskrelay.contract import keys
+from maskrelay.contract.jobs import Lane
 from maskrelay.errors import LedgerUnavailable, ObjectExists, StorageUnavailable
 from maskrelay.ledger.wakes import Task
 from maskrelay.notify.callback import CallbackSender
@@ -20,7 +21,7 @@ from maskrelay.settings import Settings
 from worker.deliver import deliver_due
 from worker.finish import finish_jobs
 from worker.frame import Bench
-from worker.groups import Groups
+from worker.groups import Bounds, Groups
 from worker.loop import LoopThread, SegmentLoop
 from worker.parts import ENDPOINT, Parts, build
 from worker.plan import plan_jobs
@@ -95,9 +96,13 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         encoding=settings.endpoint_encoding,
         endpoint=ENDPOINT,
     )
+    bounds: dict[Lane, Bounds] = {
+        "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
+        "bulk": Bounds(settings.bulk_part_frames, settings.bulk_part_wait.total_seconds()),
+    }
     return SegmentLoop(
         bench,
-        Groups(parts.storage, parts.ledger, most=settings.part_frames, wait=settings.part_wait.total_seconds()),
+        Groups(parts.storage, parts.ledger, bounds),
         parts.ledger,
         hands=settings.hands,
         in_flight=settings.endpoint_max_in_flight,

@@ -93,6 +93,11 @@ def overlay(job: str, item: int, frame: int, attempt: str) -> str:
     return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.overlay.png"
 
 
+def pack(job: str, part: str) -> str:
+    """The files of the outcomes in one part, end to end."""
+    return f"jobs/{job}/packs/{part}.bin"
+
+
 def rejected_answer(job: str, item: int, frame: int, attempt: str) -> str:
     """An answer that broke the contract, kept as it came."""
     return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.answer"

@@ -1,0 +1,78 @@
+"""What is written down of a frame: its outcome with the files it names, or its coded error."""
+
+from collections.abc import Sequence
+
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import Output, PlannedFrame
+from maskrelay.contract.outcomes import ArtifactRef, Failure, MaskOutcome, Outcome
+from maskrelay.errors import DecodeTimeout
+from maskrelay.imaging.maps import Encoding
+from maskrelay.ledger.claims import Claim
+from maskrelay.scoring.endpoint import Scored
+from worker.artifacts import Recorded, ref_of
+from worker.pixels import Prepared, draw
+
+
+def record(
+    claim: Claim,
+    planned: PlannedFrame,
+    prepared: Prepared,
+    scored: Scored,
+    encoding: Encoding,
+    outputs: Sequence[Output],
+    endpoint: str,
+    attempts: int,
+) -> Recorded:
+    """The outcome of a scored frame, with its files; raises AnswerInvalid."""
+    drawn, overlay = draw(prepared, scored.answers[0], encoding, outputs)
+    job, item, attempt = claim.job, planned.item, claim.token[:8]
+    files: dict[str, bytes] = {}
+    masks = [
+        MaskOutcome(
+            **one.measures.model_dump(),
+            prompt=prompt,
+            category=one.category,
+            rle=one.rle,
+            mask=_filed(files, keys.mask(job, item, planned.frame, number, attempt), one.mask),
+            probability=_filed(files, keys.probability(job, item, planned.frame, number, attempt), one.probability),
+        )
+        for number, (one, prompt) in enumerate(zip(drawn, planned.prompts, strict=True))
+    ]
+    outcome = Outcome(
+        frame=planned.frame,
+        item=item,
+        index=planned.index,
+        state="succeeded",
+        masks=tuple(masks),
+        overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), overlay),
+        geometry=prepared.box.record(),
+        intensity=prepared.picture.intensity,
+        endpoint=endpoint,
+        attempts=attempts,
+    )
+    return Recorded(outcome, files)
+
+
+def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef | None:
+    """The reference to a file that is to be stored; None for one that nobody asked for."""
+    if body is None:
+        return None
+    files[key] = body
+    return ref_of(key, body)
+
+
+def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
+    return Outcome(
+        frame=planned.frame,
+        item=planned.item,
+        index=planned.index,
+        state="failed",
+        error=failure,
+        attempts=attempts,
+    )
+
+
+def overran(planned: PlannedFrame) -> Outcome:
+    """A decode that ran past its limit while the child held nothing else."""
+    error = DecodeTimeout()
+    return failed(planned, Failure(code=error.code, detail=error.detail), 1)
