@@ -4,29 +4,36 @@ import argparse
 import asyncio
 import contextlib
 import json
+import signal
 import socket
-
-import uvicorn
+from pathlib import Path
+from random import Random
+from typing import Any
 
 from simulator.app import Simulator
+from simulator.canned import Canned
 from simulator.container import Container
 from simulator.counters import Counters
+from simulator.credentials import MODES, Credentials
 from simulator.gateway import Gateway
+from simulator.model import Model, Threaded, score
+from simulator.pipe import Pipe
+from simulator.server import Connection
+from simulator.slots import Slots
 
 
 def main() -> None:
     """Serve until interrupted or terminated."""
-    arguments = arguments_of(None)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(arguments))
+    asyncio.run(_serve(arguments_of(None)))
 
 
 def arguments_of(line: list[str] | None) -> argparse.Namespace:
     """What the command line asks for (`None`: this process's own); a wrong one ends it with a usage message."""
     parser = _parser()
     arguments = parser.parse_args(line)
-    if arguments.key is None and not arguments.no_gateway:
-        parser.error("--key is needed, or --no-gateway")
+    needed = {"key": "key", "aml_token": "control_plane_token", "entra": "entra_token"}[arguments.auth]
+    if getattr(arguments, needed) is None and not arguments.no_gateway:
+        parser.error(f"--{needed.replace('_', '-')} is needed, or --no-gateway")
     return arguments
 
 
@@ -35,60 +42,66 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=0, help="0 picks a free one (default)")
-    add("--key", help="the bearer token the gateway accepts")
+    add("--auth", choices=MODES, default="key", help="what the bearer token is (default: key)")
+    add("--key", help="the key the gateway accepts")
+    add("--entra-token", metavar="T", help="the Entra token the gateway accepts")
+    add("--control-plane-token", metavar="T", help="who shows it gets tokens at POST …/token (--auth aml_token)")
+    add("--token-life", type=float, default=3600.0, metavar="S", help="seconds a token of the control plane is good")
     add("--service-time", type=float, default=0.0, metavar="S", help="least seconds for one row")
     add("--max-concurrent", type=int, default=1, metavar="C", help="requests an instance works on at once")
     add("--instances", type=int, default=1, metavar="I")
     add("--request-timeout", type=float, default=90.0, metavar="S", help="after which the gateway answers 408")
     add("--requests-per-s", type=float, default=500.0, metavar="R", help="over which the gateway answers 429")
+    add("--bandwidth", type=float, metavar="B", help="bytes a second, both ways together, over which it delays")
     add("--scoring-timeout", type=float, default=3600.0, metavar="S", help="the container's own, answered with 500")
     add("--deployment", default="simulator", help="the one name azureml-model-deployment may carry")
     add("--gzip", action="store_true", help="compress answers for clients that accept it")
     add("--no-gateway", action="store_true", help="the bare container")
+    add("--canned", action="store_true", help="answers made ready at start, whatever the picture")
+    add("--prompts-most", type=int, default=3, metavar="N", help="prompts up to which --canned has whole bodies ready")
+    add("--script", type=Path, metavar="FILE", help="what to change over time, from the start on")
+    add("--speed", type=float, default=1.0, metavar="X", help="how many times faster the script runs")
+    add("--seed", type=int, default=0, help="of the faults that strike a share of requests")
     return parser
 
 
 def build(arguments: argparse.Namespace) -> Simulator:
-    """The application these arguments describe."""
+    """The endpoint these arguments describe."""
     counters = Counters()
-    slots = arguments.max_concurrent * arguments.instances
-    container = Container(slots, arguments.service_time, arguments.scoring_timeout, counters)
-    gateway = None
-    if not arguments.no_gateway:
-        gateway = Gateway(
-            container,
-            counters,
-            arguments.key,
-            arguments.deployment,
-            arguments.request_timeout,
-            arguments.requests_per_s,
-        )
-    return Simulator(container, gateway, counters, arguments.gzip)
+    slots = Slots(arguments.max_concurrent, arguments.instances, counters.capacity)
+    model: Model = Canned(arguments.prompts_most) if arguments.canned else Threaded(score)
+    container = Container(model, slots, arguments.service_time, arguments.scoring_timeout, counters)
+    gateway = None if arguments.no_gateway else _gateway(arguments, container, counters)
+    return Simulator(container, gateway, Pipe(arguments.bandwidth, counters), counters, arguments.gzip)
+
+
+def _gateway(arguments: argparse.Namespace, container: Container, counters: Counters) -> Gateway:
+    fixed = {"key": arguments.key, "entra": arguments.entra_token}.get(arguments.auth)
+    return Gateway(
+        container,
+        counters,
+        Credentials(arguments.auth, fixed, arguments.control_plane_token, arguments.token_life),
+        arguments.deployment,
+        arguments.request_timeout,
+        arguments.requests_per_s,
+        Random(arguments.seed),
+    )
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    simulator = build(arguments)
+    if arguments.script is not None:
+        script: Any = json.loads(arguments.script.read_bytes())
+        simulator.control.turn({"script": script, "speed": arguments.speed})
     listener = socket.create_server((arguments.host, arguments.port), backlog=1024)
-    config = uvicorn.Config(
-        build(arguments),
-        http="h11",
-        lifespan="off",
-        interface="asgi3",
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    await _Announcing(config).serve(sockets=[listener])
-
-
-class _Announcing(uvicorn.Server):
-    """Prints where it listens as soon as it does."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listener in sockets or []:
-            host, port = listener.getsockname()[:2]
-            print(json.dumps({"url": f"http://{host}:{port}/score", "port": port}), flush=True)
+    server = await loop.create_server(lambda: Connection(simulator), sock=listener)
+    host, port = listener.getsockname()[:2]
+    print(json.dumps({"url": f"http://{host}:{port}/score", "port": port}), flush=True)
+    with contextlib.closing(server):
+        await ended.wait()
 
 
 if __name__ == "__main__":

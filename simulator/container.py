@@ -5,17 +5,16 @@ Statuses, messages and headers are those of azureml-inference-server-http 1.5.1,
 
 import asyncio
 import json
-import os
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from simulator.counters import Counters
 from simulator.messages import Answer, Request, json_answer
-from simulator.model import Scored, score
+from simulator.model import Model, Scored
 from simulator.rows import ScriptError, rows_of
+from simulator.slots import Slots
 
 HEADER_LIMIT = 100
 SERVER_VERSION = "azmlinfsrv/1.5.1"
@@ -23,6 +22,7 @@ NO_URL = (
     "The requested URL was not found on the server. "
     "If you entered the URL manually please check your spelling and try again."
 )
+EMPTY = "Expecting a JSON dictionary."
 NO_INPUT = "A value is not provided for the 'input_data' parameter."
 SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 METHODS = {"/": ("GET", "HEAD"), "/swagger.json": ("GET", "HEAD"), "/score": ("GET", "HEAD", "POST", "OPTIONS")}
@@ -35,21 +35,17 @@ SWAGGER = {
 
 @dataclass
 class Container:
-    """All instances of one deployment. `slots` requests are worked on at once, the others wait in line.
+    """All instances of one deployment: what there is no slot for waits in line.
 
-    `service_time_s` is what one row takes at least; `scoring_timeout_s` is the server's own limit.
+    `service_time_s` × `slowdown` is what one row takes at least; `scoring_timeout_s` is the server's own limit.
     """
 
-    slots: int
+    model: Model
+    slots: Slots
     service_time_s: float
     scoring_timeout_s: float
     counters: Counters
-    _free: asyncio.Semaphore = field(init=False)
-    _threads: ThreadPoolExecutor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._free = asyncio.Semaphore(self.slots)
-        self._threads = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+    slowdown: float = 1.0
 
     async def answer(self, request: Request) -> Answer:
         """The container's answer, whatever was sent."""
@@ -71,39 +67,57 @@ class Container:
             return Answer(200, b"", {"content-type": "text/html; charset=utf-8", "x-ms-run-function-failed": "False"})
         if request.method == "HEAD":
             return failed(405, "Method not allowed")
-        refused, input_data = _input_data(request)
+        refused, input_data = self._input_data(request)
         return refused or await self._score(input_data)
 
     async def _score(self, input_data: Any) -> Answer:
-        async with self._free:
-            self.counters.begin()
-            started = time.perf_counter()
-            try:
-                scored = await asyncio.wait_for(self._work(input_data), self.scoring_timeout_s)
-            except TimeoutError:
-                return failed(500, f"Scoring timeout after {self.scoring_timeout_s * 1000:.0f} ms", run="True")
-            except ScriptError:
-                return script_failed()
-            finally:
-                self.counters.end(time.perf_counter() - started)
-            self._count(scored)
-            elapsed_ms = (time.perf_counter() - started) * 1000
-            return json_answer(
-                200, scored.rows, x_ms_run_function_failed="False", x_ms_run_fn_exec_ms=f"{elapsed_ms:.3f}"
-            )
-
-    async def _work(self, input_data: Any) -> Scored:
-        started = time.perf_counter()
-        rows = rows_of(input_data)
-        scored = await asyncio.get_running_loop().run_in_executor(self._threads, score, rows)
-        await asyncio.sleep(max(self.service_time_s * len(rows) - (time.perf_counter() - started), 0))
-        return scored
+        started, ended = await self.slots.take(), None
+        self.counters.begin(started)
+        try:
+            async with asyncio.timeout(self.scoring_timeout_s):
+                scored = await self.model.score(rows_of(input_data))
+                ended = await _not_before(started + self.service_time_s * self.slowdown * scored.count)
+        except TimeoutError:
+            return failed(500, f"Scoring timeout after {self.scoring_timeout_s * 1000:.0f} ms", run="True")
+        except ScriptError:
+            return script_failed()
+        finally:
+            ended = ended or time.monotonic()
+            self.counters.end(ended)
+            self.slots.free(ended)
+        self._count(scored)
+        headers = {"x-ms-run-function-failed": "False", "x-ms-run-fn-exec-ms": f"{(ended - started) * 1000:.3f}"}
+        return Answer(200, scored.body, {"content-type": "application/json", **headers})
 
     def _count(self, scored: Scored) -> None:
-        self.counters.rows += len(scored.rows)
+        self.counters.rows += scored.count
         self.counters.images.update(scored.images)
         self.counters.kinds.update(scored.kinds)
         self.counters.prompts.update(scored.prompts)
+
+    def _input_data(self, request: Request) -> tuple[Answer | None, Any]:
+        """A refusal, or None and the value of `input_data`."""
+        if request.method == "GET":
+            return failed(400, NO_INPUT), None
+        if not _is_json(request.headers.get("content-type", "")):
+            return failed(415, "Expects Content-Type to be application/json"), None
+        try:
+            content = self.model.parse(request.body)
+        except json.JSONDecodeError as error:
+            reason = f"could not be decoded as JSON: {error}" if request.body else f"is empty. {EMPTY}"
+            return failed(400, f"POST body {reason}"), None
+        except UnicodeDecodeError:
+            return failed(500, "An unexpected internal error occurred. Check the logs for more info."), None
+        if not isinstance(content, dict):
+            return failed(400, "POST body should be a JSON dictionary."), None
+        return (None, content["input_data"]) if "input_data" in content else (failed(400, NO_INPUT), None)
+
+
+async def _not_before(due: float) -> float:
+    """Wait for `due`; the time when it was done, which is exactly that unless it had passed."""
+    now = time.monotonic()
+    await asyncio.sleep(due - now)
+    return max(now, due)
 
 
 def failed(status: int, message: str, run: str = "False") -> Answer:
@@ -131,24 +145,6 @@ def _identity(sent: dict[str, str]) -> tuple[dict[str, str], str | None]:
     if client:
         headers["x-ms-client-request-id"] = client
     return headers, None
-
-
-def _input_data(request: Request) -> tuple[Answer | None, Any]:
-    """A refusal, or None and the value of `input_data`."""
-    if request.method == "GET":
-        return failed(400, NO_INPUT), None
-    if not _is_json(request.headers.get("content-type", "")):
-        return failed(415, "Expects Content-Type to be application/json"), None
-    try:
-        content = json.loads(request.body)
-    except json.JSONDecodeError as error:
-        reason = f"could not be decoded as JSON: {error}" if request.body else "is empty. Expecting a JSON dictionary."
-        return failed(400, f"POST body {reason}"), None
-    except UnicodeDecodeError:
-        return failed(500, "An unexpected internal error occurred. Check the logs for more info."), None
-    if not isinstance(content, dict):
-        return failed(400, "POST body should be a JSON dictionary."), None
-    return (None, content["input_data"]) if "input_data" in content else (failed(400, NO_INPUT), None)
 
 
 def _is_json(content_type: str) -> bool:

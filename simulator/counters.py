@@ -1,40 +1,75 @@
 """What the simulator was sent, answered and worked on; read at `GET /_simulator`."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+
+from simulator.meters import Level, Window
+
+RATE_SPAN_S = 1.0
+# Long enough that the edges of bursts do not matter, short enough to see a client that overdoes it.
+BYTES_SPAN_S = 10.0
 
 
 @dataclass
 class Counters:
     """Written by the event loop's thread alone, so plain numbers do.
 
-    `scores` are requests that reached the model, `rows` the rows in them that it looked at. `in_flight` are
-    requests being worked on now, those the gateway gave up on (408) included. `images` counts rows by the sha256
-    of the picture as 8-bit RGB in C order; `kinds` by mode and size as sent, e.g. "RGB 1024x1024".
+    `scores` are requests that reached the model, `rows` the rows in them that it looked at. `working` are slots in
+    use, those of requests the gateway gave up on (408) included; `capacity` the slots there are; `pending` what the
+    gateway has passed on and the container has not done with. `refused` counts by kind. `images` counts rows by the
+    sha256 of the picture as 8-bit RGB in C order; `kinds` by mode and size as sent, e.g. "RGB 1024x1024".
     """
 
     scores: int = 0
     rows: int = 0
-    in_flight: int = 0
-    max_in_flight: int = 0
-    pending: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
-    busy_seconds: float = 0.0
+    delay_seconds: float = 0.0
     answers: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     prompts: Counter[str] = field(default_factory=Counter)
+    working: Level = field(default_factory=Level)
+    capacity: Level = field(default_factory=Level)
+    pending: Level = field(default_factory=Level)
+    rate: Window = field(default_factory=lambda: Window(RATE_SPAN_S))
+    traffic: Window = field(default_factory=lambda: Window(BYTES_SPAN_S))
 
-    def begin(self) -> None:
+    def begin(self, at: float) -> None:
+        """A slot is in use since `at`."""
         self.scores += 1
-        self.in_flight += 1
-        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        self.working.change(1, at)
 
-    def end(self, seconds: float) -> None:
-        self.in_flight -= 1
-        self.busy_seconds += seconds
+    def end(self, at: float) -> None:
+        """It was in use until `at`."""
+        self.working.change(-1, at)
 
     def as_json(self) -> dict[str, Any]:
-        return dict(vars(self))
+        """Everything, with the clock it was read at, so that two readings give shares and rates of a window."""
+        at = time.monotonic()
+        plain = {name: value for name, value in vars(self).items() if not isinstance(value, Level | Window)}
+        return {
+            **plain,
+            "clock": at,
+            "in_flight": self.working.now,
+            "max_in_flight": self.working.most,
+            "busy_seconds": round(self.working.seconds(at), 6),
+            "capacity": self.capacity.now,
+            "capacity_seconds": round(self.capacity.seconds(at), 6),
+            "pending": self.pending.now,
+            "max_pending": self.pending.most,
+            "max_rate": self.rate.most / self.rate.span_s,
+            "max_bytes_per_s": self.traffic.most / self.traffic.span_s,
+        }
+
+    def reset(self) -> None:
+        """Start counting anew; what is under way stays under way."""
+        fresh, at = Counters(), time.monotonic()
+        for name, value in vars(fresh).items():
+            if isinstance(value, Level):
+                getattr(self, name).reset(at)
+            else:
+                setattr(self, name, value)

@@ -3,36 +3,52 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 from simulator.container import script_failed
-from simulator.messages import Answer, json_answer
+from simulator.messages import Answer, Body, json_answer
 
 HTML = b"<html><head><title>Service Unavailable</title></head><body>upstream connect error</body></html>"
+
+
+TOO_MANY = {"pending": "Too many pending requests.", "rate": "Rate-limited: too many requests per second."}
 
 
 @dataclass
 class Fault:
     """One entry of the control body's `fail`.
 
-    `status` is an HTTP status or a word of `SPOILERS`; `times` how often it strikes (None: until replaced);
-    `when_prompt` restricts it to requests whose body holds this text; `inner_status` is the container's status
-    under a 424; `retry_after` goes into the header of that name as it is.
+    `status` is an HTTP status or a word of `SPOILERS`; `times` how often it strikes (None: until replaced); `rate`
+    the share of requests it strikes; `when_prompt` restricts it to requests whose body holds this text; `kind` is one
+    of the two kinds of 429; `inner_status` the container's status under a 424; `retry_after` goes into the header of
+    that name as it is; `seconds` is what a slow body takes.
     """
 
     status: int | str
     times: int | None = None
+    rate: float = 1.0
     when_prompt: str = ""
+    kind: str | None = None
     inner_status: int = 500
     retry_after: str | int | None = None
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.status, int) and self.status not in SPOILERS:
-            raise ValueError(self.status)
+            raise ValueError(f"there is no fault {self.status!r}")
+        if self.kind is not None and (self.status != 429 or self.kind not in TOO_MANY):
+            raise ValueError("kind is for 429: pending or rate")
+        if (self.status == "slow") != (self.seconds > 0):
+            raise ValueError("seconds is for slow, which needs it")
+        if not 0 < self.rate <= 1:
+            raise ValueError("rate is a share above 0 and up to 1")
 
-    def strikes(self, body: bytes) -> bool:
+    def strikes(self, body: Body, random: Random) -> bool:
         """Whether this request is hit; uses up one of `times` if so."""
         if self.times == 0 or self.when_prompt.encode() not in body:
+            return False
+        if self.rate < 1 and random.random() >= self.rate:
             return False
         if self.times is not None:
             self.times -= 1
@@ -41,11 +57,12 @@ class Fault:
     async def apply(self, rightly: Callable[[], Awaitable[Answer]]) -> Answer:
         """The spoiled answer; `rightly` gives the right one, and is asked only by faults that need it."""
         if isinstance(self.status, str):
-            return await SPOILERS[self.status](rightly)
+            return replace(await SPOILERS[self.status](rightly), drip_s=self.seconds)
         if self.status == 424:
             answer = model_error(script_failed(self.inner_status))
         else:
-            answer = json_answer(self.status, {"message": f"Simulated {self.status}"})
+            message = TOO_MANY[self.kind] if self.kind else f"Simulated {self.status}"
+            answer = json_answer(self.status, {"message": message})
         return answer if self.retry_after is None else answer.with_headers(retry_after=str(self.retry_after))
 
 
@@ -71,6 +88,10 @@ async def _html(_rightly: Callable[[], Awaitable[Answer]]) -> Answer:
     return Answer(200, HTML, {"content-type": "text/html"})
 
 
+async def _slow(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
+    return await rightly()
+
+
 async def _truncated(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
     return replace(await rightly(), cut="truncated")
 
@@ -81,9 +102,11 @@ async def _short_count(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 async def _bad_dtype(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The right bytes under a dtype nobody allows."""
+    """The right bytes under a dtype nobody allows; of a volume's answer, bytes that are no volume."""
 
     def relabel(row: dict[str, Any]) -> dict[str, Any]:
+        if "nifti_file" in row:
+            return {"nifti_file": json.dumps({"data": ""})}
         features = {**json.loads(row["image_features"]), "dtype": "int64"}
         return {**row, "image_features": json.dumps(features)}
 
@@ -99,6 +122,7 @@ def _with_rows(answer: Answer, change: Callable[[list[Any]], list[Any]]) -> Answ
 SPOILERS: dict[str, Callable[[Callable[[], Awaitable[Answer]]], Awaitable[Answer]]] = {
     "reset": _reset,
     "html": _html,
+    "slow": _slow,
     "truncated": _truncated,
     "short_count": _short_count,
     "bad_dtype": _bad_dtype,

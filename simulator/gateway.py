@@ -4,15 +4,16 @@ Statuses and limits are documented; the wording of the bodies is not, and is our
 """
 
 import asyncio
-import hmac
 import time
-from collections import deque
 from dataclasses import dataclass, field
+from random import Random
 
 from simulator.container import Container
-from simulator.counters import Counters
-from simulator.faults import Fault, model_error
+from simulator.counters import RATE_SPAN_S, Counters
+from simulator.credentials import Credentials
+from simulator.faults import TOO_MANY, Fault, model_error
 from simulator.messages import Answer, Request, json_answer
+from simulator.meters import Window
 
 BODY_LIMIT = 100 * 1024 * 1024
 UNGATED = ("/", "/swagger.json")
@@ -20,75 +21,95 @@ UNGATED = ("/", "/swagger.json")
 
 @dataclass
 class Gateway:
-    """One endpoint with one deployment behind it. `faults` and `traffic` may be changed while it runs."""
+    """One endpoint with one deployment behind it. Everything public may be changed while it runs."""
 
     container: Container
     counters: Counters
-    key: str
+    credentials: Credentials
     deployment: str
     request_timeout_s: float
     requests_per_s: float
+    random: Random
     faults: list[Fault] = field(default_factory=list)
     traffic: bool = True
-    _recent: deque[float] = field(default_factory=deque)
+    _passed: Window = field(default_factory=lambda: Window(RATE_SPAN_S))
     _running: set[asyncio.Task[Answer]] = field(default_factory=set)
 
     async def answer(self, request: Request) -> Answer:
-        """The endpoint's answer."""
+        """The endpoint's answer, or the control plane's."""
         if request.path in UNGATED:
             return _relayed(await self.container.answer(request))
+        if self.credentials.answers(request):
+            return self.credentials.issue(request)
+        self.counters.rate.add(1, time.monotonic())
         refused = self._unauthorised(request) or self._unrouted(request) or self._too_much(request)
-        if refused:
-            return refused
-        for fault in self.faults:
-            if fault.strikes(request.body):
-                return await fault.apply(lambda: self._forward(request))
-        return await self._forward(request)
+        return refused or await self._spoiled(request) or await self._forward(request)
+
+    def restart(self) -> None:
+        """The container's processes end: connections that wait for it are reset and its work is lost."""
+        for work in self._running:
+            work.cancel()
 
     def _unauthorised(self, request: Request) -> Answer | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), self.key.encode()):
+        if self.credentials.accepts(request):
             return None
-        return _refusal(401, "The token is missing, wrong or expired.", www_authenticate="Bearer")
+        return self._refusal("token", 401, "The token is missing, wrong or expired.", www_authenticate="Bearer")
 
     def _unrouted(self, request: Request) -> Answer | None:
         pinned = request.headers.get("azureml-model-deployment")
         if pinned is None and not self.traffic:
-            return _refusal(404, "The endpoint has no deployment with traffic.")
+            return self._refusal("traffic", 404, "The endpoint has no deployment with traffic.")
         if pinned is not None and pinned != self.deployment:
-            return _refusal(404, "The endpoint has no deployment of this name.")
+            return self._refusal("deployment", 404, "The endpoint has no deployment of this name.")
         return None
 
     def _too_much(self, request: Request) -> Answer | None:
         now = time.monotonic()
-        while self._recent and self._recent[0] <= now - 1:
-            self._recent.popleft()
-        if len(self._recent) >= self.requests_per_s:
-            return _refusal(429, "Rate-limited: too many requests per second.")
-        self._recent.append(now)
+        if self._passed.total(now) >= self.requests_per_s:
+            return self._refusal("rate", 429, TOO_MANY["rate"])
+        self._passed.add(1, now)
         if request.body_bytes > BODY_LIMIT:
-            return _refusal(413, "Request entity too large.")
+            return self._refusal("size", 413, "Request entity too large.")
+        return None
+
+    async def _spoiled(self, request: Request) -> Answer | None:
+        """The answer of the first fault that strikes. After a 408 the container works on, as after a real one."""
+        for fault in self.faults:
+            if fault.strikes(request.body, self.random):
+                self.counters.refused["fault"] += 1
+                if fault.status == 408 and not self._full():
+                    self._begin(request)
+                return await fault.apply(lambda: self._forward(request))
         return None
 
     async def _forward(self, request: Request) -> Answer:
         """What the container says in time; after that it is left working and keeps its place in the line."""
-        if self.counters.pending >= 2 * self.container.slots:
-            return _refusal(429, "Too many pending requests.")
-        self.counters.pending += 1
+        if self._full():
+            return self._refusal("pending", 429, TOO_MANY["pending"])
+        work = self._begin(request)
+        done, _ = await asyncio.wait([work], timeout=self.request_timeout_s)
+        if not done:
+            return self._refusal("timeout", 408, "The request timed out.")
+        return Answer(0, cut="reset") if work.cancelled() else _relayed(work.result())
+
+    def _full(self) -> bool:
+        return self.counters.pending.now >= 2 * self.container.slots.count
+
+    def _begin(self, request: Request) -> asyncio.Task[Answer]:
+        self.counters.pending.change(1, time.monotonic())
         work = asyncio.create_task(self.container.answer(request))
         self._running.add(work)
         work.add_done_callback(self._ended)
-        done, _ = await asyncio.wait([work], timeout=self.request_timeout_s)
-        return _relayed(work.result()) if done else _refusal(408, "The request timed out.")
+        return work
 
     def _ended(self, work: asyncio.Task[Answer]) -> None:
-        self.counters.pending -= 1
+        self.counters.pending.change(-1, time.monotonic())
         self._running.discard(work)
+
+    def _refusal(self, kind: str, status: int, message: str, **headers: str) -> Answer:
+        self.counters.refused[kind] += 1
+        return json_answer(status, {"message": message}, **headers)
 
 
 def _relayed(answer: Answer) -> Answer:
     return answer if answer.status == 200 else model_error(answer)
-
-
-def _refusal(status: int, message: str, **headers: str) -> Answer:
-    return json_answer(status, {"message": message}, **headers)

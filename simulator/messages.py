@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+Body = bytes | bytearray
+
 
 @dataclass(frozen=True)
 class Request:
@@ -12,18 +14,23 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
-    body: bytes = b""
+    body: Body = b""
     body_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer. `cut` says how the connection ends early: "reset" or "truncated"; None is a whole answer."""
+    """One HTTP answer.
+
+    `cut` says how the connection ends early: "reset" or "truncated"; None is a whole answer. The body takes at least
+    `drip_s` seconds to go out.
+    """
 
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: str | None = None
+    drip_s: float = 0.0
 
     def with_headers(self, **headers: str) -> "Answer":
         """The same answer with more headers; an underscore in a name stands for a dash."""

@@ -1,45 +1,97 @@
 """The place of the model: rows in, rows out, in the form MedImageParse gives them."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
+from simulator.messages import Body
 from simulator.rows import ScriptError
-from simulator.segment import CANVAS, segment
+from simulator.segment import CANVAS, Segment, segment
+
+Rows = list[tuple[str, str]]
 
 
 @dataclass
 class Scored:
-    """The answered rows of one request, and what they were made from."""
+    """The answer's body (a JSON list, one object for each of `count` rows) and what it was made from."""
 
-    rows: list[dict[str, object]] = field(default_factory=list)
+    body: bytes = b"[]"
+    count: int = 0
     images: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
 
 
-def score(rows: list[tuple[str, str]]) -> Scored:
+class Model(Protocol):
+    """What a container holds."""
+
+    def parse(self, body: Body) -> Any:
+        """The request's JSON. Raises JSONDecodeError, or UnicodeDecodeError for what is no UTF-8."""
+
+    async def score(self, rows: Rows) -> Scored:
+        """The answer to (image, text) rows. Raises ScriptError at the first bad row: no answer is partial."""
+
+
+class Threaded:
+    """A model that computes: `score` runs beside the event loop."""
+
+    def __init__(self, score: Callable[[Rows], Scored]) -> None:
+        self._score = score
+        self._threads = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+
+    def parse(self, body: Body) -> Any:
+        return json.loads(body)
+
+    async def score(self, rows: Rows) -> Scored:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._score, rows)
+
+
+def score(rows: Rows) -> Scored:
     """Segment every (image, text) row, one at a time as the stock server does.
 
     An image is base64 of any picture Pillow reads, with or without line breaks; one that is not 1024×1024 is
     resized, which is a guess. Raises ScriptError at the first bad row: there is no partial answer.
     """
-    scored = Scored()
+    scored, answered = Scored(count=len(rows)), []
     for image, text in rows:
         picture = _decode(image)
         canvas = picture.convert("RGB")
-        prompts = [prompt.strip() for prompt in text.split("&")]
+        prompts = prompts_of(text)
         scored.images.append(hashlib.sha256(canvas.tobytes()).hexdigest())
         scored.kinds.append(f"{picture.mode} {picture.width}x{picture.height}")
         scored.prompts.extend(prompts)
-        scored.rows.append(_answer_row(canvas, prompts))
+        if canvas.size != (CANVAS, CANVAS):
+            canvas = canvas.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
+        answered.append(answer_row(segment(canvas, prompts)))
+    scored.body = json.dumps(answered).encode()
     return scored
+
+
+def prompts_of(text: str) -> list[str]:
+    """The prompts of one row; an empty text is one empty prompt."""
+    return [prompt.strip() for prompt in text.split("&")]
+
+
+def answer_row(segments: list[Segment]) -> dict[str, object]:
+    """One row of the answer: JSON within JSON, one map and one word for each prompt."""
+    maps = np.stack([one.probability for one in segments])
+    features = {
+        "data": base64.b64encode(maps.tobytes()).decode("ascii"),
+        "shape": list(maps.shape),
+        "dtype": str(maps.dtype),
+    }
+    return {"image_features": json.dumps(features), "text_features": [one.category for one in segments]}
 
 
 def _decode(image: str) -> Image.Image:
@@ -49,16 +101,3 @@ def _decode(image: str) -> Image.Image:
     except (binascii.Error, ValueError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ScriptError from None
     return picture
-
-
-def _answer_row(canvas: Image.Image, prompts: list[str]) -> dict[str, object]:
-    if canvas.size != (CANVAS, CANVAS):
-        canvas = canvas.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
-    segments = segment(canvas, prompts)
-    maps = np.stack([one.probability for one in segments])
-    features = {
-        "data": base64.b64encode(maps.tobytes()).decode("ascii"),
-        "shape": list(maps.shape),
-        "dtype": str(maps.dtype),
-    }
-    return {"image_features": json.dumps(features), "text_features": [one.category for one in segments]}

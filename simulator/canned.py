@@ -1,0 +1,62 @@
+"""Answers made ready at start: a model that costs next to nothing, so that a benchmark measures its client."""
+
+import json
+from typing import Any
+
+from PIL import Image
+from skimage import data
+
+from simulator.messages import Body
+from simulator.model import Rows, Scored, answer_row, prompts_of
+from simulator.segment import CANVAS, segment
+
+PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
+# Shorter stretches between quotes are kept: an index of 256 numbers is about 1,200 characters, a canvas far more.
+LONG = 2048
+
+
+class Canned:
+    """Whatever the picture, the maps are those of one real photograph; only their number follows the prompts."""
+
+    def __init__(self, prompts_most: int) -> None:
+        photograph = Image.fromarray(data.retina())  # type: ignore[no-untyped-call]
+        self._segments = segment(photograph.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC), list(PROMPTS))
+        self._rows: dict[int, bytes] = {}
+        self._alone = {prompts: b"[" + self._row(prompts) + b"]" for prompts in range(1, prompts_most + 1)}
+
+    def parse(self, body: Body) -> Any:
+        """The request's JSON, its long strings left out: an image is never looked at."""
+        try:
+            return json.loads(without_images(body))
+        except ValueError:
+            return json.loads(body)
+
+    async def score(self, rows: Rows) -> Scored:
+        prompts = [prompts_of(text) for _, text in rows]
+        counts = [len(of_row) for of_row in prompts]
+        alone = self._alone.get(counts[0]) if len(counts) == 1 else None
+        body = alone or b"[" + b", ".join(map(self._row, counts)) + b"]"
+        return Scored(body, len(rows), prompts=[one for of_row in prompts for one in of_row])
+
+    def _row(self, prompts: int) -> bytes:
+        """One row of the answer to so many prompts; beyond those known the same maps come round again."""
+        if prompts not in self._rows:
+            segments = [self._segments[number % len(self._segments)] for number in range(prompts)]
+            self._rows[prompts] = json.dumps(answer_row(segments)).encode()
+        return self._rows[prompts]
+
+
+def without_images(body: Body) -> bytes:
+    """The body without the long stretches between two quotes that hold no `&`; so a text keeps its prompts.
+
+    base64 holds no quote, so what is left is JSON unless such a stretch was not a string; then it is no JSON at all.
+    """
+    kept, start, before = [], 0, body.find(b'"')
+    while before >= 0:
+        after = body.find(b'"', before + 1)
+        if after - before > LONG and body.find(b"&", before, after) < 0:
+            kept.append(body[start : before + 1])
+            start = after
+        before = after
+    kept.append(body[start:])
+    return b"".join(kept)

@@ -1,0 +1,104 @@
+"""The control page at `/_simulator`: counters to read, knobs to turn, a script that turns them over time."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.counters import Counters
+from simulator.messages import Answer, Request, json_answer
+
+CONTROL = "/_simulator"
+NOTHING = object()
+STEP_KEYS = {"at", "set", "note"}
+
+
+@dataclass(frozen=True)
+class Knob:
+    """`read` makes a value of what JSON gave, or raises ValueError or TypeError; `turn` puts it in force."""
+
+    read: Callable[[Any], Any]
+    turn: Callable[[Any], None]
+    initial: Any = NOTHING
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a script turns `at` so many seconds after its start."""
+
+    at: float
+    values: dict[str, Any]
+
+
+class Control:
+    """Takes JSON objects of knobs; the word "initial" is what a knob stood at when the simulator started.
+
+    Everything is read before anything is turned, a script's steps included, so that a wrong wish changes nothing.
+    """
+
+    def __init__(self, counters: Counters, knobs: dict[str, Knob]) -> None:
+        self._counters = counters
+        self._knobs = knobs
+        self._steps: list[Step] = []
+        self._running: asyncio.Task[None] | None = None
+
+    def answer(self, request: Request) -> Answer:
+        """GET: the counters. POST: turns what the JSON object names."""
+        if request.method == "GET":
+            return json_answer(200, {**self._counters.as_json(), "script_steps_left": len(self._steps)})
+        try:
+            self.turn(json.loads(request.body))
+        except (TypeError, ValueError) as error:
+            return json_answer(400, {"message": str(error)})
+        return json_answer(200, {})
+
+    def turn(self, wanted: Any) -> None:
+        """Raises ValueError or TypeError for what no knob is or takes. A new script ends the one before it."""
+        if not isinstance(wanted, dict):
+            raise TypeError("an object is wanted")
+        knobs = {name: value for name, value in wanted.items() if name not in ("script", "speed")}
+        values = self._values(knobs)
+        speed = float(wanted.get("speed", 1))
+        if speed <= 0:
+            raise ValueError("speed is above 0")
+        steps = self._read_script(wanted.get("script") or [])
+        self._turn(values)
+        if "script" in wanted:
+            self._start(steps, speed)
+
+    def _values(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        unknown = wanted.keys() - self._knobs.keys()
+        if unknown:
+            raise ValueError(f"cannot set {', '.join(sorted(unknown))}")
+        return {name: _value(self._knobs[name], value) for name, value in wanted.items()}
+
+    def _turn(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            self._knobs[name].turn(value)
+
+    def _read_script(self, asked: Any) -> list[Step]:
+        steps = [self._read_step(one) for one in asked]
+        return sorted(steps, key=lambda step: step.at)
+
+    def _read_step(self, asked: Any) -> Step:
+        if not isinstance(asked, dict) or not asked.keys() <= STEP_KEYS or "at" not in asked:
+            raise ValueError("a step of a script is an object of at, set and note")
+        return Step(float(asked["at"]), self._values(asked.get("set", {})))
+
+    def _start(self, steps: list[Step], speed: float) -> None:
+        if self._running is not None:
+            self._running.cancel()
+        self._steps = steps
+        self._running = asyncio.get_running_loop().create_task(self._run(speed)) if steps else None
+
+    async def _run(self, speed: float) -> None:
+        started = time.monotonic()
+        while self._steps:
+            await asyncio.sleep(started + self._steps[0].at / speed - time.monotonic())
+            self._turn(self._steps.pop(0).values)
+
+
+def _value(knob: Knob, value: Any) -> Any:
+    return knob.initial if value == "initial" and knob.initial is not NOTHING else knob.read(value)

@@ -1,0 +1,67 @@
+"""Who may ask: a key, tokens of the control plane with an end, or Entra tokens that it was told of."""
+
+import hmac
+import math
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from simulator.messages import Answer, Request, json_answer
+
+MODES = ("key", "aml_token", "entra")
+# After this share of its life a token should be fetched anew. A guess.
+REFRESH_SHARE = 0.5
+
+
+@dataclass
+class Credentials:
+    """The bearer tokens the gateway accepts, in one of `MODES`.
+
+    `fixed` is the key, or the Entra token; it may be replaced while it runs, and None accepts nothing. `aml_token`
+    accepts what `issue` gave, for `token_life_s` seconds each.
+    """
+
+    mode: str
+    fixed: str | None = None
+    control_plane_token: str | None = None
+    token_life_s: float = 3600.0
+    _issued: dict[str, int] = field(default_factory=dict)
+
+    def accepts(self, request: Request) -> bool:
+        """Whether the request's `Authorization` holds a token that is good now."""
+        token = _bearer(request)
+        if self.mode != "aml_token":
+            return self.fixed is not None and hmac.compare_digest(token.encode(), self.fixed.encode())
+        return time.time() < self._issued.get(token, 0)
+
+    def answers(self, request: Request) -> bool:
+        """Whether this is a call of the control plane's operation that gives tokens."""
+        return self.mode == "aml_token" and request.path.endswith("/token")
+
+    def issue(self, request: Request) -> Answer:
+        """A new token, as the control plane's "Online Endpoints - Get Token" answers: times are epoch seconds."""
+        if request.method != "POST":
+            return json_answer(405, {"error": {"code": "MethodNotAllowed", "message": "POST only."}})
+        known = self.control_plane_token or ""
+        if not known or not hmac.compare_digest(_bearer(request).encode(), known.encode()):
+            return json_answer(401, {"error": {"code": "AuthenticationFailed", "message": "Authentication failed."}})
+        token, now = secrets.token_urlsafe(24), time.time()
+        self._issued[token] = math.ceil(now + self.token_life_s)
+        content = {
+            "accessToken": token,
+            "expiryTimeUtc": self._issued[token],
+            "refreshAfterTimeUtc": int(now + self.token_life_s * REFRESH_SHARE),
+            "tokenType": "Bearer",
+        }
+        return json_answer(200, content)
+
+    def expire(self) -> None:
+        """Every token that can expire does so now; a key cannot."""
+        self._issued.clear()
+        if self.mode == "entra":
+            self.fixed = None
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""

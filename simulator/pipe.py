@@ -1,0 +1,52 @@
+"""The gateway's bandwidth: requests and answers share it, and what goes over it is delayed, never refused."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from simulator.counters import Counters
+
+# What an idle pipe saves up. A guess: short, so that no window of seconds carries noticeably more than the cap.
+SAVED_S = 0.05
+PIECE = 64 * 1024
+SLOW_PIECES = 50
+
+
+class Pipe:
+    """A token bucket that may go into debt: whoever sends waits until the debt is paid.
+
+    `bytes_per_s` None is no cap, and may be changed while it runs. Bodies are counted, heads are not.
+    """
+
+    def __init__(self, bytes_per_s: float | None, counters: Counters) -> None:
+        self.bytes_per_s = bytes_per_s
+        self._counters = counters
+        self._paid_at = 0.0
+
+    def delay(self, size: int) -> float:
+        """Seconds that `size` bytes which pass now have to wait."""
+        now = time.monotonic()
+        self._counters.traffic.add(size, now)
+        if self.bytes_per_s is None:
+            return 0.0
+        self._paid_at = max(self._paid_at, now - SAVED_S) + size / self.bytes_per_s
+        waits = max(self._paid_at - now, 0.0)
+        self._counters.delay_seconds += waits
+        return waits
+
+    def piece(self) -> int:
+        """How many bytes to read or write at once so that the flow is smooth; 0 is no matter."""
+        return 0 if self.bytes_per_s is None else int(min(max(self.bytes_per_s * SAVED_S, 1024), PIECE))
+
+    async def pour(self, body: bytes, drip_s: float, write: Callable[[bytes | memoryview], None]) -> None:
+        """Write the body as fast as the cap and `drip_s`, the least time for all of it, allow."""
+        piece = self.piece()
+        if drip_s:
+            piece = min(piece or len(body), len(body) // SLOW_PIECES + 1)
+        whole, sent = memoryview(body), 0
+        while sent < len(body):
+            part = whole[sent : sent + piece] if piece else body
+            await asyncio.sleep(self.delay(len(part)) + drip_s * len(part) / len(body))
+            self._counters.bytes_out += len(part)
+            write(part)
+            sent += len(part)
