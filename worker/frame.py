@@ -11,6 +11,7 @@ from typing import Any
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import PlannedFrame, Submission
 from maskrelay.contract.outcomes import Failure
+from maskrelay.contract.wire import RowAnswer
 from maskrelay.errors import (
     AnswerInvalid,
     ItemError,
@@ -22,7 +23,7 @@ from maskrelay.imaging.maps import Encoding
 from maskrelay.ledger.claims import Claim, Claims
 from maskrelay.ledger.flow import Flow
 from maskrelay.rules.retry import judge
-from maskrelay.scoring.endpoint import Scored
+from maskrelay.scoring.client import Scored
 from maskrelay.storage.protocol import Storage
 from worker.artifacts import Recorded, store_loose
 from worker.pixels import Prepared, prepare
@@ -138,7 +139,7 @@ async def _prepared(bench: Bench, planned: PlannedFrame) -> Prepared:
 
 async def _scored(
     bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, submission: Submission
-) -> Scored:
+) -> Scored[RowAnswer]:
     """The answer; one that breaks the contract is kept as it came before it is reported."""
     try:
         name = f"{claim.job}:{planned.frame}"

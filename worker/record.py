@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Output, PlannedFrame
 from maskrelay.contract.outcomes import ArtifactRef, Failure, MaskOutcome, Outcome
+from maskrelay.contract.wire import RowAnswer
 from maskrelay.errors import DecodeTimeout
 from maskrelay.imaging.maps import Encoding
 from maskrelay.ledger.claims import Claim
-from maskrelay.scoring.endpoint import Scored
+from maskrelay.scoring.client import Scored
 from worker.artifacts import Recorded, ref_of
 from worker.pixels import Prepared, draw
 
@@ -17,7 +18,7 @@ def record(
     claim: Claim,
     planned: PlannedFrame,
     prepared: Prepared,
-    scored: Scored,
+    scored: Scored[RowAnswer],
     encoding: Encoding,
     outputs: Sequence[Output],
     endpoint: str,

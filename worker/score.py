@@ -7,11 +7,12 @@ import time
 from datetime import timedelta
 
 from maskrelay.contract.jobs import Lane
-from maskrelay.contract.wire import Row
+from maskrelay.contract.wire import Row, RowAnswer
 from maskrelay.errors import EndpointBusy, EndpointError, EndpointUnavailable
 from maskrelay.ledger.flow import Flow
 from maskrelay.rules.gate import CANCELLED, GOOD, Report, report_of
-from maskrelay.scoring.endpoint import Endpoint, Scored
+from maskrelay.scoring.client import EndpointClient, Scored
+from maskrelay.scoring.wires import IMAGE2D
 from worker.canary import canary
 
 #: A frame waits in hand this long at most for a gate; then it is given back.
@@ -24,12 +25,12 @@ CANARY = "canary"
 class Scorer:
     """Scores rows, never more at once or faster than the flow allows."""
 
-    def __init__(self, endpoint: Endpoint, flow: Flow) -> None:
+    def __init__(self, endpoint: EndpointClient[RowAnswer], flow: Flow) -> None:
         self._endpoint = endpoint
         self._flow = flow
         self._slot_freed = asyncio.Event()
 
-    async def score(self, row: Row, lane: Lane, frame: str, traceparent: str | None = None) -> Scored:
+    async def score(self, row: Row, lane: Lane, frame: str, traceparent: str | None = None) -> Scored[RowAnswer]:
         """The answer for one row. `frame` names the input among those failing in a row.
 
         Raises EndpointError; EndpointBusy also when the gate stays closed for longer than is waited with pixels in
@@ -68,10 +69,11 @@ class Scorer:
         except TimeoutError:
             return
 
-    async def _send(self, slot: str, row: Row, frame: str, traceparent: str | None) -> Scored:
+    async def _send(self, slot: str, row: Row, frame: str, traceparent: str | None) -> Scored[RowAnswer]:
         report = CANCELLED
         try:
-            scored = await self._endpoint.score([row], request_id=slot, traceparent=traceparent)
+            body = await asyncio.to_thread(IMAGE2D.encode, [row])
+            scored = await self._endpoint.score(body, [row], request_id=slot, traceparent=traceparent)
             report = GOOD
             return scored
         except EndpointError as error:

@@ -12,11 +12,14 @@ from celery import Celery
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Lane
+from maskrelay.endpoints import read_endpoints
 from maskrelay.errors import LedgerUnavailable, ObjectExists, StorageUnavailable
 from maskrelay.ledger.wakes import Task
 from maskrelay.notify.callback import CallbackSender
 from maskrelay.notify.guard import AddressGuard
-from maskrelay.scoring.endpoint import Endpoint
+from maskrelay.scoring.client import EndpointClient
+from maskrelay.scoring.credentials import credential_of
+from maskrelay.scoring.wires import IMAGE2D
 from maskrelay.settings import Settings
 from worker.deliver import deliver_due
 from worker.finish import finish_jobs
@@ -70,12 +73,11 @@ class Child:
 async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLoop:
     """Built inside the running event loop, whose clients and events it keeps."""
     settings = parts.settings
-    assert settings.endpoint_url
-    assert settings.endpoint_key
-    endpoint = Endpoint(
-        settings.endpoint_url,
-        settings.endpoint_key.get_secret_value(),
-        deployment=settings.endpoint_deployment,
+    described = read_endpoints(settings)[0]
+    endpoint = EndpointClient(
+        described,
+        credential_of(described),
+        IMAGE2D,
         timeout=settings.score_timeout,
         max_connections=settings.endpoint_max_in_flight + 1,
     )

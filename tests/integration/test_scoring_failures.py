@@ -18,7 +18,7 @@ from maskrelay.errors import (
     RequestTooLarge,
     ScoringFailed,
 )
-from tests.integration.scoring_cases import ANSWER, GOOD, KEY, MAPS, ROWS, endpoint, score, sends
+from tests.integration.scoring_cases import ANSWER, BODY, GOOD, KEY, MAPS, ROWS, client_of, score, sends
 from tests.integration.scripted_server import hang_up, http, reset, serving
 
 
@@ -162,13 +162,13 @@ def test_after_a_failure_the_next_score_is_good():
             reset(sock)
 
     async def run():
-        client = endpoint(server.url)
+        client = client_of(server.url)
         kinds = []
         for _ in range(3):
             with pytest.raises(EndpointUnavailable) as caught:
-                await client.score(ROWS, request_id="r")
+                await client.score(BODY, ROWS, request_id="r")
             kinds.append(caught.value.fields["kind"])
-        scored = await client.score(ROWS, request_id="r")
+        scored = await client.score(BODY, ROWS, request_id="r")
         await client.aclose()
         return kinds, scored
 
@@ -185,8 +185,8 @@ def test_a_cancelled_score_ends_as_cancelled_and_hangs_up():
             sock.sendall(b" ")
 
     async def run():
-        client = endpoint(server.url)
-        task = asyncio.create_task(client.score(ROWS, request_id="r"))
+        client = client_of(server.url)
+        task = asyncio.create_task(client.score(BODY, ROWS, request_id="r"))
         await asyncio.to_thread(server.arrived.wait)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""The HTTP client of one scoring endpoint: one call is one exchange, never a second try."""
+"""The HTTP client of one scoring endpoint: one call is one exchange, never a second try of what may have run."""
 
 import asyncio
 import re
@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
+from typing import Generic
 
 import httpx
 
-from maskrelay.contract.answer import MAX_BYTES, parse_answer
-from maskrelay.contract.wire import Row, RowAnswer, encode_request
+from maskrelay.contract.answer import MAX_BYTES
+from maskrelay.contract.wire import Row
+from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AnswerInvalid, EndpointError, EndpointUnavailable, SettingsError
 from maskrelay.scoring.breaks import BREAKS, classify_break
+from maskrelay.scoring.checks import checked_header, checked_url
+from maskrelay.scoring.credentials import Credential
 from maskrelay.scoring.statuses import Meaning, classify, failure
+from maskrelay.scoring.transport import Transport
+from maskrelay.scoring.wires import A_co, WireFormat
 
 CONNECT_TIMEOUT_S = 5.0
 #: The container answers 431 to a longer one.
@@ -34,11 +40,16 @@ _ENCODED = Meaning(EndpointUnavailable, "encoding", "the answer came in an encod
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """One good score. seconds: from sending to the answer's last byte; bytes_up and bytes_down: bodies on the wire."""
+class Scored(Generic[A_co]):
+    """One good score.
 
-    answers: list[RowAnswer]
+    seconds: from sending to the answer's last byte. body_seconds: from the first to the last byte of its body, 0 where
+    they came together. bytes_up and bytes_down: bodies on the wire.
+    """
+
+    answers: Sequence[A_co]
     seconds: float
+    body_seconds: float
     bytes_up: int
     bytes_down: int
     headers: dict[str, str]
@@ -50,98 +61,114 @@ class _Exchange:
     headers: httpx.Headers
     body: bytes
     bytes_down: int
+    seconds: float
+    body_seconds: float
 
 
-class Endpoint:
+class EndpointClient(Generic[A_co]):
     """One scoring URI behind one pool of connections; belongs to one event loop.
 
     Ignores the environment's proxies, follows no redirect, keeps no cookie (one would pin the pool to an instance)
-    and never tries again: the ledger alone owns retries. Raises SettingsError for a URL or key that cannot be sent.
+    and never tries again what may have run: the ledger alone owns retries. Raises SettingsError for a URL or header
+    that cannot be sent, and for an endpoint of another wire format.
     """
 
     def __init__(
         self,
-        url: str,
-        key: str,
+        endpoint: Endpoint,
+        credential: Credential,
+        wire: WireFormat[A_co],
         *,
-        deployment: str | None = None,
         timeout: timedelta,
         max_connections: int,
         max_answer_bytes: int = MAX_BYTES,
     ) -> None:
-        self._url = _checked_url(url)
+        if endpoint.wire != wire.name:
+            raise SettingsError(f"endpoint {endpoint.name} speaks {endpoint.wire}, and {wire.name} is wanted")
+        self._url = checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}")
+        self._credential = credential
+        self._parse = wire.parse
         self._timeout = timeout
         self._max_answer_bytes = max_answer_bytes
-        headers = {
-            "accept": "application/json",
-            "accept-encoding": "gzip",
-            "authorization": f"Bearer {_checked_header(key, 'key')}",
-            "content-type": "application/json",
-        }
-        if deployment is not None:
-            headers["azureml-model-deployment"] = _checked_header(deployment, "deployment")
         self._client = httpx.AsyncClient(
-            headers=headers,
+            headers=_fixed_headers(endpoint.deployment),
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            transport=Transport(self._url, max_connections=max_connections),
             follow_redirects=False,
             trust_env=False,
         )
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
-    async def score(self, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None) -> Scored:
-        """Score `rows` in one request; their answers are in the same order.
+    async def score(
+        self, body: bytes, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None
+    ) -> Scored[A_co]:
+        """Send `body`, the wire format's form of `rows`, as one request; their answers are in the same order.
 
         Raises an EndpointError with the fields `status`, `kind`, `retry_after_s` and `still_working` (the container
         may go on working, so its slot is not free yet). A cancelled score leaves the container working as well.
+        A 401 is tried once more at once where the credential has another token: the gateway refused, nothing ran.
         """
-        body = await asyncio.to_thread(encode_request, rows)
-        began = time.monotonic()
-        got = await self._exchange(body, _identity(request_id, traceparent))
-        seconds = time.monotonic() - began
+        token, headers = await self._credential.token(), _identity(request_id, traceparent)
+        got = await self._exchange(body, headers, token)
+        if got.status == 401 and self._credential.refuse(token):
+            another = await self._credential.token()
+            if another != token:
+                got = await self._exchange(body, headers, another)
         error = classify(got.status, got.headers, got.body, now=datetime.now(UTC))
         if error:
             raise error
-        answers = await asyncio.to_thread(parse_answer, got.body, rows, max_bytes=self._max_answer_bytes)
+        answers = await asyncio.to_thread(self._parse, got.body, rows, max_bytes=self._max_answer_bytes)
         kept = {name: got.headers[name][:200] for name in _KEPT if name in got.headers}
-        return Scored(answers, seconds, len(body), got.bytes_down, kept)
+        return Scored(answers, got.seconds, got.body_seconds, len(body), got.bytes_down, kept)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _exchange(self, body: bytes, headers: dict[str, str]) -> _Exchange:
+    async def _exchange(self, body: bytes, headers: dict[str, str], token: str) -> _Exchange:
         error: EndpointError
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                return await self._post(body, headers)
+                return await self._post(body, {**headers, "authorization": f"Bearer {token}"})
         except BREAKS as broken:
             error = classify_break(broken)
-        # outside the handler: as context, httpx's exception would carry the request and with it the key
+        # outside the handler: as context, httpx's exception would carry the request and with it the token
         raise error
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> _Exchange:
+        began = time.monotonic()
         async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
-            read = await self._read(response)
-            return _Exchange(response.status_code, response.headers, read, response.num_bytes_downloaded)
+            read, first = await self._read(response)
+            ended = time.monotonic()
+            down = response.num_bytes_downloaded
+            return _Exchange(response.status_code, response.headers, read, down, ended - began, ended - first)
 
-    async def _read(self, response: httpx.Response) -> bytes:
-        """The decoded body, under the cap; of an error's body the beginning."""
-        good = response.status_code == 200
+    async def _read(self, response: httpx.Response) -> tuple[bytes, float]:
+        """The decoded body, under the cap (of an error's body the beginning), and when its first piece came."""
+        good, first = response.status_code == 200, time.monotonic()
         # encodings can be stacked, and each multiplies what one chunk may grow to
         if response.headers.get("content-encoding", "gzip").strip().lower() not in ("gzip", "identity"):
             if good:
                 raise failure(_ENCODED, status=200)
-            return b""
-        chunks, size = [], 0
+            return b"", first
+        chunks: list[bytes] = []
+        size = 0
         async for chunk in response.aiter_bytes():
+            first = first if chunks else time.monotonic()
             chunks.append(chunk)
             size += len(chunk)
             if not good and size >= _ERROR_BYTES:
                 break
             if size > self._max_answer_bytes:
                 raise failure(_OVER_CAP, status=200)
-        return b"".join(chunks)
+        return b"".join(chunks), first
+
+
+def _fixed_headers(deployment: str | None) -> dict[str, str]:
+    headers = {"accept": "application/json", "accept-encoding": "gzip", "content-type": "application/json"}
+    if deployment is not None:
+        headers["azureml-model-deployment"] = checked_header(deployment, "the endpoint's deployment")
+    return headers
 
 
 def _identity(request_id: str, traceparent: str | None) -> dict[str, str]:
@@ -149,20 +176,3 @@ def _identity(request_id: str, traceparent: str | None) -> dict[str, str]:
     if traceparent and _TRACEPARENT.fullmatch(traceparent):
         headers["traceparent"] = traceparent
     return headers
-
-
-def _checked_url(url: str) -> httpx.URL:
-    try:
-        read = httpx.URL(url)
-    except httpx.InvalidURL:
-        read = httpx.URL()
-    # a user name in the URL would replace the bearer key
-    if read.scheme not in ("http", "https") or not read.host or read.userinfo:
-        raise SettingsError("the endpoint's URL is not one of http or https with a host and without a user name")
-    return read
-
-
-def _checked_header(value: str, what: str) -> str:
-    if not re.fullmatch(r"[!-~]+", value):
-        raise SettingsError(f"the endpoint's {what} is empty or has characters that no header carries")
-    return value

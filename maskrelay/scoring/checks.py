@@ -1,0 +1,31 @@
+"""What an address or a header's value must be before anything is sent."""
+
+import re
+
+import httpx
+
+from maskrelay.errors import SettingsError
+
+
+def checked_url(url: str, what: str) -> httpx.URL:
+    """`url` read; raises SettingsError that calls it `what` and does not quote it."""
+    try:
+        read = httpx.URL(url)
+    except httpx.InvalidURL:
+        read = httpx.URL()
+    # a user name in the URL would replace the bearer key
+    if read.scheme not in ("http", "https") or not read.host or read.userinfo:
+        raise SettingsError(f"{what} is not one of http or https with a host and without a user name")
+    return read
+
+
+def is_header(value: str) -> bool:
+    """Whether a header can carry `value` whole: visible ASCII, at least one character."""
+    return re.fullmatch(r"[!-~]+", value) is not None
+
+
+def checked_header(value: str, what: str) -> str:
+    """`value` itself; raises SettingsError that calls it `what` and does not quote it."""
+    if not is_header(value):
+        raise SettingsError(f"{what} is empty or has characters that no header carries")
+    return value

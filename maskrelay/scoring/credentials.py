@@ -1,0 +1,95 @@
+"""What opens an endpoint: a key, a key in a file that may change, or a token that is renewed."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import SettingsError
+from maskrelay.scoring.checks import checked_header, is_header
+from maskrelay.scoring.token_sources import ControlPlane, Entra
+from maskrelay.scoring.tokens import RenewedToken, TokenSource
+
+#: What a token of Entra is for: asking the control plane, or scoring itself.
+CONTROL_PLANE_SCOPE = "https://management.azure.com/.default"
+SCORING_SCOPE = "https://ml.azure.com/.default"
+
+
+class Credential(Protocol):
+    """Gives the text that follows `Bearer`; belongs to one event loop."""
+
+    async def token(self) -> str:
+        """What to send now. Raises EndpointUnavailable of kind `token` when there is none to be had."""
+        ...
+
+    def refuse(self, token: str) -> bool:
+        """Be told that `token` was answered 401; True when `token()` may give another one."""
+        ...
+
+
+class Key:
+    """A key from the settings. Raises SettingsError for one that no header carries."""
+
+    def __init__(self, key: SecretStr) -> None:
+        self._key = key
+        checked_header(key.get_secret_value(), "the endpoint's key")
+
+    async def token(self) -> str:
+        return self._key.get_secret_value()
+
+    def refuse(self, token: str) -> bool:
+        return token != self._key.get_secret_value()
+
+
+class KeyFile:
+    """A key in a file, read again when the file changes; the last good one stays while the file cannot be used.
+
+    Raises SettingsError when there is no key at the start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_of: tuple[int, int, int] | None = None
+        self._key = SecretStr("")
+        self._read()
+        if not self._key.get_secret_value():
+            raise SettingsError("the endpoint's key file cannot be read, or holds no key that a header carries")
+
+    async def token(self) -> str:
+        self._read()
+        return self._key.get_secret_value()
+
+    def refuse(self, token: str) -> bool:
+        """Reads the file whatever its dates say: a coarse clock can hide a change."""
+        self._read_of = None
+        self._read()
+        return token != self._key.get_secret_value()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            stat = self._path.stat()
+            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if seen == self._read_of:
+                return
+            key = self._path.read_text("ascii").strip()
+            if is_header(key):
+                self._key, self._read_of = SecretStr(key), seen
+
+
+def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] = Entra) -> Credential:
+    """The credential that an endpoint's settings name; `entra` makes the source of Entra's tokens for a scope.
+
+    Raises SettingsError for a key, file or address that cannot be used, and where an extra is missing.
+    """
+    if endpoint.auth == "entra":
+        return RenewedToken(entra(SCORING_SCOPE))
+    if endpoint.auth == "aml_token":
+        assert endpoint.token_url
+        return RenewedToken(ControlPlane(endpoint.token_url, RenewedToken(entra(CONTROL_PLANE_SCOPE))))
+    if endpoint.key is not None:
+        return Key(endpoint.key)
+    assert endpoint.key_file
+    return KeyFile(Path(endpoint.key_file))

@@ -1,0 +1,91 @@
+"""Where tokens come from: Entra, by way of azure-identity, and Azure ML's control plane."""
+
+import asyncio
+import importlib
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+
+from maskrelay.errors import EndpointError, EndpointUnavailable, SettingsError
+from maskrelay.scoring.checks import checked_url, is_header
+from maskrelay.scoring.statuses import Meaning, failure
+from maskrelay.scoring.tokens import RenewedToken, Token
+
+#: Entra says when a token ends and not when to renew it, in seconds; as long as its own libraries take.
+RENEWED_BEFORE_S = 300.0
+TIMEOUT_S = 20.0
+_NO_TOKEN = Meaning(EndpointUnavailable, "token", "no token for the endpoint can be had")
+
+
+class Entra:
+    """Tokens of Entra for one scope, from whatever identity the machine has (DefaultAzureCredential).
+
+    Raises SettingsError where the extra `azure` is missing.
+    """
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+        try:
+            self._identity = importlib.import_module("azure.identity")
+            self._errors = importlib.import_module("azure.core.exceptions").AzureError
+        except ImportError:
+            raise SettingsError("this way to ask the endpoint needs the extra `azure` (azure-identity)") from None
+
+    async def fetch(self) -> Token:
+        """A token; raises EndpointUnavailable of kind `token`."""
+        got = await asyncio.to_thread(self._ask)
+        if got is None or not is_header(got.token):
+            raise failure(_NO_TOKEN)
+        return Token(got.token, got.expires_on - RENEWED_BEFORE_S, got.expires_on)
+
+    def _ask(self) -> Any:
+        """Asks through a credential of its own: a kept one would give the token again that was refused."""
+        try:
+            with self._identity.DefaultAzureCredential() as credential:
+                return credential.get_token(self._scope)
+        except (self._errors, ValueError):
+            return None  # and none of its words: they can carry the request
+
+
+class _Answer(BaseModel):
+    """The control plane's answer; both times in seconds since 1970."""
+
+    accessToken: str = Field(pattern=r"^[!-~]+$", repr=False)  # noqa: N815 - the control plane's names
+    expiryTimeUtc: float  # noqa: N815
+    refreshAfterTimeUtc: float | None = None  # noqa: N815
+
+
+class ControlPlane:
+    """Azure ML tokens of one endpoint: `POST …/onlineEndpoints/{name}/token?api-version=…`, which `management` opens.
+
+    Raises SettingsError for an address that cannot be asked.
+    """
+
+    def __init__(self, url: str, management: RenewedToken) -> None:
+        self._url = checked_url(url, "the address of the endpoint's token")
+        self._management = management
+
+    async def fetch(self) -> Token:
+        """A token; raises EndpointUnavailable of kind `token`, with the control plane's status if it answered."""
+        opener = await self._management.token()
+        got: _Answer | EndpointError
+        try:
+            got = await self._ask(opener)
+        except (httpx.HTTPError, OSError, ValidationError):
+            got = failure(_NO_TOKEN)
+        # outside the handler: as context, those exceptions would carry the request or the token
+        if isinstance(got, EndpointError):
+            raise got
+        renew_at = got.refreshAfterTimeUtc or got.expiryTimeUtc - RENEWED_BEFORE_S
+        return Token(got.accessToken, renew_at, got.expiryTimeUtc)
+
+    async def _ask(self, opener: str) -> _Answer | EndpointError:
+        headers = {"authorization": f"Bearer {opener}", "accept": "application/json"}
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
+            response = await client.post(self._url, headers=headers)
+        if response.status_code == 401:
+            self._management.refuse(opener)
+        if response.status_code != 200:
+            return failure(_NO_TOKEN, status=response.status_code)
+        return _Answer.model_validate_json(response.content)

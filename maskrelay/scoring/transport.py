@@ -1,0 +1,96 @@
+"""A transport for httpx to one origin, which costs a third of its own (`docs/decisions/0007-the-transport.md`)."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+
+from maskrelay.scoring.link import Link
+
+#: A connection idle for longer is not used again: the other side may be closing it just now. httpx takes as long.
+LONGEST_IDLE_S = 5.0
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Keeps up to `max_connections` to the host of `origin`; belongs to one event loop.
+
+    Honours the timeouts `connect` and `pool` of a request and no others: the whole exchange is the caller's to bound.
+    Raises what httpx's own transport raises. Knows no proxy, no redirect, no HTTP/2.
+    """
+
+    def __init__(self, origin: httpx.URL, *, max_connections: int) -> None:
+        self._host = origin.host
+        self._port = origin.port or (443 if origin.scheme == "https" else 80)
+        self._tls = ssl.create_default_context() if origin.scheme == "https" else None
+        self._free = asyncio.Semaphore(max_connections)
+        self._idle: list[Link] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One exchange; the answer's body is read from the connection as it is asked for."""
+        limits = request.extensions.get("timeout", {})
+        await self._enter(limits.get("pool"))
+        link = None
+        try:
+            link = self._rested() or await self._connect(limits.get("connect"))
+            link.send(request)
+            head = await link.head()
+        except BaseException:
+            self._leave(link)
+            raise
+        headers = head.headers.raw_items()
+        return httpx.Response(head.status_code, headers=headers, stream=_Body(link, self._leave))
+
+    async def aclose(self) -> None:
+        """Close the idle connections; those in use close with their answers."""
+        while self._idle:
+            self._idle.pop().close()
+        await asyncio.sleep(0)  # asyncio closes a socket in its next round
+
+    async def _enter(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("all connections are in use") from None
+
+    def _leave(self, link: Link | None) -> None:
+        self._free.release()
+        if link and link.rest():
+            self._idle.append(link)
+
+    def _rested(self) -> Link | None:
+        while self._idle:
+            link = self._idle.pop()
+            if link.is_fit(LONGEST_IDLE_S):
+                return link
+            link.close()
+        return None
+
+    async def _connect(self, seconds: float | None) -> Link:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(seconds):
+                _, link = await loop.create_connection(
+                    Link, self._host, self._port, ssl=self._tls, happy_eyeballs_delay=0.25
+                )
+        except TimeoutError:
+            raise httpx.ConnectTimeout("the host did not answer") from None
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(str(error)) from None
+        return link
+
+
+class _Body(httpx.AsyncByteStream):
+    """An answer's body; closing it early closes the connection, for the rest of the answer would be the next one's."""
+
+    def __init__(self, link: Link, leave: Callable[[Link], None]) -> None:
+        self._link = link
+        self._leave = leave
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._link.piece():
+            yield piece
+
+    async def aclose(self) -> None:
+        self._leave(self._link)

@@ -1,0 +1,31 @@
+"""The wire formats: what is sent for rows, and what the answer to them must be."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from maskrelay.contract.answer import parse_answer
+from maskrelay.contract.volume import VolumeAnswer, encode_volume, parse_volume
+from maskrelay.contract.wire import Row, RowAnswer, encode_request
+from maskrelay.endpoints import Wire
+
+A_co = TypeVar("A_co", covariant=True)
+
+
+class Parse(Protocol[A_co]):
+    """Reads the answers to `rows` from a body of at most `max_bytes`, in their order; raises AnswerInvalid."""
+
+    def __call__(self, body: bytes, rows: Sequence[Row], *, max_bytes: int) -> Sequence[A_co]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WireFormat(Generic[A_co]):
+    """One format under its name in the settings. `encode` raises ValueError for rows that it does not take."""
+
+    name: Wire
+    encode: Callable[[Sequence[Row]], bytes]
+    parse: Parse[A_co]
+
+
+IMAGE2D: WireFormat[RowAnswer] = WireFormat("image2d", encode_request, parse_answer)
+VOLUME3D: WireFormat[VolumeAnswer] = WireFormat("volume3d", encode_volume, parse_volume)
