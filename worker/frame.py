@@ -109,7 +109,7 @@ async def _judged(bench: Bench, claim: Claim, frame: int) -> tuple[int, str | No
     trouble = claim.trouble(frame)
     attempts = trouble.attempts
     if trouble.struck:
-        flow = await asyncio.to_thread(bench.flow.look)
+        flow = await asyncio.to_thread(bench.flow.look, bench.endpoint)
         if judge(trouble, flow.last_good_ms) == "ask":
             await bench.scorer.ask_canary(claim.lane)
         attempts = await asyncio.to_thread(bench.claims.charge, claim.token, frame)

@@ -126,7 +126,7 @@ class SegmentLoop:
         return self._alone or self._busy >= self._hands or too_much
 
     def _gate_is_closed(self) -> bool:
-        return self._bench.flow.look().closed_for > timedelta(0)
+        return self._bench.flow.look(self._bench.endpoint).closed_for > timedelta(0)
 
     def _take_up(self, claim: Claim) -> None:
         self._groups.tell_time(claim.now_ms)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from maskrelay.endpoints import read_endpoints
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow import Flow
@@ -20,13 +21,7 @@ class Parts:
     ledger: Ledger
 
     def flow(self) -> Flow:
-        settings = self.settings
-        return self.ledger.flow(
-            ENDPOINT,
-            max_in_flight=settings.endpoint_max_in_flight,
-            max_requests_per_s=settings.endpoint_max_requests_per_s,
-            slot_lease=settings.slot_lease,
-        )
+        return self.ledger.flow(read_endpoints(self.settings), slot_lease=self.settings.slot_lease)
 
     def server_key(self) -> bytes:
         return self.settings.server_key.get_secret_value().encode()

@@ -14,7 +14,7 @@ from maskrelay.ledger.wakes import TASKS
 from maskrelay.rules.lanes import loops_wanted
 from worker.artifacts import Recorded
 from worker.outcome_parts import part_name, write_part
-from worker.parts import Parts
+from worker.parts import ENDPOINT, Parts
 from worker.reconcile import reconcile
 from worker.record import failed
 from worker.submissions import Plans
@@ -73,7 +73,7 @@ def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
 
 def _kick(parts: Parts) -> None:
     """A wake-up wherever work waits and nothing runs."""
-    gate_closed = parts.flow().look().closed_for > parts.settings.sweep_period
+    gate_closed = parts.ledger.flow(()).look(ENDPOINT).closed_for > parts.settings.sweep_period
     for task in TASKS:
         work = parts.ledger.wakes.work(task)
         wanted = min(work, 1)

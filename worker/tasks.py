@@ -88,7 +88,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         claims=parts.ledger.claims,
         flow=flow,
         plans=Plans(parts.storage),
-        scorer=Scorer(endpoint, flow),
+        scorer=Scorer(endpoint, flow, described.name),
         threads=ThreadPoolExecutor(PIXEL_THREADS, thread_name_prefix="pixels"),
         decoders=asyncio.Semaphore(PIXEL_THREADS),
         decode_timeout=settings.decode_timeout,
@@ -96,7 +96,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         max_decode_bytes=settings.max_decode_bytes,
         max_attempts=settings.max_attempts,
         encoding=settings.endpoint_encoding,
-        endpoint=ENDPOINT,
+        endpoint=described.name,
     )
     bounds: dict[Lane, Bounds] = {
         "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
@@ -117,11 +117,11 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
 def _open_flow(parts: Parts) -> None:
     """Without flow state nothing may be sent for a slot lease, unless nothing ever was: storage knows."""
     flow = parts.flow()
-    if not flow.is_new():
+    if not flow.is_new(ENDPOINT):
         return
     with contextlib.suppress(ObjectExists):
         parts.storage.create(keys.endpoint_used(ENDPOINT), b"a score may have been sent\n", "text/plain")
-        flow.fresh()
+        flow.fresh(ENDPOINT)
 
 
 @contextlib.contextmanager

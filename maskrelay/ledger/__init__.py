@@ -1,6 +1,6 @@
 """Everything that lives in Redis: one Lua script a transition, and flow control."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.claims import Claims
 from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.jobs import Jobs
@@ -16,6 +17,9 @@ from maskrelay.ledger.scripts import Scripts
 from maskrelay.ledger.steps import Steps
 from maskrelay.ledger.sweeps import Sweeps
 from maskrelay.ledger.wakes import Wakes
+
+#: As long as any slot may be kept (the broker's visibility timeout is above every lease): the safe side.
+LONGEST_SLOT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +34,9 @@ class Ledger:
     sweeps: Sweeps
     scripts: Scripts
 
-    def flow(self, endpoint: str, *, max_in_flight: int, max_requests_per_s: float, slot_lease: timedelta) -> Flow:
-        """The flow control of one endpoint."""
-        return Flow(
-            self.scripts,
-            endpoint,
-            max_in_flight=max_in_flight,
-            max_requests_per_s=max_requests_per_s,
-            slot_lease=slot_lease,
-        )
+    def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
+        """The flow control of a pool. Who only looks at it need not know the slots' lease."""
+        return Flow(self.scripts, endpoints, slot_lease=slot_lease)
 
 
 def open_ledger(

@@ -1,23 +1,44 @@
-"""Flow control: how many scores may be under way at an endpoint, how fast they begin, and whether its gate is open."""
+"""Flow control: how many scores may be under way at an endpoint, how fast they begin, whether its gate is open."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
 from maskrelay.contract.jobs import Lane
+from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.scripts import Scripts
-from maskrelay.rules.gate import LONGEST, Report
+from maskrelay.rules.gate import Report
 
 _MS = timedelta(milliseconds=1)
+#: A call is waited for no longer than this: below the patience of the connection.
+LONGEST_CALL = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether one score may begin. probe: only with the canary. Otherwise come back after `wait`; `why` is one word."""
+    """Whether one score may begin, and at which endpoint. probe: only with the canary.
+
+    Otherwise come back after `wait`, or when called; `why` is one word, and `endpoint` is empty.
+    """
 
     granted: bool
     probe: bool
     wait: timedelta
     why: str
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What a good score moved. prompts: of all its rows; body_seconds: from the answer's first to its last byte."""
+
+    bytes_up: int
+    bytes_down: int
+    prompts: int
+    seconds: float
+    body_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,44 +53,96 @@ class FlowState:
 
 
 class Flow:
-    """The flow control of one endpoint over all workers."""
+    """The flow control of a pool of endpoints over all workers."""
 
-    def __init__(
-        self,
-        scripts: Scripts,
-        endpoint: str,
-        *,
-        max_in_flight: int,
-        max_requests_per_s: float,
-        slot_lease: timedelta,
-    ) -> None:
+    def __init__(self, scripts: Scripts, endpoints: Sequence[Endpoint], *, slot_lease: timedelta) -> None:
         self._scripts = scripts
-        self.endpoint = endpoint
-        self._limit = max_in_flight
-        self._interval_us = round(1e6 / max_requests_per_s)
+        self._endpoints = {endpoint.name: endpoint for endpoint in endpoints}
+        self._settings = {name: _settings(endpoint) for name, endpoint in self._endpoints.items()}
         self._slot_lease_ms = slot_lease // _MS
 
-    def fresh(self) -> bool:
+    def fresh(self, endpoint: str) -> bool:
         """Begin without the wait for slots that may be lost: only for who knows that no score was ever sent."""
-        return bool(self._scripts.run("fresh", self.endpoint))
+        return bool(self._scripts.run("fresh", endpoint))
 
-    def is_new(self) -> bool:
-        return not self._scripts.ask("HEXISTS", f"mr:flow:{self.endpoint}", "run_id")
+    def is_new(self, endpoint: str) -> bool:
+        return not self._scripts.ask("HEXISTS", f"mr:flow:{endpoint}", "run_id")
 
-    def admit(self, lane: Lane, waiter: str, slot: str) -> Admission:
-        """Ask for one score. A waiter keeps its place in the lane while it asks at least every three seconds."""
-        limits = (self._limit, self._interval_us, self._slot_lease_ms)
-        verdict, wait_ms, why = self._scripts.run("admit", self.endpoint, lane, waiter, slot, *limits)
-        return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode())
+    def admit(
+        self, lane: Lane, waiter: str, slot: str, *, among: Sequence[str], bytes_up: int, prompts: int, child: str
+    ) -> Admission:
+        """Ask for one score at one of the endpoints `among`, which may not be empty.
 
-    def report(self, slot: str, report: Report, frame: str, rand: float) -> str:
-        """Tell how the score of a slot ended; the gate's state now. `frame` names the input, `rand` jitters a pause."""
-        waits = (report.retry_after // _MS, report.base // _MS, LONGEST // _MS, 0.5 + rand / 2)
-        told = (self.endpoint, slot, report.kind, report.keep_slot, frame, *waits, report.reason)
-        gate: bytes = self._scripts.run("report", *told)
+        bytes_up: of the request's body; prompts: of all its rows, for the answer's bytes. A waiter keeps its place in
+        the lane while it asks at least every three seconds, and gives the same `child` (no colon in it) each time.
+        """
+        candidates = ",".join(self._settings[name] for name in among)
+        score = (bytes_up, prompts, f"[{candidates}]")
+        told = self._scripts.run("admit", lane, f"{child}:{waiter}", slot, self._slot_lease_ms, *score)
+        verdict, wait_ms, why, endpoint = told
+        return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode())
+
+    def await_call(self, child: str, timeout: timedelta) -> str:
+        """Block until a waiter of this child may go next; its name, or "" after `timeout` (two seconds at most).
+
+        It saves asking again and again, and promises nothing: a call can be lost, and the slot be gone.
+        """
+        seconds = min(timeout, LONGEST_CALL).total_seconds()
+        called = self._scripts.ask("BLPOP", f"mr:calls:{child}", f"{seconds:.3f}")
+        return called[1].decode() if called else ""
+
+    def report(
+        self, endpoint: str, slot: str, report: Report, frame: str, rand: float, transfer: Transfer | None = None
+    ) -> str:
+        """Tell how the score of a slot ended; the gate's state now. `frame` names the input, `rand` jitters a pause.
+
+        transfer: of a good score.
+        """
+        ended: dict[str, Any] = {
+            "kind": report.kind,
+            "overload": report.overload,
+            "keep_slot": report.keep_slot,
+            "frame": frame,
+            "retry_after": report.retry_after // _MS,
+            "base": report.base // _MS,
+            "cap": report.cap // _MS,
+            "jitter": 0.5 + rand / 2,
+            "reason": report.reason or report.kind,
+        }
+        if transfer:
+            ended["moved"] = asdict(transfer)
+        gate: bytes = self._scripts.run("report", self._settings[endpoint], slot, json.dumps(ended))
         return gate.decode()
 
-    def look(self) -> FlowState:
-        known = self._scripts.run("look", self.endpoint)
-        gate, reason, closed_ms, in_flight, good = known
+    def look(self, endpoint: str) -> FlowState:
+        """The endpoint's state; changes nothing."""
+        gate, reason, closed_ms, in_flight, good = self._scripts.run("look", endpoint)
         return FlowState(gate.decode(), reason.decode(), closed_ms * _MS, in_flight, good)
+
+    def document(self) -> list[dict[str, Any]]:
+        """What holds a run back, of every endpoint; no address and no key is in it."""
+        return [self._document(endpoint) for endpoint in self._endpoints.values()]
+
+    def _document(self, endpoint: Endpoint) -> dict[str, Any]:
+        known = json.loads(self._scripts.run("document", self._settings[endpoint.name]))
+        tokens = {
+            "requests_per_s": known.pop("requests_per_s"),
+            "bytes_per_s": endpoint.max_bytes_per_s,
+            "bytes_per_s_learnt": known.pop("bytes_per_s_learnt"),
+        }
+        declared = {name: getattr(endpoint, name) for name in ("name", "max_in_flight", "model_version", "weight")}
+        return {**declared, **known, "tokens": tokens}
+
+
+def _settings(endpoint: Endpoint) -> str:
+    """What the scripts need of an endpoint, in JSON."""
+    return json.dumps(
+        {
+            "name": endpoint.name,
+            "start": endpoint.starts_at(),
+            "most": endpoint.max_in_flight,
+            "per_s": endpoint.max_requests_per_s,
+            "bytes_per_s": endpoint.max_bytes_per_s,
+            "weight": endpoint.weight,
+        }
+    )

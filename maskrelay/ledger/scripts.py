@@ -1,6 +1,7 @@
-"""Runs the ledger's Lua scripts: one a transition, each with the prelude and the table of moves before it."""
+"""Runs the ledger's Lua scripts: one a transition, each with the preludes and the table of moves before it."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import redis
@@ -17,18 +18,26 @@ def _moves() -> str:
     return f"local MOVES = {{{','.join(rows)}}}\n"
 
 
+def _texts() -> dict[str, str]:
+    """Every script by its name, after the preludes of its folder and of the one above."""
+    common = _moves() + (_FOLDER / "prelude.lua").read_text()
+    return {**_of_folder(_FOLDER, common), **_of_folder(_FOLDER / "flow", common)}
+
+
+def _of_folder(folder: Traversable, before: str) -> dict[str, str]:
+    texts = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".lua")}
+    preludes = sorted(name for name in texts if name.startswith("prelude"))
+    if folder != _FOLDER:
+        before += "".join(texts[name] for name in preludes)
+    return {name.removesuffix(".lua"): before + text for name, text in texts.items() if name not in preludes}
+
+
 class Scripts:
     """The scripts over one Redis client; every failure of Redis leaves as LedgerUnavailable."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
-        prelude = _moves() + (_FOLDER / "prelude.lua").read_text()
-        names = [entry.name.removesuffix(".lua") for entry in _FOLDER.iterdir() if entry.name.endswith(".lua")]
-        self._scripts = {
-            name: client.register_script(prelude + (_FOLDER / f"{name}.lua").read_text())
-            for name in names
-            if name != "prelude"
-        }
+        self._scripts = {name: client.register_script(text) for name, text in _texts().items()}
 
     def run(self, script: str, *arguments: Any) -> Any:
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from maskrelay.errors import LedgerUnavailable
+from tests.flows import an_endpoint, pool_of
 from tests.ledger_jobs import accepted_job, claimed, frames_of, running_job, settle, state_of
 from tests.valkeys import RunningValkey, running_valkey
 
@@ -55,12 +56,13 @@ def test_after_a_restart_leases_get_one_more_and_storage_is_compared(durable: Ru
 
 
 def test_after_a_restart_nothing_is_admitted_for_one_slot_lease(durable: RunningValkey) -> None:
-    flow = durable.ledger().flow("e", max_in_flight=2, max_requests_per_s=500, slot_lease=timedelta(seconds=60))
-    assert flow.fresh()
-    assert flow.admit("bulk", "waiter", "slot-1").granted
+    flow = pool_of(durable, an_endpoint("e", max_in_flight=2), slot_lease=timedelta(seconds=60))
+    asked = {"among": ["e"], "bytes_up": 0, "prompts": 0, "child": "child"}
+    assert flow.fresh("e")
+    assert flow.admit("bulk", "waiter", "slot-1", **asked).granted
     durable.restart()
-    admission = flow.admit("bulk", "waiter", "slot-2")
+    admission = flow.admit("bulk", "waiter", "slot-2", **asked)
     assert (admission.granted, admission.why) == (False, "frozen")
     assert timedelta(seconds=55) < admission.wait <= timedelta(seconds=60)
-    assert not flow.fresh()
-    assert flow.look().gate == "frozen"
+    assert not flow.fresh("e")
+    assert flow.look("e").gate == "frozen"

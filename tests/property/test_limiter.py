@@ -1,7 +1,9 @@
-"""The limiter under any interleaving of clients that ask, answer, pause and die: never over its limit, nothing
-leaked."""
+"""The limiter under any interleaving of clients that ask, answer, pause and die: never over a limit, nothing leaked,
+nobody passed over.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -10,119 +12,218 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from maskrelay.contract.jobs import Lane
+from maskrelay.ledger.flow import Admission, Transfer
 from maskrelay.rules.gate import CANCELLED, GOOD, Report
+from tests.flows import an_endpoint, pool_of
 from tests.valkeys import RunningValkey, running_valkey
 
 LEASE = timedelta(minutes=2)
 LEASE_MS = 120_000
-LIMIT = 3
-FLOW = "mr:flow:endpoint"
-CLIENTS = st.integers(0, 7)
+BURST_MS = 250
+MOST = {"east": 4, "west": 2}
+PER_S = {"east": 100.0, "west": 5.0}
+BYTES_PER_S = {"east": 2e7, "west": 2e6}
+CLIENTS = st.integers(0, 9)
 LANES: st.SearchStrategy[Lane] = st.sampled_from(["interactive", "bulk"])
+POOLS = st.sampled_from([["east", "west"], ["west", "east"], ["east"], ["west"]])
 ENDS = st.sampled_from(
     [
         GOOD,
+        GOOD,
+        GOOD,
         CANCELLED,
         Report("failed", reason="scoring_failed"),
-        Report("busy", keep_slot=True, reason="timeout"),
-        Report("busy", reason="unavailable"),
-        Report("busy", retry_after=timedelta(seconds=3), reason="throttled"),
+        Report("busy", keep_slot=True, reason="request_timeout", overload="slow"),
+        Report("busy", reason="unavailable", overload="slow"),
+        Report("busy", reason="pending", overload="pending"),
+        Report("busy", reason="rate", overload="rate"),
+        Report("busy", retry_after=timedelta(seconds=3), reason="pending", overload="pending"),
         Report("denied", reason="denied"),
     ]
 )
 
 
-class Crowd(RuleBasedStateMachine):
-    """Clients that each score one frame at a time. `working` is what the endpoint has in hand, as far as anyone may
-    know:
-    slots of scores under way, of dead clients and of broken-off scores whose lease has not lapsed.
+@dataclass
+class Begun:
+    """A score as it began: not before and not after these times (ms, by Redis' clock and what went by), and bytes."""
+
+    before: float
+    after: float
+    bytes: float
+
+
+@dataclass
+class Side:
+    """What is known of one endpoint.
+
+    working: slots of scores under way, of dead clients and of broken-off scores whose lease has not lapsed. given_back:
+    byte tokens returned, and when. sure, maybe: interactive grants in a row while bulk waited, for certain and at most.
     """
+
+    working: set[str] = field(default_factory=set)
+    begun: list[Begun] = field(default_factory=list)
+    given_back: list[tuple[float, float]] = field(default_factory=list)
+    closed: bool = False
+    probe: str | None = None
+    sure: int = 0
+    maybe: int = 0
+
+
+class Crowd(RuleBasedStateMachine):
+    """Clients that each score one frame at a time, over a pool of two endpoints."""
 
     server: RunningValkey
 
     def __init__(self) -> None:
         super().__init__()
-        self.server.client.flushall()
-        self.flow = self.server.ledger().flow(
-            "endpoint", max_in_flight=LIMIT, max_requests_per_s=1_000_000, slot_lease=LEASE
-        )
-        assert self.flow.fresh()
-        self.under_way: dict[int, str] = {}
-        self.working: set[str] = set()
-        self.closed = False
-        self.probe: str | None = None
-        self.begun = 0
+        self.client = self.server.client
+        self.client.flushall()
+        rates = {name: {"max_requests_per_s": PER_S[name], "max_bytes_per_s": BYTES_PER_S[name]} for name in MOST}
+        pool = [an_endpoint(name, max_in_flight=most, **rates[name]) for name, most in MOST.items()]
+        self.flow = pool_of(self.server, *pool, slot_lease=LEASE)
+        assert all(self.flow.fresh(name) for name in MOST)
+        self.sides = {name: Side() for name in MOST}
+        self.under_way: dict[int, tuple[str, str]] = {}
+        self.asked = 0
+        self.gone_by = 0.0
 
-    @rule(client=CLIENTS, lane=LANES)
-    def ask(self, client: int, lane: Lane) -> None:
+    def now(self) -> float:
+        seconds, microseconds = self.client.time()
+        return seconds * 1000 + microseconds / 1000 + self.gone_by
+
+    def waiters(self, name: str, lane: Lane) -> tuple[bool, dict[bytes, float]]:
+        """Whether anyone may wait there, and the deadlines of those who do."""
+        deadlines = dict(self.client.zrange(f"mr:flow:{name}:seen", 0, -1, withscores=True))
+        listed = self.client.zrange(f"mr:flow:{name}:waiters:{lane}", 0, -1)
+        return bool(listed), {waiter: deadlines[waiter] for waiter in listed}
+
+    def limits(self) -> dict[str, int]:
+        return {one["name"]: one["limit"] for one in self.flow.document()}
+
+    @rule(client=CLIENTS, lane=LANES, among=POOLS, prompts=st.sampled_from([0, 1, 3]))
+    def ask(self, client: int, lane: Lane, among: list[str], prompts: int) -> None:
         if client in self.under_way:
             return
-        self.begun += 1
-        slot = f"slot-{self.begun}"
-        admission = self.flow.admit(lane, f"waiter-{client}", slot)
-        assert admission.granted == (admission.wait == timedelta(0))
+        self.asked += 1
+        slot = f"slot-{self.asked}"
+        other: Lane = "bulk" if lane == "interactive" else "interactive"
+        limits, others, before = self.limits(), {name: self.waiters(name, other) for name in among}, self.now()
+        size = {"bytes_up": 700_000, "prompts": prompts}
+        admission = self.flow.admit(lane, f"{lane}-{client}", slot, among=among, child=f"child-{client % 2}", **size)
+        assert admission.granted == (admission.wait == timedelta(0)) == (admission.endpoint in among)
         if not admission.granted:
             return
-        assert len(self.working) < LIMIT
-        assert admission.probe == self.closed
-        if admission.probe:
-            assert self.probe is None
-            self.probe = slot
-        self.under_way[client] = slot
-        self.working.add(slot)
+        name = admission.endpoint
+        self.has_begun(name, slot, before)
+        self.under_way[client] = name, slot
+        assert len(self.sides[name].working) <= limits[name] <= MOST[name]
+        self.is_the_probe_or_none(admission, slot)
+        if not admission.probe:
+            self.was_its_turn(name, lane, others[name])
 
-    @rule(client=CLIENTS, end=ENDS)
-    def answer(self, client: int, end: Report) -> None:
-        slot = self.under_way.pop(client, None)
-        if slot is None:
+    def has_begun(self, name: str, slot: str, before: float) -> None:
+        side, after = self.sides[name], self.now()
+        answer = float((self.client.hget(f"mr:flow:{name}:scores", slot) or b"").split()[3])
+        side.begun.append(Begun(before, after, 700_000 + answer))
+        side.working.add(slot)
+
+    def is_the_probe_or_none(self, admission: Admission, slot: str) -> None:
+        side = self.sides[admission.endpoint]
+        assert admission.probe == side.closed
+        if admission.probe:
+            assert side.probe is None
+            side.probe = slot
+
+    def was_its_turn(self, name: str, lane: Lane, others: tuple[bool, dict[bytes, float]]) -> None:
+        """Bulk passes a waiting interactive frame only after seven of those; those never take an eighth."""
+        side, (listed, deadlines) = self.sides[name], others
+        waited = any(deadline + self.gone_by > self.now() for deadline in deadlines.values())
+        if lane == "bulk":
+            assert not waited or side.maybe >= 7
+            side.sure = side.maybe = 0
             return
-        gate = self.flow.report(slot, end, f"frame-{client}", 0.5)
+        assert not waited or side.sure < 7
+        side.sure = side.sure + 1 if waited else 0
+        side.maybe = side.maybe + 1 if listed else 0
+
+    @rule(client=CLIENTS, end=ENDS, weighs=st.sampled_from([0.01, 1.0, 1.5]))
+    def answer(self, client: int, end: Report, weighs: float) -> None:
+        if client not in self.under_way:
+            return
+        name, slot = self.under_way.pop(client)
+        side = self.sides[name]
+        taken = float((self.client.hget(f"mr:flow:{name}:scores", slot) or b"").split()[3])
+        came = round(1.4e6 * weighs) if end.kind == "good" else 0
+        moved = Transfer(700_000, came, 1, 1.0, came / 1e6) if came else None
+        gate = self.flow.report(name, slot, end, f"frame-{client}", 0.5, moved)
         if not end.keep_slot:
-            self.working.discard(slot)
-        if self.probe == slot:
+            side.working.discard(slot)
+            side.given_back.append((self.now(), max(0.0, taken - came)))
+        if side.probe == slot:
             assert gate in ({"open"} if end.kind == "good" else {"closed"})
         if gate != "half-open":
-            self.probe = None
-        self.closed = gate != "open"
+            side.probe = None
+        side.closed = gate != "open"
 
     @rule(client=CLIENTS)
     def die(self, client: int) -> None:
         """Its slot stays until it lapses."""
         self.under_way.pop(client, None)
 
-    @rule(share=st.sampled_from([0.3, 0.6]))
+    @rule(share=st.sampled_from([0.001, 0.01, 0.3, 0.6]))
     def time_goes_by(self, share: float) -> None:
         """All deadlines come nearer by a part of a lease; a client that still scores then has lost its slot."""
         by = share * LEASE_MS
-        client = self.server.client
-        for key in (f"{FLOW}:slots", f"{FLOW}:seen"):
-            for member in client.zrange(key, 0, -1):
-                client.zincrby(key, -by, member)
-        known = client.hget(FLOW, "until")
-        if known is not None:
-            client.hset(FLOW, "until", f"{float(known) - by:.0f}")
-        seconds, microseconds = client.time()
-        alive = client.zrangebyscore(f"{FLOW}:slots", seconds * 1000 + microseconds / 1000, "+inf")
-        self.working &= {slot.decode() for slot in alive}
-        self.under_way = {client: slot for client, slot in self.under_way.items() if slot in self.working}
-        if self.probe not in self.working:
-            self.probe = None
+        self.gone_by += by
+        for name, side in self.sides.items():
+            flow = f"mr:flow:{name}"
+            for key in (f"{flow}:slots", f"{flow}:seen"):
+                for member in self.client.zrange(key, 0, -1):
+                    self.client.zincrby(key, -by, member)
+            for one in ("closed_until", "next_at", "bytes_at"):
+                if self.client.hexists(flow, one):
+                    self.client.hincrbyfloat(flow, one, -by)
+            alive = self.client.zrangebyscore(f"{flow}:slots", self.now() - self.gone_by, "+inf")
+            side.working &= {slot.decode() for slot in alive}
+            if side.probe not in side.working:
+                side.probe = None
+        self.under_way = {
+            client: (name, slot) for client, (name, slot) in self.under_way.items() if slot in self.sides[name].working
+        }
 
     @invariant()
     def in_flight_is_what_may_be_worked_on(self) -> None:
-        assert self.flow.look().in_flight == len(self.working) <= LIMIT
+        for name, side in self.sides.items():
+            assert self.flow.look(name).in_flight == len(side.working) <= MOST[name]
+
+    @invariant()
+    def no_window_has_more_requests_or_bytes_than_its_rates_allow(self) -> None:
+        """Over every stretch that ends with the last score: each took its tokens before the next could begin."""
+        for name, side in self.sides.items():
+            requests = weight = 0.0
+            for one in reversed(side.begun[:-1]):
+                requests, weight = requests + 1, weight + one.bytes
+                span = side.begun[-1].after - one.before
+                given_back = sum(size for at, size in side.given_back if at >= one.before)
+                assert requests <= PER_S[name] * span / 1000 + 0.01
+                assert weight <= BYTES_PER_S[name] * (span + BURST_MS) / 1000 + given_back + 1
 
     def teardown(self) -> None:
-        """Whatever happened, within one lease every slot is free and a score goes through."""
+        """Whatever happened, within one lease every slot is free and scores go through up to the limit."""
         self.under_way.clear()
         for _ in range(4):
             self.time_goes_by(share=0.6)
-        assert self.flow.look().in_flight == 0
-        first = self.flow.admit("bulk", "survivor", "slot-of-survivor")
-        assert first.granted
-        assert self.flow.report("slot-of-survivor", GOOD, "frame", 0.5) == "open"
-        survivors = [self.flow.admit("bulk", f"survivor-{number}", f"last-{number}") for number in range(LIMIT + 1)]
-        assert [one.granted for one in survivors] == [True] * LIMIT + [False]
+        for name in MOST:
+            assert self.flow.look(name).in_flight == 0
+            assert self.survivor(name, "first")
+            assert self.flow.report(name, "first", GOOD, "frame", 0.5) == "open"
+            limit = self.limits()[name]
+            assert [self.survivor(name, f"last-{number}") for number in range(limit + 1)] == [True] * limit + [False]
+
+    def survivor(self, name: str, slot: str) -> bool:
+        self.client.hset(f"mr:flow:{name}", mapping={"next_at": 0, "bytes_at": 0})
+        asked = {"among": [name], "bytes_up": 700_000, "prompts": 1, "child": "survivor"}
+        return self.flow.admit("bulk", f"waiter of {slot}", slot, **asked).granted
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +232,7 @@ def own_valkey() -> Iterator[RunningValkey]:
         yield server
 
 
-def test_no_interleaving_exceeds_the_limit_or_leaks_a_slot(own_valkey: RunningValkey) -> None:
+def test_no_interleaving_exceeds_a_limit_leaks_a_slot_or_passes_anyone_over(own_valkey: RunningValkey) -> None:
     Crowd.server = own_valkey
-    limits = settings(max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+    limits = settings(max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Crowd, settings=limits)

@@ -19,9 +19,12 @@
 --   mr:tenant:{tenant}     zset job → created
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
---   mr:flow:{endpoint}     hash  run_id frozen next_at turns gate until probe reason failures closings good
---                                :slots zset slot → deadline
---                                :failing set of frames failing in a row; :waiters:{lane} :seen zsets of waiters
+--   mr:flow:{endpoint}     hash  run_id frozen turns gate closed_until probe reason failures closings good full_at,
+--                                and what flow/prelude-limit and flow/prelude-tokens say
+--                                :slots zset slot → deadline; :scores hash slot → begun, place, refused, the answer's bytes
+--                                :failing set of frames failing in a row; :waiters:{lane} zset "child:waiter" → arrival
+--                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
+--   mr:calls:{child}       list of waiters of a child that may go next
 --   mr:sweep               hash  run_id last reconciled_run reconciled; mr:sweep:lock
 --   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
 local DUE_MOST = 2000

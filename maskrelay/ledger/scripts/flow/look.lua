@@ -1,6 +1,6 @@
--- look(endpoint) → {gate, reason, closed_for_ms, in_flight, good_ms}. A gate that may be probed is closed for 0.
+-- look(name) → {gate, reason, closed_for_ms, in_flight, good_ms}. A gate that may be probed is closed for 0.
 local flow = 'mr:flow:' .. ARGV[1]
-local known = redis.call('HMGET', flow, 'gate', 'reason', 'until', 'good', 'frozen')
+local known = redis.call('HMGET', flow, 'gate', 'reason', 'closed_until', 'good', 'frozen')
 local gate, closed_for = known[1] or 'open', 0
 if gate ~= 'open' then closed_for = math.max(0, tonumber(known[3] or '0') - now) end
 local frozen = tonumber(known[5] or '0') - now

@@ -1,0 +1,76 @@
+-- admit(lane, waiter, slot, slot_lease_ms, bytes_up, prompts, candidates) → {verdict, wait_ms, why, endpoint}. verdict: 1 go,
+-- 2 go as the probe (with the canary), 0 wait. waiter: "child:name". Of the endpoints where it may go the least laden for its
+-- weight is taken; if there is none, why and how long is of the one that is free first. Fails closed: an endpoint whose flow
+-- was made under another run of Redis gets nothing for one slot lease, because slots in flight may be lost with it.
+local lane, waiter, slot, slot_lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local bytes_up, prompts, id = tonumber(ARGV[5]), tonumber(ARGV[6]), run_id()
+
+local function stand_in_line(flow)
+  if flow.run_id ~= id then
+    local thaw = now + slot_lease
+    flow.run_id, flow.frozen, flow.next_at, flow.bytes_at = id, thaw, thaw, thaw
+  end
+  forget_gone(flow)
+  redis.call('ZADD', flow_key(flow, 'waiters:' .. lane), 'NX', string.format('%.3f', exact), waiter)
+  redis.call('ZADD', flow_key(flow, 'seen'), now + SEEN_MS, waiter)
+end
+
+-- How long to wait for this endpoint and why; nil when the score may go there.
+local function obstacle(flow)
+  if now < flow.frozen then return flow.frozen - now, 'frozen' end
+  if flow.gate ~= 'open' and now < flow.closed_until then return flow.closed_until - now, 'gate' end
+  flow.taken = in_flight(flow)
+  local free, before = math.floor(flow.limit) - flow.taken, 0
+  if free <= 0 then
+    flow.full_at = now
+    return FALLBACK_MS, 'slots'
+  end
+  if flow.gate == 'open' then
+    if lane ~= next_lane(flow) then return FALLBACK_MS, 'lane' end
+    before = redis.call('ZRANK', flow_key(flow, 'waiters:' .. lane), waiter)
+    if before >= free then return FALLBACK_MS, 'queue' end
+  end
+  local wait, why = wait_for_tokens(flow, bytes_up + answer_bytes(flow, prompts), before)
+  return wait and math.min(wait, 2000), why -- whoever comes back when told keeps its place
+end
+
+-- How little the endpoint is laden. A probe is for bulk before all else; an interactive frame does not wait for a canary
+-- while it can go elsewhere.
+local function load_of(flow)
+  if flow.gate ~= 'open' then return lane == 'bulk' and -1 or math.huge end
+  return (flow.taken + 1) / (math.floor(flow.limit) * flow.set.weight)
+end
+
+local function grant(flow)
+  local probe, answer = flow.gate ~= 'open', answer_bytes(flow, prompts)
+  redis.call('ZADD', flow_key(flow, 'slots'), now + slot_lease, slot)
+  local score = string.format('%.3f %d %d %d', exact, flow.taken + 1, flow.refused, answer)
+  redis.call('HSET', flow_key(flow, 'scores'), slot, score)
+  take_tokens(flow, bytes_up + answer)
+  if probe then
+    flow.gate, flow.closed_until, flow.probe = 'half-open', now + slot_lease, slot
+  else
+    flow.turns = lane == 'interactive' and waiting(flow, 'bulk') > 0 and flow.turns + 1 or 0
+  end
+  return {probe and 2 or 1, 0, '', flow.set.name}
+end
+
+local flows, best, soonest, reason = {}, nil, math.huge, ''
+for place, set in ipairs(cjson.decode(ARGV[7])) do
+  local flow = load_flow(set)
+  flows[place] = flow
+  stand_in_line(flow)
+  local wait, why = obstacle(flow)
+  if wait then
+    if wait < soonest then soonest, reason = wait, why end
+  elseif not best or load_of(flow) < load_of(best) then
+    best = flow
+  end
+end
+local verdict = best and grant(best) or {0, math.ceil(math.max(1, soonest)), reason, ''}
+for _, flow in ipairs(flows) do
+  if best then leave_line(flow, waiter) end
+  save_flow(flow)
+end
+if best then call_next(best) end
+return verdict

@@ -1,0 +1,77 @@
+-- Put before every script of this folder, after the ledger's own prelude. set: an endpoint's settings, {name, start, most,
+-- per_s, bytes_per_s, weight}; flow: its hash with defaults for what is not there; prelude-limit and prelude-tokens say more.
+local FALLBACK_MS = 250
+local SEEN_MS = 3000
+local LANES = {'interactive', 'bulk'}
+local TEXTS = {run_id = true, gate = true, reason = true, probe = true}
+
+local function flow_key(flow, part) return 'mr:flow:' .. flow.set.name .. ':' .. part end
+
+local function new_flow(set)
+  return {
+    run_id = '', frozen = 0, turns = 0, gate = 'open', closed_until = 0, probe = '', reason = '', failures = 0,
+    closings = 0, good = 0, full_at = 0,
+    limit = set.start, ceiling = set.most, step = 1, proofs = 0, probe_at = 0, gap = 0, cut_at = 0, refused = 0,
+    next_at = 0, bytes_at = 0, per_s = set.per_s, slowed_at = 0, second = 0, begun = 0, before = 0,
+    bytes_per_s = set.bytes_per_s, pace = 0, window = 0, moved = 0, per_prompt = 1.4e6,
+  }
+end
+
+local function load_flow(set)
+  local flow, known = new_flow(set), new_flow(set) -- a default is not written: it may be set otherwise tomorrow
+  local fields = redis.call('HGETALL', 'mr:flow:' .. set.name)
+  for place = 1, #fields, 2 do
+    local field, value = fields[place], fields[place + 1]
+    flow[field] = TEXTS[field] and value or tonumber(value)
+    known[field] = flow[field]
+  end
+  flow.limit, flow.ceiling = math.min(flow.limit, set.most), math.min(flow.ceiling, set.most)
+  flow.set, flow.known = set, known
+  return flow
+end
+
+local function save_flow(flow)
+  local changed = {}
+  for field in pairs(new_flow(flow.set)) do
+    if flow[field] ~= flow.known[field] then
+      changed[#changed + 1] = field
+      changed[#changed + 1] = flow[field]
+    end
+  end
+  if #changed > 0 then redis.call('HSET', 'mr:flow:' .. flow.set.name, unpack(changed)) end
+end
+
+-- How many slots are taken. Those whose lease is over are cleared away.
+local function in_flight(flow)
+  local slots = flow_key(flow, 'slots')
+  for _, slot in ipairs(redis.call('ZRANGEBYSCORE', slots, '-inf', now)) do
+    redis.call('ZREM', slots, slot)
+    redis.call('HDEL', flow_key(flow, 'scores'), slot)
+  end
+  return redis.call('ZCARD', slots)
+end
+
+local function leave_line(flow, waiter)
+  redis.call('ZREM', flow_key(flow, 'seen'), waiter)
+  for _, lane in ipairs(LANES) do redis.call('ZREM', flow_key(flow, 'waiters:' .. lane), waiter) end
+end
+local function forget_gone(flow)
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'seen'), '-inf', now)) do leave_line(flow, gone) end
+end
+local function waiting(flow, lane) return redis.call('ZCARD', flow_key(flow, 'waiters:' .. lane)) end
+
+-- Whose turn it is: while both wait, interactive takes seven of eight.
+local function next_lane(flow)
+  if waiting(flow, 'interactive') == 0 then return 'bulk' end
+  return flow.turns >= 7 and waiting(flow, 'bulk') > 0 and 'bulk' or 'interactive'
+end
+
+-- Tell the child of whoever may go next. A call that is lost costs a fallback's wait, no more.
+local function call_next(flow)
+  if flow.gate ~= 'open' or now < flow.frozen or in_flight(flow) >= math.floor(flow.limit) then return end
+  local head = redis.call('ZRANGE', flow_key(flow, 'waiters:' .. next_lane(flow)), 0, 0)[1]
+  if not head then return end
+  local child, waiter = string.match(head, '^(.*):(.*)$')
+  redis.call('RPUSH', 'mr:calls:' .. child, waiter)
+  redis.call('PEXPIRE', 'mr:calls:' .. child, SEEN_MS)
+end

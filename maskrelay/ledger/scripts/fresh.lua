@@ -1,5 +1,0 @@
--- fresh(endpoint) → 1 if there was no flow state. Only for who knows that no score was ever sent.
-local flow = 'mr:flow:' .. ARGV[1]
-if redis.call('HEXISTS', flow, 'run_id') == 1 then return 0 end
-redis.call('HSET', flow, 'run_id', run_id(), 'frozen', 0, 'next_at', 0)
-return 1
