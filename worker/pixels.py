@@ -14,9 +14,11 @@ from maskrelay.imaging.canvas import canvas_png
 from maskrelay.imaging.decode import Picture, decode
 from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
 from maskrelay.imaging.maps import Encoding, probabilities
-from maskrelay.imaging.masks import threshold
+from maskrelay.imaging.masks import FOREGROUND, threshold
 from maskrelay.imaging.measures import measure
 from maskrelay.imaging.rle import encode_rle
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,12 @@ class DrawnMask:
     probability: bytes | None
 
 
-def prepare(file: bytes, prompts: tuple[str, ...], *, max_pixels: int) -> Prepared:
-    """Decode, letterbox and encode one source; raises ItemError."""
+def prepare(file: bytes, prompts: tuple[str, ...], *, max_pixels: int, gray: bool = False) -> Prepared:
+    """Decode, letterbox and encode one source; raises ItemError. `gray`: a gray source is sent as grayscale."""
     picture = decode(file, max_pixels=max_pixels)
     height, width = picture.pixels.shape[:2]
     box = Letterbox.of(width, height)
-    return Prepared(picture, box, Row(canvas_png(to_canvas(picture.pixels, box)), prompts))
+    return Prepared(picture, box, Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), prompts))
 
 
 def draw(
@@ -53,10 +55,9 @@ def draw(
     """The masks of every prompt in source geometry, and the overlay; raises AnswerInvalid."""
     maps, flags = probabilities(answer.maps, encoding)
     drawn: list[DrawnMask] = []
-    masks: list[npt.NDArray[np.bool_]] = []
+    masks: list[Mask] = []
     for one, map_flags, category in zip(maps, flags, answer.categories, strict=True):
-        probability = from_canvas(one, prepared.box)
-        mask = threshold(probability)
+        probability, mask = _back(one, prepared.box, whole="probability" in outputs)
         masks.append(mask)
         drawn.append(
             DrawnMask(
@@ -70,3 +71,14 @@ def draw(
     if "overlay" not in outputs:
         return drawn, None
     return drawn, overlay_png(prepared.picture.pixels, masks, prepared.row.prompts)
+
+
+def _back(one: npt.NDArray[np.uint8], box: Letterbox, *, whole: bool) -> tuple[npt.NDArray[np.uint8], Mask]:
+    """A map and its mask in source geometry; the map is exact within the mask, and everywhere if `whole` or no mask."""
+    if not whole:
+        probability = from_canvas(one, box, least=FOREGROUND)
+        mask = threshold(probability)
+        if mask.any():
+            return probability, mask
+    probability = from_canvas(one, box)
+    return probability, threshold(probability)

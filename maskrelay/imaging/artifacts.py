@@ -13,7 +13,7 @@ from maskrelay.imaging.tint import tinted
 
 def mask_png(mask: npt.NDArray[np.bool_]) -> bytes:
     """(height, width) bool → 8-bit grayscale, 255 where true."""
-    return png(np.where(mask, np.uint8(255), np.uint8(0)))
+    return png(np.negative(mask.view(np.uint8)))  # 1 becomes 255
 
 
 def probability_png(probability: npt.NDArray[np.uint8]) -> bytes:

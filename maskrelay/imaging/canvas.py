@@ -3,9 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from maskrelay.imaging.png import png
+from maskrelay.imaging.png import gray_as_rgb_png, png
 
 
-def canvas_png(canvas: npt.NDArray[np.uint8]) -> bytes:
-    """(1024, 1024, 3) uint8 → an 8-bit RGB PNG of the same size, without metadata."""
-    return png(canvas)
+def canvas_png(canvas: npt.NDArray[np.uint8], *, gray: bool = False) -> bytes:
+    """(1024, 1024) or (1024, 1024, 3) uint8 → a PNG of the same size, without metadata.
+
+    8-bit RGB, as the endpoint is known to read; a gray canvas stays grayscale only where `gray` allows it.
+    """
+    return gray_as_rgb_png(canvas) if canvas.ndim == 2 and not gray else png(canvas)

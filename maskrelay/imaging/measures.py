@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from maskrelay.contract.outcomes import Measures
 from maskrelay.imaging.components import count_components
+from maskrelay.imaging.spans import span
 
 EMPTY = "empty"
 FULL_FRAME = "full_frame"
@@ -19,7 +20,6 @@ FRAGMENTS_EXPECTED = (
 )
 
 Side = Literal["left", "top", "right", "bottom"]
-Numbers = npt.NDArray[np.int64]
 
 
 def measure(
@@ -31,11 +31,14 @@ def measure(
     8-connected. Flags: `empty`; `full_frame`; `touches_border`; `many_fragments` above `FRAGMENTS_EXPECTED` pieces;
     then `extra_flags` as given.
     """
-    columns: Numbers = np.count_nonzero(mask, axis=0)
-    rows: Numbers = np.count_nonzero(mask, axis=1)
-    area = int(rows.sum())
-    border = _border(columns, rows)
-    components = count_components(mask)
+    window = span(np.logical_or.reduce(mask, axis=1)), span(np.logical_or.reduce(mask, axis=0))
+    inside = mask[window]
+    # a side has at most 32,767 pixels, and numpy adds bools quickly only into narrow numbers
+    columns, rows = inside.sum(axis=0, dtype=np.uint16), inside.sum(axis=1, dtype=np.uint16)
+    area = int(columns.sum(dtype=np.int64))
+    bbox = (window[1].start, window[0].start, columns.size, rows.size)
+    border = _border(bbox, mask.shape) if area else ()
+    components = count_components(inside)
     findings = {
         EMPTY: area == 0,
         FULL_FRAME: area == mask.size,
@@ -45,35 +48,38 @@ def measure(
     return Measures(
         empty=area == 0,
         area_px=area,
-        bbox=_bbox(columns, rows) if area else None,
-        centroid=(_mean(columns), _mean(rows)) if area else None,
+        bbox=bbox if area else None,
+        centroid=(bbox[0] + _mean(columns, area), bbox[1] + _mean(rows, area)) if area else None,
         components=components,
-        mean_probability=_mean_probability(mask, probability, area),
+        mean_probability=_mean_probability(inside, probability[window], area) if area else _mean_of(probability),
         border=border,
         flags=(*(name for name, found in findings.items() if found), *extra_flags),
     )
 
 
-def _bbox(columns: Numbers, rows: Numbers) -> tuple[int, int, int, int]:
-    across, down = np.flatnonzero(columns), np.flatnonzero(rows)
-    left, top = int(across[0]), int(down[0])
-    return left, top, int(across[-1]) - left + 1, int(down[-1]) - top + 1
+def _mean(counts: npt.NDArray[np.uint16], area: int) -> float:
+    """The mean place, each taken so many times."""
+    return int(counts.astype(np.int64) @ np.arange(counts.size)) / area
 
 
-def _mean(counts: Numbers) -> float:
-    return float(np.average(np.arange(counts.size), weights=counts))
-
-
-def _border(columns: Numbers, rows: Numbers) -> tuple[Side, ...]:
+def _border(bbox: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[Side, ...]:
+    left, top, width, height = bbox
     touched: dict[Side, bool] = {
-        "left": bool(columns[0]),
-        "top": bool(rows[0]),
-        "right": bool(columns[-1]),
-        "bottom": bool(rows[-1]),
+        "left": left == 0,
+        "top": top == 0,
+        "right": left + width == shape[1],
+        "bottom": top + height == shape[0],
     }
     return tuple(side for side, hit in touched.items() if hit)
 
 
 def _mean_probability(mask: npt.NDArray[np.bool_], probability: npt.NDArray[np.uint8], area: int) -> float:
-    chosen = probability[mask] if area else probability
-    return float(chosen.mean(dtype=np.float64)) / 255.0
+    return _total(probability * mask) / area / 255.0
+
+
+def _mean_of(probability: npt.NDArray[np.uint8]) -> float:
+    return _total(probability) / probability.size / 255.0
+
+
+def _total(values: npt.NDArray[np.uint8]) -> int:
+    return int(values.sum(axis=0, dtype=np.uint32).sum(dtype=np.uint64))

@@ -21,10 +21,24 @@ def encode_rle(mask: npt.NDArray[np.bool_]) -> Rle:
 
 
 def _counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    column_major = mask.T.ravel()
-    changes = np.flatnonzero(column_major[1:] != column_major[:-1]) + 1
-    start = [0, 0] if column_major.size and column_major[0] else [0]
-    return np.diff(np.concatenate((start, changes, [column_major.size])))
+    if not mask.size:
+        return np.zeros(1, np.int64)
+    start = [0, 0] if mask[0, 0] else [0]
+    return np.diff(np.concatenate((start, _changes(mask), [mask.size])))
+
+
+def _changes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Where the value differs from the one before, counted down the columns.
+
+    Found row by row, as the mask lies in memory, and sorted: an outline is short, a transposed copy is not.
+    """
+    height, width = mask.shape
+    row, column = np.divmod(np.flatnonzero(mask[1:] != mask[:-1]), width)
+    below = column * height + row + 1
+    next_column = (np.flatnonzero(mask[0, 1:] != mask[-1, :-1]) + 1) * height
+    changes = np.concatenate((below, next_column))
+    changes.sort()
+    return changes
 
 
 def _text(counts: npt.NDArray[np.int64]) -> str:

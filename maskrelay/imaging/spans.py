@@ -1,0 +1,12 @@
+"""From where to where along one side something is found."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def span(found: npt.NDArray[Any]) -> slice:
+    """From the first true (or nonzero) place of a line of them to the last; `slice(0, 0)` if there is none."""
+    places = np.flatnonzero(found)
+    return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
