@@ -20,6 +20,7 @@ from simulator.model import Model, Threaded, score
 from simulator.pipe import Pipe
 from simulator.server import Connection
 from simulator.slots import Slots
+from simulator.volume import score_volume
 
 
 def main() -> None:
@@ -34,6 +35,8 @@ def arguments_of(line: list[str] | None) -> argparse.Namespace:
     needed = {"key": "key", "aml_token": "control_plane_token", "entra": "entra_token"}[arguments.auth]
     if getattr(arguments, needed) is None and not arguments.no_gateway:
         parser.error(f"--{needed.replace('_', '-')} is needed, or --no-gateway")
+    if arguments.canned and arguments.wire != "image2d":
+        parser.error("--canned answers for image2d alone")
     return arguments
 
 
@@ -57,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--deployment", default="simulator", help="the one name azureml-model-deployment may carry")
     add("--gzip", action="store_true", help="compress answers for clients that accept it")
     add("--no-gateway", action="store_true", help="the bare container")
+    add("--wire", choices=("image2d", "volume3d"), default="image2d", help="MedImageParse, or MedImageParse 3D")
     add("--canned", action="store_true", help="answers made ready at start, whatever the picture")
     add("--prompts-most", type=int, default=3, metavar="N", help="prompts up to which --canned has whole bodies ready")
     add("--script", type=Path, metavar="FILE", help="what to change over time, from the start on")
@@ -69,10 +73,15 @@ def build(arguments: argparse.Namespace) -> Simulator:
     """The endpoint these arguments describe."""
     counters = Counters()
     slots = Slots(arguments.max_concurrent, arguments.instances, counters.capacity)
-    model: Model = Canned(arguments.prompts_most) if arguments.canned else Threaded(score)
-    container = Container(model, slots, arguments.service_time, arguments.scoring_timeout, counters)
+    container = Container(_model(arguments), slots, arguments.service_time, arguments.scoring_timeout, counters)
     gateway = None if arguments.no_gateway else _gateway(arguments, container, counters)
     return Simulator(container, gateway, Pipe(arguments.bandwidth, counters), counters, arguments.gzip)
+
+
+def _model(arguments: argparse.Namespace) -> Model:
+    if arguments.canned:
+        return Canned(arguments.prompts_most)
+    return Threaded(score_volume if arguments.wire == "volume3d" else score)
 
 
 def _gateway(arguments: argparse.Namespace, container: Container, counters: Counters) -> Gateway:

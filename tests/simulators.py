@@ -39,7 +39,7 @@ class RunningSimulator:
         return dict(answer.json())
 
     def set(self, **wanted: Any) -> None:
-        """Change `fail`, `service_time` or `traffic` while it runs."""
+        """Turn knobs while it runs; simulator/README.md lists them."""
         httpx.post(f"{self.base}/_simulator", json=wanted, timeout=10).raise_for_status()
 
 
