@@ -1,0 +1,106 @@
+"""What is compared, each as processes that are started once and given folders of pictures to segment."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from bench.cpus import cpu_seconds
+from bench.endpoint import RunningEndpoint
+from bench.peers.turns import Done
+from bench.service import running_service
+
+
+class Contender:
+    """A way of segmenting that is ready. `pids`: its processes by name; what they started counts as theirs."""
+
+    def __init__(self, teller: "subprocess.Popen[str]", pids: Mapping[str, int]) -> None:
+        self._teller = teller
+        self._pids = pids
+
+    def work(self, files: Sequence[Path], out: Path) -> Done:
+        """Segment the files and write a PNG a mask into `out`, which is made."""
+        out.mkdir(parents=True)
+        assert self._teller.stdin is not None
+        self._teller.stdin.write(json.dumps({"files": [str(path) for path in files], "out": str(out)}) + "\n")
+        self._teller.stdin.flush()
+        return _heard(self._teller)
+
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds until now, by process."""
+        return {name: cpu_seconds(pid) for name, pid in self._pids.items()}
+
+
+Start = Callable[[RunningEndpoint, Sequence[str], Path], AbstractContextManager[Contender]]
+
+
+@contextlib.contextmanager
+def ours(
+    endpoint: RunningEndpoint, prompts: Sequence[str], folder: Path, *, segments: int = 1, **settings: object
+) -> Iterator[Contender]:
+    """The whole service on its embedded stack with `segments` segment workers, and one caller."""
+    with (
+        running_service(endpoint, folder / "data", segments=segments, **settings) as service,
+        _process("bench.client", [service.url, service.api_key, *prompts], {}) as caller,
+    ):
+        yield Contender(caller, {**service.processes, "client": caller.pid})
+
+
+def peer(module: str, **environment: str) -> Start:
+    """The one of `bench.peers` with this name."""
+
+    @contextlib.contextmanager
+    def start(endpoint: RunningEndpoint, prompts: Sequence[str], folder: Path) -> Iterator[Contender]:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _process(f"bench.peers.{module}", [endpoint.url, endpoint.key, *prompts], environment) as process:
+            yield Contender(process, {"all": process.pid})
+
+    return start
+
+
+PEERS: Mapping[str, Start] = {
+    "article, one by one": peer("article"),
+    "toolkit, 5 threads": peer("toolkit"),
+    "5 threads, blind retries": peer("threads"),
+    "textbook Celery, prefork 2": peer("textbook_celery", BENCH_CHILDREN="2"),
+    "textbook Celery, prefork 8": peer("textbook_celery", BENCH_CHILDREN="8"),
+}
+
+
+@contextlib.contextmanager
+def _process(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str]
+) -> "Iterator[subprocess.Popen[str]]":
+    command = [sys.executable, "-m", module, *arguments]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **_SINGLE_THREADED, **environment},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        _heard(process)
+        yield process
+    finally:
+        process.stdin.close()
+        process.wait(60)
+        process.stdout.close()
+
+
+#: As in our workers' children: the pictures are worked on side by side, not each by several threads.
+_SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _heard(process: "subprocess.Popen[str]") -> Done:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"a contender ended with {process.wait()}")
+    return Done(**json.loads(line))

@@ -1,0 +1,20 @@
+"""CPU of processes with everything they started, whether it still runs or not."""
+
+import psutil
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system seconds of the process, its living descendants and the ended ones that were waited for."""
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0.0
+    return sum(_seconds(process) for process in family)
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        return float(sum(process.cpu_times()[:4]))  # user, system, and both of ended children
+    except psutil.NoSuchProcess:
+        return 0.0

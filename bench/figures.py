@@ -1,0 +1,33 @@
+"""Medians of runs, and tables of them in Markdown, so that they can be taken over as they are."""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else float("nan")
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """`median (least to most)`."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def print_head(what: str, runs: int) -> None:
+    """The first line of a report: what, when, and on how busy a machine."""
+    load = os.getloadavg()[0]
+    machine = f"{os.cpu_count()} cores, load {load:.1f} at the start, Python {platform.python_version()}"
+    print(f"\n### {what}\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine}, {runs} run(s): median (least to most)\n")
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    print("| " + " | ".join(head) + " |")
+    print("|---" * len(head) + "|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print(flush=True)

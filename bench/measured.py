@@ -1,0 +1,68 @@
+"""One run of one contender: what it took of the clock, of the processors and of the endpoint."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import Contender
+from bench.endpoint import RunningEndpoint
+from bench.peers.turns import Done
+
+#: Our processes whose CPU is the workers'; whatever else runs is named for itself.
+WORKERS = ("segment", "control", "deliver")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`cpu`: milliseconds an image by process; `counted`: how much each of the endpoint's counters grew."""
+
+    done: Done
+    images: int
+    seconds: float
+    cpu: Mapping[str, float]
+    counted: Mapping[str, float]
+
+    @property
+    def images_per_s(self) -> float:
+        return self.images / self.seconds
+
+    @property
+    def workers_cpu(self) -> float:
+        """Milliseconds an image of the worker processes; of a peer, of all it has."""
+        own = [value for name, value in self.cpu.items() if name.startswith(WORKERS)]
+        return sum(own) if own else sum(self.cpu.values())
+
+    @property
+    def whole_cpu(self) -> float:
+        return sum(self.cpu.values())
+
+    @property
+    def saving_cpu(self) -> float:
+        """Milliseconds an image that the caller took to fetch and write the masks."""
+        return self.done.saving_cpu_s * 1000 / self.images
+
+    @property
+    def share(self) -> float:
+        """The endpoint's busy time as a share of its capacity over the whole run."""
+        return self.counted["busy_seconds"] / self.counted["capacity_seconds"]
+
+    @property
+    def bytes_up(self) -> float:
+        """Bytes that the endpoint received, an image."""
+        return self.counted["bytes_in"] / self.images
+
+
+def measure(contender: Contender, endpoint: RunningEndpoint, files: Sequence[Path], out: Path) -> Measured:
+    """Let it segment the files into `out` and look at the clocks and counters around it."""
+    counters, cpu, began = endpoint.counters(), contender.cpu(), time.monotonic()
+    done = contender.work(files, out)
+    seconds = time.monotonic() - began
+    spent = {name: (now - cpu[name]) * 1000 / len(files) for name, now in contender.cpu().items()}
+    return Measured(done, len(files), seconds, spent, grown(counters, endpoint.counters()))
+
+
+def grown(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
+    """How much every number among the counters grew."""
+    return {name: value - before[name] for name, value in after.items() if isinstance(value, int | float)}

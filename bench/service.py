@@ -1,0 +1,62 @@
+"""Our service for a bench: the embedded stack beside the bench's endpoint, with as many segment workers as wanted."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.endpoint import RunningEndpoint
+from maskrelay.client import Client
+from maskrelay.stack.layout import SHORT_CLOCKS
+from maskrelay.stack.loopback import free_port
+from maskrelay.stack.running import running
+from maskrelay.stack.supervisor import Ending
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """`processes`: valkey, api, segment, segment-2 …, control and deliver, each with all that it started."""
+
+    url: str
+    api_key: str
+    data: Path
+    processes: Mapping[str, int]
+
+    def client(self) -> Client:
+        return Client(self.url, self.api_key)
+
+
+@contextlib.contextmanager
+def running_service(
+    endpoint: RunningEndpoint, data: Path, *, segments: int = 1, **settings: object
+) -> Iterator[RunningService]:
+    """Start it on `data` in front of `endpoint`; `hands=12` becomes MASKRELAY_HANDS. Ended with the block."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | SHORT_CLOCKS
+    given |= {"MASKRELAY_ENDPOINT_URL": endpoint.url, "MASKRELAY_ENDPOINT_KEY": endpoint.key}
+    given |= {f"MASKRELAY_{name.upper()}": str(value) for name, value in settings.items() if value is not None}
+    ending = Ending()
+    with running(given, data, free_port(), say=_say, ending=ending) as stack, contextlib.ExitStack() as more:
+        processes = {name: pid for name, pid in stack.supervisor.processes.items() if name != "simulator"}
+        for number in range(2, segments + 1):
+            log = stack.logs / f"segment-{number}.log"
+            processes[f"segment-{number}"] = more.enter_context(_segment_worker(stack.layout.environment, log))
+        yield RunningService(stack.layout.url, stack.layout.api_key or "", stack.data, processes)
+
+
+@contextlib.contextmanager
+def _segment_worker(environment: Mapping[str, str], log: Path) -> Iterator[int]:
+    with log.open("wb") as written:
+        command = [sys.executable, "-m", "worker", "segment"]
+        process = subprocess.Popen(command, env=dict(environment), stdout=written, stderr=written)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

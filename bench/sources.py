@@ -1,0 +1,60 @@
+"""The pictures that every way is measured on: crops and turns of real images that come with packages."""
+
+import importlib.resources
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from PIL import Image
+from pydicom.data import get_testdata_file
+
+Pixels = npt.NDArray[np.uint8]
+#: The trained prompts of a fundus photograph; a canned endpoint answers any.
+PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
+#: Up to so much of each side is cut off, in this many steps.
+_CUT, _STEPS = 0.08, 16
+
+
+def make_sources(folder: Path, count: int) -> list[Path]:
+    """Write `count` distinct files into `folder`: in turn a JPEG and a PNG in RGB and two gray PNGs.
+
+    JPEG: 1411 pixels square, a fundus photograph; PNG: a stained section of 512, cells of 550 × 660 and a CT slice of
+    128 square in the abdomen's window; each a little smaller by its crop.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds: Sequence[tuple[str, Callable[[], Pixels]]] = (
+        ("jpg", lambda: _photograph("retina.jpg")),
+        ("png", lambda: _photograph("cell.png")),
+        ("png", lambda: _photograph("ihc.png")),
+        ("png", _slice),
+    )
+    whole = [read() for _, read in kinds]
+    paths: list[Path] = []
+    for number in range(count):
+        turn, kind = divmod(number, len(kinds))
+        paths.append(folder / f"source-{number:05d}.{kinds[kind][0]}")
+        Image.fromarray(_varied(whole[kind], turn)).save(paths[-1], quality=92)
+    return paths
+
+
+def _varied(pixels: Pixels, turn: int) -> Pixels:
+    """The crop and turn of this number; 8 × 16 × 16 of them differ."""
+    steps, way = divmod(turn, 8)
+    down, across = (
+        int(_CUT * side * step / _STEPS) for side, step in zip(pixels.shape, divmod(steps, 16), strict=False)
+    )
+    crop = np.rot90(pixels[down:, across:], way % 4)
+    return np.ascontiguousarray(crop if way < 4 else crop[:, ::-1])
+
+
+def _photograph(name: str) -> Pixels:
+    with importlib.resources.as_file(importlib.resources.files("skimage") / "data" / name) as path:
+        return np.asarray(Image.open(path))
+
+
+def _slice() -> Pixels:
+    read = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    units = read.pixel_array * float(read.RescaleSlope) + float(read.RescaleIntercept)
+    return ((np.clip(units, -150, 250) + 150) * (255 / 400)).astype(np.uint8)
