@@ -1,0 +1,102 @@
+"""The way of one picture in steps, ours and the textbook's, each step's CPU on a lap of its own."""
+
+import base64
+import io
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco
+
+from bench.peers import textbook
+from maskrelay.contract.answer import parse_answer
+from maskrelay.contract.wire import Row, encode_request
+from maskrelay.imaging.artifacts import mask_png
+from maskrelay.imaging.canvas import canvas_png
+from maskrelay.imaging.decode import decode
+from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
+from maskrelay.imaging.maps import probabilities
+from maskrelay.imaging.masks import FOREGROUND, threshold
+from maskrelay.imaging.measures import measure
+from maskrelay.imaging.rle import encode_rle
+
+MAX_PIXELS = 100_000_000
+DECODE, LETTERBOX, CANVAS, UP = "decode", "letterbox", "PNG of the canvas", "base64 and JSON up"
+ANSWER, BACK, MEASURES, RLE, MASK = "answer to array", "back and threshold", "measures", "RLE", "mask PNG"
+
+
+class Laps:
+    """Milliseconds of this process's CPU by step."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, float] = {}
+        self._since = time.process_time()
+
+    def lap(self, step: str) -> None:
+        now = time.process_time()
+        self.steps[step] = self.steps.get(step, 0.0) + (now - self._since) * 1000
+        self._since = time.process_time()
+
+
+def our_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, float]:
+    """Milliseconds by step, as `worker.pixels` goes them."""
+    file, laps = path.read_bytes(), Laps()
+    pixels = decode(file, max_pixels=MAX_PIXELS).pixels
+    laps.lap(DECODE)
+    box = Letterbox.of(pixels.shape[1], pixels.shape[0])
+    canvas = to_canvas(pixels, box)
+    laps.lap(LETTERBOX)
+    row = Row(canvas_png(canvas), prompts)
+    laps.lap(CANVAS)
+    encode_request([row])
+    laps.lap(UP)
+    [read] = parse_answer(answer, [row])
+    maps, _ = probabilities(read.maps, "probability")
+    laps.lap(ANSWER)
+    for one in maps:
+        back = from_canvas(one, box, least=FOREGROUND)
+        mask = threshold(back)
+        laps.lap(BACK)
+        measure(mask, back)
+        laps.lap(MEASURES)
+        encode_rle(mask)
+        laps.lap(RLE)
+        mask_png(mask)
+        laps.lap(MASK)
+    return laps.steps
+
+
+def textbook_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, float]:
+    """Milliseconds by step with Pillow, `json`, base64 and pycocotools at their defaults; it measures nothing."""
+    laps = Laps()
+    pixels = textbook.read(path)
+    laps.lap(DECODE)
+    canvas = textbook.canvas(pixels)
+    laps.lap(LETTERBOX)
+    file = _png(canvas)
+    laps.lap(CANVAS)
+    row = [base64.encodebytes(file).decode(), " & ".join(prompts)]
+    json.dumps({"input_data": {"columns": ["image", "text"], "index": [0], "data": [row]}}).encode()
+    laps.lap(UP)
+    maps = textbook.maps(json.loads(answer))
+    laps.lap(ANSWER)
+    height, width = pixels.shape[:2]
+    side = max(height, width)
+    for one in maps:
+        square = np.array(Image.fromarray(one).resize((side, side), Image.Resampling.BILINEAR))
+        top, left = (side - height) // 2, (side - width) // 2
+        mask = square[top : top + height, left : left + width] >= FOREGROUND
+        laps.lap(BACK)
+        coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+        laps.lap(RLE)
+        _png(mask.astype(np.uint8) * 255)
+        laps.lap(MASK)
+    return laps.steps
+
+
+def _png(pixels: textbook.Pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
