@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from api.endpoints import check_pin
 from api.incoming import Incoming, Upload
 from api.pointers import pointer
 from api.service import Service, side_by_side
@@ -62,7 +63,7 @@ def accept(service: Service, request: Request, wanted: Wanted, incoming: Incomin
 
 
 def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: Incoming, job: str) -> Submission:
-    _check_admissible(service, wanted)
+    _check_admissible(service, request.tenant, wanted)
     submission, items = _written(service, request, wanted, job)
     _mark_uses(service, job, wanted.uploads)
     service.storage.put(keys.live(job), b"")
@@ -100,13 +101,15 @@ def _same(earlier: Submission, wanted: Wanted) -> Submission:
     return earlier
 
 
-def _check_admissible(service: Service, wanted: Wanted) -> None:
+def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
     """What may have changed since a first request under the same key: asked of new jobs only."""
     wanted.lane()
     now = datetime.now(UTC)
     for number, upload in enumerate(wanted.uploads):
         if upload.is_expired(now):
             raise UploadExpired(pointer=pointer("items", number, "upload"))
+    if wanted.options.endpoint is not None:
+        check_pin(service, tenant, wanted.options.endpoint)
     if wanted.options.callback is not None:
         try:
             service.guard.check_url(wanted.options.callback.url)
@@ -135,6 +138,7 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
         created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
         lane=wanted.lane(),
         outputs=wanted.options.outputs,
+        endpoint=wanted.options.endpoint,
         metadata=wanted.options.metadata,
         callback=_target(service, wanted, job),
         total=len(items),

@@ -37,6 +37,7 @@ class OptionsAsked(BaseModel):
     outputs: list[Output] = ["mask", "overlay"]
     callback: CallbackAsked | None = None
     lane: Lane | None = Field(None, description="`interactive` takes few items; by default the number decides.")
+    endpoint: str | None = Field(None, description="The only endpoint to score at; a name of GET /v1/endpoints.")
     metadata: dict[str, Any] = Field(default={}, description="Yours, shown with the job; at most 16 KiB as JSON.")
 
 

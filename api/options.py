@@ -8,6 +8,7 @@ from typing import Any, get_args
 from api.pointers import pointer
 from maskrelay.contract.events import EVENT_TYPES, TERMINAL_EVENTS
 from maskrelay.contract.jobs import Lane, Output
+from maskrelay.contract.keys import ENDPOINT_NAME
 from maskrelay.errors import Malformed, OptionInvalid, OptionUnknown
 from maskrelay.notify.signature import check_secret
 
@@ -29,6 +30,7 @@ class Options:
     outputs: tuple[Output, ...] = ("mask", "overlay")
     callback: Callback | None = None
     lane: Lane | None = None
+    endpoint: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -48,6 +50,7 @@ def read_options(value: Any) -> Options:
         "outputs": _outputs,
         "callback": _callback,
         "lane": _lane,
+        "endpoint": _endpoint,
         "metadata": _metadata,
     }
     given = members(value, frozenset(readers), ("options",))
@@ -76,6 +79,12 @@ def _lane(value: Any) -> Lane:
         raise _invalid(f"One of {', '.join(get_args(Lane))}.", "lane")
     lane: Lane = value
     return lane
+
+
+def _endpoint(value: Any) -> str:
+    if not isinstance(value, str) or not ENDPOINT_NAME.fullmatch(value):
+        raise _invalid("The name of an endpoint.", "endpoint")
+    return value
 
 
 def _metadata(value: Any) -> dict[str, Any]:

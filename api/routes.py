@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from api import jobs, operations, submit
+from api import endpoints, jobs, operations, submit
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
+from maskrelay.contract.endpoints import EndpointList
 from maskrelay.contract.jobs import ItemList, JobList, JobShown, UploadList
 
 _WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")
@@ -21,6 +22,13 @@ def add_routes(app: FastAPI) -> None:
     _add_submitting(app)
     _add_jobs(app)
     _add_results(app)
+    app.add_api_route(
+        "/v1/endpoints",
+        endpoints.list_endpoints,
+        response_model=EndpointList,
+        responses=answers(401, 403, 503),
+        tags=["operations"],
+    )
     app.add_api_route("/livez", operations.livez, openapi_extra=_PUBLIC, tags=["operations"])
     app.add_api_route(
         "/readyz",

@@ -1,6 +1,7 @@
 """The endpoints that the settings describe: one in the environment, or a pool in a file (`docs/endpoints.md`)."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -59,6 +60,15 @@ class Endpoint(BaseModel):
     def starts_at(self) -> int:
         """The limit in flight before anything was learnt."""
         return min(self.concurrency or self.max_in_flight, self.max_in_flight)
+
+
+def usable(endpoints: Sequence[Endpoint], tenant: str) -> list[Endpoint]:
+    """The endpoints that a tenant's frames may be scored at.
+
+    One that is reserved for tenants is for them alone, and they use no other.
+    """
+    reserved = [one for one in endpoints if tenant in one.tenants]
+    return reserved or [one for one in endpoints if not one.tenants]
 
 
 _POOL = TypeAdapter(tuple[Endpoint, ...])

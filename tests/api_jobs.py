@@ -132,7 +132,7 @@ def finish(api: RunningApi, job: str, *outcomes: Outcome, known: bool = True) ->
         index=_final(api, job, "items.index", b"".join(begins)),
         software={},
         pixels={},
-        endpoint={},
+        endpoints=(),
     )
     api.storage.create(keys.result(job), result.model_dump_json().encode())
     if known:

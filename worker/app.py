@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from celery import Celery, signals
 
+from maskrelay.endpoints import read_endpoints
 from maskrelay.ledger.broker import broker
 from maskrelay.settings import Settings
 from worker.tasks import Child, register
@@ -25,7 +26,7 @@ def run(role: Role, environment: Mapping[str, str]) -> None:
     """Be a worker of this role until SIGTERM: then claim nothing new, and finish or release what is in hand."""
     settings = Settings.from_environment(environment)
     if role == "segment":
-        settings.require("endpoint_url", "endpoint_key")
+        read_endpoints(settings)
     logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     app = _app(role, settings)

@@ -12,7 +12,7 @@ from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import verdict
 from worker.compact import Compacted
 from worker.conclude import conclude, read_result
-from worker.parts import ENDPOINT, Parts
+from worker.parts import Parts
 from worker.renewal import Renewal
 from worker.submissions import read_submission
 from worker.visible import Visible
@@ -76,10 +76,9 @@ def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: 
         index=compacted.index,
         software={name: version(name) for name in ("maskrelay", "numpy", "pillow", "httpx")},
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
-        endpoint={
-            "name": ENDPOINT,
-            "deployment": parts.settings.endpoint_deployment,
-            "encoding": parts.settings.endpoint_encoding,
-        },
+        endpoints=tuple(
+            {"name": one.name, "model_version": one.model_version, "encoding": one.encoding}
+            for one in parts.ledger.endpoints.known()
+        ),
         metadata=submission.metadata,
     )

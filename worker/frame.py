@@ -11,22 +11,24 @@ from typing import Any
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import PlannedFrame, Submission
 from maskrelay.contract.outcomes import Failure
-from maskrelay.contract.wire import RowAnswer
 from maskrelay.errors import (
     AnswerInvalid,
+    EndpointBusy,
     ItemError,
     ObjectMissing,
     SourceMissing,
     SourceTooLarge,
 )
-from maskrelay.imaging.maps import Encoding
 from maskrelay.ledger.claims import Claim, Claims
 from maskrelay.ledger.flow import Flow
 from maskrelay.rules.retry import judge
-from maskrelay.scoring.client import Scored
 from maskrelay.storage.protocol import Storage
+from worker.admission import Admissions, Asked
 from worker.artifacts import Recorded, store_loose
+from worker.packs import Packs, ScoredRow
 from worker.pixels import Prepared, prepare
+from worker.pool import Pool
+from worker.prompts import score_prompts
 from worker.record import failed, record
 from worker.score import Scorer
 from worker.submissions import Plans
@@ -48,15 +50,16 @@ class Bench:
     claims: Claims
     flow: Flow
     plans: Plans
+    pool: Pool
+    admissions: Admissions
     scorer: Scorer
+    packs: Packs
     threads: Executor
     decoders: asyncio.Semaphore
     decode_timeout: timedelta
     max_pixels: int
     max_decode_bytes: int
     max_attempts: int
-    encoding: Encoding
-    endpoint: str
 
 
 @dataclass(slots=True)
@@ -80,19 +83,22 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     and DecodeOverran.
     """
     watch = Stopwatch()
-    attempts, condemned = await _judged(bench, claim, planned.frame)
+    among = bench.pool.among(claim.tenant, submission.endpoint)
+    asked = Asked(claim.job, claim.lane, among, submission.traceparent)
+    await _check_open(bench, asked)
+    attempts, condemned = await _judged(bench, claim, planned.frame, asked)
     if condemned:
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
         return Recorded(failed(planned, failure, attempts))
     try:
-        prepared = await _prepared(bench, planned)
+        prepared = await _prepared(bench, planned, gray=bench.pool.takes_gray(among))
     except ItemError as error:
         return Recorded(failed(planned, Failure(code=error.code, detail=error.detail), attempts + 1))
     watch.lap("prepare")
-    scored = await _scored(bench, claim, planned, prepared, submission)
+    scored = await _scored(bench, claim, planned, prepared, asked)
     watch.lap("score")
-    drawing = (claim, planned, prepared, scored, bench.encoding, submission.outputs)
-    recorded: Recorded = await _in_thread(bench, record, *drawing, bench.endpoint, attempts + 1)
+    drawing = (claim, planned, prepared, scored, submission.outputs, attempts + 1)
+    recorded: Recorded = await _in_thread(bench, record, *drawing)
     watch.lap("draw")
     if claim.lane == "interactive":
         await asyncio.to_thread(store_loose, bench.storage, recorded.files)
@@ -101,24 +107,33 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
 
 
-async def _judged(bench: Bench, claim: Claim, frame: int) -> tuple[int, str | None]:
+async def _check_open(bench: Bench, asked: Asked) -> None:
+    """Raise EndpointBusy while every gate the frame might go through is closed: pixels are not decoded for nothing."""
+    closed_for = await bench.admissions.closed_for(asked.among)
+    if closed_for > timedelta(0):
+        raise EndpointBusy(kind="gate", parked=True, come_back_s=closed_for.total_seconds())
+
+
+async def _judged(bench: Bench, claim: Claim, frame: int, asked: Asked) -> tuple[int, str | None]:
     """The attempts held against the frame, and the code it fails with if they are too many.
 
-    A strike counts only if the endpoint answered another input well since; if nobody asked it, the canary does.
+    A strike counts only if its endpoint answered another input well since; if nobody asked it, the canary does.
     """
     trouble = claim.trouble(frame)
     attempts = trouble.attempts
-    if trouble.struck:
-        flow = await asyncio.to_thread(bench.flow.look, bench.endpoint)
-        if judge(trouble, flow.last_good_ms) == "ask":
-            await bench.scorer.ask_canary(claim.lane)
-        attempts = await asyncio.to_thread(bench.claims.charge, claim.token, frame)
+    if trouble.struck and trouble.endpoint in asked.among:
+        flow = await asyncio.to_thread(bench.flow.look, trouble.endpoint)
+        verdict = judge(trouble, flow.last_good_ms, flow.excused_ms, is_open=flow.gate == "open")
+        if verdict == "ask":
+            await bench.scorer.ask_canary(replace(asked, among=(trouble.endpoint,)))
+        if verdict != "clear":
+            attempts = await asyncio.to_thread(bench.claims.charge, claim.token, frame)
         if attempts < 0:
             raise ClaimLost
     return attempts, trouble.code if attempts >= bench.max_attempts else None
 
 
-async def _prepared(bench: Bench, planned: PlannedFrame) -> Prepared:
+async def _prepared(bench: Bench, planned: PlannedFrame, *, gray: bool) -> Prepared:
     """The source, decoded; raises its ItemError, or DecodeOverran past the limit."""
     if planned.size > bench.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
@@ -128,7 +143,7 @@ async def _prepared(bench: Bench, planned: PlannedFrame) -> Prepared:
         raise SourceMissing from error
     async with bench.decoders:
         decoding = asyncio.get_running_loop().run_in_executor(
-            bench.threads, lambda: prepare(file, planned.prompts, max_pixels=bench.max_pixels)
+            bench.threads, lambda: prepare(file, planned.prompts, max_pixels=bench.max_pixels, gray=gray)
         )
         try:
             async with asyncio.timeout(bench.decode_timeout.total_seconds()):
@@ -137,13 +152,11 @@ async def _prepared(bench: Bench, planned: PlannedFrame) -> Prepared:
             raise DecodeOverran from error
 
 
-async def _scored(
-    bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, submission: Submission
-) -> Scored[RowAnswer]:
+async def _scored(bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, asked: Asked) -> ScoredRow:
     """The answer; one that breaks the contract is kept as it came before it is reported."""
     try:
         name = f"{claim.job}:{planned.frame}"
-        return await bench.scorer.score(prepared.row, claim.lane, name, submission.traceparent)
+        return await score_prompts(bench.pool, bench.packs, prepared.row, asked, name)
     except AnswerInvalid as error:
         raw = getattr(error, "raw", None)
         if raw:

@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
@@ -42,6 +43,9 @@ GLANCE = 0.05
 BEAT = timedelta(seconds=2)
 #: A frame that timed out waits as long as one that failed so many times more: about 16 s.
 LATE = 4
+#: A frame whose gates are closed is looked at again after so many seconds at most: another may have opened them.
+COME_BACK = 5.0
+BLOCKING_THREADS = 32
 #: Outcomes that may wait to be settled before no more frames are claimed.
 UNSETTLED = 512
 T = TypeVar("T")
@@ -104,7 +108,7 @@ class SegmentLoop:
         if self._full():
             await self._hand(GLANCE * 4)
             return True
-        if await asyncio.to_thread(self._gate_is_closed):
+        if await self._gates_are_closed():
             await self._hand(GLANCE * 4)
             return bool(self._held)
         lanes = lanes_to_claim(self._busy, self._hands)
@@ -125,8 +129,9 @@ class SegmentLoop:
         too_much = self._bytes >= self._hand_bytes or unsettled >= UNSETTLED
         return self._alone or self._busy >= self._hands or too_much
 
-    def _gate_is_closed(self) -> bool:
-        return self._bench.flow.look(self._bench.endpoint).closed_for > timedelta(0)
+    async def _gates_are_closed(self) -> bool:
+        names = [endpoint.name for endpoint in self._bench.pool.endpoints]
+        return await self._bench.admissions.closed_for(names) > timedelta(0)
 
     def _take_up(self, claim: Claim) -> None:
         self._groups.tell_time(claim.now_ms)
@@ -200,10 +205,11 @@ class SegmentLoop:
             # the container goes on working after a timeout: late, and as few times as for an error of the frame's own
             late = LATE if isinstance(error, EndpointTimeout) else 0
             after = backoff(attempt + late, random.random())
-            await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after)
+            endpoint = str(error.fields.get("endpoint", ""))
+            await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after, endpoint)
             return
         waits_for_gate = isinstance(error, EndpointBusy) and error.fields.get("parked")
-        await self._give_back(claim, frame, timedelta(0) if waits_for_gate else backoff(1, random.random()))
+        await self._give_back(claim, frame, _until_gate(error) if waits_for_gate else backoff(1, random.random()))
 
     async def _give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
         def release() -> None:
@@ -261,11 +267,19 @@ class SegmentLoop:
             os._exit(1)
 
 
+def _until_gate(error: MaskrelayError) -> timedelta:
+    """How long a frame is left alone whose gates are closed: it is looked at again soon after they may open."""
+    seconds = min(float(error.fields.get("come_back_s", 0.0)), COME_BACK)
+    return timedelta(seconds=seconds * (0.8 + 0.2 * random.random()))
+
+
 class LoopThread:
     """Runs an event loop in a thread of its own, for as long as the process lives."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        # calls that block on Redis and storage wait here; two cores' default of six would hold up the hands
+        self._loop.set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking"))
         threading.Thread(target=self._loop.run_forever, name="segment-loop", daemon=True).start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -1,8 +1,9 @@
 """What the steps of a job work with, built once in each process after the fork."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from maskrelay.endpoints import read_endpoints
+from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow import Flow
@@ -10,18 +11,24 @@ from maskrelay.settings import Settings
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
 
-#: There is one endpoint as yet; its name stands in keys and records.
-ENDPOINT = "default"
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parts:
     settings: Settings
     storage: Storage
     ledger: Ledger
 
+    @cached_property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The configured pool; raises SettingsError. Read at its first use: not every worker is given one."""
+        return read_endpoints(self.settings)
+
     def flow(self) -> Flow:
-        return self.ledger.flow(read_endpoints(self.settings), slot_lease=self.settings.slot_lease)
+        return self.ledger.flow(self.endpoints, slot_lease=self.settings.slot_lease)
+
+    def in_flight(self) -> int:
+        """Scores that the whole pool bears at most, as far as the workers have told."""
+        return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
 
     def server_key(self) -> bytes:
         return self.settings.server_key.get_secret_value().encode()

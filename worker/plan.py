@@ -71,8 +71,7 @@ def _extend(parts: Parts, submission: Submission, token: str, part: int, frames:
         last=(part + 1) * FRAMES_PER_PART >= submission.total,
         lane=submission.lane,
     )
-    settings = parts.settings
-    wanted = loops_wanted(len(frames), settings.hands, settings.endpoint_max_in_flight)
     with contextlib.suppress(LedgerUnavailable):
+        wanted = loops_wanted(len(frames), parts.settings.hands, parts.in_flight())
         parts.ledger.wakes.wake("segment", wanted)
     return extended

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Output, PlannedFrame
 from maskrelay.contract.outcomes import ArtifactRef, Failure, MaskOutcome, Outcome
-from maskrelay.contract.wire import RowAnswer
 from maskrelay.errors import DecodeTimeout
-from maskrelay.imaging.maps import Encoding
 from maskrelay.ledger.claims import Claim
-from maskrelay.scoring.client import Scored
 from worker.artifacts import Recorded, ref_of
+from worker.packs import ScoredRow
 from worker.pixels import Prepared, draw
 
 
@@ -18,14 +16,12 @@ def record(
     claim: Claim,
     planned: PlannedFrame,
     prepared: Prepared,
-    scored: Scored[RowAnswer],
-    encoding: Encoding,
+    scored: ScoredRow,
     outputs: Sequence[Output],
-    endpoint: str,
     attempts: int,
 ) -> Recorded:
     """The outcome of a scored frame, with its files; raises AnswerInvalid."""
-    drawn, overlay = draw(prepared, scored.answers[0], encoding, outputs)
+    drawn, overlay = draw(prepared, scored.answer, scored.endpoint.encoding, outputs)
     job, item, attempt = claim.job, planned.item, claim.token[:8]
     files: dict[str, bytes] = {}
     masks = [
@@ -48,7 +44,8 @@ def record(
         overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), overlay),
         geometry=prepared.box.record(),
         intensity=prepared.picture.intensity,
-        endpoint=endpoint,
+        endpoint=scored.endpoint.name,
+        model_version=scored.endpoint.model_version,
         attempts=attempts,
     )
     return Recorded(outcome, files)

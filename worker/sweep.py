@@ -14,7 +14,7 @@ from maskrelay.ledger.wakes import TASKS
 from maskrelay.rules.lanes import loops_wanted
 from worker.artifacts import Recorded
 from worker.outcome_parts import part_name, write_part
-from worker.parts import ENDPOINT, Parts
+from worker.parts import Parts
 from worker.reconcile import reconcile
 from worker.record import failed
 from worker.submissions import Plans
@@ -73,11 +73,16 @@ def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
 
 def _kick(parts: Parts) -> None:
     """A wake-up wherever work waits and nothing runs."""
-    gate_closed = parts.ledger.flow(()).look(ENDPOINT).closed_for > parts.settings.sweep_period
     for task in TASKS:
         work = parts.ledger.wakes.work(task)
         wanted = min(work, 1)
         if task == "segment":
-            settings = parts.settings
-            wanted = 0 if gate_closed else loops_wanted(work, settings.hands, settings.endpoint_max_in_flight)
+            wanted = 0 if _all_closed(parts) else loops_wanted(work, parts.settings.hands, parts.in_flight())
         parts.ledger.wakes.wake(task, wanted)
+
+
+def _all_closed(parts: Parts) -> bool:
+    """Whether no gate will open before the next sweep."""
+    flow = parts.ledger.flow(())
+    closed = [flow.look(endpoint.name).closed_for for endpoint in parts.ledger.endpoints.known()]
+    return bool(closed) and min(closed) > parts.settings.sweep_period

@@ -12,7 +12,6 @@ from celery import Celery
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Lane
-from maskrelay.endpoints import read_endpoints
 from maskrelay.errors import LedgerUnavailable, ObjectExists, StorageUnavailable
 from maskrelay.ledger.wakes import Task
 from maskrelay.notify.callback import CallbackSender
@@ -21,13 +20,16 @@ from maskrelay.scoring.client import EndpointClient
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
 from maskrelay.settings import Settings
+from worker.admission import Admissions
 from worker.deliver import deliver_due
 from worker.finish import finish_jobs
 from worker.frame import Bench
 from worker.groups import Bounds, Groups
 from worker.loop import LoopThread, SegmentLoop
-from worker.parts import ENDPOINT, Parts, build
+from worker.packs import Packs
+from worker.parts import Parts, build
 from worker.plan import plan_jobs
+from worker.pool import Pool
 from worker.score import Scorer
 from worker.submissions import Plans
 
@@ -73,30 +75,25 @@ class Child:
 async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLoop:
     """Built inside the running event loop, whose clients and events it keeps."""
     settings = parts.settings
-    described = read_endpoints(settings)[0]
-    endpoint = EndpointClient(
-        described,
-        credential_of(described),
-        IMAGE2D,
-        timeout=settings.score_timeout,
-        max_connections=settings.endpoint_max_in_flight + 1,
-    )
-    flow = parts.flow()
-    await asyncio.to_thread(_open_flow, parts)
+    flow, pool = parts.flow(), _pool(parts)
+    await asyncio.to_thread(_open_flows, parts)
+    admissions = Admissions(flow)
+    scorer = Scorer(pool, flow, admissions)
     bench = Bench(
         storage=parts.storage,
         claims=parts.ledger.claims,
         flow=flow,
         plans=Plans(parts.storage),
-        scorer=Scorer(endpoint, flow, described.name),
+        pool=pool,
+        admissions=admissions,
+        scorer=scorer,
+        packs=Packs(pool, scorer),
         threads=ThreadPoolExecutor(PIXEL_THREADS, thread_name_prefix="pixels"),
         decoders=asyncio.Semaphore(PIXEL_THREADS),
         decode_timeout=settings.decode_timeout,
         max_pixels=settings.max_pixels,
         max_decode_bytes=settings.max_decode_bytes,
         max_attempts=settings.max_attempts,
-        encoding=settings.endpoint_encoding,
-        endpoint=described.name,
     )
     bounds: dict[Lane, Bounds] = {
         "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
@@ -106,22 +103,38 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         bench,
         Groups(parts.storage, parts.ledger, bounds),
         parts.ledger,
-        hands=settings.hands,
-        in_flight=settings.endpoint_max_in_flight,
+        hands=max(settings.hands, 2 * max(one.rows_per_request for one in parts.endpoints)),
+        in_flight=parts.in_flight(),
         hand_bytes=settings.hand_bytes,
         renewal_period=settings.renewal_period,
         stopping=stopping,
     )
 
 
-def _open_flow(parts: Parts) -> None:
+def _pool(parts: Parts) -> Pool:
+    clients = {
+        endpoint.name: EndpointClient(
+            endpoint,
+            credential_of(endpoint),
+            IMAGE2D,
+            timeout=parts.settings.score_timeout,
+            max_connections=endpoint.max_in_flight + 1,
+        )
+        for endpoint in parts.endpoints
+    }
+    return Pool(parts.endpoints, clients)
+
+
+def _open_flows(parts: Parts) -> None:
     """Without flow state nothing may be sent for a slot lease, unless nothing ever was: storage knows."""
+    parts.ledger.endpoints.announce(parts.endpoints)
     flow = parts.flow()
-    if not flow.is_new(ENDPOINT):
-        return
-    with contextlib.suppress(ObjectExists):
-        parts.storage.create(keys.endpoint_used(ENDPOINT), b"a score may have been sent\n", "text/plain")
-        flow.fresh(ENDPOINT)
+    for endpoint in parts.endpoints:
+        if flow.is_new(endpoint.name):
+            with contextlib.suppress(ObjectExists):
+                key = keys.endpoint_used(endpoint.name)
+                parts.storage.create(key, b"a score may have been sent\n", "text/plain")
+                flow.fresh(endpoint.name)
 
 
 @contextlib.contextmanager

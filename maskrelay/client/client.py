@@ -14,6 +14,7 @@ from maskrelay.client.reading import pages, read_as
 from maskrelay.client.saving import SavedFile, save, wanted
 from maskrelay.client.sources import Source
 from maskrelay.client.submission import submit
+from maskrelay.contract.endpoints import EndpointList, EndpointShown
 from maskrelay.contract.jobs import TERMINAL, ItemList, ItemShown, JobList, JobShown, Lane, Output
 from maskrelay.errors import SettingsError, WaitTimeout
 
@@ -62,6 +63,7 @@ class Client:
         outputs: Sequence[Output] | None = None,
         callback: str | None = None,
         lane: Lane | None = None,
+        endpoint: str | None = None,
         metadata: dict[str, Any] | None = None,
         custom_ids: Sequence[str] | None = None,
         idempotency_key: str | None = None,
@@ -75,7 +77,8 @@ class Client:
         request, others are uploaded first. Raises SourceMissing for a path that is no file.
         """
         about = {"url": callback} if callback else None
-        given: dict[str, Any] = {"outputs": outputs, "callback": about, "lane": lane, "metadata": metadata}
+        given: dict[str, Any] = {"outputs": outputs, "callback": about, "lane": lane, "endpoint": endpoint}
+        given["metadata"] = metadata
         options = {name: value for name, value in given.items() if value is not None}
         headers = {"Idempotency-Key": f'"{idempotency_key or uuid.uuid4().hex}"'}
         if wait_s:
@@ -90,6 +93,10 @@ class Client:
         """Every job of this key's tenant, the newest first."""
         for page in pages(self._connection, "/v1/jobs", JobList):
             yield from page.jobs
+
+    def endpoints(self) -> list[EndpointShown]:
+        """The flow of each endpoint that this key's jobs may be scored at."""
+        return read_as(EndpointList, self._connection.get("/v1/endpoints")).endpoints
 
     def wait(
         self, job_id: str, timeout: timedelta | None = None, on_progress: Callable[[JobShown], None] | None = None

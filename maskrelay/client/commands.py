@@ -1,4 +1,4 @@
-"""What the command line client does: submit, status, fetch, cancel, jobs."""
+"""What the command line client does: submit, status, fetch, cancel, jobs, endpoints."""
 
 import argparse
 import json
@@ -12,7 +12,8 @@ from maskrelay.client.progress import Progress
 from maskrelay.client.saving import SavedFile
 from maskrelay.client.shown import as_json, as_text
 from maskrelay.client.table import table
-from maskrelay.contract.jobs import ItemShown, JobShown, Output
+from maskrelay.contract.endpoints import EndpointShown
+from maskrelay.contract.jobs import ItemShown, JobShown, Lane, Output
 
 
 def add(subparsers: Any) -> None:
@@ -21,6 +22,8 @@ def add(subparsers: Any) -> None:
     submit.add_argument("files", nargs="+", type=Path, metavar="FILE")
     submit.add_argument("--prompt", action="append", required=True, dest="prompts", help="what to segment; repeat it")
     submit.add_argument("--output", action="append", choices=get_args(Output), dest="outputs", help="repeat it")
+    submit.add_argument("--lane", choices=get_args(Lane), help="by default the number of files decides")
+    submit.add_argument("--endpoint", metavar="NAME", help="the only endpoint to score at")
     submit.add_argument("--callback", metavar="URL", help="where signed events go")
     submit.add_argument("--wait", action="store_true", help="show progress until the job has ended")
     submit.add_argument("--save", type=Path, metavar="DIR", help="wait, then save every artifact")
@@ -32,6 +35,7 @@ def add(subparsers: Any) -> None:
     cancel = _command(subparsers, "cancel", _cancel, "ask for a job's end")
     cancel.add_argument("job", metavar="ID")
     _command(subparsers, "jobs", _jobs, "list the jobs, the newest first")
+    _command(subparsers, "endpoints", _endpoints, "show what each endpoint bears and what holds it back")
 
 
 def _command(
@@ -48,7 +52,8 @@ def _submit(given: argparse.Namespace) -> int:
     if given.save:
         given.save.mkdir(parents=True, exist_ok=True)  # before an hour of work, not after
     with Client() as client:
-        accepted = client.submit(given.files, given.prompts, outputs=given.outputs, callback=given.callback)
+        options = {name: getattr(given, name) for name in ("outputs", "callback", "lane", "endpoint")}
+        accepted = client.submit(given.files, given.prompts, **options)
         if not (given.wait or given.save):
             _show(given.json, accepted)
             return 0
@@ -96,6 +101,25 @@ def _jobs(given: argparse.Namespace) -> int:
     ]
     _out(table(("job", "state", "items", "succeeded", "failed", "created (UTC)"), rows))
     return 0
+
+
+def _endpoints(given: argparse.Namespace) -> int:
+    with Client() as client:
+        endpoints = client.endpoints()
+    if given.json:
+        _out(json.dumps([one.model_dump(mode="json") for one in endpoints], indent=2))
+        return 0
+    head = ("endpoint", "gate", "in flight", "limit", "most", "waiting", "MB/s", "errors")
+    _out(table(head, [_endpoint_row(one) for one in endpoints]))
+    return 0
+
+
+def _endpoint_row(one: EndpointShown) -> tuple[object, ...]:
+    gate = one.gate if one.gate == "open" else f"{one.gate} {one.closed_for_s:.0f} s {one.reason}".rstrip()
+    errors = ", ".join(f"{kind} {count}" for kind, count in sorted(one.errors.items()))
+    waiting = one.waiting.interactive + one.waiting.bulk
+    megabytes = f"{one.tokens.bytes_per_s_learnt / 1e6:.1f}"
+    return one.name, gate, one.in_flight, one.limit, one.max_in_flight, waiting, megabytes, errors
 
 
 def _show(wants_json: bool, job: JobShown, items: Sequence[ItemShown] = (), saved: Sequence[SavedFile] = ()) -> None:

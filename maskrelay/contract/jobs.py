@@ -43,6 +43,7 @@ class Submission(Record):
     """`job.json`: everything that was accepted, written once.
 
     `items` are inline for a small job; for a large one they are lines of the object `items_key`.
+    `endpoint` is the only one its frames may be scored at.
     `fingerprint` covers options and hashes of uploads, so that a repeat can be told from another request.
     """
 
@@ -51,6 +52,7 @@ class Submission(Record):
     created_at: datetime
     lane: Lane
     outputs: tuple[Output, ...]
+    endpoint: str | None = None
     metadata: dict[str, Any] = {}
     callback: CallbackTarget | None = None
     total: int
@@ -104,6 +106,7 @@ class FinalObject(Record):
 class Result(Record):
     """`result.json`: the final manifest. What it says never changes.
 
+    `endpoints` are those in use when it ended; each outcome names its own.
     `items` holds one line an item in item order (`ItemLine`), `index` where each begins: 8 bytes, big-endian.
     """
 
@@ -121,7 +124,7 @@ class Result(Record):
     index: FinalObject
     software: dict[str, str]
     pixels: dict[str, Any]
-    endpoint: dict[str, Any]
+    endpoints: tuple[dict[str, str], ...]
     metadata: dict[str, Any] = {}
     notice: str = RESEARCH_ONLY
 

@@ -9,6 +9,7 @@ import secrets
 ID = re.compile(r"[a-z2-7]{26}")
 PART = re.compile(r"[0-9]{16}-[0-9a-f]{8}-[0-9]{6}")
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+ENDPOINT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LIVE = "live/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 

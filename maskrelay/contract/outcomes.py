@@ -78,6 +78,7 @@ class Outcome(Record):
     geometry: dict[str, Any] | None = None
     intensity: str | None = None
     endpoint: str | None = None
+    model_version: str | None = None
     attempts: int = 1
     timings_ms: dict[str, float] = {}
 

@@ -10,6 +10,7 @@ from redis.retry import Retry
 
 from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.claims import Claims
+from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.jobs import Jobs
 from maskrelay.ledger.outbox import Outbox
@@ -32,6 +33,7 @@ class Ledger:
     outbox: Outbox
     wakes: Wakes
     sweeps: Sweeps
+    endpoints: Endpoints
     scripts: Scripts
 
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
@@ -64,5 +66,6 @@ def open_ledger(
         outbox=Outbox(scripts, delivery_lease),
         wakes=Wakes(scripts, publish),
         sweeps=Sweeps(scripts),
+        endpoints=Endpoints(scripts),
         scripts=scripts,
     )

@@ -101,9 +101,9 @@ class Claims:
         """Give a frame back without charging it; False if the token was lost. A suspect stays one."""
         return bool(self._scripts.run("release", token, frame, after // _MS, suspect))
 
-    def strike(self, token: str, frame: int, code: str, after: timedelta) -> bool:
-        """Give a frame back because the endpoint failed on it; judged when it is claimed again."""
-        return bool(self._scripts.run("strike", token, frame, code, after // _MS))
+    def strike(self, token: str, frame: int, code: str, after: timedelta, endpoint: str = "") -> bool:
+        """Give a frame back because this endpoint failed on it; judged when it is claimed again."""
+        return bool(self._scripts.run("strike", token, frame, code, after // _MS, endpoint))
 
     def charge(self, token: str, frame: int) -> int:
         """Hold the frame's strike against it; the attempts now held against it, -1 if the token was lost."""

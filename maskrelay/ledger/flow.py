@@ -43,13 +43,18 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class FlowState:
-    """The flow as it is. last_good_ms: Redis' clock when the endpoint last answered well, or 0."""
+    """The flow as it is.
+
+    last_good_ms: Redis' clock when the endpoint last answered well, or 0. excused_ms: when the last outage ended in
+    which the canary failed too: what failed before that is held against no frame.
+    """
 
     gate: str
     reason: str
     closed_for: timedelta
     in_flight: int
     last_good_ms: int
+    excused_ms: int
 
 
 class Flow:
@@ -116,8 +121,8 @@ class Flow:
 
     def look(self, endpoint: str) -> FlowState:
         """The endpoint's state; changes nothing."""
-        gate, reason, closed_ms, in_flight, good = self._scripts.run("look", endpoint)
-        return FlowState(gate.decode(), reason.decode(), closed_ms * _MS, in_flight, good)
+        gate, reason, closed_ms, in_flight, good, excused = self._scripts.run("look", endpoint)
+        return FlowState(gate.decode(), reason.decode(), closed_ms * _MS, in_flight, good, excused)
 
     def document(self) -> list[dict[str, Any]]:
         """What holds a run back, of every endpoint; no address and no key is in it."""

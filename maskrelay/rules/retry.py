@@ -13,13 +13,15 @@ class Trouble:
     """What the ledger remembers of an unsettled frame that had trouble.
 
     attempts: those held against it. deaths: workers that died with it alone. struck: when the endpoint last failed on
-    it and nobody has judged it yet, in milliseconds of Redis' clock, or 0. code: of that error.
+    it and nobody has judged it yet, in milliseconds of Redis' clock, or 0. code: of that error, endpoint: the
+    one that failed.
     """
 
     attempts: int = 0
     deaths: int = 0
     struck: int = 0
     code: str = ""
+    endpoint: str = ""
 
 
 def backoff(attempt: int, rand: float) -> timedelta:
@@ -28,12 +30,15 @@ def backoff(attempt: int, rand: float) -> timedelta:
     return full * (0.5 + rand / 2)
 
 
-def judge(trouble: Trouble, last_good_ms: int) -> Literal["clear", "charge", "ask"]:
+def judge(
+    trouble: Trouble, last_good_ms: int, excused_ms: int = 0, *, is_open: bool = True
+) -> Literal["clear", "charge", "ask"]:
     """Whether the frame's last strike is held against it.
 
     Only if the endpoint has answered another input well since: then charge. If it has not, ask it with the canary
-    (a bad roll-out and a bad image fail alike). Without a strike the frame is clear.
+    (a bad roll-out and a bad image fail alike). Without a strike the frame is clear; so it is while the gate is not
+    open, and when it was struck before `excused_ms`, the end of the last outage in which the canary failed too.
     """
-    if not trouble.struck:
+    if not trouble.struck or not is_open or trouble.struck <= excused_ms:
         return "clear"
     return "charge" if last_good_ms > trouble.struck else "ask"

@@ -50,6 +50,12 @@ def test_a_strike_counts_only_after_another_input_was_answered_well():
     assert judge(Trouble(struck=10), last_good_ms=11) == "charge"
 
 
+def test_a_strike_of_an_outage_is_excused():
+    assert judge(Trouble(struck=10), last_good_ms=30, excused_ms=20) == "clear"
+    assert judge(Trouble(struck=25), last_good_ms=30, excused_ms=20) == "charge"
+    assert judge(Trouble(struck=25), last_good_ms=30, is_open=False) == "clear"
+
+
 def test_the_pause_doubles_up_to_five_minutes_and_half_of_it_is_jitter():
     assert backoff(1, 1) == timedelta(seconds=1)
     assert backoff(3, 1) == timedelta(seconds=4)

@@ -1,8 +1,9 @@
--- look(name) → {gate, reason, closed_for_ms, in_flight, good_ms}. A gate that may be probed is closed for 0.
+-- look(name) → {gate, reason, closed_for_ms, in_flight, good_ms, excused_ms}. A gate that may be probed is closed for 0.
 local flow = 'mr:flow:' .. ARGV[1]
-local known = redis.call('HMGET', flow, 'gate', 'reason', 'closed_until', 'good', 'frozen')
+local known = redis.call('HMGET', flow, 'gate', 'reason', 'closed_until', 'good', 'frozen', 'excused')
 local gate, closed_for = known[1] or 'open', 0
 if gate ~= 'open' then closed_for = math.max(0, tonumber(known[3] or '0') - now) end
 local frozen = tonumber(known[5] or '0') - now
 if frozen > 0 and frozen > closed_for then gate, closed_for = 'frozen', frozen end
-return {gate, known[2] or '', closed_for, redis.call('ZCOUNT', flow .. ':slots', '(' .. now, '+inf'), tonumber(known[4] or '0')}
+local taken = redis.call('ZCOUNT', flow .. ':slots', '(' .. now, '+inf')
+return {gate, known[2] or '', closed_for, taken, tonumber(known[4] or '0'), tonumber(known[6] or '0')}

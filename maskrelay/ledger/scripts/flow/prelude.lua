@@ -1,7 +1,7 @@
 -- Put before every script of this folder, after the ledger's own prelude. set: an endpoint's settings, {name, start, most,
 -- per_s, bytes_per_s, weight}; flow: its hash with defaults for what is not there; prelude-limit and prelude-tokens say more.
-local FALLBACK_MS = 250
-local SEEN_MS = 3000
+local FALLBACK_MS, LONGEST_MS = 250, 2000
+local SEEN_MS = 3000 -- above LONGEST_MS: whoever comes back when told keeps its place
 local LANES = {'interactive', 'bulk'}
 local TEXTS = {run_id = true, gate = true, reason = true, probe = true}
 
@@ -10,7 +10,7 @@ local function flow_key(flow, part) return 'mr:flow:' .. flow.set.name .. ':' ..
 local function new_flow(set)
   return {
     run_id = '', frozen = 0, turns = 0, gate = 'open', closed_until = 0, probe = '', reason = '', failures = 0,
-    closings = 0, good = 0, full_at = 0,
+    closings = 0, good = 0, excused = 0, full_at = 0,
     limit = set.start, ceiling = set.most, step = 1, proofs = 0, probe_at = 0, gap = 0, cut_at = 0, refused = 0,
     next_at = 0, bytes_at = 0, per_s = set.per_s, slowed_at = 0, second = 0, begun = 0, before = 0,
     bytes_per_s = set.bytes_per_s, pace = 0, window = 0, moved = 0, per_prompt = 1.4e6,

@@ -68,6 +68,7 @@ local function move_gate()
   elseif flow.gate ~= 'open' and not probes then
     if ended.retry_after > 0 then close(math.max(flow.closed_until, now + ended.retry_after)) end
   elseif ended.kind == 'good' then
+    if probes and flow.closings > 1 then flow.excused = now end -- a canary failed too: it was no frame's fault
     flow.failures, flow.closings, flow.gate, flow.reason = 0, 0, 'open', ''
     redis.call('DEL', failing)
   elseif probes or not absorbed() then

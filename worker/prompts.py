@@ -1,0 +1,46 @@
+"""A frame with more prompts than a score takes: several scores, put together as one answer."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from maskrelay.contract.wire import CANVAS, MapStack, Row, RowAnswer
+from maskrelay.errors import AnswerInvalid
+from worker.admission import Asked
+from worker.packs import Packs, ScoredRow
+from worker.pool import Pool
+
+
+async def score_prompts(pool: Pool, packs: Packs, row: Row, asked: Asked, name: str) -> ScoredRow:
+    """The answer for every prompt of `row`. All of it comes from one model version, so the first score chooses.
+
+    Raises what `Packs.score` raises, and AnswerInvalid where the scores do not go together.
+    """
+    most = pool.prompts_per_score(asked.among)
+    groups = [row.prompts[first : first + most] for first in range(0, len(row.prompts), most)]
+    scored = await packs.score(Row(row.image, groups[0]), asked, name)
+    if len(groups) == 1:
+        return scored
+    alike = replace(asked, among=pool.alike(scored.endpoint, asked.among))
+    others = await asyncio.gather(
+        *(packs.score(Row(row.image, prompts), alike, name) for prompts in groups[1:]), return_exceptions=True
+    )
+    answers = [scored.answer]
+    for one in others:
+        if isinstance(one, BaseException):
+            raise one
+        answers.append(one.answer)
+    return ScoredRow(together(answers), scored.endpoint)
+
+
+def together(answers: Sequence[RowAnswer]) -> RowAnswer:
+    """The answers to groups of one frame's prompts as one, in their order."""
+    dtypes = {answer.maps.dtype for answer in answers}
+    if len(dtypes) != 1:
+        raise AnswerInvalid(
+            "the scores of one frame differ in dtype", status=200, kind="dtype", retry_after_s=None, still_working=False
+        )
+    categories = tuple(word for answer in answers for word in answer.categories)
+    raw = b"".join(answer.maps.raw for answer in answers)
+    warnings = tuple(dict.fromkeys(word for answer in answers for word in answer.warnings))
+    return RowAnswer(MapStack(raw, (len(categories), CANVAS, CANVAS), dtypes.pop()), categories, warnings)
