@@ -114,10 +114,12 @@ def _file(body: bytes) -> bytes:
 
 def _labels(packed: bytes, question: NiftiHeader, prompts: int) -> VolumeAnswer:
     """The header is judged before more is unpacked, and no more is unpacked than it says."""
-    unpacked = _unpack(packed, HEADER_BYTES)
-    answer = _judged(unpacked, question)
+    head, _ = _unpack(packed, HEADER_BYTES)
+    answer = _judged(head, question)
     expected = answer.start + answer.voxels * answer.itemsize
-    unpacked = _unpack(packed, expected + 1)
+    unpacked, ended = _unpack(packed, expected + 1)
+    if len(unpacked) == expected and not ended:
+        _refuse("gzip", "the label map's gzip ends early")
     if len(unpacked) != expected:
         found = "more" if len(unpacked) > expected else len(unpacked)
         _refuse("size", f"the label map has {found} bytes where its header says {expected}")
@@ -127,12 +129,13 @@ def _labels(packed: bytes, question: NiftiHeader, prompts: int) -> VolumeAnswer:
     return VolumeAnswer(labels, answer.shape, question.affines[0])
 
 
-def _unpack(packed: bytes, most: int) -> bytes:
-    """The first `most` bytes at most of what `packed` holds, so that no small answer grows large."""
+def _unpack(packed: bytes, most: int) -> tuple[bytes, bool]:
+    """At most the first `most` bytes of what `packed` holds, so that no small answer grows large; and if it ended."""
     if not packed.startswith(_GZIP):
-        return packed[:most]
+        return packed[:most], len(packed) <= most
+    unpacker = zlib.decompressobj(wbits=31)
     try:
-        return zlib.decompressobj(wbits=31).decompress(packed, most)
+        return unpacker.decompress(packed, most), unpacker.eof
     except zlib.error:
         pass
     return _refuse("gzip", "the label map's gzip is damaged")

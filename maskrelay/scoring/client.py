@@ -108,12 +108,13 @@ class EndpointClient(Generic[A_co]):
         may go on working, so its slot is not free yet). A cancelled score leaves the container working as well.
         A 401 is tried once more at once where the credential has another token: the gateway refused, nothing ran.
         """
+        ends = asyncio.get_running_loop().time() + self._timeout.total_seconds()
         token, headers = await self._credential.token(), _identity(request_id, traceparent)
-        got = await self._exchange(body, headers, token)
+        got = await self._exchange(body, headers, token, ends)
         if got.status == 401 and self._credential.refuse(token):
             another = await self._credential.token()
             if another != token:
-                got = await self._exchange(body, headers, another)
+                got = await self._exchange(body, headers, another, ends)
         error = classify(got.status, got.headers, got.body, now=datetime.now(UTC))
         if error:
             raise error
@@ -125,10 +126,10 @@ class EndpointClient(Generic[A_co]):
         """Close the connections."""
         await self._client.aclose()
 
-    async def _exchange(self, body: bytes, headers: dict[str, str], token: str) -> _Exchange:
+    async def _exchange(self, body: bytes, headers: dict[str, str], token: str, ends: float) -> _Exchange:
         error: EndpointError
         try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
+            async with asyncio.timeout_at(ends):
                 return await self._post(body, {**headers, "authorization": f"Bearer {token}"})
         except BREAKS as broken:
             error = classify_break(broken)

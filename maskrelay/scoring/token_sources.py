@@ -7,15 +7,14 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from maskrelay.errors import EndpointError, EndpointUnavailable, SettingsError
+from maskrelay.errors import EndpointError, SettingsError
 from maskrelay.scoring.checks import checked_url, is_header
-from maskrelay.scoring.statuses import Meaning, failure
-from maskrelay.scoring.tokens import RenewedToken, Token
+from maskrelay.scoring.statuses import failure
+from maskrelay.scoring.tokens import NO_TOKEN, RenewedToken, Token
 
 #: Entra says when a token ends and not when to renew it, in seconds; as long as its own libraries take.
 RENEWED_BEFORE_S = 300.0
-TIMEOUT_S = 20.0
-_NO_TOKEN = Meaning(EndpointUnavailable, "token", "no token for the endpoint can be had")
+TIMEOUT_S = 10.0
 
 
 class Entra:
@@ -36,7 +35,7 @@ class Entra:
         """A token; raises EndpointUnavailable of kind `token`."""
         got = await asyncio.to_thread(self._ask)
         if got is None or not is_header(got.token):
-            raise failure(_NO_TOKEN)
+            raise failure(NO_TOKEN)
         return Token(got.token, got.expires_on - RENEWED_BEFORE_S, got.expires_on)
 
     def _ask(self) -> Any:
@@ -73,7 +72,7 @@ class ControlPlane:
         try:
             got = await self._ask(opener)
         except (httpx.HTTPError, OSError, ValidationError):
-            got = failure(_NO_TOKEN)
+            got = failure(NO_TOKEN)
         # outside the handler: as context, those exceptions would carry the request or the token
         if isinstance(got, EndpointError):
             raise got
@@ -87,5 +86,5 @@ class ControlPlane:
         if response.status_code == 401:
             self._management.refuse(opener)
         if response.status_code != 200:
-            return failure(_NO_TOKEN, status=response.status_code)
+            return failure(NO_TOKEN, status=response.status_code)
         return _Answer.model_validate_json(response.content)

@@ -6,10 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from maskrelay.errors import EndpointUnavailable
+from maskrelay.scoring.statuses import Meaning, failure
+
+#: Nobody waits longer for a token, in seconds: a slot of the endpoint is held meanwhile.
+PATIENCE_S = 15.0
 #: While a token still holds, its renewal is tried this often, in seconds.
-RETRY_S = 30.0
+RETRY_S = 5.0
 #: A token is not used in its last seconds: it must still hold when the request arrives.
-MARGIN_S = 10.0
+MARGIN_S = 2.0
+NO_TOKEN = Meaning(EndpointUnavailable, "token", "no token for the endpoint can be had")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +44,11 @@ class RenewedToken:
         self._renew_at = 0.0
 
     async def token(self) -> str:
-        """The token now. Raises what the source raises when there is none that holds."""
+        """The token now. Raises EndpointUnavailable of kind `token` when there is none that holds."""
         held = self._held()
         if held is None:
-            held = await asyncio.shield(self._renewed())  # a cancelled score must not end the others' renewal
-        elif self._now() >= self._renew_at:
+            return (await self._awaited()).text
+        if self._now() >= self._renew_at:
             self._renewed()
         return held.text
 
@@ -51,6 +57,14 @@ class RenewedToken:
         if self._token and self._token.text == token:
             self._token = None
         return True
+
+    async def _awaited(self) -> Token:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await asyncio.shield(self._renewed())  # who is cancelled must not end the others' renewal
+        except TimeoutError:
+            pass
+        raise failure(NO_TOKEN)
 
     def _held(self) -> Token | None:
         token = self._token

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -65,15 +66,23 @@ class _Handler(socketserver.StreamRequestHandler):
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
+    tls: ssl.SSLContext | None = None
+
+    def get_request(self):
+        sock, address = super().get_request()
+        return (self.tls.wrap_socket(sock, server_side=True) if self.tls else sock), address
 
 
 @contextlib.contextmanager
-def serving(script: Callable[[socket.socket, Seen], None], *, reads_body: bool = True) -> Iterator[ScriptedServer]:
+def serving(
+    script: Callable[[socket.socket, Seen], None], *, reads_body: bool = True, tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedServer]:
     """A server on a free port of the loopback that answers by `script` until the block ends."""
     scripted = ScriptedServer(script, reads_body)
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.scripted = scripted  # type: ignore[attr-defined]
-        scripted.url = f"http://127.0.0.1:{server.server_address[1]}/score"
+        server.tls = tls
+        scripted.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/score"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
