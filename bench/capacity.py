@@ -51,7 +51,9 @@ def main() -> None:
     add("--in-flight", type=int, help="our hard cap; by default twice the slots: as many again wait at the gateway")
     asked = parser.parse_args()
     capped = f", capped at {asked.bandwidth / 1e6:g} MB/s" if asked.bandwidth else ""
-    print_head(f"Capacity: {asked.slots} slots of {asked.service_time:g} s{capped}, {asked.workers} workers", asked.runs)
+    print_head(
+        f"Capacity: {asked.slots} slots of {asked.service_time:g} s{capped}, {asked.workers} workers", asked.runs
+    )
     report([_run(asked) for _ in range(asked.runs)], asked.bandwidth)
 
 

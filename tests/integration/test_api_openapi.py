@@ -24,6 +24,7 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("get", "/v1/jobs/{job}/items"),
         ("get", "/v1/jobs/{job}/artifacts/{name}"),
         ("post", "/v1/uploads"),
+        ("get", "/v1/endpoints"),
         ("get", "/livez"),
         ("get", "/readyz"),
     }
