@@ -1,4 +1,4 @@
-"""CPU of one exchange through each HTTP client: 1 MB up, 1.4 MB down, one at a time over a kept connection.
+"""CPU of one exchange through each HTTP client: 1 MB up, an answer of one or three prompts down, one at a time.
 
     python -m bench.transport [exchanges]
 
@@ -21,16 +21,17 @@ import httpx
 from maskrelay.scoring.transport import Transport
 
 BODY = b"x" * 1_000_000
-ANSWER = b"y" * 1_400_000
+#: Bytes of an answer to one prompt, and to three.
+ANSWERS = (1_400_000, 4_200_000)
 RUNS = 5
 
 
-def serve(port: Connection) -> None:
-    asyncio.run(_serve(port))
+def serve(port: Connection, answer: int) -> None:
+    asyncio.run(_serve(port, answer))
 
 
-async def _serve(port: Connection) -> None:
-    reply = f"HTTP/1.1 200 OK\r\ncontent-length: {len(ANSWER)}\r\n\r\n".encode() + ANSWER
+async def _serve(port: Connection, size: int) -> None:
+    reply = f"HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n".encode() + b"y" * size
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):  # the client is done
@@ -43,18 +44,18 @@ async def _serve(port: Connection) -> None:
     await server.serve_forever()
 
 
-async def through_httpx(url: str, times: int, transport: httpx.AsyncBaseTransport | None) -> float:
+async def through_httpx(url: str, size: int, times: int, transport: httpx.AsyncBaseTransport | None) -> float:
     async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:  # noqa: S113 - a bench
 
         async def once() -> None:
             async with client.stream("POST", url, content=BODY) as response:
                 chunks = [chunk async for chunk in response.aiter_bytes()]
-            assert len(b"".join(chunks)) == len(ANSWER)
+            assert len(b"".join(chunks)) == size
 
         return await _cpu(once, times)
 
 
-async def through_a_socket(url: str, times: int) -> float:
+async def through_a_socket(url: str, size: int, times: int) -> float:
     where = httpx.URL(url)
     head = f"POST / HTTP/1.1\r\nhost: {where.host}\r\ncontent-length: {len(BODY)}\r\n\r\n".encode()
     into = bytearray(1 << 22)
@@ -64,7 +65,7 @@ async def through_a_socket(url: str, times: int) -> float:
             connection.sendall(head)
             connection.sendall(BODY)
             got = 0
-            while got < len(ANSWER):
+            while got < size:
                 got += connection.recv_into(into)
 
         return await _cpu(once, times)
@@ -82,19 +83,26 @@ async def _cpu(once: Callable[[], Awaitable[None]], times: int) -> float:
 
 def main() -> None:
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
-    server.start()
-    url = f"http://127.0.0.1:{ours.recv()}/score"
+    for size in ANSWERS:
+        ours, theirs = multiprocessing.Pipe()
+        server = multiprocessing.Process(target=serve, args=(theirs, size), daemon=True)
+        server.start()
+        _measure(f"http://127.0.0.1:{ours.recv()}/score", size, times)
+        server.terminate()
+
+
+def _measure(url: str, size: int, times: int) -> None:
     ways: dict[str, Callable[[], Awaitable[float]]] = {
-        "floor": lambda: through_a_socket(url, times),
-        "httpx as it comes": lambda: through_httpx(url, times, None),
-        "httpx over our transport": lambda: through_httpx(url, times, Transport(httpx.URL(url), max_connections=1)),
+        "floor": lambda: through_a_socket(url, size, times),
+        "httpx as it comes": lambda: through_httpx(url, size, times, None),
+        "httpx over our transport": lambda: through_httpx(
+            url, size, times, Transport(httpx.URL(url), max_connections=1)
+        ),
     }
+    print(f"{size / 1e6:.1f} MB down")
     for name, way in ways.items():
         runs = [asyncio.run(way()) for _ in range(RUNS)]
-        print(f"{name:28} {statistics.median(runs):6.2f} ms  ({min(runs):.2f} to {max(runs):.2f})")
-    server.terminate()
+        print(f"  {name:26} {statistics.median(runs):6.2f} ms  ({min(runs):.2f} to {max(runs):.2f})")
 
 
 if __name__ == "__main__":
