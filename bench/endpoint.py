@@ -35,7 +35,8 @@ class RunningEndpoint:
 @contextlib.contextmanager
 def running_endpoint(**switches: Any) -> Iterator[RunningEndpoint]:
     """`python -m simulator --canned`; `service_time=0.25` becomes `--service-time 0.25`, None leaves a switch out."""
-    command = [sys.executable, "-m", "simulator", f"--key={_KEY}", "--canned"]
+    command = [sys.executable, "-m", "simulator", "--canned"]
+    switches = {"key": _KEY, **switches}
     for name, value in switches.items():
         if value is not None:
             command += [f"--{name.replace('_', '-')}", str(value)]

@@ -33,10 +33,13 @@ class RunningService:
 def running_service(
     endpoint: RunningEndpoint, data: Path, *, segments: int = 1, **settings: object
 ) -> Iterator[RunningService]:
-    """Start it on `data` in front of `endpoint`; `hands=12` becomes MASKRELAY_HANDS. Ended with the block."""
+    """Start it on `data` in front of `endpoint`; `hands=12` becomes MASKRELAY_HANDS, None leaves out.
+
+    Ended with the block.
+    """
     given = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | SHORT_CLOCKS
-    given |= {"MASKRELAY_ENDPOINT_URL": endpoint.url, "MASKRELAY_ENDPOINT_KEY": endpoint.key}
-    given |= {f"MASKRELAY_{name.upper()}": str(value) for name, value in settings.items() if value is not None}
+    wanted = {"endpoint_url": endpoint.url, "endpoint_key": endpoint.key, **settings}
+    given |= {f"MASKRELAY_{name.upper()}": str(value) for name, value in wanted.items() if value is not None}
     ending = Ending()
     with running(given, data, free_port(), say=_say, ending=ending) as stack, contextlib.ExitStack() as more:
         processes = {name: pid for name, pid in stack.supervisor.processes.items() if name != "simulator"}

@@ -1,0 +1,120 @@
+"""What the service adds to one picture on an idle system: `POST /v1/jobs` with `Prefer: wait`, minus a bare client.
+
+    python -m bench.latency [--images 40] [--prompts 1] [--service-time 0.1]
+
+The bare client is this process: our own codec in one thread and a kept connection, from the file's bytes to the mask
+PNGs' bytes. Both take the same file, one after the other, so that a busy moment of the machine meets both; the figure
+is the median of the differences. The split is by the clocks of the job's record, of the frame's outcome and of the
+caller.
+"""
+
+import argparse
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import httpx
+
+from bench.endpoint import RunningEndpoint, running_endpoint
+from bench.figures import print_head, print_table, spread
+from bench.service import RunningService, running_service
+from bench.sources import PROMPTS, make_sources
+from maskrelay.client import Client
+from maskrelay.contract.answer import parse_answer
+from maskrelay.contract.jobs import JobShown
+from maskrelay.contract.wire import encode_request
+from worker.pixels import draw, prepare
+
+_WARM = 4
+_MAX_PIXELS = 100_000_000
+Split = dict[str, float]
+#: From a file's bytes and its prompts to the masks' bytes.
+BareClient = Callable[[bytes, tuple[str, ...]], None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.latency", description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--images", type=int, default=40)
+    add("--prompts", type=int, default=1, choices=range(1, len(PROMPTS) + 1))
+    add("--service-time", type=float, default=0.1, help="seconds an image")
+    asked = parser.parse_args()
+    prompts = PROMPTS[: asked.prompts]
+    print_head(f"Latency of one image, {asked.prompts} prompt(s), idle system", asked.images)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        running_endpoint(service_time=asked.service_time, max_concurrent=8) as endpoint,
+        running_service(endpoint, Path(folder) / "data", endpoint_max_in_flight=8) as service,
+        service.client() as client,
+        _bare_client(endpoint) as bare,
+    ):
+        files = make_sources(Path(folder) / "sources", asked.images + _WARM)
+        pairs = [_pair(service, client, bare, path, prompts) for path in files]
+    report(pairs[_WARM:])
+
+
+@contextlib.contextmanager
+def _bare_client(endpoint: RunningEndpoint) -> Iterator[BareClient]:
+    headers = {"authorization": f"Bearer {endpoint.key}", "content-type": "application/json"}
+    with httpx.Client(headers=headers, timeout=60, trust_env=False) as http:
+
+        def segment(file: bytes, prompts: tuple[str, ...]) -> None:
+            prepared = prepare(file, prompts, max_pixels=_MAX_PIXELS)
+            answer = http.post(endpoint.url, content=encode_request([prepared.row])).raise_for_status()
+            [read] = parse_answer(answer.content, [prepared.row])
+            draw(prepared, read, "probability", ("mask",))
+
+        yield segment
+
+
+def _pair(
+    service: RunningService, client: Client, bare: BareClient, path: Path, prompts: tuple[str, ...]
+) -> tuple[float, Split]:
+    """Milliseconds of the bare client, and those of the service by stage with `all` of them."""
+    began = time.monotonic()
+    bare(path.read_bytes(), prompts)
+    alone = (time.monotonic() - began) * 1000
+    began = time.monotonic()
+    job = client.submit([path], prompts, outputs=["mask"], wait_s=30)
+    whole = (time.monotonic() - began) * 1000
+    if job.state != "succeeded":
+        raise SystemExit(f"a job is {job.state}")
+    return alone, _split(service, job, whole)
+
+
+def _split(service: RunningService, job: JobShown, whole: float) -> Split:
+    """By stage; `settled and concluded` is what the job ran beside its only frame's own stages."""
+    frame = _frame_timings(service, job.id)
+    waited, ran, total = (job.timings[name] * 1000 for name in ("waited", "ran", "total"))
+    return {
+        "accepted and answered (the caller's clock beside the job's)": whole - total,
+        "waited for the plan": waited,
+        **{f"frame: {stage}": taken for stage, taken in frame.items()},
+        "claimed, settled and concluded": ran - sum(frame.values()),
+        "all": whole,
+    }
+
+
+def _frame_timings(service: RunningService, job: str) -> Split:
+    """The only frame's stages in milliseconds, as its outcome says."""
+    [part] = (service.data / "storage" / "jobs" / job / "outcomes").glob("*.ndjson")
+    timings: Split = json.loads(part.read_bytes().splitlines()[0])["timings_ms"]
+    return timings
+
+
+def report(pairs: Sequence[tuple[float, Split]]) -> None:
+    rows = [
+        ["**added**: the service minus the bare client", spread([split["all"] - bare for bare, split in pairs])],
+        ["bare client", spread([bare for bare, _ in pairs])],
+        ["service", spread([split["all"] for _, split in pairs])],
+    ]
+    stages = [stage for stage in pairs[0][1] if stage != "all"]
+    rows += [[f"of it: {stage}", spread([split[stage] for _, split in pairs])] for stage in stages]
+    print_table(["milliseconds", "median (least to most)"], rows)
+
+
+if __name__ == "__main__":
+    main()
