@@ -28,7 +28,8 @@ def run(role: Role, environment: Mapping[str, str]) -> None:
     if role == "segment":
         read_endpoints(settings)
     logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "azure", "msal"):  # they log addresses
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     app = _app(role, settings)
     app.worker_main(["worker", *_options(role, settings)])
 
