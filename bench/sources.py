@@ -13,8 +13,8 @@ from pydicom.data import get_testdata_file
 Pixels = npt.NDArray[np.uint8]
 #: The trained prompts of a fundus photograph; a canned endpoint answers any.
 PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
-#: Up to so much of each side is cut off, in this many steps.
-_CUT, _STEPS = 0.08, 16
+#: Up to so much of each side is cut off, in 16 steps of a pixel at least.
+_CUT = 0.08
 
 
 def make_sources(folder: Path, count: int) -> list[Path]:
@@ -43,15 +43,16 @@ def _varied(pixels: Pixels, turn: int) -> Pixels:
     """The crop and turn of this number; 8 × 16 × 16 of them differ."""
     steps, way = divmod(turn, 8)
     down, across = (
-        int(_CUT * side * step / _STEPS) for side, step in zip(pixels.shape, divmod(steps, 16), strict=False)
+        max(step, int(_CUT * side * step / 16)) for side, step in zip(pixels.shape, divmod(steps, 16), strict=False)
     )
     crop = np.rot90(pixels[down:, across:], way % 4)
     return np.ascontiguousarray(crop if way < 4 else crop[:, ::-1])
 
 
 def _photograph(name: str) -> Pixels:
-    with importlib.resources.as_file(importlib.resources.files("skimage") / "data" / name) as path:
-        return np.asarray(Image.open(path))
+    found = importlib.resources.files("skimage") / "data" / name
+    with importlib.resources.as_file(found) as path, Image.open(path) as image:
+        return np.asarray(image)
 
 
 def _slice() -> Pixels:

@@ -1,0 +1,72 @@
+"""The benchmarks' plumbing on two pictures: every way gives the masks it is measured by. Nothing here is timed."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.contenders import PEERS, Start, ours
+from bench.endpoint import RunningEndpoint, running_endpoint
+from bench.measured import WORKERS, measure
+from bench.sources import PROMPTS, make_sources
+
+#: The second size of the Celery pool goes the same way.
+WAYS: dict[str, Start] = {"maskrelay": ours, **PEERS}
+WAYS.pop("textbook Celery, prefork 8")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[RunningEndpoint]:
+    with running_endpoint(max_concurrent=8) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return make_sources(tmp_path_factory.mktemp("sources"), 2)
+
+
+def test_sources_are_distinct_pictures_of_every_kind(tmp_path: Path) -> None:
+    paths = make_sources(tmp_path, 40)
+    assert len({path.read_bytes() for path in paths}) == 40
+    kinds = {(path.suffix, picture.ndim) for path, picture in _pictures(paths)}
+    assert kinds == {(".jpg", 3), (".png", 3), (".png", 2)}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_way_writes_the_same_masks(
+    name: str, endpoint: RunningEndpoint, sources: list[Path], tmp_path: Path
+) -> None:
+    prompts = PROMPTS[:2]
+    with WAYS[name](endpoint, prompts, tmp_path / "way") as contender:
+        measured = measure(contender, endpoint, sources, tmp_path / "masks")
+    assert (measured.done.succeeded, measured.done.failed) == (2, 0)
+    assert measured.counted["rows"] == 2
+    assert measured.bytes_up > 0
+    assert measured.workers_cpu > 0
+    assert (name == "maskrelay") == all(part in measured.cpu for part in WORKERS)
+    written = sorted((tmp_path / "masks").rglob("*.png"))
+    assert len(written) == 4
+    masks = [pixels for _, pixels in _pictures(written)]
+    assert sorted(mask.shape for mask in masks) == sorted(2 * [pixels.shape[:2] for _, pixels in _pictures(sources)])
+    areas = sorted(np.count_nonzero(mask) for mask in masks)
+    assert areas == pytest.approx(_areas(endpoint, sources, tmp_path / "reference"), rel=0.02)
+
+
+def _areas(endpoint: RunningEndpoint, sources: list[Path], out: Path) -> list[int]:
+    """What the article's way gives, in this process."""
+    from bench.peers.article import work
+    from bench.peers.turns import Target
+
+    out.mkdir()
+    work(Target(endpoint.url, endpoint.key, PROMPTS[:2]), sources, out)
+    return sorted(np.count_nonzero(pixels) for _, pixels in _pictures(out.iterdir()))
+
+
+def _pictures(paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
+    for path in paths:
+        with Image.open(path) as image:
+            yield path, np.asarray(image)
