@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FIDELITY := .venv-fidelity
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs lock clean
+.PHONY: help demo up test lint types imports docs fidelity lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +42,14 @@ imports: $(READY)
 docs: $(READY) ## write docs/settings.md and docs/errors.md anew from the code
 	$(BIN)/python docs/generate.py
 
+fidelity: $(READY) ## compare the simulator with the real serving stack, in an environment of its own
+	$(PYTHON) -m venv --clear $(FIDELITY)
+	$(FIDELITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement tests/fidelity/requirements.lock
+	$(BIN)/python -m pytest tests/fidelity/against_the_server.py
+
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(FIDELITY) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 lock: $(READY) ## resolve requirements.lock anew (needs `uv` on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \

@@ -29,7 +29,7 @@ METHODS = {"/": ("GET", "HEAD"), "/swagger.json": ("GET", "HEAD"), "/score": ("G
 SWAGGER = {
     "swagger": "2.0",
     "info": {"title": "ML service", "version": "1.0"},
-    "paths": {"/": {"get": {}}, "/score": {"post": {"consumes": ["application/json"]}}},
+    "paths": {"/": {"get": {}}, "/score": {"post": {"consumes": ["application/json"]}}, "/swagger.json": {"get": {}}},
 }
 
 

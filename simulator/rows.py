@@ -14,25 +14,22 @@ class ScriptError(Exception):
 def rows_of(input_data: Any) -> list[tuple[str, str]]:
     """The (image, text) pairs of one request, in order.
 
-    An index longer than the only row repeats that row; with several rows another length raises.
+    An index longer than the only row repeats that row; with any other number of rows another length raises.
     Raises ScriptError for everything the table or the signature refuses.
     """
     if not isinstance(input_data, dict) or not isinstance(input_data.get("data"), list):
         raise ScriptError
-    data = input_data["data"]
-    if not data:
-        return []
-    pairs = [_pair(row, input_data.get("columns")) for row in data]
+    columns = input_data.get("columns")
+    if not isinstance(columns, list) or not {"image", "text"}.issubset(map(str, columns)):
+        raise ScriptError
+    pairs = [_pair(row, columns) for row in input_data["data"]]
     return _indexed(pairs, input_data.get("index"))
 
 
-def _pair(row: Any, columns: Any) -> tuple[str, str]:
-    if not isinstance(columns, list) or not isinstance(row, list) or len(row) != len(columns):
+def _pair(row: Any, columns: list[Any]) -> tuple[str, str]:
+    if not isinstance(row, list) or len(row) != len(columns):
         raise ScriptError
-    try:
-        image, text = row[columns.index("image")], row[columns.index("text")]
-    except ValueError:
-        raise ScriptError from None
+    image, text = row[columns.index("image")], row[columns.index("text")]
     if not isinstance(image, str) or not isinstance(text, str):
         raise ScriptError
     return image, text

@@ -92,6 +92,6 @@ def canvas_png(mode: str = "RGB", shade: int = 180) -> bytes:
 
 def score_body(*rows: list[Any], **changes: Any) -> dict[str, Any]:
     """`{"input_data": …}` for these rows; by default one bright disc with one prompt."""
-    data = list(rows) or [[base64.b64encode(canvas_png()).decode(), "tumor"]]
+    data = changes.pop("data", list(rows) or [[base64.b64encode(canvas_png()).decode(), "tumor"]])
     table = {"columns": ["image", "text"], "index": list(range(len(data))), "data": data}
     return {"input_data": {**table, **changes}}

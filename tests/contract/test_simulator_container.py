@@ -89,7 +89,7 @@ def test_swapped_columns_mean_the_same(container: RunningSimulator) -> None:
 
 
 def test_no_data_gives_no_rows(container: RunningSimulator) -> None:
-    answer = container.post(score_body(data=[], index=[]))
+    answer = container.post(score_body(data=[]))
     assert (answer.status_code, answer.text) == (200, "[]")
 
 
@@ -103,6 +103,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "a truncated image": score_body([base64.b64encode(canvas_png()[:2000]).decode(), "tumor"]),
     "a data-URI prefix": score_body([f"data:image/png;base64,{IMAGE}", "tumor"]),
     "one bad row of many": score_body([IMAGE, "tumor"], ["", "tumor"], [IMAGE, "tumor"]),
+    "no data under an index": score_body(data=[], index=[0]),
     "an integer index": score_body([IMAGE, "tumor"], index=0),
     "an index longer than several rows": score_body([IMAGE, "tumor"], [IMAGE, "tumor"], index=[0, 1, 2]),
     "input_data null": {"input_data": None},

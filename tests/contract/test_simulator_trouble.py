@@ -190,8 +190,11 @@ def test_the_hour_of_trouble_runs_to_its_end_and_leaves_the_endpoint_as_it_was()
         endpoint.set(script=steps, speed=1800)
         seen = set()
         while left(endpoint):
-            seen.add(endpoint.post(EMPTY).status_code)
-        assert {424, 500} <= seen <= {200, 404, 424, 429, 500, 503}
+            try:
+                seen.add(endpoint.post(EMPTY).status_code)
+            except httpx.HTTPError:  # by the restart
+                seen.add(0)
+        assert {424, 500} <= seen <= {0, 200, 404, 424, 429, 500, 503}
         assert endpoint.post(score_body()).status_code == 200
         assert endpoint.counters()["capacity"] == before["capacity"] == 8
 

@@ -1,0 +1,56 @@
+"""The real serving stack as a child process, out of its own environment (`make fidelity` makes it)."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from tests.simulators import eventually
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMMAND = ROOT / ".venv-fidelity" / "bin" / "azmlinfsrv"
+SCRIPT = Path(__file__).parent / "score.py"
+
+
+@contextmanager
+def real_server(**environment: str) -> Iterator[str]:
+    """Its address, once it is healthy; it and its workers end with the block. `environment` is added to ours."""
+    port = _free_port()
+    command = [COMMAND, "--entry_script", SCRIPT, "--port", str(port), "--health_port", str(_free_port())]
+    # It writes a trace for every error, more than a pipe that nobody reads would hold, and files under HOME.
+    with TemporaryDirectory() as home, (Path(home) / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=SCRIPT.parent,
+            env={**os.environ, "HOME": home, **environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            base = f"http://127.0.0.1:{port}"
+            ready = eventually(lambda: process.poll() is not None or _is_healthy(base), within_s=60)
+            assert ready, Path(log.name).read_text()
+            assert process.poll() is None, Path(log.name).read_text()
+            yield base
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _is_healthy(base: str) -> bool:
+    try:
+        return httpx.get(base).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
