@@ -36,6 +36,8 @@ from worker.submissions import Plans
 #: Threads of a child that decode, draw and encode; two cores are what a small machine has.
 PIXEL_THREADS = 2
 AWAY = (LedgerUnavailable, StorageUnavailable)
+#: Redis is asked again after so many seconds whether it is back.
+ASK_AGAIN = 0.5
 
 
 class Child:
@@ -57,6 +59,14 @@ class Child:
     def sender(self) -> CallbackSender:
         settings = self._settings
         return CallbackSender(AddressGuard(settings.callback_allow), timeout=settings.callback_timeout)
+
+    def await_ledger(self) -> None:
+        """Wait until Redis answers, or the worker is to stop."""
+        while not self._stopping():
+            with contextlib.suppress(LedgerUnavailable):
+                self.parts().ledger.scripts.ask("PING")
+                return
+            time.sleep(ASK_AGAIN)
 
     def until(self) -> float:
         return time.monotonic() + self._settings.task_budget.total_seconds()
@@ -149,24 +159,39 @@ def _awake(parts: Parts, task: Task) -> Iterator[None]:
         wakes.wake(task, min(1, wakes.work(task)))
 
 
+@contextlib.contextmanager
+def _outliving(child: Child) -> Iterator[None]:
+    """End only while Redis answers; what it was away for, the sweep finds.
+
+    A task that ended without Redis could not be acknowledged, and a consumer that asks for nothing, as its only child
+    was busy, would not notice that its connection is gone: it would never hear of a wake-up again.
+    """
+    try:
+        with contextlib.suppress(LedgerUnavailable):
+            yield
+    finally:
+        child.await_ledger()
+
+
 def register(app: Celery, child: Child) -> None:
-    """Give the app its tasks. Without Redis or storage a task just ends: the sweep finds what it left."""
+    """Give the app its tasks. Without storage a task just ends: the sweep finds what it left."""
 
     @app.task(name="plan", throws=AWAY)
     def plan() -> None:
-        with _awake(child.parts(), "plan"):
+        with _outliving(child), _awake(child.parts(), "plan"):
             plan_jobs(child.parts(), child.until())
 
     @app.task(name="segment", throws=AWAY)
     def segment() -> None:
-        child.segment()
+        with _outliving(child):
+            child.segment()
 
     @app.task(name="finish", throws=AWAY)
     def finish() -> None:
-        with _awake(child.parts(), "finish"):
+        with _outliving(child), _awake(child.parts(), "finish"):
             finish_jobs(child.parts(), child.until())
 
     @app.task(name="deliver", throws=AWAY)
     def deliver() -> None:
-        with _awake(child.parts(), "deliver"):
+        with _outliving(child), _awake(child.parts(), "deliver"):
             deliver_due(child.parts(), child.sender(), child.until())
