@@ -15,6 +15,12 @@ local function stand_in_line(flow)
   redis.call('ZADD', flow_key(flow, 'seen'), now + SEEN_MS, waiter)
 end
 
+-- Who waits for a slot is called, and asks again only for fear of a lost call: later the further back it stands.
+local function wait_to_be_called(flow, why)
+  local before = redis.call('ZRANK', flow_key(flow, 'waiters:' .. lane), waiter)
+  return math.min(LONGEST_MS, FALLBACK_MS * math.max(1, math.floor(before / flow.limit))), why
+end
+
 -- How long to wait for this endpoint and why; nil when the score may go there.
 local function obstacle(flow)
   if now < flow.frozen then return flow.frozen - now, 'frozen' end
@@ -22,16 +28,16 @@ local function obstacle(flow)
   flow.taken = in_flight(flow)
   local free, before = math.floor(flow.limit) - flow.taken, 0
   if free <= 0 then
-    flow.full_at = now
-    return FALLBACK_MS, 'slots'
+    flow.full_at = exact
+    return wait_to_be_called(flow, 'slots')
   end
   if flow.gate == 'open' then
-    if lane ~= next_lane(flow) then return FALLBACK_MS, 'lane' end
+    if lane ~= next_lane(flow) then return wait_to_be_called(flow, 'lane') end
     before = redis.call('ZRANK', flow_key(flow, 'waiters:' .. lane), waiter)
-    if before >= free then return FALLBACK_MS, 'queue' end
+    if before >= free then return wait_to_be_called(flow, 'queue') end
   end
   local wait, why = wait_for_tokens(flow, bytes_up + answer_bytes(flow, prompts), before)
-  return wait and math.min(wait, 2000), why -- whoever comes back when told keeps its place
+  return wait and math.min(wait, LONGEST_MS), why
 end
 
 -- How little the endpoint is laden. A probe is for bulk before all else; an interactive frame does not wait for a canary

@@ -10,7 +10,7 @@
 -- A score knows when it was begun, its place (how many were in flight then, with it) and the refusals known then.
 local GROWTH = 0.5
 local PROOFS = 8
-local FIRST_GAP, LONGEST_GAP = 5000, 60000
+local FIRST_GAP, LONGEST_GAP = 5000, 30000
 
 -- A good score while others wait for a slot. Quick up to the ceiling (half as many again a round trip), then a look above
 -- it now and then; while that goes well its steps double, so that a changed capacity is found in a few round trips.
@@ -33,14 +33,16 @@ local function cut(flow, ceiling, limit, gap)
   flow.cut_at, flow.gap, flow.probe_at = exact, gap, now + gap
 end
 
--- Refused for too many pending: exactly those before it that were not refused themselves are what is borne. Looks above
--- the ceiling that end just there become rare. Places can be mixed up on the way, so at most half is cut at once.
+-- Refused for too many pending: as many are borne as were in flight before it and were not refused themselves. Looks above
+-- the ceiling that end just there become rare. Scores overtake each other on their way, so a look that fails says nothing
+-- against the ceiling, and no more than half is cut at once.
 local function limit_refused(flow, score)
   local refused_since = flow.refused - score.refused
   flow.refused = flow.refused + 1
   if score.begun < flow.cut_at then return end
-  local borne = math.max(score.place - 1 - refused_since, math.floor(flow.limit / 2), 1)
-  local gap = borne == flow.ceiling and math.min(LONGEST_GAP, flow.gap * 2) or FIRST_GAP
+  local looked, gap = flow.limit > flow.ceiling, FIRST_GAP
+  local borne = math.max(score.place - 1 - refused_since, looked and flow.ceiling or math.floor(flow.limit / 2))
+  if borne == flow.ceiling then gap = math.max(gap, looked and math.min(LONGEST_GAP, flow.gap * 2) or flow.gap) end
   cut(flow, borne, borne, gap)
 end
 

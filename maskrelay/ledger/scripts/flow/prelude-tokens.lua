@@ -47,19 +47,21 @@ local function slow_requests(flow)
 end
 
 -- An endpoint over its bandwidth delays. Bodies four times slower than the rate would have them: the rate is what came
--- through, a little less so that what piled up drains; but no less than one body's own speed. Creeps back when they are quick.
+-- through, a little less so that what piled up drains; but no less than one body's own speed, and step by step, since what
+-- is still on its way was not counted. Creeps back when bodies are quick.
 local function learn_rate(flow, seconds)
   local rate = bytes_per_s(flow)
   local drag = flow.pace * rate
   if drag > 4 then
     local came = math.max(flow.moved / seconds, 1 / flow.pace)
-    flow.bytes_per_s = math.max(flow.set.bytes_per_s / 16, math.min(rate, 0.95 * came))
+    local lower = math.max(0.7 * rate, 0.95 * came)
+    flow.bytes_per_s = math.max(flow.set.bytes_per_s / 16, math.min(rate, lower))
   elseif drag < 2 then
     flow.bytes_per_s = math.min(flow.set.bytes_per_s, 1.1 * rate)
   end
 end
 
--- What a good score moved. A window that was mostly idle tells nothing of a rate, a small body nothing of a pace.
+-- What a good score moved. A small body tells nothing of a pace.
 local function learn_transfer(flow, moved)
   if moved.prompts > 0 then
     flow.per_prompt = flow.per_prompt + MEAN * (moved.bytes_down / moved.prompts - flow.per_prompt)
@@ -68,9 +70,8 @@ local function learn_transfer(flow, moved)
     flow.pace = flow.pace + MEAN * (moved.body_seconds / moved.bytes_down - flow.pace)
   end
   flow.moved = flow.moved + moved.bytes_up + moved.bytes_down
-  local elapsed = now - flow.window
-  if elapsed < WINDOW_MS then return end
-  if elapsed < 2 * WINDOW_MS then learn_rate(flow, elapsed / 1000) end
+  if now - flow.window < WINDOW_MS then return end
+  learn_rate(flow, (now - flow.window) / 1000)
   flow.window, flow.moved = now, 0
 end
 

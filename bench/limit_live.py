@@ -1,0 +1,123 @@
+"""`python -m bench.limit_live`: the rule as it is deployed, against the simulator's process over a real Valkey."""
+
+import asyncio
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import httpx
+import redis
+
+from bench.figures import print_head, print_table
+from bench.limit import error, settled
+from bench.limit_model import Run, Scene
+from maskrelay.contract.wire import Row, encode_request
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import EndpointError
+from maskrelay.ledger.flow import Flow
+from maskrelay.rules.gate import GOOD, Report, report_of
+from maskrelay.scoring.statuses import classify
+from tests.simulators import RunningSimulator, running_simulator
+from tests.valkeys import running_valkey
+from worker.canary import canary
+
+SECONDS = 60.0
+CLIENTS = 40
+SCENES = (
+    Scene("×4 too low, 4 slots of 0.25 s", ((0, 4),), 2, 64, 0.25, SECONDS),
+    Scene("×4 too high, 4 slots of 0.25 s", ((0, 4),), 32, 64, 0.25, SECONDS),
+)
+
+
+class Crowd:
+    """Clients of one child that score the same picture again and again, each in turn with what the flow says."""
+
+    def __init__(self, flow: Flow, simulator: RunningSimulator) -> None:
+        self.run = Run()
+        self._flow, self._simulator = flow, simulator
+        self._child = secrets.token_hex(4)
+        self._called: dict[str, asyncio.Event] = {}
+        self._row: Row = canary()
+        self._body = encode_request([self._row])
+        self._began = time.monotonic()
+
+    async def work(self) -> None:
+        """All clients for a minute, and a look at the limit ten times a second."""
+        headers = {"authorization": f"Bearer {self._simulator.key}", "content-type": "application/json"}
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
+        async with httpx.AsyncClient(headers=headers, timeout=60, limits=httpx.Limits(max_connections=None)) as client:
+            clients = [self._client(client, str(number)) for number in range(CLIENTS)]
+            await asyncio.gather(*clients, self._watch(), self._listen())
+
+    def _past(self) -> float:
+        return time.monotonic() - self._began
+
+    async def _watch(self) -> None:
+        while self._past() < SECONDS:
+            shown = await asyncio.to_thread(self._flow.document)
+            self.run.limit += [shown[0]["limit"]] * (int(self._past() * 10) - len(self.run.limit))
+            await asyncio.sleep(0.1)
+
+    async def _listen(self) -> None:
+        while self._past() < SECONDS:
+            name = await asyncio.to_thread(self._flow.await_call, self._child, timedelta(seconds=1))
+            if name in self._called:
+                self._called[name].set()
+
+    async def _client(self, client: httpx.AsyncClient, name: str) -> None:
+        called = self._called[name] = asyncio.Event()
+        while self._past() < SECONDS:
+            slot = secrets.token_hex(8)
+            called.clear()
+            asked = {"among": ["default"], "bytes_up": len(self._body), "prompts": 1, "child": self._child}
+            admission = await asyncio.to_thread(self._flow.admit, "bulk", name, slot, **asked)
+            if admission.granted:
+                await self._score(client, slot)
+            else:
+                await asyncio.wait([asyncio.create_task(called.wait())], timeout=admission.wait.total_seconds())
+
+    async def _score(self, client: httpx.AsyncClient, slot: str) -> None:
+        self.run.sent.append(self._past())
+        answer = await client.post(self._simulator.url, content=self._body)
+        if answer.status_code == 429:
+            self.run.refused.append(self._past())
+        problem: EndpointError | None = classify(answer.status_code, answer.headers, answer.content[:4096])
+        report: Report = GOOD if answer.status_code == 200 or problem is None else report_of(problem)
+        await asyncio.to_thread(self._flow.report, "default", slot, report, "frame", 0.5)
+
+
+def play(scene: Scene) -> list[str]:
+    switches = {"service_time": scene.service, "max_concurrent": scene.slots[0][1], "canned": True}
+    with running_valkey() as valkey, running_simulator(**switches) as simulator:
+        fields = {"url": simulator.url, "key": "key", "max_bytes_per_s": 1e9}
+        endpoint = Endpoint.model_validate({**fields, "concurrency": scene.start, "max_in_flight": scene.most})
+        flow = valkey.ledger().flow([endpoint], slot_lease=timedelta(minutes=2))
+        flow.fresh("default")
+        crowd = Crowd(flow, simulator)
+        asyncio.run(crowd.work())
+        return [scene.name, *_found(crowd.run, scene), *_spent(valkey.client, len(crowd.run.sent))]
+
+
+def _found(run: Run, scene: Scene) -> list[str]:
+    late = sum(at > SECONDS / 2 for at in run.refused) * 120 / SECONDS
+    share = len(run.refused) / len(run.sent)
+    return [f"{settled(run, scene):.1f} s", f"{error(run, scene):.1%}", f"{share:.2%}", f"{late:.0f}"]
+
+
+def _spent(client: "redis.Redis", scores: int) -> list[str]:
+    """Scripts a score, and Valkey's CPU milliseconds a score."""
+    calls = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    cpu = client.info("cpu")
+    return [f"{calls / scores:.1f}", f"{1000 * (cpu['used_cpu_user'] + cpu['used_cpu_sys']) / scores:.2f}"]
+
+
+def main() -> None:
+    print_head(f"The limit in flight against the simulator's process, {CLIENTS} clients, {SECONDS:.0f} s", 1)
+    found = ["declared", "within 10 % after", "steady error", "refused", "refused/min, late"]
+    head = [*found, "scripts a score", "Valkey's CPU ms a score"]
+    print_table(head, [play(scene) for scene in SCENES])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The rules for the limit in flight that are compared; ours is the ledger's own Lua, run by a real Valkey."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from typing import Any, Protocol
+
+import redis
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score as it began: when (ms), as the how manieth in flight, and how many refusals were known."""
+
+    begun: float
+    place: int
+    refused: int
+
+
+class Rule(Protocol):
+    limit: float
+    refused: int
+
+    def good(self, score: Score, now: float) -> None:
+        """A score ended well while others waited; `now` in ms."""
+        ...
+
+    def refuse(self, score: Score, now: float) -> None:
+        """A score was refused for too many pending."""
+        ...
+
+
+class Aimd:
+    """Additive increase by one a round trip, multiplicative decrease once a round trip."""
+
+    def __init__(self, start: int, most: int, factor: float) -> None:
+        self.limit = float(start)
+        self.refused = 0
+        self._most, self._factor, self._cut_at = most, factor, 0.0
+
+    def good(self, score: Score, now: float) -> None:  # noqa: ARG002 - the rules' common form
+        self.limit = min(self._most, self.limit + 1 / self.limit)
+
+    def refuse(self, score: Score, now: float) -> None:
+        self.refused += 1
+        if score.begun >= self._cut_at:
+            self.limit, self._cut_at = max(1.0, self.limit * self._factor), now
+
+
+_ENDED = """
+local flow, score, event = cjson.decode(ARGV[2]), cjson.decode(ARGV[3]), ARGV[4]
+if event == 'good' then limit_grows(flow, score, tonumber(ARGV[5])) else limit_refused(flow, score) end
+return cjson.encode(flow)
+"""
+
+
+class Ours:
+    """The rule of `flow/prelude-limit.lua` by a clock of our own."""
+
+    def __init__(self, client: "redis.Redis", start: int, most: int) -> None:
+        rule = files("maskrelay.ledger") / "scripts" / "flow" / "prelude-limit.lua"
+        clock = "local exact = tonumber(ARGV[1])\nlocal now = exact\n"
+        self._script = client.register_script(clock + rule.read_text() + _ENDED)
+        self._most = most
+        self._flow: dict[str, Any] = {"limit": start, "ceiling": most, "step": 1, "proofs": 0}
+        self._flow |= {"probe_at": 0, "gap": 0, "cut_at": 0, "refused": 0}
+
+    @property
+    def limit(self) -> float:
+        return float(self._flow["limit"])
+
+    @property
+    def refused(self) -> int:
+        return int(self._flow["refused"])
+
+    def good(self, score: Score, now: float) -> None:
+        self._end("good", score, now)
+
+    def refuse(self, score: Score, now: float) -> None:
+        self._end("refused", score, now)
+
+    def _end(self, event: str, score: Score, now: float) -> None:
+        told = [now, json.dumps(self._flow), json.dumps(asdict(score)), event, self._most]
+        self._flow = json.loads(self._script(args=told))
+
+
+def rules(client: "redis.Redis") -> dict[str, Callable[[int, int], Rule]]:
+    """Each by its name, made of a start and a hard cap."""
+    return {
+        "AIMD ½": lambda start, most: Aimd(start, most, 0.5),
+        "AIMD 0.9": lambda start, most: Aimd(start, most, 0.9),
+        "ours": lambda start, most: Ours(client, start, most),
+    }
