@@ -89,9 +89,9 @@ def test_capacity_can_grow_and_shrink_while_requests_wait(canned: bool) -> None:
         endpoint.set(max_concurrent=2)
         assert eventually(lambda: endpoint.counters()["in_flight"] == 4)
         assert endpoint.counters()["capacity"] == 4
-        endpoint.set(instances="initial", max_concurrent=1, service_time=0)
+        endpoint.set(instances="initial", max_concurrent=1)
         assert endpoint.post(EMPTY).status_code == 429
-        endpoint.set(restart=True)
+        endpoint.set(restart=True, service_time=0)
         for caller in waiting:
             with pytest.raises(httpx.HTTPError):
                 caller.result()
