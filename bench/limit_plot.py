@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from bench.limit_model import Run, Scene
@@ -52,6 +53,9 @@ def _panel(left: float, scene: Scene, runs: Mapping[str, Sequence[Run]]) -> list
 
 
 def _line(left: float, run: Run, colour: str) -> str:
-    points = [(_x(left, tenth / 10), _y(limit)) for tenth, limit in enumerate(run.limit) if tenth <= SECONDS * 10]
-    steps = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polyline points="{steps}" fill="none" stroke="{colour}" stroke-width="1" opacity="0.6"/>'
+    first = run.limit[: round(SECONDS * 10) + 1]
+    path = f"M{_x(left, 0):.0f} {_y(first[0]):.1f}"
+    for tenth, (before, limit) in enumerate(pairwise(first), 1):
+        if limit != before:
+            path += f"H{_x(left, tenth / 10):.1f}V{_y(limit):.1f}"
+    return f'<path d="{path}H{_x(left, SECONDS):.0f}" fill="none" stroke="{colour}" opacity="0.6"/>'
