@@ -8,7 +8,7 @@ FIDELITY := .venv-fidelity
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs fidelity lock clean
+.PHONY: help demo up test lint types imports docs fidelity bench lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 	$(FIDELITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  --requirement tests/fidelity/requirements.lock
 	$(BIN)/python -m pytest tests/fidelity/against_the_server.py
+
+bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
+	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) $(FIDELITY) .mypy_cache .ruff_cache .pytest_cache .hypothesis
