@@ -1,0 +1,22 @@
+"""One frame's samples as a source holds them, before they become the bytes of a picture."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """values: (height, width) integers or floats in the source's units (HU for CT), or (height, width, 3) uint8 RGB.
+
+    bits: of one sample in the source; 8 or fewer are shown as they are unless a window is asked for. inverted: the
+    lowest value is white (MONOCHROME1): inverted after the window. padding: (height, width), true where a pixel holds
+    no measurement: it becomes black and counts for no statistics; None where every pixel holds one.
+    """
+
+    values: npt.NDArray[Any]
+    bits: int
+    inverted: bool = False
+    padding: npt.NDArray[np.bool_] | None = None
