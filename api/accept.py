@@ -124,6 +124,7 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
             source=upload.key,
             size=upload.size,
             sha256=upload.sha256,
+            kind=upload.kind,
             custom_id=asked.custom_id,
             source_name=upload.source_name,
             prompts=asked.prompts,
@@ -138,6 +139,7 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
         created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
         lane=wanted.lane(),
         outputs=wanted.options.outputs,
+        pixels=wanted.options.pixels,
         endpoint=wanted.options.endpoint,
         metadata=wanted.options.metadata,
         callback=_target(service, wanted, job),

@@ -4,10 +4,11 @@ from contextlib import suppress
 from functools import lru_cache
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import Item, Result, Submission
+from maskrelay.contract.jobs import FRAMES_PER_PART, Result, Submission
 from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.planned import PlannedItem
 from maskrelay.errors import ObjectMissing
-from maskrelay.storage.protocol import Storage
+from maskrelay.storage.protocol import Storage, has
 
 
 class Archive:
@@ -20,7 +21,7 @@ class Archive:
         self._storage = storage
         self._submissions = lru_cache(512)(self._read_submission)
         self._results = lru_cache(512)(self._read_result)
-        self._item_lines = lru_cache(4)(self._read_items)
+        self._item_parts = lru_cache(16)(self._read_item_part)
         self._parts = lru_cache(64)(self._read_part)
         self._frames = lru_cache(4096)(self._read_frames)
 
@@ -35,16 +36,14 @@ class Archive:
         return None
 
     def has(self, key: str) -> bool:
-        try:
-            self._storage.head(key)
-        except ObjectMissing:
-            return False
-        return True
+        return has(self._storage, key)
 
-    def item(self, submission: Submission, number: int) -> Item:
-        if submission.items_key is None:
-            return submission.items[number]
-        return Item.model_validate_json(self._item_lines(submission.items_key)[number])
+    def item(self, job: str, item: int, frame: int) -> PlannedItem:
+        """The planned item that this frame of it belongs to: it begins in the frame's part of the plan, or before."""
+        part = frame // FRAMES_PER_PART
+        while (found := self._item_parts(job, part).get(item)) is None:
+            part -= 1
+        return found
 
     def parts(self, job: str) -> list[str]:
         """The outcome parts that storage holds, oldest first."""
@@ -56,11 +55,11 @@ class Archive:
             return self._parts(job, part)
         return ()
 
-    def frames(self, job: str, part: str) -> frozenset[int]:
-        """The frames a part has lines of."""
+    def frames(self, job: str, part: str) -> dict[int, int]:
+        """The frames a part has lines of, each with its item."""
         with suppress(ObjectMissing):
             return self._frames(job, part)
-        return frozenset()
+        return {}
 
     def _read_submission(self, job: str) -> Submission:
         return Submission.model_validate_json(self._storage.get(keys.accepted(job)))
@@ -68,12 +67,13 @@ class Archive:
     def _read_result(self, job: str) -> Result:
         return Result.model_validate_json(self._storage.get(keys.result(job)))
 
-    def _read_items(self, items_key: str) -> tuple[bytes, ...]:
-        return tuple(self._storage.get(items_key).splitlines())
+    def _read_item_part(self, job: str, part: int) -> dict[int, PlannedItem]:
+        lines = self._storage.get(keys.item_part(job, part)).splitlines()
+        return {item.item: item for item in map(PlannedItem.model_validate_json, lines)}
 
     def _read_part(self, job: str, part: str) -> tuple[Outcome, ...]:
         lines = self._storage.get(keys.outcome_part(job, part)).splitlines()
         return tuple(Outcome.model_validate_json(line) for line in lines)
 
-    def _read_frames(self, job: str, part: str) -> frozenset[int]:
-        return frozenset(outcome.frame for outcome in self._parts(job, part))
+    def _read_frames(self, job: str, part: str) -> dict[int, int]:
+        return {outcome.frame: outcome.item for outcome in self._parts(job, part)}

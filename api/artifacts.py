@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import struct
 import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,19 +9,19 @@ from urllib.parse import quote
 
 from starlette.responses import StreamingResponse
 
+from api.items import final_line
 from api.known import Known
 from api.service import Service, in_thread
-from api.visible import one_frame_line, visible_outcome
+from api.visible import line_of, visible_outcome
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import Result
-from maskrelay.contract.lines import ItemLine
+from maskrelay.contract.lines import ItemLine, whole_names
 from maskrelay.contract.outcomes import ArtifactRef, Outcome
 from maskrelay.errors import NotFound
 
 RESULT = "result.json"
 _NUMBER = "(0|[1-9][0-9]{0,8})"
 _NAME = re.compile(rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(mask|probability)|\.(overlay))\.png")
-_OFFSET = struct.Struct(">Q")
+_WHOLE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?\.(labels\.nii\.gz|mask\.nii\.gz|seg\.dcm|contact-sheet\.png|outlines\.geojson)")
 _SLUG_LENGTH = 60
 
 
@@ -38,6 +37,8 @@ def find(service: Service, known: Known, name: str) -> Artifact:
     """The artifact of this name; raises NotFound."""
     if name == RESULT:
         return _manifest(service, known)
+    if whole := _WHOLE.fullmatch(name):
+        return _of_item(service, known, name, whole)
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise NotFound
@@ -51,21 +52,21 @@ def find(service: Service, known: Known, name: str) -> Artifact:
     return Artifact(ref, _human_name(line, outcome, prompt, parts[4] or parts[5]))
 
 
+def _of_item(service: Service, known: Known, name: str, parts: re.Match[str]) -> Artifact:
+    """A file of a whole item: there once the job has ended."""
+    line = final_line(service, known.result, int(parts[1])) if known.result is not None else None
+    output = whole_names(line).get(name) if line is not None else None
+    if line is None or output is None:
+        raise NotFound
+    slug = f"-{_slug(line.outcomes[0].masks[int(parts[2])].prompt)}" if parts[2] and line.outcomes[0].masks else ""
+    return Artifact(line.files[output], f"{_stem(line)}{slug}.{parts[3]}")
+
+
 def _line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
-    if item >= known.submission.total:
-        return None
     if known.result is not None:
-        return _final_line(service, known.result, item)
+        return final_line(service, known.result, item)
     outcome = visible_outcome(service, known, frame)
-    return one_frame_line(service, known, outcome) if outcome is not None and outcome.item == item else None
-
-
-def _final_line(service: Service, result: Result, item: int) -> ItemLine:
-    """One line of the final object, by the index of where each begins."""
-    raw = service.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
-    begin, *behind = (offset for (offset,) in _OFFSET.iter_unpack(raw))
-    end = behind[0] if behind else result.items.length
-    return ItemLine.model_validate_json(service.storage.get(result.items.key, begin, end - begin))
+    return line_of(service, known, [outcome]) if outcome is not None and outcome.item == item else None
 
 
 def _manifest(service: Service, known: Known) -> Artifact:
@@ -79,10 +80,15 @@ def _manifest(service: Service, known: Known) -> Artifact:
 
 def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str) -> str:
     """`{source stem}-{prompt slug}.mask.png`; a frame among several has its number."""
-    stem = (line.source_name or "").rpartition(".")[0] or line.source_name or f"item-{line.item}"
-    frame = f"-{outcome.index:04d}" if len(line.outcomes) > 1 else ""
+    frame = f"-{outcome.index:04d}" if outcome.frame != outcome.item or len(line.outcomes) > 1 else ""
     slug = f"-{_slug(outcome.masks[prompt].prompt)}" if prompt is not None else ""
-    return f"{stem}{frame}{slug}.{kind}.png"
+    return f"{_stem(line)}{frame}{slug}.{kind}.png"
+
+
+def _stem(line: ItemLine) -> str:
+    """The source's name without its ending, `.nii.gz` included."""
+    name = (line.source_name or "").removesuffix(".gz")
+    return name.rpartition(".")[0] or name or f"item-{line.item}"
 
 
 def _slug(prompt: str) -> str:

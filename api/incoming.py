@@ -11,7 +11,9 @@ from anyio import CancelScope
 from api.pointers import pointer
 from api.service import Service, in_thread
 from maskrelay.contract import keys
+from maskrelay.contract.kinds import HEAD_BYTES, kind_of
 from maskrelay.contract.outcomes import Record
+from maskrelay.contract.sources import Kind
 from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUnknown
 from maskrelay.storage.protocol import Storage, Writer
 
@@ -30,6 +32,7 @@ class Upload:
     sha256: str
     source_name: str | None
     at: datetime
+    kind: Kind = "still"
 
     def is_expired(self, now: datetime) -> bool:
         return now - self.at > EXPIRES
@@ -44,6 +47,7 @@ class UploadFacts(Record):
     sha256: str
     source_name: str | None
     at: datetime
+    kind: Kind = "still"
 
 
 class Incoming:
@@ -63,7 +67,7 @@ class Incoming:
     def begin(self, source_name: str | None) -> None:
         self._id = keys.new_id()
         self._name = _plain_name(source_name)
-        self._hash, self._size = hashlib.sha256(), 0
+        self._hash, self._size, self._head = hashlib.sha256(), 0, b""
         self._writer = self._storage.writer(keys.upload(self._tenant, self._id))
 
     def write(self, chunk: bytes) -> None:
@@ -74,6 +78,8 @@ class Incoming:
             detail = f"One upload has at most {self._max_bytes} bytes (MASKRELAY_MAX_IMAGE_BYTES)."
             raise BodyTooLarge(detail, pointer=pointer("image", len(self.uploads)))
         self._hash.update(chunk)
+        if len(self._head) < HEAD_BYTES:
+            self._head += chunk[:HEAD_BYTES]
         self._writer.write(chunk)
 
     def end(self) -> None:
@@ -82,12 +88,14 @@ class Incoming:
         self._writer = None
         key = keys.upload(self._tenant, self._id)
         sha256 = self._hash.hexdigest()
-        self.uploads.append(Upload(self._id, key, self._size, sha256, self._name, datetime.now(UTC)))
+        kind = kind_of(self._head)
+        self.uploads.append(Upload(self._id, key, self._size, sha256, self._name, datetime.now(UTC), kind))
 
     def publish(self) -> None:
         """Let jobs refer to these uploads by their ids."""
         for one in self.uploads:
-            facts = UploadFacts(size=one.size, sha256=one.sha256, source_name=one.source_name, at=one.at)
+            known = {"size": one.size, "sha256": one.sha256, "source_name": one.source_name}
+            facts = UploadFacts(**known, at=one.at, kind=one.kind)
             self._storage.put(_facts_key(one.key), facts.model_dump_json().encode(), "application/json")
         self.kept = True
 
@@ -124,7 +132,7 @@ def find_upload(storage: Storage, tenant: str, upload_id: str) -> Upload:
         facts = UploadFacts.model_validate_json(storage.get(_facts_key(key)))
     except ObjectMissing:
         raise UploadUnknown from None
-    return Upload(upload_id, key, facts.size, facts.sha256, facts.source_name, facts.at)
+    return Upload(upload_id, key, facts.size, facts.sha256, facts.source_name, facts.at, facts.kind)
 
 
 def _facts_key(upload_key: str) -> str:

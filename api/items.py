@@ -1,6 +1,8 @@
 """A job's items, page by page: as they are completed while it runs, in their order once it has ended."""
 
 import re
+import struct
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,14 +11,19 @@ from pydantic import ValidationError
 
 from api.cursors import cursor_of, no_cursor, places_of
 from api.known import Known
-from api.service import Service
-from api.visible import listed_parts, one_frame_line, visible_in
-from maskrelay.contract.jobs import Result
-from maskrelay.contract.lines import ItemLine
+from api.service import Service, side_by_side
+from api.visible import listed_parts, outcomes_of, visible_in
+from maskrelay.contract.jobs import FlaggedItems, Result
+from maskrelay.contract.lines import ItemLine, flags_of, item_line
 
 #: Cursors into the list of parts, and into the final object by bytes.
-_RUNNING, _FINAL = "r", "f"
-_CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile("[0-9]{1,18}")}
+_RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
+_CURSORS = {
+    _RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"),
+    _FINAL: re.compile("[0-9]{1,18}"),
+    _FLAGGED: re.compile("[0-9]{1,9}"),
+}
+_OFFSET = struct.Struct(">Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +34,18 @@ class Page:
     next: str | None
 
 
-def read_page(service: Service, known: Known, cursor: str | None, limit: int) -> Page:
+def read_page(service: Service, known: Known, cursor: str | None, limit: int, flag: str | None = None) -> Page:
     """The items behind `cursor`, at most `limit`; raises Malformed for a cursor that is none.
 
     A cursor from before the end of the job begins anew in the final order: items come twice rather than not at all.
+    `flag`: only items with a mask that carries it, the most suspicious first once the job has ended.
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
+    if known.result is not None and flag is not None:
+        return _flagged(service, known.result, flag, int(places[0]) if kind == _FLAGGED else 0, limit)
+    if flag is not None:
+        page = read_page(service, known, cursor, limit)
+        return Page(tuple(line for line in page.lines if flag in flags_of(line)), page.next)
     if known.result is not None:
         return _final(service, known.result, int(places[0]) if kind == _FINAL else 0, limit)
     part, line = map(int, places) if kind == _RUNNING else (0, 0)
@@ -40,18 +53,28 @@ def read_page(service: Service, known: Known, cursor: str | None, limit: int) ->
 
 
 def _completed(service: Service, known: Known, first_part: int, first_line: int, limit: int) -> Page:
+    """In order of completion: an item comes with the last of its frames."""
     parts = listed_parts(service, known)
     seen: set[int] = set()
+    done: Counter[int] = Counter()
     for name, refused in parts[:first_part]:
-        seen |= service.archive.frames(known.id, name) - refused
+        fresh = {frame: item for frame, item in service.archive.frames(known.id, name).items() if frame not in refused}
+        done.update(item for frame, item in fresh.items() if frame not in seen)
+        seen |= fresh.keys()
     lines: list[ItemLine] = []
     for number, (name, refused) in enumerate(parts[first_part:], first_part):
         for place, outcome in visible_in(service.archive.outcomes(known.id, name), refused, seen):
+            done[outcome.item] += 1
             if number == first_part and place < first_line:
+                continue
+            planned = service.archive.item(known.id, outcome.item, outcome.frame)
+            if done[outcome.item] < planned.frames:
                 continue
             if len(lines) == limit:
                 return Page(tuple(lines), cursor_of(_RUNNING, f"{number}.{place}"))
-            lines.append(one_frame_line(service, known, outcome))
+            frames = range(planned.first, planned.first + planned.frames)
+            outcomes = [outcome] if planned.frames == 1 else outcomes_of(service, known, parts[: number + 1], frames)
+            lines.append(item_line(planned, tuple(outcomes)))
     return Page(tuple(lines), None)
 
 
@@ -69,6 +92,27 @@ def _final(service: Service, result: Result, offset: int, limit: int) -> Page:
                 lines.append(_line(raw))
                 offset += len(raw) + 1
     return Page(tuple(lines), cursor_of(_FINAL, str(offset)) if offset < end else None)
+
+
+def _flagged(service: Service, result: Result, flag: str, first: int, limit: int) -> Page:
+    """In the order that finishing wrote down."""
+    if result.flagged is None:
+        return Page((), None)
+    flagged = map(FlaggedItems.model_validate_json, service.storage.get(result.flagged.key).splitlines())
+    items = next((one.items for one in flagged if one.flag == flag), ())
+    lines = side_by_side(lambda item: final_line(service, result, item), items[first : first + limit])
+    following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(items) else None
+    return Page(tuple(line for line in lines if line is not None), following)
+
+
+def final_line(service: Service, result: Result, item: int) -> ItemLine | None:
+    """One line of the final object, by the index of where each begins; None where there is no such item."""
+    if item >= result.counts.total:
+        return None
+    raw = service.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
+    begin, *behind = (offset for (offset,) in _OFFSET.iter_unpack(raw))
+    end = behind[0] if behind else result.items.length
+    return ItemLine.model_validate_json(service.storage.get(result.items.key, begin, end - begin))
 
 
 def _line(raw: bytes) -> ItemLine:

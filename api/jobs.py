@@ -20,6 +20,7 @@ from maskrelay.contract import keys
 from maskrelay.errors import Gone, NotFound
 
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
+Flag = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="A flag of masks.")]
 _LISTED = "j"
 _CURSORS = {_LISTED: keys.ID}
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
@@ -76,17 +77,23 @@ def _listed(service: Service, tenant: str, before: str | None, limit: int) -> tu
 
 
 async def list_items(
-    request: Request, job: str, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    request: Request,
+    job: str,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    flag: Flag = None,
 ) -> Response:
     """The job's items: while it runs those that are done, in order of completion; all, in their order, afterwards.
 
-    `next` is null when there are no more now. `Accept: application/x-ndjson` answers one item a line.
+    `next` is null when there are no more now. `Accept: application/x-ndjson` answers one item a line. `flag` asks for
+    the items with a mask that carries it, the most suspicious first.
     """
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
     url = job_url(base_of(request), job)
-    shown, following = await in_thread(_page, service, known, cursor, limit, url)
-    headers = {**_PRIVATE, **_next_link(f"{url}/items", following, limit)}
+    shown, following = await in_thread(_page, service, known, cursor, limit, flag, url)
+    only = f"flag={flag}&" if flag else ""
+    headers = {**_PRIVATE, **_next_link(f"{url}/items", following, limit, only)}
     if not known.terminal:
         headers |= RETRY_AFTER
     if wants_lines(request.headers):
@@ -95,14 +102,16 @@ async def list_items(
     return JSONResponse({"items": shown, "next": following}, headers=headers)
 
 
-def _page(service: Service, known: Known, cursor: str | None, limit: int, url: str) -> tuple[list[Any], str | None]:
-    page = read_page(service, known, cursor, limit)
+def _page(
+    service: Service, known: Known, cursor: str | None, limit: int, flag: str | None, url: str
+) -> tuple[list[Any], str | None]:
+    page = read_page(service, known, cursor, limit, flag)
     return [item_body(line, url) for line in page.lines], page.next
 
 
-def _next_link(url: str, cursor: str | None, limit: int) -> dict[str, str]:
+def _next_link(url: str, cursor: str | None, limit: int, only: str = "") -> dict[str, str]:
     """`Link` to the next page (RFC 8288)."""
-    return {"Link": f'<{url}?cursor={cursor}&limit={limit}>; rel="next"'} if cursor else {}
+    return {"Link": f'<{url}?{only}cursor={cursor}&limit={limit}>; rel="next"'} if cursor else {}
 
 
 async def get_artifact(request: Request, job: str, name: str) -> Response:

@@ -42,15 +42,12 @@ class Known:
         return is_terminal(self.state)
 
     def counts(self) -> Counts:
-        """Items by state; while the job runs, an item is its one frame."""
-        total = self.submission.total
+        """Items by state; until all is planned, the total is what was submitted."""
         if self.result is not None:
             return self.result.counts
         if self.record is None:
-            return Counts(total=total)
-        if self.terminal:
-            return Counts(total=total, **self.record.items)
-        return Counts(total=total, succeeded=self.record.frames.succeeded, failed=self.record.frames.failed)
+            return Counts(total=self.submission.total)
+        return Counts(total=self.record.total, **self.record.items)
 
     def frames(self) -> Frames:
         if self.result is not None:

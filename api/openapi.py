@@ -1,13 +1,15 @@
 """What the OpenAPI document says beyond what the handlers' signatures do: bodies that we parse ourselves, problems."""
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from api.problems import MEDIA_TYPE, Problem
 from maskrelay.contract.events import EVENT_TYPES
-from maskrelay.contract.jobs import Lane, Output
+from maskrelay.contract.intensity import PRESETS
+from maskrelay.contract.jobs import Lane
+from maskrelay.contract.outputs import Output
 
 _REF = {"$ref": "#/components/schemas/Problem"}
 _WHY = {
@@ -33,8 +35,22 @@ class CallbackAsked(BaseModel):
     events: list[str] | None = Field(None, description=f"Of {', '.join(EVENT_TYPES)}; the last four by default.")
 
 
+class WindowAsked(BaseModel):
+    window: tuple[float, float]
+
+
 class OptionsAsked(BaseModel):
-    outputs: list[Output] = ["mask", "overlay"]
+    outputs: list[Output] | None = Field(None, description="Files to make; by default what is sensible for a source.")
+    intensity: str | WindowAsked | None = Field(
+        None, description=f"Of {', '.join(PRESETS)}, or limits; by default by modality and body part."
+    )
+    group_series: bool = Field(True, description="DICOM objects of one series are one item.")  # noqa: FBT003
+    partial_series: Literal["fail", "best_effort", "hold"] = "fail"
+    slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = None
+    volume: int | None = Field(None, ge=0, description="Which volume of a 4-D NIfTI.")
+    square_pixels: bool = Field(False, description="Stretch pixels of unequal sides to squares.")  # noqa: FBT003
+    burned_in: Literal["allow", "warn", "refuse"] = Field("warn", description="Pictures that may show text.")
+    identifiers: Literal["uids", "hashed", "none"] = Field("uids", description="How results name DICOM objects.")
     callback: CallbackAsked | None = None
     lane: Lane | None = Field(None, description="`interactive` takes few items; by default the number decides.")
     endpoint: str | None = Field(None, description="The only endpoint to score at; a name of GET /v1/endpoints.")

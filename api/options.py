@@ -7,8 +7,10 @@ from typing import Any, get_args
 
 from api.pointers import pointer
 from maskrelay.contract.events import EVENT_TYPES, TERMINAL_EVENTS
-from maskrelay.contract.jobs import Lane, Output
+from api.pixel_options import read_pixel_options
+from maskrelay.contract.jobs import Lane, PixelOptions
 from maskrelay.contract.keys import ENDPOINT_NAME
+from maskrelay.contract.outputs import Output
 from maskrelay.errors import Malformed, OptionInvalid, OptionUnknown
 from maskrelay.notify.signature import check_secret
 
@@ -27,7 +29,10 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    outputs: tuple[Output, ...] = ("mask", "overlay")
+    """`outputs`: none, what is sensible for each source."""
+
+    outputs: tuple[Output, ...] = ()
+    pixels: PixelOptions = PixelOptions()
     callback: Callback | None = None
     lane: Lane | None = None
     endpoint: str | None = None
@@ -53,8 +58,10 @@ def read_options(value: Any) -> Options:
         "endpoint": _endpoint,
         "metadata": _metadata,
     }
-    given = members(value, frozenset(readers), ("options",))
-    return Options(**{name: readers[name](one) for name, one in given.items()})
+    given = members(value, frozenset(readers) | PixelOptions.model_fields.keys(), ("options",))
+    of_pixels = {name: given.pop(name) for name in PixelOptions.model_fields if name in given}
+    read = {name: readers[name](one) for name, one in given.items()}
+    return Options(**read, pixels=read_pixel_options(of_pixels))
 
 
 def members(value: Any, known: frozenset[str], path: tuple[str | int, ...]) -> dict[str, Any]:

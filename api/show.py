@@ -10,6 +10,7 @@ from api.known import Known
 from maskrelay.contract.jobs import (
     CallbackShown,
     ErrorShown,
+    FrameLinks,
     FrameShown,
     ItemLinks,
     ItemShown,
@@ -18,16 +19,19 @@ from maskrelay.contract.jobs import (
     MaskLinks,
     MaskShown,
 )
-from maskrelay.contract.lines import ItemLine
+from maskrelay.contract.lines import PER_PROMPT, ItemLine, whole_names
 from maskrelay.contract.outcomes import Failure, MaskOutcome, Outcome
 
 #: Shown only when there is something to show; every other member is always there, null or not.
-_ABSENT = frozenset({"error", "callback", "secret", "result", "frames", "mask", "probability", "overlay"})
+_ABSENT = frozenset(
+    {"error", "errors", "callback", "secret", "result", "frames", "members", "identifiers", "instance", "intensity"}
+    | {"mask", "probability", "overlay", "nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
+)
 
 
 def body_of(shown: BaseModel) -> Any:
     """The JSON value of what is shown."""
-    return _present(shown.model_dump(mode="json"))
+    return _present(shown.model_dump(mode="json", by_alias=True))
 
 
 def _present(value: Any) -> Any:
@@ -54,6 +58,7 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
         created_at=known.submission.created_at,
         counts=known.counts(),
         frames=known.frames(),
+        flags=known.result.flags if known.result is not None else {},
         timings=_timings(known),
         eta_s=_eta(known),
         metadata=known.submission.metadata,
@@ -105,14 +110,30 @@ def _eta(known: Known) -> float | None:
 def item_shown(line: ItemLine, url: str) -> ItemShown:
     """One item; `url` is its job's."""
     shown = ItemShown(
-        custom_id=line.custom_id, source_name=line.source_name, state=line.state, error=_error(line.error)
+        custom_id=line.custom_id,
+        source_name=line.source_name,
+        members=list(line.members) or None,
+        state=line.state,
+        error=_error(line.error),
+        findings=line.findings,
+        identifiers=line.identifiers or None,
+        intensity=next((outcome.intensity for outcome in line.outcomes if outcome.intensity), None),
+        errors={name: ErrorShown(**error.model_dump()) for name, error in line.errors.items()} or None,
+        links=_whole_links(line, url),
     )
     if len(line.outcomes) > 1:
         shown.frames = [_frame(outcome, url) for outcome in line.outcomes]
     for outcome in line.outcomes[:1] if shown.frames is None else ():
         shown.masks = [_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)]
-        shown.links = _links(outcome, url)
+        shown.links.overlay = _links(outcome, url).overlay
     return shown
+
+
+def _whole_links(line: ItemLine, url: str) -> ItemLinks:
+    links = {output: f"{url}/artifacts/{name}" for name, output in whole_names(line).items()}
+    single = {name.replace("-", "_"): links.get(name) for name in ("nifti", "seg", "contact-sheet", "geojson")}
+    each = [link for output, link in links.items() if output.startswith(PER_PROMPT)]
+    return ItemLinks(**single, nifti_per_prompt=each or None)
 
 
 def item_body(line: ItemLine, url: str) -> Any:
@@ -127,6 +148,7 @@ def _frame(outcome: Outcome, url: str) -> FrameShown:
     return FrameShown(
         frame=outcome.index,
         state=outcome.state,
+        instance=outcome.instance,
         error=_error(outcome.error),
         masks=[_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)],
         links=_links(outcome, url),
@@ -153,9 +175,9 @@ def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str) -> MaskSho
     )
 
 
-def _links(outcome: Outcome, url: str) -> ItemLinks:
+def _links(outcome: Outcome, url: str) -> FrameLinks:
     name = f"{url}/artifacts/{outcome.item}-{outcome.frame}.overlay.png"
-    return ItemLinks(overlay=name if outcome.overlay else None)
+    return FrameLinks(overlay=name if outcome.overlay else None)
 
 
 def _error(error: Failure | None) -> ErrorShown | None:

@@ -48,7 +48,8 @@ class Wanted:
             [upload.size, upload.sha256, item.custom_id, item.prompts]
             for item, upload in zip(self.items, self.uploads, strict=True)
         ]
-        canonical = json.dumps({"options": asdict(self.options), "items": items}, sort_keys=True, ensure_ascii=False)
+        options = {**asdict(self.options), "pixels": self.options.pixels.model_dump()}
+        canonical = json.dumps({"options": options, "items": items}, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

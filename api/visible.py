@@ -28,16 +28,24 @@ def visible_in(outcomes: Sequence[Outcome], refused: frozenset[int], seen: set[i
             yield place, outcome
 
 
+def outcomes_of(service: Service, known: Known, listed: Listed, frames: range) -> list[Outcome]:
+    """The visible outcomes of these frames among the listed parts, in order of frames."""
+    found: dict[int, Outcome] = {}
+    for name, refused in listed:
+        if any(frame in frames for frame in service.archive.frames(known.id, name)):
+            for outcome in service.archive.outcomes(known.id, name):
+                if outcome.frame in frames and outcome.frame not in refused:
+                    found.setdefault(outcome.frame, outcome)
+    return [found[frame] for frame in sorted(found)]
+
+
 def visible_outcome(service: Service, known: Known, frame: int) -> Outcome | None:
     """The visible outcome of one frame."""
-    for name, refused in listed_parts(service, known):
-        if frame not in refused and frame in service.archive.frames(known.id, name):
-            outcomes = service.archive.outcomes(known.id, name)
-            return next((outcome for outcome in outcomes if outcome.frame == frame), None)
-    return None
+    found = outcomes_of(service, known, listed_parts(service, known), range(frame, frame + 1))
+    return found[0] if found else None
 
 
-def one_frame_line(service: Service, known: Known, outcome: Outcome) -> ItemLine:
-    """An item that is one frame, complete with it."""
-    item = service.archive.item(known.submission, outcome.item)
-    return item_line(outcome.item, item.custom_id, item.source_name, (outcome,))
+def line_of(service: Service, known: Known, outcomes: Sequence[Outcome]) -> ItemLine:
+    """An item's line as far as these outcomes of its frames say."""
+    planned = service.archive.item(known.id, outcomes[0].item, outcomes[0].frame)
+    return item_line(planned, tuple(outcomes))

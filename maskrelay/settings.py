@@ -110,6 +110,10 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(16 << 30, ge=1, description="Largest request body.")
     max_image_bytes: int = Field(4 << 30, ge=1, description="Largest single upload.")
     max_decode_bytes: int = Field(512 << 20, ge=1, description="Largest file that a worker opens.")
+    max_source_bytes: int = Field(
+        2 << 30, ge=1, description="Largest volume, once inflated, that a worker keeps a local copy of."
+    )
+    copies_bytes: int = Field(4 << 30, ge=1, description="Local copies of volumes that one child keeps.")
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels of one image.")
     max_items: int = Field(10_000, ge=1, description="Most items of one job.")
     max_prompts: int = Field(16, ge=1, description="Most prompts of one item.")
@@ -117,6 +121,7 @@ class Settings(BaseModel):
 
     max_attempts: int = Field(3, ge=1, description="Attempts that may be held against a frame before it fails.")
     segment_children: int = Field(1, ge=1, description="Child processes of a segment worker.")
+    assemble_children: int = Field(1, ge=1, description="Child processes of an assemble worker.")
     control_children: int = Field(1, ge=1, description="Child processes of a control worker.")
     deliver_threads: int = Field(8, ge=1, description="Threads of a deliver worker.")
     callbacks_per_host: int = Field(2, ge=1, description="Callbacks under way to one host.")

@@ -1,4 +1,4 @@
-"""`python -m worker segment | control | deliver`; `sweep PID` is started by a control worker for itself."""
+"""`python -m worker segment | assemble | control | deliver`; `sweep PID` is started by a control worker for itself."""
 
 import logging
 import os

@@ -6,8 +6,8 @@ from datetime import datetime
 from maskrelay.contract import keys
 from maskrelay.contract.events import EVENT_TYPES, event_body, event_id
 from maskrelay.contract.jobs import Submission
-from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing
-from maskrelay.storage.protocol import Storage
+from maskrelay.errors import LedgerUnavailable, ObjectExists
+from maskrelay.storage.protocol import Storage, has
 from worker.parts import Parts
 
 
@@ -32,11 +32,7 @@ def announce(
 
 def is_delivered(storage: Storage, job: str, event: str) -> bool:
     """Whether the event has its marker: delivered, or given up."""
-    try:
-        storage.head(keys.delivered(job, event))
-    except ObjectMissing:
-        return False
-    return True
+    return has(storage, keys.delivered(job, event))
 
 
 def leave_live(storage: Storage, submission: Submission) -> bool:
@@ -44,17 +40,10 @@ def leave_live(storage: Storage, submission: Submission) -> bool:
     asked = submission.callback.events if submission.callback else ()
     for event_type in EVENT_TYPES:
         event = event_id(submission.id, event_type)
-        happened = event_type in asked and _happened(storage, submission.id, event)
+        happened = event_type in asked and has(storage, keys.event(submission.id, event))
         if happened and not is_delivered(storage, submission.id, event):
             return False
     storage.delete(keys.live_cancel(submission.id))
     storage.delete(keys.live(submission.id))
     return True
 
-
-def _happened(storage: Storage, job: str, event: str) -> bool:
-    try:
-        storage.head(keys.event(job, event))
-    except ObjectMissing:
-        return False
-    return True

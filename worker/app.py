@@ -16,9 +16,14 @@ from maskrelay.ledger.broker import broker
 from maskrelay.settings import Settings
 from worker.tasks import Child, register
 
-Role = Literal["segment", "control", "deliver"]
-ROLES: tuple[Role, ...] = ("segment", "control", "deliver")
-QUEUES: dict[Role, str] = {"segment": "segment", "control": "plan,finish", "deliver": "deliver"}
+Role = Literal["segment", "assemble", "control", "deliver"]
+ROLES: tuple[Role, ...] = ("segment", "assemble", "control", "deliver")
+QUEUES: dict[Role, str] = {
+    "segment": "segment",
+    "assemble": "assemble",
+    "control": "plan,finish",
+    "deliver": "deliver",
+}
 LOG_FORMAT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
 
 
@@ -65,6 +70,7 @@ def _start_sweep() -> None:
 def _options(role: Role, settings: Settings) -> list[str]:
     pools: dict[Role, list[str]] = {
         "segment": ["--pool=prefork", f"--concurrency={settings.segment_children}"],
+        "assemble": ["--pool=prefork", f"--concurrency={settings.assemble_children}"],
         "control": ["--pool=prefork", f"--concurrency={settings.control_children}"],
         "deliver": ["--pool=threads", f"--concurrency={settings.deliver_threads}"],
     }

@@ -57,4 +57,5 @@ def _moved(outcome: Outcome, key: str, places: Mapping[str, int]) -> Outcome:
         mask.model_copy(update={"mask": moved(mask.mask), "probability": moved(mask.probability)})
         for mask in outcome.masks
     )
-    return outcome.model_copy(update={"masks": masks, "overlay": moved(outcome.overlay)})
+    pictures = {"overlay": moved(outcome.overlay), "thumbnail": moved(outcome.thumbnail)}
+    return outcome.model_copy(update={"masks": masks, **pictures})

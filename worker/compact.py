@@ -3,16 +3,18 @@
 import hashlib
 import secrets
 import struct
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import groupby
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import Counts, FinalObject, Frames, PlannedFrame, Submission
-from maskrelay.contract.lines import ItemLine, item_line
+from maskrelay.contract.jobs import Counts, FinalObject, FlaggedItems, Frames, Submission
+from maskrelay.contract.lines import ItemLine, flags_of, item_line
 from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.planned import PlannedItem
+from maskrelay.rules.suspicion import judged
 from maskrelay.storage.protocol import Storage
-from worker.submissions import read_frame_part, read_items
+from worker.assembled import read_assembled
+from worker.submissions import planned_items, read_items
 from worker.visible import Visible
 
 
@@ -36,36 +38,64 @@ class FinalWriter:
 
 
 class Compacted:
-    """What was written, and the counts that came out of it."""
+    """What was written, and the counts that came out of it; `flags` counts masks."""
 
-    def __init__(self, storage: Storage, submission: Submission, frame_parts: int, visible: Visible) -> None:
+    def __init__(
+        self, storage: Storage, submission: Submission, frame_parts: int, visible: Visible, *, planned: bool
+    ) -> None:
+        def writer(name: str) -> FinalWriter:
+            return FinalWriter(storage, keys.final(submission.id, nonce, name))
+
         nonce = secrets.token_hex(8)
-        items = FinalWriter(storage, keys.final(submission.id, nonce, "items.ndjson"))
-        index = FinalWriter(storage, keys.final(submission.id, nonce, "items.index"))
+        items, index = writer("items.ndjson"), writer("items.index")
         item_states: Counter[str] = Counter()
         frame_states: Counter[str] = Counter()
-        for line in _item_lines(storage, submission, frame_parts, visible):
+        self.flags: Counter[str] = Counter()
+        flagged: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        lines = _planned_lines(storage, submission.id, frame_parts, visible)
+        for line in lines if planned else _all_lines(storage, submission, lines):
             index.write(struct.pack(">Q", items.length))
             items.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
             item_states[line.state] += 1
             frame_states.update(outcome.state for outcome in line.outcomes)
+            flags = flags_of(line)
+            self.flags.update(flags)
+            for flag in set(flags):
+                flagged[flag].append((-line.suspicion, line.item))
         self.items, self.index = items.done(), index.done()
-        self.counts = Counts(total=submission.total, **item_states)
+        self.flagged = _flagged(writer("flagged.ndjson"), flagged) if flagged else None
+        self.counts = Counts(total=item_states.total(), **item_states)
         self.frames = Frames(planned=frame_states.total(), **frame_states)
 
 
-def _item_lines(storage: Storage, submission: Submission, frame_parts: int, visible: Visible) -> Iterator[ItemLine]:
-    """Every item with the outcome of each of its frames; what was never done is cancelled."""
-    planned = (frame for part in range(frame_parts) for frame in read_frame_part(storage, submission.id, part))
-    by_item = groupby(planned, key=lambda frame: frame.item)
-    number, frames = next(by_item, (-1, iter(())))
-    for place, item in enumerate(read_items(storage, submission)):
-        outcomes: tuple[Outcome, ...] = ()
-        if place == number:
-            outcomes = tuple(visible.outcome(frame.frame) or _cancelled(frame) for frame in frames)
-            number, frames = next(by_item, (-1, iter(())))
-        yield item_line(place, item.custom_id, item.source_name, outcomes)
+def _flagged(writer: FinalWriter, flagged: dict[str, list[tuple[float, int]]]) -> FinalObject:
+    for flag, items in sorted(flagged.items()):
+        line = FlaggedItems(flag=flag, items=tuple(item for _, item in sorted(items)))
+        writer.write(line.model_dump_json().encode() + b"\n")
+    return writer.done()
 
 
-def _cancelled(frame: PlannedFrame) -> Outcome:
-    return Outcome(frame=frame.frame, item=frame.item, index=frame.index, state="cancelled")
+def _planned_lines(storage: Storage, job: str, frame_parts: int, visible: Visible) -> Iterator[ItemLine]:
+    """Every planned item with the outcome of each of its frames; what was never done is cancelled."""
+    for item, frames in planned_items(storage, job, frame_parts):
+        outcomes = [visible.outcome(frame.frame) or _cancelled(item, frame.index) for frame in frames]
+        outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
+        yield judged(item_line(item, tuple(outcomes), read_assembled(storage, job, item)), visible.sizes)
+
+
+def _all_lines(storage: Storage, submission: Submission, lines: Iterator[ItemLine]) -> Iterator[ItemLine]:
+    """The planned items, then what was submitted and not planned any more, as the job was cancelled before."""
+    number, planned = 0, set[str]()
+    for line in lines:
+        planned |= {line.custom_id, *line.members}
+        number = line.item + 1
+        yield line
+    for asked in read_items(storage, submission):
+        if asked.custom_id not in planned:
+            name = {"custom_id": asked.custom_id, "source_name": asked.source_name}
+            yield item_line(PlannedItem(item=number, first=0, frames=0, **name), ())
+            number += 1
+
+
+def _cancelled(item: PlannedItem, index: int) -> Outcome:
+    return Outcome(frame=item.first + index, item=item.item, index=index, state="cancelled")

@@ -10,12 +10,16 @@ from maskrelay.contract.jobs import Result, Submission
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import verdict
+from worker.assembled import unassembled
 from worker.compact import Compacted
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
 from worker.renewal import Renewal
 from worker.submissions import read_submission
 from worker.visible import Visible
+
+#: What had a part in the pixels.
+_SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
 
 
 def finish_jobs(parts: Parts, until: float) -> None:
@@ -50,7 +54,11 @@ def _make_result(parts: Parts, submission: Submission, token: str) -> Result | N
         parts.ledger.steps.reopen(submission.id, token, missing)
         parts.ledger.wakes.wake("segment")
         return None
-    compacted = Compacted(parts.storage, submission, record.frame_parts, visible)
+    if record.cancel_reason is None and (lacking := unassembled(parts.storage, submission.id, record.frame_parts)):
+        parts.ledger.steps.assemble(submission.id, token, lacking)
+        parts.ledger.wakes.wake("assemble", len(lacking))
+        return None
+    compacted = Compacted(parts.storage, submission, record.frame_parts, visible, planned=record.planned)
     result = _result(parts, submission, record, compacted, visible)
     try:
         parts.storage.create(keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json")
@@ -74,7 +82,9 @@ def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: 
         reason=record.cancel_reason,
         items=compacted.items,
         index=compacted.index,
-        software={name: version(name) for name in ("maskrelay", "numpy", "pillow", "httpx")},
+        flags=dict(compacted.flags),
+        flagged=compacted.flagged,
+        software={name: version(name) for name in _SOFTWARE},
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(
             {"name": one.name, "model_version": one.model_version, "encoding": one.encoding}

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -15,8 +16,6 @@ from maskrelay.errors import (
     AnswerInvalid,
     EndpointBusy,
     ItemError,
-    ObjectMissing,
-    SourceMissing,
     SourceTooLarge,
 )
 from maskrelay.ledger.claims import Claim, Claims
@@ -31,6 +30,7 @@ from worker.pool import Pool
 from worker.prompts import score_prompts
 from worker.record import failed, record
 from worker.score import Scorer
+from worker.sources import Sources
 from worker.submissions import Plans
 
 
@@ -47,6 +47,7 @@ class Bench:
     """What a frame is worked on with. `decoders` admits as many decodes as there are threads for them."""
 
     storage: Storage
+    sources: Sources
     claims: Claims
     flow: Flow
     plans: Plans
@@ -82,6 +83,8 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     Raises what is not the frame's own and parks it: EndpointError, StorageUnavailable, LedgerUnavailable, ClaimLost;
     and DecodeOverran.
     """
+    if planned.error is not None:
+        return Recorded(failed(planned, planned.error, 1))
     watch = Stopwatch()
     among = bench.pool.among(claim.tenant, submission.endpoint)
     asked = Asked(claim.job, claim.lane, among, submission.traceparent)
@@ -97,7 +100,7 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     watch.lap("prepare")
     scored = await _scored(bench, claim, planned, prepared, asked)
     watch.lap("score")
-    drawing = (claim, planned, prepared, scored, submission.outputs, attempts + 1)
+    drawing = (claim, planned, prepared, scored, attempts + 1)
     recorded: Recorded = await _in_thread(bench, record, *drawing)
     watch.lap("draw")
     if claim.lane == "interactive":
@@ -137,19 +140,18 @@ async def _prepared(bench: Bench, planned: PlannedFrame, *, gray: bool) -> Prepa
     """The source, decoded; raises its ItemError, or DecodeOverran past the limit."""
     if planned.size > bench.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
-    try:
-        file = await asyncio.to_thread(bench.storage.get, planned.source)
-    except ObjectMissing as error:
-        raise SourceMissing from error
-    async with bench.decoders:
-        decoding = asyncio.get_running_loop().run_in_executor(
-            bench.threads, lambda: prepare(file, planned.prompts, max_pixels=bench.max_pixels, gray=gray)
-        )
-        try:
-            async with asyncio.timeout(bench.decode_timeout.total_seconds()):
-                return await asyncio.shield(decoding)
-        except TimeoutError as error:
-            raise DecodeOverran from error
+    with ExitStack() as held:
+        opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
+        source = await asyncio.to_thread(held.enter_context, opened)
+        async with bench.decoders:
+            decoding = asyncio.get_running_loop().run_in_executor(
+                bench.threads, lambda: prepare(source, planned, max_pixels=bench.max_pixels, gray=gray)
+            )
+            try:
+                async with asyncio.timeout(bench.decode_timeout.total_seconds()):
+                    return await asyncio.shield(decoding)
+            except TimeoutError as error:
+                raise DecodeOverran from error
 
 
 async def _scored(bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, asked: Asked) -> ScoredRow:

@@ -10,6 +10,7 @@ from maskrelay.ledger.flow import Flow
 from maskrelay.settings import Settings
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
+from worker.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Parts:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The configured pool; raises SettingsError. Read at its first use: not every worker is given one."""
         return read_endpoints(self.settings)
+
+    def sources(self) -> Sources:
+        """A reader of sources with local copies of its own."""
+        settings = self.settings
+        return Sources(self.storage, max_bytes=settings.max_source_bytes, most_bytes=settings.copies_bytes)
 
     def flow(self) -> Flow:
         return self.ledger.flow(self.endpoints, slot_lease=self.settings.slot_lease)

@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from maskrelay.contract.jobs import Output
+from maskrelay.contract.jobs import PlannedFrame
+from maskrelay.contract.outputs import Output
 from maskrelay.contract.outcomes import Measures, Rle
 from maskrelay.contract.wire import Row, RowAnswer
 from maskrelay.imaging.artifacts import mask_png, overlay_png, probability_png
 from maskrelay.imaging.canvas import canvas_png
-from maskrelay.imaging.decode import Picture, decode
+from maskrelay.imaging.decode import Picture
 from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
 from maskrelay.imaging.maps import Encoding, probabilities
 from maskrelay.imaging.masks import FOREGROUND, threshold
 from maskrelay.imaging.measures import measure
+from maskrelay.imaging.reading import read_picture
 from maskrelay.imaging.rle import encode_rle
 
 Mask = npt.NDArray[np.bool_]
@@ -41,12 +44,13 @@ class DrawnMask:
     probability: bytes | None
 
 
-def prepare(file: bytes, prompts: tuple[str, ...], *, max_pixels: int, gray: bool = False) -> Prepared:
-    """Decode, letterbox and encode one source; raises ItemError. `gray`: a gray source is sent as grayscale."""
-    picture = decode(file, max_pixels=max_pixels)
+def prepare(source: bytes | Path, planned: PlannedFrame, *, max_pixels: int, gray: bool = False) -> Prepared:
+    """Read, letterbox and encode one frame; raises ItemError. `gray`: a gray picture is sent as grayscale."""
+    picture = read_picture(source, planned.reading, max_pixels=max_pixels)
     height, width = picture.pixels.shape[:2]
-    box = Letterbox.of(width, height)
-    return Prepared(picture, box, Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), prompts))
+    spacing = planned.reading.spacing if planned.square_pixels else None
+    box = Letterbox.of(width, height, spacing=spacing)
+    return Prepared(picture, box, Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), planned.prompts))
 
 
 def draw(

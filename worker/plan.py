@@ -1,18 +1,25 @@
 """Plan: expand the accepted items into frames, part by part; frames can be claimed while planning goes on."""
 
 import contextlib
-import itertools
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import FRAMES_PER_PART, Item, PlannedFrame, Submission
+from maskrelay.contract.jobs import FRAMES_PER_PART, INTERACTIVE_ITEMS, Lane, Submission
 from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing
 from maskrelay.rules.lanes import loops_wanted
 from worker.announce import announce
+from worker.opening import Opening, StepLost
 from worker.parts import Parts
-from worker.submissions import read_items, read_submission
+from worker.planning import PlannedPart, planned_parts
+from worker.renewal import Renewal
+from worker.sources import Sources
+from worker.submissions import read_frame_part, read_item_part, read_submission
+
+
+class TimeIsUp(Exception):
+    """Planning was lent no more time; what was found so far is kept."""
 
 
 def plan_jobs(parts: Parts, until: float) -> None:
@@ -21,10 +28,15 @@ def plan_jobs(parts: Parts, until: float) -> None:
         taken = parts.ledger.steps.take("plan")
         if taken is None:
             return
-        plan_job(parts, *taken, until)
+        job, token = taken
+        with (
+            Renewal(parts.settings.renewal_period, partial(parts.ledger.steps.renew, "plan", job, token)),
+            contextlib.closing(parts.sources()) as sources,
+        ):
+            plan_job(parts, sources, job, token, until)
 
 
-def plan_job(parts: Parts, job: str, token: str, until: float) -> None:
+def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float) -> None:
     """Plan one job from where the ledger's count of parts stands; hands the step back when its time is up."""
     steps = parts.ledger.steps
     try:
@@ -36,42 +48,50 @@ def plan_job(parts: Parts, job: str, token: str, until: float) -> None:
     announce(parts, submission, "job.accepted", state="accepted", at=submission.created_at, counts=counts)
     record = parts.ledger.jobs.get(job)
     first_part = record.frame_parts if record else 0
-    items = itertools.islice(read_items(parts.storage, submission), first_part * FRAMES_PER_PART, None)
-    numbered = enumerate(items, start=first_part * FRAMES_PER_PART)
-    for part in range(first_part, -(-submission.total // FRAMES_PER_PART)):
+
+    def check_time() -> None:
         if time.monotonic() >= until:
-            steps.hand_back("plan", job, token)
-            return
-        frames = [_frame(number, item) for number, item in itertools.islice(numbered, FRAMES_PER_PART)]
-        if not _extend(parts, submission, token, part, frames):
-            return
-        if part == 0:
-            announce(parts, submission, "job.running", state="running", at=datetime.now(UTC), counts=counts)
+            raise TimeIsUp
+
+    try:
+        opening = Opening(parts, job, token)
+        for part in planned_parts(parts, sources, submission, opening, first_part, check_time):
+            if not _extend(parts, submission, token, part):
+                return
+            if part.number == 0:
+                announce(parts, submission, "job.running", state="running", at=datetime.now(UTC), counts=counts)
+            check_time()
+    except TimeIsUp:
+        steps.hand_back("plan", job, token)
+    except StepLost:
+        return
 
 
-def _frame(number: int, item: Item) -> PlannedFrame:
-    """A still image is one frame, so frame and item have one number and nothing has to be opened to plan it."""
-    return PlannedFrame(
-        frame=number, item=number, source=item.source, size=item.size, sha256=item.sha256, prompts=item.prompts
-    )
-
-
-def _extend(parts: Parts, submission: Submission, token: str, part: int, frames: Sequence[PlannedFrame]) -> bool:
+def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart) -> bool:
     """Write one part of the plan (or adopt the one that is there) and make its frames claimable."""
-    body = "\n".join(frame.model_dump_json() for frame in frames).encode()
-    with contextlib.suppress(ObjectExists):
-        parts.storage.create(keys.frame_part(submission.id, part), body, "application/x-ndjson")
+    job, storage = submission.id, parts.storage
+    for key, lines in ((keys.item_part(job, part.number), part.items), (keys.frame_part(job, part.number), part.frames)):
+        with contextlib.suppress(ObjectExists):
+            body = "\n".join(line.model_dump_json(exclude_defaults=True) for line in lines).encode()
+            storage.create(key, body, "application/x-ndjson")
+    items, frames = read_item_part(storage, job, part.number), read_frame_part(storage, job, part.number)
     extended = parts.ledger.steps.extend(
-        submission.id,
+        job,
         token,
-        part,
-        first=part * FRAMES_PER_PART,
+        part.number,
+        first=part.number * FRAMES_PER_PART,
         n=len(frames),
-        spans=[],
-        last=(part + 1) * FRAMES_PER_PART >= submission.total,
-        lane=submission.lane,
+        spans=[(item.first, item.frames) for item in items if item.frames > 1],
+        last=part.last,
+        lane=_lane(submission, frames[-1].frame + 1),
+        items=frames[-1].item + 1,
     )
     with contextlib.suppress(LedgerUnavailable):
         wanted = loops_wanted(len(frames), parts.settings.hands, parts.in_flight())
         parts.ledger.wakes.wake("segment", wanted)
     return extended
+
+
+def _lane(submission: Submission, frames: int) -> Lane:
+    """A job of many frames is bulk, however few items it was submitted as."""
+    return "bulk" if frames > INTERACTIVE_ITEMS else submission.lane

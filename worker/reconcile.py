@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from maskrelay.contract import keys
+from maskrelay.contract.jobs import FRAMES_PER_PART
 from maskrelay.errors import ObjectMissing
-from maskrelay.storage.protocol import Storage
+from maskrelay.storage.protocol import Storage, has
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
 from worker.submissions import read_submission
@@ -36,12 +37,12 @@ def _live_jobs(storage: Storage) -> Iterator[str]:
 def reconcile_job(parts: Parts, job: str) -> None:
     """`gone.json`, `result.json`, `cancel.json`, `job.json`, in that order."""
     storage = parts.storage
-    if _has(storage, keys.gone(job)):
+    if has(storage, keys.gone(job)):
         storage.delete(keys.live_cancel(job))
         storage.delete(keys.live(job))
         return
     result = read_result(parts, job)
-    cancelled = _has(storage, keys.cancel(job))
+    cancelled = has(storage, keys.cancel(job))
     try:
         submission = read_submission(storage, job)
     except ObjectMissing:
@@ -53,18 +54,19 @@ def reconcile_job(parts: Parts, job: str) -> None:
     jobs = parts.ledger.jobs
     if jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at):
         log.warning("restored job_id=%s", job)
-    _adopt_parts(parts, job, submission.total)
+    _adopt_parts(parts, job)
     if cancelled:
         jobs.cancel(job, "cancelled by the caller")
 
 
-def _adopt_parts(parts: Parts, job: str, frames: int) -> None:
+def _adopt_parts(parts: Parts, job: str) -> None:
     """List the parts that the ledger does not; the visible line of a frame is taken, the others are refused."""
     listed = parts.ledger.jobs.parts(job)
     known = {name for name, _ in listed}
     names = {keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))}
     if names <= known:
         return
+    frames = FRAMES_PER_PART * sum(1 for _ in parts.storage.list(keys.frames(job)))
     visible = Visible(parts.storage, job, frames, listed)
     for name in sorted(names - known):
         parts.ledger.claims.adopt(job, name, visible.lines_of(name))
@@ -78,10 +80,3 @@ def _forget_orphan(storage: Storage, job: str) -> None:
     if age > ORPHANED:
         storage.delete(keys.live(job))
 
-
-def _has(storage: Storage, key: str) -> bool:
-    try:
-        storage.head(key)
-    except ObjectMissing:
-        return False
-    return True

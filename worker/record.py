@@ -1,9 +1,7 @@
 """What is written down of a frame: its outcome with the files it names, or its coded error."""
 
-from collections.abc import Sequence
-
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import Output, PlannedFrame
+from maskrelay.contract.jobs import PlannedFrame
 from maskrelay.contract.outcomes import ArtifactRef, Failure, MaskOutcome, Outcome
 from maskrelay.errors import DecodeTimeout
 from maskrelay.ledger.claims import Claim
@@ -17,11 +15,10 @@ def record(
     planned: PlannedFrame,
     prepared: Prepared,
     scored: ScoredRow,
-    outputs: Sequence[Output],
     attempts: int,
 ) -> Recorded:
     """The outcome of a scored frame, with its files; raises AnswerInvalid."""
-    drawn, overlay = draw(prepared, scored.answer, scored.endpoint.encoding, outputs)
+    drawn, pictures = draw(prepared, scored.answer, scored.endpoint.encoding, planned.outputs)
     job, item, attempt = claim.job, planned.item, claim.token[:8]
     files: dict[str, bytes] = {}
     masks = [
@@ -39,9 +36,11 @@ def record(
         frame=planned.frame,
         item=item,
         index=planned.index,
+        instance=planned.instance,
         state="succeeded",
         masks=tuple(masks),
-        overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), overlay),
+        overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), pictures.overlay),
+        thumbnail=_filed(files, keys.thumbnail(job, item, planned.frame, attempt), pictures.thumbnail),
         geometry=prepared.box.record(),
         intensity=prepared.picture.intensity,
         endpoint=scored.endpoint.name,
@@ -64,6 +63,7 @@ def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
         frame=planned.frame,
         item=planned.item,
         index=planned.index,
+        instance=planned.instance,
         state="failed",
         error=failure,
         attempts=attempts,

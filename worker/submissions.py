@@ -1,11 +1,13 @@
 """Reads accepted submissions and their plans back from storage; both are written once, so they may be kept."""
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, Item, PlannedFrame, Submission
+from maskrelay.contract.planned import PlannedItem
 from maskrelay.storage.protocol import Storage
 
 K = TypeVar("K")
@@ -58,6 +60,19 @@ def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def read_frame_part(storage: Storage, job: str, part: int) -> list[PlannedFrame]:
     body = storage.get(keys.frame_part(job, part))
     return [PlannedFrame.model_validate_json(line) for line in body.splitlines()]
+
+
+def read_item_part(storage: Storage, job: str, part: int) -> list[PlannedItem]:
+    body = storage.get(keys.item_part(job, part))
+    return [PlannedItem.model_validate_json(line) for line in body.splitlines()]
+
+
+def planned_items(storage: Storage, job: str, parts: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
+    """Every item of a plan of so many parts with its frames, in order; of an unfinished plan the last may lack some."""
+    frames = itertools.chain.from_iterable(read_frame_part(storage, job, part) for part in range(parts))
+    for part in range(parts):
+        for item in read_item_part(storage, job, part):
+            yield item, list(itertools.islice(frames, item.frames))
 
 
 class Plans:

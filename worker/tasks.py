@@ -21,6 +21,7 @@ from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
 from maskrelay.settings import Settings
 from worker.admission import Admissions
+from worker.assemble import assemble_items
 from worker.deliver import deliver_due
 from worker.finish import finish_jobs
 from worker.frame import Bench
@@ -91,6 +92,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
     scorer = Scorer(pool, flow, admissions)
     bench = Bench(
         storage=parts.storage,
+        sources=parts.sources(),
         claims=parts.ledger.claims,
         flow=flow,
         plans=Plans(parts.storage),
@@ -185,6 +187,11 @@ def register(app: Celery, child: Child) -> None:
     def segment() -> None:
         with _outliving(child):
             child.segment()
+
+    @app.task(name="assemble", throws=AWAY)
+    def assemble() -> None:
+        with _outliving(child), _awake(child.parts(), "assemble"):
+            assemble_items(child.parts(), child.until())
 
     @app.task(name="finish", throws=AWAY)
     def finish() -> None:

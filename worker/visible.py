@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from maskrelay.contract import keys
 from maskrelay.contract.outcomes import Outcome
+from maskrelay.rules.suspicion import Sizes
 from maskrelay.storage.protocol import Storage
 from worker.submissions import Kept
 
@@ -28,6 +29,8 @@ class Visible:
         self._failed = bytearray(frames)
         self._lines = Kept[int, list[bytes]](self._read, most=64)
         self.lines_read = 0
+        #: How large each prompt's masks are, over the whole job.
+        self.sizes = Sizes()
         known = {name for name, _ in listed}
         for name, refused in listed:
             self._add(name, refused)
@@ -50,6 +53,8 @@ class Visible:
             if self._part[frame] == NOWHERE or better:
                 self._part[frame], self._line[frame] = number, line
                 self._failed[frame] = outcome.state != "succeeded"
+                for mask in outcome.masks:
+                    self.sizes.add(mask.prompt, mask.area_px / (mask.rle.size[0] * mask.rle.size[1]))
 
     def _read(self, number: int) -> list[bytes]:
         return self._storage.get(keys.outcome_part(self._job, self._names[number])).splitlines()

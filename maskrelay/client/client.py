@@ -15,7 +15,8 @@ from maskrelay.client.saving import SavedFile, save, wanted
 from maskrelay.client.sources import Source
 from maskrelay.client.submission import submit
 from maskrelay.contract.endpoints import EndpointList, EndpointShown
-from maskrelay.contract.jobs import TERMINAL, ItemList, ItemShown, JobList, JobShown, Lane, Output
+from maskrelay.contract.jobs import TERMINAL, ItemList, ItemShown, JobList, JobShown, Lane
+from maskrelay.contract.outputs import Output
 from maskrelay.errors import SettingsError, WaitTimeout
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -65,6 +66,7 @@ class Client:
         lane: Lane | None = None,
         endpoint: str | None = None,
         metadata: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
         custom_ids: Sequence[str] | None = None,
         idempotency_key: str | None = None,
         wait_s: int = 0,
@@ -73,13 +75,13 @@ class Client:
 
         A generated callback secret is in `callback.secret` of this answer alone. Repeating the call with the same
         `idempotency_key` finds the first job; without one, a key is made that covers this call's own retries. `wait_s`
-        lets the answer come when the job ends, at most so many seconds (≤ 60) later. Few small files go with the
-        request, others are uploaded first. Raises SourceMissing for a path that is no file.
+        lets the answer come when the job ends, at most so many seconds (≤ 60) later. `options`: any others by name.
+        Few small files go with the request, others are uploaded first. Raises SourceMissing for a path that is no file.
         """
         about = {"url": callback} if callback else None
         given: dict[str, Any] = {"outputs": outputs, "callback": about, "lane": lane, "endpoint": endpoint}
         given["metadata"] = metadata
-        options = {name: value for name, value in given.items() if value is not None}
+        options = {**(options or {}), **{name: value for name, value in given.items() if value is not None}}
         headers = {"Idempotency-Key": f'"{idempotency_key or uuid.uuid4().hex}"'}
         if wait_s:
             headers["Prefer"] = f"wait={wait_s}"

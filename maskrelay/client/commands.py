@@ -13,7 +13,8 @@ from maskrelay.client.saving import SavedFile
 from maskrelay.client.shown import as_json, as_text
 from maskrelay.client.table import table
 from maskrelay.contract.endpoints import EndpointShown
-from maskrelay.contract.jobs import ItemShown, JobShown, Lane, Output
+from maskrelay.contract.jobs import ItemShown, JobShown, Lane
+from maskrelay.contract.outputs import Output
 
 
 def add(subparsers: Any) -> None:
@@ -22,6 +23,9 @@ def add(subparsers: Any) -> None:
     submit.add_argument("files", nargs="+", type=Path, metavar="FILE")
     submit.add_argument("--prompt", action="append", required=True, dest="prompts", help="what to segment; repeat it")
     submit.add_argument("--output", action="append", choices=get_args(Output), dest="outputs", help="repeat it")
+    submit.add_argument(
+        "--option", action="append", type=_option, default=[], dest="options", metavar="NAME=VALUE", help="any other"
+    )
     submit.add_argument("--lane", choices=get_args(Lane), help="by default the number of files decides")
     submit.add_argument("--endpoint", metavar="NAME", help="the only endpoint to score at")
     submit.add_argument("--callback", metavar="URL", help="where signed events go")
@@ -36,6 +40,17 @@ def add(subparsers: Any) -> None:
     cancel.add_argument("job", metavar="ID")
     _command(subparsers, "jobs", _jobs, "list the jobs, the newest first")
     _command(subparsers, "endpoints", _endpoints, "show what each endpoint bears and what holds it back")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """`intensity=ct-lung`, `volume=2`: the value is JSON where it reads as such, and text otherwise."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("an option is NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _command(
@@ -53,7 +68,7 @@ def _submit(given: argparse.Namespace) -> int:
         given.save.mkdir(parents=True, exist_ok=True)  # before an hour of work, not after
     with Client() as client:
         options = {name: getattr(given, name) for name in ("outputs", "callback", "lane", "endpoint")}
-        accepted = client.submit(given.files, given.prompts, **options)
+        accepted = client.submit(given.files, given.prompts, **options, options=dict(given.options))
         if not (given.wait or given.save):
             _show(given.json, accepted)
             return 0

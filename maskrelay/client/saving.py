@@ -26,7 +26,7 @@ _ALLOWED = re.compile(r"[^\w.()+=@,-]+")
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """One artifact on disk. `prompt` is None for an overlay, `frame` where the item is one picture."""
+    """One artifact on disk. `prompt` is None for what shows several, `frame` where the item is one picture."""
 
     custom_id: str
     frame: int | None
@@ -55,6 +55,10 @@ def wanted(item: ItemShown) -> Iterator[Wanted]:
                     yield Wanted(item.custom_id, number, output, mask.prompt, link)
         if picture.links.overlay is not None:
             yield Wanted(item.custom_id, number, "overlay", None, picture.links.overlay)
+    links = item.links.model_dump(by_alias=True, exclude_none=True, exclude={"overlay"})
+    for output, link in links.items():
+        for one in link if isinstance(link, list) else [link]:
+            yield Wanted(item.custom_id, None, output, None, one)
 
 
 def save(connection: Connection, one: Wanted, folder: Path, taken: set[str]) -> SavedFile:

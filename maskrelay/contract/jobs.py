@@ -3,14 +3,15 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from maskrelay.contract.outcomes import Record
+from maskrelay.contract.outcomes import Failure, Record
+from maskrelay.contract.outputs import Output
+from maskrelay.contract.sources import Extent, Kind, Reading
 
 JobState = Literal["accepted", "running", "cancelling", "finishing", "succeeded", "partial", "failed", "cancelled"]
 ItemState = Literal["waiting", "running", "succeeded", "partial", "failed", "cancelled"]
 Lane = Literal["interactive", "bulk"]
-Output = Literal["mask", "overlay", "probability"]
 
 TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancelled"})
 #: A job of at most this many items goes to the interactive lane unless bulk is asked for.
@@ -21,11 +22,12 @@ RESEARCH_ONLY = "For research use only. Not for clinical use: no mask here may g
 
 
 class Item(Record):
-    """One source with its prompts. `source` is a storage key; `source_name` is shown to the caller only."""
+    """One upload with its prompts. `source` is a storage key; `source_name` is shown to the caller only."""
 
     source: str
     size: int
     sha256: str
+    kind: Kind = "still"
     custom_id: str
     source_name: str | None = None
     prompts: tuple[str, ...]
@@ -39,10 +41,31 @@ class CallbackTarget(Record):
     events: tuple[str, ...]
 
 
+class PixelOptions(Record):
+    """How sources become frames, where the caller has a say.
+
+    intensity: the name of a preset, `none`, or limits; None: by modality and body part. group_series: DICOM objects of
+    one series are one item. partial_series: what becomes of a series with slices missing. slice_axis: along which a
+    volume is cut, None: axial. volume: which one of a 4-D volume. square_pixels: pixels of unequal sides are stretched
+    to squares for the canvas. burned_in: what becomes of pictures that may show text. identifiers: how results name
+    the DICOM objects they belong to.
+    """
+
+    intensity: str | tuple[float, float] | None = None
+    group_series: bool = True
+    partial_series: Literal["fail", "best_effort", "hold"] = "fail"
+    slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = None
+    volume: int | None = Field(None, ge=0)
+    square_pixels: bool = False
+    burned_in: Literal["allow", "warn", "refuse"] = "warn"
+    identifiers: Literal["uids", "hashed", "none"] = "uids"
+
+
 class Submission(Record):
     """`job.json`: everything that was accepted, written once.
 
-    `items` are inline for a small job; for a large one they are lines of the object `items_key`.
+    `items` are inline for a small job; for a large one they are lines of the object `items_key`. They are what was
+    uploaded: what the plan makes of them can be more items (a zip) or fewer (a series). `outputs`: empty, by source.
     `endpoint` is the only one its frames may be scored at.
     `fingerprint` covers options and hashes of uploads, so that a repeat can be told from another request.
     """
@@ -52,6 +75,7 @@ class Submission(Record):
     created_at: datetime
     lane: Lane
     outputs: tuple[Output, ...]
+    pixels: PixelOptions = PixelOptions()
     endpoint: str | None = None
     metadata: dict[str, Any] = {}
     callback: CallbackTarget | None = None
@@ -63,7 +87,11 @@ class Submission(Record):
 
 
 class PlannedFrame(Record):
-    """One line of a frame part: frame `frame` is picture `index` of item `item`, to be read from `source`."""
+    """One line of a frame part: frame `frame` is picture `index` of item `item`, to be read from `source`.
+
+    size: bytes that reading it takes. instance: the DICOM object it belongs to, as results name it. error: the plan
+    found that the item cannot be segmented; it is the frame's outcome.
+    """
 
     frame: int
     item: int
@@ -72,6 +100,12 @@ class PlannedFrame(Record):
     size: int
     sha256: str
     prompts: tuple[str, ...]
+    extent: Extent | None = None
+    reading: Reading = Reading()
+    outputs: tuple[Output, ...] = ("mask", "overlay")
+    square_pixels: bool = False
+    instance: str | None = None
+    error: Failure | None = None
 
 
 class Counts(Record):
@@ -103,11 +137,19 @@ class FinalObject(Record):
     sha256: str
 
 
+class FlaggedItems(Record):
+    """The items with a mask that carries this flag, most suspicious first."""
+
+    flag: str
+    items: tuple[int, ...]
+
+
 class Result(Record):
     """`result.json`: the final manifest. What it says never changes.
 
     `endpoints` are those in use when it ended; each outcome names its own.
     `items` holds one line an item in item order (`ItemLine`), `index` where each begins: 8 bytes, big-endian.
+    `flags`: how many masks carry each. `flagged`: a line a flag (`FlaggedItems`), with its items' numbers.
     """
 
     job: str
@@ -122,6 +164,8 @@ class Result(Record):
     reason: str | None = None
     items: FinalObject
     index: FinalObject
+    flags: dict[str, int] = {}
+    flagged: FinalObject | None = None
     software: dict[str, str]
     pixels: dict[str, Any]
     endpoints: tuple[dict[str, str], ...]
@@ -156,6 +200,7 @@ class JobShown(BaseModel):
     created_at: datetime
     counts: Counts
     frames: Frames
+    flags: dict[str, int] = Field(default={}, description="How many masks carry each flag; known at the end.")
     timings: dict[str, float] = Field(default={}, description="Seconds by stage.")
     eta_s: float | None = None
     error: ErrorShown | None = None
@@ -190,27 +235,51 @@ class MaskShown(BaseModel):
     links: MaskLinks
 
 
-class ItemLinks(BaseModel):
+class FrameLinks(BaseModel):
     overlay: str | None = None
 
 
+class ItemLinks(FrameLinks):
+    """The files of an item, under the names of `options.outputs`."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    nifti: str | None = None
+    nifti_per_prompt: list[str] | None = Field(None, alias="nifti-per-prompt", description="In the prompts' order.")
+    seg: str | None = None
+    contact_sheet: str | None = Field(None, alias="contact-sheet")
+    geojson: str | None = None
+
+
 class FrameShown(BaseModel):
+    """One frame of several. `instance`: the DICOM object it belongs to, as `identifiers` asked for."""
+
     frame: int
     state: ItemState
+    instance: str | None = None
     error: ErrorShown | None = None
     masks: list[MaskShown] = []
-    links: ItemLinks = ItemLinks()
+    links: FrameLinks = FrameLinks()
 
 
 class ItemShown(BaseModel):
-    """One item; an item of several frames has `frames` in place of `masks`."""
+    """One item; an item of several frames has `frames` in place of `masks`.
+
+    `members`: the custom ids of all that was submitted of a series. `findings`: what was noticed of the source, by
+    code. `errors`: files that were asked for and could not be made. `intensity`: how values became bytes.
+    """
 
     custom_id: str
     source_name: str | None = None
+    members: list[str] | None = None
     state: ItemState
     error: ErrorShown | None = None
+    findings: dict[str, Any] = {}
+    identifiers: dict[str, str] | None = None
+    intensity: str | None = None
     masks: list[MaskShown] = []
     frames: list[FrameShown] | None = None
+    errors: dict[str, ErrorShown] | None = None
     links: ItemLinks = ItemLinks()
 
 

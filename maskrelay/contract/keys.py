@@ -69,6 +69,21 @@ def frame_part(job: str, part: int) -> str:
     return f"{frames(job)}{part:06d}.ndjson"
 
 
+def item_part(job: str, part: int) -> str:
+    """The planned items that begin in frame part `part`."""
+    return f"jobs/{job}/plan/{part:06d}.ndjson"
+
+
+def survey_part(job: str, part: int) -> str:
+    """What was found in a few of the submitted items."""
+    return f"jobs/{job}/survey/{part:06d}.ndjson"
+
+
+def window(job: str, item: int) -> str:
+    """The intensity limits of one item, taken over all its pixels."""
+    return f"jobs/{job}/survey/window-{item:09d}.json"
+
+
 def outcomes(job: str) -> str:
     return f"jobs/{job}/outcomes/"
 
@@ -92,6 +107,24 @@ def probability(job: str, item: int, frame: int, prompt: int, attempt: str) -> s
 
 def overlay(job: str, item: int, frame: int, attempt: str) -> str:
     return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.overlay.png"
+
+
+def thumbnail(job: str, item: int, frame: int, attempt: str) -> str:
+    return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.thumbnail.png"
+
+
+def whole(job: str, item: int, name: str, attempt: str) -> str:
+    """A file of a whole item, e.g. `labels.nii.gz`."""
+    return f"jobs/{job}/artifacts/{item}/{attempt}.{name}"
+
+
+def assembled(job: str) -> str:
+    return f"jobs/{job}/assembled/"
+
+
+def assembled_item(job: str, item: int) -> str:
+    """Which whole-item files were made of an item; written once, when all are there."""
+    return f"{assembled(job)}{item:09d}.json"
 
 
 def pack(job: str, part: str) -> str:

@@ -65,7 +65,8 @@ class Failure(Record):
 class Outcome(Record):
     """The durable record of one frame: masks, or a coded error.
 
-    `index` is the frame's place within its item. `geometry` undoes the canvas. Timings are milliseconds.
+    `index` is the frame's place within its item. `instance`: the DICOM object it belongs to, as results name it.
+    `thumbnail`: for the contact sheet. `geometry` undoes the canvas. Timings are milliseconds.
     """
 
     frame: int
@@ -75,6 +76,8 @@ class Outcome(Record):
     error: Failure | None = None
     masks: tuple[MaskOutcome, ...] = ()
     overlay: ArtifactRef | None = None
+    thumbnail: ArtifactRef | None = None
+    instance: str | None = None
     geometry: dict[str, Any] | None = None
     intensity: str | None = None
     endpoint: str | None = None

@@ -41,16 +41,19 @@ class Reading(Record):
     """How one frame is read.
 
     index: page of a TIFF, frame of a DICOM object (from 0), slice of a volume along `axis`. volume: which one of a
-    4-D NIfTI. window: None leaves 8-bit samples as they are and scales deeper ones by their own percentiles. spacing:
-    millimetres from row to row and from column to column of the picture, None if unknown.
+    4-D NIfTI. window: None leaves 8-bit samples as they are and scales deeper ones by the frame's own percentiles, of
+    values above 0 or of all. spacing: millimetres from row to row and from column to column of the picture, None if
+    unknown. several: the source holds other frames too, so that a local copy of it is worth keeping.
     """
 
     kind: Kind = "still"
+    several: bool = False
     index: int = 0
     axis: int | None = None
     volume: int | None = None
     turn: Turn = Turn()
     window: Window | None = None
+    percentiles: Literal["percentile-positive", "percentile-all"] = "percentile-positive"
     spacing: tuple[float, float] | None = None
 
 

@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from maskrelay.endpoints import Endpoint
+from maskrelay.ledger.assembling import Assembling
 from maskrelay.ledger.claims import Claims
 from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.flow import Flow
@@ -30,6 +31,7 @@ class Ledger:
     jobs: Jobs
     claims: Claims
     steps: Steps
+    assembling: Assembling
     outbox: Outbox
     wakes: Wakes
     sweeps: Sweeps
@@ -63,6 +65,7 @@ def open_ledger(
         jobs=Jobs(scripts),
         claims=Claims(scripts, claim_lease),
         steps=Steps(scripts, step_lease),
+        assembling=Assembling(scripts, step_lease),
         outbox=Outbox(scripts, delivery_lease),
         wakes=Wakes(scripts, publish),
         sweeps=Sweeps(scripts),

@@ -12,7 +12,10 @@ from maskrelay.ledger.scripts import Scripts
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One job as the ledger knows it now; counts of items stand here only once the job is terminal."""
+    """One job as the ledger knows it now.
+
+    `total` is what was submitted until all is planned. `items` by state are progress until the job is terminal.
+    """
 
     id: str
     tenant: str
@@ -116,10 +119,25 @@ def _record(job: str, known: dict[str, Any]) -> JobRecord:
         finished_at=_moment(known.get("finished")),
         frames=_frames(known),
         frame_parts=int(known.get("parts", 0)),
-        items={name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")},
+        items=_items(known),
         cancel_reason=known.get("cancel"),
         version=int(known["version"]),
     )
+
+
+def _items(known: dict[str, Any]) -> dict[str, int]:
+    """As concluded; before, an item of one frame is its frame, and the others are counted as they end."""
+    if known["state"] in TERMINAL:
+        return {name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")}
+    succeeded, failed = int(known["frames_succeeded"]), int(known["frames_failed"])
+    in_spans, failed_in_spans = int(known.get("in_spans", 0)), int(known.get("failed_in_spans", 0))
+    spans = {how: int(known.get(f"spans_{how}", 0)) for how in ("succeeded", "partial", "failed")}
+    return {
+        "succeeded": max(0, succeeded - (in_spans - failed_in_spans)) + spans["succeeded"],
+        "partial": spans["partial"],
+        "failed": max(0, failed - failed_in_spans) + spans["failed"],
+        "cancelled": 0,
+    }
 
 
 def _frames(known: dict[str, Any]) -> Frames:

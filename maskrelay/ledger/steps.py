@@ -42,13 +42,34 @@ class Steps:
         spans: Sequence[tuple[int, int]],
         last: bool,
         lane: Lane,
+        items: int,
     ) -> bool:
         """Make `n` frames from `first` claimable. `spans` (first, n): the items of several frames among them.
+
+        items: how many there are up to here; with the last part, the job's total.
 
         Refused (False) unless the step is ours and `part` is the next number: the ledger's count is the checkpoint.
         """
         told = json.dumps(list(spans))
-        return bool(self._scripts.run("extend", job, token, part, first, n, told, last, lane))
+        return bool(self._scripts.run("extend", job, token, part, first, n, told, last, lane, items))
+
+    def opening(self, job: str, token: str, what: str) -> int:
+        """Say that planning opens this source; how often that was said without an end, now included.
+
+        -1 when the step is not ours any more.
+        """
+        return int(self._scripts.run("opening", job, token, what, 1))
+
+    def opened(self, job: str, token: str, what: str) -> None:
+        self._scripts.run("opening", job, token, what, -1)
+
+    def assemble(self, job: str, token: str, items: Sequence[tuple[int, int]]) -> bool:
+        """Put finishing off until these items have their whole-item files; (item, part of the plan it begins in).
+
+        Refused (False) unless the step is ours.
+        """
+        told = json.dumps([f"{item} {part}" for item, part in items])
+        return bool(self._scripts.run("assemble", job, token, told))
 
     def reopen(self, job: str, token: str, frames: Sequence[int]) -> bool:
         """From `finishing` back to `running`: these settled frames have no line in storage and wait again.

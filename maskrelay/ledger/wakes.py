@@ -7,8 +7,8 @@ from typing import Literal
 
 from maskrelay.ledger.scripts import Scripts
 
-Task = Literal["segment", "plan", "finish", "deliver"]
-TASKS: tuple[Task, ...] = ("segment", "plan", "finish", "deliver")
+Task = Literal["segment", "plan", "assemble", "finish", "deliver"]
+TASKS: tuple[Task, ...] = ("segment", "plan", "assemble", "finish", "deliver")
 #: A wake-up that started no loop by then was lost.
 LOST_AFTER = timedelta(seconds=4)
 _MS = timedelta(milliseconds=1)

@@ -142,7 +142,8 @@ def _api(url: str, port: int) -> Child:
 def _workers(settings: Settings) -> list[Child]:
     """They are not waited for: what is submitted meanwhile waits in the ledger."""
     grace: timedelta = settings.termination_grace
-    return [Child(name, _python("worker", name), grace=grace) for name in ("segment", "control", "deliver")]
+    roles = ("segment", "assemble", "control", "deliver")
+    return [Child(name, _python("worker", name), grace=grace) for name in roles]
 
 
 def _python(*arguments: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-from maskrelay.errors import KeyInvalid, StorageUnavailable
+from maskrelay.errors import KeyInvalid, ObjectMissing, StorageUnavailable
 
 BINARY = "application/octet-stream"
 CHUNK_BYTES = 1 << 20
@@ -82,6 +82,15 @@ class Storage(Protocol):
 
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
         """Write a large object in pieces, with flat memory."""
+
+
+def has(storage: Storage, key: str) -> bool:
+    """Whether there is an object of this key; raises StorageUnavailable."""
+    try:
+        storage.head(key)
+    except ObjectMissing:
+        return False
+    return True
 
 
 def check_key(key: str) -> None:

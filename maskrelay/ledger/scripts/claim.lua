@@ -30,7 +30,7 @@ local function from_cursor(job)
     set(job, 'cursor', frames)
     return nil
   end
-  local span = redis.call('ZREVRANGEBYSCORE', job_key(job, 'spans'), first, '-inf', 'LIMIT', 0, 1)[1]
+  local span = span_of(job, first)
   local n = 1
   if span then
     local start, length = string.match(span, '(%d+):(%d+)')

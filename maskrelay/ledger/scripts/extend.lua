@@ -1,5 +1,6 @@
--- extend(job, token, part, first, n, spans, last, lane) → 1, or 0 when the step is not ours or the part not the next.
-local job, token, part, first, n, spans, last, lane = unpack(ARGV)
+-- extend(job, token, part, first, n, spans, last, lane, items) → 1, or 0 when the step is not ours or the part not the next.
+-- items: how many the job has, known with the last part.
+local job, token, part, first, n, spans, last, lane, items = unpack(ARGV)
 part, first, n = tonumber(part), tonumber(first), tonumber(n)
 if get(job, 'plan_token') ~= token then return 0 end
 if part ~= num(job, 'parts') or first ~= num(job, 'frames') then return 0 end
@@ -21,10 +22,14 @@ if n > 0 then
   redis.call('SETBIT', job_key(job, 'settled'), first + n - 1, bit)
 end
 for _, span in ipairs(cjson.decode(spans)) do
-  redis.call('ZADD', job_key(job, 'spans'), span[1], span[1] .. ':' .. span[2])
+  local name = span[1] .. ':' .. span[2]
+  redis.call('ZADD', job_key(job, 'spans'), span[1], name)
+  local function known(kind) return redis.call('BITCOUNT', job_key(job, kind), span[1], span[1] + span[2] - 1, 'BIT') end
+  if known('settled') > 0 then count_span(job, name, known('settled'), known('failed')) end  -- adopted after a loss
 end
 if last == '1' then
-  set(job, 'planned', 1)
+  set(job, 'planned', 1, 'total', items)
+  redis.call('DEL', job_key(job, 'opening'))
   redis.call('ZREM', 'mr:step:plan', job)
   redis.call('HDEL', job_key(job), 'plan_token')
 end

@@ -1,12 +1,14 @@
 -- Put before every script of this folder. The whole key layout of the ledger (times are Redis' own, in milliseconds):
 --
 --   mr:job:{job}           hash  tenant lane state planned total frames cursor parts leased version served
---                                created started finished cancel {kind}_token …; one record a job
+--                                created started finished cancel {kind}_token in_spans spans_{how} …; one record a job
 --   mr:job:{job}:settled   bitmap, bit n: frame n has its outcome        :failed  bitmap, and it is an error
 --   mr:job:{job}:due       zset frame → when it may be claimed again
 --   mr:job:{job}:suspects  zset the same, for frames that are claimed alone; with `due` at most DUE_MOST, or the cursor stops
 --   mr:job:{job}:trouble   hash frame → {attempts, deaths, struck, code}; only unsettled frames that had trouble
 --   mr:job:{job}:spans     zset "first:n" → first, the frames of one item of several
+--   mr:job:{job}:opening   hash source → how often planning opened it; only those being opened, or that ended a child
+--   mr:job:{job}:assembling  set of "item part" (of the plan) whose whole-item files are to be made before the job can finish
 --   mr:job:{job}:parts     list of outcome parts, each name packed (ledger/parts.py)
 --   mr:job:{job}:refused   hash part → the frames whose line in it does not count, by commas; only parts that have some
 --   mr:ready:{lane}        zset job → when it was last served (or when its next frame falls due): the fair turn
@@ -14,6 +16,7 @@
 --   mr:turns               claims in a row from interactive while bulk waited      mr:drain  there while a child drains
 --   mr:leases              zset token → deadline                         mr:claims  hash token → the claim
 --   mr:step:{kind}         zset job → due, or the deadline of the step's lease; kind: plan, finish
+--   mr:assembling          zset "job item part" → due, or the deadline of its lease; :tokens, :tries hashes beside it
 --   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens hashes beside it
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
 --   mr:tenant:{tenant}     zset job → created
@@ -116,6 +119,15 @@ local function set_trouble(job, frame, record)
   redis.call('HSET', job_key(job, 'trouble'), frame, cjson.encode(record))
 end
 
+-- The item's whole-item files are made, or no longer wanted. Returns whether it was the job's last.
+local function assembled(job, item)
+  local member = job .. ' ' .. item
+  redis.call('ZREM', 'mr:assembling', member)
+  redis.call('HDEL', 'mr:assembling:tokens', member)
+  redis.call('HDEL', 'mr:assembling:tries', member)
+  return redis.call('SREM', job_key(job, 'assembling'), item) == 1 and redis.call('SCARD', job_key(job, 'assembling')) == 0
+end
+
 local function load_claim(token)
   local known = redis.call('HGET', 'mr:claims', token)
   return known and cjson.decode(known)
@@ -171,8 +183,30 @@ local function list_part(job, part, refused)
   if #refused > 0 then redis.call('HSET', job_key(job, 'refused'), part, table.concat(refused, ',')) end
 end
 
+-- Progress, not verdict: of the items of several frames, how many are done and how, and how many of their frames are.
+local function count_span(job, span, by, failed)
+  local first, n = string.match(span, '(%d+):(%d+)')
+  redis.call('HINCRBY', job_key(job), 'in_spans', by)
+  redis.call('HINCRBY', job_key(job), 'failed_in_spans', failed)
+  local function bits(part) return redis.call('BITCOUNT', job_key(job, part), first, first + n - 1, 'BIT') end
+  if bits('settled') < tonumber(n) then return end
+  local bad = bits('failed')
+  local how = bad == 0 and 'succeeded' or bad == tonumber(n) and 'failed' or 'partial'
+  redis.call('HINCRBY', job_key(job), 'spans_' .. how, 1)
+end
+
+-- The item of several frames that this frame belongs to, as "first:n", or nil.
+local function span_of(job, frame)
+  local span = redis.call('ZREVRANGEBYSCORE', job_key(job, 'spans'), frame, '-inf', 'LIMIT', 0, 1)[1]
+  if not span then return nil end
+  local first, n = string.match(span, '(%d+):(%d+)')
+  return frame < first + n and span or nil
+end
+
 local function record_outcome(job, frame, failed)
   redis.call('SETBIT', job_key(job, 'settled'), frame, 1)
   if failed then redis.call('SETBIT', job_key(job, 'failed'), frame, 1) end
   redis.call('HDEL', job_key(job, 'trouble'), frame)
+  local span = span_of(job, frame)
+  if span then count_span(job, span, 1, failed and 1 or 0) end
 end

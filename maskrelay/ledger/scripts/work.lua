@@ -1,6 +1,7 @@
 -- work(task) → how much waits for a task's loops: frames to claim now (segment), steps or deliveries due.
 local task = ARGV[1]
 if task == 'deliver' then return redis.call('ZCOUNT', 'mr:outbox', '-inf', now) end
+if task == 'assemble' then return redis.call('ZCOUNT', 'mr:assembling', '-inf', now) end
 if task ~= 'segment' then return redis.call('ZCOUNT', 'mr:step:' .. task, '-inf', now) end
 local waiting = 0
 for _, lane in ipairs({'interactive', 'bulk'}) do

@@ -1,0 +1,36 @@
+"""The files that a caller may ask for, by name, and what is made where nobody chose."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from maskrelay.contract.sources import Kind
+
+Output = Literal["mask", "overlay", "probability", "nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"]
+#: Made of one frame, while its pixels are in memory.
+OF_FRAME: frozenset[Output] = frozenset({"mask", "overlay", "probability"})
+#: Made of a whole item, once all its frames are done.
+OF_ITEM: frozenset[Output] = frozenset({"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"})
+
+_VOLUMES: tuple[Output, ...] = ("nifti", "nifti-per-prompt")
+
+
+def outputs_of(asked: Sequence[Output], kind: Kind, frames: int, *, volume: bool) -> tuple[Output, ...]:
+    """What is made of an item of this kind and number of frames; `volume`: its frames lie evenly in space.
+
+    What was asked for and cannot be made of it is left out. Asked for nothing, a picture gets mask and overlay, a
+    DICOM item its SEG and a volume its labels, and what has several frames a contact sheet.
+    """
+    possible = set(OF_FRAME) | {"geojson", "contact-sheet"}
+    if kind == "dicom":
+        possible.add("seg")
+    if volume:
+        possible |= set(_VOLUMES)
+    return tuple(output for output in asked or _default(kind, frames) if output in possible)
+
+
+def _default(kind: Kind, frames: int) -> tuple[Output, ...]:
+    if kind == "dicom":
+        return ("mask", "seg", "contact-sheet") if frames > 1 else ("mask", "overlay", "seg")
+    if kind == "nifti":
+        return ("nifti", "contact-sheet")
+    return ("mask", "overlay") if frames == 1 else ("mask", "overlay", "contact-sheet")

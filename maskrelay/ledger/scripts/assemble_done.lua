@@ -1,0 +1,7 @@
+-- assemble_done(job, item) → 1 if it was the last the job waited for: it is finished next. Storage holds the item's record, so it
+-- does not matter whose try it was.
+local job, item = ARGV[1], ARGV[2]
+if not assembled(job, item) or get(job, 'state') ~= 'finishing' then return 0 end
+redis.call('ZADD', 'mr:step:finish', now, job)
+touch(job)
+return 1

@@ -1,0 +1,13 @@
+-- assemble_take(token, lease_ms) → {job, "item part", tries}, now ours until the lease lapses, or nil.
+local token, lease_ms = ARGV[1], tonumber(ARGV[2])
+while true do
+  local member = redis.call('ZRANGEBYSCORE', 'mr:assembling', '-inf', now, 'LIMIT', 0, 1)[1]
+  if not member then return nil end
+  local job, item = string.match(member, '^(%S+) (%d+ %d+)$')
+  if get(job, 'state') == 'finishing' then
+    redis.call('ZADD', 'mr:assembling', now + lease_ms, member)
+    redis.call('HSET', 'mr:assembling:tokens', member, token)
+    return {job, item, redis.call('HINCRBY', 'mr:assembling:tries', member, 1)}
+  end
+  assembled(job, item)
+end

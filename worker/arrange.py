@@ -1,0 +1,105 @@
+"""From the sources that were found to the items of the job: pure."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from maskrelay.contract.dicom import DicomFacts
+from maskrelay.contract.jobs import PixelOptions
+from maskrelay.contract.outcomes import Failure
+from maskrelay.contract.planned import Surveyed
+from maskrelay.contract.series import Stack
+from maskrelay.contract.sources import Grid
+from maskrelay.errors import BurnedInAnnotation, SeriesIncomplete
+from maskrelay.rules.burned_in import judge_burned_in
+from maskrelay.rules.series import group, judge_partial
+
+#: The prompts of a submitted item: objects of one series with other prompts are another item.
+PromptsOf = Callable[[int], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An item to be. frames: its pictures in order, each the place of its source and the picture's number in it.
+
+    facts: of its first DICOM object. grid: where the frames lie in space. error: why it cannot be segmented.
+    """
+
+    sources: tuple[Surveyed, ...]
+    frames: tuple[tuple[int, int], ...]
+    grid: Grid | None = None
+    facts: DicomFacts | None = None
+    findings: dict[str, Any] = field(default_factory=dict)
+    held: bool = False
+    error: Failure | None = None
+
+
+def arrange(surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf) -> Iterator[Draft]:
+    """The items in the order of what was submitted; streamed as far as no DICOM object comes.
+
+    A source that was ignored becomes an item only where nothing else does.
+    """
+    ignored: list[Surveyed] = []
+    empty = True
+    for draft in _in_order(surveyed, options, prompts_of, ignored):
+        empty = False
+        yield draft
+    if empty:
+        yield from map(_alone, ignored)
+
+
+def _in_order(
+    surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf, ignored: list[Surveyed]
+) -> Iterator[Draft]:
+    for one in surveyed:
+        if one.ignored:
+            ignored.append(one)
+        elif one.facts is None:
+            yield _alone(one)
+        else:
+            rest = [one, *(other for other in surveyed if not other.ignored or ignored.append(other))]
+            yield from _grouped(rest, options, prompts_of)
+
+
+def _alone(one: Surveyed) -> Draft:
+    return Draft((one,), tuple((0, number) for number in range(one.frames)), one.grid, error=one.error)
+
+
+def _grouped(sources: Sequence[Surveyed], options: PixelOptions, prompts_of: PromptsOf) -> Iterator[Draft]:
+    """DICOM objects in their series, everything else by itself; each at the place of its first source."""
+    placed: list[tuple[int, Draft]] = []
+    alike: dict[Any, list[tuple[int, DicomFacts]]] = defaultdict(list)
+    for place, one in enumerate(sources):
+        if one.facts is None:
+            placed.append((place, _alone(one)))
+        else:
+            alike[prompts_of(one.upload) if options.group_series else place].append((place, one.facts))
+    for members in alike.values():
+        for stack in group(members):
+            placed.append((min(source for source, _ in stack.members), _of_stack(stack, sources, options)))
+    yield from (draft for _, draft in sorted(placed, key=lambda pair: pair[0]))
+
+
+def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) -> Draft:
+    used = sorted({source for source, _ in stack.members})
+    place = {source: number for number, source in enumerate(used)}
+    facts = sources[stack.members[0][0]].facts
+    assert facts is not None
+    judged = judge_partial(stack, options.partial_series)
+    burned = judge_burned_in(facts, options.burned_in)
+    findings: dict[str, Any] = {**stack.findings, **({"burned_in": facts.burned_in or "suspected"} if burned else {})}
+    error = None
+    if burned == "refuse":
+        error = BurnedInAnnotation()
+    elif judged == "fail":
+        error = SeriesIncomplete(", ".join(sorted(stack.findings)))
+    return Draft(
+        sources=tuple(sources[source] for source in used),
+        frames=tuple((place[source], picture) for source, picture in stack.members),
+        grid=stack.grid,
+        facts=facts,
+        findings=findings,
+        held=judged == "hold",
+        error=Failure(code=error.code, detail=error.detail) if error else None,
+    )

@@ -1,0 +1,168 @@
+"""The plan of a job as parts of a fixed number of frames: the sources surveyed, arranged as items, laid out."""
+
+import hmac
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from maskrelay.contract.jobs import FRAMES_PER_PART, Item, PlannedFrame, Submission
+from maskrelay.contract.outputs import outputs_of
+from maskrelay.contract.planned import PlannedItem, Surveyed
+from maskrelay.contract.sources import Reading
+from worker.arrange import Draft, arrange
+from worker.opening import Opening
+from worker.parts import Parts
+from worker.sources import Sources
+from worker.submissions import read_items
+from worker.survey import Surveys
+from worker.windows import Windows
+
+
+@dataclass(slots=True)
+class PlannedPart:
+    """One part of the plan: up to FRAMES_PER_PART frames, and the items that begin among them."""
+
+    number: int
+    items: list[PlannedItem] = field(default_factory=list)
+    frames: list[PlannedFrame] = field(default_factory=list)
+    last: bool = False
+
+
+def planned_parts(
+    parts: Parts,
+    sources: Sources,
+    submission: Submission,
+    opening: Opening,
+    first_part: int,
+    check_time: Callable[[], None],
+) -> Iterator[PlannedPart]:
+    """The parts from number `first_part` on; `check_time` is called between sources and may raise.
+
+    The same job is planned the same way again: the parts before are passed over without opening anything.
+    """
+    planning = Planning(parts, sources, submission, opening, check_time)
+    part = PlannedPart(first_part)
+    skip = first_part * FRAMES_PER_PART
+    for item, frames in planning.items(skip):
+        if item.first >= skip:
+            part.items.append(item)
+        for frame in frames:
+            if frame.frame < skip:
+                continue
+            if len(part.frames) == FRAMES_PER_PART:
+                begun = [one for one in part.items if one.first >= frame.frame]
+                part.items = part.items[: len(part.items) - len(begun)]
+                yield part
+                part = PlannedPart(part.number + 1, begun)
+            part.frames.append(frame)
+    part.last = True
+    yield part
+
+
+class Planning:
+    """One job's items in order, each with its frames."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        sources: Sources,
+        submission: Submission,
+        opening: Opening,
+        check_time: Callable[[], None],
+    ) -> None:
+        self._submission = submission
+        self._asked: Sequence[Item] = list(read_items(parts.storage, submission))
+        self._check_time = check_time
+        self._surveys = Surveys(parts, sources, submission, self._asked, opening, check_time)
+        self._windows = Windows(parts, sources, submission, self._asked, opening)
+        self._server_key = parts.server_key()
+        self._named: Counter[int] = Counter()
+
+    def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
+        """Raises what `check_time` raises. Items that end before frame `skip` are passed over."""
+        first = 0
+        drafts = arrange(iter(self._surveys), self._submission.pixels, lambda upload: self._asked[upload].prompts)
+        for number, draft in enumerate(drafts):
+            frames = len(draft.frames) if draft.error is None else 1
+            custom_id = self._custom_id(draft)
+            if first + frames > skip:
+                self._check_time()
+                yield self._laid_out(number, first, frames, custom_id, draft)
+            first += frames
+
+    def _custom_id(self, draft: Draft) -> str:
+        """That of the first submitted item it is of; a further item of the same zip has a number behind it."""
+        upload = draft.sources[0].upload
+        nth = self._named[upload]
+        self._named[upload] += 1
+        return self._asked[upload].custom_id + (f"/{nth}" if nth else "")
+
+    def _laid_out(
+        self, number: int, first: int, frames: int, custom_id: str, draft: Draft
+    ) -> tuple[PlannedItem, list[PlannedFrame]]:
+        source = draft.sources[0]
+        asked = self._submission.outputs
+        outputs = outputs_of(asked, source.kind, frames, volume=draft.grid is not None) if draft.error is None else ()
+        uploads = sorted({one.upload for one in draft.sources})
+        left_out = [output for output in asked if output not in outputs] if draft.error is None else []
+        item = PlannedItem(
+            item=number,
+            custom_id=custom_id,
+            source_name=self._asked[source.upload].source_name,
+            members=tuple(self._asked[upload].custom_id for upload in uploads) if len(uploads) > 1 else (),
+            first=first,
+            frames=frames,
+            kind=source.kind,
+            outputs=outputs,
+            modality=draft.facts.modality if draft.facts else None,
+            findings={**draft.findings, **({"outputs_not_made": left_out} if left_out else {})},
+            identifiers=self._identifiers(draft),
+            held=draft.held,
+            grid=draft.grid,
+        )
+        return item, self._frames(item, draft)
+
+    def _frames(self, item: PlannedItem, draft: Draft) -> list[PlannedFrame]:
+        if draft.error is not None:
+            source = draft.sources[0]
+            return [self._frame(item, 0, source, source.reading, draft).model_copy(update={"error": draft.error})]
+        window = self._windows.of(item, draft)
+        return [
+            self._frame(item, index, source, source.reading.model_copy(update={"index": picture, **window}), draft)
+            for index, (source, picture) in enumerate((draft.sources[place], picture) for place, picture in draft.frames)
+        ]
+
+    def _frame(
+        self, item: PlannedItem, index: int, source: Surveyed, reading: Reading, draft: Draft
+    ) -> PlannedFrame:
+        asked = self._asked[source.upload]
+        return PlannedFrame(
+            frame=item.first + index,
+            item=item.item,
+            index=index,
+            source=asked.source,
+            size=source.size,
+            sha256=asked.sha256,
+            prompts=asked.prompts,
+            extent=source.extent,
+            reading=reading,
+            outputs=item.outputs,
+            square_pixels=self._submission.pixels.square_pixels,
+            instance=self._name(source.facts.sop_instance) if source.facts else None,
+        )
+
+    def _identifiers(self, draft: Draft) -> dict[str, str]:
+        """UIDs that link the result back to its series, as the caller wants them."""
+        if draft.facts is None:
+            return {}
+        facts = draft.facts
+        uids = {"study": facts.study, "series": facts.series, "frame_of_reference": facts.frame_of_reference}
+        named = {name: self._name(uid) for name, uid in uids.items() if uid}
+        return {name: uid for name, uid in named.items() if uid is not None}
+
+    def _name(self, uid: str) -> str | None:
+        """A UID as the caller asked for: itself, its keyed hash (HMAC-SHA256, 32 hex digits), or not at all."""
+        how = self._submission.pixels.identifiers
+        if how == "hashed":
+            return hmac.digest(self._server_key, f"uid\0{self._submission.tenant}\0{uid}".encode(), "sha256").hex()[:32]
+        return uid if how == "uids" else None

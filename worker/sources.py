@@ -1,0 +1,145 @@
+"""Sources on their way to a decoder: small ones as bytes, those of many frames as local copies that are kept a while."""
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maskrelay.contract.sources import Extent, Kind, Reading
+from maskrelay.contract.ziplist import inflated
+from maskrelay.errors import ObjectMissing, SourceMissing, SourceTooLarge
+from maskrelay.imaging.nifti import inflate
+from maskrelay.storage.protocol import Storage
+
+Place = tuple[str, Extent | None]
+_PREFIX = "maskrelay-"
+
+
+@dataclass(slots=True)
+class Copy:
+    """One local copy. `readers` of it are under way; it stays as long."""
+
+    path: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    size: int = -1
+    readers: int = 0
+
+
+class Sources:
+    """Reads sources from storage; every method blocks and may be called from any thread.
+
+    Copies lie in a folder of their own, `most_bytes` of them together (one alone may be larger), which goes with
+    `close`. Raises SourceMissing, SourceTooLarge above `max_bytes` (inflated), Truncated, StorageUnavailable.
+    """
+
+    def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int) -> None:
+        self._storage = storage
+        self._max_bytes = max_bytes
+        self._most_bytes = most_bytes
+        self._folder: Path | None = None
+        self._copies: OrderedDict[Place, Copy] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, key: str, extent: Extent | None = None) -> bytes:
+        """The whole source."""
+        return b"".join(self._chunks(key, extent))
+
+    def head(self, key: str, extent: Extent | None, length: int) -> bytes:
+        """Its first bytes, at least `length` of them where there are as many."""
+        held = b""
+        chunks = self._chunks(key, extent)
+        for chunk in chunks:
+            held += chunk
+            if len(held) >= length:
+                break
+        return held
+
+    @contextmanager
+    def file(self, key: str, extent: Extent | None, kind: Kind) -> Iterator[Path]:
+        """A local copy, as long as the block lasts; a compressed NIfTI is inflated."""
+        place = key, extent
+        copy = self._taken(place)
+        try:
+            with copy.lock:
+                if copy.size < 0:
+                    self._fetch(place, kind, copy)
+            yield copy.path
+        finally:
+            self._given_back(copy)
+
+    @contextmanager
+    def opened(self, key: str, extent: Extent | None, reading: Reading) -> Iterator[bytes | Path]:
+        """The source as it is best read: one that holds several frames as a local copy, any other as bytes."""
+        if reading.several:
+            with self.file(key, extent, reading.kind) as path:
+                yield path
+        else:
+            yield self.read(key, extent)
+
+    def close(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _taken(self, place: Place) -> Copy:
+        with self._lock:
+            if self._folder is None:
+                _remove_leftovers()
+                self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+            if place not in self._copies:
+                self._copies[place] = Copy(self._folder / secrets.token_hex(8))
+            copy = self._copies[place]
+            self._copies.move_to_end(place)
+            copy.readers += 1
+            return copy
+
+    def _given_back(self, copy: Copy) -> None:
+        with self._lock:
+            copy.readers -= 1
+            total = sum(max(0, one.size) for one in self._copies.values())
+            for place, one in list(self._copies.items()):
+                if one.readers == 0 and (one.size < 0 or total > self._most_bytes):
+                    total -= max(0, one.size)
+                    one.path.unlink(missing_ok=True)
+                    del self._copies[place]
+
+    def _fetch(self, place: Place, kind: Kind, copy: Copy) -> None:
+        with copy.path.open("wb") as out:
+            if kind == "nifti":
+                inflate(self._chunks(*place), out, most_bytes=self._max_bytes)
+            else:
+                for chunk in self._chunks(*place):
+                    out.write(chunk)
+        copy.size = copy.path.stat().st_size
+
+    def _chunks(self, key: str, extent: Extent | None) -> Iterator[bytes]:
+        try:
+            if extent is None:
+                yield from self._bounded(self._storage.stream(key))
+            else:
+                stored = self._storage.stream(key, extent.offset, extent.length)
+                yield from self._bounded(inflated(stored, extent))
+        except ObjectMissing as error:
+            raise SourceMissing from error
+
+    def _bounded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        total = 0
+        for chunk in chunks:
+            total += len(chunk)
+            if total > self._max_bytes:
+                raise SourceTooLarge(f"at most {self._max_bytes} bytes of a source are opened")
+            yield chunk
+
+
+def _remove_leftovers() -> None:
+    """Folders of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        owner = re.fullmatch(rf"{_PREFIX}([0-9]+)-\w+", folder.name)
+        if owner is not None and not Path(f"/proc/{owner[1]}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,75 @@
+"""How the values of an item's frames become bytes: decided once, when it is planned, and the same for all of them."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from maskrelay.contract import keys
+from maskrelay.contract.intensity import CT_WINDOWS, NONE, default_preset
+from maskrelay.contract.jobs import Item, Submission
+from maskrelay.contract.outcomes import Failure
+from maskrelay.contract.planned import PlannedItem
+from maskrelay.contract.sources import Window
+from maskrelay.errors import ItemError, ObjectExists, ObjectMissing
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.reading import read_plane
+from maskrelay.imaging.tally import volume_window
+from worker.arrange import Draft
+from worker.opening import Opening
+from worker.parts import Parts
+from worker.sources import Sources
+
+
+class Windows:
+    """Chooses the window of each item; one that takes reading all its pixels is kept in storage."""
+
+    def __init__(
+        self, parts: Parts, sources: Sources, submission: Submission, asked: Sequence[Item], opening: Opening
+    ) -> None:
+        self._parts = parts
+        self._sources = sources
+        self._submission = submission
+        self._asked = asked
+        self._opening = opening
+
+    def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
+        """What every frame's reading says of intensity: `window`, or by whose `percentiles`."""
+        asked = self._submission.pixels.intensity
+        if isinstance(asked, tuple):
+            return {"window": Window(name="window", low=asked[0], high=asked[1])}
+        facts, bits = draft.facts, draft.sources[0].bits
+        name = asked or default_preset(facts.modality if facts else None, facts.body_part if facts else None, bits)
+        if name in CT_WINDOWS:
+            low, high = CT_WINDOWS[name]
+            return {"window": Window(name=name, low=low, high=high)}
+        if name == NONE:
+            return {"window": Window(name=NONE, low=0, high=255)} if asked else {}
+        if len(draft.frames) == 1:
+            return {"percentiles": name}
+        return {"window": self._kept(item, draft, name)}
+
+    def _kept(self, item: PlannedItem, draft: Draft, name: str) -> Window | None:
+        """Of all the item's pixels; None where none can be read, which its frames will say one by one."""
+        storage, key = self._parts.storage, keys.window(self._submission.id, item.item)
+        with contextlib.suppress(ObjectMissing):
+            return Window.model_validate_json(storage.get(key))
+
+        def look() -> Window | None:
+            return volume_window(name, lambda: self._planes(draft))
+
+        window = self._opening(f"window {item.item}", look, planes=len(draft.frames))
+        if window is None or isinstance(window, Failure):
+            return None
+        with contextlib.suppress(ObjectExists):
+            storage.create(key, window.model_dump_json().encode(), "application/json")
+        return Window.model_validate_json(storage.get(key))
+
+    def _planes(self, draft: Draft) -> Iterator[Plane]:
+        """One frame after the other; those that cannot be read are left out."""
+        max_pixels = self._parts.settings.max_pixels
+        for place, picture in draft.frames:
+            source = draft.sources[place]
+            reading = source.reading.model_copy(update={"index": picture})
+            key = self._asked[source.upload].source
+            with contextlib.suppress(ItemError), self._sources.opened(key, source.extent, reading) as opened:
+                yield read_plane(opened, reading, max_pixels=max_pixels)
