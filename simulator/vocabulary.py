@@ -35,6 +35,7 @@ def _anything(picture: Picture, prompt: str) -> Found:
 
 
 RULES: tuple[Rule, ...] = (
+    Rule(r"phantom", "other", blobs.bright_half, 1024),
     Rule(r"optic disc|optic disk", "eye anatomies", fundus.optic_disc),
     Rule(r"optic cup", "eye anatomies", fundus.optic_cup),
     Rule(r"polyp", "other lesion", blobs.polyp),

@@ -13,6 +13,7 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import Counts, FinalObject, Frames, Item, Result, Submission
 from maskrelay.contract.lines import item_line
 from maskrelay.contract.outcomes import ArtifactRef, Failure, MaskOutcome, Outcome, Rle
+from maskrelay.contract.planned import PlannedItem
 from maskrelay.ledger.claims import Settlement
 from tests.apis import RunningApi
 
@@ -53,9 +54,18 @@ def plan(api: RunningApi, job: str) -> None:
     while taken is None or taken[0] != job:
         taken = api.ledger.steps.take("plan")
         assert taken is not None, "nothing is to be planned"
-    total = submission_of(api, job).total
-    extended = api.ledger.steps.extend(job, taken[1], 0, first=0, n=total, spans=[], last=True, lane="interactive")
-    assert extended
+    items = planned_of(api, job)
+    api.storage.put(keys.item_part(job, 0), b"".join(item.model_dump_json().encode() + b"\n" for item in items))
+    told = {"first": 0, "n": len(items), "spans": [], "last": True, "lane": "interactive", "items": len(items)}
+    assert api.ledger.steps.extend(job, taken[1], 0, **told)
+
+
+def planned_of(api: RunningApi, job: str) -> list[PlannedItem]:
+    """Every submitted item as one of one frame."""
+    return [
+        PlannedItem(item=number, custom_id=item.custom_id, source_name=item.source_name, first=number, frames=1)
+        for number, item in enumerate(items_of(api, job))
+    ]
 
 
 def succeeded(api: RunningApi, job: str, frame: int, *, content: bytes = PNG) -> Outcome:
@@ -111,9 +121,9 @@ def finish(api: RunningApi, job: str, *outcomes: Outcome, known: bool = True) ->
     """Write the final objects and `result.json`; `known`: tell the ledger."""
     submission = submission_of(api, job)
     begins, lines = [], b""
-    for number, (item, outcome) in enumerate(zip(items_of(api, job), outcomes, strict=True)):
+    for item, outcome in zip(planned_of(api, job), outcomes, strict=True):
         begins.append(struct.pack(">Q", len(lines)))
-        line = item_line(number, item.custom_id, item.source_name, (outcome,))
+        line = item_line(item, (outcome,))
         lines += line.model_dump_json(exclude_none=True).encode() + b"\n"
     good = sum(outcome.state == "succeeded" for outcome in outcomes)
     bad = len(outcomes) - good

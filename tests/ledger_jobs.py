@@ -37,7 +37,7 @@ def running_job(
     taken = ledger.steps.take("plan")
     assert taken is not None
     assert taken[0] == job
-    assert ledger.steps.extend(job, taken[1], 0, first=0, n=n, spans=spans, last=planned, lane=lane)
+    assert ledger.steps.extend(job, taken[1], 0, first=0, n=n, spans=spans, last=planned, lane=lane, items=n)
 
 
 def claimed(ledger: Ledger, holding: int = 0, lanes: Sequence[Lane] = BOTH, most: int = 32) -> Claim:

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from maskrelay.contract import keys
@@ -144,9 +145,9 @@ async def _prepared(bench: Bench, planned: PlannedFrame, *, gray: bool) -> Prepa
         opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
         source = await asyncio.to_thread(held.enter_context, opened)
         async with bench.decoders:
-            decoding = asyncio.get_running_loop().run_in_executor(
-                bench.threads, lambda: prepare(source, planned, max_pixels=bench.max_pixels, gray=gray)
-            )
+            about = {"reading": planned.reading, "square_pixels": planned.square_pixels, "gray": gray}
+            reading = partial(prepare, source, planned.prompts, max_pixels=bench.max_pixels, **about)
+            decoding = asyncio.get_running_loop().run_in_executor(bench.threads, reading)
             try:
                 async with asyncio.timeout(bench.decode_timeout.total_seconds()):
                     return await asyncio.shield(decoding)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from maskrelay.contract.jobs import PlannedFrame
 from maskrelay.contract.outputs import Output
 from maskrelay.contract.outcomes import Measures, Rle
+from maskrelay.contract.sources import Reading
 from maskrelay.contract.wire import Row, RowAnswer
 from maskrelay.imaging.artifacts import mask_png, overlay_png, probability_png
 from maskrelay.imaging.canvas import canvas_png
@@ -22,6 +22,8 @@ from maskrelay.imaging.reading import read_picture
 from maskrelay.imaging.rle import encode_rle
 
 Mask = npt.NDArray[np.bool_]
+#: A still image.
+PLAIN = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,20 @@ class DrawnMask:
     probability: bytes | None
 
 
-def prepare(source: bytes | Path, planned: PlannedFrame, *, max_pixels: int, gray: bool = False) -> Prepared:
+def prepare(
+    source: bytes | Path,
+    prompts: tuple[str, ...],
+    *,
+    max_pixels: int,
+    reading: Reading = PLAIN,
+    square_pixels: bool = False,
+    gray: bool = False,
+) -> Prepared:
     """Read, letterbox and encode one frame; raises ItemError. `gray`: a gray picture is sent as grayscale."""
-    picture = read_picture(source, planned.reading, max_pixels=max_pixels)
+    picture = read_picture(source, reading, max_pixels=max_pixels)
     height, width = picture.pixels.shape[:2]
-    spacing = planned.reading.spacing if planned.square_pixels else None
-    box = Letterbox.of(width, height, spacing=spacing)
-    return Prepared(picture, box, Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), planned.prompts))
+    box = Letterbox.of(width, height, spacing=reading.spacing if square_pixels else None)
+    return Prepared(picture, box, Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), prompts))
 
 
 def draw(

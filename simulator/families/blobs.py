@@ -6,6 +6,11 @@ from simulator.families import Found, Picture, Plane, Region
 from simulator.families.regions import convex, filled, grey, largest, opened, otsu, piece_at, smooth
 
 
+def bright_half(picture: Picture, _prompt: str) -> Found:
+    """Whatever is brighter than the middle of the scale: shapes of known size in a phantom, to the pixel."""
+    return Found(grey(picture) > 0.5)
+
+
 def bright_spot(picture: Picture, _prompt: str) -> Found:
     """The brightest compact region: a growth, an oedema, an opacity in a grey picture."""
     return Found(_standing_out(smooth(grey(picture), 2)))

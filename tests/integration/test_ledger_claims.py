@@ -89,12 +89,12 @@ def test_frames_can_be_claimed_while_planning_goes_on(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=4)
     taken = ledger.steps.take("plan")
     assert taken is not None
-    ledger.steps.extend("job-a", taken[1], 0, first=0, n=2, spans=[], last=False, lane="interactive")
+    ledger.steps.extend("job-a", taken[1], 0, first=0, n=2, spans=[], last=False, lane="interactive", items=2)
     assert settle(ledger, claimed(ledger), 1) == {0}
     assert settle(ledger, claimed(ledger), 2) == {1}
     assert ledger.claims.take(0, BOTH) is False
     assert state_of(ledger, "job-a") == "running"
-    assert ledger.steps.extend("job-a", taken[1], 1, first=2, n=2, spans=[], last=True, lane="interactive")
+    assert ledger.steps.extend("job-a", taken[1], 1, first=2, n=2, spans=[], last=True, lane="interactive", items=4)
     assert [claimed(ledger).first, claimed(ledger).first] == [2, 3]
 
 

@@ -162,7 +162,7 @@ def test_parts_adopted_before_a_lost_job_is_planned_again_count_when_it_is(ledge
     assert ledger.claims.adopt("job-a", part_name(1), [(0, False, True), (2, True, True)]) == 2
     taken = ledger.steps.take("plan")
     assert taken is not None
-    assert ledger.steps.extend("job-a", taken[1], 0, first=0, n=3, spans=[], last=True, lane="interactive")
+    assert ledger.steps.extend("job-a", taken[1], 0, first=0, n=3, spans=[], last=True, lane="interactive", items=3)
     assert settle(ledger, claimed(ledger), 2) == {1}
     assert state_of(ledger, "job-a") == "finishing"
     assert frames_of(ledger, "job-a").failed == 1

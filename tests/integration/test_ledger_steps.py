@@ -25,7 +25,7 @@ def planning(ledger: Ledger, job: str = "job-a") -> str:
 
 
 def extend(ledger: Ledger, token: str, part: int, *, first: int = 0, n: int = 1, last: bool = True) -> bool:
-    return ledger.steps.extend("job-a", token, part, first=first, n=n, spans=[], last=last, lane="interactive")
+    return ledger.steps.extend("job-a", token, part, first=first, n=n, spans=[], last=last, lane="interactive", items=first + n)
 
 
 def lapse_step(valkey: RunningValkey, kind: str) -> None:
@@ -101,7 +101,7 @@ def test_planning_may_move_a_job_to_bulk(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=2)
     token = planning(ledger)
     assert extend(ledger, token, 0, last=False)
-    assert ledger.steps.extend("job-a", token, 1, first=1, n=1, spans=[], last=True, lane="bulk")
+    assert ledger.steps.extend("job-a", token, 1, first=1, n=1, spans=[], last=True, lane="bulk", items=2)
     assert ledger.claims.take(0, ["interactive"]) is False
     assert [claimed(ledger, lanes=["bulk"]).lane for _ in range(2)] == ["bulk", "bulk"]
 
