@@ -1,7 +1,7 @@
 """Names for how deep samples become bytes, and the CT windows. Names alone: statistics of pixels are in imaging."""
 
 import math
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import field_validator
 
@@ -68,7 +68,7 @@ def read_intensity(value: Any) -> Intensity:
     The message is a sentence about what is taken, and quotes nothing of `value`.
     """
     if isinstance(value, str) and value in PRESETS:
-        return cast("Preset", value)
+        return value
     if isinstance(value, dict) and value.keys() == {"window"} and isinstance(value["window"], list):
         limits = tuple(value["window"])
         if len(limits) == 2 and all(type(limit) in (int, float) for limit in limits):
