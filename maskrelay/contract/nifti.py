@@ -1,12 +1,14 @@
 """The header of a NIfTI file: shape, type of its voxels and where they lie in space. Bytes only; no arrays here.
 
-Source: the NIfTI-1.1 and NIfTI-2 standards (nifti1.h, nifti2.h), single files of three dimensions.
+Source: the NIfTI-1.1 and NIfTI-2 standards (nifti1.h, nifti2.h), single files of two to four dimensions.
 """
 
 import math
 import struct
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from maskrelay.errors import NotAnImage, TagInvalid, Truncated, UnsupportedImage, ZeroSized
 
 #: Bytes that hold the longer of the two headers, NIfTI-2's.
 HEADER_BYTES = 540
@@ -31,6 +33,8 @@ class _Layout(NamedTuple):
     codes: tuple[int, str]
     quatern: tuple[int, str]
     srow: tuple[int, str]
+    units: tuple[int, str]
+    pair: bytes
 
 
 _VERSION_1 = _Layout(
@@ -44,6 +48,8 @@ _VERSION_1 = _Layout(
     codes=(252, "2h"),
     quatern=(256, "6f"),
     srow=(280, "12f"),
+    units=(123, "B"),
+    pair=b"ni1\0",
 )
 _VERSION_2 = _Layout(
     size=540,
@@ -56,25 +62,43 @@ _VERSION_2 = _Layout(
     codes=(344, "2i"),
     quatern=(352, "6d"),
     srow=(400, "12d"),
+    units=(500, "i"),
+    pair=b"ni2\0",
 )
+
+
+#: Millimetres in a unit of length, by the lowest bits of xyzt_units: metre, millimetre, micrometre.
+_MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
 
 
 @dataclass(frozen=True, slots=True)
 class NiftiHeader:
     """What a header says.
 
-    shape: (x, y, z), x fastest in the file. datatype: NIfTI's code. order: struct's `<` or `>`. start: where the
-    voxels begin. affines: every one declared (sform, then qform), or the one of the voxel sizes alone. sides: of a
-    voxel, in millimetres. scaled: whether values are to be multiplied or shifted.
+    dims: x, y, z and volumes, as many of them (2 to 4) as the file has; x is fastest in the file. datatype: NIfTI's
+    code. order: struct's `<` or `>`. start: where the voxels begin. affines: every one declared (sform, then qform),
+    or the one of the voxel sizes alone. sides: of a voxel. Both are in the file's unit of length, of which `unit`
+    says the millimetres. slope, shift: a value is stored · slope + shift.
     """
 
-    shape: tuple[int, int, int]
+    dims: tuple[int, ...]
     datatype: int
     order: str
     start: int
     affines: tuple[Affine, ...]
     sides: tuple[float, float, float]
-    scaled: bool
+    unit: float
+    slope: float
+    shift: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(x, y, z); one slice where the file has two dimensions."""
+        return self.dims[0], self.dims[1], self.dims[2] if len(self.dims) > 2 else 1
+
+    @property
+    def volumes(self) -> int:
+        return self.dims[3] if len(self.dims) > 3 else 1
 
     @property
     def itemsize(self) -> int:
@@ -82,61 +106,98 @@ class NiftiHeader:
 
     @property
     def voxels(self) -> int:
+        """Of one volume."""
         return math.prod(self.shape)
+
+    @property
+    def scaled(self) -> bool:
+        """Whether values are to be multiplied or shifted."""
+        return (self.slope, self.shift) != (1, 0)
 
 
 def read_header(head: bytes) -> NiftiHeader:
-    """Read the first HEADER_BYTES of a decompressed file. Raises ValueError whose message names the part."""
+    """Read the first HEADER_BYTES of a decompressed file.
+
+    Raises NotAnImage for what is no NIfTI, UnsupportedImage for a header without its voxels and for five dimensions
+    or more, ZeroSized, Truncated, and TagInvalid whose detail names the field.
+    """
     layout, order = _version(head)
 
     def field(where: tuple[int, str]) -> tuple[float, ...]:
         return struct.unpack_from(order + where[1], head, where[0])
 
+    dims = _dims(field(layout.dim))
     pixdim = field(layout.pixdim)
-    sides = _sides(pixdim)
+    sides = _sides(pixdim, dims)
     [datatype] = struct.unpack_from(order + "h", head, layout.datatype)
     if datatype not in INTEGERS and datatype not in _OTHERS:
-        raise ValueError("datatype is not one of NIfTI's")
+        raise TagInvalid("datatype is not one of NIfTI's.")
     [start] = field(layout.vox_offset)
     if not (math.isfinite(start) and start == int(start) >= layout.size + 4):
-        raise ValueError("vox_offset is not behind the header")
-    slope, shift = field(layout.slope)
+        raise TagInvalid("vox_offset is not behind the header.")
+    slope, shift = _scaling(field(layout.slope))
+    [units] = field(layout.units)
     return NiftiHeader(
-        shape=_shape(field(layout.dim)),
+        dims=dims,
         datatype=datatype,
         order=order,
         start=int(start),
         affines=_affines(field(layout.codes), field(layout.srow), field(layout.quatern), sides, pixdim[0]),
         sides=sides,
-        # a slope of 0, or none, means unscaled
-        scaled=math.isfinite(slope) and slope != 0 and (slope, shift) != (1, 0),
+        unit=_MILLIMETRES.get(int(units) & 7, 1.0),
+        slope=slope,
+        shift=shift,
     )
 
 
 def _version(head: bytes) -> tuple[_Layout, str]:
     for layout in (_VERSION_1, _VERSION_2):
+        at, single = layout.magic
+        magic = head[at : at + len(single)]
         for order in "<>":
-            at, magic = layout.magic
-            if head[:4] == struct.pack(order + "i", layout.size) and head[at : at + len(magic)] == magic:
+            if head[:4] != struct.pack(order + "i", layout.size):
+                continue
+            if magic[:4] == layout.pair:
+                raise UnsupportedImage("A NIfTI header without its voxels (.hdr and .img) is not read; send one .nii.")
+            if magic == single:
                 if len(head) < layout.size:
-                    raise ValueError("the header is cut short")
+                    raise Truncated("The header is cut short.")
                 return layout, order
-    raise ValueError("this is not a NIfTI file")
+    raise NotAnImage("This is not a NIfTI file.")
 
 
-def _shape(dim: tuple[float, ...]) -> tuple[int, int, int]:
-    sides = [int(side) for side in dim[1:]]
-    count = int(dim[0])
-    if not 3 <= count <= 7 or any(side != 1 for side in sides[3:count]) or min(sides[:3]) < 1:
-        raise ValueError("dim is not that of one volume of three dimensions")
+def _dims(dim: tuple[float, ...]) -> tuple[int, ...]:
+    """Without what follows the fourth: it has to be 1."""
+    count, *sides = (int(side) for side in dim)
+    if not 2 <= count <= 7 or min(sides[:count]) < 0:
+        raise TagInvalid("dim is not that of a picture or a volume.")
+    if 0 in sides[:count]:
+        raise ZeroSized("dim has a side of 0.")
+    if any(side != 1 for side in sides[4:count]):
+        raise UnsupportedImage("dim has five dimensions or more; at most four are read.")
+    return tuple(sides[: min(count, 4)])
+
+
+def _sides(pixdim: tuple[float, ...], dims: tuple[int, ...]) -> tuple[float, float, float]:
+    """Along a side of one voxel writers often leave 0, and nothing there is measured: taken as 1."""
+    sides = [*pixdim[1:4]]
+    for place, side in enumerate(sides):
+        if math.isfinite(side) and side > 0:
+            continue
+        if place < len(dims) and dims[place] > 1:
+            raise TagInvalid("pixdim has a side that is not above 0.")
+        sides[place] = 1.0
     return sides[0], sides[1], sides[2]
 
 
-def _sides(pixdim: tuple[float, ...]) -> tuple[float, float, float]:
-    x, y, z = pixdim[1:4]
-    if not all(math.isfinite(side) and side > 0 for side in (x, y, z)):
-        raise ValueError("pixdim has a side that is not above 0")
-    return x, y, z
+def _scaling(fields: tuple[float, ...]) -> tuple[float, float]:
+    """A slope of 0, or none, means unscaled."""
+    slope, shift = fields
+    if slope == 0 or not math.isfinite(slope):
+        return 1.0, 0.0
+    if not math.isfinite(shift):
+        raise TagInvalid("scl_inter is not finite.")
+    return slope, shift
 
 
 def _affines(
@@ -156,7 +217,7 @@ def _affines(
     x, y, z = sides
     affines = tuple(found) or (((x, 0.0, 0.0, 0.0), (0.0, y, 0.0, 0.0), (0.0, 0.0, z, 0.0)),)
     if not all(math.isfinite(number) for affine in affines for row in affine for number in row):
-        raise ValueError("the affine has a number that is not finite")
+        raise TagInvalid("sform or qform has a number that is not finite.")
     return affines
 
 

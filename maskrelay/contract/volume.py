@@ -7,7 +7,6 @@ Request: the envelope of the 2-D model, `image` being base64 of a .nii.gz. Answe
 import gzip
 import itertools
 import json
-import struct
 import zlib
 from binascii import a2b_base64
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from typing import Any, NoReturn
 
 from maskrelay.contract.nifti import HEADER_BYTES, INTEGERS, Affine, NiftiHeader, read_header
 from maskrelay.contract.wire import Row, encode_request
-from maskrelay.errors import AnswerInvalid
+from maskrelay.errors import AnswerInvalid, ItemError, TagInvalid
 
 #: The most bytes of voxels in one volume, question or answer.
 MAX_VOLUME_BYTES = 1 << 30
@@ -86,9 +85,19 @@ def _question(image: bytes) -> NiftiHeader:
             head = zlib.decompressobj(wbits=31).decompress(image, HEADER_BYTES)
         except zlib.error:
             raise ValueError("the volume's gzip is damaged") from None
-    header = read_header(head)
+    try:
+        header = _one_volume(head)
+    except ItemError as error:
+        raise ValueError(error.detail) from None
     if header.voxels * header.itemsize > MAX_VOLUME_BYTES:
         raise ValueError(f"the volume has more than {MAX_VOLUME_BYTES} bytes of voxels")
+    return header
+
+
+def _one_volume(head: bytes) -> NiftiHeader:
+    header = read_header(head)
+    if len(header.dims) < 3 or header.volumes != 1:
+        raise TagInvalid("dim is not that of one volume of three dimensions.")
     return header
 
 
@@ -144,9 +153,9 @@ def _unpack(packed: bytes, most: int) -> tuple[bytes, bool]:
 def _judged(head: bytes, question: NiftiHeader) -> NiftiHeader:
     said = ""
     try:
-        answer = read_header(head)
-    except (ValueError, struct.error) as error:
-        said = str(error)
+        answer = _one_volume(head)
+    except ItemError as error:
+        said = error.detail
     if said:
         _refuse("header", f"the label map's header: {said}")
     if answer.shape != question.shape:

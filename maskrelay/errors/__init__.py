@@ -37,6 +37,9 @@
     │   ├── UnsupportedImage
     │   ├── TooManyPixels
     │   ├── ZeroSized
+    │   ├── TagInvalid
+    │   ├── FrameOutOfRange
+    │   ├── VolumeNeeded
     │   ├── SourceMissing
     │   ├── SourceTooLarge
     │   ├── DecoderCrashed

@@ -27,6 +27,18 @@ class ZeroSized(ItemError):
     """The image has no pixels."""
 
 
+class TagInvalid(ItemError):
+    """A tag of the file is missing or has a value that cannot be used."""
+
+
+class FrameOutOfRange(ItemError):
+    """The file has no frame of this number."""
+
+
+class VolumeNeeded(ItemError):
+    """The file holds several volumes, and which one is meant is not said."""
+
+
 class SourceMissing(ItemError):
     """The upload behind the item is no longer there."""
 

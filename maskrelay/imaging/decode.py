@@ -1,15 +1,18 @@
 """Image file → pixels the rest of the house understands: uint8, gray or RGB, upright."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from maskrelay.imaging import intensity
 from maskrelay.imaging.deep import has_deep_colour, has_deep_gray, read_deep_colour, read_deep_gray
-from maskrelay.imaging.header import named_damage, open_header
+from maskrelay.imaging.header import named_damage, open_header, opened
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.windowing import to_bytes
 
 _GRAY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
@@ -33,15 +36,31 @@ def decode(file: bytes, *, max_pixels: int) -> Picture:
     """Decode a PNG, JPEG, TIFF, WebP or BMP of one page.
 
     Palettes, CMYK and YCbCr become RGB; alpha is dropped over black; the EXIF orientation is applied. 8-bit samples
-    stay as they are; deeper ones are scaled by `intensity.scaled_to_bytes` (16-bit colour over its three channels
+    stay as they are; deeper ones are scaled by `windowing.to_bytes` (16-bit colour over its three channels
     together). Raises the ItemErrors of `header.open_header`, and nothing else; never fills in what a cut file lacks.
     """
     image = open_header(file, max_pixels=max_pixels)
     with named_damage():
         mode = image.mode
-        bits = _bits(image)
-        pixels, done = _pixels(image, file)
-        return Picture(_upright(pixels, _orientation(image)), bits, mode, done)
+        plane = plane_of(image, lambda: opened(type(image), BytesIO(file)))
+        pixels, done = to_bytes(plane, None)
+        return Picture(pixels, plane.bits, mode, done)
+
+
+def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> Plane:
+    """Decode an image that is opened: upright gray or RGB, of the source's depth above 8 bits, else uint8.
+
+    again: opens the same picture once more, which 16-bit colour needs. Raises whatever Pillow raises.
+    """
+    bits = _bits(image)
+    if has_deep_gray(image):
+        values = read_deep_gray(image)
+    elif has_deep_colour(image):
+        values = read_deep_colour(image, again)
+    else:
+        image.load()
+        values, bits = np.asarray(_over_black(image)), min(bits, 8)
+    return Plane(_upright(values, _orientation(image)), bits)
 
 
 def _bits(image: ImageFile.ImageFile) -> int:
@@ -50,15 +69,6 @@ def _bits(image: ImageFile.ImageFile) -> int:
     if image.mode.startswith("I;16") or has_deep_colour(image):
         return 16
     return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
-
-
-def _pixels(image: ImageFile.ImageFile, file: bytes) -> tuple[npt.NDArray[np.uint8], str]:
-    if has_deep_gray(image):
-        return intensity.scaled_to_bytes(read_deep_gray(image))
-    if has_deep_colour(image):
-        return intensity.scaled_to_bytes(read_deep_colour(image, file))
-    image.load()
-    return np.asarray(_over_black(image)), intensity.NONE
 
 
 def _over_black(image: Image.Image) -> Image.Image:
@@ -80,7 +90,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[np.uint8]:
+def _upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

@@ -5,7 +5,7 @@ the byte order named the other way round, so that the low bytes come out, and th
 """
 
 import sys
-from io import BytesIO
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,11 @@ def has_deep_colour(image: ImageFile.ImageFile) -> bool:
     return not has_deep_gray(image) and any(";16" in _layout(tile) for tile in image.tile)
 
 
-def read_deep_colour(image: ImageFile.ImageFile, file: bytes) -> npt.NDArray[np.uint16]:
+def read_deep_colour(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> npt.NDArray[np.uint16]:
     """(height, width, 3), or (height, width) for gray with alpha, uint16; alpha is dropped over black.
 
-    Loads `image`, and once more from `file`. Raises UnsupportedImage for a layout that Pillow reads in one byte
-    order only (CMYK, alpha multiplied in, channels apart).
+    Loads `image`, and a second one that `again` opens. Raises UnsupportedImage for a layout that Pillow reads in one
+    byte order only (CMYK, alpha multiplied in, channels apart).
     """
     layouts = {_layout(tile) for tile in image.tile}
     if layouts == {"LA;16B"}:  # four bytes a pixel: read as such
@@ -59,7 +59,7 @@ def read_deep_colour(image: ImageFile.ImageFile, file: bytes) -> npt.NDArray[np.
     channels, _, order = layouts.pop().partition(";")
     if layouts or channels not in _BOTH_WAYS or order not in _OTHER_ORDER:
         raise UnsupportedImage("16-bit colour of this layout is not read.")
-    low = _loaded(type(image)(BytesIO(file)), f"{channels};{_OTHER_ORDER[order]}")
+    low = _loaded(again(), f"{channels};{_OTHER_ORDER[order]}")
     wide = _loaded(image, f"{channels};{order}").astype(np.uint16)
     wide <<= 8
     wide |= low

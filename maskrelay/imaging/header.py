@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import BinaryIO, TypeVar
 
 from PIL import (
     BmpImagePlugin,
@@ -21,6 +22,8 @@ from PIL import (
 
 from maskrelay.errors import ItemError, NotAnImage, TooManyPixels, Truncated, UnsupportedImage, ZeroSized
 from maskrelay.imaging.letterbox import LONGEST_SIDE
+
+_Kind = TypeVar("_Kind", bound=ImageFile.ImageFile)
 
 # The whole list of formats. A JPEG with further pictures inside (MPO: previews, gain maps) is read as its first.
 _KINDS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
@@ -68,18 +71,20 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
         raise NotAnImage
     with named_damage():
         if kind is WebPImagePlugin.WebPImageFile:  # its decoder sets aside the whole picture when opened
-            _check_size(_webp_size(file), max_pixels)
-        image = _open(kind, file)
-        _check_size(image.size, max_pixels)
+            check_size(_webp_size(file), max_pixels)
+        image = opened(kind, BytesIO(file))
+        check_size(image.size, max_pixels)
         if getattr(image, "is_animated", False):
-            raise UnsupportedImage("The file has several pages or frames; these are not taken yet.")
+            raise UnsupportedImage("The file has several pages or frames; only a TIFF's are taken, page by page.")
         return image
 
 
-def _open(kind: type[ImageFile.ImageFile], file: bytes) -> ImageFile.ImageFile:
+def opened(kind: type[_Kind], stream: BinaryIO) -> _Kind:
+    """The image that `stream` holds from its start, not decoded. Raises ZeroSized, and whatever Pillow raises."""
+    stream.seek(0)
     image = kind.__new__(kind)
     try:
-        kind.__init__(image, BytesIO(file))
+        kind.__init__(image, stream)
     except SyntaxError:
         # Pillow refuses a size of zero with the same words as garbage; only the half-made image tells them apart
         if image.mode and 0 in image.size:
@@ -88,7 +93,8 @@ def _open(kind: type[ImageFile.ImageFile], file: bytes) -> ImageFile.ImageFile:
     return image
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def check_size(size: tuple[int, int], max_pixels: int) -> None:
+    """Raise TooManyPixels (fields: width, height, pixels, max_pixels) for a (width, height) that is not taken."""
     width, height = size
     fields = {"width": width, "height": height, "pixels": width * height, "max_pixels": max_pixels}
     if width * height > max_pixels:

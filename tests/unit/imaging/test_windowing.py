@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from maskrelay.imaging.intensity import scaled_to_bytes
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.windowing import to_bytes
+
+
+def scaled_to_bytes(values: np.ndarray) -> tuple[np.ndarray, str]:
+    return to_bytes(Plane(values, 16), None)
 
 
 def by_the_papers_code(values: np.ndarray) -> np.ndarray:
@@ -17,7 +22,7 @@ def test_it_is_the_papers_formula_rounded_half_up(dtype):
     values[:20] = 0
     scaled, name = scaled_to_bytes(values)
     assert np.array_equal(scaled, np.floor(by_the_papers_code(values) + 0.5))
-    assert name == "percentile-0.5-99.5-positive"
+    assert name == "percentile-positive"
 
 
 def test_pixels_at_or_below_zero_do_not_move_the_percentiles():
@@ -29,7 +34,7 @@ def test_pixels_at_or_below_zero_do_not_move_the_percentiles():
 
 def test_without_a_positive_pixel_all_pixels_count_and_the_name_says_so():
     scaled, name = scaled_to_bytes(np.linspace(-1000, -1, 1000).reshape(10, 100))
-    assert name == "percentile-0.5-99.5-all"
+    assert name == "percentile-all"
     assert scaled[0, 0] == 0
     assert scaled[-1, -1] == 255
 

@@ -1,0 +1,79 @@
+"""Names for how deep samples become bytes, and the CT windows. Names alone: statistics of pixels are in imaging."""
+
+import math
+from typing import Any, Literal, get_args
+
+from pydantic import field_validator
+
+from maskrelay.contract.outcomes import Record
+
+#: Windows of CT in Hounsfield units, low and high. Source: those that the model's training pictures were made with.
+CT_WINDOWS: dict[str, tuple[float, float]] = {
+    "ct-abdomen": (-150.0, 250.0),
+    "ct-colon": (-68.0, 187.0),
+    "ct-liver": (-25.0, 230.0),
+    "ct-lung": (-1000.0, 1000.0),
+    "ct-pancreas": (-100.0, 200.0),
+    "ct-pelvis": (-55.0, 200.0),
+}
+
+#: Percentiles 0.5 and 99.5: of the values above 0 (the paper's code), or of all of them (the official toolkit).
+POSITIVE = "percentile-positive"
+EVERY = "percentile-all"
+#: No window: 8-bit samples stay as they are, and of deeper ones each frame is scaled by its own percentiles.
+NONE = "none"
+
+#: What percentiles fall back to: from the least to the greatest value, and black where there is one value alone.
+RANGE = "min-max"
+CONSTANT = "constant"
+
+#: What a caller's own window is recorded as.
+EXPLICIT = "window"
+
+Preset = Literal[
+    "ct-abdomen",
+    "ct-colon",
+    "ct-liver",
+    "ct-lung",
+    "ct-pancreas",
+    "ct-pelvis",
+    "percentile-positive",
+    "percentile-all",
+    "none",
+]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+
+
+class ExplicitWindow(Record):
+    """A caller's own window: low and high in the source's units (HU for CT)."""
+
+    window: tuple[float, float]
+
+    @field_validator("window")
+    @classmethod
+    def _rises(cls, window: tuple[float, float]) -> tuple[float, float]:
+        # a difference that is not finite would make every pixel black
+        if not 0 < window[1] - window[0] < math.inf:
+            raise ValueError("a window's low is below its high, and both are finite")
+        return window
+
+
+#: What may be asked for.
+Intensity = Preset | ExplicitWindow
+
+
+def read_intensity(value: Any) -> Intensity:
+    """A preset's name, or `{"window": [low, high]}` in numbers, low below high. Raises ValueError for another value.
+
+    The message is a sentence about what is taken, and quotes nothing of `value`.
+    """
+    if isinstance(value, str) and value in PRESETS:
+        return value
+    if isinstance(value, dict) and value.keys() == {"window"} and isinstance(value["window"], list):
+        limits = tuple(value["window"])
+        if len(limits) == 2 and all(type(limit) in (int, float) for limit in limits):
+            try:
+                return ExplicitWindow(window=limits)
+            except (ValueError, OverflowError):
+                pass
+    raise ValueError(f'One of {", ".join(PRESETS)}, or {{"window": [low, high]}} with low below high.')

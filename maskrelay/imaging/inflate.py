@@ -1,0 +1,53 @@
+"""A gzip stream, such as a .nii.gz, unpacked piece by piece and no further than allowed."""
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
+from maskrelay.errors import SourceTooLarge, Truncated
+
+_GZIP = 31  # zlib's word for "with a gzip header and checksum around it"
+_PIECE = 1 << 20
+
+
+def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
+    """Write what the gzip stream `chunks` holds to `out`: its members one after another; how many bytes that were.
+
+    Raises Truncated for what is damaged, ends early or is no gzip, SourceTooLarge (field: most_bytes) before more
+    than `most_bytes` are written.
+    """
+    written = 0
+    for piece in _unpacked(chunks):
+        written += len(piece)
+        if written > most_bytes:
+            raise SourceTooLarge(f"The file unpacks to more than {most_bytes} bytes.", most_bytes=most_bytes)
+        out.write(piece)
+    return written
+
+
+def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces of at most `_PIECE` bytes, however much a chunk unpacks to. Zeros behind a member are padding."""
+    unpacker, between, members = isal_zlib.decompressobj(_GZIP), True, 0
+    for chunk in chunks:
+        rest = chunk
+        while rest:
+            if between and members:
+                rest = rest.lstrip(b"\0")
+                if not rest:
+                    break
+            between = False
+            try:
+                piece = unpacker.decompress(rest, _PIECE)
+                yield piece
+                while len(piece) == _PIECE and not unpacker.eof:  # it may hold back more than its input shows
+                    piece = unpacker.decompress(unpacker.unconsumed_tail, _PIECE)
+                    yield piece
+            except IsalError:  # type: ignore[misc]  # its stub has no base class
+                raise Truncated("The gzip is damaged.") from None
+            rest = unpacker.unused_data
+            if unpacker.eof:
+                unpacker, between, members = isal_zlib.decompressobj(_GZIP), True, members + 1
+    if not (between and members):
+        raise Truncated("The gzip ends early.")

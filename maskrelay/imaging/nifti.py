@@ -1,0 +1,210 @@
+"""NIfTI 1 and 2, single files already unpacked → one slice at a time as a plane."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrelay.contract.nifti import HEADER_BYTES, NiftiHeader, read_header
+from maskrelay.contract.sources import Affine, Grid, Turn
+from maskrelay.errors import (
+    FrameOutOfRange,
+    TagInvalid,
+    TooManyPixels,
+    Truncated,
+    UnsupportedImage,
+    VolumeNeeded,
+    ZeroSized,
+)
+from maskrelay.imaging.header import check_size
+from maskrelay.imaging.letterbox import LONGEST_SIDE
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.turns import turn_of, turned
+
+_RGB24 = 128
+#: Types read here, by NIfTI's code: numpy's, without the byte order. Complex and 128-bit numbers are not pictures.
+_STORED = {
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    _RGB24: "u1",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
+#: Of scaled values, the smallest that holds all that could be stored. Not signed bytes: those would pass for a picture.
+_WHOLE = tuple(np.dtype(name) for name in ("u1", "u2", "i2", "u4", "i4", "i8"))
+#: How thin the box of three voxel sides may be, as a part of a rectangular one, before they count as one plane.
+_FLAT = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class NiftiFacts:
+    """What is needed of a file's header.
+
+    shape: voxels along x, y, z; volumes: how many of these. affine: index to millimetres, RAS+ (sform, else qform,
+    else voxel sizes). spacing: millimetres from voxel to voxel along x, y, z. values: the type of values once
+    scaled, bits: of one of them; 8 only where a byte is stored and meant. rgb: a voxel is three bytes of colour.
+    stored, start, slope, shift: how and where voxels lie in the file; a value is stored · slope + shift.
+    """
+
+    shape: tuple[int, int, int]
+    volumes: int
+    affine: Affine
+    spacing: tuple[float, float, float]
+    values: np.dtype[Any]
+    rgb: bool
+    stored: np.dtype[Any]
+    start: int
+    slope: float
+    shift: float
+
+    @property
+    def bits(self) -> int:
+        return 8 * self.values.itemsize
+
+    @property
+    def volume_bytes(self) -> int:
+        return math.prod(self.shape) * self.stored.itemsize * (3 if self.rgb else 1)
+
+
+def open_nifti(path: Path) -> NiftiFacts:
+    """Read the header of the file at `path` and see that its voxels are all there.
+
+    Raises the ItemErrors of `contract.nifti.read_header`, ZeroSized for an empty file, UnsupportedImage for a type of
+    voxels that is not read, TagInvalid where voxels have no place in space, TooManyPixels for a side too long,
+    Truncated.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEADER_BYTES)
+    if not head:
+        raise ZeroSized("The file is empty.")
+    facts = _facts(read_header(head))
+    size, needed = path.stat().st_size, facts.start + facts.volumes * facts.volume_bytes
+    if size < needed:
+        raise Truncated(f"The file has {size} bytes where its header asks for {needed}.")
+    return facts
+
+
+def _facts(header: NiftiHeader) -> NiftiFacts:
+    name = _STORED.get(header.datatype)
+    if name is None:
+        raise UnsupportedImage(f"Voxels of the NIfTI datatype {header.datatype} are not read.")
+    if max(header.shape) > LONGEST_SIDE:
+        raise TooManyPixels(f"dim has a side of {max(header.shape)} voxels; at most {LONGEST_SIDE} are taken.")
+    rgb = header.datatype == _RGB24
+    # the standard has no scaling of colours
+    slope, shift = (1.0, 0.0) if rgb else (header.slope, header.shift)
+    stored = np.dtype(header.order + name)
+    rows = [[number * header.unit for number in row] for row in header.affines[0]]
+    return NiftiFacts(
+        shape=header.shape,
+        volumes=header.volumes,
+        affine=tuple((x, y, z, offset) for x, y, z, offset in rows),
+        spacing=_spacing(rows),
+        values=_value_type(stored, slope, shift),
+        rgb=rgb,
+        stored=stored,
+        start=header.start,
+        slope=slope,
+        shift=shift,
+    )
+
+
+def _spacing(rows: list[list[float]]) -> tuple[float, float, float]:
+    """The sides of a voxel. Raises TagInvalid where they do not span a box."""
+    x, y, z = (math.hypot(*(row[axis] for row in rows)) for axis in range(3))
+    (a, b, c, _), (d, e, f, _), (g, h, i, _) = rows
+    volume = abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
+    if not _FLAT * x * y * z < volume < math.inf:
+        raise TagInvalid("sform or qform puts the voxels of a volume into one plane.")
+    return x, y, z
+
+
+def _value_type(stored: np.dtype[Any], slope: float, shift: float) -> np.dtype[Any]:
+    """Integers for integers scaled by whole numbers, as far as 64 bits hold them; else float64, or what is stored."""
+    native = stored.newbyteorder("=")
+    unscaled = (slope, shift) == (1, 0)
+    if native.kind == "f":
+        return native if unscaled else np.dtype(np.float64)
+    if unscaled and native != np.int8:
+        return native
+    if slope == int(slope) and shift == int(shift):
+        room = np.iinfo(native)
+        low, high = sorted(int(end) * int(slope) + int(shift) for end in (room.min, room.max))
+        for kind in _WHOLE:
+            if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+                return kind
+    return np.dtype(np.float64)
+
+
+def grid_of(facts: NiftiFacts, axis: int) -> Grid:
+    """The grid whose frames are all slices along the voxel axis `axis`, in the order they are stored."""
+    return Grid(
+        shape=facts.shape,
+        affine=facts.affine,
+        axis=axis,
+        places=tuple(range(facts.shape[axis])),
+        turn=turn_of(facts.affine, axis),
+    )
+
+
+def picture_spacing(facts: NiftiFacts, axis: int, turn: Turn) -> tuple[float, float]:
+    """Millimetres from row to row and from column to column of the picture of a slice."""
+    first, second = (side for other, side in enumerate(facts.spacing) if other != axis)
+    return (second, first) if turn.transpose else (first, second)
+
+
+def chosen_volume(facts: NiftiFacts, asked: int | None) -> int:
+    """The volume that `asked` (from 0) names, or the only one. Raises VolumeNeeded (field: volumes)."""
+    if asked is None and facts.volumes == 1:
+        return 0
+    if asked is None or not 0 <= asked < facts.volumes:
+        detail = f"The file has {facts.volumes} volumes; `volume` names one, from 0 to {facts.volumes - 1}."
+        raise VolumeNeeded(detail, volumes=facts.volumes)
+    return asked
+
+
+def read_slice(
+    path: Path, facts: NiftiFacts, axis: int, index: int, volume: int | None, turn: Turn, *, max_pixels: int
+) -> Plane:
+    """Slice `index` along the voxel axis `axis`, scaled and turned into its picture; the rest stays on the disk.
+
+    Raises VolumeNeeded, FrameOutOfRange, TooManyPixels, and Truncated where the file became shorter.
+    """
+    number = chosen_volume(facts, volume)
+    if not 0 <= index < facts.shape[axis]:
+        raise FrameOutOfRange(f"The volume has {facts.shape[axis]} slices; number {index} is not among them.")
+    height, width = (side for other, side in enumerate(facts.shape) if other != axis)
+    check_size((height, width) if turn.transpose else (width, height), max_pixels)
+    voxels = _mapped(path, facts, number)
+    picture = turned(voxels[(slice(None),) * axis + (index,)], turn)
+    return Plane(_scaled(picture, facts), facts.bits)
+
+
+def _mapped(path: Path, facts: NiftiFacts, number: int) -> npt.NDArray[Any]:
+    """One volume, [x, y, z] or [x, y, z, colour], of which nothing is read yet."""
+    shape = (3, *facts.shape) if facts.rgb else facts.shape
+    start = facts.start + number * facts.volume_bytes
+    try:
+        voxels = np.memmap(path, facts.stored, "r", start, shape, "F")
+    except ValueError:
+        raise Truncated from None
+    return np.moveaxis(voxels, 0, -1) if facts.rgb else voxels
+
+
+def _scaled(stored: npt.NDArray[Any], facts: NiftiFacts) -> npt.NDArray[Any]:
+    """A copy of its own, in native byte order."""
+    if (facts.slope, facts.shift) == (1, 0):
+        return np.array(stored, facts.values, order="C")
+    if facts.values.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite or no number then, which windows put in place
+            return np.array(stored, np.float64, order="C") * facts.slope + facts.shift
+    return (np.array(stored, np.int64, order="C") * int(facts.slope) + int(facts.shift)).astype(facts.values)

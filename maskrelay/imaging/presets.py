@@ -1,0 +1,46 @@
+"""From the name of a preset, or a caller's own window, to the window of one source; and which preset fits a source."""
+
+from maskrelay.contract.intensity import CT_WINDOWS, EXPLICIT, NONE, ExplicitWindow, Intensity, Preset
+from maskrelay.contract.sources import Window
+from maskrelay.imaging.tally import Planes, volume_window
+
+_ABDOMEN: Preset = "ct-abdomen"
+#: By DICOM's BodyPartExamined, in capitals without spaces; what is not here, or covers more, is seen as abdomen.
+_CT_OF: dict[str, Preset] = {
+    "CHEST": "ct-lung",
+    "COLON": "ct-colon",
+    "LIVER": "ct-liver",
+    "LUNG": "ct-lung",
+    "LUNGS": "ct-lung",
+    "PANCREAS": "ct-pancreas",
+    "PELVIS": "ct-pelvis",
+    "PROSTATE": "ct-pelvis",
+    "BLADDER": "ct-pelvis",
+    "UTERUS": "ct-pelvis",
+    "THORAX": "ct-lung",
+}
+
+
+def default_preset(modality: str | None, body_part: str | None, bits: int) -> Preset:
+    """The preset of a source of which nothing is asked, by its DICOM modality and body part, and its bits a sample.
+
+    8 bits or fewer: `none`. CT: by body part, or the abdomen's. Others: `percentile-positive`.
+    """
+    if bits <= 8:
+        return "none"
+    if modality != "CT":
+        return "percentile-positive"
+    return _CT_OF.get("".join((body_part or "").upper().split()), _ABDOMEN)
+
+
+def window_of(asked: Intensity, planes: Planes) -> Window | None:
+    """The window of a source whose planes are `planes`: they are walked for percentiles alone. None for `none`."""
+    if isinstance(asked, ExplicitWindow):
+        low, high = asked.window
+        return Window(name=EXPLICIT, low=low, high=high)
+    if asked == NONE:
+        return None
+    if asked in CT_WINDOWS:
+        low, high = CT_WINDOWS[asked]
+        return Window(name=asked, low=low, high=high)
+    return volume_window(asked, planes)

@@ -1,0 +1,72 @@
+"""How a slice of a volume is turned into the picture that radiologists expect, and back.
+
+Patient axes are those of NIfTI: x to the right, y to the front, z to the head; all are counted from 0. A picture's
+rows run to the back (axial) or to the feet, its columns to the patient's left or, in a sagittal one, to the back:
+always against the patient axis. Source: DICOM PS3.17 and the display of every common workstation.
+"""
+
+import itertools
+import math
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from maskrelay.contract.sources import Affine, Turn
+
+SliceAxis = Literal["axial", "sagittal", "coronal"] | int | None
+
+_ACROSS = {"sagittal": 0, "coronal": 1, "axial": 2}
+#: Down the picture, by the patient axis that its slices are cut along.
+_DOWN = (2, 2, 1)
+
+
+def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) -> int:
+    """The voxel axis to cut along: the one nearest to the patient axis that is asked for; a number is taken as it is.
+
+    None: axial, except that a volume of one slice is that slice, whichever way it lies.
+    """
+    if isinstance(asked, int):
+        return asked
+    if asked is None and shape.count(1) == 1:
+        return shape.index(1)
+    across = _ACROSS[asked or "axial"]
+    return next(axis for axis, (patient, _) in enumerate(_directions(affine)) if patient == across)
+
+
+def turn_of(affine: Affine, axis: int) -> Turn:
+    """From a stored slice, [a, b] of the two voxel axes other than `axis`, to its picture."""
+    directions = _directions(affine)
+    down = _DOWN[directions[axis][0]]
+    first, second = (direction for other, direction in enumerate(directions) if other != axis)
+    rows, columns = (first, second) if first[0] == down else (second, first)
+    return Turn(transpose=rows is second, flip_rows=rows[1], flip_columns=columns[1])
+
+
+def _directions(affine: Affine) -> list[tuple[int, bool]]:
+    """For each voxel axis the patient axis it runs along, and whether it runs with it.
+
+    An oblique volume gets the assignment of axes, one each, whose cosines are largest in sum.
+    """
+    columns = [[row[axis] for row in affine] for axis in range(3)]
+    cosines = [[part / math.hypot(*column) for part in column] for column in columns]
+    nearest = max(
+        itertools.permutations(range(3)),
+        key=lambda patient: sum(abs(cosines[axis][patient[axis]]) for axis in range(3)),
+    )
+    return [(patient, cosines[axis][patient] > 0) for axis, patient in enumerate(nearest)]
+
+
+def turned(stored: npt.NDArray[Any], turn: Turn) -> npt.NDArray[Any]:
+    """A view: (a, b, …) as stored → (row, column, …) as shown."""
+    return _flipped(stored.swapaxes(0, 1) if turn.transpose else stored, turn)
+
+
+def unturned(picture: npt.NDArray[Any], turn: Turn) -> npt.NDArray[Any]:
+    """A view: (row, column, …) as shown → (a, b, …) as stored."""
+    flipped = _flipped(picture, turn)
+    return flipped.swapaxes(0, 1) if turn.transpose else flipped
+
+
+def _flipped(pixels: npt.NDArray[Any], turn: Turn) -> npt.NDArray[Any]:
+    rows, columns = (slice(None, None, -1 if flip else 1) for flip in (turn.flip_rows, turn.flip_columns))
+    return pixels[rows, columns]

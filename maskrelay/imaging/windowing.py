@@ -1,0 +1,70 @@
+"""A plane → the bytes of a picture, the way the model's training pictures were made.
+
+Source: the model's own pre-processing (BiomedParse, `process_intensity_image`): clip to a CT window, or to percentiles
+0.5 and 99.5 of the values above 0; then `(value − low) / (high − low) × 255`. (It takes the least and greatest value
+after the clip for low and high: the same two numbers wherever a slice reaches both.) Rounding, which it leaves to the
+resize, is half up here: `floor(x + 0.5)`, computed in float64.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrelay.contract.intensity import NONE, POSITIVE
+from maskrelay.contract.sources import Window
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.tally import volume_window
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def to_bytes(plane: Plane, window: Window | None) -> tuple[Pixels, str]:
+    """The plane as uint8 of its values' shape, and the name of what was done.
+
+    With a window: `low` and below 0, `high` and above 255; all black where low = high. None: unsigned samples of 8
+    bits or fewer stay (`none`); others get the window of their own percentiles (`volume_window`'s names). Then the
+    plane is inverted if it says so, and last what is padding or NaN becomes black.
+    """
+    values = plane.values
+    if window is None and not (plane.bits <= 8 and values.dtype.kind == "u"):
+        window = volume_window(POSITIVE, lambda: iter((plane,)))
+    pixels = values.astype(np.uint8, copy=False) if window is None else _windowed(values, window)
+    if plane.inverted:
+        pixels = ~pixels
+    return _blackened(pixels, plane), NONE if window is None else window.name
+
+
+def _windowed(values: npt.NDArray[Any], window: Window) -> Pixels:
+    if values.dtype.kind in "ui" and values.dtype.itemsize <= 2:  # at most 65,536 sums instead of one for each pixel
+        unsigned = np.dtype(f"u{values.dtype.itemsize}")
+        every = np.arange(1 << 8 * unsigned.itemsize, dtype=unsigned).view(values.dtype)
+        pixels: Pixels = _line(every, window)[values.view(unsigned)]
+        return pixels
+    return _line(values, window)
+
+
+def _line(values: npt.NDArray[Any], window: Window) -> Pixels:
+    if window.high <= window.low:
+        return np.zeros(values.shape, np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):  # of infinities and NaN, which are put in place below
+        scaled = values.astype(np.float64)
+        scaled -= window.low
+        scaled /= window.high - window.low
+        scaled *= 255.0
+    scaled += 0.5
+    np.clip(scaled, 0.0, 255.0, out=scaled)
+    np.nan_to_num(scaled, copy=False, nan=0.0)
+    return np.floor(scaled, out=scaled).astype(np.uint8)
+
+
+def _blackened(pixels: Pixels, plane: Plane) -> Pixels:
+    unmeasured = [] if plane.padding is None else [plane.padding]
+    if plane.values.dtype.kind == "f":
+        unmeasured.append(np.isnan(plane.values))
+    if not unmeasured:
+        return pixels
+    pixels = pixels.copy()  # they may be the plane's own
+    for black in unmeasured:
+        pixels[black] = 0
+    return pixels
