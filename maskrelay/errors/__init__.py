@@ -37,6 +37,11 @@
     │   ├── UnsupportedImage
     │   ├── TooManyPixels
     │   ├── ZeroSized
+    │   ├── NoPixels
+    │   ├── DirectoryFile
+    │   ├── TagInvalid
+    │   ├── UnsupportedTransferSyntax
+    │   ├── FrameOutOfRange
     │   ├── SourceMissing
     │   ├── SourceTooLarge
     │   ├── DecoderCrashed
