@@ -15,19 +15,8 @@ from maskrelay.imaging.dicom.tables import Table, expanded, read_descriptor, rea
 from maskrelay.imaging.dicom.tags import named, octets, words
 
 _ROWS = 256  # converted at a time: floats take four times the room of the bytes
-
-# Rows: what one unit of Y, Cb and Cr adds to red, green and blue; before that, this much is taken off.
-_FULL = (
-    (0.0, 128.0, 128.0),
-    ((1.0, 1.0, 1.0), (0.0, -0.114 * 1.772 / 0.587, 1.772), (1.402, -0.299 * 1.402 / 0.587, 0.0)),
-)
-_PARTIAL = (
-    (16.0, 128.0, 128.0),
-    tuple(
-        tuple(part * gain for part in row)
-        for row, gain in zip(_FULL[1], (255 / 219, 255 / 224, 255 / 224), strict=True)
-    ),
-)
+_FULL = (0.0, 1.0, 1.0)  # of Y, Cb and Cr: what black is; how far a step of luma and one of colour reach
+_PARTIAL = (16.0, 255 / 219, 255 / 224)
 
 
 def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray[np.uint8]:
@@ -74,14 +63,14 @@ def _to_bytes(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
     return (values * (255.0 / ((1 << bits) - 1)) + 0.5).astype(np.uint8)
 
 
-def _converted(
-    pixels: npt.NDArray[np.uint8], offsets: tuple[float, ...], matrix: tuple[tuple[float, ...], ...]
-) -> npt.NDArray[np.uint8]:
-    rgb = np.empty(pixels.shape, np.uint8)
-    factors = np.array(matrix, np.float32)
-    for start in range(0, len(pixels), _ROWS):
-        part = (pixels[start : start + _ROWS].astype(np.float32) - np.array(offsets, np.float32)) @ factors
-        part += 0.5
-        np.clip(part, 0.0, 255.0, out=part)
-        rgb[start : start + _ROWS] = part.astype(np.uint8)
+def _converted(ybr: npt.NDArray[np.uint8], black: float, luma: float, chroma: float) -> npt.NDArray[np.uint8]:
+    rgb = np.empty(ybr.shape, np.uint8)
+    for start in range(0, len(ybr), _ROWS):
+        part = ybr[start : start + _ROWS].astype(np.float32)
+        y = (part[..., 0] - np.float32(black)) * np.float32(luma) + np.float32(0.5)  # for rounding
+        blue, red = ((part[..., at] - np.float32(128)) * np.float32(chroma) for at in (1, 2))
+        part[..., 0] = y + red * np.float32(1.402)
+        part[..., 1] = y - blue * np.float32(0.114 * 1.772 / 0.587) - red * np.float32(0.299 * 1.402 / 0.587)
+        part[..., 2] = y + blue * np.float32(1.772)
+        rgb[start : start + _ROWS] = np.clip(part, 0.0, 255.0, out=part).astype(np.uint8)
     return rgb
