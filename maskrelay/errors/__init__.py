@@ -37,7 +37,10 @@
     │   ├── UnsupportedImage
     │   ├── TooManyPixels
     │   ├── ZeroSized
+    │   ├── NoPixels
+    │   ├── DirectoryFile
     │   ├── TagInvalid
+    │   ├── UnsupportedTransferSyntax
     │   ├── FrameOutOfRange
     │   ├── VolumeNeeded
     │   ├── SourceMissing

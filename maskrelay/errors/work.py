@@ -27,8 +27,20 @@ class ZeroSized(ItemError):
     """The image has no pixels."""
 
 
+class NoPixels(ItemError):
+    """The file holds no picture."""
+
+
+class DirectoryFile(ItemError):
+    """The file lists other files (DICOMDIR) and holds no picture."""
+
+
 class TagInvalid(ItemError):
     """A tag of the file is missing or has a value that cannot be used."""
+
+
+class UnsupportedTransferSyntax(ItemError):
+    """The pixels are encoded in a way this service does not read."""
 
 
 class FrameOutOfRange(ItemError):

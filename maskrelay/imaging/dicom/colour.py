@@ -1,0 +1,76 @@
+"""Colours of every kind → (height, width, 3) uint8 RGB. Embedded colour profiles are not applied.
+
+Source of the formulas: PS3.3 C.7.6.3.1.2 (photometric interpretations).
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from maskrelay.errors import TagInvalid
+from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.tables import Table, expanded, read_descriptor, read_table
+from maskrelay.imaging.dicom.tags import named, octets, words
+
+_ROWS = 256  # converted at a time: floats take four times the room of the bytes
+_FULL = (0.0, 1.0, 1.0)  # of Y, Cb and Cr: what black is; how far a step of luma and one of colour reach
+_PARTIAL = (16.0, 255 / 219, 255 / 224)
+
+
+def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray[np.uint8]:
+    """(height, width, 3) of `bits` bits each, in the meaning of `photometric`."""
+    octet = _to_bytes(values, bits)
+    if photometric == "YBR_PARTIAL_422":
+        return _converted(octet, *_PARTIAL)
+    return _converted(octet, *_FULL) if photometric in ("YBR_FULL", "YBR_FULL_422") else octet
+
+
+def palette_to_rgb(
+    values: npt.NDArray[Any], dataset: Dataset, layout: Layout, *, little: bool
+) -> npt.NDArray[np.uint8]:
+    """(height, width) stored values of PALETTE COLOR by the object's three tables. Raises TagInvalid."""
+    tables = [_palette(dataset, colour, layout, little=little) for colour in ("Red", "Green", "Blue")]
+    return np.stack([table.of(values) for table in tables], axis=-1)
+
+
+def _palette(dataset: Dataset, colour: str, layout: Layout, *, little: bool) -> Table:
+    descriptor, content = (f"{colour}PaletteColorLookupTable{part}" for part in ("Descriptor", "Data"))
+    if octets(dataset, content):
+        table = read_table(dataset, descriptor, content, signed=layout.signed, little=little)
+        bits = 8 * table.entries.itemsize
+    else:
+        table, bits = _segmented(dataset, descriptor, f"Segmented{content}", layout, little=little)
+    if bits == 16 and table.entries.max(initial=0) < 256:
+        bits = 8  # entries of 8 bits in words, and a descriptor that says 16: black all over otherwise
+    return Table(table.first, _to_bytes(table.entries, bits))
+
+
+def _segmented(dataset: Dataset, descriptor: str, content: str, layout: Layout, *, little: bool) -> tuple[Table, int]:
+    count, first, bits = read_descriptor(dataset, descriptor, signed=layout.signed, little=little)
+    raw = octets(dataset, content)
+    if not raw:
+        raise TagInvalid(f"{named(content.removeprefix('Segmented'))} is missing.")
+    stored = np.frombuffer(raw, np.uint8) if bits == 8 else words(dataset, content, little=little)
+    return Table(first, expanded(stored, count, content)), bits
+
+
+def _to_bytes(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
+    """The highest 8 of `bits` bits, which gives back what was widened by shifting or by repeating; fewer are spread."""
+    if bits >= 8:
+        return (values >> (bits - 8)).astype(np.uint8)
+    return (values * (255.0 / ((1 << bits) - 1)) + 0.5).astype(np.uint8)
+
+
+def _converted(ybr: npt.NDArray[np.uint8], black: float, luma: float, chroma: float) -> npt.NDArray[np.uint8]:
+    rgb = np.empty(ybr.shape, np.uint8)
+    for start in range(0, len(ybr), _ROWS):
+        part = ybr[start : start + _ROWS].astype(np.float32)
+        y = (part[..., 0] - np.float32(black)) * np.float32(luma) + np.float32(0.5)  # for rounding
+        blue, red = ((part[..., at] - np.float32(128)) * np.float32(chroma) for at in (1, 2))
+        part[..., 0] = y + red * np.float32(1.402)
+        part[..., 1] = y - blue * np.float32(0.114 * 1.772 / 0.587) - red * np.float32(0.299 * 1.402 / 0.587)
+        part[..., 2] = y + blue * np.float32(1.772)
+        rgb[start : start + _ROWS] = np.clip(part, 0.0, 255.0, out=part).astype(np.uint8)
+    return rgb

@@ -1,0 +1,113 @@
+"""Where an object's frames lie in the patient, and how large their pixels are.
+
+Sources: PS3.3 C.7.6.2 (Image Plane), C.7.6.16.2 (functional groups), C.8.5.5 (US Region Calibration), 10.7.1.3
+(what PixelSpacing means in projection radiography).
+"""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from pydicom import Dataset
+
+from maskrelay.contract.dicom import Orientation, Vector
+from maskrelay.errors import TagInvalid
+from maskrelay.imaging.dicom.groups import Groups
+from maskrelay.imaging.dicom.tags import items, named, number, numbers
+
+_Value = TypeVar("_Value")
+
+_CENTIMETRES = 3  # in PhysicalUnitsXDirection
+_UNIT = 0.01  # how far a direction may be from length 1, and two of them from a right angle
+
+
+def positions(dataset: Dataset, groups: Groups, frames: int) -> tuple[Vector, ...]:
+    """One a frame, or empty where not every frame has one. Raises TagInvalid."""
+
+    def read(place: Dataset) -> Vector | None:
+        found = numbers(place, "ImagePositionPatient", 3)
+        return cast("Vector", found) if found else None
+
+    return _of_frames(dataset, groups, frames, "PlanePositionSequence", read)
+
+
+def orientations(dataset: Dataset, groups: Groups, frames: int) -> tuple[Orientation, ...]:
+    """One a frame, or empty where not every frame has one. Raises TagInvalid, also for directions askew."""
+    return _of_frames(dataset, groups, frames, "PlaneOrientationSequence", _directions)
+
+
+def spacing(dataset: Dataset, groups: Groups, frames: int) -> tuple[float, float] | None:
+    """Millimetres between rows, between columns; None where unknown or not the same in all frames. Raises TagInvalid.
+
+    Of a radiograph it may be the detector's (ImagerPixelSpacing), which is larger than the patient's.
+    """
+    if groups:
+        found = _measures(groups, frames, lambda measures: _positive_pair(measures, "PixelSpacing"))
+        if found is not None:
+            return found
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+        if pair := _positive_pair(dataset, keyword):
+            return pair
+    return _ultrasound_spacing(dataset)
+
+
+def thickness(dataset: Dataset, groups: Groups, frames: int) -> float | None:
+    return _along(dataset, groups, frames, "SliceThickness")
+
+
+def slice_distance(dataset: Dataset, groups: Groups, frames: int) -> float | None:
+    return _along(dataset, groups, frames, "SpacingBetweenSlices")
+
+
+def _of_frames(
+    dataset: Dataset, groups: Groups, frames: int, macro: str, read: Callable[[Dataset], _Value | None]
+) -> tuple[_Value, ...]:
+    if not groups:
+        found = [read(dataset)] if frames == 1 else []
+    else:
+        places = (groups.macro(macro, index) for index in range(frames))
+        found = [None if place is None else read(place) for place in places]
+    complete = tuple(value for value in found if value is not None)
+    return complete if len(complete) == frames else ()
+
+
+def _directions(place: Dataset) -> Orientation | None:
+    found = numbers(place, "ImageOrientationPatient", 6)
+    if not any(found):
+        return None
+    row, column = found[:3], found[3:]
+    lengths = [sum(part * part for part in direction) ** 0.5 for direction in (row, column)]
+    askew = abs(sum(a * b for a, b in zip(row, column, strict=True)))
+    if max(*(abs(length - 1) for length in lengths), askew) > _UNIT:
+        raise TagInvalid(f"{named('ImageOrientationPatient')} is not two directions at a right angle.")
+    return cast("Orientation", found)
+
+
+def _positive_pair(place: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Many secondary captures write zeros for a spacing that nobody knows."""
+    found = numbers(place, keyword, 2)
+    return (found[0], found[1]) if found and min(found) > 0 else None
+
+
+def _measures(groups: Groups, frames: int, read: Callable[[Dataset], _Value | None]) -> _Value | None:
+    """What all frames agree on."""
+    macros = [groups.macro("PixelMeasuresSequence", index) for index in range(frames if groups.each else 1)]
+    found = {None if macro is None else read(macro) for macro in macros}
+    return found.pop() if len(found) == 1 else None
+
+
+def _along(dataset: Dataset, groups: Groups, frames: int, keyword: str) -> float | None:
+    found = number(dataset, keyword)
+    if groups and found is None:
+        found = _measures(groups, frames, lambda measures: number(measures, keyword))
+    return found if found is not None and found > 0 else None
+
+
+def _ultrasound_spacing(dataset: Dataset) -> tuple[float, float] | None:
+    """The one spacing that all regions in centimetres share; None if there is none, or they differ."""
+    found = set()
+    for region in items(dataset, "SequenceOfUltrasoundRegions"):
+        units = {number(region, f"PhysicalUnits{axis}Direction") for axis in "XY"}
+        deltas = [number(region, f"PhysicalDelta{axis}") for axis in "YX"]
+        if units == {_CENTIMETRES} and all(deltas):
+            found.add((abs(deltas[0] or 0) * 10, abs(deltas[1] or 0) * 10))
+    return found.pop() if len(found) == 1 else None

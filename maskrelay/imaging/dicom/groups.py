@@ -1,0 +1,38 @@
+"""Functional groups: what an enhanced object says of all its frames, and of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom import Dataset
+
+from maskrelay.errors import TagInvalid
+from maskrelay.imaging.dicom.tags import items, named
+
+_SHARED, _EACH = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """shared: at most one item. each: one item a frame, or none at all."""
+
+    shared: Sequence[Dataset]
+    each: Sequence[Dataset]
+
+    def macro(self, keyword: str, index: int) -> Dataset | None:
+        """The first item of this sequence for the frame `index`: its own, otherwise the shared one."""
+        for group in (*self.each[index : index + 1], *self.shared):
+            found = items(group, keyword)
+            if found:
+                return found[0]
+        return None
+
+    def __bool__(self) -> bool:
+        return bool(self.shared or self.each)
+
+
+def read_groups(dataset: Dataset, frames: int) -> Groups:
+    """The functional groups; both empty for an object that is not enhanced. Raises TagInvalid."""
+    each = items(dataset, _EACH)
+    if each and len(each) != frames:
+        raise TagInvalid(f"{named(_EACH)} has {len(each)} items for {frames} frames.")
+    return Groups(items(dataset, _SHARED)[:1], each)

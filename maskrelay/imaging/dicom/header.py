@@ -1,0 +1,165 @@
+"""A DICOM file up to its pixels."""
+
+import zlib
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
+from pydicom.values import converters
+
+from maskrelay.errors import DirectoryFile, NotAnImage, SourceTooLarge, Truncated, ZeroSized
+from maskrelay.imaging.dicom.stream import Source, Stream, opened
+from maskrelay.imaging.dicom.tags import uid
+from maskrelay.imaging.dicom.wanted import WANTED
+
+_PREAMBLE = 128
+_MAGIC = b"DICM"
+_META = 0x0002
+_PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
+_UNDEFINED = 0xFFFFFFFF
+_INFLATED = 1 << 28  # a deflated object is inflated whole: so many bytes at most
+
+
+@dataclass(frozen=True)
+class PixelElement:
+    """Where the pixels are: `available` bytes from `offset` on; length: as declared, None if undefined."""
+
+    keyword: str
+    vr: str
+    offset: int
+    length: int | None
+    available: int
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """The tags that are read of an object, and where its pixels are in `source`: the file, or what it inflates to."""
+
+    dataset: Dataset
+    transfer_syntax: UID | None
+    little_endian: bool
+    pixels: PixelElement | None
+    source: Source
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file that begins so (132 bytes or more) may be DICOM: by its magic, or by its first element.
+
+    Without the magic, the first element must be of group 2 or 8, as of every object that lost its preamble.
+    """
+    if head[_PREAMBLE : _PREAMBLE + 4] == _MAGIC:
+        return True
+    if len(head) < 8:
+        return False
+    if head[:2] in (b"\2\0", b"\x08\0"):
+        return head[4:6].decode("latin-1") in converters or head[6:8] == b"\0\0"
+    return head[:2] == b"\0\x08" and head[4:6].decode("latin-1") in converters
+
+
+def read_header(source: Source) -> Header:
+    """Read the wanted tags of `source`, which is bytes or the path of a file.
+
+    Raises ZeroSized (no bytes), NotAnImage (not DICOM), DirectoryFile, TagInvalid, SourceTooLarge (a deflated
+    object), Truncated (ends before its pixels).
+    """
+    with opened(source) as stream:
+        if not stream.size:
+            raise ZeroSized("The file is empty.")
+        if not looks_like_dicom(stream.read(_PREAMBLE + 4)):
+            raise NotAnImage
+        meta = _read_meta(stream)
+        if str(uid(meta, "MediaStorageSOPClassUID")) == MediaStorageDirectoryStorage:
+            raise DirectoryFile
+        syntax = uid(meta, "TransferSyntaxUID")
+        if syntax == DeflatedExplicitVRLittleEndian:
+            inflated = _inflate(stream)
+            with opened(inflated) as rest:
+                return _read_rest(rest, inflated, meta, syntax)
+        return _read_rest(stream, source, meta, syntax)
+
+
+def _read_meta(stream: Stream) -> Dataset:
+    """The file meta group; empty where there is none. Explicit little endian, whatever follows."""
+    stream.seek(_PREAMBLE)
+    if stream.read(4) != _MAGIC:
+        stream.seek(0)
+    return read_dataset(
+        stream,  # type: ignore[arg-type]  # all that is asked of it is read, seek and tell
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=lambda tag, _vr, _length: tag >> 16 != _META,
+    )
+
+
+def _inflate(stream: Stream) -> bytes:
+    """The rest of a deflated object (PS3.5 A.5)."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(stream.read(), _INFLATED + 1)
+    if len(inflated) > _INFLATED:
+        raise SourceTooLarge(f"The deflated object holds more than {_INFLATED} bytes.")
+    if not inflater.eof:
+        raise Truncated("The deflated object ends too early.")
+    return inflated
+
+
+def _read_rest(stream: Stream, source: Source, meta: Dataset, syntax: str) -> Header:
+    implicit, little = _encoding(stream, syntax)
+    found: list[PixelElement] = []
+
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag not in _PIXELS:
+            return False
+        offset = stream.tell()
+        room = max(0, stream.size - offset)
+        declared = None if length == _UNDEFINED else length
+        available = room if declared is None else min(room, declared)
+        found.append(PixelElement(_PIXELS[tag], vr or "OW", offset, declared, available))
+        return True
+
+    dataset = read_dataset(
+        stream,  # type: ignore[arg-type]
+        is_implicit_VR=implicit,
+        is_little_endian=little,
+        stop_when=at_pixels,
+        specific_tags=list(WANTED),
+    )
+    _check(dataset, meta, stream, found)
+    encoding = syntax or ("" if found and found[0].length is None else _guessed(implicit, little))
+    return Header(dataset, UID(encoding) if encoding else None, little, found[0] if found else None, source)
+
+
+def _check(dataset: Dataset, meta: Dataset, stream: Stream, found: list[PixelElement]) -> None:
+    if "DirectoryRecordSequence" in dataset:
+        raise DirectoryFile
+    if not found and stream.overrun:
+        raise Truncated("The object ends before its pixels.")
+    if not dataset and not meta:
+        raise NotAnImage
+    if not uid(dataset, "SOPClassUID") and "MediaStorageSOPClassUID" in meta:
+        dataset.SOPClassUID = uid(meta, "MediaStorageSOPClassUID")
+
+
+def _encoding(stream: Stream, syntax: str) -> tuple[bool, bool]:
+    """(implicit VR, little endian) of the elements: as declared, otherwise by the first of them."""
+    if syntax:
+        return syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    start = stream.tell()
+    first = stream.read(8)
+    stream.seek(start)
+    explicit = first[4:6].decode("latin-1") in converters
+    return not explicit, not (explicit and first[:1] == b"\0")
+
+
+def _guessed(implicit: bool, little: bool) -> str:
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian

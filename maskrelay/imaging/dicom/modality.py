@@ -1,0 +1,72 @@
+"""Stored values → the units of the modality: a rescale or a table. Source: PS3.3 C.11.1."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from maskrelay.errors import TagInvalid
+from maskrelay.imaging.dicom.groups import Groups
+from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.tables import Table, read_table
+from maskrelay.imaging.dicom.tags import items, named, numbers
+
+_WHOLE = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64)
+
+
+@dataclass(frozen=True)
+class Rescale:
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+def read_modality(dataset: Dataset, groups: Groups, layout: Layout, index: int, *, little: bool) -> Rescale | Table:
+    """What applies to frame `index`: its own rescale, that of all frames, the table or the rescale of the object.
+
+    What is absent is the identity. Raises TagInvalid.
+    """
+    macro = groups.macro("PixelValueTransformationSequence", index)
+    if macro is not None:
+        return _rescale(macro)
+    tables = items(dataset, "ModalityLUTSequence")
+    if tables:
+        return read_table(tables[0], "LUTDescriptor", "LUTData", signed=layout.signed, little=little)
+    return _rescale(dataset)
+
+
+def _rescale(place: Dataset) -> Rescale:
+    slope, intercept = (numbers(place, keyword, 1) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    if slope and slope[0] == 0:
+        raise TagInvalid(f"{named('RescaleSlope')} is 0.")
+    return Rescale(slope[0] if slope else 1.0, intercept[0] if intercept else 0.0)
+
+
+def apply_modality(values: npt.NDArray[Any], modality: Rescale | Table, layout: Layout) -> npt.NDArray[Any]:
+    """Values of the same shape: unchanged by an identity, else integers where the rescale is whole, else float64.
+
+    The integers' type is the smallest for all that could be stored, so that all frames of a series have one type.
+    """
+    if isinstance(modality, Table):
+        return modality.of(values)
+    if modality == Rescale():
+        return values
+    target = None if layout.floating else _whole_type(modality, layout)
+    if target is None:
+        return values.astype(np.float64) * modality.slope + modality.intercept
+    # computed where neither the stored value, nor the product, nor the sum can overflow
+    return (values.astype(np.int64) * int(modality.slope) + int(modality.intercept)).astype(target)
+
+
+def _whole_type(rescale: Rescale, layout: Layout) -> npt.DTypeLike | None:
+    if rescale.slope != int(rescale.slope) or rescale.intercept != int(rescale.intercept):
+        return None
+    low = -(1 << layout.stored - 1) if layout.signed else 0
+    ends = [end * int(rescale.slope) for end in (low, low + (1 << layout.stored) - 1)]
+    room = np.iinfo(np.int64)
+    if not room.min <= min(ends) <= max(ends) <= room.max or layout.stored > 63 - layout.signed:
+        return None
+    limits = sorted(end + int(rescale.intercept) for end in ends)
+    fitting = (kind for kind in _WHOLE if np.iinfo(kind).min <= limits[0] and limits[1] <= np.iinfo(kind).max)
+    return next(fitting, None)

@@ -1,0 +1,31 @@
+"""Pixels that hold no measurement. Source: PS3.3 C.7.5.1.1.2 (PixelPaddingValue and PixelPaddingRangeLimit)."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.tags import number
+
+
+def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: Layout) -> npt.NDArray[np.bool_] | None:
+    """True where a stored value is the padding value, or in its range; None where there is no such value or pixel."""
+    prefix = {32: "Float", 64: "DoubleFloat"}[layout.allocated] if layout.floating else ""
+    value = number(dataset, f"{prefix}PixelPaddingValue")
+    if value is None:
+        return None
+    limit = number(dataset, f"{prefix}PixelPaddingRangeLimit")
+    ends = [_as_stored(end, layout) for end in (value, value if limit is None else limit)]
+    padding = (stored >= min(ends)) & (stored <= max(ends))
+    return padding if padding.any() else None
+
+
+def _as_stored(value: float, layout: Layout) -> float:
+    """The value as its word comes out of the pixels: some writers give it without its sign, or unused bits with it."""
+    if layout.floating:
+        return value
+    span = 1 << layout.stored
+    word = int(value) % span
+    return word - span if layout.signed and word >= span // 2 else word

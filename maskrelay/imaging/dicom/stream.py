@@ -1,0 +1,54 @@
+"""The bytes of a source, read no further than there are any and no more often than an honest header needs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from maskrelay.errors import TagInvalid, Truncated
+
+#: Where the bytes are: in memory, or in a local file that nobody changes.
+Source = bytes | Path
+
+# Each element of a header takes two reads and about half a kilobyte once parsed. An enhanced object of 10,000 frames
+# comes to 600,000 elements.
+_READS = 2_000_000
+
+
+class Stream:
+    """What pydicom asks of a file, and whether it ever asked for more than there is.
+
+    exact: raise Truncated then, instead of giving less. Raises TagInvalid after too many reads.
+    """
+
+    def __init__(self, inner: BinaryIO, size: int, *, exact: bool = False) -> None:
+        self._inner = inner
+        self._exact = exact
+        self._reads = 0
+        self.size = size
+        self.overrun = False
+        self.tell = inner.tell
+        self.seek = inner.seek
+
+    def read(self, length: int = -1) -> bytes:
+        """At most `length` bytes; a file object alone would set aside room for as many as a lying length says."""
+        self._reads += 1
+        if self._reads > _READS:
+            raise TagInvalid("The header has more elements than this service reads.")
+        left = self.size - self._inner.tell()
+        if left < length and not (left == 0 and length == 8):  # pydicom looks for a next element of 8 bytes
+            self.overrun = True
+            if self._exact:
+                raise Truncated
+        return self._inner.read(max(0, left if length < 0 else min(length, left)))
+
+
+@contextmanager
+def opened(source: Source, *, exact: bool = False) -> Iterator[Stream]:
+    """A stream of its own over `source`, at its beginning: threads may each have one."""
+    if isinstance(source, bytes):
+        yield Stream(BytesIO(source), len(source), exact=exact)
+        return
+    with source.open("rb") as file:
+        yield Stream(file, source.stat().st_size, exact=exact)

@@ -1,0 +1,94 @@
+"""Lookup tables of DICOM: of the modality, and the three of a palette. Sources: PS3.3 C.7.6.3.1.5–6, C.7.9.2."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from maskrelay.errors import TagInvalid
+from maskrelay.imaging.dicom.tags import named, octets, words
+
+_DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
+_MOST_ENTRIES = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """entries: for the values from `first` on; lower ones take the first, higher ones the last."""
+
+    first: int
+    entries: npt.NDArray[Any]
+
+    def of(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The entry of each value, in the shape of the values."""
+        last = self.first + len(self.entries) - 1
+        inside = np.clip(values.astype(np.int64), self.first, last)
+        inside -= self.first
+        return self.entries[inside]
+
+
+def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, little: bool) -> Table:
+    """A table with entries of uint8 or uint16. Raises TagInvalid."""
+    count, first, bits = read_descriptor(place, descriptor, signed=signed, little=little)
+    raw = octets(place, content) or b""
+    if len(raw) >= 2 * count:
+        entries = words(place, content, little=little)[:count]
+        return Table(first, entries.astype(np.uint8) if bits == 8 else entries)
+    if bits == 8 and len(raw) >= count:
+        return Table(first, np.frombuffer(raw, np.uint8, count))
+    raise TagInvalid(f"{named(content)} has fewer than the {count} entries of {named(descriptor)}.")
+
+
+def read_descriptor(place: Dataset, keyword: str, *, signed: bool, little: bool) -> tuple[int, int, int]:
+    """(entries, first value, bits of an entry: 8 or above up to 16). Raises TagInvalid."""
+    found = words(place, keyword, little=little)
+    if len(found) != 3 or not 8 <= found[2] <= 16:
+        raise TagInvalid(f"{named(keyword)} is not three numbers, the last of them 8 to 16.")
+    first = found[1:2].view(np.int16) if signed else found[1:2]
+    return int(found[0]) or _MOST_ENTRIES, int(first[0]), int(found[2])
+
+
+def expanded(segments: npt.NDArray[Any], count: int, keyword: str) -> npt.NDArray[np.uint16]:
+    """The `count` entries that segments of a palette stand for (C.7.9.2). Raises TagInvalid.
+
+    segments: uint8 or uint16 as they are stored. An indirect segment repeats earlier ones; none of these may be
+    indirect itself, and no more than `count` entries are ever made.
+    """
+    entries: list[int] = []
+    stored = segments.tolist()
+    place = 0
+    while place + 2 <= len(stored) and len(entries) < count:
+        if stored[place] == _INDIRECT:
+            place = _repeat(stored, place, entries, count, wide=segments.dtype == np.uint16)
+        else:
+            place = _append(stored, place, entries)
+    if len(entries) < count:
+        raise TagInvalid(f"{named(keyword)} has fewer than {count} entries.")
+    return np.array(entries[:count], np.uint16)
+
+
+def _append(stored: list[int], place: int, entries: list[int]) -> int:
+    """Add the segment at `place`; where the next one begins."""
+    kind, length = stored[place : place + 2]
+    if kind == _DISCRETE:
+        entries += stored[place + 2 : place + 2 + length]
+        return place + 2 + length
+    if kind != _LINEAR or not entries or place + 3 > len(stored):
+        raise TagInvalid("A segment of a palette cannot be read.")
+    steps = np.linspace(entries[-1], stored[place + 2], length + 1)[1:]
+    entries += np.floor(steps + 0.5).astype(int).tolist()
+    return place + 3
+
+
+def _repeat(stored: list[int], place: int, entries: list[int], count: int, *, wide: bool) -> int:
+    """Add again the segments that the indirect one at `place` points to; where the next one begins."""
+    parts = stored[place + 2 : place + (4 if wide else 6)]
+    offset = sum(part << (16 if wide else 8) * at for at, part in enumerate(parts))
+    source = offset // 2 if wide else offset
+    for _ in range(stored[place + 1]):
+        if source + 2 > place or len(entries) >= count:
+            break
+        source = _append(stored, source, entries)
+    return place + (4 if wide else 6)

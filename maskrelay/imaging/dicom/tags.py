@@ -1,0 +1,122 @@
+"""Values of a DICOM dataset, each of the type that was asked for, or an error that names the tag."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+
+from maskrelay.errors import TagInvalid
+
+_UID = re.compile(r"[0-9.]{1,64}")
+_LONGEST_TEXT = 64
+_ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag that begins an item, in either byte order
+_MOST_ITEMS = 200_000  # each costs half a kilobyte once parsed
+_LONGEST_SEQUENCE = 1 << 25
+
+
+def named(keyword: str) -> str:
+    """`(0028,0010) Rows`: how an error names a tag."""
+    tag = tag_for_keyword(keyword) or 0
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {keyword}"
+
+
+def value_of(dataset: Dataset, keyword: str) -> Any:
+    """The value as pydicom understands it, None where it is absent or empty. Raises TagInvalid."""
+    if keyword not in dataset:
+        return None
+    try:
+        value = dataset[keyword].value
+    except Exception:  # noqa: BLE001  pydicom's words quote the value
+        raise TagInvalid(f"{named(keyword)} cannot be read.") from None
+    return None if value is None or (isinstance(value, str | bytes | Sequence) and not value) else value
+
+
+def values_of(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
+    """The values of a tag that may have several; none where it is absent."""
+    value = value_of(dataset, keyword)
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else (value,)
+
+
+def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[float, ...]:
+    """Finite numbers, `count` of them where it is given; none where the tag is absent. Raises TagInvalid."""
+    values = values_of(dataset, keyword)
+    try:
+        found = tuple(float(value) for value in values)
+    except (TypeError, ValueError, OverflowError):
+        raise TagInvalid(f"{named(keyword)} is not a number.") from None
+    if not all(math.isfinite(value) for value in found):
+        raise TagInvalid(f"{named(keyword)} is not finite.")
+    if found and count is not None and len(found) != count:
+        raise TagInvalid(f"{named(keyword)} has {len(found)} values instead of {count}.")
+    return found
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The first number of a tag that only informs: None also where it cannot be read."""
+    try:
+        return next(iter(numbers(dataset, keyword)), None)
+    except TagInvalid:
+        return None
+
+
+def whole(dataset: Dataset, keyword: str) -> int | None:
+    """One integer; None where the tag is absent. Raises TagInvalid."""
+    found = numbers(dataset, keyword, 1)
+    if found and found[0] != int(found[0]):
+        raise TagInvalid(f"{named(keyword)} is not a whole number.")
+    return int(found[0]) if found else None
+
+
+def text(dataset: Dataset, keyword: str) -> str | None:
+    """A short word of a tag that only informs: None where it is absent, unreadable or not plain ASCII."""
+    try:
+        word = str(next(iter(values_of(dataset, keyword)), "")).strip()
+    except TagInvalid:
+        return None
+    return word if word and len(word) <= _LONGEST_TEXT and word.isascii() and word.isprintable() else None
+
+
+def uid(dataset: Dataset, keyword: str) -> str:
+    """A UID, empty where it is absent. Raises TagInvalid where it is anything but digits and dots."""
+    found = str(value_of(dataset, keyword) or "").strip(" \0")
+    if found and not _UID.fullmatch(found):
+        raise TagInvalid(f"{named(keyword)} is not a UID.")
+    return found
+
+
+def items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
+    """The items of a sequence, none where it is absent. Raises TagInvalid, also for more than anybody writes."""
+    raw = octets(dataset, keyword)
+    if raw is not None and (len(raw) > _LONGEST_SEQUENCE or max(map(raw.count, _ITEM)) > _MOST_ITEMS):
+        raise TagInvalid(f"{named(keyword)} has more items than this service reads.")
+    found = value_of(dataset, keyword)
+    if found is None:
+        return ()
+    if not isinstance(found, Sequence) or not all(isinstance(item, Dataset) for item in found):
+        raise TagInvalid(f"{named(keyword)} is not a sequence.")
+    return found
+
+
+def octets(dataset: Dataset, keyword: str) -> bytes | None:
+    """The value's bytes as they are in the file; None where the tag is absent or was parsed before."""
+    if keyword not in dataset:
+        return None
+    element = dataset.get_item(keyword)
+    raw = element.value if isinstance(element, RawDataElement) else getattr(element, "value", None)
+    return raw if isinstance(raw, bytes) else None
+
+
+def words(dataset: Dataset, keyword: str, *, little: bool) -> npt.NDArray[np.uint16]:
+    """The value as 16-bit numbers without sign: tables are written as any of three types. Raises TagInvalid."""
+    raw = octets(dataset, keyword)
+    if not raw:
+        raise TagInvalid(f"{named(keyword)} is missing.")
+    return np.frombuffer(raw[: len(raw) // 2 * 2], "<u2" if little else ">u2").astype(np.uint16)
