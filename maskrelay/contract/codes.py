@@ -14,8 +14,9 @@ from maskrelay.contract.outcomes import Record
 from maskrelay.errors import CodesInvalid
 
 #: DICOM's SH and LO, without the backslash that separates values and without control characters.
-_Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[^\\\x00-\x1f]+$")]
-_Long = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\\\x00-\x1f]+$")]
+_WORDS = r"^[^\\\x00-\x1f]+$"
+_Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=_WORDS)]
+_Long = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_WORDS)]
 _MOST_BYTES = 1 << 20
 
 

@@ -15,7 +15,7 @@ from highdicom.seg import SegmentDescription
 from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 
 from maskrelay.contract.codes import Code, SegmentCodes
 from maskrelay.imaging.palette import colour_of
@@ -27,13 +27,25 @@ _NOTICE = "For research only, not for clinical use"
 _IMPLEMENTATION = uuid.uuid5(uuid.NAMESPACE_URL, "maskrelay:implementation")
 #: Of the patient and the study: what every object of a study says alike. Type 2 first: written empty where absent.
 _EMPTY_IF_ABSENT = (
-    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber"
-).split()
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
 _IF_PRESENT = (
-    "IssuerOfPatientID DeidentificationMethod DeidentificationMethodCodeSequence "
-    "LongitudinalTemporalInformationModified StudyDescription TimezoneOffsetFromUTC"
-).split()
-_LOSSY = "LossyImageCompressionRatio LossyImageCompressionMethod".split()
+    "IssuerOfPatientID",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "StudyDescription",
+    "TimezoneOffsetFromUTC",
+)
+_LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,7 @@ def file_meta(header: Dataset) -> FileMetaDataset:
     meta.MediaStorageSOPClassUID = header.SOPClassUID
     meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = f"2.25.{_IMPLEMENTATION.int}"
+    meta.ImplementationClassUID = UID(f"2.25.{_IMPLEMENTATION.int}")
     meta.ImplementationVersionName = "MASKRELAY"
     return meta
 
@@ -93,9 +105,10 @@ def _add_identity(header: Dataset, source: Dataset) -> None:
     for keyword in _IF_PRESENT:
         if (value := value_of(source, keyword)) is not None:
             setattr(header, keyword, value)
-    if "DeidentificationMethod" in header or "DeidentificationMethodCodeSequence" in header:
-        # without its method the word alone would make the object invalid
-        header.PatientIdentityRemoved = value_of(source, "PatientIdentityRemoved")
+    removed = value_of(source, "PatientIdentityRemoved")
+    # without its method the word alone would make the object invalid
+    if removed and ("DeidentificationMethod" in header or "DeidentificationMethodCodeSequence" in header):
+        header.PatientIdentityRemoved = removed
     if (frame_of_reference := value_of(source, "FrameOfReferenceUID")) is not None:
         header.FrameOfReferenceUID = frame_of_reference
         header.PositionReferenceIndicator = value_of(source, "PositionReferenceIndicator")

@@ -109,7 +109,9 @@ def _decimals(group: Dataset, keyword: str, count: int) -> Decimals | None:
     try:
         if len(values) != count or not all(math.isfinite(number) for number in values):
             return None
-        return tuple(text if len(text := str(number)) <= 16 else format_number_as_ds(float(number)) for number in values)
+        return tuple(
+            text if len(text := str(number)) <= 16 else format_number_as_ds(float(number)) for number in values
+        )
     except _UNREADABLE:
         return None
 
