@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from maskrelay.contract.dicom import Orientation, Vector
@@ -53,7 +54,7 @@ def affine_of_series(
 def _step(normal: Vector, positions: Sequence[Vector], thickness: float) -> tuple[Vector, tuple[int, ...]]:
     """From a slice to the next, and how many steps each slice is from the first."""
     depths = [sum(part * along for part, along in zip(position, normal, strict=True)) for position in positions]
-    gaps = [after - before for before, after in zip(depths, depths[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(depths)]
     if not gaps:
         return _times(normal, thickness), (0,)
     usual = median(gaps)

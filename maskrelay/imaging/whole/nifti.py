@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +15,9 @@ from maskrelay.imaging.whole import MaskOf
 #: A frame's labels by its place in the item: (height, width) integers, as the picture is; 0 is background.
 LabelsOf = Callable[[int], npt.NDArray[np.integer]]
 _Plane = npt.NDArray[np.integer]
+# neither library has types
+_Header: Any = nib.Nifti1Header
+_GzipFile: Any = igzip.IGzipFile
 
 _LEVEL = 2  # of igzip's 0..3: a label volume shrinks some hundredfold at either
 _HELD = 8 << 20  # bytes of planes gathered at once where frames are not the file's own planes
@@ -31,7 +34,7 @@ def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: 
     dtype = np.dtype("<u1" if prompts <= 255 else "<u2")
     header = _header(grid, dtype)
     planes = _own_planes(grid, labels_of, dtype) if grid.axis == 2 else _gathered_planes(grid, labels_of, dtype)
-    with igzip.IGzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=out, mtime=0) as packed:
+    with _GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=out, mtime=0) as packed:
         packed.write(header)
         for plane in planes:
             packed.write(plane.tobytes())
@@ -44,7 +47,7 @@ def write_mask_nifti(out: BinaryIO, grid: Grid, mask_of: MaskOf, prompt: int) ->
 
 def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
     affine = np.array([*grid.affine, (0.0, 0.0, 0.0, 1.0)])
-    header = nib.Nifti1Header(endianness="<")
+    header = _Header(endianness="<")
     header.set_data_dtype(dtype)
     header.set_data_shape(grid.shape)
     header.set_intent("label", name="prompt number")

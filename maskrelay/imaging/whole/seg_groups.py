@@ -81,7 +81,8 @@ class Groups:
 
 def _ranks(frames: Sequence[SourceFrame]) -> list[int]:
     """From 1, along the normal of the first frame; equal positions have equal ranks."""
-    rows, columns = _floats(frames[0].orientation[:3]), _floats(frames[0].orientation[3:])
+    orientation = _floats(frames[0].orientation)
+    rows, columns = orientation[:3], orientation[3:]
     normal = [rows[(k + 1) % 3] * columns[(k + 2) % 3] - rows[(k + 2) % 3] * columns[(k + 1) % 3] for k in range(3)]
     positions = [_floats(frame.position) for frame in frames]
 

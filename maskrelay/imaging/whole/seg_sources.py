@@ -41,14 +41,14 @@ class SourceFrame:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """pydicom warns of each odd value in a source; a source is taken as it is. Warnings are the whole process's."""
+    """Odd values in a source are taken as they are, without pydicom's warning of each. Not only for this thread."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def source_frames(frames: Sequence[tuple[int, int]], header_of: HeaderOf) -> list[SourceFrame]:
-    """The frames of an item, each given as (object's number, frame in it from 0). Neighbours of one object share a look.
+    """The frames of an item, each given as (object's number, frame in it from 0). Neighbours share a look.
 
     Raises ArtifactUnsupported for objects of several studies or sizes, and where a needed tag is missing.
     """
@@ -89,7 +89,7 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
 
 
 def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
-    """The frame's own functional group, else the shared one, else the header itself, as objects of one frame have it."""
+    """The frame's own functional group, else the shared one; the header itself in an object that has no groups."""
     per_frame = value_of(header, "PerFrameFunctionalGroupsSequence")
     if per_frame is None:
         return header
@@ -109,11 +109,14 @@ def _decimals(group: Dataset, keyword: str, count: int) -> Decimals | None:
     try:
         if len(values) != count or not all(math.isfinite(number) for number in values):
             return None
-        return tuple(
-            text if len(text := str(number)) <= 16 else format_number_as_ds(float(number)) for number in values
-        )
+        return tuple(_decimal(number) for number in values)
     except _UNREADABLE:
         return None
+
+
+def _decimal(number: Any) -> str:
+    text = str(number)
+    return text if len(text) <= 16 else format_number_as_ds(float(number))
 
 
 def value_of(header: Dataset, keyword: str) -> Any:
