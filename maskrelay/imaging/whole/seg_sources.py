@@ -26,7 +26,7 @@ class SourceFrame:
     """One frame of a source object.
 
     number: the frame's within its object, from 1; None in an object of one frame. position, orientation: as the
-    source gives them, both or neither. measures: of the pixels, DICOM keyword and decimals.
+    source gives them, both or neither. measures: of the pixels, DICOM keyword and decimals; may be empty.
     """
 
     series: str
@@ -73,9 +73,6 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
     placed = grouped or not several
     position = _decimals(_macro(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3) if placed else None
     orientation = _decimals(_macro(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
-    measures = _macro(header, frame, "PixelMeasuresSequence")
-    kept = (("PixelSpacing", 2), ("SliceThickness", 1), ("SpacingBetweenSlices", 1))
-    read = ((keyword, _decimals(measures, keyword, count)) for keyword, count in kept)
     return SourceFrame(
         series=str(_needed(header, "SeriesInstanceUID")),
         sop_class=str(_needed(header, "SOPClassUID")),
@@ -84,8 +81,18 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
         size=(int(_needed(header, "Rows")), int(_needed(header, "Columns"))),
         position=position if orientation else None,
         orientation=orientation if position else None,
-        measures=tuple((keyword, numbers) for keyword, numbers in read if numbers),
+        measures=_measures(_macro(header, frame, "PixelMeasuresSequence")),
     )
+
+
+def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
+    """Spacing and thickness, or nothing: one alone is not valid. Unsaid, slices are as thick as they are apart."""
+    spacing, apart = _decimals(group, "PixelSpacing", 2), _decimals(group, "SpacingBetweenSlices", 1)
+    thickness = _decimals(group, "SliceThickness", 1) or apart
+    if not spacing or not thickness:
+        return ()
+    measures = (("PixelSpacing", spacing), ("SliceThickness", thickness))
+    return (*measures, ("SpacingBetweenSlices", apart)) if apart else measures
 
 
 def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
