@@ -37,7 +37,7 @@ def test_a_region_is_an_annotation_named_and_coloured_as_its_prompt():
     assert feature["properties"] == {
         "objectType": "annotation",
         "classification": {"name": "glands", "color": list(colour_of(1))},
-        "measurements": {"area_px": 12},
+        "measurements": [{"name": "area_px", "value": 12}],
     }
 
 
@@ -47,7 +47,7 @@ def test_a_hole_is_an_inner_ring_that_runs_the_other_way():
     assert (len(outer), len(hole)) == (5, 5)
     assert area(outer) == 12
     assert area(hole) == -2
-    assert feature["properties"]["measurements"]["area_px"] == 10
+    assert feature["properties"]["measurements"][0]["value"] == 10
 
 
 def test_parts_that_meet_at_a_corner_are_one_feature_of_two_polygons():
