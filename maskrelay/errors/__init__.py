@@ -29,6 +29,7 @@
     │       ├── UploadUnknown
     │       ├── UploadExpired
     │       ├── LaneForbidden
+    │       ├── CodesInvalid
     │       ├── IdempotencyKeyReused
     │       └── CallbackForbidden
     ├── ItemError                    one item fails, its neighbours do not
@@ -46,7 +47,8 @@
     │   ├── SourceMissing
     │   ├── SourceTooLarge
     │   ├── DecoderCrashed
-    │   └── DecodeTimeout
+    │   ├── DecodeTimeout
+    │   └── ArtifactUnsupported
     ├── EndpointError                the scoring endpoint did not give an answer
     │   ├── EndpointBusy             the work waits, nobody is charged
     │   │   ├── EndpointThrottled

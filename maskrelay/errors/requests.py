@@ -113,6 +113,10 @@ class LaneForbidden(Refused):
     """The interactive lane takes small jobs only."""
 
 
+class CodesInvalid(Refused):
+    """The table of codes for segments cannot be used."""
+
+
 class IdempotencyKeyReused(Refused):
     """Another request was already accepted under this idempotency key."""
 

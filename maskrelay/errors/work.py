@@ -67,6 +67,10 @@ class DecodeTimeout(ItemError):
     """Decoding the file took longer than is allowed."""
 
 
+class ArtifactUnsupported(ItemError):
+    """An artifact of this kind cannot be made of this source."""
+
+
 class EndpointError(MaskrelayError):
     """The scoring endpoint gave no usable answer."""
 

@@ -1,0 +1,210 @@
+"""The part of a segmentation object that stands before its frames: whose it is, what it shows, what made it.
+
+Source of the modules: DICOM PS3.3, A.51 (Segmentation IOD), with C.8.20.2 (Segmentation Image), C.7.6.16 (Multi-frame
+Functional Groups) and C.7.6.17 (Multi-frame Dimension).
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from highdicom.color import CIELabColor
+from highdicom.content import AlgorithmIdentificationSequence
+from highdicom.seg import SegmentDescription
+from highdicom.sr import CodedConcept
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
+
+from maskrelay.contract.codes import Code, SegmentCodes
+from maskrelay.imaging.palette import colour_of
+from maskrelay.imaging.whole.seg_sources import SourceFrame, value_of
+
+ALGORITHM = "MedImageParse"
+_RESEARCH = "MedImageParse segmentation, research use only"
+_NOTICE = "For research only, not for clinical use"
+_IMPLEMENTATION = uuid.uuid5(uuid.NAMESPACE_URL, "maskrelay:implementation")
+#: Of the patient and the study: what every object of a study says alike. Type 2 first: written empty where absent.
+_EMPTY_IF_ABSENT = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
+_IF_PRESENT = (
+    "IssuerOfPatientID",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "StudyDescription",
+    "TimezoneOffsetFromUTC",
+)
+_LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One prompt and what its segment is."""
+
+    prompt: str
+    codes: SegmentCodes
+
+
+@dataclass(frozen=True)
+class Making:
+    """What made the object. The same values give the same bytes.
+
+    fingerprint: of everything that decides the pixels; the UIDs come from it. made: when, aware. software: ours and
+    its version. model_version: of MedImageParse, as the endpoint declares it.
+    """
+
+    fingerprint: str
+    made: datetime
+    software: str
+    model_version: str
+
+
+def derived_uid(fingerprint: str, part: str) -> str:
+    """A UID below 2.25 (DICOM PS3.5, B.2) of a name-based UUID: the same for the same two words."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'maskrelay:{fingerprint}:{part}').int}"
+
+
+def seg_header(source: Dataset, frames: Sequence[SourceFrame], segments: Sequence[Segment], making: Making) -> Dataset:
+    """All attributes but the functional groups, the dimensions and the pixels. `source`: the first object's header."""
+    header = Dataset()
+    _add_identity(header, source)
+    _add_making(header, making)
+    _add_pixels(header, source, frames[0].size)
+    header.SegmentSequence = _segments(segments, making)
+    header.ReferencedSeriesSequence = _references(frames)
+    return header
+
+
+def file_meta(header: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = header.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(f"2.25.{_IMPLEMENTATION.int}")
+    meta.ImplementationVersionName = "MASKRELAY"
+    return meta
+
+
+def _add_identity(header: Dataset, source: Dataset) -> None:
+    # whatever the source's characters are, prompts may be in any script
+    header.SpecificCharacterSet = "ISO_IR 192"
+    header.StudyInstanceUID = source.StudyInstanceUID
+    for keyword in _EMPTY_IF_ABSENT:
+        setattr(header, keyword, value_of(source, keyword))
+    for keyword in _IF_PRESENT:
+        if (value := value_of(source, keyword)) is not None:
+            setattr(header, keyword, value)
+    removed = value_of(source, "PatientIdentityRemoved")
+    # without its method the word alone would make the object invalid
+    if removed and ("DeidentificationMethod" in header or "DeidentificationMethodCodeSequence" in header):
+        header.PatientIdentityRemoved = removed
+    if (frame_of_reference := value_of(source, "FrameOfReferenceUID")) is not None:
+        header.FrameOfReferenceUID = frame_of_reference
+        header.PositionReferenceIndicator = value_of(source, "PositionReferenceIndicator")
+    # says which way a picture without a position is turned; may be empty
+    header.PatientOrientation = value_of(source, "PatientOrientation")
+
+
+def _add_making(header: Dataset, making: Making) -> None:
+    header.SOPClassUID = SegmentationStorage
+    header.SOPInstanceUID = derived_uid(making.fingerprint, "instance")
+    header.SeriesInstanceUID = derived_uid(making.fingerprint, "series")
+    header.Modality = "SEG"
+    header.SeriesNumber = 1000
+    header.InstanceNumber = 1
+    header.SeriesDescription = _RESEARCH
+    header.ContentQualification = "RESEARCH"
+    header.ContentLabel = "MEDIMAGEPARSE"
+    header.ContentDescription = _NOTICE
+    header.ContentCreatorName = None
+    for word in ("Series", "Content"):
+        setattr(header, f"{word}Date", making.made.strftime("%Y%m%d"))
+        setattr(header, f"{word}Time", making.made.strftime("%H%M%S"))
+    header.Manufacturer = "maskrelay"
+    header.ManufacturerModelName = ALGORITHM
+    header.DeviceSerialNumber = "1"  # must not be empty; software has none
+    header.SoftwareVersions = [making.software[:64], making.model_version[:64]]
+
+
+def _add_pixels(header: Dataset, source: Dataset, size: tuple[int, int]) -> None:
+    header.ImageType = ["DERIVED", "PRIMARY"]
+    header.SamplesPerPixel = 1
+    header.PhotometricInterpretation = "MONOCHROME2"
+    header.Rows, header.Columns = size
+    header.BitsAllocated = header.BitsStored = 1
+    header.HighBit = header.PixelRepresentation = 0
+    header.SegmentationType = "BINARY"
+    header.SegmentsOverlap = "UNDEFINED"
+    header.LossyImageCompression = value_of(source, "LossyImageCompression") or "00"
+    for keyword in _LOSSY:
+        if header.LossyImageCompression == "01" and (value := value_of(source, keyword)) is not None:
+            setattr(header, keyword, value)
+
+
+def _segments(segments: Sequence[Segment], making: Making) -> list[Dataset]:
+    identification = AlgorithmIdentificationSequence(
+        name=ALGORITHM, family=codes.DCM.ArtificialIntelligence, version=making.model_version[:64] or "unknown"
+    )
+    labels = segment_labels([segment.prompt for segment in segments])
+    return [
+        SegmentDescription(
+            segment_number=number + 1,
+            segment_label=label,
+            segmented_property_category=_concept(segment.codes.category),
+            segmented_property_type=_concept(segment.codes.type),
+            algorithm_type="AUTOMATIC",
+            algorithm_identification=identification,
+            display_color=CIELabColor.from_rgb(*colour_of(number)),
+        )
+        for number, (segment, label) in enumerate(zip(segments, labels, strict=True))
+    ]
+
+
+def segment_labels(prompts: Sequence[str]) -> list[str]:
+    """A label a prompt: at most 64 characters, no two alike, without the backslash that parts values in DICOM."""
+    labels: list[str] = []
+    for prompt in prompts:
+        plain = prompt.replace("\\", "/").strip() or "segment"
+        label, count = plain[:64].strip(), 1
+        while label in labels:
+            count += 1
+            label = f"{plain[: 64 - len(f' ({count})')].strip()} ({count})"
+        labels.append(label)
+    return labels
+
+
+def _concept(code: Code) -> CodedConcept:
+    return CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
+
+
+def _references(frames: Sequence[SourceFrame]) -> list[Dataset]:
+    """Every source object once, below its series, in order."""
+    by_series: dict[str, dict[str, str]] = {}
+    for frame in frames:
+        by_series.setdefault(frame.series, {})[frame.sop_instance] = frame.sop_class
+    return [_series(uid, objects) for uid, objects in by_series.items()]
+
+
+def _series(uid: str, objects: dict[str, str]) -> Dataset:
+    series = Dataset()
+    series.SeriesInstanceUID = uid
+    series.ReferencedInstanceSequence = [reference(sop_class, instance) for instance, sop_class in objects.items()]
+    return series
+
+
+def reference(sop_class: str, instance: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = sop_class
+    item.ReferencedSOPInstanceUID = instance
+    return item

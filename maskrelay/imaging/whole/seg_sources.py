@@ -1,0 +1,142 @@
+"""What a segmentation must know of each source frame, read from the source objects' headers."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import InvalidOperation
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.valuerep import format_number_as_ds
+
+from maskrelay.errors import ArtifactUnsupported
+
+#: An object's header by its number: a Dataset that need not hold pixels.
+HeaderOf = Callable[[int], Dataset]
+#: What pydicom raises for a value that cannot be read.
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, InvalidOperation)
+#: Decimal strings, character for character as the source has them.
+Decimals = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFrame:
+    """One frame of a source object.
+
+    number: the frame's within its object, from 1; None in an object of one frame. position, orientation: as the
+    source gives them, both or neither. measures: of the pixels, DICOM keyword and decimals; may be empty.
+    """
+
+    series: str
+    sop_class: str
+    sop_instance: str
+    number: int | None
+    size: tuple[int, int]
+    position: Decimals | None
+    orientation: Decimals | None
+    measures: tuple[tuple[str, Decimals], ...]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Odd values in a source are taken as they are, without pydicom's warning of each. Not only for this thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def source_frames(frames: Sequence[tuple[int, int]], header_of: HeaderOf) -> list[SourceFrame]:
+    """The frames of an item, each given as (object's number, frame in it from 0). Neighbours share a look.
+
+    Raises ArtifactUnsupported for objects of several studies or sizes, and where a needed tag is missing.
+    """
+    found: list[SourceFrame] = []
+    header, held = Dataset(), -1
+    studies = set()
+    for number, frame in frames:
+        if number != held:
+            header, held = header_of(number), number
+        with quiet():
+            found.append(_frame(header, frame))
+            studies.add(_needed(header, "StudyInstanceUID"))
+    if len(studies) > 1 or len({frame.size for frame in found}) > 1:
+        raise ArtifactUnsupported("A DICOM SEG needs frames of one study and one size.")
+    return found
+
+
+def _frame(header: Dataset, frame: int) -> SourceFrame:
+    several = int(value_of(header, "NumberOfFrames") or 1) > 1
+    grouped = "PerFrameFunctionalGroupsSequence" in header
+    # without functional groups an object of several frames gives one position for all of them, which is none
+    placed = grouped or not several
+    position = _decimals(_macro(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3) if placed else None
+    orientation = _decimals(_macro(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
+    return SourceFrame(
+        series=str(_needed(header, "SeriesInstanceUID")),
+        sop_class=str(_needed(header, "SOPClassUID")),
+        sop_instance=str(_needed(header, "SOPInstanceUID")),
+        number=frame + 1 if several or grouped else None,
+        size=(int(_needed(header, "Rows")), int(_needed(header, "Columns"))),
+        position=position if orientation else None,
+        orientation=orientation if position else None,
+        measures=_measures(_macro(header, frame, "PixelMeasuresSequence")),
+    )
+
+
+def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
+    """Spacing and thickness, or nothing: one alone is not valid. Unsaid, slices are as thick as they are apart."""
+    spacing, apart = _decimals(group, "PixelSpacing", 2), _decimals(group, "SpacingBetweenSlices", 1)
+    thickness = _decimals(group, "SliceThickness", 1) or apart
+    if not spacing or not thickness:
+        return ()
+    measures = (("PixelSpacing", spacing), ("SliceThickness", thickness))
+    return (*measures, ("SpacingBetweenSlices", apart)) if apart else measures
+
+
+def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
+    """The frame's own functional group, else the shared one; the header itself in an object that has no groups."""
+    per_frame = value_of(header, "PerFrameFunctionalGroupsSequence")
+    if per_frame is None:
+        return header
+    own = per_frame[frame] if frame < len(per_frame) else Dataset()
+    shared = value_of(header, "SharedFunctionalGroupsSequence") or [Dataset()]
+    for groups in (own, shared[0]):
+        items = value_of(groups, keyword)
+        if items:
+            return items[0]  # type: ignore[no-any-return]
+    return Dataset()
+
+
+def _decimals(group: Dataset, keyword: str, count: int) -> Decimals | None:
+    """`count` finite numbers as decimal strings, None where the group has anything else."""
+    value = value_of(group, keyword)
+    values = [value] if count == 1 and value is not None else list(value or ())
+    try:
+        if len(values) != count or not all(math.isfinite(number) for number in values):
+            return None
+        return tuple(_decimal(number) for number in values)
+    except _UNREADABLE:
+        return None
+
+
+def _decimal(number: Any) -> str:
+    text = str(number)
+    return text if len(text) <= 16 else format_number_as_ds(float(number))
+
+
+def value_of(header: Dataset, keyword: str) -> Any:
+    """The tag's value; None where it is absent, empty or unreadable."""
+    try:
+        value = header.get(keyword)
+    except _UNREADABLE:
+        return None
+    return None if value in ("", []) else value
+
+
+def _needed(header: Dataset, keyword: str) -> Any:
+    value = value_of(header, keyword)
+    if value is None:
+        raise ArtifactUnsupported(f"The source's {keyword} is missing.")
+    return value
