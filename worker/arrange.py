@@ -11,7 +11,7 @@ from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import Surveyed
 from maskrelay.contract.series import Stack
 from maskrelay.contract.sources import Grid
-from maskrelay.errors import BurnedInAnnotation, SeriesIncomplete
+from maskrelay.errors import BurnedInAnnotation, ItemError, SeriesIncomplete
 from maskrelay.rules.burned_in import judge_burned_in
 from maskrelay.rules.series import group, judge_partial
 
@@ -87,10 +87,10 @@ def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) 
     facts = sources[stack.members[0][0]].facts
     assert facts is not None
     judged = judge_partial(stack, options.partial_series)
-    burned = judge_burned_in(facts, options.burned_in)
-    findings: dict[str, Any] = {**stack.findings, **({"burned_in": facts.burned_in or "suspected"} if burned else {})}
-    error = None
-    if burned == "refuse":
+    burned, refused = judge_burned_in(facts, options.burned_in)
+    findings: dict[str, Any] = {**stack.findings, **({"burned_in": burned} if burned else {})}
+    error: ItemError | None = None
+    if refused:
         error = BurnedInAnnotation()
     elif judged == "fail":
         error = SeriesIncomplete(", ".join(sorted(stack.findings)))

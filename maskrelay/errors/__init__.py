@@ -48,7 +48,13 @@
     │   ├── SourceTooLarge
     │   ├── DecoderCrashed
     │   ├── DecodeTimeout
-    │   └── ArtifactUnsupported
+    │   ├── SeriesIncomplete
+    │   ├── ArchiveInvalid
+    │   ├── ArchiveTooLarge
+    │   ├── ArchiveNested
+    │   ├── BurnedInAnnotation
+    │   ├── ArtifactUnsupported
+    │   └── AssemblyFailed
     ├── EndpointError                the scoring endpoint did not give an answer
     │   ├── EndpointBusy             the work waits, nobody is charged
     │   │   ├── EndpointThrottled

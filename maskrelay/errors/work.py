@@ -71,6 +71,30 @@ class ArtifactUnsupported(ItemError):
     """An artifact of this kind cannot be made of this source."""
 
 
+class SeriesIncomplete(ItemError):
+    """Slices of the series are missing or lie several at one place."""
+
+
+class ArchiveInvalid(ItemError):
+    """The archive is damaged or of a form that this service does not open."""
+
+
+class ArchiveTooLarge(ItemError):
+    """The archive holds more than this service opens."""
+
+
+class ArchiveNested(ItemError):
+    """The archive's member is an archive itself and is not opened."""
+
+
+class BurnedInAnnotation(ItemError):
+    """The picture may show burned-in text, and such pictures are not sent to the endpoint here."""
+
+
+class AssemblyFailed(ItemError):
+    """A file of the whole item could not be made."""
+
+
 class EndpointError(MaskrelayError):
     """The scoring endpoint gave no usable answer."""
 

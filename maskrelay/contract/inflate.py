@@ -1,0 +1,45 @@
+"""A zip's member as its own bytes again, piece by piece and never more than was declared."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from maskrelay.contract.sources import Extent
+from maskrelay.errors import Truncated
+
+#: The most that one piece may inflate to.
+_PIECE_BYTES = 256 << 10
+
+
+def inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
+    """The member's bytes, in pieces of at most 256 KiB where it is deflated; `chunks` are those of its extent.
+
+    Raises Truncated as soon as they are more than declared, and at the end if they are fewer or damaged: whoever
+    reads must not use the pieces before it ends. The sum in the directory (CRC-32) is not looked at.
+    """
+    declared = extent.length if extent.inflated is None else extent.inflated
+    total = 0
+    for piece in chunks if extent.inflated is None else _deflated(chunks):
+        total += len(piece)
+        if total > declared:
+            raise Truncated("A member of the archive is longer than declared.")
+        yield piece
+    if total != declared:
+        raise Truncated("A member of the archive is shorter than declared.")
+
+
+def _deflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    for chunk in chunks:
+        rest, full = chunk, True
+        while rest or full:  # a full piece may not be all that the bytes so far inflate to
+            try:
+                piece = stream.decompress(rest, _PIECE_BYTES)
+            except zlib.error:
+                raise Truncated("A member of the archive is damaged.") from None
+            rest, full = stream.unconsumed_tail, len(piece) == _PIECE_BYTES
+            if piece:
+                yield piece
+        if stream.unused_data:
+            raise Truncated("A member of the archive has bytes behind its end.")
+    if not stream.eof:
+        raise Truncated("A member of the archive ends too early.")

@@ -1,0 +1,70 @@
+"""Where a zip's directory lies, from its last bytes: the end record, and the wider one of zip64 where that is full.
+
+Source: PKWARE's APPNOTE 6.3.10, sections 4.3.14 to 4.3.16.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from maskrelay.errors import ArchiveInvalid
+
+#: `read(offset, length)`: so many bytes of the archive, or fewer where it ends.
+Read = Callable[[int, int], bytes]
+
+_END = struct.Struct("<4s4H2LH")
+_LOCATOR_64 = struct.Struct("<4sLQL")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+#: The end record with the longest comment there can be, and a zip64 locator before it.
+_TAIL_BYTES = _LOCATOR_64.size + _END.size + 0xFFFF
+_FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """`length` bytes at `offset` of the archive that describe `entries` of its members."""
+
+    offset: int
+    length: int
+    entries: int
+
+
+def find_directory(read: Read, size: int) -> Directory:
+    """The directory of an archive of `size` bytes; one or two calls of `read`. Raises ArchiveInvalid."""
+    start = max(0, size - _TAIL_BYTES)
+    tail = read(start, size - start)
+    at = _end_record(tail)
+    _, disk, first_disk, here, entries, length, offset, _ = _END.unpack_from(tail, at)
+    end = start + at
+    if _FULL_16 in (disk, first_disk, here, entries) or _FULL_32 in (length, offset):
+        locator = tail[max(0, at - _LOCATOR_64.size) : at]
+        if locator.startswith(b"PK\x06\x07"):
+            return _directory_64(read, locator, end - _LOCATOR_64.size)
+    if disk or first_disk or here != entries:
+        raise ArchiveInvalid("The archive is split over several disks.")
+    if offset + length > end:
+        raise ArchiveInvalid("The archive's directory does not lie within it.")
+    return Directory(offset, length, entries)
+
+
+def _end_record(tail: bytes) -> int:
+    """Where the end record stands: the last whose comment reaches exactly to the end (4.3.16)."""
+    at = tail.rfind(b"PK\x05\x06")
+    while at >= 0:
+        if at + _END.size <= len(tail) and at + _END.size + _END.unpack_from(tail, at)[-1] == len(tail):
+            return at
+        at = tail.rfind(b"PK\x05\x06", 0, at)
+    raise ArchiveInvalid("The archive has no end: it is cut short or damaged.")
+
+
+def _directory_64(read: Read, locator: bytes, end: int) -> Directory:
+    _, disk, at, disks = _LOCATOR_64.unpack(locator)
+    record = read(at, _END_64.size) if at + _END_64.size <= end else b""
+    if len(record) < _END_64.size or not record.startswith(b"PK\x06\x06"):
+        raise ArchiveInvalid("The archive has no end in the form of zip64.")
+    _, _, _, _, this_disk, first_disk, here, entries, length, offset = _END_64.unpack(record)
+    if disk or disks > 1 or this_disk or first_disk or here != entries:
+        raise ArchiveInvalid("The archive is split over several disks.")
+    if offset + length > at:
+        raise ArchiveInvalid("The archive's directory does not lie within it.")
+    return Directory(offset, length, entries)

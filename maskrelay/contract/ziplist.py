@@ -1,0 +1,191 @@
+"""What a zip holds, from a few ranges of its bytes: nothing is unpacked, and no name is ever a path.
+
+Source: PKWARE's APPNOTE 6.3.10, sections 4.3 (records), 4.4 (fields) and 4.5.3 (zip64). A member's number, from 1, is
+its place in the central directory; errors name numbers, never names.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from maskrelay.contract.sources import Extent
+from maskrelay.contract.zipend import Directory, Read, find_directory
+from maskrelay.errors import ArchiveInvalid, ArchiveTooLarge
+
+_LOCAL = struct.Struct("<4s5H3L2H")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+#: The directory is read at once: room for names and fields of ordinary length.
+_DIRECTORY_BYTES = (64 << 10, 512)
+
+_STORED, _DEFLATED = 0, 8
+#: Encrypted, strongly encrypted, headers masked.
+_ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
+_UTF_8 = 1 << 11
+_FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
+
+#: Deflate's own ceiling is about 1,000; pictures stay far below a fifth of it.
+_RATIO = 200
+_RATIO_FROM = 1 << 20
+_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]|^/|^[A-Za-z]:|(^|/)\.\.(/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in the archive.
+
+    header: where its local header stands; the bytes follow it, `length` of them, and end by `ends_by`. inflated: its
+    size, None where it is stored as it is. raw_name: as its header repeats it.
+    """
+
+    number: int
+    name: str
+    raw_name: bytes
+    header: int
+    length: int
+    inflated: int | None
+    ends_by: int = 0
+
+
+def list_members(read: Read, size: int, *, most_members: int, most_bytes: int) -> list[Member]:
+    """The files of an archive of `size` bytes, in the directory's order; two or three calls of `read`.
+
+    Left out: folders, `__MACOSX/`, dot files, files of no bytes. Raises ArchiveTooLarge for more than `most_members`
+    files, for more than `most_bytes` once inflated, and for a file that claims to inflate out of all proportion;
+    ArchiveInvalid for what is damaged, encrypted, split over disks, packed in another way than stored or deflated,
+    overlapping, or named so that it could lead out of a folder.
+    """
+    directory = find_directory(read, size)
+    fixed, each = _DIRECTORY_BYTES
+    if directory.length > fixed + each * most_members:
+        raise ArchiveTooLarge(f"The archive has {directory.entries} entries; at most {most_members} files are taken.")
+    body = read(directory.offset, directory.length)
+    members = [member for member in _entries(body, directory) if member is not None]
+    if len(members) > most_members:
+        raise ArchiveTooLarge(f"The archive has {len(members)} files; at most {most_members} are taken.")
+    _check_sizes(members, most_bytes)
+    return _apart(members, directory.offset)
+
+
+def locate(read: Read, member: Member) -> Extent:
+    """Where the member's bytes lie; one call of `read`, for the local header whose length only it knows.
+
+    Raises ArchiveInvalid if the header is not this member's, or its bytes would reach into what comes next.
+    """
+    head = read(member.header, _LOCAL.size + len(member.raw_name))
+    if len(head) < _LOCAL.size:
+        raise _invalid(member.number, "has no header")
+    signature, _, flags, method, *_, name_length, extra_length = _LOCAL.unpack_from(head)
+    expected = _STORED if member.inflated is None else _DEFLATED
+    name = head[_LOCAL.size :]
+    if signature != b"PK\x03\x04" or flags & _ENCRYPTED or method != expected:
+        raise _invalid(member.number, "has another header than the directory says")
+    if name_length != len(member.raw_name) or name != member.raw_name:
+        raise _invalid(member.number, "has another name than the directory says")
+    offset = member.header + _LOCAL.size + name_length + extra_length
+    if offset + member.length > member.ends_by:
+        raise _invalid(member.number, "overlaps what comes after it")
+    return Extent(offset=offset, length=member.length, inflated=member.inflated)
+
+
+def _entries(body: bytes, directory: Directory) -> Iterator[Member | None]:
+    """Each entry as a member, or None where it is left out."""
+    at = 0
+    if len(body) != directory.length:
+        raise ArchiveInvalid("The archive's directory is cut short.")
+    for number in range(1, directory.entries + 1):
+        if at + _ENTRY.size > len(body) or body[at : at + 4] != b"PK\x01\x02":
+            raise _invalid(number, "is missing from the directory")
+        name_length, extra_length, comment_length = _ENTRY.unpack_from(body, at)[10:13]
+        following = at + _ENTRY.size + name_length + extra_length + comment_length
+        if following > len(body):
+            raise _invalid(number, "is cut short in the directory")
+        yield _entry(body[at:following], number)
+        at = following
+    if at != len(body):
+        raise ArchiveInvalid("The archive's directory holds more than its entries.")
+
+
+def _entry(record: bytes, number: int) -> Member | None:
+    fields = _ENTRY.unpack_from(record)
+    flags, method = fields[3], fields[4]
+    name_ends = _ENTRY.size + fields[10]
+    raw_name = record[_ENTRY.size : name_ends]
+    name = _name(raw_name, flags, number)
+    extra = record[name_ends : name_ends + fields[11]]
+    size, length, header, disk = _widened(extra, (fields[9], fields[8], fields[16], fields[13]), number)
+    if disk:
+        raise _invalid(number, "lies on another disk")
+    if size == 0 or _is_left_out(name):
+        return None
+    if flags & _ENCRYPTED:
+        raise _invalid(number, "is encrypted")
+    if method not in (_STORED, _DEFLATED):
+        raise _invalid(number, "is packed in another way than stored or deflated")
+    if method == _STORED and size != length:
+        raise _invalid(number, "is stored and has two sizes")
+    return Member(number, name, raw_name, header, length, size if method == _DEFLATED else None)
+
+
+def _name(raw: bytes, flags: int, number: int) -> str:
+    """The name to show: UTF-8 where the flag says so, else code page 437 (appendix D)."""
+    try:
+        name = raw.decode("utf-8" if flags & _UTF_8 else "cp437")
+    except UnicodeDecodeError:
+        raise _invalid(number, "has a name that cannot be read") from None
+    if _UNSAFE.search(name):
+        raise _invalid(number, "has a name that is not one of a file in the archive")
+    return name
+
+
+def _is_left_out(name: str) -> bool:
+    parts = name.split("/")
+    hidden = any(part.startswith(".") and part != "." for part in parts)
+    return name.endswith("/") or hidden or parts[0] == "__MACOSX"
+
+
+def _widened(extra: bytes, short: tuple[int, int, int, int], number: int) -> tuple[int, int, int, int]:
+    """(inflated size, length, header, disk): those that are full stand in the zip64 field, in this order (4.5.3)."""
+    wide = b""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<2H", extra)
+        if kind == 1:
+            wide = extra[4 : 4 + length]
+            break
+        extra = extra[4 + length :]
+    found = []
+    for value, full, width in zip(short, (_FULL_32, _FULL_32, _FULL_32, _FULL_16), (8, 8, 8, 4), strict=True):
+        if value != full:
+            found.append(value)
+            continue
+        if len(wide) < width:
+            raise _invalid(number, "lacks its sizes in the form of zip64")
+        found.append(int.from_bytes(wide[:width], "little"))
+        wide = wide[width:]
+    return found[0], found[1], found[2], found[3]
+
+
+def _check_sizes(members: list[Member], most_bytes: int) -> None:
+    total = sum(member.length if member.inflated is None else member.inflated for member in members)
+    if total > most_bytes:
+        raise ArchiveTooLarge(f"The archive holds {total} bytes; at most {most_bytes} are taken.")
+    for member in members:
+        size = member.inflated or 0
+        if size > _RATIO_FROM and size > _RATIO * member.length:
+            raise ArchiveTooLarge(f"Member {member.number} inflates to more than {_RATIO} times its length.")
+
+
+def _apart(members: list[Member], end: int) -> list[Member]:
+    """The members, each with where it must end: the next one's header, or the directory. Raises ArchiveInvalid."""
+    placed = sorted(members, key=lambda member: member.header)
+    ends = dict.fromkeys((member.number for member in placed), end)
+    ends |= {member.number: after.header for member, after in pairwise(placed)}
+    for member in placed:
+        if member.header + _LOCAL.size + len(member.raw_name) + member.length > ends[member.number]:
+            raise _invalid(member.number, "overlaps what comes after it")
+    return [replace(member, ends_by=ends[member.number]) for member in members]
+
+
+def _invalid(number: int, what: str) -> ArchiveInvalid:
+    return ArchiveInvalid(f"Member {number} {what}.", member=number)
