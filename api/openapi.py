@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from api.problems import MEDIA_TYPE, Problem
 from maskrelay.contract.events import EVENT_TYPES
-from maskrelay.contract.intensity import PRESETS
+from maskrelay.contract.intensity import Intensity
 from maskrelay.contract.jobs import Lane
 from maskrelay.contract.outputs import Output
 
@@ -35,14 +35,10 @@ class CallbackAsked(BaseModel):
     events: list[str] | None = Field(None, description=f"Of {', '.join(EVENT_TYPES)}; the last four by default.")
 
 
-class WindowAsked(BaseModel):
-    window: tuple[float, float]
-
-
 class OptionsAsked(BaseModel):
     outputs: list[Output] | None = Field(None, description="Files to make; by default what is sensible for a source.")
-    intensity: str | WindowAsked | None = Field(
-        None, description=f"Of {', '.join(PRESETS)}, or limits; by default by modality and body part."
+    intensity: Intensity | None = Field(
+        None, description="A preset, or limits in the source's units; by default by modality and body part."
     )
     group_series: bool = Field(True, description="DICOM objects of one series are one item.")  # noqa: FBT003
     partial_series: Literal["fail", "best_effort", "hold"] = "fail"

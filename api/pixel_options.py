@@ -1,12 +1,11 @@
 """What a caller may say of how sources become frames."""
 
-import math
 from typing import Any
 
 from pydantic import ValidationError
 
 from api.pointers import pointer
-from maskrelay.contract.intensity import PRESETS
+from maskrelay.contract.intensity import Intensity, read_intensity
 from maskrelay.contract.jobs import PixelOptions
 from maskrelay.errors import OptionInvalid
 
@@ -32,16 +31,8 @@ def read_pixel_options(given: dict[str, Any]) -> PixelOptions:
         raise OptionInvalid(_EXPECTED[name], pointer=pointer("options", name)) from None
 
 
-def _intensity(value: Any) -> str | tuple[float, float]:
-    """The name of a preset, or the limits of `{"window": [low, high]}`."""
-    if isinstance(value, str) and value in PRESETS:
-        return value
-    limits = value.get("window") if isinstance(value, dict) and len(value) == 1 else None
-    if isinstance(limits, list) and len(limits) == 2 and all(map(_is_number, limits)) and limits[0] < limits[1]:
-        return float(limits[0]), float(limits[1])
-    detail = f'One of {", ".join(PRESETS)}, or {{"window": [low, high]}} with low below high.'
-    raise OptionInvalid(detail, pointer=pointer("options", "intensity"))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _intensity(value: Any) -> Intensity:
+    try:
+        return read_intensity(value)
+    except ValueError as error:
+        raise OptionInvalid(str(error), pointer=pointer("options", "intensity")) from None

@@ -121,6 +121,9 @@ class Settings(BaseModel):
 
     max_attempts: int = Field(3, ge=1, description="Attempts that may be held against a frame before it fails.")
     segment_children: int = Field(1, ge=1, description="Child processes of a segment worker.")
+    codes_file: str | None = Field(
+        None, description="Codes of DICOM segments by prompt, JSON: beside or instead of the built-in ones."
+    )
     assemble_children: int = Field(1, ge=1, description="Child processes of an assemble worker.")
     control_children: int = Field(1, ge=1, description="Child processes of a control worker.")
     deliver_threads: int = Field(8, ge=1, description="Threads of a deliver worker.")

@@ -3,20 +3,26 @@
 import hashlib
 import logging
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from maskrelay.contract import keys
+from maskrelay.contract.codes import CodeTable, read_code_table
+from maskrelay.contract.lines import file_name
 from maskrelay.contract.outcomes import ArtifactRef, Failure
 from maskrelay.contract.planned import Assembled
-from maskrelay.errors import AssemblyFailed, ObjectExists, ObjectMissing
+from maskrelay.errors import ArtifactUnsupported, AssemblyFailed, ObjectExists, ObjectMissing
 from maskrelay.ledger.assembling import Taken
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, has
 from worker.parts import Parts
 from worker.renewal import Renewal
-from worker.whole import WholeItem, files_of, open_item
+from worker.sources import Sources
+from worker.submissions import Kept, read_submission
+from worker.visible import Visible
+from worker.whole import WholeItem, read_item
+from worker.whole_files import files_of
 
 log = logging.getLogger(__name__)
 #: An item whose assembly ended so many children is recorded as failed.
@@ -25,57 +31,75 @@ DEATHS = 2
 
 def assemble_items(parts: Parts, until: float) -> None:
     """Assemble whatever waits for it until `until` (monotonic seconds), and leave the rest."""
-    while time.monotonic() < until:
-        taken = parts.ledger.assembling.take()
-        if taken is None:
-            return
-        with Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)):
-            assemble_item(parts, taken)
+    with closing(parts.sources()) as sources:
+        assembler = Assembler(parts, sources)
+        while time.monotonic() < until:
+            taken = parts.ledger.assembling.take()
+            if taken is None:
+                return
+            with Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)):
+                assembler.assemble(taken)
 
 
-def assemble_item(parts: Parts, taken: Taken) -> None:
-    """Store the item's files and then their record, which a second try finds; safe to repeat."""
-    key = keys.assembled_item(taken.job, taken.item)
-    if not has(parts.storage, key):
-        made = _made(parts, taken)
-        if made is None:
-            return
-        with suppress(ObjectExists):
-            parts.storage.create(key, made.model_dump_json(exclude_none=True).encode(), "application/json")
-    if parts.ledger.assembling.done(taken):
-        parts.ledger.wakes.wake("finish")
+class Assembler:
+    """Makes items' files, as many of one job after another as come; their outcomes are looked up once a job."""
+
+    def __init__(self, parts: Parts, sources: Sources) -> None:
+        self._parts = parts
+        self._sources = sources
+        self._visible = Kept[str, Visible](self._look, most=2)
+
+    def assemble(self, taken: Taken) -> None:
+        """Store the item's files and then their record, which a second try finds; safe to repeat."""
+        storage, key = self._parts.storage, keys.assembled_item(taken.job, taken.item)
+        if not has(storage, key):
+            try:
+                made = self._made(taken)
+            except ObjectMissing:  # the job is gone: the sweep clears the rest away
+                return
+            with suppress(ObjectExists):
+                storage.create(key, made.model_dump_json(exclude_none=True).encode(), "application/json")
+        if self._parts.ledger.assembling.done(taken):
+            self._parts.ledger.wakes.wake("finish")
+
+    def _look(self, job: str) -> Visible:
+        record = self._parts.ledger.jobs.get(job)
+        frames = record.frames.planned if record is not None else 0
+        return Visible(self._parts.storage, job, frames, self._parts.ledger.jobs.parts(job))
+
+    def _made(self, taken: Taken) -> Assembled:
+        storage = self._parts.storage
+        item, frames = read_item(storage, taken.job, taken.item, taken.part)
+        whole = WholeItem(storage, read_submission(storage, taken.job), item, frames, self._visible(taken.job))
+        if whole.first is None:
+            return Assembled(item=taken.item)
+        if taken.tries > DEATHS:
+            failure = Failure(code=AssemblyFailed.code, detail="making the files ended its worker again and again")
+            return Assembled(item=taken.item, errors=dict.fromkeys(whole.wanted, failure))
+        return self._stored(whole, taken)
+
+    def _stored(self, whole: WholeItem, taken: Taken) -> Assembled:
+        files: dict[str, ArtifactRef] = {}
+        errors: dict[str, Failure] = {}
+        with TemporaryDirectory(prefix="maskrelay-") as folder:
+            path = Path(folder) / "file"
+            for file in files_of(whole, self._sources, _codes(self._parts)):
+                try:
+                    with path.open("wb") as out:
+                        file.write(out)
+                except ArtifactUnsupported as error:
+                    log.warning("not made job_id=%s item=%d output=%s", taken.job, taken.item, file.output)
+                    errors[file.output] = Failure(code=error.code, detail=error.detail)
+                    continue
+                key = keys.whole(taken.job, taken.item, file_name(file.output), taken.token[:8])
+                files[file.output] = _put(self._parts.storage, key, path, file.content_type)
+        return Assembled(item=taken.item, files=files, errors=errors)
 
 
-def _made(parts: Parts, taken: Taken) -> Assembled | None:
-    """The item's record; None where the job is gone or the item lacks an outcome, which finishing looks after."""
-    try:
-        whole = open_item(parts, taken.job, taken.item, taken.part)
-    except ObjectMissing:
-        return None
-    if not whole.outcomes:
-        return Assembled(item=taken.item)
-    if taken.tries > DEATHS:
-        failure = Failure(code=AssemblyFailed.code, detail="making the files ended its worker again and again")
-        return Assembled(item=taken.item, errors=dict.fromkeys(whole.outputs, failure))
-    with TemporaryDirectory(prefix="maskrelay-") as folder:
-        return _stored(parts.storage, whole, Path(folder), taken.token[:8])
-
-
-def _stored(storage: Storage, whole: WholeItem, folder: Path, attempt: str) -> Assembled:
-    files: dict[str, ArtifactRef] = {}
-    errors: dict[str, Failure] = {}
-    for output, make in files_of(whole):
-        path = folder / output
-        try:
-            made = make(path)
-        except AssemblyFailed as error:
-            log.warning("not assembled job_id=%s item=%d output=%s: %s", whole.job, whole.item.item, output, error.detail)
-            errors[output] = Failure(code=error.code, detail=error.detail)
-            continue
-        key = keys.whole(whole.job, whole.item.item, made.name, attempt)
-        files[output] = _put(storage, key, path, made.content_type)
-        path.unlink()
-    return Assembled(item=whole.item.item, files=files, errors=errors)
+def _codes(parts: Parts) -> CodeTable:
+    """The operator's own codes of segments; raises CodesInvalid."""
+    file = parts.settings.codes_file
+    return read_code_table(Path(file).read_bytes()) if file else {}
 
 
 def _put(storage: Storage, key: str, path: Path, content_type: str) -> ArtifactRef:
@@ -87,4 +111,3 @@ def _put(storage: Storage, key: str, path: Path, content_type: str) -> ArtifactR
             writer.write(chunk)
         writer.commit()
     return ArtifactRef(key=key, length=length, sha256=digest.hexdigest(), content_type=content_type)
-

@@ -10,16 +10,18 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
+from maskrelay.contract.inflate import inflated
 from maskrelay.contract.sources import Extent, Kind, Reading
-from maskrelay.contract.ziplist import inflated
 from maskrelay.errors import ObjectMissing, SourceMissing, SourceTooLarge
-from maskrelay.imaging.nifti import inflate
+from maskrelay.imaging.inflate import inflate
 from maskrelay.storage.protocol import Storage
 
 Place = tuple[str, Extent | None]
 _PREFIX = "maskrelay-"
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(slots=True)
@@ -111,11 +113,13 @@ class Sources:
 
     def _fetch(self, place: Place, kind: Kind, copy: Copy) -> None:
         with copy.path.open("wb") as out:
-            if kind == "nifti":
-                inflate(self._chunks(*place), out, most_bytes=self._max_bytes)
+            chunks = self._chunks(*place)
+            begin = next(chunks, b"")
+            whole = chain([begin], chunks)
+            if kind == "nifti" and begin.startswith(_GZIP):
+                inflate(whole, out, most_bytes=self._max_bytes)
             else:
-                for chunk in self._chunks(*place):
-                    out.write(chunk)
+                out.writelines(whole)
         copy.size = copy.path.stat().st_size
 
     def _chunks(self, key: str, extent: Extent | None) -> Iterator[bytes]:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Item, PixelOptions, Submission
-from maskrelay.contract.kinds import HEAD_BYTES, is_picture, kind_of
+from maskrelay.contract.kinds import HEAD_BYTES, kind_of
 from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import Surveyed
 from maskrelay.contract.sources import Extent, Kind, Reading
 from maskrelay.contract.ziplist import Member, list_members, locate
-from maskrelay.errors import ArchiveInvalid, DirectoryFile, NotAnImage, ObjectExists, ObjectMissing, SourceTooLarge
+from maskrelay.errors import ArchiveInvalid, ArchiveNested, DirectoryFile, NotAnImage, ObjectExists, ObjectMissing, SourceTooLarge
+from maskrelay.imaging.header import is_picture
 from maskrelay.imaging.survey import survey_dicom, survey_nifti, survey_tiff
 from worker.opening import Opening, failure_of
 from worker.parts import Parts
@@ -105,7 +106,7 @@ class Surveys:
         kind = kind_of(begin)
         size = extent.length if extent.inflated is None else extent.inflated
         if kind == "zip" or (kind == "still" and not is_picture(begin)):
-            failure = failure_of(ArchiveInvalid("a zip in a zip is not opened") if kind == "zip" else NotAnImage())
+            failure = failure_of(ArchiveNested() if kind == "zip" else NotAnImage())
             return Surveyed(upload=upload, extent=extent, kind=kind, size=size, error=failure, ignored=kind == "still")
         if kind == "still":
             return Surveyed(upload=upload, extent=extent, kind="still", size=size)
@@ -121,9 +122,9 @@ class Surveys:
             with self._sources.file(key, extent, kind) as path:
                 about = {"upload": upload, "extent": extent, "kind": kind, "size": size}
                 if kind == "dicom":
-                    return survey_dicom(path, about, max_pixels=settings.max_pixels)
+                    return survey_dicom(path, about)
                 if kind == "nifti":
-                    return survey_nifti(path, about, options, max_pixels=settings.max_pixels)
+                    return survey_nifti(path, about, options)
                 return survey_tiff(path, about, max_pixels=settings.max_pixels)
 
         found = self._opening(what, look)

@@ -5,19 +5,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from maskrelay.contract import keys
-from maskrelay.contract.intensity import CT_WINDOWS, NONE, default_preset
+from maskrelay.contract.intensity import EVERY, POSITIVE, Intensity
 from maskrelay.contract.jobs import Item, Submission
 from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.contract.sources import Window
 from maskrelay.errors import ItemError, ObjectExists, ObjectMissing
 from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.presets import default_preset, window_of
 from maskrelay.imaging.reading import read_plane
-from maskrelay.imaging.tally import volume_window
 from worker.arrange import Draft
 from worker.opening import Opening
 from worker.parts import Parts
 from worker.sources import Sources
+
+#: Presets for which the pixels are looked at.
+PERCENTILES = (POSITIVE, EVERY)
 
 
 class Windows:
@@ -35,27 +38,22 @@ class Windows:
     def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
         """What every frame's reading says of intensity: `window`, or by whose `percentiles`."""
         asked = self._submission.pixels.intensity
-        if isinstance(asked, tuple):
-            return {"window": Window(name="window", low=asked[0], high=asked[1])}
         facts, bits = draft.facts, draft.sources[0].bits
         name = asked or default_preset(facts.modality if facts else None, facts.body_part if facts else None, bits)
-        if name in CT_WINDOWS:
-            low, high = CT_WINDOWS[name]
-            return {"window": Window(name=name, low=low, high=high)}
-        if name == NONE:
-            return {"window": Window(name=NONE, low=0, high=255)} if asked else {}
+        if name not in PERCENTILES:
+            return {"window": window_of(name, lambda: iter(()))}
         if len(draft.frames) == 1:
             return {"percentiles": name}
         return {"window": self._kept(item, draft, name)}
 
-    def _kept(self, item: PlannedItem, draft: Draft, name: str) -> Window | None:
+    def _kept(self, item: PlannedItem, draft: Draft, name: Intensity) -> Window | None:
         """Of all the item's pixels; None where none can be read, which its frames will say one by one."""
         storage, key = self._parts.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):
             return Window.model_validate_json(storage.get(key))
 
         def look() -> Window | None:
-            return volume_window(name, lambda: self._planes(draft))
+            return window_of(name, lambda: self._planes(draft))
 
         window = self._opening(f"window {item.item}", look, planes=len(draft.frames))
         if window is None or isinstance(window, Failure):

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from maskrelay.contract.intensity import Intensity
 from maskrelay.contract.outcomes import Failure, Record
 from maskrelay.contract.outputs import Output
 from maskrelay.contract.sources import Extent, Kind, Reading
@@ -51,7 +52,7 @@ class PixelOptions(Record):
     the DICOM objects they belong to.
     """
 
-    intensity: str | tuple[float, float] | None = None
+    intensity: Intensity | None = None
     group_series: bool = True
     partial_series: Literal["fail", "best_effort", "hold"] = "fail"
     slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = None

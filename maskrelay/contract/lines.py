@@ -76,9 +76,15 @@ def whole_names(line: ItemLine) -> dict[str, str]:
 
 
 def _whole_name(item: int, output: str) -> str:
+    apart = "-" if output.startswith(PER_PROMPT) else "."
+    return f"{item}{apart}{file_name(output)}"
+
+
+def file_name(output: str) -> str:
+    """What a whole-item file of this output is called within its item."""
     if output.startswith(PER_PROMPT):
-        return f"{item}-{output.removeprefix(PER_PROMPT)}.mask.nii.gz"
-    return f"{item}.{_ENDINGS[output]}"
+        return f"{output.removeprefix(PER_PROMPT)}.mask.nii.gz"
+    return _ENDINGS[output]
 
 
 def flags_of(line: ItemLine) -> list[str]:

@@ -23,28 +23,33 @@ class Picture:
     """A decoded source.
 
     pixels: uint8, (height, width) for gray or (height, width, 3) for RGB. bits: of one sample in the source.
-    mode: what Pillow called the source's pixels. intensity: what was done to bring them to 8 bits, `none` if nothing.
+    intensity: what was done to bring them to 8 bits, `none` if nothing.
     """
 
     pixels: npt.NDArray[np.uint8]
     bits: int
-    mode: str
     intensity: str
 
 
 def decode(file: bytes, *, max_pixels: int) -> Picture:
-    """Decode a PNG, JPEG, TIFF, WebP or BMP of one page.
+    """Decode a PNG, JPEG, TIFF, WebP or BMP of one page, as `read_still` does, and bring it to 8 bits.
 
-    Palettes, CMYK and YCbCr become RGB; alpha is dropped over black; the EXIF orientation is applied. 8-bit samples
-    stay as they are; deeper ones are scaled by `windowing.to_bytes` (16-bit colour over its three channels
-    together). Raises the ItemErrors of `header.open_header`, and nothing else; never fills in what a cut file lacks.
+    Deeper samples are scaled by `windowing.to_bytes` (16-bit colour over its three channels together).
+    """
+    plane = read_still(file, max_pixels=max_pixels)
+    pixels, done = to_bytes(plane, None)
+    return Picture(pixels, plane.bits, done)
+
+
+def read_still(file: bytes, *, max_pixels: int) -> Plane:
+    """A PNG, JPEG, TIFF, WebP or BMP of one page as it is, upright.
+
+    Palettes, CMYK and YCbCr become RGB; alpha is dropped over black; the EXIF orientation is applied. Raises the
+    ItemErrors of `header.open_header`, and nothing else; never fills in what a cut file lacks.
     """
     image = open_header(file, max_pixels=max_pixels)
     with named_damage():
-        mode = image.mode
-        plane = plane_of(image, lambda: opened(type(image), BytesIO(file)))
-        pixels, done = to_bytes(plane, None)
-        return Picture(pixels, plane.bits, mode, done)
+        return plane_of(image, lambda: opened(type(image), BytesIO(file)))
 
 
 def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> Plane:

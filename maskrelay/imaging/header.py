@@ -58,6 +58,15 @@ def named_damage() -> Iterator[None]:
         raise Truncated from None
 
 
+def is_picture(head: bytes) -> bool:
+    """Whether a file that begins like this says that it is of a format taken here."""
+    return _kind(head) is not None
+
+
+def _kind(head: bytes) -> type[ImageFile.ImageFile] | None:
+    return next((kind for signature, kind in _KINDS if signature.match(head)), None)
+
+
 def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     """Open `file` (PNG, JPEG, TIFF, WebP or BMP) without decoding, once its size and pages are found acceptable.
 
@@ -66,7 +75,7 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     """
     if not file:
         raise ZeroSized("The file is empty.")
-    kind = next((kind for signature, kind in _KINDS if signature.match(file)), None)
+    kind = _kind(file)
     if kind is None:
         raise NotAnImage
     with named_damage():

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from maskrelay.contract.intensity import POSITIVE
 from maskrelay.contract.sources import Reading
-from maskrelay.imaging.decode import Picture
+from maskrelay.imaging.decode import Picture, read_still
 from maskrelay.imaging.dicom import read_plane as read_dicom
-from maskrelay.imaging.nifti import read_slice
+from maskrelay.imaging.nifti import open_nifti, read_slice
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.tally import volume_window
 from maskrelay.imaging.tiff import read_page
@@ -13,19 +14,24 @@ from maskrelay.imaging.windowing import to_bytes
 
 
 def read_plane(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Plane:
-    """The frame's samples; raises ItemError."""
+    """The frame's samples; a volume's source is a path. Raises ItemErrors alone."""
     if reading.kind == "dicom":
         return read_dicom(source, reading.index, max_pixels=max_pixels)
-    if reading.kind == "nifti":
-        return read_slice(source, reading, max_pixels=max_pixels)
-    return read_page(source, reading.index, max_pixels=max_pixels)
+    if reading.kind == "tiff":
+        return read_page(source, reading.index, max_pixels=max_pixels)
+    if isinstance(source, bytes):
+        return read_still(source, max_pixels=max_pixels)
+    axis = reading.axis or 0
+    return read_slice(
+        source, open_nifti(source), axis, reading.index, reading.volume, reading.turn, max_pixels=max_pixels
+    )
 
 
 def read_picture(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Picture:
-    """The frame as bytes, gray or RGB; raises ItemError."""
+    """The frame as bytes, gray or RGB; raises ItemErrors alone."""
     plane = read_plane(source, reading, max_pixels=max_pixels)
     window = reading.window
-    if window is None and reading.percentiles == "percentile-all":
-        window = volume_window(reading.percentiles, lambda: iter([plane]))
+    if window is None and reading.percentiles != POSITIVE:
+        window = volume_window(reading.percentiles, lambda: iter((plane,)))
     pixels, done = to_bytes(plane, window)
     return Picture(pixels, plane.bits, done)

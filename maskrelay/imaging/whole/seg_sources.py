@@ -1,14 +1,18 @@
 """What a segmentation must know of each source frame, read from the source objects' headers."""
 
 import math
+import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import InvalidOperation
+from pathlib import Path
 from typing import Any
 
+import pydicom
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.valuerep import format_number_as_ds
 
 from maskrelay.errors import ArtifactUnsupported
@@ -45,6 +49,15 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def read_source_header(path: Path) -> Dataset:
+    """The header of a source object without its pixels; raises ArtifactUnsupported where it cannot be read."""
+    with quiet():
+        try:
+            return pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        except (*_UNREADABLE, InvalidDicomError, OSError, EOFError, struct.error):
+            raise ArtifactUnsupported("The header of a source object cannot be read.") from None
 
 
 def source_frames(frames: Sequence[tuple[int, int]], header_of: HeaderOf) -> list[SourceFrame]:

@@ -1,0 +1,50 @@
+"""What planning must know of a source that is not a plain picture: how many frames it holds and how each is read."""
+
+from pathlib import Path
+from typing import Any
+
+from maskrelay.contract.jobs import PixelOptions
+from maskrelay.contract.planned import Surveyed
+from maskrelay.contract.sources import Reading
+from maskrelay.imaging.dicom import read_facts
+from maskrelay.imaging.nifti import chosen_volume, grid_of, open_nifti, picture_spacing
+from maskrelay.imaging.tiff import count_pages, read_page
+from maskrelay.imaging.turns import slice_axis
+
+
+def survey_dicom(path: Path, about: dict[str, Any]) -> Surveyed:
+    """One object; `about`: what is known of the source already. Raises ItemErrors alone, as all of these do."""
+    facts = read_facts(path)
+    several = facts.frames > 1
+    reading = Reading(kind="dicom", several=several, spacing=facts.spacing)
+    size = facts.rows * facts.columns * facts.samples * -(-facts.bits // 8) if several else about["size"]
+    return Surveyed(**{**about, "size": size}, frames=facts.frames, bits=facts.bits, reading=reading, facts=facts)
+
+
+def survey_nifti(path: Path, about: dict[str, Any], options: PixelOptions) -> Surveyed:
+    """A volume, or the one of several that the options name, cut along the axis they ask for."""
+    facts = open_nifti(path)
+    volume = chosen_volume(facts, options.volume)
+    axis = slice_axis(facts.affine, facts.shape, options.slice_axis)
+    grid = grid_of(facts, axis)
+    reading = Reading(
+        kind="nifti",
+        several=True,
+        axis=axis,
+        volume=volume,
+        turn=grid.turn,
+        spacing=picture_spacing(facts, axis, grid.turn),
+    )
+    frames, size = facts.shape[axis], facts.volume_bytes // facts.shape[axis]
+    return Surveyed(**{**about, "size": size}, frames=frames, bits=facts.bits, reading=reading, grid=grid)
+
+
+def survey_tiff(path: Path, about: dict[str, Any], *, max_pixels: int) -> Surveyed:
+    """Every page is a frame; how deep they are, the first one says."""
+    pages = count_pages(path, max_pixels=max_pixels)
+    if pages == 1:
+        return Surveyed(**about, reading=Reading(kind="tiff"))
+    first = read_page(path, 0, max_pixels=max_pixels)
+    size = about["size"] // pages
+    reading = Reading(kind="tiff", several=True)
+    return Surveyed(**{**about, "size": size}, frames=pages, bits=first.bits, reading=reading)

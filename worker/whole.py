@@ -1,0 +1,77 @@
+"""A whole item as the writers of its files want it: masks one frame at a time, read back from its outcomes."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Submission
+from maskrelay.contract.outcomes import MaskOutcome, Outcome
+from maskrelay.contract.outputs import OF_ITEM
+from maskrelay.contract.planned import PlannedItem
+from maskrelay.imaging.rle import decode_rle
+from maskrelay.storage.protocol import Storage
+from worker.submissions import Kept, read_frame_part, read_item_part
+from worker.visible import Visible
+
+
+class WholeItem:
+    """One item with its frames and their visible outcomes, of which a few are held at a time."""
+
+    def __init__(
+        self, storage: Storage, submission: Submission, item: PlannedItem, frames: Sequence[PlannedFrame], visible: Visible
+    ) -> None:
+        self.submission = submission
+        self.item = item
+        self.frames = frames
+        self.prompts = frames[0].prompts
+        self.wanted = [output for output in item.outputs if output in OF_ITEM]
+        self._storage = storage
+        self._outcome = Kept[int, Outcome | None](lambda place: visible.outcome(frames[place].frame), most=16)
+
+    def masks(self, place: int) -> tuple[MaskOutcome, ...]:
+        """The masks of a frame by its place in the item; none where it failed."""
+        outcome = self._outcome(place)
+        return outcome.masks if outcome is not None else ()
+
+    @cached_property
+    def first(self) -> Outcome | None:
+        """The first frame's outcome that has masks."""
+        outcomes = (self._outcome(place) for place in range(len(self.frames)))
+        return next((outcome for outcome in outcomes if outcome is not None and outcome.masks), None)
+
+    def mask_of(self, place: int, prompt: int) -> npt.NDArray[np.bool_]:
+        """(height, width) as the picture is; empty where the frame failed."""
+        masks = self.masks(place)
+        return decode_rle(masks[prompt].rle) if masks else np.zeros(self._size, np.bool_)
+
+    def labels_of(self, place: int) -> npt.NDArray[np.uint16]:
+        """(height, width), prompt numbers from 1; where masks overlap, that of the higher probability."""
+        labels = np.zeros(self._size, np.uint16)
+        for number, mask in enumerate(self.masks(place), start=1):
+            labels[decode_rle(mask.label_rle or mask.rle)] = number
+        return labels
+
+    def thumbnail_of(self, place: int) -> bytes | None:
+        outcome = self._outcome(place)
+        ref = outcome.thumbnail if outcome is not None else None
+        return None if ref is None else self._storage.get(ref.key, ref.offset, ref.length)
+
+    def first_found(self, prompt: int) -> MaskOutcome | None:
+        """The first mask of this prompt that is not empty."""
+        masks = (self.masks(place) for place in range(len(self.frames)))
+        return next((some[prompt] for some in masks if some and not some[prompt].empty), None)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        assert self.first is not None
+        return self.first.masks[0].rle.size
+
+
+def read_item(storage: Storage, job: str, item: int, part: int) -> tuple[PlannedItem, list[PlannedFrame]]:
+    """An item that begins in this part of the plan, and its frames; raises ObjectMissing."""
+    planned = next(one for one in read_item_part(storage, job, part) if one.item == item)
+    last = (planned.first + planned.frames - 1) // FRAMES_PER_PART
+    frames = [frame for number in range(part, last + 1) for frame in read_frame_part(storage, job, number)]
+    return planned, [frame for frame in frames if frame.item == item]
