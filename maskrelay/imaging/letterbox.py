@@ -1,4 +1,7 @@
-"""Source ↔ canvas: pad with black to a square, resize to the canvas; and the record that undoes it exactly."""
+"""Source ↔ canvas: pad with black to a square, resize to the canvas; and the record that undoes it exactly.
+
+Where asked, a source whose pixels are no squares is stretched first, so that the canvas shows true proportions.
+"""
 
 import math
 from dataclasses import asdict, dataclass
@@ -10,6 +13,7 @@ from PIL import Image
 
 from maskrelay.contract.wire import CANVAS
 from maskrelay.imaging.bicubic import bicubic
+from maskrelay.imaging.spacing import Spacing, measurable
 from maskrelay.imaging.spans import span
 
 Pixels = npt.NDArray[np.uint8]
@@ -24,8 +28,9 @@ _PIXELS_AT_ONCE = 1 << 24  # of the padded square, so that a picture of 1 × 32,
 class Letterbox:
     """Where a source of `width` × `height` pixels lies in a square of `side`, which is resized to `canvas`.
 
-    The four pads are in source pixels, add up to `side − width` and `side − height`, and of an odd difference the
-    larger half is to the right or at the bottom.
+    The source is stretched to `stretched_width` × `stretched_height` first: its own size, unless its pixels were to
+    become squares. The four pads are in stretched pixels, add up to `side − stretched_width` and
+    `side − stretched_height`, and of an odd difference the larger half is to the right or at the bottom.
     """
 
     width: int
@@ -35,14 +40,19 @@ class Letterbox:
     right: int
     bottom: int
     side: int
-    canvas: int = CANVAS
+    canvas: int
+    stretched_width: int
+    stretched_height: int
 
     @classmethod
-    def of(cls, width: int, height: int, canvas: int = CANVAS) -> Self:
-        side = max(width, height)
-        across, down = side - width, side - height
+    def of(cls, width: int, height: int, spacing: Spacing | None = None, canvas: int = CANVAS) -> Self:
+        """The letterbox of a source; with `spacing`, millimetres between rows and between columns, of square pixels."""
+        stretched_width, stretched_height = _squared(width, height, spacing)
+        side = max(stretched_width, stretched_height)
+        across, down = side - stretched_width, side - stretched_height
         left, top = across // 2, down // 2
-        return cls(width, height, left, top, across - left, down - top, side, canvas)
+        pads = left, top, across - left, down - top
+        return cls(width, height, *pads, side, canvas, stretched_width, stretched_height)
 
     def record(self) -> dict[str, int]:
         """The numbers by name, for JSON."""
@@ -50,14 +60,38 @@ class Letterbox:
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Self:
-        return cls(**record)
+        """The letterbox of a record; the first ones were made before sources could be stretched."""
+        unstretched = {"stretched_width": record["width"], "stretched_height": record["height"]}
+        return cls(**{**unstretched, **record})
+
+    def scales(self) -> tuple[float, float]:
+        """How many canvas pixels a source pixel covers, across and down."""
+        scale = self.canvas / self.side
+        return self.stretched_width / self.width * scale, self.stretched_height / self.height * scale
+
+    def part(self) -> tuple[float, float, float, float]:
+        """Where the source lies on the canvas, in canvas pixels: left, top, right, bottom."""
+        scale = self.canvas / self.side
+        right, bottom = self.left + self.stretched_width, self.top + self.stretched_height
+        return self.left * scale, self.top * scale, right * scale, bottom * scale
+
+
+def _squared(width: int, height: int, spacing: Spacing | None) -> tuple[int, int]:
+    """The size in square pixels as wide as the finer spacing; if a side is too long for that, in larger ones."""
+    known = measurable(spacing)
+    if known is None or known[0] == known[1]:
+        return width, height
+    down_mm, across_mm = height * known[0], width * known[1]
+    pixel = max(min(known), down_mm / LONGEST_SIDE, across_mm / LONGEST_SIDE)
+    return max(1, round(across_mm / pixel)), max(1, round(down_mm / pixel))
 
 
 def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
     """(height, width) or (height, width, 3) uint8 → (canvas, canvas) or (canvas, canvas, 3) uint8.
 
     Pillow's BICUBIC on the padded 8-bit square, within `bicubic`'s tolerance. Pillow resizes across, rounds to
-    8 bits, then down: done here as two calls, so that the square never exists as a whole.
+    8 bits, then down: done here as two calls, so that the square never exists as a whole. Stretching, bicubic and
+    rounded to 8 bits too, comes before the padding of each direction.
     """
     return _down(_across(pixels, box), box)
 
@@ -65,16 +99,21 @@ def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
 def _across(pixels: Pixels, box: Letterbox) -> Pixels:
     strip = max(1, _PIXELS_AT_ONCE // box.side)
     if box.height <= strip:
-        return bicubic(_padded(pixels, 1, box.left, box.side), box.canvas, box.height)
+        return _across_strip(pixels, box)
     resized = np.empty((box.height, box.canvas, *pixels.shape[2:]), np.uint8)
     for first in range(0, box.height, strip):
-        rows = pixels[first : first + strip]
-        resized[first : first + strip] = bicubic(_padded(rows, 1, box.left, box.side), box.canvas, len(rows))
+        resized[first : first + strip] = _across_strip(pixels[first : first + strip], box)
     return resized
 
 
+def _across_strip(rows: Pixels, box: Letterbox) -> Pixels:
+    stretched = rows if box.stretched_width == box.width else bicubic(rows, box.stretched_width, len(rows))
+    return bicubic(_padded(stretched, 1, box.left, box.side), box.canvas, len(rows))
+
+
 def _down(rows: Pixels, box: Letterbox) -> Pixels:
-    return bicubic(_padded(rows, 0, box.top, box.side), box.canvas, box.canvas)
+    stretched = rows if box.stretched_height == box.height else bicubic(rows, box.canvas, box.stretched_height)
+    return bicubic(_padded(stretched, 0, box.top, box.side), box.canvas, box.canvas)
 
 
 def _padded(pixels: Pixels, axis: int, before: int, side: int) -> Pixels:
@@ -93,8 +132,9 @@ def from_canvas(canvas: Pixels, box: Letterbox, *, least: int = 1) -> Pixels:
     """(canvas, canvas) uint8 → (height, width) uint8.
 
     Bilinear to the padded square, of which only the source's part is computed; bit for bit Pillow's BILINEAR, which
-    averages when it makes smaller. Only the rows and then the columns that matter go through it: with `least`,
-    values below it need not be exact (they stay below it, and may come back smaller than they are).
+    averages when it makes smaller. A stretched source is reached in the same step. Only the rows and then the columns
+    that matter go through it: with `least`, values below it need not be exact (they stay below it, and may come back
+    smaller than they are).
     """
     rows = span(np.max(canvas, axis=1) >= least)
     if rows.start == rows.stop:
@@ -106,14 +146,13 @@ def from_canvas(canvas: Pixels, box: Letterbox, *, least: int = 1) -> Pixels:
 
 def _reach(box: Letterbox) -> int:
     """Rows of the canvas that can share a row of the source: twice the kernel's half width, rounded up."""
-    return 2 * math.ceil(max(1.0, box.canvas / box.side)) + 1
+    return 2 * math.ceil(max(1.0, box.scales()[1])) + 1
 
 
 def _back_across(rows: Pixels, box: Letterbox) -> Pixels:
     """(rows, canvas) → (rows, width)."""
-    scale = box.canvas / box.side
-    part = (box.left * scale, 0, (box.left + box.width) * scale, len(rows))
-    return _bilinear(rows, (box.width, len(rows)), part)
+    left, _, right, _ = box.part()
+    return _bilinear(rows, (box.width, len(rows)), (left, 0, right, len(rows)))
 
 
 def _back_down(rows: Pixels, first: int, box: Letterbox) -> Pixels:
@@ -124,9 +163,8 @@ def _back_down(rows: Pixels, first: int, box: Letterbox) -> Pixels:
     if width:
         whole = np.zeros((box.canvas, width), np.uint8)
         whole[first : first + len(rows)] = rows[:, columns]
-        scale = box.canvas / box.side
-        part = (0, box.top * scale, width, (box.top + box.height) * scale)
-        back[:, columns] = _bilinear(whole, (width, box.height), part)
+        _, top, _, bottom = box.part()
+        back[:, columns] = _bilinear(whole, (width, box.height), (0, top, width, bottom))
     return back
 
 

@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pytest
@@ -20,9 +21,9 @@ def the_plain_way(pixels: np.ndarray) -> np.ndarray:
 def one_call_to_pillow(canvas: np.ndarray, box: Letterbox) -> np.ndarray:
     """The source's part of the whole canvas, bilinear."""
     scale = 1024 / box.side
-    part = (box.left * scale, box.top * scale, (box.left + box.width) * scale, (box.top + box.height) * scale)
-    size = box.width, box.height
-    return np.asarray(Image.fromarray(canvas).resize(size, Image.Resampling.BILINEAR, box=part))
+    right, bottom = box.left + box.stretched_width, box.top + box.stretched_height
+    part = (box.left * scale, box.top * scale, right * scale, bottom * scale)
+    return np.asarray(Image.fromarray(canvas).resize((box.width, box.height), Image.Resampling.BILINEAR, box=part))
 
 
 def blobs(seed: int, haze: int) -> np.ndarray:
@@ -80,6 +81,55 @@ def test_the_larger_half_of_an_odd_difference_is_right_or_below():
     assert (tall.left, tall.top, tall.right, tall.bottom, tall.side) == (2, 0, 3, 0, 10)
 
 
+def test_a_record_from_before_stretching_is_a_letterbox_of_square_pixels():
+    box = Letterbox.of(30, 21)
+    old = {name: number for name, number in box.record().items() if not name.startswith("stretched")}
+    assert Letterbox.of_record(old) == box
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing", "stretched"),
+    [
+        ((512, 60), (5.0, 0.5), (512, 600)),
+        ((60, 512), (0.5, 5.0), (600, 512)),
+        ((1, 4096), (0.5, 5.0), (10, 4096)),
+        ((1, 4096), (5.0, 0.5), (1, LONGEST_SIDE)),
+        ((4096, 4096), (5.0, 0.5), (3277, LONGEST_SIDE)),
+        ((301, 200), (0.8, 0.8), (301, 200)),
+        ((10, 1), (0.01, 1.0), (1000, 1)),
+        ((3, 3), (0.7, 0.5), (3, 4)),
+    ],
+)
+def test_the_finer_spacing_keeps_its_pixels_and_the_other_gets_more(size, spacing, stretched):
+    box = Letterbox.of(*size, spacing=spacing)
+    assert (box.width, box.height) == size
+    assert (box.stretched_width, box.stretched_height) == stretched
+    assert box.side == max(stretched)
+
+
+@pytest.mark.parametrize("spacing", [(0.0, 1.0), (-1.0, 2.0), (math.nan, 1.0), (math.inf, 1.0), (1e-300, 1e300)])
+def test_a_spacing_that_cannot_be_true_stretches_nothing(spacing):
+    assert Letterbox.of(30, 20, spacing=spacing) == Letterbox.of(30, 20)
+
+
+@pytest.mark.parametrize(("size", "spacing"), [((300, 200), (1.0, 3.0)), ((999, 151), (4.0, 0.9)), ((40, 41), (1, 7))])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_stretched_canvas_is_pillows_bicubic_twice(size, spacing, channels):
+    box = Letterbox.of(*size, spacing=spacing)
+    small = noise(*(length // 8 for length in size), channels=channels) // 2 + 60  # bicubic overshoots stay in 0..255
+    smooth = Image.fromarray(small).resize(size)
+    stretched = smooth.resize((box.stretched_width, box.stretched_height), Image.Resampling.BICUBIC)
+    assert near(to_canvas(np.asarray(smooth), box), the_plain_way(np.asarray(stretched)))
+
+
+def test_a_stretched_canvas_has_true_proportions():
+    """A disc of 20 mm in pixels of 0.5 × 2 mm is round on the canvas."""
+    down, across = np.ogrid[:200, :60]
+    disc = np.where(np.hypot((down - 99.5) * 0.5, (across - 29.5) * 2.0) <= 20, np.uint8(255), np.uint8(0))
+    rows, columns = np.nonzero(to_canvas(disc, Letterbox.of(60, 200, spacing=(0.5, 2.0))) >= 128)
+    assert abs(np.ptp(rows) - np.ptp(columns)) <= 2 * 1024 / 240
+
+
 def test_the_record_goes_through_json_and_comes_back_the_same():
     box = Letterbox.of(1411, 17)
     assert Letterbox.of_record(json.loads(json.dumps(box.record()))) == box
@@ -87,16 +137,18 @@ def test_the_record_goes_through_json_and_comes_back_the_same():
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("haze", [0, 3, 255])
-def test_the_way_back_is_bit_for_bit_one_call_to_pillow(width, height, haze):
-    box = Letterbox.of(width, height)
+@pytest.mark.parametrize("spacing", [None, (0.5, 1.7)])
+def test_the_way_back_is_bit_for_bit_one_call_to_pillow(width, height, haze, spacing):
+    box = Letterbox.of(width, height, spacing=spacing)
     canvas = blobs(width, haze)
     assert np.array_equal(from_canvas(canvas, box), one_call_to_pillow(canvas, box))
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("seed", range(4))
-def test_values_from_the_least_wanted_on_are_exact_and_the_others_stay_below_it(width, height, seed):
-    box = Letterbox.of(width, height)
+@pytest.mark.parametrize("spacing", [None, (0.5, 1.7), (2, 0.3)])
+def test_values_from_the_least_wanted_on_are_exact_and_the_others_stay_below_it(width, height, seed, spacing):
+    box = Letterbox.of(width, height, spacing=spacing)
     canvas = blobs(seed, 40)
     back, whole = from_canvas(canvas, box, least=128), one_call_to_pillow(canvas, box)
     assert np.array_equal(back >= 128, whole >= 128)
