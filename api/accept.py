@@ -141,6 +141,7 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
         outputs=wanted.options.outputs,
         pixels=wanted.options.pixels,
         endpoint=wanted.options.endpoint,
+        one_prompt_per_request=wanted.options.one_prompt_per_request,
         metadata=wanted.options.metadata,
         callback=_target(service, wanted, job),
         total=len(items),

@@ -14,14 +14,15 @@ from api.known import Known
 from api.service import Service, in_thread
 from api.visible import line_of, visible_outcome
 from maskrelay.contract import keys
-from maskrelay.contract.lines import ItemLine, whole_names
+from maskrelay.contract.lines import WHOLE_ENDINGS, ItemLine, whole_names
 from maskrelay.contract.outcomes import ArtifactRef, Outcome
 from maskrelay.errors import NotFound
 
 RESULT = "result.json"
 _NUMBER = "(0|[1-9][0-9]{0,8})"
 _NAME = re.compile(rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(mask|probability)|\.(overlay))\.png")
-_WHOLE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?\.(labels\.nii\.gz|mask\.nii\.gz|seg\.dcm|contact-sheet\.png|outlines\.geojson)")
+_ENDINGS = "|".join(map(re.escape, WHOLE_ENDINGS))
+_WHOLE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?\.({_ENDINGS})")
 _SLUG_LENGTH = 60
 
 

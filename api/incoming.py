@@ -94,8 +94,7 @@ class Incoming:
     def publish(self) -> None:
         """Let jobs refer to these uploads by their ids."""
         for one in self.uploads:
-            known = {"size": one.size, "sha256": one.sha256, "source_name": one.source_name}
-            facts = UploadFacts(**known, at=one.at, kind=one.kind)
+            facts = UploadFacts(size=one.size, sha256=one.sha256, source_name=one.source_name, at=one.at, kind=one.kind)
             self._storage.put(_facts_key(one.key), facts.model_dump_json().encode(), "application/json")
         self.kept = True
 

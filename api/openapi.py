@@ -40,16 +40,19 @@ class OptionsAsked(BaseModel):
     intensity: Intensity | None = Field(
         None, description="A preset, or limits in the source's units; by default by modality and body part."
     )
-    group_series: bool = Field(True, description="DICOM objects of one series are one item.")  # noqa: FBT003
+    group_series: bool = Field(True, description="DICOM objects of one series are one item.")
     partial_series: Literal["fail", "best_effort", "hold"] = "fail"
     slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = None
     volume: int | None = Field(None, ge=0, description="Which volume of a 4-D NIfTI.")
-    square_pixels: bool = Field(False, description="Stretch pixels of unequal sides to squares.")  # noqa: FBT003
+    square_pixels: bool = Field(False, description="Stretch pixels of unequal sides to squares.")
     burned_in: Literal["allow", "warn", "refuse"] = Field("warn", description="Pictures that may show text.")
     identifiers: Literal["uids", "hashed", "none"] = Field("uids", description="How results name DICOM objects.")
     callback: CallbackAsked | None = None
     lane: Lane | None = Field(None, description="`interactive` takes few items; by default the number decides.")
     endpoint: str | None = Field(None, description="The only endpoint to score at; a name of GET /v1/endpoints.")
+    one_prompt_per_request: bool = Field(
+        False, description="Score each prompt alone: those of one request influence each other."
+    )
     metadata: dict[str, Any] = Field(default={}, description="Yours, shown with the job; at most 16 KiB as JSON.")
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from api.pixel_options import read_pixel_options
 from api.pointers import pointer
 from maskrelay.contract.events import EVENT_TYPES, TERMINAL_EVENTS
-from api.pixel_options import read_pixel_options
 from maskrelay.contract.jobs import Lane, PixelOptions
 from maskrelay.contract.keys import ENDPOINT_NAME
 from maskrelay.contract.outputs import Output
@@ -32,10 +32,11 @@ class Options:
     """`outputs`: none, what is sensible for each source."""
 
     outputs: tuple[Output, ...] = ()
-    pixels: PixelOptions = PixelOptions()
+    pixels: PixelOptions = field(default_factory=PixelOptions)
     callback: Callback | None = None
     lane: Lane | None = None
     endpoint: str | None = None
+    one_prompt_per_request: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -56,6 +57,7 @@ def read_options(value: Any) -> Options:
         "callback": _callback,
         "lane": _lane,
         "endpoint": _endpoint,
+        "one_prompt_per_request": _one_prompt_per_request,
         "metadata": _metadata,
     }
     given = members(value, frozenset(readers) | PixelOptions.model_fields.keys(), ("options",))
@@ -91,6 +93,12 @@ def _lane(value: Any) -> Lane:
 def _endpoint(value: Any) -> str:
     if not isinstance(value, str) or not ENDPOINT_NAME.fullmatch(value):
         raise _invalid("The name of an endpoint.", "endpoint")
+    return value
+
+
+def _one_prompt_per_request(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _invalid("true or false.", "one_prompt_per_request")
     return value
 
 

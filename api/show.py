@@ -25,7 +25,8 @@ from maskrelay.contract.outcomes import Failure, MaskOutcome, Outcome
 #: Shown only when there is something to show; every other member is always there, null or not.
 _ABSENT = frozenset(
     {"error", "errors", "callback", "secret", "result", "frames", "members", "identifiers", "instance", "intensity"}
-    | {"mask", "probability", "overlay", "nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
+    | {"area_mm2", "self_check", "mask", "probability", "overlay"}
+    | {"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
 )
 
 
@@ -131,9 +132,9 @@ def item_shown(line: ItemLine, url: str) -> ItemShown:
 
 def _whole_links(line: ItemLine, url: str) -> ItemLinks:
     links = {output: f"{url}/artifacts/{name}" for name, output in whole_names(line).items()}
-    single = {name.replace("-", "_"): links.get(name) for name in ("nifti", "seg", "contact-sheet", "geojson")}
     each = [link for output, link in links.items() if output.startswith(PER_PROMPT)]
-    return ItemLinks(**single, nifti_per_prompt=each or None)
+    single = {output: link for output, link in links.items() if not output.startswith(PER_PROMPT)}
+    return ItemLinks.model_validate({**single, "nifti-per-prompt": each or None})
 
 
 def item_body(line: ItemLine, url: str) -> Any:
@@ -162,12 +163,14 @@ def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str) -> MaskSho
         category=mask.category,
         empty=mask.empty,
         area_px=mask.area_px,
+        area_mm2=mask.area_mm2,
         bbox=mask.bbox,
         centroid=mask.centroid,
         components=mask.components,
         mean_probability=mask.mean_probability,
         border=list(mask.border),
         flags=list(mask.flags),
+        self_check=mask.self_check,
         links=MaskLinks(
             mask=f"{stem}.mask.png" if mask.mask else None,
             probability=f"{stem}.probability.png" if mask.probability else None,

@@ -90,7 +90,9 @@ def _queue(ledger: Ledger, job: str, size: int) -> None:
     for part, first in enumerate(range(0, size, FRAMES_PER_PART)):
         n = min(FRAMES_PER_PART, size - first)
         last = first + n == size
-        assert ledger.steps.extend(job, taken[1], part, first=first, n=n, spans=[], last=last, lane="bulk", items=first + n)
+        assert ledger.steps.extend(
+            job, taken[1], part, first=first, n=n, spans=[], last=last, lane="bulk", items=first + n
+        )
 
 
 def _settle_first(ledger: Ledger, job: str, frames: int) -> None:

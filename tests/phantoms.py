@@ -98,9 +98,7 @@ def gzipped(body: bytes) -> bytes:
     return gzip.compress(body, 1, mtime=0)
 
 
-def series(
-    raster: Raster, values: npt.NDArray[np.float64], order: npt.NDArray[np.intp], **tags: Any
-) -> list[bytes]:
+def series(raster: Raster, values: npt.NDArray[np.float64], order: npt.NDArray[np.intp], **tags: Any) -> list[bytes]:
     """One CT object a slice, sent in `order`, their instance numbers without any meaning."""
     uids = {"study": generate_uid(), "series": generate_uid(), "frame": generate_uid()}
     return [_slice(raster, values, int(k), number, uids, tags) for number, k in enumerate(order)]

@@ -46,4 +46,3 @@ def leave_live(storage: Storage, submission: Submission) -> bool:
     storage.delete(keys.live_cancel(submission.id))
     storage.delete(keys.live(submission.id))
     return True
-

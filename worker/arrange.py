@@ -58,8 +58,10 @@ def _in_order(
         elif one.facts is None:
             yield _alone(one)
         else:
-            rest = [one, *(other for other in surveyed if not other.ignored or ignored.append(other))]
-            yield from _grouped(rest, options, prompts_of)
+            rest = list(surveyed)
+            ignored += [other for other in rest if other.ignored]
+            pictures = [one, *(other for other in rest if not other.ignored)]
+            yield from _grouped(pictures, options, prompts_of)
 
 
 def _alone(one: Surveyed) -> Draft:
@@ -76,8 +78,8 @@ def _grouped(sources: Sequence[Surveyed], options: PixelOptions, prompts_of: Pro
         else:
             alike[prompts_of(one.upload) if options.group_series else place].append((place, one.facts))
     for members in alike.values():
-        for stack in group(members):
-            placed.append((min(source for source, _ in stack.members), _of_stack(stack, sources, options)))
+        stacks = group(members)
+        placed += [(min(source for source, _ in stack.members), _of_stack(stack, sources, options)) for stack in stacks]
     yield from (draft for _, draft in sorted(placed, key=lambda pair: pair[0]))
 
 

@@ -92,8 +92,10 @@ def _all_lines(storage: Storage, submission: Submission, lines: Iterator[ItemLin
         yield line
     for asked in read_items(storage, submission):
         if asked.custom_id not in planned:
-            name = {"custom_id": asked.custom_id, "source_name": asked.source_name}
-            yield item_line(PlannedItem(item=number, first=0, frames=0, **name), ())
+            never = PlannedItem(
+                item=number, custom_id=asked.custom_id, source_name=asked.source_name, first=0, frames=0
+            )
+            yield item_line(never, ())
             number += 1
 
 

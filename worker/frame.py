@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from maskrelay.contract import keys
@@ -99,7 +98,7 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     except ItemError as error:
         return Recorded(failed(planned, Failure(code=error.code, detail=error.detail), attempts + 1))
     watch.lap("prepare")
-    scored = await _scored(bench, claim, planned, prepared, asked)
+    scored = await _scored(bench, claim, planned, prepared, asked, one_by_one=submission.one_prompt_per_request)
     watch.lap("score")
     drawing = (claim, planned, prepared, scored, attempts + 1)
     recorded: Recorded = await _in_thread(bench, record, *drawing)
@@ -145,9 +144,17 @@ async def _prepared(bench: Bench, planned: PlannedFrame, *, gray: bool) -> Prepa
         opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
         source = await asyncio.to_thread(held.enter_context, opened)
         async with bench.decoders:
-            about = {"reading": planned.reading, "square_pixels": planned.square_pixels, "gray": gray}
-            reading = partial(prepare, source, planned.prompts, max_pixels=bench.max_pixels, **about)
-            decoding = asyncio.get_running_loop().run_in_executor(bench.threads, reading)
+            decoding = asyncio.get_running_loop().run_in_executor(
+                bench.threads,
+                lambda: prepare(
+                    source,
+                    planned.prompts,
+                    max_pixels=bench.max_pixels,
+                    reading=planned.reading,
+                    square_pixels=planned.square_pixels,
+                    gray=gray,
+                ),
+            )
             try:
                 async with asyncio.timeout(bench.decode_timeout.total_seconds()):
                     return await asyncio.shield(decoding)
@@ -155,11 +162,13 @@ async def _prepared(bench: Bench, planned: PlannedFrame, *, gray: bool) -> Prepa
                 raise DecodeOverran from error
 
 
-async def _scored(bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, asked: Asked) -> ScoredRow:
+async def _scored(
+    bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, asked: Asked, *, one_by_one: bool
+) -> ScoredRow:
     """The answer; one that breaks the contract is kept as it came before it is reported."""
     try:
         name = f"{claim.job}:{planned.frame}"
-        return await score_prompts(bench.pool, bench.packs, prepared.row, asked, name)
+        return await score_prompts(bench.pool, bench.packs, prepared.row, asked, name, one_by_one=one_by_one)
     except AnswerInvalid as error:
         raw = getattr(error, "raw", None)
         if raw:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from maskrelay.contract.categories import at_odds
+from maskrelay.contract.outcomes import Measures, Rle, SelfCheck
 from maskrelay.contract.outputs import Output
-from maskrelay.contract.outcomes import Measures, Rle
 from maskrelay.contract.sources import Reading
 from maskrelay.contract.wire import Row, RowAnswer
 from maskrelay.imaging.artifacts import mask_png, overlay_png, probability_png
@@ -18,32 +19,53 @@ from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
 from maskrelay.imaging.maps import Encoding, probabilities
 from maskrelay.imaging.masks import FOREGROUND, threshold
 from maskrelay.imaging.measures import measure
+from maskrelay.imaging.overlaps import labels_of
 from maskrelay.imaging.reading import read_picture
 from maskrelay.imaging.rle import encode_rle
+from maskrelay.imaging.selfcheck import self_check
+from maskrelay.imaging.spacing import Spacing
+from maskrelay.imaging.whole.contact_sheet import thumbnail
 
 Mask = npt.NDArray[np.bool_]
+Probability = npt.NDArray[np.uint8]
+OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK = "overlaps", "category_at_odds", "geometry_check"
 #: A still image.
 PLAIN = Reading()
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A decoded source with the row made of it and the record that undoes the canvas."""
+    """A decoded source with the row made of it and the record that undoes the canvas; spacing: millimetres."""
 
     picture: Picture
     box: Letterbox
     row: Row
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnMask:
-    """One prompt's mask in the source's geometry: measures, run lengths and the PNGs that were asked for."""
+    """One prompt's mask in the source's geometry: measures, run lengths and the PNGs that were asked for.
+
+    label_rle: without what another prompt's mask has with more probability; None where that is nothing.
+    """
 
     measures: Measures
     category: str | None
     rle: Rle
+    label_rle: Rle | None
+    self_check: SelfCheck
     mask: bytes | None
     probability: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What was drawn of a frame; the pictures are None where nobody asked for them."""
+
+    masks: tuple[DrawnMask, ...]
+    overlay: bytes | None
+    thumbnail: bytes | None
 
 
 def prepare(
@@ -59,34 +81,59 @@ def prepare(
     picture = read_picture(source, reading, max_pixels=max_pixels)
     height, width = picture.pixels.shape[:2]
     box = Letterbox.of(width, height, spacing=reading.spacing if square_pixels else None)
-    return Prepared(picture, box, Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), prompts))
+    row = Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), prompts)
+    return Prepared(picture, box, row, reading.spacing)
 
 
-def draw(
-    prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Sequence[Output]
-) -> tuple[list[DrawnMask], bytes | None]:
-    """The masks of every prompt in source geometry, and the overlay; raises AnswerInvalid."""
+def draw(prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Sequence[Output]) -> Drawn:
+    """The masks of every prompt in source geometry, and the frame's pictures; raises AnswerInvalid."""
     maps, flags = probabilities(answer.maps, encoding)
-    drawn: list[DrawnMask] = []
-    masks: list[Mask] = []
-    for one, map_flags, category in zip(maps, flags, answer.categories, strict=True):
-        probability, mask = _back(one, prepared.box, whole="probability" in outputs)
-        masks.append(mask)
-        drawn.append(
-            DrawnMask(
-                measures=measure(mask, probability, map_flags),
-                category=category,
-                rle=encode_rle(mask),
-                mask=mask_png(mask) if "mask" in outputs else None,
-                probability=probability_png(probability) if "probability" in outputs else None,
-            )
-        )
-    if "overlay" not in outputs:
-        return drawn, None
-    return drawn, overlay_png(prepared.picture.pixels, masks, prepared.row.prompts)
+    backs = [_back(one, prepared.box, whole="probability" in outputs) for one in maps]
+    masks = [mask for _, mask in backs]
+    labels = labels_of(masks, [probability for probability, _ in backs])
+    drawn = tuple(
+        _drawn(prepared, number, one, backs[number], labels[number], flags[number], answer.categories[number], outputs)
+        for number, one in enumerate(maps)
+    )
+    pixels = prepared.picture.pixels
+    return Drawn(
+        drawn,
+        overlay_png(pixels, masks, prepared.row.prompts) if "overlay" in outputs else None,
+        thumbnail(pixels, masks) if "contact-sheet" in outputs else None,
+    )
 
 
-def _back(one: npt.NDArray[np.uint8], box: Letterbox, *, whole: bool) -> tuple[npt.NDArray[np.uint8], Mask]:
+def _drawn(
+    prepared: Prepared,
+    number: int,
+    canvas: Probability,
+    back: tuple[Probability, Mask],
+    label: Mask | None,
+    flags: Sequence[str],
+    category: str | None,
+    outputs: Sequence[Output],
+) -> DrawnMask:
+    probability, mask = back
+    measures = measure(mask, probability, flags, spacing=prepared.spacing)
+    check = self_check(canvas, measures, prepared.box)
+    findings = {
+        OVERLAPS: label is not None,
+        CATEGORY_AT_ODDS: at_odds(prepared.row.prompts[number], category),
+        GEOMETRY_CHECK: check.ok is False,
+    }
+    more = tuple(flag for flag, found in findings.items() if found)
+    return DrawnMask(
+        measures=measures.model_copy(update={"flags": (*measures.flags, *more)}) if more else measures,
+        category=category,
+        rle=encode_rle(mask),
+        label_rle=encode_rle(label) if label is not None and not np.array_equal(label, mask) else None,
+        self_check=check,
+        mask=mask_png(mask) if "mask" in outputs else None,
+        probability=probability_png(probability) if "probability" in outputs else None,
+    )
+
+
+def _back(one: Probability, box: Letterbox, *, whole: bool) -> tuple[Probability, Mask]:
     """A map and its mask in source geometry; the map is exact within the mask, and everywhere if `whole` or no mask."""
     if not whole:
         probability = from_canvas(one, box, least=FOREGROUND)

@@ -2,13 +2,16 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, INTERACTIVE_ITEMS, Lane, Submission
+from maskrelay.contract.outcomes import Record
 from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing
 from maskrelay.rules.lanes import loops_wanted
+from maskrelay.storage.protocol import Storage
 from worker.announce import announce
 from worker.opening import Opening, StepLost
 from worker.parts import Parts
@@ -70,10 +73,8 @@ def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float)
 def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart) -> bool:
     """Write one part of the plan (or adopt the one that is there) and make its frames claimable."""
     job, storage = submission.id, parts.storage
-    for key, lines in ((keys.item_part(job, part.number), part.items), (keys.frame_part(job, part.number), part.frames)):
-        with contextlib.suppress(ObjectExists):
-            body = "\n".join(line.model_dump_json(exclude_defaults=True) for line in lines).encode()
-            storage.create(key, body, "application/x-ndjson")
+    _write(storage, keys.item_part(job, part.number), part.items)
+    _write(storage, keys.frame_part(job, part.number), part.frames)
     items, frames = read_item_part(storage, job, part.number), read_frame_part(storage, job, part.number)
     extended = parts.ledger.steps.extend(
         job,
@@ -90,6 +91,12 @@ def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart)
         wanted = loops_wanted(len(frames), parts.settings.hands, parts.in_flight())
         parts.ledger.wakes.wake("segment", wanted)
     return extended
+
+
+def _write(storage: Storage, key: str, lines: Sequence[Record]) -> None:
+    body = "\n".join(line.model_dump_json(exclude_defaults=True) for line in lines).encode()
+    with contextlib.suppress(ObjectExists):
+        storage.create(key, body, "application/x-ndjson")
 
 
 def _lane(submission: Submission, frames: int) -> Lane:

@@ -125,16 +125,16 @@ class Planning:
     def _frames(self, item: PlannedItem, draft: Draft) -> list[PlannedFrame]:
         if draft.error is not None:
             source = draft.sources[0]
-            return [self._frame(item, 0, source, source.reading, draft).model_copy(update={"error": draft.error})]
+            return [self._frame(item, 0, source, source.reading).model_copy(update={"error": draft.error})]
         window = self._windows.of(item, draft)
-        return [
-            self._frame(item, index, source, source.reading.model_copy(update={"index": picture, **window}), draft)
-            for index, (source, picture) in enumerate((draft.sources[place], picture) for place, picture in draft.frames)
-        ]
+        frames: list[PlannedFrame] = []
+        for index, (place, picture) in enumerate(draft.frames):
+            source = draft.sources[place]
+            reading = source.reading.model_copy(update={"index": picture, **window})
+            frames.append(self._frame(item, index, source, reading))
+        return frames
 
-    def _frame(
-        self, item: PlannedItem, index: int, source: Surveyed, reading: Reading, draft: Draft
-    ) -> PlannedFrame:
+    def _frame(self, item: PlannedItem, index: int, source: Surveyed, reading: Reading) -> PlannedFrame:
         asked = self._asked[source.upload]
         return PlannedFrame(
             frame=item.first + index,

@@ -11,12 +11,15 @@ from worker.packs import Packs, ScoredRow
 from worker.pool import Pool
 
 
-async def score_prompts(pool: Pool, packs: Packs, row: Row, asked: Asked, name: str) -> ScoredRow:
+async def score_prompts(
+    pool: Pool, packs: Packs, row: Row, asked: Asked, name: str, *, one_by_one: bool = False
+) -> ScoredRow:
     """The answer for every prompt of `row`. All of it comes from one model version, so the first score chooses.
 
+    one_by_one: a score for each prompt, since those of one request influence each other.
     Raises what `Packs.score` raises, and AnswerInvalid where the scores do not go together.
     """
-    most = pool.prompts_per_score(asked.among)
+    most = 1 if one_by_one else pool.prompts_per_score(asked.among)
     groups = [row.prompts[first : first + most] for first in range(0, len(row.prompts), most)]
     scored = await packs.score(Row(row.image, groups[0]), asked, name)
     if len(groups) == 1:

@@ -79,4 +79,3 @@ def _forget_orphan(storage: Storage, job: str) -> None:
         return
     if age > ORPHANED:
         storage.delete(keys.live(job))
-

@@ -18,7 +18,7 @@ def record(
     attempts: int,
 ) -> Recorded:
     """The outcome of a scored frame, with its files; raises AnswerInvalid."""
-    drawn, pictures = draw(prepared, scored.answer, scored.endpoint.encoding, planned.outputs)
+    drawn = draw(prepared, scored.answer, scored.endpoint.encoding, planned.outputs)
     job, item, attempt = claim.job, planned.item, claim.token[:8]
     files: dict[str, bytes] = {}
     masks = [
@@ -27,10 +27,12 @@ def record(
             prompt=prompt,
             category=one.category,
             rle=one.rle,
+            label_rle=one.label_rle,
+            self_check=one.self_check,
             mask=_filed(files, keys.mask(job, item, planned.frame, number, attempt), one.mask),
             probability=_filed(files, keys.probability(job, item, planned.frame, number, attempt), one.probability),
         )
-        for number, (one, prompt) in enumerate(zip(drawn, planned.prompts, strict=True))
+        for number, (one, prompt) in enumerate(zip(drawn.masks, planned.prompts, strict=True))
     ]
     outcome = Outcome(
         frame=planned.frame,
@@ -39,8 +41,8 @@ def record(
         instance=planned.instance,
         state="succeeded",
         masks=tuple(masks),
-        overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), pictures.overlay),
-        thumbnail=_filed(files, keys.thumbnail(job, item, planned.frame, attempt), pictures.thumbnail),
+        overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), drawn.overlay),
+        thumbnail=_filed(files, keys.thumbnail(job, item, planned.frame, attempt), drawn.thumbnail),
         geometry=prepared.box.record(),
         intensity=prepared.picture.intensity,
         endpoint=scored.endpoint.name,

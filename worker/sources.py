@@ -1,4 +1,4 @@
-"""Sources on their way to a decoder: small ones as bytes, those of many frames as local copies that are kept a while."""
+"""Sources on their way to a decoder: of one frame as bytes, of several as local copies that are kept a while."""
 
 import os
 import re

@@ -4,13 +4,21 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import Item, PixelOptions, Submission
+from maskrelay.contract.jobs import Item, Submission
 from maskrelay.contract.kinds import HEAD_BYTES, kind_of
 from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import Surveyed
-from maskrelay.contract.sources import Extent, Kind, Reading
+from maskrelay.contract.sources import Extent, Kind
 from maskrelay.contract.ziplist import Member, list_members, locate
-from maskrelay.errors import ArchiveInvalid, ArchiveNested, DirectoryFile, NotAnImage, ObjectExists, ObjectMissing, SourceTooLarge
+from maskrelay.errors import (
+    ArchiveInvalid,
+    ArchiveNested,
+    DirectoryFile,
+    NotAnImage,
+    ObjectExists,
+    ObjectMissing,
+    SourceTooLarge,
+)
 from maskrelay.imaging.header import is_picture
 from maskrelay.imaging.survey import survey_dicom, survey_nifti, survey_tiff
 from worker.opening import Opening, failure_of

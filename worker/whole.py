@@ -20,7 +20,12 @@ class WholeItem:
     """One item with its frames and their visible outcomes, of which a few are held at a time."""
 
     def __init__(
-        self, storage: Storage, submission: Submission, item: PlannedItem, frames: Sequence[PlannedFrame], visible: Visible
+        self,
+        storage: Storage,
+        submission: Submission,
+        item: PlannedItem,
+        frames: Sequence[PlannedFrame],
+        visible: Visible,
     ) -> None:
         self.submission = submission
         self.item = item

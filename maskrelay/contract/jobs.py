@@ -1,12 +1,12 @@
 """A job as it is accepted (storage), and as it is shown to its caller (HTTP)."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from maskrelay.contract.intensity import Intensity
-from maskrelay.contract.outcomes import Failure, Record
+from maskrelay.contract.outcomes import Failure, Record, SelfCheck
 from maskrelay.contract.outputs import Output
 from maskrelay.contract.sources import Extent, Kind, Reading
 
@@ -56,7 +56,7 @@ class PixelOptions(Record):
     group_series: bool = True
     partial_series: Literal["fail", "best_effort", "hold"] = "fail"
     slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = None
-    volume: int | None = Field(None, ge=0)
+    volume: Annotated[int, Field(ge=0)] | None = None
     square_pixels: bool = False
     burned_in: Literal["allow", "warn", "refuse"] = "warn"
     identifiers: Literal["uids", "hashed", "none"] = "uids"
@@ -67,7 +67,8 @@ class Submission(Record):
 
     `items` are inline for a small job; for a large one they are lines of the object `items_key`. They are what was
     uploaded: what the plan makes of them can be more items (a zip) or fewer (a series). `outputs`: empty, by source.
-    `endpoint` is the only one its frames may be scored at.
+    `endpoint` is the only one its frames may be scored at. `one_prompt_per_request`: prompts of one request influence
+    each other.
     `fingerprint` covers options and hashes of uploads, so that a repeat can be told from another request.
     """
 
@@ -78,6 +79,7 @@ class Submission(Record):
     outputs: tuple[Output, ...]
     pixels: PixelOptions = PixelOptions()
     endpoint: str | None = None
+    one_prompt_per_request: bool = False
     metadata: dict[str, Any] = {}
     callback: CallbackTarget | None = None
     total: int
@@ -227,13 +229,20 @@ class MaskShown(BaseModel):
     category: str | None
     empty: bool
     area_px: int
+    area_mm2: float | None = None
     bbox: tuple[int, int, int, int] | None
     centroid: tuple[float, float] | None
     components: int
     mean_probability: float
     border: list[str]
     flags: list[str]
+    self_check: SelfCheck | None = None
     links: MaskLinks
+
+
+def _named(name: str) -> Any:
+    """A field that JSON calls so."""
+    return Field(serialization_alias=name, validation_alias=name)
 
 
 class FrameLinks(BaseModel):
@@ -243,12 +252,10 @@ class FrameLinks(BaseModel):
 class ItemLinks(FrameLinks):
     """The files of an item, under the names of `options.outputs`."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
     nifti: str | None = None
-    nifti_per_prompt: list[str] | None = Field(None, alias="nifti-per-prompt", description="In the prompts' order.")
+    nifti_per_prompt: Annotated[list[str] | None, _named("nifti-per-prompt")] = None
     seg: str | None = None
-    contact_sheet: str | None = Field(None, alias="contact-sheet")
+    contact_sheet: Annotated[str | None, _named("contact-sheet")] = None
     geojson: str | None = None
 
 

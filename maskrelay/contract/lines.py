@@ -6,7 +6,6 @@ from maskrelay.contract.jobs import ItemState
 from maskrelay.contract.outcomes import ArtifactRef, Failure, Outcome, Record
 from maskrelay.contract.planned import Assembled, PlannedItem
 
-
 #: The files of an item by output, as `Assembled` has them; the labels of each prompt end with its number.
 PER_PROMPT = "nifti-per-prompt-"
 _ENDINGS = {
@@ -15,6 +14,8 @@ _ENDINGS = {
     "contact-sheet": "contact-sheet.png",
     "geojson": "outlines.geojson",
 }
+_OF_PROMPT = "mask.nii.gz"
+WHOLE_ENDINGS = (*_ENDINGS.values(), _OF_PROMPT)
 
 
 class ItemLine(Record):
@@ -71,7 +72,7 @@ def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: As
 
 
 def whole_names(line: ItemLine) -> dict[str, str]:
-    """The item's own files by artifact name, with the output each is: `{item}.labels.nii.gz`, `{item}-{prompt}.mask…`."""
+    """The item's own files by artifact name, with the output each is: `{item}.labels.nii.gz`, `{item}.seg.dcm` …"""
     return {_whole_name(line.item, output): output for output in line.files}
 
 
@@ -83,7 +84,7 @@ def _whole_name(item: int, output: str) -> str:
 def file_name(output: str) -> str:
     """What a whole-item file of this output is called within its item."""
     if output.startswith(PER_PROMPT):
-        return f"{output.removeprefix(PER_PROMPT)}.mask.nii.gz"
+        return f"{output.removeprefix(PER_PROMPT)}.{_OF_PROMPT}"
     return _ENDINGS[output]
 
 

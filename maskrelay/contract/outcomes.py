@@ -31,12 +31,14 @@ class Rle(Record):
 class Measures(Record):
     """What is measured of one mask, in source pixels; x to the right, y down, from the top left corner.
 
-    bbox: (x, y, width, height), None when empty. centroid: (x, y) of pixel centres, None when empty.
-    mean_probability: 0..1, over the mask (over the frame when the mask is empty). border: the sides touched.
+    bbox: (x, y, width, height), None when empty. centroid: (x, y) of pixel centres, None when empty. area_mm2: None
+    where the source gives no spacing. mean_probability: 0..1, over the mask (over the frame when the mask is empty).
+    border: the sides touched.
     """
 
     empty: bool
     area_px: int
+    area_mm2: float | None = None
     bbox: tuple[int, int, int, int] | None
     centroid: tuple[float, float] | None
     components: int
@@ -45,12 +47,30 @@ class Measures(Record):
     flags: tuple[str, ...] = ()
 
 
+class SelfCheck(Record):
+    """A mask's place in source pixels, reckoned once more from the canvas.
+
+    shift_px: between both centroids, in source pixels. padding_px: foreground in the canvas' padding, in canvas pixels.
+    ok: the shift is no more than the two grids explain. None where there is nothing to compare.
+    """
+
+    shift_px: float | None
+    padding_px: int
+    ok: bool | None
+
+
 class MaskOutcome(Measures):
-    """One prompt's mask: its measures, its run lengths and the artifacts made of it."""
+    """One prompt's mask: its measures, its run lengths and the artifacts made of it.
+
+    label_rle: the mask without the pixels where another prompt's mask of the frame is more probable; None where it
+    equals `rle`.
+    """
 
     prompt: str
     category: str | None
     rle: Rle
+    label_rle: Rle | None = None
+    self_check: SelfCheck | None = None
     mask: ArtifactRef | None = None
     probability: ArtifactRef | None = None
 

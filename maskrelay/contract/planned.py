@@ -12,8 +12,9 @@ class Surveyed(Record):
     """One source found in the upload of submitted item `upload`: the whole of it, or the member `extent` of a zip.
 
     frames: how many pictures it holds, all read as `reading` but for their number. size: bytes that reading one takes.
-    bits: of one sample; 0 where it was not looked at. facts: of a DICOM object. grid: of a volume. error: it cannot be read. ignored: it is no picture and was not meant
-    as one (a DICOMDIR beside its files): it becomes no item unless it is all there is.
+    bits: of one sample; 0 where it was not looked at. facts: of a DICOM object. grid: of a volume. error: it cannot be
+    read. ignored: it is no picture and was not meant as one (a DICOMDIR beside its files): it becomes no item unless
+    it is all there is.
     """
 
     upload: int
@@ -32,9 +33,9 @@ class Surveyed(Record):
 class PlannedItem(Record):
     """One item of the plan: `frames` frames from number `first` on; at least one, which then carries its error.
 
-    members: the custom ids of the submitted items it was made of, if it is not just the one it is called by. findings: what the plan noticed,
-    by code. identifiers: UIDs, or keyed hashes of them, that link its result back. held: its whole-item files are not
-    made. grid: where its frames lie in space.
+    members: the custom ids of the submitted items it was made of, if it is not just the one it is called by. findings:
+    what the plan noticed, by code. identifiers: UIDs, or keyed hashes of them, that link its result back. held: its
+    whole-item files are not made. grid: where its frames lie in space.
     """
 
     item: int

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from maskrelay.contract.outcomes import Measures
 from maskrelay.imaging.components import count_components
+from maskrelay.imaging.spacing import Spacing, measurable
 from maskrelay.imaging.spans import span
 
 EMPTY = "empty"
@@ -23,13 +24,17 @@ Side = Literal["left", "top", "right", "bottom"]
 
 
 def measure(
-    mask: npt.NDArray[np.bool_], probability: npt.NDArray[np.uint8], extra_flags: Sequence[str] = ()
+    mask: npt.NDArray[np.bool_],
+    probability: npt.NDArray[np.uint8],
+    extra_flags: Sequence[str] = (),
+    *,
+    spacing: Spacing | None = None,
 ) -> Measures:
     """Measure a (height, width) mask with its uint8 probability map of the same shape, in source pixels.
 
     The centroid is the mean column and row number: (0, 0) is the middle of the top left pixel. Pieces are
     8-connected. Flags: `empty`; `full_frame`; `touches_border`; `many_fragments` above `FRAGMENTS_EXPECTED` pieces;
-    then `extra_flags` as given.
+    then `extra_flags` as given. spacing: millimetres between rows and between columns, for the area in mm².
     """
     window = span(np.logical_or.reduce(mask, axis=1)), span(np.logical_or.reduce(mask, axis=0))
     inside = mask[window]
@@ -48,6 +53,7 @@ def measure(
     return Measures(
         empty=area == 0,
         area_px=area,
+        area_mm2=area * known[0] * known[1] if (known := measurable(spacing)) else None,
         bbox=bbox if area else None,
         centroid=(bbox[0] + _mean(columns, area), bbox[1] + _mean(rows, area)) if area else None,
         components=components,

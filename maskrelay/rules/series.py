@@ -1,7 +1,8 @@
 """DICOM objects → stacks: grouped by series and orientation, ordered by position, judged for what is missing."""
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import median
@@ -144,16 +145,17 @@ def _told_apart(ordered: Sequence[Picture]) -> list[list[Picture]]:
     numbers = range(min((len(picture.ordinal) for picture in ordered), default=0))
     for many in (1, 2):
         for chosen in combinations(numbers, many):
-            parts = _split(ordered, lambda picture, chosen=chosen: tuple(picture.ordinal[n] for n in chosen))
+            parts = _split(ordered, chosen)
             if len(parts) > 1 and not any(_at_one_place(part) for part in parts):
                 return parts
     return [list(ordered)]
 
 
-def _split(ordered: Sequence[Picture], key: Callable[[Picture], tuple[float, ...]]) -> list[list[Picture]]:
+def _split(ordered: Sequence[Picture], chosen: Sequence[int]) -> list[list[Picture]]:
+    """By the chosen ones of their numbers."""
     parts: dict[tuple[float, ...], list[Picture]] = defaultdict(list)
     for picture in ordered:
-        parts[key(picture)].append(picture)
+        parts[tuple(picture.ordinal[number] for number in chosen)].append(picture)
     return [parts[name] for name in sorted(parts)]
 
 
@@ -189,10 +191,8 @@ def _shifts(ordered: Sequence[Picture]) -> dict[str, Any]:
     worst = 0.0
     for picture in ordered:
         along = picture.depth - first.depth
-        beside = [
-            at - (begin + along * part) for at, begin, part in zip(picture.position, first.position, normal, strict=True)
-        ]
-        shift = sum(part * part for part in beside) ** 0.5
+        on_normal = [begin + along * part for begin, part in zip(first.position, normal, strict=True)]
+        shift = math.dist(picture.position, on_normal)
         worst = max(worst, shift if shift > max(SHIFT, SHIFT_SHARE * abs(along)) else 0.0)
     return {"tilted": round(worst, 2)} if worst else {}
 

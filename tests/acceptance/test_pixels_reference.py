@@ -143,7 +143,7 @@ def test_masks_and_what_is_told_of_them_are_equal_to_the_plain_ways(picture, pre
     pixels = plain_pixels(picture)
     answer = answer_of(made_maps(plain_canvas(pixels)))
     [read] = parse_answer(answer, [prepared.row])
-    drawn, _ = draw(prepared, read, "probability", outputs)
+    drawn = draw(prepared, read, "probability", outputs).masks
     for one, raw in zip(drawn, plain_maps(answer), strict=True):
         back = plain_back(raw, pixels)
         mask = back >= 128

@@ -55,7 +55,9 @@ def queue(ledger: Ledger) -> None:
     assert taken is not None
     for part, first in enumerate(range(0, FRAMES, 1000)):
         last = first + 1000 == FRAMES
-        assert ledger.steps.extend("many", taken[1], part, first=first, n=1000, spans=[], last=last, lane="bulk", items=first + 1000)
+        assert ledger.steps.extend(
+            "many", taken[1], part, first=first, n=1000, spans=[], last=last, lane="bulk", items=first + 1000
+        )
 
 
 def settle_first(valkey: RunningValkey, ledger: Ledger, most: int) -> None:

@@ -25,7 +25,9 @@ def planning(ledger: Ledger, job: str = "job-a") -> str:
 
 
 def extend(ledger: Ledger, token: str, part: int, *, first: int = 0, n: int = 1, last: bool = True) -> bool:
-    return ledger.steps.extend("job-a", token, part, first=first, n=n, spans=[], last=last, lane="interactive", items=first + n)
+    return ledger.steps.extend(
+        "job-a", token, part, first=first, n=n, spans=[], last=last, lane="interactive", items=first + n
+    )
 
 
 def lapse_step(valkey: RunningValkey, kind: str) -> None:

@@ -62,7 +62,7 @@ def test_stretched_pixels_are_squares_within_half_a_pixel_of_either_side(size, s
     box = Letterbox.of(*size, spacing=spacing)
     down, across = (size[1], size[0]) if spacing is None else (size[1] * spacing[0], size[0] * spacing[1])
     pixel = max(across, down) / box.side
-    assert 1 <= min(box.stretched_width, box.stretched_height)
+    assert min(box.stretched_width, box.stretched_height) >= 1
     assert box.side <= LONGEST_SIDE
     assert abs(across / pixel - box.stretched_width) <= 1
     assert abs(down / pixel - box.stretched_height) <= 1

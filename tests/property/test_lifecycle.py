@@ -62,7 +62,14 @@ class Walk(RuleBasedStateMachine):
             assert self.planned or self.state not in {"accepted", "running"}
             return
         spans = [(self.frames, n)] if span else []
-        told = {"first": self.frames, "n": n, "spans": spans, "last": last, "lane": "interactive", "items": self.frames + n}
+        told = {
+            "first": self.frames,
+            "n": n,
+            "spans": spans,
+            "last": last,
+            "lane": "interactive",
+            "items": self.frames + n,
+        }
         assert not self.ledger.steps.extend(JOB, "another", self.parts, **told)
         assert not self.ledger.steps.extend(JOB, taken[1], self.parts + 1, **told)
         assert self.ledger.steps.extend(JOB, taken[1], self.parts, **told)

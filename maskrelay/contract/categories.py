@@ -1,0 +1,46 @@
+"""Which of the endpoint's category words can be true of a prompt: a word at odds with it makes its mask suspicious."""
+
+import re
+
+#: Words of a prompt's target, and the categories that fit; a target that no row matches is never at odds.
+_FITTING: tuple[tuple[str, frozenset[str]], ...] = (
+    (
+        r"tumou?r|cancer|carcinoma|glioma|melanoma|neoplas|malignan|polyp|nodule|lesion|cyst|enhancing",
+        frozenset({"tumor", "other lesion", "other abnormality", "histology structure"}),
+    ),
+    (r"covid|infection|pneumonia|opacity", frozenset({"infection", "other lesion", "other abnormality"})),
+    (r"o?edema|effusion|fluid", frozenset({"fluid disturbance", "other abnormality", "other lesion"})),
+    (r"\bcells?\b|nucle(us|i)|gland\w* structure|stroma|epithel", frozenset({"histology structure"})),
+    (r"adrenal", frozenset({"other organ"})),
+    (r"\bliver\b", frozenset({"liver"})),
+    (r"\blungs?\b", frozenset({"lung"})),
+    (r"\bkidneys?\b", frozenset({"kidney"})),
+    (r"\bpancreas\b", frozenset({"pancreas"})),
+    (r"\bheart\b|ventricle|atrium|myocardium", frozenset({"heart anatomies"})),
+    (r"hippocampus", frozenset({"brain anatomies"})),
+    (r"optic (disc|disk|cup)|\bretina|fovea|macula", frozenset({"eye anatomies"})),
+    (r"\baorta\b|vena cava|postcava|vessels?\b|arter(y|ies)\b|\bveins?\b", frozenset({"vessel"})),
+    (
+        r"spleen|stomach|gall ?bladder|o?esophagus|duodenum|\bbladder\b|uterus|prostate|fetal head|symphysis",
+        frozenset({"other organ"}),
+    ),
+)
+#: Says of itself that it is none of the classes.
+_NOTHING = frozenset({"background", "others"})
+#: Says nothing against any prompt.
+_ANY = frozenset({"other"})
+
+
+def at_odds(prompt: str, category: str | None) -> bool:
+    """Whether the category cannot be that of the prompt's target, the words before " in ".
+
+    Careful: words that are not known, and a category that is missing or `other`, are at odds with nothing.
+    """
+    word = (category or "").strip().lower()
+    if word in _NOTHING:
+        return True
+    if not word or word in _ANY:
+        return False
+    target = prompt.lower().split(" in ")[0]
+    fitting = next((fits for words, fits in _FITTING if re.search(words, target)), None)
+    return fitting is not None and word not in fitting

@@ -1,0 +1,86 @@
+"""Whether a mask lies where the canvas showed it: its place is reckoned a second time, from the map as it came."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrelay.contract.outcomes import Measures, SelfCheck
+from maskrelay.imaging.letterbox import Letterbox
+from maskrelay.imaging.masks import FOREGROUND
+from maskrelay.imaging.spans import span
+
+#: In pixels of the source and of the canvas: smaller masks are too ragged to be judged.
+FEWEST = 16
+
+
+def self_check(canvas: npt.NDArray[np.uint8], measures: Measures, box: Letterbox) -> SelfCheck:
+    """Compare the mask's centroid with that of the foreground of its (canvas, canvas) uint8 map.
+
+    The map's centroid, over what the source covers of the canvas, is brought to the source by the numbers of `box`
+    alone; `shift_px` is the distance of both in source pixels. `padding_px` is the foreground in the padding, in
+    canvas pixels, that no mask can show. `ok`: the shift is explained by the grids, see `_bound`; None for an empty
+    mask and for one of fewer than `FEWEST` pixels, here or there.
+    """
+    rows = span(np.max(canvas, axis=1) >= FOREGROUND)
+    window: npt.NDArray[np.bool_] = canvas[rows] >= FOREGROUND
+    across = _covered(box.left, box.stretched_width, box)
+    down = _covered(box.top, box.stretched_height, box)
+    first = max(rows.start, down.start)
+    inside = window[first - rows.start : max(first, down.stop) - rows.start, across]
+    columns, lines = inside.sum(axis=0, dtype=np.uint16), inside.sum(axis=1, dtype=np.uint16)
+    area = int(columns.sum(dtype=np.int64))
+    padding = int(np.count_nonzero(window)) - area
+    if not area or measures.centroid is None:
+        return SelfCheck(shift_px=None, padding_px=padding, ok=None)
+    x = _in_source(across.start + _mean(columns, area), box.left, box.width / box.stretched_width, box)
+    y = _in_source(first + _mean(lines, area), box.top, box.height / box.stretched_height, box)
+    shift = x - measures.centroid[0], y - measures.centroid[1]
+    ok = None
+    if min(area, measures.area_px) >= FEWEST:
+        extent = _length(columns), _length(lines)
+        ok = all(abs(one) < most for one, most in zip(shift, _bound(area, extent, measures, box), strict=True))
+    return SelfCheck(shift_px=round(math.hypot(*shift), 3), padding_px=padding, ok=ok)
+
+
+def _covered(pad: int, length: int, box: Letterbox) -> slice:
+    """The canvas pixels whose middle the source covers, along one side."""
+    scale = box.canvas / box.side
+    return slice(math.ceil(pad * scale - 0.5), math.ceil((pad + length) * scale - 0.5))
+
+
+def _in_source(place: float, pad: int, unstretched: float, box: Letterbox) -> float:
+    """A place on the canvas as one in the source; the middle of the first pixel is 0 in both."""
+    return ((place + 0.5) * box.side / box.canvas - pad) * unstretched - 0.5
+
+
+def _bound(area: int, extent: tuple[int, int], measures: Measures, box: Letterbox) -> tuple[float, float]:
+    """How far apart the centroids may lie, across and down, in source pixels.
+
+    Where both grids coincide, half a pixel: they are equal. Else every edge of the mask lies within half a source pixel
+    of where the probability crosses the threshold, and every edge on the canvas within half a canvas pixel: together
+    the most that a shape may move if all edges err alike. Besides, what is finer than a pixel can be in one and not
+    in the other, and that share of the area moves the centroid by at most its share of the extent. Known is the
+    difference of both areas; what cancels out in it grows with the root of the number of pieces, by about two pixels
+    each.
+    """
+    scales = box.scales()
+    if scales == (1.0, 1.0):
+        return 0.5, 0.5
+    pixels = 1 / scales[0], 1 / scales[1]
+    on_canvas, in_source = area * pixels[0] * pixels[1], measures.area_px
+    coarse = max(1.0, pixels[0]) * max(1.0, pixels[1])
+    unseen = 2 * coarse * math.sqrt(max(0, measures.components - 1))
+    share = (abs(on_canvas - in_source) + unseen) / max(on_canvas, in_source)
+    across, down = (0.5 + pixel / 2 + share * long * pixel for pixel, long in zip(pixels, extent, strict=True))
+    return across, down
+
+
+def _mean(counts: npt.NDArray[np.uint16], area: int) -> float:
+    return int(counts.astype(np.int64) @ np.arange(counts.size)) / area
+
+
+def _length(counts: npt.NDArray[Any]) -> int:
+    places = span(counts)
+    return int(places.stop - places.start)
