@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """A frozen value that crosses a boundary as JSON; unknown fields are refused."""
+    """A frozen value that crosses a boundary as JSON; unknown fields are refused.
+
+    It may be written without what is None, so every field that can be None has that default.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,8 +42,8 @@ class Measures(Record):
     empty: bool
     area_px: int
     area_mm2: float | None = None
-    bbox: tuple[int, int, int, int] | None
-    centroid: tuple[float, float] | None
+    bbox: tuple[int, int, int, int] | None = None
+    centroid: tuple[float, float] | None = None
     components: int
     mean_probability: float
     border: tuple[Literal["left", "top", "right", "bottom"], ...] = ()
@@ -54,9 +57,9 @@ class SelfCheck(Record):
     ok: the shift is no more than the two grids explain. None where there is nothing to compare.
     """
 
-    shift_px: float | None
+    shift_px: float | None = None
     padding_px: int
-    ok: bool | None
+    ok: bool | None = None
 
 
 class MaskOutcome(Measures):
@@ -67,7 +70,7 @@ class MaskOutcome(Measures):
     """
 
     prompt: str
-    category: str | None
+    category: str | None = None
     rle: Rle
     label_rle: Rle | None = None
     self_check: SelfCheck | None = None

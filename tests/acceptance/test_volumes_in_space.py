@@ -25,7 +25,7 @@ HALF_A_PIXEL = [(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in np.arange(16) * np.p
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("space") / "data", score_timeout_s=9, slot_lease_s=10) as running:
+    with running_stack(tmp_path_factory.mktemp("space") / "data") as running:
         yield running
 
 

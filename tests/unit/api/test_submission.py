@@ -42,10 +42,10 @@ def test_the_fingerprint_knows_everything_else(other: Wanted) -> None:
     assert other.fingerprint() != WANTED.fingerprint()
 
 
-def test_without_options_mask_and_overlay_are_made() -> None:
+def test_without_options_each_source_gets_what_suits_it() -> None:
     items, options = read_form({"prompt": [b" liver "], "options": []}, 2, LIMITS)
     assert items == (Asked("0", ("liver",)), Asked("1", ("liver",)))
-    assert (options.outputs, options.callback, options.lane, options.metadata) == (("mask", "overlay"), None, None, {})
+    assert (options.outputs, options.callback, options.lane, options.metadata) == ((), None, None, {})
 
 
 def test_outputs_and_events_come_in_one_order_whatever_was_asked() -> None:
