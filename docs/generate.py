@@ -20,7 +20,7 @@ from maskrelay.errors import (
     StorageUnavailable,
     tree,
 )
-from maskrelay.settings import CLIENT_NAMES, Settings, name_of
+from maskrelay.settings import CLIENT_NAMES, Settings, name_of, secret_files
 from maskrelay.stack.layout import SHORT_CLOCKS
 
 _FOLDER = Path(__file__).parent
@@ -38,6 +38,7 @@ def settings_page() -> str:
     client = [(f"`{name}`", "", meaning) for name, meaning in CLIENT_NAMES.items()]
     stack = [(f"`{name}`", default, meaning) for name, (default, meaning) in _STACK.items()]
     clocks = ", ".join(f"`{name}={value}`" for name, value in SHORT_CLOCKS.items())
+    files = ", ".join(f"`{name}`" for name in secret_files())
     head = ("Name", "Default", "Meaning")
     return _page(
         "Settings",
@@ -45,6 +46,7 @@ def settings_page() -> str:
         "nothing secret has a default. Names that end in `_S` are numbers of seconds.",
         "## The API and the workers",
         _table(head, service),
+        f"A secret may lie in a file in the place of the environment, read once at the start: {files} name it.",
         "The clocks keep an order, or leases would lapse under honest work; a set that breaks it is refused, "
         "naming the pair.",
         "## The client",
