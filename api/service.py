@@ -39,8 +39,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what a
-    segment worker has in hand.
+    """`public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what
+    a segment worker has in hand.
     """
 
     ledger: Ledger
