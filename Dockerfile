@@ -43,7 +43,7 @@ LABEL org.opencontainers.image.title="maskrelay" \
       org.opencontainers.image.description="An asynchronous job service in front of MedImageParse. For research use only." \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
-ENV PATH=/opt/maskrelay/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/maskrelay/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 WORKDIR /srv/maskrelay
 # A number, so that Kubernetes can see that it is not root; nobody of that number owns anything here.
 USER 10001:10001
