@@ -17,7 +17,8 @@ def make_secrets(folder: Path, endpoint_key: str) -> None:
     """Every file that a service of the stack names under `/run/maskrelay`."""
     kept_secret(folder / "server-key")
     kept_secret(folder / "grafana-password")
-    write_keys(folder / "keys.json", kept_secret(folder / "api-key", "mr_"))
+    if not (folder / "keys.json").exists():  # once made, it is the operator's
+        write_keys(folder / "keys.json", kept_secret(folder / "api-key", "mr_"))
     write_private(folder / "endpoint-key", endpoint_key + "\n")
     redis = kept_secret(folder / "redis-password")
     write_private(folder / "redis-url", f"redis://:{redis}@redis:6379/0\n")
