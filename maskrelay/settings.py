@@ -52,7 +52,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    redis_url: SecretStr = Field(description="The ledger: Redis ≥ 7 or Valkey, one primary.")
+    redis_url: SecretStr = Field(
+        description="The ledger: Redis ≥ 7 or Valkey. `redis://`, `rediss://`, or "
+        "`redis+sentinel://user:password@host:port,host:port/master/database`."
+    )
     storage_url: str = Field(description="Where results live: `file:///folder` or `s3://bucket/prefix`.")
     s3_endpoint_url: str | None = Field(None, description="An S3-compatible server other than AWS.")
     server_key: SecretStr = Field(

@@ -35,10 +35,11 @@ def _beats(path: Path) -> bool:
 def _redis_answers(environment: Mapping[str, str]) -> bool:
     import redis  # noqa: PLC0415 - only a heart that stands still costs this
 
+    from maskrelay.ledger.address import connect  # noqa: PLC0415
     from maskrelay.settings import Settings  # noqa: PLC0415
 
     url = Settings.from_environment(environment).redis_url.get_secret_value()
-    with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as asked:
+    with connect(url, socket_timeout=3, socket_connect_timeout=3) as asked:
         try:
             return bool(asked.ping())
         except redis.RedisError:
