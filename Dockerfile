@@ -1,15 +1,71 @@
-# One image for every process; the command says which.
-FROM python:3.12-slim
-WORKDIR /srv/maskrelay
-COPY requirements.lock pyproject.toml README.md ./
-RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
+# Three small images: `docker build --target api .`, `--target worker .`, `--target simulator .`
+#
+# No step needs a shell; what is installed is pinned with hashes by a lock of its own, and comes as wheels alone; no image
+# holds pip in its environment. A process writes to /tmp and nowhere else, so the root may be read-only.
+# For a build that never changes, name the base by its digest: --build-arg PYTHON=python@sha256:…
+ARG PYTHON=python:3.12-slim-bookworm
+
+FROM ${PYTHON} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_ONLY_BINARY=:all:
+WORKDIR /build
+
+FROM build AS wheel
+COPY requirements-build.lock ./
+RUN ["python", "-m", "venv", "--without-pip", "/build/venv"]
+RUN ["python", "-m", "pip", "--python", "/build/venv", "install", "--require-hashes", "--requirement", "requirements-build.lock"]
+COPY pyproject.toml README.md ./
 COPY maskrelay maskrelay
+RUN ["/build/venv/bin/python", "-m", "hatchling", "build", "--target", "wheel", "--directory", "/build/dist"]
+COPY image/sbom.py requirements-api.lock requirements-worker.lock requirements-simulator.lock ./
+RUN ["/build/venv/bin/python", "sbom.py", "/build/sbom"]
+
+FROM build AS api-packages
+COPY requirements-api.lock ./
+RUN ["python", "-m", "venv", "--without-pip", "/opt/maskrelay"]
+RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements-api.lock"]
+COPY --from=wheel /build/dist /build/dist
+RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--no-deps", "--no-index", "--find-links", "/build/dist", "maskrelay"]
+
+FROM build AS worker-packages
+COPY requirements-worker.lock ./
+RUN ["python", "-m", "venv", "--without-pip", "/opt/maskrelay"]
+RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements-worker.lock"]
+COPY --from=wheel /build/dist /build/dist
+RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--no-deps", "--no-index", "--find-links", "/build/dist", "maskrelay"]
+
+FROM build AS simulator-packages
+COPY requirements-simulator.lock ./
+RUN ["python", "-m", "venv", "--without-pip", "/opt/maskrelay"]
+RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements-simulator.lock"]
+
+FROM ${PYTHON} AS runtime
+LABEL org.opencontainers.image.title="maskrelay" \
+      org.opencontainers.image.description="An asynchronous job service in front of MedImageParse. For research use only." \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ENV PATH=/opt/maskrelay/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+WORKDIR /srv/maskrelay
+# A number, so that Kubernetes can see that it is not root; nobody of that number owns anything here.
+USER 10001:10001
+ENTRYPOINT ["python", "-m"]
+
+FROM runtime AS api
+COPY --from=api-packages /opt/maskrelay /opt/maskrelay
+COPY --from=wheel /build/sbom/api.cdx.json /usr/share/doc/maskrelay/sbom.cdx.json
 COPY api api
-COPY worker worker
+EXPOSE 8080
+CMD ["uvicorn", "api.app:create", "--factory", "--host", "0.0.0.0", "--port", "8080", "--no-access-log", "--timeout-graceful-shutdown", "30"]
+
+FROM runtime AS simulator
+COPY --from=simulator-packages /opt/maskrelay /opt/maskrelay
+COPY --from=wheel /build/sbom/simulator.cdx.json /usr/share/doc/maskrelay/sbom.cdx.json
 COPY simulator simulator
-RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && useradd --uid 10001 --create-home maskrelay \
-    && install -d -o maskrelay /data
-USER maskrelay
-ENV PYTHONUNBUFFERED=1
-CMD ["python", "-m", "uvicorn", "api.app:create", "--factory", "--host", "0.0.0.0", "--port", "8080"]
+EXPOSE 8000
+CMD ["simulator", "--host", "0.0.0.0", "--port", "8000", "--key", "simulator-key"]
+
+# The last one is what a build without --target makes.
+FROM runtime AS worker
+COPY --from=worker-packages /opt/maskrelay /opt/maskrelay
+COPY --from=wheel /build/sbom/worker.cdx.json /usr/share/doc/maskrelay/sbom.cdx.json
+COPY worker worker
+CMD ["worker", "segment"]

@@ -5,10 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FIDELITY := .venv-fidelity
+HELM := .venv-helm
+HELM_READY := $(HELM)/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs fidelity bench lock clean
+.PHONY: help demo up test lint types imports docs fidelity bench sbom helm lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +28,7 @@ demo: $(READY) ## start everything, segment real photographs, verify the callbac
 up: $(READY) ## run the whole service in the foreground (PORT, DATA, MASKRELAY_*)
 	$(BIN)/python -m maskrelay.stack up
 
-test: $(READY) lint types imports ## lint, types, import contracts and every test
+test: $(READY) $(if $(CI),$(HELM_READY)) lint types imports ## lint, types, import contracts and every test
 	$(BIN)/python -m pytest
 
 lint: $(READY)
@@ -51,9 +53,29 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done
 
-clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) $(FIDELITY) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+$(HELM_READY): tests/helm/requirements.lock
+	$(PYTHON) -m venv --clear $(HELM)
+	$(HELM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement tests/helm/requirements.lock
+	@touch $@
 
-lock: $(READY) ## resolve requirements.lock anew (needs `uv` on the PATH)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
-	  --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml --output-file requirements.lock
+helm: $(READY) $(HELM_READY) ## lint, render and validate the chart, in an environment of its own (390 MB)
+	$(BIN)/python -m pytest tests/packaging/test_chart.py tests/packaging/test_chart_settings.py
+
+sbom: $(READY) ## write what is in each image as CycloneDX, into dist/sbom
+	$(BIN)/python image/sbom.py dist/sbom
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) $(FIDELITY) $(HELM) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+  --no-emit-index-url --no-emit-find-links
+PINNED := $(COMPILE) --constraint requirements.lock
+
+lock: $(READY) ## resolve requirements.lock and the images' locks anew (needs `uv` on the PATH)
+	$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
+	$(PINNED) --extra api pyproject.toml --output-file requirements-api.lock
+	$(PINNED) --extra worker --extra azure pyproject.toml --output-file requirements-worker.lock
+	$(PINNED) --extra simulator pyproject.toml --output-file requirements-simulator.lock
+	echo 'hatchling==1.27.0' | $(PINNED) - --output-file requirements-build.lock
+	$(COMPILE) tests/helm/requirements.in --output-file tests/helm/requirements.lock

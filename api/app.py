@@ -51,6 +51,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         server_key=settings.server_key.get_secret_value().encode(),
         limits=_limits(settings),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
+        frames_per_worker=settings.hands * settings.segment_children,
     )
     add_routes(app)
     describe(app)

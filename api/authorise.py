@@ -6,8 +6,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import keysfile
 from maskrelay.errors import BodyTooLarge, Malformed, ScopeMissing, Unauthenticated
 
-#: What is told to everybody.
-PUBLIC = frozenset({"/livez", "/readyz", "/openapi.json"})
+#: What is told to everybody who reaches the port; an ingress should let the first three of them stay inside.
+PUBLIC = frozenset({"/livez", "/readyz", "/v1/scaling", "/openapi.json"})
 
 
 class Authorise:

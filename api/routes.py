@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from api import endpoints, jobs, operations, submit
+from api import endpoints, jobs, operations, scaling, submit
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
 from maskrelay.contract.endpoints import EndpointList
 from maskrelay.contract.jobs import ItemList, JobList, JobShown, UploadList
@@ -27,6 +27,14 @@ def add_routes(app: FastAPI) -> None:
         endpoints.list_endpoints,
         response_model=EndpointList,
         responses=answers(401, 403, 503),
+        tags=["operations"],
+    )
+    app.add_api_route(
+        "/v1/scaling",
+        scaling.scaling,
+        response_model=scaling.Scaling,
+        responses=answers(503),
+        openapi_extra=_PUBLIC,
         tags=["operations"],
     )
     app.add_api_route("/livez", operations.livez, openapi_extra=_PUBLIC, tags=["operations"])

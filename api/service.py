@@ -39,7 +39,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`public_url`: how callers reach us, without a slash behind; None: as the request says."""
+    """`public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what
+    a segment worker has in hand.
+    """
 
     ledger: Ledger
     storage: Storage
@@ -48,6 +50,7 @@ class Service:
     server_key: bytes
     limits: Limits
     public_url: str | None
+    frames_per_worker: int
 
 
 def service_of(request: Request) -> Service:

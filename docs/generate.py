@@ -1,4 +1,7 @@
-"""Writes the pages that are read off the code: `docs/settings.md` and `docs/errors.md`. Run by `make docs`."""  # noqa: INP001
+"""Writes what is read off the code: `docs/settings.md`, `docs/errors.md` and the settings that the chart may pass on.
+
+Run by `make docs`.
+"""  # noqa: INP001
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -20,10 +23,11 @@ from maskrelay.errors import (
     StorageUnavailable,
     tree,
 )
-from maskrelay.settings import CLIENT_NAMES, Settings, name_of
+from maskrelay.settings import CLIENT_NAMES, Settings, name_of, secret_files
 from maskrelay.stack.layout import SHORT_CLOCKS
 
 _FOLDER = Path(__file__).parent
+_CHART = _FOLDER.parent / "helm" / "maskrelay"
 _GENERATED = "<!-- Written by `make docs` from the code; changes belong there. -->"
 _STACK = {
     "PORT": ("`8080`", "Where `make up` listens, on loopback."),
@@ -38,6 +42,7 @@ def settings_page() -> str:
     client = [(f"`{name}`", "", meaning) for name, meaning in CLIENT_NAMES.items()]
     stack = [(f"`{name}`", default, meaning) for name, (default, meaning) in _STACK.items()]
     clocks = ", ".join(f"`{name}={value}`" for name, value in SHORT_CLOCKS.items())
+    files = ", ".join(f"`{name}`" for name in secret_files())
     head = ("Name", "Default", "Meaning")
     return _page(
         "Settings",
@@ -45,6 +50,7 @@ def settings_page() -> str:
         "nothing secret has a default. Names that end in `_S` are numbers of seconds.",
         "## The API and the workers",
         _table(head, service),
+        f"A secret may lie in a file in the place of the environment, read once at the start: {files} name it.",
         "The clocks keep an order, or leases would lapse under honest work; a set that breaks it is refused, "
         "naming the pair.",
         "## The client",
@@ -56,6 +62,13 @@ def settings_page() -> str:
         "`MASKRELAY_KEYS_FILE`, and `MASKRELAY_SERVER_KEY`, made once and kept under `DATA`. Beside the simulator the "
         f"clocks are shorter, where nothing else is given: {clocks}.",
     )
+
+
+def chart_settings() -> str:
+    """The settings that a chart's values may hold, one a line: all but secrets and the files that the chart places."""
+    secret = {name_of(field) for field in (*secret_files().values(), "endpoint_key")}
+    names = [name_of(field) for field in Settings.model_fields if not field.endswith("_file")]
+    return "\n".join(name for name in names if name not in secret) + "\n"
 
 
 def errors_page() -> str:
@@ -117,6 +130,7 @@ def _page(title: str, *blocks: str) -> str:
 def main() -> None:
     (_FOLDER / "settings.md").write_text(settings_page())
     (_FOLDER / "errors.md").write_text(errors_page())
+    (_CHART / "settings.txt").write_text(chart_settings())
 
 
 if __name__ == "__main__":

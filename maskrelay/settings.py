@@ -1,13 +1,14 @@
 """What can be set, read from the environment once, at the root of a process, into one frozen value.
 
 A field `score_timeout` of type timedelta is read from `MASKRELAY_SCORE_TIMEOUT_S` as a number of seconds, every
-other field `x` from `MASKRELAY_X`. An unknown `MASKRELAY_*` name is an error, so that a slip of the pen never runs
-with a default.
+other field `x` from `MASKRELAY_X`. A secret may also lie in a file, which `MASKRELAY_X_FILE` then names. An unknown
+`MASKRELAY_*` name is an error, so that a slip of the pen never runs with a default.
 """
 
 import difflib
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -51,7 +52,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    redis_url: SecretStr = Field(description="The ledger: Redis ≥ 7 or Valkey, one primary.")
+    redis_url: SecretStr = Field(
+        description="The ledger: Redis ≥ 7 or Valkey. `redis://`, `rediss://`, or "
+        "`redis+sentinel://user:password@host:port,host:port/master/database`."
+    )
     storage_url: str = Field(description="Where results live: `file:///folder` or `s3://bucket/prefix`.")
     s3_endpoint_url: str | None = Field(None, description="An S3-compatible server other than AWS.")
     server_key: SecretStr = Field(
@@ -163,6 +167,9 @@ class Settings(BaseModel):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    heartbeat_file: str | None = Field(
+        None, description="A file that a worker touches every 5 s while it can hear of work; `python -m worker.alive`."
+    )
 
     @model_validator(mode="after")
     def _clocks_in_order(self) -> Self:
@@ -196,13 +203,19 @@ class Settings(BaseModel):
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Settings from `environment`; raises SettingsError naming each that is missing, unknown or wrong."""
-        fields = {name_of(field): field for field in cls.model_fields}
+        fields, files = {name_of(field): field for field in cls.model_fields}, secret_files()
         given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value != ""}
-        for name in given.keys() - fields.keys() - CLIENT_NAMES.keys():
-            near = difflib.get_close_matches(name, [*fields, *CLIENT_NAMES], n=1)
+        known = [*fields, *files, *CLIENT_NAMES]
+        for name in given.keys() - set(known):
+            near = difflib.get_close_matches(name, known, n=1)
             raise SettingsError(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+        values = {fields[name]: value for name, value in given.items() if name in fields}
+        for name in given.keys() & files.keys():
+            if files[name] in values:
+                raise SettingsError(f"{name_of(files[name])} and {name} cannot both be set")
+            values[files[name]] = _secret_in(name, Path(given[name]))
         try:
-            return cls.model_validate({fields[name]: value for name, value in given.items() if name in fields})
+            return cls.model_validate(values)
         except ValidationError as error:
             raise SettingsError("; ".join(_say(one) for one in error.errors())) from None
 
@@ -217,6 +230,29 @@ def name_of(field: str) -> str:
     """The environment's name of a field."""
     seconds = Settings.model_fields[field].annotation is timedelta
     return PREFIX + field.upper() + ("_S" if seconds else "")
+
+
+def secret_files() -> dict[str, str]:
+    """The fields whose secret may lie in a file, by the name that names the file: `MASKRELAY_X_FILE` for `MASKRELAY_X`.
+
+    A field that has a `…_file` field of its own is none of them: that file is read by who uses it, again and again.
+    """
+    fields = Settings.model_fields
+    secrets = [name for name, field in fields.items() if field.annotation in {SecretStr, SecretStr | None}]
+    return {f"{name_of(name)}_FILE": name for name in secrets if f"{name}_file" not in fields}
+
+
+def _secret_in(name: str, path: Path) -> str:
+    """What the file holds, without the white space around it."""
+    try:
+        secret = path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name} is not text") from None
+    if not secret:
+        raise SettingsError(f"{name} names an empty file")
+    return secret
 
 
 def _say(error: Any) -> str:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from celery import Celery, signals
@@ -14,6 +15,7 @@ from celery import Celery, signals
 from maskrelay.endpoints import read_endpoints
 from maskrelay.ledger.broker import broker
 from maskrelay.settings import Settings
+from worker.heart import beating
 from worker.tasks import Child, register
 
 Role = Literal["segment", "assemble", "control", "deliver"]
@@ -46,6 +48,9 @@ def _app(role: Role, settings: Settings) -> Celery:
     )
     stop = multiprocessing.get_context("fork").Event()  # made before the fork, seen by every child
     register(app, Child(settings, stop.is_set))
+    sweeps: list[subprocess.Popen[bytes]] = []  # none but a control worker's
+    if settings.heartbeat_file:
+        beating(app, Path(settings.heartbeat_file), lambda: all(sweep.poll() is None for sweep in sweeps))
 
     def on_shutdown(**_: Any) -> None:
         stop.set()
@@ -54,17 +59,18 @@ def _app(role: Role, settings: Settings) -> Celery:
         sys.stderr.write(f"worker ready: {role}\n")
         sys.stderr.flush()
         if role == "control":
-            _start_sweep()
+            sweeps.append(_start_sweep())
 
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
     return app
 
 
-def _start_sweep() -> None:
+def _start_sweep() -> "subprocess.Popen[bytes]":
     """A process of its own, which ends when this one does."""
     sweep = subprocess.Popen([sys.executable, "-m", "worker", "sweep", str(os.getpid())])  # noqa: S603 - our own words
     atexit.register(sweep.terminate)
+    return sweep
 
 
 def _options(role: Role, settings: Settings) -> list[str]:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.assembling import Assembling
+from maskrelay.ledger.address import connect
 from maskrelay.ledger.claims import Claims
 from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.flow import Flow
@@ -52,7 +52,7 @@ def open_ledger(
     delivery_lease: timedelta,
 ) -> Ledger:
     """The ledger at `redis_url`. Connects when first used; no answer within five seconds is LedgerUnavailable."""
-    client = redis.Redis.from_url(
+    client = connect(
         redis_url,
         socket_timeout=5,
         socket_connect_timeout=3,

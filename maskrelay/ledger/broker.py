@@ -5,12 +5,14 @@ from datetime import timedelta
 from celery import Celery
 
 from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger.address import sentinels_of
 from maskrelay.ledger.wakes import TASKS
 
 
 def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
     """The Celery app. Every rule of its configuration that is not obvious has its reason beside it."""
-    app = Celery("maskrelay", broker=redis_url, set_as_current=False)
+    sentinels = sentinels_of(redis_url)
+    app = Celery("maskrelay", broker=sentinels.as_broker() if sentinels else redis_url, set_as_current=False)
     app.conf.update(
         task_ignore_result=True,
         task_acks_late=True,
@@ -32,6 +34,7 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
             "health_check_interval": 10,
+            **({"master_name": sentinels.master} if sentinels else {}),
         },
     )
     return app

@@ -76,6 +76,11 @@ class Claims:
         known["troubles"] = tuple(Trouble(**trouble) for trouble in known["troubles"])
         return Claim(**known)
 
+    def held(self) -> int:
+        """How many frames are in the hands of workers now, as far as leases say."""
+        claims = self._scripts.ask("HVALS", "mr:claims")
+        return sum(json.loads(claim)["held"].count("1") for claim in claims)
+
     def renew(self, tokens: Sequence[str]) -> set[str]:
         """Hold these claims for another lease; the tokens that are lost."""
         lost = self._scripts.run("renew", self._lease_ms, json.dumps(list(tokens))) if tokens else []

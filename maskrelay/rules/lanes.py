@@ -26,3 +26,15 @@ def lanes_to_claim(holding: int, hands: int) -> list[Lane]:
 def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:
     """How many loops the waiting frames are worth: enough hands for the work, no more than feed the endpoint twice."""
     return min(math.ceil(waiting / hands), math.ceil(2 * in_flight / hands) + 1)
+
+
+def workers_most(limit: int, per_worker: int) -> int:
+    """How many workers an endpoint with `limit` scores in flight can feed: while half of the frames in their hands are
+    scored, the other half is prepared and drawn. `per_worker`: the frames that one worker has in hand.
+    """
+    return max(1, math.ceil(2 * limit / per_worker))
+
+
+def workers_wanted(waiting: int, held: int, per_worker: int, most: int) -> int:
+    """How many workers the waiting frames and those in hand are worth; none without work."""
+    return min(math.ceil((waiting + held) / per_worker), most)

@@ -1,9 +1,11 @@
 """Settings: unknown names, missing ones and clocks out of order are refused; secrets are not shown."""
 
+from pathlib import Path
+
 import pytest
 
 from maskrelay.errors import SettingsError
-from maskrelay.settings import Settings
+from maskrelay.settings import Settings, secret_files
 
 LEAST = {
     "MASKRELAY_REDIS_URL": "redis://:hidden-password@127.0.0.1/0",
@@ -66,3 +68,45 @@ def test_a_wrong_value_is_named_and_a_secret_never_shown():
         read(ENDPOINT_MAX_IN_FLIGHT="many", ENDPOINT_KEY="hidden-endpoint-key")
     settings = read(ENDPOINT_KEY="hidden-endpoint-key")
     assert "hidden" not in f"{refused.value}{settings!r}{settings}"
+
+
+def test_a_secret_may_lie_in_a_file_and_the_space_around_it_is_no_part_of_it(tmp_path: Path):
+    (tmp_path / "url").write_text(LEAST["MASKRELAY_REDIS_URL"] + "\n")
+    (tmp_path / "key").write_text("  " + LEAST["MASKRELAY_SERVER_KEY"] + "\n")
+    settings = Settings.from_environment(
+        {
+            "MASKRELAY_REDIS_URL_FILE": str(tmp_path / "url"),
+            "MASKRELAY_STORAGE_URL": LEAST["MASKRELAY_STORAGE_URL"],
+            "MASKRELAY_SERVER_KEY_FILE": str(tmp_path / "key"),
+        }
+    )
+    assert settings.redis_url.get_secret_value() == LEAST["MASKRELAY_REDIS_URL"]
+    assert settings.server_key.get_secret_value() == LEAST["MASKRELAY_SERVER_KEY"]
+
+
+def test_every_secret_has_its_file_and_one_that_is_read_again_keeps_its_own(tmp_path: Path):
+    assert secret_files() == {"MASKRELAY_REDIS_URL_FILE": "redis_url", "MASKRELAY_SERVER_KEY_FILE": "server_key"}
+    assert read(ENDPOINT_KEY_FILE=str(tmp_path / "none")).endpoint_key is None
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "MASKRELAY_SERVER_KEY_FILE cannot be read: No such file"),
+        (b" \n", "MASKRELAY_SERVER_KEY_FILE names an empty file"),
+        (b"\xff\xfe", "MASKRELAY_SERVER_KEY_FILE is not text"),
+        (b"too short", "MASKRELAY_SERVER_KEY: .*at least 32"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_named_with_the_reason(tmp_path: Path, content: bytes | None, why: str):
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    least = {name: value for name, value in LEAST.items() if name != "MASKRELAY_SERVER_KEY"}
+    with pytest.raises(SettingsError, match=why) as refused:
+        Settings.from_environment(least | {"MASKRELAY_SERVER_KEY_FILE": str(tmp_path / "key")})
+    assert str(tmp_path) not in f"{refused.value}"
+
+
+def test_a_secret_and_its_file_exclude_each_other(tmp_path: Path):
+    with pytest.raises(SettingsError, match="MASKRELAY_SERVER_KEY and MASKRELAY_SERVER_KEY_FILE cannot both be set"):
+        read(SERVER_KEY_FILE=str(tmp_path / "key"))

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from docs.generate import errors_page, settings_page
+from docs.generate import chart_settings, errors_page, settings_page
 from maskrelay.errors import tree
 from maskrelay.settings import Settings, name_of
 
@@ -11,6 +11,7 @@ SAY = "run `make docs` and commit what it writes"
 def test_the_pages_are_what_the_code_says_now() -> None:
     assert (DOCS / "settings.md").read_text() == settings_page(), SAY
     assert (DOCS / "errors.md").read_text() == errors_page(), SAY
+    assert (DOCS.parent / "helm" / "maskrelay" / "settings.txt").read_text() == chart_settings(), SAY
 
 
 def test_every_setting_has_a_row() -> None:

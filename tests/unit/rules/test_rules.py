@@ -7,7 +7,7 @@ import pytest
 from maskrelay.contract.jobs import TERMINAL, Counts
 from maskrelay.errors import EndpointDenied, EndpointThrottled, EndpointTimeout, LaneForbidden, ScoringFailed
 from maskrelay.rules.gate import report_of
-from maskrelay.rules.lanes import lane_of, lanes_to_claim, loops_wanted
+from maskrelay.rules.lanes import lane_of, lanes_to_claim, loops_wanted, workers_most, workers_wanted
 from maskrelay.rules.lifecycle import MOVES, may_cancel, verdict
 from maskrelay.rules.retry import Trouble, backoff, judge
 
@@ -81,3 +81,15 @@ def test_lanes_go_by_size_and_leave_hands_for_interactive_frames():
     assert lanes_to_claim(6, 8) == ["interactive"]
     assert loops_wanted(0, 8, 2) == 0
     assert loops_wanted(1_000_000, 8, 2) == 2
+
+
+@pytest.mark.parametrize(("limit", "per_worker", "most"), [(0, 8, 1), (2, 8, 1), (4, 8, 1), (5, 8, 2), (64, 8, 16)])
+def test_no_more_workers_than_an_endpoint_can_feed(limit, per_worker, most):
+    assert workers_most(limit, per_worker) == most
+
+
+@pytest.mark.parametrize(
+    ("waiting", "held", "wanted"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (8, 0, 1), (8, 1, 2), (100_000, 32, 4)]
+)
+def test_workers_are_wanted_for_what_waits_and_what_is_in_hand_up_to_the_most(waiting, held, wanted):
+    assert workers_wanted(waiting, held, per_worker=8, most=4) == wanted

@@ -1,0 +1,85 @@
+{{/* What a process is told; wrong values end here, with a word that helps. */}}
+
+{{/* The settings of a process as a map: everybody's, and its own over them; (list root own). */}}
+{{- define "maskrelay.settings" -}}
+{{- $root := index . 0 -}}
+{{- $settings := merge (dict) (index . 1).settings $root.Values.settings -}}
+{{- $known := splitList "\n" ($root.Files.Get "settings.txt" | trim) -}}
+{{- range $name, $_ := $settings -}}
+{{- if not (has $name $known) -}}
+{{- fail (printf "\n\n%s is not a setting that the chart can pass on. docs/settings.md lists them; what is secret comes from the Secret (secret.keys).\n" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $settings -}}
+{{- end }}
+
+{{/* The keys of the Secret that a role needs, as a map from a file's name to the key; (list root role). */}}
+{{- define "maskrelay.files" -}}
+{{- $keys := (index . 0).Values.secret.keys -}}
+{{- $files := dict "redis-url" $keys.redisUrl "server-key" $keys.serverKey "redis-ca.crt" $keys.redisCa "aws-credentials" $keys.awsCredentials -}}
+{{- if eq (index . 1) "api" -}}
+{{- $_ := set $files "keys.json" $keys.apiKeys -}}
+{{- end -}}
+{{- if eq (index . 1) "segment" -}}
+{{- $_ := set $files "endpoints.json" $keys.endpoints -}}
+{{- if not $keys.endpoints -}}
+{{- $_ := set $files "endpoint-key" $keys.endpointKey -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $key := $files -}}
+{{- if not $key -}}
+{{- $_ := unset $files $name -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $files -}}
+{{- end }}
+
+{{/* The environment of a role's container; (list root role own). */}}
+{{- define "maskrelay.environment" -}}
+{{- $root := index . 0 -}}
+{{- $role := index . 1 -}}
+{{- $environment := include "maskrelay.settings" (list $root (index . 2)) | fromYaml -}}
+{{- range $name, $value := $root.Values.environment -}}
+{{- if hasPrefix "MASKRELAY_" $name -}}
+{{- fail (printf "\n\n%s belongs into settings, not into environment.\n" $name) -}}
+{{- end -}}
+{{- $_ := set $environment $name $value -}}
+{{- end -}}
+{{- $files := include "maskrelay.files" (list $root $role) | fromYaml -}}
+{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" -}}
+{{- range $file, $name := $named -}}
+{{- if hasKey $files $file -}}
+{{- $_ := set $environment $name (printf "/run/maskrelay/%s" $file) -}}
+{{- end -}}
+{{- end -}}
+{{- if $root.Values.secret.keys.endpoints -}}
+{{- $_ := unset $environment "MASKRELAY_ENDPOINT_URL" -}}
+{{- end -}}
+{{- if ne $role "api" -}}
+{{- $_ := set $environment "MASKRELAY_HEARTBEAT_FILE" "/tmp/heartbeat" -}}
+{{- end -}}
+{{- range $name, $value := $environment }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Seconds from SIGTERM to SIGKILL: for a worker what its settings count on. */}}
+{{- define "maskrelay.grace" -}}
+{{- $settings := include "maskrelay.settings" (list (index . 0) (index . 1)) | fromYaml -}}
+{{- $settings.MASKRELAY_TERMINATION_GRACE_S | default "180" | float64 | ceil -}}
+{{- end }}
+
+{{/* How many segment workers there may be: enough to have twice in hand what the endpoint takes at once. */}}
+{{- define "maskrelay.most" -}}
+{{- if .Values.autoscaling.maxReplicas -}}
+{{- .Values.autoscaling.maxReplicas -}}
+{{- else if .Values.secret.keys.endpoints -}}
+{{- fail "\n\nautoscaling.maxReplicas must be given where several endpoints are (secret.keys.endpoints): the chart cannot see their limits.\n" -}}
+{{- else -}}
+{{- $settings := include "maskrelay.settings" (list . .Values.workers.segment) | fromYaml -}}
+{{- $inHand := mulf ($settings.MASKRELAY_HANDS | default "8" | float64) ($settings.MASKRELAY_SEGMENT_CHILDREN | default "1" | float64) -}}
+{{- $inFlight := $settings.MASKRELAY_ENDPOINT_MAX_IN_FLIGHT | default "2" | float64 -}}
+{{- max 1 .Values.autoscaling.minReplicas (divf (mulf 2 $inFlight) $inHand | ceil | int) -}}
+{{- end -}}
+{{- end }}

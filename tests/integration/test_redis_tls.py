@@ -1,0 +1,95 @@
+"""A Redis behind TLS and with users of its own, as a managed one is: what the URL says is enough for every process."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger import open_ledger
+from maskrelay.ledger.broker import Publisher, broker
+from tests.tls_proxies import tls_before
+from tests.valkeys import RunningValkey
+from worker.alive import main as alive
+
+ROOT = Path(__file__).parent.parent.parent
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `ca.crt`, which vouches for 127.0.0.1, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis.example")])
+    begins, ends = now - MINUTE, now + 60 * MINUTE
+    built = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begins, ends)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "ca.crt").write_bytes(built.public_bytes(pem))
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key").write_bytes(private)
+    return folder
+
+
+@pytest.fixture
+def url(valkey: RunningValkey, certificate: Path) -> Iterator[str]:
+    """The URL of a user other than the default one, without what vouches for the server."""
+    valkey.client.acl_setuser(
+        "mr", enabled=True, passwords=["+secret"], keys=["*"], channels=["*"], categories=["+@all"]
+    )
+    with tls_before(valkey.port, certificate / "ca.crt", certificate / "key") as port:
+        yield f"rediss://mr:secret@127.0.0.1:{port}/0"
+    valkey.client.acl_deluser("mr")
+
+
+def wake(url: str) -> bool:
+    """Send a wake-up: the ledger's connection and the broker's are both used."""
+    publisher = Publisher(broker(url, visibility_timeout=10 * MINUTE))
+    ledger = open_ledger(url, publisher, claim_lease=MINUTE, step_lease=MINUTE, delivery_lease=MINUTE)
+    return ledger.wakes.wake("deliver")
+
+
+def test_ledger_and_broker_reach_it_by_the_url_alone(url: str, certificate: Path):
+    assert wake(f"{url}?ssl_ca_certs={certificate / 'ca.crt'}")
+
+
+def test_a_server_that_nobody_vouches_for_is_not_spoken_to(url: str, valkey: RunningValkey):
+    with pytest.raises(LedgerUnavailable):
+        wake(f"{url}?ssl_cert_reqs=required")
+    assert valkey.client.keys("*") == []
+
+
+def test_a_worker_becomes_ready_on_it(url: str, certificate: Path, tmp_path: Path):
+    heart = tmp_path / "heartbeat"
+    environment = {
+        "MASKRELAY_REDIS_URL": f"{url}?ssl_ca_certs={certificate / 'ca.crt'}",
+        "MASKRELAY_STORAGE_URL": tmp_path.as_uri(),
+        "MASKRELAY_SERVER_KEY": "k" * 32,
+        "MASKRELAY_HEARTBEAT_FILE": str(heart),
+    }
+    command = [sys.executable, "-m", "worker", "deliver"]
+    with (tmp_path / "log").open("wb") as log:
+        worker = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ) | environment, stderr=log)
+    try:
+        ends = time.monotonic() + 60
+        while alive(["--ready"], environment) != 0:
+            assert worker.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < ends, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+    finally:
+        worker.kill()
+        worker.wait()

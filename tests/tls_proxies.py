@@ -1,0 +1,52 @@
+"""A port that speaks TLS before one that does not, as a child process.
+
+`python -m tests.tls_proxies PORT CERTIFICATE KEY` is the child: it prints its own port and serves until it is ended.
+"""
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextlib.contextmanager
+def tls_before(port: int, certificate: Path, key: Path) -> Iterator[int]:
+    """The port that passes what it hears to `port`."""
+    command = [sys.executable, "-m", "tests.tls_proxies", str(port), str(certificate), str(key)]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        yield int(child.stdout.readline())
+    finally:
+        child.kill()
+        child.communicate()
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while heard := await reader.read(1 << 16):
+            writer.write(heard)
+            await writer.drain()
+    writer.close()
+
+
+async def serve(port: int, certificate: str, key: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, before = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pump(reader, before), pump(behind, writer))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -1,0 +1,50 @@
+"""`python -m worker.alive [--ready]`: the probe of a worker, run beside it with the same environment.
+
+It imports nothing of weight while the heart beats, since it runs every few seconds.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+#: A heart that has not beaten for so many seconds, six beats, stands still.
+STILL = 30.0
+
+
+def main(arguments: list[str], environment: Mapping[str, str]) -> int:
+    """0 when the heart beats. When it stands still, 1, except that a worker without its Redis is excused.
+
+    No restart mends an outage of Redis; but a worker that cannot reach it is not ready (`--ready`).
+    """
+    if _beats(Path(environment["MASKRELAY_HEARTBEAT_FILE"])):
+        return 0
+    if arguments == ["--ready"]:
+        return 1
+    return int(_redis_answers(environment))
+
+
+def _beats(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < STILL
+    except FileNotFoundError:
+        return False
+
+
+def _redis_answers(environment: Mapping[str, str]) -> bool:
+    import redis  # noqa: PLC0415 - only a heart that stands still costs this
+
+    from maskrelay.ledger.address import connect  # noqa: PLC0415
+    from maskrelay.settings import Settings  # noqa: PLC0415
+
+    url = Settings.from_environment(environment).redis_url.get_secret_value()
+    with connect(url, socket_timeout=3, socket_connect_timeout=3) as asked:
+        try:
+            return bool(asked.ping())
+        except redis.RedisError:
+            return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

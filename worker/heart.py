@@ -1,0 +1,40 @@
+"""A worker's heartbeat: a file touched from the very loop that hears of wake-ups, for the probe `worker.alive`."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, bootsteps
+
+#: Seconds between two beats.
+PERIOD = 5.0
+
+
+def beating(app: Celery, path: Path, is_whole: Callable[[], bool]) -> None:
+    """Let the app's worker touch `path` as long as it is connected, its loop turns, and `is_whole()`.
+
+    A file that an earlier worker left is taken away: the first beat says that this one is ready.
+    """
+    path.unlink(missing_ok=True)
+
+    def beat() -> None:
+        with contextlib.suppress(OSError):  # a full disk is no reason to drop the connection
+            if is_whole():
+                path.touch()
+
+    class Heart(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        """Begins anew with every connection, since a lost one ends what its timer held."""
+
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+        _next: Any = None
+
+        def start(self, consumer: Any) -> None:
+            beat()
+            self._next = consumer.timer.call_repeatedly(PERIOD, beat)
+
+        def stop(self, _consumer: Any) -> None:
+            if self._next is not None:
+                self._next.cancel()
+
+    app.steps["consumer"].add(Heart)
