@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from maskrelay.contract.dicom import DicomFacts
+from maskrelay.contract.dicom import DicomFacts, Vector
 from maskrelay.contract.jobs import PixelOptions
 from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import Surveyed
 from maskrelay.contract.series import Stack
-from maskrelay.contract.sources import Grid
+from maskrelay.contract.sources import Grid, Turn
 from maskrelay.errors import BurnedInAnnotation, ItemError, SeriesIncomplete
+from maskrelay.rules.affine import affine_of_series
 from maskrelay.rules.burned_in import judge_burned_in
 from maskrelay.rules.series import group, judge_partial
 
@@ -88,20 +89,38 @@ def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) 
     place = {source: number for number, source in enumerate(used)}
     facts = sources[stack.members[0][0]].facts
     assert facts is not None
-    judged = judge_partial(stack, options.partial_series)
-    burned, refused = judge_burned_in(facts, options.burned_in)
-    findings: dict[str, Any] = {**stack.findings, **({"burned_in": burned} if burned else {})}
+    judged, burned = judge_partial(stack, options.partial_series), judge_burned_in(facts, options.burned_in)
+    findings: dict[str, Any] = {str(code): numbers for code, numbers in stack.findings.items()}
+    if burned != "go":
+        findings["burned_in"] = facts.burned_in or "suspected"
     error: ItemError | None = None
-    if refused:
+    if burned == "refuse":
         error = BurnedInAnnotation()
     elif judged == "fail":
-        error = SeriesIncomplete(", ".join(sorted(stack.findings)))
+        error = SeriesIncomplete(f"Found: {', '.join(sorted(stack.findings))}.")
     return Draft(
         sources=tuple(sources[source] for source in used),
         frames=tuple((place[source], picture) for source, picture in stack.members),
-        grid=stack.grid,
+        grid=_grid(stack, sources),
         facts=facts,
         findings=findings,
         held=judged == "hold",
         error=Failure(code=error.code, detail=error.detail) if error else None,
     )
+
+
+def _grid(stack: Stack, sources: Sequence[Surveyed]) -> Grid | None:
+    """None where the frames make no even volume."""
+    if not stack.is_volume or stack.orientation is None or stack.spacing is None:
+        return None
+    positions = [_position(sources[source], frame) for source, frame in stack.members]
+    facts = sources[stack.members[0][0]].facts
+    assert facts is not None
+    placement = affine_of_series(stack.orientation, positions, stack.spacing, stack.step)
+    shape = facts.columns, facts.rows, placement.places[-1] + 1
+    return Grid(shape=shape, affine=placement.affine, places=placement.places, turn=Turn(transpose=True))
+
+
+def _position(source: Surveyed, frame: int) -> Vector:
+    assert source.facts is not None
+    return source.facts.positions[frame if len(source.facts.positions) > 1 else 0]

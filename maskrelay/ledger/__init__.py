@@ -8,8 +8,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from maskrelay.endpoints import Endpoint
-from maskrelay.ledger.assembling import Assembling
 from maskrelay.ledger.address import connect
+from maskrelay.ledger.assembling import Assembling
 from maskrelay.ledger.claims import Claims
 from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.flow import Flow

@@ -1,28 +1,32 @@
-"""Pictures that may show text, such as a patient's name: told by their tag and by how they are made."""
+"""Whether a picture may show burned-in text, and what a policy makes of that.
+
+Sources: DICOM PS3.3, C.7.6.1.1.5 (the tag) and C.8.6.1 (conversion).
+"""
 
 from typing import Literal
 
 from maskrelay.contract.dicom import DicomFacts
 
-#: Devices that write on their pictures, and ways of copying what somebody wrote on.
-SUSPECTED_MODALITIES = frozenset({"US", "IVUS", "SC", "XA", "RF", "ES", "OT", "XC", "DOC"})
-#: Secondary capture in all its forms begins like this (PS3.4 B.5).
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-
-Found = Literal["yes", "suspected"]
 Policy = Literal["allow", "warn", "refuse"]
 
+#: Modalities whose pictures commonly show names, dates or marks when BurnedInAnnotation is absent.
+_MODALITIES = frozenset({"US", "SC", "XA", "RF", "ES", "OT"})
+#: Secondary Capture, single and multi-frame (7, 7.1 … 7.4).
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+#: ConversionType: digitized film and video, scanned documents and images.
+_SCANNED = frozenset({"DF", "DV", "SD", "SI"})
 
-def burned_in(facts: DicomFacts) -> Found | None:
-    """Whether the object says that text is burned in, or may have it and does not deny it; None: it has none."""
+
+def may_be_burned_in(facts: DicomFacts) -> bool:
+    """What the object says decides; where it says nothing, its modality and where it comes from."""
     if facts.burned_in is not None:
-        return "yes" if facts.burned_in else None
-    captured = facts.sop_class == _SECONDARY_CAPTURE or facts.sop_class.startswith(f"{_SECONDARY_CAPTURE}.")
-    suspected = facts.modality in SUSPECTED_MODALITIES or captured or facts.conversion is not None
-    return "suspected" if suspected else None
+        return facts.burned_in
+    captured = facts.sop_class == _SECONDARY_CAPTURE or facts.sop_class.startswith(_SECONDARY_CAPTURE + ".")
+    return captured or facts.modality in _MODALITIES or facts.conversion in _SCANNED
 
 
-def judge_burned_in(facts: DicomFacts, policy: Policy) -> tuple[Found | None, bool]:
-    """What is to be noted of the object, and whether it is refused: nothing is noted where all is allowed."""
-    found = burned_in(facts) if policy != "allow" else None
-    return found, policy == "refuse" and found is not None
+def judge_burned_in(facts: DicomFacts, policy: Policy) -> Literal["go", "warn", "refuse"]:
+    """go: it is sent. warn: it is sent, and flagged. refuse: its item fails with `burned_in_annotation`."""
+    if policy == "allow" or not may_be_burned_in(facts):
+        return "go"
+    return policy

@@ -1,0 +1,114 @@
+"""Which objects of a series are the same, and which slices can lie in one stack: pure comparisons of headers."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from maskrelay.contract.dicom import DicomFacts, Orientation
+from maskrelay.rules.slices import Slice, normal_of
+
+Numbered = tuple[int, DicomFacts]
+
+#: Direction cosines may differ by so much within one stack, and spacings by this part.
+_ALIKE = 1e-3
+#: The normal of two directions of unit length at a right angle is of unit length, give or take their rounding.
+_RIGHT_ANGLE = 1e-2
+#: Farther from the origin (millimetres) nothing is a position.
+_FARTHEST = 1e6
+
+
+def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Counter[int]]:
+    """Each object once, and how often again, by the number of the one that is kept: the first.
+
+    The same instance is one with the same identity at the same place: files that share an identity and lie
+    elsewhere, as a careless anonymiser leaves them, are different slices.
+    """
+    first: dict[tuple[object, ...], int] = {}
+    kept, again = [], Counter[int]()
+    for number, facts in objects:
+        key = (facts.sop_instance or number, facts.positions, facts.orientations, facts.rows, facts.columns)
+        if key in first:
+            again[first[key]] += 1
+        else:
+            first[key] = number
+            kept.append((number, facts))
+    return kept, again
+
+
+def slices_of(number: int, facts: DicomFacts) -> list[Slice]:
+    """The object's frames in space; none if it does not say where they lie, or if several all lie at one place.
+
+    The latter is a clip, whose frames follow each other in time.
+    """
+    if len(facts.positions) != facts.frames or len(facts.orientations) != facts.frames:
+        return []
+    if facts.frames > 1 and len(set(facts.positions)) == 1 and len(set(facts.orientations)) == 1:
+        return []
+    places = list(zip(facts.positions, facts.orientations, strict=True))
+    if not all(_is_placed(position, orientation) for position, orientation in places):
+        return []
+    return [Slice(number, frame, facts, *place) for frame, place in enumerate(places)]
+
+
+def _is_placed(position: Sequence[float], orientation: Orientation) -> bool:
+    within = all(abs(value) <= _FARTHEST for value in (*position, *orientation))
+    return within and abs(math.hypot(*normal_of(orientation)) - 1) <= _RIGHT_ANGLE
+
+
+def split_alike(slices: Iterable[Slice]) -> list[list[Slice]]:
+    """Slices of one size, frame of reference, spacing and orientation together; the same for any order they come in."""
+    clusters: list[list[Slice]] = []
+    for one in sorted(slices, key=_sorting):
+        for cluster in reversed(clusters):
+            if one.orientation[0] - cluster[0].orientation[0] > _ALIKE or _size(one) != _size(cluster[0]):
+                clusters.append([one])  # sorted: no earlier one is nearer
+                break
+            if _fits(one, cluster[0]):
+                cluster.append(one)
+                break
+        else:
+            clusters.append([one])
+    return clusters
+
+
+def count_orientations(clusters: Sequence[Sequence[Slice]]) -> int:
+    """How many orientations there are among clusters."""
+    found: list[Orientation] = []
+    for cluster in clusters:
+        orientation = cluster[0].orientation
+        if not any(_same_direction(orientation, other) for other in found):
+            found.append(orientation)
+    return len(found)
+
+
+def count_sizes(clusters: Sequence[Sequence[Slice]]) -> int:
+    """How many different frame sizes, spacings and frames of reference there are among clusters."""
+    found: list[Slice] = []
+    for first in (cluster[0] for cluster in clusters):
+        if not any(_size(first) == _size(other) and _same_spacing(first, other) for other in found):
+            found.append(first)
+    return len(found)
+
+
+def _size(one: Slice) -> tuple[int, int, int, str]:
+    facts = one.facts
+    return facts.rows, facts.columns, facts.samples, facts.frame_of_reference or ""
+
+
+def _sorting(one: Slice) -> tuple[object, ...]:
+    return _size(one), one.orientation, one.facts.spacing or (), one.position, one.facts.sop_instance
+
+
+def _fits(one: Slice, other: Slice) -> bool:
+    return _same_direction(one.orientation, other.orientation) and _same_spacing(one, other)
+
+
+def _same_direction(one: Orientation, other: Orientation) -> bool:
+    return all(abs(a - b) <= _ALIKE for a, b in zip(one, other, strict=True))
+
+
+def _same_spacing(one: Slice, other: Slice) -> bool:
+    a, b = one.facts.spacing, other.facts.spacing
+    if a is None or b is None:
+        return a is b
+    return all(math.isclose(x, y, rel_tol=_ALIKE) for x, y in zip(a, b, strict=True))

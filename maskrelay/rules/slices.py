@@ -1,0 +1,114 @@
+"""Slices in space: where along their normal they lie, which lie at one place, and what tells those apart."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from maskrelay.contract.dicom import DicomFacts, Orientation, Vector
+
+#: Two slices are at one place when they are closer than this part of a pixel's side; without one, millimetres.
+_AT_ONE_PLACE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Frame `frame` of the object `source`, where its header says it lies."""
+
+    source: int
+    frame: int
+    facts: DicomFacts
+    position: Vector
+    orientation: Orientation
+
+    @property
+    def ordinal(self) -> tuple[float, ...]:
+        of_frames = self.facts.frame_ordinals
+        return of_frames[self.frame] if len(of_frames) == self.facts.frames else self.facts.ordinal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """All slices at one depth, which is millimetres along the normal."""
+
+    depth: float
+    slices: tuple[Slice, ...]
+
+
+def normal_of(orientation: Orientation) -> Vector:
+    """The cross product of the row's and the column's direction, not yet of unit length where they are not."""
+    a, b, c, d, e, f = orientation
+    return b * f - c * e, c * d - a * f, a * e - b * d
+
+
+def depth_of(position: Vector, normal: Vector) -> float:
+    return sum(value * along for value, along in zip(position, normal, strict=True)) / math.hypot(*normal)
+
+
+def aside(position: Vector, normal: Vector) -> Vector:
+    """What of a position lies across the normal."""
+    length = math.hypot(*normal)
+    depth = depth_of(position, normal)
+    x, y, z = (value - depth * along / length for value, along in zip(position, normal, strict=True))
+    return x, y, z
+
+
+def places_of(slices: Iterable[Slice], orientation: Orientation) -> list[Place]:
+    """The slices by depth, increasing along the normal; those at one place in an order of their own.
+
+    That order is by ordinal, then instance number, then identity: never by how they came.
+    """
+    normal = normal_of(orientation)
+    runs: list[tuple[float, list[Slice]]] = []
+    for depth, one in sorted(((depth_of(one.position, normal), one) for one in slices), key=lambda pair: pair[0]):
+        if runs and depth - runs[-1][0] <= _tolerance(one.facts):
+            runs[-1][1].append(one)
+        else:
+            runs.append((depth, [one]))
+    return [Place(depth, tuple(sorted(run, key=_rank))) for depth, run in runs]
+
+
+def _tolerance(facts: DicomFacts) -> float:
+    return _AT_ONE_PLACE * (min(facts.spacing) if facts.spacing else 1.0)
+
+
+def _rank(one: Slice) -> tuple[object, ...]:
+    return one.ordinal, one.facts.instance_number or 0, one.facts.sop_instance, one.source, one.frame
+
+
+def told_apart(places: Sequence[Place]) -> list[list[Slice]]:
+    """Sets of slices with at most one at each place, where their ordinals tell them apart completely; else one set.
+
+    First the fewest numbers that give as many sets as the fullest place has slices, such as the echo alone. Then, for
+    numbers that differ from place to place as times do, their order at each place if all places are equally full.
+    """
+    everything = [one for place in places for one in place.slices]
+    most = max(len(place.slices) for place in places)
+    ordinals = [one.ordinal for one in everything]
+    if most == 1 or len({len(ordinal) for ordinal in ordinals}) != 1:
+        return [everything]
+    varying = [column for column in range(len(ordinals[0])) if len({ordinal[column] for ordinal in ordinals}) > 1]
+    for chosen in _subsets(varying):
+        sets = _by_numbers(places, chosen)
+        if sets is not None and len(sets) == most:
+            return sets
+    if all(len({one.ordinal for one in place.slices}) == most for place in places):
+        return [[place.slices[rank] for place in places] for rank in range(most)]
+    return [everything]
+
+
+def _subsets(columns: Sequence[int]) -> Iterable[tuple[int, ...]]:
+    return (chosen for size in range(1, len(columns) + 1) for chosen in combinations(columns, size))
+
+
+def _by_numbers(places: Sequence[Place], chosen: tuple[int, ...]) -> list[list[Slice]] | None:
+    """The slices by these numbers of their ordinals; None if a set has two at one place."""
+    sets: dict[tuple[float, ...], list[Slice]] = defaultdict(list)
+    for place in places:
+        values = [tuple(one.ordinal[column] for column in chosen) for one in place.slices]
+        if len(set(values)) != len(values):
+            return None
+        for value, one in zip(values, place.slices, strict=True):
+            sets[value].append(one)
+    return [sets[value] for value in sorted(sets)]
