@@ -4,6 +4,7 @@ A task lends the loop some seconds in which it may claim; what is in hand goes o
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -38,7 +39,8 @@ from worker.renewal import Renewal
 log = logging.getLogger(__name__)
 #: How long an idle loop looks for work before it ends; more would keep a child from other wake-ups for nothing.
 IDLE = 0.5
-GLANCE = 0.05
+#: New frames are announced; for what falls due, and for a lost announcement, the ledger is asked so often.
+GLANCE = 0.25
 #: A loop says that it runs this often, and counts as gone after three times as long.
 BEAT = timedelta(seconds=2)
 #: A frame that timed out waits as long as one that failed so many times more: about 16 s.
@@ -79,6 +81,7 @@ class SegmentLoop:
         self._bytes = 0
         self._alone = False
         self._hand_free = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
         Renewal(renewal_period, self._renew).__enter__()
 
     def _renew(self) -> None:
@@ -86,6 +89,7 @@ class SegmentLoop:
 
     async def lend(self, until: float) -> None:
         """Claim and work until `until` (monotonic seconds) or until nothing waits; what is in hand goes on."""
+        self._listen()
         idle_since, beat = time.monotonic(), 0.0
         while time.monotonic() < until and not self._stopping():
             if time.monotonic() > beat:
@@ -97,6 +101,12 @@ class SegmentLoop:
                 break
         await asyncio.to_thread(self._pass_on)
 
+    def _listen(self) -> None:
+        """From the first time on: a ring for new frames ends a wait like a hand that is free again."""
+        if self._listening is None:
+            listening = self._ledger.bells.listen("frames", lambda _: self._hand_free.set())
+            self._listening = asyncio.create_task(listening)
+
     def _pass_on(self) -> None:
         """Say that this loop ends, then look once more: work that came meanwhile was promised to it."""
         self._ledger.wakes.ended("segment", self._name)
@@ -106,10 +116,10 @@ class SegmentLoop:
     async def _claim_more(self) -> bool:
         """Take one claim if a hand is free and the gate is open; else wait a moment. Whether there was work."""
         if self._full():
-            await self._hand(GLANCE * 4)
+            await self._hand(GLANCE)
             return True
         if await self._gates_are_closed():
-            await self._hand(GLANCE * 4)
+            await self._hand(GLANCE)
             return bool(self._held)
         lanes = lanes_to_claim(self._busy, self._hands)
         claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, self._hands)
@@ -225,18 +235,16 @@ class SegmentLoop:
             log.warning("a lease is left to lapse: the ledger is away")
 
     async def _hand(self, seconds: float) -> None:
-        """Wait until a hand is free, for `seconds` at most."""
-        self._hand_free.clear()
-        try:
+        """Wait until a hand is free, or was since the last wait, or a bell rings; for `seconds` at most."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hand_free.wait()
-        except TimeoutError:
-            return
+        self._hand_free.clear()
 
     async def _empty_hands(self, until: float | None) -> None:
         while self._held and (until is None or time.monotonic() < until):
             self._hurry()
-            await self._hand(GLANCE * 4)
+            await self._hand(GLANCE)
 
     async def drain(self, until: float) -> None:
         """Finish what is in hand until `until` (monotonic seconds) and give the rest back."""
