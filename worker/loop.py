@@ -9,14 +9,12 @@ import logging
 import os
 import random
 import secrets
-import threading
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
-from maskrelay.contract.jobs import PlannedFrame, Submission
+from maskrelay.contract.jobs import Lane, PlannedFrame, Submission
 from maskrelay.errors import (
     EndpointBusy,
     EndpointError,
@@ -47,10 +45,8 @@ BEAT = timedelta(seconds=2)
 LATE = 4
 #: A frame whose gates are closed is looked at again after so many seconds at most: another may have opened them.
 COME_BACK = 5.0
-BLOCKING_THREADS = 32
 #: Outcomes that may wait to be settled before no more frames are claimed.
 UNSETTLED = 512
-T = TypeVar("T")
 
 
 class SegmentLoop:
@@ -82,6 +78,8 @@ class SegmentLoop:
         self._alone = False
         self._hand_free = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
+        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # of these lanes, unless the bell rings
+        self._rings = 0
         Renewal(renewal_period, self._renew).__enter__()
 
     def _renew(self) -> None:
@@ -104,8 +102,12 @@ class SegmentLoop:
     def _listen(self) -> None:
         """From the first time on: a ring for new frames ends a wait like a hand that is free again."""
         if self._listening is None:
-            listening = self._ledger.bells.listen("frames", lambda _: self._hand_free.set())
-            self._listening = asyncio.create_task(listening)
+            self._listening = asyncio.create_task(self._ledger.bells.listen("frames", self._rung))
+
+    def _rung(self, _job: str) -> None:
+        self._rings += 1
+        self._nothing_until.clear()
+        self._hand_free.set()
 
     def _pass_on(self) -> None:
         """Say that this loop ends, then look once more: work that came meanwhile was promised to it."""
@@ -122,6 +124,10 @@ class SegmentLoop:
             await self._hand(GLANCE)
             return bool(self._held)
         lanes = lanes_to_claim(self._busy, self._hands)
+        if (left := self._nothing_until.get(tuple(lanes), 0.0) - time.monotonic()) > 0:
+            await self._hand(left)
+            return False
+        rings = self._rings
         claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, self._hands)
         if isinstance(claim, Claim):
             self._take_up(claim)
@@ -130,7 +136,8 @@ class SegmentLoop:
             await self._empty_hands(until=None)
             return True
         self._hurry()
-        await self._hand(GLANCE)
+        if rings == self._rings:
+            self._nothing_until[tuple(lanes)] = time.monotonic() + GLANCE
         return False
 
     def _full(self) -> bool:
@@ -279,17 +286,3 @@ def _until_gate(error: MaskrelayError) -> timedelta:
     """How long a frame is left alone whose gates are closed: it is looked at again soon after they may open."""
     seconds = min(float(error.fields.get("come_back_s", 0.0)), COME_BACK)
     return timedelta(seconds=seconds * (0.8 + 0.2 * random.random()))
-
-
-class LoopThread:
-    """Runs an event loop in a thread of its own, for as long as the process lives."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        # calls that block on Redis and storage wait here; two cores' default of six would hold up the hands
-        self._loop.set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking"))
-        threading.Thread(target=self._loop.run_forever, name="segment-loop", daemon=True).start()
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's value, waited for from another thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

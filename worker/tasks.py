@@ -25,7 +25,8 @@ from worker.deliver import deliver_due
 from worker.finish import finish_jobs
 from worker.frame import Bench
 from worker.groups import Bounds, Groups
-from worker.loop import LoopThread, SegmentLoop
+from worker.loop import SegmentLoop
+from worker.loop_thread import LoopThread
 from worker.memory import keep_buffers
 from worker.packs import Packs
 from worker.parts import Parts, build
