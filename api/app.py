@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from api.archive import Archive
 from api.authorise import Authorise
+from api.ends import Ends
 from api.keysfile import KeysFile
 from api.openapi import describe
 from api.problems import Problems, framework_problem
@@ -50,6 +51,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         guard=AddressGuard(settings.callback_allow),
         server_key=settings.server_key.get_secret_value().encode(),
         limits=_limits(settings),
+        ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         frames_per_worker=settings.hands * settings.segment_children,
     )

@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from api.archive import Archive
+from api.ends import Ends
 from api.keysfile import Caller
 from maskrelay.ledger import Ledger
 from maskrelay.storage.protocol import Storage
@@ -49,6 +50,7 @@ class Service:
     guard: UrlGuard
     server_key: bytes
     limits: Limits
+    ends: Ends
     public_url: str | None
     frames_per_worker: int
 

@@ -1,11 +1,13 @@
 """How much of an endpoint's capacity the service uses: a share of its busy time, or of its bandwidth.
 
-    python -m bench.capacity [--runs 3] [--window 40] [--service-time 1] [--bandwidth 5e6] [--workers 4]
+    python -m bench.capacity [--runs 3] [--window 40] [--service-time 1] [--bandwidth 5e6 | --byte-limit 5e6]
+        [--workers 4]
 
 One large job waits all the time. The clock starts ten seconds after the first score and runs for `--window` seconds;
 figures are differences of the endpoint's own counters, which count a score under way so far. Beside the share stands
-what must not be exceeded, over the whole run: requests pending at the gateway, which refuses at twice the slots, and
-refusals.
+what must not be exceeded, over the whole run: requests pending at the gateway, which refuses at twice the slots,
+refusals, and bytes in any ten seconds. `--byte-limit` is our own limit before an endpoint that lets more through, so
+that its counters show what we hold ourselves to.
 """
 
 import argparse
@@ -47,25 +49,27 @@ def main() -> None:
     add("--slots", type=int, default=8)
     add("--service-time", type=float, default=1.0, help="seconds an image")
     add("--bandwidth", type=float, help="bytes a second over which the endpoint delays; our limit is the same")
+    add("--byte-limit", type=float, help="our limit in bytes a second, of which the endpoint knows nothing")
     add("--workers", type=int, default=4, help="segment worker processes")
     add("--in-flight", type=int, help="our hard cap; by default twice the slots: as many again wait at the gateway")
     asked = parser.parse_args()
-    capped = f", capped at {asked.bandwidth / 1e6:g} MB/s" if asked.bandwidth else ""
+    ceiling = asked.bandwidth or asked.byte_limit
+    capped = f", {'capped' if asked.bandwidth else 'held'} at {ceiling / 1e6:g} MB/s" if ceiling else ""
     print_head(
         f"Capacity: {asked.slots} slots of {asked.service_time:g} s{capped}, {asked.workers} workers", asked.runs
     )
-    report([_run(asked) for _ in range(asked.runs)], asked.bandwidth)
+    report([_run(asked, ceiling) for _ in range(asked.runs)], ceiling)
 
 
-def _run(asked: argparse.Namespace) -> Window:
+def _run(asked: argparse.Namespace, ceiling: float | None) -> Window:
     pace = asked.slots / asked.service_time
-    if asked.bandwidth:
-        pace = min(pace, asked.bandwidth / _BYTES)
+    if ceiling:
+        pace = min(pace, ceiling / _BYTES)
     pictures = round(pace * (_START_S + asked.window) * 1.3) + 4 * asked.slots
     switches = {"service_time": asked.service_time, "max_concurrent": asked.slots, "bandwidth": asked.bandwidth}
     settings = {
         "endpoint_max_in_flight": asked.in_flight or 2 * asked.slots,
-        "endpoint_max_bytes_per_s": asked.bandwidth or 1e9,
+        "endpoint_max_bytes_per_s": ceiling or 1e9,
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, running_endpoint(**switches) as endpoint:
         data = Path(folder) / "data"
@@ -103,17 +107,21 @@ def _cpu(service: RunningService, endpoint: RunningEndpoint) -> dict[str, float]
     return {name: cpu_seconds(pid) for name, pid in processes.items()}
 
 
-def report(windows: list[Window], bandwidth: float | None) -> None:
+def report(windows: list[Window], ceiling: float | None) -> None:
     scored = [one.counted["scores"] for one in windows]
     busy = [100 * one.counted["busy_seconds"] / one.counted["capacity_seconds"] for one in windows]
     passed = [(one.counted["bytes_in"] + one.counted["bytes_out"]) / one.counted["clock"] for one in windows]
     rows = [["busy time, % of capacity", spread(busy, 2)]]
-    if bandwidth:
-        rows.append(["bytes, % of the ceiling", spread([100 * one / bandwidth for one in passed], 2)])
+    if ceiling:
+        rows.append(["bytes, % of the ceiling", spread([100 * one / ceiling for one in passed], 2)])
     rows += [
         ["bytes/s, millions, up and down", spread([one / 1e6 for one in passed], 2)],
         ["images/s", spread([one.counted["scores"] / one.counted["clock"] for one in windows], 2)],
         ["most pending (refused from twice the slots on)", spread([one.last["max_pending"] for one in windows], 0)],
+        [
+            "most bytes/s in any ten seconds, millions",
+            spread([one.last["max_bytes_per_s"] / 1e6 for one in windows], 2),
+        ],
         ["refused, whole run", ", ".join(str(dict(one.last["refused"])) for one in windows)],
     ]
     workers = [sum(one.cpu[name] for name in one.cpu if name.startswith(WORKERS)) for one in windows]

@@ -4,18 +4,17 @@ A task lends the loop some seconds in which it may claim; what is in hand goes o
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
 import secrets
-import threading
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
-from maskrelay.contract.jobs import PlannedFrame, Submission
+from maskrelay.contract.jobs import Lane, PlannedFrame, Submission
 from maskrelay.errors import (
     EndpointBusy,
     EndpointError,
@@ -38,17 +37,16 @@ from worker.renewal import Renewal
 log = logging.getLogger(__name__)
 #: How long an idle loop looks for work before it ends; more would keep a child from other wake-ups for nothing.
 IDLE = 0.5
-GLANCE = 0.05
+#: New frames are announced; for what falls due, and for a lost announcement, the ledger is asked so often.
+GLANCE = 0.25
 #: A loop says that it runs this often, and counts as gone after three times as long.
 BEAT = timedelta(seconds=2)
 #: A frame that timed out waits as long as one that failed so many times more: about 16 s.
 LATE = 4
 #: A frame whose gates are closed is looked at again after so many seconds at most: another may have opened them.
 COME_BACK = 5.0
-BLOCKING_THREADS = 32
 #: Outcomes that may wait to be settled before no more frames are claimed.
 UNSETTLED = 512
-T = TypeVar("T")
 
 
 class SegmentLoop:
@@ -79,6 +77,9 @@ class SegmentLoop:
         self._bytes = 0
         self._alone = False
         self._hand_free = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # of these lanes, unless the bell rings
+        self._rings = 0
         Renewal(renewal_period, self._renew).__enter__()
 
     def _renew(self) -> None:
@@ -86,6 +87,7 @@ class SegmentLoop:
 
     async def lend(self, until: float) -> None:
         """Claim and work until `until` (monotonic seconds) or until nothing waits; what is in hand goes on."""
+        self._listen()
         idle_since, beat = time.monotonic(), 0.0
         while time.monotonic() < until and not self._stopping():
             if time.monotonic() > beat:
@@ -97,6 +99,16 @@ class SegmentLoop:
                 break
         await asyncio.to_thread(self._pass_on)
 
+    def _listen(self) -> None:
+        """From the first time on: a ring for new frames ends a wait like a hand that is free again."""
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._ledger.bells.listen("frames", self._rung))
+
+    def _rung(self, _job: str) -> None:
+        self._rings += 1
+        self._nothing_until.clear()
+        self._hand_free.set()
+
     def _pass_on(self) -> None:
         """Say that this loop ends, then look once more: work that came meanwhile was promised to it."""
         self._ledger.wakes.ended("segment", self._name)
@@ -106,12 +118,16 @@ class SegmentLoop:
     async def _claim_more(self) -> bool:
         """Take one claim if a hand is free and the gate is open; else wait a moment. Whether there was work."""
         if self._full():
-            await self._hand(GLANCE * 4)
+            await self._hand(GLANCE)
             return True
         if await self._gates_are_closed():
-            await self._hand(GLANCE * 4)
+            await self._hand(GLANCE)
             return bool(self._held)
         lanes = lanes_to_claim(self._busy, self._hands)
+        if (left := self._nothing_until.get(tuple(lanes), 0.0) - time.monotonic()) > 0:
+            await self._hand(left)
+            return False
+        rings = self._rings
         claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, self._hands)
         if isinstance(claim, Claim):
             self._take_up(claim)
@@ -120,7 +136,8 @@ class SegmentLoop:
             await self._empty_hands(until=None)
             return True
         self._hurry()
-        await self._hand(GLANCE)
+        if rings == self._rings:
+            self._nothing_until[tuple(lanes)] = time.monotonic() + GLANCE
         return False
 
     def _full(self) -> bool:
@@ -225,18 +242,16 @@ class SegmentLoop:
             log.warning("a lease is left to lapse: the ledger is away")
 
     async def _hand(self, seconds: float) -> None:
-        """Wait until a hand is free, for `seconds` at most."""
-        self._hand_free.clear()
-        try:
+        """Wait until a hand is free, or was since the last wait, or a bell rings; for `seconds` at most."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hand_free.wait()
-        except TimeoutError:
-            return
+        self._hand_free.clear()
 
     async def _empty_hands(self, until: float | None) -> None:
         while self._held and (until is None or time.monotonic() < until):
             self._hurry()
-            await self._hand(GLANCE * 4)
+            await self._hand(GLANCE)
 
     async def drain(self, until: float) -> None:
         """Finish what is in hand until `until` (monotonic seconds) and give the rest back."""
@@ -271,17 +286,3 @@ def _until_gate(error: MaskrelayError) -> timedelta:
     """How long a frame is left alone whose gates are closed: it is looked at again soon after they may open."""
     seconds = min(float(error.fields.get("come_back_s", 0.0)), COME_BACK)
     return timedelta(seconds=seconds * (0.8 + 0.2 * random.random()))
-
-
-class LoopThread:
-    """Runs an event loop in a thread of its own, for as long as the process lives."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        # calls that block on Redis and storage wait here; two cores' default of six would hold up the hands
-        self._loop.set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking"))
-        threading.Thread(target=self._loop.run_forever, name="segment-loop", daemon=True).start()
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's value, waited for from another thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -26,7 +26,9 @@ from worker.deliver import deliver_due
 from worker.finish import finish_jobs
 from worker.frame import Bench
 from worker.groups import Bounds, Groups
-from worker.loop import LoopThread, SegmentLoop
+from worker.loop import SegmentLoop
+from worker.loop_thread import LoopThread
+from worker.memory import keep_buffers
 from worker.packs import Packs
 from worker.parts import Parts, build
 from worker.plan import plan_jobs
@@ -75,6 +77,7 @@ class Child:
     def segment(self) -> None:
         """Lend the loop the task's budget; when the worker stops, the rest of the time that a score may take."""
         if self._segment is None:
+            keep_buffers()
             thread = LoopThread()
             self._segment = thread, thread.run(_segment_loop(self.parts(), self._stopping))
         thread, loop = self._segment

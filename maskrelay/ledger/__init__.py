@@ -10,6 +10,7 @@ from redis.retry import Retry
 from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.address import connect
 from maskrelay.ledger.assembling import Assembling
+from maskrelay.ledger.bells import Bells
 from maskrelay.ledger.claims import Claims
 from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.flow import Flow
@@ -36,6 +37,7 @@ class Ledger:
     wakes: Wakes
     sweeps: Sweeps
     endpoints: Endpoints
+    bells: Bells
     scripts: Scripts
 
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
@@ -70,5 +72,6 @@ def open_ledger(
         wakes=Wakes(scripts, publish),
         sweeps=Sweeps(scripts),
         endpoints=Endpoints(scripts),
+        bells=Bells(redis_url),
         scripts=scripts,
     )

@@ -5,6 +5,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import redis
+import redis.asyncio
+import redis.asyncio.sentinel
 from redis.sentinel import Sentinel
 
 from maskrelay.errors import SettingsError
@@ -29,11 +31,19 @@ class Sentinels:
 
     def client(self, **options: Any) -> "redis.Redis":
         """A client of the master, found anew with each connection. `options` hold for Sentinels and master."""
-        user, _, password = self.credentials.partition(":")
-        known = {"username": unquote(user) or None, "password": unquote(password) or None, "db": self.database}
         watching = Sentinel(self.hosts, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
-        master: redis.Redis = watching.master_for(self.master, **known)  # type: ignore[no-untyped-call]
+        master: redis.Redis = watching.master_for(self.master, **self._known())  # type: ignore[no-untyped-call]
         return master
+
+    def listener(self, **options: Any) -> "redis.asyncio.Redis":
+        """The same for one event loop."""
+        watching = redis.asyncio.sentinel.Sentinel(self.hosts, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
+        master: redis.asyncio.Redis = watching.master_for(self.master, **self._known())
+        return master
+
+    def _known(self) -> dict[str, Any]:
+        user, _, password = self.credentials.partition(":")
+        return {"username": unquote(user) or None, "password": unquote(password) or None, "db": self.database}
 
 
 def sentinels_of(url: str) -> Sentinels | None:
@@ -69,3 +79,9 @@ def connect(url: str, **options: Any) -> "redis.Redis":
     """A client for a URL of either kind; it connects when first used."""
     sentinels = sentinels_of(url)
     return sentinels.client(**options) if sentinels else redis.Redis.from_url(url, **options)
+
+
+def connect_listener(url: str, **options: Any) -> "redis.asyncio.Redis":
+    """As `connect`, for one event loop."""
+    sentinels = sentinels_of(url)
+    return sentinels.listener(**options) if sentinels else redis.asyncio.Redis.from_url(url, **options)

@@ -1,4 +1,8 @@
-"""One connection to an endpoint: h11 says what the bytes mean, asyncio moves them in pieces as large as they come."""
+"""One connection to an endpoint: h11 says what the bytes mean, asyncio moves them in pieces as large as they come.
+
+The body of an answer whose head names its length goes straight from the socket to where it stays: through h11 it would
+be copied three times. What h11 says of the head, it says of the length too.
+"""
 
 import asyncio
 
@@ -9,15 +13,22 @@ import httpx
 _WAITING = 1 << 20
 #: The longest head of an answer, in bytes.
 _HEAD = 100 << 10
+#: So much is read at once where h11 is to say what it is.
+_SPARE = 256 << 10
+#: Room is made at once for a body of at most so many bytes.
+_ROOM = 64 << 20
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.BufferedProtocol):
     """One connection, one exchange at a time. Every break is an exception of httpx, as its own transport has them."""
 
     def __init__(self) -> None:
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
+        self._http = _begun()
         self._arrived = asyncio.Event()
+        self._spare = bytearray(_SPARE)
+        self._body: _Room | None = None
         self._waiting = 0
+        self._ended = False
         self._lost = False
         self._idle_since = 0.0
 
@@ -25,14 +36,22 @@ class Link(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        self._http.receive_data(data)
-        self._waiting += len(data)
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 the place is ours to choose
+        return memoryview(self._spare) if self._body is None or self._body.is_full() else self._body.left()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._body is not None and not self._body.is_full():
+            if self._body.add(nbytes):
+                self._arrived.set()
+            return
+        self._http.receive_data(bytes(self._spare[:nbytes]))
+        self._waiting += nbytes
         if self._waiting > _WAITING:
             self._transport.pause_reading()
         self._arrived.set()
 
     def eof_received(self) -> None:
+        self._ended = True
         self._http.receive_data(b"")
         self._arrived.set()
 
@@ -52,7 +71,8 @@ class Link(asyncio.Protocol):
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from None
         assert head
-        self._transport.writelines([head, body])
+        self._transport.write(head)
+        self._transport.write(memoryview(body))  # of a view no rest is copied
 
     async def head(self) -> h11.Response:
         """The answer's head. Raises httpx.ReadError or httpx.RemoteProtocolError."""
@@ -60,21 +80,38 @@ class Link(asyncio.Protocol):
             pass
         if not isinstance(event, h11.Response):
             raise httpx.RemoteProtocolError("the connection ended without an answer")
+        length = _length(event)
+        early, ended = self._http.trailing_data
+        if length is not None and len(early) < length <= _ROOM and not ended:
+            self._body = _Room(length, early, keeps=_keeps(event))
+            self._listen()
         return event
 
-    async def piece(self) -> bytes:
+    async def piece(self) -> bytes | memoryview:
         """The next piece of the answer's body, empty at its end. Raises as `head` does."""
-        event = await self._event()
-        return bytes(event.data) if isinstance(event, h11.Data) else b""
+        if self._body is None:
+            event = await self._event()
+            return bytes(event.data) if isinstance(event, h11.Data) else b""
+        while not self._body.is_ready():
+            if self._ended:
+                raise httpx.RemoteProtocolError("the connection ended before the answer")
+            await self._more()
+        return self._body.take()
 
     def rest(self) -> bool:
         """End an exchange: True when the connection is fit for another one, else it is closed."""
         whole = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        unread, unsent = self._http.trailing_data[0], self._transport.get_write_buffer_size()
-        if not whole or unread or unsent or self._transport.is_closing():
+        unread, unsent = bool(self._http.trailing_data[0]), self._transport.get_write_buffer_size()
+        if self._body is not None:
+            whole = self._body.is_full() and self._body.keeps
+            unread = self._waiting > 0 or self._body.overflows()
+        if not whole or unread or unsent or self._ended or self._transport.is_closing():
             self.close()
             return False
-        self._http.start_next_cycle()
+        if self._body is None:
+            self._http.start_next_cycle()
+        else:
+            self._http, self._body = _begun(), None
         self._listen()
         self._idle_since = asyncio.get_running_loop().time()
         return True
@@ -110,3 +147,59 @@ class Link(asyncio.Protocol):
         self._waiting = 0
         self._transport.resume_reading()
         self._arrived.clear()
+
+
+class _Room:
+    """Where a body of known length is put. Given out in two pieces: what comes first, and all the rest.
+
+    There is room for one byte more, which shows at once that more came than was asked for.
+    """
+
+    def __init__(self, length: int, early: bytes, *, keeps: bool) -> None:
+        self.keeps = keeps
+        self._length = length
+        self._bytes = bytearray(length + 1)
+        self._bytes[: len(early)] = early
+        self._come = len(early)
+        self._given = 0
+
+    def left(self) -> memoryview:
+        return memoryview(self._bytes)[self._come :]
+
+    def add(self, size: int) -> bool:
+        """So much more came; whether there is a piece to be given out."""
+        self._come += size
+        return self.is_ready()
+
+    def is_full(self) -> bool:
+        return self._come >= self._length
+
+    def overflows(self) -> bool:
+        return self._come > self._length
+
+    def is_ready(self) -> bool:
+        return self.is_full() or (self._come > 0 and self._given == 0)
+
+    def take(self) -> memoryview:
+        ends = min(self._come, self._length)
+        piece = memoryview(self._bytes)[self._given : ends]
+        self._given = ends
+        return piece
+
+
+def _begun() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
+
+
+def _length(head: h11.Response) -> int | None:
+    """The body's length where the head names it (RFC 9112 §6.3); h11 has seen that there is one such field at most."""
+    named = dict(head.headers)
+    if head.status_code in (204, 304) or b"transfer-encoding" in named:
+        return None
+    return int(named[b"content-length"]) if b"content-length" in named else None
+
+
+def _keeps(head: h11.Response) -> bool:
+    """Whether the connection serves again after this answer (RFC 9112 §9.3)."""
+    words = b",".join(value for name, value in head.headers if name == b"connection").lower().split(b",")
+    return head.http_version >= b"1.1" and b"close" not in [word.strip() for word in words]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -66,6 +67,36 @@ def test_waiting_ends_when_the_job_does(api: RunningApi, north: httpx.Client) ->
     assert (answers[0].status_code, answers[0].json()["state"]) == (200, "failed")
     assert answers[0].headers["preference-applied"] == "wait=30"
     assert time.monotonic() - began < 20
+
+
+def test_waiting_ends_also_when_the_announcement_is_lost(api: RunningApi, north: httpx.Client, api_valkey: str) -> None:
+    """A job may end just while the one connection to the bell is broken."""
+    job = accepted(north, b"a")
+    with ThreadPoolExecutor(3) as callers, redis.Redis.from_url(api_valkey) as client:
+        waiting = [callers.submit(north.get, f"/v1/jobs/{job}", headers={"Prefer": "wait=30"}) for _ in range(3)]
+        while not client.pubsub_numsub("mr:bell:ended")[0][1]:
+            pass
+        assert client.client_kill_filter(_type="pubsub") == 1
+        finish(api, job, failed(0))
+        assert [answer.result().json()["state"] for answer in waiting] == ["failed"] * 3
+
+
+def test_however_many_wait_they_share_one_connection_that_goes_with_the_last(
+    api: RunningApi, north: httpx.Client, api_valkey: str
+) -> None:
+    jobs = [accepted(north, b"a") for _ in range(4)]
+    with ThreadPoolExecutor(4) as callers, redis.Redis.from_url(api_valkey) as client:
+        waiting = [callers.submit(north.get, f"/v1/jobs/{job}", headers={"Prefer": "wait=30"}) for job in jobs]
+        finish(api, jobs[0], failed(0))
+        waiting[0].result()
+        while not (listeners := client.pubsub_numsub("mr:bell:ended")[0][1]):
+            pass  # the others may not have come yet
+        assert listeners == 1
+        for job in jobs[1:]:
+            finish(api, job, failed(0))
+        assert [answer.result().json()["state"] for answer in waiting] == ["failed"] * 4
+        while client.pubsub_numsub("mr:bell:ended")[0][1]:
+            pass
 
 
 def test_what_the_ledger_lacks_is_answered_from_storage(

@@ -17,4 +17,5 @@ for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans
 end
 redis.call('ZREM', 'mr:step:plan', job)
 redis.call('ZREM', 'mr:step:finish', job)
+redis.call('PUBLISH', 'mr:bell:ended', job)
 return 1

@@ -34,4 +34,5 @@ if last == '1' then
   redis.call('HDEL', job_key(job), 'plan_token')
 end
 changed(job)
+if n > 0 then redis.call('PUBLISH', 'mr:bell:frames', job) end
 return 1

@@ -27,6 +27,7 @@
 --                                :slots zset slot → deadline; :scores hash slot → begun, place, refused, the answer's bytes
 --                                :failing set of frames failing in a row; :waiters:{lane} zset "child:waiter" → arrival
 --                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
+--   mr:bell:{bell}         channel, a ring for whoever listens (ledger/bells.py)
 --   mr:calls:{child}       list of waiters of a child that may go next
 --   mr:sweep               hash  run_id last reconciled_run reconciled; mr:sweep:lock
 --   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way

@@ -1,0 +1,40 @@
+"""The ends of jobs, as they are announced: one listener a process, however many wait."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from maskrelay.ledger.bells import Bells
+
+
+class Ends:
+    """Who waits for the end of which job. One connection to the bell while anybody waits, however many they are."""
+
+    def __init__(self, bells: Bells) -> None:
+        self._bells = bells
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._listening: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def of(self, job: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the job's end is announced."""
+        ended = asyncio.Event()
+        self._waiting.setdefault(job, set()).add(ended)
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._bells.listen("ended", self._announce))
+        try:
+            yield ended
+        finally:
+            self._leave(job, ended)
+
+    def _announce(self, job: str) -> None:
+        for ended in self._waiting.get(job, ()):
+            ended.set()
+
+    def _leave(self, job: str, ended: asyncio.Event) -> None:
+        self._waiting[job].discard(ended)
+        if not self._waiting[job]:
+            del self._waiting[job]
+        if not self._waiting and self._listening is not None:
+            self._listening.cancel()
+            self._listening = None

@@ -1,0 +1,48 @@
+"""Bells: what is announced over Redis to whoever listens just then. A ring can be lost and is never the only word."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+import redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from maskrelay.ledger.address import connect_listener
+
+#: `ended`: a job is terminal; `frames`: frames can be claimed. The word that comes with a ring is the job.
+Bell = Literal["ended", "frames"]
+#: After a lost connection the next one is tried so many seconds later.
+_AGAIN_S = 1.0
+#: A silent connection is looked after this often.
+_LOOK_S = 5.0
+
+
+class Bells:
+    """Listens at `redis_url`, each listener over one connection of its own; the scripts ring."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+
+    async def listen(self, bell: Bell, heard: Callable[[str], object]) -> None:
+        """Call `heard` with the word of every ring, until cancelled. While Redis is away nothing is heard."""
+        while True:
+            try:
+                await self._listen_once(bell, heard)
+            except (redis.RedisError, OSError):
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _listen_once(self, bell: Bell, heard: Callable[[str], object]) -> None:
+        client = connect_listener(
+            self._redis_url,
+            socket_connect_timeout=3,
+            socket_keepalive=True,
+            health_check_interval=_LOOK_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        async with client, client.pubsub(ignore_subscribe_messages=True) as channel:
+            await channel.subscribe(f"mr:bell:{bell}")
+            while True:
+                ring = await channel.get_message(timeout=_LOOK_S)
+                if ring is not None:
+                    heard(ring["data"].decode())

@@ -1,0 +1,24 @@
+"""A thread with an event loop that outlives the calls into it."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+BLOCKING_THREADS = 32
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Runs an event loop in a thread of its own, for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        # calls that block on Redis and storage wait here; two cores' default of six would hold up the hands
+        self._loop.set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking"))
+        threading.Thread(target=self._loop.run_forever, name="segment-loop", daemon=True).start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's value, waited for from another thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
