@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pydicom
 from PIL import Image
 from pydicom.data import get_testdata_file
+from pydicom.uid import generate_uid
 
 Pixels = npt.NDArray[np.uint8]
 #: The trained prompts of a fundus photograph; a canned endpoint answers any.
@@ -59,3 +60,21 @@ def _slice() -> Pixels:
     read = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
     units = read.pixel_array * float(read.RescaleSlope) + float(read.RescaleIntercept)
     return ((np.clip(units, -150, 250) + 150) * (255 / 400)).astype(np.uint8)
+
+
+def make_series(folder: Path, slices: int, side: int) -> list[Path]:
+    """Write one CT series of so many axial slices, `side` pixels square, noise around soft tissue: an object a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(7)
+    series, study, frame = generate_uid(), generate_uid(), generate_uid()
+    made = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    made.StudyInstanceUID, made.SeriesInstanceUID, made.FrameOfReferenceUID = study, series, frame
+    made.Rows = made.Columns = side
+    paths: list[Path] = []
+    for number in range(slices):
+        made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        made.ImagePositionPatient, made.InstanceNumber = [0, 0, number * 2.5], number + 1
+        made.PixelData = rng.integers(900, 1300, (side, side), np.uint16).tobytes()
+        paths.append(folder / f"slice-{number:05d}.dcm")
+        made.save_as(paths[-1])
+    return paths
