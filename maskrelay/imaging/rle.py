@@ -5,6 +5,8 @@ difference to the count two before it; a number is written in groups of 5 bits, 
 with 0x20 set on all but the last, whose bit 0x10 is the sign. Source: COCO's `maskApi.c`, `rleToString`.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,15 +46,25 @@ def _changes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
 def _text(counts: npt.NDArray[np.int64]) -> str:
     numbers = counts.copy()
     numbers[3:] -= counts[1:-2]
-    shifted = numbers[:, None] >> (5 * np.arange(_GROUPS + 1))
-    groups = shifted[:, :-1] & 0x1F
-    rest = shifted[:, 1:]
-    more = np.where(groups & 0x10, rest != -1, rest != 0)
-    written = np.ones(groups.shape, np.bool_)
-    written[:, 1:] = np.logical_and.accumulate(more[:, :-1], axis=1)
-    letters = groups + 0x20 * more + 48
-    text: bytes = letters[written].astype(np.uint8).tobytes()
-    return text.decode("ascii")
+    written = list(_groups(numbers))
+    lengths = np.zeros(numbers.size, np.int64)
+    for place, _ in written:
+        lengths[place] += 1
+    starts = np.cumsum(lengths) - lengths
+    text = np.empty(int(lengths.sum()), np.uint8)
+    for turn, (place, letters) in enumerate(written):
+        text[starts[place] + turn] = letters
+    return text.tobytes().decode("ascii")
+
+
+def _groups(numbers: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Group after group: which numbers have one more, and its characters. Most numbers have one or two."""
+    place, rest = np.arange(numbers.size), numbers
+    while rest.size:
+        group, rest = rest & 0x1F, rest >> 5
+        more = np.where(group & 0x10, rest != -1, rest != 0)
+        yield place, group + 0x20 * more + 48
+        place, rest = place[more], rest[more]
 
 
 def decode_rle(rle: Rle) -> npt.NDArray[np.bool_]:

@@ -1,12 +1,12 @@
 """The HTTP client of one scoring endpoint: one call is one exchange, never a second try of what may have run."""
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.cookiejar import DefaultCookiePolicy
 from typing import Generic
 
 import httpx
@@ -68,9 +68,9 @@ class _Exchange:
 class EndpointClient(Generic[A_co]):
     """One scoring URI behind one pool of connections; belongs to one event loop.
 
-    Ignores the environment's proxies, follows no redirect, keeps no cookie (one would pin the pool to an instance)
-    and never tries again what may have run: the ledger alone owns retries. Raises SettingsError for a URL or header
-    that cannot be sent, and for an endpoint of another wire format.
+    Knows no proxy of the environment, no redirect and no cookie (one would pin the pool to an instance), as no client
+    of httpx stands above its transport; and never tries again what may have run: the ledger alone owns retries. Raises
+    SettingsError for a URL or header that cannot be sent, and for an endpoint of another wire format.
     """
 
     def __init__(
@@ -90,14 +90,8 @@ class EndpointClient(Generic[A_co]):
         self._parse = wire.parse
         self._timeout = timeout
         self._max_answer_bytes = max_answer_bytes
-        self._client = httpx.AsyncClient(
-            headers=_fixed_headers(endpoint.deployment),
-            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
-            transport=Transport(self._url, max_connections=max_connections),
-            follow_redirects=False,
-            trust_env=False,
-        )
-        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self._headers = _fixed_headers(endpoint.deployment)
+        self._transport = Transport(self._url, max_connections=max_connections)
 
     async def score(
         self, body: bytes, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None
@@ -124,7 +118,7 @@ class EndpointClient(Generic[A_co]):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def _exchange(self, body: bytes, headers: dict[str, str], token: str, ends: float) -> _Exchange:
         error: EndpointError
@@ -138,7 +132,10 @@ class EndpointClient(Generic[A_co]):
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> _Exchange:
         began = time.monotonic()
-        async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+        request = httpx.Request("POST", self._url, headers={**self._headers, **headers}, content=body)
+        request.extensions["timeout"] = {"connect": CONNECT_TIMEOUT_S, "pool": CONNECT_TIMEOUT_S}
+        response = await self._transport.handle_async_request(request)
+        async with contextlib.aclosing(response):
             read, first = await self._read(response)
             ended = time.monotonic()
             down = response.num_bytes_downloaded
@@ -167,6 +164,7 @@ class EndpointClient(Generic[A_co]):
 
 def _fixed_headers(deployment: str | None) -> dict[str, str]:
     headers = {"accept": "application/json", "accept-encoding": "gzip", "content-type": "application/json"}
+    headers["user-agent"] = "maskrelay"
     if deployment is not None:
         headers["azureml-model-deployment"] = checked_header(deployment, "the endpoint's deployment")
     return headers

@@ -90,7 +90,7 @@ def test_an_answer_that_is_no_http_is_a_lost_connection(answer):
 
 async def unfit(client):
     """Wait until the client's only idle connection has heard what the server did to it."""
-    [link] = client._client._transport._idle
+    [link] = client._transport._idle
     async with asyncio.timeout(20):
         while link.is_fit(60):  # noqa: ASYNC110 - an idle connection tells nobody
             await asyncio.sleep(0.005)
