@@ -15,6 +15,8 @@ from PIL import ImageFile, TiffImagePlugin
 from maskrelay.errors import UnsupportedImage
 
 _GRAY_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+#: Layouts of big-endian samples that Pillow names as they lie in the file, and the same in native order.
+_BIG_ENDIAN = {"I;16BS": "I;16NS", "I;32B": "I;32N", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 _BIG, _LITTLE = ("16B", "16L")
 _OTHER_ORDER = {_BIG: _LITTLE, _LITTLE: _BIG, "16N": _BIG if sys.byteorder == "little" else _LITTLE}
 # Layouts that Pillow reads in both orders, sample by sample, without arithmetic between them.
@@ -28,6 +30,7 @@ def has_deep_gray(image: ImageFile.ImageFile) -> bool:
 
 def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
     """(height, width), uint16, int32, uint32 or float32 in native order; a 16-bit TIFF where 0 is white is inverted."""
+    image.tile = [_as_libtiff_gives(tile) for tile in image.tile]
     image.load()
     values = np.asarray(image)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -40,6 +43,14 @@ def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
     if values.dtype == np.uint16 and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         return np.uint16(0xFFFF) - values
     return values
+
+
+def _as_libtiff_gives(tile: ImageFile._Tile) -> ImageFile._Tile:
+    """Samples come out of libtiff in the machine's own order; Pillow takes some of them as the file's still."""
+    layout = _layout(tile)
+    if tile.codec_name != "libtiff" or layout not in _BIG_ENDIAN:
+        return tile
+    return tile._replace(args=(_BIG_ENDIAN[layout], *(tile.args or ())[1:]))
 
 
 def has_deep_colour(image: ImageFile.ImageFile) -> bool:

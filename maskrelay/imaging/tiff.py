@@ -22,7 +22,9 @@ from maskrelay.imaging.plane import Plane
 MOST_PAGES = 65_535
 
 #: By the first four bytes: the byte order, whether it is a BigTIFF.
-_KINDS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+_KINDS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True)}
+#: A BigTIFF of the other order, which Pillow takes for a plain one.
+_NOT_READ = b"MM\0+"
 
 
 def count_pages(file: bytes | Path, *, max_pixels: int) -> int:
@@ -70,6 +72,8 @@ def _places(stream: BinaryIO) -> list[int]:
     head = stream.read(16)
     if not head:
         raise ZeroSized("The file is empty.")
+    if head[:4] == _NOT_READ:
+        raise UnsupportedImage("A BigTIFF in big-endian order is not read.")
     if head[:4] not in _KINDS:
         raise NotAnImage("This is not a TIFF file.")
     order, big = _KINDS[head[:4]]

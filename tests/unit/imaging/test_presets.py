@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from maskrelay.contract.intensity import CT_WINDOWS, ExplicitWindow
+from maskrelay.contract.sources import Window
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.presets import default_preset, window_of
+
+
+def unread():
+    raise AssertionError("no pixel is needed for this")
+
+
+@pytest.mark.parametrize(
+    ("modality", "body_part", "bits", "expected"),
+    [
+        ("CT", None, 16, "ct-abdomen"),
+        ("CT", "ABDOMEN", 12, "ct-abdomen"),
+        ("CT", "CHEST", 16, "ct-lung"),
+        ("CT", "Lung", 16, "ct-lung"),
+        ("CT", " PELVIS ", 16, "ct-pelvis"),
+        ("CT", "LIVER", 16, "ct-liver"),
+        ("CT", "COLON", 16, "ct-colon"),
+        ("CT", "PANCREAS", 16, "ct-pancreas"),
+        ("CT", "CHESTABDPELVIS", 16, "ct-abdomen"),
+        ("CT", "CHEST", 8, "none"),
+        ("MR", "LIVER", 12, "percentile-positive"),
+        ("CR", None, 10, "percentile-positive"),
+        (None, None, 16, "percentile-positive"),
+        ("US", None, 8, "none"),
+        (None, None, 1, "none"),
+    ],
+)
+def test_the_default_follows_modality_body_part_and_bits(modality, body_part, bits, expected):
+    assert default_preset(modality, body_part, bits) == expected
+
+
+@pytest.mark.parametrize("name", CT_WINDOWS)
+def test_a_ct_preset_needs_no_pixel(name):
+    low, high = CT_WINDOWS[name]
+    assert window_of(name, unread) == Window(name=name, low=low, high=high)
+
+
+def test_none_is_no_window_and_an_explicit_one_is_itself():
+    assert window_of("none", unread) is None
+    assert window_of(ExplicitWindow(window=(-5, 7.5)), unread) == Window(name="window", low=-5, high=7.5)
+
+
+def test_percentiles_are_taken_of_the_planes():
+    values = np.arange(-1000, 1001, dtype=np.int16).reshape(3, 667)
+    planes = [Plane(values, 16)]
+    assert window_of("percentile-positive", lambda: iter(planes)).low == pytest.approx(5.995)
+    assert window_of("percentile-all", lambda: iter(planes)).low == -990
