@@ -27,7 +27,7 @@ class Visible:
         self._part = array("i", [NOWHERE]) * frames
         self._line = array("i", [NOWHERE]) * frames
         self._failed = bytearray(frames)
-        self._lines = Kept[int, list[bytes]](self._read, most=64)
+        self._lines = Kept[int, list[bytes]](self._read, most=8)
         self.lines_read = 0
         #: How large each prompt's masks are, over the whole job.
         self.sizes = Sizes()
