@@ -15,6 +15,7 @@ from api.service import Service, side_by_side
 from api.submission import Wanted
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import INTERACTIVE_ITEMS, CallbackTarget, Item, Submission
+from maskrelay.contract.targets import prompt_warnings
 from maskrelay.errors import (
     CallbackForbidden,
     Gone,
@@ -143,6 +144,7 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
         endpoint=wanted.options.endpoint,
         one_prompt_per_request=wanted.options.one_prompt_per_request,
         metadata=wanted.options.metadata,
+        warnings=prompt_warnings([prompt for asked in wanted.items for prompt in asked.prompts]),
         callback=_target(service, wanted, job),
         total=len(items),
         items=items if inline else (),

@@ -5,10 +5,11 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from api import endpoints, jobs, operations, scaling, submit
+from api import endpoints, jobs, operations, scaling, submit, targets
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
 from maskrelay.contract.endpoints import EndpointList
 from maskrelay.contract.jobs import ItemList, JobList, JobShown, UploadList
+from maskrelay.contract.targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")
 _NONE_MATCH = header("If-None-Match", "An `ETag`: 304 when nothing has changed.")
@@ -35,6 +36,13 @@ def add_routes(app: FastAPI) -> None:
         response_model=scaling.Scaling,
         responses=answers(503),
         openapi_extra=_PUBLIC,
+        tags=["operations"],
+    )
+    app.add_api_route(
+        "/v1/prompts",
+        targets.list_prompts,
+        response_model=TargetList,
+        responses=answers(400, 401, 403),
         tags=["operations"],
     )
     app.add_api_route("/livez", operations.livez, openapi_extra=_PUBLIC, tags=["operations"])

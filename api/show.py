@@ -59,6 +59,7 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
         created_at=known.submission.created_at,
         counts=known.counts(),
         frames=known.frames(),
+        warnings=list(known.submission.warnings),
         flags=known.result.flags if known.result is not None else {},
         timings=_timings(known),
         eta_s=_eta(known),

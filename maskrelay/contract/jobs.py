@@ -9,6 +9,7 @@ from maskrelay.contract.intensity import Intensity
 from maskrelay.contract.outcomes import Failure, Record, SelfCheck
 from maskrelay.contract.outputs import Output
 from maskrelay.contract.sources import Extent, Kind, Reading
+from maskrelay.contract.targets import PromptWarning
 
 JobState = Literal["accepted", "running", "cancelling", "finishing", "succeeded", "partial", "failed", "cancelled"]
 ItemState = Literal["waiting", "running", "succeeded", "partial", "failed", "cancelled"]
@@ -81,6 +82,7 @@ class Submission(Record):
     endpoint: str | None = None
     one_prompt_per_request: bool = False
     metadata: dict[str, Any] = {}
+    warnings: tuple[PromptWarning, ...] = ()
     callback: CallbackTarget | None = None
     total: int
     items: tuple[Item, ...] = ()
@@ -203,6 +205,7 @@ class JobShown(BaseModel):
     created_at: datetime
     counts: Counts
     frames: Frames
+    warnings: list[PromptWarning] = []
     flags: dict[str, int] = Field(default={}, description="How many masks carry each flag; known at the end.")
     timings: dict[str, float] = Field(default={}, description="Seconds by stage.")
     eta_s: float | None = None

@@ -1,0 +1,18 @@
+"""GET /v1/prompts: what the model was trained to find."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from maskrelay.contract.targets import TargetList, targets_of
+
+Word = Annotated[str | None, Query(max_length=40)]
+
+
+def list_prompts(modality: Word = None, site: Word = None) -> TargetList:
+    """The targets that the model was trained on, each with a prompt in the form of the training.
+
+    `modality`: CT, MRI, X-ray, ultrasound, pathology, fundus, OCT, dermoscopy, endoscope. What is not known gives an
+    empty list.
+    """
+    return TargetList(prompts=targets_of(modality, site))

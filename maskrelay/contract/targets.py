@@ -1,0 +1,169 @@
+"""What the model was trained to find, by modality and site; and the nearest of that for a prompt that is not among it.
+
+The training form of a prompt is "{target} in {site} {modality}". Source: the model card's list of targets.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import BaseModel, Field
+
+from maskrelay.contract.outcomes import Record
+
+_TABLE: tuple[tuple[str, str, str], ...] = (
+    ("CT", "abdomen", "adrenal gland, left adrenal gland, right adrenal gland, aorta, postcava, bladder, duodenum"),
+    ("CT", "abdomen", "esophagus, gallbladder, liver, pancreas, spleen, stomach, tumor"),
+    ("CT", "abdomen", "kidney, left kidney, right kidney, kidney cyst, kidney tumor"),
+    ("CT", "colon", "tumor"),
+    ("CT", "liver", "liver, tumor"),
+    ("CT", "lung", "COVID-19 infection, nodule"),
+    ("CT", "pelvis", "uterus"),
+    (
+        "MRI",
+        "abdomen",
+        "aorta, esophagus, gallbladder, kidney, left kidney, right kidney, liver, pancreas, postcava, spleen, stomach",
+    ),
+    ("MRI", "brain", "anterior hippocampus, posterior hippocampus"),
+    ("MRI FLAIR", "brain", "edema, lower-grade glioma, tumor, tumor core, whole tumor"),
+    ("MRI T1-Gd", "brain", "enhancing tumor, tumor core"),
+    ("MRI", "heart", "left heart atrium, left heart ventricle, right heart ventricle, myocardium"),
+    ("MRI", "prostate", "prostate"),
+    ("MRI T2", "prostate", "peripheral zone, transitional zone"),
+    ("OCT", "retinal", "edema"),
+    ("X-ray", "chest", "COVID-19 infection, left lung, right lung, lung, lung opacity, viral pneumonia"),
+    ("dermoscopy", "skin", "lesion, melanoma"),
+    ("endoscope", "colon", "polyp, neoplastic polyp, non-neoplastic polyp"),
+    ("fundus", "retinal", "optic cup, optic disc"),
+    (
+        "pathology",
+        "any organ",
+        "neoplastic cells, inflammatory cells, epithelial cells, connective tissue cells",
+    ),
+    ("pathology", "colon", "glandular structure"),
+    ("ultrasound", "breast", "benign tumor, malignant tumor"),
+    ("ultrasound", "heart", "left heart atrium, left heart ventricle"),
+    ("ultrasound", "transperineal", "fetal head, pubic symphysis"),
+)
+#: Other words for a target.
+SYNONYMS: dict[str, str] = {
+    "inferior vena cava": "postcava",
+    "ivc": "postcava",
+    "gall bladder": "gallbladder",
+    "oesophagus": "esophagus",
+    "urinary bladder": "bladder",
+    "suprarenal gland": "adrenal gland",
+    "oedema": "edema",
+    "optic disk": "optic disc",
+    "left ventricle": "left heart ventricle",
+    "right ventricle": "right heart ventricle",
+    "left atrium": "left heart atrium",
+    "lung nodule": "nodule",
+    "brain tumor": "tumor",
+    "liver tumor": "tumor",
+}
+#: A word less alike than this is another word.
+_ALIKE = 0.6
+#: No more warnings than this a job.
+MOST_WARNINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing the model was trained to find."""
+
+    target: str
+    site: str
+    modality: str
+
+    @property
+    def prompt(self) -> str:
+        """In the training form; where any organ will do, its name goes into the site's place."""
+        site = "{organ}" if self.site == "any organ" else self.site
+        return f"{self.target} in {site} {self.modality}"
+
+
+TARGETS: tuple[Target, ...] = tuple(
+    Target(target, site, modality) for modality, site, targets in _TABLE for target in targets.split(", ")
+)
+
+
+class PromptWarning(Record):
+    """A prompt that the model was not trained on: it will get a mask all the same, and nobody knows what of."""
+
+    code: str = "prompt_unknown"
+    prompt: str
+    nearest: str | None = None
+
+
+class TargetShown(BaseModel):
+    target: str
+    site: str
+    modality: str
+    prompt: str = Field(description="In the form of the training.")
+    synonyms: list[str] = []
+
+
+class TargetList(BaseModel):
+    prompts: list[TargetShown]
+
+
+def targets_of(modality: str | None, site: str | None) -> list[TargetShown]:
+    """The known targets, of a modality (`MRI` has its sequences with it) and a site; none where nothing is known."""
+    return [
+        TargetShown(
+            target=one.target, site=one.site, modality=one.modality, prompt=one.prompt, synonyms=_synonyms(one.target)
+        )
+        for one in TARGETS
+        if _begins(one.modality, modality) and _begins(one.site, site)
+    ]
+
+
+def prompt_warnings(prompts: list[str] | tuple[str, ...]) -> tuple[PromptWarning, ...]:
+    """A warning for each distinct prompt whose target is not known, at most MOST_WARNINGS."""
+    unknown = [prompt for prompt in dict.fromkeys(prompts) if not is_known(prompt)]
+    return tuple(PromptWarning(prompt=prompt, nearest=nearest(prompt)) for prompt in unknown[:MOST_WARNINGS])
+
+
+def is_known(prompt: str) -> bool:
+    """Whether the words before " in " are a known target or another word for one; case and plural do not matter."""
+    return _plain(_target(prompt)) in _known()
+
+
+def nearest(prompt: str) -> str | None:
+    """The prompt of the known target that looks most like this one; of several, one whose site or modality is named."""
+    alike = difflib.get_close_matches(_plain(_target(prompt)), _known(), n=1, cutoff=_ALIKE)
+    if not alike:
+        return None
+    found = [one for one in TARGETS if one.target == _known()[alike[0]]]
+    words = set(_words(prompt))
+    return max(found, key=lambda one: len(words & {*_words(one.site), *_words(one.modality)})).prompt
+
+
+@cache
+def _known() -> dict[str, str]:
+    """Every plain word for a target, and the target."""
+    names = {_plain(one.target): one.target for one in TARGETS}
+    return names | {_plain(other): target for other, target in SYNONYMS.items()}
+
+
+def _synonyms(target: str) -> list[str]:
+    return [other for other, meant in SYNONYMS.items() if meant == target]
+
+
+def _target(prompt: str) -> str:
+    return re.split(r"\s+in\s+", prompt.strip(), maxsplit=1)[0]
+
+
+def _plain(text: str) -> str:
+    """In lower case, one blank between words, each in the singular."""
+    return " ".join(word.removesuffix("s") if len(word) > 3 else word for word in _words(text))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w-]+", text.lower())
+
+
+def _begins(known: str, asked: str | None) -> bool:
+    return asked is None or known.lower() == asked.lower() or known.lower().startswith(f"{asked.lower()} ")
