@@ -10,7 +10,7 @@ HELM_READY := $(HELM)/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs fidelity bench sbom helm lock clean
+.PHONY: help demo up test lint types imports docs fidelity fuzz bench sbom helm lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 	$(FIDELITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  --requirement tests/fidelity/requirements.lock
 	$(BIN)/python -m pytest tests/fidelity/against_the_server.py
+
+fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
+	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done

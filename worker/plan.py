@@ -73,9 +73,11 @@ def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float)
 def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart) -> bool:
     """Write one part of the plan (or adopt the one that is there) and make its frames claimable."""
     job, storage = submission.id, parts.storage
-    _write(storage, keys.item_part(job, part.number), part.items)
-    _write(storage, keys.frame_part(job, part.number), part.frames)
-    items, frames = read_item_part(storage, job, part.number), read_frame_part(storage, job, part.number)
+    items, frames = part.items, part.frames
+    if not _write(storage, keys.item_part(job, part.number), items):
+        items = read_item_part(storage, job, part.number)
+    if not _write(storage, keys.frame_part(job, part.number), frames):
+        frames = read_frame_part(storage, job, part.number)
     extended = parts.ledger.steps.extend(
         job,
         token,
@@ -93,10 +95,14 @@ def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart)
     return extended
 
 
-def _write(storage: Storage, key: str, lines: Sequence[Record]) -> None:
+def _write(storage: Storage, key: str, lines: Sequence[Record]) -> bool:
+    """Whether it was written now; False: it is there already."""
     body = "\n".join(line.model_dump_json(exclude_defaults=True) for line in lines).encode()
-    with contextlib.suppress(ObjectExists):
+    try:
         storage.create(key, body, "application/x-ndjson")
+    except ObjectExists:
+        return False
+    return True
 
 
 def _lane(submission: Submission, frames: int) -> Lane:
