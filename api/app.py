@@ -17,6 +17,7 @@ from api.openapi import describe
 from api.problems import Problems, framework_problem
 from api.routes import add_routes
 from api.service import Limits, Service
+from api.tokens import tokens_of
 from api.unread import Unread
 from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
@@ -41,7 +42,7 @@ def create() -> ASGIApp:
 def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     """The API over this ledger and store."""
     settings.require("keys_file")
-    keys = KeysFile(Path(str(settings.keys_file)))
+    keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
     app = FastAPI(title="maskrelay", version=version("maskrelay"), docs_url=None, redoc_url=None)
     app.state.service = Service(
         ledger=ledger,
@@ -57,7 +58,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, framework_problem)
     # The last one added is the outermost.
-    app.add_middleware(Authorise, keys=keys, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(Problems)
     app.add_middleware(Unread)
     return app

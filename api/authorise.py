@@ -3,7 +3,10 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import keysfile
+from api.callers import Caller
+from api.callers import Scope as Needed
+from api.keysfile import KeysFile
+from api.tokens import Tokens
 from maskrelay.errors import BodyTooLarge, Malformed, ScopeMissing, Unauthenticated
 
 #: What is told to everybody.
@@ -17,21 +20,31 @@ class Authorise:
     declared length over `max_body_bytes`; how long a body of unknown length gets is watched while it comes.
     """
 
-    def __init__(self, app: ASGIApp, keys: keysfile.KeysFile, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, keys: KeysFile, tokens: Tokens | None, max_body_bytes: int) -> None:
         self._app = app
         self._keys = keys
+        self._tokens = tokens
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in PUBLIC:
             headers = Headers(scope=scope)
-            caller = self._keys.caller(_bearer(headers.get("authorization", "")))
-            needed: keysfile.Scope = "read" if scope["method"] in {"GET", "HEAD"} else "submit"
+            caller = await self._caller(_bearer(headers.get("authorization", "")))
+            needed: Needed = "read" if scope["method"] in {"GET", "HEAD"} else "submit"
             if not caller.may(needed):
-                raise ScopeMissing(f"The API key lacks the scope '{needed}'.")
+                raise ScopeMissing(f"The scope '{needed}' is needed for this.")
             check_length(headers, self._max_body_bytes)
             scope["state"]["caller"] = caller
         await self._app(scope, receive, send)
+
+    async def _caller(self, bearer: str) -> Caller:
+        """By the file of keys first: what looks like a token may be a key."""
+        caller = self._keys.caller(bearer)
+        if caller is None and self._tokens is not None and bearer.count(".") == 2:
+            caller = await self._tokens.caller(bearer)
+        if caller is None:
+            raise Unauthenticated
+        return caller
 
 
 def check_length(headers: Headers, most: int) -> None:
@@ -45,5 +58,5 @@ def check_length(headers: Headers, most: int) -> None:
 def _bearer(authorization: str) -> str:
     scheme, _, key = authorization.partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
-        raise Unauthenticated("Send the API key as 'Authorization: Bearer …'.")
+        raise Unauthenticated("Send the API key or token as 'Authorization: Bearer …'.")
     return key.strip()

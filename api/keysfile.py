@@ -4,16 +4,14 @@ import hashlib
 import hmac
 import logging
 import threading
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from api.callers import Caller, Scope
 from maskrelay.contract import keys
-from maskrelay.errors import SettingsError, Unauthenticated
+from maskrelay.errors import SettingsError
 
-Scope = Literal["submit", "read", "admin"]
 _log = logging.getLogger(__name__)
 
 
@@ -25,17 +23,6 @@ class KeyEntry(BaseModel):
     tenant: str = Field(pattern=f"^{keys.TENANT.pattern}$")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     scopes: frozenset[Scope]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whom a request comes from."""
-
-    tenant: str
-    scopes: frozenset[Scope]
-
-    def may(self, scope: Scope) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
 
 
 class KeysFile:
@@ -51,13 +38,13 @@ class KeysFile:
         self._seen = self._stamp()
         self._entries = self._read()
 
-    def caller(self, key: str) -> Caller:
-        """Whose key this is; raises Unauthenticated. Every entry is compared, each in constant time."""
+    def caller(self, key: str) -> Caller | None:
+        """Whose key this is, if anybody's. Every entry is compared, each in constant time."""
         digest = hashlib.sha256(key.encode()).hexdigest()
         found = [entry for entry in self._current() if hmac.compare_digest(entry.sha256, digest)]
         if not found:
-            raise Unauthenticated
-        return Caller(found[0].tenant, found[0].scopes)
+            return None
+        return Caller(found[0].tenant, found[0].scopes, f"key:{found[0].sha256[:8]}")
 
     def _current(self) -> list[KeyEntry]:
         with self._lock:

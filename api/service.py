@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from api.archive import Archive
-from api.keysfile import Caller
+from api.callers import Caller
 from maskrelay.ledger import Ledger
 from maskrelay.storage.protocol import Storage
 

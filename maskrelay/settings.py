@@ -60,6 +60,12 @@ class Settings(BaseModel):
     keys_file: str | None = Field(
         None, description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`; read again on change.'
     )
+    oidc_issuer: str | None = Field(
+        None, description="Takes the bearer tokens of this OpenID Connect issuer too; its URL, exactly as in `iss`."
+    )
+    oidc_audience: str | None = Field(None, description="What `aud` of a token must name; needed with an issuer.")
+    oidc_tenant_claim: str = Field("tenant", description="The claim of a token that names the tenant.")
+    oidc_scopes_claim: str = Field("scope", description="The claim with the scopes: text with blanks, or a list.")
     public_url: str | None = Field(None, description="How callers reach the API; used in links.")
     callback_allow: Names = Field(
         (), description="Hosts and networks that callbacks may reach beside public ones, by commas."
