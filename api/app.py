@@ -5,7 +5,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -16,6 +16,7 @@ from api.keysfile import KeysFile
 from api.openapi import describe
 from api.problems import Problems, framework_problem
 from api.routes import add_routes
+from api.scopes import check_scope
 from api.service import Limits, Service
 from api.tokens import tokens_of
 from api.unread import Unread
@@ -43,7 +44,13 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     """The API over this ledger and store."""
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
-    app = FastAPI(title="maskrelay", version=version("maskrelay"), docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="maskrelay",
+        version=version("maskrelay"),
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(check_scope)],
+    )
     app.state.service = Service(
         ledger=ledger,
         storage=storage,

@@ -4,20 +4,17 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import Caller
-from api.callers import Scope as Needed
 from api.keysfile import KeysFile
+from api.scopes import PUBLIC
 from api.tokens import Tokens
-from maskrelay.errors import BodyTooLarge, Malformed, ScopeMissing, Unauthenticated
-
-#: What is told to everybody.
-PUBLIC = frozenset({"/livez", "/readyz", "/openapi.json"})
+from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 
 
 class Authorise:
-    """ASGI middleware: puts the `Caller` into the request's state.
+    """ASGI middleware: puts the `Caller` into the request's state; what they may do is the route's business.
 
-    Raises Unauthenticated, ScopeMissing (reading needs `read`, everything else `submit`), and BodyTooLarge for a
-    declared length over `max_body_bytes`; how long a body of unknown length gets is watched while it comes.
+    Raises Unauthenticated, IssuerUnavailable, and BodyTooLarge for a declared length over `max_body_bytes`; how long a
+    body of unknown length gets is watched while it comes.
     """
 
     def __init__(self, app: ASGIApp, keys: KeysFile, tokens: Tokens | None, max_body_bytes: int) -> None:
@@ -30,9 +27,6 @@ class Authorise:
         if scope["type"] == "http" and scope["path"] not in PUBLIC:
             headers = Headers(scope=scope)
             caller = await self._caller(_bearer(headers.get("authorization", "")))
-            needed: Needed = "read" if scope["method"] in {"GET", "HEAD"} else "submit"
-            if not caller.may(needed):
-                raise ScopeMissing(f"The scope '{needed}' is needed for this.")
             check_length(headers, self._max_body_bytes)
             scope["state"]["caller"] = caller
         await self._app(scope, receive, send)

@@ -58,7 +58,9 @@ class Settings(BaseModel):
         min_length=32, description="Seals callback secrets and derives job ids; ≥ 32 characters."
     )
     keys_file: str | None = Field(
-        None, description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`; read again on change.'
+        None,
+        description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`, perhaps with `"name"`, `"not_before"` '
+        'and `"not_after"` (ISO 8601 with an offset); several a tenant; read again on change.',
     )
     oidc_issuer: str | None = Field(
         None, description="Takes the bearer tokens of this OpenID Connect issuer too; its URL, exactly as in `iss`."
