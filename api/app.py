@@ -78,6 +78,7 @@ def _limits(settings: Settings) -> Limits:
         items=settings.max_items,
         prompts=settings.max_prompts,
         prompt_length=settings.max_prompt_length,
+        upload_lifetime=settings.upload_lifetime,
     )
 
 

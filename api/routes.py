@@ -21,6 +21,7 @@ _PUBLIC: dict[str, Any] = {"security": []}
 def add_routes(app: FastAPI) -> None:
     _add_submitting(app)
     _add_jobs(app)
+    _add_ending(app)
     _add_results(app)
     app.add_api_route(
         "/v1/endpoints",
@@ -92,6 +93,18 @@ def _add_jobs(app: FastAPI) -> None:
         status_code=202,
         response_model=JobShown,
         responses=answers(401, 403, 404, 409, 410, 503),
+        tags=["jobs"],
+    )
+
+
+def _add_ending(app: FastAPI) -> None:
+    app.add_api_route(
+        "/v1/jobs/{job}",
+        jobs.delete_job,
+        methods=["DELETE"],
+        status_code=204,
+        response_class=Response,
+        responses=answers(401, 403, 404, 410, 503),
         tags=["jobs"],
     )
 

@@ -14,6 +14,7 @@ NEEDED: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/jobs"): "submit",
     ("GET", "/v1/jobs"): "read",
     ("GET", "/v1/jobs/{job}"): "read",
+    ("DELETE", "/v1/jobs/{job}"): "admin",
     ("POST", "/v1/jobs/{job}/cancel"): "submit",
     ("GET", "/v1/jobs/{job}/items"): "read",
     ("GET", "/v1/jobs/{job}/artifacts/{name}"): "read",

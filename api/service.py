@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from anyio.to_thread import run_sync
@@ -28,13 +29,14 @@ class UrlGuard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one request may bring."""
+    """The most that one request may bring, and how long an upload waits for its job."""
 
     body_bytes: int
     image_bytes: int
     items: int
     prompts: int
     prompt_length: int
+    upload_lifetime: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,13 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def tenant_of(request: Request) -> str:
+def caller_of(request: Request) -> Caller:
     caller: Caller = request.state.caller
-    return caller.tenant
+    return caller
+
+
+def tenant_of(request: Request) -> str:
+    return caller_of(request).tenant
 
 
 def base_of(request: Request) -> str:

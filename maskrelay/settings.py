@@ -162,6 +162,21 @@ class Settings(BaseModel):
         _s(600), description="How often storage and ledger are compared without a reason."
     )
 
+    result_lifetime: Seconds = Field(
+        _s(30 * 86400), gt=_s(0), description="How long a job is kept after its end; then it is gone, and 410."
+    )
+    upload_lifetime: Seconds = Field(
+        _s(86400), ge=_s(7200), description="How long an upload waits for a job; the last hour it is refused."
+    )
+    delivery_lifetime: Seconds = Field(
+        _s(30 * 86400), gt=_s(0), description="How long an event can be replayed after it was delivered or given up."
+    )
+    ledger_lifetime: Seconds = Field(
+        _s(7 * 86400),
+        gt=_s(0),
+        description="How long Redis keeps a job that has ended; then storage answers alone.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from maskrelay.contract import keys
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.tombstones import tombstone_of
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
 from worker.submissions import read_submission
@@ -36,7 +37,8 @@ def _live_jobs(storage: Storage) -> Iterator[str]:
 def reconcile_job(parts: Parts, job: str) -> None:
     """`gone.json`, `result.json`, `cancel.json`, `job.json`, in that order."""
     storage = parts.storage
-    if _has(storage, keys.gone(job)):
+    if tombstone := tombstone_of(storage, job):
+        parts.ledger.jobs.forget(job, tombstone.tenant)
         storage.delete(keys.live_cancel(job))
         storage.delete(keys.live(job))
         return

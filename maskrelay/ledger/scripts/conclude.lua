@@ -11,9 +11,7 @@ redis.call('HSETNX', job_key(job), 'finished', now)
 redis.call('HDEL', job_key(job), 'plan_token', 'finish_token')
 touch(job)
 redis.call('ZADD', 'mr:tenant:' .. tenant, created, job)
-for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'parts', 'refused'}) do
-  redis.call('DEL', job_key(job, part))
-end
+drop_parts(job)
 redis.call('ZREM', 'mr:step:plan', job)
 redis.call('ZREM', 'mr:step:finish', job)
 return 1

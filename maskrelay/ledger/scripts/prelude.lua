@@ -25,7 +25,7 @@
 --                                :failing set of frames failing in a row; :waiters:{lane} zset "child:waiter" → arrival
 --                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
 --   mr:calls:{child}       list of waiters of a child that may go next
---   mr:sweep               hash  run_id last reconciled_run reconciled; mr:sweep:lock
+--   mr:sweep               hash  run_id last reconciled_run reconciled at_{walk}; mr:sweep:lock, mr:sweep:{duty}
 --   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
 local DUE_MOST = 2000
 local time = redis.call('TIME')
@@ -91,6 +91,13 @@ local function check_done(job)
     redis.call('ZREM', 'mr:step:plan', job)
     redis.call('ZADD', 'mr:step:finish', now, job)
     unready(job)
+  end
+end
+
+-- What only a running job needs.
+local function drop_parts(job)
+  for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'parts', 'refused'}) do
+    redis.call('DEL', job_key(job, part))
   end
 end
 
