@@ -18,6 +18,8 @@ NEEDED: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/jobs/{job}/cancel"): "submit",
     ("GET", "/v1/jobs/{job}/items"): "read",
     ("GET", "/v1/jobs/{job}/artifacts/{name}"): "read",
+    ("GET", "/v1/jobs/{job}/deliveries"): "read",
+    ("POST", "/v1/jobs/{job}/deliveries/{event}/replay"): "submit",
     ("POST", "/v1/uploads"): "submit",
     ("GET", "/v1/endpoints"): "read",
 }

@@ -8,6 +8,7 @@ from maskrelay.contract import keys
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.tombstones import tombstone_of
+from worker.announce import resume
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
 from worker.submissions import read_submission
@@ -51,6 +52,7 @@ def reconcile_job(parts: Parts, job: str) -> None:
         return
     if result is not None:
         conclude(parts, submission, result)
+        resume(parts, submission)
         return
     jobs = parts.ledger.jobs
     if jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at):

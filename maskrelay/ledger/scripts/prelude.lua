@@ -14,7 +14,8 @@
 --   mr:turns               claims in a row from interactive while bulk waited      mr:drain  there while a child drains
 --   mr:leases              zset token → deadline                         mr:claims  hash token → the claim
 --   mr:step:{kind}         zset job → due, or the deadline of the step's lease; kind: plan, finish
---   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens hashes beside it
+--   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last hashes beside it
+--   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
 --   mr:tenant:{tenant}     zset job → created
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
