@@ -107,7 +107,7 @@ def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
     wanted.lane()
     now = datetime.now(UTC)
     for number, upload in enumerate(wanted.uploads):
-        if upload.is_expired(now):
+        if upload.is_expired(now, service.limits.upload_lifetime):
             raise UploadExpired(pointer=pointer("items", number, "upload"))
     if wanted.options.endpoint is not None:
         check_pin(service, tenant, wanted.options.endpoint)

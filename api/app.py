@@ -5,7 +5,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -17,7 +17,9 @@ from api.keysfile import KeysFile
 from api.openapi import describe
 from api.problems import Problems, framework_problem
 from api.routes import add_routes
+from api.scopes import check_scope
 from api.service import Limits, Service
+from api.tokens import tokens_of
 from api.unread import Unread
 from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
@@ -42,8 +44,14 @@ def create() -> ASGIApp:
 def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     """The API over this ledger and store."""
     settings.require("keys_file")
-    keys = KeysFile(Path(str(settings.keys_file)))
-    app = FastAPI(title="maskrelay", version=version("maskrelay"), docs_url=None, redoc_url=None)
+    keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
+    app = FastAPI(
+        title="maskrelay",
+        version=version("maskrelay"),
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(check_scope)],
+    )
     app.state.service = Service(
         ledger=ledger,
         storage=storage,
@@ -60,7 +68,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, framework_problem)
     # The last one added is the outermost.
-    app.add_middleware(Authorise, keys=keys, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(Problems)
     app.add_middleware(Unread)
     return app
@@ -73,6 +81,7 @@ def _limits(settings: Settings) -> Limits:
         items=settings.max_items,
         prompts=settings.max_prompts,
         prompt_length=settings.max_prompt_length,
+        upload_lifetime=settings.upload_lifetime,
     )
 
 

@@ -3,35 +3,42 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import keysfile
-from maskrelay.errors import BodyTooLarge, Malformed, ScopeMissing, Unauthenticated
-
-#: What is told to everybody who reaches the port; an ingress should let the first three of them stay inside.
-PUBLIC = frozenset({"/livez", "/readyz", "/v1/scaling", "/openapi.json"})
+from api.callers import Caller
+from api.keysfile import KeysFile
+from api.scopes import PUBLIC
+from api.tokens import Tokens
+from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 
 
 class Authorise:
-    """ASGI middleware: puts the `Caller` into the request's state.
+    """ASGI middleware: puts the `Caller` into the request's state; what they may do is the route's business.
 
-    Raises Unauthenticated, ScopeMissing (reading needs `read`, everything else `submit`), and BodyTooLarge for a
-    declared length over `max_body_bytes`; how long a body of unknown length gets is watched while it comes.
+    Raises Unauthenticated, IssuerUnavailable, and BodyTooLarge for a declared length over `max_body_bytes`; how long a
+    body of unknown length gets is watched while it comes.
     """
 
-    def __init__(self, app: ASGIApp, keys: keysfile.KeysFile, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, keys: KeysFile, tokens: Tokens | None, max_body_bytes: int) -> None:
         self._app = app
         self._keys = keys
+        self._tokens = tokens
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in PUBLIC:
             headers = Headers(scope=scope)
-            caller = self._keys.caller(_bearer(headers.get("authorization", "")))
-            needed: keysfile.Scope = "read" if scope["method"] in {"GET", "HEAD"} else "submit"
-            if not caller.may(needed):
-                raise ScopeMissing(f"The API key lacks the scope '{needed}'.")
+            caller = await self._caller(_bearer(headers.get("authorization", "")))
             check_length(headers, self._max_body_bytes)
             scope["state"]["caller"] = caller
         await self._app(scope, receive, send)
+
+    async def _caller(self, bearer: str) -> Caller:
+        """By the file of keys first: what looks like a token may be a key."""
+        caller = self._keys.caller(bearer)
+        if caller is None and self._tokens is not None and bearer.count(".") == 2:
+            caller = await self._tokens.caller(bearer)
+        if caller is None:
+            raise Unauthenticated
+        return caller
 
 
 def check_length(headers: Headers, most: int) -> None:
@@ -45,5 +52,5 @@ def check_length(headers: Headers, most: int) -> None:
 def _bearer(authorization: str) -> str:
     scheme, _, key = authorization.partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
-        raise Unauthenticated("Send the API key as 'Authorization: Bearer …'.")
+        raise Unauthenticated("Send the API key or token as 'Authorization: Bearer …'.")
     return key.strip()

@@ -17,8 +17,8 @@ from maskrelay.contract.sources import Kind
 from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUnknown
 from maskrelay.storage.protocol import Storage, Writer
 
-#: Unused uploads are swept after a day; an hour before that they are refused.
-EXPIRES = timedelta(hours=23)
+#: So long before it is swept an unused upload is refused in new jobs.
+REFUSED_BEFORE = timedelta(hours=1)
 _NAME_LENGTH = 255
 
 
@@ -34,8 +34,8 @@ class Upload:
     at: datetime
     kind: Kind = "still"
 
-    def is_expired(self, now: datetime) -> bool:
-        return now - self.at > EXPIRES
+    def is_expired(self, now: datetime, lifetime: timedelta) -> bool:
+        return now - self.at > lifetime - REFUSED_BEFORE
 
 
 class UploadFacts(Record):
@@ -135,7 +135,7 @@ def find_upload(storage: Storage, tenant: str, upload_id: str) -> Upload:
 
 
 def _facts_key(upload_key: str) -> str:
-    return f"{upload_key}.json"
+    return keys.upload_facts(upload_key)
 
 
 def _plain_name(name: str | None) -> str | None:

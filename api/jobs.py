@@ -7,12 +7,12 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api import artifacts, cancelling
+from api import artifacts, cancelling, deleting
 from api.cursors import cursor_of, places_of
 from api.headers import none_match, wait_asked, wants_lines
 from api.items import read_page
 from api.known import Known, look
-from api.service import Service, base_of, in_thread, service_of, side_by_side, tenant_of
+from api.service import Service, base_of, caller_of, in_thread, service_of, side_by_side, tenant_of
 from api.show import body_of, etag_of, item_body, job_shown, job_url
 from api.submit import RETRY_AFTER
 from api.waiting import until_ended
@@ -133,3 +133,11 @@ async def cancel_job(request: Request, job: str) -> Response:
     shown = job_shown(known, base_of(request))
     headers = {"Location": shown.links.self, "Cache-Control": "no-store"}
     return JSONResponse(body_of(shown), 202, headers if known.terminal else headers | RETRY_AFTER)
+
+
+async def delete_job(request: Request, job: str) -> Response:
+    """Delete a job, running or not: from now on every call for it answers 410, and all its objects are removed."""
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    await in_thread(deleting.delete, service, known, caller_of(request))
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})

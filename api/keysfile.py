@@ -4,38 +4,37 @@ import hashlib
 import hmac
 import logging
 import threading
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from api.callers import Caller, Scope
 from maskrelay.contract import keys
-from maskrelay.errors import SettingsError, Unauthenticated
+from maskrelay.errors import SettingsError
 
-Scope = Literal["submit", "read", "admin"]
 _log = logging.getLogger(__name__)
 
 
 class KeyEntry(BaseModel):
-    """One key of the file: whose it is and what it allows. `admin` allows everything."""
+    """One key of the file: whose it is, what it allows, and from when until when. `admin` allows everything.
+
+    A tenant may have several, so that a new one is in use before the old one ends. `name` is noted where it is noted
+    who did what; without one, the first letters of the hash are.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     tenant: str = Field(pattern=f"^{keys.TENANT.pattern}$")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     scopes: frozenset[Scope]
+    name: str | None = Field(None, pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    not_before: AwareDatetime | None = None
+    not_after: AwareDatetime | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whom a request comes from."""
-
-    tenant: str
-    scopes: frozenset[Scope]
-
-    def may(self, scope: Scope) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
+    def counts_at(self, now: datetime) -> bool:
+        begun = self.not_before is None or self.not_before <= now
+        return begun and (self.not_after is None or now <= self.not_after)
 
 
 class KeysFile:
@@ -51,13 +50,14 @@ class KeysFile:
         self._seen = self._stamp()
         self._entries = self._read()
 
-    def caller(self, key: str) -> Caller:
-        """Whose key this is; raises Unauthenticated. Every entry is compared, each in constant time."""
+    def caller(self, key: str) -> Caller | None:
+        """Whose key this is, if anybody's now. Every entry is compared, each in constant time."""
         digest = hashlib.sha256(key.encode()).hexdigest()
         found = [entry for entry in self._current() if hmac.compare_digest(entry.sha256, digest)]
-        if not found:
-            raise Unauthenticated
-        return Caller(found[0].tenant, found[0].scopes)
+        if not found or not found[0].counts_at(datetime.now(UTC)):
+            return None
+        (entry,) = found
+        return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
 
     def _current(self) -> list[KeyEntry]:
         with self._lock:
@@ -79,9 +79,12 @@ class KeysFile:
 
     def _read(self) -> list[KeyEntry]:
         try:
-            return TypeAdapter(list[KeyEntry]).validate_json(self._path.read_bytes())
+            entries = TypeAdapter(list[KeyEntry]).validate_json(self._path.read_bytes())
         except OSError as error:
             raise SettingsError(f"the file of keys cannot be read ({error.strerror})") from None
         except ValidationError as error:
             where = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
             raise SettingsError(f"the file of keys is not right: {where}") from None
+        if len({entry.sha256 for entry in entries}) < len(entries):
+            raise SettingsError("the file of keys is not right: one key stands in it twice")
+        return entries

@@ -14,15 +14,15 @@ from maskrelay.contract.outputs import Output
 _REF = {"$ref": "#/components/schemas/Problem"}
 _WHY = {
     400: "The request cannot be read.",
-    401: "The API key is missing or unknown.",
-    403: "The API key lacks the scope.",
+    401: "The API key or token is missing, unknown or not valid now.",
+    403: "The API key or token lacks the scope.",
     404: "Unknown, or another tenant's.",
     405: "Unknown method.",
     409: "Does not fit the present state.",
     410: "Deleted or expired.",
     413: "Too many bytes.",
     422: "Well-formed, and refused; `code` says why and `errors` where.",
-    503: "Ledger or storage are away; `Retry-After` says when to come again.",
+    503: "Ledger, storage or the issuer of tokens are away; `Retry-After` says when to come again.",
 }
 _TEXT = {"type": "string"}
 

@@ -31,6 +31,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.Refused: 422,
     errors.StorageUnavailable: 503,
     errors.LedgerUnavailable: 503,
+    errors.IssuerUnavailable: 503,
     errors.MaskrelayError: 500,
 }
 #: What the framework raises by itself.

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from api import endpoints, jobs, operations, scaling, submit, targets
+from api import deliveries, endpoints, jobs, operations, scaling, submit, targets
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
+from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
 from maskrelay.contract.endpoints import EndpointList
 from maskrelay.contract.jobs import ItemList, JobList, JobShown, UploadList
 from maskrelay.contract.targets import TargetList
@@ -22,6 +23,8 @@ _PUBLIC: dict[str, Any] = {"security": []}
 def add_routes(app: FastAPI) -> None:
     _add_submitting(app)
     _add_jobs(app)
+    _add_ending(app)
+    _add_deliveries(app)
     _add_results(app)
     app.add_api_route(
         "/v1/endpoints",
@@ -109,6 +112,37 @@ def _add_jobs(app: FastAPI) -> None:
         response_model=JobShown,
         responses=answers(401, 403, 404, 409, 410, 503),
         tags=["jobs"],
+    )
+
+
+def _add_ending(app: FastAPI) -> None:
+    app.add_api_route(
+        "/v1/jobs/{job}",
+        jobs.delete_job,
+        methods=["DELETE"],
+        status_code=204,
+        response_class=Response,
+        responses=answers(401, 403, 404, 410, 503),
+        tags=["jobs"],
+    )
+
+
+def _add_deliveries(app: FastAPI) -> None:
+    app.add_api_route(
+        "/v1/jobs/{job}/deliveries",
+        deliveries.list_deliveries,
+        response_model=DeliveryList,
+        responses=answers(401, 403, 404, 410, 503),
+        tags=["callbacks"],
+    )
+    app.add_api_route(
+        "/v1/jobs/{job}/deliveries/{event}/replay",
+        deliveries.replay_delivery,
+        methods=["POST"],
+        status_code=202,
+        response_model=DeliveryShown,
+        responses=answers(401, 403, 404, 410, 503),
+        tags=["callbacks"],
     )
 
 

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from api.archive import Archive
+from api.callers import Caller
 from api.ends import Ends
-from api.keysfile import Caller
 from maskrelay.ledger import Ledger
 from maskrelay.storage.protocol import Storage
 
@@ -29,13 +30,14 @@ class UrlGuard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one request may bring."""
+    """The most that one request may bring, and how long an upload waits for its job."""
 
     body_bytes: int
     image_bytes: int
     items: int
     prompts: int
     prompt_length: int
+    upload_lifetime: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,13 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def tenant_of(request: Request) -> str:
+def caller_of(request: Request) -> Caller:
     caller: Caller = request.state.caller
-    return caller.tenant
+    return caller
+
+
+def tenant_of(request: Request) -> str:
+    return caller_of(request).tenant
 
 
 def base_of(request: Request) -> str:

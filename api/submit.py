@@ -112,7 +112,7 @@ def _known(service: Service, submission: Submission) -> Known:
 
 
 async def upload_files(request: Request) -> Response:
-    """Take files that jobs can name by id within 23 hours: a form of files, or one as the body."""
+    """Take files that jobs can name by id, by default within 23 hours: a form of files, or one as the body."""
     service = service_of(request)
     async with incoming_of(service, tenant_of(request)) as incoming:
         if bodies.kind_of(request) == "multipart/form-data":

@@ -62,8 +62,16 @@ class Settings(BaseModel):
         min_length=32, description="Seals callback secrets and derives job ids; ≥ 32 characters."
     )
     keys_file: str | None = Field(
-        None, description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`; read again on change.'
+        None,
+        description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`, perhaps with `"name"`, `"not_before"` '
+        'and `"not_after"` (ISO 8601 with an offset); several a tenant; read again on change.',
     )
+    oidc_issuer: str | None = Field(
+        None, description="Takes the bearer tokens of this OpenID Connect issuer too; its URL, exactly as in `iss`."
+    )
+    oidc_audience: str | None = Field(None, description="What `aud` of a token must name; needed with an issuer.")
+    oidc_tenant_claim: str = Field("tenant", description="The claim of a token that names the tenant.")
+    oidc_scopes_claim: str = Field("scope", description="The claim with the scopes: text with blanks, or a list.")
     public_url: str | None = Field(None, description="How callers reach the API; used in links.")
     callback_allow: Names = Field(
         (), description="Hosts and networks that callbacks may reach beside public ones, by commas."
@@ -164,6 +172,21 @@ class Settings(BaseModel):
     sweep_period: Seconds = Field(_s(5), description="How often lost work is looked for.")
     reconcile_period: Seconds = Field(
         _s(600), description="How often storage and ledger are compared without a reason."
+    )
+
+    result_lifetime: Seconds = Field(
+        _s(30 * 86400), gt=_s(0), description="How long a job is kept after its end; then it is gone, and 410."
+    )
+    upload_lifetime: Seconds = Field(
+        _s(86400), ge=_s(7200), description="How long an upload waits for a job; the last hour it is refused."
+    )
+    delivery_lifetime: Seconds = Field(
+        _s(30 * 86400), gt=_s(0), description="How long an event can be replayed after it was delivered or given up."
+    )
+    ledger_lifetime: Seconds = Field(
+        _s(7 * 86400),
+        gt=_s(0),
+        description="How long Redis keeps a job that has ended; then storage answers alone.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

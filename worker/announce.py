@@ -30,6 +30,16 @@ def announce(
         parts.ledger.wakes.wake("deliver")
 
 
+def resume(parts: Parts, submission: Submission) -> None:
+    """Put every event that happened and is not over on its way again: Redis may have lost it, or never heard of it."""
+    for event_type in submission.callback.events if submission.callback else ():
+        event = event_id(submission.id, event_type)
+        if has(parts.storage, keys.event(submission.id, event)) and not is_delivered(
+            parts.storage, submission.id, event
+        ):
+            parts.ledger.outbox.add(submission.id, event)
+
+
 def is_delivered(storage: Storage, job: str, event: str) -> bool:
     """Whether the event has its marker: delivered, or given up."""
     return has(storage, keys.delivered(job, event))

@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from maskrelay.contract import keys
+from maskrelay.contract.deliveries import DeliveryEnd
 from maskrelay.contract.events import EVENT_TYPES, event_id
 from maskrelay.contract.jobs import CallbackTarget, Submission
 from maskrelay.errors import ObjectExists, ObjectMissing, SealInvalid, StorageUnavailable
 from maskrelay.ledger.outbox import Delivery
-from maskrelay.notify.callback import CallbackSender
+from maskrelay.notify.callback import CallbackSender, DeliveryResult
 from maskrelay.notify.schedule import delay_before
 from maskrelay.notify.seal import unseal
 from maskrelay.notify.signature import derive_secret
+from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import is_delivered, leave_live
 from worker.parts import Parts
 from worker.submissions import read_submission
@@ -47,6 +49,9 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
 def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
     """One attempt. The marker is looked for first, so that a delivered event is not repeated because Redis was lost."""
     outbox = parts.ledger.outbox
+    if tombstone_of(parts.storage, delivery.job):
+        outbox.over(delivery)
+        return
     try:
         submission = read_submission(parts.storage, delivery.job)
         body = parts.storage.get(keys.event(delivery.job, delivery.event))
@@ -58,6 +63,10 @@ def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
         _close(parts, submission, delivery)
         return
     host = hashlib.sha256(urlsplit(target.url).netloc.encode()).hexdigest()[:16]
+    rest = outbox.host_rests(_receiver(submission, target))
+    if rest:
+        outbox.again(delivery, rest, charge=False)
+        return
     if not outbox.enter_host(host, delivery, parts.settings.callbacks_per_host):
         outbox.again(delivery, POSTPONED, charge=False)
         return
@@ -79,13 +88,14 @@ def _attempt(
     now = int(time.time())
     sent = sender.send(target.url, [secret], delivery.event, body, now, traceparent=submission.traceparent)
     log.info("callback job_id=%s event=%s attempt=%d %s", delivery.job, delivery.event, delivery.attempt, sent.reason)
+    _note(parts, delivery, _receiver(submission, target), sent)
     if sent.delivered:
-        _mark(parts, delivery.job, delivery.event, sent.reason)
+        _mark(parts, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
         _close(parts, submission, delivery)
         return
     if sent.disable:
         for event in (event_id(submission.id, event_type) for event_type in EVENT_TYPES):
-            _mark(parts, delivery.job, event, sent.reason)
+            _mark(parts, delivery.job, event, sent.reason, *_tried(delivery, event, sent))
         _close(parts, submission, delivery)
         return
     asked = timedelta(seconds=sent.retry_after_s) if sent.retry_after_s is not None else None
@@ -93,7 +103,7 @@ def _attempt(
     if after is not None:
         parts.ledger.outbox.again(delivery, after)
         return
-    _mark(parts, delivery.job, delivery.event, "given_up")
+    _mark(parts, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
     _close(parts, submission, delivery)
 
 
@@ -103,8 +113,27 @@ def _secret(parts: Parts, job: str, target: CallbackTarget) -> str:
     return unseal(parts.server_key(), target.sealed, job)
 
 
-def _mark(parts: Parts, job: str, event: str, how: str) -> None:
-    marker = json.dumps({"how": how, "at": datetime.now(UTC).isoformat()}).encode()
+def _receiver(submission: Submission, target: CallbackTarget) -> str:
+    """A name for the host as this tenant knows it: one tenant's broken address does not hold up another's events."""
+    return hashlib.sha256(f"{submission.tenant}\n{urlsplit(target.url).netloc}".encode()).hexdigest()[:16]
+
+
+def _note(parts: Parts, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:
+    """Keep what came of the attempt; a host that is not there, or broken, is left alone after a while."""
+    parts.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
+    if sent.status is not None and sent.status < 500:
+        parts.ledger.outbox.host_answered(receiver)
+    elif sent.reason != "forbidden_address":
+        parts.ledger.outbox.host_failed(receiver)
+
+
+def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, int | None]:
+    """Attempts and status for the marker of an event that its receiver wants no more; others were never tried."""
+    return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
+
+
+def _mark(parts: Parts, job: str, event: str, how: str, attempts: int, status: int | None) -> None:
+    marker = DeliveryEnd(how=how, at=datetime.now(UTC), attempts=attempts, status=status).model_dump_json().encode()
     with contextlib.suppress(ObjectExists):
         parts.storage.create(keys.delivered(job, event), marker, "application/json")
 

@@ -8,6 +8,8 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.tombstones import tombstone_of
+from worker.announce import resume
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
 from worker.submissions import read_submission
@@ -37,7 +39,8 @@ def _live_jobs(storage: Storage) -> Iterator[str]:
 def reconcile_job(parts: Parts, job: str) -> None:
     """`gone.json`, `result.json`, `cancel.json`, `job.json`, in that order."""
     storage = parts.storage
-    if has(storage, keys.gone(job)):
+    if tombstone := tombstone_of(storage, job):
+        parts.ledger.jobs.forget(job, tombstone.tenant)
         storage.delete(keys.live_cancel(job))
         storage.delete(keys.live(job))
         return
@@ -50,6 +53,7 @@ def reconcile_job(parts: Parts, job: str) -> None:
         return
     if result is not None:
         conclude(parts, submission, result)
+        resume(parts, submission)
         return
     jobs = parts.ledger.jobs
     if jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at):

@@ -5,6 +5,7 @@ control worker, since a thread in a parent that forks can leave a lock locked in
 import logging
 import os
 import secrets
+import threading
 import time
 
 from maskrelay.contract.outcomes import Failure
@@ -13,6 +14,7 @@ from maskrelay.ledger.claims import Condemned
 from maskrelay.ledger.wakes import TASKS
 from maskrelay.rules.lanes import loops_wanted
 from worker.artifacts import Recorded
+from worker.clearing import clear_for_ever
 from worker.outcome_parts import part_name, write_part
 from worker.parts import Parts
 from worker.reconcile import reconcile
@@ -26,6 +28,7 @@ def sweep_for_ever(parts: Parts, parent: int) -> None:
     """Sweep every period until the parent process is gone. Redis or storage away: the next sweep finds it all."""
     period = parts.settings.sweep_period
     plans = Plans(parts.storage)
+    threading.Thread(target=clear_for_ever, args=(parts, parent), name="clearing", daemon=True).start()
     while os.getppid() == parent:
         began = time.monotonic()
         try:

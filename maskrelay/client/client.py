@@ -14,6 +14,7 @@ from maskrelay.client.reading import pages, read_as
 from maskrelay.client.saving import SavedFile, save, wanted
 from maskrelay.client.sources import Source
 from maskrelay.client.submission import submit
+from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
 from maskrelay.contract.endpoints import EndpointList, EndpointShown
 from maskrelay.contract.jobs import TERMINAL, ItemList, ItemShown, JobList, JobShown, Lane
 from maskrelay.contract.outputs import Output
@@ -140,6 +141,15 @@ class Client:
         taken: set[str] = set()
         artifacts = {one.link: one for item in self.items(job_id) for one in wanted(item)}
         return [save(self._connection, one, folder, taken) for one in artifacts.values()]
+
+    def deliveries(self, job_id: str) -> list[DeliveryShown]:
+        """The job's events so far, and how each stands on its way to the callback."""
+        return read_as(DeliveryList, self._connection.get(f"/v1/jobs/{job_id}/deliveries")).deliveries
+
+    def replay(self, job_id: str, event: str) -> DeliveryShown:
+        """Have an event sent again. Raises Gone for one that is too old."""
+        address = self._connection.address(f"/v1/jobs/{job_id}/deliveries/{event}/replay")
+        return read_as(DeliveryShown, self._connection.send(lambda http: http.build_request("POST", address)))
 
     def cancel(self, job_id: str) -> JobShown:
         """Ask for the job's end; what is under way may still settle. Raises NotCancellable when it is too late."""

@@ -1,4 +1,4 @@
-"""What the command line client does: submit, status, fetch, cancel, jobs, endpoints."""
+"""What the command line client does: submit, status, fetch, cancel, deliveries, replay, jobs, endpoints."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from maskrelay.client.progress import Progress
 from maskrelay.client.saving import SavedFile
 from maskrelay.client.shown import as_json, as_text
 from maskrelay.client.table import table
+from maskrelay.contract.deliveries import DeliveryShown
 from maskrelay.contract.endpoints import EndpointShown
 from maskrelay.contract.jobs import ItemShown, JobShown, Lane
 from maskrelay.contract.outputs import Output
@@ -38,6 +39,11 @@ def add(subparsers: Any) -> None:
     fetch.add_argument("folder", type=Path, metavar="DIR")
     cancel = _command(subparsers, "cancel", _cancel, "ask for a job's end")
     cancel.add_argument("job", metavar="ID")
+    deliveries = _command(subparsers, "deliveries", _deliveries, "show a job's events on their way to its callback")
+    deliveries.add_argument("job", metavar="ID")
+    replay = _command(subparsers, "replay", _replay, "send an event again")
+    replay.add_argument("job", metavar="ID")
+    replay.add_argument("event", metavar="EVENT")
     _command(subparsers, "jobs", _jobs, "list the jobs, the newest first")
     _command(subparsers, "endpoints", _endpoints, "show what each endpoint bears and what holds it back")
 
@@ -102,6 +108,26 @@ def _cancel(given: argparse.Namespace) -> int:
     with Client() as client:
         _show(given.json, client.cancel(given.job))
     return 0
+
+
+def _deliveries(given: argparse.Namespace) -> int:
+    with Client() as client:
+        _show_deliveries(given.json, client.deliveries(given.job))
+    return 0
+
+
+def _replay(given: argparse.Namespace) -> int:
+    with Client() as client:
+        _show_deliveries(given.json, [client.replay(given.job, given.event)])
+    return 0
+
+
+def _show_deliveries(wants_json: bool, deliveries: Sequence[DeliveryShown]) -> None:
+    if wants_json:
+        _out(json.dumps([one.model_dump(mode="json") for one in deliveries], indent=2))
+        return
+    rows = [(one.event, one.type, one.state, one.attempts, one.status, one.reason) for one in deliveries]
+    _out(table(("event", "type", "state", "attempts", "status", "last"), rows))
 
 
 def _jobs(given: argparse.Namespace) -> int:

@@ -10,7 +10,12 @@ ID = re.compile(r"[a-z2-7]{26}")
 PART = re.compile(r"[0-9]{16}-[0-9a-f]{8}-[0-9]{6}")
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ENDPOINT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+EVENT = re.compile(r"evt_[0-9a-f]{32}")
+_EVENT_NAME = re.compile(rf"events/({EVENT.pattern})\.json")
 LIVE = "live/"
+REMOVING = "removing/"
+JOBS = "jobs/"
+UPLOADS = "uploads/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -26,7 +31,12 @@ def id_of_bytes(digest: bytes) -> str:
 
 
 def upload(tenant: str, name: str) -> str:
-    return f"uploads/{tenant}/{name}"
+    return f"{UPLOADS}{tenant}/{name}"
+
+
+def upload_facts(upload_key: str) -> str:
+    """Beside an upload that jobs may name by its id."""
+    return f"{upload_key}.json"
 
 
 def upload_use(upload_key: str, job: str) -> str:
@@ -55,6 +65,16 @@ def cancel(job: str) -> str:
 
 def gone(job: str) -> str:
     return f"jobs/{job}/gone.json"
+
+
+def removing(job: str) -> str:
+    """Marks a job that is gone and whose objects are not all removed yet."""
+    return f"{REMOVING}{job}"
+
+
+def objects(job: str) -> str:
+    """What the keys of all of a job's own objects begin with."""
+    return f"{JOBS}{job}/"
 
 
 def result(job: str) -> str:
@@ -143,6 +163,12 @@ def final(job: str, nonce: str, name: str) -> str:
 
 def event(job: str, event_id: str) -> str:
     return f"jobs/{job}/events/{event_id}.json"
+
+
+def event_of(name: str) -> str | None:
+    """The event whose body lies under this name among its job's objects, if one does."""
+    known = _EVENT_NAME.fullmatch(name)
+    return known[1] if known else None
 
 
 def delivered(job: str, event_id: str) -> str:

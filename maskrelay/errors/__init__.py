@@ -71,6 +71,7 @@
     │   ├── ObjectMissing
     │   └── KeyInvalid
     ├── LedgerUnavailable
+    ├── IssuerUnavailable
     ├── SignatureInvalid
     ├── SealInvalid
     ├── ClientError                  the client got no answer it can use

@@ -16,11 +16,11 @@ class BodyIncomplete(Malformed):
 
 
 class Unauthenticated(RequestError):
-    """The API key is missing or unknown."""
+    """The API key or token is missing, unknown or not valid now."""
 
 
 class ScopeMissing(RequestError):
-    """The API key does not allow this."""
+    """The API key or token does not allow this."""
 
 
 class NotFound(RequestError):

@@ -170,6 +170,12 @@ class LedgerUnavailable(MaskrelayError):
     retryable = True
 
 
+class IssuerUnavailable(MaskrelayError):
+    """The issuer of tokens cannot be asked for its keys."""
+
+    retryable = True
+
+
 class SignatureInvalid(MaskrelayError):
     """The callback's signature does not fit its secret, body and time."""
 

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from maskrelay.contract import keys
+from maskrelay.contract.events import EVENT_TYPES, event_id
 from maskrelay.contract.jobs import TERMINAL, Frames, JobState, Lane
 from maskrelay.ledger.parts import unpack
 from maskrelay.ledger.scripts import Scripts
+
+_RECORD = "mr:job:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,22 @@ class Jobs:
             fields += [f"items_{name}", count]
         arguments = (job, tenant, lane, items["total"], _ms(created_at), state, json.dumps(fields))
         return bool(self._scripts.run("conclude", *arguments))
+
+    def forget(self, job: str, tenant: str) -> bool:
+        """Drop everything of a job that is gone; False if nothing was known. Whoever holds frames of it loses them."""
+        events = [event_id(job, event_type) for event_type in EVENT_TYPES]
+        return bool(self._scripts.run("forget", job, tenant, json.dumps(events)))
+
+    def scan(self, place: str, most: int) -> tuple[str, list[str]]:
+        """About `most` keys of the ledger further on: where to go on ("0": all were seen), and the jobs among them."""
+        following, names = self._scripts.ask("SCAN", place, "MATCH", f"{_RECORD}*", "COUNT", most)
+        jobs = (name.decode().removeprefix(_RECORD) for name in names)
+        return str(following), [job for job in jobs if keys.ID.fullmatch(job)]
+
+    def retire(self, job: str, lifetime: timedelta) -> str:
+        """Drop the record of a job that ended longer ago: `retired`; else what it is: `ended`, `running`, `unknown`."""
+        verdict: bytes = self._scripts.run("retire", job, lifetime // timedelta(milliseconds=1))
+        return verdict.decode()
 
     def listed(self, tenant: str, before: str | None, most: int) -> list[str]:
         """Ids of a tenant's jobs, newest first, from behind the job `before`."""

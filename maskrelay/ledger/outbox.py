@@ -7,6 +7,9 @@ from datetime import timedelta
 from maskrelay.ledger.scripts import Scripts
 
 _MS = timedelta(milliseconds=1)
+#: A host that failed so often in a row is left alone, twice as long after each further failure.
+FAILURES = 5
+REST, LONGEST_REST = timedelta(seconds=30), timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,21 @@ class Outbox:
     def add(self, job: str, event: str) -> None:
         """Deliver an event whose body is in storage. Nothing changes if it is on its way already."""
         self._scripts.ask("ZADD", "mr:outbox", "NX", 0, f"{job} {event}")
+
+    def replay(self, job: str, event: str) -> None:
+        """Deliver an event again, or now if it waits, with every attempt of the schedule before it."""
+        self._scripts.run("replay", f"{job} {event}")
+
+    def standing(self, job: str, event: str) -> tuple[int, str]:
+        """The attempts made so far, and what was noted of the last; 0 and "" where nothing is known."""
+        member = f"{job} {event}"
+        attempts: bytes | None = self._scripts.ask("HGET", "mr:outbox:attempts", member)
+        last: bytes | None = self._scripts.ask("HGET", "mr:outbox:last", member)
+        return int(attempts or 0), (last or b"").decode()
+
+    def note(self, delivery: Delivery, last: str) -> None:
+        """Keep what came of an attempt, until the event is over."""
+        self._scripts.ask("HSET", "mr:outbox:last", f"{delivery.job} {delivery.event}", last)
 
     def take(self) -> Delivery | None:
         token = secrets.token_hex(8)
@@ -50,6 +68,18 @@ class Outbox:
 
     def leave_host(self, host: str, delivery: Delivery) -> None:
         self._scripts.ask("ZREM", f"mr:callbacks:{host}", delivery.token)
+
+    def host_rests(self, host: str) -> timedelta:
+        """For how long the host is still left alone; zero when it is not."""
+        left = int(self._scripts.ask("PTTL", f"mr:resting:{host}"))
+        return max(0, left) * _MS
+
+    def host_failed(self, host: str) -> None:
+        """The host did not answer, or not well. After five times in a row it is left alone for a while."""
+        self._scripts.run("host_failed", host, FAILURES, REST // _MS, LONGEST_REST // _MS)
+
+    def host_answered(self, host: str) -> None:
+        self._scripts.ask("DEL", f"mr:failing:{host}", f"mr:resting:{host}")
 
     def _end(self, delivery: Delivery, after_ms: int, *, charge: bool) -> bool:
         member = f"{delivery.job} {delivery.event}"

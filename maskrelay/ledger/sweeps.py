@@ -16,6 +16,18 @@ class Sweeps:
         """Whether this process sweeps for the next `hold`; everything in a sweep is safe if two do."""
         return self._scripts.ask("SET", "mr:sweep:lock", "1", "NX", "PX", hold // _MS) is not None
 
+    def turn(self, duty: str, hold: timedelta) -> bool:
+        """As `lock`, for another duty than the sweep."""
+        return self._scripts.ask("SET", f"mr:sweep:{duty}", "1", "NX", "PX", hold // _MS) is not None
+
+    def place(self, walk: str) -> str:
+        """Where a walk stands; "" at its beginning."""
+        known: bytes | None = self._scripts.ask("HGET", "mr:sweep", f"at_{walk}")
+        return known.decode() if known else ""
+
+    def move(self, walk: str, place: str) -> None:
+        self._scripts.ask("HSET", "mr:sweep", f"at_{walk}", place)
+
     def begin_reconciling(self, period: timedelta) -> str | None:
         """A token if Redis is not the one that storage was last compared with, or if it is time; else None.
 

@@ -11,10 +11,7 @@ redis.call('HSETNX', job_key(job), 'finished', now)
 redis.call('HDEL', job_key(job), 'plan_token', 'finish_token')
 touch(job)
 redis.call('ZADD', 'mr:tenant:' .. tenant, created, job)
-for _, item in ipairs(redis.call('SMEMBERS', job_key(job, 'assembling'))) do assembled(job, item) end
-for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'opening', 'parts', 'refused'}) do
-  redis.call('DEL', job_key(job, part))
-end
+drop_parts(job)
 redis.call('ZREM', 'mr:step:plan', job)
 redis.call('ZREM', 'mr:step:finish', job)
 redis.call('PUBLISH', 'mr:bell:ended', job)

@@ -6,6 +6,7 @@ redis.call('HDEL', 'mr:outbox:tokens', member)
 if after_ms < 0 then
   redis.call('ZREM', 'mr:outbox', member)
   redis.call('HDEL', 'mr:outbox:attempts', member)
+  redis.call('HDEL', 'mr:outbox:last', member)
 else
   redis.call('ZADD', 'mr:outbox', now + after_ms, member)
   if ARGV[4] == '0' then redis.call('HINCRBY', 'mr:outbox:attempts', member, -1) end

@@ -17,7 +17,8 @@
 --   mr:leases              zset token → deadline                         mr:claims  hash token → the claim
 --   mr:step:{kind}         zset job → due, or the deadline of the step's lease; kind: plan, finish
 --   mr:assembling          zset "job item part" → due, or the deadline of its lease; :tokens, :tries hashes beside it
---   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens hashes beside it
+--   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last hashes beside it
+--   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
 --   mr:tenant:{tenant}     zset job → created
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
@@ -29,7 +30,7 @@
 --                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
 --   mr:bell:{bell}         channel, a ring for whoever listens (ledger/bells.py)
 --   mr:calls:{child}       list of waiters of a child that may go next
---   mr:sweep               hash  run_id last reconciled_run reconciled; mr:sweep:lock
+--   mr:sweep               hash  run_id last reconciled_run reconciled at_{walk}; mr:sweep:lock, mr:sweep:{duty}
 --   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
 local DUE_MOST = 2000
 local time = redis.call('TIME')
@@ -127,6 +128,14 @@ local function assembled(job, item)
   redis.call('HDEL', 'mr:assembling:tokens', member)
   redis.call('HDEL', 'mr:assembling:tries', member)
   return redis.call('SREM', job_key(job, 'assembling'), item) == 1 and redis.call('SCARD', job_key(job, 'assembling')) == 0
+end
+
+-- What only a running job needs.
+local function drop_parts(job)
+  for _, item in ipairs(redis.call('SMEMBERS', job_key(job, 'assembling'))) do assembled(job, item) end
+  for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'opening', 'parts', 'refused'}) do
+    redis.call('DEL', job_key(job, part))
+  end
 end
 
 local function load_claim(token)

@@ -1,4 +1,4 @@
-"""Put on a worker's PYTHONPATH: a PNG or TIFF that holds a marker kills or hangs its decoder, as a broken codec does."""
+"""Put on a worker's PYTHONPATH: a PNG or TIFF that holds a marker kills or hangs its decoder, like a broken codec."""
 
 import os
 import signal

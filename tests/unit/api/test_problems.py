@@ -19,6 +19,7 @@ STATUSES = {
     "body_too_large": 413,
     "storage_unavailable": 503,
     "ledger_unavailable": 503,
+    "issuer_unavailable": 503,
 }
 
 

@@ -4,13 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.incoming import EXPIRES, Upload
+from api.incoming import REFUSED_BEFORE, Upload
 from api.options import Callback, Options
 from api.service import Limits
 from api.submission import Asked, Wanted, read_body, read_form
 from maskrelay.errors import LaneForbidden, NoItems
 
-LIMITS = Limits(body_bytes=1000, image_bytes=1000, items=30, prompts=3, prompt_length=40)
+LIMITS = Limits(
+    body_bytes=1000, image_bytes=1000, items=30, prompts=3, prompt_length=40, upload_lifetime=timedelta(days=1)
+)
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 UPLOAD = Upload("a" * 26, "uploads/t/a", 3, "0" * 64, "eye.png", NOW)
 WANTED = Wanted((Asked("0", ("liver", "spleen")),), (UPLOAD,), Options(metadata={"a": 1, "b": [2]}))
@@ -76,6 +78,8 @@ def test_the_lane_is_decided_by_the_number_of_items_and_bulk_may_be_asked_for() 
 
 
 def test_an_upload_expires_an_hour_before_it_may_be_swept() -> None:
-    assert timedelta(days=1) - timedelta(hours=1) == EXPIRES
-    assert not UPLOAD.is_expired(NOW + EXPIRES)
-    assert UPLOAD.is_expired(NOW + EXPIRES + timedelta(seconds=1))
+    lifetime = timedelta(days=2)
+    last = NOW + lifetime - REFUSED_BEFORE
+    assert timedelta(hours=1) == REFUSED_BEFORE
+    assert not UPLOAD.is_expired(last, lifetime)
+    assert UPLOAD.is_expired(last + timedelta(seconds=1), lifetime)

@@ -143,3 +143,14 @@ def test_wrong_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
         main(["submit", "a.png"])
     assert ended.value.code == 2
     assert "--prompt" in capsys.readouterr().err
+
+
+def test_deliveries_are_listed_and_replayed(use, capsys: pytest.CaptureFixture[str]) -> None:
+    one_event = {"event": "evt_1", "type": "job.failed", "state": "given_up", "attempts": 10, "status": 503}
+    with service(Answer(200, {"deliveries": [one_event]}), Answer(202, {**one_event, "state": "waiting"})) as one:
+        use(one)
+        assert main(["deliveries", "j1"]) == 0
+        assert capsys.readouterr().out.splitlines()[1].split() == ["evt_1", "job.failed", "given_up", "10", "503"]
+        assert main(["replay", "j1", "evt_1", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["state"] == "waiting"
+        assert one.lines == ["GET /v1/jobs/j1/deliveries", "POST /v1/jobs/j1/deliveries/evt_1/replay"]

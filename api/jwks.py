@@ -1,0 +1,119 @@
+"""The public keys of an OpenID Connect issuer: found by its discovery document, kept, fetched again when needed."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK, PyJWTError
+
+from maskrelay.errors import IssuerUnavailable, SettingsError
+
+#: Seconds: kept keys are asked for anew after this, so that a withdrawn one ends.
+FRESH_S = 600
+#: While the issuer is away, keys that were seen this recently still count.
+LASTING_S = 3600
+#: No two fetches begin within this, whatever callers send.
+LEAST_PAUSE_S = 10
+_TIMEOUT_S = 5.0
+_RSA_BITS = 2048
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingKey:
+    """A public key and the one algorithm that it verifies: told by its kind, never by a token."""
+
+    key: RSAPublicKey | EllipticCurvePublicKey
+    algorithm: str
+
+
+class IssuerKeys:
+    """The keys of `issuer` by their `kid`. Belongs to one event loop; `clock` gives monotonic seconds.
+
+    Raises SettingsError for an issuer that is not reached by https (or loopback): whoever sits on a plain path could
+    put keys of their own in its place.
+    """
+
+    def __init__(self, issuer: str, clock: Callable[[], float] = time.monotonic) -> None:
+        if not _is_safe(issuer):
+            raise SettingsError("MASKRELAY_OIDC_ISSUER must begin with https://")
+        self._issuer = issuer
+        self._clock = clock
+        self._lock = anyio.Lock()
+        self._keys: dict[str, VerifyingKey] = {}
+        self._fetched: float | None = None
+        self._tried: float | None = None
+
+    async def key(self, kid: str) -> VerifyingKey | None:
+        """The key of this id, None when the issuer has none; raises IssuerUnavailable when that cannot be told.
+
+        An unknown id fetches the keys again, as does age; at most one fetch every ten seconds, and callers wait for one
+        that is under way.
+        """
+        if kid in self._keys and self._age(self._fetched) <= FRESH_S:
+            return self._keys[kid]
+        async with self._lock:
+            known = kid in self._keys and self._age(self._fetched) <= FRESH_S
+            if not known and self._age(self._tried) > LEAST_PAUSE_S:
+                await self._fetch()
+        if kid in self._keys and self._age(self._fetched) <= LASTING_S:
+            return self._keys[kid]
+        if self._fetched is None or self._fetched != self._tried:
+            raise IssuerUnavailable
+        return None
+
+    def _age(self, moment: float | None) -> float:
+        return float("inf") if moment is None else self._clock() - moment
+
+    async def _fetch(self) -> None:
+        """Replace the keys; where that fails they stay, and the log says why."""
+        self._tried = self._clock()
+        try:
+            async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
+                about = await _json(http, self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+                if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
+                    raise ValueError("the discovery document is not this issuer's")  # noqa: TRY301
+                listed = [one for one in (await _json(http, about["jwks_uri"]))["keys"] if isinstance(one, dict)]
+            self._keys = {kid: key for kid, key in map(_verifying, listed) if key is not None}
+            self._fetched = self._tried
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+            _log.warning("the issuer's keys cannot be fetched: %s", type(error).__name__)
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+
+
+async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    answer = await http.get(url)
+    answer.raise_for_status()
+    if not isinstance(body := answer.json(), dict):
+        raise TypeError
+    return body
+
+
+def _verifying(listed: dict[str, Any]) -> tuple[str, VerifyingKey | None]:
+    """A listed key by its id; None for one that we do not take: secret, short, of another curve, or to encrypt with."""
+    kid = str(listed.get("kid", ""))
+    if listed.get("kty") not in {"RSA", "EC"} or listed.get("use", "sig") != "sig":
+        return kid, None
+    try:
+        key = PyJWK(listed).key
+    except (PyJWTError, ValueError):
+        return kid, None
+    if isinstance(key, RSAPublicKey) and key.key_size >= _RSA_BITS:
+        verifying = VerifyingKey(key, "RS256")
+    elif isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        verifying = VerifyingKey(key, "ES256")
+    else:
+        return kid, None
+    return kid, verifying if listed.get("alg", verifying.algorithm) == verifying.algorithm else None

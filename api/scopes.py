@@ -1,0 +1,37 @@
+"""Which scope each route needs: the whole table. A route without a row lets nobody in."""
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+
+from api.callers import Caller, Scope
+from maskrelay.errors import ScopeMissing
+
+#: What is told to everybody who reaches the port; an ingress should let the first three of them stay inside.
+PUBLIC = frozenset({"/livez", "/readyz", "/v1/scaling", "/openapi.json"})
+#: Deleting needs `admin`: a key that only feeds the service, on a scanner or in a pipeline, cannot destroy results.
+NEEDED: Mapping[tuple[str, str], Scope] = {
+    ("POST", "/v1/jobs"): "submit",
+    ("GET", "/v1/jobs"): "read",
+    ("GET", "/v1/jobs/{job}"): "read",
+    ("DELETE", "/v1/jobs/{job}"): "admin",
+    ("POST", "/v1/jobs/{job}/cancel"): "submit",
+    ("GET", "/v1/jobs/{job}/items"): "read",
+    ("GET", "/v1/jobs/{job}/artifacts/{name}"): "read",
+    ("GET", "/v1/jobs/{job}/deliveries"): "read",
+    ("POST", "/v1/jobs/{job}/deliveries/{event}/replay"): "submit",
+    ("POST", "/v1/uploads"): "submit",
+    ("GET", "/v1/endpoints"): "read",
+    ("GET", "/v1/prompts"): "read",
+}
+
+
+async def check_scope(request: Request) -> None:
+    """Raise ScopeMissing unless the caller has the route's scope; before any of the body is read."""
+    path = request.scope["route"].path
+    if path in PUBLIC:
+        return
+    needed = NEEDED.get((request.method, path))
+    caller: Caller = request.state.caller
+    if needed is None or not caller.may(needed):
+        raise ScopeMissing(f"The scope '{needed or 'of this route'}' is needed for this.")

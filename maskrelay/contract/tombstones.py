@@ -1,0 +1,15 @@
+"""What is left of a job that was deleted or has expired: `gone.json`."""
+
+from datetime import datetime
+from typing import Literal
+
+from maskrelay.contract.outcomes import Record
+
+
+class Tombstone(Record):
+    """Whose job it was, since when it is gone, and why. `by`: the name of the key or subject that asked for it."""
+
+    tenant: str
+    at: datetime
+    reason: Literal["deleted", "expired"]
+    by: str | None = None

@@ -1,0 +1,24 @@
+-- forget(job, tenant, events) → 1 if the job was known. Nothing of it stays: its claims are lost to who holds them, so that what
+-- is under way is refused when it comes; its deliveries end.
+local job, tenant = ARGV[1], ARGV[2]
+local known = redis.call('EXISTS', job_key(job))
+local claims = redis.call('HGETALL', 'mr:claims')
+for place = 1, #claims, 2 do
+  if cjson.decode(claims[place + 1]).job == job then drop_claim(claims[place]) end
+end
+for _, lane in ipairs({'interactive', 'bulk'}) do
+  redis.call('ZREM', 'mr:ready:' .. lane, job)
+  redis.call('ZREM', 'mr:suspects:' .. lane, job)
+end
+for _, kind in ipairs({'plan', 'finish'}) do redis.call('ZREM', 'mr:step:' .. kind, job) end
+for _, event in ipairs(cjson.decode(ARGV[3])) do
+  local member = job .. ' ' .. event
+  redis.call('ZREM', 'mr:outbox', member)
+  redis.call('HDEL', 'mr:outbox:attempts', member)
+  redis.call('HDEL', 'mr:outbox:last', member)
+  redis.call('HDEL', 'mr:outbox:tokens', member)
+end
+drop_parts(job)
+redis.call('DEL', job_key(job), 'mr:accepting:' .. job)
+redis.call('ZREM', 'mr:tenant:' .. tenant, job)
+return known

@@ -1,0 +1,27 @@
+"""Lets a job be gone: a marker that the sweep lists, then the tombstone, which is what counts."""
+
+from contextlib import suppress
+
+from maskrelay.contract import keys
+from maskrelay.contract.tombstones import Tombstone
+from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.storage.protocol import Storage
+
+
+def tombstone_of(storage: Storage, job: str) -> Tombstone | None:
+    """The tombstone of a job that is gone."""
+    try:
+        return Tombstone.model_validate_json(storage.get(keys.gone(job)))
+    except ObjectMissing:
+        return None
+
+
+def entomb(storage: Storage, job: str, tombstone: Tombstone) -> None:
+    """From its return on the job is gone, whatever fails later; its objects are removed by the sweep.
+
+    The marker comes first, so that no tombstone is without its sweep; one whose tombstone never came is removed. The
+    first tombstone stays. Safe to repeat.
+    """
+    storage.put(keys.removing(job), b"")
+    with suppress(ObjectExists):
+        storage.create(keys.gone(job), tombstone.model_dump_json().encode(), "application/json")

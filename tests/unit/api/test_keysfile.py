@@ -1,0 +1,71 @@
+"""Keys of a file: several a tenant, each with its time; a file that says a thing twice or wrongly is refused."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.keysfile import KeysFile
+from maskrelay.errors import SettingsError
+
+NOW = datetime.now(UTC)
+PAST, FUTURE = (NOW - timedelta(hours=1)).isoformat(), (NOW + timedelta(hours=1)).isoformat()
+
+
+def entry(key: str, **more: Any) -> dict[str, Any]:
+    return {"tenant": "north", "sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": ["read"], **more}
+
+
+def keys_file(folder: Path, *entries: Any) -> KeysFile:
+    path = folder / "keys.json"
+    path.write_text(json.dumps(entries))
+    return KeysFile(path)
+
+
+def test_a_tenant_has_several_keys_while_one_follows_another(tmp_path: Path) -> None:
+    keys = keys_file(tmp_path, entry("old", not_after=FUTURE), entry("new", scopes=["submit"], not_before=PAST))
+    old, new = keys.caller("old"), keys.caller("new")
+    assert old is not None
+    assert new is not None
+    assert (old.tenant, new.tenant) == ("north", "north")
+    assert (old.scopes, new.scopes) == ({"read"}, {"submit"})
+    assert keys.caller("other") is None
+
+
+@pytest.mark.parametrize("when", [{"not_after": PAST}, {"not_before": FUTURE}])
+def test_a_key_counts_in_its_time_alone(tmp_path: Path, when: dict[str, str]) -> None:
+    assert keys_file(tmp_path, entry("key", **when)).caller("key") is None
+
+
+def test_a_caller_is_called_by_the_keys_name_and_never_by_the_key(tmp_path: Path) -> None:
+    keys = keys_file(tmp_path, entry("secret-1", name="pacs-1"), entry("secret-2"))
+    named, unnamed = keys.caller("secret-1"), keys.caller("secret-2")
+    assert named is not None
+    assert unnamed is not None
+    assert named.name == "key:pacs-1"
+    assert unnamed.name == "key:" + hashlib.sha256(b"secret-2").hexdigest()[:8]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [entry("a"), entry("a", tenant="south")],
+        [entry("a", tenant="../north")],
+        [entry("a", scopes=["everything"])],
+        [entry("a", not_after="2026-01-01T00:00:00")],
+        [entry("a", name="two words")],
+        [entry("a", name="line\nbreak")],
+        [entry("a", tenants="north")],
+        {"tenant": "north"},
+    ],
+    ids=["twice", "tenant", "scope", "no offset", "name", "control", "unknown", "no list"],
+)
+def test_a_file_that_is_not_right_is_refused(tmp_path: Path, entries: Any) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(entries))
+    with pytest.raises(SettingsError, match="file of keys") as refused:
+        KeysFile(path)
+    assert hashlib.sha256(b"a").hexdigest() not in str(refused.value)

@@ -1,0 +1,39 @@
+"""Clears away what is gone or over: beside the sweep, in a thread of its own, since leases cannot wait for storage."""
+
+import logging
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+from maskrelay.errors import LedgerUnavailable, StorageError
+from worker.parts import Parts
+from worker.removal import remove_gone
+from worker.retention import expire_jobs, retire_records
+from worker.uploads import expire_uploads
+
+log = logging.getLogger(__name__)
+#: How often the next window of everything is looked at for what has outlived its time.
+ROUND = timedelta(minutes=1)
+
+
+def clear_for_ever(parts: Parts, parent: int) -> None:
+    """Clear every period until the parent process is gone. What fails is done in a later pass."""
+    period = parts.settings.sweep_period
+    while os.getppid() == parent:
+        try:
+            if parts.ledger.sweeps.turn("clearing", period * 0.9):
+                remove_gone(parts, datetime.now(UTC))
+            if parts.ledger.sweeps.turn("expiring", ROUND):
+                expire(parts, datetime.now(UTC))
+        except (LedgerUnavailable, StorageError) as error:
+            log.warning("clearing put off: %s", error.code)
+        except Exception:
+            log.exception("clearing failed")
+        time.sleep(period.total_seconds())
+
+
+def expire(parts: Parts, now: datetime) -> None:
+    """One window of each walk; safe anywhere, in any number, at any time."""
+    jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
+    if jobs or uploads or records:
+        log.info("expired: %d jobs, %d unused uploads, %d records", jobs, uploads, records)

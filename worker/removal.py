@@ -1,0 +1,83 @@
+"""Removes what is left of jobs that are gone. Safe to repeat, in any number, at any time."""
+
+import logging
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from maskrelay.contract import keys
+from maskrelay.errors import ObjectMissing
+from maskrelay.storage.protocol import Storage
+from maskrelay.storage.tombstones import tombstone_of
+from worker.parts import Parts
+from worker.rounds import delete_all, next_keys, written_before
+from worker.submissions import read_items, read_submission
+from worker.uploads import drop, unpublish
+
+log = logging.getLogger(__name__)
+JOBS_A_PASS = 50
+#: A marker whose tombstone never came is removed after this.
+ORPHANED = timedelta(hours=1)
+#: What the marker holds after the first go.
+BEGUN = b"begun"
+
+
+def remove_gone(parts: Parts, now: datetime) -> None:
+    """Go on with the removal of the next jobs that are marked for it."""
+    for key in next_keys(parts, "removing", keys.REMOVING, JOBS_A_PASS):
+        remove(parts, key.removeprefix(keys.REMOVING), now)
+
+
+def remove(parts: Parts, job: str, now: datetime) -> None:
+    """Remove a job in two goes.
+
+    The first takes everything but the submission and its uploads, which no new job can name from then on. The second
+    comes when whatever was under way has ended, and takes what it wrote, the uploads, the submission and the marker.
+    """
+    storage, marker = parts.storage, keys.removing(job)
+    tombstone = tombstone_of(storage, job)
+    if tombstone is None:
+        if written_before(storage, marker, now - ORPHANED):
+            storage.delete(marker)
+        return
+    try:
+        begun = storage.get(marker) == BEGUN
+    except ObjectMissing:  # another has done it
+        return
+    # every lease is shorter than the visibility timeout
+    if begun and not written_before(storage, marker, now - parts.settings.visibility_timeout):
+        return
+    parts.ledger.jobs.forget(job, tombstone.tenant)
+    _remove_own(storage, job)
+    if begun:
+        _remove_submission(storage, job)
+        storage.delete(marker)
+        log.info("removed job_id=%s (%s)", job, tombstone.reason)
+        return
+    for upload in _uploads(storage, job):
+        unpublish(storage, upload, job)
+    storage.put(marker, BEGUN)
+
+
+def _remove_own(storage: Storage, job: str) -> None:
+    storage.delete(keys.live_cancel(job))
+    storage.delete(keys.live(job))
+    kept = {keys.gone(job), keys.accepted(job)}
+    with suppress(ObjectMissing):
+        kept.add(read_submission(storage, job).items_key or "")
+    delete_all(storage, (key for key in storage.list(keys.objects(job)) if key not in kept))
+
+
+def _remove_submission(storage: Storage, job: str) -> None:
+    """`job.json` last: while it is there the rest can be found."""
+    for upload in _uploads(storage, job):
+        drop(storage, upload, job)
+    last = {keys.gone(job), keys.accepted(job)}
+    delete_all(storage, (key for key in storage.list(keys.objects(job)) if key not in last))
+    storage.delete(keys.accepted(job))
+
+
+def _uploads(storage: Storage, job: str) -> set[str]:
+    try:
+        return {item.source for item in read_items(storage, read_submission(storage, job))}
+    except ObjectMissing:
+        return set()

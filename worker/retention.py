@@ -1,0 +1,77 @@
+"""Finds what has outlived its time: results, the bodies of events, records of the ledger."""
+
+import logging
+from collections import defaultdict
+from contextlib import suppress
+from datetime import datetime
+
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import Result
+from maskrelay.contract.tombstones import Tombstone
+from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.storage.tombstones import entomb, tombstone_of
+from worker.parts import Parts
+from worker.rounds import next_keys, written_before
+
+log = logging.getLogger(__name__)
+KEYS_A_PASS = 2000
+RECORDS_A_PASS = 1000
+
+
+def expire_jobs(parts: Parts, now: datetime) -> int:
+    """Look at the next window of all jobs' objects; how many jobs have expired. An expired job is a deleted one."""
+    window: dict[str, set[str]] = defaultdict(set)
+    for key in next_keys(parts, "jobs", keys.JOBS, KEYS_A_PASS):
+        job, _, name = key.removeprefix(keys.JOBS).partition("/")
+        window[job].add(name)
+    return sum(_judge(parts, job, names, now) for job, names in window.items())
+
+
+def _judge(parts: Parts, job: str, names: set[str], now: datetime) -> bool:
+    """Whether the job expired now. What was written after its removal marks a job that is gone once more."""
+    storage, settings = parts.storage, parts.settings
+    if _name(job, keys.gone(job)) in names:
+        if len(names) > 1:
+            with suppress(ObjectExists):
+                storage.create(keys.removing(job), b"")
+        return False
+    if _name(job, keys.result(job)) in names and written_before(
+        storage, keys.result(job), now - settings.result_lifetime
+    ):
+        return _expire(parts, job, now)
+    for name in names:
+        event = keys.event_of(name)
+        if event and written_before(storage, keys.delivered(job, event), now - settings.delivery_lifetime):
+            storage.delete(keys.event(job, event))  # the marker stays: nothing is delivered twice
+    return False
+
+
+def _name(job: str, key: str) -> str:
+    return key.removeprefix(keys.objects(job))
+
+
+def _expire(parts: Parts, job: str, now: datetime) -> bool:
+    try:
+        result = Result.model_validate_json(parts.storage.get(keys.result(job)))
+    except ObjectMissing:
+        return False
+    entomb(parts.storage, job, Tombstone(tenant=result.tenant, at=now, reason="expired"))
+    log.info("expired job_id=%s", job)
+    return True
+
+
+def retire_records(parts: Parts) -> int:
+    """Drop the ledger's records of jobs that ended long ago, in the next window of all; how many.
+
+    They are answered from storage then. A record of a job that is gone, brought back by an old copy of Redis, goes too.
+    """
+    jobs, sweeps = parts.ledger.jobs, parts.ledger.sweeps
+    place, found = jobs.scan(sweeps.place("records") or "0", RECORDS_A_PASS)
+    sweeps.move("records", place)
+    retired = 0
+    for job in found:
+        verdict = jobs.retire(job, parts.settings.ledger_lifetime)
+        retired += verdict == "retired"
+        if verdict == "running" and (tombstone := tombstone_of(parts.storage, job)):
+            jobs.forget(job, tombstone.tenant)
+    return retired
