@@ -45,7 +45,7 @@ def add_routes(app: FastAPI) -> None:
         "/v1/prompts",
         targets.list_prompts,
         response_model=TargetList,
-        responses=answers(400, 401, 403),
+        responses=answers(400, 401, 403, 503),
         tags=["operations"],
     )
     app.add_api_route("/livez", operations.livez, openapi_extra=_PUBLIC, tags=["operations"])

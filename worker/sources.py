@@ -50,8 +50,13 @@ class Sources:
         self._lock = threading.Lock()
 
     def read(self, key: str, extent: Extent | None = None) -> bytes:
-        """The whole source."""
-        return b"".join(self._chunks(key, extent))
+        """The whole source; one that lies by itself at one go."""
+        if extent is not None:
+            return b"".join(self._chunks(key, extent))
+        try:
+            return self._storage.get(key)
+        except ObjectMissing as error:
+            raise SourceMissing from error
 
     def head(self, key: str, extent: Extent | None, length: int) -> bytes:
         """Its first bytes, at least `length` of them where there are as many."""

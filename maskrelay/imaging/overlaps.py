@@ -17,6 +17,8 @@ def labels_of(masks: Sequence[Mask], probabilities: Sequence[npt.NDArray[np.uint
     A pixel in several masks goes to the one whose probability is highest there, of equals to the first.
     """
     labels: list[Mask | None] = [None] * len(masks)
+    if len(masks) < 2:
+        return labels
     boxes = [_box(mask) for mask in masks]
     for first, second in combinations(range(len(masks)), 2):
         window = _common(boxes[first], boxes[second])

@@ -28,6 +28,7 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("get", "/v1/jobs/{job}/artifacts/{name}"),
         ("post", "/v1/uploads"),
         ("get", "/v1/endpoints"),
+        ("get", "/v1/prompts"),
         ("get", "/livez"),
         ("get", "/readyz"),
         ("get", "/v1/scaling"),
