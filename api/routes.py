@@ -9,7 +9,7 @@ from api import deliveries, endpoints, jobs, operations, scaling, submit, target
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
 from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
 from maskrelay.contract.endpoints import EndpointList
-from maskrelay.contract.jobs import ItemList, JobList, JobShown, UploadList
+from maskrelay.contract.shown import ItemList, JobList, JobShown, UploadList
 from maskrelay.contract.targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")

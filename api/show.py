@@ -7,7 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.known import Known
-from maskrelay.contract.jobs import (
+from maskrelay.contract.lines import PER_PROMPT, ItemLine, whole_names
+from maskrelay.contract.outcomes import Failure, MaskOutcome, Outcome
+from maskrelay.contract.shown import (
     CallbackShown,
     ErrorShown,
     FrameLinks,
@@ -19,8 +21,6 @@ from maskrelay.contract.jobs import (
     MaskLinks,
     MaskShown,
 )
-from maskrelay.contract.lines import PER_PROMPT, ItemLine, whole_names
-from maskrelay.contract.outcomes import Failure, MaskOutcome, Outcome
 
 #: Shown only when there is something to show; every other member is always there, null or not.
 _ABSENT = frozenset(

@@ -15,7 +15,8 @@ from api.service import Service, base_of, in_thread, service_of, side_by_side, t
 from api.show import body_of, job_shown
 from api.submission import Asked, Wanted, read_body, read_form
 from api.waiting import until_ended
-from maskrelay.contract.jobs import Submission, UploadList, UploadShown
+from maskrelay.contract.jobs import Submission
+from maskrelay.contract.shown import UploadList, UploadShown
 from maskrelay.errors import (
     LedgerUnavailable,
     Malformed,

@@ -25,7 +25,7 @@ from bench.service import RunningService, running_service
 from bench.sources import PROMPTS, make_sources
 from maskrelay.client import Client
 from maskrelay.contract.answer import parse_answer
-from maskrelay.contract.jobs import JobShown
+from maskrelay.contract.shown import JobShown
 from maskrelay.contract.wire import encode_request
 from worker.pixels import draw, prepare
 

@@ -14,9 +14,10 @@ from PIL import Image, PngImagePlugin
 
 from maskrelay.client import Client
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import JobShown, Result
+from maskrelay.contract.jobs import Result
 from maskrelay.contract.lines import ItemLine
 from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.shown import JobShown
 from maskrelay.storage.open import open_storage
 from tests.pictures import noise, saved
 from tests.receivers import Receiver

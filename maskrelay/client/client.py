@@ -16,8 +16,9 @@ from maskrelay.client.sources import Source
 from maskrelay.client.submission import submit
 from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
 from maskrelay.contract.endpoints import EndpointList, EndpointShown
-from maskrelay.contract.jobs import TERMINAL, ItemList, ItemShown, JobList, JobShown, Lane
+from maskrelay.contract.jobs import TERMINAL, Lane
 from maskrelay.contract.outputs import Output
+from maskrelay.contract.shown import ItemList, ItemShown, JobList, JobShown
 from maskrelay.errors import SettingsError, WaitTimeout
 
 DEFAULT_URL = "http://127.0.0.1:8080"

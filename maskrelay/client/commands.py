@@ -14,8 +14,9 @@ from maskrelay.client.shown import as_json, as_text
 from maskrelay.client.table import table
 from maskrelay.contract.deliveries import DeliveryShown
 from maskrelay.contract.endpoints import EndpointShown
-from maskrelay.contract.jobs import ItemShown, JobShown, Lane
+from maskrelay.contract.jobs import Lane
 from maskrelay.contract.outputs import Output
+from maskrelay.contract.shown import ItemShown, JobShown
 
 
 def add(subparsers: Any) -> None:

@@ -3,7 +3,8 @@
 import shutil
 from typing import TextIO
 
-from maskrelay.contract.jobs import TERMINAL, JobShown
+from maskrelay.contract.jobs import TERMINAL
+from maskrelay.contract.shown import JobShown
 
 _BAR = 24
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from maskrelay.client.connection import Connection
-from maskrelay.contract.jobs import FrameShown, ItemList, ItemShown, JobList
+from maskrelay.contract.shown import FrameShown, ItemList, ItemShown, JobList
 from maskrelay.errors import ServiceAnswerUnknown
 
 _Shown = TypeVar("_Shown", bound=BaseModel)

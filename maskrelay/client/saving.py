@@ -16,7 +16,7 @@ import httpx
 
 from maskrelay.client.connection import Connection
 from maskrelay.client.reading import pictures
-from maskrelay.contract.jobs import ItemShown
+from maskrelay.contract.shown import ItemShown
 from maskrelay.errors import ServiceAnswerUnknown, ServiceUnreachable
 
 _LONGEST_NAME = 150

@@ -8,7 +8,8 @@ from maskrelay.client.progress import describe
 from maskrelay.client.reading import pictures
 from maskrelay.client.saving import SavedFile
 from maskrelay.client.table import table
-from maskrelay.contract.jobs import TERMINAL, ItemShown, JobShown
+from maskrelay.contract.jobs import TERMINAL
+from maskrelay.contract.shown import ItemShown, JobShown
 
 _HEAD = ("item", "source", "frame", "prompt", "category", "area px", "remarks")
 

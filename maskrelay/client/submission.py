@@ -9,7 +9,7 @@ import httpx
 from maskrelay.client.connection import Connection
 from maskrelay.client.reading import read_as
 from maskrelay.client.sources import Source, check, parts, together
-from maskrelay.contract.jobs import JobShown, UploadList
+from maskrelay.contract.shown import JobShown, UploadList
 from maskrelay.errors import OptionInvalid
 
 

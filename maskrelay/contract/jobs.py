@@ -1,12 +1,12 @@
-"""A job as it is accepted (storage), and as it is shown to its caller (HTTP)."""
+"""A job as storage holds it: what was accepted, how it is planned, what came of it."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from maskrelay.contract.intensity import Intensity
-from maskrelay.contract.outcomes import Failure, Record, SelfCheck
+from maskrelay.contract.outcomes import Failure, Record
 from maskrelay.contract.outputs import Output
 from maskrelay.contract.sources import Extent, Kind, Reading
 from maskrelay.contract.targets import PromptWarning
@@ -176,134 +176,3 @@ class Result(Record):
     endpoints: tuple[dict[str, str], ...]
     metadata: dict[str, Any] = {}
     notice: str = RESEARCH_ONLY
-
-
-class ErrorShown(BaseModel):
-    code: str
-    detail: str | None = None
-
-
-class CallbackShown(BaseModel):
-    url: str
-    events: list[str]
-    secret: str | None = Field(None, description="Only in the answer to the submission, and only if it was generated.")
-
-
-class JobLinks(BaseModel):
-    self: str
-    items: str
-    cancel: str
-    result: str | None = None
-
-
-class JobShown(BaseModel):
-    """The job as the API answers it."""
-
-    id: str
-    state: JobState
-    planned: bool
-    created_at: datetime
-    counts: Counts
-    frames: Frames
-    warnings: list[PromptWarning] = []
-    flags: dict[str, int] = Field(default={}, description="How many masks carry each flag; known at the end.")
-    timings: dict[str, float] = Field(default={}, description="Seconds by stage.")
-    eta_s: float | None = None
-    error: ErrorShown | None = None
-    metadata: dict[str, Any] = {}
-    callback: CallbackShown | None = None
-    links: JobLinks
-
-
-class JobList(BaseModel):
-    jobs: list[JobShown]
-    next: str | None = None
-
-
-class MaskLinks(BaseModel):
-    mask: str | None = None
-    probability: str | None = None
-
-
-class MaskShown(BaseModel):
-    """`bbox` is [x, y, width, height] in source pixels; `mean_probability` is 0..1."""
-
-    prompt: str
-    category: str | None
-    empty: bool
-    area_px: int
-    area_mm2: float | None = None
-    bbox: tuple[int, int, int, int] | None
-    centroid: tuple[float, float] | None
-    components: int
-    mean_probability: float
-    border: list[str]
-    flags: list[str]
-    self_check: SelfCheck | None = None
-    links: MaskLinks
-
-
-def _named(name: str) -> Any:
-    """A field that JSON calls so."""
-    return Field(serialization_alias=name, validation_alias=name)
-
-
-class FrameLinks(BaseModel):
-    overlay: str | None = None
-
-
-class ItemLinks(FrameLinks):
-    """The files of an item, under the names of `options.outputs`."""
-
-    nifti: str | None = None
-    nifti_per_prompt: Annotated[list[str] | None, _named("nifti-per-prompt")] = None
-    seg: str | None = None
-    contact_sheet: Annotated[str | None, _named("contact-sheet")] = None
-    geojson: str | None = None
-
-
-class FrameShown(BaseModel):
-    """One frame of several. `instance`: the DICOM object it belongs to, as `identifiers` asked for."""
-
-    frame: int
-    state: ItemState
-    instance: str | None = None
-    error: ErrorShown | None = None
-    masks: list[MaskShown] = []
-    links: FrameLinks = FrameLinks()
-
-
-class ItemShown(BaseModel):
-    """One item; an item of several frames has `frames` in place of `masks`.
-
-    `members`: the custom ids of all that was submitted of a series. `findings`: what was noticed of the source, by
-    code. `errors`: files that were asked for and could not be made. `intensity`: how values became bytes.
-    """
-
-    custom_id: str
-    source_name: str | None = None
-    members: list[str] | None = None
-    state: ItemState
-    error: ErrorShown | None = None
-    findings: dict[str, Any] = {}
-    identifiers: dict[str, str] | None = None
-    intensity: str | None = None
-    masks: list[MaskShown] = []
-    frames: list[FrameShown] | None = None
-    errors: dict[str, ErrorShown] | None = None
-    links: ItemLinks = ItemLinks()
-
-
-class ItemList(BaseModel):
-    items: list[ItemShown]
-    next: str | None = None
-
-
-class UploadShown(BaseModel):
-    id: str
-    size: int
-    sha256: str
-
-
-class UploadList(BaseModel):
-    uploads: list[UploadShown]

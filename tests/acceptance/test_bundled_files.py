@@ -13,7 +13,7 @@ import nibabel
 import pydicom.data
 import pytest
 
-from maskrelay.contract.jobs import ItemShown
+from maskrelay.contract.shown import ItemShown
 from tests.stacks import RunningStack, running_stack
 
 TABLE = json.loads((Path(__file__).parents[1] / "data" / "bundled_outcomes.json").read_text())

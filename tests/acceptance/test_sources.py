@@ -14,7 +14,7 @@ import pydicom.data
 import pytest
 from PIL import Image
 
-from maskrelay.contract.jobs import ItemShown, JobShown
+from maskrelay.contract.shown import ItemShown, JobShown
 from tests.phantoms import ball, nifti, oblique, series, union, voxels
 from tests.pictures import gradient, noise, saved
 from tests.stacks import RunningStack, running_stack

@@ -8,7 +8,7 @@ import pytest
 from maskrelay.client.cli import main
 from maskrelay.client.progress import Progress
 from maskrelay.client.table import table
-from maskrelay.contract.jobs import JobShown
+from maskrelay.contract.shown import JobShown
 from tests.unit.client.services import JOB, Answer, Service, job, problem, service
 
 
