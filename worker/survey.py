@@ -27,6 +27,8 @@ from worker.sources import Sources
 
 #: Submitted items whose surveys share an object: what planning does again when it is broken off.
 ITEMS_PER_SURVEY = 8
+#: A DICOM object of so many bytes is read as a whole for its header; of a larger one a copy is made.
+SMALL_BYTES = 8 << 20
 #: Members of one zip.
 MOST_MEMBERS = 20_000
 
@@ -127,8 +129,10 @@ class Surveys:
         def look() -> Surveyed:
             if kind != "nifti" and size > settings.max_decode_bytes:
                 raise SourceTooLarge(f"the file has {size} bytes, at most {settings.max_decode_bytes} are opened")
+            about = {"upload": upload, "extent": extent, "kind": kind, "size": size}
+            if kind == "dicom" and size <= SMALL_BYTES:
+                return survey_dicom(self._sources.read(key, extent), about)
             with self._sources.file(key, extent, kind) as path:
-                about = {"upload": upload, "extent": extent, "kind": kind, "size": size}
                 if kind == "dicom":
                     return survey_dicom(path, about)
                 if kind == "nifti":

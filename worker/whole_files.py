@@ -75,12 +75,14 @@ def _geojson(whole: WholeItem, out: BinaryIO) -> None:
 
 def _seg(whole: WholeItem, sources: Sources, codes: CodeTable, out: BinaryIO) -> None:
     frames = whole.frames
-    objects = list(dict.fromkeys((frame.source, frame.extent) for frame in frames))
-    number = {place: count for count, place in enumerate(objects)}
+    first = {(frame.source, frame.extent): frame for frame in reversed(frames)}
+    number = {place: count for count, place in enumerate(first)}
+    objects = list(first.values())
 
     def header_of(count: int) -> Dataset:
-        with sources.file(*objects[count], "dicom") as path:
-            return read_source_header(path)
+        frame = objects[count]
+        with sources.opened(frame.source, frame.extent, frame.reading) as opened:
+            return read_source_header(opened)
 
     placed = [(number[frame.source, frame.extent], frame.reading.index) for frame in frames]
     write_seg(out, placed, header_of, _segments(whole, codes), whole.mask_of, _making(whole))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import InvalidOperation
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_source_header(path: Path) -> Dataset:
+def read_source_header(source: bytes | Path) -> Dataset:
     """The header of a source object without its pixels; raises ArtifactUnsupported where it cannot be read."""
     with quiet():
         try:
-            return pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            file = BytesIO(source) if isinstance(source, bytes) else source
+            return pydicom.dcmread(file, stop_before_pixels=True, force=True)
         except (*_UNREADABLE, InvalidDicomError, OSError, EOFError, struct.error):
             raise ArtifactUnsupported("The header of a source object cannot be read.") from None
 
