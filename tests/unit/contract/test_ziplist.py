@@ -6,12 +6,12 @@ import zipfile
 import zlib
 
 import pytest
-from tests.zips import FILES, a_zip, content_of, contents, listed, reader
 
 from maskrelay.contract.inflate import inflated
 from maskrelay.contract.sources import Extent
 from maskrelay.contract.ziplist import list_members, locate
 from maskrelay.errors import ArchiveInvalid, ArchiveTooLarge, Truncated
+from tests.zips import FILES, a_zip, content_of, contents, listed, reader
 
 DIRECTORY, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
 
