@@ -24,6 +24,7 @@ from maskrelay.rules.retry import judge
 from maskrelay.storage.protocol import Storage
 from worker.admission import Admissions, Asked
 from worker.artifacts import Recorded, store_loose
+from worker.one_version import of_one_version
 from worker.packs import Packs, ScoredRow
 from worker.pixels import Prepared, prepare
 from worker.pool import Pool
@@ -86,7 +87,7 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     if planned.error is not None:
         return Recorded(failed(planned, planned.error, 1))
     watch = Stopwatch()
-    among = bench.pool.among(claim.tenant, submission.endpoint)
+    among = await _among(bench, claim, planned, submission)
     asked = Asked(claim.job, claim.lane, among, submission.traceparent)
     await _check_open(bench, asked)
     attempts, condemned = await _judged(bench, claim, planned.frame, asked)
@@ -108,6 +109,14 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
         recorded = Recorded(recorded.outcome)
         watch.lap("store")
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
+
+
+async def _among(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> tuple[str, ...]:
+    """The endpoints that the frame may be scored at."""
+    among = bench.pool.among(claim.tenant, submission.endpoint)
+    if planned.of == 1:
+        return among
+    return await of_one_version(bench.pool, bench.admissions, bench.claims, claim.job, planned.item, among)
 
 
 async def _check_open(bench: Bench, asked: Asked) -> None:

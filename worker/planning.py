@@ -140,6 +140,7 @@ class Planning:
             frame=item.first + index,
             item=item.item,
             index=index,
+            of=item.frames,
             source=asked.source,
             size=source.size,
             sha256=asked.sha256,

@@ -94,13 +94,14 @@ class Submission(Record):
 class PlannedFrame(Record):
     """One line of a frame part: frame `frame` is picture `index` of item `item`, to be read from `source`.
 
-    size: bytes that reading it takes. instance: the DICOM object it belongs to, as results name it. error: the plan
-    found that the item cannot be segmented; it is the frame's outcome.
+    of: how many frames the item has. size: bytes that reading it takes. instance: the DICOM object it belongs to, as
+    results name it. error: the plan found that the item cannot be segmented; it is the frame's outcome.
     """
 
     frame: int
     item: int
     index: int = 0
+    of: int = 1
     source: str
     size: int
     sha256: str

@@ -114,6 +114,11 @@ class Claims:
         """Hold the frame's strike against it; the attempts now held against it, -1 if the token was lost."""
         return int(self._scripts.run("charge", token, frame))
 
+    def model_version(self, job: str, item: int, proposed: str) -> str:
+        """The version of the model that scores this item's frames: the first that was proposed."""
+        version: bytes = self._scripts.run("model_version", job, item, proposed)
+        return version.decode()
+
     def lapse(self, most: int = 1000) -> tuple[int, list[Condemned]]:
         """Take back the frames of workers that were not heard of; how many claims, and the frames to be failed."""
         known = json.loads(self._scripts.run("lapse", self._lease_ms, most))

@@ -7,6 +7,7 @@
 --   mr:job:{job}:suspects  zset the same, for frames that are claimed alone; with `due` at most DUE_MOST, or the cursor stops
 --   mr:job:{job}:trouble   hash frame → {attempts, deaths, struck, code}; only unsettled frames that had trouble
 --   mr:job:{job}:spans     zset "first:n" → first, the frames of one item of several
+--   mr:job:{job}:versions  hash item → the version of the model that scores it; only where the pool has several
 --   mr:job:{job}:opening   hash source → how often planning opened it; only those being opened, or that ended a child
 --   mr:job:{job}:assembling  set of "item part" (of the plan) whose whole-item files are to be made before the job can finish
 --   mr:job:{job}:parts     list of outcome parts, each name packed (ledger/parts.py)
@@ -133,7 +134,7 @@ end
 -- What only a running job needs.
 local function drop_parts(job)
   for _, item in ipairs(redis.call('SMEMBERS', job_key(job, 'assembling'))) do assembled(job, item) end
-  for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'opening', 'parts', 'refused'}) do
+  for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'opening', 'versions', 'parts', 'refused'}) do
     redis.call('DEL', job_key(job, part))
   end
 end

@@ -1,0 +1,27 @@
+"""The frames of one item are scored by one version of the model, whichever worker has them."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+from maskrelay.ledger.claims import Claims
+from worker.admission import Admissions
+from worker.pool import Pool
+
+
+async def of_one_version(
+    pool: Pool, admissions: Admissions, claims: Claims, job: str, item: int, among: Sequence[str]
+) -> tuple[str, ...]:
+    """Those of `among` whose version is the item's: the first of its frames to come draws it by the open ones' weights.
+
+    All of `among` where they have one version, and where the item's is configured no more. Raises LedgerUnavailable.
+    """
+    if len({one.model_version for one in pool.named(among)}) < 2:
+        return tuple(among)
+    closed = [await admissions.closed_for([name]) for name in among]
+    open_now = [name for name, wait in zip(among, closed, strict=True) if wait == timedelta(0)]
+    drawn = pool.named(open_now or among)
+    [proposed] = random.choices(drawn, [one.weight for one in drawn])
+    version = await asyncio.to_thread(claims.model_version, job, item, proposed.model_version)
+    return tuple(one.name for one in pool.named(among) if one.model_version == version) or tuple(among)
