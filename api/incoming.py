@@ -45,7 +45,7 @@ class UploadFacts(Record):
 
     size: int
     sha256: str
-    source_name: str | None
+    source_name: str | None = None
     at: datetime
     kind: Kind = "still"
 
