@@ -11,7 +11,7 @@ from bench.endpoint import RunningEndpoint
 from bench.peers.turns import Done
 
 #: Our processes whose CPU is the workers'; whatever else runs is named for itself.
-WORKERS = ("segment", "control", "deliver")
+WORKERS = ("segment", "assemble", "control", "deliver")
 
 
 @dataclass(frozen=True, slots=True)

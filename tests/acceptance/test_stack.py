@@ -23,7 +23,7 @@ from tests.stacks import running_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "optic disc in retinal fundus"
-NAMES = {"valkey", "simulator", "api", "segment", "control", "deliver"}
+NAMES = {"valkey", "simulator", "api", "segment", "assemble", "control", "deliver"}
 PICTURE = saved(gradient(64, 48), "PNG")
 
 

@@ -20,9 +20,9 @@ def test_every_worker_is_killed_in_the_middle_of_a_job(tmp_path):
     with receiver(status(204)) as told, running_stack(tmp_path / "data") as stack:
         job = submit(stack, tmp_path / "in", 60, told)
         under_way(stack, job.id, 10)
-        for name in ("segment", "control", "deliver"):
+        for name in ("segment", "assemble", "control", "deliver"):
             stack.kill(name)
-        for name in ("segment", "control", "deliver"):
+        for name in ("segment", "assemble", "control", "deliver"):
             stack.start(name)
         check(stack, job, 60, told)
 

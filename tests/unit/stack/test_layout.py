@@ -20,7 +20,7 @@ def names(layout: Layout) -> list[list[str]]:
 
 def test_with_nothing_given_everything_is_embedded_and_the_settings_are_valid(tmp_path: Path) -> None:
     layout = laid_out(tmp_path)
-    assert names(layout) == [["valkey"], ["simulator"], ["api"], ["segment", "control", "deliver"]]
+    assert names(layout) == [["valkey"], ["simulator"], ["api"], ["segment", "assemble", "control", "deliver"]]
     settings = Settings.from_environment(layout.environment)
     assert settings.storage_url == (tmp_path / "storage").as_uri()
     assert settings.score_timeout.total_seconds() == float(SHORT_CLOCKS["MASKRELAY_SCORE_TIMEOUT_S"])
