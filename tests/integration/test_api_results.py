@@ -68,6 +68,7 @@ def test_an_item_shows_its_masks_with_links_and_its_error_with_a_code(api: Runni
     files = f"{north.base_url}/v1/jobs/{job}/artifacts".replace("//v1", "/v1")
     assert good == {
         "custom_id": "0",
+        "findings": {},
         "source_name": "eye 0.png",
         "state": "succeeded",
         "masks": [
@@ -89,6 +90,7 @@ def test_an_item_shows_its_masks_with_links_and_its_error_with_a_code(api: Runni
     }
     assert bad == {
         "custom_id": "1",
+        "findings": {},
         "source_name": "eye 1.png",
         "state": "failed",
         "error": {"code": "truncated", "detail": "The image file ends too early or is damaged."},

@@ -36,7 +36,7 @@ def test_acceptance_leaves_submission_marker_uploads_and_their_uses(api: Running
     job = accepted(north, b"one", b"two", prompts=[f"  {PROMPT} ", "optic cup"])
     submission = submission_of(api, job)
     assert (submission.tenant, submission.total, submission.lane) == ("north", 2, "interactive")
-    assert submission.outputs == ("mask", "overlay")
+    assert submission.outputs == ()
     assert [item.prompts for item in submission.items] == [(PROMPT, "optic cup")] * 2
     assert [item.custom_id for item in submission.items] == ["0", "1"]
     assert [item.source_name for item in submission.items] == ["eye 0.png", "eye 1.png"]
