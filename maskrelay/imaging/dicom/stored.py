@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes
+from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, RLELossless
 
 from maskrelay.errors import TagInvalid, Truncated
 from maskrelay.imaging.dicom.codestream import check_codestream
@@ -14,7 +14,8 @@ from maskrelay.imaging.dicom.layout import Layout, decoder_of
 from maskrelay.imaging.dicom.stream import Stream, opened
 from maskrelay.imaging.dicom.tags import named, octets
 
-_CODECS = "pylibjpeg"  # always the same, whatever else pydicom finds installed
+# always the same, whatever else pydicom finds installed; the RLE codec of pylibjpeg panics on damaged data
+_CODECS, _RLE_CODEC = "pylibjpeg", "pydicom"
 _FIRST_ITEM = b"\xfe\xff\x00\xe0"
 
 
@@ -38,7 +39,8 @@ def read_stored(header: Header, layout: Layout, pixels: PixelElement, index: int
         else:
             source = stream
         decoder = decoder_of(layout.transfer_syntax)
-        values, found = decoder.as_array(source, index=index, raw=True, decoding_plugin=_CODECS, **options)
+        codec = _RLE_CODEC if layout.transfer_syntax == RLELossless else _CODECS
+        values, found = decoder.as_array(source, index=index, raw=True, decoding_plugin=codec, **options)
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
     return _without_unused_bits(native, layout), str(found["photometric_interpretation"])
 
