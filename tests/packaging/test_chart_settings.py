@@ -28,7 +28,7 @@ def another(field: str) -> str:
     info = Settings.model_fields[field]
     default, choices = info.default, get_args(info.annotation)
     if isinstance(default, timedelta):
-        return f"{default.total_seconds() + 0.001:g}"  # so little that the clocks keep their order
+        return f"{default.total_seconds() + 0.001:.3f}"  # so little that the clocks keep their order
     if isinstance(default, bool):
         return str(not default).lower()
     if isinstance(default, int | float):

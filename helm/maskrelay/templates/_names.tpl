@@ -35,5 +35,6 @@ default
 - /v1/jobs
 - /v1/uploads
 - /v1/endpoints
+- /v1/prompts
 - /openapi.json
 {{- end }}
