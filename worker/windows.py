@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from maskrelay.contract import keys
-from maskrelay.contract.intensity import EVERY, POSITIVE, Intensity
+from maskrelay.contract.intensity import EVERY, POSITIVE, VOI, Intensity
 from maskrelay.contract.jobs import Item, Submission
 from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.contract.sources import Window
 from maskrelay.errors import ItemError, ObjectExists, ObjectMissing
 from maskrelay.imaging.plane import Plane
-from maskrelay.imaging.presets import default_preset, window_of
+from maskrelay.imaging.presets import default_preset, voi_window, window_of
 from maskrelay.imaging.reading import read_plane
 from worker.arrange import Draft
 from worker.opening import Opening
@@ -39,7 +39,10 @@ class Windows:
         """What every frame's reading says of intensity: `window`, or by whose `percentiles`."""
         asked = self._submission.pixels.intensity
         facts, bits = draft.facts, draft.sources[0].bits
-        name = asked or default_preset(facts.modality if facts else None, facts.body_part if facts else None, bits)
+        if asked == VOI and facts is not None and facts.windows:
+            return {"window": voi_window(*facts.windows[0])}
+        name = None if asked == VOI else asked
+        name = name or default_preset(facts.modality if facts else None, facts.body_part if facts else None, bits)
         if name not in PERCENTILES:
             return {"window": window_of(name, lambda: iter(()))}
         if len(draft.frames) == 1:

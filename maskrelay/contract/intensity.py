@@ -23,6 +23,9 @@ EVERY = "percentile-all"
 #: No window: 8-bit samples stay as they are, and of deeper ones each frame is scaled by its own percentiles.
 NONE = "none"
 
+#: The first window that the DICOM object itself brings (VOI); where it brings none, the default.
+VOI = "voi"
+
 #: What percentiles fall back to: from the least to the greatest value, and black where there is one value alone.
 RANGE = "min-max"
 CONSTANT = "constant"
@@ -39,6 +42,7 @@ Preset = Literal[
     "ct-pelvis",
     "percentile-positive",
     "percentile-all",
+    "voi",
     "none",
 ]
 PRESETS: tuple[Preset, ...] = get_args(Preset)

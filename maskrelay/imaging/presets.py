@@ -1,6 +1,6 @@
 """From the name of a preset, or a caller's own window, to the window of one source; and which preset fits a source."""
 
-from maskrelay.contract.intensity import CT_WINDOWS, EXPLICIT, NONE, ExplicitWindow, Intensity, Preset
+from maskrelay.contract.intensity import CT_WINDOWS, EXPLICIT, NONE, VOI, ExplicitWindow, Intensity, Preset
 from maskrelay.contract.sources import Window
 from maskrelay.imaging.tally import Planes, volume_window
 
@@ -31,6 +31,12 @@ def default_preset(modality: str | None, body_part: str | None, bits: int) -> Pr
     if modality != "CT":
         return "percentile-positive"
     return _CT_OF.get("".join((body_part or "").upper().split()), _ABDOMEN)
+
+
+def voi_window(centre: float, width: float) -> Window:
+    """A VOI window as limits: from its least value to its greatest (DICOM PS3.3 C.11.2.1.2.1, the linear function)."""
+    half = max(width - 1, 0) / 2
+    return Window(name=VOI, low=centre - 0.5 - half, high=centre - 0.5 + half)
 
 
 def window_of(asked: Intensity, planes: Planes) -> Window | None:

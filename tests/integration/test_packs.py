@@ -161,3 +161,16 @@ def test_who_may_use_which_endpoint() -> None:
     assert pool.among("south", "own") == ()
     assert pool.among("north", None) == ("own",)
     assert pool.alike(pool.endpoints[0], ("a", "b")) == ("a",)
+
+
+def test_prompts_scored_alone_are_a_request_each(valkey: RunningValkey, simulator: RunningSimulator) -> None:
+    prompts = ("liver", "spleen", "left kidney")
+
+    async def steps(pool: Pool, _scorer: Scorer, packs: Packs) -> ScoredRow:
+        asked = Asked("job", "bulk", ("default",))
+        return await score_prompts(pool, packs, Row(canary().image, prompts), asked, "job:0", one_by_one=True)
+
+    scored = scored_with(valkey, [described(simulator)], steps)
+    assert scored.answer.maps.shape == (3, 1024, 1024)
+    assert list(scored.answer.categories) == ["liver", "other organ", "kidney"]
+    assert requests(simulator) == 3

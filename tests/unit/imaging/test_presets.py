@@ -4,7 +4,8 @@ import pytest
 from maskrelay.contract.intensity import CT_WINDOWS, ExplicitWindow
 from maskrelay.contract.sources import Window
 from maskrelay.imaging.plane import Plane
-from maskrelay.imaging.presets import default_preset, window_of
+from maskrelay.imaging.presets import default_preset, voi_window, window_of
+from maskrelay.imaging.windowing import to_bytes
 
 
 def unread():
@@ -51,3 +52,12 @@ def test_percentiles_are_taken_of_the_planes():
     planes = [Plane(values, 16)]
     assert window_of("percentile-positive", lambda: iter(planes)).low == pytest.approx(5.995)
     assert window_of("percentile-all", lambda: iter(planes)).low == -990
+
+
+def test_a_voi_window_reaches_from_its_first_to_its_last_value():
+    # PS3.3 C.11.2.1.2.1: at or below centre − 0.5 − (width − 1) ÷ 2 all black, above the same with plus all white
+    assert voi_window(2048, 4096) == Window(name="voi", low=0.0, high=4095.0)
+    assert voi_window(40, 400) == Window(name="voi", low=-160.0, high=239.0)
+    plane = Plane(np.array([[-161, -160, 239, 240]], np.int16), 16)
+    pixels, name = to_bytes(plane, voi_window(40, 400))
+    assert (pixels.tolist(), name) == ([[0, 0, 255, 255]], "voi")
