@@ -59,32 +59,35 @@ def write_contact_sheet(out: BinaryIO, frames: int, thumbnail_of: ThumbnailOf, l
     A frame without a thumbnail leaves its place dark, with its number.
     """
     places = sampled(frames)
-    tiles = [_opened(thumbnail_of(place)) for place in places]
+    tiles = [thumbnail_of(place) for place in places]  # some 20 kB each as they are, five times that opened
     cell = _cell(tiles)
     columns = min(len(places), ceil(sqrt(len(places) * _WIDE * cell[1] / cell[0])))
-    rows = ceil(len(places) / columns)
-    sheet = Image.new("RGB", (_GAP + columns * (cell[0] + _GAP), _GAP + rows * (cell[1] + _GAP)), _PAPER)
+    width = _GAP + columns * (cell[0] + _GAP)
+    height = _GAP + ceil(len(places) / columns) * (cell[1] + _GAP)
+    words = draw_legend(list(legend), width, height)
+    sheet = Image.new("RGB", (max(width, words.shape[1]), height + words.shape[0]), _PAPER)
+    sheet.paste(Image.fromarray(words), (0, height))
     draw = ImageDraw.Draw(sheet)
     for number, (place, tile) in enumerate(zip(places, tiles, strict=True)):
         row, column = divmod(number, columns)
         corner = _GAP + column * (cell[0] + _GAP), _GAP + row * (cell[1] + _GAP)
         if tile is not None:
-            sheet.paste(tile, (corner[0] + (cell[0] - tile.width) // 2, corner[1] + (cell[1] - tile.height) // 2))
+            with Image.open(io.BytesIO(tile)) as image:
+                middle = (cell[0] - image.width) // 2, (cell[1] - image.height) // 2
+                sheet.paste(image, (corner[0] + middle[0], corner[1] + middle[1]))
         _number(draw, corner, place)
-    out.write(png(_above(np.asarray(sheet), draw_legend(list(legend), sheet.width, sheet.height))))
+    sheet.save(out, "PNG", compress_level=1)
 
 
-def _cell(tiles: Sequence[Image.Image | None]) -> tuple[int, int]:
+def _cell(tiles: Sequence[bytes | None]) -> tuple[int, int]:
     """What holds every thumbnail, and a number."""
-    sizes = [tile.size for tile in tiles if tile is not None] or [(THUMBNAIL, THUMBNAIL)]
+    sizes = [_size(tile) for tile in tiles if tile is not None] or [(THUMBNAIL, THUMBNAIL)]
     return max(32, *(width for width, _ in sizes)), max(20, *(height for _, height in sizes))
 
 
-def _opened(file: bytes | None) -> Image.Image | None:
-    if file is None:
-        return None
-    with Image.open(io.BytesIO(file)) as image:
-        return image.convert("RGB")
+def _size(tile: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(tile)) as image:
+        return image.size
 
 
 def _number(draw: ImageDraw.ImageDraw, corner: tuple[int, int], place: int) -> None:
@@ -93,12 +96,3 @@ def _number(draw: ImageDraw.ImageDraw, corner: tuple[int, int], place: int) -> N
     left, top, right, bottom = draw.textbbox((corner[0] + 3, corner[1] + 2), str(place), font=font)
     draw.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=_PAPER)
     draw.text((corner[0] + 3, corner[1] + 2), str(place), font=font, fill=_INK)
-
-
-def _above(sheet: _Pixels, legend: _Pixels) -> _Pixels:
-    """One over the other, the narrower widened with paper."""
-    page = np.empty((sheet.shape[0] + legend.shape[0], max(sheet.shape[1], legend.shape[1]), 3), np.uint8)
-    page[...] = _PAPER
-    page[: sheet.shape[0], : sheet.shape[1]] = sheet
-    page[sheet.shape[0] :, : legend.shape[1]] = legend
-    return page
