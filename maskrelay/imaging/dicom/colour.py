@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydicom import Dataset
 
 from maskrelay.errors import TagInvalid
-from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.layout import SUBSAMPLED, Layout
 from maskrelay.imaging.dicom.tables import Table, expanded, read_descriptor, read_table
 from maskrelay.imaging.dicom.tags import named, octets, words
 
@@ -22,9 +22,8 @@ _PARTIAL = (16.0, 255 / 219, 255 / 224)
 def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray[np.uint8]:
     """(height, width, 3) of `bits` bits each, in the meaning of `photometric`."""
     octet = _to_bytes(values, bits)
-    if photometric == "YBR_PARTIAL_422":
-        return _converted(octet, *_PARTIAL)
-    return _converted(octet, *_FULL) if photometric in ("YBR_FULL", "YBR_FULL_422") else octet
+    reach = {"YBR_FULL": _FULL, "YBR_PARTIAL": _PARTIAL}.get(SUBSAMPLED.get(photometric, photometric))
+    return _converted(octet, *reach) if reach else octet
 
 
 def palette_to_rgb(

@@ -1,7 +1,7 @@
 """How an object's samples are laid out, checked before anything is set aside for them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 from pydicom.pixels.decoders.base import Decoder, get_decoder
@@ -23,6 +23,8 @@ from maskrelay.imaging.letterbox import LONGEST_SIDE
 
 _GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
+#: Of which two pixels natively share their colour; a codec has spread it already.
+SUBSAMPLED = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}
 _ALLOCATED = (1, 8, 16, 32, 64)
 _LONGEST_SIDE_OF_TAG = 0xFFFF
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
@@ -51,7 +53,7 @@ class Layout:
         """The bytes of one frame, not compressed; of single bits it may be no whole number."""
         samples = self.rows * self.columns * self.samples
         length = samples / 8 if self.allocated == 1 else samples * (self.allocated // 8)
-        return length // 3 * 2 if self.photometric == "YBR_FULL_422" else length
+        return length // 3 * 2 if self.photometric in SUBSAMPLED else length
 
 
 def read_layout(header: Header) -> tuple[Layout, PixelElement]:
@@ -159,10 +161,10 @@ def _high_bit(dataset: Dataset, stored: int, allocated: int) -> int:
 
 def _not_subsampled(layout: Layout, pixels: PixelElement) -> Layout:
     """Some writers name YBR_FULL_422 and store every colour sample: the length tells."""
-    whole_length = layout.frames * layout.rows * layout.columns * 3
-    native = layout.photometric == "YBR_FULL_422" and not layout.transfer_syntax.is_encapsulated
-    if native and pixels.length is not None and pixels.length >= whole_length:
-        return Layout(**{**vars(layout), "photometric": "YBR_FULL"})
+    every_sample = layout.frames * layout.rows * layout.columns * 3
+    native = layout.photometric in SUBSAMPLED and not layout.transfer_syntax.is_encapsulated
+    if native and (pixels.length or 0) >= every_sample:
+        return replace(layout, photometric=SUBSAMPLED[layout.photometric])
     return layout
 
 

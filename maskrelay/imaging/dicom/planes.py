@@ -43,8 +43,8 @@ class DicomPlanes:
     def _coloured(self, stored: npt.NDArray[Any], photometric: str) -> Plane | None:
         layout, dataset = self.layout, self.header.dataset
         if layout.samples == 3:
-            meaning = layout.photometric if layout.photometric == "YBR_PARTIAL_422" else photometric
-            return Plane(to_rgb(stored, meaning, layout.stored), 8)
+            partial = layout.photometric.startswith("YBR_PARTIAL")
+            return Plane(to_rgb(stored, layout.photometric if partial else photometric, layout.stored), 8)
         if layout.photometric == "PALETTE COLOR":
             return Plane(palette_to_rgb(stored, dataset, layout, little=self.header.little_endian), 8)
         return None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes
@@ -32,6 +33,8 @@ def read_stored(header: Header, layout: Layout, pixels: PixelElement, index: int
             check_codestream(frame, layout)
             source: Any = encapsulate([frame], has_bot=False)
             options["number_of_frames"], index = 1, 0
+        elif layout.allocated == 1:
+            return _bits(stream, layout, index), layout.photometric
         else:
             source = stream
         decoder = decoder_of(layout.transfer_syntax)
@@ -41,8 +44,8 @@ def read_stored(header: Header, layout: Layout, pixels: PixelElement, index: int
 
 
 def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
-    # the decoder takes the subsampling of both from one name, and what the numbers mean is decided here
-    photometric = "YBR_FULL_422" if layout.photometric == "YBR_PARTIAL_422" else layout.photometric
+    # the decoder undoes the subsampling of one name only; what the numbers mean is decided elsewhere
+    photometric = layout.photometric.replace("PARTIAL", "FULL")
     return {
         "rows": layout.rows,
         "columns": layout.columns,
@@ -57,6 +60,15 @@ def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
         "pixel_vr": pixels.vr,
         "correct_unused_bits": False,
     }
+
+
+def _bits(stream: Stream, layout: Layout, index: int) -> npt.NDArray[np.uint8]:
+    """(rows, columns) of 0 and 1. A frame may begin and end inside a byte, the lowest bit of which comes first."""
+    count = layout.rows * layout.columns
+    first, skipped = divmod(index * count, 8)
+    stream.seek(stream.tell() + first)
+    octets = np.frombuffer(stream.read(-(-(skipped + count) // 8)), np.uint8)
+    return np.unpackbits(octets, bitorder="little")[skipped : skipped + count].reshape(layout.rows, layout.columns)
 
 
 def _compressed(stream: Stream, header: Header, layout: Layout, index: int) -> bytes:

@@ -1,0 +1,376 @@
+"""Synthetic objects: the number of every pixel is known beforehand."""
+
+import io
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from maskrelay.errors import FrameOutOfRange, TagInvalid, UnsupportedImage
+from maskrelay.imaging.dicom import open_planes, read_facts, read_plane
+from tests.dicoms import dataset_of, dicom_of, item, saved, with_pixels
+from tests.pictures import gradient_array
+
+LIMIT = 1_000_000
+NATIVE = [
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+]
+RAMP = np.arange(-6, 6, dtype=np.int16).reshape(3, 4)
+
+
+def plane_of(file: bytes, index: int = 0):
+    return read_plane(file, index, max_pixels=LIMIT)
+
+
+def values_of(file: bytes, index: int = 0) -> np.ndarray:
+    return plane_of(file, index).values
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+@pytest.mark.parametrize("kind", ["uint8", "int8", "uint16", "int16", "uint32", "int32"])
+def test_integers_of_every_size_stay_what_they_are(syntax, kind):
+    limits = np.iinfo(kind)
+    pixels = np.linspace(limits.min, limits.max, 15).astype(kind).reshape(3, 5)
+    plane = plane_of(dicom_of(pixels, syntax))
+    assert plane.values.dtype == kind
+    assert np.array_equal(plane.values, pixels)
+    assert (plane.bits, plane.inverted, plane.padding) == (limits.bits, False, None)
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+@pytest.mark.parametrize(
+    ("kind", "vr", "keyword"), [("float32", "OF", "FloatPixelData"), ("float64", "OD", "DoubleFloatPixelData")]
+)
+def test_floats_are_read(syntax, kind, vr, keyword):
+    pixels = np.linspace(-1.5, 7.25, 12).reshape(3, 4).astype(kind)
+    dataset = dataset_of(pixels, BitsStored=None, HighBit=None, PixelRepresentation=None)
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    dataset.add_new(keyword, vr, pixels.astype(pixels.dtype.newbyteorder(order)).tobytes())
+    assert np.array_equal(values_of(saved(dataset, syntax)), pixels)
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+def test_frames_of_odd_length_do_not_run_into_each_other(syntax):
+    frames = np.arange(4 * 15, dtype=np.uint8).reshape(4, 3, 5)
+    planes = open_planes(dicom_of(frames, syntax), max_pixels=LIMIT)
+    assert all(np.array_equal(planes.plane(index).values, frames[index]) for index in range(4))
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+def test_single_bits_become_black_and_white_in_every_frame(syntax):
+    frames = np.random.default_rng(1).integers(0, 2, (5, 3, 7)).astype(np.uint8)  # 21 bits a frame
+    dataset = dataset_of(frames, BitsAllocated=1, BitsStored=1, HighBit=0)
+    packed = np.packbits(frames.reshape(-1), bitorder="little").tobytes()
+    planes = open_planes(with_pixels(dataset, packed, syntax, "OB"), max_pixels=LIMIT)
+    assert all(np.array_equal(planes.plane(index).values, frames[index] * 255) for index in range(5))
+    assert planes.plane(0).bits == 1
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_an_overlay_above_the_stored_bits_is_not_seen(signed):
+    overlay = np.array([[0x0000, 0xF000, 0x8000, 0x1000]], np.uint16)
+    low = np.array([[0x000, 0x7FF, 0x800, 0xFFF]], np.uint16)
+    file = dicom_of(overlay | low, BitsStored=12, HighBit=11, PixelRepresentation=int(signed))
+    assert values_of(file).tolist() == [[0, 2047, -2048, -1] if signed else [0, 2047, 2048, 4095]]
+    assert plane_of(file).bits == 12
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_high_bit_above_the_lowest_place_is_followed(signed):
+    stored = np.array([[0x000, 0x7FF, 0x800, 0xFFF]], np.uint16)
+    file = dicom_of(stored << 4 | 0xF, BitsStored=12, HighBit=15, PixelRepresentation=int(signed))
+    assert values_of(file).tolist() == [[0, 2047, -2048, -1] if signed else [0, 2047, 2048, 4095]]
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "kind", "expected"),
+    [
+        (1, 0, np.int16, RAMP),
+        (1, -1024, np.int32, RAMP.astype(int) - 1024),
+        (-2, 7, np.int32, RAMP.astype(int) * -2 + 7),
+        ("0.5", "0.25", np.float64, RAMP * 0.5 + 0.25),
+        (None, 3, np.int32, RAMP + 3),
+        (3, None, np.int32, RAMP * 3),
+        ("1e30", 0, np.float64, RAMP * 1e30),
+    ],
+)
+def test_a_rescale_gives_the_smallest_integers_that_can_hold_it_or_floats(slope, intercept, kind, expected):
+    plane = plane_of(dicom_of(RAMP, RescaleSlope=slope, RescaleIntercept=intercept))
+    assert plane.values.dtype == kind
+    assert np.array_equal(plane.values, expected)
+
+
+def test_twelve_bits_of_ct_fit_sixteen():
+    pixels = np.array([[0, 4095]], np.uint16)
+    plane = plane_of(dicom_of(pixels, BitsStored=12, HighBit=11, RescaleSlope=1, RescaleIntercept=-1024))
+    assert (plane.values.dtype, plane.bits, plane.values.tolist()) == (np.int16, 12, [[-1024, 3071]])
+
+
+def test_eight_bits_rescaled_are_no_longer_shown_as_they_are():
+    pixels = np.array([[0, 255]], np.uint8)
+    assert plane_of(dicom_of(pixels, RescaleSlope=4, RescaleIntercept=0)).bits == 16
+
+
+def test_thirty_two_bits_times_a_large_slope_do_not_wrap():
+    pixels = np.array([[0, 2**32 - 1]], np.uint32)
+    assert values_of(dicom_of(pixels, RescaleSlope=2**20)).tolist() == [[0, (2**32 - 1) * 2**20]]
+    assert values_of(dicom_of(pixels, RescaleSlope=2**40)).dtype == np.float64
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+@pytest.mark.parametrize(("bits", "kind"), [(8, np.uint8), (16, np.uint16)])
+def test_a_modality_table_is_applied_with_its_ends_held(syntax, bits, kind):
+    table = item(LUTDescriptor=[4, -1, bits], LUTData=b"", ModalityLUTType="US")
+    entries = np.array([10, 20, 30, 40], ">u2" if syntax == ExplicitVRBigEndian else "<u2")
+    table["LUTDescriptor"].VR = "SS"
+    table.add_new("LUTData", "OW", entries.tobytes())
+    pixels = np.array([[-9, -1, 0, 1, 2, 9]], np.int16)
+    values = values_of(dicom_of(pixels, syntax, ModalityLUTSequence=[table], RescaleSlope=None))
+    assert values.dtype == kind
+    assert values.tolist() == [[10, 10, 20, 30, 40, 40]]
+
+
+def test_each_frame_of_an_enhanced_object_has_its_own_rescale():
+    def group(slope: float, intercept: float):
+        macro = item(RescaleSlope=slope, RescaleIntercept=intercept, RescaleType="US")
+        return item(PixelValueTransformationSequence=macro)
+
+    frames = np.full((3, 2, 2), 10, np.uint16)
+    file = dicom_of(
+        frames,
+        PerFrameFunctionalGroupsSequence=[group(1, 5), group(0.5, 0), item()],
+        SharedFunctionalGroupsSequence=[group(2, 1)],
+    )
+    planes = open_planes(file, max_pixels=LIMIT)
+    assert [planes.plane(index).values[0, 0] for index in range(3)] == [15, 5, 21]
+
+
+def test_monochrome1_is_said_and_not_applied():
+    plane = plane_of(dicom_of(RAMP, PhotometricInterpretation="MONOCHROME1"))
+    assert plane.inverted
+    assert np.array_equal(plane.values, RAMP)
+
+
+@pytest.mark.parametrize(
+    ("tags", "padded"),
+    [
+        ({"PixelPaddingValue": -6}, [0]),
+        ({"PixelPaddingValue": -6, "PixelPaddingRangeLimit": -4}, [0, 1, 2]),
+        ({"PixelPaddingValue": 5, "PixelPaddingRangeLimit": 4}, [10, 11]),
+        ({"PixelPaddingValue": -2000}, None),
+        ({}, None),
+    ],
+)
+def test_padding_is_found_by_stored_values(tags, padded):
+    plane = plane_of(dicom_of(RAMP, RescaleSlope=1, RescaleIntercept=100, **tags))
+    found = None if plane.padding is None else np.flatnonzero(plane.padding).tolist()
+    assert found == padded
+
+
+def test_padding_written_without_its_sign_is_understood():
+    pixels = np.array([[-2000, 0, 63536 - 65536]], np.int16)
+    dataset = dataset_of(pixels)
+    dataset.add_new("PixelPaddingValue", "US", 63536)
+    plane = plane_of(with_pixels(dataset, pixels.tobytes(), vr="OW"))
+    assert plane.padding is not None
+    assert plane.padding.tolist() == [[True, False, True]]
+
+
+COLOUR = gradient_array(6, 5)
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+@pytest.mark.parametrize("planar", [0, 1])
+def test_rgb_is_read_in_both_planar_configurations(syntax, planar):
+    pixels = COLOUR if planar == 0 else COLOUR.transpose(2, 0, 1).reshape(5, 6, 3)
+    plane = plane_of(dicom_of(np.ascontiguousarray(pixels), syntax, PlanarConfiguration=planar))
+    assert np.array_equal(plane.values, COLOUR)
+    assert plane.bits == 8
+
+
+@pytest.mark.parametrize(("kind", "stored"), [("uint16", 16), ("uint16", 12), ("uint32", 32), ("uint16", 8)])
+def test_deep_colours_are_brought_to_eight_bits(kind, stored):
+    deep = COLOUR.astype(kind) << (stored - 8)
+    assert np.array_equal(values_of(dicom_of(deep, BitsStored=stored, HighBit=stored - 1)), COLOUR)
+
+
+def to_ybr(rgb: np.ndarray) -> np.ndarray:
+    """PS3.3 C.7.6.3.1.2, YBR_FULL, as floats."""
+    matrix = np.array([[0.2990, 0.5870, 0.1140], [-0.1687, -0.3313, 0.5000], [0.5000, -0.4187, -0.0813]])
+    return rgb.astype(float) @ matrix.T + [0, 128, 128]
+
+
+def test_ybr_full_becomes_rgb():
+    ybr = np.clip(np.rint(to_ybr(COLOUR)), 0, 255).astype(np.uint8)
+    rgb = values_of(dicom_of(ybr, PhotometricInterpretation="YBR_FULL"))
+    assert np.abs(rgb.astype(int) - COLOUR).max() <= 2
+
+
+def subsampled(ybr: np.ndarray) -> bytes:
+    """Y1 Y2 Cb Cr for each pair of pixels."""
+    pairs = ybr.reshape(-1, 2, 3)
+    return np.stack([pairs[:, 0, 0], pairs[:, 1, 0], pairs[:, 0, 1], pairs[:, 0, 2]], axis=1).tobytes()
+
+
+@pytest.mark.parametrize("photometric", ["YBR_FULL_422", "YBR_PARTIAL_422"])
+def test_subsampled_ybr_becomes_rgb(photometric):
+    wide = np.repeat(gradient_array(4, 5), 2, axis=1)  # neighbours share their colour
+    ybr = to_ybr(wide)
+    if photometric == "YBR_PARTIAL_422":
+        ybr = (ybr - [0, 128, 128]) * [219 / 255, 224 / 255, 224 / 255] + [16, 128, 128]
+    dataset = dataset_of(wide, PhotometricInterpretation=photometric)
+    rgb = values_of(with_pixels(dataset, subsampled(np.clip(np.rint(ybr), 0, 255).astype(np.uint8))))
+    assert np.abs(rgb.astype(int) - wide).max() <= 3
+
+
+def test_ybr_that_only_says_it_is_subsampled_is_read_by_its_length():
+    ybr = np.clip(np.rint(to_ybr(COLOUR)), 0, 255).astype(np.uint8)
+    rgb = values_of(dicom_of(ybr, PhotometricInterpretation="YBR_FULL_422"))
+    assert np.abs(rgb.astype(int) - COLOUR).max() <= 2
+
+
+def palette(entries: int, first: int, bits: int, tables: list[np.ndarray], prefix: str = "") -> dict[str, object]:
+    tags: dict[str, object] = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour, table in zip(("Red", "Green", "Blue"), tables, strict=True):
+        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [entries, first, bits]
+        tags[f"{prefix}{colour}PaletteColorLookupTableData"] = table.tobytes()
+    return tags
+
+
+RED, GREEN, BLUE = np.array([1, 50, 255]), np.array([2, 60, 0]), np.array([3, 70, 128])
+PALETTE_PIXELS = np.array([[0, 10, 11, 12, 99]], np.uint8)
+PALETTE_COLOURS = np.stack([RED, GREEN, BLUE], axis=1)[[0, 0, 1, 2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind", "widen"),
+    [(8, "u1", 1), (8, "<u2", 1), (16, "<u2", 256), (16, "<u2", 257), (16, "<u2", 1)],
+    ids=["bytes", "bytes-in-words", "shifted", "repeated", "bytes-said-to-be-words"],
+)
+def test_a_palette_becomes_its_colours(bits, kind, widen):
+    tables = [(table * widen).astype(kind) for table in (RED, GREEN, BLUE)]
+    if kind == "u1":
+        tables = [np.append(table, np.uint8(0)) for table in tables]  # padded to an even length
+    plane = plane_of(dicom_of(PALETTE_PIXELS, **palette(3, 10, bits, tables)))
+    assert np.array_equal(plane.values[0], PALETTE_COLOURS)
+    assert plane.bits == 8
+
+
+def test_a_segmented_palette_is_expanded():
+    red = [0, 2, 0, 256 * 10, 1, 4, 256 * 50, 2, 1, 0, 0]  # two, four in a line, then the first segment again
+    flat = [0, 1, 256 * 7, 1, 7, 256 * 7]
+    tables = [np.array(segments, "<u2") for segments in (red, flat, flat)]
+    pixels = np.arange(8, dtype=np.uint8).reshape(1, 8)
+    values = values_of(dicom_of(pixels, **palette(8, 0, 16, tables, "Segmented")))
+    assert values[0, :, 0].tolist() == [0, 10, 20, 30, 40, 50, 0, 10]
+    assert values[0, :, 1].tolist() == [7] * 8
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [[1, 4, 100], [9, 1, 1], [0, 2, 0, 0], [2, 1, 0, 0], [0, 1, 5, 2, 9, 3, 0], [0, 1, 5, 1]],
+    ids=["line-first", "unknown", "too-few", "repeat-first", "repeat-itself", "cut"],
+)
+def test_a_broken_segmented_palette_is_refused(segments):
+    tables = [np.array(segments, "<u2")] * 3
+    with pytest.raises(TagInvalid):
+        values_of(dicom_of(np.zeros((1, 8), np.uint8), **palette(8, 0, 16, tables, "Segmented")))
+
+
+def test_a_palette_without_its_tables_is_refused_by_name():
+    with pytest.raises(TagInvalid, match="RedPaletteColorLookupTable"):
+        values_of(dicom_of(PALETTE_PIXELS, PhotometricInterpretation="PALETTE COLOR"))
+
+
+@pytest.mark.parametrize("photometric", ["HSV", "ARGB", "CMYK", "YBR_PARTIAL_420", "XYZ"])
+def test_colours_that_are_not_read_are_refused_by_name(photometric):
+    with pytest.raises(UnsupportedImage, match="PhotometricInterpretation"):
+        values_of(dicom_of(COLOUR, PhotometricInterpretation=photometric))
+
+
+@pytest.mark.parametrize("index", [-1, 3, 10**9])
+def test_a_frame_that_is_not_there_is_refused_with_the_numbers(index):
+    with pytest.raises(FrameOutOfRange) as refusal:
+        plane_of(dicom_of(np.zeros((3, 2, 2), np.uint8)), index)
+    assert refusal.value.fields == {"index": index, "frames": 3}
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_file_without_preamble_and_meta_header_is_read(syntax):
+    file = dicom_of(RAMP, syntax)
+    bare = file[file.index(b"\0\x08\0\x16" if syntax == ExplicitVRBigEndian else b"\x08\0\x16\0") :]
+    assert np.array_equal(values_of(bare), RAMP)
+    assert read_facts(bare).transfer_syntax == syntax
+
+
+def test_one_object_serves_many_threads(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 4096, (40, 16, 16)).astype(np.uint16)
+    path = tmp_path / "object"
+    path.write_bytes(dicom_of(frames))
+    planes = open_planes(path, max_pixels=LIMIT)
+    wrong: list[int] = []
+
+    def read(start: int) -> None:
+        wrong.extend(at for at in range(start, 40, 4) if not np.array_equal(planes.plane(at).values, frames[at]))
+
+    threads = [threading.Thread(target=read, args=(start,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_warnings_are_heard_again_after_threads_have_read():
+    before = list(warnings.filters)
+    noisy = dicom_of(RAMP, NumberOfFrames=0)
+    threads = [threading.Thread(target=plane_of, args=(noisy,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == before
+
+
+class Counting(io.BytesIO):
+    read_bytes = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.read_bytes += len(found)
+        return found
+
+
+def test_of_many_frames_only_the_one_is_read(monkeypatch):
+    counted: list[Counting] = []
+
+    def counting(file: bytes) -> Counting:
+        counted.append(Counting(file))
+        return counted[-1]
+
+    monkeypatch.setattr("maskrelay.imaging.dicom.stream.BytesIO", counting)
+    frames = np.arange(300 * 64 * 64, dtype=np.uint16).reshape(300, 64, 64)
+    file = dicom_of(frames)
+    assert np.array_equal(values_of(file, 299), frames[299])
+    assert sum(stream.read_bytes for stream in counted) < 3 * 64 * 64 * 2
+    counted.clear()
+    read_facts(file)
+    assert sum(stream.read_bytes for stream in counted) < 4096
+
+
+def test_a_refusal_quotes_nothing_of_the_file(caplog):
+    file = dicom_of(RAMP, PatientName="Doe^Jane", Modality="CT")
+    damaged = file.replace(b"MONOCHROME2", b"Doe^Jane   ")
+    with pytest.raises(UnsupportedImage) as refusal:
+        plane_of(damaged)
+    assert "Jane" not in str(refusal.value) + repr(refusal.value.__cause__) + caplog.text
