@@ -1,0 +1,205 @@
+"""What is read of a header, and from where when several tags could tell."""
+
+import numpy as np
+import pytest
+
+from maskrelay.contract.dicom import DicomFacts
+from maskrelay.imaging.dicom import read_facts
+from tests.dicoms import ROOT, dicom_of, item
+
+PIXELS = np.zeros((3, 4), np.uint16)
+FRAMES = np.zeros((3, 3, 4), np.uint16)
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def facts_of(pixels: np.ndarray = PIXELS, **tags: object) -> DicomFacts:
+    return read_facts(dicom_of(pixels, **tags))
+
+
+def test_the_header_of_a_slice_is_read():
+    facts = facts_of(
+        FrameOfReferenceUID=ROOT + "4",
+        BodyPartExamined="ABDOMEN",
+        ImagePositionPatient=[-1.5, 2, 3.25],
+        ImageOrientationPatient=list(AXIAL),
+        PixelSpacing=[0.5, 0.25],
+        SliceThickness="2.5",
+        SpacingBetweenSlices="2",
+        WindowCenter=[40, 500],
+        WindowWidth=[400, 1500],
+        VOILUTFunction="SIGMOID",
+        RescaleIntercept=-1024,
+        RescaleSlope=1,
+        RescaleType="HU",
+        InstanceNumber=7,
+        ImageType=["ORIGINAL", "PRIMARY", "AXIAL"],
+        BitsStored=12,
+        HighBit=11,
+    )
+    assert (facts.sop_instance, facts.study, facts.series) == (ROOT + "1", ROOT + "2", ROOT + "3")
+    assert (facts.frame_of_reference, facts.modality, facts.body_part) == (ROOT + "4", "CT", "ABDOMEN")
+    assert (facts.rows, facts.columns, facts.frames, facts.samples, facts.bits) == (3, 4, 1, 1, 12)
+    assert (facts.positions, facts.orientations) == (((-1.5, 2.0, 3.25),), (AXIAL,))
+    assert (facts.spacing, facts.thickness, facts.slice_distance) == ((0.5, 0.25), 2.5, 2.0)
+    assert (facts.windows, facts.voi_function) == (((40.0, 400.0), (500.0, 1500.0)), "SIGMOID")
+    assert (facts.units, facts.instance_number) == ("HU", 7)
+    assert facts.image_type == ("ORIGINAL", "PRIMARY", "AXIAL")
+    assert facts.frame_ordinals == ()
+
+
+def test_what_is_absent_is_none_or_empty():
+    facts = facts_of(StudyInstanceUID=None, SeriesInstanceUID=None, Modality=None)
+    assert (facts.study, facts.series, facts.modality) == ("", "", "")
+    assert (facts.positions, facts.orientations, facts.windows, facts.spacing) == ((), (), (), None)
+    assert (facts.expected, facts.burned_in, facts.instance_number, facts.units) == (None, None, None, None)
+    assert set(facts.ordinal) == {0.0}
+
+
+def test_facts_cross_a_process_as_json():
+    facts = facts_of(ImagePositionPatient=[0, 0, 1], ImageOrientationPatient=list(AXIAL))
+    assert DicomFacts.model_validate_json(facts.model_dump_json()) == facts
+
+
+@pytest.mark.parametrize(
+    ("tags", "spacing"),
+    [
+        ({"PixelSpacing": [1, 2], "ImagerPixelSpacing": [3, 4]}, (1.0, 2.0)),
+        ({"ImagerPixelSpacing": [3, 4], "NominalScannedPixelSpacing": [5, 6]}, (3.0, 4.0)),
+        ({"NominalScannedPixelSpacing": [5, 6]}, (5.0, 6.0)),
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [3, 4]}, (3.0, 4.0)),
+        ({"PixelSpacing": [0, 0]}, None),
+    ],
+)
+def test_spacing_comes_from_the_first_tag_that_knows_it(tags, spacing):
+    assert facts_of(**tags).spacing == spacing
+
+
+def region(units: int = 3, across: float = 0.05, down: float = 0.04):
+    return item(
+        PhysicalUnitsXDirection=units, PhysicalUnitsYDirection=units, PhysicalDeltaX=across, PhysicalDeltaY=down
+    )
+
+
+@pytest.mark.parametrize(
+    ("regions", "spacing"),
+    [
+        ([region()], (0.4, 0.5)),
+        ([region(down=-0.04)], (0.4, 0.5)),
+        ([region(), region(units=4)], (0.4, 0.5)),
+        ([region(), region()], (0.4, 0.5)),
+        ([region(), region(across=0.1)], None),
+        ([region(units=4)], None),
+        ([region(across=0)], None),
+    ],
+)
+def test_ultrasound_spacing_is_taken_from_the_one_region_in_centimetres(regions, spacing):
+    found = facts_of(SequenceOfUltrasoundRegions=regions, Modality="US").spacing
+    assert found == (None if spacing is None else pytest.approx(spacing))
+
+
+def group(index: int, **more: object):
+    return item(
+        PlanePositionSequence=item(ImagePositionPatient=[0, 0, 2.5 * index]),
+        FrameContentSequence=item(FrameAcquisitionNumber=1, TemporalPositionIndex=index + 1),
+        MRDiffusionSequence=item(DiffusionBValue=1000.0),
+        **more,
+    )
+
+
+SHARED = item(
+    PlaneOrientationSequence=item(ImageOrientationPatient=list(AXIAL)),
+    PixelMeasuresSequence=item(PixelSpacing=[0.7, 0.8], SliceThickness="3", SpacingBetweenSlices="2.5"),
+    FrameVOILUTSequence=item(WindowCenter=50, WindowWidth=100),
+    PixelValueTransformationSequence=item(RescaleSlope=1, RescaleIntercept=0, RescaleType="US"),
+)
+
+
+def test_an_enhanced_object_has_a_place_for_each_frame():
+    facts = facts_of(
+        FRAMES,
+        SharedFunctionalGroupsSequence=[SHARED],
+        PerFrameFunctionalGroupsSequence=[group(index) for index in range(3)],
+    )
+    assert facts.positions == ((0.0, 0.0, 0.0), (0.0, 0.0, 2.5), (0.0, 0.0, 5.0))
+    assert facts.orientations == (AXIAL,) * 3
+    assert (facts.spacing, facts.thickness, facts.slice_distance) == ((0.7, 0.8), 3.0, 2.5)
+    assert (facts.windows, facts.units) == (((50.0, 100.0),), "US")
+    assert facts.frame_ordinals == tuple((1.0, 0.0, 0.0, index + 1.0, 0.0, 1000.0, 0.0, 0.0) for index in range(3))
+    assert len(facts.ordinal) == len(facts.frame_ordinals[0])
+
+
+def test_a_frame_without_a_place_leaves_none_for_all():
+    groups = [group(0), group(1), item()]
+    facts = facts_of(FRAMES, SharedFunctionalGroupsSequence=[SHARED], PerFrameFunctionalGroupsSequence=groups)
+    assert facts.positions == ()
+    assert len(facts.orientations) == 3
+
+
+def test_frames_of_different_spacing_have_none_in_common():
+    groups = [group(index, PixelMeasuresSequence=item(PixelSpacing=[1 + index, 1])) for index in range(3)]
+    assert facts_of(FRAMES, PerFrameFunctionalGroupsSequence=groups).spacing is None
+
+
+def test_frames_that_are_not_enhanced_have_no_places():
+    facts = facts_of(FRAMES, ImagePositionPatient=[0, 0, 1], ImageOrientationPatient=list(AXIAL), Modality="US")
+    assert (facts.frames, facts.positions, facts.orientations) == (3, (), ())
+
+
+def test_an_orientation_of_zeros_is_none():
+    assert facts_of(ImageOrientationPatient=[0] * 6).orientations == ()
+
+
+def test_the_ordinal_tells_objects_at_one_position_apart():
+    facts = facts_of(
+        AcquisitionNumber=2,
+        EchoNumbers=3,
+        EchoTime="4.5",
+        TemporalPositionIdentifier=5,
+        TriggerTime="6",
+        DiffusionBValue=700.0,
+        InversionTime="8",
+        FrameReferenceTime="9",
+    )
+    assert facts.ordinal == (2.0, 3.0, 4.5, 5.0, 6.0, 700.0, 8.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"ImagesInAcquisition": 30}, 30),
+        ({"NumberOfSeriesRelatedInstances": 60}, 60),
+        ({"ImagesInAcquisition": 30, "NumberOfSeriesRelatedInstances": 60}, 60),
+        ({"ImagesInAcquisition": 0}, None),
+    ],
+)
+def test_the_expected_number_is_the_series_own_or_the_acquisitions(tags, expected):
+    assert facts_of(**tags).expected == expected
+
+
+@pytest.mark.parametrize(("said", "meant"), [("YES", True), ("NO", False), ("MAYBE", None)])
+def test_burned_in_annotation_is_read(said, meant):
+    assert facts_of(BurnedInAnnotation=said).burned_in is meant
+
+
+def test_a_scanned_document_is_known_by_its_conversion():
+    assert facts_of(ConversionType="SD").conversion == "SD"
+
+
+@pytest.mark.parametrize(
+    ("centre", "width", "windows"),
+    [
+        ([40, 50], [400], ((40.0, 400.0),)),
+        ([40, 50], [0, 10], ((50.0, 10.0),)),
+        ([40], None, ()),
+    ],
+)
+def test_windows_without_a_width_are_left_out(centre, width, windows):
+    assert facts_of(WindowCenter=centre, WindowWidth=width).windows == windows
+
+
+def test_words_that_only_inform_are_dropped_when_they_cannot_be_read():
+    file = dicom_of(PIXELS, WindowCenter="1234", WindowWidth="5678", InstanceNumber="9012", SliceThickness="3456")
+    for value in (b"1234", b"9012", b"3456"):
+        file = file.replace(value, b"?-?-")
+    facts = read_facts(file)
+    assert (facts.windows, facts.instance_number, facts.thickness) == ((), None, None)
