@@ -1,7 +1,6 @@
 """Whether a mask lies where the canvas showed it: its place is reckoned a second time, from the map as it came."""
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,9 @@ from maskrelay.imaging.letterbox import Letterbox
 from maskrelay.imaging.masks import FOREGROUND
 from maskrelay.imaging.spans import span
 
-#: In pixels of the source and of the canvas: smaller masks are too ragged to be judged.
-FEWEST = 16
+#: The area of a mask over its longer side, in pixels of the source and of the canvas: thinner ones, and those of fewer
+#: than 16 pixels, are too ragged to be judged.
+THINNEST = 4
 
 
 def self_check(canvas: npt.NDArray[np.uint8], measures: Measures, box: Letterbox) -> SelfCheck:
@@ -21,7 +21,8 @@ def self_check(canvas: npt.NDArray[np.uint8], measures: Measures, box: Letterbox
     The map's centroid, over what the source covers of the canvas, is brought to the source by the numbers of `box`
     alone; `shift_px` is the distance of both in source pixels. `padding_px` is the foreground in the padding, in
     canvas pixels, that no mask can show. `ok`: the shift is explained by the grids, see `_bound`; None for an empty
-    mask and for one of fewer than `FEWEST` pixels, here or there.
+    mask and for one thinner than `THINNEST`, here or there. A flip, a turn and a wrong place show; a slightly wrong
+    scale about the right place does not.
     """
     rows = span(np.max(canvas, axis=1) >= FOREGROUND)
     window: npt.NDArray[np.bool_] = canvas[rows] >= FOREGROUND
@@ -38,8 +39,8 @@ def self_check(canvas: npt.NDArray[np.uint8], measures: Measures, box: Letterbox
     y = _in_source(first + _mean(lines, area), box.top, box.height / box.stretched_height, box)
     shift = x - measures.centroid[0], y - measures.centroid[1]
     ok = None
-    if min(area, measures.area_px) >= FEWEST:
-        extent = _length(columns), _length(lines)
+    extent = _length(columns), _length(lines)
+    if min(area / max(extent), _thickness(measures)) >= THINNEST:
         ok = all(abs(one) < most for one, most in zip(shift, _bound(area, extent, measures, box), strict=True))
     return SelfCheck(shift_px=round(math.hypot(*shift), 3), padding_px=padding, ok=ok)
 
@@ -77,10 +78,14 @@ def _bound(area: int, extent: tuple[int, int], measures: Measures, box: Letterbo
     return across, down
 
 
+def _thickness(measures: Measures) -> float:
+    return measures.area_px / max(measures.bbox[2:]) if measures.bbox else 0.0
+
+
 def _mean(counts: npt.NDArray[np.uint16], area: int) -> float:
     return int(counts.astype(np.int64) @ np.arange(counts.size)) / area
 
 
-def _length(counts: npt.NDArray[Any]) -> int:
+def _length(counts: npt.NDArray[np.uint16]) -> int:
     places = span(counts)
-    return int(places.stop - places.start)
+    return int(places.stop) - int(places.start)
