@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from maskrelay.ledger import Ledger
 from tests.valkeys import RunningValkey, running_valkey
+
+# whatever else is in force (in CI: the same examples each time), no example is judged by the clock
+settings.register_profile("no clock", settings(), deadline=None)
+settings.load_profile("no clock")
 
 
 @pytest.fixture(scope="session")
