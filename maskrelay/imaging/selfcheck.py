@@ -20,7 +20,8 @@ def self_check(canvas: npt.NDArray[np.uint8], measures: Measures, box: Letterbox
 
     The map's centroid, over what the source covers of the canvas, is brought to the source by the numbers of `box`
     alone; `shift_px` is the distance of both in source pixels. `padding_px` is the foreground in the padding, in
-    canvas pixels, that no mask can show. `ok`: the shift is explained by the grids, see `_bound`; None for an empty
+    canvas pixels, that no mask can show. `ok`: the shift is explained by the grids, see `_bound`, or the bounding boxes
+    agree: of parts that the grids make thicker or thinner the centroid moves and the box does not. None for an empty
     mask and for one thinner than `THINNEST`, here or there. A flip, a turn and a wrong place show; a slightly wrong
     scale about the right place does not.
     """
@@ -41,8 +42,36 @@ def self_check(canvas: npt.NDArray[np.uint8], measures: Measures, box: Letterbox
     ok = None
     extent = _length(columns), _length(lines)
     if min(area / max(extent), _thickness(measures)) >= THINNEST:
-        ok = all(abs(one) < most for one, most in zip(shift, _bound(area, extent, measures, box), strict=True))
+        near = all(abs(one) < most for one, most in zip(shift, _bound(area, extent, measures, box), strict=True))
+        ok = near or _boxes_agree(_ends(columns, across.start), _ends(lines, first), measures, box)
     return SelfCheck(shift_px=round(math.hypot(*shift), 3), padding_px=padding, ok=ok)
+
+
+def _ends(counts: npt.NDArray[np.uint16], start: int) -> tuple[int, int]:
+    """The first and the last canvas pixel along one side that hold any foreground."""
+    places = span(counts)
+    return start + int(places.start), start + int(places.stop) - 1
+
+
+def _boxes_agree(across: tuple[int, int], down: tuple[int, int], measures: Measures, box: Letterbox) -> bool:
+    """Whether each side of both bounding boxes lies within half a source pixel and a canvas pixel of the other's.
+
+    Never where both grids coincide: there the centroids are equal, or the mask was moved.
+    """
+    assert measures.bbox is not None
+    left, top, width, height = measures.bbox
+    scales = box.scales()
+    if scales == (1.0, 1.0):
+        return False
+    sides = (
+        (across, (left, left + width - 1), box.left, box.width / box.stretched_width, scales[0]),
+        (down, (top, top + height - 1), box.top, box.height / box.stretched_height, scales[1]),
+    )
+    return all(
+        abs(_in_source(place, pad, unstretched, box) - expected) < 0.5 + 1 / scale
+        for ends, theirs, pad, unstretched, scale in sides
+        for place, expected in zip(ends, theirs, strict=True)
+    )
 
 
 def _covered(pad: int, length: int, box: Letterbox) -> slice:

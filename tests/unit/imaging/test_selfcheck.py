@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
@@ -29,12 +29,15 @@ def checked(canvas: np.ndarray, mask: np.ndarray, box: Letterbox):
     return self_check(canvas, measure(mask, mask.astype(np.uint8) * np.uint8(255)), box)
 
 
-@given(st.integers(40, 1500), st.integers(40, 1500), st.sampled_from([None, (1.0, 2.5), (3.0, 0.7)]))
-def test_a_mask_that_came_back_right_passes(height, width, spacing):
+@given(st.integers(40, 700), st.integers(40, 700), st.sampled_from([None, (1.0, 2.5), (3.0, 0.7)]))
+@example(889, 40, None)  # a thin limb is wider on the canvas: the centroid moves, the box does not
+def test_a_mask_that_came_back_right_is_never_called_wrong(height, width, spacing):
     box = Letterbox.of(width, height, spacing=spacing)
     canvas = on_canvas(shape(height, width), box)
     check = checked(canvas, threshold(from_canvas(canvas, box)), box)
-    assert check.ok
+    assert check.ok is not False  # None: too thin to say
+    if spacing is None and min(height, width) >= 300:
+        assert check.ok
     assert check.padding_px == 0
 
 
