@@ -65,6 +65,8 @@ def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile
     else:
         image.load()
         values, bits = np.asarray(_over_black(image)), min(bits, 8)
+        if _has_signed_bytes(image):  # Pillow takes −1 for 255
+            values = values.view(np.int8)
     return Plane(_upright(values, _orientation(image)), bits)
 
 
@@ -74,6 +76,12 @@ def _bits(image: ImageFile.ImageFile) -> int:
     if image.mode.startswith("I;16") or has_deep_colour(image):
         return 16
     return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
+
+
+def _has_signed_bytes(image: ImageFile.ImageFile) -> bool:
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.mode != "L":
+        return False
+    return bool(image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0] == 2)
 
 
 def _over_black(image: Image.Image) -> Image.Image:

@@ -207,3 +207,10 @@ def test_a_mutated_stack_gives_pages_or_a_coded_error(bigtiff):
 def test_a_big_tiff_in_big_endian_order_is_refused_by_name():
     with pytest.raises(UnsupportedImage, match="big-endian"):
         count_pages(stack_of(deep_pages(np.uint8), bigtiff=True, byteorder=">"), max_pixels=LIMIT)
+
+
+def test_signed_bytes_keep_their_sign():
+    page = (np.arange(600).reshape(20, 30) % 256 - 128).astype(np.int8)
+    plane = read_page(stack_of([page]), 0, max_pixels=LIMIT)
+    assert plane.values.dtype == np.int8
+    assert np.array_equal(plane.values, page)
