@@ -17,6 +17,7 @@ from maskrelay.imaging.whole.seg_sources import quiet
 from tests.segmentations import (
     ENHANCED,
     MAKING,
+    ODD,
     PROMPTS,
     SOURCES,
     expected_masks,
@@ -29,7 +30,7 @@ from tests.segmentations import (
     seg_bytes,
 )
 
-EVERY = [*SOURCES, *ENHANCED]
+EVERY = [*SOURCES, *ENHANCED, ODD]
 
 
 def made(name: str, masks: np.ndarray | None = None) -> Dataset:
