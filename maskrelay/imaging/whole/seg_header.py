@@ -19,7 +19,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 
 from maskrelay.contract.codes import Code, SegmentCodes
 from maskrelay.imaging.palette import colour_of
-from maskrelay.imaging.whole.seg_sources import SourceFrame, value_of
+from maskrelay.imaging.whole.seg_sources import SourceFrame, copy_value, uid_of
 
 ALGORITHM = "MedImageParse"
 _RESEARCH = "MedImageParse segmentation, research use only"
@@ -101,19 +101,22 @@ def _add_identity(header: Dataset, source: Dataset) -> None:
     header.SpecificCharacterSet = "ISO_IR 192"
     header.StudyInstanceUID = source.StudyInstanceUID
     for keyword in _EMPTY_IF_ABSENT:
-        setattr(header, keyword, value_of(source, keyword))
+        _copy_or_empty(header, source, keyword)
     for keyword in _IF_PRESENT:
-        if (value := value_of(source, keyword)) is not None:
-            setattr(header, keyword, value)
-    removed = value_of(source, "PatientIdentityRemoved")
+        copy_value(header, source, keyword)
     # without its method the word alone would make the object invalid
-    if removed and ("DeidentificationMethod" in header or "DeidentificationMethodCodeSequence" in header):
-        header.PatientIdentityRemoved = removed
-    if (frame_of_reference := value_of(source, "FrameOfReferenceUID")) is not None:
+    if "DeidentificationMethod" in header or "DeidentificationMethodCodeSequence" in header:
+        copy_value(header, source, "PatientIdentityRemoved")
+    if (frame_of_reference := uid_of(source, "FrameOfReferenceUID")) is not None:
         header.FrameOfReferenceUID = frame_of_reference
-        header.PositionReferenceIndicator = value_of(source, "PositionReferenceIndicator")
-    # says which way a picture without a position is turned; may be empty
-    header.PatientOrientation = value_of(source, "PatientOrientation")
+        _copy_or_empty(header, source, "PositionReferenceIndicator")
+    # says which way a picture without a position is turned
+    _copy_or_empty(header, source, "PatientOrientation")
+
+
+def _copy_or_empty(header: Dataset, source: Dataset, keyword: str) -> None:
+    if not copy_value(header, source, keyword):
+        setattr(header, keyword, None)
 
 
 def _add_making(header: Dataset, making: Making) -> None:
@@ -134,7 +137,7 @@ def _add_making(header: Dataset, making: Making) -> None:
     header.Manufacturer = "maskrelay"
     header.ManufacturerModelName = ALGORITHM
     header.DeviceSerialNumber = "1"  # must not be empty; software has none
-    header.SoftwareVersions = [making.software[:64], making.model_version[:64]]
+    header.SoftwareVersions = [_long(making.software), _long(making.model_version)]
 
 
 def _add_pixels(header: Dataset, source: Dataset, size: tuple[int, int]) -> None:
@@ -146,15 +149,16 @@ def _add_pixels(header: Dataset, source: Dataset, size: tuple[int, int]) -> None
     header.HighBit = header.PixelRepresentation = 0
     header.SegmentationType = "BINARY"
     header.SegmentsOverlap = "UNDEFINED"
-    header.LossyImageCompression = value_of(source, "LossyImageCompression") or "00"
-    for keyword in _LOSSY:
-        if header.LossyImageCompression == "01" and (value := value_of(source, keyword)) is not None:
-            setattr(header, keyword, value)
+    if copy_value(header, source, "LossyImageCompression") and header.LossyImageCompression == "01":
+        for keyword in _LOSSY:
+            copy_value(header, source, keyword)
+    else:
+        header.LossyImageCompression = "00"
 
 
 def _segments(segments: Sequence[Segment], making: Making) -> list[Dataset]:
     identification = AlgorithmIdentificationSequence(
-        name=ALGORITHM, family=codes.DCM.ArtificialIntelligence, version=making.model_version[:64] or "unknown"
+        name=ALGORITHM, family=codes.DCM.ArtificialIntelligence, version=_long(making.model_version)
     )
     labels = segment_labels([segment.prompt for segment in segments])
     return [
@@ -182,6 +186,11 @@ def segment_labels(prompts: Sequence[str]) -> list[str]:
             label = f"{plain[: 64 - len(f' ({count})')].strip()} ({count})"
         labels.append(label)
     return labels
+
+
+def _long(text: str) -> str:
+    """As DICOM's LO takes it; never empty."""
+    return text.replace("\\", "/").strip()[:64] or "unknown"
 
 
 def _concept(code: Code) -> CodedConcept:

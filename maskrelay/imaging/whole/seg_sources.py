@@ -1,6 +1,7 @@
 """What a segmentation must know of each source frame, read from the source objects' headers."""
 
 import math
+import re
 import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,9 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.sequence import Sequence as DicomSequence
 from pydicom.valuerep import format_number_as_ds
 
 from maskrelay.errors import ArtifactUnsupported
@@ -21,7 +25,19 @@ from maskrelay.errors import ArtifactUnsupported
 #: An object's header by its number: a Dataset that need not hold pixels.
 HeaderOf = Callable[[int], Dataset]
 #: What pydicom raises for a value that cannot be read.
-_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, InvalidOperation)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    NotImplementedError,
+    InvalidOperation,
+    struct.error,
+)
+#: Leading zeros are against the standard and occur all the same.
+_UID = re.compile(r"[0-9][0-9.]{0,63}")
 #: Decimal strings, character for character as the source has them.
 Decimals = tuple[str, ...]
 
@@ -65,35 +81,36 @@ def read_source_header(source: bytes | Path) -> Dataset:
 def source_frames(frames: Sequence[tuple[int, int]], header_of: HeaderOf) -> list[SourceFrame]:
     """The frames of an item, each given as (object's number, frame in it from 0). Neighbours share a look.
 
-    Raises ArtifactUnsupported for objects of several studies or sizes, and where a needed tag is missing.
+    Raises ArtifactUnsupported for objects of several studies, frames of reference or sizes, and for a missing tag.
     """
     found: list[SourceFrame] = []
     header, held = Dataset(), -1
-    studies = set()
+    spaces: set[tuple[str, str | None]] = set()
     for number, frame in frames:
         if number != held:
             header, held = header_of(number), number
         with quiet():
             found.append(_frame(header, frame))
-            studies.add(_needed(header, "StudyInstanceUID"))
-    if len(studies) > 1 or len({frame.size for frame in found}) > 1:
-        raise ArtifactUnsupported("A DICOM SEG needs frames of one study and one size.")
+            spaces.add((_needed_uid(header, "StudyInstanceUID"), uid_of(header, "FrameOfReferenceUID")))
+    if len(spaces) > 1 or len({frame.size for frame in found}) > 1:
+        raise ArtifactUnsupported("A DICOM SEG needs frames of one study, one frame of reference and one size.")
     return found
 
 
 def _frame(header: Dataset, frame: int) -> SourceFrame:
-    several = int(value_of(header, "NumberOfFrames") or 1) > 1
+    count = value_of(header, "NumberOfFrames")
+    several = isinstance(count, int) and count > 1
     grouped = "PerFrameFunctionalGroupsSequence" in header
     # without functional groups an object of several frames gives one position for all of them, which is none
     placed = grouped or not several
     position = _decimals(_macro(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3) if placed else None
     orientation = _decimals(_macro(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
     return SourceFrame(
-        series=str(_needed(header, "SeriesInstanceUID")),
-        sop_class=str(_needed(header, "SOPClassUID")),
-        sop_instance=str(_needed(header, "SOPInstanceUID")),
+        series=_needed_uid(header, "SeriesInstanceUID"),
+        sop_class=_needed_uid(header, "SOPClassUID"),
+        sop_instance=_needed_uid(header, "SOPInstanceUID"),
         number=frame + 1 if several or grouped else None,
-        size=(int(_needed(header, "Rows")), int(_needed(header, "Columns"))),
+        size=(_number(header, "Rows"), _number(header, "Columns")),
         position=position if orientation else None,
         orientation=orientation if position else None,
         measures=_measures(_macro(header, frame, "PixelMeasuresSequence")),
@@ -112,23 +129,25 @@ def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
 
 def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
     """The frame's own functional group, else the shared one; the header itself in an object that has no groups."""
-    per_frame = value_of(header, "PerFrameFunctionalGroupsSequence")
-    if per_frame is None:
+    per_frame = _items(header, "PerFrameFunctionalGroupsSequence")
+    if not per_frame:
         return header
-    own = per_frame[frame] if frame < len(per_frame) else Dataset()
-    shared = value_of(header, "SharedFunctionalGroupsSequence") or [Dataset()]
-    for groups in (own, shared[0]):
-        items = value_of(groups, keyword)
-        if items:
-            return items[0]  # type: ignore[no-any-return]
+    for groups in (*per_frame[frame : frame + 1], *_items(header, "SharedFunctionalGroupsSequence")):
+        for item in _items(groups, keyword):
+            return item
     return Dataset()
+
+
+def _items(header: Dataset, keyword: str) -> Sequence[Dataset]:
+    items = value_of(header, keyword)
+    return items if isinstance(items, DicomSequence) else []
 
 
 def _decimals(group: Dataset, keyword: str, count: int) -> Decimals | None:
     """`count` finite numbers as decimal strings, None where the group has anything else."""
     value = value_of(group, keyword)
-    values = [value] if count == 1 and value is not None else list(value or ())
     try:
+        values = [value] if count == 1 else list(value)
         if len(values) != count or not all(math.isfinite(number) for number in values):
             return None
         return tuple(_decimal(number) for number in values)
@@ -150,8 +169,36 @@ def value_of(header: Dataset, keyword: str) -> Any:
     return None if value in ("", []) else value
 
 
-def _needed(header: Dataset, keyword: str) -> Any:
+def copy_value(header: Dataset, source: Dataset, keyword: str) -> bool:
+    """Set the source's value in `header`, if it has one that can be read and written again; whether it has."""
+    value = value_of(source, keyword)
+    alone, written = Dataset(), DicomBytesIO()
+    written.is_little_endian, written.is_implicit_VR = True, False
+    try:
+        setattr(alone, keyword, value)
+        write_dataset(written, alone, "utf8")
+    except _UNREADABLE:
+        return False
+    if value is not None:
+        setattr(header, keyword, value)
+    return value is not None
+
+
+def uid_of(header: Dataset, keyword: str) -> str | None:
+    """The tag's UID; None where it is absent or is none."""
     value = value_of(header, keyword)
-    if value is None:
-        raise ArtifactUnsupported(f"The source's {keyword} is missing.")
-    return value
+    return str(value) if isinstance(value, str) and _UID.fullmatch(value) else None
+
+
+def _needed_uid(header: Dataset, keyword: str) -> str:
+    uid = uid_of(header, keyword)
+    if uid is None:
+        raise ArtifactUnsupported(f"The source's {keyword} is missing or unreadable.")
+    return uid
+
+
+def _number(header: Dataset, keyword: str) -> int:
+    value = value_of(header, keyword)
+    if not isinstance(value, int):
+        raise ArtifactUnsupported(f"The source's {keyword} is missing or unreadable.")
+    return int(value)

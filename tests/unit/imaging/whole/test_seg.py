@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
+import pydicom
 import pytest
 from pydicom import DataElement, config
 from pydicom.dataset import Dataset
@@ -12,9 +13,11 @@ from maskrelay.contract.codes import codes_of
 from maskrelay.errors import ArtifactUnsupported
 from maskrelay.imaging.whole.seg import write_seg
 from maskrelay.imaging.whole.seg_header import Segment, segment_labels
+from maskrelay.imaging.whole.seg_sources import quiet
 from tests.segmentations import (
     ENHANCED,
     MAKING,
+    ODD,
     PROMPTS,
     SOURCES,
     expected_masks,
@@ -27,7 +30,7 @@ from tests.segmentations import (
     seg_bytes,
 )
 
-EVERY = [*SOURCES, *ENHANCED]
+EVERY = [*SOURCES, *ENHANCED, ODD]
 
 
 def made(name: str, masks: np.ndarray | None = None) -> Dataset:
@@ -232,6 +235,37 @@ def test_odd_values_in_a_source_do_no_harm():
     assert same_masks(plain_masks(seg), expected_masks(objects, masks))
 
 
+@pytest.mark.parametrize("name", ["ct", "us-multiframe", "ct-enhanced"])
+def test_a_damaged_header_gives_an_object_or_a_coded_error(name):
+    [header] = headers(name)
+    written = io.BytesIO()
+    header.save_as(written)
+    masks, frames = random_masks((header,)), frames_of((header,))
+    rng = np.random.default_rng(11)
+    outcomes = set()
+    for _ in range(60):
+        damaged = np.frombuffer(written.getvalue(), np.uint8).copy()
+        damaged[rng.integers(132, damaged.size, 6)] = rng.choice(np.array([0, 32, 92, 255, 48], np.uint8), 6)
+        with quiet():
+            try:
+                read = pydicom.dcmread(io.BytesIO(damaged.tobytes()), stop_before_pixels=True)
+            except Exception:
+                continue  # not a header any more
+        outcomes.add(attempt(read, frames, masks))
+    assert outcomes == {"written", "artifact_unsupported"}
+
+
+def attempt(header: Dataset, frames: list[tuple[int, int]], masks: np.ndarray) -> str:
+    out = io.BytesIO()
+    segments = [Segment(prompt, codes_of(prompt, None)) for prompt in PROMPTS]
+    try:
+        write_seg(out, frames, lambda _: header, segments, lambda frame, prompt: masks[prompt, frame], MAKING)
+    except ArtifactUnsupported as error:
+        return error.code
+    assert len(plain_masks(opened(out.getvalue()))) == masks.any(axis=(2, 3)).sum()
+    return "written"
+
+
 def test_a_slice_of_unknown_thickness_is_as_thick_as_slices_are_apart_or_has_no_measures():
     for apart, kept in (("2.5", "2.5"), (None, None)):
         [header] = changed("ct", SliceThickness=None)
@@ -239,6 +273,14 @@ def test_a_slice_of_unknown_thickness_is_as_thick_as_slices_are_apart_or_has_no_
         [shared] = opened(seg_bytes((header,), random_masks((header,)))).SharedFunctionalGroupsSequence
         measures = shared.get("PixelMeasuresSequence")
         assert (measures and str(measures[0].SliceThickness)) == kept
+
+
+def test_a_uid_that_is_none_is_refused_and_as_a_frame_of_reference_left_out():
+    with quiet():
+        refused, unplaced = changed("ct", SOPInstanceUID="1.2.x"), changed("ct", FrameOfReferenceUID="1 2")
+    with pytest.raises(ArtifactUnsupported, match="SOPInstanceUID"):
+        seg_bytes(refused, random_masks(refused))
+    assert "FrameOfReferenceUID" not in opened(seg_bytes(unplaced, random_masks(unplaced)))
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Rows"])
@@ -251,7 +293,7 @@ def test_a_source_without_what_ties_a_segmentation_to_it_is_refused_by_the_tags_
 def test_frames_of_two_sizes_or_two_studies_are_refused():
     for other in ("mr", "us"):
         objects = (*headers("ct"), *headers(other))
-        with pytest.raises(ArtifactUnsupported, match="one study and one size"):
+        with pytest.raises(ArtifactUnsupported, match="one study"):
             seg_bytes(objects, random_masks(headers("ct")))
 
 
