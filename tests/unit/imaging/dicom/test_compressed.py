@@ -147,6 +147,13 @@ def test_a_jpeg_2000_larger_than_its_object_says_is_refused_before_it_is_decoded
         read_plane(compressed(FRAMES[0], [bytes(stream)], JPEG2000Lossless), 0, max_pixels=LIMIT)
 
 
+def test_the_boxes_of_a_jp2_file_around_a_frame_are_not_followed():
+    boxes = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\0free" * 3  # a box without a length is the last of a file
+    stream = boxes + codestream(FRAMES, JPEG2000Lossless)
+    plane = read_plane(compressed(FRAMES[0], [stream], JPEG2000Lossless), 0, max_pixels=LIMIT)
+    assert np.array_equal(plane.values, FRAMES[0])
+
+
 def test_a_frame_of_more_samples_than_its_object_says_is_refused():
     gray = np.zeros((16, 16), np.uint8)
     file = compressed(gray, [jpeg(np.zeros((16, 16, 3), np.uint8))], JPEGBaseline8Bit)
