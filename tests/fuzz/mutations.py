@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,17 @@ from pathlib import Path
 import nibabel
 import pydicom.data
 
+from tests.fuzz.made import made_objects
 from tests.pictures import files_of_every_format
 
 Mutation = Callable[[bytearray, random.Random], bytearray]
 #: A larger file is not mutated: damage to its middle says what damage to a small one's says.
 LARGEST = 300_000
 _VRS = (b"US", b"UL", b"OB", b"OW", b"SQ", b"UN", b"DS", b"IS", b"UI", b"CS", b"FD")
+#: A little-endian tag of one of the usual groups, and a representation with the length behind it.
+_TAG = re.compile(rb"[\x02\x08\x10\x18\x20\x28\x52\xe0][\x00\x7f]..", re.DOTALL)
+_ELEMENT = re.compile(b"|".join(_VRS))
+_LONG = (b"OB", b"OW", b"SQ", b"UN")
 _TELLING = (0, 1, 2, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFF, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000)
 
 
@@ -24,6 +30,7 @@ def sources() -> list[tuple[str, bytes]]:
     found += [("tiff", file) for name, file in files_of_every_format().items() if name.startswith("tiff")]
     names = sorted({name for name in pydicom.data.get_testdata_files() if Path(name).is_file()})
     found += [("dicom", Path(name).read_bytes()) for name in names if name.endswith(".dcm")]
+    found += [("dicom", file) for file in made_objects()]
     folder = Path(nibabel.__file__).parent / "tests" / "data"
     for path in sorted(folder.glob("*.nii*")):
         body = path.read_bytes()
@@ -83,6 +90,34 @@ def _representation(body: bytearray, rng: random.Random) -> bytearray:
     return body
 
 
+def _length(body: bytearray, rng: random.Random) -> bytearray:
+    """The length of a DICOM element, or the first bytes of its value, becomes another."""
+    element = _ELEMENT.search(body, _place(body, rng))
+    if element is not None:
+        long = element.group() in _LONG
+        place = element.end() + (2 if long else 0) + rng.choice((0, 4 if long else 2))
+        form = "<I" if long else "<H"
+        size = struct.calcsize(form)
+        body[place : place + size] = struct.pack(form, rng.choice(_TELLING) & (256**size - 1))
+    return body
+
+
+def _swap(body: bytearray, rng: random.Random) -> bytearray:
+    """Two DICOM tags change places."""
+    one, other = (_TAG.search(body, _place(body, rng)) for _ in range(2))
+    if one is not None and other is not None and abs(one.start() - other.start()) >= 4:
+        a, b = bytes(one.group()), bytes(other.group())
+        body[one.start() : one.end()], body[other.start() : other.end()] = b, a
+    return body
+
+
+def _late(body: bytearray, rng: random.Random) -> bytearray:
+    """Bits behind the header: of samples, and of code streams."""
+    for _ in range(rng.randint(1, 30)):
+        body[rng.randrange(len(body) // 3, len(body))] ^= 1 << rng.randrange(8)
+    return body
+
+
 def _fill(body: bytearray, rng: random.Random) -> bytearray:
     start = _place(body, rng)
     length = min(rng.randint(1, 64), len(body) - start)
@@ -90,4 +125,18 @@ def _fill(body: bytearray, rng: random.Random) -> bytearray:
     return body
 
 
-MUTATIONS: tuple[Mutation, ...] = (_flip, _cut, _number, _number, _splice, _remove, _representation, _fill)
+MUTATIONS: tuple[Mutation, ...] = (
+    _flip,
+    _late,
+    _late,
+    _cut,
+    _number,
+    _number,
+    _length,
+    _length,
+    _swap,
+    _splice,
+    _remove,
+    _representation,
+    _fill,
+)

@@ -15,12 +15,23 @@ _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}  # SOF0 …
 _PADDING = 16
 
 
-def check_codestream(frame: bytes, layout: Layout) -> None:
-    """Raises TagInvalid where the frame's size is not the object's, Truncated where it has no end or no beginning."""
+def checked_codestream(frame: bytes, layout: Layout) -> bytes:
+    """The frame's code stream alone: some objects hold JPEG 2000 with the boxes of a JP2 file around it.
+
+    pydicom walks along these boxes, and for ever where one says it has no length. Raises TagInvalid where the frame's
+    size is not the object's, Truncated where it has no end or no beginning.
+    """
     if layout.transfer_syntax == RLELossless:
-        return
-    read = _size_2000 if layout.transfer_syntax in JPEG2000TransferSyntaxes else _size_jpeg
-    columns, rows, samples = read(frame)
+        return frame
+    if layout.transfer_syntax in JPEG2000TransferSyntaxes:
+        frame = frame[max(0, frame.find(_START_2000)) :]
+        _check(frame, layout, *_size_2000(frame))
+    else:
+        _check(frame, layout, *_size_jpeg(frame))
+    return frame
+
+
+def _check(frame: bytes, layout: Layout, columns: int, rows: int, samples: int) -> None:
     if (columns, rows) != (layout.columns, layout.rows):
         tags = f"{named('Columns')} and {named('Rows')}"
         raise TagInvalid(f"{tags} are {layout.columns} and {layout.rows}, and the frame's own {columns} and {rows}.")
@@ -31,12 +42,11 @@ def check_codestream(frame: bytes, layout: Layout) -> None:
 
 
 def _size_2000(frame: bytes) -> tuple[int, int, int]:
-    """(columns, rows, samples) of a JPEG 2000 code stream, also inside a JP2 file."""
-    start = frame.find(_START_2000)
-    if start < 0 or len(frame) < start + 42:
+    """(columns, rows, samples) of a JPEG 2000 code stream."""
+    if not frame.startswith(_START_2000) or len(frame) < 42:
         raise Truncated("A frame does not begin as JPEG 2000.")
-    right, bottom, left, top = (int.from_bytes(frame[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
-    return right - left, bottom - top, int.from_bytes(frame[start + 40 : start + 42], "big")
+    right, bottom, left, top = (int.from_bytes(frame[at : at + 4], "big") for at in (8, 12, 16, 20))
+    return right - left, bottom - top, int.from_bytes(frame[40:42], "big")
 
 
 def _size_jpeg(frame: bytes) -> tuple[int, int, int]:

@@ -59,8 +59,8 @@ class Layout:
 def read_layout(header: Header) -> tuple[Layout, PixelElement]:
     """The layout of an object that can be decoded.
 
-    Raises NoPixels, TagInvalid, ZeroSized, UnsupportedTransferSyntax, UnsupportedImage (its colours), Truncated (fewer
-    bytes than its frames need).
+    Raises NoPixels, TagInvalid, ZeroSized, UnsupportedTransferSyntax, UnsupportedImage (its colours, compressed single
+    bits), Truncated (fewer bytes than its frames need).
     """
     dataset, pixels = header.dataset, header.pixels
     if pixels is None or pixels.length == 0:
@@ -176,6 +176,8 @@ def _check(layout: Layout, pixels: PixelElement) -> None:
     if layout.frames < 1:
         raise TagInvalid(f"{named('NumberOfFrames')} is {layout.frames}.")
     encapsulated = layout.transfer_syntax.is_encapsulated
+    if encapsulated and layout.allocated == 1:
+        raise UnsupportedImage(f"{named('BitsAllocated')} is 1, and the pixels are compressed.")
     if encapsulated and pixels.keyword != "PixelData":
         raise TagInvalid(f"{named(pixels.keyword)} cannot be compressed.")
     if not encapsulated and pixels.length is None:

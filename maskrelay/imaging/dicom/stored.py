@@ -8,7 +8,7 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, RLELossless
 
 from maskrelay.errors import TagInvalid, Truncated
-from maskrelay.imaging.dicom.codestream import check_codestream
+from maskrelay.imaging.dicom.codestream import checked_codestream
 from maskrelay.imaging.dicom.header import Header, PixelElement
 from maskrelay.imaging.dicom.layout import Layout, decoder_of
 from maskrelay.imaging.dicom.stream import Stream, opened
@@ -30,8 +30,7 @@ def read_stored(header: Header, layout: Layout, pixels: PixelElement, index: int
         stream.seek(pixels.offset)
         options = _options(layout, pixels)
         if encapsulated:
-            frame = _compressed(stream, header, layout, index)
-            check_codestream(frame, layout)
+            frame = checked_codestream(_compressed(stream, header, layout, index), layout)
             source: Any = encapsulate([frame], has_bot=False)
             options["number_of_frames"], index = 1, 0
         elif layout.allocated == 1:

@@ -19,7 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from maskrelay.errors import TagInvalid, Truncated, UnsupportedTransferSyntax
+from maskrelay.errors import TagInvalid, Truncated, UnsupportedImage, UnsupportedTransferSyntax
 from maskrelay.imaging.dicom import open_planes, read_facts, read_plane
 from tests.dicoms import compressed, dataset_of, dicom_of, saved, with_pixels
 from tests.pictures import gradient_array
@@ -147,6 +147,13 @@ def test_a_jpeg_2000_larger_than_its_object_says_is_refused_before_it_is_decoded
         read_plane(compressed(FRAMES[0], [bytes(stream)], JPEG2000Lossless), 0, max_pixels=LIMIT)
 
 
+def test_the_boxes_of_a_jp2_file_around_a_frame_are_not_followed():
+    boxes = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\0free" * 3  # a box without a length is the last of a file
+    stream = boxes + codestream(FRAMES, JPEG2000Lossless)
+    plane = read_plane(compressed(FRAMES[0], [stream], JPEG2000Lossless), 0, max_pixels=LIMIT)
+    assert np.array_equal(plane.values, FRAMES[0])
+
+
 def test_a_frame_of_more_samples_than_its_object_says_is_refused():
     gray = np.zeros((16, 16), np.uint8)
     file = compressed(gray, [jpeg(np.zeros((16, 16, 3), np.uint8))], JPEGBaseline8Bit)
@@ -171,6 +178,13 @@ def padded(syntax: str, length: int) -> bytes:
     """The element of the transfer syntax, filled up with zeros."""
     value = syntax.encode().ljust(length, b"\0")
     return b"\2\0\x10\0UI" + len(value).to_bytes(2, "little") + value
+
+
+def test_compressed_single_bits_are_not_read_and_said_so():
+    bits = np.zeros((8, 8), np.uint8)
+    file = compressed(bits, [bytes(80)], RLELossless, BitsAllocated=1, BitsStored=1, HighBit=0)
+    with pytest.raises(UnsupportedImage, match="BitsAllocated"):
+        read_plane(file, 0, max_pixels=LIMIT)
 
 
 def test_pixels_that_are_not_in_fragments_are_refused_by_name():
