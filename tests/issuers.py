@@ -1,7 +1,6 @@
 """An OpenID Connect issuer on loopback: a real HTTP server of its discovery document and its keys; it signs tokens."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from tests.running import running
 
 AUDIENCE = "maskrelay-tests"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -68,10 +69,5 @@ def issuer() -> Iterator[Issuer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         known.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
+        with running(server):
             yield known
-        finally:
-            server.shutdown()
-            thread.join()

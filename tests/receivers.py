@@ -1,11 +1,12 @@
 """Receivers of callbacks: real HTTP servers in threads on loopback, that answer as they are told."""
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.running import running
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,5 @@ def receiver(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Rece
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         known.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
+        with running(server):
             yield known
-        finally:
-            server.shutdown()
-            thread.join()

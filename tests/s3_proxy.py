@@ -1,11 +1,12 @@
 """An HTTP proxy before an S3 server that loses answers, drops headers or answers for it."""
 
 import http.client
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from tests.running import running
 
 
 class FaultyProxy(ThreadingHTTPServer):
@@ -74,11 +75,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def faulty_proxy(upstream: str) -> Iterator[FaultyProxy]:
-    with FaultyProxy(upstream) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with FaultyProxy(upstream) as proxy, running(proxy):
+        yield proxy

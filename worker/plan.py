@@ -2,20 +2,18 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, INTERACTIVE_ITEMS, Lane, Submission
-from maskrelay.contract.outcomes import Record
-from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing
+from maskrelay.errors import LedgerUnavailable, ObjectMissing
 from maskrelay.rules.lanes import loops_wanted
-from maskrelay.storage.protocol import Storage
 from worker.announce import announce
 from worker.opening import Opening, StepLost
 from worker.parts import Parts
 from worker.planning import PlannedPart, planned_parts
+from worker.records import write_records
 from worker.renewal import Renewal
 from worker.sources import Sources
 from worker.submissions import read_frame_part, read_item_part, read_submission
@@ -74,9 +72,9 @@ def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart)
     """Write one part of the plan (or adopt the one that is there) and make its frames claimable."""
     job, storage = submission.id, parts.storage
     items, frames = part.items, part.frames
-    if not _write(storage, keys.item_part(job, part.number), items):
+    if not write_records(storage, keys.item_part(job, part.number), items):
         items = read_item_part(storage, job, part.number)
-    if not _write(storage, keys.frame_part(job, part.number), frames):
+    if not write_records(storage, keys.frame_part(job, part.number), frames):
         frames = read_frame_part(storage, job, part.number)
     extended = parts.ledger.steps.extend(
         job,
@@ -93,16 +91,6 @@ def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart)
         wanted = loops_wanted(len(frames), parts.settings.hands, parts.in_flight())
         parts.ledger.wakes.wake("segment", wanted)
     return extended
-
-
-def _write(storage: Storage, key: str, lines: Sequence[Record]) -> bool:
-    """Whether it was written now; False: it is there already."""
-    body = "\n".join(line.model_dump_json(exclude_defaults=True) for line in lines).encode()
-    try:
-        storage.create(key, body, "application/x-ndjson")
-    except ObjectExists:
-        return False
-    return True
 
 
 def _lane(submission: Submission, frames: int) -> Lane:

@@ -33,14 +33,6 @@ def delete_all(storage: Storage, keys: Iterable[str]) -> None:
             list(hands.map(storage.delete, batch))
 
 
-def exists(storage: Storage, key: str) -> bool:
-    try:
-        storage.head(key)
-    except ObjectMissing:
-        return False
-    return True
-
-
 def written_before(storage: Storage, key: str, moment: datetime) -> bool:
     """Whether the object is there and was written before `moment`."""
     try:

@@ -9,6 +9,7 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, Item, PlannedFrame, Submission
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.storage.protocol import Storage
+from worker.records import read_records
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -58,13 +59,11 @@ def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def read_frame_part(storage: Storage, job: str, part: int) -> list[PlannedFrame]:
-    body = storage.get(keys.frame_part(job, part))
-    return [PlannedFrame.model_validate_json(line) for line in body.splitlines()]
+    return read_records(storage, keys.frame_part(job, part), PlannedFrame)
 
 
 def read_item_part(storage: Storage, job: str, part: int) -> list[PlannedItem]:
-    body = storage.get(keys.item_part(job, part))
-    return [PlannedItem.model_validate_json(line) for line in body.splitlines()]
+    return read_records(storage, keys.item_part(job, part), PlannedItem)
 
 
 def planned_items(storage: Storage, job: str, parts: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:

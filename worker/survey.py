@@ -15,7 +15,6 @@ from maskrelay.errors import (
     ArchiveNested,
     DirectoryFile,
     NotAnImage,
-    ObjectExists,
     ObjectMissing,
     SourceTooLarge,
 )
@@ -23,6 +22,7 @@ from maskrelay.imaging.header import is_picture
 from maskrelay.imaging.survey import survey_dicom, survey_nifti, survey_tiff
 from worker.opening import Opening, failure_of
 from worker.parts import Parts
+from worker.records import read_records, write_records
 from worker.sources import Sources
 
 #: Submitted items whose surveys share an object: what planning does again when it is broken off.
@@ -60,23 +60,12 @@ class Surveys:
     def _part(self, first: int, items: Sequence[Item]) -> list[Surveyed]:
         if all(item.kind == "still" for item in items):
             return [_still(first + place, item) for place, item in enumerate(items)]
-        key = keys.survey_part(self._submission.id, first // ITEMS_PER_SURVEY)
-        stored = self._stored(key)
-        if stored is None:
-            self._check_time()
-            found = [one for place, item in enumerate(items) for one in self._survey(first + place, item)]
-            body = "\n".join(one.model_dump_json(exclude_defaults=True) for one in found).encode()
-            with contextlib.suppress(ObjectExists):
-                self._parts.storage.create(key, body, "application/x-ndjson")
-            stored = self._stored(key)
-        assert stored is not None
-        return stored
-
-    def _stored(self, key: str) -> list[Surveyed] | None:
-        try:
-            return [Surveyed.model_validate_json(line) for line in self._parts.storage.get(key).splitlines()]
-        except ObjectMissing:
-            return None
+        storage, key = self._parts.storage, keys.survey_part(self._submission.id, first // ITEMS_PER_SURVEY)
+        with contextlib.suppress(ObjectMissing):
+            return read_records(storage, key, Surveyed)
+        self._check_time()
+        found = [one for place, item in enumerate(items) for one in self._survey(first + place, item)]
+        return found if write_records(storage, key, found) else read_records(storage, key, Surveyed)
 
     def _survey(self, upload: int, item: Item) -> list[Surveyed]:
         if item.kind == "still":

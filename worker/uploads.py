@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from maskrelay.contract import keys
-from maskrelay.storage.protocol import Storage
+from maskrelay.storage.protocol import Storage, has
 from worker.parts import Parts
-from worker.rounds import exists, next_keys, written_before
+from worker.rounds import next_keys, written_before
 
 KEYS_A_PASS = 2000
 
@@ -50,4 +50,4 @@ def _other_uses(storage: Storage, upload: str, job: str) -> bool:
 
 def _is_used(storage: Storage, upload: str) -> bool:
     uses = storage.list(keys.upload_use(upload, ""))
-    return any(exists(storage, keys.accepted(use.rsplit("/", 1)[1])) for use in uses)
+    return any(has(storage, keys.accepted(use.rsplit("/", 1)[1])) for use in uses)

@@ -41,10 +41,6 @@ class Assembling:
     def renew(self, taken: Taken) -> bool:
         return bool(self._scripts.run("assemble_renew", taken.job, taken.member, taken.token, self._lease_ms))
 
-    def hand_back(self, taken: Taken, after: timedelta) -> bool:
-        """Let the item be taken again, `after` a while."""
-        return bool(self._scripts.run("assemble_renew", taken.job, taken.member, taken.token, after // _MS))
-
     def done(self, taken: Taken) -> bool:
         """Its files are stored and recorded; True when the job can finish with it. Safe to repeat, by anybody."""
         return bool(self._scripts.run("assemble_done", taken.job, taken.member))

@@ -129,13 +129,13 @@ def test_pictures_that_may_show_text_are_refused_where_the_caller_says_so(stack:
 
 
 def test_nothing_of_a_patient_is_in_a_log_a_key_or_an_answer(stack: RunningStack) -> None:
-    job, items = run(stack, ct(PatientName="Unmistakable^Name", PatientID="ID-4711"))
+    job, items = run(stack, ct(PatientName="Unmistakable^Name", PatientID="Unrepeatable-Number"))
     keys = "\n".join(path.as_posix() for path in (stack.data / "storage").rglob("*"))
     logs = "".join(stack.log(name) for name in ("api", "segment", "assemble", "control", "deliver"))
     shown = json.dumps([job.model_dump(mode="json"), *(item.model_dump(mode="json") for item in items)])
     for text in (keys, logs, shown):
         assert "Unmistakable" not in text
-        assert "4711" not in text
+        assert "Unrepeatable" not in text
 
 
 def test_the_pages_of_a_tiff_are_frames_with_a_sheet_and_outlines(stack: RunningStack) -> None:

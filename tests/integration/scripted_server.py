@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from tests.running import running
+
 
 @dataclass
 class Seen:
@@ -83,14 +85,11 @@ def serving(
         server.scripted = scripted  # type: ignore[attr-defined]
         server.tls = tls
         scripted.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/score"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield scripted
-        finally:
-            scripted.released.set()
-            server.shutdown()
-            thread.join()
+        with running(server):
+            try:
+                yield scripted
+            finally:
+                scripted.released.set()
 
 
 def http(status: int, body: bytes, *, length: int | None = None, **headers: str) -> bytes:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from isal import igzip
 
-from maskrelay.contract.sources import Grid, Turn
+from maskrelay.contract.sources import Grid
+from maskrelay.imaging.turns import unturned
 from maskrelay.imaging.whole import MaskOf
 
 #: A frame's labels by its place in the item: (height, width) integers, as the picture is; 0 is background.
@@ -62,17 +63,11 @@ def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
     return whole + bytes(4)  # no extensions
 
 
-def stored_slice(picture: _Plane, turn: Turn) -> _Plane:
-    """Undo `turn`: a picture's (row, column) → the stored slice's [a, b], a view of the same values."""
-    turned = picture[:: -1 if turn.flip_rows else 1, :: -1 if turn.flip_columns else 1]
-    return turned.T if turn.transpose else turned
-
-
 def _slices(grid: Grid, labels_of: LabelsOf) -> Iterator[tuple[int, _Plane]]:
     """Each frame's place along the grid's axis and its stored slice, in the order of places."""
     sides = tuple(side for axis, side in enumerate(grid.shape) if axis != grid.axis)
     for frame in sorted(range(len(grid.places)), key=grid.places.__getitem__):
-        stored = stored_slice(labels_of(frame), grid.turn)
+        stored = unturned(labels_of(frame), grid.turn)
         if stored.shape != sides:
             raise ValueError(f"a frame has the shape {stored.shape} where the grid's slices have {sides}")
         yield grid.places[frame], stored
