@@ -1,0 +1,1 @@
+"""What an operator types: `maskrelay doctor`, `audit`, `endpoint`; each module adds its command by an entry point."""
