@@ -29,7 +29,7 @@ up: $(READY) ## run the whole service in the foreground (PORT, DATA, MASKRELAY_*
 	$(BIN)/python -m maskrelay.stack up
 
 test: $(READY) $(if $(CI),$(HELM_READY)) lint types imports ## lint, types, import contracts and every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .
