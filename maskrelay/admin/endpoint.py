@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrelay.admin.azure import commands
-from maskrelay.admin.azure.wanted import AUTH_MODES, Probe, Wanted
+from maskrelay.admin.azure.wanted import AUTH_MODES, Probe, Wanted, checked_name
 from maskrelay.errors import AzureError
 
 _EPILOG = """\
@@ -124,6 +124,8 @@ def _reported(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
 
     def reported(given: argparse.Namespace) -> int:
         try:
+            for name in _names(given):
+                checked_name(name)
             return run(given)
         except AzureError as error:
             lines = [f"maskrelay: {error.detail} [{error.code}]"]
@@ -134,6 +136,12 @@ def _reported(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
             return 3
 
     return reported
+
+
+def _names(given: argparse.Namespace) -> list[str]:
+    """Every name of an endpoint or a deployment that was given."""
+    named = [getattr(given, "name", None), getattr(given, "deployment", None)]
+    return [name for name in (*named, *dict(getattr(given, "shares", ()))) if name is not None]
 
 
 def _share(text: str) -> tuple[str, int]:

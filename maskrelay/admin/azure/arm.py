@@ -24,6 +24,8 @@ _AGAIN, _TRIES = frozenset({429, 500, 502, 503, 504}), 4
 _ABOVE = frozenset({"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound"})
 _ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
 
+_AWAY_WAYS = ("look at the network and its proxy", "work that was begun goes on: maskrelay endpoint wait NAME")
+
 Resource = dict[str, Any]
 
 
@@ -47,6 +49,9 @@ class Arm:
         self._say = say
         self._patience = patience
         self._http = httpx.Client(timeout=_TIMEOUT)
+
+    def close(self) -> None:
+        self._http.close()
 
     def get(self, path: str) -> Resource | None:
         """The resource, or None where there is none. A subscription or a group that is not there is an error."""
@@ -166,8 +171,8 @@ class Arm:
             except httpx.HTTPError as trouble:
                 if tried == _TRIES:
                     said = f"Azure's control plane at {self._url.host} cannot be reached ({type(trouble).__name__})"
-                    raise AzureUnreachable(said, ways=("look at the network and its proxy",)) from None
-                time.sleep(0.5 * tried)
+                    raise AzureUnreachable(said, ways=_AWAY_WAYS) from None
+                time.sleep(_SHORTEST * 4**tried)
                 continue
             if answer.status_code not in _AGAIN or tried == _TRIES:
                 break

@@ -5,6 +5,7 @@ made, once in each resource group. Ids are computed, so that the same grant is t
 """
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from maskrelay.admin.azure.arm import Arm, Resource
 from maskrelay.admin.azure.making import endpoint_of
 from maskrelay.admin.azure.workspace import Workspace
-from maskrelay.errors import AzureError
+from maskrelay.errors import AzureError, AzureNameInvalid
 
 _ENDPOINTS = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/"
 _ACTIONS = [_ENDPOINTS + "score/action", _ENDPOINTS + "token/action"]
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WAY = "az ad sp show --id CLIENT_ID --query id (an identity); az role definition list --name ROLE --query '[0].name'"
 _ROLES = "/providers/Microsoft.Authorization/roleDefinitions/"
 
 
@@ -24,7 +27,7 @@ class Grant:
     """An identity (its object id) that is to score at one endpoint.
 
     kind: `ServicePrincipal` (managed identities too), `User` or `Group`. role: the id of a role that is there already;
-    by default ours.
+    by default ours. Raises AzureNameInvalid.
     """
 
     workspace: Workspace
@@ -32,6 +35,11 @@ class Grant:
     principal: str
     kind: str = "ServicePrincipal"
     role: str | None = None
+
+    def __post_init__(self) -> None:
+        for given in (self.principal, self.role):
+            if given is not None and not _ID.fullmatch(given):
+                raise AzureNameInvalid(f"{given!r} is no id of the directory", ways=(_WAY,))
 
     @property
     def role_id(self) -> str:

@@ -131,7 +131,7 @@ def failure(operation: Any, doing: str) -> AzureError:
 def _said(answer: Any, otherwise: str, kind: type[AzureError], ways: tuple[str, ...]) -> AzureError:
     parts = list(_parts(answer.get("error", answer) if isinstance(answer, dict) else None))
     everything = " ".join(f"{code} {words}" for code, words in parts)
-    codes = [code for code, _ in parts]
+    codes = [code for code, _ in parts if code]
     fields = {"azure": _words(parts), "codes": codes}
     for sign in _SIGNS:
         found = re.search(sign.pattern, everything, re.DOTALL)
@@ -153,7 +153,8 @@ def _parts(error: Any) -> Iterator[tuple[str, str]]:
         for name, sentences in inner["errors"].items():
             for sentence in sentences if isinstance(sentences, list) else [sentences]:
                 yield str(name), str(sentence)
-    for detail in error.get("details") or []:
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else []:
         yield from _parts(detail)
 
 

@@ -101,7 +101,6 @@ class Wanted:
             "model": self.model,
             "instanceType": self.sku,
             "environmentVariables": self._environment(),
-            "scaleSettings": {"scaleType": "Default"},
             "requestSettings": {
                 "requestTimeout": duration(self.timeout),
                 "maxConcurrentRequestsPerInstance": self.concurrency,

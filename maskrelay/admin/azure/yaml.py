@@ -27,4 +27,4 @@ def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
 def _scalar(value: str | int) -> str:
     if isinstance(value, int) or (_PLAIN.fullmatch(value) and value.lower() not in _WORDS and ": " not in value):
         return str(value)
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
