@@ -23,7 +23,12 @@ TOKEN = "a-token-of-entra"
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 GROUP, WORKSPACE, LOCATION = "imaging", "mip-workspace", "eastus"
 CONFIG = {"subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace_name": WORKSPACE}
-VERSIONS = {"Microsoft.Authorization": "2022-04-01", "Microsoft.MachineLearningServices": "2024-10-01"}
+_OF_AZURES_CLIENT = ("2022-02-01-preview", "2023-04-01-preview", "2024-10-01-preview", "2025-12-01")
+#: The versions that we ask for, and those that Azure's own client does (azure-ai-ml 1.35).
+VERSIONS = {
+    "Microsoft.Authorization": {"2022-04-01"},
+    "Microsoft.MachineLearningServices": {"2024-10-01", *_OF_AZURES_CLIENT},
+}
 SIZES = {
     "Standard_NC40ads_H100_v5": ("StandardNCadsH100v5Family", 40),
     "Standard_NC4as_T4_v3": ("Standard NCASv3_T4 Family", 4),
@@ -41,6 +46,13 @@ _PATH = re.compile(
     rf"|{_ML}/locations/{LOCATION}/(?P<of>usages|vmSizes|mfeOperationsStatus/(?P<operation>\d+)|mfeOperationResults/(?P<result>\d+)))"
 )
 
+_BORN = {"createdAt": "2026-11-20T08:00:00Z", "createdBy": "operator", "lastModifiedAt": "2026-11-20T08:00:00Z"}
+#: What Azure fills in for a deployment: its own client cannot read one without.
+_FILLED = {
+    "scaleSettings": {"scaleType": "Default"},
+    "appInsightsEnabled": False,
+    "egressPublicNetworkAccess": "Enabled",
+}
 Answer = tuple[int, Any, dict[str, str]]
 
 
@@ -84,7 +96,7 @@ class Azure:
             return 404, words.error("InvalidResourceType", "The resource type could not be found."), {}
         version = parse_qs(parts.query).get("api-version", [""])[0]
         provider = parts.path.rpartition("/providers/")[2].partition("/")[0]
-        if version != VERSIONS.get(provider):
+        if version not in VERSIONS.get(provider, ()):
             return 400, words.error("InvalidApiVersionParameter", f"The api-version '{version}' is invalid."), {}
         return self._above(found) or self._denied(method, parts.path, found) or self._do(method, parts, found, body)
 
@@ -119,7 +131,7 @@ class Azure:
 
     def _read(self, path: str) -> Answer:
         if path.endswith(f"/workspaces/{WORKSPACE}"):
-            return 200, {"name": WORKSPACE, "location": LOCATION, "properties": {}}, {}
+            return 200, {"id": path, "name": WORKSPACE, "kind": "Default", "location": LOCATION, "properties": {}}, {}
         if path.endswith(("/onlineEndpoints", "/deployments")):
             found_here = [one for other, one in self.there.items() if other.rpartition("/")[0] == path]
             return 200, {"value": found_here, "nextLink": None}, {}
@@ -142,8 +154,10 @@ class Azure:
         short = self._short(path, body) if found["deployment"] else None
         if short:
             return 400, short, {}
-        new = body | {"id": path, "name": path.rpartition("/")[2], "systemData": {"createdAt": "2026-11-20T08:00:00Z"}}
-        new["properties"] = new["properties"] | {"provisioningState": "Updating" if old else "Creating"}
+        new = {"tags": {}} | body | {"id": path, "name": path.rpartition("/")[2], "systemData": dict(_BORN)}
+        filled = _FILLED if found["deployment"] else {}
+        given = {"properties": {}} | filled | new["properties"]
+        new["properties"] = given | {"provisioningState": "Updating" if old else "Creating"}
         self.there[path] = new
         return self._begun(path, 200 if old else 201, new, deletes=False)
 

@@ -7,6 +7,7 @@ _ENDPOINT = {"authMode", "description", "properties", "publicNetworkAccess", "tr
 _DEPLOYMENT = {
     "endpointComputeType", "model", "instanceType", "environmentVariables", "scaleSettings", "requestSettings",
     "livenessProbe", "readinessProbe", "appInsightsEnabled", "description", "properties",
+    "egressPublicNetworkAccess",
 }  # fmt: skip
 _PROBE = {"initialDelay", "period", "timeout", "successThreshold", "failureThreshold"}
 _TIMES = {"initialDelay", "period", "timeout", "requestTimeout", "maxQueueWait"}

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from maskrelay.admin.azure.wanted import Probe, Wanted
+from tests.azures import Operator
+from tests.control_plane import CONFIG, TOKEN, running_azure
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = ROOT / ".venv-azure" / "bin" / "python"
 LOCATION = "eastus"
+BLUE = "medimageparse-v10"
 
 #: What is typed, and what is wanted by it.
 CASES: dict[str, tuple[list[str], Wanted]] = {
@@ -45,20 +48,29 @@ def written(folder: Path, words: list[str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What Azure's client reads. Skips at a desk without `make azure`; fails where CI is set."""
-    if not PYTHON.exists() and not os.environ.get("CI"):
-        pytest.skip("the environment of azure-ai-ml is not there: `make azure`")
     folder = tmp_path_factory.mktemp("yaml")
     paths = {name: written(folder / str(place), words) for place, (name, (words, _)) in enumerate(CASES.items())}
     wrong = folder / "wrong.yml"
     wrong.write_text(Path(paths["as it comes"]["deployment"]).read_text().replace("initial_delay", "delay"))
     paths["wrong"] = paths["as it comes"] | {"deployment": str(wrong)}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return by_azures_client("load.py", {"location": LOCATION, "cases": paths})
+
+
+def by_azures_client(script: str, asked: dict[str, Any], **environment: str) -> dict[str, Any]:
+    """What a script of tests/azure answers. Skips at a desk without `make azure`; fails where CI is set."""
+    if not PYTHON.exists() and not os.environ.get("CI"):
+        pytest.skip("the environment of azure-ai-ml is not there: `make azure`")
+    given = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = [str(PYTHON), str(ROOT / "tests" / "azure" / script)]
     ran = subprocess.run(
-        [str(PYTHON), str(ROOT / "tests" / "azure" / "load.py")],
-        input=json.dumps({"location": LOCATION, "cases": paths}),
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        command,
+        input=json.dumps(asked),
+        env=given | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     return dict(json.loads(ran.stdout))
 
@@ -80,6 +92,24 @@ def test_what_apply_sends_is_what_azures_client_would_send(loaded: dict[str, Any
 
 def test_the_loaders_do_refuse_what_is_wrong(loaded: dict[str, Any]):
     assert "delay" in loaded["wrong"]["refused"]
+
+
+def test_azures_client_reads_from_the_stand_in_what_apply_made_there(tmp_path: Path):
+    with running_azure() as azure:
+        Operator(azure, tmp_path).has("mip-east")
+        asked = {"token": TOKEN, "workspace": list(CONFIG.values()), "endpoint": "mip-east", "deployment": BLUE}
+        assert by_azures_client("ask.py", asked, AZUREML_DEV_URL_MFE=azure.url) == {
+            "endpoints": ["mip-east"],
+            "kinds": ["ManagedOnlineEndpoint", "ManagedOnlineDeployment"],
+            "auth": "key",
+            "uri": azure.scoring.format(name="mip-east"),
+            "traffic": {BLUE: 100},
+            "key": azure.key,
+            "model": "azureml://registries/azureml/models/MedImageParse/versions/10",
+            "machines": ["Standard_NC40ads_H100_v5", 1],
+            "timeout_ms": 90000,
+            "liveness_delay_s": 600,
+        }
 
 
 def plain(body: dict[str, Any]) -> dict[str, Any]:

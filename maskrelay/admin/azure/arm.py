@@ -57,7 +57,7 @@ class Arm:
         """The resource, or None where there is none. A subscription or a group that is not there is an error."""
         answer, doing = self._send("GET", self._address(path)), f"read {_last(path)}"
         if answer.status_code != 404:
-            return self._good(answer, doing)
+            return self._resource(answer, doing)
         error = refusal(404, answer.content, doing)
         if _ABOVE & set(error.fields["codes"]):
             raise error
@@ -104,8 +104,8 @@ class Arm:
         doing, began, last = _last(path), time.monotonic(), _Last()
         while True:
             answer = self._send("GET", self._address(path))
-            found = self._good(answer, f"read {doing}")
-            state = str(found.get("properties", {}).get("provisioningState") or "Succeeded")
+            found = self._resource(answer, f"read {doing}")
+            state = str(found["properties"].get("provisioningState") or "Succeeded")
             self._tell(last, doing, state, began)
             if state in _ENDED:
                 break
@@ -187,8 +187,17 @@ class Arm:
         except ValueError:
             read = None
         if not isinstance(read, dict):
-            raise AzureUnreachable(f"what answers at {self._url.host} is no control plane of Azure")
+            raise self._foreign()
         return read
+
+    def _resource(self, answer: httpx.Response, doing: str) -> Resource:
+        read = self._good(answer, doing)
+        if not isinstance(read.get("properties"), dict):
+            raise self._foreign()
+        return read
+
+    def _foreign(self) -> AzureUnreachable:
+        return AzureUnreachable(f"what answers at {self._url.host} is no control plane of Azure")
 
 
 class _Last:
