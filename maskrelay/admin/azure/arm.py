@@ -83,10 +83,13 @@ class Arm:
     def post(self, path: str) -> Resource:
         return self._good(self._send("POST", self._address(path)), _last(path))
 
-    def put(self, path: str, body: Resource, *, waits: bool = True) -> Resource:
-        """Create or replace, and wait; the resource as it is then."""
-        answer = self._send("PUT", self._address(path), body)
-        return self._settled(answer, path, f"create {_last(path)}") if waits else self._good(answer, "grant")
+    def put(self, path: str, body: Resource, *, doing: str | None = None) -> Resource:
+        """Create or replace, and wait; the resource as it is then. `doing` is what is told of it."""
+        return self._settled(self._send("PUT", self._address(path), body), path, doing or f"create {_last(path)}")
+
+    def put_role(self, path: str, body: Resource) -> Resource:
+        """Create or replace a role or its assignment, which is done at once."""
+        return self._good(self._send("PUT", self._address(path), body), "grant")
 
     def patch(self, path: str, body: Resource) -> Resource:
         """Change a part, and wait; the resource as it is then."""
@@ -106,7 +109,8 @@ class Arm:
             answer = self._send("GET", self._address(path))
             found = self._resource(answer, f"read {doing}")
             state = str(found["properties"].get("provisioningState") or "Succeeded")
-            self._tell(last, doing, state, began)
+            if state not in _ENDED or last.state:  # who finds it done has nothing to tell
+                self._tell(last, doing, state, began)
             if state in _ENDED:
                 break
             self._rest(answer, doing, began)

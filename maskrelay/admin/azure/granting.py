@@ -93,9 +93,9 @@ def grant(arm: Arm, wanted: Grant, say: Callable[[str], None]) -> None:
     """Make the role if it is ours, and give it; what is given already is no error. Raises AzureError."""
     endpoint_of(arm, wanted.workspace, wanted.endpoint)
     if wanted.role is None:
-        arm.put(f"{wanted.workspace.group}{_ROLES}{wanted.role_id}", wanted.definition(), waits=False)
+        arm.put_role(f"{wanted.workspace.group}{_ROLES}{wanted.role_id}", wanted.definition())
     try:
-        arm.put(wanted.assignment_path(), wanted.assignment(), waits=False)
+        arm.put_role(wanted.assignment_path(), wanted.assignment())
     except AzureError as error:
         if "RoleAssignmentExists" not in error.fields.get("codes", ()):
             raise

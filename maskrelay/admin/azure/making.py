@@ -24,7 +24,8 @@ def create(arm: Arm, workspace: Workspace, wanted: Wanted, say: Say) -> None:
     shares = traffic_of(endpoint_of(arm, workspace, wanted.name))
     if shares:
         told = ", ".join(f"{name} {share} %" for name, share in shares.items())
-        say(f"traffic: {told}; maskrelay endpoint traffic {wanted.name} {wanted.deployment}=100 moves it")
+        moves = f"; maskrelay endpoint traffic {wanted.name} {wanted.deployment}=100 moves it"
+        say(f"traffic of {wanted.name}: {told}" + ("" if wanted.deployment in shares else moves))
     else:
         route(arm, workspace, wanted.name, {wanted.deployment: 100}, say)
 
@@ -46,7 +47,8 @@ def route(arm: Arm, workspace: Workspace, name: str, shares: Mapping[str, int], 
         say(f"traffic of {name} is as wanted")
         return
     body = _as_set(present)
-    arm.put(workspace.endpoint(name), body | {"properties": body["properties"] | {"traffic": dict(shares)}})
+    routed = body | {"properties": body["properties"] | {"traffic": dict(shares)}}
+    arm.put(workspace.endpoint(name), routed, doing=f"traffic of {name}")
     say(f"traffic of {name}: " + ", ".join(f"{one} {share} %" for one, share in shares.items()))
 
 

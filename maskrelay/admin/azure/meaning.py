@@ -22,7 +22,7 @@ from maskrelay.errors import (
 )
 
 #: Of Azure's own words, so many characters are shown.
-_SHOWN = 400
+_SHOWN = 700
 _QUOTA_WAYS = (
     "ask for more cores of this family: Azure ML studio, Quota, or https://aka.ms/oe-tsg#error-outofquota",
     "or delete a deployment that is not used, take another --sku, or another region",

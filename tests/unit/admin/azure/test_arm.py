@@ -45,9 +45,9 @@ def test_a_page_of_another_host_is_not_asked_for(azure: Azure):
 @pytest.mark.parametrize("body", [["a list"], "text", None, {}, {"properties": 1}])
 def test_what_is_no_control_plane_is_said(azure: Azure, body: object):
     azure.first = [(200, body, {})]
-    with closing(Arm(azure.url, Given(TOKEN), say=lambda _: None, patience=1)) as arm:
-        with pytest.raises(AzureUnreachable, match="no control plane"):
-            arm.get(WORKSPACE.path)
+    opened = closing(Arm(azure.url, Given(TOKEN), say=lambda _: None, patience=1))
+    with opened as arm, pytest.raises(AzureUnreachable, match="no control plane"):
+        arm.get(WORKSPACE.path)
 
 
 @pytest.mark.parametrize("url", ["http://management.example", "ftp://127.0.0.1", "https://user@management.azure.com"])
