@@ -14,7 +14,7 @@ from maskrelay.admin.azure.bearer import Given
 from maskrelay.admin.azure.making import create
 from maskrelay.admin.azure.wanted import Wanted
 from maskrelay.admin.azure.workspace import Workspace
-from tests.control_plane import CONFIG, TOKEN, Azure
+from tests.control_plane_state import CONFIG, TOKEN, Azure
 
 ROOT = Path(__file__).resolve().parent.parent
 

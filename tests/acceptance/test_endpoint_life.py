@@ -10,7 +10,8 @@ import pytest
 from maskrelay.endpoints import read_endpoints
 from maskrelay.settings import Settings
 from tests.azures import Operator
-from tests.control_plane import CONFIG, GROUP, SUBSCRIPTION, WORKSPACE, running_azure
+from tests.control_plane import running_azure
+from tests.control_plane_state import CONFIG, GROUP, SUBSCRIPTION, WORKSPACE
 from tests.simulators import running_simulator
 
 APPLIED = ("--apply", "--patience", "1")
@@ -52,6 +53,15 @@ def test_work_is_followed_however_azure_tells_of_it(at: Operator, style: str):
     states = {one["properties"]["provisioningState"] for one in at.azure.there.values()}
     assert states == {"Succeeded"}
     at.run("delete", "mip-east", *APPLIED)
+    assert at.azure.there == {}
+
+
+def test_who_may_not_follow_the_work_looks_at_the_resource(at: Operator):
+    at.azure.denied = {"Microsoft.MachineLearningServices/locations/mfeOperationsStatus/read"}
+    at.azure.style = "both"
+    ran = at.run("create", "mip-east", *APPLIED)
+    assert ran.lines()[:2] == ["mip-east: Creating", "mip-east: Succeeded"]
+    assert at.run("delete", "mip-east", *APPLIED).lines() == ["delete mip-east: Deleting", "mip-east is deleted"]
     assert at.azure.there == {}
 
 
@@ -231,6 +241,10 @@ def test_status_shows_state_traffic_quota_and_where_the_logs_are(at: Operator):
     assert shown[7].endswith("Standard NCadsH100v5 Family vCPUs          40          80       100")
     assert f"az ml online-deployment get-logs --endpoint-name mip-east --name {BLUE} --lines 100" in "\n".join(shown)
     assert "mip-east" in at.run("status").out
+    at.azure.denied = {"Microsoft.MachineLearningServices/locations/usages/read"}
+    without = at.run("status", "mip-east").out
+    assert "quota: this identity may not see it" in without
+    assert BLUE in without
     assert "there is no endpoint other in workspace" in at.run("status", "other", code=3).err
 
 

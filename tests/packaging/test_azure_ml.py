@@ -11,7 +11,8 @@ import pytest
 
 from maskrelay.admin.azure.wanted import Probe, Wanted
 from tests.azures import Operator
-from tests.control_plane import CONFIG, TOKEN, running_azure
+from tests.control_plane import running_azure
+from tests.control_plane_state import CONFIG, TOKEN
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = ROOT / ".venv-azure" / "bin" / "python"

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from maskrelay.admin.azure import az, making, showing
-from maskrelay.admin.azure.arm import AZURE, Arm
+from maskrelay.admin.azure.arm import Arm
 from maskrelay.admin.azure.bearer import Given, OfMachine
+from maskrelay.admin.azure.calls import AZURE
 from maskrelay.admin.azure.entry import entry_of, merged, read_entries, write
 from maskrelay.admin.azure.granting import Grant
 from maskrelay.admin.azure.granting import grant as do_grant
@@ -93,7 +94,8 @@ def status(given: argparse.Namespace) -> int:
         if given.name is None:
             _out(showing.every(arm, workspace))
         else:
-            _out(showing.as_text(showing.look(arm, workspace, given.name), datetime.now(UTC)))
+            seen = showing.look(arm, workspace, given.name)
+            _out(showing.as_text(seen, showing.quotas(arm, seen), datetime.now(UTC)))
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from maskrelay.admin.azure.arm import VERSION
+from maskrelay.admin.azure.calls import VERSION
 from maskrelay.admin.azure.making import traffic_of
 from maskrelay.admin.azure.showing import Seen, auth_of, version_of
 from maskrelay.endpoints import Endpoint

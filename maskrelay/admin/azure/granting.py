@@ -10,7 +10,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from maskrelay.admin.azure.arm import Arm, Resource
+from maskrelay.admin.azure.arm import Arm
+from maskrelay.admin.azure.calls import Resource
 from maskrelay.admin.azure.making import endpoint_of
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureError, AzureNameInvalid

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from maskrelay.admin.azure.arm import Arm, Resource
+from maskrelay.admin.azure.arm import Arm
+from maskrelay.admin.azure.calls import Resource
 from maskrelay.admin.azure.wanted import Wanted, holds
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureMissing, AzureRefused

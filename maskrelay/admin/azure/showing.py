@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from maskrelay.admin.azure.arm import Arm, Resource
+from maskrelay.admin.azure.arm import Arm
+from maskrelay.admin.azure.calls import Resource
 from maskrelay.admin.azure.making import deployments_of, endpoint_of, traffic_of, workspace_of
 from maskrelay.admin.azure.wanted import AUTH_MODES, seconds_of
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.client.table import table
+from maskrelay.errors import AzureDenied
 
 #: Azure deletes an endpoint that runs on the quota of all after so long.
 SHARED_QUOTA_LIFE = timedelta(hours=168)
@@ -32,18 +34,16 @@ class Seen:
     """An endpoint as the control plane shows it."""
 
     workspace: Workspace
+    location: str
     endpoint: Resource
     deployments: list[Resource]
-    quotas: list[Quota]
 
 
 def look(arm: Arm, workspace: Workspace, name: str) -> Seen:
-    """Everything about an endpoint. Raises AzureMissing."""
+    """An endpoint and its deployments. Raises AzureMissing."""
     location = workspace_of(arm, workspace)["location"]
     endpoint = endpoint_of(arm, workspace, name)
-    deployments = deployments_of(arm, workspace, name)
-    sizes = {one["properties"]["instanceType"] for one in deployments}
-    return Seen(workspace, endpoint, deployments, _quotas(arm, workspace, location, sizes) if sizes else [])
+    return Seen(workspace, location, endpoint, deployments_of(arm, workspace, name))
 
 
 def every(arm: Arm, workspace: Workspace) -> str:
@@ -54,7 +54,29 @@ def every(arm: Arm, workspace: Workspace) -> str:
     return table(("endpoint", "state", "auth", "scoring URI"), rows)
 
 
-def as_text(seen: Seen, now: datetime) -> str:
+def quotas(arm: Arm, seen: Seen) -> list[Quota] | None:
+    """The quota behind each machine in use, or None for who may not see it: it is the subscription's.
+
+    A family is named in one list and counted, differently spelt, in another.
+    """
+    sizes = {one["properties"]["instanceType"] for one in seen.deployments}
+    try:
+        known = arm.list(seen.workspace.of_location(seen.location, "vmSizes"))
+        usages = arm.list(seen.workspace.of_location(seen.location, "usages"))
+    except AzureDenied:
+        return None
+    counted = {_plain(one["name"]["value"]): one for one in usages}
+    found = []
+    for size in (one for one in known if one["name"] in sizes):
+        family = _plain(size["family"])
+        usage = next((one for name, one in counted.items() if name.startswith(family)), None)
+        if usage:
+            named = usage["name"].get("localizedValue") or usage["name"]["value"]
+            found.append(Quota(size["name"], named, size["vCPUs"], usage["currentValue"], usage["limit"]))
+    return found
+
+
+def as_text(seen: Seen, quota: list[Quota] | None, now: datetime) -> str:
     """The endpoint in a few lines and tables."""
     properties = seen.endpoint["properties"]
     lines = [
@@ -65,8 +87,10 @@ def as_text(seen: Seen, now: datetime) -> str:
     shares = traffic_of(seen.endpoint)
     head = ("deployment", "state", "traffic %", "model", "machine", "instances", "at a time", "timeout s")
     lines += ["", table(head, [_row(one, shares) for one in seen.deployments])]
-    if seen.quotas:
-        rows = [(one.sku, one.family, one.cores, one.used, one.limit) for one in seen.quotas]
+    if quota is None:
+        lines += ["", "quota: this identity may not see it; it takes a reader's role at the subscription"]
+    elif quota:
+        rows = [(one.sku, one.family, one.cores, one.used, one.limit) for one in quota]
         lines += ["", table(("machine", "family", "cores each", "cores used", "of quota"), rows)]
     return "\n".join([*lines, *_logs(seen)])
 
@@ -122,20 +146,6 @@ def _logs(seen: Seen) -> Iterator[str]:
         yield f"  az ml online-deployment get-logs --endpoint-name {name} --name {one['name']} --lines 100 \\"
         yield f"    {seen.workspace.flags()}"
         yield "  (while the container does not start: --container storage-initializer)"
-
-
-def _quotas(arm: Arm, workspace: Workspace, location: str, sizes: set[str]) -> list[Quota]:
-    """The quota behind each size. Its family is named in one list and counted, differently spelt, in another."""
-    known = arm.list(workspace.of_location(location, "vmSizes"))
-    usages = {_plain(one["name"]["value"]): one for one in arm.list(workspace.of_location(location, "usages"))}
-    found = []
-    for size in (one for one in known if one["name"] in sizes):
-        family = _plain(size["family"])
-        usage = next((one for name, one in usages.items() if name.startswith(family)), None)
-        if usage:
-            counted = usage["name"].get("localizedValue") or usage["name"]["value"]
-            found.append(Quota(size["name"], counted, size["vCPUs"], usage["currentValue"], usage["limit"]))
-    return found
 
 
 def _plain(name: str) -> str:

@@ -10,7 +10,8 @@ from maskrelay.admin.azure.bearer import Given
 from maskrelay.admin.azure.wanted import Wanted
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureUnfinished, AzureUnreachable, SettingsError
-from tests.control_plane import CONFIG, LOCATION, TOKEN, USAGES, Azure, running_azure
+from tests.control_plane import running_azure
+from tests.control_plane_state import CONFIG, LOCATION, TOKEN, USAGES, Azure
 
 WORKSPACE = Workspace.model_validate(CONFIG)
 
