@@ -218,7 +218,7 @@ def test_a_control_plane_that_is_away_is_said(at: Operator):
 
 
 def test_a_token_goes_to_no_other_host_and_never_without_tls(at: Operator):
-    elsewhere = {"Azure-AsyncOperation": "http://127.0.0.2:9/steal", "Retry-After": "0"}
+    elsewhere = {"Azure-AsyncOperation": at.azure.url.replace("127.0.0.1", "127.0.0.2") + "/steal", "Retry-After": "0"}
     at.has("mip-east", sku="Standard_NC4as_T4_v3")
     read = {"name": WORKSPACE, "location": "eastus", "properties": {}}
     there = next(one for one in at.azure.there.values() if one["name"] == "mip-east")
@@ -259,6 +259,9 @@ def test_an_endpoint_of_the_shared_quota_is_warned_of_with_its_end(at: Operator)
     )
     assert "warning: shared quota" in at.run("create", "mip-east", *APPLIED).err
     at.run("create", "mip-east", "--auth", "entra", *APPLIED)
+    endpoint = next(one for one in at.azure.there.values() if one["name"] == "mip-east")
+    assert endpoint["properties"]["authMode"] == "AADToken"
+    assert endpoint["properties"]["traffic"] == {BLUE: 100}
     assert endpoint["properties"]["properties"] == {"SharedComputeCapacityEnabled": "true"}
 
 
@@ -277,6 +280,8 @@ def test_grant_makes_a_role_that_may_score_alone_and_gives_it_once(at: Operator)
     at.has("mip-east")
     for _ in range(2):
         at.run("grant", "mip-east", PRINCIPAL, *APPLIED)
+    assert len(at.azure.changes()) == 4
+    assert len(set(at.azure.changes())) == 2
     roles = [one for path, one in at.azure.there.items() if "/roleDefinitions/" in path]
     given = {path: one for path, one in at.azure.there.items() if "/roleAssignments/" in path}
     assert [one["properties"]["permissions"] for one in roles] == [

@@ -39,6 +39,7 @@ def test_a_file_is_replaced_as_a_whole_and_with_its_mode(tmp_path):
     path = tmp_path / "key"
     path.write_text("old and longer")
     path.chmod(0o644)
-    write(path, "new", mode=0o600)
-    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
+    for mode in (0o600, 0o644):
+        write(path, "new", mode=mode)
+        assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", mode)
     assert [one.name for one in tmp_path.iterdir()] == ["key"]
