@@ -189,6 +189,10 @@ class Settings(BaseModel):
         description="How long Redis keeps a job that has ended; then storage answers alone.",
     )
 
+    audit_lifetime: Seconds = Field(
+        _s(3650 * 86400), ge=_s(86400), description="How long the audit log is kept; ten years unless told otherwise."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     heartbeat_file: str | None = Field(
         None, description="A file that a worker touches every 5 s while it can hear of work; `python -m worker.alive`."

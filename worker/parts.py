@@ -8,6 +8,7 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow import Flow
 from maskrelay.settings import Settings
+from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
 from worker.sources import Sources
@@ -23,6 +24,11 @@ class Parts:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The configured pool; raises SettingsError. Read at its first use: not every worker is given one."""
         return read_endpoints(self.settings)
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The audit log of this process, made at its first use: after the fork."""
+        return AuditLog(self.storage, "worker")
 
     def sources(self) -> Sources:
         """A reader of sources with local copies of its own."""
