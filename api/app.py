@@ -48,7 +48,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     """The API over this ledger and store."""
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
-    audit = AuditLog(storage, "api")
+    audit, before = AuditLog(storage, "api"), settings.server_key_before
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
@@ -69,6 +69,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         archive=Archive(storage),
         guard=AddressGuard(settings.callback_allow),
         server_key=settings.server_key.get_secret_value().encode(),
+        server_key_before=before.get_secret_value().encode() if before else None,
         limits=_limits(settings),
         ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,

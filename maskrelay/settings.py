@@ -61,6 +61,9 @@ class Settings(BaseModel):
     server_key: SecretStr = Field(
         min_length=32, description="Seals callback secrets and derives job ids; ≥ 32 characters."
     )
+    server_key_before: SecretStr | None = Field(
+        None, min_length=32, description="The server key before it was changed, for as long as jobs of its time run."
+    )
     keys_file: str | None = Field(
         None,
         description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`, perhaps with `"name"`, `"not_before"` '

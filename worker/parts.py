@@ -42,6 +42,11 @@ class Parts:
         """Scores that the whole pool bears at most, as far as the workers have told."""
         return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
 
+    def server_keys(self) -> list[bytes]:
+        """The server key, and the one before it while jobs of its time are under way."""
+        before = self.settings.server_key_before
+        return [self.server_key(), *([before.get_secret_value().encode()] if before else [])]
+
     def server_key(self) -> bytes:
         return self.settings.server_key.get_secret_value().encode()
 

@@ -9,7 +9,10 @@ from PIL import Image, ImageDraw
 from skimage import data
 from standardwebhooks.webhooks import Webhook
 
+from maskrelay.admin.audit_chains import verify
 from maskrelay.contract.events import event_id
+from maskrelay.storage.open import open_storage
+from tests.audits import done
 from tests.faults_check import LONG
 from tests.pictures import saved
 from tests.receivers import receiver, status
@@ -24,22 +27,26 @@ DISC = "optic disc in retinal fundus"
 def test_a_photograph_on_s3_with_a_verified_callback(tmp_path):
     retina = data.retina()
     (tmp_path / "retina.png").write_bytes(saved(Image.fromarray(retina), "PNG"))
-    with (
-        running_s3() as s3,
-        receiver(status(204)) as told,
-        running_stack(tmp_path / "data", storage_url=s3.storage_url, s3_endpoint_url=s3.endpoint_url) as stack,
-        stack.client() as client,
-    ):
-        job = client.submit([tmp_path / "retina.png"], [DISC], callback=told.url())
-        assert job.callback is not None
-        assert job.callback.secret is not None
-        ended = client.wait(job.id, LONG)
-        assert ended.state == "succeeded"
-        files = client.save(job.id, tmp_path / "out")
-        assert eventually(lambda: len(told.received) == 1, within_s=30)
+    with running_s3() as s3, receiver(status(204)) as told:
+        with (
+            running_stack(tmp_path / "data", storage_url=s3.storage_url, s3_endpoint_url=s3.endpoint_url) as stack,
+            stack.client() as client,
+        ):
+            job = client.submit([tmp_path / "retina.png"], [DISC], callback=told.url())
+            assert job.callback is not None
+            assert job.callback.secret is not None
+            ended = client.wait(job.id, LONG)
+            assert ended.state == "succeeded"
+            files = client.save(job.id, tmp_path / "out")
+            assert eventually(lambda: len(told.received) == 1, within_s=30)
+        storage = open_storage(s3.storage_url, s3.endpoint_url)
+        audited = verify(storage, "2000-01-01T00"), done(storage, "sent"), done(storage, "POST /v1/jobs")
     (got,) = told.received
     Webhook(job.callback.secret).verify(got.body, got.headers)
     assert got.headers["webhook-id"] == event_id(job.id, "job.succeeded")
+    whole, (sent,), (submitted,) = audited
+    assert (whole.processes, whole.unclosed) == (2, [])
+    assert (sent["job"], sent["frames"], sent["endpoint"], submitted["job"]) == (job.id, [0], "default", job.id)
     assert json.loads(got.body)["data"]["id"] == job.id
     (mask_file,) = [path for path in (tmp_path / "out").iterdir() if path.name.endswith(".mask.png")]
     mask = np.asarray(Image.open(io.BytesIO(mask_file.read_bytes())))

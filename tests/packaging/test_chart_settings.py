@@ -118,6 +118,14 @@ def test_a_process_sees_the_secrets_that_it_needs_and_no_others(rendered: dict[s
     assert several == {"redis-url", "server-key", "endpoints.json"}
 
 
+def test_the_server_key_of_before_comes_along_where_there_is_one(rendered: dict[str, Any]):
+    case = rendered["workload-identity"]
+    for role in ["api", *ROLES]:
+        path = environment(case, role)["MASKRELAY_SERVER_KEY_BEFORE_FILE"]
+        assert secret_files(case, role)[path] == "server-key-of-2025"
+        assert "MASKRELAY_SERVER_KEY_BEFORE_FILE" not in environment(rendered["default"], role)
+
+
 def test_redis_authority_is_where_the_url_says(rendered: dict[str, Any]):
     files = secret_files(rendered["external-redis-tls"], "control")
     assert files["/run/maskrelay/redis-ca.crt"] == "ca.crt"
