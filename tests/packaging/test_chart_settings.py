@@ -17,6 +17,7 @@ SECRET = {
     "redis-url": "rediss://user:word@redis.example:6380/0\n",
     "url": "rediss://user:word@redis.example:6380/0?ssl_ca_certs=/run/maskrelay/redis-ca.crt\n",
     "server-key": "a server key that is long enough\n",
+    "server-key-of-2025": "a server key of before that is long enough\n",
     "keys.json": "[]",
     "endpoint-key": "the endpoint's key\n",
     "endpoints.json": '[{"name": "west", "url": "https://west.example/score", "key": "k"}]',
