@@ -87,7 +87,15 @@ def _id_of(service: Service, request: Request) -> str:
     if request.key is None:
         return keys.new_id()
     meaning = f"{request.tenant}\0{request.key}".encode()
-    return keys.id_of_bytes(hmac.digest(service.server_key, meaning, hashlib.sha256))
+    if service.server_key_before is not None:
+        before = _derived(service.server_key_before, meaning)
+        if _earlier(service, before) is not None:
+            return before
+    return _derived(service.server_key, meaning)
+
+
+def _derived(server_key: bytes, meaning: bytes) -> str:
+    return keys.id_of_bytes(hmac.digest(server_key, meaning, hashlib.sha256))
 
 
 def _earlier(service: Service, job: str) -> Submission | None:

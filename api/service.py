@@ -42,8 +42,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what
-    a segment worker has in hand.
+    """`server_key_before`: of the time before the key was changed. `public_url`: how callers reach us, without a slash
+    behind; None: as the request says. `frames_per_worker`: what a segment worker has in hand.
     """
 
     ledger: Ledger
@@ -51,6 +51,7 @@ class Service:
     archive: Archive
     guard: UrlGuard
     server_key: bytes
+    server_key_before: bytes | None
     limits: Limits
     ends: Ends
     public_url: str | None

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api import accept, bodies
+from api.audited import note
 from api.headers import idempotency_key, wait_asked
 from api.incoming import Incoming, Upload, find_upload, incoming_of
 from api.known import Known, look
@@ -46,6 +47,7 @@ async def submit_job(request: Request) -> Response:
     async with incoming_of(service, tenant) as incoming:
         wanted = await _read(request, service, incoming)
         submission = await _accept(service, asking, wanted, incoming)
+    note(request, job=submission.id, fingerprint=submission.fingerprint)
     return await _accepted(request, submission, wait)
 
 
@@ -123,5 +125,6 @@ async def upload_files(request: Request) -> Response:
         if not incoming.uploads:
             raise NoItems("The form has no file.")
         await in_thread(incoming.publish)
+        note(request, uploads=tuple(one.id for one in incoming.uploads))
         shown = [UploadShown(id=one.id, size=one.size, sha256=one.sha256) for one in incoming.uploads]
     return JSONResponse(UploadList(uploads=shown).model_dump(), 201)

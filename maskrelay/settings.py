@@ -63,6 +63,9 @@ class Settings(BaseModel):
     server_key: SecretStr = Field(
         min_length=32, description="Seals callback secrets and derives job ids; ≥ 32 characters."
     )
+    server_key_before: SecretStr | None = Field(
+        None, min_length=32, description="The server key before it was changed, for as long as jobs of its time run."
+    )
     keys_file: str | None = Field(
         None,
         description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`, perhaps with `"name"`, `"not_before"` '
@@ -189,6 +192,10 @@ class Settings(BaseModel):
         _s(7 * 86400),
         gt=_s(0),
         description="How long Redis keeps a job that has ended; then storage answers alone.",
+    )
+
+    audit_lifetime: Seconds = Field(
+        _s(3650 * 86400), ge=_s(86400), description="How long the audit log is kept; ten years unless told otherwise."
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

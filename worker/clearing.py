@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from maskrelay.errors import LedgerUnavailable, StorageError
 from worker.parts import Parts
 from worker.removal import remove_gone
-from worker.retention import expire_jobs, retire_records
+from worker.retention import expire_audit, expire_jobs, retire_records
 from worker.uploads import expire_uploads
 
 log = logging.getLogger(__name__)
@@ -35,5 +35,6 @@ def clear_for_ever(parts: Parts, parent: int) -> None:
 def expire(parts: Parts, now: datetime) -> None:
     """One window of each walk; safe anywhere, in any number, at any time."""
     jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
+    expire_audit(parts, now)
     if jobs or uploads or records:
         log.info("expired: %d jobs, %d unused uploads, %d records", jobs, uploads, records)

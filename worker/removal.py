@@ -2,9 +2,10 @@
 
 import logging
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from maskrelay.contract import keys
+from maskrelay.contract.audit import Entry
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.tombstones import tombstone_of
@@ -51,6 +52,7 @@ def remove(parts: Parts, job: str, now: datetime) -> None:
     if begun:
         _remove_submission(storage, job)
         storage.delete(marker)
+        parts.audit.write(Entry(at=datetime.now(UTC), did="removed", tenant=tombstone.tenant, job=job))
         log.info("removed job_id=%s (%s)", job, tombstone.reason)
         return
     for upload in _uploads(storage, job):

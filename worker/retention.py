@@ -4,14 +4,16 @@ import logging
 from collections import defaultdict
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice, takewhile
 
 from maskrelay.contract import keys
+from maskrelay.contract.audit import Entry, hour_of
 from maskrelay.contract.jobs import Result
 from maskrelay.contract.tombstones import Tombstone
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.storage.tombstones import entomb, tombstone_of
 from worker.parts import Parts
-from worker.rounds import next_keys, written_before
+from worker.rounds import delete_all, next_keys, written_before
 
 log = logging.getLogger(__name__)
 KEYS_A_PASS = 2000
@@ -56,8 +58,17 @@ def _expire(parts: Parts, job: str, now: datetime) -> bool:
     except ObjectMissing:
         return False
     entomb(parts.storage, job, Tombstone(tenant=result.tenant, at=now, reason="expired"))
+    parts.audit.write(Entry(at=now, did="expired", tenant=result.tenant, job=job))
     log.info("expired job_id=%s", job)
     return True
+
+
+def expire_audit(parts: Parts, now: datetime) -> int:
+    """Remove the oldest files of the audit log that are past their time; how many."""
+    kept = keys.audit_hour(hour_of(now - parts.settings.audit_lifetime))
+    old = list(islice(takewhile(lambda key: key < kept, parts.storage.list(keys.AUDIT)), KEYS_A_PASS))
+    delete_all(parts.storage, old)
+    return len(old)
 
 
 def retire_records(parts: Parts) -> int:

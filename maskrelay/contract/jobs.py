@@ -36,7 +36,9 @@ class Item(Record):
 
 
 class CallbackTarget(Record):
-    """Where events go. `sealed`: the caller's own secret under the server key; None: the derived one."""
+    """Where events go. `sealed`: the caller's own secret under the server key, or two of them with a
+    blank between; None: the derived one.
+    """
 
     url: str
     sealed: str | None = None

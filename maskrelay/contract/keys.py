@@ -11,11 +11,13 @@ PART = re.compile(r"[0-9]{16}-[0-9a-f]{8}-[0-9]{6}")
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ENDPOINT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 EVENT = re.compile(r"evt_[0-9a-f]{32}")
+AUDIT_FILE = re.compile(r"audit/([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})/((?:api|worker)-[0-9a-f]{16})/([0-9]{9})\.ndjson")
 _EVENT_NAME = re.compile(rf"events/({EVENT.pattern})\.json")
 LIVE = "live/"
 REMOVING = "removing/"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
+AUDIT = "audit/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -178,3 +180,13 @@ def delivered(job: str, event_id: str) -> str:
 def endpoint_used(endpoint: str) -> str:
     """Made before the first score ever: while it is absent, no score can be in flight."""
     return f"endpoints/{endpoint}.used"
+
+
+def audit_hour(hour: str) -> str:
+    """What the keys of an hour's audit files begin with; `hour` as in `2026-11-25T09`, UTC."""
+    return f"{AUDIT}{hour}/"
+
+
+def audit_file(hour: str, process: str, number: int) -> str:
+    """The `number`-th file of a process' audit log, counted over all its hours."""
+    return f"{audit_hour(hour)}{process}/{number:09d}.ndjson"
