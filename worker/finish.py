@@ -84,6 +84,7 @@ def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: 
         index=compacted.index,
         flags=dict(compacted.flags),
         flagged=compacted.flagged,
+        dead=compacted.dead,
         software={name: version(name) for name in _SOFTWARE},
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(

@@ -14,6 +14,7 @@ EVENT = re.compile(r"evt_[0-9a-f]{32}")
 _EVENT_NAME = re.compile(rf"events/({EVENT.pattern})\.json")
 LIVE = "live/"
 REMOVING = "removing/"
+SWEEPING = "sweeping/"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -70,6 +71,16 @@ def gone(job: str) -> str:
 def removing(job: str) -> str:
     """Marks a job that is gone and whose objects are not all removed yet."""
     return f"{REMOVING}{job}"
+
+
+def sweeping(job: str) -> str:
+    """Marks a job that has ended, or of which a line was refused: what no outcome names is swept when all is quiet."""
+    return f"{SWEEPING}{job}"
+
+
+def redriven(job: str, new: str) -> str:
+    """Beside a finished job: items of it were done again as the job `new`, if that was accepted."""
+    return f"jobs/{job}/redriven/{new}"
 
 
 def objects(job: str) -> str:
