@@ -24,10 +24,12 @@ from pydantic import (
 from maskrelay.errors import SettingsError
 
 PREFIX = "MASKRELAY_"
-#: Read by the client and by the embedded stack; every process knows them, none of the services uses them.
+#: Read by the commands and by the embedded stack; every process knows them, none of the services uses them.
 CLIENT_NAMES = {
     "MASKRELAY_URL": "Where the client finds the service (default `http://127.0.0.1:8080`).",
     "MASKRELAY_API_KEY": "The client's API key; the embedded stack makes it the key of tenant `local`.",
+    "MASKRELAY_AZURE_URL": "`maskrelay endpoint`: another control plane than `https://management.azure.com`.",
+    "MASKRELAY_AZURE_TOKEN": "`maskrelay endpoint`: a token for it, in the place of the machine's identity.",
 }
 
 

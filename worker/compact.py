@@ -57,7 +57,8 @@ class Compacted:
         lines = _planned_lines(storage, submission.id, frame_parts, visible)
         for line, planned_frames in lines if planned else _all_lines(storage, submission, lines):
             index.write(struct.pack(">Q", items.length))
-            items.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
+            for piece in _pieces(line, visible):
+                items.write(piece)
             item_states[line.state] += 1
             frame_states.update(outcome.state for outcome in line.outcomes)
             flags = flags_of(line)
@@ -74,6 +75,32 @@ class Compacted:
         self.frames = Frames(planned=frame_states.total(), **frame_states)
 
 
+def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
+    """The line as JSON, outcome by outcome, each with the run lengths that `_without_runs` took from it."""
+    yield line.model_dump_json(exclude_none=True, exclude={"outcomes"}).encode()[:-1] + b',"outcomes":['
+    parting = b""
+    for one in line.outcomes:
+        outcome = visible.outcome(one.frame) or one
+        yield parting + _flagged_as(one, outcome).model_dump_json(exclude_none=True).encode()
+        parting = b","
+    yield b"]}\n"
+
+
+def _without_runs(outcome: Outcome) -> Outcome:
+    """The outcome as flags are made of it: all of an item's run lengths would not fit in memory."""
+    masks = (
+        mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
+        for mask in outcome.masks
+    )
+    return outcome.model_copy(update={"masks": tuple(masks)})
+
+
+def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
+    pairs = zip(outcome.masks, judged_one.masks, strict=True)
+    masks = (mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
+    return outcome.model_copy(update={"masks": tuple(masks)})
+
+
 def _flagged(writer: FinalWriter, flagged: dict[str, list[tuple[float, int]]]) -> FinalObject:
     for flag, items in sorted(flagged.items()):
         line = FlaggedItems(flag=flag, items=tuple(item for _, item in sorted(items)))
@@ -88,7 +115,8 @@ Line = tuple[ItemLine, list[PlannedFrame]]
 def _planned_lines(storage: Storage, job: str, frame_parts: int, visible: Visible) -> Iterator[Line]:
     """Every planned item with the outcome of each of its frames; what was never done is cancelled."""
     for item, frames in planned_items(storage, job, frame_parts):
-        outcomes = [visible.outcome(frame.frame) or _cancelled(item, frame.index) for frame in frames]
+        found = ((visible.outcome(frame.frame), frame.index) for frame in frames)
+        outcomes = [_without_runs(outcome) if outcome else _cancelled(item, index) for outcome, index in found]
         outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
         line = item_line(item, tuple(outcomes), read_assembled(storage, job, item))
         yield judged(line, visible.sizes), frames
