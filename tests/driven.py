@@ -63,5 +63,10 @@ def driven(api: RunningApi, job: str, ends: Ends = lambda _: None) -> Result:
     """Plan, settle and finish everything there is; the result of `job`."""
     planned(api)
     scored(api, ends)
+    return finished(api, job)
+
+
+def finished(api: RunningApi, job: str) -> Result:
+    """Finish every job that waits for it; the result of `job`."""
     finish_jobs(parts_of(api), time.monotonic() + 60)
     return Result.model_validate_json(api.storage.get(keys.result(job)))

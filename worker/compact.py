@@ -69,6 +69,7 @@ class Compacted:
             for flag in set(flags):
                 flagged[flag].append((-line.suspicion, line.item))
         self.items, self.index = items.done(), index.done()
+        self.parts = _parts(writer("parts.txt"), visible)
         self.dead = dead.done() if dead else None
         self.flagged = _flagged(writer("flagged.ndjson"), flagged) if flagged else None
         self.counts = Counts(total=item_states.total(), **item_states)
@@ -99,6 +100,11 @@ def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
     pairs = zip(outcome.masks, judged_one.masks, strict=True)
     masks = (mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
     return outcome.model_copy(update={"masks": tuple(masks)})
+
+
+def _parts(writer: FinalWriter, visible: Visible) -> FinalObject:
+    writer.write("".join(f"{name}\n" for name in visible.counted()).encode())
+    return writer.done()
 
 
 def _flagged(writer: FinalWriter, flagged: dict[str, list[tuple[float, int]]]) -> FinalObject:

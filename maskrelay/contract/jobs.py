@@ -163,7 +163,7 @@ class Result(Record):
     `endpoints` are those in use when it ended; each outcome names its own.
     `items` holds one line an item in item order (`ItemLine`), `index` where each begins: 8 bytes, big-endian.
     `flags`: how many masks carry each. `flagged`: a line a flag (`FlaggedItems`), with its items' numbers. `dead`: a
-    line a failed frame (`DeadLetter`); None where none failed.
+    line a failed frame (`DeadLetter`); None where none failed. `parts`: the names of the outcome parts that count.
     """
 
     job: str
@@ -181,6 +181,7 @@ class Result(Record):
     flags: dict[str, int] = {}
     flagged: FinalObject | None = None
     dead: FinalObject | None = None
+    parts: FinalObject | None = None
     software: dict[str, str]
     pixels: dict[str, Any]
     endpoints: tuple[dict[str, str], ...]
