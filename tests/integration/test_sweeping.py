@@ -191,6 +191,27 @@ def test_a_sweep_that_dies_half_way_is_done_again(api: RunningApi, two: str, mon
     assert set(api.objects()) == kept
 
 
+def test_a_try_that_is_refused_while_its_job_is_swept_is_swept_next(
+    api: RunningApi, two: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_losers(api, two)
+    aged(api, keys.sweeping(two))
+    delete = FileStorage.delete
+
+    def meanwhile(storage: FileStorage, key: str) -> None:
+        if LOST in key:  # a part of the losing worker goes, and just then it writes another
+            monkeypatch.setattr(FileStorage, "delete", delete)
+            assert written(api, 7, lost, other_try(api, two, 0), worker="3" * 8) == set()
+        delete(storage, key)
+
+    lost = Claim("a lost token", two, "north", "interactive", 0, 1, False, (), 0)
+    monkeypatch.setattr(FileStorage, "delete", meanwhile)
+    clear(parts_of(api), later())
+    assert api.objects(keys.SWEEPING) == [keys.sweeping(two)]
+    clear(parts_of(api), later(minutes=11))
+    assert [key for key in api.objects() if LOST in key or "3" * 8 in key] == []
+
+
 def test_names_are_found_wherever_a_stream_is_cut_and_not_in_a_callers_words(api: RunningApi, two: str) -> None:
     outcome = succeeded(api, two, 0)
     words = outcome.masks[0].model_copy(update={"prompt": '"key":"jobs/of a caller"'})
