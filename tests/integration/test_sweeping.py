@@ -369,6 +369,19 @@ def test_finished_jobs_are_listed_again_after_redis_was_emptied(
         assert listed(north) == []
 
 
+def test_a_deleted_job_whose_objects_are_still_there_is_not_listed_again(
+    api: RunningApi, two: str, empty_valkey: str
+) -> None:
+    driven(api, two)
+    with api.client("admin") as admin:
+        admin.delete(f"/v1/jobs/{two}")
+    with redis.Redis.from_url(empty_valkey) as client:
+        client.flushall()
+    assert keys.result(two) in api.objects("jobs/")
+    assert listing.relist(parts_of(api), api.objects("jobs/")) == 0
+    assert api.ledger.jobs.listed("north", None, 10) == []
+
+
 def test_recovering_puts_an_emptied_ledger_right_at_once_and_a_second_time_finds_nothing(
     api: RunningApi, north: httpx.Client, empty_valkey: str
 ) -> None:
