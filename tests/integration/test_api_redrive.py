@@ -144,6 +144,12 @@ def test_a_repeated_redrive_is_the_same_job_also_when_redis_is_empty(
     assert (answer.status_code, answer.json()["id"]) == (200, first)
 
 
+def test_a_redrive_that_was_never_accepted_is_not_named(api: RunningApi, north: httpx.Client) -> None:
+    job = ended(api, north, 1, {0: "truncated"})
+    api.storage.put(keys.redriven(job, "a" * 26), b"")
+    assert letters(north, job)["redriven_as"] == []
+
+
 def test_what_fails_again_is_redriven_from_the_new_job(api: RunningApi, north: httpx.Client) -> None:
     job = ended(api, north, 3, {0: "scoring_failed", 2: "scoring_failed"})
     second = redriven(north, job)
