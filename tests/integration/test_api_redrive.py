@@ -13,7 +13,7 @@ from maskrelay.contract import keys
 from maskrelay.errors import NothingToRedrive
 from maskrelay.notify.seal import unseal
 from maskrelay.notify.signature import derive_secret
-from tests.api_jobs import accepted, items_of, submission_of
+from tests.api_jobs import accepted, failed, items_of, plan, settle, submission_of
 from tests.apis import SERVER_KEY, RunningApi
 from tests.clearing import later, parts_of, removed
 from tests.driven import by_frame, driven, frames_of, planned, scored
@@ -84,6 +84,16 @@ def test_failed_frames_of_a_running_job_are_listed_as_far_as_it_got(
     with redis.Redis.from_url(api_valkey) as client:
         client.flushall()
     assert len(letters(north, job)["dead_letters"]) == 3
+
+
+def test_a_page_of_a_running_job_goes_on_within_a_part(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b", b"c")
+    plan(api, job)
+    settle(api, job, 1, failed(2), failed(0))
+    pages = [letters(north, job, limit=1)]
+    pages.append(letters(north, job, limit=1, cursor=pages[0]["next"]))
+    assert [one["custom_id"] for page in pages for one in page["dead_letters"]] == ["2", "0"]
+    assert pages[1]["next"] is None
 
 
 def test_a_job_without_failures_has_no_dead_letters_and_nothing_to_redrive(
