@@ -13,7 +13,7 @@ from maskrelay.contract import keys
 from maskrelay.errors import NothingToRedrive
 from maskrelay.notify.seal import unseal
 from maskrelay.notify.signature import derive_secret
-from tests.api_jobs import accepted, failed, items_of, plan, settle, submission_of
+from tests.api_jobs import accepted, failed, items_of, plan, settle, submission_of, write_part
 from tests.apis import SERVER_KEY, RunningApi
 from tests.clearing import later, parts_of, removed
 from tests.driven import by_frame, driven, frames_of, planned, scored
@@ -94,6 +94,21 @@ def test_a_page_of_a_running_job_goes_on_within_a_part(api: RunningApi, north: h
     pages.append(letters(north, job, limit=1, cursor=pages[0]["next"]))
     assert [one["custom_id"] for page in pages for one in page["dead_letters"]] == ["2", "0"]
     assert pages[1]["next"] is None
+
+
+def test_a_frame_with_two_lines_is_listed_once_while_the_ledger_lacks_the_job(
+    api: RunningApi, north: httpx.Client, api_valkey: str
+) -> None:
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    for number, frame in enumerate((0, 1, 0)):
+        write_part(api, job, f"{number:016d}-0123abcd-000000", failed(frame))
+    with redis.Redis.from_url(api_valkey) as client:
+        client.flushall()
+    first = letters(north, job, limit=1)
+    second = letters(north, job, limit=1, cursor=first["next"])
+    assert [page["dead_letters"][0]["custom_id"] for page in (first, second)] == ["0", "1"]
+    assert second["next"] is None
 
 
 def test_a_job_without_failures_has_no_dead_letters_and_nothing_to_redrive(
