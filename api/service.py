@@ -57,6 +57,11 @@ class Service:
     public_url: str | None
     frames_per_worker: int
 
+    @property
+    def server_keys(self) -> tuple[bytes, ...]:
+        """Whatever was sealed is open under one of these."""
+        return (self.server_key, self.server_key_before) if self.server_key_before else (self.server_key,)
+
 
 def service_of(request: Request) -> Service:
     service: Service = request.app.state.service

@@ -47,8 +47,7 @@ async def submit_job(request: Request) -> Response:
     async with incoming_of(service, tenant) as incoming:
         wanted = await _read(request, service, incoming)
         submission = await _accept(service, asking, wanted, incoming)
-    note(request, job=submission.id, fingerprint=submission.fingerprint)
-    return await _accepted(request, submission, wait)
+    return await answer_accepted(request, submission, wait)
 
 
 async def _read(request: Request, service: Service, incoming: Incoming) -> Wanted:
@@ -90,7 +89,9 @@ async def _accept(service: Service, asking: accept.Request, wanted: Wanted, inco
         await anyio.sleep(_PAUSE_S)
 
 
-async def _accepted(request: Request, submission: Submission, wait: int | None) -> Response:
+async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
+    """The accepted job as it is now, or at its end if that comes within `wait` seconds."""
+    note(request, job=submission.id, fingerprint=submission.fingerprint)
     service = service_of(request)
     if wait:
         await until_ended(service, submission.id, wait)

@@ -12,7 +12,9 @@
     │   ├── Gone
     │   ├── Conflict
     │   │   ├── StillAccepting
-    │   │   └── NotCancellable
+    │   │   ├── NotCancellable
+    │   │   ├── NotEnded
+    │   │   └── NothingToRedrive
     │   ├── BodyTooLarge
     │   └── Refused                  well-formed, and still not accepted
     │       ├── NoItems
@@ -28,6 +30,7 @@
     │       ├── CustomIdDuplicate
     │       ├── UploadUnknown
     │       ├── UploadExpired
+    │       ├── UploadGone
     │       ├── LaneForbidden
     │       ├── CodesInvalid
     │       ├── IdempotencyKeyReused
