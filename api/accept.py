@@ -103,7 +103,7 @@ def _id_of(service: Service, request: Request) -> str:
 
 
 def derived_id(service: Service, meaning: bytes) -> str:
-    """The id that the server's key makes of this; while it is being changed, that of the one before if there is a job."""
+    """The id that the server's key makes of this; if there is a job of the key before, that job's."""
     if service.server_key_before is not None:
         before = _derived(service.server_key_before, meaning)
         if earlier(service, before) is not None:
