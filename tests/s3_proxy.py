@@ -1,16 +1,22 @@
-"""An HTTP proxy before an S3 server that loses answers, drops headers or answers for it."""
+"""An HTTP proxy before an S3 server that loses answers, drops headers, answers for it, waits, or holds one request."""
 
 import http.client
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from tests.holds import Hold
 from tests.running import running
 
 
 class FaultyProxy(ThreadingHTTPServer):
-    """Faults apply to PUT requests, one each while there are any left; `puts` counts those that came."""
+    """Faults apply to PUT requests, one each while there are any left; `puts` counts those that came.
+
+    away: every request is answered 503. delay_s: each waits so long. A request of `held` is caught.
+    """
 
     daemon_threads = True
 
@@ -18,10 +24,28 @@ class FaultyProxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream).netloc
         self.url = f"http://127.0.0.1:{self.server_port}"
+        self.puts = 0
+        self.mend()
+
+    def mend(self) -> None:
+        """Pass everything on as it is."""
         self.lose_answers = 0
         self.answer_503 = 0
         self.drop_conditions = False
-        self.puts = 0
+        self.away = False
+        self.delay_s = 0.0
+        self.hold: Hold[str] | None = None
+
+    @contextmanager
+    def held(self, request: str, *, after: bool = False) -> Iterator[Hold[str]]:
+        """Catch the first request whose "METHOD /path" holds this pattern."""
+        pattern = re.compile(request)
+        hold = self.hold = Hold(lambda line: pattern.search(line) is not None, after=after)
+        try:
+            yield hold
+        finally:
+            self.hold = None
+            hold.let_go()
 
     def handle_error(self, request, client_address) -> None:
         """A client that went away is part of the game."""
@@ -35,11 +59,23 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         put = self.command == "PUT"
         self.server.puts += put
+        time.sleep(self.server.delay_s)
+        hold = self.server.hold
+        caught = hold is not None and hold.matches(f"{self.command} {self.path}")
+        if caught and not hold.after and hold.catch():
+            self.close_connection = True
+            return
+        if self.server.away:
+            self._answer(503, [], b"")
+            return
         if put and self.server.answer_503:
             self.server.answer_503 -= 1
             self._answer(503, [], b"")
             return
         status, headers, answer = self._ask(body)
+        if caught and hold.after and hold.catch():
+            self.close_connection = True
+            return
         if put and self.server.lose_answers:
             self.server.lose_answers -= 1
             self.close_connection = True
