@@ -28,8 +28,9 @@ from maskrelay.errors import (
 )
 from maskrelay.notify.seal import seal
 
-#: How long an id stays reserved for a request that ends without giving it back.
-_HOLD = timedelta(minutes=2)
+#: How long an id stays reserved for a request that ends without giving it back, and a repeat is told to come again.
+#: One that takes longer is only joined by its repeat: `job.json` is created once.
+_HOLD = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)

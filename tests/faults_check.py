@@ -30,6 +30,7 @@ def check(scene: Scene, *, failed: dict[str, str] | None = None, cancelled: bool
     done = [_ended(scene, job) for job in scene.sent]
     for job, ended in zip(scene.sent, done, strict=True):
         _check_job(scene, job, ended, failed or {}, cancelled=cancelled)
+    assert scene.listed() == {job.id for job in scene.sent}, "a job that nobody was told of"
     _check_events(scene)
     _check_left(scene)
     once = sum(ended.frames.succeeded for ended in done)
@@ -135,7 +136,7 @@ def _check_left(scene: Scene) -> None:
         left[:] = [*leaks(scene), *orphans(scene)]
         return not left
 
-    assert eventually(nothing, within_s=min(60, PATIENCE_S)), left
+    assert eventually(nothing, within_s=min(30, PATIENCE_S)), left
 
 
 def settled(client: Client, job: str) -> int:

@@ -28,7 +28,7 @@ def leaks(scene: Scene) -> Iterator[str]:
             yield from (f"{key} {member}" for member in client.zrangebyscore(key, now, "+inf"))
     for lane in ("interactive", "bulk"):
         yield from (f"ready {lane} {job}" for job in client.zrange(f"mr:ready:{lane}", 0, -1))
-    yield from scene.storage.list(keys.LIVE)
+    yield from (key for job in scene.sent for key in scene.storage.list(keys.live(job.id)))
 
 
 def orphans(scene: Scene) -> list[str]:

@@ -15,7 +15,8 @@ from tests.running import running
 class FaultyProxy(ThreadingHTTPServer):
     """Faults apply to PUT requests, one each while there are any left; `puts` counts those that came.
 
-    away: every request is answered 503. delay_s: each waits so long. A request of `held` is caught.
+    lose_every: every so many PUTs its answer is lost; lose_answers_of: those of all whose path holds this. away: every
+    request is answered 503. delay_s: each waits so long. A request of `held` is caught.
     """
 
     daemon_threads = True
@@ -30,11 +31,23 @@ class FaultyProxy(ThreadingHTTPServer):
     def mend(self) -> None:
         """Pass everything on as it is."""
         self.lose_answers = 0
+        self.lose_every = 0
+        self.lose_answers_of: str | None = None
+        self.answers_lost = 0
         self.answer_503 = 0
         self.drop_conditions = False
         self.away = False
         self.delay_s = 0.0
         self.hold: Hold[str] | None = None
+
+    def loses_answer(self, path: str) -> bool:
+        """Whether the answer to this PUT is lost."""
+        one_of_many = self.lose_every and self.puts % self.lose_every == 0
+        meant = self.lose_answers_of is not None and self.lose_answers_of in path
+        lost = bool(self.lose_answers or one_of_many or meant)
+        self.lose_answers -= bool(self.lose_answers)
+        self.answers_lost += lost
+        return lost
 
     @contextmanager
     def held(self, request: str, *, after: bool = False) -> Iterator[Hold[str]]:
@@ -76,8 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         if caught and hold.after and hold.catch():
             self.close_connection = True
             return
-        if put and self.server.lose_answers:
-            self.server.lose_answers -= 1
+        if put and self.server.loses_answer(self.path):
             self.close_connection = True
             return
         self._answer(status, headers, answer)

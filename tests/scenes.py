@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import redis
 from PIL import Image, PngImagePlugin
 
@@ -35,7 +36,12 @@ TENANTS = ("north", "south", "west")
 #: How long a fault test waits for what must come; shorter where it is expected not to.
 PATIENCE_S = float(os.environ.get("FAULTS_PATIENCE_S", "240"))
 #: Comparing storage and ledger often finds within seconds what an API left half done.
-SETTINGS = {"reconcile_period_s": 4, "endpoint_max_bytes_per_s": 1e9}
+SETTINGS = {
+    "reconcile_period_s": 4,
+    "endpoint_max_bytes_per_s": 1e9,
+    "callback_timeout_s": 2,
+    "delivery_lease_s": 4,
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Scene:
     endpoint: TcpProxy
     s3: FaultyProxy | None
     sent: list[Sent] = field(default_factory=list)
+    before: set[str] = field(default_factory=set)
 
     @property
     def ledger(self) -> "redis.Redis":
@@ -93,6 +100,21 @@ class Scene:
         self.sent.append(sent)
         return sent
 
+    def submit_prompts(self, prompts: Sequence[str], *, tenant: str = TENANTS[0]) -> Sent:
+        """Submit a picture for each prompt as one job."""
+        url, headers = self.stack.url, {"authorization": f"Bearer {key_of(tenant)}"}
+        files = pictures(self.folder / "in", len(prompts), first=1000 * len(self.sent))
+        with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
+            parts = [("file", (path.name, path.read_bytes())) for path in files]
+            uploads = client.post("/v1/uploads", files=parts).raise_for_status().json()["uploads"]
+            named = zip(uploads, prompts, strict=True)
+            items = [{"upload": upload["id"], "prompts": [prompt]} for upload, prompt in named]
+            options = {"outputs": ["mask"], "callback": {"url": self.told.url()}}
+            job = client.post("/v1/jobs", json={"items": items, "options": options}).raise_for_status().json()
+        sent = Sent(job["id"], tenant, (1,) * len(prompts))
+        self.sent.append(sent)
+        return sent
+
     def settled(self, job: Sent) -> int:
         with self.client(job.tenant) as client:
             frames = client.job(job.id).frames
@@ -116,14 +138,26 @@ class Scene:
         """Send a signal to every process of this name's group."""
         os.killpg(self.stack.processes[name], number)
 
-    def start_elsewhere_in_time(self, name: str, offset: str) -> None:
-        """Kill the process and start it with its wall clock moved, by `+3600s` say; monotonic clocks stay right."""
+    @contextmanager
+    def start_elsewhere_in_time(self, name: str, offset: str) -> Iterator[None]:
+        """Start the process anew with its wall clock moved, by `+3600s` say; monotonic clocks stay right."""
         supervisor = self.stack.stack.supervisor
         child = supervisor._children[name]
         faked = ("faketime", "--exclude-monotonic", "-f", offset, *child.command)
-        supervisor._children[name] = replace(child, command=faked)
-        self.kill(name)
-        self.start(name)
+        for here in (replace(child, command=faked), child):
+            self.kill(name)
+            supervisor._children[name] = here
+            self.start(name)
+            if here is not child:
+                yield
+
+    def listed(self) -> set[str]:
+        """Every job that any tenant is shown, but for those of before `begin`."""
+        found: set[str] = set()
+        for tenant in TENANTS:
+            with self.client(tenant) as client:
+                found |= {job.id for job in client.jobs()}
+        return found - self.before
 
     def scored(self) -> int:
         """How many frames of ours the model has looked at since `begin`."""
@@ -138,6 +172,7 @@ class Scene:
         for name in {"api", "segment", "assemble", "control", "deliver"} - self.stack.processes.keys():
             self.start(name)
         self.simulator.set(reset=True, fail=None, service_time=0)
+        self.before |= self.listed()
         self.sent.clear()
         self.told.received.clear()
 

@@ -1,37 +1,15 @@
 """A segment worker is killed exactly at a step of its frames: it is held at the border it crosses, then SIGKILLed."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Literal
 
 import pytest
 
-from maskrelay.contract.jobs import Lane
 from tests.faults.conftest import Fault
+from tests.faults.steps import Step
 from tests.faults_check import check
-from tests.holds import Hold
 from tests.scenes import Scene, scene
 
 pytestmark = pytest.mark.long
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where the worker is held: at a script of the ledger, or at a request to the object store."""
-
-    name: str
-    where: Literal["ledger", "store"]
-    what: str
-    after: bool = False
-    wants: bytes = b""
-    lane: Lane = "interactive"
-
-    def held(self, at: Scene) -> AbstractContextManager[Hold[Any]]:
-        if self.where == "ledger":
-            return at.redis.held(at.redis.script(self.what), after=self.after, wants=self.wants)
-        assert at.s3 is not None
-        return at.s3.held(self.what, after=self.after)
 
 
 STEPS = (
