@@ -1,4 +1,4 @@
-"""A running stack with everything it depends on behind proxies: what a fault test breaks, and ways around the breaks."""
+"""A running stack with everything it depends on behind proxies: what a fault test breaks, and ways around them."""
 
 import hashlib
 import json
@@ -18,9 +18,10 @@ import redis
 from PIL import Image, PngImagePlugin
 
 from maskrelay.client import Client
+from maskrelay.contract import keys
 from maskrelay.contract.jobs import Lane
 from maskrelay.storage.open import open_storage
-from maskrelay.storage.protocol import Storage
+from maskrelay.storage.protocol import Storage, has
 from tests.pictures import noise, saved
 from tests.receivers import Receiver, receiver, status
 from tests.redis_proxy import RedisProxy, redis_proxy
@@ -87,7 +88,8 @@ class Scene:
         self, count: int, *, tenant: str = TENANTS[0], lane: Lane | None = None, key: str | None = None, **about: Any
     ) -> Sent:
         """Submit so many pictures as one job; `key` is its idempotency key. What it is is remembered for the check."""
-        files = pictures(self.folder / "in", count, first=1000 * len(self.sent), hostile=about.pop("hostile", None))
+        first, hostile = about.pop("first", 1000 * len(self.sent)), about.pop("hostile", None)
+        files = pictures(self.folder / "in", count, first=first, hostile=hostile)
         return self.submit_files(files, [1] * count, tenant=tenant, lane=lane, idempotency_key=key, **about)
 
     def submit_files(
@@ -163,18 +165,33 @@ class Scene:
         """How many frames of ours the model has looked at since `begin`."""
         return int(self.simulator.counters()["prompts"].get(PROMPT, 0))
 
+    def stop(self, name: str) -> None:
+        """SIGTERM to the process; returns when it has ended by itself."""
+        stopped = self.stack.stack.supervisor._running[name]
+        os.kill(stopped.pid, signal.SIGTERM)
+        assert eventually(lambda: stopped.ended() is not None, within_s=60)
+        self.kill(name)
+
+    def is_over(self, job: Sent) -> bool:
+        return has(self.storage, keys.result(job.id))
+
     def begin(self) -> None:
         """Mend everything and forget what was before: the next check is about what is submitted from now on."""
+        self.mend()
+        self.simulator.set(reset=True)
+        self.before |= self.listed()
+        self.sent.clear()
+        self.told.received.clear()
+
+    def mend(self) -> None:
+        """Make everything whole again that a test may have broken."""
         for proxy in (self.redis, self.endpoint):
             proxy.mend()
         if self.s3 is not None:
             self.s3.mend()
         for name in {"api", "segment", "assemble", "control", "deliver"} - self.stack.processes.keys():
             self.start(name)
-        self.simulator.set(reset=True, fail=None, service_time=0)
-        self.before |= self.listed()
-        self.sent.clear()
-        self.told.received.clear()
+        self.simulator.set(fail=None, service_time=0)
 
 
 def key_of(tenant: str) -> str:
@@ -196,14 +213,19 @@ def pictures(folder: Path, count: int, *, first: int = 0, hostile: str | None = 
 
 
 @contextmanager
-def scene(folder: Path, *, s3: bool = False, **settings: Any) -> Iterator[Scene]:
-    """Start it all; objects are files, or lie in an S3 server. Three tenants have keys."""
-    keys = folder / "keys.json"
+def scene(folder: Path, *, s3: bool = False, bearing: int = 2, **settings: Any) -> Iterator[Scene]:
+    """Start it all; objects are files, or lie in an S3 server. Three tenants have keys.
+
+    bearing: how many scores the endpoint bears at once.
+    """
+    keys_file = folder / "keys.json"
     scopes = ["submit", "read", "admin"]
     hashed = {tenant: hashlib.sha256(key_of(tenant).encode()).hexdigest() for tenant in TENANTS}
-    keys.write_text(json.dumps([{"tenant": name, "sha256": sha, "scopes": scopes} for name, sha in hashed.items()]))
+    keys_file.write_text(
+        json.dumps([{"tenant": name, "sha256": sha, "scopes": scopes} for name, sha in hashed.items()])
+    )
     with ExitStack() as held:
-        about = {"max_concurrent": 2, "request_timeout": 4.5, "canned": True}
+        about = {"max_concurrent": bearing, "request_timeout": 4.5, "canned": True}
         simulator = held.enter_context(running_simulator(**about))
         endpoint = held.enter_context(tcp_proxy(_port(simulator.url)))
         (folder / "valkey").mkdir()
@@ -212,7 +234,7 @@ def scene(folder: Path, *, s3: bool = False, **settings: Any) -> Iterator[Scene]
         told = held.enter_context(receiver(status(204)))
         store, faulty, where = held.enter_context(_store(folder, s3=s3))
         given = {
-            "keys_file": keys,
+            "keys_file": keys_file,
             "redis_url": f"redis://127.0.0.1:{proxy.port}/0",
             "endpoint_url": f"http://127.0.0.1:{endpoint.port}/score",
             "endpoint_key": simulator.key,

@@ -106,11 +106,11 @@ class TcpProxy:
         with self._lock:
             self._open.discard(connection)
 
-    def asked(self, connection: Connection, piece: bytes) -> bytes:
+    def asked(self, connection: Connection, piece: bytes) -> bytes:  # noqa: ARG002
         """What goes on to the server in the place of `piece`; may wait."""
         return piece
 
-    def answered(self, connection: Connection, piece: bytes) -> bytes:
+    def answered(self, connection: Connection, piece: bytes) -> bytes:  # noqa: ARG002
         """What goes on to the client in the place of `piece`; may wait."""
         return piece
 

@@ -23,13 +23,24 @@ def write_rows(page: Path, rows: Sequence[Row]) -> None:
     write_table(page, "faults", head, [(r.scenario, r.broken, 0, 0, r.scored_again, f"{r.seconds:.0f}") for r in rows])
 
 
+def add_row(page: Path, name: str, head: Sequence[str], row: Sequence[object]) -> None:
+    """Add a row to a table, or replace the one that begins alike."""
+    known = _between(name).search(page.read_text())
+    cells = [line.strip("| ").split(" | ") for line in known[2].splitlines()[2:]] if known else []
+    kept = [line for line in cells if line[0] != str(row[0])]
+    write_table(page, name, head, [*kept, row])
+
+
+def _between(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name} -->\n)(.*?)(<!-- /{name} -->)", re.DOTALL)
+
+
 def write_table(page: Path, name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Replace what stands between `<!-- name -->` and `<!-- /name -->`. Raises ValueError where they are missing."""
     lines = [head, ["---"] * len(head), *rows]
     table = "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
     text = page.read_text()
-    between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    changed, count = between.subn(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+    changed, count = _between(name).subn(lambda found: f"{found[1]}{table}\n{found[3]}", text)
     if count != 1:
         raise ValueError(f"{page.name} has no place for {name}")
     page.write_text(changed)

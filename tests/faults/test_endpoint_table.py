@@ -121,4 +121,3 @@ def test_the_endpoint_cannot_be_reached_for_a_while(shared: Scene, fault: Fault)
     fault.breaks("connections refused for 10 s")
     fault.over()
     fault.survived(check(shared))
-

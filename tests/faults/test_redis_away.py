@@ -1,12 +1,9 @@
 """Redis is away, full, slow, or loses its last second: work waits, and goes on by itself."""
 
-import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
-import redis
 
 from tests.faults.conftest import Fault
 from tests.faults_check import check
@@ -50,11 +47,10 @@ def test_redis_is_killed_and_started_again(shared: Scene, fault: Fault):
 
 def test_redis_is_frozen(shared: Scene, fault: Fault):
     under_load(shared)
-    process = shared.valkey._process
-    process.send_signal(signal.SIGSTOP)
+    shared.valkey.pause()
     assert not ready(shared)
     assert after(AWAY_S)
-    process.send_signal(signal.SIGCONT)
+    shared.valkey.go_on()
     fault.breaks(f"SIGSTOP to Redis for {AWAY_S} s")
     fault.over()
     fault.survived(check(shared))

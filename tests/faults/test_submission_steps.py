@@ -9,8 +9,8 @@ import pytest
 
 from maskrelay.contract import keys
 from tests.faults.conftest import Fault
-from tests.faults_check import check
 from tests.faults.steps import Step
+from tests.faults_check import check
 from tests.scenes import PROMPT, Scene, Sent, key_of, pictures, scene
 from tests.simulators import eventually
 

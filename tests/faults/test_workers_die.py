@@ -1,6 +1,5 @@
 """Workers die, hang, are paused or told to stop: every frame still ends with one visible outcome."""
 
-import os
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -74,20 +73,16 @@ def test_one_file_that_ends_whoever_plans_it_is_given_up_alone(tmp_path, monkeyp
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", [*WORKERS, "api"])
-def test_a_process_is_told_to_stop_with_work_in_hand(tmp_path, fault: Fault, name: str):
+def test_a_worker_is_told_to_stop_with_frames_in_hand(tmp_path, fault: Fault):
     """SIGTERM: it finishes or gives back what it holds, so nothing has to lapse and nothing is scored again."""
-    with scene(tmp_path, claim_lease_s=60, step_lease_s=60, slot_lease_s=8) as running:
+    with scene(tmp_path, claim_lease_s=60) as running:
         running.simulator.set(service_time=0.3)
         jobs = [running.submit(16), running.submit(30, tenant=TENANTS[1])]
         running.under_way(jobs[0], 2)
-        stopped = running.stack.stack.supervisor._running[name]
-        os.kill(stopped.pid, signal.SIGTERM)
-        assert eventually(lambda: stopped.ended() is not None, within_s=60)
+        running.stop("segment")
         running.simulator.set(service_time=0)
-        running.kill(name)
-        running.start(name)
-        fault.breaks(f"SIGTERM to {name}")
+        running.start("segment")
+        fault.breaks("SIGTERM to the segment worker")
         fault.over()
         scored_again = check(running)
         assert scored_again == 0
