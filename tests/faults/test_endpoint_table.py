@@ -34,7 +34,7 @@ PASSING: dict[str, dict[str, Any]] = {
     "reset": {"status": "reset", "times": 4},
     "truncated": {"status": "truncated", "times": 4},
     "a web page": {"status": "html", "times": 4},
-    "a slow body": {"status": "slow", "seconds": 4, "times": 2},
+    "a slow body": {"status": "slow", "seconds": 9, "times": 2},
     "a row too few": {"status": "short_count", "times": 2},
     "a wrong dtype": {"status": "bad_dtype", "times": 2},
 }

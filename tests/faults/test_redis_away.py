@@ -61,6 +61,7 @@ def test_redis_loses_its_last_second(shared: Scene, fault: Fault):
     under_load(shared)
     (log,) = shared.valkey.folder.glob("appendonlydir/*.incr.aof")
     flushed = log.stat().st_size
+    shared.submit(6, tenant=TENANTS[2])
     assert after(1)
     shared.valkey.kill()
     assert log.stat().st_size > flushed
@@ -127,7 +128,9 @@ def test_the_way_to_redis(shared: Scene, fault: Fault, what: str):
     shared.redis.mend()
     fault.breaks(told)
     fault.over()
-    fault.survived(check(shared))
+    scored_again = check(shared)
+    assert scored_again == 0 or what != "the way is slow"  # no lease lapses over it
+    fault.survived(scored_again)
 
 
 def test_new_work_is_heard_of_after_every_connection_went_dead(shared: Scene, fault: Fault):
