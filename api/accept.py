@@ -48,7 +48,7 @@ def accept(service: Service, request: Request, wanted: Wanted, incoming: Incomin
     Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
     Gone; UploadExpired, CallbackForbidden, LaneForbidden. Once this returns, the job is durable.
     """
-    service.ledger.scripts.ask("PING")
+    service.ledger.scripts.check_writable()
     job = _id_of(service, request)
     if request.key is None:
         return _accept_new(service, request, wanted, incoming, job)

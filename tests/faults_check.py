@@ -16,7 +16,7 @@ from maskrelay.contract.outcomes import Outcome
 from maskrelay.contract.shown import JobShown
 from maskrelay.storage.protocol import has
 from tests.leftovers import leaks, orphans
-from tests.scenes import PATIENCE_S, Scene, Sent
+from tests.scenes import PATIENCE_S, PROCESSES, Scene, Sent
 from tests.simulators import eventually
 
 LONG = timedelta(minutes=4)
@@ -33,6 +33,7 @@ def check(scene: Scene, *, failed: dict[str, str] | None = None, cancelled: bool
     assert scene.listed() == {job.id for job in scene.sent}, "a job that nobody was told of"
     _check_events(scene)
     _check_left(scene)
+    assert scene.stack.processes.keys() >= PROCESSES, "a process has ended"
     once = sum(ended.frames.succeeded for ended in done)
     return max(0, scene.scored() - once)
 

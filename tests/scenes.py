@@ -33,6 +33,7 @@ from tests.tcp_proxy import TcpProxy, tcp_proxy
 from tests.valkeys import RunningValkey, running_valkey
 
 PROMPT = "tumor in abdomen CT"
+PROCESSES = {"api", "segment", "assemble", "control", "deliver"}
 TENANTS = ("north", "south", "west")
 #: How long a fault test waits for what must come; shorter where it is expected not to.
 PATIENCE_S = float(os.environ.get("FAULTS_PATIENCE_S", "240"))
@@ -189,7 +190,7 @@ class Scene:
             proxy.mend()
         if self.s3 is not None:
             self.s3.mend()
-        for name in {"api", "segment", "assemble", "control", "deliver"} - self.stack.processes.keys():
+        for name in PROCESSES - self.stack.processes.keys():
             self.start(name)
         self.simulator.set(fail=None, service_time=0)
 

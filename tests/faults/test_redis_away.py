@@ -78,6 +78,7 @@ def test_redis_is_full(shared: Scene, fault: Fault):
     under_load(shared)
     shared.ledger.config_set("maxmemory", 1)
     try:
+        assert not ready(shared)
         files = [("image", (path.name, path.read_bytes())) for path in pictures(shared.folder / "in", 2, first=5000)]
         headers = {"authorization": f"Bearer {key_of('west')}"}
         options = '{"outputs": ["mask"]}'
