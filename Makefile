@@ -12,10 +12,10 @@ AZURE_READY := $(AZURE)/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs fidelity fuzz bench sbom helm azure lock clean
+.PHONY: help demo up test lint types imports docs fidelity fuzz faults faults-off soak bench sbom helm azure lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "maskrelay needs Python 3.11 or newer; set PYTHON=…")'
@@ -54,6 +54,15 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 
 fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
+
+faults: $(READY) ## break everything once and write what came of it to docs/reliability.md (some 20 minutes)
+	FAULTS_PAGE=docs/reliability.md $(BIN)/python -m pytest tests/faults -m 'long or not long'
+
+faults-off: $(READY) ## the same with each protection switched off, in copies: all must fail (hours; ONLY=)
+	$(BIN)/python -m tests.faults.unprotected --page docs/reliability.md --only '$(ONLY)'
+
+soak: $(READY) ## break something every few seconds for a while (MINUTES, SEED)
+	$(BIN)/python -m tests.faults.soak --page docs/reliability.md --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done

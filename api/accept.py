@@ -28,8 +28,9 @@ from maskrelay.errors import (
 )
 from maskrelay.notify.seal import seal
 
-#: How long an id stays reserved for a request that ends without giving it back.
-_HOLD = timedelta(minutes=2)
+#: How long an id stays reserved for a request that ends without giving it back, and a repeat is told to come again.
+#: One that takes longer is only joined by its repeat: `job.json` is created once.
+_HOLD = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def accept(service: Service, request: Request, wanted: Wanted, incoming: Incomin
     Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
     Gone; UploadExpired, CallbackForbidden, LaneForbidden. Once this returns, the job is durable.
     """
-    service.ledger.scripts.ask("PING")
+    service.ledger.scripts.check_writable()
     job = _id_of(service, request)
     if request.key is None:
         return _accept_new(service, request, wanted, incoming, job)

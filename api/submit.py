@@ -43,7 +43,7 @@ async def submit_job(request: Request) -> Response:
     service, tenant = service_of(request), tenant_of(request)
     asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
-    await in_thread(service.ledger.scripts.ask, "PING")  # no bytes are taken that could not be accepted
+    await in_thread(service.ledger.scripts.check_writable)  # no bytes are taken that could not be accepted
     async with incoming_of(service, tenant) as incoming:
         wanted = await _read(request, service, incoming)
         submission = await _accept(service, asking, wanted, incoming)

@@ -23,6 +23,7 @@
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
 --   mr:tenant:{tenant}     zset job → created
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
+--   mr:asked               string, written to see whether Redis takes writes
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
 --   mr:flow:{endpoint}     hash  run_id frozen turns gate closed_until probe reason failures closings good full_at,
 --                                and what flow/prelude-limit and flow/prelude-tokens say
