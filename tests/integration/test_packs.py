@@ -10,13 +10,13 @@ import pytest
 from maskrelay.contract.wire import Row
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointUnavailable, FrameRefused
+from maskrelay.imaging.canary import canary
 from maskrelay.scoring.client import EndpointClient
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
 from tests.simulators import RunningSimulator, running_simulator
 from tests.valkeys import RunningValkey
 from worker.admission import Admissions, Asked
-from worker.canary import canary
 from worker.packs import Packs, ScoredRow
 from worker.pool import Pool
 from worker.prompts import score_prompts
