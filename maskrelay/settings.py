@@ -294,4 +294,4 @@ def _names_of(error: Any) -> list[str]:
 
 def _say(error: Any) -> str:
     names = [name_of(str(part)) for part in error["loc"][:1]]
-    return ": ".join([*names, error["msg"]])
+    return ": ".join([*names, error["msg"].removeprefix("Value error, ")])

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -41,11 +41,15 @@ def read_keys(path: Path) -> list[KeyEntry]:
     except OSError as error:
         raise unreadable(error) from None
     except ValidationError as error:
-        where = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise SettingsError(f"the file of keys is not right: {where}") from None
+        raise SettingsError(f"the file of keys is not right: {'; '.join(map(_said, error.errors()))}") from None
     if len({entry.sha256 for entry in entries}) < len(entries):
         raise SettingsError("the file of keys is not right: one key stands in it twice")
     return entries
+
+
+def _said(error: Any) -> str:
+    place = ".".join(map(str, error["loc"]))
+    return f"{place}: {error['msg']}" if place else str(error["msg"])
 
 
 def unreadable(error: OSError) -> SettingsError:

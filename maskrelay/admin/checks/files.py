@@ -13,7 +13,7 @@ from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_KEYS = 'a list of {"tenant", "sha256", "scopes"}; docs/security.md shows one'
+_KEYS = 'it is a list of {"tenant", "sha256", "scopes"}; docs/settings.md says more'
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 
 
