@@ -10,7 +10,7 @@ HELM_READY := $(HELM)/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs fidelity fuzz bench sbom helm lock clean
+.PHONY: help demo up test lint types imports docs fidelity fuzz api-fuzz bench sbom helm lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 
 fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
+
+api-fuzz: $(READY) ## ask a running API for all that its OpenAPI says, and more, by schemathesis (COUNT, SEED)
+	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
 
 bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done
