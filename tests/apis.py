@@ -120,7 +120,8 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
     answers = Answers(build(settings, ledger, storage))
     config = uvicorn.Config(answers, port=0, log_level="warning", lifespan="off")
     running = uvicorn.Server(config)
-    listening = socket.socket()
+    # asyncio takes a socket for TCP, and Nagle's 40 ms off it, only where it says so
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -1,4 +1,4 @@
-"""Another tenant's key on every route of the OpenAPI document: nothing is seen or changed, and nothing is known to be."""
+"""Another tenant's key on every route of the OpenAPI document: nothing is seen, changed or known to be."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
