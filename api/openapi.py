@@ -115,7 +115,8 @@ JOB_BODY = {
 UPLOAD_BODY = {
     "required": True,
     "content": {
-        "multipart/form-data": {"schema": {"type": "object", "required": ["image"], "properties": {"image": _IMAGES}}},
+        # files, whatever they are called
+        "multipart/form-data": {"schema": {"type": "object", "minProperties": 1, "properties": {"image": _IMAGES}}},
         "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
     },
 }
