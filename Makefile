@@ -12,7 +12,7 @@ AZURE_READY := $(AZURE)/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs fidelity fuzz faults faults-off soak bench sbom helm azure lock clean
+.PHONY: help demo up test lint types imports docs fidelity fuzz api-fuzz faults faults-off soak bench sbom helm azure lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ faults-off: $(READY) ## the same with each protection switched off, in copies: a
 
 soak: $(READY) ## break something every few seconds for a while (MINUTES, SEED)
 	$(BIN)/python -m tests.faults.soak --page docs/reliability.md --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+api-fuzz: $(READY) ## ask a running API for all that its OpenAPI says, and more, by schemathesis (COUNT, SEED)
+	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
 
 bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done

@@ -4,7 +4,6 @@ import logging
 import re
 import secrets
 import traceback
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.pointers import pointer
@@ -130,11 +130,14 @@ def framework_problem(request: Request, error: Exception) -> Response:
         return problem(errors.Malformed("A parameter cannot be read.", errors=places), request.scope)
     assert isinstance(error, HTTPException)
     kind = _OF_STATUS.get(error.status_code, errors.Malformed)
-    return problem(kind(headers=_plain(error.headers)), request.scope)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else dict(error.headers or {})
+    return problem(kind(headers=headers), request.scope)
 
 
-def _plain(headers: Mapping[str, str] | None) -> dict[str, str]:
-    return dict(headers or {})
+def _allowed(request: Request) -> str:
+    """Every method of the path; the framework names those of one of its routes alone."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in routes for method in route.methods or ()}))
 
 
 def _places(error: errors.MaskrelayError) -> list[ProblemError]:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from api import deliveries, endpoints, failures, jobs, operations, scaling, submit, targets
+from api.headers import KEY_PATTERN
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
 from maskrelay.contract.dead_letters import DeadLetterList, RedriveList
 from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
@@ -15,8 +16,8 @@ from maskrelay.contract.targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")
 _NONE_MATCH = header("If-None-Match", "An `ETag`: 304 when nothing has changed.")
-_KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.")
-_READ = (400, 401, 403, 404, 410, 503)
+_KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.", KEY_PATTERN)
+_READ = (401, 403, 404, 410, 503)
 _ENDED: Answers = {200: {"model": JobShown, "description": "The job has ended already."}}
 _PUBLIC: dict[str, Any] = {"security": []}
 
@@ -182,7 +183,7 @@ def _add_results(app: FastAPI) -> None:
         "/v1/jobs/{job}/items",
         jobs.list_items,
         response_model=ItemList,
-        responses=answers(*_READ, others={200: lines}),
+        responses=answers(400, *_READ, others={200: lines}),
         tags=["results"],
     )
     binary = {"schema": {"type": "string", "format": "binary"}}

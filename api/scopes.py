@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
-from api.callers import Caller, Scope
+from api.callers import Caller
+from maskrelay.contract.apikeys import Scope
 from maskrelay.errors import ScopeMissing
 
 #: What is told to everybody who reaches the port; an ingress should let the first three of them stay inside.

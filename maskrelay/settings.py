@@ -234,22 +234,29 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Settings from `environment`; raises SettingsError naming each that is missing, unknown or wrong."""
+        """Settings from `environment`; raises SettingsError about those that are missing, unknown or wrong.
+
+        The error's field `names` has the names in the environment that it is about.
+        """
         fields, files = {name_of(field): field for field in cls.model_fields}, secret_files()
         given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value != ""}
         known = [*fields, *files, *CLIENT_NAMES]
         for name in given.keys() - set(known):
             near = difflib.get_close_matches(name, known, n=1)
-            raise SettingsError(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+            guess = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name} is not a setting{guess}", names=(name,))
         values = {fields[name]: value for name, value in given.items() if name in fields}
         for name in given.keys() & files.keys():
             if files[name] in values:
-                raise SettingsError(f"{name_of(files[name])} and {name} cannot both be set")
+                both = name_of(files[name]), name
+                raise SettingsError(f"{both[0]} and {both[1]} cannot both be set", names=both)
             values[files[name]] = _secret_in(name, Path(given[name]))
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError("; ".join(_say(one) for one in error.errors())) from None
+            wrong = error.errors()
+            names = {name for one in wrong for name in _names_of(one)}
+            raise SettingsError("; ".join(_say(one) for one in wrong), names=tuple(sorted(names))) from None
 
     def require(self, *fields: str) -> None:
         """Raise SettingsError unless each of `fields`, optional elsewhere, is set."""
@@ -279,14 +286,21 @@ def _secret_in(name: str, path: Path) -> str:
     try:
         secret = path.read_text().strip()
     except OSError as error:
-        raise SettingsError(f"{name} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{name} cannot be read: {error.strerror}", names=(name,)) from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{name} is not text") from None
+        raise SettingsError(f"{name} is not text", names=(name,)) from None
     if not secret:
-        raise SettingsError(f"{name} names an empty file")
+        raise SettingsError(f"{name} names an empty file", names=(name,))
     return secret
+
+
+def _names_of(error: Any) -> list[str]:
+    """What a validation error is about: one setting, or all clocks where their order is wrong."""
+    fields = Settings.model_fields
+    clocks = [name for name, field in fields.items() if field.annotation is timedelta]
+    return [name_of(str(field)) for field in error["loc"][:1] or clocks]
 
 
 def _say(error: Any) -> str:
     names = [name_of(str(part)) for part in error["loc"][:1]]
-    return ": ".join([*names, error["msg"]])
+    return ": ".join([*names, error["msg"].removeprefix("Value error, ")])

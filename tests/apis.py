@@ -22,6 +22,7 @@ from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.settings import Settings
 from maskrelay.stack.valkey import server
 from maskrelay.storage.files import FileStorage
+from tests.answers import Answers
 
 SERVER_KEY = "a server key of the tests, long enough"
 #: API keys by name: (tenant, scopes).
@@ -113,13 +114,15 @@ def make_ledger(settings: Settings) -> Ledger:
 
 @contextmanager
 def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[RunningApi]:
-    """The API over `folder`, which is made, with these settings."""
+    """The API over `folder`, which is made, with these settings; at its end every answer was one of its document's."""
     folder.mkdir(exist_ok=True)
     settings = make_settings(folder, redis_url, **limits)
     ledger, storage = make_ledger(settings), FileStorage(folder)
-    config = uvicorn.Config(build(settings, ledger, storage), port=0, log_level="warning", lifespan="on")
+    answers = Answers(build(settings, ledger, storage))
+    config = uvicorn.Config(answers, port=0, log_level="warning", lifespan="on")
     running = uvicorn.Server(config)
-    listening = socket.socket()
+    # asyncio takes a socket for TCP, and Nagle's 40 ms off it, only where it says so
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -131,3 +134,4 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
         running.should_exit = True
         thread.join()
         listening.close()
+    assert answers.undocumented() == []

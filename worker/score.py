@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from maskrelay.contract.wire import Row, RowAnswer, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
+from maskrelay.imaging.canary import canary
 from maskrelay.ledger.flow import Flow, Transfer
 from maskrelay.rules.gate import CANCELLED, GOOD, Report, report_of
 from worker.admission import Admissions, Asked
-from worker.canary import canary
 from worker.pool import Pool
 from worker.sent import Sent
 

@@ -83,6 +83,12 @@ def test_answers_have_the_members_the_document_names(api: RunningApi, north: htt
     assert set(schemas["Problem"]["required"]) <= problem.keys()
 
 
+@pytest.mark.parametrize(("path", "methods"), [("/v1/jobs", "GET, POST"), ("/v1/jobs/a", "DELETE, GET")])
+def test_a_method_that_a_path_lacks_is_told_all_it_has(north: httpx.Client, path: str, methods: str) -> None:
+    answer = north.put(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+
+
 @pytest.mark.parametrize("path", PUBLIC)
 def test_operations_need_no_key_and_tell_nothing_of_jobs(api: RunningApi, north: httpx.Client, path: str) -> None:
     job = accepted(north)

@@ -14,6 +14,7 @@ import pytest
 from maskrelay.contract.wire import Row, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointUnavailable, FrameRefused
+from maskrelay.imaging.canary import canary
 from maskrelay.scoring.client import EndpointClient
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
@@ -23,7 +24,6 @@ from tests.audits import audit_files, done
 from tests.simulators import RunningSimulator, running_simulator
 from tests.valkeys import RunningValkey
 from worker.admission import Admissions, Asked
-from worker.canary import canary
 from worker.packs import Packs, ScoredRow
 from worker.pool import Pool
 from worker.prompts import score_prompts
