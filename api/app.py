@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -16,6 +17,7 @@ from api.ends import Ends
 from api.keysfile import KeysFile
 from api.openapi import describe
 from api.problems import Problems, framework_problem
+from api.requests_seen import RequestsSeen
 from api.routes import add_routes
 from api.scopes import check_scope
 from api.service import Limits, Service
@@ -63,6 +65,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         frames_per_worker=settings.hands * settings.segment_children,
     )
+    app.state.registry = CollectorRegistry()
     add_routes(app)
     describe(app)
     for kind in (HTTPException, RequestValidationError):
@@ -71,6 +74,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     app.add_middleware(Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(Problems)
     app.add_middleware(Unread)
+    app.add_middleware(RequestsSeen, registry=app.state.registry)
     return app
 
 

@@ -21,7 +21,7 @@
 --   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last hashes beside it
 --   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
---   mr:tenant:{tenant}     zset job → created
+--   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
 --   mr:flow:{endpoint}     hash  run_id frozen turns gate closed_until probe reason failures closings good full_at,
@@ -31,6 +31,8 @@
 --                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
 --   mr:bell:{bell}         channel, a ring for whoever listens (ledger/bells.py)
 --   mr:calls:{child}       list of waiters of a child that may go next
+--   mr:failing             zset host → when its failures are forgotten
+--   mr:counts              hash "what label" → how often, ever       mr:stages  hash "stage bucket" and "stage us" → sum
 --   mr:sweep               hash  run_id last reconciled_run reconciled at_{walk}; mr:sweep:lock, mr:sweep:{duty}
 --   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
 local DUE_MOST = 2000
@@ -55,9 +57,16 @@ local function move(job, to)
   local from = get(job, 'state')
   if not from or not MOVES[from] or not MOVES[from][to] then return false end
   set(job, 'state', to)
+  if to == 'running' then
+    redis.call('ZADD', 'mr:running', get(job, 'created'), job)
+  else
+    redis.call('ZREM', 'mr:running', job)
+  end
   touch(job)
   return true
 end
+
+local function count(what) redis.call('HINCRBY', 'mr:counts', what, 1) end
 
 local function earliest(key)
   return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
@@ -218,6 +227,7 @@ local function record_outcome(job, frame, failed)
   redis.call('SETBIT', job_key(job, 'settled'), frame, 1)
   if failed then redis.call('SETBIT', job_key(job, 'failed'), frame, 1) end
   redis.call('HDEL', job_key(job, 'trouble'), frame)
+  count(failed and 'settled failed' or 'settled succeeded')
   local span = span_of(job, frame)
   if span then count_span(job, span, 1, failed and 1 or 0) end
 end
