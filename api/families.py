@@ -45,8 +45,8 @@ def work(known: Mapping[str, Any], wanted: int, cap: int) -> Iterator[Metric]:
     lanes, steps, deliveries = known["lanes"].items(), known["steps"].items(), known["deliveries"]
     yield _gauge("jobs_running", "Jobs with frames planned and not all of them settled.", known["jobs_running"])
     for name, kept, meaning in (
-        ("frames_waiting", "waiting", "Frames without outcome that nobody holds, of the 500 oldest running jobs."),
-        ("frames_leased", "leased", "Frames in the hands of workers, of the 500 oldest running jobs."),
+        ("frames_waiting", "waiting", "Frames without outcome that nobody holds, of the 200 oldest running jobs."),
+        ("frames_leased", "leased", "Frames in the hands of workers, of the 200 oldest running jobs."),
         ("oldest_job_age_seconds", "oldest_s", "Since the oldest running job with open frames was accepted."),
     ):
         yield _gauges(name, meaning, "lane", [(lane, counted[kept]) for lane, counted in lanes])

@@ -37,7 +37,10 @@ def assemble_items(parts: Parts, until: float) -> None:
             taken = parts.ledger.assembling.take()
             if taken is None:
                 return
-            with Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)):
+            with (
+                Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)),
+                parts.noticed.timed("assemble"),
+            ):
                 assembler.assemble(taken)
 
 

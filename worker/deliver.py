@@ -86,7 +86,9 @@ def _attempt(
 ) -> None:
     secret = _secret(parts, submission.id, target)
     now = int(time.time())
-    sent = sender.send(target.url, [secret], delivery.event, body, now, traceparent=submission.traceparent)
+    with parts.noticed.timed("deliver"):
+        sent = sender.send(target.url, [secret], delivery.event, body, now, traceparent=submission.traceparent)
+    parts.noticed.happened("callback", sent.reason)
     log.info("callback job_id=%s event=%s attempt=%d %s", delivery.job, delivery.event, delivery.attempt, sent.reason)
     _note(parts, delivery, _receiver(submission, target), sent)
     if sent.delivered:
@@ -145,4 +147,5 @@ def _close(parts: Parts, submission: Submission, delivery: Delivery) -> None:
         parts.storage.head(keys.result(submission.id))
     except ObjectMissing:
         return
-    leave_live(parts.storage, submission)
+    if leave_live(parts.storage, submission):
+        parts.ledger.jobs.told(submission.id)

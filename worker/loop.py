@@ -28,6 +28,7 @@ from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim
 from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
 from maskrelay.rules.retry import backoff
+from maskrelay.rules.timings import Cause
 from worker.artifacts import Recorded
 from worker.frame import Bench, ClaimLost, DecodeOverran, segment_frame
 from worker.groups import Groups
@@ -211,22 +212,31 @@ class SegmentLoop:
         settling = asyncio.ensure_future(self._groups.add(claim.job, claim.lane, claim.token, recorded))
         await asyncio.sleep(0)
         self._hurry()
-        if not await settling:
+        with self._bench.noticed.timed("settle"):
+            counts = await settling
+        if counts and recorded.outcome.error is not None:
+            self._bench.noticed.happened("failed", recorded.outcome.error.code)
+        if not counts:
             log.warning("refused job_id=%s frame=%d: it has an outcome already", claim.job, recorded.outcome.frame)
 
     async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
         """Give the frame back: nobody is charged now, and only a frame's own error is remembered for judgement."""
         log.info("parked job_id=%s frame=%d code=%s", claim.job, frame, error.code)
+        self._bench.noticed.happened("parked", error.code)
+        cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
         attempt = claim.trouble(frame).attempts + 1
         if isinstance(error, FrameRefused | EndpointTimeout):
             # the container goes on working after a timeout: late, and as few times as for an error of the frame's own
             late = LATE if isinstance(error, EndpointTimeout) else 0
             after = backoff(attempt + late, random.random())
             endpoint = str(error.fields.get("endpoint", ""))
+            self._groups.parked(claim.job, cause, after.total_seconds())
             await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after, endpoint)
             return
         waits_for_gate = isinstance(error, EndpointBusy) and error.fields.get("parked")
-        await self._give_back(claim, frame, _until_gate(error) if waits_for_gate else backoff(1, random.random()))
+        after = _until_gate(error) if waits_for_gate else backoff(1, random.random())
+        self._groups.parked(claim.job, cause, after.total_seconds())
+        await self._give_back(claim, frame, after)
 
     async def _give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
         def release() -> None:

@@ -7,6 +7,7 @@ from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow import Flow
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.settings import Settings
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
@@ -23,6 +24,11 @@ class Parts:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The configured pool; raises SettingsError. Read at its first use: not every worker is given one."""
         return read_endpoints(self.settings)
+
+    @cached_property
+    def noticed(self) -> Noticed:
+        """What this process notices for the operator; its first use is after the fork."""
+        return Noticed(self.ledger.sight.tell)
 
     def sources(self) -> Sources:
         """A reader of sources with local copies of its own."""

@@ -71,6 +71,12 @@ class Child:
                 return
             time.sleep(ASK_AGAIN)
 
+    def close(self) -> None:
+        """Tell what is not told yet: the process ends."""
+        with self._lock:
+            if self._parts is not None:
+                self._parts.noticed.tell()
+
     def until(self) -> float:
         return time.monotonic() + self._settings.task_budget.total_seconds()
 
@@ -92,7 +98,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
     flow, pool = parts.flow(), _pool(parts)
     await asyncio.to_thread(_open_flows, parts)
     admissions = Admissions(flow)
-    scorer = Scorer(pool, flow, admissions)
+    scorer = Scorer(pool, flow, admissions, parts.noticed)
     bench = Bench(
         storage=parts.storage,
         sources=parts.sources(),
@@ -109,6 +115,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         max_pixels=settings.max_pixels,
         max_decode_bytes=settings.max_decode_bytes,
         max_attempts=settings.max_attempts,
+        noticed=parts.noticed,
     )
     bounds: dict[Lane, Bounds] = {
         "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
@@ -116,7 +123,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
     }
     return SegmentLoop(
         bench,
-        Groups(parts.storage, parts.ledger, bounds),
+        Groups(parts.storage, parts.ledger, parts.noticed, bounds),
         parts.ledger,
         hands=max(settings.hands, 2 * max(one.rows_per_request for one in parts.endpoints)),
         in_flight=parts.in_flight(),

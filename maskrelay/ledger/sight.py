@@ -9,7 +9,7 @@ from typing import Any
 from maskrelay.ledger.scripts import Scripts
 
 #: Of so many running jobs, the oldest, the frames are counted; more would hold up the ledger for milliseconds.
-JOBS_MOST = 500
+JOBS_MOST = 200
 #: Upper bounds of the histograms' buckets in seconds; one more holds what is longer.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 

@@ -129,7 +129,11 @@ def test_a_process_tells_by_itself_now_and_then(api: RunningApi) -> None:
 def test_what_cannot_be_told_is_kept_for_later(tmp_path, api: RunningApi) -> None:
     with running_api(tmp_path / "away", CLOSED_REDIS) as away:
         ledgers = iter((away.ledger, api.ledger))
-        noticed = Noticed(lambda counts, stages: next(ledgers).sight.tell(counts, stages), timedelta(hours=1))
+
+        def tell(counts: Mapping[str, int], stages: Mapping[str, int]) -> None:
+            next(ledgers).sight.tell(counts, stages)
+
+        noticed = Noticed(tell, timedelta(hours=1))
         noticed.took("plan", 0.1)
         noticed.tell()
         noticed.took("plan", 0.1)

@@ -10,6 +10,7 @@ import pytest
 from maskrelay.contract.wire import Row
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointUnavailable, FrameRefused
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.scoring.client import EndpointClient
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
@@ -51,7 +52,7 @@ def scored_with(
             for one in endpoints
         }
         pool = Pool(tuple(endpoints), clients)
-        scorer = Scorer(pool, flow, Admissions(flow))
+        scorer = Scorer(pool, flow, Admissions(flow), Noticed(valkey.ledger().sight.tell))
         try:
             return await steps(pool, scorer, Packs(pool, scorer))
         finally:

@@ -2,6 +2,7 @@
 --
 --   mr:job:{job}           hash  tenant lane state planned total frames cursor parts leased version served
 --                                created started finished cancel {kind}_token in_spans spans_{how} …; one record a job
+--                                claimed scored assembling assembled told (moments)  spent_{cause} (ms of frames in hand)
 --   mr:job:{job}:settled   bitmap, bit n: frame n has its outcome        :failed  bitmap, and it is an error
 --   mr:job:{job}:due       zset frame → when it may be claimed again
 --   mr:job:{job}:suspects  zset the same, for frames that are claimed alone; with `due` at most DUE_MOST, or the cursor stops
@@ -103,6 +104,7 @@ local function check_done(job)
   local done = state == 'running' and get(job, 'planned') == '1' and bit_count(job, 'settled') == num(job, 'frames')
   if done or (state == 'cancelling' and num(job, 'leased') == 0) then
     move(job, 'finishing')
+    set(job, 'scored', now)
     redis.call('ZREM', 'mr:step:plan', job)
     redis.call('ZADD', 'mr:step:finish', now, job)
     unready(job)
@@ -180,6 +182,7 @@ local function lease_claim(token, claim, lease_ms)
   redis.call('HSET', 'mr:claims', token, cjson.encode(claim))
   redis.call('ZADD', 'mr:leases', now + lease_ms, token)
   redis.call('HINCRBY', job_key(claim.job), 'leased', claim.n)
+  redis.call('HSETNX', job_key(claim.job), 'claimed', now)
 end
 
 -- A frame without outcome waits again, among the suspects or not.
