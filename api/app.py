@@ -1,5 +1,6 @@
 """The root of the API process: `uvicorn api.app:create --factory`."""
 
+import logging
 import os
 from contextlib import suppress
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from api.scopes import check_scope
 from api.service import Limits, Service
 from api.tokens import tokens_of
 from api.unread import Unread
+from maskrelay import logs
 from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
@@ -37,10 +39,19 @@ def create() -> ASGIApp:
     by readiness, not here.
     """
     settings = Settings.from_environment(os.environ)
+    _configure_logs(settings)
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     with suppress(StorageUnavailable):
         check_create_once(storage)
     return build(settings, _ledger(settings), storage)
+
+
+def _configure_logs(settings: Settings) -> None:
+    """The server's lines, of its start and of what went wrong in it, go with ours."""
+    logs.configure(settings.log_level, settings.log_format)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
 
 
 def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:

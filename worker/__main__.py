@@ -1,12 +1,12 @@
 """`python -m worker segment | assemble | control | deliver`; `sweep PID` is started by a control worker for itself."""
 
-import logging
 import os
 import sys
 
+from maskrelay import logs
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings
-from worker.app import LOG_FORMAT, ROLES, run
+from worker.app import ROLES, run
 from worker.parts import build
 from worker.sweep import sweep_for_ever
 
@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     try:
         if len(arguments) == 2 and arguments[0] == "sweep":
             settings = Settings.from_environment(os.environ)
-            logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+            logs.configure(settings.log_level, settings.log_format)
             sweep_for_ever(build(settings), parent=int(arguments[1]))
         elif len(arguments) == 1 and arguments[0] in ROLES:
             run(arguments[0], os.environ)

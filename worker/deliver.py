@@ -40,7 +40,7 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
         try:
             deliver(parts, sender, delivery)
         except SealInvalid:
-            log.error("callback job_id=%s: its secret was sealed under another server key", delivery.job)  # noqa: TRY400
+            log.error("callback: its secret was sealed under another server key", extra={"job_id": delivery.job})  # noqa: TRY400
             parts.ledger.outbox.again(delivery, UNSEALED, charge=False)
         except StorageUnavailable:
             parts.ledger.outbox.again(delivery, POSTPONED, charge=False)
@@ -89,7 +89,8 @@ def _attempt(
     with parts.noticed.timed("deliver"):
         sent = sender.send(target.url, [secret], delivery.event, body, now, traceparent=submission.traceparent)
     parts.noticed.happened("callback", sent.reason)
-    log.info("callback job_id=%s event=%s attempt=%d %s", delivery.job, delivery.event, delivery.attempt, sent.reason)
+    about = {"job_id": delivery.job, "event": delivery.event, "attempt": delivery.attempt}
+    log.info("callback", extra={**about, "result": sent.reason})
     _note(parts, delivery, _receiver(submission, target), sent)
     if sent.delivered:
         _mark(parts, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)

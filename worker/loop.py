@@ -167,14 +167,14 @@ class SegmentLoop:
         except DecodeOverran:
             await self._leave(claim, frame)
         except ClaimLost:
-            log.warning("claim lost job_id=%s frame=%d", claim.job, frame)
+            log.warning("claim lost", extra=_about(claim, frame))
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(claim, frame, timedelta(0)))
             raise
         except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:
             await self._park(claim, frame, error)
         except Exception:
-            log.exception("unforeseen job_id=%s frame=%d", claim.job, frame)
+            log.exception("unforeseen", extra=_about(claim, frame))
             await self._give_back(claim, frame, timedelta(seconds=30))
         finally:
             self._let_go(claim, frame)
@@ -217,11 +217,12 @@ class SegmentLoop:
         if counts and recorded.outcome.error is not None:
             self._bench.noticed.happened("failed", recorded.outcome.error.code)
         if not counts:
-            log.warning("refused job_id=%s frame=%d: it has an outcome already", claim.job, recorded.outcome.frame)
+            log.warning("refused: it has an outcome already", extra=_about(claim, recorded.outcome.frame))
 
     async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
         """Give the frame back: nobody is charged now, and only a frame's own error is remembered for judgement."""
-        log.info("parked job_id=%s frame=%d code=%s", claim.job, frame, error.code)
+        named = {name: error.fields[name] for name in ("endpoint",) if name in error.fields}
+        log.info("parked", extra={**_about(claim, frame), "code": error.code, **named})
         self._bench.noticed.happened("parked", error.code)
         cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
         attempt = claim.trouble(frame).attempts + 1
@@ -279,7 +280,7 @@ class SegmentLoop:
 
         A frame that was alone fails; any other becomes a suspect.
         """
-        log.error("decode overran job_id=%s frame=%d alone=%s", claim.job, frame, claim.alone)
+        log.error("decode overran", extra={**_about(claim, frame), "alone": claim.alone})
         try:
             if claim.alone:
                 planned = await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)
@@ -290,6 +291,10 @@ class SegmentLoop:
             await self._quietly(self._pass_on)
         finally:
             os._exit(1)
+
+
+def _about(claim: Claim, frame: int) -> dict[str, object]:
+    return {"job_id": claim.job, "frame": frame}
 
 
 def _until_gate(error: MaskrelayError) -> timedelta:

@@ -57,7 +57,7 @@ def reconcile_job(parts: Parts, job: str) -> None:
         return
     jobs = parts.ledger.jobs
     if jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at):
-        log.warning("restored job_id=%s", job)
+        log.warning("restored", extra={"job_id": job})
     _adopt_parts(parts, job)
     if cancelled:
         jobs.cancel(job, "cancelled by the caller")

@@ -51,7 +51,7 @@ def remove(parts: Parts, job: str, now: datetime) -> None:
     if begun:
         _remove_submission(storage, job)
         storage.delete(marker)
-        log.info("removed job_id=%s (%s)", job, tombstone.reason)
+        log.info("removed", extra={"job_id": job, "reason": tombstone.reason})
         return
     for upload in _uploads(storage, job):
         unpublish(storage, upload, job)

@@ -56,7 +56,7 @@ def _expire(parts: Parts, job: str, now: datetime) -> bool:
     except ObjectMissing:
         return False
     entomb(parts.storage, job, Tombstone(tenant=result.tenant, at=now, reason="expired"))
-    log.info("expired job_id=%s", job)
+    log.info("expired", extra={"job_id": job})
     return True
 
 
