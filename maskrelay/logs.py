@@ -47,7 +47,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, process, logger, message, the bound fields, an exception's kind and place."""
+    """A JSON object a line: time, level, process, logger, message, the bound fields, an exception's kind and place."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line itself."""
