@@ -2,7 +2,8 @@
 
 import logging
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from api.problems import Problems, framework_problem
 from api.requests_seen import RequestsSeen
 from api.routes import add_routes
 from api.scopes import check_scope
-from api.service import Limits, Service
+from api.service import Limits, Service, in_thread
 from api.tokens import tokens_of
 from api.unread import Unread
 from maskrelay import logs
@@ -32,6 +33,7 @@ from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
 from maskrelay.storage.open import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import open_spans
 
 
 def create() -> ASGIApp:
@@ -58,12 +60,20 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     """The API over this ledger and store."""
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
+    spans = open_spans(settings.otlp_endpoint, "api")
+
+    @asynccontextmanager
+    async def closing(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await in_thread(spans.end)
+
     app = FastAPI(
         title="maskrelay",
         version=version("maskrelay"),
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(check_scope)],
+        lifespan=closing,
     )
     app.state.service = Service(
         ledger=ledger,
@@ -75,6 +85,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         frames_per_worker=settings.hands * settings.segment_children,
+        spans=spans,
     )
     app.state.registry = CollectorRegistry()
     add_routes(app)

@@ -14,6 +14,7 @@ from api.callers import Caller
 from api.ends import Ends
 from maskrelay.ledger import Ledger
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -55,6 +56,7 @@ class Service:
     ends: Ends
     public_url: str | None
     frames_per_worker: int
+    spans: Spans
 
 
 def service_of(request: Request) -> Service:

@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
         if len(arguments) == 2 and arguments[0] == "sweep":
             settings = Settings.from_environment(os.environ)
             logs.configure(settings.log_level, settings.log_format)
-            sweep_for_ever(build(settings), parent=int(arguments[1]))
+            sweep_for_ever(build(settings, "sweep"), parent=int(arguments[1]))
         elif len(arguments) == 1 and arguments[0] in ROLES:
             run(arguments[0], os.environ)
         else:

@@ -11,6 +11,7 @@ from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
 from maskrelay.ledger.flow import Flow, Transfer
 from maskrelay.ledger.noticed import Noticed
 from maskrelay.rules.gate import CANCELLED, GOOD, Report, report_of
+from maskrelay.tracing import Spans
 from worker.admission import Admissions, Asked
 from worker.canary import canary
 from worker.pool import Pool
@@ -21,11 +22,12 @@ CANARY = "canary"
 class Scorer:
     """Scores rows, never more at once or faster than the flow allows."""
 
-    def __init__(self, pool: Pool, flow: Flow, admissions: Admissions, noticed: Noticed) -> None:
+    def __init__(self, pool: Pool, flow: Flow, admissions: Admissions, noticed: Noticed, spans: Spans) -> None:
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
         self._noticed = noticed
+        self._spans = spans
 
     async def score(self, rows: Sequence[Row], asked: Asked, name: str) -> tuple[Sequence[RowAnswer], Endpoint]:
         """The answers to `rows`, sent as one request, and who gave them. `name` is the input's among those failing.
@@ -36,7 +38,7 @@ class Scorer:
         body = encode_request(rows)
         while True:
             slot = secrets.token_hex(8)
-            with self._noticed.timed("admission"):
+            with self._noticed.timed("admission"), self._spans.span("admission", asked.traceparent):
                 admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
             endpoint = next(iter(self._pool.named([admission.endpoint])))
             if not admission.probe:
@@ -64,8 +66,11 @@ class Scorer:
         report, transfer = CANCELLED, None
         try:
             client = self._pool.clients[endpoint.name]
-            with self._noticed.timed("score"):
-                scored = await client.score(body, rows, request_id=slot, traceparent=traceparent)
+            with (
+                self._noticed.timed("score"),
+                self._spans.span("score", traceparent, kind="client", endpoint=endpoint.name, rows=len(rows)) as span,
+            ):
+                scored = await client.score(body, rows, request_id=slot, traceparent=span.traceparent)
             report = GOOD
             moved = scored.bytes_up, scored.bytes_down, _prompts(rows), scored.seconds, scored.body_seconds
             transfer = Transfer(*moved)

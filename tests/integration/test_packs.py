@@ -14,6 +14,7 @@ from maskrelay.ledger.noticed import Noticed
 from maskrelay.scoring.client import EndpointClient
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
+from maskrelay.tracing import Untraced
 from tests.simulators import RunningSimulator, running_simulator
 from tests.valkeys import RunningValkey
 from worker.admission import Admissions, Asked
@@ -52,7 +53,7 @@ def scored_with(
             for one in endpoints
         }
         pool = Pool(tuple(endpoints), clients)
-        scorer = Scorer(pool, flow, Admissions(flow), Noticed(valkey.ledger().sight.tell))
+        scorer = Scorer(pool, flow, Admissions(flow), Noticed(valkey.ledger().sight.tell), Untraced())
         try:
             return await steps(pool, scorer, Packs(pool, scorer))
         finally:
