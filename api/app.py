@@ -35,6 +35,7 @@ from maskrelay.settings import Settings
 from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import open_spans
 
 
 def create() -> ASGIApp:
@@ -62,11 +63,13 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
     audit, before = AuditLog(storage, "api"), settings.server_key_before
+    spans = open_spans(settings.otlp_endpoint, "api")
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await in_thread(audit.close)
+        await in_thread(spans.end)
 
     app = FastAPI(
         title="maskrelay",
@@ -87,6 +90,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         frames_per_worker=settings.hands * settings.segment_children,
+        spans=spans,
     )
     app.state.registry = CollectorRegistry()
     add_routes(app)

@@ -15,7 +15,13 @@ _GATES = ("open", "half-open", "closed", "frozen")
 #: What is counted in the ledger: its word there, the name, the label and its values that are always there, the meaning.
 _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
     ("settled", "frames_settled", "outcome", ("succeeded", "failed"), "Frames that got their outcome."),
-    ("failed", "frames_failed", "code", (), "Frames that ended in an error, by its code: the dead letters."),
+    (
+        "failed",
+        "frames_failed",
+        "code",
+        ("decoder_crashed",),
+        "Frames that ended in an error, by its code: the dead letters.",
+    ),
     ("parked", "frames_parked", "code", (), "Times that a frame was given back to wait, by what was in the way."),
     ("ended", "jobs_ended", "state", tuple(sorted(TERMINAL)), "Jobs that ended, by how."),
     ("callback", "delivery_attempts", "result", ("ok",), "Attempts at callbacks, by what came of them."),

@@ -14,6 +14,7 @@ from api.callers import Caller
 from api.ends import Ends
 from maskrelay.ledger import Ledger
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -56,6 +57,7 @@ class Service:
     ends: Ends
     public_url: str | None
     frames_per_worker: int
+    spans: Spans
 
     @property
     def server_keys(self) -> tuple[bytes, ...]:

@@ -41,12 +41,13 @@ async def submit_job(request: Request) -> Response:
     Under an `Idempotency-Key` the same request is answered as the first was, and another one is refused.
     """
     service, tenant = service_of(request), tenant_of(request)
-    asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
-    wait = wait_asked(request.headers)
+    key, wait = idempotency_key(request.headers), wait_asked(request.headers)
     await in_thread(service.ledger.scripts.check_writable)  # no bytes are taken that could not be accepted
     async with incoming_of(service, tenant) as incoming:
-        wanted = await _read(request, service, incoming)
-        submission = await _accept(service, asking, wanted, incoming)
+        with service.spans.span("submit", request.state.traceparent, kind="server") as span:
+            wanted = await _read(request, service, incoming)
+            submission = await _accept(service, accept.Request(tenant, key, span.traceparent), wanted, incoming)
+            span.note(job_id=submission.id, items=submission.total)
     return await answer_accepted(request, submission, wait)
 
 

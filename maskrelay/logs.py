@@ -25,6 +25,7 @@ def configure(level: str, form: Format, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines(_TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
     for chatty in ("httpx", "azure", "msal"):  # they log addresses
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

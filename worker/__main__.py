@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
             settings = Settings.from_environment(os.environ)
             logs.configure(settings.log_level, settings.log_format)
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the audit log is closed
-            parts = build(settings)
+            parts = build(settings, "sweep")
             with contextlib.closing(parts.audit):
                 sweep_for_ever(parts, parent=int(arguments[1]))
         elif len(arguments) == 1 and arguments[0] in ROLES:

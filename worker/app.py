@@ -36,7 +36,7 @@ def run(role: Role, environment: Mapping[str, str]) -> None:
     logs.configure(settings.log_level, settings.log_format)
     signals.setup_logging.connect(_logs_are_ours, weak=False)
     app = _app(role, settings)
-    app.worker_main(["worker", *_options(role, settings)])
+    app.worker_main(["--quiet", "worker", *_options(role, settings)])
 
 
 def _logs_are_ours(**_: Any) -> None:
@@ -49,7 +49,7 @@ def _app(role: Role, settings: Settings) -> Celery:
         visibility_timeout=settings.visibility_timeout,
     )
     stop = multiprocessing.get_context("fork").Event()  # made before the fork, seen by every child
-    child = Child(settings, stop.is_set)
+    child = Child(settings, role, stop.is_set)
     register(app, child)
     sweeps: list[subprocess.Popen[bytes]] = []  # none but a control worker's
     if settings.heartbeat_file:

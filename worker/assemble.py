@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from maskrelay.contract import keys
 from maskrelay.contract.codes import CodeTable, read_code_table
+from maskrelay.contract.jobs import Submission
 from maskrelay.contract.lines import file_name
 from maskrelay.contract.outcomes import ArtifactRef, Failure
 from maskrelay.contract.planned import Assembled
@@ -72,8 +73,16 @@ class Assembler:
 
     def _made(self, taken: Taken) -> Assembled:
         storage = self._parts.storage
+        submission = read_submission(storage, taken.job)
+        with self._parts.spans.span(
+            "assemble", submission.traceparent, kind="consumer", job_id=taken.job, item=taken.item
+        ):
+            return self._made_of(taken, submission)
+
+    def _made_of(self, taken: Taken, submission: Submission) -> Assembled:
+        storage = self._parts.storage
         item, frames = read_item(storage, taken.job, taken.item, taken.part)
-        whole = WholeItem(storage, read_submission(storage, taken.job), item, frames, self._visible(taken.job))
+        whole = WholeItem(storage, submission, item, frames, self._visible(taken.job))
         if whole.first is None:
             return Assembled(item=taken.item)
         if taken.tries > DEATHS:

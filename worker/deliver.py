@@ -86,8 +86,14 @@ def _attempt(
 ) -> None:
     secrets = _secrets(parts, submission.id, target)
     now = int(time.time())
-    with parts.noticed.timed("deliver"):
-        sent = sender.send(target.url, secrets, delivery.event, body, now, traceparent=submission.traceparent)
+    with (
+        parts.noticed.timed("deliver"),
+        parts.spans.span(
+            "callback", submission.traceparent, kind="client", job_id=delivery.job, attempt=delivery.attempt
+        ) as span,
+    ):
+        sent = sender.send(target.url, secrets, delivery.event, body, now, traceparent=span.traceparent)
+        span.note(result=sent.reason)
     parts.noticed.happened("callback", sent.reason)
     about = {"job_id": delivery.job, "event": delivery.event, "attempt": delivery.attempt}
     log.info("callback", extra={**about, "result": sent.reason})

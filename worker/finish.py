@@ -43,9 +43,10 @@ def finish_job(parts: Parts, job: str, token: str) -> None:
         submission = read_submission(parts.storage, job)
     except ObjectMissing:
         return
-    result = read_result(parts, job) or _make_result(parts, submission, token)
-    if result is not None:
-        conclude(parts, submission, result)
+    with parts.spans.span("finish", submission.traceparent, kind="consumer", job_id=job):
+        result = read_result(parts, job) or _make_result(parts, submission, token)
+        if result is not None:
+            conclude(parts, submission, result)
 
 
 def _make_result(parts: Parts, submission: Submission, token: str) -> Result | None:

@@ -23,6 +23,7 @@ from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.noticed import Noticed, Stage
 from maskrelay.rules.retry import judge
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans
 from worker.admission import Admissions, Asked
 from worker.artifacts import Recorded, store_loose
 from worker.one_version import of_one_version
@@ -64,6 +65,7 @@ class Bench:
     max_decode_bytes: int
     max_attempts: int
     noticed: Noticed
+    spans: Spans
 
 
 #: What a frame's stopwatch says of the worker itself; the scorer times its own stages, a request each.
@@ -97,6 +99,16 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     """
     if planned.error is not None:
         return Recorded(failed(planned, planned.error, 1))
+    with bench.spans.span(
+        "segment", submission.traceparent, kind="consumer", job_id=claim.job, frame=planned.frame
+    ) as span:
+        recorded = await _segmented(bench, claim, planned, submission)
+        if recorded.outcome.error is not None:
+            span.note(code=recorded.outcome.error.code)
+        return replace(recorded, traceparent=span.traceparent)
+
+
+async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
     watch = Stopwatch()
     among = await _among(bench, claim, planned, submission)
     asked = Asked(claim.job, claim.lane, among, submission.traceparent)
@@ -106,16 +118,19 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
         return Recorded(failed(planned, failure, attempts))
     try:
-        prepared = await _prepared(bench, planned, watch, gray=bench.pool.takes_gray(among))
+        with bench.spans.span("prepare"):
+            prepared = await _prepared(bench, planned, watch, gray=bench.pool.takes_gray(among))
     except ItemError as error:
         return Recorded(failed(planned, Failure(code=error.code, detail=error.detail), attempts + 1))
     scored = await _scored(bench, claim, planned, prepared, asked, one_by_one=submission.one_prompt_per_request)
     watch.lap("score")
     drawing = (claim, planned, prepared, scored, attempts + 1)
-    recorded: Recorded = await _in_thread(bench, record, *drawing)
+    with bench.spans.span("restore"):
+        recorded: Recorded = await _in_thread(bench, record, *drawing)
     watch.lap("restore")
     if claim.lane == "interactive":
-        await asyncio.to_thread(store_loose, bench.storage, recorded.files)
+        with bench.spans.span("store"):
+            await asyncio.to_thread(store_loose, bench.storage, recorded.files)
         recorded = Recorded(recorded.outcome)
         watch.lap("store")
     watch.tell(bench.noticed)

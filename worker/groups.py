@@ -15,6 +15,7 @@ from maskrelay.ledger.noticed import Noticed
 from maskrelay.rules.retry import backoff
 from maskrelay.rules.timings import Cause, Spent
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans
 from worker.artifacts import Recorded
 from worker.outcome_parts import Held, part_name, settle_part, store_part
 
@@ -52,10 +53,13 @@ class Group:
 class Groups:
     """The open groups of one child; one is written early on `hurry`."""
 
-    def __init__(self, storage: Storage, ledger: Ledger, noticed: Noticed, bounds: Mapping[Lane, Bounds]) -> None:
+    def __init__(
+        self, storage: Storage, ledger: Ledger, noticed: Noticed, spans: Spans, bounds: Mapping[Lane, Bounds]
+    ) -> None:
         self._storage = storage
         self._ledger = ledger
         self._noticed = noticed
+        self._spans = spans
         self._bounds = bounds
         self._open: dict[str, Group] = {}
         self._worker = secrets.token_hex(4)
@@ -104,10 +108,17 @@ class Groups:
     async def _insist(self, job: str, part: str, held: list[Held]) -> set[int]:
         for attempt in range(1, TRIES):
             try:
-                return await asyncio.to_thread(self._write, job, part, held)
+                return await asyncio.to_thread(self._traced, job, part, held)
             except (StorageUnavailable, LedgerUnavailable):
                 await asyncio.sleep(backoff(attempt, random.random()).total_seconds() / 4)
-        return await asyncio.to_thread(self._write, job, part, held)
+        return await asyncio.to_thread(self._traced, job, part, held)
+
+    def _traced(self, job: str, part: str, held: list[Held]) -> set[int]:
+        """In the first frame's span; the others are linked."""
+        first, *others = [recorded.traceparent for _, recorded in held]
+        linked = [one for one in others if one is not None]
+        with self._spans.span("settle", first, links=linked, job_id=job, frames=len(held)):
+            return self._write(job, part, held)
 
     def _write(self, job: str, part: str, held: list[Held]) -> set[int]:
         began = time.perf_counter()

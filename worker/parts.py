@@ -1,6 +1,6 @@
 """What the steps of a job work with, built once in each process after the fork."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from maskrelay.endpoints import Endpoint, read_endpoints
@@ -12,6 +12,7 @@ from maskrelay.settings import Settings
 from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans, Untraced, open_spans
 from worker.sources import Sources
 
 
@@ -20,6 +21,7 @@ class Parts:
     settings: Settings
     storage: Storage
     ledger: Ledger
+    spans: Spans = field(default_factory=Untraced)
 
     @cached_property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -57,8 +59,8 @@ class Parts:
         return self.settings.server_key.get_secret_value().encode()
 
 
-def build(settings: Settings) -> Parts:
-    """Connect to nothing yet: clients connect when first used."""
+def build(settings: Settings, process: str) -> Parts:
+    """Connect to nothing yet: clients connect when first used. `process` is what traces call this one."""
     app = broker(
         settings.redis_url.get_secret_value(),
         visibility_timeout=settings.visibility_timeout,
@@ -70,4 +72,8 @@ def build(settings: Settings) -> Parts:
         step_lease=settings.step_lease,
         delivery_lease=settings.delivery_lease,
     )
-    return Parts(settings, open_storage(settings.storage_url, settings.s3_endpoint_url), ledger)
+    storage, spans = (
+        open_storage(settings.storage_url, settings.s3_endpoint_url),
+        open_spans(settings.otlp_endpoint, process),
+    )
+    return Parts(settings, storage, ledger, spans)

@@ -33,7 +33,7 @@ def _run(_: argparse.Namespace) -> int:
 
     settings = Settings.from_environment(os.environ)
     logs.configure("info", settings.log_format)
-    found = recover(build(settings), datetime.now(UTC))
+    found = recover(build(settings, "recover"), datetime.now(UTC))
     if "live jobs compared" not in found:
         sys.stdout.write("another process is comparing storage with the ledger just now\n")
     for what, count in found.items():

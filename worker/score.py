@@ -12,6 +12,7 @@ from maskrelay.imaging.canary import canary
 from maskrelay.ledger.flow import Flow, Transfer
 from maskrelay.ledger.noticed import Noticed
 from maskrelay.rules.gate import CANCELLED, GOOD, Report, report_of
+from maskrelay.tracing import Spans
 from worker.admission import Admissions, Asked
 from worker.pool import Pool
 from worker.sent import Sent
@@ -22,12 +23,15 @@ CANARY = "canary"
 class Scorer:
     """Scores rows, never more at once or faster than the flow allows."""
 
-    def __init__(self, pool: Pool, flow: Flow, admissions: Admissions, sent: Sent, noticed: Noticed) -> None:
+    def __init__(
+        self, pool: Pool, flow: Flow, admissions: Admissions, sent: Sent, noticed: Noticed, spans: Spans
+    ) -> None:
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
         self.sent = sent
         self._noticed = noticed
+        self._spans = spans
 
     async def score(
         self, rows: Sequence[Row], asked: Asked, name: str, names: Sequence[str] = ()
@@ -41,7 +45,7 @@ class Scorer:
         body = encode_request(rows)
         while True:
             slot = secrets.token_hex(8)
-            with self._noticed.timed("admission"):
+            with self._noticed.timed("admission"), self._spans.span("admission", asked.traceparent):
                 admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
             endpoint = next(iter(self._pool.named([admission.endpoint])))
             if not admission.probe:
@@ -72,8 +76,11 @@ class Scorer:
         report, transfer = CANCELLED, None
         try:
             client = self._pool.clients[endpoint.name]
-            with self._noticed.timed("score"):
-                scored = await client.score(body, rows, request_id=slot, traceparent=traceparent)
+            with (
+                self._noticed.timed("score"),
+                self._spans.span("score", traceparent, kind="client", endpoint=endpoint.name, rows=len(rows)) as span,
+            ):
+                scored = await client.score(body, rows, request_id=slot, traceparent=span.traceparent)
             report = GOOD
             moved = scored.bytes_up, scored.bytes_down, _prompts(rows), scored.seconds, scored.body_seconds
             transfer = Transfer(*moved)

@@ -21,6 +21,7 @@ from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
 from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.files import FileStorage
+from maskrelay.tracing import Untraced
 from tests.audits import audit_files, done
 from tests.simulators import RunningSimulator, running_simulator
 from tests.valkeys import RunningValkey
@@ -63,7 +64,7 @@ def scored_with(
             for one in endpoints
         }
         pool = Pool(tuple(endpoints), clients)
-        scorer = Scorer(pool, flow, Admissions(flow), Sent(audit), Noticed(valkey.ledger().sight.tell))
+        scorer = Scorer(pool, flow, Admissions(flow), Sent(audit), Noticed(valkey.ledger().sight.tell), Untraced())
         try:
             return await steps(pool, scorer, Packs(pool, scorer))
         finally:
