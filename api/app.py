@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from api.unread import Unread
 from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.ledger.room import Load
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
 from maskrelay.storage.open import check_create_once, open_storage
@@ -59,6 +61,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         guard=AddressGuard(settings.callback_allow),
         server_key=settings.server_key.get_secret_value().encode(),
         limits=_limits(settings),
+        quotas=partial(keys.quotas, default=_quotas(settings)),
         ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         frames_per_worker=settings.hands * settings.segment_children,
@@ -82,6 +85,15 @@ def _limits(settings: Settings) -> Limits:
         prompts=settings.max_prompts,
         prompt_length=settings.max_prompt_length,
         upload_lifetime=settings.upload_lifetime,
+    )
+
+
+def _quotas(settings: Settings) -> Load:
+    return Load(
+        jobs=settings.tenant_jobs,
+        frames=settings.tenant_frames,
+        interactive=settings.tenant_interactive,
+        bytes=settings.tenant_bytes,
     )
 
 

@@ -4,20 +4,34 @@ import hashlib
 import hmac
 import logging
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from api.callers import Caller, Scope
 from maskrelay.contract import keys
 from maskrelay.errors import SettingsError
+from maskrelay.ledger.room import Load
 
 _log = logging.getLogger(__name__)
 
 
+class Quotas(BaseModel):
+    """What a tenant may have under way at most, where it differs from the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    jobs: NonNegativeInt | None = None
+    frames: NonNegativeInt | None = None
+    interactive: NonNegativeInt | None = None
+    bytes: NonNegativeInt | None = None
+
+
 class KeyEntry(BaseModel):
-    """One key of the file: whose it is, what it allows, and from when until when. `admin` allows everything.
+    """One key of the file: whose it is, what it allows, and from when until when. `admin` allows everything. `quotas`
+    are the tenant's; one of its keys is enough to give them.
 
     A tenant may have several, so that a new one is in use before the old one ends. `name` is noted where it is noted
     who did what; without one, the first letters of the hash are.
@@ -31,6 +45,7 @@ class KeyEntry(BaseModel):
     name: str | None = Field(None, pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     not_before: AwareDatetime | None = None
     not_after: AwareDatetime | None = None
+    quotas: Quotas | None = None
 
     def counts_at(self, now: datetime) -> bool:
         begun = self.not_before is None or self.not_before <= now
@@ -58,6 +73,11 @@ class KeysFile:
             return None
         (entry,) = found
         return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
+
+    def quotas(self, tenant: str, default: Load) -> Load:
+        """What the tenant may have under way: as the file says, else as `default` does."""
+        given = [entry.quotas for entry in self._current() if entry.tenant == tenant and entry.quotas is not None]
+        return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
 
     def _current(self) -> list[KeyEntry]:
         with self._lock:
@@ -87,4 +107,7 @@ class KeysFile:
             raise SettingsError(f"the file of keys is not right: {where}") from None
         if len({entry.sha256 for entry in entries}) < len(entries):
             raise SettingsError("the file of keys is not right: one key stands in it twice")
+        quotas = {(entry.tenant, entry.quotas) for entry in entries if entry.quotas is not None}
+        if len({tenant for tenant, _ in quotas}) < len(quotas):
+            raise SettingsError("the file of keys is not right: the keys of one tenant give it different quotas")
         return entries

@@ -13,6 +13,7 @@ from api.archive import Archive
 from api.callers import Caller
 from api.ends import Ends
 from maskrelay.ledger import Ledger
+from maskrelay.ledger.room import Load
 from maskrelay.storage.protocol import Storage
 
 T = TypeVar("T")
@@ -42,8 +43,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what
-    a segment worker has in hand.
+    """`quotas`: the most that a tenant may have under way. `public_url`: how callers reach us, without a slash behind;
+    None: as the request says. `frames_per_worker`: what a segment worker has in hand.
     """
 
     ledger: Ledger
@@ -52,6 +53,7 @@ class Service:
     guard: UrlGuard
     server_key: bytes
     limits: Limits
+    quotas: Callable[[str], Load]
     ends: Ends
     public_url: str | None
     frames_per_worker: int

@@ -1,6 +1,7 @@
 """POST /v1/jobs and POST /v1/uploads."""
 
 import time
+from contextlib import suppress
 
 import anyio
 from starlette.requests import Request
@@ -26,6 +27,7 @@ from maskrelay.errors import (
     StorageUnavailable,
     UploadUnknown,
 )
+from maskrelay.ledger.room import Load
 from maskrelay.notify.signature import derive_secret
 
 #: How long a repeat waits for the first request under its key before it is told to come again.
@@ -42,11 +44,17 @@ async def submit_job(request: Request) -> Response:
     service, tenant = service_of(request), tenant_of(request)
     asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
-    await in_thread(service.ledger.scripts.ask, "PING")  # no bytes are taken that could not be accepted
+    declared = _declared(request) if bodies.kind_of(request) == "multipart/form-data" else 0
+    await in_thread(accept.check_room, service, asking, declared)  # no bytes are taken that could not be accepted
     async with incoming_of(service, tenant) as incoming:
         wanted = await _read(request, service, incoming)
         submission = await _accept(service, asking, wanted, incoming)
     return await _accepted(request, submission, wait)
+
+
+def _declared(request: Request) -> int:
+    """The body's announced bytes, 0 where none are."""
+    return int(request.headers.get("content-length", "0"))
 
 
 async def _read(request: Request, service: Service, incoming: Incoming) -> Wanted:
@@ -114,8 +122,11 @@ def _known(service: Service, submission: Submission) -> Known:
 
 async def upload_files(request: Request) -> Response:
     """Take files that jobs can name by id, by default within 23 hours: a form of files, or one as the body."""
-    service = service_of(request)
-    async with incoming_of(service, tenant_of(request)) as incoming:
+    service, tenant = service_of(request), tenant_of(request)
+    with suppress(LedgerUnavailable):  # uploads need storage alone
+        more = Load(bytes=max(1, _declared(request)))
+        await in_thread(service.ledger.room.check, tenant, more, service.quotas(tenant))
+    async with incoming_of(service, tenant) as incoming:
         if bodies.kind_of(request) == "multipart/form-data":
             await bodies.receive_files(request, incoming, service.limits)
         else:

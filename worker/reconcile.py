@@ -56,7 +56,8 @@ def reconcile_job(parts: Parts, job: str) -> None:
         resume(parts, submission)
         return
     jobs = parts.ledger.jobs
-    if jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at):
+    one = submission
+    if jobs.create(job, one.tenant, one.lane, one.total, one.created_at, one.size):
         log.warning("restored job_id=%s", job)
     _adopt_parts(parts, job)
     if cancelled:

@@ -14,6 +14,11 @@
     │   │   ├── StillAccepting
     │   │   └── NotCancellable
     │   ├── BodyTooLarge
+    │   ├── QuotaReached             the tenant has enough under way
+    │   │   ├── JobsQuotaReached
+    │   │   ├── FramesQuotaReached
+    │   │   ├── InteractiveQuotaReached
+    │   │   └── BytesQuotaReached
     │   └── Refused                  well-formed, and still not accepted
     │       ├── NoItems
     │       ├── TooManyItems
@@ -71,6 +76,7 @@
     │   ├── ObjectMissing
     │   └── KeyInvalid
     ├── LedgerUnavailable
+    │   └── LedgerFull               takes no new jobs
     ├── IssuerUnavailable
     ├── SignatureInvalid
     ├── SealInvalid

@@ -16,6 +16,7 @@ from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.jobs import Jobs
 from maskrelay.ledger.outbox import Outbox
+from maskrelay.ledger.room import Room
 from maskrelay.ledger.scripts import Scripts
 from maskrelay.ledger.steps import Steps
 from maskrelay.ledger.sweeps import Sweeps
@@ -30,6 +31,7 @@ class Ledger:
     """The ledger's parts over one connection pool."""
 
     jobs: Jobs
+    room: Room
     claims: Claims
     steps: Steps
     assembling: Assembling
@@ -65,6 +67,7 @@ def open_ledger(
     scripts = Scripts(client)
     return Ledger(
         jobs=Jobs(scripts),
+        room=Room(scripts),
         claims=Claims(scripts, claim_lease),
         steps=Steps(scripts, step_lease),
         assembling=Assembling(scripts, step_lease),

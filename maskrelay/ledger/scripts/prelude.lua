@@ -1,6 +1,6 @@
 -- Put before every script of this folder. The whole key layout of the ledger (times are Redis' own, in milliseconds):
 --
---   mr:job:{job}           hash  tenant lane state planned total frames cursor parts leased version served
+--   mr:job:{job}           hash  tenant lane state planned total size frames cursor parts leased version served
 --                                created started finished cancel {kind}_token in_spans spans_{how} …; one record a job
 --   mr:job:{job}:settled   bitmap, bit n: frame n has its outcome        :failed  bitmap, and it is an error
 --   mr:job:{job}:due       zset frame → when it may be claimed again
@@ -25,6 +25,8 @@
 --   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
 --   mr:tenant:{tenant}     zset job → created
+--   mr:live:{tenant}       set of the jobs that are not over
+--   mr:kept:{tenant}       hash job → {ends, load}, the room kept for a job that is being accepted
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
 --   mr:flow:{endpoint}     hash  run_id frozen turns gate closed_until probe reason failures closings good full_at,
