@@ -20,12 +20,15 @@ from maskrelay.errors import (
     CallbackForbidden,
     Gone,
     IdempotencyKeyReused,
+    LedgerFull,
     LedgerUnavailable,
     ObjectExists,
+    QuotaReached,
     StillAccepting,
     StorageUnavailable,
     UploadExpired,
 )
+from maskrelay.ledger.room import Load
 from maskrelay.notify.seal import seal
 
 #: How long an id stays reserved for a request that ends without giving it back, and a repeat is told to come again.
@@ -42,11 +45,25 @@ class Request:
     traceparent: str | None
 
 
+def check_room(service: Service, request: Request, declared: int) -> None:
+    """Raise QuotaReached or LedgerFull where a body of so many declared bytes cannot become a job, LedgerUnavailable.
+
+    Nothing is read for it yet. A repeat under the key of an accepted job takes no room.
+    """
+    more = Load(jobs=1, frames=1, bytes=declared)
+    try:
+        service.ledger.room.check_memory()
+        service.ledger.room.check(request.tenant, more, service.quotas(request.tenant))
+    except (QuotaReached, LedgerFull):
+        if request.key is None or earlier(service, _id_of(service, request)) is None:
+            raise
+
+
 def accept(service: Service, request: Request, wanted: Wanted, incoming: Incoming) -> Submission:
     """The submission that now stands for this request: a new one, or the first under its key.
 
     Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
-    Gone; UploadExpired, CallbackForbidden, LaneForbidden. Once this returns, the job is durable.
+    Gone; UploadExpired, CallbackForbidden, LaneForbidden, QuotaReached. Once this returns, the job is durable.
     """
     service.ledger.scripts.check_writable()
     job = _id_of(service, request)
@@ -62,16 +79,17 @@ def accept(service: Service, request: Request, wanted: Wanted, incoming: Incomin
 def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: Incoming, job: str) -> Submission:
     _check_admissible(service, request.tenant, wanted)
     submission, items = _written(service, request, wanted, job)
-    prepare(service, submission, items)
-    incoming.kept = True  # from here on the job may exist even if we never hear of it
-    try:
-        create(service, submission)
-    except ObjectExists:
-        incoming.kept = False
-        found = earlier(service, job)
-        assert found is not None
-        return _same(found, wanted)
-    tell_ledger(service, submission)
+    with room_kept(service, submission):
+        prepare(service, submission, items)
+        incoming.kept = True  # from here on the job may exist even if we never hear of it
+        try:
+            create(service, submission)
+        except ObjectExists:
+            incoming.kept = False
+            found = earlier(service, job)
+            assert found is not None
+            return _same(found, wanted)
+        tell_ledger(service, submission)
     return submission
 
 
@@ -94,6 +112,20 @@ def prepare(service: Service, submission: Submission, items: Sequence[Item]) -> 
     service.storage.put(keys.live(job), b"")
     if submission.items_key is not None:
         service.storage.put(submission.items_key, _lines(items), "application/x-ndjson")
+
+
+@contextmanager
+def room_kept(service: Service, submission: Submission) -> Iterator[None]:
+    """Keep the job's room among its tenant's while it is being accepted; raises QuotaReached, LedgerUnavailable."""
+    room, one = service.ledger.room, submission
+    interactive = one.total if one.lane == "interactive" else 0
+    more = Load(jobs=1, frames=one.total, interactive=interactive, bytes=one.size)
+    room.keep(one.tenant, one.id, more, service.quotas(one.tenant), _HOLD)
+    try:
+        yield
+    finally:
+        with suppress(LedgerUnavailable):
+            room.give_back(one.tenant, one.id)
 
 
 def _id_of(service: Service, request: Request) -> str:
@@ -180,6 +212,7 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
         warnings=prompt_warnings([prompt for asked in wanted.items for prompt in asked.prompts]),
         callback=_target(service, wanted, job),
         total=len(items),
+        size=sum({upload.key: upload.size for upload in wanted.uploads}.values()),
         items=items if inline else (),
         items_key=None if inline else keys.items(job, secrets.token_hex(8)),
         fingerprint=wanted.fingerprint(),
@@ -218,5 +251,5 @@ def tell_ledger(service: Service, submission: Submission) -> None:
     """Record the job and wake a planner; if that fails the sweep finds the live marker."""
     with suppress(LedgerUnavailable):
         one = submission
-        service.ledger.jobs.create(one.id, one.tenant, one.lane, one.total, one.created_at)
+        service.ledger.jobs.create(one.id, one.tenant, one.lane, one.total, one.created_at, one.size)
         service.ledger.wakes.wake("plan")

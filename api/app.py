@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from maskrelay import logs
 from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.ledger.room import Load
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
 from maskrelay.storage.audit import AuditLog
@@ -87,6 +89,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         server_key=settings.server_key.get_secret_value().encode(),
         server_key_before=before.get_secret_value().encode() if before else None,
         limits=_limits(settings),
+        quotas=partial(keys.quotas, default=_quotas(settings)),
         ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         frames_per_worker=settings.hands * settings.segment_children,
@@ -114,6 +117,15 @@ def _limits(settings: Settings) -> Limits:
         prompts=settings.max_prompts,
         prompt_length=settings.max_prompt_length,
         upload_lifetime=settings.upload_lifetime,
+    )
+
+
+def _quotas(settings: Settings) -> Load:
+    return Load(
+        jobs=settings.tenant_jobs,
+        frames=settings.tenant_frames,
+        interactive=settings.tenant_interactive,
+        bytes=settings.tenant_bytes,
     )
 
 

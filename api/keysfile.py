@@ -4,12 +4,14 @@ import hashlib
 import hmac
 import logging
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from api.callers import Caller
 from maskrelay.contract.apikeys import KeyEntry, read_keys, unreadable
 from maskrelay.errors import SettingsError
+from maskrelay.ledger.room import Load
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,11 @@ class KeysFile:
             return None
         (entry,) = found
         return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
+
+    def quotas(self, tenant: str, default: Load) -> Load:
+        """What the tenant may have under way: as the file says, else as `default` does."""
+        given = [entry.quotas for entry in self._current() if entry.tenant == tenant and entry.quotas is not None]
+        return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
 
     def _current(self) -> list[KeyEntry]:
         with self._lock:

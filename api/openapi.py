@@ -22,6 +22,7 @@ _WHY = {
     410: "Deleted or expired.",
     413: "Too many bytes.",
     422: "Well-formed, and refused; `code` says why and `errors` where.",
+    429: "A quota of the tenant is reached; `code` names it, and `Retry-After` says when to come again.",
     503: "Ledger, storage or the issuer of tokens are away; `Retry-After` says when to come again.",
 }
 _TEXT = {"type": "string"}

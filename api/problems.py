@@ -28,6 +28,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.Conflict: 409,
     errors.Gone: 410,
     errors.BodyTooLarge: 413,
+    errors.QuotaReached: 429,
     errors.Refused: 422,
     errors.StorageUnavailable: 503,
     errors.LedgerUnavailable: 503,
@@ -37,7 +38,7 @@ _STATUS: dict[type[Exception], int] = {
 #: What the framework raises by itself.
 _OF_STATUS: dict[int, type[errors.MaskrelayError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
 #: Seconds after which the same request may do better.
-_RETRY_AFTER = {409: 1, 503: 5}
+_RETRY_AFTER = {409: 1, 429: 10, 503: 5}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _log = logging.getLogger(__name__)
 

@@ -48,16 +48,17 @@ def _accept(
     accept.check_targets(service, old.tenant, old.endpoint, callback_url)
     _check_uploads(service, {item.source for item in items})
     submission = _submission(service, old, items, code, job, traceparent)
-    # before the job is accepted, so that no job is without it
-    service.storage.put(keys.redriven(old.id, job), b"")
-    accept.prepare(service, submission, items)
-    try:
-        accept.create(service, submission)
-    except ObjectExists:
-        found = accept.earlier(service, job)
-        assert found is not None
-        return found
-    accept.tell_ledger(service, submission)
+    with accept.room_kept(service, submission):
+        # before the job is accepted, so that no job is without it
+        service.storage.put(keys.redriven(old.id, job), b"")
+        accept.prepare(service, submission, items)
+        try:
+            accept.create(service, submission)
+        except ObjectExists:
+            found = accept.earlier(service, job)
+            assert found is not None
+            return found
+        accept.tell_ledger(service, submission)
     return submission
 
 

@@ -1,6 +1,7 @@
 """POST /v1/jobs and POST /v1/uploads."""
 
 import time
+from contextlib import suppress
 
 import anyio
 from starlette.requests import Request
@@ -27,6 +28,7 @@ from maskrelay.errors import (
     StorageUnavailable,
     UploadUnknown,
 )
+from maskrelay.ledger.room import Load
 from maskrelay.notify.signature import derive_secret
 
 #: How long a repeat waits for the first request under its key before it is told to come again.
@@ -42,13 +44,20 @@ async def submit_job(request: Request) -> Response:
     """
     service, tenant = service_of(request), tenant_of(request)
     key, wait = idempotency_key(request.headers), wait_asked(request.headers)
-    await in_thread(service.ledger.scripts.check_writable)  # no bytes are taken that could not be accepted
+    declared = _declared(request) if bodies.kind_of(request) == "multipart/form-data" else 0
+    asking = accept.Request(tenant, key, request.state.traceparent)
+    await in_thread(accept.check_room, service, asking, declared)  # no bytes are taken that could not be accepted
     async with incoming_of(service, tenant) as incoming:
         with service.spans.span("submit", request.state.traceparent, kind="server") as span:
             wanted = await _read(request, service, incoming)
             submission = await _accept(service, accept.Request(tenant, key, span.traceparent), wanted, incoming)
             span.note(job_id=submission.id, items=submission.total)
     return await answer_accepted(request, submission, wait)
+
+
+def _declared(request: Request) -> int:
+    """The body's announced bytes, 0 where none are."""
+    return int(request.headers.get("content-length", "0"))
 
 
 async def _read(request: Request, service: Service, incoming: Incoming) -> Wanted:
@@ -118,8 +127,11 @@ def _known(service: Service, submission: Submission) -> Known:
 
 async def upload_files(request: Request) -> Response:
     """Take files that jobs can name by id, by default within 23 hours: a form of files, or one as the body."""
-    service = service_of(request)
-    async with incoming_of(service, tenant_of(request)) as incoming:
+    service, tenant = service_of(request), tenant_of(request)
+    with suppress(LedgerUnavailable):  # uploads need storage alone
+        more = Load(bytes=max(1, _declared(request)))
+        await in_thread(service.ledger.room.check, tenant, more, service.quotas(tenant))
+    async with incoming_of(service, tenant) as incoming:
         if bodies.kind_of(request) == "multipart/form-data":
             await bodies.receive_files(request, incoming, service.limits)
         else:

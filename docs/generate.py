@@ -21,6 +21,7 @@ from maskrelay.errors import (
     FrameRefused,
     IssuerUnavailable,
     ItemError,
+    LedgerFull,
     LedgerUnavailable,
     MaskrelayError,
     RequestError,
@@ -81,7 +82,7 @@ def errors_page() -> str:
     requests: list[type[MaskrelayError]] = [
         kind for kind in every if issubclass(kind, RequestError) and kind is not RequestError
     ]
-    requests += [StorageUnavailable, LedgerUnavailable, IssuerUnavailable, MaskrelayError]
+    requests += [StorageUnavailable, LedgerUnavailable, LedgerFull, IssuerUnavailable, MaskrelayError]
     items = [kind for kind in every if issubclass(kind, ItemError | FrameRefused) and not kind.__subclasses__()]
     waits = [kind for kind in every if issubclass(kind, EndpointBusy) and kind is not EndpointBusy]
     client = [kind for kind in every if issubclass(kind, ClientError) and kind is not ClientError]

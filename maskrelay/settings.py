@@ -69,7 +69,8 @@ class Settings(BaseModel):
     keys_file: str | None = Field(
         None,
         description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`, perhaps with `"name"`, `"not_before"` '
-        'and `"not_after"` (ISO 8601 with an offset); several a tenant; read again on change.',
+        'and `"not_after"` (ISO 8601 with an offset), and `"quotas"` (of `jobs`, `frames`, `interactive`, `bytes`, '
+        "where they differ from the settings); several a tenant; read again on change.",
     )
     oidc_issuer: str | None = Field(
         None, description="Takes the bearer tokens of this OpenID Connect issuer too; its URL, exactly as in `iss`."
@@ -135,6 +136,15 @@ class Settings(BaseModel):
     max_items: int = Field(10_000, ge=1, description="Most items of one job.")
     max_prompts: int = Field(16, ge=1, description="Most prompts of one item.")
     max_prompt_length: int = Field(200, ge=1, description="Longest prompt in characters.")
+
+    tenant_jobs: int = Field(
+        1000, ge=0, description="Most live jobs of a tenant; the keys file may say otherwise, here and below."
+    )
+    tenant_frames: int = Field(
+        2_000_000, ge=0, description="Most frames of a tenant that wait or are in hand, as far as they are known."
+    )
+    tenant_interactive: int = Field(2000, ge=0, description="Most of those in the interactive lane.")
+    tenant_bytes: int = Field(1 << 40, ge=0, description="Most bytes of uploads of a tenant's live jobs.")
 
     max_attempts: int = Field(3, ge=1, description="Attempts that may be held against a frame before it fails.")
     segment_children: int = Field(1, ge=1, description="Child processes of a segment worker.")

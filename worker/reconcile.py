@@ -60,7 +60,8 @@ def reconcile_job(parts: Parts, job: str) -> Found:
         concluded = conclude(parts, submission, result)
         resume(parts, submission)
         return Counter({"jobs concluded from storage": concluded})
-    restored = jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at)
+    one = submission
+    restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, one.size)
     if restored:
         log.warning("restored", extra={"job_id": job})
     adopted = _adopt_parts(parts, job)

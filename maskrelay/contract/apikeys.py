@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from maskrelay.contract import keys
 from maskrelay.errors import SettingsError
@@ -13,8 +13,20 @@ Scope = Literal["submit", "read", "admin"]
 SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 
+class Quotas(BaseModel):
+    """What a tenant may have under way at most, where it differs from the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    jobs: NonNegativeInt | None = None
+    frames: NonNegativeInt | None = None
+    interactive: NonNegativeInt | None = None
+    bytes: NonNegativeInt | None = None
+
+
 class KeyEntry(BaseModel):
-    """One key of the file: whose it is, what it allows, and from when until when. `admin` allows everything.
+    """One key of the file: whose it is, what it allows, and from when until when. `admin` allows everything. `quotas`
+    are the tenant's; one of its keys is enough to give them.
 
     A tenant may have several, so that a new one is in use before the old one ends. `name` is noted where it is noted
     who did what; without one, the first letters of the hash are.
@@ -28,6 +40,7 @@ class KeyEntry(BaseModel):
     name: str | None = Field(None, pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     not_before: AwareDatetime | None = None
     not_after: AwareDatetime | None = None
+    quotas: Quotas | None = None
 
     def counts_at(self, now: datetime) -> bool:
         begun = self.not_before is None or self.not_before <= now
@@ -44,6 +57,9 @@ def read_keys(path: Path) -> list[KeyEntry]:
         raise SettingsError(f"the file of keys is not right: {'; '.join(map(_said, error.errors()))}") from None
     if len({entry.sha256 for entry in entries}) < len(entries):
         raise SettingsError("the file of keys is not right: one key stands in it twice")
+    quotas = {(entry.tenant, entry.quotas) for entry in entries if entry.quotas is not None}
+    if len({tenant for tenant, _ in quotas}) < len(quotas):
+        raise SettingsError("the file of keys is not right: the keys of one tenant give it different quotas")
     return entries
 
 

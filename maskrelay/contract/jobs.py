@@ -75,9 +75,8 @@ class Submission(Record):
 
     `items` are inline for a small job; for a large one they are lines of the object `items_key`. They are what was
     uploaded: what the plan makes of them can be more items (a zip) or fewer (a series). `outputs`: empty, by source.
-    `endpoint` is the only one its frames may be scored at. `one_prompt_per_request`: prompts of one request influence
-    each other.
-    `redrive_of`: the finished job whose failed items these are.
+    `size`: bytes of its uploads. `endpoint` is the only one its frames may be scored at. `one_prompt_per_request`:
+    prompts of one request influence each other. `redrive_of`: the finished job whose failed items these are.
     `fingerprint` covers options and hashes of uploads, so that a repeat can be told from another request.
     """
 
@@ -93,6 +92,7 @@ class Submission(Record):
     warnings: tuple[PromptWarning, ...] = ()
     callback: CallbackTarget | None = None
     total: int
+    size: int = 0
     items: tuple[Item, ...] = ()
     items_key: str | None = None
     fingerprint: str

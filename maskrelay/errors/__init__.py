@@ -16,6 +16,11 @@
     │   │   ├── NotEnded
     │   │   └── NothingToRedrive
     │   ├── BodyTooLarge
+    │   ├── QuotaReached             the tenant has enough under way
+    │   │   ├── JobsQuotaReached
+    │   │   ├── FramesQuotaReached
+    │   │   ├── InteractiveQuotaReached
+    │   │   └── BytesQuotaReached
     │   └── Refused                  well-formed, and still not accepted
     │       ├── NoItems
     │       ├── TooManyItems
@@ -74,6 +79,7 @@
     │   ├── ObjectMissing
     │   └── KeyInvalid
     ├── LedgerUnavailable
+    │   └── LedgerFull               takes no new jobs
     ├── IssuerUnavailable
     ├── SignatureInvalid
     ├── SealInvalid

@@ -61,6 +61,28 @@ class BodyTooLarge(RequestError):
     """The body is larger than this service takes."""
 
 
+class QuotaReached(RequestError):
+    """The tenant has as much under way as it may."""
+
+    retryable = True
+
+
+class JobsQuotaReached(QuotaReached):
+    """The tenant has as many live jobs as it may."""
+
+
+class FramesQuotaReached(QuotaReached):
+    """The tenant has as many frames under way as it may."""
+
+
+class InteractiveQuotaReached(QuotaReached):
+    """The tenant has as many interactive frames under way as it may."""
+
+
+class BytesQuotaReached(QuotaReached):
+    """The tenant's unfinished jobs have as many bytes of uploads as they may."""
+
+
 class Refused(RequestError):
     """The request is well-formed but not acceptable."""
 

@@ -16,6 +16,7 @@ from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.jobs import Jobs
 from maskrelay.ledger.outbox import Outbox
+from maskrelay.ledger.room import Room
 from maskrelay.ledger.scripts import Scripts
 from maskrelay.ledger.sight import Sight
 from maskrelay.ledger.steps import Steps
@@ -31,6 +32,7 @@ class Ledger:
     """The ledger's parts over one connection pool."""
 
     jobs: Jobs
+    room: Room
     claims: Claims
     steps: Steps
     assembling: Assembling
@@ -67,6 +69,7 @@ def open_ledger(
     scripts = Scripts(client)
     return Ledger(
         jobs=Jobs(scripts),
+        room=Room(scripts),
         claims=Claims(scripts, claim_lease),
         steps=Steps(scripts, step_lease),
         assembling=Assembling(scripts, step_lease),

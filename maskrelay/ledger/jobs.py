@@ -46,9 +46,9 @@ class Jobs:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def create(self, job: str, tenant: str, lane: Lane, total: int, created_at: datetime) -> bool:
-        """Record an accepted job, to be planned next. False if it is known already."""
-        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at)))
+    def create(self, job: str, tenant: str, lane: Lane, total: int, created_at: datetime, size: int = 0) -> bool:
+        """Record an accepted job, to be planned next. `size`: bytes of its uploads. False if it is known already."""
+        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size))
 
     def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
         """Reserve an id that derives from an idempotency key; False while another request is accepting it."""

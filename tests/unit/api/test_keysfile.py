@@ -11,6 +11,7 @@ import pytest
 
 from api.keysfile import KeysFile
 from maskrelay.errors import SettingsError
+from maskrelay.ledger.room import Load
 
 NOW = datetime.now(UTC)
 PAST, FUTURE = (NOW - timedelta(hours=1)).isoformat(), (NOW + timedelta(hours=1)).isoformat()
@@ -66,6 +67,14 @@ def test_a_caller_is_called_by_the_keys_name_and_never_by_the_key(tmp_path: Path
     assert unnamed.name == "key:" + hashlib.sha256(b"secret-2").hexdigest()[:8]
 
 
+def test_a_tenants_quotas_differ_from_the_settings_where_one_of_its_keys_says_so(tmp_path: Path) -> None:
+    default = Load(jobs=5, frames=6, interactive=7, bytes=8)
+    given = {"jobs": 0, "bytes": 1}
+    keys = keys_file(tmp_path, entry("a"), entry("b", quotas=given), entry("c", quotas=given))
+    assert keys.quotas("north", default) == Load(jobs=0, frames=6, interactive=7, bytes=1)
+    assert keys.quotas("south", default) == default
+
+
 @pytest.mark.parametrize(
     "entries",
     [
@@ -76,9 +85,24 @@ def test_a_caller_is_called_by_the_keys_name_and_never_by_the_key(tmp_path: Path
         [entry("a", name="two words")],
         [entry("a", name="line\nbreak")],
         [entry("a", tenants="north")],
+        [entry("a", quotas={"jobs": -1})],
+        [entry("a", quotas={"pictures": 1})],
+        [entry("a", quotas={"jobs": 1}), entry("b", quotas={"jobs": 2})],
         {"tenant": "north"},
     ],
-    ids=["twice", "tenant", "scope", "no offset", "name", "control", "unknown", "no list"],
+    ids=[
+        "twice",
+        "tenant",
+        "scope",
+        "no offset",
+        "name",
+        "control",
+        "unknown",
+        "negative",
+        "quota",
+        "quotas",
+        "no list",
+    ],
 )
 def test_a_file_that_is_not_right_is_refused(tmp_path: Path, entries: Any) -> None:
     path = tmp_path / "keys.json"
