@@ -1,7 +1,8 @@
 """The root of the API process: `uvicorn api.app:create --factory`."""
 
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from api.archive import Archive
+from api.audited import Audited
 from api.authorise import Authorise
 from api.ends import Ends
 from api.keysfile import KeysFile
@@ -18,7 +20,7 @@ from api.openapi import describe
 from api.problems import Problems, framework_problem
 from api.routes import add_routes
 from api.scopes import check_scope
-from api.service import Limits, Service
+from api.service import Limits, Service, in_thread
 from api.tokens import tokens_of
 from api.unread import Unread
 from maskrelay.errors import StorageUnavailable
@@ -26,6 +28,7 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
+from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
 
@@ -45,12 +48,20 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     """The API over this ledger and store."""
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
+    audit, before = AuditLog(storage, "api"), settings.server_key_before
+
+    @asynccontextmanager
+    async def closing(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await in_thread(audit.close)
+
     app = FastAPI(
         title="maskrelay",
         version=version("maskrelay"),
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(check_scope)],
+        lifespan=closing,
     )
     app.state.service = Service(
         ledger=ledger,
@@ -58,6 +69,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         archive=Archive(storage),
         guard=AddressGuard(settings.callback_allow),
         server_key=settings.server_key.get_secret_value().encode(),
+        server_key_before=before.get_secret_value().encode() if before else None,
         limits=_limits(settings),
         ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
@@ -70,6 +82,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     # The last one added is the outermost.
     app.add_middleware(Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(Problems)
+    app.add_middleware(Audited, audit=audit)
     app.add_middleware(Unread)
     return app
 

@@ -35,10 +35,12 @@ class Asked(BaseModel):
 
 
 class CallbackAsked(Asked):
-    """`secret`: `whsec_` and the base64 of 24 to 64 bytes; one is generated and answered once when it is absent."""
+    """`secret`: `whsec_` and the base64 of 24 to 64 bytes, or a list of two, which both sign while the receiver moves
+    from one to the other; one is generated and answered once when it is absent.
+    """
 
     url: str
-    secret: str | None = None
+    secret: str | list[str] | None = None
     events: list[str] | None = Field(None, description=f"Of {', '.join(EVENT_TYPES)}; the last four by default.")
 
 

@@ -25,7 +25,7 @@ async def livez() -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Ledger and storage answer; 503 when one of them does not."""
+    """The ledger takes writes and storage answers; 503 when one of them does not."""
     seen = await in_thread(_look, service_of(request))
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})
 
@@ -33,7 +33,7 @@ async def readyz(request: Request) -> Response:
 def _look(service: Service) -> Readiness:
     ledger = storage = "unavailable"
     with suppress(LedgerUnavailable):
-        service.ledger.scripts.ask("PING")
+        service.ledger.scripts.check_writable()
         ledger = "ok"
     with suppress(StorageError):
         next(iter(service.storage.list(keys.LIVE)), None)

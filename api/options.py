@@ -16,11 +16,12 @@ from maskrelay.notify.signature import check_secret
 
 METADATA_BYTES = 16 << 10
 _URL_LENGTH = 2048
+_SECRET = ("callback", "secret")
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Where events go; without a `secret` one is derived."""
+    """Where events go; without a `secret` one is derived, and two with a blank between both sign."""
 
     url: str
     secret: str | None
@@ -121,11 +122,15 @@ def _callback(value: Any) -> Callback:
 def _secret(value: Any) -> str | None:
     if value is None:
         return None
+    secrets = value if isinstance(value, list) else [value]
+    if not 1 <= len(secrets) <= 2:
+        raise _invalid("One secret, or a list of two while the receiver moves from one to the other.", *_SECRET)
     try:
-        check_secret(str(value))
+        for secret in secrets:
+            check_secret(str(secret))
     except OptionInvalid as error:
-        raise _invalid(error.detail, "callback", "secret") from None
-    return str(value)
+        raise _invalid(error.detail, *_SECRET) from None
+    return " ".join(map(str, secrets))
 
 
 def _events(value: Any) -> tuple[str, ...]:

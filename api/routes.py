@@ -5,9 +5,10 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from api import deliveries, endpoints, jobs, operations, scaling, submit, targets
+from api import deliveries, endpoints, failures, jobs, operations, scaling, submit, targets
 from api.headers import KEY_PATTERN
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
+from maskrelay.contract.dead_letters import DeadLetterList, RedriveList
 from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
 from maskrelay.contract.endpoints import EndpointList
 from maskrelay.contract.shown import ItemList, JobList, JobShown, UploadList
@@ -25,6 +26,7 @@ def add_routes(app: FastAPI) -> None:
     _add_submitting(app)
     _add_jobs(app)
     _add_ending(app)
+    _add_failures(app)
     _add_deliveries(app)
     _add_results(app)
     app.add_api_route(
@@ -125,6 +127,34 @@ def _add_ending(app: FastAPI) -> None:
         response_class=Response,
         responses=answers(401, 403, 404, 410, 503),
         tags=["jobs"],
+    )
+
+
+def _add_failures(app: FastAPI) -> None:
+    app.add_api_route(
+        "/v1/jobs/{job}/dead-letters",
+        failures.list_dead_letters,
+        response_model=DeadLetterList,
+        responses=answers(400, *_READ),
+        tags=["failures"],
+    )
+    app.add_api_route(
+        "/v1/jobs/{job}/redrive",
+        failures.redrive_job,
+        methods=["POST"],
+        status_code=202,
+        response_model=JobShown,
+        responses=answers(400, 401, 403, 404, 409, 410, 422, 503, others=_ENDED),
+        tags=["failures"],
+    )
+    app.add_api_route(
+        "/v1/redrive",
+        failures.redrive_jobs,
+        methods=["POST"],
+        status_code=202,
+        response_model=RedriveList,
+        responses=answers(400, 401, 403, 503),
+        tags=["failures"],
     )
 
 

@@ -42,8 +42,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what
-    a segment worker has in hand.
+    """`server_key_before`: of the time before the key was changed. `public_url`: how callers reach us, without a slash
+    behind; None: as the request says. `frames_per_worker`: what a segment worker has in hand.
     """
 
     ledger: Ledger
@@ -51,10 +51,16 @@ class Service:
     archive: Archive
     guard: UrlGuard
     server_key: bytes
+    server_key_before: bytes | None
     limits: Limits
     ends: Ends
     public_url: str | None
     frames_per_worker: int
+
+    @property
+    def server_keys(self) -> tuple[bytes, ...]:
+        """Whatever was sealed is open under one of these."""
+        return (self.server_key, self.server_key_before) if self.server_key_before else (self.server_key,)
 
 
 def service_of(request: Request) -> Service:

@@ -24,7 +24,20 @@ from maskrelay.contract.shown import (
 
 #: Shown only when there is something to show; every other member is always there, null or not.
 _ABSENT = frozenset(
-    {"error", "errors", "callback", "secret", "result", "frames", "members", "identifiers", "instance", "intensity"}
+    {
+        "error",
+        "errors",
+        "callback",
+        "secret",
+        "result",
+        "redrive_of",
+        "dead_letters",
+        "frames",
+        "members",
+        "identifiers",
+        "instance",
+        "intensity",
+    }
     | {"area_mm2", "self_check", "mask", "probability", "overlay"}
     | {"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
 )
@@ -54,6 +67,7 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
     callback = known.submission.callback
     return JobShown(
         id=known.id,
+        redrive_of=known.submission.redrive_of,
         state=known.state,
         planned=known.planned,
         created_at=known.submission.created_at,
@@ -70,6 +84,7 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
             items=f"{url}/items",
             cancel=f"{url}/cancel",
             result=f"{url}/artifacts/result.json" if known.result is not None else None,
+            dead_letters=f"{url}/dead-letters" if known.frames().failed else None,
         ),
     )
 

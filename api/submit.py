@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api import accept, bodies
+from api.audited import note
 from api.headers import idempotency_key, wait_asked
 from api.incoming import Incoming, Upload, find_upload, incoming_of
 from api.known import Known, look
@@ -42,11 +43,11 @@ async def submit_job(request: Request) -> Response:
     service, tenant = service_of(request), tenant_of(request)
     asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
-    await in_thread(service.ledger.scripts.ask, "PING")  # no bytes are taken that could not be accepted
+    await in_thread(service.ledger.scripts.check_writable)  # no bytes are taken that could not be accepted
     async with incoming_of(service, tenant) as incoming:
         wanted = await _read(request, service, incoming)
         submission = await _accept(service, asking, wanted, incoming)
-    return await _accepted(request, submission, wait)
+    return await answer_accepted(request, submission, wait)
 
 
 async def _read(request: Request, service: Service, incoming: Incoming) -> Wanted:
@@ -88,7 +89,9 @@ async def _accept(service: Service, asking: accept.Request, wanted: Wanted, inco
         await anyio.sleep(_PAUSE_S)
 
 
-async def _accepted(request: Request, submission: Submission, wait: int | None) -> Response:
+async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
+    """The accepted job as it is now, or at its end if that comes within `wait` seconds."""
+    note(request, job=submission.id, fingerprint=submission.fingerprint)
     service = service_of(request)
     if wait:
         await until_ended(service, submission.id, wait)
@@ -123,5 +126,6 @@ async def upload_files(request: Request) -> Response:
         if not incoming.uploads:
             raise NoItems("The form has no file.")
         await in_thread(incoming.publish)
+        note(request, uploads=tuple(one.id for one in incoming.uploads))
         shown = [UploadShown(id=one.id, size=one.size, sha256=one.sha256) for one in incoming.uploads]
     return JSONResponse(UploadList(uploads=shown).model_dump(), 201)

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from api.problems import status_of
 from maskrelay.errors import (
+    AzureError,
     ClientError,
     EndpointBusy,
     FrameRefused,
@@ -82,7 +83,8 @@ def errors_page() -> str:
     items = [kind for kind in every if issubclass(kind, ItemError | FrameRefused) and not kind.__subclasses__()]
     waits = [kind for kind in every if issubclass(kind, EndpointBusy) and kind is not EndpointBusy]
     client = [kind for kind in every if issubclass(kind, ClientError) and kind is not ClientError]
-    shown = {*requests, *items, *waits, *client}
+    azure = [kind for kind in every if issubclass(kind, AzureError) and kind is not AzureError]
+    shown = {*requests, *items, *waits, *client, *azure}
     inside = [kind for kind in every if kind not in shown and not kind.__subclasses__()]
     return _page(
         "Errors",
@@ -100,6 +102,9 @@ def errors_page() -> str:
         "## In the client",
         "Raised by `maskrelay.client`, never answered by the service.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in client]),
+        "## Of `maskrelay endpoint`",
+        "On stderr, with Azure's own words and what to do next; the command ends with 3.",
+        _table(("Code", "Again", "Meaning"), [_row(kind) for kind in azure]),
         "## Inside",
         "In logs alone.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in inside]),

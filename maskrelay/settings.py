@@ -24,10 +24,12 @@ from pydantic import (
 from maskrelay.errors import SettingsError
 
 PREFIX = "MASKRELAY_"
-#: Read by the client and by the embedded stack; every process knows them, none of the services uses them.
+#: Read by the commands and by the embedded stack; every process knows them, none of the services uses them.
 CLIENT_NAMES = {
     "MASKRELAY_URL": "Where the client finds the service (default `http://127.0.0.1:8080`).",
     "MASKRELAY_API_KEY": "The client's API key; the embedded stack makes it the key of tenant `local`.",
+    "MASKRELAY_AZURE_URL": "`maskrelay endpoint`: another control plane than `https://management.azure.com`.",
+    "MASKRELAY_AZURE_TOKEN": "`maskrelay endpoint`: a token for it, in the place of the machine's identity.",
 }
 
 
@@ -60,6 +62,9 @@ class Settings(BaseModel):
     s3_endpoint_url: str | None = Field(None, description="An S3-compatible server other than AWS.")
     server_key: SecretStr = Field(
         min_length=32, description="Seals callback secrets and derives job ids; ≥ 32 characters."
+    )
+    server_key_before: SecretStr | None = Field(
+        None, min_length=32, description="The server key before it was changed, for as long as jobs of its time run."
     )
     keys_file: str | None = Field(
         None,
@@ -187,6 +192,10 @@ class Settings(BaseModel):
         _s(7 * 86400),
         gt=_s(0),
         description="How long Redis keeps a job that has ended; then storage answers alone.",
+    )
+
+    audit_lifetime: Seconds = Field(
+        _s(3650 * 86400), ge=_s(86400), description="How long the audit log is kept; ten years unless told otherwise."
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

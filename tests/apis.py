@@ -88,8 +88,9 @@ class RunningApi:
         return [key for prefix in prefixes or ("uploads/", "live/", "jobs/") for key in self.storage.list(prefix)]
 
     def files(self) -> list[Path]:
-        """Every file in the folder, also what is no object yet."""
-        return [path for path in self.folder.rglob("*") if path.is_file()]
+        """Every file in the folder but the audit log's, also what is no object yet."""
+        audit = self.folder / "audit"
+        return [path for path in self.folder.rglob("*") if path.is_file() and not path.is_relative_to(audit)]
 
 
 def make_settings(folder: Path, redis_url: str, **limits: Any) -> Settings:
@@ -118,7 +119,7 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
     settings = make_settings(folder, redis_url, **limits)
     ledger, storage = make_ledger(settings), FileStorage(folder)
     answers = Answers(build(settings, ledger, storage))
-    config = uvicorn.Config(answers, port=0, log_level="warning", lifespan="off")
+    config = uvicorn.Config(answers, port=0, log_level="warning", lifespan="on")
     running = uvicorn.Server(config)
     # asyncio takes a socket for TCP, and Nagle's 40 ms off it, only where it says so
     listening = socket.socket(proto=socket.IPPROTO_TCP)

@@ -1,51 +1,143 @@
-"""A job of many small pictures, and the one check that every fault ends with."""
+"""The one check that every fault ends with, and what it finds for the table."""
 
 import hashlib
 import json
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections import Counter, defaultdict
 from datetime import timedelta
-from pathlib import Path
-
-import redis
-from PIL import Image, PngImagePlugin
 
 from maskrelay.client import Client
 from maskrelay.contract import keys
+from maskrelay.contract.deliveries import DeliveryEnd
+from maskrelay.contract.events import EVENT_TYPES, event_id
 from maskrelay.contract.jobs import Result
 from maskrelay.contract.lines import ItemLine
 from maskrelay.contract.outcomes import Outcome
 from maskrelay.contract.shown import JobShown
-from maskrelay.storage.open import open_storage
-from tests.pictures import noise, saved
-from tests.receivers import Receiver
+from maskrelay.storage.protocol import has
+from tests.leftovers import leaks, orphans
+from tests.scenes import PATIENCE_S, PROCESSES, Scene, Sent
 from tests.simulators import eventually
-from tests.stacks import RunningStack
 
-PROMPT = "tumor in abdomen CT"
 LONG = timedelta(minutes=4)
 
 
-def pictures(folder: Path, count: int, hostile: str | None = None) -> list[Path]:
-    """PNG files no two of which are alike, in sizes from 40×30 on; the middle one holds the marker `hostile`."""
-    folder.mkdir(exist_ok=True)
-    paths = []
-    for number in range(count):
-        info = PngImagePlugin.PngInfo()
-        if hostile and number == count // 2:
-            info.add_text("Comment", hostile)
-        image = Image.fromarray(noise(40 + number, 30, seed=number))
-        paths.append(folder / f"{number:03d}.png")
-        paths[-1].write_bytes(saved(image, "PNG", pnginfo=info))
-    return paths
+def check(scene: Scene, *, failed: dict[str, str] | None = None, cancelled: bool = False) -> int:
+    """Every accepted frame has one visible outcome, every job is terminal, one event id a transition, nothing is left.
+
+    failed: the codes of the items that must have failed, by custom_id. How many frames were scored more than once.
+    """
+    done = [_ended(scene, job) for job in scene.sent]
+    for job, ended in zip(scene.sent, done, strict=True):
+        _check_job(scene, job, ended, failed or {}, cancelled=cancelled)
+    assert scene.listed() <= {job.id for job in scene.sent}, "a job that nobody was told of"
+    _check_events(scene)
+    _check_left(scene)
+    assert scene.stack.processes.keys() >= PROCESSES, "a process has ended"
+    once = sum(ended.frames.succeeded for ended in done)
+    return max(0, scene.scored() - once)
 
 
-def submit(stack: RunningStack, folder: Path, count: int, told: Receiver, hostile: str | None = None) -> JobShown:
-    with stack.client() as client:
-        files = pictures(folder, count, hostile)
-        return client.submit(files, [PROMPT], outputs=["mask"], callback=told.url())
+def _ended(scene: Scene, job: Sent) -> JobShown:
+    with scene.client(job.tenant) as client:
+        return client.wait(job.id, timedelta(seconds=PATIENCE_S))
+
+
+def _check_job(scene: Scene, job: Sent, ended: JobShown, failed: dict[str, str], *, cancelled: bool) -> None:
+    with scene.client(job.tenant) as client:
+        items = list(client.items(job.id))
+    numbers = [str(number) for number in range(len(job.frames))]
+    assert Counter(item.custom_id for item in items) == Counter(numbers), "lost or doubled in the answer"
+    assert ended.counts.total == len(job.frames)
+    if cancelled:
+        assert ended.state in {"cancelled", "succeeded"}
+    else:
+        assert ended.state == ("partial" if failed else "succeeded")
+        assert {item.custom_id: item.error.code for item in items if item.error} == failed
+    _check_storage(scene, job, cancelled=cancelled)
+
+
+def _check_storage(scene: Scene, job: Sent, *, cancelled: bool) -> None:
+    """What `result.json` vouches for: one line an item, each mask in its source's geometry, and named by a part."""
+    store = scene.storage
+    result = Result.model_validate_json(store.get(keys.result(job.id)))
+    body = store.get(result.items.key)
+    assert hashlib.sha256(body).hexdigest() == result.items.sha256
+    lines = [ItemLine.model_validate_json(line) for line in body.splitlines()]
+    assert [line.item for line in lines] == list(range(len(job.frames))), "lost or doubled in storage"
+    known = {
+        outcome.model_dump_json()
+        for key in store.list(keys.outcomes(job.id))
+        for outcome in map(Outcome.model_validate_json, store.get(key).splitlines())
+    }
+    for line, frames in zip(lines, job.frames, strict=True):
+        assert cancelled or len(line.outcomes) == frames, "lost or doubled frames of an item"
+        for outcome in line.outcomes:
+            assert outcome.state == "cancelled" or outcome.model_dump_json() in known
+            _check_masks(scene, outcome, job.size(line.item))
+
+
+def _check_masks(scene: Scene, outcome: Outcome, size: tuple[int, int]) -> None:
+    for mask in outcome.masks:
+        assert mask.rle.size == size
+        assert mask.mask is not None
+        body = scene.storage.get(mask.mask.key, mask.mask.offset, mask.mask.length)
+        assert hashlib.sha256(body).hexdigest() == mask.mask.sha256
+
+
+def _check_events(scene: Scene) -> None:
+    """Each job told its one end, under one id and in one body, however often it was sent; and nothing after that."""
+    for job in scene.sent:
+        result = Result.model_validate_json(scene.storage.get(keys.result(job.id)))
+        terminal = event_id(job.id, f"job.{result.state}")
+        assert eventually(lambda one=terminal: one in told(scene), within_s=60), "no callback"
+        assert eventually(lambda job=job: _is_over(scene, job), within_s=60), "an event is not over"
+    bodies = defaultdict(set)
+    for got in scene.told.received:
+        bodies[got.headers["webhook-id"]].add(got.body)
+    assert all(len(all_of_one) == 1 for all_of_one in bodies.values()), "one event in two bodies"
+    ours = {job.id for job in scene.sent}
+    types = Counter((event["data"]["id"], event["type"]) for event in map(json.loads, _once(scene)))
+    assert {job for job, _ in types} <= ours
+    assert set(types.values()) <= {1}, "two ids of one transition"
+
+
+def _once(scene: Scene) -> list[bytes]:
+    """The body of each event id."""
+    return list({got.headers["webhook-id"]: got.body for got in scene.told.received}.values())
+
+
+def told(scene: Scene) -> Counter[str]:
+    """How often each event came."""
+    return Counter(got.headers["webhook-id"] for got in scene.told.received)
+
+
+def delivered(scene: Scene) -> set[str]:
+    """The events that have their marker."""
+    everything = ((job, event_id(job.id, kind)) for job in scene.sent for kind in EVENT_TYPES)
+    return {event for job, event in everything if has(scene.storage, keys.delivered(job.id, event))}
+
+
+def _is_over(scene: Scene, job: Sent) -> bool:
+    """Whether every event that happened has its marker, and that says how it went."""
+    happened = [event_id(job.id, kind) for kind in EVENT_TYPES]
+    happened = [event for event in happened if has(scene.storage, keys.event(job.id, event))]
+    markers = [keys.delivered(job.id, event) for event in happened]
+    if not all(has(scene.storage, marker) for marker in markers):
+        return False
+    ends = [DeliveryEnd.model_validate_json(scene.storage.get(marker)) for marker in markers]
+    return all(end.status == 204 for end in ends)
+
+
+def _check_left(scene: Scene) -> None:
+    """No lease, slot, step or delivery stays taken, no job stays live, and after a sweep no object without a use."""
+    left: list[str] = []
+
+    def nothing() -> bool:
+        left[:] = [*leaks(scene), *orphans(scene)]
+        return not left
+
+    assert eventually(nothing, within_s=min(30, PATIENCE_S)), left
 
 
 def settled(client: Client, job: str) -> int:
@@ -53,75 +145,5 @@ def settled(client: Client, job: str) -> int:
     return frames.succeeded + frames.failed
 
 
-def under_way(stack: RunningStack, job: str, count: int) -> None:
-    """Wait until some frames have their outcome and others do not."""
-    with stack.client() as client:
-        assert eventually(lambda: settled(client, job) >= count, within_s=60)
-
-
-@contextmanager
-def whenever(act, every_s: float = 0.02) -> Iterator[None]:
-    """Call `act` again and again meanwhile."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(every_s):
-            act()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def ledger(stack: RunningStack) -> redis.Redis:
-    return redis.Redis.from_url(stack.valkey)
-
-
-def check(stack: RunningStack, job: JobShown, count: int, told: Receiver, failed: dict[str, str] | None = None) -> None:
-    """Every frame has one visible outcome, the job is terminal, its callback one event id, and nothing is left over."""
-    failed = failed or {}
-    with stack.client() as client:
-        ended = client.wait(job.id, LONG)
-        items = list(client.items(job.id))
-    assert ended.counts.total == count
-    assert ended.state == ("partial" if failed else "succeeded")
-    assert Counter(item.custom_id for item in items) == Counter(str(number) for number in range(count))
-    assert {item.custom_id: item.error.code for item in items if item.error} == failed
-    _check_storage(stack, job.id, count)
-    terminal = f"job.{ended.state}"
-    assert eventually(lambda: terminal in _types(told), within_s=60)
-    ids = {got.headers["webhook-id"] for got in told.received if json.loads(got.body)["type"] == terminal}
-    assert len(ids) == 1
-    store = open_storage(stack.environment["MASKRELAY_STORAGE_URL"], None)
-    assert eventually(lambda: not list(store.list(keys.LIVE)), within_s=30)
-    with ledger(stack) as client:
-        assert eventually(lambda: client.zcard("mr:leases") == 0, within_s=30)
-
-
-def _check_storage(stack: RunningStack, job: str, count: int) -> None:
-    """What `result.json` vouches for: one line an item, each mask in its source's geometry, and named by a part."""
-    store = open_storage(stack.environment["MASKRELAY_STORAGE_URL"], None)
-    result = Result.model_validate_json(store.get(keys.result(job)))
-    lines = [ItemLine.model_validate_json(line) for line in store.get(result.items.key).splitlines()]
-    assert [line.item for line in lines] == list(range(count))
-    known = {
-        outcome.model_dump_json()
-        for key in store.list(keys.outcomes(job))
-        for outcome in map(Outcome.model_validate_json, store.get(key).splitlines())
-    }
-    for line in lines:
-        (outcome,) = line.outcomes
-        assert outcome.model_dump_json() in known
-        for mask in outcome.masks:
-            assert mask.rle.size == (30, 40 + line.item)
-            assert mask.mask is not None
-            body = store.get(mask.mask.key, mask.mask.offset, mask.mask.length)
-            assert hashlib.sha256(body).hexdigest() == mask.mask.sha256
-
-
-def _types(told: Receiver) -> list[str]:
-    return [json.loads(got.body)["type"] for got in told.received]
+def since(moment: float) -> float:
+    return time.monotonic() - moment

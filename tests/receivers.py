@@ -18,8 +18,9 @@ class Received:
 
 @dataclass
 class Receiver:
-    """What came, and what is answered: `answer` gets the handler and writes to it as it likes."""
+    """What came, and what is answered: `answer` gets the handler and writes to it as it likes; it may be changed."""
 
+    answer: "Answer"
     port: int = 0
     received: list[Received] = field(default_factory=list)
 
@@ -52,7 +53,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def receiver(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    known = Receiver()
+    known = Receiver(answer)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -62,7 +63,7 @@ def receiver(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Rece
             known.received.append(
                 Received(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             )
-            answer(self)
+            known.answer(self)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""

@@ -1,16 +1,23 @@
-"""An HTTP proxy before an S3 server that loses answers, drops headers or answers for it."""
+"""An HTTP proxy before an S3 server that loses answers, drops headers, answers for it, waits, or holds one request."""
 
 import http.client
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from tests.holds import Hold
 from tests.running import running
 
 
 class FaultyProxy(ThreadingHTTPServer):
-    """Faults apply to PUT requests, one each while there are any left; `puts` counts those that came."""
+    """Faults apply to PUT requests, one each while there are any left; `puts` counts those that came.
+
+    lose_every: every so many PUTs its answer is lost; lose_answers_of: those of all whose path holds this. away: every
+    request is answered 503. delay_s: each waits so long. A request of `held` is caught.
+    """
 
     daemon_threads = True
 
@@ -18,10 +25,40 @@ class FaultyProxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream).netloc
         self.url = f"http://127.0.0.1:{self.server_port}"
+        self.puts = 0
+        self.mend()
+
+    def mend(self) -> None:
+        """Pass everything on as it is."""
         self.lose_answers = 0
+        self.lose_every = 0
+        self.lose_answers_of: str | None = None
+        self.answers_lost = 0
         self.answer_503 = 0
         self.drop_conditions = False
-        self.puts = 0
+        self.away = False
+        self.delay_s = 0.0
+        self.hold: Hold[str] | None = None
+
+    def loses_answer(self, path: str) -> bool:
+        """Whether the answer to this PUT is lost."""
+        one_of_many = self.lose_every and self.puts % self.lose_every == 0
+        meant = self.lose_answers_of is not None and self.lose_answers_of in path
+        lost = bool(self.lose_answers or one_of_many or meant)
+        self.lose_answers -= bool(self.lose_answers)
+        self.answers_lost += lost
+        return lost
+
+    @contextmanager
+    def held(self, request: str, *, after: bool = False) -> Iterator[Hold[str]]:
+        """Catch the first request whose "METHOD /path" holds this pattern."""
+        pattern = re.compile(request)
+        hold = self.hold = Hold(lambda line: pattern.search(line) is not None, after=after)
+        try:
+            yield hold
+        finally:
+            self.hold = None
+            hold.let_go()
 
     def handle_error(self, request, client_address) -> None:
         """A client that went away is part of the game."""
@@ -35,13 +72,24 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         put = self.command == "PUT"
         self.server.puts += put
+        time.sleep(self.server.delay_s)
+        hold = self.server.hold
+        caught = hold is not None and hold.matches(f"{self.command} {self.path}")
+        if caught and not hold.after and hold.catch():
+            self.close_connection = True
+            return
+        if self.server.away:
+            self._answer(503, [], b"")
+            return
         if put and self.server.answer_503:
             self.server.answer_503 -= 1
             self._answer(503, [], b"")
             return
         status, headers, answer = self._ask(body)
-        if put and self.server.lose_answers:
-            self.server.lose_answers -= 1
+        if caught and hold.after and hold.catch():
+            self.close_connection = True
+            return
+        if put and self.server.loses_answer(self.path):
             self.close_connection = True
             return
         self._answer(status, headers, answer)

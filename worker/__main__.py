@@ -1,7 +1,9 @@
 """`python -m worker segment | assemble | control | deliver`; `sweep PID` is started by a control worker for itself."""
 
+import contextlib
 import logging
 import os
+import signal
 import sys
 
 from maskrelay.errors import SettingsError
@@ -16,7 +18,10 @@ def main(arguments: list[str]) -> int:
         if len(arguments) == 2 and arguments[0] == "sweep":
             settings = Settings.from_environment(os.environ)
             logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-            sweep_for_ever(build(settings), parent=int(arguments[1]))
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the audit log is closed
+            parts = build(settings)
+            with contextlib.closing(parts.audit):
+                sweep_for_ever(parts, parent=int(arguments[1]))
         elif len(arguments) == 1 and arguments[0] in ROLES:
             run(arguments[0], os.environ)
         else:

@@ -47,7 +47,8 @@ def _app(role: Role, settings: Settings) -> Celery:
         visibility_timeout=settings.visibility_timeout,
     )
     stop = multiprocessing.get_context("fork").Event()  # made before the fork, seen by every child
-    register(app, Child(settings, stop.is_set))
+    child = Child(settings, stop.is_set)
+    register(app, child)
     sweeps: list[subprocess.Popen[bytes]] = []  # none but a control worker's
     if settings.heartbeat_file:
         beating(app, Path(settings.heartbeat_file), lambda: all(sweep.poll() is None for sweep in sweeps))
@@ -61,7 +62,11 @@ def _app(role: Role, settings: Settings) -> Celery:
         if role == "control":
             sweeps.append(_start_sweep())
 
+    def on_child_end(**_: Any) -> None:
+        child.close()
+
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
+    signals.worker_process_shutdown.connect(on_child_end, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
     return app
 

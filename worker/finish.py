@@ -60,6 +60,7 @@ def _make_result(parts: Parts, submission: Submission, token: str) -> Result | N
         return None
     compacted = Compacted(parts.storage, submission, record.frame_parts, visible, planned=record.planned)
     result = _result(parts, submission, record, compacted, visible)
+    parts.storage.put(keys.sweeping(submission.id), b"")  # before it, so that no result is without its sweep
     try:
         parts.storage.create(keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json")
     except ObjectExists:
@@ -84,6 +85,8 @@ def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: 
         index=compacted.index,
         flags=dict(compacted.flags),
         flagged=compacted.flagged,
+        dead=compacted.dead,
+        parts=compacted.parts,
         software={name: version(name) for name in _SOFTWARE},
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(

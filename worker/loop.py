@@ -278,6 +278,7 @@ class SegmentLoop:
                 await self._give_back(claim, frame, timedelta(0), suspect=True)
             await self._drop_all(keep=(claim.token, frame))
             await self._quietly(self._pass_on)
+            await asyncio.to_thread(self._bench.scorer.sent.close)
         finally:
             os._exit(1)
 

@@ -22,7 +22,7 @@ def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequ
     """Write one part and settle its outcomes, each under the token that holds its frame; the frames that count.
 
     Files that are not stored yet go before it, into one pack beside the part. Safe to repeat under the same name: a
-    name belongs to one group of one worker.
+    name belongs to one group of one worker. Where a line is refused its job is marked for the sweep of losing tries.
     """
     outcomes = _packed(storage, job, part, [recorded for _, recorded in held])
     body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for outcome in outcomes)
@@ -33,7 +33,10 @@ def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequ
         Settlement(token, outcome.frame, outcome.state == "failed")
         for token, outcome in zip(tokens, outcomes, strict=True)
     ]
-    return claims.settle(job, part, lines)
+    accepted = claims.settle(job, part, lines)
+    if len(accepted) < len(lines):
+        storage.put(keys.sweeping(job), b"")
+    return accepted
 
 
 def _packed(storage: Storage, job: str, part: str, recorded: Sequence[Recorded]) -> list[Outcome]:

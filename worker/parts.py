@@ -8,6 +8,7 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow import Flow
 from maskrelay.settings import Settings
+from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
 from worker.sources import Sources
@@ -24,6 +25,11 @@ class Parts:
         """The configured pool; raises SettingsError. Read at its first use: not every worker is given one."""
         return read_endpoints(self.settings)
 
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The audit log of this process, made at its first use: after the fork."""
+        return AuditLog(self.storage, "worker")
+
     def sources(self) -> Sources:
         """A reader of sources with local copies of its own."""
         settings = self.settings
@@ -35,6 +41,11 @@ class Parts:
     def in_flight(self) -> int:
         """Scores that the whole pool bears at most, as far as the workers have told."""
         return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
+
+    def server_keys(self) -> list[bytes]:
+        """The server key, and the one before it while jobs of its time are under way."""
+        before = self.settings.server_key_before
+        return [self.server_key(), *([before.get_secret_value().encode()] if before else [])]
 
     def server_key(self) -> bytes:
         return self.settings.server_key.get_secret_value().encode()

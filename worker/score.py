@@ -13,6 +13,7 @@ from maskrelay.ledger.flow import Flow, Transfer
 from maskrelay.rules.gate import CANCELLED, GOOD, Report, report_of
 from worker.admission import Admissions, Asked
 from worker.pool import Pool
+from worker.sent import Sent
 
 CANARY = "canary"
 
@@ -20,13 +21,17 @@ CANARY = "canary"
 class Scorer:
     """Scores rows, never more at once or faster than the flow allows."""
 
-    def __init__(self, pool: Pool, flow: Flow, admissions: Admissions) -> None:
+    def __init__(self, pool: Pool, flow: Flow, admissions: Admissions, sent: Sent) -> None:
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
+        self.sent = sent
 
-    async def score(self, rows: Sequence[Row], asked: Asked, name: str) -> tuple[Sequence[RowAnswer], Endpoint]:
-        """The answers to `rows`, sent as one request, and who gave them. `name` is the input's among those failing.
+    async def score(
+        self, rows: Sequence[Row], asked: Asked, name: str, names: Sequence[str] = ()
+    ) -> tuple[Sequence[RowAnswer], Endpoint]:
+        """The answers to `rows`, sent as one request, and who gave them. `name` is the input's among those failing,
+        `names` are the rows' own.
 
         Raises EndpointError with the field `endpoint`; EndpointBusy also when no gate opens in time; LedgerUnavailable
         when the flow cannot be asked, and then nothing was sent.
@@ -37,6 +42,7 @@ class Scorer:
             admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
             endpoint = next(iter(self._pool.named([admission.endpoint])))
             if not admission.probe:
+                self.sent.note(endpoint, body, asked.job, names)
                 return await self._send(endpoint, slot, body, rows, name, asked.traceparent), endpoint
             await self._probe(endpoint, slot)
 
@@ -50,8 +56,10 @@ class Scorer:
     async def _probe(self, endpoint: Endpoint, slot: str) -> None:
         """Ask a closed gate's endpoint with the canary. What it makes of that is held against no frame."""
         rows = [canary()]
+        body = encode_request(rows)
+        self.sent.note(endpoint, body, None, ())
         try:
-            await self._send(endpoint, slot, encode_request(rows), rows, CANARY, None)
+            await self._send(endpoint, slot, body, rows, CANARY, None)
         except FrameRefused as error:
             raise _not_the_frames(error) from None
 

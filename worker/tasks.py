@@ -34,6 +34,7 @@ from worker.parts import Parts, build
 from worker.plan import plan_jobs
 from worker.pool import Pool
 from worker.score import Scorer
+from worker.sent import Sent
 from worker.submissions import Plans
 
 #: Threads of a child that decode, draw and encode; two cores are what a small machine has.
@@ -58,6 +59,11 @@ class Child:
             if self._parts is None:
                 self._parts = build(self._settings)
             return self._parts
+
+    def close(self) -> None:
+        """For the end of the process: close what it has begun."""
+        if self._parts is not None:
+            self._parts.audit.close()
 
     def sender(self) -> CallbackSender:
         settings = self._settings
@@ -92,7 +98,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
     flow, pool = parts.flow(), _pool(parts)
     await asyncio.to_thread(_open_flows, parts)
     admissions = Admissions(flow)
-    scorer = Scorer(pool, flow, admissions)
+    scorer = Scorer(pool, flow, admissions, Sent(parts.audit))
     bench = Bench(
         storage=parts.storage,
         sources=parts.sources(),

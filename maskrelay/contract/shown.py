@@ -26,12 +26,14 @@ class JobLinks(BaseModel):
     items: str
     cancel: str
     result: str | None = None
+    dead_letters: str | None = Field(None, description="Where a frame has failed.")
 
 
 class JobShown(BaseModel):
     """The job as the API answers it."""
 
     id: str
+    redrive_of: str | None = Field(None, description="The job whose failed items are done again in this one.")
     state: JobState
     planned: bool
     created_at: datetime

@@ -49,6 +49,14 @@ class NotCancellable(Conflict):
     """The job is finishing or finished and can no longer be cancelled."""
 
 
+class NotEnded(Conflict):
+    """The job has not ended yet."""
+
+
+class NothingToRedrive(Conflict):
+    """No frame of the job ended in an error, or in this one."""
+
+
 class BodyTooLarge(RequestError):
     """The body is larger than this service takes."""
 
@@ -107,6 +115,10 @@ class UploadUnknown(Refused):
 
 class UploadExpired(Refused):
     """The upload is too old to be used in a new job."""
+
+
+class UploadGone(Refused):
+    """An upload that a failed item needs is no longer there."""
 
 
 class LaneForbidden(Refused):

@@ -23,6 +23,7 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
+        broker_channel_error_retry=True,  # else a full Redis, which refuses to note a message, ends the worker
         task_routes={name: {"queue": name} for name in TASKS},
         task_create_missing_queues=True,
         broker_transport_options={

@@ -109,6 +109,10 @@ class Jobs:
             start = rank + 1
         return [name.decode() for name in self._scripts.ask("ZREVRANGE", key, start, start + most - 1)]
 
+    def list_again(self, job: str, tenant: str, created_at: datetime) -> bool:
+        """Put a finished job on its tenant's list; False if it is there."""
+        return bool(self._scripts.ask("ZADD", f"mr:tenant:{tenant}", "NX", _ms(created_at), job))
+
     def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
         """Outcome parts in the order they were settled, each with the frames whose lines in it were refused."""
         listed = self._scripts.run("parts", job, start, stop)

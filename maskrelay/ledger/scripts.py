@@ -52,6 +52,10 @@ class Scripts:
         except redis.RedisError as error:
             raise LedgerUnavailable(type(error).__name__) from error
 
+    def check_writable(self) -> None:
+        """Raise LedgerUnavailable unless Redis takes writes: a full one, or a replica, still answers a PING."""
+        self.ask("SET", "mr:asked", 1, "PX", 60_000)
+
 
 def _plain(argument: Any) -> str | int | float | bytes:
     """What Redis takes: None is empty, a boolean is 1 or 0."""

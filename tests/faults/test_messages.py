@@ -1,43 +1,76 @@
 """A Celery message may be lost, doubled or late: the ledger is the truth."""
 
-from tests.faults_check import check, ledger, submit, under_way, whenever
-from tests.receivers import receiver, status
+import pytest
+
+from tests.faults.conftest import Fault
+from tests.faults_check import check
+from tests.scenes import scene, whenever
 from tests.simulators import eventually
-from tests.stacks import running_stack
 
-QUEUES = ("plan", "segment", "finish", "deliver")
+QUEUES = ("plan", "segment", "assemble", "finish", "deliver")
 
 
-def test_every_message_sent_while_nobody_listens_is_dropped(tmp_path):
+def test_every_message_sent_while_nobody_listens_is_dropped(tmp_path, fault: Fault):
     """The wake-ups of a submission, of its plan and of its event never arrive; the sweep's later ones do."""
-    with receiver(status(204)) as told, running_stack(tmp_path / "data") as stack, ledger(stack) as client:
+    with scene(tmp_path) as running:
         for name in ("control", "segment", "deliver"):
-            stack.kill(name)
+            running.kill(name)
         dropped = dict.fromkeys(("plan", "segment", "deliver"), 0)
 
         def drop_all_but_the_started() -> None:
             for queue in [*dropped] if dropped["plan"] == 0 else ["segment", "deliver"]:
-                dropped[queue] += client.delete(queue)
+                dropped[queue] += running.ledger.delete(queue)
 
         with whenever(drop_all_but_the_started, every_s=0.005):
-            job = submit(stack, tmp_path / "in", 30, told)
+            running.submit(30)
             assert eventually(lambda: dropped["plan"] == 1, within_s=10)
-            stack.start("control")
+            running.start("control")
             assert eventually(lambda: dropped["segment"] >= 2, within_s=30)
-        stack.start("segment")
-        with whenever(lambda: dropped.update(deliver=dropped["deliver"] + client.delete("deliver")), every_s=0.005):
+        running.start("segment")
+        with whenever(
+            lambda: dropped.update(deliver=dropped["deliver"] + running.ledger.delete("deliver")), every_s=0.005
+        ):
             assert eventually(lambda: dropped["deliver"] >= 2, within_s=60)
-        stack.start("deliver")
-        check(stack, job, 30, told)
+        running.start("deliver")
+        fault.breaks("every message deleted from its queue while no worker was there")
+        fault.over()
+        fault.survived(check(running))
 
 
-def test_every_message_is_doubled(tmp_path):
-    with receiver(status(204)) as told, running_stack(tmp_path / "data") as stack, ledger(stack) as client:
-        doubled = client.register_script(
+def test_every_message_is_doubled(tmp_path, fault: Fault):
+    with scene(tmp_path, segment_children=2, control_children=2) as running:
+        doubled = running.ledger.register_script(
             "for _, queue in ipairs(KEYS) do local said = redis.call('LINDEX', queue, 0) "
             "if said and redis.call('LLEN', queue) < 20 then redis.call('LPUSH', queue, said) end end"
         )
         with whenever(lambda: doubled(keys=QUEUES), every_s=0.01):
-            job = submit(stack, tmp_path / "in", 30, told)
-            under_way(stack, job.id, 30)
-        check(stack, job, 30, told)
+            job = running.submit(30)
+            running.under_way(job, 30)
+        fault.breaks("every message copied in its queue, again and again")
+        fault.over()
+        scored_again = check(running)
+        assert scored_again == 0
+        fault.survived(scored_again)
+
+
+@pytest.mark.long
+def test_every_message_comes_late(tmp_path, fault: Fault):
+    """Each is taken away as it is sent, and comes when its job is long over."""
+    with scene(tmp_path) as running:
+        late: list[tuple[str, bytes]] = []
+
+        def keep_back() -> None:
+            for queue in QUEUES:
+                if len(late) < 6 and (said := running.ledger.rpop(queue)) is not None:
+                    late.append((queue, said))
+
+        with whenever(keep_back, every_s=0.002):
+            running.submit(30)
+            assert eventually(lambda: len(late) >= 6, within_s=60)
+        fault.breaks("the first six messages kept back until the job was over")
+        fault.over()
+        fault.survived(check(running))
+        for queue, said in late:
+            running.ledger.lpush(queue, said)
+        assert eventually(lambda: not any(running.ledger.llen(queue) for queue in QUEUES), within_s=30)
+        check(running)

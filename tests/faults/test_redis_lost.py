@@ -1,36 +1,51 @@
-"""Redis is emptied or rolled back in the middle of a job: storage is the verdict."""
+"""Redis is emptied or rolled back under load: storage is the verdict."""
 
 import shutil
 import time
 
-from tests.faults_check import check, ledger, submit, under_way
-from tests.receivers import receiver, status
+from tests.faults.conftest import Fault
+from tests.faults_check import check, delivered, told
+from tests.scenes import TENANTS, Scene, scene
 from tests.simulators import eventually
-from tests.stacks import running_stack
 
 
-def test_flushall_in_the_middle(tmp_path):
-    with receiver(status(204)) as told, running_stack(tmp_path / "data") as stack:
-        job = submit(stack, tmp_path / "in", 60, told)
-        under_way(stack, job.id, 10)
-        with ledger(stack) as client:
-            client.flushall()
-        check(stack, job, 60, told)
+def test_everything_is_flushed_in_the_middle_of_ten_jobs_of_three_tenants(tmp_path, fault: Fault):
+    with scene(tmp_path) as running:
+        jobs = [running.submit(4 + 4 * number, tenant=TENANTS[number % 3]) for number in range(10)]
+        assert eventually(lambda: len(delivered(running)) >= 2, within_s=120)
+        assert not all(running.settled(job) == len(job.frames) for job in jobs)
+        running.ledger.flushall()
+        over_before = {event: count for event, count in told(running).items() if event in delivered(running)}
+        fault.breaks("FLUSHALL")
+        fault.over()
+        fault.survived(check(running))
+        assert {event: told(running)[event] for event in over_before} == over_before
 
 
-def test_redis_restored_from_an_older_copy(tmp_path):
-    with receiver(status(204)) as told, running_stack(tmp_path / "data") as stack:
-        job = submit(stack, tmp_path / "in", 60, told)
-        under_way(stack, job.id, 5)
-        folder, copy = stack.data / "valkey", tmp_path / "copy"
-        with ledger(stack) as client:
-            client.config_set("appendfsync", "always")
-            before = time.monotonic()
-            client.set("marker", 1)
-        shutil.copytree(folder, copy)
-        assert eventually(lambda: time.monotonic() - before > 5, within_s=20)
-        stack.kill("valkey")
-        shutil.rmtree(folder)
-        shutil.copytree(copy, folder)
-        stack.start("valkey")
-        check(stack, job, 60, told)
+def test_redis_is_restored_from_a_copy_five_seconds_old(tmp_path, fault: Fault):
+    with scene(tmp_path) as running:
+        running.simulator.set(service_time=0.3)
+        running.under_way(running.submit(24), 2)
+        copied_at, copy = time.monotonic(), tmp_path / "copy"
+
+        def work_goes_on() -> bool:
+            running.submit(24, tenant=TENANTS[1])
+            return eventually(lambda: time.monotonic() - copied_at > 5)
+
+        rolled_back(running, work_goes_on, copy)
+        running.simulator.set(service_time=0)
+        fault.breaks("Redis ended, started again from a copy of its files 5 s old")
+        fault.over()
+        fault.survived(check(running))
+
+
+def rolled_back(running: Scene, meanwhile, copy) -> None:
+    """Copy Redis' files, let `meanwhile` pass, then end it and go on from the copy."""
+    running.ledger.config_set("appendfsync", "always")
+    running.ledger.set("marker", 1)
+    shutil.copytree(running.valkey.folder, copy)
+    assert meanwhile()
+    running.valkey.kill()
+    shutil.rmtree(running.valkey.folder)
+    shutil.copytree(copy, running.valkey.folder)
+    running.valkey.start()

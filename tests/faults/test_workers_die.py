@@ -1,54 +1,61 @@
-"""Workers die, hang or are paused: every frame still ends with one visible outcome."""
+"""Workers die, hang, are paused or told to stop: every frame still ends with one visible outcome."""
 
-import os
 import signal
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.faults_check import check, ledger, submit, under_way
+from tests.faults.conftest import Fault
+from tests.faults_check import check
 from tests.pictures import gradient, saved
-from tests.receivers import receiver, status
+from tests.scenes import TENANTS, scene
 from tests.simulators import eventually
 from tests.stacks import running_stack
 
 HOSTILE = Path(__file__).parent / "hostile"
+WORKERS = ("segment", "assemble", "control", "deliver")
 
 
-def test_every_worker_is_killed_in_the_middle_of_a_job(tmp_path):
-    with receiver(status(204)) as told, running_stack(tmp_path / "data") as stack:
-        job = submit(stack, tmp_path / "in", 60, told)
-        under_way(stack, job.id, 10)
-        for name in ("segment", "assemble", "control", "deliver"):
-            stack.kill(name)
-        for name in ("segment", "assemble", "control", "deliver"):
-            stack.start(name)
-        check(stack, job, 60, told)
+def test_every_worker_is_killed_in_the_middle_of_a_job(tmp_path, fault: Fault):
+    with scene(tmp_path) as running:
+        running.simulator.set(service_time=0.1)
+        job = running.submit(60)
+        running.under_way(job, 2)
+        for name in WORKERS:
+            running.kill(name)
+        for name in WORKERS:
+            running.start(name)
+        fault.breaks("SIGKILL to all workers")
+        fault.over()
+        fault.survived(check(running))
 
 
 @pytest.mark.parametrize(
     ("marker", "code"), [("KILLS ITS DECODER", "decoder_crashed"), ("HANGS ITS DECODER", "decode_timeout")]
 )
-def test_one_file_that_ends_its_decoder_fails_alone(tmp_path, monkeypatch, marker, code):
+def test_one_file_that_ends_its_decoder_fails_alone(tmp_path, monkeypatch, fault: Fault, marker, code):
     monkeypatch.setenv("PYTHONPATH", str(HOSTILE))
-    with receiver(status(204)) as told, running_stack(tmp_path / "data", decode_timeout_s=2) as stack:
-        job = submit(stack, tmp_path / "in", 60, told, hostile=marker)
-        check(stack, job, 60, told, failed={"30": code})
+    with scene(tmp_path, decode_timeout_s=2) as running:
+        running.submit(60, hostile=marker)
+        fault.breaks("one picture of 60")
+        fault.over()
+        fault.survived(check(running, failed={"30": code}))
 
 
-def test_a_paused_worker_that_wakes_after_its_lease_lapsed_changes_nothing(tmp_path):
-    with receiver(status(204)) as told, running_stack(tmp_path / "data") as stack:
-        job = submit(stack, tmp_path / "in", 60, told)
-        under_way(stack, job.id, 5)
-        group = stack.processes["segment"]
-        with ledger(stack) as client:
-            assert eventually(lambda: client.zcard("mr:leases") > 0, within_s=20)
-            os.killpg(group, signal.SIGSTOP)
-            held = set(client.zrange("mr:leases", 0, -1))
-            assert eventually(lambda: not held & set(client.zrange("mr:leases", 0, -1)), within_s=60)
-        os.killpg(group, signal.SIGCONT)
-        check(stack, job, 60, told)
+def test_a_paused_worker_that_wakes_after_its_lease_lapsed_changes_nothing(tmp_path, fault: Fault):
+    with scene(tmp_path) as running:
+        running.simulator.set(service_time=0.1)
+        job = running.submit(60)
+        running.under_way(job, 2)
+        assert eventually(lambda: running.ledger.zcard("mr:leases") > 0, within_s=20)
+        running.send("segment", signal.SIGSTOP)
+        held = set(running.ledger.zrange("mr:leases", 0, -1))
+        assert eventually(lambda: not held & set(running.ledger.zrange("mr:leases", 0, -1)), within_s=60)
+        running.send("segment", signal.SIGCONT)
+        fault.breaks("SIGSTOP to the segment worker until its leases had lapsed")
+        fault.over()
+        fault.survived(check(running))
 
 
 @pytest.mark.parametrize("marker", [b"KILLS ITS DECODER", b"HANGS ITS DECODER"])
@@ -63,3 +70,21 @@ def test_one_file_that_ends_whoever_plans_it_is_given_up_alone(tmp_path, monkeyp
     assert (job.state, job.counts.succeeded, job.counts.failed) == ("partial", 2, 1)
     assert items[1].error is not None
     assert items[1].error.code == "decoder_crashed"
+
+
+@pytest.mark.long
+def test_a_worker_is_told_to_stop_with_frames_in_hand(tmp_path, fault: Fault):
+    """SIGTERM: it finishes or gives back what it holds, so nothing has to lapse and nothing is scored again."""
+    with scene(tmp_path, claim_lease_s=60) as running:
+        running.simulator.set(service_time=0.3)
+        jobs = [running.submit(16), running.submit(30, tenant=TENANTS[1])]
+        running.under_way(jobs[0], 2)
+        running.stop("segment")
+        running.simulator.set(service_time=0)
+        running.start("segment")
+        fault.breaks("SIGTERM to the segment worker")
+        fault.over()
+        scored_again = check(running)
+        assert scored_again == 0
+        assert "leases lapsed" not in running.stack.log("control")
+        fault.survived(scored_again)

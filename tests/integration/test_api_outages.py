@@ -35,6 +35,18 @@ def test_without_redis_nothing_is_accepted_and_nothing_is_written(without_redis:
     assert without_redis.files() == []
 
 
+def test_a_redis_that_is_full_accepts_nothing(api: RunningApi, north: httpx.Client, api_valkey: str) -> None:
+    with redis.Redis.from_url(api_valkey) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            check_unavailable(submit(north, b"pixels"), "ledger_unavailable")
+            answer = north.get("/readyz")
+        finally:
+            client.config_set("maxmemory", 0)
+    assert (answer.status_code, answer.json()["ledger"]) == (503, "unavailable")
+    assert api.objects() == []
+
+
 def test_a_finished_job_is_read_without_redis(api: RunningApi, north: httpx.Client) -> None:
     ended, begun = accepted(north, b"a"), accepted(north, b"b")
     finish(api, ended, failed(0))

@@ -56,6 +56,13 @@ def test_a_server_that_nobody_vouches_for_is_not_spoken_to(url: str, valkey: Run
     assert valkey.client.keys("*") == []
 
 
+def test_a_wrong_password_is_an_unavailable_ledger_and_told_without_it(url: str, certificate: Path):
+    wrong = url.replace("mr:secret@", "mr:wr0ng@")
+    with pytest.raises(LedgerUnavailable) as caught:
+        wake(f"{wrong}?ssl_ca_certs={certificate / 'ca.crt'}")
+    assert "wr0ng" not in f"{caught.value} {caught.value.detail} {caught.value.fields}"
+
+
 def test_a_worker_becomes_ready_on_it(url: str, certificate: Path, tmp_path: Path):
     heart = tmp_path / "heartbeat"
     environment = {

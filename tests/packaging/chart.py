@@ -45,7 +45,7 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "workload-identity": {
         "settings": {"MASKRELAY_ENDPOINT_AUTH": "entra"},
-        "secret": {"keys": {"endpointKey": ""}},
+        "secret": {"keys": {"endpointKey": "", "serverKeyBefore": "server-key-of-2025"}},
         "serviceAccount": {"annotations": {"azure.workload.identity/client-id": "0000"}},
         "podLabels": {"azure.workload.identity/use": "true"},
     },

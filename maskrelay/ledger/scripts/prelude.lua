@@ -23,6 +23,7 @@
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
 --   mr:tenant:{tenant}     zset job → created
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
+--   mr:asked               string, written to see whether Redis takes writes
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
 --   mr:flow:{endpoint}     hash  run_id frozen turns gate closed_until probe reason failures closings good full_at,
 --                                and what flow/prelude-limit and flow/prelude-tokens say
@@ -31,7 +32,7 @@
 --                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
 --   mr:bell:{bell}         channel, a ring for whoever listens (ledger/bells.py)
 --   mr:calls:{child}       list of waiters of a child that may go next
---   mr:sweep               hash  run_id last reconciled_run reconciled at_{walk}; mr:sweep:lock, mr:sweep:{duty}
+--   mr:sweep               hash  run_id last reconciled_run reconciled listed_run listing_run at_{walk}; mr:sweep:lock, mr:sweep:{duty}
 --   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
 local DUE_MOST = 2000
 local time = redis.call('TIME')

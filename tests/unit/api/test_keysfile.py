@@ -1,6 +1,7 @@
 """Keys of a file: several a tenant, each with its time; a file that says a thing twice or wrongly is refused."""
 
 import hashlib
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,22 @@ def test_a_tenant_has_several_keys_while_one_follows_another(tmp_path: Path) -> 
     assert (old.tenant, new.tenant) == ("north", "north")
     assert (old.scopes, new.scopes) == ({"read"}, {"submit"})
     assert keys.caller("other") is None
+
+
+def test_a_key_is_compared_with_every_entry_in_constant_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = keys_file(tmp_path, *(entry(name) for name in ("a", "b", "c")))
+    compared: list[str] = []
+    compare = hmac.compare_digest
+
+    def watched(known: str, given: str) -> bool:
+        compared.append(known)
+        return compare(known, given)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    for given in ("a", "c", "none of them"):
+        keys.caller(given)
+        assert len(compared) == 3
+        compared.clear()
 
 
 @pytest.mark.parametrize("when", [{"not_after": PAST}, {"not_before": FUTURE}])

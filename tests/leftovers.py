@@ -1,0 +1,60 @@
+"""What may be left over once every job has ended: objects that nothing names, and what the ledger still holds."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import Result
+from maskrelay.contract.lines import ItemLine
+from tests.scenes import Scene, Sent
+
+#: Folders of a job whose every object has a use as long as the job is kept.
+_KEPT = ("frames", "plan", "survey", "events", "delivered", "assembled", "outcomes")
+
+
+def leaks(scene: Scene) -> Iterator[str]:
+    """Leases, slots, steps, deliveries and hosts that are taken though nothing is under way."""
+    client = scene.ledger
+    for key in ("mr:leases", "mr:step:plan", "mr:step:finish", "mr:assembling", "mr:outbox"):
+        yield from (f"{key} {member}" for member in client.zrange(key, 0, -1))
+    for key in ("mr:claims", "mr:outbox:tokens", "mr:assembling:tokens"):
+        yield from (f"{key} {member}" for member in client.hkeys(key))
+    seconds, micros = client.time()
+    now = seconds * 1000 + micros // 1000
+    for pattern in ("mr:flow:*:slots", "mr:callbacks:*"):
+        for key in client.scan_iter(pattern):
+            yield from (f"{key} {member}" for member in client.zrangebyscore(key, now, "+inf"))
+    for lane in ("interactive", "bulk"):
+        yield from (f"ready {lane} {job}" for job in client.zrange(f"mr:ready:{lane}", 0, -1))
+    yield from (key for job in scene.sent for key in scene.storage.list(keys.live(job.id)))
+
+
+def orphans(scene: Scene) -> list[str]:
+    """Objects of the jobs that nothing names, after a sweep; none are looked for where no sweep takes them away."""
+    if importlib.util.find_spec("worker.recover") is None:
+        return []
+    found = [key for job in scene.sent for key in orphans_of(scene, job)]
+    if found:
+        command = [sys.executable, "-m", "maskrelay.client.cli", "recover"]
+        subprocess.run(command, env=scene.stack.environment, check=True, capture_output=True)
+        found = [key for job in scene.sent for key in orphans_of(scene, job)]
+    return found
+
+
+def orphans_of(scene: Scene, job: Sent) -> Iterator[str]:
+    """A job's objects that neither its record nor any visible outcome names."""
+    result = Result.model_validate_json(scene.storage.get(keys.result(job.id)))
+    named = {result.items.key, result.index.key} | ({result.flagged.key} if result.flagged else set())
+    for line in scene.storage.get(result.items.key).splitlines():
+        item = ItemLine.model_validate_json(line)
+        named |= {ref.key for ref in item.files.values()}
+        for outcome in item.outcomes:
+            named |= {ref.key for ref in outcome.artifacts().values()}
+            named |= {outcome.thumbnail.key} if outcome.thumbnail else set()
+    root = keys.objects(job.id)
+    for key in scene.storage.list(root):
+        folder, found, _ = key.removeprefix(root).partition("/")
+        if found and folder not in _KEPT and key not in named:
+            yield key
