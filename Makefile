@@ -55,9 +55,6 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
 
-api-fuzz: $(READY) ## ask a running API for all that its OpenAPI says, and more, by schemathesis (COUNT, SEED)
-	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
-
 faults: $(READY) ## break everything once and write what came of it to docs/reliability.md (some 20 minutes)
 	FAULTS_PAGE=docs/reliability.md $(BIN)/python -m pytest tests/faults -m 'long or not long'
 
@@ -66,6 +63,9 @@ faults-off: $(READY) ## the same with each protection switched off, in copies: a
 
 soak: $(READY) ## break something every few seconds for a while (MINUTES, SEED)
 	$(BIN)/python -m tests.faults.soak --page docs/reliability.md --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+api-fuzz: $(READY) ## ask a running API for all that its OpenAPI says, and more, by schemathesis (COUNT, SEED)
+	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
 
 bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done

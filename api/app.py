@@ -1,5 +1,6 @@
 """The root of the API process: `uvicorn api.app:create --factory`."""
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -18,11 +20,13 @@ from api.ends import Ends
 from api.keysfile import KeysFile
 from api.openapi import describe
 from api.problems import Problems, framework_problem
+from api.requests_seen import RequestsSeen
 from api.routes import add_routes
 from api.scopes import check_scope
 from api.service import Limits, Service, in_thread
 from api.tokens import tokens_of
 from api.unread import Unread
+from maskrelay import logs
 from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
@@ -38,10 +42,19 @@ def create() -> ASGIApp:
     by readiness, not here.
     """
     settings = Settings.from_environment(os.environ)
+    _configure_logs(settings)
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     with suppress(StorageUnavailable):
         check_create_once(storage)
     return build(settings, _ledger(settings), storage)
+
+
+def _configure_logs(settings: Settings) -> None:
+    """The server's lines, of its start and of what went wrong in it, go with ours."""
+    logs.configure(settings.log_level, settings.log_format)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
 
 
 def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
@@ -75,6 +88,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         frames_per_worker=settings.hands * settings.segment_children,
     )
+    app.state.registry = CollectorRegistry()
     add_routes(app)
     describe(app)
     for kind in (HTTPException, RequestValidationError):
@@ -84,6 +98,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     app.add_middleware(Problems)
     app.add_middleware(Audited, audit=audit)
     app.add_middleware(Unread)
+    app.add_middleware(RequestsSeen, registry=app.state.registry)
     return app
 
 

@@ -160,4 +160,4 @@ def _tell(error: Exception, trace_id: str) -> None:
     """Log what nobody expected by its kind and place alone: its words may hold what is private."""
     if not isinstance(error, errors.MaskrelayError):
         where = "".join(traceback.format_tb(error.__traceback__))
-        _log.error("unexpected %s (trace %s)\n%s", type(error).__name__, trace_id, where)
+        _log.error("unexpected %s (trace %s)\n%s", type(error).__name__, trace_id, where, extra={"trace_id": trace_id})

@@ -3,9 +3,9 @@
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
-from api import deliveries, endpoints, failures, jobs, operations, scaling, submit, targets
+from api import deliveries, endpoints, failures, jobs, metrics, operations, scaling, submit, targets
 from api.headers import KEY_PATTERN
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
 from maskrelay.contract.dead_letters import DeadLetterList, RedriveList
@@ -49,6 +49,13 @@ def add_routes(app: FastAPI) -> None:
         targets.list_prompts,
         response_model=TargetList,
         responses=answers(400, 401, 403, 503),
+        tags=["operations"],
+    )
+    app.add_api_route(
+        "/metrics",
+        metrics.metrics,
+        response_class=PlainTextResponse,
+        openapi_extra=_PUBLIC,
         tags=["operations"],
     )
     app.add_api_route("/livez", operations.livez, openapi_extra=_PUBLIC, tags=["operations"])

@@ -8,8 +8,8 @@ from api.callers import Caller
 from maskrelay.contract.apikeys import Scope
 from maskrelay.errors import ScopeMissing
 
-#: What is told to everybody who reaches the port; an ingress should let the first three of them stay inside.
-PUBLIC = frozenset({"/livez", "/readyz", "/v1/scaling", "/openapi.json"})
+#: What is told to everybody who reaches the port; an ingress should let all but the last of them stay inside.
+PUBLIC = frozenset({"/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"})
 #: Deleting needs `admin`: a key that only feeds the service, on a scanner or in a pipeline, cannot destroy results.
 NEEDED: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/jobs"): "submit",

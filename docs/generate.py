@@ -1,4 +1,5 @@
-"""Writes what is read off the code: `docs/settings.md`, `docs/errors.md` and the settings that the chart may pass on.
+"""Writes what is read off the code: `docs/settings.md`, `docs/errors.md`, the settings that the chart may pass on, and
+the dashboard.
 
 Run by `make docs`.
 """  # noqa: INP001
@@ -12,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from api.problems import status_of
+from docs.dashboard import dashboard
 from maskrelay.errors import (
     AzureError,
     ClientError,
@@ -137,6 +139,7 @@ def main() -> None:
     (_FOLDER / "settings.md").write_text(settings_page())
     (_FOLDER / "errors.md").write_text(errors_page())
     (_CHART / "settings.txt").write_text(chart_settings())
+    (_CHART / "dashboard.json").write_text(dashboard())
 
 
 if __name__ == "__main__":

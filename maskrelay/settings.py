@@ -199,6 +199,12 @@ class Settings(BaseModel):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Lines of text, or a JSON object a line.")
+    otlp_endpoint: str | None = Field(
+        None,
+        description="Where traces go: the base address of an OpenTelemetry collector that speaks OTLP over HTTP. "
+        "Without it, and without `OTEL_EXPORTER_OTLP_ENDPOINT`, nothing is traced.",
+    )
     heartbeat_file: str | None = Field(
         None, description="A file that a worker touches every 5 s while it can hear of work; `python -m worker.alive`."
     )

@@ -1,14 +1,14 @@
 """`python -m worker segment | assemble | control | deliver`; `sweep PID` is started by a control worker for itself."""
 
 import contextlib
-import logging
 import os
 import signal
 import sys
 
+from maskrelay import logs
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings
-from worker.app import LOG_FORMAT, ROLES, run
+from worker.app import ROLES, run
 from worker.parts import build
 from worker.sweep import sweep_for_ever
 
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     try:
         if len(arguments) == 2 and arguments[0] == "sweep":
             settings = Settings.from_environment(os.environ)
-            logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+            logs.configure(settings.log_level, settings.log_format)
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the audit log is closed
             parts = build(settings)
             with contextlib.closing(parts.audit):

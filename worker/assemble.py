@@ -37,7 +37,10 @@ def assemble_items(parts: Parts, until: float) -> None:
             taken = parts.ledger.assembling.take()
             if taken is None:
                 return
-            with Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)):
+            with (
+                Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)),
+                parts.noticed.timed("assemble"),
+            ):
                 assembler.assemble(taken)
 
 
@@ -88,7 +91,8 @@ class Assembler:
                     with path.open("wb") as out:
                         file.write(out)
                 except ArtifactUnsupported as error:
-                    log.warning("not made job_id=%s item=%d output=%s", taken.job, taken.item, file.output)
+                    about = {"job_id": taken.job, "item": taken.item, "output": file.output}
+                    log.warning("a file is not made", extra=about)
                     errors[file.output] = Failure(code=error.code, detail=error.detail)
                     continue
                 key = keys.whole(taken.job, taken.item, file_name(file.output), taken.token[:8])

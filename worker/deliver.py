@@ -40,7 +40,7 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
         try:
             deliver(parts, sender, delivery)
         except SealInvalid:
-            log.error("callback job_id=%s: its secret was sealed under another server key", delivery.job)  # noqa: TRY400
+            log.error("callback: its secret was sealed under another server key", extra={"job_id": delivery.job})  # noqa: TRY400
             parts.ledger.outbox.again(delivery, UNSEALED, charge=False)
         except StorageUnavailable:
             parts.ledger.outbox.again(delivery, POSTPONED, charge=False)
@@ -86,8 +86,11 @@ def _attempt(
 ) -> None:
     secrets = _secrets(parts, submission.id, target)
     now = int(time.time())
-    sent = sender.send(target.url, secrets, delivery.event, body, now, traceparent=submission.traceparent)
-    log.info("callback job_id=%s event=%s attempt=%d %s", delivery.job, delivery.event, delivery.attempt, sent.reason)
+    with parts.noticed.timed("deliver"):
+        sent = sender.send(target.url, secrets, delivery.event, body, now, traceparent=submission.traceparent)
+    parts.noticed.happened("callback", sent.reason)
+    about = {"job_id": delivery.job, "event": delivery.event, "attempt": delivery.attempt}
+    log.info("callback", extra={**about, "result": sent.reason})
     _note(parts, delivery, _receiver(submission, target), sent)
     if sent.delivered:
         _mark(parts, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
@@ -146,4 +149,5 @@ def _close(parts: Parts, submission: Submission, delivery: Delivery) -> None:
         parts.storage.head(keys.result(submission.id))
     except ObjectMissing:
         return
-    leave_live(parts.storage, submission)
+    if leave_live(parts.storage, submission):
+        parts.ledger.jobs.told(submission.id)

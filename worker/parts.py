@@ -7,6 +7,7 @@ from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow import Flow
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.settings import Settings
 from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import open_storage
@@ -29,6 +30,11 @@ class Parts:
     def audit(self) -> AuditLog:
         """The audit log of this process, made at its first use: after the fork."""
         return AuditLog(self.storage, "worker")
+
+    @cached_property
+    def noticed(self) -> Noticed:
+        """What this process notices for the operator; its first use is after the fork."""
+        return Noticed(self.ledger.sight.tell)
 
     def sources(self) -> Sources:
         """A reader of sources with local copies of its own."""

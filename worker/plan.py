@@ -33,6 +33,7 @@ def plan_jobs(parts: Parts, until: float) -> None:
         with (
             Renewal(parts.settings.renewal_period, partial(parts.ledger.steps.renew, "plan", job, token)),
             contextlib.closing(parts.sources()) as sources,
+            parts.noticed.timed("plan"),
         ):
             plan_job(parts, sources, job, token, until)
 

@@ -62,7 +62,7 @@ def reconcile_job(parts: Parts, job: str) -> Found:
         return Counter({"jobs concluded from storage": concluded})
     restored = jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at)
     if restored:
-        log.warning("restored job_id=%s", job)
+        log.warning("restored", extra={"job_id": job})
     adopted = _adopt_parts(parts, job)
     if cancelled:
         jobs.cancel(job, "cancelled by the caller")

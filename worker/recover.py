@@ -1,12 +1,12 @@
 """`maskrelay recover`: the sweep's own pass, now, and told."""
 
 import argparse
-import logging
 import os
 import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from maskrelay import logs
 from maskrelay.settings import Settings
 
 _ABOUT = """\
@@ -28,12 +28,11 @@ def add(subparsers: Any) -> None:
 
 def _run(_: argparse.Namespace) -> int:
     # other commands must not wait for what a worker imports
-    from worker.app import LOG_FORMAT  # noqa: PLC0415
     from worker.parts import build  # noqa: PLC0415
     from worker.recovery import recover  # noqa: PLC0415
 
     settings = Settings.from_environment(os.environ)
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logs.configure("info", settings.log_format)
     found = recover(build(settings), datetime.now(UTC))
     if "live jobs compared" not in found:
         sys.stdout.write("another process is comparing storage with the ledger just now\n")

@@ -63,7 +63,7 @@ def _expire(parts: Parts, job: str, now: datetime) -> bool:
         return False
     entomb(parts.storage, job, Tombstone(tenant=result.tenant, at=now, reason="expired"))
     parts.audit.write(Entry(at=now, did="expired", tenant=result.tenant, job=job))
-    log.info("expired job_id=%s", job)
+    log.info("expired", extra={"job_id": job})
     return True
 
 

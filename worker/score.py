@@ -10,6 +10,7 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canary import canary
 from maskrelay.ledger.flow import Flow, Transfer
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.rules.gate import CANCELLED, GOOD, Report, report_of
 from worker.admission import Admissions, Asked
 from worker.pool import Pool
@@ -21,11 +22,12 @@ CANARY = "canary"
 class Scorer:
     """Scores rows, never more at once or faster than the flow allows."""
 
-    def __init__(self, pool: Pool, flow: Flow, admissions: Admissions, sent: Sent) -> None:
+    def __init__(self, pool: Pool, flow: Flow, admissions: Admissions, sent: Sent, noticed: Noticed) -> None:
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
         self.sent = sent
+        self._noticed = noticed
 
     async def score(
         self, rows: Sequence[Row], asked: Asked, name: str, names: Sequence[str] = ()
@@ -39,7 +41,8 @@ class Scorer:
         body = encode_request(rows)
         while True:
             slot = secrets.token_hex(8)
-            admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
+            with self._noticed.timed("admission"):
+                admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
             endpoint = next(iter(self._pool.named([admission.endpoint])))
             if not admission.probe:
                 self.sent.note(endpoint, body, asked.job, names)
@@ -69,7 +72,8 @@ class Scorer:
         report, transfer = CANCELLED, None
         try:
             client = self._pool.clients[endpoint.name]
-            scored = await client.score(body, rows, request_id=slot, traceparent=traceparent)
+            with self._noticed.timed("score"):
+                scored = await client.score(body, rows, request_id=slot, traceparent=traceparent)
             report = GOOD
             moved = scored.bytes_up, scored.bytes_down, _prompts(rows), scored.seconds, scored.body_seconds
             transfer = Transfer(*moved)

@@ -77,7 +77,8 @@ def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
     outcome = failed(planned, Failure(code=error.code, detail=error.detail), 2)
     part = part_name(time.time() * 1000, secrets.token_hex(4), 1)
     write_part(parts.storage, parts.ledger.claims, frame.job, part, [(frame.token, Recorded(outcome))])
-    log.error("decoder crashed job_id=%s frame=%d", frame.job, frame.frame)
+    parts.noticed.happened("failed", error.code)
+    log.error("decoder crashed", extra={"job_id": frame.job, "frame": frame.frame})
 
 
 def _kick(parts: Parts) -> Found:

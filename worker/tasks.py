@@ -60,11 +60,6 @@ class Child:
                 self._parts = build(self._settings)
             return self._parts
 
-    def close(self) -> None:
-        """For the end of the process: close what it has begun."""
-        if self._parts is not None:
-            self._parts.audit.close()
-
     def sender(self) -> CallbackSender:
         settings = self._settings
         return CallbackSender(AddressGuard(settings.callback_allow), timeout=settings.callback_timeout)
@@ -76,6 +71,13 @@ class Child:
                 self.parts().ledger.scripts.ask("PING")
                 return
             time.sleep(ASK_AGAIN)
+
+    def close(self) -> None:
+        """Tell what is not told yet, and close the audit log: the process ends."""
+        with self._lock:
+            if self._parts is not None:
+                self._parts.noticed.tell()
+                self._parts.audit.close()
 
     def until(self) -> float:
         return time.monotonic() + self._settings.task_budget.total_seconds()
@@ -98,7 +100,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
     flow, pool = parts.flow(), _pool(parts)
     await asyncio.to_thread(_open_flows, parts)
     admissions = Admissions(flow)
-    scorer = Scorer(pool, flow, admissions, Sent(parts.audit))
+    scorer = Scorer(pool, flow, admissions, Sent(parts.audit), parts.noticed)
     bench = Bench(
         storage=parts.storage,
         sources=parts.sources(),
@@ -115,6 +117,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         max_pixels=settings.max_pixels,
         max_decode_bytes=settings.max_decode_bytes,
         max_attempts=settings.max_attempts,
+        noticed=parts.noticed,
     )
     bounds: dict[Lane, Bounds] = {
         "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
@@ -122,7 +125,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
     }
     return SegmentLoop(
         bench,
-        Groups(parts.storage, parts.ledger, bounds),
+        Groups(parts.storage, parts.ledger, parts.noticed, bounds),
         parts.ledger,
         hands=max(settings.hands, 2 * max(one.rows_per_request for one in parts.endpoints)),
         in_flight=parts.in_flight(),

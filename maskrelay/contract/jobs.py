@@ -162,6 +162,7 @@ class FlaggedItems(Record):
 class Result(Record):
     """`result.json`: the final manifest. What it says never changes.
 
+    `timings`: seconds by stage up to here (`rules/timings.py`).
     `endpoints` are those in use when it ended; each outcome names its own.
     `items` holds one line an item in item order (`ItemLine`), `index` where each begins: 8 bytes, big-endian.
     `flags`: how many masks carry each. `flagged`: a line a flag (`FlaggedItems`), with its items' numbers. `dead`: a
@@ -177,6 +178,7 @@ class Result(Record):
     counts: Counts
     frames: Frames
     rescored: int
+    timings: dict[str, float] = {}
     reason: str | None = None
     items: FinalObject
     index: FinalObject

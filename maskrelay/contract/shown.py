@@ -41,7 +41,10 @@ class JobShown(BaseModel):
     frames: Frames
     warnings: list[PromptWarning] = []
     flags: dict[str, int] = Field(default={}, description="How many masks carry each flag; known at the end.")
-    timings: dict[str, float] = Field(default={}, description="Seconds by stage.")
+    timings: dict[str, float] = Field(
+        default={}, description="Seconds by stage, which follow each other without a gap, and their sum as `total`."
+    )
+    bottleneck: str | None = Field(None, description="The stage that took, or takes, most of the time.")
     eta_s: float | None = None
     error: ErrorShown | None = None
     metadata: dict[str, Any] = {}

@@ -17,6 +17,7 @@ from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.jobs import Jobs
 from maskrelay.ledger.outbox import Outbox
 from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.sight import Sight
 from maskrelay.ledger.steps import Steps
 from maskrelay.ledger.sweeps import Sweeps
 from maskrelay.ledger.wakes import Wakes
@@ -38,6 +39,7 @@ class Ledger:
     sweeps: Sweeps
     endpoints: Endpoints
     bells: Bells
+    sight: Sight
     scripts: Scripts
 
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
@@ -73,5 +75,6 @@ def open_ledger(
         sweeps=Sweeps(scripts),
         endpoints=Endpoints(scripts),
         bells=Bells(redis_url),
+        sight=Sight(scripts),
         scripts=scripts,
     )

@@ -10,8 +10,10 @@ from maskrelay.contract.events import EVENT_TYPES, event_id
 from maskrelay.contract.jobs import TERMINAL, Frames, JobState, Lane
 from maskrelay.ledger.parts import unpack
 from maskrelay.ledger.scripts import Scripts
+from maskrelay.rules.timings import Moments
 
 _RECORD = "mr:job:"
+_SPENT = "spent_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class JobRecord:
     """One job as the ledger knows it now.
 
     `total` is what was submitted until all is planned. `items` by state are progress until the job is terminal.
+    `spent`: milliseconds of frames in hand, or put off, by cause.
     """
 
     id: str
@@ -35,6 +38,8 @@ class JobRecord:
     items: dict[str, int]
     cancel_reason: str | None
     version: int
+    moments: Moments
+    spent: dict[str, int]
 
 
 class Jobs:
@@ -81,6 +86,10 @@ class Jobs:
             fields += [f"items_{name}", count]
         arguments = (job, tenant, lane, items["total"], _ms(created_at), state, json.dumps(fields))
         return bool(self._scripts.run("conclude", *arguments))
+
+    def told(self, job: str) -> bool:
+        """Every event of the job is over; False if the ledger does not know it."""
+        return bool(self._scripts.run("told", job))
 
     def forget(self, job: str, tenant: str) -> bool:
         """Drop everything of a job that is gone; False if nothing was known. Whoever holds frames of it loses them."""
@@ -146,6 +155,8 @@ def _record(job: str, known: dict[str, Any]) -> JobRecord:
         items=_items(known),
         cancel_reason=known.get("cancel"),
         version=int(known["version"]),
+        moments=Moments(**{name: _moment(known.get(name)) for name in Moments._fields}),
+        spent={name.removeprefix(_SPENT): int(ms) for name, ms in known.items() if name.startswith(_SPENT)},
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.api_jobs import accepted, submit
 from tests.apis import RunningApi
 
-PUBLIC = ["/livez", "/readyz", "/v1/scaling", "/openapi.json"]
+PUBLIC = ["/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"]
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("get", "/livez"),
         ("get", "/readyz"),
         ("get", "/v1/scaling"),
+        ("get", "/metrics"),
     }
 
 

@@ -15,6 +15,7 @@ from maskrelay.contract.wire import Row, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canary import canary
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.scoring.client import EndpointClient
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
@@ -62,7 +63,7 @@ def scored_with(
             for one in endpoints
         }
         pool = Pool(tuple(endpoints), clients)
-        scorer = Scorer(pool, flow, Admissions(flow), Sent(audit))
+        scorer = Scorer(pool, flow, Admissions(flow), Sent(audit), Noticed(valkey.ledger().sight.tell))
         try:
             return await steps(pool, scorer, Packs(pool, scorer))
         finally:

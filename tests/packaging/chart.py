@@ -31,6 +31,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "workers": {"segment": {"settings": {"MASKRELAY_HANDS": "6", "MASKRELAY_SEGMENT_CHILDREN": "2"}}},
         "autoscaling": {"kind": "keda", "minReplicas": 0},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "alerts": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboard": {"enabled": True},
         "gateway": {
             "enabled": True,
             "parentRefs": [{"name": "outer", "namespace": "gateways"}],

@@ -10,6 +10,8 @@ set(job, 'tenant', tenant, 'lane', lane, 'total', total, 'created', created, 'st
 redis.call('HSETNX', job_key(job), 'finished', now)
 redis.call('HDEL', job_key(job), 'plan_token', 'finish_token')
 touch(job)
+count('ended ' .. state)
+redis.call('ZREM', 'mr:running', job)
 redis.call('ZADD', 'mr:tenant:' .. tenant, created, job)
 drop_parts(job)
 redis.call('ZREM', 'mr:step:plan', job)

@@ -21,4 +21,5 @@ end
 drop_parts(job)
 redis.call('DEL', job_key(job), 'mr:accepting:' .. job)
 redis.call('ZREM', 'mr:tenant:' .. tenant, job)
+redis.call('ZREM', 'mr:running', job)
 return known

@@ -2,6 +2,7 @@
 --
 --   mr:job:{job}           hash  tenant lane state planned total frames cursor parts leased version served
 --                                created started finished cancel {kind}_token in_spans spans_{how} …; one record a job
+--                                claimed scored assembling assembled told (moments)  spent_{cause} (ms of frames in hand)
 --   mr:job:{job}:settled   bitmap, bit n: frame n has its outcome        :failed  bitmap, and it is an error
 --   mr:job:{job}:due       zset frame → when it may be claimed again
 --   mr:job:{job}:suspects  zset the same, for frames that are claimed alone; with `due` at most DUE_MOST, or the cursor stops
@@ -21,7 +22,7 @@
 --   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last hashes beside it
 --   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
---   mr:tenant:{tenant}     zset job → created
+--   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
 --   mr:asked               string, written to see whether Redis takes writes
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
@@ -32,6 +33,8 @@
 --                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
 --   mr:bell:{bell}         channel, a ring for whoever listens (ledger/bells.py)
 --   mr:calls:{child}       list of waiters of a child that may go next
+--   mr:failing             zset host → when its failures are forgotten
+--   mr:counts              hash "what label" → how often, ever       mr:stages  hash "stage bucket" and "stage us" → sum
 --   mr:sweep               hash  run_id last reconciled_run reconciled listed_run listing_run at_{walk}; mr:sweep:lock, mr:sweep:{duty}
 --   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
 local DUE_MOST = 2000
@@ -56,9 +59,16 @@ local function move(job, to)
   local from = get(job, 'state')
   if not from or not MOVES[from] or not MOVES[from][to] then return false end
   set(job, 'state', to)
+  if to == 'running' then
+    redis.call('ZADD', 'mr:running', get(job, 'created'), job)
+  else
+    redis.call('ZREM', 'mr:running', job)
+  end
   touch(job)
   return true
 end
+
+local function count(what) redis.call('HINCRBY', 'mr:counts', what, 1) end
 
 local function earliest(key)
   return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
@@ -95,6 +105,7 @@ local function check_done(job)
   local done = state == 'running' and get(job, 'planned') == '1' and bit_count(job, 'settled') == num(job, 'frames')
   if done or (state == 'cancelling' and num(job, 'leased') == 0) then
     move(job, 'finishing')
+    set(job, 'scored', now)
     redis.call('ZREM', 'mr:step:plan', job)
     redis.call('ZADD', 'mr:step:finish', now, job)
     unready(job)
@@ -172,6 +183,7 @@ local function lease_claim(token, claim, lease_ms)
   redis.call('HSET', 'mr:claims', token, cjson.encode(claim))
   redis.call('ZADD', 'mr:leases', now + lease_ms, token)
   redis.call('HINCRBY', job_key(claim.job), 'leased', claim.n)
+  redis.call('HSETNX', job_key(claim.job), 'claimed', now)
 end
 
 -- A frame without outcome waits again, among the suspects or not.
@@ -219,6 +231,7 @@ local function record_outcome(job, frame, failed)
   redis.call('SETBIT', job_key(job, 'settled'), frame, 1)
   if failed then redis.call('SETBIT', job_key(job, 'failed'), frame, 1) end
   redis.call('HDEL', job_key(job, 'trouble'), frame)
+  count(failed and 'settled failed' or 'settled succeeded')
   local span = span_of(job, frame)
   if span then count_span(job, span, 1, failed and 1 or 0) end
 end

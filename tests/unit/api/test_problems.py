@@ -15,6 +15,8 @@ STATUSES = {
     "conflict": 409,
     "still_accepting": 409,
     "not_cancellable": 409,
+    "not_ended": 409,
+    "nothing_to_redrive": 409,
     "gone": 410,
     "body_too_large": 413,
     "storage_unavailable": 503,
