@@ -143,7 +143,7 @@ def _add_failures(app: FastAPI) -> None:
         "/v1/jobs/{job}/dead-letters",
         failures.list_dead_letters,
         response_model=DeadLetterList,
-        responses=answers(*_READ),
+        responses=answers(400, *_READ),
         tags=["failures"],
     )
     app.add_api_route(

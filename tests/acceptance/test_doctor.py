@@ -67,3 +67,30 @@ def test_a_clock_that_is_an_hour_off_is_found(stack: RunningStack) -> None:
     assert code == 1
     assert "wrong  redis clock: 3600." in said
     assert "s behind this machine's clock → let every machine keep time by NTP" in said
+
+
+#: Run the command where these modules cannot be found, as in the API's image.
+WITHOUT_ARRAYS = """
+import importlib.machinery, runpy, sys
+found = importlib.machinery.PathFinder.find_spec
+hidden = {"numpy", "PIL", "pydicom", "pybase64", "nibabel", "isal"}
+importlib.machinery.PathFinder.find_spec = (
+    lambda name, *more: None if name.partition(".")[0] in hidden else found(name, *more)
+)
+sys.argv = ["maskrelay", "doctor"]
+runpy.run_module("maskrelay.client.cli", run_name="__main__")
+"""
+
+
+def test_beside_the_api_which_has_no_arrays_it_leaves_the_score_out(stack: RunningStack) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ARRAYS],
+        env=dict(os.environ) | stack.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "skip   endpoint default: not scored: that needs the extra `worker`" in done.stdout
+    assert "ok     store creates once" in done.stdout

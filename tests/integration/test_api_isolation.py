@@ -62,7 +62,8 @@ def told(answer: httpx.Response, job: str) -> tuple[int, str, dict[str, str]]:
     """What an answer tells, without what is another in every answer."""
     headers = {name: value for name, value in answer.headers.items() if name not in {"date", "content-length"}}
     body = answer.json() if answer.content else {}
-    body.pop("trace_id", None)
+    for name in ("trace_id", "timings"):
+        body.pop(name, None)
     return answer.status_code, str(body).replace(job, UNKNOWN), headers
 
 

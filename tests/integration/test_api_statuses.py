@@ -12,9 +12,10 @@ from api.scopes import PUBLIC
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Result
 from tests.answers import documented
-from tests.api_jobs import accepted, failed, finish, submission_of, submit
+from tests.api_jobs import accepted, failed, finish, items_of, submission_of, submit
 from tests.apis import CLOSED_REDIS, KEYS, SERVER_KEY, SMALL_LIMITS, RunningApi, running_api, write_keys
 from tests.clearing import parts_of
+from tests.driven import by_frame, driven
 from worker.conclude import conclude
 
 UNKNOWN = "a" * 26
@@ -98,7 +99,9 @@ def unchanged(world: World, method: str, path: str) -> httpx.Response:
 
 def unreadable(world: World, method: str, path: str) -> httpx.Response:
     """A parameter that is too long for any."""
-    return world.admin.request(method, world.path(path), params=dict.fromkeys(("cursor", "modality"), "x" * 300))
+    return world.admin.request(
+        method, world.path(path), params=dict.fromkeys(("cursor", "modality", "code"), "x" * 300)
+    )
 
 
 Producer = Callable[[World, str, str], httpx.Response]
@@ -141,6 +144,30 @@ def replayed(world: World) -> httpx.Response:
     return world.admin.post(world.path("/v1/jobs/{job}/deliveries/{event}/replay"))
 
 
+def failed_job(world: World) -> str:
+    """A finished job with a failed frame."""
+    job = accepted(world.admin)
+    driven(world.api, job, by_frame({0: "truncated"}))
+    return job
+
+
+def redriven(world: World) -> httpx.Response:
+    return world.admin.post(f"/v1/jobs/{failed_job(world)}/redrive")
+
+
+def redriven_to_its_end(world: World) -> httpx.Response:
+    """A repeat, when the new job has ended."""
+    job = failed_job(world)
+    driven(world.api, world.admin.post(f"/v1/jobs/{job}/redrive").json()["id"])
+    return world.admin.post(f"/v1/jobs/{job}/redrive")
+
+
+def redriven_without_upload(world: World) -> httpx.Response:
+    job = failed_job(world)
+    world.api.storage.delete(items_of(world.api, job)[0].source)
+    return world.admin.post(f"/v1/jobs/{job}/redrive")
+
+
 #: For one route, by method, path and status.
 BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
@@ -156,6 +183,13 @@ BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs/{job}/cancel", "409"): lambda world: world.admin.post(f"/v1/jobs/{world.job}/cancel"),
     ("DELETE", "/v1/jobs/{job}", "204"): lambda world: world.admin.delete(f"/v1/jobs/{accepted(world.admin)}"),
     ("POST", "/v1/jobs/{job}/deliveries/{event}/replay", "202"): replayed,
+    ("POST", "/v1/jobs/{job}/redrive", "200"): redriven_to_its_end,
+    ("POST", "/v1/jobs/{job}/redrive", "202"): redriven,
+    ("POST", "/v1/jobs/{job}/redrive", "409"): lambda world: world.admin.post(
+        f"/v1/jobs/{accepted(world.admin)}/redrive"
+    ),
+    ("POST", "/v1/jobs/{job}/redrive", "422"): redriven_without_upload,
+    ("POST", "/v1/redrive", "202"): lambda world: world.admin.post("/v1/redrive"),
     ("POST", "/v1/uploads", "201"): lambda world: world.admin.post("/v1/uploads", content=b"x"),
     ("POST", "/v1/uploads", "400"): lambda world: world.admin.post(
         "/v1/uploads", content=b"x", headers={"content-type": "multipart/form-data"}
