@@ -17,11 +17,13 @@ def nearly_full(api: RunningApi, north: httpx.Client, empty_valkey: str) -> Iter
     """A job accepted under a key; then memory is 95 % used."""
     job = accepted(north, headers=KEY)
     with redis.Redis.from_url(empty_valkey) as client:
+        client.set("ballast", b"0" * 64_000_000)  # so that the rest has room for what a script and its answer take
         client.config_set("maxmemory", int(client.info("memory")["used_memory"] / 0.95))
         try:
             yield job
         finally:
             client.config_set("maxmemory", 0)
+            client.delete("ballast")
 
 
 def test_new_work_is_refused_with_a_time_to_come_again(api: RunningApi, north: httpx.Client, nearly_full: str) -> None:
