@@ -49,7 +49,7 @@ def test_every_message_is_doubled(tmp_path, fault: Fault):
         fault.breaks("every message copied in its queue, again and again")
         fault.over()
         scored_again = check(running)
-        assert scored_again == 0
+        assert scored_again == 0, "frames were scored again"
         fault.survived(scored_again)
 
 
