@@ -48,12 +48,13 @@ def _check_job(scene: Scene, job: Sent, ended: JobShown, failed: dict[str, str],
         items = list(client.items(job.id))
     numbers = [str(number) for number in range(len(job.frames))]
     assert Counter(item.custom_id for item in items) == Counter(numbers), "lost or doubled in the answer"
-    assert ended.counts.total == len(job.frames)
+    assert ended.counts.total == len(job.frames), f"{ended.counts.total} items of {len(job.frames)}"
     if cancelled:
-        assert ended.state in {"cancelled", "succeeded"}
+        assert ended.state in {"cancelled", "succeeded"}, f"the job is {ended.state}"
     else:
-        assert ended.state == ("partial" if failed else "succeeded")
-        assert {item.custom_id: item.error.code for item in items if item.error} == failed
+        errors = {item.custom_id: item.error.code for item in items if item.error}
+        assert errors == failed, f"{len(errors)} items failed, {len(failed)} were to: {sorted(set(errors.values()))}"
+        assert ended.state == ("partial" if failed else "succeeded"), f"the job is {ended.state}"
     _check_storage(scene, job, cancelled=cancelled)
 
 
@@ -62,7 +63,7 @@ def _check_storage(scene: Scene, job: Sent, *, cancelled: bool) -> None:
     store = scene.storage
     result = Result.model_validate_json(store.get(keys.result(job.id)))
     body = store.get(result.items.key)
-    assert hashlib.sha256(body).hexdigest() == result.items.sha256
+    assert hashlib.sha256(body).hexdigest() == result.items.sha256, "the final object is another"
     lines = [ItemLine.model_validate_json(line) for line in body.splitlines()]
     assert [line.item for line in lines] == list(range(len(job.frames))), "lost or doubled in storage"
     known = {
@@ -73,16 +74,16 @@ def _check_storage(scene: Scene, job: Sent, *, cancelled: bool) -> None:
     for line, frames in zip(lines, job.frames, strict=True):
         assert cancelled or len(line.outcomes) == frames, "lost or doubled frames of an item"
         for outcome in line.outcomes:
-            assert outcome.state == "cancelled" or outcome.model_dump_json() in known
+            assert outcome.state == "cancelled" or outcome.model_dump_json() in known, "an outcome of no part"
             _check_masks(scene, outcome, job.size(line.item))
 
 
 def _check_masks(scene: Scene, outcome: Outcome, size: tuple[int, int]) -> None:
     for mask in outcome.masks:
-        assert mask.rle.size == size
-        assert mask.mask is not None
+        assert mask.rle.size == size, "a mask of another size"
+        assert mask.mask is not None, "a mask without its file"
         body = scene.storage.get(mask.mask.key, mask.mask.offset, mask.mask.length)
-        assert hashlib.sha256(body).hexdigest() == mask.mask.sha256
+        assert hashlib.sha256(body).hexdigest() == mask.mask.sha256, "a file of other bytes"
 
 
 def _check_events(scene: Scene) -> None:
@@ -98,7 +99,7 @@ def _check_events(scene: Scene) -> None:
     assert all(len(all_of_one) == 1 for all_of_one in bodies.values()), "one event in two bodies"
     ours = {job.id for job in scene.sent}
     types = Counter((event["data"]["id"], event["type"]) for event in map(json.loads, _once(scene)))
-    assert {job for job, _ in types} <= ours
+    assert {job for job, _ in types} <= ours, "an event of another job"
     assert set(types.values()) <= {1}, "two ids of one transition"
 
 

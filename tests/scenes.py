@@ -125,7 +125,7 @@ class Scene:
 
     def under_way(self, job: Sent, count: int = 1) -> None:
         """Wait until so many frames have their outcome."""
-        assert eventually(lambda: self.settled(job) >= count, within_s=60)
+        assert eventually(lambda: self.settled(job) >= count, within_s=60), "nothing is settled"
 
     def await_scores(self, count: int) -> None:
         """Wait until the model works on so many."""

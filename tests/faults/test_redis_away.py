@@ -130,7 +130,7 @@ def test_the_way_to_redis(shared: Scene, fault: Fault, what: str):
     fault.breaks(told)
     fault.over()
     scored_again = check(shared)
-    assert scored_again == 0 or what != "the way is slow"  # no lease lapses over it
+    assert scored_again == 0 or what != "the way is slow", "leases lapsed over it"
     fault.survived(scored_again)
 
 

@@ -46,7 +46,7 @@ def test_the_store_is_slow(shared: Scene, fault: Fault):
     fault.breaks(f"each request takes 1.5 s more for {AWAY_S} s")
     fault.over()
     scored_again = check(shared)
-    assert scored_again == 0  # no lease lapses over it
+    assert scored_again == 0, "leases lapsed over it"
     fault.survived(scored_again)
 
 

@@ -85,6 +85,6 @@ def test_a_worker_is_told_to_stop_with_frames_in_hand(tmp_path, fault: Fault):
         fault.breaks("SIGTERM to the segment worker")
         fault.over()
         scored_again = check(running)
-        assert scored_again == 0
+        assert scored_again == 0, "frames were scored again"
         assert "leases lapsed" not in running.stack.log("control")
         fault.survived(scored_again)

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.faults.page import add_row
 from tests.faults.protections import PROTECTIONS, ROOT, Protection
 
+FOLDER = "tests/faults/"
 HEAD = ("scenario", "switched off", "then")
 #: Long enough for what recovers, on a busy machine, and no longer: most of these wait in vain.
 PATIENCE_S = "45"
@@ -22,24 +23,24 @@ _SAID = re.compile(r"^E\s+(?:AssertionError: |assert |[\w.]+Error: |maskrelay\.e
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.unprotected", description=__doc__)
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
+    parser.add_argument("--first", action="store_true", help="of a table the first row alone")
     parser.add_argument("--page", type=Path, help="add what was seen to this page")
     given = parser.parse_args()
-    survived = 0
+    nodes, survived = list(_nodes()), 0
     for protection in PROTECTIONS:
         for scenario in protection.scenarios:
-            for node in _nodes(scenario) if given.only in scenario or "[" not in scenario else ():
-                if given.only in node:
-                    survived += _must_fail(protection, node, given.page)
+            rows = [node for node in nodes if node == scenario or node.startswith(f"{scenario}[")]
+            rows = rows[:1] if given.first else rows
+            survived += sum(_must_fail(protection, node, given.page) for node in rows if given.only in node)
     return 1 if survived else 0
 
 
-def _nodes(scenario: str) -> Iterator[str]:
-    """The scenario's rows, each by its full name."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "long or not long"]
-    listed = subprocess.run(
-        [*command, f"tests/faults/{scenario}"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    yield from (line for line in listed.stdout.splitlines() if line.startswith("tests/faults/"))
+def _nodes() -> Iterator[str]:
+    """Every test of this folder, rows of tables each by its own name."""
+    command = [sys.executable, "-m", "pytest", "tests/faults", "--collect-only", "-q", "-m", "long or not long"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = listed.stdout.splitlines()
+    yield from (line.removeprefix(FOLDER) for line in lines if line.startswith(FOLDER))
 
 
 def _must_fail(protection: Protection, node: str, page: Path | None) -> bool:
@@ -50,7 +51,7 @@ def _must_fail(protection: Protection, node: str, page: Path | None) -> bool:
         for change in protection.changes:
             change.make(tree)
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-m", "long or not long", "--tb=short", node],
+            [sys.executable, "-m", "pytest", "-q", "-x", "-m", "long or not long", "--tb=short", FOLDER + node],
             cwd=tree,
             env={**os.environ, "FAULTS_PATIENCE_S": PATIENCE_S, "FAULTS_PAGE": ""},
             capture_output=True,
