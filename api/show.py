@@ -25,6 +25,7 @@ from maskrelay.contract.shown import (
 #: Shown only when there is something to show; every other member is always there, null or not.
 _ABSENT = frozenset(
     {"error", "errors", "callback", "secret", "result", "frames", "members", "identifiers", "instance", "intensity"}
+    | {"deadline", "reason"}
     | {"area_mm2", "self_check", "mask", "probability", "overlay"}
     | {"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
 )
@@ -63,6 +64,8 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
         flags=known.result.flags if known.result is not None else {},
         timings=_timings(known),
         eta_s=_eta(known),
+        deadline=known.submission.deadline,
+        reason=known.reason(),
         metadata=known.submission.metadata,
         callback=CallbackShown(url=callback.url, events=list(callback.events), secret=secret) if callback else None,
         links=JobLinks(

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART
 from maskrelay.errors import ObjectMissing
-from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.cancels import cancel_intent
+from maskrelay.storage.protocol import Storage
 from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import resume
 from worker.conclude import conclude, read_result
@@ -45,7 +46,7 @@ def reconcile_job(parts: Parts, job: str) -> None:
         storage.delete(keys.live(job))
         return
     result = read_result(parts, job)
-    cancelled = has(storage, keys.cancel(job))
+    intent = cancel_intent(storage, job)
     try:
         submission = read_submission(storage, job)
     except ObjectMissing:
@@ -57,11 +58,12 @@ def reconcile_job(parts: Parts, job: str) -> None:
         return
     jobs = parts.ledger.jobs
     one = submission
-    if jobs.create(job, one.tenant, one.lane, one.total, one.created_at, one.size):
+    fresh = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
+    if fresh:
         log.warning("restored job_id=%s", job)
     _adopt_parts(parts, job)
-    if cancelled:
-        jobs.cancel(job, "cancelled by the caller")
+    if intent is not None:
+        jobs.cancel(job, intent.reason)
 
 
 def _adopt_parts(parts: Parts, job: str) -> None:

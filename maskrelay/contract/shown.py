@@ -41,6 +41,8 @@ class JobShown(BaseModel):
     flags: dict[str, int] = Field(default={}, description="How many masks carry each flag; known at the end.")
     timings: dict[str, float] = Field(default={}, description="Seconds by stage.")
     eta_s: float | None = None
+    deadline: datetime | None = None
+    reason: str | None = Field(None, description="Why it was cancelled.")
     error: ErrorShown | None = None
     metadata: dict[str, Any] = {}
     callback: CallbackShown | None = None

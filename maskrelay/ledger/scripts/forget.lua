@@ -22,4 +22,5 @@ drop_parts(job)
 redis.call('DEL', job_key(job), 'mr:accepting:' .. job)
 redis.call('ZREM', 'mr:tenant:' .. tenant, job)
 redis.call('SREM', 'mr:live:' .. tenant, job)
+redis.call('ZREM', 'mr:deadlines', job)
 return known
