@@ -23,6 +23,7 @@ from maskrelay.errors import (
     LedgerFull,
     LedgerUnavailable,
     ObjectExists,
+    OptionInvalid,
     QuotaReached,
     StillAccepting,
     StorageUnavailable,
@@ -168,6 +169,8 @@ def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
     for number, upload in enumerate(wanted.uploads):
         if upload.is_expired(now, service.limits.upload_lifetime):
             raise UploadExpired(pointer=pointer("items", number, "upload"))
+    if isinstance(wanted.options.deadline, datetime) and wanted.options.deadline <= now:
+        raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
     callback = wanted.options.callback
     check_targets(service, tenant, wanted.options.endpoint, callback.url if callback else None)
 
@@ -199,10 +202,11 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
     )
     inline = len(items) <= INTERACTIVE_ITEMS
     now = datetime.now(UTC)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger keeps milliseconds
     submission = Submission(
         id=job,
         tenant=request.tenant,
-        created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
+        created_at=now,
         lane=wanted.lane(),
         outputs=wanted.options.outputs,
         pixels=wanted.options.pixels,
@@ -215,10 +219,15 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
         size=sum({upload.key: upload.size for upload in wanted.uploads}.values()),
         items=items if inline else (),
         items_key=None if inline else keys.items(job, secrets.token_hex(8)),
+        deadline=_deadline(wanted.options.deadline, now),
         fingerprint=wanted.fingerprint(),
         traceparent=request.traceparent,
     )
     return submission, items
+
+
+def _deadline(asked: timedelta | datetime | None, now: datetime) -> datetime | None:
+    return now + asked if isinstance(asked, timedelta) else asked
 
 
 def _target(service: Service, wanted: Wanted, job: str) -> CallbackTarget | None:
@@ -251,5 +260,7 @@ def tell_ledger(service: Service, submission: Submission) -> None:
     """Record the job and wake a planner; if that fails the sweep finds the live marker."""
     with suppress(LedgerUnavailable):
         one = submission
-        service.ledger.jobs.create(one.id, one.tenant, one.lane, one.total, one.created_at, one.size)
+        service.ledger.jobs.create(
+            one.id, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline
+        )
         service.ledger.wakes.wake("plan")

@@ -1,10 +1,12 @@
 """What the OpenAPI document says beyond what the handlers' signatures do: bodies that we parse ourselves, problems."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.options import LONGEST_S
 from api.problems import MEDIA_TYPE, Problem
 from maskrelay.contract.events import EVENT_TYPES
 from maskrelay.contract.intensity import Intensity
@@ -59,6 +61,9 @@ class OptionsAsked(Asked):
     identifiers: Literal["uids", "hashed", "none"] = Field("uids", description="How results name DICOM objects.")
     callback: CallbackAsked | None = None
     lane: Lane | None = Field(None, description="`interactive` takes few items; by default the number decides.")
+    deadline: Annotated[float, Field(gt=0, le=LONGEST_S)] | datetime | None = Field(
+        None, description="Seconds from acceptance, or a time with its offset: cancelled then if it has not ended."
+    )
     endpoint: str | None = Field(None, description="The only endpoint to score at; a name of GET /v1/endpoints.")
     one_prompt_per_request: bool = Field(
         False, description="Score each prompt alone: those of one request influence each other."

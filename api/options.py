@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 from api.pixel_options import read_pixel_options
@@ -17,6 +19,8 @@ from maskrelay.notify.signature import check_secret
 METADATA_BYTES = 16 << 10
 _URL_LENGTH = 2048
 _SECRET = ("callback", "secret")
+#: The longest deadline in seconds.
+LONGEST_S = 366 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,13 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`outputs`: none, what is sensible for each source."""
+    """`outputs`: none, what is sensible for each source. `deadline`: from acceptance on, or a time in UTC."""
 
     outputs: tuple[Output, ...] = ()
     pixels: PixelOptions = field(default_factory=PixelOptions)
     callback: Callback | None = None
     lane: Lane | None = None
+    deadline: timedelta | datetime | None = None
     endpoint: str | None = None
     one_prompt_per_request: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +62,7 @@ def read_options(value: Any) -> Options:
         "outputs": _outputs,
         "callback": _callback,
         "lane": _lane,
+        "deadline": _deadline,
         "endpoint": _endpoint,
         "one_prompt_per_request": _one_prompt_per_request,
         "metadata": _metadata,
@@ -89,6 +95,17 @@ def _lane(value: Any) -> Lane:
         raise _invalid(f"One of {', '.join(get_args(Lane))}.", "lane")
     lane: Lane = value
     return lane
+
+
+def _deadline(value: Any) -> timedelta | datetime:
+    """Seconds from acceptance, or a time; whether that is still to come is asked of new jobs only."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_S:
+        return timedelta(seconds=value)
+    with suppress(ValueError, TypeError, OverflowError):
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    raise _invalid("Seconds from now, or a time with its offset from UTC (ISO 8601).", "deadline")
 
 
 def _endpoint(value: Any) -> str:

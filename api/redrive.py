@@ -107,6 +107,7 @@ def _submission(
         "items": tuple(items) if inline else (),
         "items_key": None if inline else keys.items(job, secrets.token_hex(8)),
         "fingerprint": hashlib.sha256(f"{old.id} {code or ''}".encode()).hexdigest(),
+        "deadline": None,  # the old job's was for the old job
         "redrive_of": old.id,
         "traceparent": traceparent,
     }

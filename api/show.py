@@ -27,6 +27,8 @@ from maskrelay.rules.timings import bottleneck
 #: Shown only when there is something to show; every other member is always there, null or not.
 _ABSENT = frozenset(
     {
+        "deadline",
+        "reason",
         "error",
         "errors",
         "callback",
@@ -80,6 +82,8 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
         timings=spent,
         bottleneck=bottleneck(spent),
         eta_s=_eta(known),
+        deadline=known.submission.deadline,
+        reason=known.reason(),
         metadata=known.submission.metadata,
         callback=CallbackShown(url=callback.url, events=list(callback.events), secret=secret) if callback else None,
         links=JobLinks(

@@ -10,6 +10,7 @@ from itertools import groupby
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART
 from maskrelay.errors import ObjectMissing
+from maskrelay.storage.cancels import cancel_intent
 from maskrelay.storage.protocol import Storage, has
 from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import resume
@@ -51,7 +52,7 @@ def reconcile_job(parts: Parts, job: str) -> Found:
         _unmark(storage, job)
         return Counter({"markers of jobs that are gone removed": 1})
     result = read_result(parts, job)
-    cancelled = has(storage, keys.cancel(job))
+    intent = cancel_intent(storage, job)
     try:
         submission = read_submission(storage, job)
     except ObjectMissing:
@@ -61,12 +62,12 @@ def reconcile_job(parts: Parts, job: str) -> Found:
         resume(parts, submission)
         return Counter({"jobs concluded from storage": concluded})
     one = submission
-    restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, one.size)
+    restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
     if restored:
         log.warning("restored", extra={"job_id": job})
     adopted = _adopt_parts(parts, job)
-    if cancelled:
-        jobs.cancel(job, "cancelled by the caller")
+    if intent is not None:
+        jobs.cancel(job, intent.reason)
     return Counter({"records restored": restored, "outcome parts adopted": adopted})
 
 

@@ -1,5 +1,5 @@
-"""The sweep: finds lapsed leases, lost wake-ups, and jobs that storage knows better. A process of its own beside a
-control worker, since a thread in a parent that forks can leave a lock locked in its child.
+"""The sweep: finds lapsed leases, lost wake-ups, passed deadlines, and jobs that storage knows better. A process of its
+own beside a control worker, since a thread in a parent that forks can leave a lock locked in its child.
 """
 
 import logging
@@ -17,6 +17,7 @@ from maskrelay.ledger.wakes import TASKS
 from maskrelay.rules.lanes import loops_wanted
 from worker.artifacts import Recorded
 from worker.clearing import clear_for_ever
+from worker.deadlines import cancel_overdue
 from worker.outcome_parts import part_name, write_part
 from worker.parts import Parts
 from worker.reconcile import Found, reconcile
@@ -53,6 +54,7 @@ def sweep(parts: Parts, plans: Plans, *, compare_every: timedelta) -> Found:
         _fail(parts, plans, frame)
     found.update({"leases of lost workers taken back": lapsed, "frames that ended two workers failed": len(condemned)})
     found.update(_kick(parts))
+    cancel_overdue(parts)
     return found
 
 

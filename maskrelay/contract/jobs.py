@@ -76,7 +76,8 @@ class Submission(Record):
     `items` are inline for a small job; for a large one they are lines of the object `items_key`. They are what was
     uploaded: what the plan makes of them can be more items (a zip) or fewer (a series). `outputs`: empty, by source.
     `size`: bytes of its uploads. `endpoint` is the only one its frames may be scored at. `one_prompt_per_request`:
-    prompts of one request influence each other. `redrive_of`: the finished job whose failed items these are.
+    prompts of one request influence each other. `deadline`: when it is cancelled if it has not ended. `redrive_of`: the
+    finished job whose failed items these are.
     `fingerprint` covers options and hashes of uploads, so that a repeat can be told from another request.
     """
 
@@ -95,6 +96,7 @@ class Submission(Record):
     size: int = 0
     items: tuple[Item, ...] = ()
     items_key: str | None = None
+    deadline: datetime | None = None
     fingerprint: str
     redrive_of: str | None = None
     traceparent: str | None = None

@@ -46,9 +46,27 @@ class Jobs:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def create(self, job: str, tenant: str, lane: Lane, total: int, created_at: datetime, size: int = 0) -> bool:
+    def create(
+        self,
+        job: str,
+        tenant: str,
+        lane: Lane,
+        total: int,
+        created_at: datetime,
+        *,
+        size: int = 0,
+        deadline: datetime | None = None,
+    ) -> bool:
         """Record an accepted job, to be planned next. `size`: bytes of its uploads. False if it is known already."""
-        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size))
+        due = "" if deadline is None else _ms(deadline)
+        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size, due))
+
+    def overdue(self, most: int) -> list[str]:
+        """Jobs whose deadline has passed, until `met_deadline` is said of them."""
+        return [job.decode() for job in self._scripts.run("overdue", most)]
+
+    def met_deadline(self, job: str) -> None:
+        self._scripts.ask("ZREM", "mr:deadlines", job)
 
     def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
         """Reserve an id that derives from an idempotency key; False while another request is accepting it."""

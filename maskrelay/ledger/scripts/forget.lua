@@ -23,4 +23,5 @@ redis.call('DEL', job_key(job), 'mr:accepting:' .. job)
 redis.call('ZREM', 'mr:tenant:' .. tenant, job)
 redis.call('ZREM', 'mr:running', job)
 redis.call('SREM', 'mr:live:' .. tenant, job)
+redis.call('ZREM', 'mr:deadlines', job)
 return known

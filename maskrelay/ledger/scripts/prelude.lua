@@ -26,6 +26,7 @@
 --   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
 --   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
+--   mr:deadlines           zset job → when it is to be cancelled; only jobs that have a deadline before them
 --   mr:live:{tenant}       set of the jobs that are not over
 --   mr:kept:{tenant}       hash job → {ends, load}, the room kept for a job that is being accepted
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
