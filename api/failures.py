@@ -15,7 +15,7 @@ from api.show import body_of, job_shown, job_url
 from api.submit import RETRY_AFTER, answer_accepted
 from maskrelay.contract.dead_letters import NotRedriven, RedriveList
 from maskrelay.contract.shown import ErrorShown
-from maskrelay.errors import Conflict, Gone, NothingToRedrive, Refused
+from maskrelay.errors import Conflict, Gone, NothingToRedrive, QuotaReached, Refused
 
 Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error's code; by default any.")]
 _FRESH = {"Cache-Control": "no-store"}
@@ -73,6 +73,6 @@ def _redrive_one(
         answer.jobs.append(job_shown(look(service, new.tenant, new.id), base))
     except NothingToRedrive:
         return
-    except (Conflict, Gone, Refused) as error:
+    except (Conflict, Gone, QuotaReached, Refused) as error:
         told = ErrorShown(code=error.code, detail=error.detail)
         answer.refused.append(NotRedriven(job=known.id, error=told))

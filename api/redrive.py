@@ -24,9 +24,10 @@ def redrive(service: Service, known: Known, code: str | None, traceparent: str |
 
     Its id derives from the job's and the error's, so a repeat answers the same job. Raises NotEnded, NothingToRedrive,
     UploadGone, Gone (the new job was deleted, or this one just now), StillAccepting, and what a submission can raise
-    for its endpoint and its callback; LedgerUnavailable and StorageUnavailable with nothing accepted.
+    for its endpoint, its callback and its tenant's quotas; LedgerUnavailable and StorageUnavailable with nothing
+    accepted.
     """
-    service.ledger.scripts.ask("PING")
+    service.ledger.scripts.check_writable()
     if known.result is None:
         raise NotEnded
     job = _id_of(service, known.id, code)

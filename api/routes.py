@@ -97,7 +97,7 @@ def _add_submitting(app: FastAPI) -> None:
         methods=["POST"],
         status_code=201,
         response_model=UploadList,
-        responses=answers(400, 401, 403, 413, 422, 429, 503),
+        responses=answers(400, 401, 403, 413, 422, 503),
         openapi_extra={"requestBody": UPLOAD_BODY},
         tags=["uploads"],
     )
@@ -152,7 +152,7 @@ def _add_failures(app: FastAPI) -> None:
         methods=["POST"],
         status_code=202,
         response_model=JobShown,
-        responses=answers(400, 401, 403, 404, 409, 410, 422, 503, others=_ENDED),
+        responses=answers(400, 401, 403, 404, 409, 410, 422, 429, 503, others=_ENDED),
         tags=["failures"],
     )
     app.add_api_route(

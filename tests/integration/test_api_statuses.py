@@ -27,10 +27,13 @@ ALL_KEYS = {**KEYS, "nobody": ("north", [])}
 
 @dataclass
 class World:
-    """An API with a finished job that has an event, and one whose ledger and issuer are away."""
+    """An API with a finished job that has an event, one whose ledger and issuer are away, and one that allows a tenant
+    no live job.
+    """
 
     api: RunningApi
     away: RunningApi
+    tight: RunningApi
     admin: httpx.Client
     job: str
 
@@ -53,12 +56,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, api_valkey: str) -> Iterator
     with (
         running_api(folder / "store", api_valkey, **SMALL_LIMITS) as api,
         running_api(folder / "store", CLOSED_REDIS, **issuer) as away,
+        running_api(folder / "store", api_valkey, tenant_jobs=0) as tight,
         api.client("admin") as admin,
     ):
         job = accepted(admin, b"a", options={"callback": {"url": HOOK}})
         result: Result = finish(api, job, failed(0), known=False)
         conclude(parts_of(api), submission_of(api, job), result)
-        yield World(api, away, admin, job)
+        yield World(api, away, tight, admin, job)
 
 
 def unauthorised(world: World, method: str, path: str) -> httpx.Response:
@@ -168,9 +172,21 @@ def redriven_without_upload(world: World) -> httpx.Response:
     return world.admin.post(f"/v1/jobs/{job}/redrive")
 
 
+def submitted_beyond_a_quota(world: World) -> httpx.Response:
+    with world.tight.client("admin") as client:
+        return submit(client, b"x")
+
+
+def redriven_beyond_a_quota(world: World) -> httpx.Response:
+    with world.tight.client("admin") as client:
+        return client.post(f"/v1/jobs/{failed_job(world)}/redrive")
+
+
 #: For one route, by method, path and status.
 BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
+    ("POST", "/v1/jobs", "429"): submitted_beyond_a_quota,
+    ("POST", "/v1/jobs/{job}/redrive", "429"): redriven_beyond_a_quota,
     ("POST", "/v1/jobs", "202"): lambda world: submit(world.admin, b"x"),
     ("POST", "/v1/jobs", "400"): lambda world: world.admin.post("/v1/jobs", json=[]),
     ("POST", "/v1/jobs", "409"): still_accepting,

@@ -30,7 +30,7 @@ def ended(api: RunningApi, client: httpx.Client, job: str) -> dict:
 
 def test_a_job_that_has_not_begun_by_then_is_cancelled_with_the_reason(api: RunningApi, north: httpx.Client) -> None:
     job = accepted(north, b"a", b"b", options=AT_ONCE)
-    sweep(parts_of(api), Plans(api.storage))
+    sweep(parts_of(api), Plans(api.storage), compare_every=timedelta(minutes=10))
     assert REASON.encode() in api.storage.get(keys.cancel(job))
     shown = ended(api, north, job)
     assert (shown["state"], shown["reason"], shown["counts"]["cancelled"]) == ("cancelled", REASON, 2)
