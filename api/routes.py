@@ -97,7 +97,7 @@ def _add_submitting(app: FastAPI) -> None:
         methods=["POST"],
         status_code=201,
         response_model=UploadList,
-        responses=answers(400, 401, 403, 413, 422, 503),
+        responses=answers(400, 401, 403, 413, 422, 429, 503),
         openapi_extra={"requestBody": UPLOAD_BODY},
         tags=["uploads"],
     )

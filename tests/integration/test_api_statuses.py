@@ -28,7 +28,7 @@ ALL_KEYS = {**KEYS, "nobody": ("north", [])}
 @dataclass
 class World:
     """An API with a finished job that has an event, one whose ledger and issuer are away, and one that allows a tenant
-    no live job.
+    no live job and no byte.
     """
 
     api: RunningApi
@@ -56,7 +56,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, api_valkey: str) -> Iterator
     with (
         running_api(folder / "store", api_valkey, **SMALL_LIMITS) as api,
         running_api(folder / "store", CLOSED_REDIS, **issuer) as away,
-        running_api(folder / "store", api_valkey, tenant_jobs=0) as tight,
+        running_api(folder / "store", api_valkey, tenant_jobs=0, tenant_bytes=0) as tight,
         api.client("admin") as admin,
     ):
         job = accepted(admin, b"a", options={"callback": {"url": HOOK}})
@@ -177,6 +177,11 @@ def submitted_beyond_a_quota(world: World) -> httpx.Response:
         return submit(client, b"x")
 
 
+def uploaded_beyond_a_quota(world: World) -> httpx.Response:
+    with world.tight.client("admin") as client:
+        return client.post("/v1/uploads", content=b"x")
+
+
 def redriven_beyond_a_quota(world: World) -> httpx.Response:
     with world.tight.client("admin") as client:
         return client.post(f"/v1/jobs/{failed_job(world)}/redrive")
@@ -186,6 +191,7 @@ def redriven_beyond_a_quota(world: World) -> httpx.Response:
 BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
     ("POST", "/v1/jobs", "429"): submitted_beyond_a_quota,
+    ("POST", "/v1/uploads", "429"): uploaded_beyond_a_quota,
     ("POST", "/v1/jobs/{job}/redrive", "429"): redriven_beyond_a_quota,
     ("POST", "/v1/jobs", "202"): lambda world: submit(world.admin, b"x"),
     ("POST", "/v1/jobs", "400"): lambda world: world.admin.post("/v1/jobs", json=[]),
