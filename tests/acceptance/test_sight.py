@@ -19,9 +19,10 @@ import yaml
 from maskrelay.client import Client
 from maskrelay.contract.shown import JobShown
 from tests.collectors import Collected, Collector, collector
-from tests.faults_check import LONG, pictures
+from tests.faults_check import LONG
 from tests.prometheus import RunningPrometheus, as_values, running_prometheus
 from tests.receivers import Receiver, receiver, status
+from tests.scenes import pictures
 from tests.simulators import RunningSimulator, eventually
 from tests.stacks import RunningStack, running_stack
 
