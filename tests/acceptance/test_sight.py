@@ -49,18 +49,19 @@ def alerts() -> dict[str, str]:
 class Seen:
     """What was seen of the run. `silent`: expressions without data, by name; `health`: of each alert's rule."""
 
+    told: Receiver
+    traces: Collector
     jobs: dict[str, JobShown] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     health: dict[str, str] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
-    told: Receiver = field(default_factory=Receiver)
-    traces: Collector = field(default_factory=Collector)
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    folder, found = tmp_path_factory.mktemp("sight"), Seen()
-    with pytest.MonkeyPatch.context() as patched, collector() as found.traces, receiver(status(204)) as found.told:
+    folder = tmp_path_factory.mktemp("sight")
+    with pytest.MonkeyPatch.context() as patched, collector() as traces, receiver(status(204)) as listening:
+        found = Seen(listening, traces)
         patched.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
         asked = {"log_format": "json", "otlp_endpoint": found.traces.url}
         with running_stack(folder / "data", **asked) as stack, scraped(folder, stack) as prometheus:
