@@ -83,15 +83,10 @@ def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: In
     with room_kept(service, submission):
         prepare(service, submission, items)
         incoming.kept = True  # from here on the job may exist even if we never hear of it
-        try:
-            create(service, submission)
-        except ObjectExists:
-            incoming.kept = False
-            found = earlier(service, job)
-            assert found is not None
-            return _same(found, wanted)
-        tell_ledger(service, submission)
-    return submission
+        if stand(service, submission):
+            return submission
+        incoming.kept = False
+        return _same(standing(service, job), wanted)
 
 
 @contextmanager
@@ -246,7 +241,24 @@ def _lines(items: Iterable[Item]) -> bytes:
     return b"".join(item.model_dump_json().encode() + b"\n" for item in items)
 
 
-def create(service: Service, submission: Submission) -> None:
+def stand(service: Service, submission: Submission) -> bool:
+    """Accept the job and tell the ledger; False where another was accepted under its id, which is then `standing`."""
+    try:
+        _create(service, submission)
+    except ObjectExists:
+        return False
+    _tell_ledger(service, submission)
+    return True
+
+
+def standing(service: Service, job: str) -> Submission:
+    """What was accepted under this id, where something was; raises Gone."""
+    found = earlier(service, job)
+    assert found is not None
+    return found
+
+
+def _create(service: Service, submission: Submission) -> None:
     """The point of acceptance; raises ObjectExists. Without an answer of the store, what it holds decides."""
     body = submission.model_dump_json().encode()
     try:
@@ -256,7 +268,7 @@ def create(service: Service, submission: Submission) -> None:
             raise
 
 
-def tell_ledger(service: Service, submission: Submission) -> None:
+def _tell_ledger(service: Service, submission: Submission) -> None:
     """Record the job and wake a planner; if that fails the sweep finds the live marker."""
     with suppress(LedgerUnavailable):
         one = submission

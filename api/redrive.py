@@ -13,7 +13,7 @@ from maskrelay.contract import keys
 from maskrelay.contract.dead_letters import DeadLetter
 from maskrelay.contract.jobs import INTERACTIVE_ITEMS, CallbackTarget, Item, Result, Submission
 from maskrelay.contract.targets import prompt_warnings
-from maskrelay.errors import Gone, NotEnded, NothingToRedrive, ObjectExists, ObjectMissing, UploadGone
+from maskrelay.errors import Gone, NotEnded, NothingToRedrive, ObjectMissing, UploadGone
 from maskrelay.notify.seal import seal, unseal_with_any
 from maskrelay.rules.redrive import items_again
 from maskrelay.storage.protocol import has
@@ -53,14 +53,7 @@ def _accept(
         # before the job is accepted, so that no job is without it
         service.storage.put(keys.redriven(old.id, job), b"")
         accept.prepare(service, submission, items)
-        try:
-            accept.create(service, submission)
-        except ObjectExists:
-            found = accept.earlier(service, job)
-            assert found is not None
-            return found
-        accept.tell_ledger(service, submission)
-    return submission
+        return submission if accept.stand(service, submission) else accept.standing(service, job)
 
 
 def _id_of(service: Service, job: str, code: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 from starlette.requests import Request
@@ -43,14 +44,14 @@ async def submit_job(request: Request) -> Response:
     Under an `Idempotency-Key` the same request is answered as the first was, and another one is refused.
     """
     service, tenant = service_of(request), tenant_of(request)
-    key, wait = idempotency_key(request.headers), wait_asked(request.headers)
+    asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
+    wait = wait_asked(request.headers)
     declared = _declared(request) if bodies.kind_of(request) == "multipart/form-data" else 0
-    asking = accept.Request(tenant, key, request.state.traceparent)
     await in_thread(accept.check_room, service, asking, declared)  # no bytes are taken that could not be accepted
     async with incoming_of(service, tenant) as incoming:
-        with service.spans.span("submit", request.state.traceparent, kind="server") as span:
+        with service.spans.span("submit", asking.traceparent, kind="server") as span:
             wanted = await _read(request, service, incoming)
-            submission = await _accept(service, accept.Request(tenant, key, span.traceparent), wanted, incoming)
+            submission = await _accept(service, replace(asking, traceparent=span.traceparent), wanted, incoming)
             span.note(job_id=submission.id, items=submission.total)
     return await answer_accepted(request, submission, wait)
 
