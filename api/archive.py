@@ -9,6 +9,7 @@ from maskrelay.contract.outcomes import Outcome
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.records import read_records
 
 
 class Archive:
@@ -68,12 +69,10 @@ class Archive:
         return Result.model_validate_json(self._storage.get(keys.result(job)))
 
     def _read_item_part(self, job: str, part: int) -> dict[int, PlannedItem]:
-        lines = self._storage.get(keys.item_part(job, part)).splitlines()
-        return {item.item: item for item in map(PlannedItem.model_validate_json, lines)}
+        return {item.item: item for item in read_records(self._storage, keys.item_part(job, part), PlannedItem)}
 
     def _read_part(self, job: str, part: str) -> tuple[Outcome, ...]:
-        lines = self._storage.get(keys.outcome_part(job, part)).splitlines()
-        return tuple(Outcome.model_validate_json(line) for line in lines)
+        return tuple(read_records(self._storage, keys.outcome_part(job, part), Outcome))
 
     def _read_frames(self, job: str, part: str) -> dict[int, int]:
         return {outcome.frame: outcome.item for outcome in self._parts(job, part)}

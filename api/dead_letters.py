@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from api.cursors import cursor_of, no_cursor, places_of
-from api.items import split
 from api.known import Known
 from api.service import Service
 from api.visible import listed_parts, visible_in
@@ -14,6 +13,7 @@ from maskrelay.contract.dead_letters import DeadLetter, DeadLetterList, DeadLett
 from maskrelay.contract.jobs import Result
 from maskrelay.contract.outcomes import Failure, Outcome
 from maskrelay.contract.shown import ErrorShown
+from maskrelay.storage.records import lines_of
 
 #: Cursors into the list of parts, and into the final object by bytes.
 _RUNNING, _FINAL = "q", "d"
@@ -41,7 +41,7 @@ def letters_of(service: Service, result: Result, offset: int = 0) -> Iterator[tu
     if result.dead is None or offset >= result.dead.length:
         return
     with closing(service.storage.stream(result.dead.key, offset, result.dead.length - offset)) as chunks:
-        for raw in split(chunks):
+        for raw in lines_of(chunks):
             offset += len(raw) + 1
             try:
                 letter = DeadLetter.model_validate_json(raw)

@@ -3,7 +3,6 @@
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from api.service import Service, side_by_side
 from api.visible import listed_parts, outcomes_of, visible_in
 from maskrelay.contract.jobs import FlaggedItems, Result
 from maskrelay.contract.lines import ItemLine, flags_of, item_line
+from maskrelay.storage.records import lines_of, read_records
 
 #: Cursors into the list of parts, and into the final object by bytes.
 _RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
@@ -86,7 +86,7 @@ def _final(service: Service, result: Result, offset: int, limit: int) -> Page:
         raise no_cursor()
     if offset < end:
         with closing(service.storage.stream(result.items.key, offset, end - offset)) as chunks:
-            for raw in split(chunks):
+            for raw in lines_of(chunks):
                 if len(lines) == limit:
                     break
                 lines.append(_line(raw))
@@ -98,7 +98,7 @@ def _flagged(service: Service, result: Result, flag: str, first: int, limit: int
     """In the order that finishing wrote down."""
     if result.flagged is None:
         return Page((), None)
-    flagged = map(FlaggedItems.model_validate_json, service.storage.get(result.flagged.key).splitlines())
+    flagged = read_records(service.storage, result.flagged.key, FlaggedItems)
     items = next((one.items for one in flagged if one.flag == flag), ())
     lines = side_by_side(lambda item: final_line(service, result, item), items[first : first + limit])
     following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(items) else None
@@ -120,13 +120,3 @@ def _line(raw: bytes) -> ItemLine:
         return ItemLine.model_validate_json(raw)
     except ValidationError:  # the cursor leads into the middle of a line
         raise no_cursor() from None
-
-
-def split(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines of an object that comes in chunks."""
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest

@@ -17,6 +17,7 @@ from maskrelay.errors import Gone, NotEnded, NothingToRedrive, ObjectMissing, Up
 from maskrelay.notify.seal import seal, unseal_with_any
 from maskrelay.rules.redrive import items_again
 from maskrelay.storage.protocol import has
+from maskrelay.storage.records import read_items
 
 
 def redrive(service: Service, known: Known, code: str | None, traceparent: str | None) -> Submission:
@@ -63,7 +64,7 @@ def _id_of(service: Service, job: str, code: str | None) -> str:
 
 def _failed_items(service: Service, old: Submission, result: Result, code: str | None) -> list[Item]:
     letters = (letter for _, letter in letters_of(service, result) if code in {None, letter.error.code})
-    items = items_again(_items(service, old), letters, _members(service, old.id))
+    items = items_again(read_items(service.storage, old), letters, _members(service, old.id))
     if not items:
         raise NothingToRedrive
     return items
@@ -71,12 +72,6 @@ def _failed_items(service: Service, old: Submission, result: Result, code: str |
 
 def _members(service: Service, job: str) -> Callable[[DeadLetter], tuple[str, ...]]:
     return lambda letter: service.archive.item(job, letter.item, letter.frame).members
-
-
-def _items(service: Service, submission: Submission) -> list[Item]:
-    if submission.items_key is None:
-        return list(submission.items)
-    return [Item.model_validate_json(line) for line in service.storage.get(submission.items_key).splitlines()]
 
 
 def _check_uploads(service: Service, uploads: set[str]) -> None:

@@ -14,8 +14,9 @@ from maskrelay.contract.outcomes import Outcome
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.rules.suspicion import judged
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.records import read_items
 from worker.assembled import read_assembled
-from worker.submissions import planned_items, read_items
+from worker.submissions import planned_items
 from worker.visible import Visible
 
 

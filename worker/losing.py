@@ -10,11 +10,12 @@ from maskrelay.contract.dead_letters import DeadLetter
 from maskrelay.contract.jobs import Result
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.records import lines_of
 from maskrelay.storage.tombstones import tombstone_of
 from worker.conclude import read_result
 from worker.parts import Parts
 from worker.rounds import delete_all, written_before
-from worker.submissions import lines, read_submission
+from worker.submissions import read_submission
 
 #: How a record names an object. Nothing that a caller wrote can look like it: a quote within a text is escaped.
 _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
@@ -86,4 +87,4 @@ def _failed_frames(storage: Storage, result: Result) -> set[int | None]:
     if result.dead is None:
         return set()
     with closing(storage.stream(result.dead.key)) as chunks:
-        return {DeadLetter.model_validate_json(line).frame for line in lines(chunks)}
+        return {DeadLetter.model_validate_json(line).frame for line in lines_of(chunks)}

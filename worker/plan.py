@@ -9,11 +9,11 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, INTERACTIVE_ITEMS, Lane, Submission
 from maskrelay.errors import LedgerUnavailable, ObjectMissing
 from maskrelay.rules.lanes import loops_wanted
+from maskrelay.storage.records import write_records
 from worker.announce import announce
 from worker.opening import Opening, StepLost
 from worker.parts import Parts
 from worker.planning import PlannedPart, planned_parts
-from worker.records import write_records
 from worker.renewal import Renewal
 from worker.sources import Sources
 from worker.submissions import read_frame_part, read_item_part, read_submission

@@ -9,11 +9,11 @@ from maskrelay.contract.jobs import FRAMES_PER_PART, Item, PlannedFrame, Submiss
 from maskrelay.contract.outputs import outputs_of
 from maskrelay.contract.planned import PlannedItem, Surveyed
 from maskrelay.contract.sources import Reading
+from maskrelay.storage.records import read_items
 from worker.arrange import Draft, arrange
 from worker.opening import Opening
 from worker.parts import Parts
 from worker.sources import Sources
-from worker.submissions import read_items
 from worker.survey import Surveys
 from worker.windows import Windows
 

@@ -9,10 +9,11 @@ from maskrelay.contract import keys
 from maskrelay.contract.audit import Entry
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.records import read_items
 from maskrelay.storage.tombstones import tombstone_of
 from worker.parts import Parts
 from worker.rounds import delete_all, next_keys, written_before
-from worker.submissions import read_items, read_submission
+from worker.submissions import read_submission
 from worker.uploads import drop, unpublish
 
 log = logging.getLogger(__name__)

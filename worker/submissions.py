@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import FRAMES_PER_PART, Item, PlannedFrame, Submission
+from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Submission
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.storage.protocol import Storage
-from worker.records import read_records
+from maskrelay.storage.records import read_records
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -37,25 +37,6 @@ class Kept(Generic[K, V]):
 
 def read_submission(storage: Storage, job: str) -> Submission:
     return Submission.model_validate_json(storage.get(keys.accepted(job)))
-
-
-def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
-    """Every item in order, wherever the submission keeps them."""
-    if submission.items_key is None:
-        yield from submission.items
-        return
-    for line in lines(storage.stream(submission.items_key)):
-        yield Item.model_validate_json(line)
-
-
-def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines of an NDJSON object that comes in chunks."""
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
 
 
 def read_frame_part(storage: Storage, job: str, part: int) -> list[PlannedFrame]:

@@ -20,9 +20,9 @@ from maskrelay.errors import (
 )
 from maskrelay.imaging.header import is_picture
 from maskrelay.imaging.survey import survey_dicom, survey_nifti, survey_tiff
+from maskrelay.storage.records import read_records, write_records
 from worker.opening import Opening, failure_of
 from worker.parts import Parts
-from worker.records import read_records, write_records
 from worker.sources import Sources
 
 #: Submitted items whose surveys share an object: what planning does again when it is broken off.

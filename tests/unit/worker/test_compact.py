@@ -11,8 +11,8 @@ from maskrelay.contract.lines import ItemLine
 from maskrelay.contract.outcomes import MaskOutcome, Outcome, Rle
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.storage.files import FileStorage
+from maskrelay.storage.records import write_records
 from worker.compact import Compacted
-from worker.records import write_records
 from worker.visible import Visible
 
 JOB = "j" * 32
