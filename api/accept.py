@@ -133,11 +133,8 @@ def _id_of(service: Service, request: Request) -> str:
 
 def derived_id(service: Service, meaning: bytes) -> str:
     """The id that the server's key makes of this; if there is a job of the key before, that job's."""
-    if service.server_key_before is not None:
-        before = _derived(service.server_key_before, meaning)
-        if earlier(service, before) is not None:
-            return before
-    return _derived(service.server_key, meaning)
+    newest, *before = (_derived(server_key, meaning) for server_key in service.server_keys)
+    return next((job for job in before if earlier(service, job) is not None), newest)
 
 
 def _derived(server_key: bytes, meaning: bytes) -> str:

@@ -64,8 +64,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     """The API over this ledger and store."""
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
-    audit, before = AuditLog(storage, "api"), settings.server_key_before
-    spans = open_spans(settings.otlp_endpoint, "api")
+    audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
@@ -86,8 +85,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         storage=storage,
         archive=Archive(storage),
         guard=AddressGuard(settings.callback_allow),
-        server_key=settings.server_key.get_secret_value().encode(),
-        server_key_before=before.get_secret_value().encode() if before else None,
+        server_keys=settings.server_keys,
         limits=_limits(settings),
         quotas=partial(keys.quotas, default=_quotas(settings)),
         ends=Ends(ledger.bells),

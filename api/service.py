@@ -44,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`server_key_before`: of the time before the key was changed. `quotas`: the most that a tenant may have under way.
+    """`server_keys`: the one in use, then the one before it. `quotas`: the most that a tenant may have under way.
     `public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what a
     segment worker has in hand.
     """
@@ -53,8 +53,7 @@ class Service:
     storage: Storage
     archive: Archive
     guard: UrlGuard
-    server_key: bytes
-    server_key_before: bytes | None
+    server_keys: tuple[bytes, ...]
     limits: Limits
     quotas: Callable[[str], Load]
     ends: Ends
@@ -63,9 +62,9 @@ class Service:
     spans: Spans
 
     @property
-    def server_keys(self) -> tuple[bytes, ...]:
-        """Whatever was sealed is open under one of these."""
-        return (self.server_key, self.server_key_before) if self.server_key_before else (self.server_key,)
+    def server_key(self) -> bytes:
+        """What is sealed and derived from now on, is so under this one."""
+        return self.server_keys[0]
 
 
 def service_of(request: Request) -> Service:

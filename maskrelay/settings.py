@@ -274,6 +274,12 @@ class Settings(BaseModel):
             names = {name for one in wrong for name in _names_of(one)}
             raise SettingsError("; ".join(_say(one) for one in wrong), names=tuple(sorted(names))) from None
 
+    @property
+    def server_keys(self) -> tuple[bytes, ...]:
+        """The server key, then the one before it: whatever was sealed is open under one of them."""
+        both = self.server_key, self.server_key_before
+        return tuple(key.get_secret_value().encode() for key in both if key is not None)
+
     def require(self, *fields: str) -> None:
         """Raise SettingsError unless each of `fields`, optional elsewhere, is set."""
         missing = [name_of(field) for field in fields if getattr(self, field) is None]

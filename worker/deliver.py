@@ -119,8 +119,8 @@ def _attempt(
 def _secrets(parts: Parts, job: str, target: CallbackTarget) -> list[str]:
     """What signs: two while the receiver, or the server key that secrets derive from, moves from one to the other."""
     if target.sealed is None:
-        return [derive_secret(server_key, job) for server_key in parts.server_keys()]
-    return unseal_with_any(parts.server_keys(), target.sealed, job).split(" ")
+        return [derive_secret(server_key, job) for server_key in parts.settings.server_keys]
+    return unseal_with_any(parts.settings.server_keys, target.sealed, job).split(" ")
 
 
 def _receiver(submission: Submission, target: CallbackTarget) -> str:

@@ -50,14 +50,6 @@ class Parts:
         """Scores that the whole pool bears at most, as far as the workers have told."""
         return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
 
-    def server_keys(self) -> list[bytes]:
-        """The server key, and the one before it while jobs of its time are under way."""
-        before = self.settings.server_key_before
-        return [self.server_key(), *([before.get_secret_value().encode()] if before else [])]
-
-    def server_key(self) -> bytes:
-        return self.settings.server_key.get_secret_value().encode()
-
 
 def build(settings: Settings, process: str) -> Parts:
     """Connect to nothing yet: clients connect when first used. `process` is what traces call this one."""
@@ -72,8 +64,5 @@ def build(settings: Settings, process: str) -> Parts:
         step_lease=settings.step_lease,
         delivery_lease=settings.delivery_lease,
     )
-    storage, spans = (
-        open_storage(settings.storage_url, settings.s3_endpoint_url),
-        open_spans(settings.otlp_endpoint, process),
-    )
-    return Parts(settings, storage, ledger, spans)
+    storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
+    return Parts(settings, storage, ledger, open_spans(settings.otlp_endpoint, process))

@@ -75,7 +75,7 @@ class Planning:
         self._check_time = check_time
         self._surveys = Surveys(parts, sources, submission, self._asked, opening, check_time)
         self._windows = Windows(parts, sources, submission, self._asked, opening)
-        self._server_key = parts.server_key()
+        self._server_key = parts.settings.server_keys[0]
         self._named: Counter[int] = Counter()
 
     def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
