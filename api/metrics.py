@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import families
+from api.scaling import worth
 from api.service import Service, in_thread, service_of
 from maskrelay.errors import LedgerUnavailable
-from maskrelay.rules.lanes import workers_most, workers_wanted
 
 
 async def metrics(request: Request) -> Response:
@@ -37,11 +37,8 @@ def _look(service: Service) -> list[Metric]:
 def _of_ledger(service: Service) -> Iterable[Metric]:
     seen = service.ledger.sight.look()
     endpoints = service.ledger.flow(service.ledger.endpoints.known()).document()
-    lanes = seen.known["lanes"].values()
-    waiting, leased = (sum(lane[name] for lane in lanes) for name in ("waiting", "leased"))
-    cap = workers_most(sum(endpoint["limit"] for endpoint in endpoints), service.frames_per_worker)
-    wanted = workers_wanted(waiting, leased, service.frames_per_worker, cap)
-    yield from families.work(seen.known, wanted, cap)
+    scaling = worth(service, endpoints)
+    yield from families.work(seen.known, scaling.workers_wanted, scaling.cap)
     yield from families.redis(seen.known)
     yield from families.counters(seen.counts)
     yield families.stages(seen.stages)

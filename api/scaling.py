@@ -1,5 +1,8 @@
 """How many segment workers the work is worth: what an autoscaler asks."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
@@ -21,8 +24,12 @@ async def scaling(request: Request) -> Scaling:
 
 
 def _look(service: Service) -> Scaling:
+    return worth(service, service.ledger.flow(service.ledger.endpoints.known()).document())
+
+
+def worth(service: Service, endpoints: Sequence[Mapping[str, Any]]) -> Scaling:
+    """The work that waits now, and what it is worth beside these endpoints, as `Flow.document` tells of them."""
     ledger, per_worker = service.ledger, service.frames_per_worker
-    limits = [endpoint["limit"] for endpoint in ledger.flow(ledger.endpoints.known()).document()]
-    waiting, cap = ledger.wakes.work("segment"), workers_most(sum(limits), per_worker)
+    waiting, cap = ledger.wakes.work("segment"), workers_most(sum(one["limit"] for one in endpoints), per_worker)
     wanted = workers_wanted(waiting, ledger.claims.held(), per_worker, cap)
     return Scaling(waiting_frames=waiting, workers_wanted=wanted, cap=cap)

@@ -46,6 +46,12 @@ def test_an_empty_ledger_has_every_number_that_needs_no_label_of_a_happening(api
     assert value(api, "ledger_evicts") == 0
 
 
+def test_what_nobody_has_done_yet_has_no_age(api: RunningApi) -> None:
+    assert {"maskrelay_sweep_age_seconds", "maskrelay_reconciled_age_seconds"}.isdisjoint(scraped(api))
+    api.ledger.claims.lapse()
+    assert value(api, "sweep_age_seconds") < 60
+
+
 def test_frames_are_followed_from_waiting_to_settled(api: RunningApi) -> None:
     ledger = api.ledger
     running_job(ledger, JOB, 20, spans=[(0, 20)])

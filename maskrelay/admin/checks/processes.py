@@ -6,7 +6,7 @@ from datetime import timedelta
 from maskrelay.admin.checks.finding import Finding, ok, skip, warn, wrong
 from maskrelay.errors import LedgerUnavailable, SettingsError
 from maskrelay.ledger import Ledger, open_ledger
-from maskrelay.ledger.seen import Seen, see
+from maskrelay.ledger.processes import Processes, see_processes
 from maskrelay.settings import Settings
 
 #: Nobody has swept for so many periods, or for so long: then no control worker lives.
@@ -18,7 +18,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     """Sweep, loops, the flag of a child that drains, and the gates."""
     try:
         ledger = _ledger(settings)
-        seen = see(ledger)
+        seen = see_processes(ledger)
         yield _sweep(seen, settings.sweep_period)
         yield from _work(seen)
         yield _drain(seen)
@@ -37,7 +37,7 @@ def _ledger(settings: Settings) -> Ledger:
     )
 
 
-def _sweep(seen: Seen, period: timedelta) -> Finding:
+def _sweep(seen: Processes, period: timedelta) -> Finding:
     hint = "start a control worker (python -m worker control): lost work is found by its sweep alone"
     if seen.swept_ago is None:
         return warn("sweep", "nobody has swept since this Redis began", hint)
@@ -46,7 +46,7 @@ def _sweep(seen: Seen, period: timedelta) -> Finding:
     return ok("sweep", f"{seen.swept_ago.total_seconds():.0f} s ago")
 
 
-def _work(seen: Seen) -> Iterator[Finding]:
+def _work(seen: Processes) -> Iterator[Finding]:
     for task, waiting in seen.waiting.items():
         loops, role = seen.loops[task], _ROLES.get(task, task)
         if waiting and not loops:
@@ -58,7 +58,7 @@ def _work(seen: Seen) -> Iterator[Finding]:
             yield ok(f"work {task}", f"{waiting} wait, {loops} loops run")
 
 
-def _drain(seen: Seen) -> Finding:
+def _drain(seen: Processes) -> Finding:
     if seen.drain_left:
         hint = "redis-cli DEL mr:drain; nothing of ours writes it without an end"
         return warn("drain", "the flag of a draining child has no end: no suspect frame is claimed", hint)

@@ -39,8 +39,8 @@ return cjson.encode({
   loops = loops,
   deliveries = deliveries,
   hosts_failing = later_than_now('mr:failing'),
-  sweep_s = sweep[1] and age(tonumber(sweep[1])),
-  reconciled_s = sweep[2] and age(tonumber(sweep[2])),
+  sweep_s = sweep[1] and age(tonumber(sweep[1])) or nil,  -- false would be told as a number
+  reconciled_s = sweep[2] and age(tonumber(sweep[2])) or nil,
   memory = {used = tonumber(told('memory', 'used_memory')), most = tonumber(told('memory', 'maxmemory'))},
   evicts = told('memory', 'maxmemory_policy') ~= 'noeviction',
   persists = told('persistence', 'aof_enabled') == '1',

@@ -7,11 +7,9 @@ from datetime import timedelta
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.wakes import TASKS, Task
 
-_MS = timedelta(milliseconds=1)
-
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Processes:
     """swept_ago: None where nobody has swept since this Redis began. loops and waiting: of each task, how many run and
     how much could be taken now. drain_left: a child's wish to be alone has no end, so that no suspect is ever claimed.
     """
@@ -22,15 +20,12 @@ class Seen:
     drain_left: bool
 
 
-def see(ledger: Ledger) -> Seen:
+def see_processes(ledger: Ledger) -> Processes:
     """Look; changes nothing. Raises LedgerUnavailable."""
-    ask = ledger.scripts.ask
-    seconds, micros = ask("TIME")
-    now = int(seconds) * 1000 + int(micros) // 1000
-    last = ask("HGET", "mr:sweep", "last")
-    return Seen(
-        swept_ago=None if last is None else max(now - int(float(last)), 0) * _MS,
-        loops={task: int(ask("ZCOUNT", f"mr:loops:{task}", f"({now}", "+inf")) for task in TASKS},
+    known = ledger.sight.look().known
+    return Processes(
+        swept_ago=timedelta(seconds=known["sweep_s"]) if "sweep_s" in known else None,
+        loops=known["loops"],
         waiting={task: ledger.wakes.work(task) for task in TASKS},
-        drain_left=int(ask("PTTL", "mr:drain")) == -1,
+        drain_left=int(ledger.scripts.ask("PTTL", "mr:drain")) == -1,
     )
