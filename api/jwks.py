@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
 from maskrelay.errors import IssuerUnavailable, SettingsError
+from maskrelay.scoring.checks import LOOPBACK
 
 #: Seconds: kept keys are asked for anew after this, so that a withdrawn one ends.
 FRESH_S = 600
@@ -23,7 +24,6 @@ LASTING_S = 3600
 LEAST_PAUSE_S = 10
 _TIMEOUT_S = 5.0
 _RSA_BITS = 2048
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logging.getLogger(__name__)
 
 
@@ -90,7 +90,7 @@ class IssuerKeys:
 
 def _is_safe(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
 async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:

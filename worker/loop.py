@@ -16,7 +16,6 @@ from typing import NoReturn
 
 from maskrelay.contract.jobs import Lane, PlannedFrame, Submission
 from maskrelay.errors import (
-    EndpointBusy,
     EndpointError,
     EndpointTimeout,
     FrameRefused,
@@ -27,7 +26,7 @@ from maskrelay.errors import (
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim
 from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
-from maskrelay.rules.retry import backoff
+from maskrelay.rules.retry import left_alone
 from maskrelay.rules.timings import Cause
 from worker.artifacts import Recorded
 from worker.frame import Bench, ClaimLost, DecodeOverran, segment_frame
@@ -42,10 +41,6 @@ IDLE = 0.5
 GLANCE = 0.25
 #: A loop says that it runs this often, and counts as gone after three times as long.
 BEAT = timedelta(seconds=2)
-#: A frame that timed out waits as long as one that failed so many times more: about 16 s.
-LATE = 4
-#: A frame whose gates are closed is looked at again after so many seconds at most: another may have opened them.
-COME_BACK = 5.0
 #: Outcomes that may wait to be settled before no more frames are claimed.
 UNSETTLED = 512
 
@@ -221,23 +216,17 @@ class SegmentLoop:
 
     async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
         """Give the frame back: nobody is charged now, and only a frame's own error is remembered for judgement."""
-        named = {name: error.fields[name] for name in ("endpoint",) if name in error.fields}
-        log.info("parked", extra={**_about(claim, frame), "code": error.code, **named})
+        where = {"endpoint": error.fields["endpoint"]} if "endpoint" in error.fields else {}
+        log.info("parked", extra={**_about(claim, frame), "code": error.code, **where})
         self._bench.noticed.happened("parked", error.code)
+        after = left_alone(error, claim.trouble(frame).attempts + 1, random.random())
         cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
-        attempt = claim.trouble(frame).attempts + 1
-        if isinstance(error, FrameRefused | EndpointTimeout):
-            # the container goes on working after a timeout: late, and as few times as for an error of the frame's own
-            late = LATE if isinstance(error, EndpointTimeout) else 0
-            after = backoff(attempt + late, random.random())
-            endpoint = str(error.fields.get("endpoint", ""))
-            self._groups.parked(claim.job, cause, after.total_seconds())
-            await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after, endpoint)
-            return
-        waits_for_gate = isinstance(error, EndpointBusy) and error.fields.get("parked")
-        after = _until_gate(error) if waits_for_gate else backoff(1, random.random())
         self._groups.parked(claim.job, cause, after.total_seconds())
-        await self._give_back(claim, frame, after)
+        if isinstance(error, FrameRefused | EndpointTimeout):
+            endpoint = str(error.fields.get("endpoint", ""))
+            await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after, endpoint)
+        else:
+            await self._give_back(claim, frame, after)
 
     async def _give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
         def release() -> None:
@@ -296,9 +285,3 @@ class SegmentLoop:
 
 def _about(claim: Claim, frame: int) -> dict[str, object]:
     return {"job_id": claim.job, "frame": frame}
-
-
-def _until_gate(error: MaskrelayError) -> timedelta:
-    """How long a frame is left alone whose gates are closed: it is looked at again soon after they may open."""
-    seconds = min(float(error.fields.get("come_back_s", 0.0)), COME_BACK)
-    return timedelta(seconds=seconds * (0.8 + 0.2 * random.random()))

@@ -6,6 +6,9 @@ import httpx
 
 from maskrelay.errors import SettingsError
 
+#: Hosts that are this machine: what goes there without TLS, nobody else hears.
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
 
 def checked_url(url: str, what: str) -> httpx.URL:
     """`url` read; raises SettingsError that calls it `what` and does not quote it."""

@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 import httpx
 
-from maskrelay.admin.azure.calls import Bearer, Calls, Resource, last_of, pause
+from maskrelay.admin.azure.calls import Bearer, Calls, Resource, last_of, pause, state_of
 from maskrelay.admin.azure.meaning import failure
 from maskrelay.errors import AzureDenied, AzureUnfinished
 
 #: Seconds without a change after which a line says that the work goes on.
 _SILENCE = 60.0
-_ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
+#: The states of a resource that Azure is not at work on.
+ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
 class Arm(Calls):
@@ -44,7 +45,7 @@ class Arm(Calls):
         while answer.status_code != 404:
             answer = self.send("GET", self.address(path))
             if answer.status_code != 404:
-                self._tell(work, _state(self.resource(answer, work.doing)))
+                self._tell(work, state_of(self.resource(answer, work.doing)))
                 self._rest(answer, work)
 
     def ready(self, path: str) -> Resource:
@@ -53,10 +54,10 @@ class Arm(Calls):
         while True:
             answer = self.send("GET", self.address(path))
             found = self.resource(answer, f"read {work.doing}")
-            state = _state(found)
-            if state not in _ENDED or work.state:  # who finds it done has nothing to tell
+            state = state_of(found)
+            if state not in ENDED or work.state:  # who finds it done has nothing to tell
                 self._tell(work, state)
-            if state in _ENDED:
+            if state in ENDED:
                 break
             self._rest(answer, work)
         if state != "Succeeded":
@@ -74,7 +75,7 @@ class Arm(Calls):
         if link is None and answer.status_code == 202:
             link, tells = answer.headers.get("location"), False
         state = ""
-        while link and state not in _ENDED:
+        while link and state not in ENDED:
             self._rest(answer, work)
             answer = self.send("GET", self.own(link))
             try:
@@ -108,7 +109,3 @@ class _Work:
         self.doing = doing
         self.began = self.told = time.monotonic()
         self.state = ""
-
-
-def _state(resource: Resource) -> str:
-    return str(resource["properties"].get("provisioningState") or "Succeeded")

@@ -8,7 +8,7 @@ import httpx
 
 from maskrelay.admin.azure.meaning import refusal
 from maskrelay.errors import AzureMissing, AzureUnreachable, SettingsError
-from maskrelay.scoring.checks import checked_url
+from maskrelay.scoring.checks import LOOPBACK, checked_url
 
 AZURE = "https://management.azure.com"
 #: Of the calls about workspaces, and of those about roles.
@@ -38,7 +38,7 @@ class Calls:
 
     def __init__(self, url: str, bearer: Bearer) -> None:
         self._url = checked_url(url, "the address of Azure's control plane")
-        if self._url.scheme != "https" and self._url.host not in ("127.0.0.1", "localhost", "::1"):
+        if self._url.scheme != "https" and self._url.host not in LOOPBACK:
             raise SettingsError("the control plane is asked by https alone: a token goes with every call")
         self._bearer = bearer
         self._http = httpx.Client(timeout=_TIMEOUT)
@@ -138,6 +138,11 @@ def pause(answer: httpx.Response) -> float:
         return min(max(float(answer.headers["retry-after"]), _SHORTEST), _LONGEST)
     except (KeyError, ValueError):
         return _LOOK
+
+
+def state_of(resource: Resource) -> str:
+    """What the control plane says of its work on the resource; one of which it says nothing is done."""
+    return str(resource["properties"].get("provisioningState") or "Succeeded")
 
 
 def last_of(path: str) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from maskrelay.admin.azure.arm import Arm
-from maskrelay.admin.azure.calls import Resource
+from maskrelay.admin.azure.arm import ENDED, Arm
+from maskrelay.admin.azure.calls import Resource, state_of
 from maskrelay.admin.azure.wanted import Wanted, holds
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureMissing, AzureRefused
@@ -136,12 +136,11 @@ def _without_place(body: Resource) -> Resource:
 def _rested(arm: Arm, path: str) -> Resource | None:
     """What is there, once Azure is done with it."""
     present = arm.get(path)
-    state = present and present["properties"].get("provisioningState")
-    return present if state in (None, "Succeeded", "Failed", "Canceled") else arm.ready(path)
+    return present if present is None or state_of(present) in ENDED else arm.ready(path)
 
 
 def _is_good(resource: Resource) -> bool:
-    return resource["properties"].get("provisioningState") in (None, "Succeeded")
+    return state_of(resource) == "Succeeded"
 
 
 def _as_set(endpoint: Resource) -> Resource:

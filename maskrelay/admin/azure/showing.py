@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from maskrelay.admin.azure.arm import Arm
-from maskrelay.admin.azure.calls import Resource
+from maskrelay.admin.azure.calls import Resource, state_of
 from maskrelay.admin.azure.making import deployments_of, endpoint_of, traffic_of, workspace_of
 from maskrelay.admin.azure.wanted import AUTH_MODES, seconds_of
 from maskrelay.admin.azure.workspace import Workspace
@@ -50,7 +50,7 @@ def every(arm: Arm, workspace: Workspace) -> str:
     """The endpoints of a workspace as a table."""
     workspace_of(arm, workspace)
     endpoints = sorted(arm.list(f"{workspace.path}/onlineEndpoints"), key=lambda one: str(one["name"]))
-    rows = [(one["name"], _state(one), auth_of(one), one["properties"].get("scoringUri")) for one in endpoints]
+    rows = [(one["name"], state_of(one), auth_of(one), one["properties"].get("scoringUri")) for one in endpoints]
     return table(("endpoint", "state", "auth", "scoring URI"), rows)
 
 
@@ -80,7 +80,7 @@ def as_text(seen: Seen, quota: list[Quota] | None, now: datetime) -> str:
     """The endpoint in a few lines and tables."""
     properties = seen.endpoint["properties"]
     lines = [
-        f"endpoint   {seen.endpoint['name']}: {_state(seen.endpoint)}, auth {auth_of(seen.endpoint)}",
+        f"endpoint   {seen.endpoint['name']}: {state_of(seen.endpoint)}, auth {auth_of(seen.endpoint)}",
         f"scoring    {properties.get('scoringUri') or 'no address yet'}",
     ]
     lines += [f"warning    {words}" for words in warnings(seen, now)]
@@ -104,8 +104,8 @@ def warnings(seen: Seen, now: datetime) -> Iterator[str]:
     if seen.deployments and not traffic_of(seen.endpoint):
         yield "no deployment has traffic: every score is answered 404"
     for one in seen.deployments:
-        if _state(one) in ("Failed", "Canceled"):
-            yield f"deployment {one['name']} is {_state(one)}: create again, or delete it"
+        if state_of(one) in ("Failed", "Canceled"):
+            yield f"deployment {one['name']} is {state_of(one)}: create again, or delete it"
 
 
 def shared_until(endpoint: Resource) -> datetime | None:
@@ -135,7 +135,7 @@ def _row(one: Resource, shares: dict[str, int]) -> tuple[object, ...]:
     timeout = seconds_of(str(asked.get("requestTimeout")))
     size, count = properties["instanceType"], one["sku"]["capacity"]
     at_a_time = asked.get("maxConcurrentRequestsPerInstance")
-    return one["name"], _state(one), shares.get(one["name"], 0), model, size, count, at_a_time, f"{timeout or 0:g}"
+    return one["name"], state_of(one), shares.get(one["name"], 0), model, size, count, at_a_time, f"{timeout or 0:g}"
 
 
 def _logs(seen: Seen) -> Iterator[str]:
@@ -150,10 +150,6 @@ def _logs(seen: Seen) -> Iterator[str]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _state(resource: Resource) -> str:
-    return str(resource["properties"].get("provisioningState") or "Succeeded")
 
 
 def _time(text: Any) -> datetime | None:

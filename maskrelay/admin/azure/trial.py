@@ -1,6 +1,5 @@
 """One real score: a drawn fundus through the service's own client, and what came back. Needs the extra `worker`."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import SecretStr
 
-from maskrelay.contract.wire import CANVAS, Row, RowAnswer, encode_request
+from maskrelay.contract.wire import CANVAS, Row, RowAnswer
 from maskrelay.endpoints import Endpoint
 from maskrelay.imaging.canvas import canvas_png
-from maskrelay.scoring.client import EndpointClient, Scored
+from maskrelay.scoring.client import Scored
 from maskrelay.scoring.credentials import Key
-from maskrelay.scoring.wires import IMAGE2D
+from maskrelay.scoring.once import score_once
 
 PROMPT = "optic disc in retinal fundus"
 #: The disc's middle and radius in pixels of the canvas.
@@ -45,22 +44,13 @@ def score(url: str, bearer: str, timeout: timedelta) -> Tried:
     """Score the drawing at a scoring URI. Raises EndpointError, SettingsError for an address that cannot be asked."""
     picture, disc = fundus()
     row = Row(canvas_png(picture), (PROMPT,))
-    scored = asyncio.run(
-        _score(Endpoint.model_validate({"url": url, "key": bearer}), Key(SecretStr(bearer)), row, timeout)
-    )
+    endpoint, key = Endpoint.model_validate({"url": url, "key": bearer}), Key(SecretStr(bearer))
+    scored = score_once(endpoint, key, row, timeout=timeout, request_id="maskrelay-endpoint-test")
     maps = scored.answers[0].maps
     values = np.frombuffer(maps.raw, np.dtype(maps.dtype)).reshape(maps.shape)[0].astype(np.float32)
     mask = values >= (128 if maps.dtype == "uint8" else 0.5)
     either = int(np.count_nonzero(mask | disc))
     return Tried(scored, np.count_nonzero(mask & disc) / either, int(np.count_nonzero(mask)), int(values.max()))
-
-
-async def _score(endpoint: Endpoint, key: Key, row: Row, within: timedelta) -> Scored[RowAnswer]:
-    client = EndpointClient(endpoint, key, IMAGE2D, timeout=within, max_connections=1)
-    try:
-        return await client.score(encode_request([row]), [row], request_id="maskrelay-endpoint-test")
-    finally:
-        await client.aclose()
 
 
 def _within(middle: tuple[int, int], radius: int) -> npt.NDArray[np.bool_]:

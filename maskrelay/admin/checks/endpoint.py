@@ -11,11 +11,11 @@ import httpx
 from maskrelay.admin.checks.finding import Finding, clock, ok, skip, warn, wrong
 from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.errors import SettingsError
+from maskrelay.scoring.checks import LOOPBACK
 from maskrelay.settings import Settings
 
 #: An answer's bytes for one prompt, in base64; and a canvas that nothing compresses.
 _ANSWER, _NOISE = 1024 * 1024 * 4 // 3, 1024 * 1024 * 3 * 4 // 3
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def _settings(name: str, endpoint: Endpoint, settings: Settings) -> Iterator[Fin
 
 def _odd(check: str, endpoint: Endpoint, timeout: timedelta) -> Iterator[Finding]:
     address = urlsplit(endpoint.url)
-    if address.scheme == "http" and address.hostname not in _LOOPBACK:
+    if address.scheme == "http" and address.hostname not in LOOPBACK:
         yield warn(check, "pictures and key travel without TLS", "use the https:// address")
     if not address.path.endswith("/score"):
         yield warn(check, "its address does not end in /score", "give the scoring URI, not the endpoint's own address")

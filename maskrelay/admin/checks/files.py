@@ -10,9 +10,9 @@ from maskrelay.contract.apikeys import read_keys
 from maskrelay.contract.codes import read_code_table
 from maskrelay.errors import CodesInvalid, SettingsError
 from maskrelay.notify.guard import AddressGuard
+from maskrelay.scoring.checks import LOOPBACK
 from maskrelay.settings import Settings
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _KEYS = 'it is a list of {"tenant", "sha256", "scopes"}; docs/settings.md says more'
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 
@@ -44,7 +44,7 @@ def _public_url(settings: Settings) -> Finding:
     parts = urlsplit(settings.public_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         return wrong("public url", "MASKRELAY_PUBLIC_URL is no address that links can begin with", "https://HOST")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         hint = "put TLS before the API, and https:// into MASKRELAY_PUBLIC_URL"
         return warn("public url", "callers are sent to http://, where keys can be read on the way", hint)
     return ok("public url", "set")

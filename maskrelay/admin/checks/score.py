@@ -1,17 +1,14 @@
 """One real score of an endpoint. Needs the extra `worker`."""
 
-import asyncio
 from datetime import timedelta
 
 from maskrelay.admin.checks.finding import Finding, ok, wrong
-from maskrelay.contract.wire import Row, RowAnswer, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError, SettingsError
 from maskrelay.imaging.canary import canary
 from maskrelay.imaging.maps import MAX_LE_1, probabilities
-from maskrelay.scoring.client import EndpointClient, Scored
 from maskrelay.scoring.credentials import credential_of
-from maskrelay.scoring.wires import IMAGE2D
+from maskrelay.scoring.once import score_once
 
 _ADDRESS = "look at the scoring URI: it ends in /score, and its deployment takes traffic (maskrelay endpoint status)"
 _DEPLOYMENT = "look at the deployment: its state, its logs (maskrelay endpoint status)"
@@ -40,7 +37,8 @@ _HINTS = {
 def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
     """Send one picture that every working deployment answers, beside what the workers send, past the limiter."""
     try:
-        scored = asyncio.run(_scored(endpoint, canary(), within))
+        credential = credential_of(endpoint)
+        scored = score_once(endpoint, credential, canary(), timeout=within, request_id="maskrelay-doctor")
         maps, flags = probabilities(scored.answers[0].maps, endpoint.encoding)
     except SettingsError as error:
         return wrong(name, error.detail, "docs/endpoints.md shows the forms")
@@ -50,11 +48,3 @@ def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
         said = "its maps hold 0 and 1, and are declared as probabilities 0..255: every mask would be empty"
         return wrong(name, said, "set MASKRELAY_ENDPOINT_ENCODING=binary01 (in a file: encoding)")
     return ok(name, f"scored a picture in {scored.seconds:.1f} s")
-
-
-async def _scored(endpoint: Endpoint, row: Row, within: timedelta) -> Scored[RowAnswer]:
-    client = EndpointClient(endpoint, credential_of(endpoint), IMAGE2D, timeout=within, max_connections=1)
-    try:
-        return await client.score(encode_request([row]), [row], request_id="maskrelay-doctor")
-    finally:
-        await client.aclose()

@@ -5,11 +5,19 @@ from datetime import timedelta
 import pytest
 
 from maskrelay.contract.jobs import TERMINAL, Counts
-from maskrelay.errors import EndpointDenied, EndpointThrottled, EndpointTimeout, LaneForbidden, ScoringFailed
+from maskrelay.errors import (
+    EndpointBusy,
+    EndpointDenied,
+    EndpointThrottled,
+    EndpointTimeout,
+    LaneForbidden,
+    ScoringFailed,
+    StorageUnavailable,
+)
 from maskrelay.rules.gate import report_of
 from maskrelay.rules.lanes import lane_of, lanes_to_claim, loops_wanted, workers_most, workers_wanted
 from maskrelay.rules.lifecycle import MOVES, may_cancel, verdict
-from maskrelay.rules.retry import Trouble, backoff, judge
+from maskrelay.rules.retry import COME_BACK, Trouble, backoff, judge, left_alone
 
 
 def test_terminal_states_absorb_and_every_state_reaches_one():
@@ -93,3 +101,18 @@ def test_no_more_workers_than_an_endpoint_can_feed(limit, per_worker, most):
 )
 def test_workers_are_wanted_for_what_waits_and_what_is_in_hand_up_to_the_most(waiting, held, wanted):
     assert workers_wanted(waiting, held, per_worker=8, most=4) == wanted
+
+
+def test_a_frame_waits_for_its_own_errors_by_their_number_and_longer_after_a_timeout():
+    refused, late = ScoringFailed(kind="model_error"), EndpointTimeout(kind="client_timeout")
+    assert [left_alone(refused, attempt, 1.0) for attempt in (1, 3)] == [backoff(1, 1.0), backoff(3, 1.0)]
+    assert left_alone(late, 1, 1.0) == backoff(5, 1.0)
+    assert left_alone(StorageUnavailable(), 7, 0.0) == backoff(1, 0.0)
+
+
+@pytest.mark.parametrize(("opens_in", "waited"), [(2.0, timedelta(seconds=2)), (600.0, COME_BACK), (0.0, timedelta(0))])
+def test_a_frame_whose_gates_are_closed_is_looked_at_soon_after_they_may_open(opens_in, waited):
+    closed = EndpointBusy(kind="gate", parked=True, come_back_s=opens_in)
+    assert left_alone(closed, 3, 1.0) == waited
+    assert left_alone(closed, 3, 0.0) == waited * 0.8
+    assert left_alone(EndpointBusy(kind="pending"), 3, 1.0) == backoff(1, 1.0)

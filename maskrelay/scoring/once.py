@@ -1,0 +1,25 @@
+"""One score by itself: for a command that asks an endpoint once and ends."""
+
+import asyncio
+from datetime import timedelta
+
+from maskrelay.contract.wire import Row, RowAnswer, encode_request
+from maskrelay.endpoints import Endpoint
+from maskrelay.scoring.client import EndpointClient, Scored
+from maskrelay.scoring.credentials import Credential
+from maskrelay.scoring.wires import IMAGE2D
+
+
+def score_once(
+    endpoint: Endpoint, credential: Credential, row: Row, *, timeout: timedelta, request_id: str
+) -> Scored[RowAnswer]:
+    """Have the endpoint answer one row, past every limit; blocks. Raises EndpointError, SettingsError."""
+
+    async def scored() -> Scored[RowAnswer]:
+        client = EndpointClient(endpoint, credential, IMAGE2D, timeout=timeout, max_connections=1)
+        try:
+            return await client.score(encode_request([row]), [row], request_id=request_id)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(scored())
