@@ -1,5 +1,6 @@
 """The workers' side of deletion and retention over a running API's own storage and ledger, at any time of day."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 from tests.apis import RunningApi
@@ -20,3 +21,10 @@ def removed(api: RunningApi) -> None:
     """Both goes of every removal, as if the pause between them were over."""
     remove_gone(parts_of(api), later())
     remove_gone(parts_of(api), later(hours=1))
+
+
+def aged(api: RunningApi, *of: str) -> None:
+    """Let these objects be two hours old."""
+    then = later(hours=-2).timestamp()
+    for key in of:
+        os.utime(api.folder / key, (then, then))

@@ -7,6 +7,7 @@ import httpx
 import pytest
 import redis
 
+from tests.api_jobs import accepted
 from tests.apis import SMALL_LIMITS, RunningApi, a_valkey, running_api
 
 
@@ -39,3 +40,9 @@ def north(api: RunningApi) -> Iterator[httpx.Client]:
 def south(api: RunningApi) -> Iterator[httpx.Client]:
     with api.client("south") as client:
         yield client
+
+
+@pytest.fixture
+def two(north: httpx.Client) -> str:
+    """A job of two pictures, not planned yet."""
+    return accepted(north, b"a", b"b", options={"outputs": ["mask", "overlay"]})
