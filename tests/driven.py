@@ -3,11 +3,15 @@
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import httpx
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import PlannedFrame, Result
 from maskrelay.contract.outcomes import Failure, Outcome
 from maskrelay.ledger.claims import Claim
+from tests.api_jobs import accepted
 from tests.apis import RunningApi
 from tests.clearing import parts_of
 from worker.artifacts import Recorded
@@ -70,3 +74,16 @@ def finished(api: RunningApi, job: str) -> Result:
     """Finish every job that waits for it; the result of `job`."""
     finish_jobs(parts_of(api), time.monotonic() + 60)
     return Result.model_validate_json(api.storage.get(keys.result(job)))
+
+
+def ended(api: RunningApi, client: httpx.Client, images: int, codes: dict[int, str], **options: Any) -> str:
+    """A job of so many pictures, of which these failed."""
+    job = accepted(client, *(b"%d" % number for number in range(images)), options=options)
+    driven(api, job, by_frame(codes))
+    return job
+
+
+def letters(client: httpx.Client, job: str, **query: Any) -> dict[str, Any]:
+    answer = client.get(f"/v1/jobs/{job}/dead-letters", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
