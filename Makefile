@@ -7,10 +7,12 @@ READY := $(VENV)/.ready
 FIDELITY := .venv-fidelity
 HELM := .venv-helm
 HELM_READY := $(HELM)/.ready
+AZURE := .venv-azure
+AZURE_READY := $(AZURE)/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs fidelity fuzz faults faults-off soak bench sbom helm lock clean
+.PHONY: help demo up test lint types imports docs fidelity fuzz api-fuzz faults faults-off soak bench sbom helm azure lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +30,8 @@ demo: $(READY) ## start everything, segment real photographs, verify the callbac
 up: $(READY) ## run the whole service in the foreground (PORT, DATA, MASKRELAY_*)
 	$(BIN)/python -m maskrelay.stack up
 
-test: $(READY) $(if $(CI),$(HELM_READY)) lint types imports ## lint, types, import contracts and every test
-	$(BIN)/python -m pytest
+test: $(READY) $(if $(CI),$(HELM_READY) $(AZURE_READY)) lint types imports ## lint, types, import contracts and every test
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -62,6 +64,9 @@ faults-off: $(READY) ## the same with each protection switched off, in copies: a
 soak: $(READY) ## break something every few seconds for a while (MINUTES, SEED)
 	$(BIN)/python -m tests.faults.soak --page docs/reliability.md --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
+api-fuzz: $(READY) ## ask a running API for all that its OpenAPI says, and more, by schemathesis (COUNT, SEED)
+	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
+
 bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done
 
@@ -74,11 +79,20 @@ $(HELM_READY): tests/helm/requirements.lock
 helm: $(READY) $(HELM_READY) ## lint, render and validate the chart, in an environment of its own (390 MB)
 	$(BIN)/python -m pytest tests/packaging/test_chart.py tests/packaging/test_chart_settings.py
 
+$(AZURE_READY): tests/azure/requirements.lock
+	$(PYTHON) -m venv --clear $(AZURE)
+	$(AZURE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement tests/azure/requirements.lock
+	@touch $@
+
+azure: $(READY) $(AZURE_READY) ## have azure-ai-ml read what `maskrelay endpoint` writes, in an environment of its own (140 MB)
+	$(BIN)/python -m pytest tests/packaging/test_azure_ml.py
+
 sbom: $(READY) ## write what is in each image as CycloneDX, into dist/sbom
 	$(BIN)/python image/sbom.py dist/sbom
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) $(FIDELITY) $(HELM) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(FIDELITY) $(HELM) $(AZURE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
   --no-emit-index-url --no-emit-find-links
@@ -91,3 +105,4 @@ lock: $(READY) ## resolve requirements.lock and the images' locks anew (needs `u
 	$(PINNED) --extra simulator pyproject.toml --output-file requirements-simulator.lock
 	echo 'hatchling==1.27.0' | $(PINNED) - --output-file requirements-build.lock
 	$(COMPILE) tests/helm/requirements.in --output-file tests/helm/requirements.lock
+	$(COMPILE) tests/azure/requirements.in --output-file tests/azure/requirements.lock

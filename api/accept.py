@@ -3,13 +3,13 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from api.endpoints import check_pin
-from api.incoming import Incoming, Upload
+from api.incoming import Incoming
 from api.pointers import pointer
 from api.service import Service, side_by_side
 from api.submission import Wanted
@@ -20,12 +20,16 @@ from maskrelay.errors import (
     CallbackForbidden,
     Gone,
     IdempotencyKeyReused,
+    LedgerFull,
     LedgerUnavailable,
     ObjectExists,
+    OptionInvalid,
+    QuotaReached,
     StillAccepting,
     StorageUnavailable,
     UploadExpired,
 )
+from maskrelay.ledger.room import Load
 from maskrelay.notify.seal import seal
 
 #: How long an id stays reserved for a request that ends without giving it back, and a repeat is told to come again.
@@ -42,65 +46,120 @@ class Request:
     traceparent: str | None
 
 
+def check_room(service: Service, request: Request, declared: int) -> None:
+    """Raise QuotaReached or LedgerFull where a body of so many declared bytes cannot become a job, LedgerUnavailable.
+
+    Nothing is read for it yet. A repeat under the key of an accepted job takes no room.
+    """
+    more = Load(jobs=1, frames=1, bytes=declared)
+    try:
+        service.ledger.room.check_memory()
+        service.ledger.room.check(request.tenant, more, service.quotas(request.tenant))
+    except (QuotaReached, LedgerFull):
+        if request.key is None or earlier(service, _id_of(service, request)) is None:
+            raise
+
+
 def accept(service: Service, request: Request, wanted: Wanted, incoming: Incoming) -> Submission:
     """The submission that now stands for this request: a new one, or the first under its key.
 
     Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
-    Gone; UploadExpired, CallbackForbidden, LaneForbidden. Once this returns, the job is durable.
+    Gone; UploadExpired, CallbackForbidden, LaneForbidden, QuotaReached. Once this returns, the job is durable.
     """
     service.ledger.scripts.check_writable()
     job = _id_of(service, request)
     if request.key is None:
         return _accept_new(service, request, wanted, incoming, job)
-    earlier = _earlier(service, job)
-    if earlier is not None:
-        return _same(earlier, wanted)
-    if not service.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
-        raise StillAccepting
-    try:
+    found = earlier(service, job)
+    if found is not None:
+        return _same(found, wanted)
+    with reserved(service, job):
         return _accept_new(service, request, wanted, incoming, job)
-    finally:
-        with suppress(LedgerUnavailable):
-            service.ledger.jobs.end_accepting(job)
 
 
 def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: Incoming, job: str) -> Submission:
     _check_admissible(service, request.tenant, wanted)
     submission, items = _written(service, request, wanted, job)
-    _mark_uses(service, job, wanted.uploads)
+    with room_kept(service, submission):
+        prepare(service, submission, items)
+        incoming.kept = True  # from here on the job may exist even if we never hear of it
+        try:
+            create(service, submission)
+        except ObjectExists:
+            incoming.kept = False
+            found = earlier(service, job)
+            assert found is not None
+            return _same(found, wanted)
+        tell_ledger(service, submission)
+    return submission
+
+
+@contextmanager
+def reserved(service: Service, job: str) -> Iterator[None]:
+    """Accept the job of a derived id alone; raises StillAccepting while another request does."""
+    if not service.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
+        raise StillAccepting
+    try:
+        yield
+    finally:
+        with suppress(LedgerUnavailable):
+            service.ledger.jobs.end_accepting(job)
+
+
+def prepare(service: Service, submission: Submission, items: Sequence[Item]) -> None:
+    """All that lies in storage before the submission itself: the marks of uses, the live marker, many items."""
+    job = submission.id
+    _mark_uses(service, job, {item.source for item in items})
     service.storage.put(keys.live(job), b"")
     if submission.items_key is not None:
         service.storage.put(submission.items_key, _lines(items), "application/x-ndjson")
-    incoming.kept = True  # from here on the job may exist even if we never hear of it
+
+
+@contextmanager
+def room_kept(service: Service, submission: Submission) -> Iterator[None]:
+    """Keep the job's room among its tenant's while it is being accepted; raises QuotaReached, LedgerUnavailable."""
+    room, one = service.ledger.room, submission
+    interactive = one.total if one.lane == "interactive" else 0
+    more = Load(jobs=1, frames=one.total, interactive=interactive, bytes=one.size)
+    room.keep(one.tenant, one.id, more, service.quotas(one.tenant), _HOLD)
     try:
-        _create(service, submission)
-    except ObjectExists:
-        incoming.kept = False
-        earlier = _earlier(service, job)
-        assert earlier is not None
-        return _same(earlier, wanted)
-    _tell_ledger(service, submission)
-    return submission
+        yield
+    finally:
+        with suppress(LedgerUnavailable):
+            room.give_back(one.tenant, one.id)
 
 
 def _id_of(service: Service, request: Request) -> str:
     """A random id, or the one that tenant and idempotency key stand for, so that a repeat finds it anywhere."""
     if request.key is None:
         return keys.new_id()
-    meaning = f"{request.tenant}\0{request.key}".encode()
-    return keys.id_of_bytes(hmac.digest(service.server_key, meaning, hashlib.sha256))
+    return derived_id(service, f"{request.tenant}\0{request.key}".encode())
 
 
-def _earlier(service: Service, job: str) -> Submission | None:
+def derived_id(service: Service, meaning: bytes) -> str:
+    """The id that the server's key makes of this; if there is a job of the key before, that job's."""
+    if service.server_key_before is not None:
+        before = _derived(service.server_key_before, meaning)
+        if earlier(service, before) is not None:
+            return before
+    return _derived(service.server_key, meaning)
+
+
+def _derived(server_key: bytes, meaning: bytes) -> str:
+    return keys.id_of_bytes(hmac.digest(server_key, meaning, hashlib.sha256))
+
+
+def earlier(service: Service, job: str) -> Submission | None:
+    """What was accepted under this id; raises Gone."""
     if service.archive.has(keys.gone(job)):
         raise Gone
     return service.archive.submission(job)
 
 
-def _same(earlier: Submission, wanted: Wanted) -> Submission:
-    if not hmac.compare_digest(earlier.fingerprint, wanted.fingerprint()):
+def _same(found: Submission, wanted: Wanted) -> Submission:
+    if not hmac.compare_digest(found.fingerprint, wanted.fingerprint()):
         raise IdempotencyKeyReused
-    return earlier
+    return found
 
 
 def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
@@ -110,11 +169,19 @@ def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
     for number, upload in enumerate(wanted.uploads):
         if upload.is_expired(now, service.limits.upload_lifetime):
             raise UploadExpired(pointer=pointer("items", number, "upload"))
-    if wanted.options.endpoint is not None:
-        check_pin(service, tenant, wanted.options.endpoint)
-    if wanted.options.callback is not None:
+    if isinstance(wanted.options.deadline, datetime) and wanted.options.deadline <= now:
+        raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
+    callback = wanted.options.callback
+    check_targets(service, tenant, wanted.options.endpoint, callback.url if callback else None)
+
+
+def check_targets(service: Service, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
+    """Raise OptionInvalid for an endpoint that is not there for the tenant, CallbackForbidden for a forbidden URL."""
+    if endpoint is not None:
+        check_pin(service, tenant, endpoint)
+    if callback_url is not None:
         try:
-            service.guard.check_url(wanted.options.callback.url)
+            service.guard.check_url(callback_url)
         except CallbackForbidden as error:
             raise CallbackForbidden(error.detail, pointer=pointer("options", "callback", "url")) from None
 
@@ -135,10 +202,11 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
     )
     inline = len(items) <= INTERACTIVE_ITEMS
     now = datetime.now(UTC)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger keeps milliseconds
     submission = Submission(
         id=job,
         tenant=request.tenant,
-        created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
+        created_at=now,
         lane=wanted.lane(),
         outputs=wanted.options.outputs,
         pixels=wanted.options.pixels,
@@ -148,12 +216,18 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
         warnings=prompt_warnings([prompt for asked in wanted.items for prompt in asked.prompts]),
         callback=_target(service, wanted, job),
         total=len(items),
+        size=sum({upload.key: upload.size for upload in wanted.uploads}.values()),
         items=items if inline else (),
         items_key=None if inline else keys.items(job, secrets.token_hex(8)),
+        deadline=_deadline(wanted.options.deadline, now),
         fingerprint=wanted.fingerprint(),
         traceparent=request.traceparent,
     )
     return submission, items
+
+
+def _deadline(asked: timedelta | datetime | None, now: datetime) -> datetime | None:
+    return now + asked if isinstance(asked, timedelta) else asked
 
 
 def _target(service: Service, wanted: Wanted, job: str) -> CallbackTarget | None:
@@ -164,17 +238,16 @@ def _target(service: Service, wanted: Wanted, job: str) -> CallbackTarget | None
     return CallbackTarget(url=callback.url, sealed=sealed, events=callback.events)
 
 
-def _mark_uses(service: Service, job: str, uploads: Iterable[Upload]) -> None:
-    used = {keys.upload_use(upload.key, job) for upload in uploads}
-    side_by_side(lambda key: service.storage.put(key, b""), used)
+def _mark_uses(service: Service, job: str, uploads: Iterable[str]) -> None:
+    side_by_side(lambda upload: service.storage.put(keys.upload_use(upload, job), b""), uploads)
 
 
 def _lines(items: Iterable[Item]) -> bytes:
     return b"".join(item.model_dump_json().encode() + b"\n" for item in items)
 
 
-def _create(service: Service, submission: Submission) -> None:
-    """The point of acceptance. Without an answer of the store, what it holds decides."""
+def create(service: Service, submission: Submission) -> None:
+    """The point of acceptance; raises ObjectExists. Without an answer of the store, what it holds decides."""
     body = submission.model_dump_json().encode()
     try:
         service.storage.create(keys.accepted(submission.id), body, "application/json")
@@ -183,9 +256,11 @@ def _create(service: Service, submission: Submission) -> None:
             raise
 
 
-def _tell_ledger(service: Service, submission: Submission) -> None:
+def tell_ledger(service: Service, submission: Submission) -> None:
     """Record the job and wake a planner; if that fails the sweep finds the live marker."""
     with suppress(LedgerUnavailable):
         one = submission
-        service.ledger.jobs.create(one.id, one.tenant, one.lane, one.total, one.created_at)
+        service.ledger.jobs.create(
+            one.id, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline
+        )
         service.ledger.wakes.wake("plan")

@@ -1,33 +1,43 @@
 """The root of the API process: `uvicorn api.app:create --factory`."""
 
+import logging
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from api.archive import Archive
+from api.audited import Audited
 from api.authorise import Authorise
 from api.ends import Ends
 from api.keysfile import KeysFile
 from api.openapi import describe
 from api.problems import Problems, framework_problem
+from api.requests_seen import RequestsSeen
 from api.routes import add_routes
 from api.scopes import check_scope
-from api.service import Limits, Service
+from api.service import Limits, Service, in_thread
 from api.tokens import tokens_of
 from api.unread import Unread
+from maskrelay import logs
 from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.ledger.room import Load
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
+from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import open_spans
 
 
 def create() -> ASGIApp:
@@ -35,22 +45,41 @@ def create() -> ASGIApp:
     by readiness, not here.
     """
     settings = Settings.from_environment(os.environ)
+    _configure_logs(settings)
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     with suppress(StorageUnavailable):
         check_create_once(storage)
     return build(settings, _ledger(settings), storage)
 
 
+def _configure_logs(settings: Settings) -> None:
+    """The server's lines, of its start and of what went wrong in it, go with ours."""
+    logs.configure(settings.log_level, settings.log_format)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+
+
 def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     """The API over this ledger and store."""
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
+    audit, before = AuditLog(storage, "api"), settings.server_key_before
+    spans = open_spans(settings.otlp_endpoint, "api")
+
+    @asynccontextmanager
+    async def closing(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await in_thread(audit.close)
+        await in_thread(spans.end)
+
     app = FastAPI(
         title="maskrelay",
         version=version("maskrelay"),
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(check_scope)],
+        lifespan=closing,
     )
     app.state.service = Service(
         ledger=ledger,
@@ -58,11 +87,15 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         archive=Archive(storage),
         guard=AddressGuard(settings.callback_allow),
         server_key=settings.server_key.get_secret_value().encode(),
+        server_key_before=before.get_secret_value().encode() if before else None,
         limits=_limits(settings),
+        quotas=partial(keys.quotas, default=_quotas(settings)),
         ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         frames_per_worker=settings.hands * settings.segment_children,
+        spans=spans,
     )
+    app.state.registry = CollectorRegistry()
     add_routes(app)
     describe(app)
     for kind in (HTTPException, RequestValidationError):
@@ -70,7 +103,9 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     # The last one added is the outermost.
     app.add_middleware(Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(Problems)
+    app.add_middleware(Audited, audit=audit)
     app.add_middleware(Unread)
+    app.add_middleware(RequestsSeen, registry=app.state.registry)
     return app
 
 
@@ -82,6 +117,15 @@ def _limits(settings: Settings) -> Limits:
         prompts=settings.max_prompts,
         prompt_length=settings.max_prompt_length,
         upload_lifetime=settings.upload_lifetime,
+    )
+
+
+def _quotas(settings: Settings) -> Load:
+    return Load(
+        jobs=settings.tenant_jobs,
+        frames=settings.tenant_frames,
+        interactive=settings.tenant_interactive,
+        bytes=settings.tenant_bytes,
     )
 
 

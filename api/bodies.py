@@ -9,7 +9,7 @@ from api.incoming import Incoming
 from api.pointers import pointer
 from api.prompts import prompt_too_long, too_many_prompts
 from api.service import Limits, in_thread
-from maskrelay.errors import BodyIncomplete, BodyTooLarge, Malformed
+from maskrelay.errors import BodyIncomplete, BodyTooLarge, Malformed, NoItems
 
 #: What is handed to a thread at once; while it is written nothing more is received.
 _FEED_BYTES = 1 << 20
@@ -69,10 +69,12 @@ async def receive_files(request: Request, incoming: Incoming, limits: Limits) ->
 
 
 async def receive_file(request: Request, incoming: Incoming, limits: Limits) -> None:
-    """A body that is one file."""
+    """A body that is one file; raises NoItems when there is none."""
     await in_thread(incoming.begin, None)
     await receive(request, incoming.write, limits.body_bytes)
     await in_thread(incoming.end)
+    if not incoming.uploads[0].size:
+        raise NoItems("The body has no bytes.")
 
 
 async def receive_json(request: Request, limits: Limits) -> bytes:

@@ -1,10 +1,8 @@
 """Whom a request comes from, and what they may do."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Scope = Literal["submit", "read", "admin"]
-SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
+from maskrelay.contract.apikeys import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,15 @@
 """Cancelling a job: the intent is durable before it is answered."""
 
-import json
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from api.known import Known
 from api.service import Service
 from maskrelay.contract import keys
-from maskrelay.errors import LedgerUnavailable, NotCancellable, ObjectExists
+from maskrelay.contract.cancels import BY_CALLER
+from maskrelay.errors import LedgerUnavailable, NotCancellable
 from maskrelay.rules.lifecycle import may_cancel
-
-REASON = "cancelled by the caller"
+from maskrelay.storage.cancels import intend_cancel
 
 
 def cancel(service: Service, known: Known) -> Known:
@@ -21,13 +19,10 @@ def cancel(service: Service, known: Known) -> Known:
     """
     if not may_cancel(known.state):
         raise NotCancellable
-    intent = {"reason": REASON, "at": datetime.now(UTC).isoformat()}
-    with suppress(ObjectExists):
-        service.storage.create(keys.cancel(known.id), json.dumps(intent).encode(), "application/json")
-    service.storage.put(keys.live_cancel(known.id), b"")
+    intend_cancel(service.storage, known.id, BY_CALLER)
     record = replace(known.record, state="cancelling") if known.record is not None else None
     with suppress(LedgerUnavailable):
-        before = service.ledger.jobs.cancel(known.id, REASON)
+        before = service.ledger.jobs.cancel(known.id, BY_CALLER)
         if before is not None and not may_cancel(before):  # it came to its end in between
             service.storage.delete(keys.live_cancel(known.id))
             raise NotCancellable

@@ -6,7 +6,9 @@ from starlette.datastructures import Headers
 
 from maskrelay.errors import Malformed
 
-_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+#: 1 to 255 visible characters of ASCII; blanks between them.
+KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
+_KEY = re.compile(KEY_PATTERN.strip("^$"))
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
 WAIT_MOST_S = 60
 

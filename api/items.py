@@ -86,7 +86,7 @@ def _final(service: Service, result: Result, offset: int, limit: int) -> Page:
         raise no_cursor()
     if offset < end:
         with closing(service.storage.stream(result.items.key, offset, end - offset)) as chunks:
-            for raw in _split(chunks):
+            for raw in split(chunks):
                 if len(lines) == limit:
                     break
                 lines.append(_line(raw))
@@ -122,7 +122,8 @@ def _line(raw: bytes) -> ItemLine:
         raise no_cursor() from None
 
 
-def _split(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def split(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of an object that comes in chunks."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")

@@ -1,4 +1,4 @@
-"""Reading and cancelling jobs."""
+"""Reading, cancelling and deleting jobs."""
 
 import json
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the 
 Flag = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="A flag of masks.")]
 _LISTED = "j"
 _CURSORS = {_LISTED: keys.ID}
-_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
 async def show_job(request: Request, job: str) -> Response:
@@ -35,7 +35,7 @@ async def show_job(request: Request, job: str) -> Response:
         await until_ended(service, job, wait)
         known = await in_thread(look, service, tenant_of(request), job)
     etag = etag_of(known)
-    headers = {**_PRIVATE, "ETag": etag}
+    headers = {**PRIVATE, "ETag": etag}
     if wait is not None:
         headers["Preference-Applied"] = f"wait={wait}"
     if not known.terminal:
@@ -50,20 +50,22 @@ async def list_jobs(
 ) -> Response:
     """The tenant's jobs, newest first."""
     service, tenant = service_of(request), tenant_of(request)
-    known, following = await in_thread(_listed, service, tenant, _before(cursor), limit)
+    known, following = await in_thread(listed, service, tenant, before(cursor), limit)
     shown = [body_of(job_shown(one, base_of(request))) for one in known]
     url = f"{base_of(request)}/v1/jobs"
-    return JSONResponse({"jobs": shown, "next": following}, headers={**_PRIVATE, **_next_link(url, following, limit)})
+    return JSONResponse({"jobs": shown, "next": following}, headers={**PRIVATE, **next_link(url, following, limit)})
 
 
-def _before(cursor: str | None) -> str | None:
+def before(cursor: str | None) -> str | None:
+    """The job that a page of the list begins behind; raises Malformed."""
     if cursor is None:
         return None
     _, (job,) = places_of(cursor, _CURSORS)
     return job
 
 
-def _listed(service: Service, tenant: str, before: str | None, limit: int) -> tuple[list[Known], str | None]:
+def listed(service: Service, tenant: str, before: str | None, limit: int) -> tuple[list[Known], str | None]:
+    """A page of the tenant's jobs, newest first, and the cursor of the next."""
     ids = service.ledger.jobs.listed(tenant, before, limit + 1)
 
     def read(job: str) -> Known | None:
@@ -93,7 +95,7 @@ async def list_items(
     url = job_url(base_of(request), job)
     shown, following = await in_thread(_page, service, known, cursor, limit, flag, url)
     only = f"flag={flag}&" if flag else ""
-    headers = {**_PRIVATE, **_next_link(f"{url}/items", following, limit, only)}
+    headers = {**PRIVATE, **next_link(f"{url}/items", following, limit, only)}
     if not known.terminal:
         headers |= RETRY_AFTER
     if wants_lines(request.headers):
@@ -109,7 +111,7 @@ def _page(
     return [item_body(line, url) for line in page.lines], page.next
 
 
-def _next_link(url: str, cursor: str | None, limit: int, only: str = "") -> dict[str, str]:
+def next_link(url: str, cursor: str | None, limit: int, only: str = "") -> dict[str, str]:
     """`Link` to the next page (RFC 8288)."""
     return {"Link": f'<{url}?{only}cursor={cursor}&limit={limit}>; rel="next"'} if cursor else {}
 
@@ -119,7 +121,7 @@ async def get_artifact(request: Request, job: str, name: str) -> Response:
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
     artifact = await in_thread(artifacts.find, service, known, name)
-    headers = {**_PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
+    headers = {**PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
     if none_match(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return await artifacts.answer(service, artifact, headers)

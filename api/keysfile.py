@@ -4,37 +4,16 @@ import hashlib
 import hmac
 import logging
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
-from api.callers import Caller, Scope
-from maskrelay.contract import keys
+from api.callers import Caller
+from maskrelay.contract.apikeys import KeyEntry, read_keys, unreadable
 from maskrelay.errors import SettingsError
+from maskrelay.ledger.room import Load
 
 _log = logging.getLogger(__name__)
-
-
-class KeyEntry(BaseModel):
-    """One key of the file: whose it is, what it allows, and from when until when. `admin` allows everything.
-
-    A tenant may have several, so that a new one is in use before the old one ends. `name` is noted where it is noted
-    who did what; without one, the first letters of the hash are.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    tenant: str = Field(pattern=f"^{keys.TENANT.pattern}$")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    scopes: frozenset[Scope]
-    name: str | None = Field(None, pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
-    not_before: AwareDatetime | None = None
-    not_after: AwareDatetime | None = None
-
-    def counts_at(self, now: datetime) -> bool:
-        begun = self.not_before is None or self.not_before <= now
-        return begun and (self.not_after is None or now <= self.not_after)
 
 
 class KeysFile:
@@ -48,7 +27,7 @@ class KeysFile:
         self._path = path
         self._lock = threading.Lock()
         self._seen = self._stamp()
-        self._entries = self._read()
+        self._entries = read_keys(self._path)
 
     def caller(self, key: str) -> Caller | None:
         """Whose key this is, if anybody's now. Every entry is compared, each in constant time."""
@@ -59,13 +38,18 @@ class KeysFile:
         (entry,) = found
         return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
 
+    def quotas(self, tenant: str, default: Load) -> Load:
+        """What the tenant may have under way: as the file says, else as `default` does."""
+        given = [entry.quotas for entry in self._current() if entry.tenant == tenant and entry.quotas is not None]
+        return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
+
     def _current(self) -> list[KeyEntry]:
         with self._lock:
             try:
                 stamp = self._stamp()
                 if stamp != self._seen:
                     self._seen = stamp
-                    self._entries = self._read()
+                    self._entries = read_keys(self._path)
             except SettingsError as error:
                 _log.warning("the keys stay as they were: %s", error.detail)
             return self._entries
@@ -74,17 +58,5 @@ class KeysFile:
         try:
             facts = self._path.stat()
         except OSError as error:
-            raise SettingsError(f"the file of keys cannot be read ({error.strerror})") from None
+            raise unreadable(error) from None
         return facts.st_mtime_ns, facts.st_size, facts.st_ino
-
-    def _read(self) -> list[KeyEntry]:
-        try:
-            entries = TypeAdapter(list[KeyEntry]).validate_json(self._path.read_bytes())
-        except OSError as error:
-            raise SettingsError(f"the file of keys cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            where = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise SettingsError(f"the file of keys is not right: {where}") from None
-        if len({entry.sha256 for entry in entries}) < len(entries):
-            raise SettingsError("the file of keys is not right: one key stands in it twice")
-        return entries

@@ -49,6 +49,12 @@ class Known:
             return Counts(total=self.submission.total)
         return Counts(total=self.record.total, **self.record.items)
 
+    def reason(self) -> str | None:
+        """Why it was cancelled."""
+        if self.result is not None:
+            return self.result.reason
+        return self.record.cancel_reason if self.record is not None else None
+
     def frames(self) -> Frames:
         if self.result is not None:
             return self.result.frames

@@ -1,10 +1,12 @@
 """What the OpenAPI document says beyond what the handlers' signatures do: bodies that we parse ourselves, problems."""
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.options import LONGEST_S
 from api.problems import MEDIA_TYPE, Problem
 from maskrelay.contract.events import EVENT_TYPES
 from maskrelay.contract.intensity import Intensity
@@ -22,20 +24,30 @@ _WHY = {
     410: "Deleted or expired.",
     413: "Too many bytes.",
     422: "Well-formed, and refused; `code` says why and `errors` where.",
+    429: "A quota of the tenant is reached; `code` names it, and `Retry-After` says when to come again.",
     503: "Ledger, storage or the issuer of tokens are away; `Retry-After` says when to come again.",
 }
 _TEXT = {"type": "string"}
+#: Something to be seen, without `&` and control characters.
+_PROMPT = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\x7f-\x9f]*$"
+Prompts = Annotated[list[Annotated[str, Field(pattern=_PROMPT)]], Field(min_length=1)]
 
 
-class CallbackAsked(BaseModel):
-    """`secret`: `whsec_` and the base64 of 24 to 64 bytes; one is generated and answered once when it is absent."""
+class Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CallbackAsked(Asked):
+    """`secret`: `whsec_` and the base64 of 24 to 64 bytes, or a list of two, which both sign while the receiver moves
+    from one to the other; one is generated and answered once when it is absent.
+    """
 
     url: str
-    secret: str | None = None
+    secret: str | list[str] | None = None
     events: list[str] | None = Field(None, description=f"Of {', '.join(EVENT_TYPES)}; the last four by default.")
 
 
-class OptionsAsked(BaseModel):
+class OptionsAsked(Asked):
     outputs: list[Output] | None = Field(None, description="Files to make; by default what is sensible for a source.")
     intensity: Intensity | None = Field(
         None, description="A preset, or limits in the source's units; by default by modality and body part."
@@ -49,6 +61,9 @@ class OptionsAsked(BaseModel):
     identifiers: Literal["uids", "hashed", "none"] = Field("uids", description="How results name DICOM objects.")
     callback: CallbackAsked | None = None
     lane: Lane | None = Field(None, description="`interactive` takes few items; by default the number decides.")
+    deadline: Annotated[float, Field(gt=0, le=LONGEST_S)] | datetime | None = Field(
+        None, description="Seconds from acceptance, or a time with its offset: cancelled then if it has not ended."
+    )
     endpoint: str | None = Field(None, description="The only endpoint to score at; a name of GET /v1/endpoints.")
     one_prompt_per_request: bool = Field(
         False, description="Score each prompt alone: those of one request influence each other."
@@ -56,15 +71,15 @@ class OptionsAsked(BaseModel):
     metadata: dict[str, Any] = Field(default={}, description="Yours, shown with the job; at most 16 KiB as JSON.")
 
 
-class ItemAsked(BaseModel):
+class ItemAsked(Asked):
     upload: str = Field(description="An id from POST /v1/uploads.")
     custom_id: str | None = Field(None, description="Unique in the job; by default the item's index.")
-    prompts: list[str] | None = Field(None, description="In place of the job's.")
+    prompts: Prompts | None = Field(None, description="In place of the job's.")
 
 
-class JobAsked(BaseModel):
-    items: list[ItemAsked]
-    prompts: list[str] | None = None
+class JobAsked(Asked):
+    items: list[ItemAsked] = Field(min_length=1)
+    prompts: Prompts | None = None
     options: OptionsAsked | None = None
 
 
@@ -79,17 +94,19 @@ def answers(*problems: int, others: Answers | None = None) -> Answers:
     return told
 
 
-def header(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": _TEXT}
+def header(name: str, description: str, pattern: str | None = None) -> dict[str, Any]:
+    schema = {**_TEXT, "pattern": pattern} if pattern else _TEXT
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
-_IMAGES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+_IMAGES = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
 _FORM = {
     "type": "object",
+    "additionalProperties": False,
     "required": ["image", "prompt"],
     "properties": {
         "image": _IMAGES,
-        "prompt": {"type": "array", "items": _TEXT},
+        "prompt": {"type": "array", "minItems": 1, "items": {**_TEXT, "pattern": _PROMPT}},
         "options": {"$ref": "#/components/schemas/OptionsAsked"},
     },
 }
@@ -106,8 +123,9 @@ JOB_BODY = {
 UPLOAD_BODY = {
     "required": True,
     "content": {
-        "multipart/form-data": {"schema": {"type": "object", "properties": {"image": _IMAGES}}},
-        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        # files, whatever they are called
+        "multipart/form-data": {"schema": {"type": "object", "minProperties": 1, "properties": {"image": _IMAGES}}},
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
     },
 }
 

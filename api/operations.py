@@ -8,11 +8,11 @@ from starlette.responses import JSONResponse, Response
 
 from api.service import Service, in_thread, service_of
 from maskrelay.contract import keys
-from maskrelay.errors import LedgerUnavailable, StorageError
+from maskrelay.errors import LedgerFull, LedgerUnavailable, StorageError
 
 
 class Readiness(BaseModel):
-    """`ok` or `unavailable` for each thing that is needed."""
+    """`ok` or `unavailable` for each thing that is needed; `full`: the ledger takes no new jobs, all else works."""
 
     ready: bool
     ledger: str
@@ -25,7 +25,9 @@ async def livez() -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """The ledger takes writes and storage answers; 503 when one of them does not."""
+    """Ledger and storage answer, and the ledger takes writes; 503 when one of them does not. A ledger that is nearly
+    full is ready: what it holds must end.
+    """
     seen = await in_thread(_look, service_of(request))
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})
 
@@ -34,8 +36,16 @@ def _look(service: Service) -> Readiness:
     ledger = storage = "unavailable"
     with suppress(LedgerUnavailable):
         service.ledger.scripts.check_writable()
-        ledger = "ok"
+        ledger = _look_at_ledger(service)
     with suppress(StorageError):
         next(iter(service.storage.list(keys.LIVE)), None)
         storage = "ok"
-    return Readiness(ready=ledger == storage == "ok", ledger=ledger, storage=storage)
+    return Readiness(ready=ledger != "unavailable" and storage == "ok", ledger=ledger, storage=storage)
+
+
+def _look_at_ledger(service: Service) -> str:
+    try:
+        service.ledger.room.check_memory()
+    except LedgerFull:
+        return "full"
+    return "ok"

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 from api.pixel_options import read_pixel_options
@@ -16,11 +18,14 @@ from maskrelay.notify.signature import check_secret
 
 METADATA_BYTES = 16 << 10
 _URL_LENGTH = 2048
+_SECRET = ("callback", "secret")
+#: The longest deadline in seconds.
+LONGEST_S = 366 * 86400
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Where events go; without a `secret` one is derived."""
+    """Where events go; without a `secret` one is derived, and two with a blank between both sign."""
 
     url: str
     secret: str | None
@@ -29,12 +34,13 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`outputs`: none, what is sensible for each source."""
+    """`outputs`: none, what is sensible for each source. `deadline`: from acceptance on, or a time in UTC."""
 
     outputs: tuple[Output, ...] = ()
     pixels: PixelOptions = field(default_factory=PixelOptions)
     callback: Callback | None = None
     lane: Lane | None = None
+    deadline: timedelta | datetime | None = None
     endpoint: str | None = None
     one_prompt_per_request: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +62,7 @@ def read_options(value: Any) -> Options:
         "outputs": _outputs,
         "callback": _callback,
         "lane": _lane,
+        "deadline": _deadline,
         "endpoint": _endpoint,
         "one_prompt_per_request": _one_prompt_per_request,
         "metadata": _metadata,
@@ -90,6 +97,17 @@ def _lane(value: Any) -> Lane:
     return lane
 
 
+def _deadline(value: Any) -> timedelta | datetime:
+    """Seconds from acceptance, or a time; whether that is still to come is asked of new jobs only."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_S:
+        return timedelta(seconds=value)
+    with suppress(ValueError, TypeError, OverflowError):
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    raise _invalid("Seconds from now, or a time with its offset from UTC (ISO 8601).", "deadline")
+
+
 def _endpoint(value: Any) -> str:
     if not isinstance(value, str) or not ENDPOINT_NAME.fullmatch(value):
         raise _invalid("The name of an endpoint.", "endpoint")
@@ -121,11 +139,15 @@ def _callback(value: Any) -> Callback:
 def _secret(value: Any) -> str | None:
     if value is None:
         return None
+    secrets = value if isinstance(value, list) else [value]
+    if not 1 <= len(secrets) <= 2:
+        raise _invalid("One secret, or a list of two while the receiver moves from one to the other.", *_SECRET)
     try:
-        check_secret(str(value))
+        for secret in secrets:
+            check_secret(str(secret))
     except OptionInvalid as error:
-        raise _invalid(error.detail, "callback", "secret") from None
-    return str(value)
+        raise _invalid(error.detail, *_SECRET) from None
+    return " ".join(map(str, secrets))
 
 
 def _events(value: Any) -> tuple[str, ...]:

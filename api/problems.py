@@ -4,7 +4,6 @@ import logging
 import re
 import secrets
 import traceback
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.pointers import pointer
@@ -28,6 +28,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.Conflict: 409,
     errors.Gone: 410,
     errors.BodyTooLarge: 413,
+    errors.QuotaReached: 429,
     errors.Refused: 422,
     errors.StorageUnavailable: 503,
     errors.LedgerUnavailable: 503,
@@ -37,7 +38,7 @@ _STATUS: dict[type[Exception], int] = {
 #: What the framework raises by itself.
 _OF_STATUS: dict[int, type[errors.MaskrelayError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
 #: Seconds after which the same request may do better.
-_RETRY_AFTER = {409: 1, 503: 5}
+_RETRY_AFTER = {409: 1, 429: 10, 503: 5}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _log = logging.getLogger(__name__)
 
@@ -130,11 +131,14 @@ def framework_problem(request: Request, error: Exception) -> Response:
         return problem(errors.Malformed("A parameter cannot be read.", errors=places), request.scope)
     assert isinstance(error, HTTPException)
     kind = _OF_STATUS.get(error.status_code, errors.Malformed)
-    return problem(kind(headers=_plain(error.headers)), request.scope)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else dict(error.headers or {})
+    return problem(kind(headers=headers), request.scope)
 
 
-def _plain(headers: Mapping[str, str] | None) -> dict[str, str]:
-    return dict(headers or {})
+def _allowed(request: Request) -> str:
+    """Every method of the path; the framework names those of one of its routes alone."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in routes for method in route.methods or ()}))
 
 
 def _places(error: errors.MaskrelayError) -> list[ProblemError]:
@@ -157,4 +161,4 @@ def _tell(error: Exception, trace_id: str) -> None:
     """Log what nobody expected by its kind and place alone: its words may hold what is private."""
     if not isinstance(error, errors.MaskrelayError):
         where = "".join(traceback.format_tb(error.__traceback__))
-        _log.error("unexpected %s (trace %s)\n%s", type(error).__name__, trace_id, where)
+        _log.error("unexpected %s (trace %s)\n%s", type(error).__name__, trace_id, where, extra={"trace_id": trace_id})

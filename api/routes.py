@@ -3,10 +3,12 @@
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
-from api import deliveries, endpoints, jobs, operations, scaling, submit, targets
+from api import deliveries, endpoints, failures, jobs, metrics, operations, scaling, submit, targets
+from api.headers import KEY_PATTERN
 from api.openapi import JOB_BODY, UPLOAD_BODY, Answers, answers, header
+from maskrelay.contract.dead_letters import DeadLetterList, RedriveList
 from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
 from maskrelay.contract.endpoints import EndpointList
 from maskrelay.contract.shown import ItemList, JobList, JobShown, UploadList
@@ -14,8 +16,8 @@ from maskrelay.contract.targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")
 _NONE_MATCH = header("If-None-Match", "An `ETag`: 304 when nothing has changed.")
-_KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.")
-_READ = (400, 401, 403, 404, 410, 503)
+_KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.", KEY_PATTERN)
+_READ = (401, 403, 404, 410, 503)
 _ENDED: Answers = {200: {"model": JobShown, "description": "The job has ended already."}}
 _PUBLIC: dict[str, Any] = {"security": []}
 
@@ -24,6 +26,7 @@ def add_routes(app: FastAPI) -> None:
     _add_submitting(app)
     _add_jobs(app)
     _add_ending(app)
+    _add_failures(app)
     _add_deliveries(app)
     _add_results(app)
     app.add_api_route(
@@ -46,6 +49,13 @@ def add_routes(app: FastAPI) -> None:
         targets.list_prompts,
         response_model=TargetList,
         responses=answers(400, 401, 403, 503),
+        tags=["operations"],
+    )
+    app.add_api_route(
+        "/metrics",
+        metrics.metrics,
+        response_class=PlainTextResponse,
+        openapi_extra=_PUBLIC,
         tags=["operations"],
     )
     app.add_api_route("/livez", operations.livez, openapi_extra=_PUBLIC, tags=["operations"])
@@ -74,6 +84,7 @@ def _add_submitting(app: FastAPI) -> None:
             410,
             413,
             422,
+            429,
             503,
             others=_ENDED,
         ),
@@ -86,7 +97,7 @@ def _add_submitting(app: FastAPI) -> None:
         methods=["POST"],
         status_code=201,
         response_model=UploadList,
-        responses=answers(400, 401, 403, 413, 422, 503),
+        responses=answers(400, 401, 403, 413, 422, 429, 503),
         openapi_extra={"requestBody": UPLOAD_BODY},
         tags=["uploads"],
     )
@@ -127,6 +138,34 @@ def _add_ending(app: FastAPI) -> None:
     )
 
 
+def _add_failures(app: FastAPI) -> None:
+    app.add_api_route(
+        "/v1/jobs/{job}/dead-letters",
+        failures.list_dead_letters,
+        response_model=DeadLetterList,
+        responses=answers(400, *_READ),
+        tags=["failures"],
+    )
+    app.add_api_route(
+        "/v1/jobs/{job}/redrive",
+        failures.redrive_job,
+        methods=["POST"],
+        status_code=202,
+        response_model=JobShown,
+        responses=answers(400, 401, 403, 404, 409, 410, 422, 429, 503, others=_ENDED),
+        tags=["failures"],
+    )
+    app.add_api_route(
+        "/v1/redrive",
+        failures.redrive_jobs,
+        methods=["POST"],
+        status_code=202,
+        response_model=RedriveList,
+        responses=answers(400, 401, 403, 503),
+        tags=["failures"],
+    )
+
+
 def _add_deliveries(app: FastAPI) -> None:
     app.add_api_route(
         "/v1/jobs/{job}/deliveries",
@@ -152,7 +191,7 @@ def _add_results(app: FastAPI) -> None:
         "/v1/jobs/{job}/items",
         jobs.list_items,
         response_model=ItemList,
-        responses=answers(*_READ, others={200: lines}),
+        responses=answers(400, *_READ, others={200: lines}),
         tags=["results"],
     )
     binary = {"schema": {"type": "string", "format": "binary"}}

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
-from api.callers import Caller, Scope
+from api.callers import Caller
+from maskrelay.contract.apikeys import Scope
 from maskrelay.errors import ScopeMissing
 
-#: What is told to everybody who reaches the port; an ingress should let the first three of them stay inside.
-PUBLIC = frozenset({"/livez", "/readyz", "/v1/scaling", "/openapi.json"})
+#: What is told to everybody who reaches the port; an ingress should let all but the last of them stay inside.
+PUBLIC = frozenset({"/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"})
 #: Deleting needs `admin`: a key that only feeds the service, on a scanner or in a pipeline, cannot destroy results.
 NEEDED: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/jobs"): "submit",
@@ -18,6 +19,9 @@ NEEDED: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/jobs/{job}/cancel"): "submit",
     ("GET", "/v1/jobs/{job}/items"): "read",
     ("GET", "/v1/jobs/{job}/artifacts/{name}"): "read",
+    ("GET", "/v1/jobs/{job}/dead-letters"): "read",
+    ("POST", "/v1/jobs/{job}/redrive"): "submit",
+    ("POST", "/v1/redrive"): "submit",
     ("GET", "/v1/jobs/{job}/deliveries"): "read",
     ("POST", "/v1/jobs/{job}/deliveries/{event}/replay"): "submit",
     ("POST", "/v1/uploads"): "submit",

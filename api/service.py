@@ -13,7 +13,9 @@ from api.archive import Archive
 from api.callers import Caller
 from api.ends import Ends
 from maskrelay.ledger import Ledger
+from maskrelay.ledger.room import Load
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -42,8 +44,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what
-    a segment worker has in hand.
+    """`server_key_before`: of the time before the key was changed. `quotas`: the most that a tenant may have under way.
+    `public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what a
+    segment worker has in hand.
     """
 
     ledger: Ledger
@@ -51,10 +54,18 @@ class Service:
     archive: Archive
     guard: UrlGuard
     server_key: bytes
+    server_key_before: bytes | None
     limits: Limits
+    quotas: Callable[[str], Load]
     ends: Ends
     public_url: str | None
     frames_per_worker: int
+    spans: Spans
+
+    @property
+    def server_keys(self) -> tuple[bytes, ...]:
+        """Whatever was sealed is open under one of these."""
+        return (self.server_key, self.server_key_before) if self.server_key_before else (self.server_key,)
 
 
 def service_of(request: Request) -> Service:

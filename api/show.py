@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.known import Known
+from api.stages import timings_of
 from maskrelay.contract.lines import PER_PROMPT, ItemLine, whole_names
 from maskrelay.contract.outcomes import Failure, MaskOutcome, Outcome
 from maskrelay.contract.shown import (
@@ -21,10 +22,26 @@ from maskrelay.contract.shown import (
     MaskLinks,
     MaskShown,
 )
+from maskrelay.rules.timings import bottleneck
 
 #: Shown only when there is something to show; every other member is always there, null or not.
 _ABSENT = frozenset(
-    {"error", "errors", "callback", "secret", "result", "frames", "members", "identifiers", "instance", "intensity"}
+    {
+        "deadline",
+        "reason",
+        "error",
+        "errors",
+        "callback",
+        "secret",
+        "result",
+        "redrive_of",
+        "dead_letters",
+        "frames",
+        "members",
+        "identifiers",
+        "instance",
+        "intensity",
+    }
     | {"area_mm2", "self_check", "mask", "probability", "overlay"}
     | {"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
 )
@@ -51,9 +68,10 @@ def job_url(base: str, job: str) -> str:
 def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown:
     """`secret`: a callback secret that was generated; shown to whoever submitted."""
     url = job_url(base, known.id)
-    callback = known.submission.callback
+    callback, spent = known.submission.callback, timings_of(known)
     return JobShown(
         id=known.id,
+        redrive_of=known.submission.redrive_of,
         state=known.state,
         planned=known.planned,
         created_at=known.submission.created_at,
@@ -61,8 +79,11 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
         frames=known.frames(),
         warnings=list(known.submission.warnings),
         flags=known.result.flags if known.result is not None else {},
-        timings=_timings(known),
+        timings=spent,
+        bottleneck=bottleneck(spent),
         eta_s=_eta(known),
+        deadline=known.submission.deadline,
+        reason=known.reason(),
         metadata=known.submission.metadata,
         callback=CallbackShown(url=callback.url, events=list(callback.events), secret=secret) if callback else None,
         links=JobLinks(
@@ -70,6 +91,7 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
             items=f"{url}/items",
             cancel=f"{url}/cancel",
             result=f"{url}/artifacts/result.json" if known.result is not None else None,
+            dead_letters=f"{url}/dead-letters" if known.frames().failed else None,
         ),
     )
 
@@ -81,26 +103,9 @@ def etag_of(known: Known) -> str:
     return f'"{version}-{hashlib.sha256(shown.encode()).hexdigest()[:16]}"'
 
 
-def _moments(known: Known) -> tuple[datetime | None, datetime | None]:
-    source = known.result or known.record
-    return (source.started_at, source.finished_at) if source is not None else (None, None)
-
-
-def _timings(known: Known) -> dict[str, float]:
-    """Seconds waited before the first frame was planned, seconds from then to the end, and both together."""
-    started, finished = _moments(known)
-    created = known.submission.created_at
-    spans = {"waited": (created, started), "ran": (started, finished), "total": (created, finished)}
-    return {
-        name: round(max(0.0, (end - begin).total_seconds()), 3)
-        for name, (begin, end) in spans.items()
-        if begin is not None and end is not None
-    }
-
-
 def _eta(known: Known) -> float | None:
     """Seconds left at the pace so far; None before there is one."""
-    started, _ = _moments(known)
+    started = known.record.started_at if known.record is not None else None
     frames = known.frames()
     done = frames.succeeded + frames.failed
     if known.state != "running" or not known.planned or started is None or not done:

@@ -49,7 +49,7 @@ class Wanted:
             for item, upload in zip(self.items, self.uploads, strict=True)
         ]
         options = {**asdict(self.options), "pixels": self.options.pixels.model_dump()}
-        canonical = json.dumps({"options": options, "items": items}, sort_keys=True, ensure_ascii=False)
+        canonical = json.dumps({"options": options, "items": items}, sort_keys=True, ensure_ascii=False, default=str)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -1,12 +1,14 @@
 """POST /v1/jobs and POST /v1/uploads."""
 
 import time
+from contextlib import suppress
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api import accept, bodies
+from api.audited import note
 from api.headers import idempotency_key, wait_asked
 from api.incoming import Incoming, Upload, find_upload, incoming_of
 from api.known import Known, look
@@ -26,6 +28,7 @@ from maskrelay.errors import (
     StorageUnavailable,
     UploadUnknown,
 )
+from maskrelay.ledger.room import Load
 from maskrelay.notify.signature import derive_secret
 
 #: How long a repeat waits for the first request under its key before it is told to come again.
@@ -40,13 +43,21 @@ async def submit_job(request: Request) -> Response:
     Under an `Idempotency-Key` the same request is answered as the first was, and another one is refused.
     """
     service, tenant = service_of(request), tenant_of(request)
-    asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
-    wait = wait_asked(request.headers)
-    await in_thread(service.ledger.scripts.check_writable)  # no bytes are taken that could not be accepted
+    key, wait = idempotency_key(request.headers), wait_asked(request.headers)
+    declared = _declared(request) if bodies.kind_of(request) == "multipart/form-data" else 0
+    asking = accept.Request(tenant, key, request.state.traceparent)
+    await in_thread(accept.check_room, service, asking, declared)  # no bytes are taken that could not be accepted
     async with incoming_of(service, tenant) as incoming:
-        wanted = await _read(request, service, incoming)
-        submission = await _accept(service, asking, wanted, incoming)
-    return await _accepted(request, submission, wait)
+        with service.spans.span("submit", request.state.traceparent, kind="server") as span:
+            wanted = await _read(request, service, incoming)
+            submission = await _accept(service, accept.Request(tenant, key, span.traceparent), wanted, incoming)
+            span.note(job_id=submission.id, items=submission.total)
+    return await answer_accepted(request, submission, wait)
+
+
+def _declared(request: Request) -> int:
+    """The body's announced bytes, 0 where none are."""
+    return int(request.headers.get("content-length", "0"))
 
 
 async def _read(request: Request, service: Service, incoming: Incoming) -> Wanted:
@@ -88,7 +99,9 @@ async def _accept(service: Service, asking: accept.Request, wanted: Wanted, inco
         await anyio.sleep(_PAUSE_S)
 
 
-async def _accepted(request: Request, submission: Submission, wait: int | None) -> Response:
+async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
+    """The accepted job as it is now, or at its end if that comes within `wait` seconds."""
+    note(request, job=submission.id, fingerprint=submission.fingerprint)
     service = service_of(request)
     if wait:
         await until_ended(service, submission.id, wait)
@@ -114,8 +127,11 @@ def _known(service: Service, submission: Submission) -> Known:
 
 async def upload_files(request: Request) -> Response:
     """Take files that jobs can name by id, by default within 23 hours: a form of files, or one as the body."""
-    service = service_of(request)
-    async with incoming_of(service, tenant_of(request)) as incoming:
+    service, tenant = service_of(request), tenant_of(request)
+    with suppress(LedgerUnavailable):  # uploads need storage alone
+        more = Load(bytes=max(1, _declared(request)))
+        await in_thread(service.ledger.room.check, tenant, more, service.quotas(tenant))
+    async with incoming_of(service, tenant) as incoming:
         if bodies.kind_of(request) == "multipart/form-data":
             await bodies.receive_files(request, incoming, service.limits)
         else:
@@ -123,5 +139,6 @@ async def upload_files(request: Request) -> Response:
         if not incoming.uploads:
             raise NoItems("The form has no file.")
         await in_thread(incoming.publish)
+        note(request, uploads=tuple(one.id for one in incoming.uploads))
         shown = [UploadShown(id=one.id, size=one.size, sha256=one.sha256) for one in incoming.uploads]
     return JSONResponse(UploadList(uploads=shown).model_dump(), 201)

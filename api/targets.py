@@ -12,7 +12,7 @@ Word = Annotated[str | None, Query(max_length=40)]
 def list_prompts(modality: Word = None, site: Word = None) -> TargetList:
     """The targets that the model was trained on, each with a prompt in the form of the training.
 
-    `modality`: CT, MRI, X-ray, ultrasound, pathology, fundus, OCT, dermoscopy, endoscope. What is not known gives an
-    empty list.
+    `modality`: CT, MRI, X-ray, ultrasound, pathology, fundus, OCT, dermoscopy, endoscope, or a code of DICOM.
+    What is not known gives an empty list.
     """
     return TargetList(prompts=targets_of(modality, site))

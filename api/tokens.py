@@ -7,9 +7,10 @@ from typing import Any
 
 import jwt
 
-from api.callers import SCOPES, Caller, Scope
+from api.callers import Caller
 from api.jwks import IssuerKeys, VerifyingKey
 from maskrelay.contract import keys
+from maskrelay.contract.apikeys import SCOPES, Scope
 from maskrelay.errors import Unauthenticated
 from maskrelay.settings import Settings
 

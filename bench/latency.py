@@ -92,12 +92,12 @@ def _pair(
 def _split(service: RunningService, job: JobShown, whole: float) -> Split:
     """By stage; `settled and concluded` is what the job ran beside its only frame's own stages."""
     frame = _frame_timings(service, job.id)
-    waited, ran, total = (job.timings[name] * 1000 for name in ("waited", "ran", "total"))
+    planning, total = (job.timings[name] * 1000 for name in ("planning", "total"))
     return {
         "accepted and answered (the caller's clock beside the job's)": whole - total,
-        "waited for the plan": waited,
+        "waited for the plan": planning,
         **{f"frame: {stage}": taken for stage, taken in frame.items()},
-        "claimed, settled and concluded": ran - sum(frame.values()),
+        "claimed, settled and concluded": total - planning - sum(frame.values()),
         "all": whole,
     }
 

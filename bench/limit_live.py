@@ -15,12 +15,12 @@ from bench.limit_model import Run, Scene
 from maskrelay.contract.wire import Row, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError
+from maskrelay.imaging.canary import canary
 from maskrelay.ledger.flow import Flow
 from maskrelay.rules.gate import GOOD, Report, report_of
 from maskrelay.scoring.statuses import classify
 from tests.simulators import RunningSimulator, running_simulator
 from tests.valkeys import running_valkey
-from worker.canary import canary
 
 SECONDS = 60.0
 CLIENTS = 40

@@ -1,4 +1,5 @@
-"""Writes what is read off the code: `docs/settings.md`, `docs/errors.md` and the settings that the chart may pass on.
+"""Writes what is read off the code: `docs/settings.md`, `docs/errors.md`, the settings that the chart may pass on, and
+the dashboard.
 
 Run by `make docs`.
 """  # noqa: INP001
@@ -12,12 +13,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from api.problems import status_of
+from docs.dashboard import dashboard
 from maskrelay.errors import (
+    AzureError,
     ClientError,
     EndpointBusy,
     FrameRefused,
     IssuerUnavailable,
     ItemError,
+    LedgerFull,
     LedgerUnavailable,
     MaskrelayError,
     RequestError,
@@ -78,11 +82,12 @@ def errors_page() -> str:
     requests: list[type[MaskrelayError]] = [
         kind for kind in every if issubclass(kind, RequestError) and kind is not RequestError
     ]
-    requests += [StorageUnavailable, LedgerUnavailable, IssuerUnavailable, MaskrelayError]
+    requests += [StorageUnavailable, LedgerUnavailable, LedgerFull, IssuerUnavailable, MaskrelayError]
     items = [kind for kind in every if issubclass(kind, ItemError | FrameRefused) and not kind.__subclasses__()]
     waits = [kind for kind in every if issubclass(kind, EndpointBusy) and kind is not EndpointBusy]
     client = [kind for kind in every if issubclass(kind, ClientError) and kind is not ClientError]
-    shown = {*requests, *items, *waits, *client}
+    azure = [kind for kind in every if issubclass(kind, AzureError) and kind is not AzureError]
+    shown = {*requests, *items, *waits, *client, *azure}
     inside = [kind for kind in every if kind not in shown and not kind.__subclasses__()]
     return _page(
         "Errors",
@@ -100,6 +105,9 @@ def errors_page() -> str:
         "## In the client",
         "Raised by `maskrelay.client`, never answered by the service.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in client]),
+        "## Of `maskrelay endpoint`",
+        "On stderr, with Azure's own words and what to do next; the command ends with 3.",
+        _table(("Code", "Again", "Meaning"), [_row(kind) for kind in azure]),
         "## Inside",
         "In logs alone.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in inside]),
@@ -132,6 +140,7 @@ def main() -> None:
     (_FOLDER / "settings.md").write_text(settings_page())
     (_FOLDER / "errors.md").write_text(errors_page())
     (_CHART / "settings.txt").write_text(chart_settings())
+    (_CHART / "dashboard.json").write_text(dashboard())
 
 
 if __name__ == "__main__":

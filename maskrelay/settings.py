@@ -24,10 +24,12 @@ from pydantic import (
 from maskrelay.errors import SettingsError
 
 PREFIX = "MASKRELAY_"
-#: Read by the client and by the embedded stack; every process knows them, none of the services uses them.
+#: Read by the commands and by the embedded stack; every process knows them, none of the services uses them.
 CLIENT_NAMES = {
     "MASKRELAY_URL": "Where the client finds the service (default `http://127.0.0.1:8080`).",
     "MASKRELAY_API_KEY": "The client's API key; the embedded stack makes it the key of tenant `local`.",
+    "MASKRELAY_AZURE_URL": "`maskrelay endpoint`: another control plane than `https://management.azure.com`.",
+    "MASKRELAY_AZURE_TOKEN": "`maskrelay endpoint`: a token for it, in the place of the machine's identity.",
 }
 
 
@@ -61,10 +63,14 @@ class Settings(BaseModel):
     server_key: SecretStr = Field(
         min_length=32, description="Seals callback secrets and derives job ids; ≥ 32 characters."
     )
+    server_key_before: SecretStr | None = Field(
+        None, min_length=32, description="The server key before it was changed, for as long as jobs of its time run."
+    )
     keys_file: str | None = Field(
         None,
         description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`, perhaps with `"name"`, `"not_before"` '
-        'and `"not_after"` (ISO 8601 with an offset); several a tenant; read again on change.',
+        'and `"not_after"` (ISO 8601 with an offset), and `"quotas"` (of `jobs`, `frames`, `interactive`, `bytes`, '
+        "where they differ from the settings); several a tenant; read again on change.",
     )
     oidc_issuer: str | None = Field(
         None, description="Takes the bearer tokens of this OpenID Connect issuer too; its URL, exactly as in `iss`."
@@ -131,6 +137,15 @@ class Settings(BaseModel):
     max_prompts: int = Field(16, ge=1, description="Most prompts of one item.")
     max_prompt_length: int = Field(200, ge=1, description="Longest prompt in characters.")
 
+    tenant_jobs: int = Field(
+        1000, ge=0, description="Most live jobs of a tenant; the keys file may say otherwise, here and below."
+    )
+    tenant_frames: int = Field(
+        2_000_000, ge=0, description="Most frames of a tenant that wait or are in hand, as far as they are known."
+    )
+    tenant_interactive: int = Field(2000, ge=0, description="Most of those in the interactive lane.")
+    tenant_bytes: int = Field(1 << 40, ge=0, description="Most bytes of uploads of a tenant's live jobs.")
+
     max_attempts: int = Field(3, ge=1, description="Attempts that may be held against a frame before it fails.")
     segment_children: int = Field(1, ge=1, description="Child processes of a segment worker.")
     codes_file: str | None = Field(
@@ -189,7 +204,17 @@ class Settings(BaseModel):
         description="How long Redis keeps a job that has ended; then storage answers alone.",
     )
 
+    audit_lifetime: Seconds = Field(
+        _s(3650 * 86400), ge=_s(86400), description="How long the audit log is kept; ten years unless told otherwise."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Lines of text, or a JSON object a line.")
+    otlp_endpoint: str | None = Field(
+        None,
+        description="Where traces go: the base address of an OpenTelemetry collector that speaks OTLP over HTTP. "
+        "Without it, and without `OTEL_EXPORTER_OTLP_ENDPOINT`, nothing is traced.",
+    )
     heartbeat_file: str | None = Field(
         None, description="A file that a worker touches every 5 s while it can hear of work; `python -m worker.alive`."
     )
@@ -225,22 +250,29 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Settings from `environment`; raises SettingsError naming each that is missing, unknown or wrong."""
+        """Settings from `environment`; raises SettingsError about those that are missing, unknown or wrong.
+
+        The error's field `names` has the names in the environment that it is about.
+        """
         fields, files = {name_of(field): field for field in cls.model_fields}, secret_files()
         given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value != ""}
         known = [*fields, *files, *CLIENT_NAMES]
         for name in given.keys() - set(known):
             near = difflib.get_close_matches(name, known, n=1)
-            raise SettingsError(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+            guess = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name} is not a setting{guess}", names=(name,))
         values = {fields[name]: value for name, value in given.items() if name in fields}
         for name in given.keys() & files.keys():
             if files[name] in values:
-                raise SettingsError(f"{name_of(files[name])} and {name} cannot both be set")
+                both = name_of(files[name]), name
+                raise SettingsError(f"{both[0]} and {both[1]} cannot both be set", names=both)
             values[files[name]] = _secret_in(name, Path(given[name]))
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError("; ".join(_say(one) for one in error.errors())) from None
+            wrong = error.errors()
+            names = {name for one in wrong for name in _names_of(one)}
+            raise SettingsError("; ".join(_say(one) for one in wrong), names=tuple(sorted(names))) from None
 
     def require(self, *fields: str) -> None:
         """Raise SettingsError unless each of `fields`, optional elsewhere, is set."""
@@ -270,14 +302,21 @@ def _secret_in(name: str, path: Path) -> str:
     try:
         secret = path.read_text().strip()
     except OSError as error:
-        raise SettingsError(f"{name} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{name} cannot be read: {error.strerror}", names=(name,)) from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{name} is not text") from None
+        raise SettingsError(f"{name} is not text", names=(name,)) from None
     if not secret:
-        raise SettingsError(f"{name} names an empty file")
+        raise SettingsError(f"{name} names an empty file", names=(name,))
     return secret
+
+
+def _names_of(error: Any) -> list[str]:
+    """What a validation error is about: one setting, or all clocks where their order is wrong."""
+    fields = Settings.model_fields
+    clocks = [name for name, field in fields.items() if field.annotation is timedelta]
+    return [name_of(str(field)) for field in error["loc"][:1] or clocks]
 
 
 def _say(error: Any) -> str:
     names = [name_of(str(part)) for part in error["loc"][:1]]
-    return ": ".join([*names, error["msg"]])
+    return ": ".join([*names, error["msg"].removeprefix("Value error, ")])

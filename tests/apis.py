@@ -22,6 +22,7 @@ from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.settings import Settings
 from maskrelay.stack.valkey import server
 from maskrelay.storage.files import FileStorage
+from tests.answers import Answers
 
 SERVER_KEY = "a server key of the tests, long enough"
 #: API keys by name: (tenant, scopes).
@@ -87,8 +88,9 @@ class RunningApi:
         return [key for prefix in prefixes or ("uploads/", "live/", "jobs/") for key in self.storage.list(prefix)]
 
     def files(self) -> list[Path]:
-        """Every file in the folder, also what is no object yet."""
-        return [path for path in self.folder.rglob("*") if path.is_file()]
+        """Every file in the folder but the audit log's, also what is no object yet."""
+        audit = self.folder / "audit"
+        return [path for path in self.folder.rglob("*") if path.is_file() and not path.is_relative_to(audit)]
 
 
 def make_settings(folder: Path, redis_url: str, **limits: Any) -> Settings:
@@ -112,13 +114,15 @@ def make_ledger(settings: Settings) -> Ledger:
 
 @contextmanager
 def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[RunningApi]:
-    """The API over `folder`, which is made, with these settings."""
+    """The API over `folder`, which is made, with these settings; at its end every answer was one of its document's."""
     folder.mkdir(exist_ok=True)
     settings = make_settings(folder, redis_url, **limits)
     ledger, storage = make_ledger(settings), FileStorage(folder)
-    config = uvicorn.Config(build(settings, ledger, storage), port=0, log_level="warning", lifespan="off")
+    answers = Answers(build(settings, ledger, storage))
+    config = uvicorn.Config(answers, port=0, log_level="warning", lifespan="on")
     running = uvicorn.Server(config)
-    listening = socket.socket()
+    # asyncio takes a socket for TCP, and Nagle's 40 ms off it, only where it says so
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -130,3 +134,4 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
         running.should_exit = True
         thread.join()
         listening.close()
+    assert answers.undocumented() == []

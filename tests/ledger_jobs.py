@@ -31,9 +31,10 @@ def running_job(
     lane: Lane = "interactive",
     spans: Sequence[tuple[int, int]] = (),
     planned: bool = True,
+    tenant: str = "north",
 ) -> None:
     """A job of `n` frames that can be claimed. No other job may wait to be planned."""
-    accepted_job(ledger, job, total=n, lane=lane)
+    accepted_job(ledger, job, total=n, lane=lane, tenant=tenant)
     taken = ledger.steps.take("plan")
     assert taken is not None
     assert taken[0] == job

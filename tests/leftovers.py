@@ -1,6 +1,5 @@
 """What may be left over once every job has ended: objects that nothing names, and what the ledger still holds."""
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,14 +33,23 @@ def leaks(scene: Scene) -> Iterator[str]:
     yield from (key for job in scene.sent for key in scene.storage.list(keys.live(job.id)))
 
 
+#: The sweep takes a losing try's files away once nobody can write any more; here the clock is put on to then.
+_SWEEP = """
+import os
+from datetime import UTC, datetime, timedelta
+from maskrelay.settings import Settings
+from worker.parts import build
+from worker.recovery import recover
+settings = Settings.from_environment(os.environ)
+recover(build(settings, "recover"), datetime.now(UTC) + settings.visibility_timeout + timedelta(minutes=1))
+"""
+
+
 def orphans(scene: Scene) -> list[str]:
-    """Objects of the jobs that nothing names, after a sweep; none are looked for where no sweep takes them away."""
-    if importlib.util.find_spec("worker.recover") is None:
-        return []
+    """Objects of the jobs that nothing names, after a sweep."""
     found = [key for job in scene.sent for key in orphans_of(scene, job)]
     if found:
-        command = [sys.executable, "-m", "maskrelay.client.cli", "recover"]
-        subprocess.run(command, env=scene.stack.environment, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-c", _SWEEP], env=scene.stack.environment, check=True, capture_output=True)
         found = [key for job in scene.sent for key in orphans_of(scene, job)]
     return found
 
@@ -49,7 +57,8 @@ def orphans(scene: Scene) -> list[str]:
 def orphans_of(scene: Scene, job: Sent) -> Iterator[str]:
     """A job's objects that neither its record nor any visible outcome names."""
     result = Result.model_validate_json(scene.storage.get(keys.result(job.id)))
-    named = {result.items.key, result.index.key} | ({result.flagged.key} if result.flagged else set())
+    objects = (result.items, result.index, result.flagged, result.dead, result.parts)
+    named = {one.key for one in objects if one is not None}
     for line in scene.storage.get(result.items.key).splitlines():
         item = ItemLine.model_validate_json(line)
         named |= {ref.key for ref in item.files.values()}

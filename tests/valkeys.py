@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,12 +21,13 @@ from maskrelay.stack.valkey import server
 class RunningValkey:
     """A server on a free loopback port. It forgets everything at its end unless it persists."""
 
-    def __init__(self, folder: Path, *, persist: bool) -> None:
+    def __init__(self, folder: Path, *, persist: bool, options: Sequence[str] = ()) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url, socket_timeout=30)
         self._persist = persist
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -34,7 +35,7 @@ class RunningValkey:
         binary = os.environ.get("TEST_REDIS_SERVER") or os.fspath(server())
         places = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", os.fspath(self.folder)]
         durable = ["--appendonly", "yes" if self._persist else "no", "--appendfsync", "everysec", "--save", ""]
-        self._process = subprocess.Popen([binary, *places, *durable], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([binary, *places, *durable, *self._options], stdout=subprocess.DEVNULL)
         ends = time.monotonic() + 15
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > ends:
@@ -75,13 +76,16 @@ class RunningValkey:
 
 
 @contextmanager
-def running_valkey(*, persist: bool = False, data_dir: Path | None = None) -> Iterator[RunningValkey]:
+def running_valkey(
+    *, persist: bool = False, data_dir: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[RunningValkey]:
     """The server that TEST_REDIS_SERVER names, else one of the PATH, else the wheel's; ended whatever happens.
 
     persist: an append-only file in `data_dir` (else in a folder that goes at the end) brings everything back.
+    options: more of its command line.
     """
     folder = data_dir or Path(tempfile.mkdtemp(prefix="valkey-"))
-    running = RunningValkey(folder, persist=persist)
+    running = RunningValkey(folder, persist=persist, options=options)
     try:
         running.start()
         yield running

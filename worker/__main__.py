@@ -1,12 +1,14 @@
 """`python -m worker segment | assemble | control | deliver`; `sweep PID` is started by a control worker for itself."""
 
-import logging
+import contextlib
 import os
+import signal
 import sys
 
+from maskrelay import logs
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings
-from worker.app import LOG_FORMAT, ROLES, run
+from worker.app import ROLES, run
 from worker.parts import build
 from worker.sweep import sweep_for_ever
 
@@ -15,8 +17,11 @@ def main(arguments: list[str]) -> int:
     try:
         if len(arguments) == 2 and arguments[0] == "sweep":
             settings = Settings.from_environment(os.environ)
-            logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-            sweep_for_ever(build(settings), parent=int(arguments[1]))
+            logs.configure(settings.log_level, settings.log_format)
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the audit log is closed
+            parts = build(settings, "sweep")
+            with contextlib.closing(parts.audit):
+                sweep_for_ever(parts, parent=int(arguments[1]))
         elif len(arguments) == 1 and arguments[0] in ROLES:
             run(arguments[0], os.environ)
         else:

@@ -1,7 +1,6 @@
 """The root of a worker process: reads the environment once, and gives Celery its tasks."""
 
 import atexit
-import logging
 import multiprocessing
 import os
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from celery import Celery, signals
 
+from maskrelay import logs
 from maskrelay.endpoints import read_endpoints
 from maskrelay.ledger.broker import broker
 from maskrelay.settings import Settings
@@ -26,7 +26,6 @@ QUEUES: dict[Role, str] = {
     "control": "plan,finish",
     "deliver": "deliver",
 }
-LOG_FORMAT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
 
 
 def run(role: Role, environment: Mapping[str, str]) -> None:
@@ -34,11 +33,14 @@ def run(role: Role, environment: Mapping[str, str]) -> None:
     settings = Settings.from_environment(environment)
     if role == "segment":
         read_endpoints(settings)
-    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    for chatty in ("httpx", "azure", "msal"):  # they log addresses
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.configure(settings.log_level, settings.log_format)
+    signals.setup_logging.connect(_logs_are_ours, weak=False)
     app = _app(role, settings)
-    app.worker_main(["worker", *_options(role, settings)])
+    app.worker_main(["--quiet", "worker", *_options(role, settings)])
+
+
+def _logs_are_ours(**_: Any) -> None:
+    """Whoever listens to this signal keeps Celery from configuring logs of its own."""
 
 
 def _app(role: Role, settings: Settings) -> Celery:
@@ -47,7 +49,8 @@ def _app(role: Role, settings: Settings) -> Celery:
         visibility_timeout=settings.visibility_timeout,
     )
     stop = multiprocessing.get_context("fork").Event()  # made before the fork, seen by every child
-    register(app, Child(settings, stop.is_set))
+    child = Child(settings, role, stop.is_set)
+    register(app, child)
     sweeps: list[subprocess.Popen[bytes]] = []  # none but a control worker's
     if settings.heartbeat_file:
         beating(app, Path(settings.heartbeat_file), lambda: all(sweep.poll() is None for sweep in sweeps))
@@ -61,6 +64,11 @@ def _app(role: Role, settings: Settings) -> Celery:
         if role == "control":
             sweeps.append(_start_sweep())
 
+    def on_end(**_: Any) -> None:
+        child.close()
+
+    signals.worker_process_shutdown.connect(on_end, weak=False)  # of a child; the pool of threads has none
+    signals.worker_shutdown.connect(on_end, weak=False)
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
     return app

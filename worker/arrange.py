@@ -18,6 +18,8 @@ from maskrelay.rules.series import group, judge_partial
 
 #: The prompts of a submitted item: objects of one series with other prompts are another item.
 PromptsOf = Callable[[int], tuple[str, ...]]
+#: Whether this source is to be done; where none of an item's sources is, there is no item.
+Wanted = Callable[[Surveyed], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Draft:
     error: Failure | None = None
 
 
-def arrange(surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf) -> Iterator[Draft]:
+def arrange(
+    surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf, wanted: Wanted
+) -> Iterator[Draft]:
     """The items in the order of what was submitted; streamed as far as no DICOM object comes.
 
     A source that was ignored becomes an item only where nothing else does.
@@ -44,10 +48,11 @@ def arrange(surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: Pro
     ignored: list[Surveyed] = []
     empty = True
     for draft in _in_order(surveyed, options, prompts_of, ignored):
-        empty = False
-        yield draft
+        if any(map(wanted, draft.sources)):
+            empty = False
+            yield draft
     if empty:
-        yield from map(_alone, ignored)
+        yield from (_alone(one) for one in ignored if wanted(one))
 
 
 def _in_order(

@@ -11,10 +11,14 @@ from maskrelay.storage.protocol import Storage
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An outcome with those of its files that are not stored yet, by the key under which it names them."""
+    """An outcome with those of its files that are not stored yet, by the key under which it names them.
+
+    traceparent: of the span in which it came about.
+    """
 
     outcome: Outcome
     files: Mapping[str, bytes] = field(default_factory=dict)
+    traceparent: str | None = None
 
     def size(self) -> int:
         return sum(map(len, self.files.values()))

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from maskrelay.contract import keys
 from maskrelay.contract.codes import CodeTable, read_code_table
+from maskrelay.contract.jobs import Submission
 from maskrelay.contract.lines import file_name
 from maskrelay.contract.outcomes import ArtifactRef, Failure
 from maskrelay.contract.planned import Assembled
@@ -37,7 +38,10 @@ def assemble_items(parts: Parts, until: float) -> None:
             taken = parts.ledger.assembling.take()
             if taken is None:
                 return
-            with Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)):
+            with (
+                Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)),
+                parts.noticed.timed("assemble"),
+            ):
                 assembler.assemble(taken)
 
 
@@ -69,8 +73,16 @@ class Assembler:
 
     def _made(self, taken: Taken) -> Assembled:
         storage = self._parts.storage
+        submission = read_submission(storage, taken.job)
+        with self._parts.spans.span(
+            "assemble", submission.traceparent, kind="consumer", job_id=taken.job, item=taken.item
+        ):
+            return self._made_of(taken, submission)
+
+    def _made_of(self, taken: Taken, submission: Submission) -> Assembled:
+        storage = self._parts.storage
         item, frames = read_item(storage, taken.job, taken.item, taken.part)
-        whole = WholeItem(storage, read_submission(storage, taken.job), item, frames, self._visible(taken.job))
+        whole = WholeItem(storage, submission, item, frames, self._visible(taken.job))
         if whole.first is None:
             return Assembled(item=taken.item)
         if taken.tries > DEATHS:
@@ -88,7 +100,8 @@ class Assembler:
                     with path.open("wb") as out:
                         file.write(out)
                 except ArtifactUnsupported as error:
-                    log.warning("not made job_id=%s item=%d output=%s", taken.job, taken.item, file.output)
+                    about = {"job_id": taken.job, "item": taken.item, "output": file.output}
+                    log.warning("a file is not made", extra=about)
                     errors[file.output] = Failure(code=error.code, detail=error.detail)
                     continue
                 key = keys.whole(taken.job, taken.item, file_name(file.output), taken.token[:8])

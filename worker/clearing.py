@@ -5,10 +5,14 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 
+from maskrelay.contract import keys
 from maskrelay.errors import LedgerUnavailable, StorageError
+from worker.listing import relist_next
+from worker.losing import sweep_losing
 from worker.parts import Parts
-from worker.removal import remove_gone
-from worker.retention import expire_jobs, retire_records
+from worker.removal import JOBS_A_PASS, remove_gone
+from worker.retention import expire_audit, expire_jobs, retire_records
+from worker.rounds import next_keys
 from worker.uploads import expire_uploads
 
 log = logging.getLogger(__name__)
@@ -22,7 +26,7 @@ def clear_for_ever(parts: Parts, parent: int) -> None:
     while os.getppid() == parent:
         try:
             if parts.ledger.sweeps.turn("clearing", period * 0.9):
-                remove_gone(parts, datetime.now(UTC))
+                clear(parts, datetime.now(UTC))
             if parts.ledger.sweeps.turn("expiring", ROUND):
                 expire(parts, datetime.now(UTC))
         except (LedgerUnavailable, StorageError) as error:
@@ -32,8 +36,19 @@ def clear_for_ever(parts: Parts, parent: int) -> None:
         time.sleep(period.total_seconds())
 
 
+def clear(parts: Parts, now: datetime) -> None:
+    """One window of what is marked to be cleared; safe anywhere, in any number, at any time."""
+    remove_gone(parts, now)
+    marked = next_keys(parts, "sweeping", keys.SWEEPING, JOBS_A_PASS)
+    losing = sweep_losing(parts, (key.removeprefix(keys.SWEEPING) for key in marked), now)
+    listed = relist_next(parts)
+    if losing or listed:
+        log.info("cleared: %d objects of losing tries; listed again: %d jobs", losing, listed)
+
+
 def expire(parts: Parts, now: datetime) -> None:
     """One window of each walk; safe anywhere, in any number, at any time."""
     jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
+    expire_audit(parts, now)
     if jobs or uploads or records:
         log.info("expired: %d jobs, %d unused uploads, %d records", jobs, uploads, records)

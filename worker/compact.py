@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import Counts, FinalObject, FlaggedItems, Frames, Submission
+from maskrelay.contract.dead_letters import dead_letters
+from maskrelay.contract.jobs import Counts, FinalObject, FlaggedItems, Frames, PlannedFrame, Submission
 from maskrelay.contract.lines import ItemLine, flags_of, item_line
 from maskrelay.contract.outcomes import Outcome
 from maskrelay.contract.planned import PlannedItem
@@ -48,24 +49,62 @@ class Compacted:
 
         nonce = secrets.token_hex(8)
         items, index = writer("items.ndjson"), writer("items.index")
+        dead: FinalWriter | None = None
         item_states: Counter[str] = Counter()
         frame_states: Counter[str] = Counter()
         self.flags: Counter[str] = Counter()
         flagged: dict[str, list[tuple[float, int]]] = defaultdict(list)
         lines = _planned_lines(storage, submission.id, frame_parts, visible)
-        for line in lines if planned else _all_lines(storage, submission, lines):
+        for line, planned_frames in lines if planned else _all_lines(storage, submission, lines):
             index.write(struct.pack(">Q", items.length))
-            items.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
+            for piece in _pieces(line, visible):
+                items.write(piece)
             item_states[line.state] += 1
             frame_states.update(outcome.state for outcome in line.outcomes)
             flags = flags_of(line)
             self.flags.update(flags)
+            for letter in dead_letters(line, planned_frames):
+                dead = dead or writer("dead.ndjson")
+                dead.write(letter.model_dump_json(exclude_defaults=True).encode() + b"\n")
             for flag in set(flags):
                 flagged[flag].append((-line.suspicion, line.item))
         self.items, self.index = items.done(), index.done()
+        self.parts = _parts(writer("parts.txt"), visible)
+        self.dead = dead.done() if dead else None
         self.flagged = _flagged(writer("flagged.ndjson"), flagged) if flagged else None
         self.counts = Counts(total=item_states.total(), **item_states)
         self.frames = Frames(planned=frame_states.total(), **frame_states)
+
+
+def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
+    """The line as JSON, outcome by outcome, each with the run lengths that `_without_runs` took from it."""
+    yield line.model_dump_json(exclude_none=True, exclude={"outcomes"}).encode()[:-1] + b',"outcomes":['
+    parting = b""
+    for one in line.outcomes:
+        outcome = visible.outcome(one.frame) or one
+        yield parting + _flagged_as(one, outcome).model_dump_json(exclude_none=True).encode()
+        parting = b","
+    yield b"]}\n"
+
+
+def _without_runs(outcome: Outcome) -> Outcome:
+    """The outcome as flags are made of it: all of an item's run lengths would not fit in memory."""
+    masks = (
+        mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
+        for mask in outcome.masks
+    )
+    return outcome.model_copy(update={"masks": tuple(masks)})
+
+
+def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
+    pairs = zip(outcome.masks, judged_one.masks, strict=True)
+    masks = (mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
+    return outcome.model_copy(update={"masks": tuple(masks)})
+
+
+def _parts(writer: FinalWriter, visible: Visible) -> FinalObject:
+    writer.write("".join(f"{name}\n" for name in visible.counted()).encode())
+    return writer.done()
 
 
 def _flagged(writer: FinalWriter, flagged: dict[str, list[tuple[float, int]]]) -> FinalObject:
@@ -75,27 +114,32 @@ def _flagged(writer: FinalWriter, flagged: dict[str, list[tuple[float, int]]]) -
     return writer.done()
 
 
-def _planned_lines(storage: Storage, job: str, frame_parts: int, visible: Visible) -> Iterator[ItemLine]:
+#: An item with its outcomes, and as much of its frames as was planned.
+Line = tuple[ItemLine, list[PlannedFrame]]
+
+
+def _planned_lines(storage: Storage, job: str, frame_parts: int, visible: Visible) -> Iterator[Line]:
     """Every planned item with the outcome of each of its frames; what was never done is cancelled."""
     for item, frames in planned_items(storage, job, frame_parts):
-        outcomes = [visible.outcome(frame.frame) or _cancelled(item, frame.index) for frame in frames]
+        found = ((visible.outcome(frame.frame), frame.index) for frame in frames)
+        outcomes = [_without_runs(outcome) if outcome else _cancelled(item, index) for outcome, index in found]
         outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
-        yield judged(item_line(item, tuple(outcomes), read_assembled(storage, job, item)), visible.sizes)
+        line = item_line(item, tuple(outcomes), read_assembled(storage, job, item))
+        yield judged(line, visible.sizes), frames
 
 
-def _all_lines(storage: Storage, submission: Submission, lines: Iterator[ItemLine]) -> Iterator[ItemLine]:
+def _all_lines(storage: Storage, submission: Submission, lines: Iterator[Line]) -> Iterator[Line]:
     """The planned items, then what was submitted and not planned any more, as the job was cancelled before."""
     number, planned = 0, set[str]()
-    for line in lines:
+    for line, frames in lines:
         planned |= {line.custom_id, *line.members}
         number = line.item + 1
-        yield line
+        yield line, frames
     for asked in read_items(storage, submission):
-        if asked.custom_id not in planned:
-            never = PlannedItem(
-                item=number, custom_id=asked.custom_id, source_name=asked.source_name, first=0, frames=0
-            )
-            yield item_line(never, ())
+        called = [asked.custom_id] if asked.only is None else asked.only.values()
+        for custom_id in (one for one in called if one not in planned):
+            never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)
+            yield item_line(never, ()), []
             number += 1
 
 

@@ -14,11 +14,11 @@ def read_result(parts: Parts, job: str) -> Result | None:
         return None
 
 
-def conclude(parts: Parts, submission: Submission, result: Result) -> None:
-    """Event, then the terminal state, then the live marker goes: each safe to repeat."""
+def conclude(parts: Parts, submission: Submission, result: Result) -> bool:
+    """Event, then terminal state, then the live marker goes: each safe to repeat. Whether it was news to the ledger."""
     counts = result.counts.model_dump()
     announce(parts, submission, f"job.{result.state}", state=result.state, at=result.finished_at, counts=counts)
-    parts.ledger.jobs.conclude(
+    concluded = parts.ledger.jobs.conclude(
         submission.id,
         tenant=submission.tenant,
         lane=submission.lane,
@@ -28,3 +28,4 @@ def conclude(parts: Parts, submission: Submission, result: Result) -> None:
         frames=result.frames,
     )
     leave_live(parts.storage, submission)
+    return concluded

@@ -17,7 +17,7 @@ from maskrelay.errors import ObjectExists, ObjectMissing, SealInvalid, StorageUn
 from maskrelay.ledger.outbox import Delivery
 from maskrelay.notify.callback import CallbackSender, DeliveryResult
 from maskrelay.notify.schedule import delay_before
-from maskrelay.notify.seal import unseal
+from maskrelay.notify.seal import unseal_with_any
 from maskrelay.notify.signature import derive_secret
 from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import is_delivered, leave_live
@@ -40,7 +40,7 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
         try:
             deliver(parts, sender, delivery)
         except SealInvalid:
-            log.error("callback job_id=%s: its secret was sealed under another server key", delivery.job)  # noqa: TRY400
+            log.error("callback: its secret was sealed under another server key", extra={"job_id": delivery.job})  # noqa: TRY400
             parts.ledger.outbox.again(delivery, UNSEALED, charge=False)
         except StorageUnavailable:
             parts.ledger.outbox.again(delivery, POSTPONED, charge=False)
@@ -84,10 +84,19 @@ def _attempt(
     target: CallbackTarget,
     body: bytes,
 ) -> None:
-    secret = _secret(parts, submission.id, target)
+    secrets = _secrets(parts, submission.id, target)
     now = int(time.time())
-    sent = sender.send(target.url, [secret], delivery.event, body, now, traceparent=submission.traceparent)
-    log.info("callback job_id=%s event=%s attempt=%d %s", delivery.job, delivery.event, delivery.attempt, sent.reason)
+    with (
+        parts.noticed.timed("deliver"),
+        parts.spans.span(
+            "callback", submission.traceparent, kind="client", job_id=delivery.job, attempt=delivery.attempt
+        ) as span,
+    ):
+        sent = sender.send(target.url, secrets, delivery.event, body, now, traceparent=span.traceparent)
+        span.note(result=sent.reason)
+    parts.noticed.happened("callback", sent.reason)
+    about = {"job_id": delivery.job, "event": delivery.event, "attempt": delivery.attempt}
+    log.info("callback", extra={**about, "result": sent.reason})
     _note(parts, delivery, _receiver(submission, target), sent)
     if sent.delivered:
         _mark(parts, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
@@ -107,10 +116,11 @@ def _attempt(
     _close(parts, submission, delivery)
 
 
-def _secret(parts: Parts, job: str, target: CallbackTarget) -> str:
+def _secrets(parts: Parts, job: str, target: CallbackTarget) -> list[str]:
+    """What signs: two while the receiver, or the server key that secrets derive from, moves from one to the other."""
     if target.sealed is None:
-        return derive_secret(parts.server_key(), job)
-    return unseal(parts.server_key(), target.sealed, job)
+        return [derive_secret(server_key, job) for server_key in parts.server_keys()]
+    return unseal_with_any(parts.server_keys(), target.sealed, job).split(" ")
 
 
 def _receiver(submission: Submission, target: CallbackTarget) -> str:
@@ -145,4 +155,5 @@ def _close(parts: Parts, submission: Submission, delivery: Delivery) -> None:
         parts.storage.head(keys.result(submission.id))
     except ObjectMissing:
         return
-    leave_live(parts.storage, submission)
+    if leave_live(parts.storage, submission):
+        parts.ledger.jobs.told(submission.id)

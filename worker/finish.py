@@ -10,6 +10,7 @@ from maskrelay.contract.jobs import Result, Submission
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import verdict
+from maskrelay.rules.timings import timings
 from worker.assembled import unassembled
 from worker.compact import Compacted
 from worker.conclude import conclude, read_result
@@ -29,7 +30,10 @@ def finish_jobs(parts: Parts, until: float) -> None:
         if taken is None:
             return
         job, token = taken
-        with Renewal(parts.settings.renewal_period, partial(parts.ledger.steps.renew, "finish", job, token)):
+        with (
+            Renewal(parts.settings.renewal_period, partial(parts.ledger.steps.renew, "finish", job, token)),
+            parts.noticed.timed("finish"),
+        ):
             finish_job(parts, job, token)
 
 
@@ -39,9 +43,10 @@ def finish_job(parts: Parts, job: str, token: str) -> None:
         submission = read_submission(parts.storage, job)
     except ObjectMissing:
         return
-    result = read_result(parts, job) or _make_result(parts, submission, token)
-    if result is not None:
-        conclude(parts, submission, result)
+    with parts.spans.span("finish", submission.traceparent, kind="consumer", job_id=job):
+        result = read_result(parts, job) or _make_result(parts, submission, token)
+        if result is not None:
+            conclude(parts, submission, result)
 
 
 def _make_result(parts: Parts, submission: Submission, token: str) -> Result | None:
@@ -60,6 +65,7 @@ def _make_result(parts: Parts, submission: Submission, token: str) -> Result | N
         return None
     compacted = Compacted(parts.storage, submission, record.frame_parts, visible, planned=record.planned)
     result = _result(parts, submission, record, compacted, visible)
+    parts.storage.put(keys.sweeping(submission.id), b"")  # before it, so that no result is without its sweep
     try:
         parts.storage.create(keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json")
     except ObjectExists:
@@ -69,21 +75,25 @@ def _make_result(parts: Parts, submission: Submission, token: str) -> Result | N
 
 def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: Compacted, visible: Visible) -> Result:
     decided = compacted.frames.succeeded + compacted.frames.failed
+    now = datetime.now(UTC)
     return Result(
         job=submission.id,
         tenant=submission.tenant,
         state=verdict(compacted.counts, cancelled=record.cancel_reason is not None),
         created_at=submission.created_at,
         started_at=record.started_at,
-        finished_at=datetime.now(UTC),
+        finished_at=now,
         counts=compacted.counts,
         frames=compacted.frames,
         rescored=visible.lines_read - decided,
+        timings=timings(record.moments._replace(finished=now), record.spent, now),
         reason=record.cancel_reason,
         items=compacted.items,
         index=compacted.index,
         flags=dict(compacted.flags),
         flagged=compacted.flagged,
+        dead=compacted.dead,
+        parts=compacted.parts,
         software={name: version(name) for name in _SOFTWARE},
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(

@@ -20,8 +20,10 @@ from maskrelay.errors import (
 )
 from maskrelay.ledger.claims import Claim, Claims
 from maskrelay.ledger.flow import Flow
+from maskrelay.ledger.noticed import Noticed, Stage
 from maskrelay.rules.retry import judge
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans
 from worker.admission import Admissions, Asked
 from worker.artifacts import Recorded, store_loose
 from worker.one_version import of_one_version
@@ -62,11 +64,17 @@ class Bench:
     max_pixels: int
     max_decode_bytes: int
     max_attempts: int
+    noticed: Noticed
+    spans: Spans
+
+
+#: What a frame's stopwatch says of the worker itself; the scorer times its own stages, a request each.
+_OWN_STAGES: tuple[Stage, ...] = ("fetch", "decode", "prepare", "restore", "store")
 
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Milliseconds by stage."""
+    """Milliseconds by stage; `score` holds the wait for the endpoint's admission too."""
 
     timings: dict[str, float] = field(default_factory=dict)
     _since: float = field(default_factory=time.monotonic)
@@ -75,6 +83,11 @@ class Stopwatch:
         now = time.monotonic()
         self.timings[stage] = round((now - self._since) * 1000, 1)
         self._since = now
+
+    def tell(self, noticed: Noticed) -> None:
+        for stage in _OWN_STAGES:
+            if stage in self.timings:
+                noticed.took(stage, self.timings[stage] / 1000)
 
 
 async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
@@ -86,6 +99,16 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     """
     if planned.error is not None:
         return Recorded(failed(planned, planned.error, 1))
+    with bench.spans.span(
+        "segment", submission.traceparent, kind="consumer", job_id=claim.job, frame=planned.frame
+    ) as span:
+        recorded = await _segmented(bench, claim, planned, submission)
+        if recorded.outcome.error is not None:
+            span.note(code=recorded.outcome.error.code)
+        return replace(recorded, traceparent=span.traceparent)
+
+
+async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
     watch = Stopwatch()
     among = await _among(bench, claim, planned, submission)
     asked = Asked(claim.job, claim.lane, among, submission.traceparent)
@@ -95,19 +118,22 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
         return Recorded(failed(planned, failure, attempts))
     try:
-        prepared = await _prepared(bench, planned, gray=bench.pool.takes_gray(among))
+        with bench.spans.span("prepare"):
+            prepared = await _prepared(bench, planned, watch, gray=bench.pool.takes_gray(among))
     except ItemError as error:
         return Recorded(failed(planned, Failure(code=error.code, detail=error.detail), attempts + 1))
-    watch.lap("prepare")
     scored = await _scored(bench, claim, planned, prepared, asked, one_by_one=submission.one_prompt_per_request)
     watch.lap("score")
     drawing = (claim, planned, prepared, scored, attempts + 1)
-    recorded: Recorded = await _in_thread(bench, record, *drawing)
-    watch.lap("draw")
+    with bench.spans.span("restore"):
+        recorded: Recorded = await _in_thread(bench, record, *drawing)
+    watch.lap("restore")
     if claim.lane == "interactive":
-        await asyncio.to_thread(store_loose, bench.storage, recorded.files)
+        with bench.spans.span("store"):
+            await asyncio.to_thread(store_loose, bench.storage, recorded.files)
         recorded = Recorded(recorded.outcome)
         watch.lap("store")
+    watch.tell(bench.noticed)
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
 
 
@@ -145,7 +171,7 @@ async def _judged(bench: Bench, claim: Claim, frame: int, asked: Asked) -> tuple
     return attempts, trouble.code if attempts >= bench.max_attempts else None
 
 
-async def _prepared(bench: Bench, planned: PlannedFrame, *, gray: bool) -> Prepared:
+async def _prepared(bench: Bench, planned: PlannedFrame, watch: Stopwatch, *, gray: bool) -> Prepared:
     """The source, decoded; raises its ItemError, or DecodeOverran past the limit."""
     if planned.size > bench.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
@@ -153,6 +179,7 @@ async def _prepared(bench: Bench, planned: PlannedFrame, *, gray: bool) -> Prepa
         opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
         source = await asyncio.to_thread(held.enter_context, opened)
         async with bench.decoders:
+            watch.lap("fetch")
             decoding = asyncio.get_running_loop().run_in_executor(
                 bench.threads,
                 lambda: prepare(
@@ -162,6 +189,7 @@ async def _prepared(bench: Bench, planned: PlannedFrame, *, gray: bool) -> Prepa
                     reading=planned.reading,
                     square_pixels=planned.square_pixels,
                     gray=gray,
+                    lap=watch.lap,
                 ),
             )
             try:

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from maskrelay.contract.jobs import Lane
 from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger import Ledger
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.rules.retry import backoff
+from maskrelay.rules.timings import Cause, Spent
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans
 from worker.artifacts import Recorded
-from worker.outcome_parts import Held, part_name, write_part
+from worker.outcome_parts import Held, part_name, settle_part, store_part
 
 #: How often a part is written and settled again while storage or Redis is away, before its frames are given up.
 TRIES = 6
@@ -50,14 +53,23 @@ class Group:
 class Groups:
     """The open groups of one child; one is written early on `hurry`."""
 
-    def __init__(self, storage: Storage, ledger: Ledger, bounds: Mapping[Lane, Bounds]) -> None:
+    def __init__(
+        self, storage: Storage, ledger: Ledger, noticed: Noticed, spans: Spans, bounds: Mapping[Lane, Bounds]
+    ) -> None:
         self._storage = storage
         self._ledger = ledger
+        self._noticed = noticed
+        self._spans = spans
         self._bounds = bounds
         self._open: dict[str, Group] = {}
         self._worker = secrets.token_hex(4)
         self._written = 0
         self._ahead = 0.0
+        self._parked: dict[str, Spent] = {}
+
+    def parked(self, job: str, cause: Cause, seconds: float) -> None:
+        """A frame of the job waits so long outside of any hand; told with the job's next part."""
+        self._parked.setdefault(job, Spent()).add(cause, seconds)
 
     def tell_time(self, now_ms: int) -> None:
         """What Redis' clock said just now: parts are named by it."""
@@ -96,13 +108,27 @@ class Groups:
     async def _insist(self, job: str, part: str, held: list[Held]) -> set[int]:
         for attempt in range(1, TRIES):
             try:
-                return await asyncio.to_thread(self._write, job, part, held)
+                return await asyncio.to_thread(self._traced, job, part, held)
             except (StorageUnavailable, LedgerUnavailable):
                 await asyncio.sleep(backoff(attempt, random.random()).total_seconds() / 4)
-        return await asyncio.to_thread(self._write, job, part, held)
+        return await asyncio.to_thread(self._traced, job, part, held)
+
+    def _traced(self, job: str, part: str, held: list[Held]) -> set[int]:
+        """In the first frame's span; the others are linked."""
+        first, *others = [recorded.traceparent for _, recorded in held]
+        linked = [one for one in others if one is not None]
+        with self._spans.span("settle", first, links=linked, job_id=job, frames=len(held)):
+            return self._write(job, part, held)
 
     def _write(self, job: str, part: str, held: list[Held]) -> set[int]:
-        counted = write_part(self._storage, self._ledger.claims, job, part, held)
+        began = time.perf_counter()
+        with self._noticed.timed("store"):
+            store_part(self._storage, job, part, held)
+        stored = time.perf_counter() - began
+        spent = Spent.of(recorded.outcome.timings_ms for _, recorded in held)
+        spent.add("storage", stored * len(held))
+        spent.take(self._parked.pop(job, Spent()))
+        counted = settle_part(self._storage, self._ledger.claims, job, part, held, spent.milliseconds())
         with contextlib.suppress(LedgerUnavailable):
             wakes = self._ledger.wakes
             wakes.wake("finish", min(1, wakes.work("finish")))

@@ -28,6 +28,7 @@ from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim
 from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
 from maskrelay.rules.retry import backoff
+from maskrelay.rules.timings import Cause
 from worker.artifacts import Recorded
 from worker.frame import Bench, ClaimLost, DecodeOverran, segment_frame
 from worker.groups import Groups
@@ -166,14 +167,14 @@ class SegmentLoop:
         except DecodeOverran:
             await self._leave(claim, frame)
         except ClaimLost:
-            log.warning("claim lost job_id=%s frame=%d", claim.job, frame)
+            log.warning("claim lost", extra=_about(claim, frame))
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(claim, frame, timedelta(0)))
             raise
         except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:
             await self._park(claim, frame, error)
         except Exception:
-            log.exception("unforeseen job_id=%s frame=%d", claim.job, frame)
+            log.exception("unforeseen", extra=_about(claim, frame))
             await self._give_back(claim, frame, timedelta(seconds=30))
         finally:
             self._let_go(claim, frame)
@@ -211,22 +212,32 @@ class SegmentLoop:
         settling = asyncio.ensure_future(self._groups.add(claim.job, claim.lane, claim.token, recorded))
         await asyncio.sleep(0)
         self._hurry()
-        if not await settling:
-            log.warning("refused job_id=%s frame=%d: it has an outcome already", claim.job, recorded.outcome.frame)
+        with self._bench.noticed.timed("settle"):
+            counts = await settling
+        if counts and recorded.outcome.error is not None:
+            self._bench.noticed.happened("failed", recorded.outcome.error.code)
+        if not counts:
+            log.warning("refused: it has an outcome already", extra=_about(claim, recorded.outcome.frame))
 
     async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
         """Give the frame back: nobody is charged now, and only a frame's own error is remembered for judgement."""
-        log.info("parked job_id=%s frame=%d code=%s", claim.job, frame, error.code)
+        named = {name: error.fields[name] for name in ("endpoint",) if name in error.fields}
+        log.info("parked", extra={**_about(claim, frame), "code": error.code, **named})
+        self._bench.noticed.happened("parked", error.code)
+        cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
         attempt = claim.trouble(frame).attempts + 1
         if isinstance(error, FrameRefused | EndpointTimeout):
             # the container goes on working after a timeout: late, and as few times as for an error of the frame's own
             late = LATE if isinstance(error, EndpointTimeout) else 0
             after = backoff(attempt + late, random.random())
             endpoint = str(error.fields.get("endpoint", ""))
+            self._groups.parked(claim.job, cause, after.total_seconds())
             await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after, endpoint)
             return
         waits_for_gate = isinstance(error, EndpointBusy) and error.fields.get("parked")
-        await self._give_back(claim, frame, _until_gate(error) if waits_for_gate else backoff(1, random.random()))
+        after = _until_gate(error) if waits_for_gate else backoff(1, random.random())
+        self._groups.parked(claim.job, cause, after.total_seconds())
+        await self._give_back(claim, frame, after)
 
     async def _give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
         def release() -> None:
@@ -269,7 +280,7 @@ class SegmentLoop:
 
         A frame that was alone fails; any other becomes a suspect.
         """
-        log.error("decode overran job_id=%s frame=%d alone=%s", claim.job, frame, claim.alone)
+        log.error("decode overran", extra={**_about(claim, frame), "alone": claim.alone})
         try:
             if claim.alone:
                 planned = await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)
@@ -278,8 +289,13 @@ class SegmentLoop:
                 await self._give_back(claim, frame, timedelta(0), suspect=True)
             await self._drop_all(keep=(claim.token, frame))
             await self._quietly(self._pass_on)
+            await asyncio.to_thread(self._bench.scorer.sent.close)
         finally:
             os._exit(1)
+
+
+def _about(claim: Claim, frame: int) -> dict[str, object]:
+    return {"job_id": claim.job, "frame": frame}
 
 
 def _until_gate(error: MaskrelayError) -> timedelta:

@@ -47,7 +47,7 @@ class Opening:
         except ItemError as error:
             return failure_of(error)
         except TimeoutError:
-            log.error("opening overran job_id=%s source=%s", self._job, what)  # noqa: TRY400  no trace is needed
+            log.error("opening overran", extra={"job_id": self._job, "source": what})  # noqa: TRY400  no trace is needed
             os._exit(1)
         finally:
             steps.opened(self._job, self._token, what)

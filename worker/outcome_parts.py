@@ -1,7 +1,7 @@
 """Writes outcomes as one object, then settles them: durable before it counts."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from maskrelay.contract import keys
 from maskrelay.contract.outcomes import Outcome
@@ -21,19 +21,33 @@ def part_name(at_ms: float, worker: str, written: int) -> str:
 def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held]) -> set[int]:
     """Write one part and settle its outcomes, each under the token that holds its frame; the frames that count.
 
-    Files that are not stored yet go before it, into one pack beside the part. Safe to repeat under the same name: a
-    name belongs to one group of one worker.
+    Safe to repeat under the same name: a name belongs to one group of one worker. Where a line is refused its job is
+    marked for the sweep of losing tries.
     """
+    store_part(storage, job, part, held)
+    return settle_part(storage, claims, job, part, held, {})
+
+
+def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> None:
+    """Write one part. Files that are not stored yet go before it, into one pack beside the part."""
     outcomes = _packed(storage, job, part, [recorded for _, recorded in held])
     body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for outcome in outcomes)
     with contextlib.suppress(ObjectExists):
         storage.create(keys.outcome_part(job, part), body, "application/x-ndjson")
-    tokens = [token for token, _ in held]
-    lines = [
-        Settlement(token, outcome.frame, outcome.state == "failed")
-        for token, outcome in zip(tokens, outcomes, strict=True)
-    ]
-    return claims.settle(job, part, lines)
+
+
+def settle_part(
+    storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held], spent: Mapping[str, int]
+) -> set[int]:
+    """Settle the outcomes of a part that is stored; the frames that count. spent: as `Claims.settle` takes it.
+
+    Where a line is refused its job is marked for the sweep of losing tries.
+    """
+    lines = [Settlement(token, one.outcome.frame, one.outcome.state == "failed") for token, one in held]
+    accepted = claims.settle(job, part, lines, spent)
+    if len(accepted) < len(lines):
+        storage.put(keys.sweeping(job), b"")
+    return accepted
 
 
 def _packed(storage: Storage, job: str, part: str, recorded: Sequence[Recorded]) -> list[Outcome]:

@@ -58,7 +58,7 @@ class Packs:
     async def score(self, row: Row, asked: Asked, name: str) -> ScoredRow:
         """The answer to `row`, the input called `name`; raises what `Scorer.score` raises."""
         if self._pool.rows_per_request(asked.among) == 1:
-            answers, endpoint = await self._scorer.score([row], asked, name)
+            answers, endpoint = await self._scorer.score([row], asked, name, [name])
             return ScoredRow(answers[0], endpoint)
         ended = await self._gathering(row, asked).add(row, name)
         if isinstance(ended, Exception):
@@ -95,7 +95,8 @@ class Packs:
         The halves go by the name of the whole pack, so that one bad row is not taken for many that fail in a row.
         """
         try:
-            answers, endpoint = await self._scorer.score(rows, asked, names[0] if len(rows) == 1 else pack)
+            name = names[0] if len(rows) == 1 else pack
+            answers, endpoint = await self._scorer.score(rows, asked, name, names)
         except FrameRefused as error:
             if len(rows) == 1:
                 return [error]

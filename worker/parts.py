@@ -1,15 +1,18 @@
 """What the steps of a job work with, built once in each process after the fork."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow import Flow
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.settings import Settings
+from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Spans, Untraced, open_spans
 from worker.sources import Sources
 
 
@@ -18,11 +21,22 @@ class Parts:
     settings: Settings
     storage: Storage
     ledger: Ledger
+    spans: Spans = field(default_factory=Untraced)
 
     @cached_property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The configured pool; raises SettingsError. Read at its first use: not every worker is given one."""
         return read_endpoints(self.settings)
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The audit log of this process, made at its first use: after the fork."""
+        return AuditLog(self.storage, "worker")
+
+    @cached_property
+    def noticed(self) -> Noticed:
+        """What this process notices for the operator; its first use is after the fork."""
+        return Noticed(self.ledger.sight.tell)
 
     def sources(self) -> Sources:
         """A reader of sources with local copies of its own."""
@@ -36,12 +50,17 @@ class Parts:
         """Scores that the whole pool bears at most, as far as the workers have told."""
         return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
 
+    def server_keys(self) -> list[bytes]:
+        """The server key, and the one before it while jobs of its time are under way."""
+        before = self.settings.server_key_before
+        return [self.server_key(), *([before.get_secret_value().encode()] if before else [])]
+
     def server_key(self) -> bytes:
         return self.settings.server_key.get_secret_value().encode()
 
 
-def build(settings: Settings) -> Parts:
-    """Connect to nothing yet: clients connect when first used."""
+def build(settings: Settings, process: str) -> Parts:
+    """Connect to nothing yet: clients connect when first used. `process` is what traces call this one."""
     app = broker(
         settings.redis_url.get_secret_value(),
         visibility_timeout=settings.visibility_timeout,
@@ -53,4 +72,8 @@ def build(settings: Settings) -> Parts:
         step_lease=settings.step_lease,
         delivery_lease=settings.delivery_lease,
     )
-    return Parts(settings, open_storage(settings.storage_url, settings.s3_endpoint_url), ledger)
+    storage, spans = (
+        open_storage(settings.storage_url, settings.s3_endpoint_url),
+        open_spans(settings.otlp_endpoint, process),
+    )
+    return Parts(settings, storage, ledger, spans)

@@ -1,6 +1,6 @@
 """From a source file to the row that is sent, and from the answer to the outcome's masks and artifacts. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,12 +76,17 @@ def prepare(
     reading: Reading = PLAIN,
     square_pixels: bool = False,
     gray: bool = False,
+    lap: Callable[[str], object] = lambda _stage: None,
 ) -> Prepared:
-    """Read, letterbox and encode one frame; raises ItemError. `gray`: a gray picture is sent as grayscale."""
+    """Read, letterbox and encode one frame; raises ItemError. `gray`: a gray picture is sent as grayscale. `lap` is
+    called at the end of each stage.
+    """
     picture = read_picture(source, reading, max_pixels=max_pixels)
+    lap("decode")
     height, width = picture.pixels.shape[:2]
     box = Letterbox.of(width, height, spacing=reading.spacing if square_pixels else None)
     row = Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), prompts)
+    lap("prepare")
     return Prepared(picture, box, row, reading.spacing)
 
 

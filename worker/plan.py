@@ -33,6 +33,7 @@ def plan_jobs(parts: Parts, until: float) -> None:
         with (
             Renewal(parts.settings.renewal_period, partial(parts.ledger.steps.renew, "plan", job, token)),
             contextlib.closing(parts.sources()) as sources,
+            parts.noticed.timed("plan"),
         ):
             plan_job(parts, sources, job, token, until)
 
@@ -45,6 +46,12 @@ def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float)
     except ObjectMissing:
         steps.hand_back("plan", job, token, parts.settings.step_lease)
         return
+    with parts.spans.span("plan", submission.traceparent, kind="consumer", job_id=job):
+        _plan(parts, sources, submission, token, until)
+
+
+def _plan(parts: Parts, sources: Sources, submission: Submission, token: str, until: float) -> None:
+    steps, job = parts.ledger.steps, submission.id
     counts = {"total": submission.total, "succeeded": 0, "partial": 0, "failed": 0, "cancelled": 0}
     announce(parts, submission, "job.accepted", state="accepted", at=submission.created_at, counts=counts)
     record = parts.ledger.jobs.get(job)

@@ -81,7 +81,7 @@ class Planning:
     def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
         """Raises what `check_time` raises. Items that end before frame `skip` are passed over."""
         first = 0
-        drafts = arrange(iter(self._surveys), self._submission.pixels, lambda upload: self._asked[upload].prompts)
+        drafts = arrange(iter(self._surveys), self._submission.pixels, self._prompts_of, self._is_wanted)
         for number, draft in enumerate(drafts):
             frames = len(draft.frames) if draft.error is None else 1
             custom_id = self._custom_id(draft)
@@ -91,11 +91,27 @@ class Planning:
             first += frames
 
     def _custom_id(self, draft: Draft) -> str:
-        """That of the first submitted item it is of; a further item of the same zip has a number behind it."""
+        """What it was called, if it is done again; else as the first submitted item it is of, and a further item of the
+        same zip with a number behind it.
+        """
+        again = (self._again(one).get(one.extent.offset) for one in draft.sources if one.extent)
+        if called := next(filter(None, again), None):
+            return called
         upload = draft.sources[0].upload
         nth = self._named[upload]
         self._named[upload] += 1
         return self._asked[upload].custom_id + (f"/{nth}" if nth else "")
+
+    def _prompts_of(self, upload: int) -> tuple[str, ...]:
+        return self._asked[upload].prompts
+
+    def _again(self, source: Surveyed) -> dict[int, str]:
+        return self._asked[source.upload].only or {}
+
+    def _is_wanted(self, source: Surveyed) -> bool:
+        if self._asked[source.upload].only is None:
+            return True
+        return source.extent is not None and source.extent.offset in self._again(source)
 
     def _laid_out(
         self, number: int, first: int, frames: int, custom_id: str, draft: Draft

@@ -1,85 +1,107 @@
 """Compares storage with the ledger, job by job: what storage knows better becomes true in the ledger."""
 
 import logging
+import secrets
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART
 from maskrelay.errors import ObjectMissing
+from maskrelay.storage.cancels import cancel_intent
 from maskrelay.storage.protocol import Storage, has
 from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import resume
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
+from worker.rounds import written_before
 from worker.submissions import read_submission
 from worker.visible import Visible
 
 log = logging.getLogger(__name__)
-#: A marker whose submission never came is removed after this.
+#: What a submission left that was never accepted is removed after this.
 ORPHANED = timedelta(hours=1)
+#: How long an id stays reserved while that is removed.
+_HOLD = timedelta(minutes=2)
+#: What was found and done, in words, with how often.
+Found = Counter[str]
 
 
-def reconcile(parts: Parts) -> int:
-    """Bring every live job's record to what storage says; how many jobs are live. Safe anywhere, at any time."""
-    live = 0
-    for job in _live_jobs(parts.storage):
-        live += 1
-        reconcile_job(parts, job)
-    return live
+def reconcile(parts: Parts) -> Found:
+    """Bring every live job's record to what storage says. Safe anywhere, at any time."""
+    found: Found = Counter({"live jobs compared": 0})
+    for job in live_jobs(parts.storage):
+        found["live jobs compared"] += 1
+        found.update(reconcile_job(parts, job))
+    return found
 
 
-def _live_jobs(storage: Storage) -> Iterator[str]:
-    for key in storage.list(keys.LIVE):
-        job = key.removeprefix(keys.LIVE)
-        if keys.ID.fullmatch(job):
-            yield job
+def live_jobs(storage: Storage) -> Iterator[str]:
+    """Every job with a marker, also where that of its cancelling was left alone."""
+    names = (key.removeprefix(keys.LIVE).removesuffix(keys.CANCEL) for key in storage.list(keys.LIVE))
+    return (job for job, _ in groupby(names) if keys.ID.fullmatch(job))
 
 
-def reconcile_job(parts: Parts, job: str) -> None:
+def reconcile_job(parts: Parts, job: str) -> Found:
     """`gone.json`, `result.json`, `cancel.json`, `job.json`, in that order."""
-    storage = parts.storage
+    storage, jobs = parts.storage, parts.ledger.jobs
     if tombstone := tombstone_of(storage, job):
-        parts.ledger.jobs.forget(job, tombstone.tenant)
-        storage.delete(keys.live_cancel(job))
-        storage.delete(keys.live(job))
-        return
+        jobs.forget(job, tombstone.tenant)
+        _unmark(storage, job)
+        return Counter({"markers of jobs that are gone removed": 1})
     result = read_result(parts, job)
-    cancelled = has(storage, keys.cancel(job))
+    intent = cancel_intent(storage, job)
     try:
         submission = read_submission(storage, job)
     except ObjectMissing:
-        _forget_orphan(storage, job)
-        return
+        return Counter({"submissions never accepted removed": _forget_orphan(parts, job)})
     if result is not None:
-        conclude(parts, submission, result)
+        concluded = conclude(parts, submission, result)
         resume(parts, submission)
-        return
-    jobs = parts.ledger.jobs
-    if jobs.create(job, submission.tenant, submission.lane, submission.total, submission.created_at):
-        log.warning("restored job_id=%s", job)
-    _adopt_parts(parts, job)
-    if cancelled:
-        jobs.cancel(job, "cancelled by the caller")
+        return Counter({"jobs concluded from storage": concluded})
+    one = submission
+    restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
+    if restored:
+        log.warning("restored", extra={"job_id": job})
+    adopted = _adopt_parts(parts, job)
+    if intent is not None:
+        jobs.cancel(job, intent.reason)
+    return Counter({"records restored": restored, "outcome parts adopted": adopted})
 
 
-def _adopt_parts(parts: Parts, job: str) -> None:
-    """List the parts that the ledger does not; the visible line of a frame is taken, the others are refused."""
+def _adopt_parts(parts: Parts, job: str) -> int:
+    """List the parts that the ledger does not, and how many; a frame's visible line is taken, others are refused."""
     listed = parts.ledger.jobs.parts(job)
     known = {name for name, _ in listed}
     names = {keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))}
     if names <= known:
-        return
+        return 0
     frames = FRAMES_PER_PART * sum(1 for _ in parts.storage.list(keys.frames(job)))
     visible = Visible(parts.storage, job, frames, listed)
     for name in sorted(names - known):
         parts.ledger.claims.adopt(job, name, visible.lines_of(name))
+    return len(names - known)
 
 
-def _forget_orphan(storage: Storage, job: str) -> None:
+def _forget_orphan(parts: Parts, job: str) -> bool:
+    """Remove the markers and the items of a submission that never came, unless it is just being made once more."""
+    storage, jobs, oldest = parts.storage, parts.ledger.jobs, datetime.now(UTC) - ORPHANED
+    left = [*storage.list(keys.item_lists(job)), keys.live_cancel(job), keys.live(job)]
+    old = [key for key in left if written_before(storage, key, oldest)]
+    if not old or not jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
+        return False
     try:
-        age = datetime.now(UTC) - storage.head(keys.live(job)).modified
-    except ObjectMissing:
-        return
-    if age > ORPHANED:
-        storage.delete(keys.live(job))
+        if has(storage, keys.accepted(job)):
+            return False
+        for key in old:
+            storage.delete(key)
+    finally:
+        jobs.end_accepting(job)
+    return True
+
+
+def _unmark(storage: Storage, job: str) -> None:
+    storage.delete(keys.live_cancel(job))
+    storage.delete(keys.live(job))

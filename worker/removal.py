@@ -1,10 +1,12 @@
 """Removes what is left of jobs that are gone. Safe to repeat, in any number, at any time."""
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from maskrelay.contract import keys
+from maskrelay.contract.audit import Entry
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.tombstones import tombstone_of
@@ -23,12 +25,17 @@ BEGUN = b"begun"
 
 def remove_gone(parts: Parts, now: datetime) -> None:
     """Go on with the removal of the next jobs that are marked for it."""
-    for key in next_keys(parts, "removing", keys.REMOVING, JOBS_A_PASS):
-        remove(parts, key.removeprefix(keys.REMOVING), now)
+    marked = next_keys(parts, "removing", keys.REMOVING, JOBS_A_PASS)
+    remove_jobs(parts, (key.removeprefix(keys.REMOVING) for key in marked), now)
 
 
-def remove(parts: Parts, job: str, now: datetime) -> None:
-    """Remove a job in two goes.
+def remove_jobs(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
+    """Go on with the removal of these jobs; how many were removed further."""
+    return sum(remove(parts, job, now) for job in jobs)
+
+
+def remove(parts: Parts, job: str, now: datetime) -> bool:
+    """Remove a job in two goes; whether one was done now.
 
     The first takes everything but the submission and its uploads, which no new job can name from then on. The second
     comes when whatever was under way has ended, and takes what it wrote, the uploads, the submission and the marker.
@@ -38,24 +45,26 @@ def remove(parts: Parts, job: str, now: datetime) -> None:
     if tombstone is None:
         if written_before(storage, marker, now - ORPHANED):
             storage.delete(marker)
-        return
+        return False
     try:
         begun = storage.get(marker) == BEGUN
     except ObjectMissing:  # another has done it
-        return
+        return False
     # every lease is shorter than the visibility timeout
     if begun and not written_before(storage, marker, now - parts.settings.visibility_timeout):
-        return
+        return False
     parts.ledger.jobs.forget(job, tombstone.tenant)
     _remove_own(storage, job)
     if begun:
         _remove_submission(storage, job)
         storage.delete(marker)
-        log.info("removed job_id=%s (%s)", job, tombstone.reason)
-        return
+        parts.audit.write(Entry(at=datetime.now(UTC), did="removed", tenant=tombstone.tenant, job=job))
+        log.info("removed", extra={"job_id": job, "reason": tombstone.reason})
+        return True
     for upload in _uploads(storage, job):
         unpublish(storage, upload, job)
     storage.put(marker, BEGUN)
+    return True
 
 
 def _remove_own(storage: Storage, job: str) -> None:

@@ -1,17 +1,19 @@
 """Finds what has outlived its time: results, the bodies of events, records of the ledger."""
 
 import logging
-from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from itertools import groupby, islice, takewhile
 
 from maskrelay.contract import keys
+from maskrelay.contract.audit import Entry, hour_of
 from maskrelay.contract.jobs import Result
 from maskrelay.contract.tombstones import Tombstone
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.storage.tombstones import entomb, tombstone_of
 from worker.parts import Parts
-from worker.rounds import next_keys, written_before
+from worker.rounds import delete_all, next_keys, written_before
 
 log = logging.getLogger(__name__)
 KEYS_A_PASS = 2000
@@ -20,11 +22,15 @@ RECORDS_A_PASS = 1000
 
 def expire_jobs(parts: Parts, now: datetime) -> int:
     """Look at the next window of all jobs' objects; how many jobs have expired. An expired job is a deleted one."""
-    window: dict[str, set[str]] = defaultdict(set)
-    for key in next_keys(parts, "jobs", keys.JOBS, KEYS_A_PASS):
-        job, _, name = key.removeprefix(keys.JOBS).partition("/")
-        window[job].add(name)
-    return sum(_judge(parts, job, names, now) for job, names in window.items())
+    return judge_jobs(parts, next_keys(parts, "jobs", keys.JOBS, KEYS_A_PASS), now)
+
+
+def judge_jobs(parts: Parts, found: Iterable[str], now: datetime) -> int:
+    """Look at the jobs of these objects, which are in order; how many have expired."""
+    named = (key.removeprefix(keys.JOBS).partition("/") for key in found)
+    return sum(
+        _judge(parts, job, {name for _, _, name in names}, now) for job, names in groupby(named, lambda one: one[0])
+    )
 
 
 def _judge(parts: Parts, job: str, names: set[str], now: datetime) -> bool:
@@ -56,8 +62,17 @@ def _expire(parts: Parts, job: str, now: datetime) -> bool:
     except ObjectMissing:
         return False
     entomb(parts.storage, job, Tombstone(tenant=result.tenant, at=now, reason="expired"))
-    log.info("expired job_id=%s", job)
+    parts.audit.write(Entry(at=now, did="expired", tenant=result.tenant, job=job))
+    log.info("expired", extra={"job_id": job})
     return True
+
+
+def expire_audit(parts: Parts, now: datetime) -> int:
+    """Remove the oldest files of the audit log that are past their time; how many."""
+    kept = keys.audit_hour(hour_of(now - parts.settings.audit_lifetime))
+    old = list(islice(takewhile(lambda key: key < kept, parts.storage.list(keys.AUDIT)), KEYS_A_PASS))
+    delete_all(parts.storage, old)
+    return len(old)
 
 
 def retire_records(parts: Parts) -> int:
@@ -68,7 +83,20 @@ def retire_records(parts: Parts) -> int:
     jobs, sweeps = parts.ledger.jobs, parts.ledger.sweeps
     place, found = jobs.scan(sweeps.place("records") or "0", RECORDS_A_PASS)
     sweeps.move("records", place)
-    retired = 0
+    return _retire(parts, found)
+
+
+def retire_all(parts: Parts) -> int:
+    """The same for every record there is."""
+    retired, place = 0, ""
+    while place != "0":
+        place, found = parts.ledger.jobs.scan(place or "0", RECORDS_A_PASS)
+        retired += _retire(parts, found)
+    return retired
+
+
+def _retire(parts: Parts, found: Iterable[str]) -> int:
+    jobs, retired = parts.ledger.jobs, 0
     for job in found:
         verdict = jobs.retire(job, parts.settings.ledger_lifetime)
         retired += verdict == "retired"

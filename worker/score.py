@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from maskrelay.contract.wire import Row, RowAnswer, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
+from maskrelay.imaging.canary import canary
 from maskrelay.ledger.flow import Flow, Transfer
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.rules.gate import CANCELLED, GOOD, Report, report_of
+from maskrelay.tracing import Spans
 from worker.admission import Admissions, Asked
-from worker.canary import canary
 from worker.pool import Pool
+from worker.sent import Sent
 
 CANARY = "canary"
 
@@ -20,13 +23,21 @@ CANARY = "canary"
 class Scorer:
     """Scores rows, never more at once or faster than the flow allows."""
 
-    def __init__(self, pool: Pool, flow: Flow, admissions: Admissions) -> None:
+    def __init__(
+        self, pool: Pool, flow: Flow, admissions: Admissions, sent: Sent, noticed: Noticed, spans: Spans
+    ) -> None:
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
+        self.sent = sent
+        self._noticed = noticed
+        self._spans = spans
 
-    async def score(self, rows: Sequence[Row], asked: Asked, name: str) -> tuple[Sequence[RowAnswer], Endpoint]:
-        """The answers to `rows`, sent as one request, and who gave them. `name` is the input's among those failing.
+    async def score(
+        self, rows: Sequence[Row], asked: Asked, name: str, names: Sequence[str] = ()
+    ) -> tuple[Sequence[RowAnswer], Endpoint]:
+        """The answers to `rows`, sent as one request, and who gave them. `name` is the input's among those failing,
+        `names` are the rows' own.
 
         Raises EndpointError with the field `endpoint`; EndpointBusy also when no gate opens in time; LedgerUnavailable
         when the flow cannot be asked, and then nothing was sent.
@@ -34,9 +45,11 @@ class Scorer:
         body = encode_request(rows)
         while True:
             slot = secrets.token_hex(8)
-            admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
+            with self._noticed.timed("admission"), self._spans.span("admission", asked.traceparent):
+                admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
             endpoint = next(iter(self._pool.named([admission.endpoint])))
             if not admission.probe:
+                self.sent.note(endpoint, body, asked.job, names)
                 return await self._send(endpoint, slot, body, rows, name, asked.traceparent), endpoint
             await self._probe(endpoint, slot)
 
@@ -50,8 +63,10 @@ class Scorer:
     async def _probe(self, endpoint: Endpoint, slot: str) -> None:
         """Ask a closed gate's endpoint with the canary. What it makes of that is held against no frame."""
         rows = [canary()]
+        body = encode_request(rows)
+        self.sent.note(endpoint, body, None, ())
         try:
-            await self._send(endpoint, slot, encode_request(rows), rows, CANARY, None)
+            await self._send(endpoint, slot, body, rows, CANARY, None)
         except FrameRefused as error:
             raise _not_the_frames(error) from None
 
@@ -61,7 +76,11 @@ class Scorer:
         report, transfer = CANCELLED, None
         try:
             client = self._pool.clients[endpoint.name]
-            scored = await client.score(body, rows, request_id=slot, traceparent=traceparent)
+            with (
+                self._noticed.timed("score"),
+                self._spans.span("score", traceparent, kind="client", endpoint=endpoint.name, rows=len(rows)) as span,
+            ):
+                scored = await client.score(body, rows, request_id=slot, traceparent=span.traceparent)
             report = GOOD
             moved = scored.bytes_up, scored.bytes_down, _prompts(rows), scored.seconds, scored.body_seconds
             transfer = Transfer(*moved)

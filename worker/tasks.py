@@ -34,6 +34,7 @@ from worker.parts import Parts, build
 from worker.plan import plan_jobs
 from worker.pool import Pool
 from worker.score import Scorer
+from worker.sent import Sent
 from worker.submissions import Plans
 
 #: Threads of a child that decode, draw and encode; two cores are what a small machine has.
@@ -46,8 +47,9 @@ ASK_AGAIN = 0.5
 class Child:
     """What one worker process builds after the fork, when its first wake-up comes."""
 
-    def __init__(self, settings: Settings, stopping: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, role: str, stopping: Callable[[], bool]) -> None:
         self._settings = settings
+        self._role = role
         self._stopping = stopping
         self._lock = threading.Lock()
         self._parts: Parts | None = None
@@ -56,7 +58,7 @@ class Child:
     def parts(self) -> Parts:
         with self._lock:
             if self._parts is None:
-                self._parts = build(self._settings)
+                self._parts = build(self._settings, self._role)
             return self._parts
 
     def sender(self) -> CallbackSender:
@@ -70,6 +72,14 @@ class Child:
                 self.parts().ledger.scripts.ask("PING")
                 return
             time.sleep(ASK_AGAIN)
+
+    def close(self) -> None:
+        """Tell what is not told yet, and close the audit log: the process ends."""
+        with self._lock:
+            if self._parts is not None:
+                self._parts.noticed.tell()
+                self._parts.audit.close()
+                self._parts.spans.end()
 
     def until(self) -> float:
         return time.monotonic() + self._settings.task_budget.total_seconds()
@@ -92,7 +102,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
     flow, pool = parts.flow(), _pool(parts)
     await asyncio.to_thread(_open_flows, parts)
     admissions = Admissions(flow)
-    scorer = Scorer(pool, flow, admissions)
+    scorer = Scorer(pool, flow, admissions, Sent(parts.audit), parts.noticed, parts.spans)
     bench = Bench(
         storage=parts.storage,
         sources=parts.sources(),
@@ -109,6 +119,8 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         max_pixels=settings.max_pixels,
         max_decode_bytes=settings.max_decode_bytes,
         max_attempts=settings.max_attempts,
+        noticed=parts.noticed,
+        spans=parts.spans,
     )
     bounds: dict[Lane, Bounds] = {
         "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
@@ -116,7 +128,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
     }
     return SegmentLoop(
         bench,
-        Groups(parts.storage, parts.ledger, bounds),
+        Groups(parts.storage, parts.ledger, parts.noticed, parts.spans, bounds),
         parts.ledger,
         hands=max(settings.hands, 2 * max(one.rows_per_request for one in parts.endpoints)),
         in_flight=parts.in_flight(),

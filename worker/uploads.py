@@ -1,13 +1,17 @@
 """Uploads that no job uses any more, or never did."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import groupby
 
 from maskrelay.contract import keys
 from maskrelay.storage.protocol import Storage, has
 from worker.parts import Parts
-from worker.rounds import next_keys, written_before
+from worker.rounds import delete_all, next_keys, written_before
 
 KEYS_A_PASS = 2000
+#: A submission takes no longer from its first mark to its acceptance.
+UNACCEPTED = timedelta(hours=1)
 
 
 def unpublish(storage: Storage, upload: str, job: str) -> None:
@@ -25,29 +29,46 @@ def drop(storage: Storage, upload: str, job: str) -> None:
 
 
 def expire_uploads(parts: Parts, now: datetime) -> int:
-    """Remove the uploads of the walk's next window that are past their age and that no job uses; how many.
+    """Remove what is stray in the walk's next window; how many uploads."""
+    return sweep_uploads(parts, next_keys(parts, "uploads", keys.UPLOADS, KEYS_A_PASS), now)
 
-    An hour before that age the API refuses them in new jobs, so that none is taken up meanwhile. The mark of a job that
-    was never accepted is no use.
+
+def sweep_uploads(parts: Parts, found: Iterable[str], now: datetime) -> int:
+    """Remove the uploads among these objects, in order, that are past their age and that no job uses; how many.
+
+    An hour before that age the API refuses them in new jobs, so that none is taken up meanwhile. Marks of jobs that
+    were not accepted within an hour are no uses and go, and so does what lies beside an upload that is not there.
     """
     removed = 0
-    storage, oldest = parts.storage, now - parts.settings.upload_lifetime
-    for key in next_keys(parts, "uploads", keys.UPLOADS, KEYS_A_PASS):
-        if not keys.ID.fullmatch(key.rsplit("/", 1)[1]) or key.count("/") != 2:
-            continue
-        if written_before(storage, key, oldest) and not _is_used(storage, key):
-            for use in storage.list(keys.upload_use(key, "")):
-                storage.delete(use)
-            storage.delete(keys.upload_facts(key))
-            storage.delete(key)
-            removed += 1
+    for upload, beside in groupby(found, keys.upload_of):
+        if upload is not None:
+            removed += _judge(parts, upload, list(beside), now)
     return removed
+
+
+def _judge(parts: Parts, upload: str, beside: list[str], now: datetime) -> bool:
+    """`beside`: what the walk found of the upload, itself perhaps among it."""
+    storage = parts.storage
+    if upload not in beside and not has(storage, upload):
+        delete_all(storage, (key for key in beside if written_before(storage, key, now - UNACCEPTED)))
+        return False
+    if not written_before(storage, upload, now - parts.settings.upload_lifetime):
+        return False
+    uses = list(storage.list(keys.upload_use(upload, "")))
+    idle = [use for use in uses if _is_idle(storage, use, now)]
+    for use in idle:
+        storage.delete(use)
+    if len(idle) < len(uses):
+        return False
+    storage.delete(keys.upload_facts(upload))
+    storage.delete(upload)
+    return True
+
+
+def _is_idle(storage: Storage, use: str, now: datetime) -> bool:
+    """Whether the mark is of a job that was never accepted; a young one may be of a job that is being accepted."""
+    return not has(storage, keys.accepted(use.rsplit("/", 1)[1])) and written_before(storage, use, now - UNACCEPTED)
 
 
 def _other_uses(storage: Storage, upload: str, job: str) -> bool:
     return any(use != keys.upload_use(upload, job) for use in storage.list(keys.upload_use(upload, "")))
-
-
-def _is_used(storage: Storage, upload: str) -> bool:
-    uses = storage.list(keys.upload_use(upload, ""))
-    return any(has(storage, keys.accepted(use.rsplit("/", 1)[1])) for use in uses)

@@ -62,6 +62,10 @@ class Visible:
     def _outcomes(self, number: int) -> Iterator[Outcome]:
         return (Outcome.model_validate_json(line) for line in self._read(number))
 
+    def counted(self) -> list[str]:
+        """The parts that hold the visible line of some frame."""
+        return [self._names[number] for number in sorted(set(self._part) - {NOWHERE})]
+
     def missing(self) -> list[int]:
         """The frames that have no line anywhere."""
         return [frame for frame, part in enumerate(self._part) if part == NOWHERE]

@@ -46,6 +46,11 @@ class WholeItem:
         outcomes = (self._outcome(place) for place in range(len(self.frames)))
         return next((outcome for outcome in outcomes if outcome is not None and outcome.masks), None)
 
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        """The (height, width) of the frames that have masks."""
+        return {masks[0].rle.size for masks in map(self.masks, range(len(self.frames))) if masks}
+
     def mask_of(self, place: int, prompt: int) -> npt.NDArray[np.bool_]:
         """(height, width) as the picture is; empty where the frame failed."""
         masks = self.masks(place)

@@ -66,7 +66,7 @@ def _contact_sheet(whole: WholeItem, out: BinaryIO) -> None:
         Entry(prompt, colour_of(number), empty=whole.first_found(number) is None)
         for number, prompt in enumerate(whole.prompts)
     ]
-    write_contact_sheet(out, len(whole.frames), whole.thumbnail_of, legend)
+    write_contact_sheet(out, len(whole.frames), whole.sizes, whole.thumbnail_of, legend)
 
 
 def _geojson(whole: WholeItem, out: BinaryIO) -> None:

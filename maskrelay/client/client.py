@@ -5,15 +5,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import httpx
 
 from maskrelay.client.connection import Connection
 from maskrelay.client.reading import pages, read_as
 from maskrelay.client.saving import SavedFile, save, wanted
 from maskrelay.client.sources import Source
 from maskrelay.client.submission import submit
+from maskrelay.contract.dead_letters import DeadLetterList, DeadLetterShown, RedriveList
 from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
 from maskrelay.contract.endpoints import EndpointList, EndpointShown
 from maskrelay.contract.jobs import TERMINAL, Lane
@@ -151,6 +155,37 @@ class Client:
         """Have an event sent again. Raises Gone for one that is too old."""
         address = self._connection.address(f"/v1/jobs/{job_id}/deliveries/{event}/replay")
         return read_as(DeliveryShown, self._connection.send(lambda http: http.build_request("POST", address)))
+
+    def dead_letters(self, job_id: str, code: str | None = None) -> Iterator[DeadLetterShown]:
+        """The job's frames that ended in an error, in this one or in any; while it runs, those so far."""
+        for page in pages(self._connection, f"/v1/jobs/{job_id}/dead-letters", DeadLetterList, code=code):
+            yield from page.dead_letters
+
+    def redrive(self, job_id: str, code: str | None = None) -> JobShown:
+        """The new job in which a finished job's items that failed, by this error or any, are done again.
+
+        A repeat finds the same one. Raises NotEnded, NothingToRedrive, UploadGone.
+        """
+        address = self._connection.address(f"/v1/jobs/{job_id}/redrive")
+        params = {"code": code} if code else {}
+        return read_as(JobShown, self._connection.send(lambda http: http.build_request("POST", address, params=params)))
+
+    def redrive_all(self, code: str | None = None) -> RedriveList:
+        """The same for every finished job of this key's tenant, the newest first.
+
+        A job that cannot be done again is named in `refused` and does not stop the others.
+        """
+        address, cursor = self._connection.address("/v1/redrive"), None
+        done = RedriveList(jobs=[], refused=[])
+        while True:
+            params = {name: value for name, value in (("code", code), ("cursor", cursor)) if value}
+            ask = partial(httpx.Client.build_request, method="POST", url=address, params=params)
+            page = read_as(RedriveList, self._connection.send(ask))
+            done.jobs += page.jobs
+            done.refused += page.refused
+            cursor = page.next
+            if cursor is None:
+                return done
 
     def cancel(self, job_id: str) -> JobShown:
         """Ask for the job's end; what is under way may still settle. Raises NotCancellable when it is too late."""

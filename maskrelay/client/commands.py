@@ -1,4 +1,4 @@
-"""What the command line client does: submit, status, fetch, cancel, deliveries, replay, jobs, endpoints."""
+"""What the command line client does: submit, status, fetch, cancel, redrive, deliveries, replay, jobs, endpoints."""
 
 import argparse
 import json
@@ -40,6 +40,14 @@ def add(subparsers: Any) -> None:
     fetch.add_argument("folder", type=Path, metavar="DIR")
     cancel = _command(subparsers, "cancel", _cancel, "ask for a job's end")
     cancel.add_argument("job", metavar="ID")
+    dead_letters = _command(subparsers, "dead-letters", _dead_letters, "show a job's frames that failed, and why")
+    dead_letters.add_argument("job", metavar="ID")
+    dead_letters.add_argument("--code", help="only by this error")
+    redrive = _command(subparsers, "redrive", _redrive, "do the failed items of finished jobs again, as new jobs")
+    which = redrive.add_mutually_exclusive_group(required=True)
+    which.add_argument("job", metavar="ID", nargs="?")
+    which.add_argument("--all", action="store_true", help="of every job that has ended")
+    redrive.add_argument("--code", help="only items that failed by this error")
     deliveries = _command(subparsers, "deliveries", _deliveries, "show a job's events on their way to its callback")
     deliveries.add_argument("job", metavar="ID")
     replay = _command(subparsers, "replay", _replay, "send an event again")
@@ -109,6 +117,33 @@ def _cancel(given: argparse.Namespace) -> int:
     with Client() as client:
         _show(given.json, client.cancel(given.job))
     return 0
+
+
+def _dead_letters(given: argparse.Namespace) -> int:
+    with Client() as client:
+        letters = list(client.dead_letters(given.job, given.code))
+    if given.json:
+        _out(json.dumps([one.model_dump(mode="json") for one in letters], indent=2))
+        return 0
+    rows = [(one.custom_id, one.frame, one.attempts, one.error.code, one.error.detail) for one in letters]
+    _out(table(("item", "frame", "attempts", "error", "detail"), rows))
+    return 0
+
+
+def _redrive(given: argparse.Namespace) -> int:
+    """Exit code 1: some jobs could not be done again."""
+    with Client() as client:
+        if not given.all:
+            _show(given.json, client.redrive(given.job, given.code))
+            return 0
+        done = client.redrive_all(given.code)
+    if given.json:
+        _out(done.model_dump_json(exclude_none=True, indent=2))
+    else:
+        rows: list[tuple[object, ...]] = [(job.redrive_of, job.id, job.state, job.counts.total) for job in done.jobs]
+        rows += [(one.job, None, f"{one.error.code}: {one.error.detail}", None) for one in done.refused]
+        _out(table(("job", "done again as", "state", "items"), rows))
+    return 1 if done.refused else 0
 
 
 def _deliveries(given: argparse.Namespace) -> int:

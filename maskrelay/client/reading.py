@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from maskrelay.client.connection import Connection
+from maskrelay.contract.dead_letters import DeadLetterList
 from maskrelay.contract.shown import FrameShown, ItemList, ItemShown, JobList
 from maskrelay.errors import ServiceAnswerUnknown
 
 _Shown = TypeVar("_Shown", bound=BaseModel)
-_List = TypeVar("_List", JobList, ItemList)
+_List = TypeVar("_List", JobList, ItemList, DeadLetterList)
 
 
 def read_as(kind: type[_Shown], answer: Any) -> _Shown:
@@ -22,11 +23,11 @@ def read_as(kind: type[_Shown], answer: Any) -> _Shown:
         raise ServiceAnswerUnknown(f"the service answered a {where} this client cannot read; is it newer?") from None
 
 
-def pages(connection: Connection, path: str, kind: type[_List]) -> Iterator[_List]:
+def pages(connection: Connection, path: str, kind: type[_List], **query: Any) -> Iterator[_List]:
     """Every page of a list, following its cursor."""
     cursor: str | None = None
     while True:
-        page = read_as(kind, connection.get(path, cursor=cursor))
+        page = read_as(kind, connection.get(path, cursor=cursor, **query))
         yield page
         cursor = page.next
         if cursor is None:

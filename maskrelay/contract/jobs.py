@@ -24,7 +24,11 @@ RESEARCH_ONLY = "For research use only. Not for clinical use: no mask here may g
 
 
 class Item(Record):
-    """One upload with its prompts. `source` is a storage key; `source_name` is shown to the caller only."""
+    """One upload with its prompts. `source` is a storage key; `source_name` is shown to the caller only.
+
+    only: None, all of it is wanted. Of a zip that is done again: the wanted members by where they begin, each with
+    what its item was called. Empty: it is there as a part of another's series alone.
+    """
 
     source: str
     size: int
@@ -33,10 +37,13 @@ class Item(Record):
     custom_id: str
     source_name: str | None = None
     prompts: tuple[str, ...]
+    only: dict[int, str] | None = None
 
 
 class CallbackTarget(Record):
-    """Where events go. `sealed`: the caller's own secret under the server key; None: the derived one."""
+    """Where events go. `sealed`: the caller's own secret under the server key, or two of them with a
+    blank between; None: the derived one.
+    """
 
     url: str
     sealed: str | None = None
@@ -68,8 +75,9 @@ class Submission(Record):
 
     `items` are inline for a small job; for a large one they are lines of the object `items_key`. They are what was
     uploaded: what the plan makes of them can be more items (a zip) or fewer (a series). `outputs`: empty, by source.
-    `endpoint` is the only one its frames may be scored at. `one_prompt_per_request`: prompts of one request influence
-    each other.
+    `size`: bytes of its uploads. `endpoint` is the only one its frames may be scored at. `one_prompt_per_request`:
+    prompts of one request influence each other. `deadline`: when it is cancelled if it has not ended. `redrive_of`: the
+    finished job whose failed items these are.
     `fingerprint` covers options and hashes of uploads, so that a repeat can be told from another request.
     """
 
@@ -85,9 +93,12 @@ class Submission(Record):
     warnings: tuple[PromptWarning, ...] = ()
     callback: CallbackTarget | None = None
     total: int
+    size: int = 0
     items: tuple[Item, ...] = ()
     items_key: str | None = None
+    deadline: datetime | None = None
     fingerprint: str
+    redrive_of: str | None = None
     traceparent: str | None = None
 
 
@@ -153,9 +164,11 @@ class FlaggedItems(Record):
 class Result(Record):
     """`result.json`: the final manifest. What it says never changes.
 
+    `timings`: seconds by stage up to here (`rules/timings.py`).
     `endpoints` are those in use when it ended; each outcome names its own.
     `items` holds one line an item in item order (`ItemLine`), `index` where each begins: 8 bytes, big-endian.
-    `flags`: how many masks carry each. `flagged`: a line a flag (`FlaggedItems`), with its items' numbers.
+    `flags`: how many masks carry each. `flagged`: a line a flag (`FlaggedItems`), with its items' numbers. `dead`: a
+    line a failed frame (`DeadLetter`); None where none failed. `parts`: the names of the outcome parts that count.
     """
 
     job: str
@@ -167,11 +180,14 @@ class Result(Record):
     counts: Counts
     frames: Frames
     rescored: int
+    timings: dict[str, float] = {}
     reason: str | None = None
     items: FinalObject
     index: FinalObject
     flags: dict[str, int] = {}
     flagged: FinalObject | None = None
+    dead: FinalObject | None = None
+    parts: FinalObject | None = None
     software: dict[str, str]
     pixels: dict[str, Any]
     endpoints: tuple[dict[str, str], ...]

@@ -11,11 +11,18 @@ PART = re.compile(r"[0-9]{16}-[0-9a-f]{8}-[0-9]{6}")
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ENDPOINT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 EVENT = re.compile(r"evt_[0-9a-f]{32}")
+AUDIT_FILE = re.compile(r"audit/([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})/((?:api|worker)-[0-9a-f]{16})/([0-9]{9})\.ndjson")
 _EVENT_NAME = re.compile(rf"events/({EVENT.pattern})\.json")
+_ANSWER = re.compile(r"/([0-9]+)\.[0-9a-f]+\.answer\Z")
+_UPLOAD = re.compile(rf"uploads/{TENANT.pattern}/{ID.pattern}(?=\.json\Z|\.used/|\Z)")
+_RESULT = re.compile(rf"jobs/({ID.pattern})/result\.json")
 LIVE = "live/"
+CANCEL = ".cancel"
 REMOVING = "removing/"
+SWEEPING = "sweeping/"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
+AUDIT = "audit/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -43,20 +50,31 @@ def upload_use(upload_key: str, job: str) -> str:
     return f"{upload_key}.used/{job}"
 
 
+def upload_of(key: str) -> str | None:
+    """The upload that an object below `uploads/` is, or lies beside; None for a stranger."""
+    known = _UPLOAD.match(key)
+    return known[0] if known else None
+
+
 def live(job: str) -> str:
     return f"{LIVE}{job}"
 
 
 def live_cancel(job: str) -> str:
-    return f"{LIVE}{job}.cancel"
+    return f"{LIVE}{job}{CANCEL}"
 
 
 def accepted(job: str) -> str:
     return f"jobs/{job}/job.json"
 
 
+def item_lists(job: str) -> str:
+    """What the keys of its items begin with, also where a submission left some and was not accepted."""
+    return f"jobs/{job}/items-"
+
+
 def items(job: str, nonce: str) -> str:
-    return f"jobs/{job}/items-{nonce}.ndjson"
+    return f"{item_lists(job)}{nonce}.ndjson"
 
 
 def cancel(job: str) -> str:
@@ -72,6 +90,16 @@ def removing(job: str) -> str:
     return f"{REMOVING}{job}"
 
 
+def sweeping(job: str) -> str:
+    """Marks a job that has ended, or of which a line was refused: what no outcome names is swept when all is quiet."""
+    return f"{SWEEPING}{job}"
+
+
+def redriven(job: str, new: str) -> str:
+    """Beside a finished job: items of it were done again as the job `new`, if that was accepted."""
+    return f"jobs/{job}/redriven/{new}"
+
+
 def objects(job: str) -> str:
     """What the keys of all of a job's own objects begin with."""
     return f"{JOBS}{job}/"
@@ -79,6 +107,12 @@ def objects(job: str) -> str:
 
 def result(job: str) -> str:
     return f"jobs/{job}/result.json"
+
+
+def finished_job(key: str) -> str | None:
+    """The job whose result this object is; None for another."""
+    known = _RESULT.fullmatch(key)
+    return known[1] if known else None
 
 
 def frames(job: str) -> str:
@@ -117,25 +151,29 @@ def part_of(key: str) -> str:
     return key.rsplit("/", 1)[1].removesuffix(".ndjson")
 
 
+def artifacts(job: str) -> str:
+    return f"jobs/{job}/artifacts/"
+
+
 def mask(job: str, item: int, frame: int, prompt: int, attempt: str) -> str:
-    return f"jobs/{job}/artifacts/{item}/{frame}-{prompt}.{attempt}.mask.png"
+    return f"{artifacts(job)}{item}/{frame}-{prompt}.{attempt}.mask.png"
 
 
 def probability(job: str, item: int, frame: int, prompt: int, attempt: str) -> str:
-    return f"jobs/{job}/artifacts/{item}/{frame}-{prompt}.{attempt}.probability.png"
+    return f"{artifacts(job)}{item}/{frame}-{prompt}.{attempt}.probability.png"
 
 
 def overlay(job: str, item: int, frame: int, attempt: str) -> str:
-    return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.overlay.png"
+    return f"{artifacts(job)}{item}/{frame}.{attempt}.overlay.png"
 
 
 def thumbnail(job: str, item: int, frame: int, attempt: str) -> str:
-    return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.thumbnail.png"
+    return f"{artifacts(job)}{item}/{frame}.{attempt}.thumbnail.png"
 
 
 def whole(job: str, item: int, name: str, attempt: str) -> str:
     """A file of a whole item, e.g. `labels.nii.gz`."""
-    return f"jobs/{job}/artifacts/{item}/{attempt}.{name}"
+    return f"{artifacts(job)}{item}/{attempt}.{name}"
 
 
 def assembled(job: str) -> str:
@@ -147,18 +185,32 @@ def assembled_item(job: str, item: int) -> str:
     return f"{assembled(job)}{item:09d}.json"
 
 
+def packs(job: str) -> str:
+    return f"jobs/{job}/packs/"
+
+
 def pack(job: str, part: str) -> str:
     """The files of the outcomes in one part, end to end."""
-    return f"jobs/{job}/packs/{part}.bin"
+    return f"{packs(job)}{part}.bin"
 
 
 def rejected_answer(job: str, item: int, frame: int, attempt: str) -> str:
     """An answer that broke the contract, kept as it came."""
-    return f"jobs/{job}/artifacts/{item}/{frame}.{attempt}.answer"
+    return f"{artifacts(job)}{item}/{frame}.{attempt}.answer"
+
+
+def answered_frame(key: str) -> int | None:
+    """The frame of an answer that was kept; None for another key."""
+    known = _ANSWER.search(key)
+    return int(known[1]) if known else None
+
+
+def finals(job: str) -> str:
+    return f"jobs/{job}/final/"
 
 
 def final(job: str, nonce: str, name: str) -> str:
-    return f"jobs/{job}/final/{nonce}/{name}"
+    return f"{finals(job)}{nonce}/{name}"
 
 
 def event(job: str, event_id: str) -> str:
@@ -178,3 +230,13 @@ def delivered(job: str, event_id: str) -> str:
 def endpoint_used(endpoint: str) -> str:
     """Made before the first score ever: while it is absent, no score can be in flight."""
     return f"endpoints/{endpoint}.used"
+
+
+def audit_hour(hour: str) -> str:
+    """What the keys of an hour's audit files begin with; `hour` as in `2026-11-25T09`, UTC."""
+    return f"{AUDIT}{hour}/"
+
+
+def audit_file(hour: str, process: str, number: int) -> str:
+    """The `number`-th file of a process' audit log, counted over all its hours."""
+    return f"{audit_hour(hour)}{process}/{number:09d}.ndjson"

@@ -26,12 +26,14 @@ class JobLinks(BaseModel):
     items: str
     cancel: str
     result: str | None = None
+    dead_letters: str | None = Field(None, description="Where a frame has failed.")
 
 
 class JobShown(BaseModel):
     """The job as the API answers it."""
 
     id: str
+    redrive_of: str | None = Field(None, description="The job whose failed items are done again in this one.")
     state: JobState
     planned: bool
     created_at: datetime
@@ -39,8 +41,13 @@ class JobShown(BaseModel):
     frames: Frames
     warnings: list[PromptWarning] = []
     flags: dict[str, int] = Field(default={}, description="How many masks carry each flag; known at the end.")
-    timings: dict[str, float] = Field(default={}, description="Seconds by stage.")
+    timings: dict[str, float] = Field(
+        default={}, description="Seconds by stage, which follow each other without a gap, and their sum as `total`."
+    )
+    bottleneck: str | None = Field(None, description="The stage that took, or takes, most of the time.")
     eta_s: float | None = None
+    deadline: datetime | None = None
+    reason: str | None = Field(None, description="Why it was cancelled.")
     error: ErrorShown | None = None
     metadata: dict[str, Any] = {}
     callback: CallbackShown | None = None

@@ -46,6 +46,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("ultrasound", "heart", "left heart atrium, left heart ventricle"),
     ("ultrasound", "transperineal", "fetal head, pubic symphysis"),
 )
+_ANY = "any organ"
 #: Other words for a target.
 SYNONYMS: dict[str, str] = {
     "inferior vena cava": "postcava",
@@ -63,8 +64,21 @@ SYNONYMS: dict[str, str] = {
     "brain tumor": "tumor",
     "liver tumor": "tumor",
 }
+#: Other words for a modality, DICOM's codes among them.
+_MODALITIES = {
+    "mr": "mri",
+    "cr": "x-ray",
+    "dx": "x-ray",
+    "xray": "x-ray",
+    "us": "ultrasound",
+    "opt": "oct",
+    "op": "fundus",
+    "sm": "pathology",
+    "es": "endoscope",
+    "endoscopy": "endoscope",
+}
 #: A word less alike than this is another word.
-_ALIKE = 0.6
+_ALIKE = 0.75
 #: No more warnings than this a job.
 MOST_WARNINGS = 20
 
@@ -80,7 +94,7 @@ class Target:
     @property
     def prompt(self) -> str:
         """In the training form; where any organ will do, its name goes into the site's place."""
-        site = "{organ}" if self.site == "any organ" else self.site
+        site = "{organ}" if self.site == _ANY else self.site
         return f"{self.target} in {site} {self.modality}"
 
 
@@ -127,17 +141,30 @@ def prompt_warnings(prompts: list[str] | tuple[str, ...]) -> tuple[PromptWarning
 
 
 def is_known(prompt: str) -> bool:
-    """Whether the words before " in " are a known target or another word for one; case and plural do not matter."""
-    return _plain(_target(prompt)) in _known()
+    """Whether the words before " in " are a known target or another word for one; case and plural do not matter.
+
+    A modality or a site that the table has and that is named after them must be one of the target's own.
+    """
+    target, place = _split(prompt)
+    known = _known().get(_plain(target))
+    named = {_MODALITIES.get(word, word) for word in _words(place)}
+    modalities, sites = named & _modalities(), named & _sites()
+    return any(
+        one.target == known
+        and (not modalities or _modality(one) in modalities)
+        and (not sites or one.site in sites or one.site == _ANY)
+        for one in TARGETS
+    )
 
 
 def nearest(prompt: str) -> str | None:
     """The prompt of the known target that looks most like this one; of several, one whose site or modality is named."""
-    alike = difflib.get_close_matches(_plain(_target(prompt)), _known(), n=1, cutoff=_ALIKE)
+    target, place = _split(prompt)
+    alike = difflib.get_close_matches(_plain(target), _known(), n=1, cutoff=_ALIKE)
     if not alike:
         return None
     found = [one for one in TARGETS if one.target == _known()[alike[0]]]
-    words = set(_words(prompt))
+    words = set(_words(place))
     return max(found, key=lambda one: len(words & {*_words(one.site), *_words(one.modality)})).prompt
 
 
@@ -152,8 +179,25 @@ def _synonyms(target: str) -> list[str]:
     return [other for other, meant in SYNONYMS.items() if meant == target]
 
 
-def _target(prompt: str) -> str:
-    return re.split(r"\s+in\s+", prompt.strip(), maxsplit=1)[0]
+def _split(prompt: str) -> tuple[str, str]:
+    """What is to be found, and where: the words before and after the first " in "."""
+    target, *place = re.split(r"\s+in\s+", prompt.strip(), maxsplit=1)
+    return target, "".join(place)
+
+
+@cache
+def _modalities() -> set[str]:
+    return {_modality(one) for one in TARGETS}
+
+
+@cache
+def _sites() -> set[str]:
+    return {one.site for one in TARGETS}
+
+
+def _modality(target: Target) -> str:
+    """Without its sequence: `mri` for "MRI T2"."""
+    return target.modality.split()[0].lower()
 
 
 def _plain(text: str) -> str:
@@ -166,4 +210,7 @@ def _words(text: str) -> list[str]:
 
 
 def _begins(known: str, asked: str | None) -> bool:
-    return asked is None or known.lower() == asked.lower() or known.lower().startswith(f"{asked.lower()} ")
+    if asked is None:
+        return True
+    word = _MODALITIES.get(asked.lower(), asked.lower())
+    return known.lower() == word or known.lower().startswith(f"{word} ")

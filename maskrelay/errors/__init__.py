@@ -12,8 +12,15 @@
     │   ├── Gone
     │   ├── Conflict
     │   │   ├── StillAccepting
-    │   │   └── NotCancellable
+    │   │   ├── NotCancellable
+    │   │   ├── NotEnded
+    │   │   └── NothingToRedrive
     │   ├── BodyTooLarge
+    │   ├── QuotaReached             the tenant has enough under way
+    │   │   ├── JobsQuotaReached
+    │   │   ├── FramesQuotaReached
+    │   │   ├── InteractiveQuotaReached
+    │   │   └── BytesQuotaReached
     │   └── Refused                  well-formed, and still not accepted
     │       ├── NoItems
     │       ├── TooManyItems
@@ -28,6 +35,7 @@
     │       ├── CustomIdDuplicate
     │       ├── UploadUnknown
     │       ├── UploadExpired
+    │       ├── UploadGone
     │       ├── LaneForbidden
     │       ├── CodesInvalid
     │       ├── IdempotencyKeyReused
@@ -71,6 +79,7 @@
     │   ├── ObjectMissing
     │   └── KeyInvalid
     ├── LedgerUnavailable
+    │   └── LedgerFull               takes no new jobs
     ├── IssuerUnavailable
     ├── SignatureInvalid
     ├── SealInvalid
@@ -78,6 +87,17 @@
     │   ├── ServiceUnreachable
     │   ├── ServiceAnswerUnknown
     │   └── WaitTimeout
+    ├── AzureError                   Azure's control plane did not do what was asked
+    │   ├── AzureUnreachable
+    │   ├── AzureBusy
+    │   ├── AzureDenied
+    │   ├── AzureMissing
+    │   ├── AzureRefused
+    │   ├── AzureFailed
+    │   ├── AzureUnfinished
+    │   ├── QuotaExceeded
+    │   ├── AzureNameTaken
+    │   └── AzureNameInvalid
     └── StackError
 
 The class's docstring is its public message; its name in lower case is its stable `code`; `retryable` says whether
@@ -87,7 +107,8 @@ patient data. HTTP statuses live in `api/problems.py` alone.
 
 from collections.abc import Iterator
 
-from maskrelay.errors.base import *  # noqa: F403 - one tree in three files, imported from here
+from maskrelay.errors.azure import *  # noqa: F403 - one tree in four files, imported from here
+from maskrelay.errors.base import *  # noqa: F403
 from maskrelay.errors.base import MaskrelayError
 from maskrelay.errors.requests import *  # noqa: F403
 from maskrelay.errors.work import *  # noqa: F403

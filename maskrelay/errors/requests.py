@@ -49,8 +49,38 @@ class NotCancellable(Conflict):
     """The job is finishing or finished and can no longer be cancelled."""
 
 
+class NotEnded(Conflict):
+    """The job has not ended yet."""
+
+
+class NothingToRedrive(Conflict):
+    """No frame of the job ended in an error, or in this one."""
+
+
 class BodyTooLarge(RequestError):
     """The body is larger than this service takes."""
+
+
+class QuotaReached(RequestError):
+    """The tenant has as much under way as it may."""
+
+    retryable = True
+
+
+class JobsQuotaReached(QuotaReached):
+    """The tenant has as many live jobs as it may."""
+
+
+class FramesQuotaReached(QuotaReached):
+    """The tenant has as many frames under way as it may."""
+
+
+class InteractiveQuotaReached(QuotaReached):
+    """The tenant has as many interactive frames under way as it may."""
+
+
+class BytesQuotaReached(QuotaReached):
+    """The tenant's unfinished jobs have as many bytes of uploads as they may."""
 
 
 class Refused(RequestError):
@@ -107,6 +137,10 @@ class UploadUnknown(Refused):
 
 class UploadExpired(Refused):
     """The upload is too old to be used in a new job."""
+
+
+class UploadGone(Refused):
+    """An upload that a failed item needs is no longer there."""
 
 
 class LaneForbidden(Refused):

@@ -170,6 +170,10 @@ class LedgerUnavailable(MaskrelayError):
     retryable = True
 
 
+class LedgerFull(LedgerUnavailable):
+    """The ledger's memory is nearly used up: no new job is taken until others have ended."""
+
+
 class IssuerUnavailable(MaskrelayError):
     """The issuer of tokens cannot be asked for its keys."""
 

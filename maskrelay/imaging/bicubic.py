@@ -10,17 +10,28 @@ from cykooz_resizer import FilterType, ImageData, PixelType, ResizeAlg, ResizeOp
 def bicubic(pixels: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
     """(rows, columns) or (rows, columns, 3) uint8 → the same with `height` rows and `width` columns.
 
-    Exactly one of both sides may change: then only rounding parts it from Pillow's BICUBIC (Keys' cubic with
-    a = −1/2, widened when it makes smaller), because its weights have 14 bits where Pillow's have 22. Over both
-    sides in one call it would go down before across, which rounds and clips at other places.
+    First across, then down, each rounded to 8 bits: then only rounding parts it from Pillow's BICUBIC (Keys' cubic with
+    a = −1/2, widened when it makes smaller), because its weights have 14 bits where Pillow's have 22. In one call it
+    would go down first, which rounds and clips at other places. The same array where nothing changes.
     """
+    rows, columns = pixels.shape[:2]
+    if (rows, columns) == (height, width):
+        return pixels
     kind = PixelType.U8 if pixels.ndim == 2 else PixelType.U8x3
-    source = ImageData(pixels.shape[1], pixels.shape[0], kind, _bytes_of(pixels))
+    image = ImageData(columns, rows, kind, _bytes_of(pixels))
+    if columns != width:
+        image = _resized(image, width, rows, kind)
+    if rows != height:
+        image = _resized(image, width, height, kind)
+    return np.frombuffer(image.get_buffer(), np.uint8).reshape(height, width, *pixels.shape[2:])
+
+
+def _resized(image: ImageData, width: int, height: int, kind: PixelType) -> ImageData:
     resized = ImageData(width, height, kind)
     # A resizer keeps buffers and may not be shared between threads; making one costs microseconds.
     options = ResizeOptions(ResizeAlg.convolution(FilterType.catmull_rom), use_alpha=False)
-    Resizer().resize(source, resized, options)
-    return np.frombuffer(resized.get_buffer(), np.uint8).reshape(height, width, *pixels.shape[2:])
+    Resizer().resize(image, resized, options)
+    return resized
 
 
 def _bytes_of(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -90,14 +90,21 @@ def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
     """(height, width) or (height, width, 3) uint8 → (canvas, canvas) or (canvas, canvas, 3) uint8.
 
     Pillow's BICUBIC on the padded 8-bit square, within `bicubic`'s tolerance. Pillow resizes across, rounds to
-    8 bits, then down: done here as two calls, so that the square never exists as a whole. Stretching, bicubic and
-    rounded to 8 bits too, comes before the padding of each direction.
+    8 bits, then down: done here as two calls where something is added above and below, so that the square never
+    exists as a whole. Stretching, bicubic and rounded to 8 bits too, comes before the padding of each direction.
     """
+    if box.height == box.stretched_height == box.side <= _strip(box):
+        return bicubic(_widened(pixels, box), box.canvas, box.canvas)
     return _down(_across(pixels, box), box)
 
 
+def _strip(box: Letterbox) -> int:
+    """How many rows are resized at once."""
+    return max(1, _PIXELS_AT_ONCE // box.side)
+
+
 def _across(pixels: Pixels, box: Letterbox) -> Pixels:
-    strip = max(1, _PIXELS_AT_ONCE // box.side)
+    strip = _strip(box)
     if box.height <= strip:
         return _across_strip(pixels, box)
     resized = np.empty((box.height, box.canvas, *pixels.shape[2:]), np.uint8)
@@ -107,12 +114,15 @@ def _across(pixels: Pixels, box: Letterbox) -> Pixels:
 
 
 def _across_strip(rows: Pixels, box: Letterbox) -> Pixels:
-    stretched = rows if box.stretched_width == box.width else bicubic(rows, box.stretched_width, len(rows))
-    return bicubic(_padded(stretched, 1, box.left, box.side), box.canvas, len(rows))
+    return bicubic(_widened(rows, box), box.canvas, len(rows))
+
+
+def _widened(rows: Pixels, box: Letterbox) -> Pixels:
+    return _padded(bicubic(rows, box.stretched_width, len(rows)), 1, box.left, box.side)
 
 
 def _down(rows: Pixels, box: Letterbox) -> Pixels:
-    stretched = rows if box.stretched_height == box.height else bicubic(rows, box.canvas, box.stretched_height)
+    stretched = bicubic(rows, box.canvas, box.stretched_height)
     return bicubic(_padded(stretched, 0, box.top, box.side), box.canvas, box.canvas)
 
 

@@ -5,6 +5,8 @@ Source of the layout: the PNG specification, third edition, §5 (chunks) and §9
 """
 
 import struct
+from collections.abc import Iterable
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -33,20 +35,39 @@ def gray_as_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return _file(width, height, _RGB, rows)
 
 
-def _filtered(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.NDArray[np.uint8]]) -> None:
+    """Write bands of (rows, width, 3), from the top down, as one PNG; one is held at a time.
+
+    The bands must have `height` rows together.
+    """
+    deflating = isal_zlib.compressobj(_LEVEL)
+    above = np.zeros(3 * width, np.uint8)
+    out.write(_head(width, height, _RGB))
+    for band in bands:
+        rows = band.reshape(len(band), -1)
+        out.writelines(_chunk(b"IDAT", deflating.compress(_filtered(rows, above))))
+        above = rows[-1]
+    out.writelines((*_chunk(b"IDAT", deflating.flush()), *_chunk(b"IEND", b"")))
+
+
+def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8] | int = 0) -> npt.NDArray[np.uint8]:
     """(height, bytes) → (height, 1 + bytes): the filter's number, then the differences modulo 256."""
     height, length = rows.shape
     filtered = np.empty((height, 1 + length), np.uint8)
     filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0]
+    np.subtract(rows[0], above, out=filtered[0, 1:])
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     return filtered
 
 
 def _file(width: int, height: int, colour_type: int, rows: npt.NDArray[np.uint8]) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     deflated = isal_zlib.compress(rows, _LEVEL)
-    return b"".join((_SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", deflated), *_chunk(b"IEND", b"")))
+    return b"".join((_head(width, height, colour_type), *_chunk(b"IDAT", deflated), *_chunk(b"IEND", b"")))
+
+
+def _head(width: int, height: int, colour_type: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    return b"".join((_SIGNATURE, *_chunk(b"IHDR", header)))
 
 
 def _chunk(name: bytes, body: bytes) -> tuple[bytes, ...]:

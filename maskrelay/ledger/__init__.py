@@ -16,7 +16,9 @@ from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.jobs import Jobs
 from maskrelay.ledger.outbox import Outbox
+from maskrelay.ledger.room import Room
 from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.sight import Sight
 from maskrelay.ledger.steps import Steps
 from maskrelay.ledger.sweeps import Sweeps
 from maskrelay.ledger.wakes import Wakes
@@ -30,6 +32,7 @@ class Ledger:
     """The ledger's parts over one connection pool."""
 
     jobs: Jobs
+    room: Room
     claims: Claims
     steps: Steps
     assembling: Assembling
@@ -38,6 +41,7 @@ class Ledger:
     sweeps: Sweeps
     endpoints: Endpoints
     bells: Bells
+    sight: Sight
     scripts: Scripts
 
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
@@ -65,6 +69,7 @@ def open_ledger(
     scripts = Scripts(client)
     return Ledger(
         jobs=Jobs(scripts),
+        room=Room(scripts),
         claims=Claims(scripts, claim_lease),
         steps=Steps(scripts, step_lease),
         assembling=Assembling(scripts, step_lease),
@@ -73,5 +78,6 @@ def open_ledger(
         sweeps=Sweeps(scripts),
         endpoints=Endpoints(scripts),
         bells=Bells(redis_url),
+        sight=Sight(scripts),
         scripts=scripts,
     )

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -86,13 +86,16 @@ class Claims:
         lost = self._scripts.run("renew", self._lease_ms, json.dumps(list(tokens))) if tokens else []
         return {token.decode() for token in lost}
 
-    def settle(self, job: str, part: str, lines: Sequence[Settlement]) -> set[int]:
+    def settle(
+        self, job: str, part: str, lines: Sequence[Settlement], spent: Mapping[str, int] | None = None
+    ) -> set[int]:
         """Record that these frames have their outcome in `part`; the frames whose line counts.
 
-        Safe to repeat: a part that is listed already is answered as it was listed.
+        spent: milliseconds of frames by what they waited for or were worked on, added to the job's. Safe to repeat: a
+        part that is listed already is answered as it was listed.
         """
         told = json.dumps([[line.token, line.frame, line.failed] for line in lines])
-        return set(self._scripts.run("settle", job, pack(part), told))
+        return set(self._scripts.run("settle", job, pack(part), told, json.dumps(spent or {})))
 
     def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
         """Take up a part that storage holds and the ledger does not list; how many frames it settled.

@@ -10,8 +10,10 @@ from maskrelay.contract.events import EVENT_TYPES, event_id
 from maskrelay.contract.jobs import TERMINAL, Frames, JobState, Lane
 from maskrelay.ledger.parts import unpack
 from maskrelay.ledger.scripts import Scripts
+from maskrelay.rules.timings import Moments
 
 _RECORD = "mr:job:"
+_SPENT = "spent_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class JobRecord:
     """One job as the ledger knows it now.
 
     `total` is what was submitted until all is planned. `items` by state are progress until the job is terminal.
+    `spent`: milliseconds of frames in hand, or put off, by cause.
     """
 
     id: str
@@ -35,15 +38,35 @@ class JobRecord:
     items: dict[str, int]
     cancel_reason: str | None
     version: int
+    moments: Moments
+    spent: dict[str, int]
 
 
 class Jobs:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def create(self, job: str, tenant: str, lane: Lane, total: int, created_at: datetime) -> bool:
-        """Record an accepted job, to be planned next. False if it is known already."""
-        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at)))
+    def create(
+        self,
+        job: str,
+        tenant: str,
+        lane: Lane,
+        total: int,
+        created_at: datetime,
+        *,
+        size: int = 0,
+        deadline: datetime | None = None,
+    ) -> bool:
+        """Record an accepted job, to be planned next. `size`: bytes of its uploads. False if it is known already."""
+        due = "" if deadline is None else _ms(deadline)
+        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size, due))
+
+    def overdue(self, most: int) -> list[str]:
+        """Jobs whose deadline has passed, until `met_deadline` is said of them."""
+        return [job.decode() for job in self._scripts.run("overdue", most)]
+
+    def met_deadline(self, job: str) -> None:
+        self._scripts.ask("ZREM", "mr:deadlines", job)
 
     def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
         """Reserve an id that derives from an idempotency key; False while another request is accepting it."""
@@ -82,6 +105,10 @@ class Jobs:
         arguments = (job, tenant, lane, items["total"], _ms(created_at), state, json.dumps(fields))
         return bool(self._scripts.run("conclude", *arguments))
 
+    def told(self, job: str) -> bool:
+        """Every event of the job is over; False if the ledger does not know it."""
+        return bool(self._scripts.run("told", job))
+
     def forget(self, job: str, tenant: str) -> bool:
         """Drop everything of a job that is gone; False if nothing was known. Whoever holds frames of it loses them."""
         events = [event_id(job, event_type) for event_type in EVENT_TYPES]
@@ -108,6 +135,10 @@ class Jobs:
                 return []
             start = rank + 1
         return [name.decode() for name in self._scripts.ask("ZREVRANGE", key, start, start + most - 1)]
+
+    def list_again(self, job: str, tenant: str, created_at: datetime) -> bool:
+        """Put a finished job on its tenant's list; False if it is there."""
+        return bool(self._scripts.ask("ZADD", f"mr:tenant:{tenant}", "NX", _ms(created_at), job))
 
     def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
         """Outcome parts in the order they were settled, each with the frames whose lines in it were refused."""
@@ -142,6 +173,8 @@ def _record(job: str, known: dict[str, Any]) -> JobRecord:
         items=_items(known),
         cancel_reason=known.get("cancel"),
         version=int(known["version"]),
+        moments=Moments(**{name: _moment(known.get(name)) for name in Moments._fields}),
+        spent={name.removeprefix(_SPENT): int(ms) for name, ms in known.items() if name.startswith(_SPENT)},
     )
 
 

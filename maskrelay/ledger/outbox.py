@@ -80,6 +80,7 @@ class Outbox:
 
     def host_answered(self, host: str) -> None:
         self._scripts.ask("DEL", f"mr:failing:{host}", f"mr:resting:{host}")
+        self._scripts.ask("ZREM", "mr:failing", host)
 
     def _end(self, delivery: Delivery, after_ms: int, *, charge: bool) -> bool:
         member = f"{delivery.job} {delivery.event}"

@@ -28,6 +28,12 @@ class Sweeps:
     def move(self, walk: str, place: str) -> None:
         self._scripts.ask("HSET", "mr:sweep", f"at_{walk}", place)
 
+    def listing(self, *, done: bool = False) -> bool:
+        """Whether the tenants' lists are to be written again from storage, by the walk `listing`: Redis is another one
+        than when they last were. `done`: that walk has come to its end; it counts unless Redis was lost meanwhile.
+        """
+        return bool(self._scripts.run("listing", done))
+
     def begin_reconciling(self, period: timedelta) -> str | None:
         """A token if Redis is not the one that storage was last compared with, or if it is time; else None.
 

@@ -3,6 +3,8 @@
 import base64
 import binascii
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,6 +21,14 @@ def seal(server_key: bytes, plaintext: str, context: str) -> str:
     nonce = os.urandom(_NONCE_BYTES)
     sealed = _cipher(server_key).encrypt(nonce, plaintext.encode(), context.encode())
     return base64.urlsafe_b64encode(nonce + sealed).decode()
+
+
+def unseal_with_any(server_keys: Sequence[bytes], sealed: str, context: str) -> str:
+    """What was sealed under one of the keys; raises SealInvalid when it was none of them."""
+    for server_key in server_keys:
+        with suppress(SealInvalid):
+            return unseal(server_key, sealed, context)
+    raise SealInvalid
 
 
 def unseal(server_key: bytes, sealed: str, context: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,37 +10,58 @@ from PIL import Image, ImageDraw
 from skimage import data
 from standardwebhooks.webhooks import Webhook
 
+from maskrelay.admin.audit_chains import verify
 from maskrelay.contract.events import event_id
+from maskrelay.storage.open import open_storage
+from tests.audits import done
 from tests.faults_check import LONG
 from tests.pictures import saved
 from tests.receivers import receiver, status
 from tests.s3_servers import running_s3
 from tests.simulators import eventually
 from tests.stacks import running_stack
+from tests.valkeys import RunningValkey, running_valkey
 
 OUTLINE = json.loads((Path(__file__).parent.parent / "data" / "retina_optic_disc.json").read_text())
+SECURITY = Path(__file__).parent.parent.parent / "docs" / "security.md"
 DISC = "optic disc in retinal fundus"
+
+
+def least_user(valkey: RunningValkey) -> str:
+    """A user with the rights that the page of security asks for; its URL."""
+    (rights,) = re.findall(r"^ACL SETUSER maskrelay (.*)$", SECURITY.read_text(), re.MULTILINE)
+    valkey.client.execute_command("ACL", "SETUSER", "maskrelay", *rights.split())
+    return f"redis://maskrelay:PASSWORD@127.0.0.1:{valkey.port}/0"
 
 
 def test_a_photograph_on_s3_with_a_verified_callback(tmp_path):
     retina = data.retina()
     (tmp_path / "retina.png").write_bytes(saved(Image.fromarray(retina), "PNG"))
-    with (
-        running_s3() as s3,
-        receiver(status(204)) as told,
-        running_stack(tmp_path / "data", storage_url=s3.storage_url, s3_endpoint_url=s3.endpoint_url) as stack,
-        stack.client() as client,
-    ):
-        job = client.submit([tmp_path / "retina.png"], [DISC], callback=told.url())
-        assert job.callback is not None
-        assert job.callback.secret is not None
-        ended = client.wait(job.id, LONG)
-        assert ended.state == "succeeded"
-        files = client.save(job.id, tmp_path / "out")
-        assert eventually(lambda: len(told.received) == 1, within_s=30)
+    with running_s3() as s3, receiver(status(204)) as told, running_valkey() as valkey:
+        user = least_user(valkey)
+        with (
+            running_stack(
+                tmp_path / "data", storage_url=s3.storage_url, s3_endpoint_url=s3.endpoint_url, redis_url=user
+            ) as stack,
+            stack.client() as client,
+        ):
+            job = client.submit([tmp_path / "retina.png"], [DISC], callback=told.url())
+            assert job.callback is not None
+            assert job.callback.secret is not None
+            ended = client.wait(job.id, LONG)
+            assert ended.state == "succeeded"
+            files = client.save(job.id, tmp_path / "out")
+            assert eventually(lambda: len(told.received) == 1, within_s=30)
+        storage = open_storage(s3.storage_url, s3.endpoint_url)
+        denied = valkey.client.acl_log()
+        audited = verify(storage, "2000-01-01T00"), done(storage, "sent"), done(storage, "POST /v1/jobs")
     (got,) = told.received
     Webhook(job.callback.secret).verify(got.body, got.headers)
     assert got.headers["webhook-id"] == event_id(job.id, "job.succeeded")
+    assert denied == []
+    whole, (sent,), (submitted,) = audited
+    assert (whole.processes, whole.unclosed) == (2, [])
+    assert (sent["job"], sent["frames"], sent["endpoint"], submitted["job"]) == (job.id, [0], "default", job.id)
     assert json.loads(got.body)["data"]["id"] == job.id
     (mask_file,) = [path for path in (tmp_path / "out").iterdir() if path.name.endswith(".mask.png")]
     mask = np.asarray(Image.open(io.BytesIO(mask_file.read_bytes())))

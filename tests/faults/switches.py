@@ -24,18 +24,18 @@ class Change:
 
 
 NO_LAPSE = Change("worker/sweep.py", "lapsed, condemned = parts.ledger.claims.lapse()", "lapsed, condemned = 0, []")
-NO_KICK = Change("worker/sweep.py", "    _kick(parts)\n", "")
-NO_COMPARE = Change("worker/sweep.py", "    _compare(parts)\n", "")
+NO_KICK = Change("worker/sweep.py", "    found.update(_kick(parts))\n", "")
+NO_COMPARE = Change("worker/sweep.py", "found = _compare(parts, compare_every)\n", "found: Found = Counter()\n")
 ANY_KEY = Change(
     "api/accept.py", "    if request.key is None:\n        return keys.new_id()\n", "    return keys.new_id()\n"
 )
 TOLD_FIRST = Change(
     "api/submit.py",
-    "    async with incoming_of(service, tenant) as incoming:\n        wanted = await _read(",
+    "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
     "    from datetime import UTC, datetime\n"
     "    job = accept._id_of(service, asking)\n"
     '    await in_thread(service.ledger.jobs.create, job, tenant, "interactive", 1, datetime.now(UTC))\n'
-    "    async with incoming_of(service, tenant) as incoming:\n        wanted = await _read(",
+    "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
 )
 BLAMED = Change(
     "worker/loop.py",
@@ -93,7 +93,9 @@ NO_OVERRUN = Change(
 )
 HELD_FOR_EVER = Change("api/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
 NOT_CLOSED = Change(
-    "worker/deliver.py", "        return\n    leave_live(parts.storage, submission)\n", "        return\n"
+    "worker/deliver.py",
+    "    if leave_live(parts.storage, submission):\n        parts.ledger.jobs.told(submission.id)\n",
+    "    del submission\n",
 )
 NO_SECOND_TRY = (
     Change("worker/groups.py", "TRIES = 6\n", "TRIES = 1\n"),

@@ -1,22 +1,17 @@
 """Deliveries: listed with how they stand, sent again on request; a host that is broken is left alone for a while."""
 
-import time
-from datetime import timedelta
-
 import httpx
 import redis
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Result
 from maskrelay.ledger.outbox import FAILURES
-from maskrelay.notify.callback import CallbackSender
-from maskrelay.notify.guard import AddressGuard
 from tests.api_jobs import accepted, failed, finish, submission_of
 from tests.apis import RunningApi
 from tests.clearing import parts_of
 from tests.receivers import receiver, status
+from tests.sending import send_due
 from worker.conclude import conclude
-from worker.deliver import deliver_due
 from worker.reconcile import reconcile
 
 
@@ -26,11 +21,6 @@ def ended(api: RunningApi, client: httpx.Client, url: str) -> str:
     result: Result = finish(api, job, failed(0), known=False)
     conclude(parts_of(api), submission_of(api, job), result)
     return job
-
-
-def send_due(api: RunningApi) -> None:
-    sender = CallbackSender(AddressGuard(["127.0.0.1"]), timedelta(seconds=5))
-    deliver_due(parts_of(api), sender, time.monotonic() + 30)
 
 
 def fall_due(url: str) -> None:

@@ -22,7 +22,8 @@ def test_a_repeat_gets_the_first_answer_with_the_generated_secret(api: RunningAp
     before = api.objects()
     again = submit(north, b"one", options={"callback": {"url": HOOK}}, headers={"Idempotency-Key": "night run 1"})
     assert (first.status_code, again.status_code) == (202, 202)
-    assert again.json() == first.json()
+    timeless = [{**answer.json(), "timings": None} for answer in (again, first)]
+    assert timeless[0] == timeless[1]
     assert again.headers["location"] == first.headers["location"]
     assert again.json()["callback"]["secret"].startswith("whsec_")
     assert api.objects() == before

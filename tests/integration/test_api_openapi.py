@@ -6,7 +6,7 @@ import pytest
 from tests.api_jobs import accepted, submit
 from tests.apis import RunningApi
 
-PUBLIC = ["/livez", "/readyz", "/v1/scaling", "/openapi.json"]
+PUBLIC = ["/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"]
 
 
 @pytest.fixture
@@ -22,6 +22,9 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("get", "/v1/jobs/{job}"),
         ("post", "/v1/jobs/{job}/cancel"),
         ("delete", "/v1/jobs/{job}"),
+        ("get", "/v1/jobs/{job}/dead-letters"),
+        ("post", "/v1/jobs/{job}/redrive"),
+        ("post", "/v1/redrive"),
         ("get", "/v1/jobs/{job}/deliveries"),
         ("post", "/v1/jobs/{job}/deliveries/{event}/replay"),
         ("get", "/v1/jobs/{job}/items"),
@@ -32,6 +35,7 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("get", "/livez"),
         ("get", "/readyz"),
         ("get", "/v1/scaling"),
+        ("get", "/metrics"),
     }
 
 
@@ -78,6 +82,12 @@ def test_answers_have_the_members_the_document_names(api: RunningApi, north: htt
     problem = north.get(f"/v1/jobs/{'a' * 26}").json()
     assert problem.keys() <= schemas["Problem"]["properties"].keys()
     assert set(schemas["Problem"]["required"]) <= problem.keys()
+
+
+@pytest.mark.parametrize(("path", "methods"), [("/v1/jobs", "GET, POST"), ("/v1/jobs/a", "DELETE, GET")])
+def test_a_method_that_a_path_lacks_is_told_all_it_has(north: httpx.Client, path: str, methods: str) -> None:
+    answer = north.put(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
 
 
 @pytest.mark.parametrize("path", PUBLIC)

@@ -39,7 +39,7 @@ def test_a_redis_that_is_full_accepts_nothing(api: RunningApi, north: httpx.Clie
     with redis.Redis.from_url(api_valkey) as client:
         client.config_set("maxmemory", 1)
         try:
-            check_unavailable(submit(north, b"pixels"), "ledger_unavailable")
+            check_unavailable(submit(north, b"pixels"), "ledger_full")
             answer = north.get("/readyz")
         finally:
             client.config_set("maxmemory", 0)

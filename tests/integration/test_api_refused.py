@@ -11,6 +11,7 @@ from tests.api_jobs import PROMPT, submit
 from tests.apis import KEYS, SMALL_LIMITS, RunningApi, running_api, write_keys
 
 HOOK = "http://127.0.0.1:9/hook"
+SECRET = "whsec_" + "QUJD" * 8
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,15 @@ FORMS = [
         "option_invalid",
         "#/options/callback/secret",
         id="callback secret",
+    ),
+    *(
+        pytest.param(
+            {"options": {"callback": {"url": HOOK, "secret": secrets}}},
+            "option_invalid",
+            "#/options/callback/secret",
+            id=f"callback secrets {number}",
+        )
+        for number, secrets in enumerate([[], [SECRET] * 3, [SECRET, "short"], [SECRET, None], [f"{SECRET} {SECRET}"]])
     ),
     pytest.param(
         {"options": {"callback": {"url": HOOK, "events": ["job.lost"]}}},

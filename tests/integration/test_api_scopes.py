@@ -24,7 +24,7 @@ def test_every_route_has_its_scope_and_every_row_its_route() -> None:
 
 
 def test_what_needs_no_key_is_exactly_this() -> None:
-    assert {"/livez", "/readyz", "/v1/scaling", "/openapi.json"} == PUBLIC
+    assert {"/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"} == PUBLIC
     assert {route.path for route in routes()} >= PUBLIC - {"/openapi.json"}
 
 

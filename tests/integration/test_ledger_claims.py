@@ -105,7 +105,8 @@ def test_a_released_frame_comes_back_uncharged_when_it_falls_due(ledger: Ledger,
     assert ledger.claims.take(0, BOTH) is False
     assert ledger.wakes.work("segment") == 0
     valkey.client.zadd("mr:job:job-a:due", {"0": 1})
-    valkey.client.zadd("mr:ready:interactive", {"job-a": 1})
+    valkey.client.zadd("mr:line:interactive:north", {"job-a": 1})
+    valkey.client.zadd("mr:later:interactive", {"north": 1})
     assert ledger.wakes.work("segment") == 1
     again = claimed(ledger)
     assert (again.first, again.trouble(0).attempts) == (0, 0)

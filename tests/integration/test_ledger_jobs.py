@@ -147,7 +147,7 @@ def test_claims_of_a_concluded_job_end_without_a_trace(valkey: RunningValkey, le
     assert let_lapse(valkey, ledger, lapsed.token) == []
     assert ledger.jobs.get("job-a") == before
     assert keys_of(valkey, "mr:job:*") == {"mr:job:job-a"}
-    assert keys_of(valkey) & {"mr:claims", "mr:leases", "mr:ready:interactive"} == set()
+    assert keys_of(valkey) & {"mr:claims", "mr:leases", "mr:line:interactive:north"} == set()
 
 
 def test_a_tenants_jobs_are_listed_newest_first_page_by_page(ledger: Ledger) -> None:

@@ -133,4 +133,4 @@ def test_a_sweep_takes_back_only_as_many_as_asked(valkey: RunningValkey, ledger:
 
 def test_a_finished_job_leaves_no_claims(valkey: RunningValkey, ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 3)
-    assert not keys_of(valkey) & {"mr:claims", "mr:leases", "mr:ready:interactive", "mr:suspects:interactive"}
+    assert not keys_of(valkey) & {"mr:claims", "mr:leases", "mr:line:interactive:north", "mr:suspects:interactive"}

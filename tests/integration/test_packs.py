@@ -1,26 +1,36 @@
 """Rows that share requests, prompts over several scores, and a pool: over a real ledger and real endpoints."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from maskrelay.contract.wire import Row
+from maskrelay.contract.wire import Row, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointUnavailable, FrameRefused
+from maskrelay.imaging.canary import canary
+from maskrelay.ledger.noticed import Noticed
 from maskrelay.scoring.client import EndpointClient
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
+from maskrelay.storage.audit import AuditLog
+from maskrelay.storage.files import FileStorage
+from maskrelay.tracing import Untraced
+from tests.audits import audit_files, done
 from tests.simulators import RunningSimulator, running_simulator
 from tests.valkeys import RunningValkey
 from worker.admission import Admissions, Asked
-from worker.canary import canary
 from worker.packs import Packs, ScoredRow
 from worker.pool import Pool
 from worker.prompts import score_prompts
 from worker.score import Scorer
+from worker.sent import Sent
 
 LEASE = timedelta(minutes=2)
 ROWS = 16
@@ -41,8 +51,11 @@ def scored_with(
     valkey: RunningValkey,
     endpoints: list[Endpoint],
     steps: Callable[[Pool, Scorer, Packs], Awaitable[Any]],
+    audited: Path | None = None,
 ) -> Any:
-    async def run() -> Any:
+    """What the steps end with; `audited` is a folder for the audit log."""
+
+    async def run(audit: AuditLog) -> Any:
         flow = valkey.ledger().flow(endpoints, slot_lease=LEASE)
         for endpoint in endpoints:
             flow.fresh(endpoint.name)
@@ -51,14 +64,17 @@ def scored_with(
             for one in endpoints
         }
         pool = Pool(tuple(endpoints), clients)
-        scorer = Scorer(pool, flow, Admissions(flow))
+        scorer = Scorer(pool, flow, Admissions(flow), Sent(audit), Noticed(valkey.ledger().sight.tell), Untraced())
         try:
             return await steps(pool, scorer, Packs(pool, scorer))
         finally:
             for client in clients.values():
                 await client.aclose()
 
-    return asyncio.run(run())
+    with TemporaryDirectory() as passing:
+        audit = AuditLog(FileStorage(audited or Path(passing)), "worker")
+        with closing(audit):
+            return asyncio.run(run(audit))
 
 
 def row(*prompts: str) -> Row:
@@ -174,3 +190,23 @@ def test_prompts_scored_alone_are_a_request_each(valkey: RunningValkey, simulato
     assert scored.answer.maps.shape == (3, 1024, 1024)
     assert list(scored.answer.categories) == ["liver", "other organ", "kidney"]
     assert requests(simulator) == 3
+
+
+def test_what_is_sent_is_audited_by_hash_and_frame_and_nothing_of_it_is_told(
+    valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    asked = Asked("a" * 26, "bulk", ("default",))
+    rows = [row("liver in abdomen CT"), row("spleen in abdomen CT")]
+
+    async def steps(_pool: Pool, scorer: Scorer, packs: Packs) -> None:
+        await asyncio.gather(*(packs.score(one, asked, f"{asked.job}:{7 + place}") for place, one in enumerate(rows)))
+        await scorer.ask_canary(asked)
+
+    scored_with(valkey, [described(simulator, rows_per_request=2, model_version="9")], steps, tmp_path)
+    storage = FileStorage(tmp_path)
+    pack, canarys = done(storage, "sent")
+    body = encode_request(rows)
+    assert (pack["job"], pack["frames"], pack["endpoint"], pack["model_version"]) == (asked.job, [7, 8], "default", "9")
+    assert (pack["body_sha256"], pack["body_bytes"]) == (hashlib.sha256(body).hexdigest(), len(body))
+    assert canarys["frames"] == []
+    assert not any(b"liver" in storage.get(key) for key in audit_files(storage))

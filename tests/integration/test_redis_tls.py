@@ -5,18 +5,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger import open_ledger
 from maskrelay.ledger.broker import Publisher, broker
+from tests.certificates import write_certificate
 from tests.tls_proxies import tls_before
 from tests.valkeys import RunningValkey
 from worker.alive import main as alive
@@ -28,21 +25,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `ca.crt`, which vouches for 127.0.0.1, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis.example")])
-    begins, ends = now - MINUTE, now + 60 * MINUTE
-    built = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begins, ends)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "ca.crt").write_bytes(built.public_bytes(pem))
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key").write_bytes(private)
-    return folder
+    return write_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
@@ -71,6 +54,13 @@ def test_a_server_that_nobody_vouches_for_is_not_spoken_to(url: str, valkey: Run
     with pytest.raises(LedgerUnavailable):
         wake(f"{url}?ssl_cert_reqs=required")
     assert valkey.client.keys("*") == []
+
+
+def test_a_wrong_password_is_an_unavailable_ledger_and_told_without_it(url: str, certificate: Path):
+    wrong = url.replace("mr:secret@", "mr:wr0ng@")
+    with pytest.raises(LedgerUnavailable) as caught:
+        wake(f"{wrong}?ssl_ca_certs={certificate / 'ca.crt'}")
+    assert "wr0ng" not in f"{caught.value} {caught.value.detail} {caught.value.fields}"
 
 
 def test_a_worker_becomes_ready_on_it(url: str, certificate: Path, tmp_path: Path):

@@ -31,6 +31,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "workers": {"segment": {"settings": {"MASKRELAY_HANDS": "6", "MASKRELAY_SEGMENT_CHILDREN": "2"}}},
         "autoscaling": {"kind": "keda", "minReplicas": 0},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "alerts": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboard": {"enabled": True},
         "gateway": {
             "enabled": True,
             "parentRefs": [{"name": "outer", "namespace": "gateways"}],
@@ -45,7 +47,7 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "workload-identity": {
         "settings": {"MASKRELAY_ENDPOINT_AUTH": "entra"},
-        "secret": {"keys": {"endpointKey": ""}},
+        "secret": {"keys": {"endpointKey": "", "serverKeyBefore": "server-key-of-2025"}},
         "serviceAccount": {"annotations": {"azure.workload.identity/client-id": "0000"}},
         "podLabels": {"azure.workload.identity/use": "true"},
     },

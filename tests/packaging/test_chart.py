@@ -10,7 +10,7 @@ from api.app import create
 from tests.packaging.chart import KUBERNETES, ROLES, ROOT, VALUES, container, deployment, of_kind, render
 from worker.app import ROLES as WORKER_ROLES
 
-FOREIGN = ("ScaledObject", "ServiceMonitor", "HTTPRoute")
+FOREIGN = ("ScaledObject", "ServiceMonitor", "PrometheusRule", "HTTPRoute")
 SCHEMAS = {kind: json.loads((ROOT / "tests" / "data" / "schemas" / f"{kind}.json").read_text()) for kind in FOREIGN}
 EVERY = sorted(VALUES)
 

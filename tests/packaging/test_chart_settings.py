@@ -17,6 +17,7 @@ SECRET = {
     "redis-url": "rediss://user:word@redis.example:6380/0\n",
     "url": "rediss://user:word@redis.example:6380/0?ssl_ca_certs=/run/maskrelay/redis-ca.crt\n",
     "server-key": "a server key that is long enough\n",
+    "server-key-of-2025": "a server key of before that is long enough\n",
     "keys.json": "[]",
     "endpoint-key": "the endpoint's key\n",
     "endpoints.json": '[{"name": "west", "url": "https://west.example/score", "key": "k"}]',
@@ -116,6 +117,14 @@ def test_a_process_sees_the_secrets_that_it_needs_and_no_others(rendered: dict[s
     assert seen["control"] == seen["deliver"] == seen["assemble"] == {"redis-url", "server-key"}
     several = {Path(one).name for one in secret_files(rendered["several-endpoints"], "segment")}
     assert several == {"redis-url", "server-key", "endpoints.json"}
+
+
+def test_the_server_key_of_before_comes_along_where_there_is_one(rendered: dict[str, Any]):
+    case = rendered["workload-identity"]
+    for role in ["api", *ROLES]:
+        path = environment(case, role)["MASKRELAY_SERVER_KEY_BEFORE_FILE"]
+        assert secret_files(case, role)[path] == "server-key-of-2025"
+        assert "MASKRELAY_SERVER_KEY_BEFORE_FILE" not in environment(rendered["default"], role)
 
 
 def test_redis_authority_is_where_the_url_says(rendered: dict[str, Any]):

@@ -1,10 +1,11 @@
 """The limiter under any interleaving of clients that ask, answer, pause and die: never over a limit, nothing leaked,
-nobody passed over.
+nobody passed over, and whoever asks when told is served though others never end.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from maskrelay.contract.jobs import Lane
 from maskrelay.ledger.flow import Admission, Transfer
 from maskrelay.rules.gate import CANCELLED, GOOD, Report
+from tests.flow_sides import Begun, Side, Wait
 from tests.flows import an_endpoint, pool_of
 from tests.valkeys import RunningValkey, running_valkey
 
@@ -24,6 +26,7 @@ MOST = {"east": 4, "west": 2}
 PER_S = {"east": 100.0, "west": 5.0}
 BYTES_PER_S = {"east": 2e7, "west": 2e6}
 CLIENTS = st.integers(0, 9)
+IN_A_HURRY = 10
 LANES: st.SearchStrategy[Lane] = st.sampled_from(["interactive", "bulk"])
 POOLS = st.sampled_from([["east", "west"], ["west", "east"], ["east"], ["west"]])
 ENDS = st.sampled_from(
@@ -43,30 +46,8 @@ ENDS = st.sampled_from(
 )
 
 
-@dataclass
-class Begun:
-    """A score as it began: not before and not after these times (ms, by Redis' clock and what went by), and bytes."""
-
-    before: float
-    after: float
-    bytes: float
-
-
-@dataclass
-class Side:
-    """What is known of one endpoint.
-
-    working: slots of scores under way, of dead clients and of broken-off scores whose lease has not lapsed. given_back:
-    byte tokens returned, and when. sure, maybe: interactive grants in a row while bulk waited, for certain and at most.
-    """
-
-    working: set[str] = field(default_factory=set)
-    begun: list[Begun] = field(default_factory=list)
-    given_back: list[tuple[float, float]] = field(default_factory=list)
-    closed: bool = False
-    probe: str | None = None
-    sure: int = 0
-    maybe: int = 0
+#: A score's end that tells nothing of the endpoint.
+GIVEN_BACK = Report("cancelled")
 
 
 class Crowd(RuleBasedStateMachine):
@@ -111,6 +92,8 @@ class Crowd(RuleBasedStateMachine):
         size = {"bytes_up": 700_000, "prompts": prompts}
         admission = self.flow.admit(lane, f"{lane}-{client}", slot, among=among, child=f"child-{client % 2}", **size)
         assert admission.granted == (admission.wait == timedelta(0)) == (admission.endpoint in among)
+        for name in among:
+            self.line_moves(name, lane if admission.endpoint == name and not admission.probe else None, limits[name])
         if not admission.granted:
             return
         name = admission.endpoint
@@ -120,6 +103,17 @@ class Crowd(RuleBasedStateMachine):
         self.is_the_probe_or_none(admission, slot)
         if not admission.probe:
             self.was_its_turn(name, lane, others[name])
+            self.sides[name].slots = limits[name]
+            if lane == "bulk":
+                self.sides[name].bulk.add(slot)
+
+    @rule(among=POOLS)
+    def rush(self, among: list[str]) -> None:
+        """One client's short interactive frames, one after another."""
+        for _ in range(8):
+            self.ask(IN_A_HURRY, "interactive", among, 0)
+            self.answer(IN_A_HURRY, GIVEN_BACK, 1.0)
+            self.time_goes_by(share=0.001)
 
     def has_begun(self, name: str, slot: str, before: float) -> None:
         side, after = self.sides[name], self.now()
@@ -145,6 +139,22 @@ class Crowd(RuleBasedStateMachine):
         assert not waited or side.sure < 7
         side.sure = side.sure + 1 if waited else 0
         side.maybe = side.maybe + 1 if listed else 0
+
+    def line_moves(self, name: str, granted: Lane | None, limit: int) -> None:
+        """No interactive frame is behind more than one bulk frame a slot, and one more for seven before it in line."""
+        side, waits = self.sides[name], {}
+        slots = max(limit, side.slots, len(side.working))
+        for waiter, since in self.client.zrange(f"mr:flow:{name}:waiters:interactive", 0, -1, withscores=True):
+            wait = side.waits.get(waiter)
+            if wait is None or wait.since != since:
+                wait = Wait(since, slots, len(side.bulk & side.working))
+            elif granted == "bulk":
+                wait.bulk += 1
+            elif granted == "interactive":
+                wait.interactive += 1
+            waits[waiter] = wait
+            assert wait.bulk <= wait.slots + wait.interactive // 7
+        side.waits = waits
 
     @rule(client=CLIENTS, end=ENDS, weighs=st.sampled_from([0.01, 1.0, 1.5]))
     def answer(self, client: int, end: Report, weighs: float) -> None:
@@ -209,21 +219,48 @@ class Crowd(RuleBasedStateMachine):
                 assert weight <= BYTES_PER_S[name] * (span + BURST_MS) / 1000 + given_back + 1
 
     def teardown(self) -> None:
-        """Whatever happened, within one lease every slot is free and scores go through up to the limit."""
-        self.under_way.clear()
-        for _ in range(4):
-            self.time_goes_by(share=0.6)
+        """Whatever happened, within one lease every slot is free, and scores go up to the limit, each in its turn."""
         for name in MOST:
+            self.all_lapses()
             assert self.flow.look(name).in_flight == 0
-            assert self.survivor(name, "first")
+            assert self.survivor(name, "first", "interactive")
             assert self.flow.report(name, "first", GOOD, "frame", 0.5) == "open"
             limit = self.limits()[name]
             assert [self.survivor(name, f"last-{number}") for number in range(limit + 1)] == [True] * limit + [False]
+            assert self.passed_by(name, "interactive") == {}
+            assert self.passed_by(name, "bulk") == {"interactive": 7}
 
-    def survivor(self, name: str, slot: str) -> bool:
+    def all_lapses(self) -> None:
+        self.under_way.clear()
+        self.time_goes_by(share=2.5)
+
+    def survivor(self, name: str, slot: str, lane: Lane = "bulk") -> bool:
         self.client.hset(f"mr:flow:{name}", mapping={"next_at": 0, "bytes_at": 0})
         asked = {"among": [name], "bytes_up": 700_000, "prompts": 1, "child": "survivor"}
-        return self.flow.admit("bulk", f"waiter of {slot}", slot, **asked).granted
+        return self.flow.admit(lane, f"waiter of {slot}", slot, **asked).granted
+
+    def passed_by(self, name: str, lane: Lane) -> Counter[Lane]:
+        """Which frames go before one of this lane that finds all slots taken and asks whenever one is free: two later
+        ones of each lane are always in line, never end and ask first.
+        """
+        self.all_lapses()
+        taken = [f"taken-{number}" for number in range(self.limits()[name])]
+        assert all(self.survivor(name, slot) for slot in taken)
+        assert not self.survivor(name, "patient", lane)
+        passed: Counter[Lane] = Counter()
+        rivals: list[tuple[Lane, str]] = [(one, f"{one}-{number}") for number in range(2) for one in get_args(Lane)]
+        for turn in range(20):
+            assert not any(self.survivor(name, slot, other) for other, slot in rivals)
+            self.flow.report(name, taken.pop(0), GIVEN_BACK, "frame", 0.5)
+            begun = [rival for rival in rivals if self.survivor(name, rival[1], rival[0])]
+            if not begun:
+                break
+            ((other, slot),) = begun
+            passed[other] += 1
+            taken.append(slot)
+            rivals = [rival for rival in rivals if rival not in begun] + [(other, f"{other}-after-{turn}")]
+        assert self.survivor(name, "patient", lane)
+        return passed
 
 
 @pytest.fixture(scope="module")
@@ -234,5 +271,5 @@ def own_valkey() -> Iterator[RunningValkey]:
 
 def test_no_interleaving_exceeds_a_limit_leaks_a_slot_or_passes_anyone_over(own_valkey: RunningValkey) -> None:
     Crowd.server = own_valkey
-    limits = settings(max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
+    limits = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Crowd, settings=limits)

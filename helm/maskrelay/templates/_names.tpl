@@ -34,6 +34,7 @@ default
 {{- define "maskrelay.paths" -}}
 - /v1/jobs
 - /v1/uploads
+- /v1/redrive
 - /v1/endpoints
 - /v1/prompts
 - /openapi.json

@@ -16,7 +16,7 @@
 {{/* The keys of the Secret that a role needs, as a map from a file's name to the key; (list root role). */}}
 {{- define "maskrelay.files" -}}
 {{- $keys := (index . 0).Values.secret.keys -}}
-{{- $files := dict "redis-url" $keys.redisUrl "server-key" $keys.serverKey "redis-ca.crt" $keys.redisCa "aws-credentials" $keys.awsCredentials -}}
+{{- $files := dict "redis-url" $keys.redisUrl "server-key" $keys.serverKey "server-key-before" $keys.serverKeyBefore "redis-ca.crt" $keys.redisCa "aws-credentials" $keys.awsCredentials -}}
 {{- if eq (index . 1) "api" -}}
 {{- $_ := set $files "keys.json" $keys.apiKeys -}}
 {{- end -}}
@@ -46,7 +46,7 @@
 {{- $_ := set $environment $name $value -}}
 {{- end -}}
 {{- $files := include "maskrelay.files" (list $root $role) | fromYaml -}}
-{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" -}}
+{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "server-key-before" "MASKRELAY_SERVER_KEY_BEFORE_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" -}}
 {{- range $file, $name := $named -}}
 {{- if hasKey $files $file -}}
 {{- $_ := set $environment $name (printf "/run/maskrelay/%s" $file) -}}

@@ -2,6 +2,6 @@
 
 from maskrelay.imaging.dicom.facts import read_facts
 from maskrelay.imaging.dicom.header import looks_like_dicom
-from maskrelay.imaging.dicom.planes import DicomPlanes, open_planes, read_plane
+from maskrelay.imaging.dicom.planes import DicomPlanes, open_planes
 
-__all__ = ["DicomPlanes", "looks_like_dicom", "open_planes", "read_facts", "read_plane"]
+__all__ = ["DicomPlanes", "looks_like_dicom", "open_planes", "read_facts"]

@@ -29,7 +29,7 @@ _OF_FRAME: tuple[tuple[str, str] | None, ...] = (
 def read_facts(source: Source) -> DicomFacts:
     """Read the header of `source` (bytes, or the path of a file), not its pixels.
 
-    An object that `planes.read_plane` could not read for a reason its header shows is refused here already. Raises
+    An object that `planes.open_planes` could not read for a reason its header shows is refused here already. Raises
     ItemErrors alone: those of `header.read_header` and `layout.read_layout`, and TagInvalid for a broken geometry.
     """
     with named_damage():

@@ -71,8 +71,3 @@ def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:
         layout, pixels = read_layout(header)
         check_frame(layout, 0, max_pixels)
         return DicomPlanes(header, layout, pixels, read_groups(header.dataset, layout.frames), max_pixels)
-
-
-def read_plane(source: Source, index: int, *, max_pixels: int) -> Plane:
-    """One frame of `source`. For several of them `open_planes` reads the header once."""
-    return open_planes(source, max_pixels=max_pixels).plane(index)

@@ -1,7 +1,7 @@
 """All of an item on one page: its frames as small overlays, numbered, with a legend."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, sqrt
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from maskrelay.imaging.legend import Entry, draw_legend
 from maskrelay.imaging.lettering import font_of
-from maskrelay.imaging.png import png
+from maskrelay.imaging.png import png, write_rgb_png
 from maskrelay.imaging.tint import tinted
 
 #: The longer side of a thumbnail, in pixels.
@@ -20,6 +20,7 @@ MOST_TILES = 400
 #: A frame's thumbnail by its place in the item, PNG; None where there is none (the frame failed).
 ThumbnailOf = Callable[[int], bytes | None]
 _Pixels = npt.NDArray[np.uint8]
+_Size = tuple[int, int]
 
 _PAPER = (22, 24, 28)
 _INK = (236, 238, 240)
@@ -34,11 +35,15 @@ def thumbnail(pixels: _Pixels, masks: Sequence[npt.NDArray[np.bool_]]) -> bytes:
     pixels: (height, width) or (height, width, 3) uint8; masks: (height, width) bool. A mask is reduced so that what is
     small stays visible: a pixel of the thumbnail belongs to it if an eighth of what it stands for does.
     """
-    height, width = pixels.shape[:2]
-    scale = min(1.0, THUMBNAIL / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size = _reduced_size(*pixels.shape[:2])
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
     return png(tinted(small, [_reduced(mask, size) for mask in masks]))
+
+
+def _reduced_size(height: int, width: int) -> tuple[int, int]:
+    """(width, height) of the thumbnail."""
+    scale = min(1.0, THUMBNAIL / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _reduced(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -53,41 +58,50 @@ def sampled(frames: int) -> list[int]:
     return [round(tile * (frames - 1) / (MOST_TILES - 1)) for tile in range(MOST_TILES)]
 
 
-def write_contact_sheet(out: BinaryIO, frames: int, thumbnail_of: ThumbnailOf, legend: Sequence[Entry]) -> None:
+def write_contact_sheet(
+    out: BinaryIO, frames: int, sizes: Iterable[_Size], thumbnail_of: ThumbnailOf, legend: Sequence[Entry]
+) -> None:
     """Write one PNG: at most MOST_TILES thumbnails in rows, each with its frame's place (from 0), and the legend below.
 
-    A frame without a thumbnail leaves its place dark, with its number.
+    sizes: the (height, width) that occur among the frames. A frame without a thumbnail leaves its place dark, with its
+    number. One row of thumbnails is held at a time.
     """
     places = sampled(frames)
-    tiles = [thumbnail_of(place) for place in places]  # some 20 kB each as they are, five times that opened
-    cell = _cell(tiles)
+    cell = _cell(sizes)
     columns = min(len(places), ceil(sqrt(len(places) * _WIDE * cell[1] / cell[0])))
-    width = _GAP + columns * (cell[0] + _GAP)
-    height = _GAP + ceil(len(places) / columns) * (cell[1] + _GAP)
-    words = draw_legend(list(legend), width, height)
-    sheet = Image.new("RGB", (max(width, words.shape[1]), height + words.shape[0]), _PAPER)
-    sheet.paste(Image.fromarray(words), (0, height))
-    draw = ImageDraw.Draw(sheet)
-    for number, (place, tile) in enumerate(zip(places, tiles, strict=True)):
-        row, column = divmod(number, columns)
-        corner = _GAP + column * (cell[0] + _GAP), _GAP + row * (cell[1] + _GAP)
+    rows = ceil(len(places) / columns)
+    height = _GAP + rows * (cell[1] + _GAP)
+    words = draw_legend(list(legend), _GAP + columns * (cell[0] + _GAP), height)
+    width = max(_GAP + columns * (cell[0] + _GAP), words.shape[1])
+
+    def bands() -> Iterator[_Pixels]:
+        for first in range(0, len(places), columns):
+            yield _row(places[first : first + columns], cell, width, thumbnail_of)
+        below = np.full((_GAP + words.shape[0], width, 3), _PAPER, np.uint8)
+        below[_GAP:, : words.shape[1]] = words
+        yield below
+
+    write_rgb_png(out, width, height + words.shape[0], bands())
+
+
+def _row(places: Sequence[int], cell: tuple[int, int], width: int, thumbnail_of: ThumbnailOf) -> _Pixels:
+    """Tiles from left to right, with the gap above them: (gap + the cell's height, width, 3)."""
+    row = Image.new("RGB", (width, _GAP + cell[1]), _PAPER)
+    draw = ImageDraw.Draw(row)
+    for column, place in enumerate(places):
+        left = _GAP + column * (cell[0] + _GAP)
+        tile = thumbnail_of(place)
         if tile is not None:
             with Image.open(io.BytesIO(tile)) as image:
-                middle = (cell[0] - image.width) // 2, (cell[1] - image.height) // 2
-                sheet.paste(image, (corner[0] + middle[0], corner[1] + middle[1]))
-        _number(draw, corner, place)
-    sheet.save(out, "PNG", compress_level=1)
+                row.paste(image, (left + (cell[0] - image.width) // 2, _GAP + (cell[1] - image.height) // 2))
+        _number(draw, (left, _GAP), place)
+    return np.asarray(row)
 
 
-def _cell(tiles: Sequence[bytes | None]) -> tuple[int, int]:
-    """What holds every thumbnail, and a number."""
-    sizes = [_size(tile) for tile in tiles if tile is not None] or [(THUMBNAIL, THUMBNAIL)]
-    return max(32, *(width for width, _ in sizes)), max(20, *(height for _, height in sizes))
-
-
-def _size(tile: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(tile)) as image:
-        return image.size
+def _cell(sizes: Iterable[_Size]) -> tuple[int, int]:
+    """(width, height) of what holds every thumbnail, and a number."""
+    reduced = [_reduced_size(*size) for size in sizes] or [(THUMBNAIL, THUMBNAIL)]
+    return max(32, *(width for width, _ in reduced)), max(20, *(height for _, height in reduced))
 
 
 def _number(draw: ImageDraw.ImageDraw, corner: tuple[int, int], place: int) -> None:

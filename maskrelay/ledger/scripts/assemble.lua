@@ -6,6 +6,7 @@ for _, item in ipairs(items) do
   redis.call('SADD', job_key(job, 'assembling'), item)
   redis.call('ZADD', 'mr:assembling', 'NX', now, job .. ' ' .. item)
 end
+redis.call('HSETNX', job_key(job), 'assembling', now)
 redis.call('ZREM', 'mr:step:finish', job)
 redis.call('HDEL', job_key(job), 'finish_token')
 touch(job)

@@ -2,6 +2,7 @@
 -- does not matter whose try it was.
 local job, item = ARGV[1], ARGV[2]
 if not assembled(job, item) or get(job, 'state') ~= 'finishing' then return 0 end
+set(job, 'assembled', now)
 redis.call('ZADD', 'mr:step:finish', now, job)
 touch(job)
 return 1

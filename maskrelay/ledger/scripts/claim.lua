@@ -1,6 +1,7 @@
 -- claim(token, holding, most, lease_ms, lanes) → a claim, or {drain}: whether a suspect waits for a child that holds nothing.
--- Jobs are served in turn: the one whose last claim is longest ago. Lanes are tried in the given order; while bulk waits, one
--- claim in eight is its. A suspect goes to a child that holds nothing else, before anything; while every child has its hands
+-- Tenants are served in turn, deficit round robin counted in frames: the one that stands first moves back by what it gets, so
+-- that nobody gets more for having more jobs or longer runs; of a tenant's jobs, the one whose last claim is longest ago. Lanes
+-- are tried in the given order; while bulk waits, one claim in eight is its. A suspect goes to a child that holds nothing else, before anything; while every child has its hands
 -- full, one at a time is asked to empty them.
 local token, holding, most, lease_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lanes = cjson.decode(ARGV[5])
@@ -42,6 +43,7 @@ local function from_cursor(job)
 end
 
 local function granted(job, lane, first, n, alone)
+  redis.call('ZADD', 'mr:line:' .. lane, 'XX', 'INCR', n, get(job, 'tenant'))
   lease_claim(token, {job = job, first = first, n = n, held = string.rep('1', n), alone = alone}, lease_ms)
   set(job, 'served', exactly)
   touch(job)
@@ -62,12 +64,32 @@ local function suspect_of(lane)
   end
 end
 
+-- Who comes into line stands beside the first, so that nobody is owed anything for the time it had no work.
+local function come_into_line(lane)
+  local line, later = 'mr:line:' .. lane, 'mr:later:' .. lane
+  local head = earliest(line) or 0
+  for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', later, '-inf', exactly, 'LIMIT', 0, 32)) do
+    redis.call('ZADD', line, 'NX', head, tenant)
+    redis.call('ZREM', later, tenant)
+  end
+  return redis.call('ZCARD', line) > 0
+end
+
 local function next_of(lane)
-  for _, job in ipairs(redis.call('ZRANGEBYSCORE', 'mr:ready:' .. lane, '-inf', exactly, 'LIMIT', 0, 32)) do
-    local first, n = pop_due(job, 'due'), 1
-    if not first then first, n = from_cursor(job) end
-    if first then return granted(job, lane, first, n, false) end
-    ready(job)
+  local line = 'mr:line:' .. lane
+  for _ = 1, come_into_line(lane) and 32 or 0 do
+    local tenant = redis.call('ZRANGE', line, 0, 0)[1]
+    if not tenant then return end
+    local job = redis.call('ZRANGEBYSCORE', jobs_in_line(lane, tenant), '-inf', exactly, 'LIMIT', 0, 1)[1]
+    if job then
+      local first, n = pop_due(job, 'due'), 1
+      if not first then first, n = from_cursor(job) end
+      if first then return granted(job, lane, first, n, false) end
+      ready(job)
+    else
+      redis.call('ZREM', line, tenant)
+      look_later(lane, tenant)
+    end
   end
 end
 
@@ -84,7 +106,7 @@ if lanes[1] == 'interactive' and turns >= 7 then lanes = {'bulk', 'interactive'}
 for _, lane in ipairs(lanes) do
   local claim = next_of(lane)
   if claim then
-    local counts = lane == 'interactive' and redis.call('ZCOUNT', 'mr:ready:bulk', '-inf', exactly) > 0
+    local counts = lane == 'interactive' and come_into_line('bulk')
     redis.call('SET', 'mr:turns', counts and turns + 1 or 0)
     return claim
   end

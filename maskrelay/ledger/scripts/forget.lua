@@ -7,7 +7,7 @@ for place = 1, #claims, 2 do
   if cjson.decode(claims[place + 1]).job == job then drop_claim(claims[place]) end
 end
 for _, lane in ipairs({'interactive', 'bulk'}) do
-  redis.call('ZREM', 'mr:ready:' .. lane, job)
+  redis.call('ZREM', jobs_in_line(lane, tenant), job)
   redis.call('ZREM', 'mr:suspects:' .. lane, job)
 end
 for _, kind in ipairs({'plan', 'finish'}) do redis.call('ZREM', 'mr:step:' .. kind, job) end
@@ -21,4 +21,7 @@ end
 drop_parts(job)
 redis.call('DEL', job_key(job), 'mr:accepting:' .. job)
 redis.call('ZREM', 'mr:tenant:' .. tenant, job)
+redis.call('ZREM', 'mr:running', job)
+redis.call('SREM', 'mr:live:' .. tenant, job)
+redis.call('ZREM', 'mr:deadlines', job)
 return known

@@ -39,5 +39,6 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', 'mr:leases', '-inf', now, 'LI
   local claim = load_claim(token)
   if claim then forget(token, claim) else drop_claim(token) end
   lapsed = lapsed + 1
+  count('lapsed claim')
 end
 return cjson.encode({lapsed = lapsed, condemned = condemned})

@@ -1,7 +1,8 @@
 -- Put before every script of this folder. The whole key layout of the ledger (times are Redis' own, in milliseconds):
 --
---   mr:job:{job}           hash  tenant lane state planned total frames cursor parts leased version served
+--   mr:job:{job}           hash  tenant lane state planned total size frames cursor parts leased version served
 --                                created started finished cancel {kind}_token in_spans spans_{how} …; one record a job
+--                                claimed scored assembling assembled told (moments)  spent_{cause} (ms of frames in hand)
 --   mr:job:{job}:settled   bitmap, bit n: frame n has its outcome        :failed  bitmap, and it is an error
 --   mr:job:{job}:due       zset frame → when it may be claimed again
 --   mr:job:{job}:suspects  zset the same, for frames that are claimed alone; with `due` at most DUE_MOST, or the cursor stops
@@ -12,7 +13,10 @@
 --   mr:job:{job}:assembling  set of "item part" (of the plan) whose whole-item files are to be made before the job can finish
 --   mr:job:{job}:parts     list of outcome parts, each name packed (ledger/parts.py)
 --   mr:job:{job}:refused   hash part → the frames whose line in it does not count, by commas; only parts that have some
---   mr:ready:{lane}        zset job → when it was last served (or when its next frame falls due): the fair turn
+--   mr:line:{lane}         zset tenant → its place, in frames: whoever stands first is served, and moves back by what was
+--                                claimed. In it is every tenant with a frame to claim, and some that are found to have none
+--   mr:line:{lane}:{tenant}  zset job → when it was last served (or when its next frame falls due): a tenant's jobs in turn
+--   mr:later:{lane}        zset tenant → when its next frame falls due; only tenants that are not in line
 --   mr:suspects:{lane}     zset job → when its first suspect may be claimed
 --   mr:turns               claims in a row from interactive while bulk waited      mr:drain  there while a child drains
 --   mr:leases              zset token → deadline                         mr:claims  hash token → the claim
@@ -21,7 +25,10 @@
 --   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last hashes beside it
 --   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
---   mr:tenant:{tenant}     zset job → created
+--   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
+--   mr:deadlines           zset job → when it is to be cancelled; only jobs that have a deadline before them
+--   mr:live:{tenant}       set of the jobs that are not over
+--   mr:kept:{tenant}       hash job → {ends, load}, the room kept for a job that is being accepted
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
 --   mr:asked               string, written to see whether Redis takes writes
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
@@ -32,7 +39,9 @@
 --                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
 --   mr:bell:{bell}         channel, a ring for whoever listens (ledger/bells.py)
 --   mr:calls:{child}       list of waiters of a child that may go next
---   mr:sweep               hash  run_id last reconciled_run reconciled at_{walk}; mr:sweep:lock, mr:sweep:{duty}
+--   mr:failing             zset host → when its failures are forgotten
+--   mr:counts              hash "what label" → how often, ever       mr:stages  hash "stage bucket" and "stage us" → sum
+--   mr:sweep               hash  run_id last reconciled_run reconciled listed_run listing_run at_{walk}; mr:sweep:lock, mr:sweep:{duty}
 --   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
 local DUE_MOST = 2000
 local time = redis.call('TIME')
@@ -56,17 +65,26 @@ local function move(job, to)
   local from = get(job, 'state')
   if not from or not MOVES[from] or not MOVES[from][to] then return false end
   set(job, 'state', to)
+  if to == 'running' then
+    redis.call('ZADD', 'mr:running', get(job, 'created'), job)
+  else
+    redis.call('ZREM', 'mr:running', job)
+  end
   touch(job)
   return true
 end
+
+local function count(what) redis.call('HINCRBY', 'mr:counts', what, 1) end
 
 local function earliest(key)
   return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
 end
 
+local function jobs_in_line(lane, tenant) return 'mr:line:' .. lane .. ':' .. tenant end
+
 local function unready(job)
   local lane = get(job, 'lane')
-  redis.call('ZREM', 'mr:ready:' .. lane, job)
+  redis.call('ZREM', jobs_in_line(lane, get(job, 'tenant')), job)
   redis.call('ZREM', 'mr:suspects:' .. lane, job)
 end
 
@@ -79,13 +97,19 @@ local function place(key, job, at)
   if at then redis.call('ZADD', key, string.format('%.3f', at), job) else redis.call('ZREM', key, job) end
 end
 
+-- A tenant out of line will be looked for when its next frame falls due.
+local function look_later(lane, tenant)
+  place('mr:later:' .. lane, tenant, earliest(jobs_in_line(lane, tenant)))
+end
+
 -- Put the job where the next claim of its lane finds it, or take it away when nothing can be claimed.
 local function ready(job)
   if get(job, 'state') ~= 'running' then return unready(job) end
-  local lane = get(job, 'lane')
+  local lane, tenant = get(job, 'lane'), get(job, 'tenant')
   local at = earliest(job_key(job, 'due'))
   if num(job, 'cursor') < num(job, 'frames') and not cursor_stops(job) then at = 0 end
-  place('mr:ready:' .. lane, job, at and math.max(at, num(job, 'served')))
+  place(jobs_in_line(lane, tenant), job, at and math.max(at, num(job, 'served')))
+  if not redis.call('ZSCORE', 'mr:line:' .. lane, tenant) then look_later(lane, tenant) end
   place('mr:suspects:' .. lane, job, earliest(job_key(job, 'suspects')))
 end
 
@@ -95,6 +119,7 @@ local function check_done(job)
   local done = state == 'running' and get(job, 'planned') == '1' and bit_count(job, 'settled') == num(job, 'frames')
   if done or (state == 'cancelling' and num(job, 'leased') == 0) then
     move(job, 'finishing')
+    set(job, 'scored', now)
     redis.call('ZREM', 'mr:step:plan', job)
     redis.call('ZADD', 'mr:step:finish', now, job)
     unready(job)
@@ -172,6 +197,7 @@ local function lease_claim(token, claim, lease_ms)
   redis.call('HSET', 'mr:claims', token, cjson.encode(claim))
   redis.call('ZADD', 'mr:leases', now + lease_ms, token)
   redis.call('HINCRBY', job_key(claim.job), 'leased', claim.n)
+  redis.call('HSETNX', job_key(claim.job), 'claimed', now)
 end
 
 -- A frame without outcome waits again, among the suspects or not.
@@ -219,6 +245,7 @@ local function record_outcome(job, frame, failed)
   redis.call('SETBIT', job_key(job, 'settled'), frame, 1)
   if failed then redis.call('SETBIT', job_key(job, 'failed'), frame, 1) end
   redis.call('HDEL', job_key(job, 'trouble'), frame)
+  count(failed and 'settled failed' or 'settled succeeded')
   local span = span_of(job, frame)
   if span then count_span(job, span, 1, failed and 1 or 0) end
 end

@@ -1,4 +1,5 @@
--- settle(job, part, lines) → the accepted frames. lines: {token, frame, failed}; decided frame by frame.
+-- settle(job, part, lines, spent) → the accepted frames. lines: {token, frame, failed}; decided frame by frame. spent: cause →
+-- milliseconds, added to the job's once a part.
 -- Accepted: the token holds the frame and the frame has no outcome yet. The part is listed whatever was accepted, so that
 -- a refused line never counts while the list exists. A part that is listed already is answered as it was listed. A job that
 -- is unknown, not begun or over refuses all and creates nothing. The tokens let go of their frames in any case.
@@ -21,6 +22,9 @@ for _, line in ipairs(lines) do
   else
     refused[#refused + 1] = frame
   end
+end
+if not known and open then
+  for cause, ms in pairs(cjson.decode(ARGV[4])) do redis.call('HINCRBY', job_key(job), 'spent_' .. cause, ms) end
 end
 if not known and (open or state == 'finishing') then list_part(job, part, refused) end
 changed(job)

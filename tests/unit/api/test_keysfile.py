@@ -1,6 +1,7 @@
 """Keys of a file: several a tenant, each with its time; a file that says a thing twice or wrongly is refused."""
 
 import hashlib
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from api.keysfile import KeysFile
 from maskrelay.errors import SettingsError
+from maskrelay.ledger.room import Load
 
 NOW = datetime.now(UTC)
 PAST, FUTURE = (NOW - timedelta(hours=1)).isoformat(), (NOW + timedelta(hours=1)).isoformat()
@@ -35,6 +37,22 @@ def test_a_tenant_has_several_keys_while_one_follows_another(tmp_path: Path) -> 
     assert keys.caller("other") is None
 
 
+def test_a_key_is_compared_with_every_entry_in_constant_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = keys_file(tmp_path, *(entry(name) for name in ("a", "b", "c")))
+    compared: list[str] = []
+    compare = hmac.compare_digest
+
+    def watched(known: str, given: str) -> bool:
+        compared.append(known)
+        return compare(known, given)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    for given in ("a", "c", "none of them"):
+        keys.caller(given)
+        assert len(compared) == 3
+        compared.clear()
+
+
 @pytest.mark.parametrize("when", [{"not_after": PAST}, {"not_before": FUTURE}])
 def test_a_key_counts_in_its_time_alone(tmp_path: Path, when: dict[str, str]) -> None:
     assert keys_file(tmp_path, entry("key", **when)).caller("key") is None
@@ -49,6 +67,14 @@ def test_a_caller_is_called_by_the_keys_name_and_never_by_the_key(tmp_path: Path
     assert unnamed.name == "key:" + hashlib.sha256(b"secret-2").hexdigest()[:8]
 
 
+def test_a_tenants_quotas_differ_from_the_settings_where_one_of_its_keys_says_so(tmp_path: Path) -> None:
+    default = Load(jobs=5, frames=6, interactive=7, bytes=8)
+    given = {"jobs": 0, "bytes": 1}
+    keys = keys_file(tmp_path, entry("a"), entry("b", quotas=given), entry("c", quotas=given))
+    assert keys.quotas("north", default) == Load(jobs=0, frames=6, interactive=7, bytes=1)
+    assert keys.quotas("south", default) == default
+
+
 @pytest.mark.parametrize(
     "entries",
     [
@@ -59,9 +85,24 @@ def test_a_caller_is_called_by_the_keys_name_and_never_by_the_key(tmp_path: Path
         [entry("a", name="two words")],
         [entry("a", name="line\nbreak")],
         [entry("a", tenants="north")],
+        [entry("a", quotas={"jobs": -1})],
+        [entry("a", quotas={"pictures": 1})],
+        [entry("a", quotas={"jobs": 1}), entry("b", quotas={"jobs": 2})],
         {"tenant": "north"},
     ],
-    ids=["twice", "tenant", "scope", "no offset", "name", "control", "unknown", "no list"],
+    ids=[
+        "twice",
+        "tenant",
+        "scope",
+        "no offset",
+        "name",
+        "control",
+        "unknown",
+        "negative",
+        "quota",
+        "quotas",
+        "no list",
+    ],
 )
 def test_a_file_that_is_not_right_is_refused(tmp_path: Path, entries: Any) -> None:
     path = tmp_path / "keys.json"

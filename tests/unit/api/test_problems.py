@@ -15,10 +15,18 @@ STATUSES = {
     "conflict": 409,
     "still_accepting": 409,
     "not_cancellable": 409,
+    "not_ended": 409,
+    "nothing_to_redrive": 409,
     "gone": 410,
     "body_too_large": 413,
+    "quota_reached": 429,
+    "jobs_quota_reached": 429,
+    "frames_quota_reached": 429,
+    "interactive_quota_reached": 429,
+    "bytes_quota_reached": 429,
     "storage_unavailable": 503,
     "ledger_unavailable": 503,
+    "ledger_full": 503,
     "issuer_unavailable": 503,
 }
 

@@ -36,6 +36,8 @@ def test_the_fingerprint_does_not_know_upload_ids_names_times_or_the_order_of_me
         replace(WANTED, options=Options()),
         replace(WANTED, options=replace(WANTED.options, lane="bulk")),
         replace(WANTED, options=replace(WANTED.options, outputs=("mask",))),
+        replace(WANTED, options=replace(WANTED.options, deadline=timedelta(hours=1))),
+        replace(WANTED, options=replace(WANTED.options, deadline=NOW)),
         replace(WANTED, options=replace(WANTED.options, callback=Callback("http://a/", None, ("job.failed",)))),
         replace(WANTED, items=WANTED.items * 2, uploads=WANTED.uploads * 2),
     ],

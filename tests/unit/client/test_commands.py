@@ -154,3 +154,48 @@ def test_deliveries_are_listed_and_replayed(use, capsys: pytest.CaptureFixture[s
         assert main(["replay", "j1", "evt_1", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)[0]["state"] == "waiting"
         assert one.lines == ["GET /v1/jobs/j1/deliveries", "POST /v1/jobs/j1/deliveries/evt_1/replay"]
+
+
+LETTER = {
+    "custom_id": "ct-7",
+    "frame": 3,
+    "attempts": 2,
+    "error": {"code": "truncated", "detail": "It ends too early."},
+}
+
+
+def test_dead_letters_are_listed_with_their_reasons(use, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = [Answer(200, {"dead_letters": [LETTER], "redriven_as": [], "next": after}) for after in ("c1", None)]
+    with service(*pages) as one:
+        use(one)
+        assert main(["dead-letters", "j1", "--code", "truncated"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert (len(lines), "truncated  It ends too early." in lines[1]) == (3, True)
+        path = "GET /v1/jobs/j1/dead-letters?"
+        assert one.lines == [f"{path}code=truncated", f"{path}cursor=c1&code=truncated"]
+
+
+def test_a_job_or_all_jobs_are_redriven_and_what_cannot_be_is_told(use, capsys: pytest.CaptureFixture[str]) -> None:
+    new = {**JOB, "id": "j2", "redrive_of": "j1", "state": "accepted"}
+    refused = {"job": "j0", "error": {"code": "upload_gone", "detail": "Gone."}}
+    first, last = ({"jobs": [new], "refused": [], "next": "c1"}, {"jobs": [], "refused": [refused], "next": None})
+    with service(Answer(202, new), Answer(202, first), Answer(202, last)) as one:
+        use(one)
+        assert main(["redrive", "j1", "--code", "truncated"]) == 0
+        assert "job j2" in capsys.readouterr().out
+        assert main(["redrive", "--all"]) == 1
+        rows = capsys.readouterr().out.splitlines()
+        assert rows[1].split() == ["j1", "j2", "accepted", "2"]
+        assert "upload_gone: Gone." in rows[2]
+        assert one.lines == [
+            "POST /v1/jobs/j1/redrive?code=truncated",
+            "POST /v1/redrive",
+            "POST /v1/redrive?cursor=c1",
+        ]
+
+
+def test_redriving_needs_a_job_or_all(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["redrive"], ["redrive", "j1", "--all"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2

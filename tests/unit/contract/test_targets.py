@@ -17,6 +17,10 @@ from maskrelay.contract.targets import MOST_WARNINGS, TARGETS, is_known, nearest
         "kidneys in abdomen CT",
         "gall bladder",
         "  spleen   in abdomen CT ",
+        "liver in abdomen MR",
+        "left lung in chest DX",
+        "liver in a venous phase CT",
+        "liver in somewhere unheard of",
         *(target.prompt for target in TARGETS),
     ],
 )
@@ -33,6 +37,10 @@ def test_what_the_model_was_trained_on_is_known(prompt):
         ("optical disc in retinal fundus", "optic disc in retinal fundus"),
         ("left kidny in abdomen MRI", "left kidney in abdomen MRI"),
         ("tumr in brain MRI FLAIR", "tumor in brain MRI FLAIR"),
+        ("liver in chest X-ray", "liver in abdomen CT"),
+        ("prostate in prostate CT", "prostate in prostate MRI"),
+        ("optic disc in retinal OCT", "optic disc in retinal fundus"),
+        ("heart in chest CT", None),
         ("carburettor", None),
     ],
 )
@@ -50,6 +58,7 @@ def test_a_modality_brings_its_sequences_and_a_site_narrows_it():
     assert uterus.prompt == "uterus in pelvis CT"
     [cava] = [one for one in targets_of("CT", "abdomen") if one.target == "postcava"]
     assert "inferior vena cava" in cava.synonyms
+    assert targets_of("MR", None) == targets_of("mri", None)
     assert targets_of("radar", None) == []
 
 

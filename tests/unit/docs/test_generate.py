@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from docs.dashboard import dashboard
 from docs.generate import chart_settings, errors_page, settings_page
 from maskrelay.errors import tree
 from maskrelay.settings import Settings, name_of
@@ -12,6 +13,7 @@ def test_the_pages_are_what_the_code_says_now() -> None:
     assert (DOCS / "settings.md").read_text() == settings_page(), SAY
     assert (DOCS / "errors.md").read_text() == errors_page(), SAY
     assert (DOCS.parent / "helm" / "maskrelay" / "settings.txt").read_text() == chart_settings(), SAY
+    assert (DOCS.parent / "helm" / "maskrelay" / "dashboard.json").read_text() == dashboard(), SAY
 
 
 def test_every_setting_has_a_row() -> None:

@@ -44,6 +44,7 @@ def test_members_follow_one_another_and_zeros_behind_them_are_padding(step):
         FILE[:-6] + bytes([FILE[-6] ^ 1]) + FILE[-5:],
         FILE[:1000] + bytes([FILE[1000] ^ 1]) + FILE[1001:],
     ],
+    ids=["empty", "text", "zeros", "5 bytes", "1 short", "8 short", "half", "more", "length", "deflate"],
 )
 def test_damage_and_a_missing_end_are_refused(file):
     with pytest.raises(Truncated):

@@ -10,7 +10,7 @@ from pydicom.uid import (
 )
 
 from maskrelay.errors import TagInvalid, UnsupportedImage
-from maskrelay.imaging.dicom import read_plane
+from maskrelay.imaging.dicom import open_planes
 from maskrelay.imaging.plane import Plane
 from tests.dicoms import dataset_of, dicom_of, with_pixels
 from tests.pictures import gradient_array
@@ -24,7 +24,7 @@ NATIVE = [
 
 
 def plane_of(file: bytes) -> Plane:
-    return read_plane(file, 0, max_pixels=1_000_000)
+    return open_planes(file, max_pixels=1_000_000).plane(0)
 
 
 def values_of(file: bytes) -> np.ndarray:

@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 
 from maskrelay.errors import TagInvalid, Truncated, UnsupportedImage, UnsupportedTransferSyntax
-from maskrelay.imaging.dicom import open_planes, read_facts, read_plane
+from maskrelay.imaging.dicom import open_planes, read_facts
 from tests.dicoms import compressed, dataset_of, dicom_of, saved, with_pixels
 from tests.pictures import gradient_array
 
@@ -55,13 +55,13 @@ def test_every_frame_of_a_lossless_object_is_what_was_put_in(syntax, kind):
 def test_signed_samples_keep_their_sign_when_bits_are_unused(syntax, stored):
     frames = (FRAMES[:1].astype(np.int16) % (1 << stored)) - (1 << stored - 1)
     file = encoded(frames, syntax, BitsStored=stored, HighBit=stored - 1)
-    assert np.array_equal(read_plane(file, 0, max_pixels=LIMIT).values, frames[0])
+    assert np.array_equal(open_planes(file, max_pixels=LIMIT).plane(0).values, frames[0])
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)
 def test_lossless_colour_is_what_was_put_in(syntax):
     colour = gradient_array(41, 37)
-    assert np.array_equal(read_plane(encoded(colour, syntax), 0, max_pixels=LIMIT).values, colour)
+    assert np.array_equal(open_planes(encoded(colour, syntax), max_pixels=LIMIT).plane(0).values, colour)
 
 
 def jpeg(picture: np.ndarray) -> bytes:
@@ -74,7 +74,7 @@ def jpeg(picture: np.ndarray) -> bytes:
 def test_a_jpeg_of_colours_is_close_to_what_was_put_in(photometric):
     colour = np.repeat(np.repeat(gradient_array(6, 5), 16, axis=0), 16, axis=1)
     file = compressed(colour, [jpeg(colour)], JPEGBaseline8Bit, PhotometricInterpretation=photometric)
-    assert np.abs(read_plane(file, 0, max_pixels=LIMIT).values.astype(int) - colour).mean() < 4
+    assert np.abs(open_planes(file, max_pixels=LIMIT).plane(0).values.astype(int) - colour).mean() < 4
 
 
 @pytest.mark.parametrize("form", ["no-table", "basic-table", "extended-table", "fragments"])
@@ -120,14 +120,14 @@ def test_a_frame_that_ends_too_early_is_refused_and_not_filled_in(syntax, name, 
     stream = get_frame(dataset.PixelData, 0, number_of_frames=1)
     dataset.PixelData = encapsulate([stream[: int(len(stream) * share)]])
     with pytest.raises(Truncated):
-        read_plane(saved(dataset, syntax), 0, max_pixels=LIMIT)
+        open_planes(saved(dataset, syntax), max_pixels=LIMIT).plane(0)
 
 
 @pytest.mark.parametrize(("syntax", "name"), CODECS)
 def test_a_file_that_ends_inside_its_frame_is_truncated(syntax, name):
     file = Path(get_testdata_file(name, download=False)).read_bytes()
     with pytest.raises(Truncated):
-        read_plane(file[:-200], 0, max_pixels=LIMIT)
+        open_planes(file[:-200], max_pixels=LIMIT).plane(0)
 
 
 def test_a_jpeg_larger_than_its_object_says_is_refused_before_it_is_decoded():
@@ -136,7 +136,7 @@ def test_a_jpeg_larger_than_its_object_says_is_refused_before_it_is_decoded():
     stream[place : place + 4] = b"\xff\xff\xff\xff"
     file = compressed(np.zeros((8, 8), np.uint8), [bytes(stream)], JPEGBaseline8Bit)
     with pytest.raises(TagInvalid, match=r"\(0028,0010\) Rows .* 65535 and 65535"):
-        read_plane(file, 0, max_pixels=LIMIT)
+        open_planes(file, max_pixels=LIMIT).plane(0)
 
 
 def test_a_jpeg_2000_larger_than_its_object_says_is_refused_before_it_is_decoded():
@@ -144,13 +144,13 @@ def test_a_jpeg_2000_larger_than_its_object_says_is_refused_before_it_is_decoded
     place = stream.index(b"\xff\x4f\xff\x51") + 8
     stream[place : place + 8] = b"\x7f\xff\xff\xff" * 2
     with pytest.raises(TagInvalid, match="Columns"):
-        read_plane(compressed(FRAMES[0], [bytes(stream)], JPEG2000Lossless), 0, max_pixels=LIMIT)
+        open_planes(compressed(FRAMES[0], [bytes(stream)], JPEG2000Lossless), max_pixels=LIMIT).plane(0)
 
 
 def test_the_boxes_of_a_jp2_file_around_a_frame_are_not_followed():
     boxes = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\0free" * 3  # a box without a length is the last of a file
     stream = boxes + codestream(FRAMES, JPEG2000Lossless)
-    plane = read_plane(compressed(FRAMES[0], [stream], JPEG2000Lossless), 0, max_pixels=LIMIT)
+    plane = open_planes(compressed(FRAMES[0], [stream], JPEG2000Lossless), max_pixels=LIMIT).plane(0)
     assert np.array_equal(plane.values, FRAMES[0])
 
 
@@ -158,18 +158,18 @@ def test_a_frame_of_more_samples_than_its_object_says_is_refused():
     gray = np.zeros((16, 16), np.uint8)
     file = compressed(gray, [jpeg(np.zeros((16, 16, 3), np.uint8))], JPEGBaseline8Bit)
     with pytest.raises(TagInvalid, match="SamplesPerPixel"):
-        read_plane(file, 0, max_pixels=LIMIT)
+        open_planes(file, max_pixels=LIMIT).plane(0)
 
 
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless])
 def test_a_frame_of_something_else_is_truncated(syntax):
     with pytest.raises(Truncated):
-        read_plane(compressed(FRAMES[0], [b"nothing of the kind" * 9], syntax), 0, max_pixels=LIMIT)
+        open_planes(compressed(FRAMES[0], [b"nothing of the kind" * 9], syntax), max_pixels=LIMIT).plane(0)
 
 
 @pytest.mark.parametrize("syntax", [MPEG2MPML, "1.2.840.10008.1.2.4.110", "1.2.840.113619.5.2", "1.2.3.4"])
 def test_a_transfer_syntax_that_is_not_decoded_is_named(syntax):
-    for read in (read_facts, lambda file: read_plane(file, 0, max_pixels=LIMIT)):
+    for read in (read_facts, lambda file: open_planes(file, max_pixels=LIMIT).plane(0)):
         with pytest.raises(UnsupportedTransferSyntax, match=syntax.replace(".", r"\.")):
             read(dicom_of(FRAMES).replace(padded(ExplicitVRLittleEndian, 20), padded(syntax, 28)))
 
@@ -184,10 +184,12 @@ def test_compressed_single_bits_are_not_read_and_said_so():
     bits = np.zeros((8, 8), np.uint8)
     file = compressed(bits, [bytes(80)], RLELossless, BitsAllocated=1, BitsStored=1, HighBit=0)
     with pytest.raises(UnsupportedImage, match="BitsAllocated"):
-        read_plane(file, 0, max_pixels=LIMIT)
+        open_planes(file, max_pixels=LIMIT).plane(0)
 
 
 def test_pixels_that_are_not_in_fragments_are_refused_by_name():
     file = with_pixels(dataset_of(FRAMES), FRAMES.tobytes(), ExplicitVRLittleEndian, "OW")
     with pytest.raises(TagInvalid, match="PixelData"):
-        read_plane(file.replace(padded(ExplicitVRLittleEndian, 20), padded(RLELossless, 20)), 0, max_pixels=LIMIT)
+        open_planes(file.replace(padded(ExplicitVRLittleEndian, 20), padded(RLELossless, 20)), max_pixels=LIMIT).plane(
+            0
+        )

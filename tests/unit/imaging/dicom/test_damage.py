@@ -22,7 +22,7 @@ from maskrelay.errors import (
     Truncated,
     ZeroSized,
 )
-from maskrelay.imaging.dicom import read_facts, read_plane
+from maskrelay.imaging.dicom import open_planes, read_facts
 from tests.dicoms import dataset_of, dicom_of, item, replaced, saved, with_pixels
 
 LIMIT = 1_000_000
@@ -33,7 +33,7 @@ GEOMETRY = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0,
 def both(file: bytes) -> list[ItemError]:
     """What reading the facts and reading the pixels are refused with."""
     refusals = []
-    for read in (read_facts, lambda source: read_plane(source, 0, max_pixels=LIMIT)):
+    for read in (read_facts, lambda source: open_planes(source, max_pixels=LIMIT).plane(0)):
         with pytest.raises(ItemError) as refusal:
             read(file)
         refusals.append(refusal.value)
@@ -102,12 +102,12 @@ def test_a_rescale_that_is_no_number_is_named(keyword, value):
     tags = {"RescaleSlope": "1111", "RescaleIntercept": "2222", keyword: "3333"}
     file = dicom_of(PIXELS, **tags).replace(b"3333", value[:4].ljust(4))
     if value == b"1e99" or (keyword, value) == ("RescaleIntercept", b"0   "):
-        assert np.isfinite(read_plane(file, 0, max_pixels=LIMIT).values).all()
+        assert np.isfinite(open_planes(file, max_pixels=LIMIT).plane(0).values).all()
         return
     if value == b"1e999":
         file = dicom_of(PIXELS, **tags).replace(b"DS\x04\x003333", b"DS\x06\x001e999 ")
     with pytest.raises(TagInvalid, match=keyword):
-        read_plane(file, 0, max_pixels=LIMIT)
+        open_planes(file, max_pixels=LIMIT).plane(0)
 
 
 @pytest.mark.parametrize(
@@ -183,14 +183,14 @@ def test_huge_dimensions_are_refused_with_the_numbers():
 
 def test_more_pixels_than_are_taken_are_refused_with_the_numbers():
     with pytest.raises(TooManyPixels) as refusal:
-        read_plane(dicom_of(PIXELS), 0, max_pixels=11)
+        open_planes(dicom_of(PIXELS), max_pixels=11).plane(0)
     assert refusal.value.fields == {"width": 4, "height": 3, "pixels": 12, "max_pixels": 11}
-    assert read_plane(dicom_of(PIXELS), 0, max_pixels=12).values.size == 12
+    assert open_planes(dicom_of(PIXELS), max_pixels=12).plane(0).values.size == 12
 
 
 def test_a_side_too_long_for_the_canvas_is_refused():
     with pytest.raises(TooManyPixels, match="32767"):
-        read_plane(dicom_of(np.zeros((1, 40_000), np.uint8)), 0, max_pixels=LIMIT)
+        open_planes(dicom_of(np.zeros((1, 40_000), np.uint8)), max_pixels=LIMIT).plane(0)
 
 
 def deflated(rest: bytes) -> bytes:
@@ -251,12 +251,12 @@ def test_a_table_with_fewer_entries_than_it_says_is_named():
     table = item(LUTDescriptor=[100, 0, 16], ModalityLUTType="US")
     table.add_new("LUTData", "OW", b"\1\0\2\0")
     with pytest.raises(TagInvalid, match="LUTData"):
-        read_plane(dicom_of(PIXELS, ModalityLUTSequence=[table]), 0, max_pixels=LIMIT)
+        open_planes(dicom_of(PIXELS, ModalityLUTSequence=[table]), max_pixels=LIMIT).plane(0)
 
 
 def test_a_table_without_a_descriptor_is_named():
     with pytest.raises(TagInvalid, match="LUTDescriptor"):
-        read_plane(dicom_of(PIXELS, ModalityLUTSequence=[item(ModalityLUTType="US")]), 0, max_pixels=LIMIT)
+        open_planes(dicom_of(PIXELS, ModalityLUTSequence=[item(ModalityLUTType="US")]), max_pixels=LIMIT).plane(0)
 
 
 def test_memory_that_runs_out_is_an_error_of_the_item(monkeypatch):

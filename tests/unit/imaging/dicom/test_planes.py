@@ -14,7 +14,7 @@ from pydicom.uid import (
 )
 
 from maskrelay.errors import FrameOutOfRange, UnsupportedImage
-from maskrelay.imaging.dicom import open_planes, read_facts, read_plane
+from maskrelay.imaging.dicom import open_planes, read_facts
 from tests.dicoms import dataset_of, dicom_of, item, saved, with_pixels
 
 LIMIT = 1_000_000
@@ -28,7 +28,7 @@ RAMP = np.arange(-6, 6, dtype=np.int16).reshape(3, 4)
 
 
 def plane_of(file: bytes, index: int = 0):
-    return read_plane(file, index, max_pixels=LIMIT)
+    return open_planes(file, max_pixels=LIMIT).plane(index)
 
 
 def values_of(file: bytes, index: int = 0) -> np.ndarray:

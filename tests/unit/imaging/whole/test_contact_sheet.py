@@ -18,7 +18,7 @@ def opened(file: bytes) -> np.ndarray:
 
 def sheet(frames: int, thumbnail_of) -> np.ndarray:
     out = io.BytesIO()
-    write_contact_sheet(out, frames, thumbnail_of, LEGEND)
+    write_contact_sheet(out, frames, [(60, 100)], thumbnail_of, LEGEND)
     return opened(out.getvalue())
 
 

@@ -1,0 +1,70 @@
+"""The audit log of the API: one entry for every answer to a caller who is known, whatever the route."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.callers import Caller
+from maskrelay.contract import keys
+from maskrelay.contract.audit import Entry
+from maskrelay.storage.audit import AuditLog
+
+_READING = frozenset({"GET", "HEAD"})
+#: An answer is held back so long at most for its entry to be durable; then the entry follows later.
+_PATIENCE_S = 5.0
+
+
+def note(request: Request, **made: Any) -> None:
+    """Add to the request's entry what it has made: fields of `Entry`."""
+    request.state.made = made
+
+
+class Audited:
+    """ASGI middleware, outside of what turns errors into answers.
+
+    What changed something is answered only once its entry is durable; what was read or refused may follow in seconds.
+    """
+
+    def __init__(self, app: ASGIApp, audit: AuditLog) -> None:
+        self._app = app
+        self._audit = audit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def answering(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await self._tell(scope, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, answering if scope["type"] == "http" else send)
+
+    async def _tell(self, scope: Scope, status: int) -> None:
+        entry = entry_of(scope, status, datetime.now(UTC))
+        if entry is None:
+            return
+        if scope["method"] in _READING or status >= 400:
+            self._audit.write(entry)
+            return
+        await asyncio.wait([asyncio.wrap_future(self._audit.write_now(entry))], timeout=_PATIENCE_S)
+
+
+def entry_of(scope: Scope, status: int, at: datetime) -> Entry | None:
+    """What is noted of a request: nothing without a caller or a route. What a caller wrote into a path is noted only
+    where it has the form of our own ids, or names a file that we have.
+    """
+    caller: Caller | None = scope.get("state", {}).get("caller")
+    route = scope.get("route")
+    if caller is None or route is None:
+        return None
+    given = scope.get("path_params", {})
+    job, event = str(given.get("job", "")), str(given.get("event", ""))
+    fields: dict[str, Any] = {
+        "job": job if keys.ID.fullmatch(job) else None,
+        "event": event if keys.EVENT.fullmatch(event) else None,
+        "artifact": given.get("name") if status < 400 else None,
+        **scope["state"].get("made", {}),
+    }
+    did = f"{scope['method']} {route.path}"
+    return Entry(at=at, did=did, tenant=caller.tenant, by=caller.name, status=status, **fields)

@@ -1,0 +1,102 @@
+"""A job's frames that ended in an error, page by page: so far while it runs, all of them once it has ended."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+
+from api.cursors import cursor_of, no_cursor, places_of
+from api.items import split
+from api.known import Known
+from api.service import Service
+from api.visible import listed_parts, visible_in
+from maskrelay.contract import keys
+from maskrelay.contract.dead_letters import DeadLetter, DeadLetterList, DeadLetterShown
+from maskrelay.contract.jobs import Result
+from maskrelay.contract.outcomes import Failure, Outcome
+from maskrelay.contract.shown import ErrorShown
+
+#: Cursors into the list of parts, and into the final object by bytes.
+_RUNNING, _FINAL = "q", "d"
+_CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile("[0-9]{1,18}")}
+
+
+def read_dead_letters(
+    service: Service, known: Known, cursor: str | None, limit: int, code: str | None
+) -> DeadLetterList:
+    """The failed frames behind `cursor`, at most `limit`, of this error or of any; raises Malformed.
+
+    A cursor from before the end of the job begins anew: frames come twice rather than not at all.
+    """
+    kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
+    if known.result is not None:
+        shown, following = _final(service, known.result, int(places[0]) if kind == _FINAL else 0, limit, code)
+        return DeadLetterList(dead_letters=shown, redriven_as=redriven_as(service, known), next=following)
+    part, line = map(int, places) if kind == _RUNNING else (0, 0)
+    shown, following = _so_far(service, known, (part, line), limit, code)
+    return DeadLetterList(dead_letters=shown, redriven_as=[], next=following)
+
+
+def letters_of(service: Service, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
+    """Every failed frame of a finished job from this place of the list on, each with the place behind it."""
+    if result.dead is None or offset >= result.dead.length:
+        return
+    with closing(service.storage.stream(result.dead.key, offset, result.dead.length - offset)) as chunks:
+        for raw in split(chunks):
+            offset += len(raw) + 1
+            try:
+                letter = DeadLetter.model_validate_json(raw)
+            except ValueError:  # the cursor leads into the middle of a line
+                raise no_cursor() from None
+            yield offset, letter
+
+
+def redriven_as(service: Service, known: Known) -> list[str]:
+    """The jobs that items of this one were done again in. A mark whose job was never accepted counts for nothing."""
+    named = (key.rsplit("/", 1)[1] for key in service.storage.list(keys.redriven(known.id, "")))
+    found = ((new, service.archive.submission(new)) for new in named)
+    return [new for new, submission in found if submission is not None and submission.redrive_of == known.id]
+
+
+def _final(
+    service: Service, result: Result, offset: int, limit: int, code: str | None
+) -> tuple[list[DeadLetterShown], str | None]:
+    shown: list[DeadLetterShown] = []
+    for behind, letter in letters_of(service, result, offset):
+        if code in {None, letter.error.code}:
+            if len(shown) == limit:
+                return shown, cursor_of(_FINAL, str(offset))
+            shown.append(_shown(letter.custom_id, letter.index, letter.error, letter.attempts))
+        offset = behind
+    return shown, None
+
+
+def _so_far(
+    service: Service, known: Known, first: tuple[int, int], limit: int, code: str | None
+) -> tuple[list[DeadLetterShown], str | None]:
+    """In order of completion."""
+    shown: list[DeadLetterShown] = []
+    for place, outcome in _visible(service, known, first):
+        if outcome.error is None or code not in {None, outcome.error.code}:
+            continue
+        if len(shown) == limit:
+            return shown, cursor_of(_RUNNING, f"{place[0]}.{place[1]}")
+        item = service.archive.item(known.id, outcome.item, outcome.frame)
+        shown.append(_shown(item.custom_id, outcome.index, outcome.error, outcome.attempts))
+    return shown, None
+
+
+def _visible(service: Service, known: Known, first: tuple[int, int]) -> Iterator[tuple[tuple[int, int], Outcome]]:
+    """The visible outcomes from a line of a part on, each with its place."""
+    seen: set[int] = set()
+    for number, (name, refused) in enumerate(listed_parts(service, known)):
+        if number < first[0]:
+            seen |= service.archive.frames(known.id, name).keys() - refused
+            continue
+        for line, outcome in visible_in(service.archive.outcomes(known.id, name), refused, seen):
+            if (number, line) >= first:
+                yield (number, line), outcome
+
+
+def _shown(custom_id: str, index: int, error: Failure, attempts: int) -> DeadLetterShown:
+    told = ErrorShown(code=error.code, detail=error.detail)
+    return DeadLetterShown(custom_id=custom_id, frame=index, error=told, attempts=attempts)

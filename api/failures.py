@@ -1,0 +1,78 @@
+"""The calls for what failed: looking at a job's dead letters, and doing them again by job, by error or all."""
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.dead_letters import read_dead_letters
+from api.jobs import PRIVATE, Cursor, before, listed, next_link
+from api.known import Known, look
+from api.redrive import redrive
+from api.service import Service, base_of, in_thread, service_of, tenant_of
+from api.show import body_of, job_shown, job_url
+from api.submit import RETRY_AFTER, answer_accepted
+from maskrelay.contract.dead_letters import NotRedriven, RedriveList
+from maskrelay.contract.shown import ErrorShown
+from maskrelay.errors import Conflict, Gone, NothingToRedrive, QuotaReached, Refused
+
+Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error's code; by default any.")]
+_FRESH = {"Cache-Control": "no-store"}
+
+
+async def list_dead_letters(
+    request: Request,
+    job: str,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    code: Code = None,
+) -> Response:
+    """The job's frames that ended in an error, each with its reason; while it runs, those so far."""
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    page = await in_thread(read_dead_letters, service, known, cursor, limit, code)
+    url = f"{job_url(base_of(request), job)}/dead-letters"
+    headers = {**PRIVATE, **next_link(url, page.next, limit, f"code={code}&" if code else "")}
+    return JSONResponse(page.model_dump(mode="json"), headers=headers if known.terminal else headers | RETRY_AFTER)
+
+
+async def redrive_job(request: Request, job: str, code: Code = None) -> Response:
+    """Do the failed items of a finished job again, as a new job with the same options; a repeat answers the same one.
+
+    An item with a failed frame is done again as a whole. `code`: only items with a frame that failed by this error.
+    """
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    submission = await in_thread(redrive, service, known, code, request.state.traceparent)
+    return await answer_accepted(request, submission)
+
+
+async def redrive_jobs(
+    request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, code: Code = None
+) -> Response:
+    """As for one job, for every finished job of a page of the tenant's, the newest first; follow `next` for all.
+
+    `refused` names the jobs whose failed items cannot be done again, and why.
+    """
+    service, tenant = service_of(request), tenant_of(request)
+    jobs, following = await in_thread(listed, service, tenant, before(cursor), limit)
+    answer = RedriveList(jobs=[], refused=[], next=following)
+    for known in jobs:
+        if known.result is not None and known.result.dead is not None:
+            await in_thread(_redrive_one, service, known, code, request.state.traceparent, base_of(request), answer)
+    told = {**answer.model_dump(mode="json"), "jobs": [body_of(shown) for shown in answer.jobs]}
+    return JSONResponse(told, 202, _FRESH)
+
+
+def _redrive_one(
+    service: Service, known: Known, code: str | None, traceparent: str | None, base: str, answer: RedriveList
+) -> None:
+    try:
+        new = redrive(service, known, code, traceparent)
+        answer.jobs.append(job_shown(look(service, new.tenant, new.id), base))
+    except NothingToRedrive:
+        return
+    except (Conflict, Gone, QuotaReached, Refused) as error:
+        told = ErrorShown(code=error.code, detail=error.detail)
+        answer.refused.append(NotRedriven(job=known.id, error=told))

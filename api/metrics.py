@@ -1,0 +1,58 @@
+"""`GET /metrics`: the ledger's numbers and this process's own, in Prometheus' text format."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import families
+from api.service import Service, in_thread, service_of
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.rules.lanes import workers_most, workers_wanted
+
+
+async def metrics(request: Request) -> Response:
+    """Numbers of the whole service, and of the requests to this process; nothing of any job or patient."""
+    body = await in_thread(_body, service_of(request), request.app.state.registry)
+    return Response(body, media_type=CONTENT_TYPE_LATEST)
+
+
+def _body(service: Service, own: CollectorRegistry) -> bytes:
+    shared = CollectorRegistry()
+    shared.register(_Shared(_look(service)))
+    return generate_latest(shared) + generate_latest(own)
+
+
+def _look(service: Service) -> list[Metric]:
+    """While the ledger is away that alone is said: the API's own numbers are wanted then more than ever."""
+    try:
+        return [families.ledger_up(is_up=True), *_of_ledger(service)]
+    except LedgerUnavailable:
+        return [families.ledger_up(is_up=False)]
+
+
+def _of_ledger(service: Service) -> Iterable[Metric]:
+    seen = service.ledger.sight.look()
+    endpoints = service.ledger.flow(service.ledger.endpoints.known()).document()
+    lanes = seen.known["lanes"].values()
+    waiting, leased = (sum(lane[name] for lane in lanes) for name in ("waiting", "leased"))
+    cap = workers_most(sum(endpoint["limit"] for endpoint in endpoints), service.frames_per_worker)
+    wanted = workers_wanted(waiting, leased, service.frames_per_worker, cap)
+    yield from families.work(seen.known, wanted, cap)
+    yield from families.redis(seen.known)
+    yield from families.counters(seen.counts)
+    yield families.stages(seen.stages)
+    yield from families.endpoints(endpoints)
+
+
+class _Shared(Collector):
+    """What was read already, as prometheus_client wants to be given it."""
+
+    def __init__(self, read: list[Metric]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        return self._read

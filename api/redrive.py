@@ -1,0 +1,123 @@
+"""Doing the failed items of a finished job again, as a new job: what its result says never changes."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from api import accept
+from api.dead_letters import letters_of
+from api.known import Known
+from api.service import Service, side_by_side
+from maskrelay.contract import keys
+from maskrelay.contract.dead_letters import DeadLetter
+from maskrelay.contract.jobs import INTERACTIVE_ITEMS, CallbackTarget, Item, Result, Submission
+from maskrelay.contract.targets import prompt_warnings
+from maskrelay.errors import Gone, NotEnded, NothingToRedrive, ObjectExists, ObjectMissing, UploadGone
+from maskrelay.notify.seal import seal, unseal_with_any
+from maskrelay.rules.redrive import items_again
+from maskrelay.storage.protocol import has
+
+
+def redrive(service: Service, known: Known, code: str | None, traceparent: str | None) -> Submission:
+    """The job in which the items with a frame that failed, or failed by this error, are done again.
+
+    Its id derives from the job's and the error's, so a repeat answers the same job. Raises NotEnded, NothingToRedrive,
+    UploadGone, Gone (the new job was deleted, or this one just now), StillAccepting, and what a submission can raise
+    for its endpoint, its callback and its tenant's quotas; LedgerUnavailable and StorageUnavailable with nothing
+    accepted.
+    """
+    service.ledger.scripts.check_writable()
+    if known.result is None:
+        raise NotEnded
+    job = _id_of(service, known.id, code)
+    found = accept.earlier(service, job)
+    if found is not None:
+        return found
+    with accept.reserved(service, job):
+        try:
+            return _accept(service, known.submission, known.result, code, job, traceparent)
+        except ObjectMissing:  # what the job left is being removed
+            raise Gone from None
+
+
+def _accept(
+    service: Service, old: Submission, result: Result, code: str | None, job: str, traceparent: str | None
+) -> Submission:
+    items = _failed_items(service, old, result, code)
+    callback_url = old.callback.url if old.callback else None
+    accept.check_targets(service, old.tenant, old.endpoint, callback_url)
+    _check_uploads(service, {item.source for item in items})
+    submission = _submission(service, old, items, code, job, traceparent)
+    with accept.room_kept(service, submission):
+        # before the job is accepted, so that no job is without it
+        service.storage.put(keys.redriven(old.id, job), b"")
+        accept.prepare(service, submission, items)
+        try:
+            accept.create(service, submission)
+        except ObjectExists:
+            found = accept.earlier(service, job)
+            assert found is not None
+            return found
+        accept.tell_ledger(service, submission)
+    return submission
+
+
+def _id_of(service: Service, job: str, code: str | None) -> str:
+    """No idempotency key stands for it: a header holds no NUL at its beginning."""
+    return accept.derived_id(service, f"\0redrive\0{job}\0{code or ''}".encode())
+
+
+def _failed_items(service: Service, old: Submission, result: Result, code: str | None) -> list[Item]:
+    letters = (letter for _, letter in letters_of(service, result) if code in {None, letter.error.code})
+    items = items_again(_items(service, old), letters, _members(service, old.id))
+    if not items:
+        raise NothingToRedrive
+    return items
+
+
+def _members(service: Service, job: str) -> Callable[[DeadLetter], tuple[str, ...]]:
+    return lambda letter: service.archive.item(job, letter.item, letter.frame).members
+
+
+def _items(service: Service, submission: Submission) -> list[Item]:
+    if submission.items_key is None:
+        return list(submission.items)
+    return [Item.model_validate_json(line) for line in service.storage.get(submission.items_key).splitlines()]
+
+
+def _check_uploads(service: Service, uploads: set[str]) -> None:
+    """They are kept as long as the job that uses them; one that is gone all the same was taken by somebody else."""
+    there = side_by_side(lambda upload: has(service.storage, upload), uploads)
+    if missing := there.count(False):
+        raise UploadGone(f"{missing} of {len(uploads)} uploads that the failed items need are no longer there.")
+
+
+def _submission(
+    service: Service, old: Submission, items: list[Item], code: str | None, job: str, traceparent: str | None
+) -> Submission:
+    """As the old one was asked for, with these items."""
+    inline = len(items) <= INTERACTIVE_ITEMS
+    now = datetime.now(UTC)
+    changed = {
+        "id": job,
+        "created_at": now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
+        "warnings": prompt_warnings([prompt for item in items for prompt in item.prompts]),
+        "callback": _target(service, old, job),
+        "total": len(items),
+        "items": tuple(items) if inline else (),
+        "items_key": None if inline else keys.items(job, secrets.token_hex(8)),
+        "fingerprint": hashlib.sha256(f"{old.id} {code or ''}".encode()).hexdigest(),
+        "deadline": None,  # the old job's was for the old job
+        "redrive_of": old.id,
+        "traceparent": traceparent,
+    }
+    return old.model_copy(update=changed)
+
+
+def _target(service: Service, old: Submission, job: str) -> CallbackTarget | None:
+    """A secret that the caller gave is sealed for its job: it is sealed anew."""
+    if old.callback is None or old.callback.sealed is None:
+        return old.callback
+    secret = unseal_with_any(service.server_keys, old.callback.sealed, old.id)
+    return old.callback.model_copy(update={"sealed": seal(service.server_key, secret, job)})

@@ -1,0 +1,18 @@
+"""Where a job's time went, or goes: of its result where there is one, else of the ledger's record."""
+
+from datetime import UTC, datetime
+
+from api.known import Known
+from maskrelay.rules.timings import TOTAL, timings
+
+
+def timings_of(known: Known) -> dict[str, float]:
+    """Seconds by stage and in `total`; nothing where neither storage nor the ledger say anything."""
+    result, record = known.result, known.record
+    if result is None:
+        return timings(record.moments, record.spent, datetime.now(UTC)) if record is not None else {}
+    told = record.moments.told if record is not None and known.submission.callback else None
+    if told is None or not result.timings:
+        return result.timings
+    callback = max(0, round((told - result.finished_at).total_seconds(), 3))
+    return {**result.timings, "callback": callback, TOTAL: round(result.timings[TOTAL] + callback, 3)}

@@ -1,0 +1,69 @@
+"""`maskrelay audit verify` and `maskrelay audit show`: the audit log read back, from storage alone."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from maskrelay.admin.audit_chains import Break, verify
+from maskrelay.contract import keys
+from maskrelay.contract.audit import hour_of
+from maskrelay.settings import Settings
+from maskrelay.storage.open import open_storage
+from maskrelay.storage.protocol import Storage
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("audit", help="check or read the audit log (an operator's: reads the store itself)")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    verifying = actions.add_parser("verify", help="find the first file that is broken, missing or unclosed")
+    verifying.set_defaults(run=_verify)
+    showing = actions.add_parser("show", help="print entries, one JSON object a line")
+    showing.set_defaults(run=_show)
+    showing.add_argument("--job", metavar="ID", help="only what concerns this job")
+    showing.add_argument("--tenant", help="only what this tenant's callers did")
+    showing.add_argument("--since", default="", metavar="HOUR", help="from this hour on, e.g. 2026-11-25T09 (UTC)")
+
+
+def _verify(_given: argparse.Namespace) -> int:
+    settings, storage = _opened()
+    now = datetime.now(UTC)
+    kept, opens = hour_of(now - settings.audit_lifetime), hour_of(now)
+    try:
+        found = verify(storage, kept)
+    except Break as broken:
+        sys.stderr.write(f"maskrelay: {broken.key}: {broken}\n")
+        return 1
+    ended = [key for key in found.unclosed if key < keys.audit_hour(opens)]
+    for key in ended:
+        sys.stdout.write(f"note: {key}: its process ended without closing it; its last entries may be missing\n")
+    if found.lost:
+        sys.stdout.write(f"note: {found.lost} entries were lost while the store was away\n")
+    running = len(found.unclosed) - len(ended)
+    sys.stdout.write(f"{found.files} files, {found.entries} entries, {found.processes} processes, {running} open\n")
+    return 0
+
+
+def _show(given: argparse.Namespace) -> int:
+    _, storage = _opened()
+    wanted = {name: getattr(given, name) for name in ("job", "tenant") if getattr(given, name)}
+    for line in _entries(storage, given.since):
+        entry = json.loads(line)
+        if wanted.items() <= entry.items():
+            sys.stdout.write(line.decode())
+    return 0
+
+
+def _entries(storage: Storage, since: str) -> Iterator[bytes]:
+    """Every entry in order of hour, process and time; the seals are left out."""
+    for key in storage.list(keys.AUDIT, keys.AUDIT + since):
+        yield from storage.get(key).splitlines(keepends=True)[:-1]
+
+
+def _opened() -> tuple[Settings, Storage]:
+    settings = Settings.from_environment(os.environ)
+    return settings, open_storage(settings.storage_url, settings.s3_endpoint_url)

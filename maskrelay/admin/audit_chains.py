@@ -1,0 +1,116 @@
+"""Whether the audit log is whole: each file as it was sealed, each tied to the one before, none missing between."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from maskrelay.contract import keys
+from maskrelay.contract.audit import Before, Seal, unsealed
+from maskrelay.errors import ObjectMissing
+from maskrelay.storage.protocol import Storage
+
+
+class Break(Exception):
+    """The first place where the log is not whole; `key` names the file."""
+
+    def __init__(self, key: str, what: str) -> None:
+        super().__init__(what)
+        self.key = key
+
+
+@dataclass(slots=True)
+class Found:
+    """What a log that is whole consists of. unclosed: the last file of each process that has not closed its hour."""
+
+    files: int = 0
+    entries: int = 0
+    lost: int = 0
+    processes: int = 0
+    unclosed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """Where a process' files have come to."""
+
+    file: Before
+    closed: bool
+
+    def hour(self) -> str:
+        return _hour(self.file.key)
+
+
+def verify(storage: Storage, kept: str) -> Found:
+    """Read every file from the hour `kept` on; raises Break for the first that is changed, missing or unclosed.
+
+    What a process wrote before that hour may be gone: retention takes it. A process' last files can be cut off, or all
+    of them, without a trace here; only a store that lets nobody remove objects keeps from that.
+    """
+    found = Found()
+    chains: dict[str, _Last] = {}
+    for key in storage.list(keys.AUDIT, keys.audit_hour(kept)):
+        name = keys.AUDIT_FILE.fullmatch(key)
+        if name is None:
+            raise Break(key, "it is no file of the audit log")
+        process = name[2]
+        body = _read(storage, key)
+        seal = _sealed(key, body)
+        _check_tied(storage, key, seal, chains.get(process), kept)
+        chains[process] = _Last(Before(key=key, sha256=_digest(body)), seal.closed)
+        found.files += 1
+        found.entries += seal.lines
+        found.lost += seal.lost
+    found.processes = len(chains)
+    found.unclosed = sorted(last.file.key for last in chains.values() if not last.closed)
+    return found
+
+
+def _read(storage: Storage, key: str) -> bytes:
+    try:
+        return storage.get(key)
+    except ObjectMissing:
+        raise Break(key, "it is missing") from None
+
+
+def _sealed(key: str, body: bytes) -> Seal:
+    try:
+        return unsealed(body)[1]
+    except ValueError as error:
+        raise Break(key, str(error)) from None
+
+
+def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept: str) -> None:
+    """Compare what the file says of the one before with that one."""
+    before = seal.before
+    if last is None:
+        if before is not None and before.key > keys.audit_hour(kept):
+            raise Break(before.key, "it is missing")
+        return
+    last = _caught_up(storage, key, before, last)
+    if _hour(key) != last.hour() and not last.closed:
+        raise Break(last.file.key, "its hour was never closed, although its process went on")
+
+
+def _caught_up(storage: Storage, key: str, before: Before | None, last: _Last) -> _Last:
+    """The file before. Some may have come since their place was listed: the way back to `last` leads over them."""
+    newest, at = last, before
+    while at != last.file:
+        if at is None:
+            raise Break(key, "it does not name the file before")
+        if at.key == last.file.key:
+            raise Break(at.key, "it is not as it was when the next file was written")
+        body = _read(storage, at.key)
+        seal = _sealed(at.key, body)
+        if at == before:
+            newest = _Last(at, seal.closed)
+        if at.sha256 != _digest(body):
+            raise Break(at.key, "it is not as it was when the next file was written")
+        at = seal.before
+    return newest
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _hour(key: str) -> str:
+    return key.removeprefix(keys.AUDIT).partition("/")[0]

@@ -1,0 +1,114 @@
+"""Long work of Azure's control plane: begun by one call, waited for by others.
+
+Source: "Track asynchronous Azure operations". Following an operation takes a right above the resource, so who has none
+looks at the resource itself.
+"""
+
+import time
+from collections.abc import Callable
+
+import httpx
+
+from maskrelay.admin.azure.calls import Bearer, Calls, Resource, last_of, pause
+from maskrelay.admin.azure.meaning import failure
+from maskrelay.errors import AzureDenied, AzureUnfinished
+
+#: Seconds without a change after which a line says that the work goes on.
+_SILENCE = 60.0
+_ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
+
+
+class Arm(Calls):
+    """Waits at most `patience` seconds for one piece of work, and says how it goes. Raises as Calls does."""
+
+    def __init__(self, url: str, bearer: Bearer, *, say: Callable[[str], None], patience: float) -> None:
+        super().__init__(url, bearer)
+        self._say = say
+        self._patience = patience
+
+    def put(self, path: str, body: Resource, *, doing: str | None = None) -> Resource:
+        """Create or replace, and wait; the resource as it is then. `doing` is what is told of it."""
+        return self._settled(self.send("PUT", self.address(path), body), path, doing or f"create {last_of(path)}")
+
+    def patch(self, path: str, body: Resource) -> Resource:
+        """Change a part, and wait; the resource as it is then."""
+        return self._settled(self.send("PATCH", self.address(path), body), path, f"change {last_of(path)}")
+
+    def delete(self, path: str) -> None:
+        """Delete, and wait until it is gone. What is not there is deleted."""
+        answer, work = self.send("DELETE", self.address(path)), _Work(f"delete {last_of(path)}")
+        if answer.status_code in (204, 404):
+            return
+        self.good(answer, work.doing)
+        self._followed(answer, work)
+        while answer.status_code != 404:
+            answer = self.send("GET", self.address(path))
+            if answer.status_code != 404:
+                self._tell(work, _state(self.resource(answer, work.doing)))
+                self._rest(answer, work)
+
+    def ready(self, path: str) -> Resource:
+        """Wait for a resource that Azure is at work on. Raises AzureFailed where that failed."""
+        work = _Work(last_of(path))
+        while True:
+            answer = self.send("GET", self.address(path))
+            found = self.resource(answer, f"read {work.doing}")
+            state = _state(found)
+            if state not in _ENDED or work.state:  # who finds it done has nothing to tell
+                self._tell(work, state)
+            if state in _ENDED:
+                break
+            self._rest(answer, work)
+        if state != "Succeeded":
+            raise failure({"status": state}, work.doing)
+        return found
+
+    def _settled(self, answer: httpx.Response, path: str, doing: str) -> Resource:
+        self.good(answer, doing)
+        self._followed(answer, _Work(doing))
+        return self.ready(path)
+
+    def _followed(self, answer: httpx.Response, work: "_Work") -> None:
+        """Wait for an operation by the address that came with its acceptance, where there is one."""
+        link, tells = answer.headers.get("azure-asyncoperation"), True
+        if link is None and answer.status_code == 202:
+            link, tells = answer.headers.get("location"), False
+        state = ""
+        while link and state not in _ENDED:
+            self._rest(answer, work)
+            answer = self.send("GET", self.own(link))
+            try:
+                operation = self.good(answer, work.doing)
+            except AzureDenied:
+                return
+            by_location = "InProgress" if answer.status_code == 202 else "Succeeded"
+            state = str(operation.get("status")) if tells else by_location
+            self._tell(work, state)
+            if state in ("Failed", "Canceled"):
+                raise failure(operation, work.doing)
+
+    def _rest(self, answer: httpx.Response, work: "_Work") -> None:
+        if time.monotonic() - work.began > self._patience:
+            ways = ("Azure goes on by itself: maskrelay endpoint wait NAME", "or give it longer with --patience")
+            raise AzureUnfinished(f"{work.doing} takes longer than {self._patience / 60:g} minutes", ways=ways)
+        time.sleep(pause(answer))
+
+    def _tell(self, work: "_Work", state: str) -> None:
+        now = time.monotonic()
+        if state != work.state or now - work.told > _SILENCE:
+            seconds = now - work.began
+            self._say(f"{work.doing}: {state}" + (f", {seconds:.0f} s" if seconds >= 1 else ""))
+            work.state, work.told = state, now
+
+
+class _Work:
+    """One piece of work: what it is, when it began, and what was told of it last, and when."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing = doing
+        self.began = self.told = time.monotonic()
+        self.state = ""
+
+
+def _state(resource: Resource) -> str:
+    return str(resource["properties"].get("provisioningState") or "Succeeded")

@@ -1,0 +1,39 @@
+"""What opens Azure: a token that was given, or those of the identity that the machine has."""
+
+import asyncio
+import time
+
+from maskrelay.errors import AzureDenied, EndpointError
+from maskrelay.scoring.token_sources import Entra
+from maskrelay.scoring.tokens import Token
+
+
+class Given:
+    """One token, as it stands in the environment."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def token(self) -> str:
+        return self._token
+
+
+class OfMachine:
+    """Tokens of Entra for one scope, renewed in time. Raises SettingsError without the extra `azure`."""
+
+    def __init__(self, scope: str) -> None:
+        self._source = Entra(scope)
+        self._held: Token | None = None
+
+    def token(self) -> str:
+        """The token now. Raises AzureDenied when there is none to be had."""
+        if self._held is None or time.time() >= self._held.renew_at:
+            self._held = self._fetched()
+        return self._held.text
+
+    def _fetched(self) -> Token:
+        try:
+            return asyncio.run(self._source.fetch())
+        except EndpointError:
+            ways = ("sign in: az login", "or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET")
+            raise AzureDenied("this machine has no identity that Azure gives a token to", ways=ways) from None

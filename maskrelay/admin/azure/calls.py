@@ -1,0 +1,144 @@
+"""Single calls to Azure's control plane (the resource manager): read, list, and the exchange below them."""
+
+import json
+import time
+from typing import Any, Protocol
+
+import httpx
+
+from maskrelay.admin.azure.meaning import refusal
+from maskrelay.errors import AzureMissing, AzureUnreachable, SettingsError
+from maskrelay.scoring.checks import checked_url
+
+AZURE = "https://management.azure.com"
+#: Of the calls about workspaces, and of those about roles.
+VERSION = "2024-10-01"
+_VERSIONS = {"Microsoft.MachineLearningServices": VERSION, "Microsoft.Authorization": "2022-04-01"}
+#: Seconds: one call; until the next look where Azure names no time; the longest and shortest that it may name.
+_TIMEOUT, _LOOK, _LONGEST, _SHORTEST = 60.0, 10.0, 60.0, 0.05
+#: Every call here can be repeated: a PUT, a PATCH and a DELETE say how it shall be.
+_AGAIN, _TRIES = frozenset({429, 500, 502, 503, 504}), 4
+_ABOVE = frozenset({"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound"})
+_AWAY_WAYS = ("look at the network and its proxy", "work that was begun goes on: maskrelay endpoint wait NAME")
+
+Resource = dict[str, Any]
+
+
+class Bearer(Protocol):
+    def token(self) -> str:
+        """What follows `Bearer` now. Raises AzureDenied."""
+        ...
+
+
+class Calls:
+    """The control plane at `url`. Every method raises AzureError.
+
+    Raises SettingsError for an address that a token must not go to: anything but https or this machine.
+    """
+
+    def __init__(self, url: str, bearer: Bearer) -> None:
+        self._url = checked_url(url, "the address of Azure's control plane")
+        if self._url.scheme != "https" and self._url.host not in ("127.0.0.1", "localhost", "::1"):
+            raise SettingsError("the control plane is asked by https alone: a token goes with every call")
+        self._bearer = bearer
+        self._http = httpx.Client(timeout=_TIMEOUT)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str) -> Resource | None:
+        """The resource, or None where there is none. A subscription or a group that is not there is an error."""
+        answer, doing = self.send("GET", self.address(path)), f"read {last_of(path)}"
+        if answer.status_code != 404:
+            return self.resource(answer, doing)
+        error = refusal(404, answer.content, doing)
+        if _ABOVE & set(error.fields["codes"]):
+            raise error
+        return None
+
+    def must(self, path: str, what: str, *ways: str) -> Resource:
+        """The resource. Raises AzureMissing that calls it `what`."""
+        found = self.get(path)
+        if found is None:
+            raise AzureMissing(f"there is no {what}", ways=ways)
+        return found
+
+    def list(self, path: str) -> list[Resource]:
+        """Every member of a collection, page after page."""
+        found: list[Resource] = []
+        link: str | None = self.address(path)
+        while link:
+            page = self.good(self.send("GET", self.own(link)), f"list {last_of(path)}")
+            found += page.get("value") or []
+            link = page.get("nextLink")
+        return found
+
+    def post(self, path: str) -> Resource:
+        return self.good(self.send("POST", self.address(path)), last_of(path))
+
+    def put_role(self, path: str, body: Resource) -> Resource:
+        """Create or replace a role or its assignment, which is done at once."""
+        return self.good(self.send("PUT", self.address(path), body), "grant")
+
+    def address(self, path: str) -> str:
+        provider = path.rpartition("/providers/")[2].partition("/")[0]
+        return str(self._url.join(f"{path}?api-version={_VERSIONS[provider]}"))
+
+    def own(self, link: str) -> str:
+        """A link that the control plane gave. Raises AzureUnreachable where it leads elsewhere: a token goes along."""
+        url = httpx.URL(link)
+        near = url.host == self._url.host or url.host.endswith("." + self._url.host)
+        if (url.scheme, url.port) != (self._url.scheme, self._url.port) or not near:
+            raise AzureUnreachable("the control plane's answer leads to another host")
+        return link
+
+    def send(self, method: str, url: str, body: Resource | None = None) -> httpx.Response:
+        """One exchange, tried again where that can help. Raises AzureUnreachable."""
+        for tried in range(1, _TRIES + 1):
+            headers = {"authorization": f"Bearer {self._bearer.token()}", "accept": "application/json"}
+            try:
+                answer = self._http.request(method, url, json=body, headers=headers)
+            except httpx.HTTPError as trouble:
+                if tried == _TRIES:
+                    said = f"Azure's control plane at {self._url.host} cannot be reached ({type(trouble).__name__})"
+                    raise AzureUnreachable(said, ways=_AWAY_WAYS) from None
+                time.sleep(_SHORTEST * 4**tried)
+                continue
+            if answer.status_code not in _AGAIN or tried == _TRIES:
+                break
+            time.sleep(pause(answer))
+        return answer
+
+    def good(self, answer: httpx.Response, doing: str) -> Resource:
+        """What a good answer holds; raises what another one means."""
+        if not answer.is_success:
+            raise refusal(answer.status_code, answer.content, doing)
+        try:
+            read = json.loads(answer.content or b"{}")
+        except ValueError:
+            read = None
+        if not isinstance(read, dict):
+            raise self._foreign()
+        return read
+
+    def resource(self, answer: httpx.Response, doing: str) -> Resource:
+        """The resource that a good answer holds."""
+        read = self.good(answer, doing)
+        if not isinstance(read.get("properties"), dict):
+            raise self._foreign()
+        return read
+
+    def _foreign(self) -> AzureUnreachable:
+        return AzureUnreachable(f"what answers at {self._url.host} is no control plane of Azure")
+
+
+def pause(answer: httpx.Response) -> float:
+    """Seconds until the next look, as Azure asks for."""
+    try:
+        return min(max(float(answer.headers["retry-after"]), _SHORTEST), _LONGEST)
+    except (KeyError, ValueError):
+        return _LOOK
+
+
+def last_of(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,92 @@
+"""An endpoint's entry in maskrelay's own file of endpoints, read off the control plane (`docs/endpoints.md`)."""
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from maskrelay.admin.azure.calls import VERSION
+from maskrelay.admin.azure.making import traffic_of
+from maskrelay.admin.azure.showing import Seen, auth_of, version_of
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import AzureMissing, SettingsError
+
+#: Fields that belong to one way of asking; those of another are taken out.
+_CREDENTIALS = ("key", "key_file", "token_url")
+
+
+def entry_of(seen: Seen, azure_url: str, key_file: str | None) -> dict[str, Any]:
+    """What the control plane knows of the endpoint, as fields of its entry.
+
+    concurrency and max_in_flight are what the deployments with traffic take: each instance as many as it declares, and
+    as many again in line. Raises AzureMissing while nothing can be scored, and SettingsError without a place for a key.
+    """
+    uri, shares = seen.endpoint["properties"].get("scoringUri"), traffic_of(seen.endpoint)
+    serving = [one for one in seen.deployments if one["name"] in shares]
+    if not uri or not serving:
+        ways = (
+            "wait for it: maskrelay endpoint wait NAME",
+            "and give it traffic: maskrelay endpoint traffic NAME DEPLOYMENT=100",
+        )
+        raise AzureMissing(f"{seen.endpoint['name']} has no deployment with traffic", ways=ways)
+    bears = sum(_bears(one) for one in serving)
+    main = max(serving, key=lambda one: shares[one["name"]])
+    entry: dict[str, Any] = {"name": seen.endpoint["name"].lower(), "url": uri, "auth": auth_of(seen.endpoint)}
+    entry |= {"model_version": version_of(main), "concurrency": bears, "max_in_flight": bears}
+    if entry["auth"] == "aml_token":
+        path = seen.workspace.endpoint(seen.endpoint["name"])
+        entry["token_url"] = f"{azure_url.rstrip('/')}{path}/token?api-version={VERSION}"
+    if entry["auth"] == "key":
+        if key_file is None:
+            raise SettingsError("this endpoint is asked with a key: name with --key-file where it is to be kept")
+        entry["key_file"] = key_file
+    return entry
+
+
+def merged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """The file with this entry: what was set by hand in one of its name stays. Raises SettingsError for a wrong one."""
+    old = next((one for one in entries if one.get("name") == entry["name"]), {})
+    new = {name: one for name, one in old.items() if name not in _CREDENTIALS} | entry
+    try:
+        Endpoint.model_validate(new)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, one["loc"])) or one["msg"] for one in error.errors())
+        raise SettingsError(f"the entry {entry['name']} would not be read by the service: {fields}") from None
+    return [new if one is old else one for one in entries] if old else [*entries, new]
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The entries of a file that may not be there yet. Raises SettingsError for one that holds something else."""
+    try:
+        read = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        read = None
+    if not isinstance(read, list) or not all(isinstance(one, dict) for one in read):
+        raise SettingsError(f"{path} is no JSON list of endpoints; it was left alone")
+    return read
+
+
+def write(path: Path, text: str, *, mode: int) -> None:
+    """Replace a file as a whole: who reads it meanwhile finds the old one or the new one."""
+    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _bears(deployment: dict[str, Any]) -> int:
+    """Scores that a deployment takes before it answers 429: twice what runs at a time."""
+    asked = deployment["properties"].get("requestSettings") or {}
+    return 2 * int(asked.get("maxConcurrentRequestsPerInstance") or 1) * int(deployment["sku"]["capacity"])

@@ -1,0 +1,171 @@
+"""What an error of Azure's control plane means, as a table over its words. Pure.
+
+Sources: the resource manager's error format (code, message, details), and the words of real refusals as people have
+reported them; "Troubleshoot online endpoint deployment" names the codes.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from maskrelay.errors import (
+    AzureBusy,
+    AzureDenied,
+    AzureError,
+    AzureFailed,
+    AzureMissing,
+    AzureNameTaken,
+    AzureRefused,
+    AzureUnreachable,
+    QuotaExceeded,
+)
+
+#: Of Azure's own words, so many characters are shown.
+_SHOWN = 700
+_QUOTA_WAYS = (
+    "ask for more cores of this family: Azure ML studio, Quota, or https://aka.ms/oe-tsg#error-outofquota",
+    "or delete a deployment that is not used, take another --sku, or another region",
+    "an upgrade needs a fifth more instances than run, rounded up: one instance may ask for the cores of two",
+    "the studio's shared quota needs none of yours, but Azure deletes its endpoint after 168 hours",
+)
+_ROLE_WAYS = (
+    "ask an owner of the workspace for a role: AzureML Data Scientist, or User Access Administrator to grant roles",
+    "a role just granted takes some minutes; then sign in again",
+)
+_SIGN_IN_WAYS = ("sign in (az login), or give the machine an identity; AZURE_TOKEN_CREDENTIALS narrows the search",)
+_LOGS_WAYS = (
+    "read the container's log: maskrelay endpoint status NAME shows the command",
+    "then create again: what is there already is kept",
+)
+
+
+class Sign(NamedTuple):
+    """One row: what it looks for in all codes and words, and what it stands for; `detail` may use the groups."""
+
+    pattern: str
+    error: type[AzureError]
+    detail: str
+    ways: tuple[str, ...]
+
+
+_SIGNS = (
+    Sign(
+        r"Not enough quota available for (?P<sku>\S+).*?usage/limit: (?P<used>\d+)/(?P<limit>\d+)\. "
+        r"Additional needed: (?P<more>\d+)",
+        QuotaExceeded,
+        "not enough quota for {sku}: {used} of {limit} cores are in use, and {more} more are needed",
+        _QUOTA_WAYS,
+    ),
+    Sign(r"\b(OutOfQuota|QuotaExceeded|OutOfCapacity)\b", QuotaExceeded, "Azure answers {0}", _QUOTA_WAYS),
+    Sign(
+        r"already an endpoint with this name",
+        AzureNameTaken,
+        "another endpoint of this region has the name",
+        ("choose another name: it has to be the only one of its region, over all subscriptions",),
+    ),
+    Sign(
+        r"does not have authorization to perform action '(?P<action>[^']+)' over scope '(?P<scope>[^']+)'",
+        AzureDenied,
+        "this identity may not {action} at {scope}",
+        _ROLE_WAYS,
+    ),
+    Sign(
+        r"\b(InvalidAuthenticationToken\w*|ExpiredAuthenticationToken|AuthenticationFailed)\b",
+        AzureDenied,
+        "Azure does not take the token ({0})",
+        _SIGN_IN_WAYS,
+    ),
+    Sign(
+        r"\b(SubscriptionNotFound|InvalidSubscriptionId)\b",
+        AzureMissing,
+        "there is no such subscription, or not for this identity",
+        ("compare with: az account list --output table", "maskrelay endpoint import config.json sets it"),
+    ),
+    Sign(
+        r"\bResourceGroupNotFound\b",
+        AzureMissing,
+        "there is no such resource group",
+        ("maskrelay endpoint import config.json sets it",),
+    ),
+    Sign(
+        r"\bRoleDefinitionDoesNotExist\b",
+        AzureBusy,
+        "the role is not known yet where it is to be granted",
+        ("a new role takes a minute to be known everywhere: run the same command again",),
+    ),
+    Sign(
+        r"PrincipalNotFound",
+        AzureMissing,
+        "the directory knows no such identity",
+        ("give the object id of its service principal, not its client id: az ad sp show --id CLIENT_ID --query id",),
+    ),
+    Sign(
+        r"UnmatchedPrincipalType",
+        AzureRefused,
+        "the identity is of another kind",
+        ("say which with --principal-type",),
+    ),
+)
+_BY_STATUS: dict[int, tuple[type[AzureError], tuple[str, ...]]] = {
+    401: (AzureDenied, _SIGN_IN_WAYS),
+    403: (AzureDenied, _ROLE_WAYS),
+    404: (AzureMissing, ("compare the names: maskrelay endpoint status lists the workspace's endpoints",)),
+    409: (AzureBusy, ("wait until Azure is done: maskrelay endpoint wait NAME",)),
+    429: (AzureBusy, ("try again in some minutes",)),
+}
+
+
+def refusal(status: int, body: bytes, doing: str) -> AzureError:
+    """The error that an HTTP answer other than 2xx stands for; `doing` says what was asked, as in `create blue`."""
+    kind, ways = _BY_STATUS.get(status, (AzureUnreachable if status >= 500 else AzureRefused, ()))
+    return _said(_json(body), f"{doing}: Azure answers {status}", kind, ways)
+
+
+def failure(operation: Any, doing: str) -> AzureError:
+    """The error that an operation's end other than success stands for."""
+    state = operation.get("status") if isinstance(operation, dict) else None
+    return _said(operation, f"{doing}: {state or 'Failed'}", AzureFailed, _LOGS_WAYS)
+
+
+def _said(answer: Any, otherwise: str, kind: type[AzureError], ways: tuple[str, ...]) -> AzureError:
+    parts = list(_parts(answer.get("error", answer) if isinstance(answer, dict) else None))
+    everything = " ".join(f"{code} {words}" for code, words in parts)
+    codes = [code for code, _ in parts if code]
+    fields = {"azure": _words(parts), "codes": codes}
+    for sign in _SIGNS:
+        found = re.search(sign.pattern, everything, re.DOTALL)
+        if found:
+            detail = sign.detail.format(*found.groups(), **found.groupdict())
+            return sign.error(detail, ways=sign.ways, **fields)
+    return kind(f"{otherwise}{f' ({codes[-1]})' if codes else ''}", ways=ways, **fields)
+
+
+def _parts(error: Any) -> Iterator[tuple[str, str]]:
+    """Every code with its words, the outermost first; the inferencing service puts JSON of its own into a message."""
+    if not isinstance(error, dict):
+        return
+    code, words = str(error.get("code") or ""), str(error.get("message") or "")
+    if code or words:
+        yield code, words
+    inner = _json(words[words.find("{") :].encode()) if "{" in words else None
+    if isinstance(inner, dict) and isinstance(inner.get("errors"), dict):
+        for name, sentences in inner["errors"].items():
+            for sentence in sentences if isinstance(sentences, list) else [sentences]:
+                yield str(name), str(sentence)
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else []:
+        yield from _parts(detail)
+
+
+def _words(parts: list[tuple[str, str]]) -> str:
+    """The innermost words on one line: they say the most."""
+    last = next((words for _, words in reversed(parts) if words), "")
+    return " ".join(last.split())[:_SHOWN]
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

@@ -1,0 +1,71 @@
+"""One real score: a drawn fundus through the service's own client, and what came back. Needs the extra `worker`."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import SecretStr
+
+from maskrelay.contract.wire import CANVAS, Row, RowAnswer, encode_request
+from maskrelay.endpoints import Endpoint
+from maskrelay.imaging.canvas import canvas_png
+from maskrelay.scoring.client import EndpointClient, Scored
+from maskrelay.scoring.credentials import Key
+from maskrelay.scoring.wires import IMAGE2D
+
+PROMPT = "optic disc in retinal fundus"
+#: The disc's middle and radius in pixels of the canvas.
+_DISC, _RADIUS = (660, 500), 80
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """overlap: of mask and drawn disc, 0..1. largest: of the values, 0..255; 1 hints at the encoding `binary01`."""
+
+    scored: Scored[RowAnswer]
+    overlap: float
+    area: int
+    largest: int
+
+
+def fundus() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """A drawing of the back of an eye, (1024, 1024, 3) uint8, and where its optic disc is, (1024, 1024) bool."""
+    eye = _within((CANVAS // 2, CANVAS // 2), 490)
+    disc = _within(_DISC, _RADIUS)
+    picture = np.zeros((CANVAS, CANVAS, 3), np.uint8)
+    picture[eye] = (172, 84, 40)
+    picture[_within((400, 520), 70)] = (120, 50, 28)
+    picture[disc] = (245, 214, 140)
+    return picture, disc
+
+
+def score(url: str, bearer: str, timeout: timedelta) -> Tried:
+    """Score the drawing at a scoring URI. Raises EndpointError, SettingsError for an address that cannot be asked."""
+    picture, disc = fundus()
+    row = Row(canvas_png(picture), (PROMPT,))
+    scored = asyncio.run(
+        _score(Endpoint.model_validate({"url": url, "key": bearer}), Key(SecretStr(bearer)), row, timeout)
+    )
+    maps = scored.answers[0].maps
+    values = np.frombuffer(maps.raw, np.dtype(maps.dtype)).reshape(maps.shape)[0].astype(np.float32)
+    mask = values >= (128 if maps.dtype == "uint8" else 0.5)
+    either = int(np.count_nonzero(mask | disc))
+    return Tried(scored, np.count_nonzero(mask & disc) / either, int(np.count_nonzero(mask)), int(values.max()))
+
+
+async def _score(endpoint: Endpoint, key: Key, row: Row, within: timedelta) -> Scored[RowAnswer]:
+    client = EndpointClient(endpoint, key, IMAGE2D, timeout=within, max_connections=1)
+    try:
+        return await client.score(encode_request([row]), [row], request_id="maskrelay-endpoint-test")
+    finally:
+        await client.aclose()
+
+
+def _within(middle: tuple[int, int], radius: int) -> npt.NDArray[np.bool_]:
+    """(1024, 1024) bool: the pixels nearer than `radius` to (x, y)."""
+    x, y = middle
+    across, down = np.arange(CANVAS) - x, np.arange(CANVAS) - y
+    inside: npt.NDArray[np.bool_] = down[:, None] ** 2 + across[None, :] ** 2 < radius**2
+    return inside

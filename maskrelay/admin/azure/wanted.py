@@ -1,0 +1,151 @@
+"""The endpoint and the deployment that are wanted, as `az ml` reads them and as the control plane takes them. Pure.
+
+Sources: the YAML schemas of managed online endpoints and deployments, and the REST models of the same, which
+azure-ai-ml's loaders turn into each other (`make azure` compares).
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from maskrelay.endpoints import Auth
+from maskrelay.errors import AzureNameInvalid
+
+#: The one model that this service speaks to, in the registry that everybody can read.
+MODEL = "azureml://registries/azureml/models/MedImageParse/versions/{version}"
+#: How each way to ask an endpoint is called in YAML, and by the control plane.
+AUTH_MODES: dict[Auth, tuple[str, str]] = {
+    "key": ("key", "Key"),
+    "aml_token": ("aml_token", "AMLToken"),
+    "entra": ("aad_token", "AADToken"),
+}
+_SCHEMAS = "https://azuremlschemas.azureedge.net/latest/"
+_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*[a-zA-Z0-9]")
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How the container is asked whether it lives or is ready; times in seconds."""
+
+    delay: int
+    period: int = 10
+    timeout: int = 2
+    failures: int = 30
+
+    def as_yaml(self) -> dict[str, int]:
+        times = {"initial_delay": self.delay, "period": self.period, "timeout": self.timeout}
+        return times | {"success_threshold": 1, "failure_threshold": self.failures}
+
+    def as_body(self) -> dict[str, Any]:
+        times = {"initialDelay": self.delay, "period": self.period, "timeout": self.timeout}
+        counts = {"successThreshold": 1, "failureThreshold": self.failures}
+        return {name: duration(seconds) for name, seconds in times.items()} | counts
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One endpoint with one deployment. The defaults are those of Microsoft's own sample for this model.
+
+    timeout: seconds that one score may take, at most 180. concurrency: scores at a time of one instance; the container
+    starts as many processes, and each holds the model. Raises AzureNameInvalid.
+    """
+
+    name: str
+    deployment: str
+    model_version: str = "10"
+    auth: Auth = "key"
+    sku: str = "Standard_NC40ads_H100_v5"
+    instances: int = 1
+    timeout: int = 90
+    concurrency: int = 8
+    liveness: Probe = field(default_factory=lambda: Probe(600))
+    readiness: Probe = field(default_factory=lambda: Probe(10))
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        checked_name(self.deployment)
+
+    @property
+    def model(self) -> str:
+        return MODEL.format(version=self.model_version)
+
+    def endpoint_yaml(self) -> dict[str, Any]:
+        schema = {"$schema": _SCHEMAS + "managedOnlineEndpoint.schema.json"}
+        return schema | {"name": self.name, "auth_mode": AUTH_MODES[self.auth][0]}
+
+    def deployment_yaml(self) -> dict[str, Any]:
+        return {
+            "$schema": _SCHEMAS + "managedOnlineDeployment.schema.json",
+            "name": self.deployment,
+            "endpoint_name": self.name,
+            "model": self.model,
+            "instance_type": self.sku,
+            "instance_count": self.instances,
+            "environment_variables": self._environment(),
+            "request_settings": {
+                "request_timeout_ms": self.timeout * 1000,
+                "max_concurrent_requests_per_instance": self.concurrency,
+            },
+            "liveness_probe": self.liveness.as_yaml(),
+            "readiness_probe": self.readiness.as_yaml(),
+        }
+
+    def endpoint_body(self, location: str) -> dict[str, Any]:
+        properties = {"authMode": AUTH_MODES[self.auth][1]}
+        return {"location": location, "identity": {"type": "SystemAssigned"}, "properties": properties}
+
+    def deployment_body(self, location: str) -> dict[str, Any]:
+        properties = {
+            "endpointComputeType": "Managed",
+            "model": self.model,
+            "instanceType": self.sku,
+            "environmentVariables": self._environment(),
+            "requestSettings": {
+                "requestTimeout": duration(self.timeout),
+                "maxConcurrentRequestsPerInstance": self.concurrency,
+            },
+            "livenessProbe": self.liveness.as_body(),
+            "readinessProbe": self.readiness.as_body(),
+        }
+        return {"location": location, "sku": {"name": "Default", "capacity": self.instances}, "properties": properties}
+
+    def _environment(self) -> dict[str, str]:
+        """The stock server runs one request at a time in each of its processes, and one process unless told."""
+        return {"WORKER_COUNT": str(self.concurrency)}
+
+
+def checked_name(name: str) -> str:
+    """`name` itself, where Azure takes it for an endpoint or a deployment. Raises AzureNameInvalid."""
+    if 3 <= len(name) <= 32 and _NAME.fullmatch(name):
+        return name
+    rule = "3 to 32 letters, digits and hyphens, a letter first and no hyphen last"
+    raise AzureNameInvalid(f"{name!r} cannot be the name of an endpoint or a deployment", ways=(f"choose {rule}",))
+
+
+def duration(seconds: int) -> str:
+    """Seconds as ISO 8601, in the form of Azure's own client: 90 → `PT1M30S`."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{count}{unit}" for count, unit in ((hours, "H"), (minutes, "M"), (rest, "S")) if count]
+    return "PT" + ("".join(parts) or "0S")
+
+
+def seconds_of(text: str) -> float | None:
+    """An ISO 8601 duration of days and less in seconds; None for anything else."""
+    found = _DURATION.fullmatch(text)
+    if not found or not any(found.groups()):
+        return None
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def holds(present: Any, wanted: Any) -> bool:
+    """Whether what is there has all that is wanted; the control plane adds much, and writes a duration as it likes."""
+    if isinstance(wanted, dict):
+        return isinstance(present, dict) and all(holds(present.get(name), one) for name, one in wanted.items())
+    if isinstance(wanted, str) and isinstance(present, str):
+        if seconds_of(wanted) is not None:
+            return seconds_of(wanted) == seconds_of(present)
+        return wanted.lower() == present.lower()
+    return bool(present == wanted)

@@ -1,0 +1,75 @@
+"""Which workspace is meant: three names, as Azure's own client keeps them in a `config.json`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from maskrelay.errors import SettingsError
+
+#: Where Azure's own client looks as well, from the folder in use upwards; the first is where `import` writes.
+PLACES = (Path(".azureml/config.json"), Path("config.json"))
+_PROVIDER = "Microsoft.MachineLearningServices"
+
+
+class Workspace(BaseModel):
+    """An Azure ML workspace by its three names. Paths are those of Azure's resource manager."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    subscription_id: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+    resource_group: Annotated[str, Field(pattern=r"^[\w.()-]{1,90}$")]
+    workspace_name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The workspace that a file names. Raises SettingsError for one that cannot be used, OSError for none."""
+        try:
+            return cls.model_validate(json.loads(path.read_bytes()))
+        except ValidationError as error:
+            fields = ", ".join(dict.fromkeys(str(one["loc"][0]) for one in error.errors() if one["loc"]))
+            raise SettingsError(f"{path} names no workspace: {fields or 'no object'} is missing or wrong") from None
+        except ValueError:
+            raise SettingsError(f"{path} is not JSON") from None
+
+    def keep(self, folder: Path) -> Path:
+        """Write the three names to where every command looks for them; the file's path."""
+        path = folder / PLACES[0]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(self.model_dump(), indent=2) + "\n")
+        return path
+
+    @property
+    def group(self) -> str:
+        return f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+
+    @property
+    def path(self) -> str:
+        return f"{self.group}/providers/{_PROVIDER}/workspaces/{self.workspace_name}"
+
+    def endpoint(self, name: str) -> str:
+        return f"{self.path}/onlineEndpoints/{name}"
+
+    def deployment(self, endpoint: str, name: str) -> str:
+        return f"{self.endpoint(endpoint)}/deployments/{name}"
+
+    def of_location(self, location: str, what: str) -> str:
+        """The path of the subscription's `usages` or `vmSizes` in a region."""
+        return f"/subscriptions/{self.subscription_id}/providers/{_PROVIDER}/locations/{location}/{what}"
+
+    def flags(self) -> str:
+        """The three names as options of `az ml`."""
+        where = f"--subscription {self.subscription_id} --resource-group '{self.resource_group}'"
+        return f"{where} --workspace-name {self.workspace_name}"
+
+
+def found_workspace(start: Path) -> Workspace | None:
+    """The workspace of the nearest file from `start` upwards, or None. A file of something else is passed by."""
+    for folder in (start, *start.parents):
+        for place in PLACES:
+            try:
+                return Workspace.read(folder / place)
+            except (OSError, SettingsError):
+                continue
+    return None

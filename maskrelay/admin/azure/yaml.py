@@ -1,0 +1,30 @@
+"""YAML of mappings, numbers and text, which is all that a description of an endpoint needs. Pure."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: Text that every reader of YAML takes for text without quotes.
+_PLAIN = re.compile(r"[A-Za-z$][\w$./:-]*[\w/]")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off"}
+
+
+def as_yaml(mapping: Mapping[str, Any]) -> str:
+    """Nested mappings of text and whole numbers as a YAML document, one entry a line."""
+    return "\n".join(_lines(mapping, "")) + "\n"
+
+
+def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield f"{indent}{name}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{name}: {_scalar(value)}"
+
+
+def _scalar(value: str | int) -> str:
+    if isinstance(value, int) or (_PLAIN.fullmatch(value) and value.lower() not in _WORDS and ": " not in value):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)

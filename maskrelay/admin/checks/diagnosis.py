@@ -1,0 +1,36 @@
+"""All checks, one after the other; what breaks one does not hide the others."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from maskrelay.admin.checks import endpoint, files, processes, redis_server, store
+from maskrelay.admin.checks.environment import read
+from maskrelay.admin.checks.finding import Finding, skip, wrong
+from maskrelay.settings import Settings, name_of
+
+#: By name, with the settings that each cannot do without.
+_CHECKS: dict[str, tuple[Callable[[Settings], Iterable[Finding]], frozenset[str]]] = {
+    "files": (files.check, frozenset()),
+    "redis": (redis_server.check, frozenset({"redis_url"})),
+    "store": (store.check, frozenset({"storage_url"})),
+    "endpoint": (endpoint.check, frozenset()),
+    "processes": (processes.check, frozenset({"redis_url"})),
+}
+
+
+def diagnose(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Look at everything that a process with this environment depends on; each finding as it comes."""
+    reading = read(environment)
+    yield from reading.findings
+    for name, (check, needs) in _CHECKS.items():
+        unset = sorted(map(name_of, needs & reading.unset))
+        if unset:
+            yield skip(name, f"not looked at: it needs {', '.join(unset)}")
+        else:
+            yield from _guarded(name, check, reading.settings)
+
+
+def _guarded(name: str, check: Callable[[Settings], Iterable[Finding]], settings: Settings) -> Iterator[Finding]:
+    try:
+        yield from check(settings)
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw is a finding too; its words may hold a secret
+        yield wrong(name, f"the check itself broke off ({type(error).__name__})", "report it, with the versions in use")

@@ -1,0 +1,81 @@
+"""Each endpoint: its settings, one real score, and its clock."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+import httpx
+
+from maskrelay.admin.checks.finding import Finding, clock, ok, skip, warn, wrong
+from maskrelay.endpoints import Endpoint, read_endpoints
+from maskrelay.errors import SettingsError
+from maskrelay.settings import Settings
+
+#: An answer's bytes for one prompt, in base64; and a canvas that nothing compresses.
+_ANSWER, _NOISE = 1024 * 1024 * 4 // 3, 1024 * 1024 * 3 * 4 // 3
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Every endpoint of the environment or of the file; none is no fault of a process that scores nothing."""
+    if settings.endpoint_url is None and settings.endpoints_file is None:
+        yield skip("endpoint", "not set here; only segment workers need one")
+        return
+    try:
+        endpoints = read_endpoints(settings)
+    except SettingsError as error:
+        yield wrong("endpoint", error.detail, "docs/endpoints.md shows the forms")
+        return
+    for endpoint in endpoints:
+        name = f"endpoint {endpoint.name}"
+        yield from _settings(name, endpoint, settings)
+        yield _score(name, endpoint, settings)
+        yield _clock(f"{name} clock", endpoint)
+
+
+def _settings(name: str, endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
+    """Whether its address and its numbers can be meant so; one finding where they can."""
+    found = list(_odd(f"{name} settings", endpoint, settings.score_timeout))
+    yield from found or [ok(f"{name} settings", f"at most {endpoint.max_in_flight} in flight")]
+
+
+def _odd(check: str, endpoint: Endpoint, timeout: timedelta) -> Iterator[Finding]:
+    address = urlsplit(endpoint.url)
+    if address.scheme == "http" and address.hostname not in _LOOPBACK:
+        yield warn(check, "pictures and key travel without TLS", "use the https:// address")
+    if not address.path.endswith("/score"):
+        yield warn(check, "its address does not end in /score", "give the scoring URI, not the endpoint's own address")
+    if endpoint.concurrency is not None and endpoint.concurrency > endpoint.max_in_flight:
+        said = f"the deployments bear {endpoint.concurrency} at once and {endpoint.max_in_flight} is the most allowed"
+        yield warn(check, said, "raise max_in_flight, or lower concurrency")
+    weighs = _ANSWER * endpoint.prompts_per_score * endpoint.rows_per_request
+    if weighs / endpoint.max_bytes_per_s > timeout.total_seconds():
+        said = f"an answer may weigh {weighs >> 20} MiB and would take longer than the score's timeout"
+        yield warn(check, said, "raise max_bytes_per_s, or lower prompts_per_score or rows_per_request")
+    if endpoint.max_request_bytes < _NOISE:
+        said = f"one picture may weigh {_NOISE >> 20} MiB, and a request only {endpoint.max_request_bytes >> 20}"
+        yield warn(check, said, "raise max_request_bytes")
+
+
+def _score(name: str, endpoint: Endpoint, settings: Settings) -> Finding:
+    if find_spec("numpy") is None:
+        return skip(name, "not scored: that needs the extra `worker`; run this beside a segment worker")
+    from maskrelay.admin.checks.score import score  # noqa: PLC0415 - what it imports is not in the API's image
+
+    return score(name, endpoint, settings.score_timeout)
+
+
+def _clock(check: str, endpoint: Endpoint) -> Finding:
+    """By the `Date` of any answer of its host; no key is sent."""
+    began = datetime.now(UTC)
+    try:
+        origin = httpx.URL(endpoint.url).copy_with(raw_path=b"/", userinfo=b"")
+        answer = httpx.head(origin, timeout=5, trust_env=False, follow_redirects=False)
+        told = parsedate_to_datetime(answer.headers["date"])
+    except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
+        return skip(check, "it tells no time")
+    took = datetime.now(UTC) - began
+    told = told if told.tzinfo else told.replace(tzinfo=UTC)
+    return clock(check, told - began - took / 2, timedelta(seconds=1) + took / 2)

@@ -1,0 +1,71 @@
+"""Settings read as far as they can be: what is wrong is told and left out, so that the rest can be looked at."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from maskrelay.admin.checks.finding import Finding, ok, warn, wrong
+from maskrelay.errors import SettingsError
+from maskrelay.settings import PREFIX, Settings, name_of
+
+#: Stand for what must be set and is not; whoever needs one is told so and looks at nothing.
+_STAND_INS = {"redis_url": "redis://unset.invalid", "storage_url": "file:///", "server_key": "unset" * 8}
+#: A key of fewer different characters was typed, not drawn.
+_DIFFERENT = 10
+_HINT = "docs/settings.md has every name and its meaning"
+_HINTS = {
+    "clocks out of order": "leases would lapse under honest work: change one of the two, or leave both out",
+    "cannot be read": "mount the file, and let the user that the process runs as read it",
+    "cannot both be set": "take one of the two away",
+    name_of("server_key"): "openssl rand -hex 32 makes one; keep it, callbacks are sealed and job ids derived under it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """unset: the fields whose value is a stand-in."""
+
+    settings: Settings
+    unset: frozenset[str]
+    findings: tuple[Finding, ...]
+
+
+def read(environment: Mapping[str, str]) -> Reading:
+    """The settings, without those that are wrong; each problem is a finding."""
+    given = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+    unset: set[str] = set()
+    findings: list[Finding] = []
+    while True:
+        try:
+            settings = Settings.from_environment(given)
+        except SettingsError as error:
+            findings.append(_said(error))
+            unset |= _leave_out(given, error.fields["names"])
+        else:
+            findings = findings or [ok("settings", "every value can be used, and the clocks are in order")]
+            return Reading(settings, frozenset(unset), (*findings, *_weak(settings, unset)))
+
+
+def _said(error: SettingsError) -> Finding:
+    hint = next((hint for words, hint in _HINTS.items() if words in error.detail), _HINT)
+    return wrong("settings", error.detail, hint)
+
+
+def _leave_out(given: dict[str, str], names: tuple[str, ...]) -> set[str]:
+    """Take these names out of `given`; the fields for which a stand-in was put there."""
+    for name in names:
+        given.pop(name, None)
+    stood_in = {field for field in _STAND_INS if {name_of(field), f"{name_of(field)}_FILE"} & set(names)}
+    for field in stood_in:
+        given.pop(f"{name_of(field)}_FILE", None)
+        given[name_of(field)] = _STAND_INS[field]
+    return stood_in
+
+
+def _weak(settings: Settings, unset: set[str]) -> Iterator[Finding]:
+    if "server_key" in unset:
+        return
+    if len(set(settings.server_key.get_secret_value())) < _DIFFERENT:
+        said = f"{name_of('server_key')} repeats a few characters: it can be guessed"
+        yield warn("server key", said, _HINTS[name_of("server_key")])
+    else:
+        yield ok("server key", "set")

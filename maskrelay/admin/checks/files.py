@@ -1,0 +1,74 @@
+"""What settings name and say beyond their form: the file of keys, the codes, addresses."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from maskrelay.admin.checks.finding import Finding, ok, skip, warn, wrong
+from maskrelay.contract.apikeys import read_keys
+from maskrelay.contract.codes import read_code_table
+from maskrelay.errors import CodesInvalid, SettingsError
+from maskrelay.notify.guard import AddressGuard
+from maskrelay.settings import Settings
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_KEYS = 'it is a list of {"tenant", "sha256", "scopes"}; docs/settings.md says more'
+_EVERYWHERE = {"0.0.0.0/0", "::/0"}
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    yield _keys(settings)
+    yield _public_url(settings)
+    yield _callbacks(settings)
+    yield _codes(settings)
+
+
+def _keys(settings: Settings) -> Finding:
+    if settings.keys_file is None:
+        return skip("keys file", "not set here; only the API needs it")
+    try:
+        entries = read_keys(Path(settings.keys_file))
+    except SettingsError as error:
+        return wrong("keys file", error.detail, _KEYS)
+    now = datetime.now(UTC)
+    count = sum(entry.counts_at(now) for entry in entries)
+    if not count:
+        return warn("keys file", f"none of its {len(entries)} keys counts now: nobody can call", _KEYS)
+    return ok("keys file", f"{count} of {len(entries)} keys count now")
+
+
+def _public_url(settings: Settings) -> Finding:
+    if settings.public_url is None:
+        return ok("public url", "not set: links begin as each request does")
+    parts = urlsplit(settings.public_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        return wrong("public url", "MASKRELAY_PUBLIC_URL is no address that links can begin with", "https://HOST")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        hint = "put TLS before the API, and https:// into MASKRELAY_PUBLIC_URL"
+        return warn("public url", "callers are sent to http://, where keys can be read on the way", hint)
+    return ok("public url", "set")
+
+
+def _callbacks(settings: Settings) -> Finding:
+    try:
+        AddressGuard(settings.callback_allow)
+    except SettingsError as error:
+        return wrong("callbacks", error.detail, "example: MASKRELAY_CALLBACK_ALLOW=pacs.example,10.1.0.0/16")
+    if _EVERYWHERE & set(settings.callback_allow):
+        hint = "name the hosts and networks of your receivers alone"
+        return warn("callbacks", "every address may be called back, the cloud's metadata service too", hint)
+    return ok("callbacks", f"public addresses and {len(settings.callback_allow)} more may be called back")
+
+
+def _codes(settings: Settings) -> Finding:
+    if settings.codes_file is None:
+        return ok("codes file", "not set: the built-in codes hold")
+    hint = "docs/results.md shows one; until it is right, no DICOM SEG is made"
+    try:
+        table = read_code_table(Path(settings.codes_file).read_bytes())
+    except OSError as error:
+        return wrong("codes file", f"MASKRELAY_CODES_FILE cannot be read: {error.strerror}", hint)
+    except CodesInvalid as error:
+        return wrong("codes file", error.detail, hint)
+    return ok("codes file", f"{len(table)} prompts")

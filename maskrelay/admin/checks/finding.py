@@ -1,0 +1,48 @@
+"""What a check found."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+#: `skip`: not looked at, with the reason; neither good nor bad.
+State = Literal["ok", "warn", "wrong", "skip"]
+#: Clocks may be so far apart before anybody is told, and before something breaks: callbacks are refused as old and
+#: requests to the store as forged some minutes later.
+_TOLD, _BAD = timedelta(seconds=5), timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line. `said` and `hint` hold no secret, no path and nothing of a patient."""
+
+    check: str
+    state: State
+    said: str
+    hint: str = ""
+
+
+def ok(check: str, said: str) -> Finding:
+    return Finding(check, "ok", said)
+
+
+def skip(check: str, said: str) -> Finding:
+    return Finding(check, "skip", said)
+
+
+def warn(check: str, said: str, hint: str) -> Finding:
+    return Finding(check, "warn", said, hint)
+
+
+def wrong(check: str, said: str, hint: str) -> Finding:
+    return Finding(check, "wrong", said, hint)
+
+
+def clock(check: str, ahead: timedelta, give: timedelta) -> Finding:
+    """How far a clock is ahead of this machine's; `give`: what the measurement cannot tell."""
+    apart = max(abs(ahead) - give, timedelta(0))
+    seconds = ahead.total_seconds()
+    said = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's clock"
+    if apart < _TOLD:
+        return ok(check, "goes with this machine's clock")
+    hint = "let every machine keep time by NTP (chrony, systemd-timesyncd); containers have their host's clock"
+    return Finding(check, "warn" if apart < _BAD else "wrong", said, hint)

@@ -1,0 +1,117 @@
+"""Redis: reachable, one that the ledger can live in, and set up to keep what it is given."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import redis
+
+from maskrelay.admin.checks.finding import Finding, clock, ok, warn, wrong
+from maskrelay.admin.checks.redis_errors import refused, unreached
+from maskrelay.errors import SettingsError
+from maskrelay.ledger.address import connect
+from maskrelay.settings import Settings
+
+_OLDEST = 7
+_PATIENCE_S = 3
+#: Shares of `maxmemory` in use.
+_FILLING, _FULL = 0.75, 0.95
+#: What the service does, in small: the ledger's scripts, its bells, and Celery's own keys.
+_SCRIPT = "redis.call('INFO', 'server') redis.call('SET', ARGV[1], redis.call('TIME')[1], 'EX', 60) return 1"
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Everything about the server; one finding where it cannot be reached."""
+    url = settings.redis_url.get_secret_value()
+    try:
+        with connect(url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S) as client:
+            facts: dict[str, Any] = client.info("everything")
+            yield ok("redis", "answers")
+            yield _version(facts)
+            yield _mode(facts)
+            yield _persistence(facts)
+            yield _eviction(facts)
+            yield _memory(facts)
+            yield _rights(client)
+            yield _clock(client)
+    except SettingsError as error:
+        yield wrong("redis", error.detail, "docs/settings.md shows the forms of MASKRELAY_REDIS_URL")
+    except ValueError:
+        hint = "docs/settings.md shows the forms of MASKRELAY_REDIS_URL"
+        yield wrong("redis", "MASKRELAY_REDIS_URL is no URL of a Redis", hint)
+    except redis.RedisError as error:
+        yield wrong("redis", *unreached(error))
+
+
+def _version(facts: dict[str, Any]) -> Finding:
+    version = str(facts.get("redis_version", ""))
+    named = f"Valkey {facts['valkey_version']}" if "valkey_version" in facts else f"Redis {version}"
+    major = version.partition(".")[0]
+    if major.isdecimal() and int(major) >= _OLDEST:
+        return ok("redis version", named)
+    return wrong("redis version", f"{named} is too old", f"take Redis {_OLDEST} or later, or Valkey")
+
+
+def _mode(facts: dict[str, Any]) -> Finding:
+    if facts.get("cluster_enabled"):
+        hint = "take one server, or Sentinels (redis+sentinel://): the ledger's scripts touch keys of several slots"
+        return wrong("redis mode", "this is a node of a cluster", hint)
+    if facts.get("role") != "master":
+        hint = "give the primary's address, or that of the Sentinels (redis+sentinel://)"
+        return wrong("redis mode", "this is a replica, which takes no writes", hint)
+    return ok("redis mode", "one primary")
+
+
+def _persistence(facts: dict[str, Any]) -> Finding:
+    if not facts.get("aof_enabled"):
+        hint = "set appendonly yes and appendfsync everysec: without, a restart scores again what was under way"
+        return warn("redis persistence", "the append-only file is off", hint)
+    if facts.get("aof_last_write_status", "ok") != "ok":
+        hint = "look at its disk: while it cannot write the file it takes nothing more"
+        return wrong("redis persistence", "the last write of the append-only file failed", hint)
+    return ok("redis persistence", "append-only file on")
+
+
+def _eviction(facts: dict[str, Any]) -> Finding:
+    policy = str(facts.get("maxmemory_policy", "unknown"))
+    if policy == "noeviction":
+        return ok("redis eviction", policy)
+    hint = "set maxmemory-policy noeviction: a full Redis must refuse, not forget jobs"
+    return wrong("redis eviction", f"the policy is {policy}", hint)
+
+
+def _memory(facts: dict[str, Any]) -> Finding:
+    used, most = int(facts.get("used_memory", 0)), int(facts.get("maxmemory", 0))
+    if not most:
+        return ok("redis memory", f"{used >> 20} MiB in use, without a limit of its own")
+    said = f"{used >> 20} of {most >> 20} MiB in use"
+    if used < most * _FILLING:
+        return ok("redis memory", said)
+    hint = "raise maxmemory: when it is full, submissions are answered 503"
+    return Finding("redis memory", "warn" if used < most * _FULL else "wrong", said, hint)
+
+
+def _rights(client: "redis.Redis") -> Finding:
+    """Do once what the service does all the time; nothing of it stays."""
+    trial = f"mr:trial:{secrets.token_hex(8)}"
+    queue = f"_kombu.binding.{trial}"
+    try:
+        client.eval(_SCRIPT, 0, trial)
+        client.delete(trial)
+        client.publish(f"mr:bell:{trial}", "")
+        client.sadd(queue, "")
+        client.brpop([trial], timeout=0.01)
+        client.delete(queue)
+    except redis.RedisError as error:
+        return wrong("redis rights", *refused(error))
+    return ok("redis rights", "scripts, keys and channels may be used")
+
+
+def _clock(client: "redis.Redis") -> Finding:
+    began = time.time()
+    seconds, micros = client.execute_command("TIME")  # type: ignore[no-untyped-call]
+    ended = time.time()
+    ahead = int(seconds) + int(micros) / 1e6 - (began + ended) / 2
+    return clock("redis clock", timedelta(seconds=ahead), timedelta(seconds=(ended - began) / 2))

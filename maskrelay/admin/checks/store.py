@@ -1,0 +1,94 @@
+"""The object store: it answers, creates a key once, has room, and its clock goes right."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from maskrelay.admin.checks.finding import Finding, clock, ok, warn, wrong
+from maskrelay.contract import keys
+from maskrelay.errors import SettingsError, StorageUnavailable
+from maskrelay.settings import Settings
+from maskrelay.storage.open import check_create_once, open_storage
+from maskrelay.storage.protocol import Storage
+
+_LITTLE, _NONE = 2 << 30, 256 << 20  # bytes free
+#: A store tells its time in whole seconds.
+_COARSE = timedelta(seconds=1)
+_ROLE = "look at the credentials or the role: it needs Get, Put, Delete and List on the bucket"
+_HOST = "look at MASKRELAY_S3_ENDPOINT_URL, DNS and firewalls"
+_HINTS = {
+    "NoSuchBucket": "make the bucket, or look at its name in MASKRELAY_STORAGE_URL",
+    "AccessDenied": _ROLE,
+    "InvalidAccessKeyId": "the access key is not one of this server's",
+    "SignatureDoesNotMatch": "the secret of the access key is wrong",
+    "RequestTimeTooSkewed": "set this machine's clock: requests signed so far off are refused",
+    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, mount a credentials file, or give a role",
+    "NoRegionError": "set AWS_REGION",
+    "403": _ROLE,
+    "EndpointConnectionError": _HOST,
+    "ConnectTimeoutError": _HOST,
+    "SSLError": "the server's certificate is vouched for by nobody known here; AWS_CA_BUNDLE names more",
+}
+_OWN = "another store, or switch its conditional writes (If-None-Match) on: every promise of the service rests on them"
+_FOLDER = "look at MASKRELAY_STORAGE_URL, at who owns the folder, and whether it is mounted to be written"
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """A trial object is written, listed and removed."""
+    try:
+        storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
+        yield _clock(storage)
+        next(iter(storage.list(keys.LIVE)), None)
+        yield ok("store", "answers: an object was written, read, listed and removed")
+        yield _creates_once(storage)
+    except SettingsError as error:
+        yield wrong("store", error.detail, "docs/settings.md shows the forms of MASKRELAY_STORAGE_URL")
+    except StorageUnavailable as error:
+        hint = _HINTS.get(str(error.fields["reason"]), _FOLDER if _is_folder(settings) else "read the server's log")
+        yield wrong("store", error.detail, hint)
+    if _is_folder(settings):
+        yield from _room(Path(unquote(urlsplit(settings.storage_url).path)))
+
+
+def _creates_once(storage: Storage) -> Finding:
+    try:
+        check_create_once(storage)
+    except SettingsError as error:
+        return wrong("store creates once", error.detail, _OWN)
+    return ok("store creates once", "a second create of one key is refused")
+
+
+def _clock(storage: Storage) -> Finding:
+    """By the time that the store gives an object made just now."""
+    key = f"trials/{secrets.token_hex(16)}"
+    began = datetime.now(UTC)
+    storage.put(key, b"")
+    try:
+        took = datetime.now(UTC) - began
+        return clock("store clock", storage.head(key).modified - began - took / 2, _COARSE + took / 2)
+    finally:
+        storage.delete(key)
+
+
+def _is_folder(settings: Settings) -> bool:
+    return urlsplit(settings.storage_url).scheme == "file"
+
+
+def _room(folder: Path) -> Iterator[Finding]:
+    """Bytes and names (inodes) that are free where the folder lies."""
+    try:
+        system = os.statvfs(folder)
+    except OSError:
+        return  # told above
+    free = system.f_bavail * system.f_frsize
+    hint = "make room, or move the folder: what cannot be stored is not accepted"
+    said = f"{free >> 20} MiB free"
+    if free < _LITTLE:
+        yield Finding("store room", "warn" if free >= _NONE else "wrong", said, hint)
+    elif system.f_files and system.f_favail < system.f_files // 100:
+        yield warn("store room", "fewer than one in a hundred inodes is free", hint)
+    else:
+        yield ok("store room", said)

@@ -1,0 +1,52 @@
+"""`maskrelay doctor`: looks at everything the service depends on, and says what is wrong and what to do."""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maskrelay.admin.checks.finding import Finding
+
+_EPILOG = """\
+Run it with the environment of the process in question: what it is not given, it does not look at (skip).
+It writes one object and removes it, and sends one drawn picture to each endpoint, beside what the workers send.
+Exit codes: 0 nothing is wrong; 1 something is. A warning is not wrong."""
+
+for _module in ("redis", "boto3"):  # the command is there where its checks can run; they are imported when it does
+    if find_spec(_module) is None:
+        raise ModuleNotFoundError(_module)
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    what = "look at everything the service depends on, and say what is wrong"
+    parser = subparsers.add_parser(
+        "doctor", help=what, description=what, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document in the place of lines")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print each finding; 1 if one of them is wrong."""
+    from maskrelay.admin.checks.diagnosis import diagnose  # noqa: PLC0415
+
+    findings = []
+    for finding in diagnose(os.environ):
+        findings.append(finding)
+        if not given.json:
+            sys.stdout.write(_line(finding) + "\n")
+            sys.stdout.flush()
+    healthy = all(finding.state != "wrong" for finding in findings)
+    if given.json:
+        sys.stdout.write(json.dumps({"healthy": healthy, "checks": [asdict(one) for one in findings]}, indent=2) + "\n")
+    return 0 if healthy else 1
+
+
+def _line(finding: "Finding") -> str:
+    hint = f" → {finding.hint}" if finding.hint else ""
+    return f"{finding.state:5}  {finding.check}: {finding.said}{hint}"

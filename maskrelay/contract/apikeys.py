@@ -1,0 +1,72 @@
+"""The file of API keys: each by its sha256, with its tenant, what it allows, and its time."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
+
+from maskrelay.contract import keys
+from maskrelay.errors import SettingsError
+
+Scope = Literal["submit", "read", "admin"]
+SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
+
+
+class Quotas(BaseModel):
+    """What a tenant may have under way at most, where it differs from the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    jobs: NonNegativeInt | None = None
+    frames: NonNegativeInt | None = None
+    interactive: NonNegativeInt | None = None
+    bytes: NonNegativeInt | None = None
+
+
+class KeyEntry(BaseModel):
+    """One key of the file: whose it is, what it allows, and from when until when. `admin` allows everything. `quotas`
+    are the tenant's; one of its keys is enough to give them.
+
+    A tenant may have several, so that a new one is in use before the old one ends. `name` is noted where it is noted
+    who did what; without one, the first letters of the hash are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    tenant: str = Field(pattern=f"^{keys.TENANT.pattern}$")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    scopes: frozenset[Scope]
+    name: str | None = Field(None, pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    not_before: AwareDatetime | None = None
+    not_after: AwareDatetime | None = None
+    quotas: Quotas | None = None
+
+    def counts_at(self, now: datetime) -> bool:
+        begun = self.not_before is None or self.not_before <= now
+        return begun and (self.not_after is None or now <= self.not_after)
+
+
+def read_keys(path: Path) -> list[KeyEntry]:
+    """Every key of the file; raises SettingsError that names the place of what is wrong, and no value."""
+    try:
+        entries = TypeAdapter(list[KeyEntry]).validate_json(path.read_bytes())
+    except OSError as error:
+        raise unreadable(error) from None
+    except ValidationError as error:
+        raise SettingsError(f"the file of keys is not right: {'; '.join(map(_said, error.errors()))}") from None
+    if len({entry.sha256 for entry in entries}) < len(entries):
+        raise SettingsError("the file of keys is not right: one key stands in it twice")
+    quotas = {(entry.tenant, entry.quotas) for entry in entries if entry.quotas is not None}
+    if len({tenant for tenant, _ in quotas}) < len(quotas):
+        raise SettingsError("the file of keys is not right: the keys of one tenant give it different quotas")
+    return entries
+
+
+def _said(error: Any) -> str:
+    place = ".".join(map(str, error["loc"]))
+    return f"{place}: {error['msg']}" if place else str(error["msg"])
+
+
+def unreadable(error: OSError) -> SettingsError:
+    return SettingsError(f"the file of keys cannot be read ({error.strerror})")

@@ -1,0 +1,73 @@
+"""Frames that ended in a coded error: as a finished job lists them in storage, and as they are answered over HTTP."""
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, Field
+
+from maskrelay.contract.jobs import PlannedFrame
+from maskrelay.contract.lines import ItemLine
+from maskrelay.contract.outcomes import Failure, Record
+from maskrelay.contract.shown import ErrorShown, JobShown
+
+
+class DeadLetter(Record):
+    """One failed frame of a finished job: picture `index` of item `item`, with what doing it again needs.
+
+    source: the upload it was read from, a storage key. offset: where in a zip it begins; None outside one, or where
+    the zip itself could not be read.
+    """
+
+    frame: int
+    item: int
+    index: int = 0
+    custom_id: str
+    error: Failure
+    attempts: int = 1
+    source: str
+    offset: int | None = None
+
+
+def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[DeadLetter]:
+    """The failed frames of an item; `frames` are its planned ones, in the order of its outcomes."""
+    for outcome, planned in zip(line.outcomes, frames, strict=False):  # what was never planned did not fail
+        if outcome.state == "failed" and outcome.error is not None:
+            yield DeadLetter(
+                frame=outcome.frame,
+                item=line.item,
+                index=outcome.index,
+                custom_id=line.custom_id,
+                error=outcome.error,
+                attempts=outcome.attempts,
+                source=planned.source,
+                offset=planned.extent.offset if planned.extent else None,
+            )
+
+
+class DeadLetterShown(BaseModel):
+    """One failed frame. `frame` is its number within the item."""
+
+    custom_id: str
+    frame: int
+    error: ErrorShown
+    attempts: int
+
+
+class DeadLetterList(BaseModel):
+    dead_letters: list[DeadLetterShown]
+    redriven_as: list[str] = Field(description="The jobs in which items of this one were done again.")
+    next: str | None = None
+
+
+class NotRedriven(BaseModel):
+    """A job whose failed items could not be done again, and why."""
+
+    job: str
+    error: ErrorShown
+
+
+class RedriveList(BaseModel):
+    """One page of a tenant's jobs: the jobs in which failed items are done again, and those where that cannot be."""
+
+    jobs: list[JobShown]
+    refused: list[NotRedriven]
+    next: str | None = None

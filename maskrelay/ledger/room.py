@@ -1,0 +1,73 @@
+"""How much a tenant has under way, and whether there is room for more."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+
+from maskrelay.errors import (
+    BytesQuotaReached,
+    FramesQuotaReached,
+    InteractiveQuotaReached,
+    JobsQuotaReached,
+    LedgerFull,
+    QuotaReached,
+)
+from maskrelay.ledger.scripts import Scripts
+
+#: New work is refused when so much of Redis' memory is used: what was accepted needs the rest to come to its end.
+FULL_AT = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a tenant has under way, what a request adds to it, or the most that it may have.
+
+    jobs: live ones. frames: that wait or are in hand; of a job not planned yet its items, as far as it is not.
+    interactive: those of them in the interactive lane. bytes: of the uploads of live jobs.
+    """
+
+    jobs: int = 0
+    frames: int = 0
+    interactive: int = 0
+    bytes: int = 0
+
+
+_REACHED: dict[str, tuple[type[QuotaReached], str]] = {
+    "jobs": (JobsQuotaReached, "live jobs"),
+    "frames": (FramesQuotaReached, "frames under way"),
+    "interactive": (InteractiveQuotaReached, "interactive frames under way"),
+    "bytes": (BytesQuotaReached, "bytes of uploads under way"),
+}
+assert tuple(_REACHED) == tuple(field.name for field in fields(Load))
+
+
+class Room:
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def check(self, tenant: str, more: Load, most: Load) -> None:
+        """Raise the QuotaReached of the first number that `more` would bring above `most`; a zero is not looked at."""
+        self._ask(tenant, more, most, "", timedelta(0))
+
+    def keep(self, tenant: str, job: str, more: Load, most: Load, hold: timedelta) -> None:
+        """As `check`, and the room is the job's until its record is there, it is given back, or `hold` is over."""
+        self._ask(tenant, more, most, job, hold)
+
+    def give_back(self, tenant: str, job: str) -> None:
+        self._scripts.ask("HDEL", f"mr:kept:{tenant}", job)
+
+    def _ask(self, tenant: str, more: Load, most: Load, job: str, hold: timedelta) -> None:
+        told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // timedelta(milliseconds=1)
+        reached = self._scripts.run("room", tenant, *told)
+        if not reached:
+            return
+        name, used = reached[0].decode(), int(reached[1])
+        kind, what = _REACHED[name]
+        raise kind(f"At most {getattr(most, name)} {what}: {used} are, and this would be {getattr(more, name)} more.")
+
+    def check_memory(self) -> None:
+        """Raise LedgerFull when Redis has a bound for its memory and comes near it."""
+        known = self._scripts.ask("INFO", "memory")
+        used, most = int(known["used_memory"]), int(known.get("maxmemory", 0))
+        if most and used >= FULL_AT * most:
+            raise LedgerFull

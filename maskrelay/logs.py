@@ -1,0 +1,71 @@
+"""What a process writes of itself: lines of text, or of JSON for a collector, with the same bound fields.
+
+A line's fields are given as `extra`; only those named here are written, so that nothing else slips in. None of them can
+hold anything of a patient: ids and numbers of ours, codes, words of ours. Of an exception its kind and place are
+written and never its words, which may quote what it stumbled over.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import Literal, TextIO
+
+Format = Literal["text", "json"]
+FIELDS = (
+    "job_id", "frame", "item", "endpoint", "code", "event", "attempt", "result", "source", "output", "alone", "reason",
+    "trace_id",
+)  # fmt: skip
+_TEXT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
+
+
+def configure(level: str, form: Format, stream: TextIO | None = None) -> None:
+    """Write what is logged to `stream` (else to standard error); replaces what was configured before."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines(_TEXT))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    for chatty in ("httpx", "azure", "msal"):  # they log addresses
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _bound(record: logging.LogRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+
+
+class TextLines(logging.Formatter):
+    """A line of text, its fields as `name=value` behind the words."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
+        """The line itself."""
+        fields = "".join(f" {name}={value}" for name, value in _bound(record).items())
+        return super().formatMessage(record) + fields
+
+    def formatException(self, ei) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001, N802  logging's own
+        """Kind and place."""
+        return _place(ei[1])
+
+
+class JsonLines(logging.Formatter):
+    """A JSON object a line: time, level, process, logger, message, the bound fields, an exception's kind and place."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line itself."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "process": record.processName,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_bound(record),
+        }
+        if record.exc_info:
+            line["exception"] = _place(record.exc_info[1])
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def _place(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__

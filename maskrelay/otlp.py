@@ -1,0 +1,80 @@
+"""Spans by the OpenTelemetry SDK, in batches as OTLP over HTTP. Its own variables decide on sampling and headers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from maskrelay.tracing import Kind, Span
+
+_KINDS = {kind.name.lower(): kind for kind in trace.SpanKind}
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class Otlp:
+    """The spans of one process."""
+
+    def __init__(self, endpoint: str | None, process: str) -> None:
+        named = {"service.name": "maskrelay", "service.version": version("maskrelay"), "maskrelay.process": process}
+        self._provider = TracerProvider(resource=Resource.create(named))
+        url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url)))
+        self._tracer = self._provider.get_tracer("maskrelay")
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        within: str | None = None,
+        *,
+        kind: Kind = "internal",
+        links: Sequence[str] = (),
+        **attributes: str | int,
+    ) -> Iterator[Span]:
+        """As `Spans.span` says."""
+        is_inside = trace.get_current_span().get_span_context().is_valid
+        with self._tracer.start_as_current_span(
+            name,
+            context=None if is_inside else _context(within),
+            kind=_KINDS[kind],
+            links=[trace.Link(trace.get_current_span(_context(one)).get_span_context()) for one in links],
+            attributes=_named(attributes),
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield _OtlpSpan(span)
+            except BaseException as error:
+                span.set_status(trace.StatusCode.ERROR, str(getattr(error, "code", type(error).__name__)))
+                raise
+
+    def end(self) -> None:
+        """Send what is left; a collector that is away holds up the end for as long as one sending may take."""
+        self._provider.shutdown()
+
+
+class _OtlpSpan:
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        carrier: dict[str, str] = {}
+        _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
+        self.traceparent = carrier.get("traceparent")
+
+    def note(self, **attributes: str | int) -> None:
+        """As `Span.note` says."""
+        self._span.set_attributes(_named(attributes))
+
+
+def _context(traceparent: str | None) -> Context:
+    return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {}, Context())
+
+
+def _named(attributes: dict[str, str | int]) -> dict[str, str | int]:
+    return {f"maskrelay.{name}": value for name, value in attributes.items()}

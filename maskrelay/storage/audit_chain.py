@@ -1,0 +1,64 @@
+"""One process' audit files in storage: where the next one goes, and what it ties itself to."""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from maskrelay.contract.audit import Before, sealed
+from maskrelay.contract.keys import audit_file
+from maskrelay.errors import ObjectExists
+from maskrelay.storage.protocol import Storage
+
+log = logging.getLogger(__name__)
+Role = Literal["api", "worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file as it will be, or perhaps already is, in storage. `lost`: what its seal says was lost before it."""
+
+    key: str
+    body: bytes
+    hour: str
+    lines: int
+    closed: bool
+    lost: int
+
+
+class Chain:
+    """Used by one thread at a time. `open`: the hour that has files and is not closed."""
+
+    def __init__(self, storage: Storage, role: Role) -> None:
+        self._storage = storage
+        self._role = role
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = f"{self._role}-{secrets.token_hex(8)}"
+        self._number = 0
+        self._before: Before | None = None
+        self.open: str | None = None
+
+    def next(self, hour: str, lines: Sequence[bytes], *, closed: bool, lost: int) -> File:
+        body = sealed(lines, self._before, closed=closed, lost=lost)
+        return File(audit_file(hour, self._process, self._number), body, hour, len(lines), closed, lost)
+
+    def write(self, file: File) -> bool:
+        """Write the file that `next` made; False when a stranger's lies in its place, and then the chain begins anew.
+
+        Raises StorageError; the file may be written all the same, so the same one is tried again.
+        """
+        try:
+            self._storage.create(file.key, file.body, "application/x-ndjson")
+        except ObjectExists:
+            if self._storage.get(file.key) != file.body:
+                log.error("a strange file lies where the audit log goes on; it begins anew")  # noqa: TRY400
+                self._begin()
+                return False
+        self._before = Before(key=file.key, sha256=hashlib.sha256(file.body).hexdigest())
+        self._number += 1
+        self.open = None if file.closed else file.hour
+        return True

@@ -1,0 +1,63 @@
+"""Lines of logs: the same fields as text and as JSON, and none that is not named."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from maskrelay.logs import Format, configure
+
+WORDS = "Erika Mustermann, born 1964"
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(capture=False)
+
+
+def written(form: Format, **extra: object) -> str:
+    out = io.StringIO()
+    configure("info", form, out)
+    log = logging.getLogger("worker.loop")
+    log.debug("not this")
+    log.info("parked", extra=extra)
+    try:
+        int(WORDS)
+    except ValueError:
+        log.exception("unforeseen", extra=extra)
+    return out.getvalue()
+
+
+def test_a_line_of_json_has_its_fields_bound():
+    parked, unforeseen = map(json.loads, written("json", job_id="j1", frame=7, code="throttled").splitlines())
+    assert (parked["message"], parked["level"], parked["logger"]) == ("parked", "info", "worker.loop")
+    assert (parked["job_id"], parked["frame"], parked["code"]) == ("j1", 7, "throttled")
+    assert parked["time"].endswith("+00:00")
+    assert unforeseen["exception"].endswith("ValueError")
+    assert "test_logs.py" in unforeseen["exception"]
+
+
+def test_a_line_of_text_has_them_behind_its_words():
+    parked, *rest = written("text", job_id="j1", frame=7).splitlines()
+    assert parked.endswith("worker.loop parked job_id=j1 frame=7")
+    assert rest[-1] == "ValueError"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_neither_an_exceptions_words_nor_an_unknown_field_is_written(form: Format):
+    told = written(form, job_id="j1", patient=WORDS, source_name=WORDS)
+    assert "Erika" not in told
+    assert "1964" not in told
+
+
+def test_what_logs_addresses_is_kept_quiet():
+    out = io.StringIO()
+    configure("info", "json", out)
+    logging.getLogger("httpx").info("GET http://10.1.2.3/score")
+    assert out.getvalue() == ""

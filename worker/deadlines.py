@@ -1,0 +1,27 @@
+"""Cancels jobs whose deadline has passed: an intent in storage first, as for a caller who cancels."""
+
+import logging
+
+from maskrelay.contract import keys
+from maskrelay.contract.cancels import BY_DEADLINE
+from maskrelay.rules.lifecycle import may_cancel
+from maskrelay.storage.cancels import intend_cancel
+from worker.parts import Parts
+
+log = logging.getLogger(__name__)
+JOBS_A_PASS = 100
+
+
+def cancel_overdue(parts: Parts) -> None:
+    """Cancel what is overdue; a job that is finishing by then ends as it would. Safe to repeat, in any number."""
+    jobs = parts.ledger.jobs
+    for job in jobs.overdue(JOBS_A_PASS):
+        record = jobs.get(job)
+        if record is not None and may_cancel(record.state):
+            intend_cancel(parts.storage, job, BY_DEADLINE)
+            before = jobs.cancel(job, BY_DEADLINE)
+            if before is not None and not may_cancel(before):  # it came to its end in between
+                parts.storage.delete(keys.live_cancel(job))
+            log.info("deadline passed", extra={"job_id": job})
+            parts.ledger.wakes.wake("finish")
+        jobs.met_deadline(job)

@@ -1,0 +1,35 @@
+"""Puts finished jobs on their tenants' lists again when Redis has lost them: storage knows them all."""
+
+from collections.abc import Iterable
+
+from maskrelay.contract import keys
+from maskrelay.storage.protocol import has
+from worker.conclude import read_result
+from worker.parts import Parts
+from worker.rounds import next_keys
+
+KEYS_A_PASS = 2000
+
+
+def relist_next(parts: Parts) -> int:
+    """The next window, while Redis is not the one whose lists were last written; how many jobs were listed again."""
+    sweeps = parts.ledger.sweeps
+    if not sweeps.listing():
+        return 0
+    listed = relist(parts, next_keys(parts, "listing", keys.JOBS, KEYS_A_PASS))
+    if not sweeps.place("listing"):
+        sweeps.listing(done=True)
+    return listed
+
+
+def relist(parts: Parts, found: Iterable[str]) -> int:
+    """List every job of which the result is among these objects; how many were not. The others have live markers."""
+    listed = 0
+    for key in found:
+        job = keys.finished_job(key)
+        if job is None or parts.ledger.jobs.get(job) is not None or has(parts.storage, keys.gone(job)):
+            continue
+        result = read_result(parts, job)
+        if result is not None:
+            listed += parts.ledger.jobs.list_again(job, result.tenant, result.created_at)
+    return listed

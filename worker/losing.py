@@ -1,0 +1,89 @@
+"""Sweeps what losing tries left of jobs that have ended: files, parts and final objects that no result names."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from datetime import datetime
+
+from maskrelay.contract import keys
+from maskrelay.contract.dead_letters import DeadLetter
+from maskrelay.contract.jobs import Result
+from maskrelay.errors import ObjectMissing
+from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.tombstones import tombstone_of
+from worker.conclude import read_result
+from worker.parts import Parts
+from worker.rounds import delete_all, written_before
+from worker.submissions import lines, read_submission
+
+#: How a record names an object. Nothing that a caller wrote can look like it: a quote within a text is escaped.
+_NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
+#: More than one name takes in a stream.
+_LONGEST = 1024
+
+
+def sweep_losing(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
+    """Sweep these jobs, which are marked for it, as far as they are quiet; how many objects were removed."""
+    return sum(_sweep(parts, job, now) for job in jobs)
+
+
+def _sweep(parts: Parts, job: str, now: datetime) -> int:
+    """Every lease is shorter than the visibility timeout: so long after the mark nobody writes what will count."""
+    storage, marker = parts.storage, keys.sweeping(job)
+    quiet_since = now - parts.settings.visibility_timeout
+    if not written_before(storage, marker, quiet_since):
+        return 0
+    result = read_result(parts, job)
+    if result is None and has(storage, keys.accepted(job)) and tombstone_of(storage, job) is None:
+        return 0  # it has not ended; the mark waits
+    try:
+        stray = list(strays(storage, result)) if result is not None else []
+    except ObjectMissing:  # it is being removed
+        stray = []
+    delete_all(storage, stray)
+    if written_before(storage, marker, quiet_since):  # else another try was refused meanwhile
+        storage.delete(marker)
+    return len(stray)
+
+
+def strays(storage: Storage, result: Result) -> Iterator[str]:
+    """The objects of a finished job that nothing names. Raises ObjectMissing where the job is being removed."""
+    job = result.job
+    final = result.items.key.rsplit("/", 1)[0] + "/"
+    yield from _others(storage, keys.finals(job), lambda key: key.startswith(final))
+    items = read_submission(storage, job).items_key
+    yield from _others(storage, keys.item_lists(job), lambda key: key == items)
+    if result.parts is not None:
+        counted = {keys.outcome_part(job, name) for name in storage.get(result.parts.key).decode().split()}
+        yield from _others(storage, keys.outcomes(job), counted.__contains__)
+    with closing(storage.stream(result.items.key)) as chunks:
+        named = named_keys(chunks)
+    failed = _failed_frames(storage, result)
+    yield from _others(storage, keys.packs(job), named.__contains__)
+    # an answer that broke the contract stays as long as its frame's outcome is that it did
+    yield from _others(storage, keys.artifacts(job), lambda key: key in named or keys.answered_frame(key) in failed)
+
+
+def named_keys(chunks: Iterable[bytes]) -> set[str]:
+    """Every object that a stream of records names; memory for the names alone, however long a record is."""
+    named: set[str] = set()
+    rest = b""
+    for chunk in chunks:
+        rest += chunk
+        end = 0
+        for found in _NAMED.finditer(rest):
+            named.add(found[1].decode())
+            end = found.end()
+        rest = rest[max(end, len(rest) - _LONGEST) :]
+    return named
+
+
+def _others(storage: Storage, prefix: str, stays: Callable[[str], bool]) -> Iterator[str]:
+    return (key for key in storage.list(prefix) if not stays(key))
+
+
+def _failed_frames(storage: Storage, result: Result) -> set[int | None]:
+    if result.dead is None:
+        return set()
+    with closing(storage.stream(result.dead.key)) as chunks:
+        return {DeadLetter.model_validate_json(line).frame for line in lines(chunks)}

@@ -1,0 +1,36 @@
+"""Everything that the sweep does bit by bit, at once, over all there is."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from maskrelay.contract import keys
+from worker.listing import relist
+from worker.losing import sweep_losing
+from worker.parts import Parts
+from worker.reconcile import Found
+from worker.removal import remove_jobs
+from worker.retention import judge_jobs, retire_all
+from worker.submissions import Plans
+from worker.sweep import sweep
+from worker.uploads import sweep_uploads
+
+
+def recover(parts: Parts, now: datetime) -> Found:
+    """One pass, and what it found and did. Safe anywhere, in any number, at any time.
+
+    `live jobs compared` is absent while another process compares storage with the ledger. Raises LedgerUnavailable and
+    StorageUnavailable; what was done until then stands.
+    """
+    storage = parts.storage
+    found = sweep(parts, Plans(storage), compare_every=timedelta(0))
+    removing = (key.removeprefix(keys.REMOVING) for key in storage.list(keys.REMOVING))
+    sweeping = (key.removeprefix(keys.SWEEPING) for key in storage.list(keys.SWEEPING))
+    cleared: Found = Counter()
+    cleared["removals of jobs carried on"] = remove_jobs(parts, removing, now)
+    cleared["objects of losing tries removed"] = sweep_losing(parts, sweeping, now)
+    cleared["jobs expired"] = judge_jobs(parts, storage.list(keys.JOBS), now)
+    cleared["stray uploads removed"] = sweep_uploads(parts, storage.list(keys.UPLOADS), now)
+    cleared["records of the ledger retired"] = retire_all(parts)
+    cleared["finished jobs listed again"] = relist(parts, storage.list(keys.JOBS))
+    found.update(cleared)
+    return found
