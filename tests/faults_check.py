@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import time
 from collections import Counter, defaultdict
 from datetime import timedelta
 
-from maskrelay.client import Client
 from maskrelay.contract import keys
 from maskrelay.contract.deliveries import DeliveryEnd
 from maskrelay.contract.events import EVENT_TYPES, event_id
@@ -30,7 +28,8 @@ def check(scene: Scene, *, failed: dict[str, str] | None = None, cancelled: bool
     done = [_ended(scene, job) for job in scene.sent]
     for job, ended in zip(scene.sent, done, strict=True):
         _check_job(scene, job, ended, failed or {}, cancelled=cancelled)
-    assert scene.listed() <= {job.id for job in scene.sent}, "a job that nobody was told of"
+    assert scene.accepted() == {job.id for job in scene.sent}, "a job that nobody was told of"
+    assert scene.listed() <= scene.accepted(), "a job is shown that was not accepted"
     _check_events(scene)
     _check_left(scene)
     assert scene.stack.processes.keys() >= PROCESSES, "a process has ended"
@@ -139,12 +138,3 @@ def _check_left(scene: Scene) -> None:
         return not left
 
     assert eventually(nothing, within_s=min(30, PATIENCE_S)), left
-
-
-def settled(client: Client, job: str) -> int:
-    frames = client.job(job).frames
-    return frames.succeeded + frames.failed
-
-
-def since(moment: float) -> float:
-    return time.monotonic() - moment

@@ -25,6 +25,9 @@ def leaks(scene: Scene) -> Iterator[str]:
     for pattern in ("mr:flow:*:slots", "mr:callbacks:*"):
         for key in client.scan_iter(pattern):
             yield from (f"{key} {member}" for member in client.zrangebyscore(key, now, "+inf"))
+    accepted = scene.accepted() | scene.before
+    for key in client.scan_iter("mr:tenant:*"):
+        yield from (f"never accepted {job}" for job in client.zrange(key, 0, -1) if job.decode() not in accepted)
     for lane in ("interactive", "bulk"):
         yield from (f"ready {lane} {job}" for job in client.zrange(f"mr:ready:{lane}", 0, -1))
     yield from (key for job in scene.sent for key in scene.storage.list(keys.live(job.id)))

@@ -154,6 +154,11 @@ class Scene:
             if here is not child:
                 yield
 
+    def accepted(self) -> set[str]:
+        """Every job that storage knows to be accepted, but for those of before `begin`."""
+        found = self.storage.list(keys.JOBS)
+        return {key.split("/")[1] for key in found if key.endswith("/job.json")} - self.before
+
     def listed(self) -> set[str]:
         """Every job that any tenant is shown, but for those of before `begin`."""
         found: set[str] = set()
@@ -180,7 +185,7 @@ class Scene:
         """Mend everything and forget what was before: the next check is about what is submitted from now on."""
         self.mend()
         self.simulator.set(reset=True)
-        self.before |= self.listed()
+        self.before |= self.accepted()
         self.sent.clear()
         self.told.received.clear()
 

@@ -1,26 +1,33 @@
-"""For each scenario the protection it proves, as the few lines that switch it off in a copy of the tree."""
+"""For each scenario the protection it proves: a copy of the tree without it must not survive."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
-
-
-@dataclass(frozen=True)
-class Change:
-    """`old`, which the file holds exactly once, becomes `new`."""
-
-    file: str
-    old: str
-    new: str
-
-    def found(self, root: Path) -> int:
-        """How often the file holds what is to be replaced."""
-        return (root / self.file).read_text().count(self.old)
-
-    def make(self, root: Path) -> None:
-        path = root / self.file
-        path.write_text(path.read_text().replace(self.old, self.new))
+from tests.faults.switches import (
+    ANY_KEY,
+    BLAMED,
+    CLAIMED_BY_ALL,
+    CREATED_ONCE,
+    DEAF,
+    FULL_UNSEEN,
+    HELD_FOR_EVER,
+    NEVER_BLAMED,
+    NO_COMPARE,
+    NO_DRAIN,
+    NO_KICK,
+    NO_LAPSE,
+    NO_OVERRUN,
+    NO_RENEWAL,
+    NO_SECOND_TRY,
+    NO_TIMEOUT,
+    NOT_ASKED,
+    NOT_CLOSED,
+    NOTHING_SUSPECT,
+    OWN_CLOCK,
+    SILENT,
+    STORED_OR_NOT,
+    TOLD_FIRST,
+    Change,
+)
 
 
 @dataclass(frozen=True)
@@ -36,100 +43,6 @@ def _rows(test: str, *rows: str) -> tuple[str, ...]:
     return tuple(f"{test}[{row}]" for row in rows)
 
 
-NO_LAPSE = Change("worker/sweep.py", "lapsed, condemned = parts.ledger.claims.lapse()", "lapsed, condemned = 0, []")
-NO_KICK = Change("worker/sweep.py", "    found.update(_kick(parts))\n", "")
-NO_COMPARE = Change("worker/sweep.py", "found = _compare(parts, compare_every)\n", "found: Found = Counter()\n")
-ANY_KEY = Change(
-    "api/accept.py", "    if request.key is None:\n        return keys.new_id()\n", "    return keys.new_id()\n"
-)
-TOLD_FIRST = Change(
-    "api/submit.py",
-    "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
-    "    from datetime import UTC, datetime\n"
-    "    job = accept._id_of(service, asking)\n"
-    '    await in_thread(service.ledger.jobs.create, job, tenant, "interactive", 1, datetime.now(UTC))\n'
-    "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
-)
-BLAMED = Change(
-    "worker/loop.py",
-    "        except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:\n",
-    "        except EndpointError as error:\n"
-    "            from maskrelay.contract.outcomes import Failure\n"
-    "            from worker.record import failed\n"
-    "            planned = self._bench.plans.frame(claim.job, frame)\n"
-    "            failure = Failure(code=error.code, detail=error.detail)\n"
-    "            await self._settle(claim, Recorded(failed(planned, failure, 1)))\n"
-    "        except (StorageUnavailable, LedgerUnavailable) as error:\n",
-)
-NEVER_BLAMED = Change(
-    "worker/frame.py",
-    "trouble.code if attempts >= bench.max_attempts else None",
-    "None",
-)
-NO_RENEWAL = Change("worker/renewal.py", "                self._renew()\n", "                pass\n")
-OWN_CLOCK = (
-    Change(
-        "maskrelay/ledger/scripts/prelude.lua",
-        "local time = redis.call('TIME')\n",
-        "local sent = tonumber(ARGV[#ARGV])\nlocal time = {math.floor(sent), math.floor(sent % 1 * 1e6)}\n",
-    ),
-    Change(
-        "maskrelay/ledger/scripts.py",
-        "args=[_plain(argument) for argument in arguments])",
-        'args=[*(_plain(argument) for argument in arguments), __import__("time").time()])',
-    ),
-)
-STORED_OR_NOT = (
-    Change(
-        "worker/artifacts.py",
-        "        except ObjectExists:\n            storage.put(",
-        "        except StorageUnavailable:\n            pass\n        except ObjectExists:\n            storage.put(",
-    ),
-    Change("worker/artifacts.py", "import ObjectExists\n", "import ObjectExists, StorageUnavailable\n"),
-)
-NO_DRAIN = Change("worker/tasks.py", "            thread.run(loop.drain(", "            (lambda _: None)((")
-DEAF = Change("worker/tasks.py", "        child.await_ledger()\n", "        pass\n")
-NO_TIMEOUT = (
-    Change("maskrelay/ledger/__init__.py", "        socket_timeout=5,\n", ""),
-    Change("maskrelay/ledger/broker.py", '            "socket_timeout": 5,\n', ""),
-)
-FULL_UNSEEN = Change("maskrelay/ledger/broker.py", "        broker_channel_error_retry=True,", "        # ")
-REPEATED = Change(
-    "worker/announce.py",
-    "    return has(storage, keys.delivered(job, event))\n",
-    "    return False\n",
-)
-NOTHING_SUSPECT = Change(
-    "maskrelay/ledger/scripts/lapse.lua",
-    "        record.deaths = record.deaths + 1\n",
-    "        record.deaths = 0\n",
-)
-NO_OVERRUN = Change(
-    "worker/frame.py",
-    "                async with asyncio.timeout(bench.decode_timeout.total_seconds()):\n",
-    "                async with asyncio.timeout(None):\n",
-)
-HELD_FOR_EVER = Change("api/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
-NOT_CLOSED = Change(
-    "worker/deliver.py",
-    "    if leave_live(parts.storage, submission):\n        parts.ledger.jobs.told(submission.id)\n",
-    "    del submission\n",
-)
-NO_SECOND_TRY = (
-    Change("worker/groups.py", "TRIES = 6\n", "TRIES = 1\n"),
-    Change(
-        "worker/loop.py",
-        "            await self._park(claim, frame, error)\n",
-        '            log.warning("dropped %s", error.code)\n',
-    ),
-)
-NOT_ASKED = Change(
-    "api/accept.py",
-    "        if service.archive.submission(submission.id) != submission:\n            raise",
-    "        raise",
-)
-CLAIMED_BY_ALL = Change("maskrelay/ledger/scripts/claim.lua", "  set(job, 'cursor', first + n)\n", "")
-
 FRAMES = "test_frame_steps.py::test_a_worker_is_killed"
 AGAIN = "test_submission_steps.py::test_the_api_is_killed_and_the_caller_asks_again"
 ONCE_STORED = "test_submission_steps.py::test_the_api_is_killed_once_the_job_is_stored_and_nobody_asks_again"
@@ -138,7 +51,6 @@ WAY = "test_redis_away.py::test_the_way_to_redis"
 FINISHING = "test_control_steps.py::test_control_is_killed_in_finishing"
 DELIVERING = "test_control_steps.py::test_deliver_is_killed"
 STORE = "test_storage_trouble.py::test_"
-SILENT = (NO_KICK, NO_COMPARE)
 
 PROTECTIONS = (
     Protection(
@@ -259,6 +171,7 @@ PROTECTIONS = (
             "test_endpoint_table.py::test_the_endpoint_fails_on_everything_for_longer_than_a_frame_may",
             "test_endpoint_table.py::test_the_container_restarts_with_scores_in_hand",
             "test_endpoint_table.py::test_the_way_to_the_endpoint_goes_dead_with_scores_in_hand",
+            "test_endpoint_table.py::test_the_way_to_the_endpoint_is_narrow",
             "test_endpoint_table.py::test_the_endpoint_cannot_be_reached_for_a_while",
         ),
     ),
@@ -274,10 +187,12 @@ PROTECTIONS = (
     Protection(
         "a part is tried once, and its frames are not given back",
         (*NO_SECOND_TRY, NO_LAPSE),
-        (
-            STORE + "what_the_store_did_is_not_answered",
-            *_rows("test_storage_trouble.py::test_no_answer_comes_to_any_put_of", "an outcome part"),
-        ),
+        _rows("test_storage_trouble.py::test_no_answer_comes_to_any_put_of", "an outcome part"),
+    ),
+    Protection(
+        "every put is tried once, and its frames are not given back",
+        (CREATED_ONCE, *NO_SECOND_TRY, NO_LAPSE),
+        (STORE + "what_the_store_did_is_not_answered",),
     ),
     Protection(
         "an unanswered put is a failure, and the next try another job",
@@ -297,7 +212,7 @@ PROTECTIONS = (
         "an answer of Redis is awaited for ever",
         NO_TIMEOUT,
         (
-            *_rows(WAY, "every connection goes dead", "the way is narrow"),
+            *_rows(WAY, "every connection goes dead"),
             "test_redis_away.py::test_new_work_is_heard_of_after_every_connection_went_dead",
         ),
     ),

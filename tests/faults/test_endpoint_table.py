@@ -112,6 +112,18 @@ def test_the_way_to_the_endpoint_goes_dead_with_scores_in_hand(shared: Scene, fa
     fault.survived(check(shared))
 
 
+def test_the_way_to_the_endpoint_is_narrow(shared: Scene, fault: Fault) -> None:
+    """An answer takes longer on its way than a score may."""
+    shared.begin()
+    shared.endpoint.bytes_per_s = 100_000
+    shared.submit(10)
+    assert after(15)
+    shared.endpoint.mend()
+    fault.breaks("100 kB/s of each connection for 15 s")
+    fault.over()
+    fault.survived(check(shared))
+
+
 def test_the_endpoint_cannot_be_reached_for_a_while(shared: Scene, fault: Fault) -> None:
     shared.begin()
     shared.endpoint.cut()

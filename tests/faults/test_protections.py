@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.protections import PROTECTIONS, ROOT, Protection
+from tests.faults.protections import PROTECTIONS, Protection
+from tests.faults.switches import ROOT
 
 
 @pytest.mark.parametrize("protection", PROTECTIONS, ids=lambda one: one.off)

@@ -108,16 +108,10 @@ def _slow(shared: Scene) -> None:
     assert after(AWAY_S)
 
 
-def _narrow(shared: Scene) -> None:
-    shared.redis.bytes_per_s = 4000
-    assert after(AWAY_S)
-
-
 NETWORK: dict[str, tuple[Callable[[Scene], None], str]] = {
     "every connection is cut": (_cut, f"connections reset and refused for {AWAY_S} s"),
     "every connection goes dead": (_lost, "connections to Redis pass nothing any more, nobody is told"),
     "the way is slow": (_slow, f"300 ms each way for {AWAY_S} s"),
-    "the way is narrow": (_narrow, f"4 kB/s for {AWAY_S} s"),
 }
 
 

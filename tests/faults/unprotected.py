@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.page import add_row
-from tests.faults.protections import PROTECTIONS, ROOT, Protection
+from tests.faults.protections import PROTECTIONS, Protection
+from tests.faults.switches import ROOT
 
 FOLDER = "tests/faults/"
 HEAD = ("scenario", "switched off", "then")

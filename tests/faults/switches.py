@@ -1,0 +1,118 @@
+"""The few lines by which one protection is switched off in a copy of the tree."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Change:
+    """`old`, which the file holds exactly once, becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+    def found(self, root: Path) -> int:
+        """How often the file holds what is to be replaced."""
+        return (root / self.file).read_text().count(self.old)
+
+    def make(self, root: Path) -> None:
+        path = root / self.file
+        path.write_text(path.read_text().replace(self.old, self.new))
+
+
+NO_LAPSE = Change("worker/sweep.py", "lapsed, condemned = parts.ledger.claims.lapse()", "lapsed, condemned = 0, []")
+NO_KICK = Change("worker/sweep.py", "    found.update(_kick(parts))\n", "")
+NO_COMPARE = Change("worker/sweep.py", "found = _compare(parts, compare_every)\n", "found: Found = Counter()\n")
+ANY_KEY = Change(
+    "api/accept.py", "    if request.key is None:\n        return keys.new_id()\n", "    return keys.new_id()\n"
+)
+TOLD_FIRST = Change(
+    "api/submit.py",
+    "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
+    "    from datetime import UTC, datetime\n"
+    "    job = accept._id_of(service, asking)\n"
+    '    await in_thread(service.ledger.jobs.create, job, tenant, "interactive", 1, datetime.now(UTC))\n'
+    "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
+)
+BLAMED = Change(
+    "worker/loop.py",
+    "        except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:\n",
+    "        except EndpointError as error:\n"
+    "            from maskrelay.contract.outcomes import Failure\n"
+    "            from worker.record import failed\n"
+    "            planned = self._bench.plans.frame(claim.job, frame)\n"
+    "            failure = Failure(code=error.code, detail=error.detail)\n"
+    "            await self._settle(claim, Recorded(failed(planned, failure, 1)))\n"
+    "        except (StorageUnavailable, LedgerUnavailable) as error:\n",
+)
+NEVER_BLAMED = Change(
+    "worker/frame.py",
+    "trouble.code if attempts >= bench.max_attempts else None",
+    "None",
+)
+NO_RENEWAL = Change("worker/renewal.py", "                self._renew()\n", "                pass\n")
+OWN_CLOCK = (
+    Change(
+        "maskrelay/ledger/scripts/prelude.lua",
+        "local time = redis.call('TIME')\n",
+        "local sent = tonumber(ARGV[#ARGV])\nlocal time = {math.floor(sent), math.floor(sent % 1 * 1e6)}\n",
+    ),
+    Change(
+        "maskrelay/ledger/scripts.py",
+        "args=[_plain(argument) for argument in arguments])",
+        'args=[*(_plain(argument) for argument in arguments), __import__("time").time()])',
+    ),
+)
+STORED_OR_NOT = (
+    Change(
+        "worker/artifacts.py",
+        "        except ObjectExists:\n            storage.put(",
+        "        except StorageUnavailable:\n            pass\n        except ObjectExists:\n            storage.put(",
+    ),
+    Change("worker/artifacts.py", "import ObjectExists\n", "import ObjectExists, StorageUnavailable\n"),
+)
+NO_DRAIN = Change("worker/tasks.py", "            thread.run(loop.drain(", "            (lambda _: None)((")
+DEAF = Change("worker/tasks.py", "        child.await_ledger()\n", "        pass\n")
+NO_TIMEOUT = (
+    Change("maskrelay/ledger/__init__.py", "        socket_timeout=5,\n", ""),
+    Change("maskrelay/ledger/broker.py", '            "socket_timeout": 5,\n', ""),
+)
+FULL_UNSEEN = Change("maskrelay/ledger/broker.py", "        broker_channel_error_retry=True,", "        # ")
+NOTHING_SUSPECT = Change(
+    "maskrelay/ledger/scripts/lapse.lua",
+    "        record.deaths = record.deaths + 1\n",
+    "        record.deaths = 0\n",
+)
+NO_OVERRUN = Change(
+    "worker/frame.py",
+    "                async with asyncio.timeout(bench.decode_timeout.total_seconds()):\n",
+    "                async with asyncio.timeout(None):\n",
+)
+HELD_FOR_EVER = Change("api/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
+NOT_CLOSED = Change(
+    "worker/deliver.py",
+    "    if leave_live(parts.storage, submission):\n        parts.ledger.jobs.told(submission.id)\n",
+    "    del submission\n",
+)
+NO_SECOND_TRY = (
+    Change("worker/groups.py", "TRIES = 6\n", "TRIES = 1\n"),
+    Change(
+        "worker/loop.py",
+        "            await self._park(claim, frame, error)\n",
+        '            log.warning("dropped %s", error.code)\n',
+    ),
+)
+CREATED_ONCE = Change(
+    "maskrelay/storage/s3.py", "_CREATE_PAUSES = (0.1, 0.4)", "_CREATE_PAUSES: tuple[float, ...] = ()"
+)
+NOT_ASKED = Change(
+    "api/accept.py",
+    "        if service.archive.submission(submission.id) != submission:\n            raise",
+    "        raise",
+)
+CLAIMED_BY_ALL = Change("maskrelay/ledger/scripts/claim.lua", "  set(job, 'cursor', first + n)\n", "")
+
+SILENT = (NO_KICK, NO_COMPARE)
