@@ -10,17 +10,20 @@ local function add(load)
   for _, name in ipairs(NAMES) do used[name] = used[name] + load[name] end
 end
 
+-- nil of a job that is over.
 local function load_of(job)
-  local state, frames = get(job, 'state'), 0
+  local state, lane, total, planned, size = unpack(redis.call('HMGET', job_key(job), 'state', 'lane', 'total', 'frames', 'size'))
+  if not state or not next(MOVES[state]) then return nil end
+  local frames = 0
   if state == 'accepted' or state == 'running' then
-    frames = math.max(num(job, 'total'), num(job, 'frames')) - bit_count(job, 'settled')
+    frames = math.max(tonumber(total), tonumber(planned)) - bit_count(job, 'settled')
   end
-  local interactive = get(job, 'lane') == 'interactive' and frames or 0
-  return {jobs = 1, frames = frames, interactive = interactive, bytes = num(job, 'size')}
+  return {jobs = 1, frames = frames, interactive = lane == 'interactive' and frames or 0, bytes = tonumber(size or '0')}
 end
 
 for _, job in ipairs(redis.call('SMEMBERS', live)) do
-  if is_over(job) then redis.call('SREM', live, job) else add(load_of(job)) end
+  local load = load_of(job)
+  if load then add(load) else redis.call('SREM', live, job) end
 end
 local waiting = redis.call('HGETALL', kept)
 for place = 1, #waiting, 2 do

@@ -1,0 +1,121 @@
+"""How long an interactive image waits longer because a bulk job of 100,000 frames is running.
+
+    python -m bench.fair_wait [--frames 100000] [--images 20] [--slots 8] [--service-time 1] [--workers 4]
+
+The times are the ledger's own: from acceptance to the end as its record of the job says. First as many images are
+segmented on an idle system as later beside the bulk job, one after another, each after a pause of another length, so
+that they meet the slots in every phase. An image's added wait is what it took beside the bulk job, minus the median on
+the idle system. The bulk job names a few uploads again and again; its slots are full all the time, which the
+endpoint's own busy time shows.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from bench.endpoint import running_endpoint
+from bench.figures import median, print_head, print_table, spread
+from bench.measured import grown
+from bench.service import RunningService, running_service
+from bench.sources import PROMPTS, make_sources
+from maskrelay.client import Client
+
+_WARM = 3
+#: Distinct files of the bulk job.
+_FILES = 64
+_START_S = 20.0
+_GOAL_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds by stage of the ledger's record (`waited` for the plan, `ran`, `total`), an image each."""
+
+    idle: Sequence[dict[str, float]]
+    beside: Sequence[dict[str, float]]
+    busy_share: float
+    bulk_planned: int
+    bulk_done: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.fair_wait", description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--frames", type=int, default=100_000, help="of the bulk job")
+    add("--images", type=int, default=20)
+    add("--slots", type=int, default=8)
+    add("--service-time", type=float, default=1.0, help="seconds an image")
+    add("--workers", type=int, default=4, help="segment worker processes")
+    asked = parser.parse_args()
+    what = f"{asked.frames} bulk frames before {asked.slots} slots of {asked.service_time:g} s, {asked.workers} workers"
+    print_head(f"Added wait of an interactive image: {what}", asked.images)
+    report(_run(asked))
+
+
+def _run(asked: argparse.Namespace) -> Waits:
+    switches = {"service_time": asked.service_time, "max_concurrent": asked.slots}
+    settings = {"endpoint_max_in_flight": asked.slots, "endpoint_max_bytes_per_s": 1e9, "max_items": asked.frames}
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        running_endpoint(**switches) as endpoint,
+        running_service(endpoint, Path(folder) / "data", segments=asked.workers, **settings) as service,
+        service.client() as client,
+    ):
+        files = make_sources(Path(folder) / "sources", _FILES)
+        idle = [_one(client, path) for path in files[: _WARM + asked.images]][_WARM:]
+        bulk = _begin_bulk(service, files, asked.frames)
+        time.sleep(_START_S)
+        before = endpoint.counters()
+        beside = [_one(client, path) for path in files[: asked.images]]
+        counted = grown(before, endpoint.counters())
+        frames = client.job(bulk).frames
+        if not frames.waiting:
+            raise SystemExit("the bulk job ended meanwhile")
+        share = counted["busy_seconds"] / counted["capacity_seconds"]
+        return Waits(idle, beside, share, frames.planned, frames.succeeded)
+
+
+def _begin_bulk(service: RunningService, files: list[Path], frames: int) -> str:
+    """One bulk job of so many items, each naming one of these files, uploaded once; its id."""
+    headers = {"authorization": f"Bearer {service.api_key}"}
+    with httpx.Client(base_url=service.url, headers=headers, timeout=300, trust_env=False) as http:
+        sent = [http.post("/v1/uploads", content=path.read_bytes()).raise_for_status() for path in files]
+        uploads = [answer.json()["uploads"][0]["id"] for answer in sent]
+        items = [{"upload": uploads[number % len(uploads)]} for number in range(frames)]
+        body = {"items": items, "prompts": PROMPTS[:1], "options": {"outputs": ["mask"], "lane": "bulk"}}
+        return str(http.post("/v1/jobs", json=body).raise_for_status().json()["id"])
+
+
+def _one(client: Client, path: Path) -> dict[str, float]:
+    time.sleep(random.uniform(0.5, 1.5))
+    job = client.wait(client.submit([path], PROMPTS[:1], outputs=["mask"], wait_s=60).id)
+    if job.state != "succeeded":
+        raise SystemExit(f"an interactive job is {job.state}")
+    return job.timings
+
+
+def report(waits: Waits) -> None:
+    alone = median([one["total"] for one in waits.idle])
+    added = [one["total"] - alone for one in waits.beside]
+    verdict = "reached" if median(added) < _GOAL_S else "missed"
+    rows = [[f"**added**; the goal, a median under {_GOAL_S:g}, is {verdict}", spread(added, 3)]]
+    for name, meaning in (
+        ("total", "accepted to ended"),
+        ("waited", "of it, for the plan"),
+        ("ran", "of it, planned to ended"),
+    ):
+        rows.append([f"idle: {meaning}", spread([one[name] for one in waits.idle], 3)])
+        rows.append([f"beside bulk: {meaning}", spread([one[name] for one in waits.beside], 3)])
+    print_table(["seconds, by the ledger's record", "median (least to most)"], rows)
+    print(f"Meanwhile {100 * waits.busy_share:.1f} % of the endpoint's time was busy.")
+    print(f"Of the bulk job {waits.bulk_planned} frames were planned and {waits.bulk_done} done.")
+
+
+if __name__ == "__main__":
+    main()
