@@ -55,6 +55,10 @@ class Otlp:
                 span.set_status(trace.StatusCode.ERROR, str(getattr(error, "code", type(error).__name__)))
                 raise
 
+    def here(self) -> str | None:
+        """As `Spans.here` says."""
+        return _traceparent(trace.get_current_span())
+
     def end(self) -> None:
         """Send what is left; a collector that is away holds up the end for as long as one sending may take."""
         self._provider.shutdown()
@@ -63,13 +67,17 @@ class Otlp:
 class _OtlpSpan:
     def __init__(self, span: trace.Span) -> None:
         self._span = span
-        carrier: dict[str, str] = {}
-        _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
-        self.traceparent = carrier.get("traceparent")
+        self.traceparent = _traceparent(span)
 
     def note(self, **attributes: str | int) -> None:
         """As `Span.note` says."""
         self._span.set_attributes(_named(attributes))
+
+
+def _traceparent(span: trace.Span) -> str | None:
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span, Context()))
+    return carrier.get("traceparent")
 
 
 def _context(traceparent: str | None) -> Context:

@@ -36,6 +36,9 @@ class Spans(Protocol):
         An error ends it with its code, or its kind, never with its words.
         """
 
+    def here(self) -> str | None:
+        """The traceparent of the span that is open here; None without one."""
+
     def end(self) -> None:
         """Send what is not sent yet; the process ends."""
 
@@ -55,6 +58,10 @@ class Untraced:
     ) -> Iterator[Span]:
         """Nothing but the block."""
         yield _NoSpan(within)
+
+    def here(self) -> str | None:
+        """No span is ever open."""
+        return None
 
     def end(self) -> None:
         """Nothing to send."""

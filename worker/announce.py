@@ -25,7 +25,7 @@ def announce(
     body = event_body(event_type, at, job=job, state=state, counts=counts, links=links)
     with contextlib.suppress(ObjectExists):
         parts.storage.create(keys.event(job, event), body, "application/json")
-    parts.ledger.outbox.add(job, event)
+    parts.ledger.outbox.add(job, event, parts.spans.here())
     with contextlib.suppress(LedgerUnavailable):
         parts.ledger.wakes.wake("deliver")
 

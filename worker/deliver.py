@@ -86,16 +86,16 @@ def _attempt(
 ) -> None:
     secrets = _secrets(parts, submission.id, target)
     now = int(time.time())
+    links = [delivery.traceparent] if delivery.traceparent else []
+    about = {"job_id": delivery.job, "event": delivery.event, "attempt": delivery.attempt}
     with (
         parts.noticed.timed("deliver"),
-        parts.spans.span(
-            "callback", submission.traceparent, kind="client", job_id=delivery.job, attempt=delivery.attempt
-        ) as span,
+        parts.spans.span("callback", submission.traceparent, kind="client", links=links, job_id=delivery.job) as span,
     ):
+        span.note(attempt=delivery.attempt)
         sent = sender.send(target.url, secrets, delivery.event, body, now, traceparent=span.traceparent)
         span.note(result=sent.reason)
     parts.noticed.happened("callback", sent.reason)
-    about = {"job_id": delivery.job, "event": delivery.event, "attempt": delivery.attempt}
     log.info("callback", extra={**about, "result": sent.reason})
     _note(parts, delivery, _receiver(submission, target), sent)
     if sent.delivered:

@@ -14,12 +14,16 @@ REST, LONGEST_REST = timedelta(seconds=30), timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt, counted from 1, to tell a job's caller of an event; ours under `token`."""
+    """One attempt, counted from 1, to tell a job's caller of an event; ours under `token`.
+
+    traceparent: of the span in which the event came about.
+    """
 
     job: str
     event: str
     attempt: int
     token: str
+    traceparent: str | None = None
 
 
 class Outbox:
@@ -27,8 +31,10 @@ class Outbox:
         self._scripts = scripts
         self._lease_ms = lease // _MS
 
-    def add(self, job: str, event: str) -> None:
+    def add(self, job: str, event: str, traceparent: str | None = None) -> None:
         """Deliver an event whose body is in storage. Nothing changes if it is on its way already."""
+        if traceparent is not None:
+            self._scripts.ask("HSETNX", "mr:outbox:traces", f"{job} {event}", traceparent)
         self._scripts.ask("ZADD", "mr:outbox", "NX", 0, f"{job} {event}")
 
     def replay(self, job: str, event: str) -> None:
@@ -52,7 +58,7 @@ class Outbox:
         if not known:
             return None
         job, event = known[0].decode().split(" ")
-        return Delivery(job, event, int(known[1]), token)
+        return Delivery(job, event, int(known[1]), token, known[2].decode() or None)
 
     def again(self, delivery: Delivery, after: timedelta, *, charge: bool = True) -> bool:
         """Another attempt after a while; without `charge` this one was none."""

@@ -203,6 +203,14 @@ def test_a_part_that_several_frames_share_is_linked_to_each(seen: Seen):
     assert {one.parent for one in settles} | {link for one in settles for link in one.links} == frames
 
 
+def test_a_callback_is_linked_to_the_finish_that_it_tells_of(seen: Seen):
+    spans = of_job(seen, "volume")
+    (callback,) = [one for one in spans if one.name == "callback"]
+    (told_of,) = [one for one in spans if one.id in callback.links]
+    assert told_of.name == "finish"
+    assert told_of.ended == max(one.ended for one in spans if one.name == "finish")
+
+
 def test_the_callback_goes_on_with_the_trace(seen: Seen):
     (sent,) = [one for one in seen.told.received if seen.jobs["volume"].id in one.body.decode()]
     (span,) = [one for one in of_job(seen, "volume") if one.name == "callback"]

@@ -7,6 +7,7 @@ if after_ms < 0 then
   redis.call('ZREM', 'mr:outbox', member)
   redis.call('HDEL', 'mr:outbox:attempts', member)
   redis.call('HDEL', 'mr:outbox:last', member)
+  redis.call('HDEL', 'mr:outbox:traces', member)
 else
   redis.call('ZADD', 'mr:outbox', now + after_ms, member)
   if ARGV[4] == '0' then redis.call('HINCRBY', 'mr:outbox:attempts', member, -1) end

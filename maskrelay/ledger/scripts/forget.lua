@@ -16,6 +16,7 @@ for _, event in ipairs(cjson.decode(ARGV[3])) do
   redis.call('ZREM', 'mr:outbox', member)
   redis.call('HDEL', 'mr:outbox:attempts', member)
   redis.call('HDEL', 'mr:outbox:last', member)
+  redis.call('HDEL', 'mr:outbox:traces', member)
   redis.call('HDEL', 'mr:outbox:tokens', member)
 end
 drop_parts(job)

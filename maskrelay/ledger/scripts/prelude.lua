@@ -22,7 +22,7 @@
 --   mr:leases              zset token → deadline                         mr:claims  hash token → the claim
 --   mr:step:{kind}         zset job → due, or the deadline of the step's lease; kind: plan, finish
 --   mr:assembling          zset "job item part" → due, or the deadline of its lease; :tokens, :tries hashes beside it
---   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last hashes beside it
+--   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last, :traces hashes beside it
 --   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
 --   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
