@@ -8,7 +8,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 from tests.faults.page import add_row
 from tests.faults.protections import PROTECTIONS, Protection
@@ -25,15 +28,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.unprotected", description=__doc__)
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     parser.add_argument("--first", action="store_true", help="of a table the first row alone")
+    parser.add_argument("--at-once", type=int, default=3, help="copies that run beside each other: most of them wait")
     parser.add_argument("--page", type=Path, help="add what was seen to this page")
     given = parser.parse_args()
-    nodes, survived = list(_nodes()), 0
+    runs = list(_runs(given.only, first=given.first))
+    with ThreadPoolExecutor(given.at_once) as pool:
+        said = pool.map(lambda run: _unprotected(*run), runs)
+        survived = [_note(*run, then, given.page) for run, then in zip(runs, said, strict=True)].count(True)
+    print(f"{len(runs)} scenarios without their protection: {survived} survived")
+    return 1 if survived else 0
+
+
+def _runs(only: str, *, first: bool) -> Iterator[tuple[Protection, str]]:
+    """Each protection with each test that proves it."""
+    nodes = list(_nodes())
     for protection in PROTECTIONS:
         for scenario in protection.scenarios:
             rows = [node for node in nodes if node == scenario or node.startswith(f"{scenario}[")]
-            rows = rows[:1] if given.first else rows
-            survived += sum(_must_fail(protection, node, given.page) for node in rows if given.only in node)
-    return 1 if survived else 0
+            yield from ((protection, node) for node in (rows[:1] if first else rows) if only in node)
 
 
 def _nodes() -> Iterator[str]:
@@ -44,8 +56,8 @@ def _nodes() -> Iterator[str]:
     yield from (line.removeprefix(FOLDER) for line in lines if line.startswith(FOLDER))
 
 
-def _must_fail(protection: Protection, node: str, page: Path | None) -> bool:
-    """Whether the scenario was survived all the same."""
+def _unprotected(protection: Protection, node: str) -> str | None:
+    """What the scenario's failure said, in a copy of the tree without the protection; None if it was survived."""
     with tempfile.TemporaryDirectory(prefix="unprotected-") as folder:
         tree = Path(folder) / "tree"
         _copy(tree)
@@ -59,13 +71,21 @@ def _must_fail(protection: Protection, node: str, page: Path | None) -> bool:
             text=True,
             check=False,
         )
-    name = node.partition("::test_")[2].replace("_", " ").replace("[", ": ").removesuffix("]")
+    if ran.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise SystemExit(f"{node} was not run:\n{ran.stdout}{ran.stderr}")
+    if ran.returncode == pytest.ExitCode.OK:
+        return None
     said = _SAID.search(ran.stdout)
-    then = "survived" if ran.returncode == 0 else (said[1][:90] if said else "failed")
-    print(f"{name}\n    without: {protection.off}\n    {then}", flush=True)
+    return said[1][:90] if said else "failed"
+
+
+def _note(protection: Protection, node: str, then: str | None, page: Path | None) -> bool:
+    """Print it, and write it to the page if there is one; whether the scenario was survived all the same."""
+    name = node.partition("::test_")[2].replace("_", " ").replace("[", ": ").removesuffix("]")
+    print(f"{name}\n    without: {protection.off}\n    {then or 'survived'}", flush=True)
     if page is not None:
-        add_row(page, "protections", HEAD, (name, protection.off, then))
-    return ran.returncode == 0
+        add_row(page, "protections", HEAD, (name, protection.off, then or "survived"))
+    return then is None
 
 
 def _copy(tree: Path) -> None:
