@@ -35,6 +35,8 @@ from tests.valkeys import RunningValkey, running_valkey
 PROMPT = "tumor in abdomen CT"
 PROCESSES = {"api", "segment", "assemble", "control", "deliver"}
 TENANTS = ("north", "south", "west")
+#: What mends sleeping under faketime.
+SLEEPING = Path(__file__).parent / "faults" / "clocks"
 #: How long a fault test waits for what must come; shorter where it is expected not to.
 PATIENCE_S = float(os.environ.get("FAULTS_PATIENCE_S", "240"))
 #: Comparing storage and ledger often finds within seconds what an API left half done.
@@ -146,7 +148,7 @@ class Scene:
         """Start the process anew with its wall clock moved, by `+3600s` say; monotonic clocks stay right."""
         supervisor = self.stack.stack.supervisor
         child = supervisor._children[name]
-        faked = ("faketime", "--exclude-monotonic", "-f", offset, *child.command)
+        faked = ("faketime", "--exclude-monotonic", "-f", offset, "env", f"PYTHONPATH={SLEEPING}", *child.command)
         for here in (replace(child, command=faked), child):
             self.kill(name)
             supervisor._children[name] = here

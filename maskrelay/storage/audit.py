@@ -5,7 +5,6 @@ Objects cannot grow, so the log grows by small files, each written by create-if-
 
 import logging
 import threading
-import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class AuditLog:
         self._chain = Chain(storage, role)
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._hurry = threading.Event()
+        self._hurry, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._waiting: deque[_Line] = deque()
         self._lost = 0
@@ -61,8 +60,7 @@ class AuditLog:
     def close(self) -> None:
         """Write what waits and close the hour: for the end of the process."""
         self._flush(ending=True)
-        with self._lock:
-            self._thread = None
+        self._closing.set()
         self._hurry.set()
 
     def _take(self, entry: Entry, durable: "Future[bool] | None") -> None:
@@ -74,7 +72,7 @@ class AuditLog:
                     durable.set_result(False)
                 return
             self._waiting.append(_Line(self._hour(entry.at), text, durable))
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # what ended it was logged
                 self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
                 self._thread.start()
 
@@ -84,10 +82,10 @@ class AuditLog:
         return max(last, hour_of(at))
 
     def _run(self) -> None:
-        while self._thread is threading.current_thread():
+        while not self._closing.is_set():
             if self._hurry.wait(FLUSH_S):
                 self._hurry.clear()
-                time.sleep(GATHER_S)
+                self._closing.wait(GATHER_S)
             self._flush(ending=False)
 
     def _flush(self, *, ending: bool) -> None:

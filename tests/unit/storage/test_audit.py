@@ -24,8 +24,11 @@ class Failing(FileStorage):
 
     away = False
     deaf = False
+    broken = False
 
     def create(self, key: str, body: bytes, content_type: str = "") -> None:
+        if self.broken:
+            raise RuntimeError("what nobody thought of")
         if self.away:
             raise StorageUnavailable("away", reason="away")
         super().create(key, body, content_type)
@@ -71,6 +74,18 @@ def test_an_entry_that_nobody_waits_for_is_written_within_seconds(
     while not entries(storage):
         pass
     assert verify(storage, EVER).entries == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_ended_by_an_error_nobody_thought_of_is_followed_by_another(
+    storage: Failing, log: AuditLog
+) -> None:
+    storage.broken = True
+    log.write_now(entry(1))
+    log._thread.join()
+    storage.broken = False
+    assert log.write_now(entry(2)).result(10)
+    assert [one["status"] for one in entries(storage)] == [201, 202]
 
 
 def test_the_end_of_the_process_closes_the_file(storage: Failing, log: AuditLog) -> None:
