@@ -55,18 +55,19 @@ def orphans(scene: Scene) -> list[str]:
 
 
 def orphans_of(scene: Scene, job: Sent) -> Iterator[str]:
-    """A job's objects that neither its record nor any visible outcome names."""
+    """A job's objects that neither its record nor any visible outcome names; failed frames keep broken answers."""
     result = Result.model_validate_json(scene.storage.get(keys.result(job.id)))
     objects = (result.items, result.index, result.flagged, result.dead, result.parts)
-    named = {one.key for one in objects if one is not None}
+    named, failed = {one.key for one in objects if one is not None}, set()
     for line in scene.storage.get(result.items.key).splitlines():
         item = ItemLine.model_validate_json(line)
         named |= {ref.key for ref in item.files.values()}
         for outcome in item.outcomes:
             named |= {ref.key for ref in outcome.artifacts().values()}
             named |= {outcome.thumbnail.key} if outcome.thumbnail else set()
+            failed |= {outcome.frame} if outcome.state == "failed" else set()
     root = keys.objects(job.id)
     for key in scene.storage.list(root):
         folder, found, _ = key.removeprefix(root).partition("/")
-        if found and folder not in _KEPT and key not in named:
+        if found and folder not in _KEPT and key not in named and keys.answered_frame(key) not in failed:
             yield key

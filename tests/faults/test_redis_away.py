@@ -85,7 +85,7 @@ def test_redis_is_full(shared: Scene, fault: Fault):
         for named in ({}, {"idempotency-key": '"full"'}):
             about = {"files": files, "data": {"prompt": PROMPT, "options": options}, "headers": {**headers, **named}}
             answer = httpx.post(f"{shared.stack.url}/v1/jobs", **about, timeout=30)
-            assert (answer.status_code, answer.json()["code"]) == (503, "ledger_unavailable")
+            assert (answer.status_code, answer.json()["code"]) == (503, "ledger_full")
         assert after(AWAY_S)
     finally:
         shared.ledger.config_set("maxmemory", 0)
