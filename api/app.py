@@ -90,6 +90,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         quotas=partial(keys.quotas, default=_quotas(settings)),
         ends=Ends(ledger.bells),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
+        presigned_lifetime=settings.presigned_lifetime,
         frames_per_worker=settings.hands * settings.segment_children,
         spans=spans,
     )

@@ -106,6 +106,17 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
+def elsewhere(service: Service, artifact: Artifact) -> str | None:
+    """A short-lived address of the store, where that is set and the file is an object of its own.
+
+    Raises ObjectMissing and StorageUnavailable.
+    """
+    ref, lifetime = artifact.ref, service.presigned_lifetime
+    if not lifetime or service.storage.head(ref.key).size != ref.length:
+        return None
+    return service.storage.presign(ref.key, lifetime)
+
+
 async def answer(service: Service, artifact: Artifact, headers: dict[str, str]) -> StreamingResponse:
     """The artifact's bytes as they are read; raises ObjectMissing and StorageUnavailable before any of them."""
     ref = artifact.ref

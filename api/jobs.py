@@ -124,6 +124,9 @@ async def get_artifact(request: Request, job: str, name: str) -> Response:
     headers = {**PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
     if none_match(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    if address := await in_thread(artifacts.elsewhere, service, artifact):
+        told = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
+        return Response(status_code=307, headers={**headers, **told, "Cache-Control": "no-store"})
     return await artifacts.answer(service, artifact, headers)
 
 

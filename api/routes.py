@@ -15,6 +15,7 @@ from maskrelay.contract.shown import ItemList, JobList, JobShown, UploadList
 from maskrelay.contract.targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")
+_ELSEWHERE = {"description": "It lies there, for a short while; only where the operator has set this."}
 _NONE_MATCH = header("If-None-Match", "An `ETag`: 304 when nothing has changed.")
 _KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.", KEY_PATTERN)
 _READ = (401, 403, 404, 410, 503)
@@ -200,7 +201,7 @@ def _add_results(app: FastAPI) -> None:
         "/v1/jobs/{job}/artifacts/{name}",
         jobs.get_artifact,
         response_class=Response,
-        responses=answers(*_READ, others={200: files, 304: {"description": "You have it."}}),
+        responses=answers(*_READ, others={200: files, 304: {"description": "You have it."}, 307: _ELSEWHERE}),
         openapi_extra={"parameters": [_NONE_MATCH]},
         tags=["results"],
     )

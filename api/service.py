@@ -45,8 +45,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Service:
     """`server_keys`: the one in use, then the one before it. `quotas`: the most that a tenant may have under way.
-    `public_url`: how callers reach us, without a slash behind; None: as the request says. `frames_per_worker`: what a
-    segment worker has in hand.
+    `public_url`: how callers reach us, without a slash behind; None: as the request says. `presigned_lifetime`: of
+    addresses of the store; 0: none are given. `frames_per_worker`: what a segment worker has in hand.
     """
 
     ledger: Ledger
@@ -58,6 +58,7 @@ class Service:
     quotas: Callable[[str], Load]
     ends: Ends
     public_url: str | None
+    presigned_lifetime: timedelta
     frames_per_worker: int
     spans: Spans
 

@@ -198,6 +198,13 @@ class Settings(BaseModel):
     delivery_lifetime: Seconds = Field(
         _s(30 * 86400), gt=_s(0), description="How long an event can be replayed after it was delivered or given up."
     )
+    presigned_lifetime: Seconds = Field(
+        _s(0),
+        ge=_s(0),
+        le=_s(900),
+        description="How long an address of the store itself is good, to which who fetches a file of an object of its "
+        "own is sent: `s3://` only, where callers reach it. 0: nobody is sent there.",
+    )
     ledger_lifetime: Seconds = Field(
         _s(7 * 86400),
         gt=_s(0),

@@ -21,7 +21,8 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.settings import Settings
 from maskrelay.stack.valkey import server
-from maskrelay.storage.files import FileStorage
+from maskrelay.storage.open import open_storage
+from maskrelay.storage.protocol import Storage
 from tests.answers import Answers
 
 SERVER_KEY = "a server key of the tests, long enough"
@@ -76,7 +77,7 @@ class RunningApi:
     url: str
     settings: Settings
     ledger: Ledger
-    storage: FileStorage
+    storage: Storage
     folder: Path
 
     def client(self, key: str = "north", **headers: str) -> httpx.Client:
@@ -117,7 +118,7 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
     """The API over `folder`, which is made, with these settings; at its end every answer was one of its document's."""
     folder.mkdir(exist_ok=True)
     settings = make_settings(folder, redis_url, **limits)
-    ledger, storage = make_ledger(settings), FileStorage(folder)
+    ledger, storage = make_ledger(settings), open_storage(settings.storage_url, settings.s3_endpoint_url)
     answers = Answers(build(settings, ledger, storage))
     config = uvicorn.Config(answers, port=0, log_level="warning", lifespan="on")
     running = uvicorn.Server(config)

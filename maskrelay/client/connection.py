@@ -65,7 +65,9 @@ class Connection:
         while True:
             tries += 1
             try:
-                answer = self._http.send(ask(self._http), stream=True)
+                request = ask(self._http)
+                # a file may lie elsewhere, at an address that needs no key and is not given ours
+                answer = self._http.send(request, stream=True, follow_redirects=request.method == "GET")
                 error = None if answer.is_success else self._problem(answer)
             except httpx.HTTPError as trouble:
                 error = self._unreachable(trouble)

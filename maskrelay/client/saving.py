@@ -72,10 +72,12 @@ def save(connection: Connection, one: Wanted, folder: Path, taken: set[str]) -> 
 def _save(connection: Connection, one: Wanted, folder: Path, taken: set[str]) -> SavedFile:
     address = connection.address(one.link)
     with connection.answer(lambda http: http.build_request("GET", address)) as answer:
-        name = _unused(safe_name(_given_name(answer) or one.link.rsplit("/", 1)[-1]), taken)
+        told = (answer.history or [answer])[0].headers  # by the service, wherever the bytes come from
+        sha256 = _given_sha256(told)
+        name = _unused(safe_name(_given_name(told) or one.link.rsplit("/", 1)[-1]), taken)
         path = folder / name
-        if not _is_there(path, _given_sha256(answer)):
-            _write(answer, path)
+        if not _is_there(path, sha256):
+            _write(answer, path, sha256)
     taken.add(name.casefold())
     return SavedFile(one.custom_id, one.frame, one.output, one.prompt, path)
 
@@ -105,9 +107,9 @@ def _unused(name: str, taken: set[str]) -> str:
     return tried
 
 
-def _given_name(answer: httpx.Response) -> str | None:
+def _given_name(headers: httpx.Headers) -> str | None:
     """The file name of Content-Disposition (RFC 6266), its extended form before the plain one."""
-    given = answer.headers.get("content-disposition", "")
+    given = headers.get("content-disposition", "")
     extended = re.search(r"filename\*\s*=\s*utf-8''([^;]+)", given, re.IGNORECASE)
     if extended:
         return unquote(extended[1].strip())
@@ -115,9 +117,9 @@ def _given_name(answer: httpx.Response) -> str | None:
     return re.sub(r"\\(.)", r"\1", plain[1] or plain[2]) if plain else None
 
 
-def _given_sha256(answer: httpx.Response) -> str | None:
+def _given_sha256(headers: httpx.Headers) -> str | None:
     """The hash of the artifact, which its ETag is."""
-    tag = answer.headers.get("etag", "").strip('"')
+    tag = headers.get("etag", "").strip('"')
     return tag if re.fullmatch(r"[0-9a-f]{64}", tag) else None
 
 
@@ -128,12 +130,12 @@ def _is_there(path: Path, sha256: str | None) -> bool:
         return hashlib.file_digest(saved, "sha256").hexdigest() == sha256
 
 
-def _write(answer: httpx.Response, path: Path) -> None:
+def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
     """Write the body beside `path` and move it there when it is whole and has its hash."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as written:
-            _receive(answer, written)
+            _receive(answer, written, sha256)
         _open_to_all(name)
         Path(name).replace(path)
     except BaseException:
@@ -141,13 +143,13 @@ def _write(answer: httpx.Response, path: Path) -> None:
         raise
 
 
-def _receive(answer: httpx.Response, written: IO[bytes]) -> None:
-    """Write the body; raises ServiceAnswerUnknown when it is not what its hash says."""
+def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> None:
+    """Write the body; raises ServiceAnswerUnknown when it has not this hash."""
     digest = hashlib.sha256()
     for chunk in answer.iter_bytes():
         digest.update(chunk)
         written.write(chunk)
-    if _given_sha256(answer) not in {None, digest.hexdigest()}:
+    if sha256 not in {None, digest.hexdigest()}:
         raise ServiceAnswerUnknown("an artifact arrived damaged; fetch it again")
 
 

@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from maskrelay.errors import KeyInvalid, ObjectMissing
@@ -39,6 +39,9 @@ class FileStorage:
         with FileWriter(self._root, key) as incoming:
             incoming.write(body)
             incoming.commit()
+
+    def presign(self, key: str, lifetime: timedelta) -> None:
+        """No address leads into a folder."""
 
     def writer(self, key: str, content_type: str = BINARY) -> FileWriter:  # noqa: ARG002
         return FileWriter(self._root, key)

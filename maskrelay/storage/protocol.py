@@ -7,7 +7,7 @@ a bucket, and no key can leave the store's root. Every call may be made from any
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -79,6 +79,12 @@ class Storage(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
+
+    def presign(self, key: str, lifetime: timedelta) -> str | None:
+        """An address at which whoever has it reads the object for so long; None where a store has none.
+
+        Nothing is asked of the store: there may be no such object.
+        """
 
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
         """Write a large object in pieces, with flat memory."""

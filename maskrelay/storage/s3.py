@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -144,6 +145,11 @@ class S3Storage:
         with s3_errors():
             self._client.delete_object(**self._named(key))
 
+    def presign(self, key: str, lifetime: timedelta) -> str:
+        told = int(lifetime.total_seconds())
+        address: str = self._client.generate_presigned_url("get_object", Params=self._named(key), ExpiresIn=told)
+        return address
+
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
         check_prefix(prefix)
         return self._keys(prefix, after)
@@ -162,6 +168,7 @@ class S3Storage:
 
 def _config(endpoint_url: str | None, attempts: int) -> Config:
     return Config(
+        signature_version="s3v4",  # a presigned address would get an older one
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
         max_pool_connections=_CONNECTIONS,

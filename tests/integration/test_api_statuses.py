@@ -12,10 +12,11 @@ from api.scopes import PUBLIC
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Result
 from tests.answers import documented
-from tests.api_jobs import accepted, failed, finish, items_of, submission_of, submit
+from tests.api_jobs import accepted, failed, finish, items_of, submission_of, submit, succeeded
 from tests.apis import CLOSED_REDIS, KEYS, SERVER_KEY, SMALL_LIMITS, RunningApi, running_api, write_keys
 from tests.clearing import parts_of
 from tests.driven import by_frame, driven
+from tests.s3_servers import running_s3
 from worker.conclude import conclude
 
 UNKNOWN = "a" * 26
@@ -187,9 +188,21 @@ def redriven_beyond_a_quota(world: World) -> httpx.Response:
         return client.post(f"/v1/jobs/{failed_job(world)}/redrive")
 
 
+def sent_to_the_store(world: World) -> httpx.Response:
+    """A file of its own object, where addresses of the store are given."""
+    url, folder = world.api.settings.redis_url.get_secret_value(), world.api.folder.parent / "s3"
+    with running_s3() as s3:
+        about = {"storage_url": s3.storage_url, "s3_endpoint_url": s3.endpoint_url, "presigned_lifetime": 60}
+        with running_api(folder, url, **about) as api, api.client("admin") as admin:
+            job = accepted(admin, b"a")
+            finish(api, job, succeeded(api, job, 0))
+            return admin.get(f"/v1/jobs/{job}/artifacts/0-0-0.mask.png")
+
+
 #: For one route, by method, path and status.
 BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
+    ("GET", "/v1/jobs/{job}/artifacts/{name}", "307"): sent_to_the_store,
     ("POST", "/v1/jobs", "429"): submitted_beyond_a_quota,
     ("POST", "/v1/uploads", "429"): uploaded_beyond_a_quota,
     ("POST", "/v1/jobs/{job}/redrive", "429"): redriven_beyond_a_quota,

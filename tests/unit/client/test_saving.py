@@ -61,6 +61,21 @@ def test_a_link_to_another_address_is_asked_of_the_service_alone(tmp_path: Path)
         assert one.lines[1] == "GET /v1/jobs/j1/artifacts/0-0-0.mask.png"
 
 
+def test_a_file_that_lies_elsewhere_is_fetched_there_without_the_key_and_is_what_the_service_said(
+    tmp_path: Path,
+) -> None:
+    headers = dict(MASK.headers)
+    with service(Answer(200, b"mask"), Answer(200, b"mosk")) as store:
+        moved = Answer(307, b"", (("location", f"{store.url}/bucket/m?signed=1"), *headers.items()))
+        with service(ONE, moved, ONE, moved) as one:
+            (saved,) = one.client.save("j1", tmp_path)
+            assert (saved.path.name, saved.path.read_bytes()) == ("røntgen-disc.mask.png", b"mask")
+            with pytest.raises(errors.ServiceAnswerUnknown, match="damaged"):
+                one.client.save("j1", tmp_path / "again")
+        assert store.lines[0] == "GET /bucket/m?signed=1"
+        assert all("authorization" not in seen.headers for seen in store.server.seen)
+
+
 def test_two_artifacts_of_one_name_are_both_kept(tmp_path: Path) -> None:
     shown = items(*(item(str(n), mask=f"/v1/jobs/j1/artifacts/{n}.png") for n in range(3)))
     names = ["attachment; filename=a.mask.png", "attachment; filename=A.mask.png", "attachment; filename=a.mask.png"]
