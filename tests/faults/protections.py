@@ -28,6 +28,7 @@ from tests.faults.switches import (
     SILENT,
     STORED_OR_NOT,
     TOLD_FIRST,
+    UNCAPPED,
     Change,
 )
 
@@ -236,6 +237,11 @@ PROTECTIONS = (
     Protection(
         "workers are wanted for the waiting frames alone, not for those in hand",
         (HELD_UNCOUNTED,),
+        ("test_autoscaling.py::test_an_autoscaler_that_follows_the_number_keeps_a_worker_while_frames_are_in_hand",),
+    ),
+    Protection(
+        "as many workers are wanted as there is work for, whatever the endpoint can feed",
+        (UNCAPPED,),
         ("test_autoscaling.py::test_an_autoscaler_that_follows_the_number_goes_from_none_to_four_and_back_to_none",),
     ),
     Protection(
