@@ -19,6 +19,7 @@ from api.audited import Audited
 from api.authorise import Authorise
 from api.ends import Ends
 from api.keysfile import KeysFile
+from api.life import living
 from api.openapi import describe
 from api.problems import Problems, framework_problem
 from api.requests_seen import RequestsSeen
@@ -65,10 +66,12 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
+    ends = Ends(ledger.bells)
 
     @asynccontextmanager
-    async def closing(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+    async def serving(_app: FastAPI) -> AsyncIterator[None]:
+        async with living(ledger, ends):
+            yield
         await in_thread(audit.close)
         await in_thread(spans.end)
 
@@ -78,7 +81,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(check_scope)],
-        lifespan=closing,
+        lifespan=serving,
     )
     app.state.service = Service(
         ledger=ledger,
@@ -88,7 +91,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         server_keys=settings.server_keys,
         limits=_limits(settings),
         quotas=partial(keys.quotas, default=_quotas(settings)),
-        ends=Ends(ledger.bells),
+        ends=ends,
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         presigned_lifetime=settings.presigned_lifetime,
         frames_per_worker=settings.hands * settings.segment_children,

@@ -12,6 +12,8 @@ class Ends:
 
     def __init__(self, bells: Bells) -> None:
         self._bells = bells
+        #: This process is to end: nobody is to be kept waiting any more.
+        self.closed = False
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._listening: asyncio.Task[None] | None = None
 
@@ -26,6 +28,13 @@ class Ends:
             yield ended
         finally:
             self._leave(job, ended)
+
+    def close(self) -> None:
+        """Let everybody go who waits, and who would."""
+        self.closed = True
+        for waiting in self._waiting.values():
+            for ended in waiting:
+                ended.set()
 
     def _announce(self, job: str) -> None:
         for ended in self._waiting.get(job, ()):

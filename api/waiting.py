@@ -13,10 +13,12 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 
 
 async def until_ended(service: Service, job: str, seconds: int) -> None:
-    """Return when the job is terminal or the time is over, whichever is first; the ledger may be away meanwhile."""
+    """Return when the job is terminal, the time is over or this process is to end, whichever is first; the ledger may
+    be away meanwhile.
+    """
     deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_S
     with service.ends.of(job) as ended:
-        while (left := deadline - time.monotonic()) > 0:
+        while not service.ends.closed and (left := deadline - time.monotonic()) > 0:
             with suppress(LedgerUnavailable):
                 record = await in_thread(service.ledger.jobs.get, job)
                 if record is not None and is_terminal(record.state):

@@ -66,15 +66,21 @@ def _check_storage(scene: Scene, job: Sent, *, cancelled: bool) -> None:
     lines = [ItemLine.model_validate_json(line) for line in body.splitlines()]
     assert [line.item for line in lines] == list(range(len(job.frames))), "lost or doubled in storage"
     known = {
-        outcome.model_dump_json()
+        _as_found(outcome)
         for key in store.list(keys.outcomes(job.id))
         for outcome in map(Outcome.model_validate_json, store.get(key).splitlines())
     }
     for line, frames in zip(lines, job.frames, strict=True):
         assert cancelled or len(line.outcomes) == frames, "lost or doubled frames of an item"
         for outcome in line.outcomes:
-            assert outcome.state == "cancelled" or outcome.model_dump_json() in known, "an outcome of no part"
+            assert outcome.state == "cancelled" or _as_found(outcome) in known, "an outcome of no part"
             _check_masks(scene, outcome, job.size(line.item))
+
+
+def _as_found(outcome: Outcome) -> str:
+    """Without the flags of its masks: finishing judges them anew, beside those of the whole job."""
+    masks = (mask.model_copy(update={"flags": ()}) for mask in outcome.masks)
+    return outcome.model_copy(update={"masks": tuple(masks)}).model_dump_json()
 
 
 def _check_masks(scene: Scene, outcome: Outcome, size: tuple[int, int]) -> None:

@@ -64,7 +64,7 @@ class Sent:
 
 @dataclass
 class Scene:
-    """`simulator`, `storage` and `valkey` are reached around the proxies that stand before them."""
+    """`simulator`, `storage` and `valkey` are reached around the proxies that stand before them; the API at `url`."""
 
     stack: RunningStack
     folder: Path
@@ -75,6 +75,7 @@ class Scene:
     redis: RedisProxy
     endpoint: TcpProxy
     s3: FaultyProxy | None
+    url: str
     sent: list[Sent] = field(default_factory=list)
     before: set[str] = field(default_factory=set)
 
@@ -84,7 +85,7 @@ class Scene:
 
     @contextmanager
     def client(self, tenant: str = TENANTS[0]) -> Iterator[Client]:
-        with Client(self.stack.url, key_of(tenant), timedelta(seconds=30)) as client:
+        with Client(self.url, key_of(tenant), timedelta(seconds=30)) as client:
             yield client
 
     def submit(
@@ -107,7 +108,7 @@ class Scene:
 
     def submit_prompts(self, prompts: Sequence[str], *, tenant: str = TENANTS[0]) -> Sent:
         """Submit a picture for each prompt as one job."""
-        url, headers = self.stack.url, {"authorization": f"Bearer {key_of(tenant)}"}
+        url, headers = self.url, {"authorization": f"Bearer {key_of(tenant)}"}
         files = pictures(self.folder / "in", len(prompts), first=1000 * len(self.sent))
         with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
             parts = [("file", (path.name, path.read_bytes())) for path in files]
@@ -235,7 +236,7 @@ def scene(folder: Path, *, s3: bool = False, bearing: int = 2, **settings: Any) 
     with ExitStack() as held:
         about = {"max_concurrent": bearing, "request_timeout": 4.5, "canned": True}
         simulator = held.enter_context(running_simulator(**about))
-        endpoint = held.enter_context(tcp_proxy(_port(simulator.url)))
+        endpoint = held.enter_context(tcp_proxy(port_of(simulator.url)))
         (folder / "valkey").mkdir()
         valkey = held.enter_context(running_valkey(persist=True, data_dir=folder / "valkey"))
         proxy = held.enter_context(redis_proxy(valkey.port))
@@ -251,7 +252,7 @@ def scene(folder: Path, *, s3: bool = False, bearing: int = 2, **settings: Any) 
             **settings,
         }
         stack = held.enter_context(running_stack(folder / "data", **given))
-        yield Scene(stack, folder, simulator, valkey, store, told, proxy, endpoint, faulty)
+        yield Scene(stack, folder, simulator, valkey, store, told, proxy, endpoint, faulty, stack.url)
 
 
 @contextmanager
@@ -267,7 +268,7 @@ def _store(folder: Path, *, s3: bool) -> Iterator[tuple[Storage, FaultyProxy | N
         yield open_storage(running.storage_url, running.endpoint_url), faulty, where
 
 
-def _port(url: str) -> int:
+def port_of(url: str) -> int:
     return int(url.split(":")[2].partition("/")[0])
 
 

@@ -48,6 +48,10 @@ class TcpProxy:
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def picked(self) -> tuple[str, int]:
+        """Where a new connection goes."""
+        return self.upstream
+
     def cut(self) -> None:
         """Reset every connection, and every new one until `mend`."""
         self._refusing = True
@@ -85,7 +89,7 @@ class TcpProxy:
 
     def _join(self, client: socket.socket) -> None:
         try:
-            server = socket.create_connection(self.upstream, 5)
+            server = socket.create_connection(self.picked(), 5)
         except OSError:
             client.close()
             return

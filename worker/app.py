@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,11 @@ from celery import Celery, signals
 
 from maskrelay import logs
 from maskrelay.endpoints import read_endpoints
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger.address import connect
 from maskrelay.ledger.broker import broker
+from maskrelay.ledger.keeping import warn_of_forgetting
+from maskrelay.ledger.scripts import Scripts
 from maskrelay.settings import Settings
 from worker.heart import beating
 from worker.tasks import Child, register
@@ -61,6 +66,7 @@ def _app(role: Role, settings: Settings) -> Celery:
     def on_ready(**_: Any) -> None:
         sys.stderr.write(f"worker ready: {role}\n")
         sys.stderr.flush()
+        _look_at_redis(settings)
         if role == "control":
             sweeps.append(_start_sweep())
 
@@ -72,6 +78,15 @@ def _app(role: Role, settings: Settings) -> Celery:
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
     return app
+
+
+def _look_at_redis(settings: Settings) -> None:
+    """Say in the log when Redis may forget. It has just answered; should it be away again, work is waited for all the
+    same.
+    """
+    url = settings.redis_url.get_secret_value()
+    with suppress(LedgerUnavailable), connect(url, socket_timeout=3, socket_connect_timeout=3) as client:
+        warn_of_forgetting(Scripts(client))
 
 
 def _start_sweep() -> "subprocess.Popen[bytes]":

@@ -10,6 +10,8 @@ from tests.faults.switches import (
     DEAF,
     FULL_UNSEEN,
     HELD_FOR_EVER,
+    HELD_UNCOUNTED,
+    KEPT_WAITING,
     NEVER_BLAMED,
     NO_COMPARE,
     NO_DRAIN,
@@ -26,6 +28,7 @@ from tests.faults.switches import (
     SILENT,
     STORED_OR_NOT,
     TOLD_FIRST,
+    UNCAPPED,
     Change,
 )
 
@@ -220,7 +223,26 @@ PROTECTIONS = (
     Protection(
         "a stopping worker lets what it holds lapse",
         (NO_DRAIN,),
-        ("test_workers_die.py::test_a_worker_is_told_to_stop_with_frames_in_hand",),
+        (
+            "test_workers_die.py::test_a_worker_is_told_to_stop_with_frames_in_hand",
+            "test_rollouts.py::test_api_and_segment_are_replaced_by_the_next_release_under_load",
+            "test_rollouts.py::test_segment_workers_are_scaled_from_one_to_four_and_back_under_load",
+        ),
+    ),
+    Protection(
+        "an API that is told to end keeps its callers waiting for their jobs",
+        (KEPT_WAITING,),
+        ("test_rollouts.py::test_every_process_is_replaced_by_the_next_release_under_load",),
+    ),
+    Protection(
+        "workers are wanted for the waiting frames alone, not for those in hand",
+        (HELD_UNCOUNTED,),
+        ("test_autoscaling.py::test_an_autoscaler_that_follows_the_number_keeps_a_worker_while_frames_are_in_hand",),
+    ),
+    Protection(
+        "as many workers are wanted as there is work for, whatever the endpoint can feed",
+        (UNCAPPED,),
+        ("test_autoscaling.py::test_an_autoscaler_that_follows_the_number_goes_from_none_to_four_and_back_to_none",),
     ),
     Protection(
         "deaths are not counted",

@@ -75,6 +75,11 @@ STORED_OR_NOT = (
     Change("worker/artifacts.py", "import ObjectExists\n", "import ObjectExists, StorageUnavailable\n"),
 )
 NO_DRAIN = Change("worker/tasks.py", "            thread.run(loop.drain(", "            (lambda _: None)((")
+KEPT_WAITING = Change("api/ends.py", "        self.closed = True\n", "        return\n")
+HELD_UNCOUNTED = Change(
+    "maskrelay/rules/lanes.py", "math.ceil((waiting + held) / per_worker)", "math.ceil(waiting / per_worker)"
+)
+UNCAPPED = Change("maskrelay/rules/lanes.py", "per_worker), most)", "per_worker), 4)")
 DEAF = Change("worker/tasks.py", "        child.await_ledger()\n", "        pass\n")
 NO_TIMEOUT = (
     Change("maskrelay/ledger/__init__.py", "        socket_timeout=5,\n", ""),

@@ -71,6 +71,16 @@ STATES: dict[str, dict[str, str | None]] = {
     "MaskrelayDeliveriesLate": {"maskrelay_deliveries_due": "5"},
 }
 
+#: More states: what is otherwise, and which alerts alone fire.
+MORE: dict[str, tuple[dict[str, str | None], list[str]]] = {
+    "nobody has swept since this Redis is new": ({"maskrelay_sweep_age_seconds": None}, ["MaskrelayNoSweep"]),
+    "while Redis is away only that is told": (
+        {name: None for name in WELL if "api_request" not in name} | {"maskrelay_ledger_up": "0"},
+        ["MaskrelayLedgerAway"],
+    ),
+    "nothing is scraped": (dict.fromkeys(WELL), ["MaskrelayNotScraped"]),
+}
+
 
 def case(state: dict[str, str | None], expected: list[str]) -> dict[str, object]:
     """The series of a state from two API processes, and that exactly these alerts fire at its end."""
@@ -110,6 +120,7 @@ def test_an_alert_fires_in_its_state_and_in_no_other(tmp_path: Path):
     file = tmp_path / "test.yml"
     tests = [{"name": "all is well", **case({}, [])}]
     tests += [{"name": alert, **case(state, [alert])} for alert, state in STATES.items()]
+    tests += [{"name": name, **case(state, fire)} for name, (state, fire) in MORE.items()]
     file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
     command = [system_program("promtool", "prometheus"), "test", "rules", str(file)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

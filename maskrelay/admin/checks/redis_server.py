@@ -8,10 +8,11 @@ from typing import Any
 
 import redis
 
-from maskrelay.admin.checks.finding import Finding, clock, ok, warn, wrong
+from maskrelay.admin.checks.finding import Finding, clock, ok, wrong
 from maskrelay.admin.checks.redis_errors import refused, unreached
 from maskrelay.errors import SettingsError
 from maskrelay.ledger.address import connect
+from maskrelay.ledger.keeping import eviction, persistence
 from maskrelay.settings import Settings
 
 _OLDEST = 7
@@ -31,8 +32,8 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield ok("redis", "answers")
             yield _version(facts)
             yield _mode(facts)
-            yield _persistence(facts)
-            yield _eviction(facts)
+            for kept in (persistence(facts), eviction(facts)):
+                yield Finding(kept.of, kept.state, kept.said, kept.hint)
             yield _memory(facts)
             yield _rights(client)
             yield _clock(client)
@@ -62,24 +63,6 @@ def _mode(facts: dict[str, Any]) -> Finding:
         hint = "give the primary's address, or that of the Sentinels (redis+sentinel://)"
         return wrong("redis mode", "this is a replica, which takes no writes", hint)
     return ok("redis mode", "one primary")
-
-
-def _persistence(facts: dict[str, Any]) -> Finding:
-    if not facts.get("aof_enabled"):
-        hint = "set appendonly yes and appendfsync everysec: without, a restart scores again what was under way"
-        return warn("redis persistence", "the append-only file is off", hint)
-    if facts.get("aof_last_write_status", "ok") != "ok":
-        hint = "look at its disk: while it cannot write the file it takes nothing more"
-        return wrong("redis persistence", "the last write of the append-only file failed", hint)
-    return ok("redis persistence", "append-only file on")
-
-
-def _eviction(facts: dict[str, Any]) -> Finding:
-    policy = str(facts.get("maxmemory_policy", "unknown"))
-    if policy == "noeviction":
-        return ok("redis eviction", policy)
-    hint = "set maxmemory-policy noeviction: a full Redis must refuse, not forget jobs"
-    return wrong("redis eviction", f"the policy is {policy}", hint)
 
 
 def _memory(facts: dict[str, Any]) -> Finding:

@@ -1,0 +1,52 @@
+"""Whether a Redis keeps what it is given, by its own INFO: its log, and what it does when it is full."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from maskrelay.ledger.scripts import Scripts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What was found; `of`: what was looked at. `hint` says what to do where the state is not `ok`."""
+
+    of: str
+    state: Literal["ok", "warn", "wrong"]
+    said: str
+    hint: str = ""
+
+
+def persistence(facts: Mapping[str, Any]) -> Keeping:
+    """What `INFO persistence` says of the append-only file."""
+    of = "redis persistence"
+    if not facts.get("aof_enabled"):
+        hint = "set appendonly yes and appendfsync everysec: without, a restart scores again what was under way"
+        return Keeping(of, "warn", "the append-only file is off", hint)
+    if facts.get("aof_last_write_status", "ok") != "ok":
+        hint = "look at its disk: while it cannot write the file it takes nothing more"
+        return Keeping(of, "wrong", "the last write of the append-only file failed", hint)
+    return Keeping(of, "ok", "append-only file on")
+
+
+def eviction(facts: Mapping[str, Any]) -> Keeping:
+    """What `INFO memory` says of the policy under which a full Redis makes room."""
+    of, policy = "redis eviction", str(facts.get("maxmemory_policy", "unknown"))
+    if policy == "noeviction":
+        return Keeping(of, "ok", policy)
+    hint = "set maxmemory-policy noeviction: a full Redis must refuse, not forget jobs"
+    return Keeping(of, "wrong", f"the policy is {policy}", hint)
+
+
+def warn_of_forgetting(scripts: Scripts) -> None:
+    """Log a line for each that is not as it should be; raises LedgerUnavailable.
+
+    CONFIG would say the same, but is refused by many a rented Redis; INFO the ledger's scripts need anyway.
+    """
+    facts = {**scripts.ask("INFO", "persistence"), **scripts.ask("INFO", "memory")}
+    for kept in (persistence(facts), eviction(facts)):
+        if kept.state != "ok":
+            log.warning("%s: %s → %s", kept.of, kept.said, kept.hint)
