@@ -45,15 +45,19 @@ def running_service(
         processes = {name: pid for name, pid in stack.supervisor.processes.items() if name != "simulator"}
         for number in range(2, segments + 1):
             log = stack.logs / f"segment-{number}.log"
-            processes[f"segment-{number}"] = more.enter_context(_segment_worker(stack.layout.environment, log))
+            folder = stack.data / f"segment-{number}"
+            processes[folder.name] = more.enter_context(_segment_worker(stack.layout.environment, folder, log))
         yield RunningService(stack.layout.url, stack.layout.api_key or "", stack.data, processes)
 
 
 @contextlib.contextmanager
-def _segment_worker(environment: Mapping[str, str], log: Path) -> Iterator[int]:
+def _segment_worker(environment: Mapping[str, str], folder: Path, log: Path) -> Iterator[int]:
+    """As on a machine of its own: a process group, and a folder for its copies of sources that no other sees."""
+    folder.mkdir()
+    given = {**environment, "TMPDIR": str(folder)}
     with log.open("wb") as written:
         command = [sys.executable, "-m", "worker", "segment"]
-        process = subprocess.Popen(command, env=dict(environment), stdout=written, stderr=written)
+        process = subprocess.Popen(command, env=given, stdout=written, stderr=written, process_group=0)
     try:
         yield process.pid
     finally:
