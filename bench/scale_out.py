@@ -34,7 +34,7 @@ from tests.s3_servers import RunningS3, running_s3
 _IN_HAND = 6
 #: More frames a second than two cores manage, for the number of frames alone.
 _MOST_PER_S = 50
-_FILES = 64
+_FILES = 16
 _SKIPPED, _PATIENCE_S = 0.2, 240
 
 
@@ -117,7 +117,7 @@ def _run(
     frames: int,
 ) -> Span:
     settings = {
-        "storage_url": s3.storage_url,
+        "storage_url": f"{s3.storage_url}/{data.name}",  # an empty one: else slots of a lost Redis would be waited for
         "s3_endpoint_url": s3.endpoint_url,
         "endpoint_max_in_flight": slots,
         "endpoint_max_bytes_per_s": 1e9,
