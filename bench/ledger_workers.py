@@ -47,9 +47,9 @@ _BOUNDS: dict[Lane, Bounds] = {"interactive": Bounds(16, 0.2), "bulk": Bounds(64
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """So many workers before an endpoint of `slots`, whose scores take `service_s`; on one core, unless `core` < 0.
+    """So many workers before an endpoint of `slots`, whose scores take about `service_s`; on `core`, or any if it is -1.
 
-    With no `service_s` they are played one after another instead, as fast as their commands go.
+    Without a service time they are played one after another instead, as fast as their commands go.
     """
 
     url: str
@@ -64,7 +64,7 @@ class Crew:
         return Endpoint(url="http://127.0.0.1/score", auth="entra", **limits)
 
     def start(self) -> BaseProcess:
-        """The crew as a process of its own."""
+        """Run the crew as a process of its own, until that is ended."""
         process = get_context("spawn").Process(target=_run, args=(self,), daemon=True)
         process.start()
         return process
@@ -95,7 +95,7 @@ class CommandsOnly(SegmentLoop):
         with bench.noticed.timed("admission"):
             await bench.admissions.next(asked, slot, MOVED.bytes_up, 1)
         with bench.noticed.timed("score"):
-            await asyncio.sleep(self._crew.service_s)
+            await asyncio.sleep(self._crew.service_s * random.uniform(0.5, 1.5))
         told = (name, slot, GOOD, f"{claim.job}:{frame}", random.random(), MOVED)
         await asyncio.to_thread(bench.flow.report, *told)
 

@@ -2,15 +2,14 @@
 
     python -m bench.redis_limit [--workers 1 10 25 50 100 200] [--service-time 1] [--window 10] [--runs 1] [--rush]
 
-The workers are real segment loops over a real ledger, many in a process, but a score is a wait of `--service-time`
-and nothing is read, sent or drawn. The endpoint has four slots a worker, the number at which a worker of eight hands
-is kept busy, so that frames stand in line before it all the time. `--rush`: scores take no time and slots are never
-short, so that Redis is given as much as the workers' processes can send.
+The workers are real segment loops over a real ledger, many in a process, but a score is a wait of about
+`--service-time`, and nothing is read, sent or drawn. The endpoint has four slots a worker, the number that a worker of
+eight hands feeds fully, so that frames stand in line before it all the time. `--rush`: the workers are played one
+after another without any wait and slots are never short, so that Redis gets as much as these processes can send.
 
 Redis has one core to itself and the workers share the other, where there are two. It runs commands in one thread:
-how many frames a second would fill it is reckoned from the CPU time of that thread. The shares by script are from its
-slow log, in which everything is noted for a second after the window. `jobs` below is what a waiting job of one frame
-takes of its memory.
+how many frames a second would fill that is reckoned from its CPU time. The shares by script are from its slow log, in
+which everything is noted for two seconds after the window.
 """
 
 import argparse
@@ -32,7 +31,7 @@ from tests.valkeys import RunningValkey, running_valkey
 _SLOTS_EACH = 4
 _PROCESSES = 4
 _TENANTS, _FRAMES_EACH = 10, 100_000
-_START_S, _SAMPLE_S, _SAMPLE = 3.0, 1.0, 200_000
+_START_S, _SAMPLE_S, _SAMPLE = 2.0, 2.0, 60_000
 _SMALL_JOBS = 2000
 
 
@@ -72,13 +71,13 @@ def main() -> None:
         "scores of no time, no end of slots" if asked.rush else f"{_SLOTS_EACH} slots each of {asked.service_time:g} s"
     )
     print_head(f"Redis under the commands of segment workers, {what}", asked.runs)
-    runs = {workers: [_run(asked, workers) for _ in range(asked.runs)] for workers in asked.workers}
+    runs = {workers: [loaded(asked, workers) for _ in range(asked.runs)] for workers in asked.workers}
     report(runs)
     report_scripts(runs[max(runs)])
     print(f"A waiting job of one frame takes {_bytes_a_job():.0f} bytes of Redis' memory.")
 
 
-def _run(asked: argparse.Namespace, workers: int) -> Measured:
+def loaded(asked: argparse.Namespace, workers: int) -> Measured:
     slots, service = (2 * HANDS * workers, 0.0) if asked.rush else (_SLOTS_EACH * workers, asked.service_time)
     with running_valkey(persist=True) as valkey, ExitStack() as ending:
         client: Any = valkey.client
@@ -87,6 +86,7 @@ def _run(asked: argparse.Namespace, workers: int) -> Measured:
         _prepare(valkey, crews[0])
         processes = [ending.enter_context(_started(crew)) for crew in crews]
         _await_frames(client, processes)
+        time.sleep(_START_S + 2 * service)  # the first frames come all at once
         return _measured(client, processes, asked.window)
 
 
@@ -125,13 +125,12 @@ def _started(crew: Crew) -> Iterator[BaseProcess]:
 
 
 def _await_frames(client: Any, processes: Sequence[BaseProcess]) -> None:
-    """Until frames are settled, and a while longer: the first ones come all at once."""
+    """Until the first are settled."""
     ends = time.monotonic() + 60
     while not read(client).frames:
         if time.monotonic() > ends or not all(process.is_alive() for process in processes):
             raise SystemExit("no frame was settled")
         time.sleep(0.1)
-    time.sleep(_START_S)
 
 
 def _measured(client: Any, processes: Sequence[BaseProcess], window: float) -> Measured:

@@ -97,7 +97,9 @@ def main() -> None:
                 frames = _frames(workers, service_time, asked.seconds)
                 with running_endpoint(service_time=service_time, max_concurrent=asked.slots) as endpoint:
                     data = Path(folder) / f"data-{run}-{workers}"
-                    measured.append(_run(endpoint, s3, data, files, workers=workers, slots=asked.slots, frames=frames))
+                    measured.append(
+                        scaled(endpoint, s3, data, files, workers=workers, slots=asked.slots, frames=frames)
+                    )
     report(spans)
 
 
@@ -106,7 +108,7 @@ def _frames(workers: int, service_time: float, seconds: float) -> int:
     return round(pace * seconds)
 
 
-def _run(
+def scaled(
     endpoint: RunningEndpoint,
     s3: RunningS3,
     data: Path,
