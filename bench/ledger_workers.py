@@ -47,7 +47,7 @@ _BOUNDS: dict[Lane, Bounds] = {"interactive": Bounds(16, 0.2), "bulk": Bounds(64
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """So many workers before an endpoint of `slots`, whose scores take about `service_s`; on `core`, or any if it is -1.
+    """So many workers before an endpoint of `slots`, whose scores take about `service_s`; on `core`, any if it is -1.
 
     Without a service time they are played one after another instead, as fast as their commands go.
     """
