@@ -14,6 +14,7 @@ each of its frames once, and each must have its mask.
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
