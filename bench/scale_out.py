@@ -98,9 +98,9 @@ def main() -> None:
                 frames = _frames(workers, service_time, asked.seconds)
                 with running_endpoint(service_time=service_time, max_concurrent=asked.slots) as endpoint:
                     data = Path(folder) / f"data-{run}-{workers}"
-                    measured.append(
-                        scaled(endpoint, s3, data, files, workers=workers, slots=asked.slots, frames=frames)
-                    )
+                    span = scaled(endpoint, s3, data, files, workers=workers, slots=asked.slots, frames=frames)
+                print(f"{workers} worker(s): {span.per_s:.1f} frames/s", file=sys.stderr)
+                measured.append(span)
     report(spans)
 
 
