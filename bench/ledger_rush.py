@@ -15,7 +15,6 @@ from maskrelay.rules.gate import GOOD
 
 _LANES: list[Lane] = ["interactive", "bulk"]
 _IN_FLIGHT = 6
-_PART = 64
 #: A picture of one prompt, as bytes up and down.
 MOVED = Transfer(800_000, 1_400_000, 1, 0.1, 0.01)
 
@@ -28,6 +27,7 @@ class Hurried:
     scores: deque[tuple[Claim, str]] = field(default_factory=deque)
     ended: list[Claim] = field(default_factory=list)
     parts: int = 0
+    full: int = field(default_factory=lambda: random.randint(32, 64))  # not all settle at one time
 
     def step(self, ledger: Ledger, flow: Flow, endpoint: str) -> None:
         """Begin a frame; with its hands full, end the oldest; with a part full, settle it."""
@@ -41,7 +41,7 @@ class Hurried:
         self.scores.append((claim, slot))
         if len(self.scores) > _IN_FLIGHT:
             self._end(flow, endpoint)
-        if len(self.ended) >= _PART:
+        if len(self.ended) >= self.full:
             self._settle(ledger)
 
     def _end(self, flow: Flow, endpoint: str) -> None:

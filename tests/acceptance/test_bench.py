@@ -101,7 +101,7 @@ def test_workers_of_commands_alone_settle_every_frame(backlog: RunningValkey) ->
 
 def test_a_hurried_worker_settles_frames_in_parts_and_keeps_its_hands_full(backlog: RunningValkey) -> None:
     ledger = backlog.ledger()
-    flow, worker = ledger.flow([_crew(backlog).endpoint()]), Hurried()
+    flow, worker = ledger.flow([_crew(backlog).endpoint()]), Hurried(full=64)
     for _ in range(200):
         worker.step(ledger, flow, "default")
     frames = _job(backlog).frames
