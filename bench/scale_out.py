@@ -5,7 +5,7 @@
 Every segment worker is a process group with a folder of its own, as on a machine of its own; they share one Redis, one
 S3 server (moto, one Python process) and one API. The endpoint has `--slots`, more than all of them fill. A worker has
 six bulk frames in hand, so that its pace is bound by their scores' service time: this is what scales with workers,
-as long as these machine's cores hold out. With `--cpu` scores take no time: then the cores are the limit, everything
+as long as the cores hold out. With `--cpu` scores take no time: then the cores are the limit, everything
 shares them, and the figure is whether a frame's CPU time stays the same with more workers.
 
 One bulk job a measurement, timed from a fifth to four fifths of its scores. After its end the endpoint must have scored
