@@ -56,7 +56,7 @@ def _cost(size: int, frames: int, *, half: bool) -> Cost:
         done = 0
         while done < frames:
             job, share = f"job-{len(costs)}", min(size, frames - done)
-            _queue(ledger, job, size)
+            queue(ledger, job, size)
             if half:
                 _settle_first(ledger, job, size // 2)
                 share = min(share, size - size // 2)
@@ -79,12 +79,13 @@ def _measured(valkey: RunningValkey, ledger: Ledger, frames: int, memory: float)
 
 def _turn_over(valkey: RunningValkey, ledger: Ledger, job: str, frames: int) -> None:
     """Once through everything: the server knows the scripts, this process its connections."""
-    _queue(ledger, job, frames)
+    queue(ledger, job, frames)
     _measured(valkey, ledger, frames, 0)
 
 
-def _queue(ledger: Ledger, job: str, size: int) -> None:
-    ledger.jobs.create(job, "bench", "bulk", size, datetime.now(UTC))
+def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
+    """A bulk job of so many frames, planned part by part, and all of them waiting."""
+    ledger.jobs.create(job, tenant, "bulk", size, datetime.now(UTC))
     taken = ledger.steps.take("plan")
     assert taken is not None
     for part, first in enumerate(range(0, size, FRAMES_PER_PART)):

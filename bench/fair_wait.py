@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
+from bench.bulk import begin_bulk
 from bench.endpoint import running_endpoint
 from bench.figures import median, print_head, print_table, spread
 from bench.measured import grown
-from bench.service import RunningService, running_service
+from bench.service import running_service
 from bench.sources import PROMPTS, make_sources
 from maskrelay.client import Client
 
@@ -69,7 +68,7 @@ def _run(asked: argparse.Namespace) -> Waits:
     ):
         files = make_sources(Path(folder) / "sources", _FILES)
         idle = [_one(client, path) for path in files[: _WARM + asked.images]][_WARM:]
-        bulk = _begin_bulk(service, files, asked.frames)
+        bulk = begin_bulk(service, files, asked.frames)
         time.sleep(_START_S)
         before = endpoint.counters()
         beside = [_one(client, path) for path in files[: asked.images]]
@@ -79,17 +78,6 @@ def _run(asked: argparse.Namespace) -> Waits:
             raise SystemExit("the bulk job ended meanwhile")
         share = counted["busy_seconds"] / counted["capacity_seconds"]
         return Waits(idle, beside, share, frames.planned, frames.succeeded)
-
-
-def _begin_bulk(service: RunningService, files: list[Path], frames: int) -> str:
-    """One bulk job of so many items, each naming one of these files, uploaded once; its id."""
-    headers = {"authorization": f"Bearer {service.api_key}"}
-    with httpx.Client(base_url=service.url, headers=headers, timeout=300, trust_env=False) as http:
-        sent = [http.post("/v1/uploads", content=path.read_bytes()).raise_for_status() for path in files]
-        uploads = [answer.json()["uploads"][0]["id"] for answer in sent]
-        items = [{"upload": uploads[number % len(uploads)]} for number in range(frames)]
-        body = {"items": items, "prompts": PROMPTS[:1], "options": {"outputs": ["mask"], "lane": "bulk"}}
-        return str(http.post("/v1/jobs", json=body).raise_for_status().json()["id"])
 
 
 def _one(client: Client, path: Path) -> dict[str, float]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from bench.endpoint import RunningEndpoint
 from maskrelay.client import Client
 from maskrelay.stack.layout import SHORT_CLOCKS
 from maskrelay.stack.loopback import free_port
-from maskrelay.stack.running import running
+from maskrelay.stack.running import Stack, running
 from maskrelay.stack.supervisor import Ending
 
 
@@ -41,24 +41,37 @@ def running_service(
     wanted = {"endpoint_url": endpoint.url, "endpoint_key": endpoint.key, **settings}
     given |= {f"MASKRELAY_{name.upper()}": str(value) for name, value in wanted.items() if value is not None}
     ending = Ending()
-    with running(given, data, free_port(), say=_say, ending=ending) as stack, contextlib.ExitStack() as more:
+    with running(given, data, free_port(), say=_say, ending=ending) as stack:
         processes = {name: pid for name, pid in stack.supervisor.processes.items() if name != "simulator"}
-        for number in range(2, segments + 1):
-            log = stack.logs / f"segment-{number}.log"
-            processes[f"segment-{number}"] = more.enter_context(_segment_worker(stack.layout.environment, log))
-        yield RunningService(stack.layout.url, stack.layout.api_key or "", stack.data, processes)
+        names = [f"segment-{number}" for number in range(2, segments + 1)]
+        with _segment_workers(names, stack) as more:
+            processes |= more
+            yield RunningService(stack.layout.url, stack.layout.api_key or "", stack.data, processes)
 
 
 @contextlib.contextmanager
-def _segment_worker(environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    with log.open("wb") as written:
-        command = [sys.executable, "-m", "worker", "segment"]
-        process = subprocess.Popen(command, env=dict(environment), stdout=written, stderr=written)
+def _segment_workers(names: Sequence[str], stack: Stack) -> Iterator[dict[str, int]]:
+    started = {name: _segment_worker(stack.layout.environment, stack.data / name, stack.logs) for name in names}
     try:
-        yield process.pid
+        yield {name: process.pid for name, process in started.items()}
     finally:
-        process.terminate()
-        process.wait(60)
+        for process in started.values():
+            process.terminate()
+        for process in started.values():
+            process.wait(60)
+
+
+def _segment_worker(environment: Mapping[str, str], folder: Path, logs: Path) -> "subprocess.Popen[bytes]":
+    """As on a machine of its own: a process group, and a folder for its copies of sources that no other sees."""
+    folder.mkdir()
+    with (logs / f"{folder.name}.log").open("wb") as written:
+        return subprocess.Popen(
+            [sys.executable, "-m", "worker", "segment"],
+            env={**environment, "TMPDIR": str(folder)},
+            stdout=written,
+            stderr=written,
+            process_group=0,
+        )
 
 
 def _say(text: str) -> None:

@@ -31,6 +31,7 @@ class RunningS3:
     endpoint_url: str
     bucket: str
     environment: dict[str, str]
+    pid: int
 
     @property
     def storage_url(self) -> str:
@@ -50,7 +51,7 @@ def running_s3(bucket: str = BUCKET) -> Iterator[RunningS3]:
             for name, value in ENVIRONMENT.items():
                 patch.setenv(name, value)
             boto3.session.Session().client("s3", endpoint_url=url).create_bucket(Bucket=bucket)
-            yield RunningS3(url, bucket, dict(ENVIRONMENT))
+            yield RunningS3(url, bucket, dict(ENVIRONMENT), child.pid)
     finally:
         child.kill()
         child.communicate()

@@ -18,7 +18,7 @@ def _moves() -> str:
     return f"local MOVES = {{{','.join(rows)}}}\n"
 
 
-def _texts() -> dict[str, str]:
+def texts() -> dict[str, str]:
     """Every script by its name, after the preludes of its folder and of the one above."""
     common = _moves() + (_FOLDER / "prelude.lua").read_text()
     return {**_of_folder(_FOLDER, common), **_of_folder(_FOLDER / "flow", common)}
@@ -37,7 +37,7 @@ class Scripts:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
-        self._scripts = {name: client.register_script(text) for name, text in _texts().items()}
+        self._scripts = {name: client.register_script(text) for name, text in texts().items()}
 
     def run(self, script: str, *arguments: Any) -> Any:
         try:

@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.backlog import queue
 from bench.contenders import PEERS, Start, ours
 from bench.endpoint import RunningEndpoint, running_endpoint
+from bench.ledger_rush import Hurried
+from bench.ledger_workers import Crew
 from bench.measured import WORKERS, measure
+from bench.scale_out import scaled
 from bench.sources import PROMPTS, make_sources
+from maskrelay.ledger.jobs import JobRecord
+from tests.s3_servers import running_s3
+from tests.simulators import eventually
+from tests.valkeys import RunningValkey, running_valkey
 
 #: The second size of the Celery pool goes the same way.
 WAYS: dict[str, Start] = {"maskrelay": ours, **PEERS}
@@ -54,6 +62,56 @@ def test_every_way_writes_the_same_masks(
     assert sorted(mask.shape for mask in masks) == sorted(2 * [pixels.shape[:2] for _, pixels in _pictures(sources)])
     areas = sorted(np.count_nonzero(mask) for mask in masks)
     assert areas == pytest.approx(_areas(endpoint, sources, tmp_path / "reference"), rel=0.02)
+
+
+def test_two_workers_over_s3_score_and_settle_each_frame_once(
+    endpoint: RunningEndpoint, sources: list[Path], tmp_path: Path
+) -> None:
+    endpoint.turn(reset=True)
+    with running_s3() as s3:
+        span = scaled(endpoint, s3, tmp_path / "data", sources, workers=2, slots=8, frames=10)
+    assert span.counted["scores"] >= 6
+    assert {"segment", "segment-2", "S3 server", "valkey"} <= span.cpu.keys()
+
+
+@pytest.fixture
+def backlog() -> Iterator[RunningValkey]:
+    """A job of two hundred frames before an endpoint that was never asked."""
+    with running_valkey() as valkey:
+        ledger = valkey.ledger()
+        ledger.flow([]).fresh(_crew(valkey).endpoint().name)
+        queue(ledger, "job", 200)
+        yield valkey
+
+
+def _crew(valkey: RunningValkey) -> Crew:
+    return Crew(valkey.url, workers=2, slots=8, service_s=0.01, core=-1)
+
+
+def test_workers_of_commands_alone_settle_every_frame(backlog: RunningValkey) -> None:
+    crew = _crew(backlog).start()
+    try:
+        settled = eventually(lambda: _job(backlog).state == "finishing", 60)
+    finally:
+        crew.terminate()
+        crew.join()
+    assert settled
+    assert _job(backlog).frames.succeeded == 200
+
+
+def test_a_hurried_worker_settles_frames_in_parts_and_keeps_its_hands_full(backlog: RunningValkey) -> None:
+    ledger = backlog.ledger()
+    flow, worker = ledger.flow([_crew(backlog).endpoint()]), Hurried(full=64)
+    for _ in range(200):
+        worker.step(ledger, flow, "default")
+    frames = _job(backlog).frames
+    assert (frames.succeeded, frames.leased, flow.look("default").in_flight) == (192, 8, 6)
+
+
+def _job(valkey: RunningValkey) -> JobRecord:
+    record = valkey.ledger().jobs.get("job")
+    assert record is not None
+    return record
 
 
 def _areas(endpoint: RunningEndpoint, sources: list[Path], out: Path) -> list[int]:

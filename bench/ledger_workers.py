@@ -1,0 +1,177 @@
+"""Segment workers with all of theirs that speaks to Redis, and nothing of pixels: many of them in one process."""
+
+import asyncio
+import os
+import random
+import secrets
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from bench.ledger_rush import MOVED, rush
+from maskrelay.contract.jobs import Lane
+from maskrelay.contract.outcomes import Outcome
+from maskrelay.endpoints import Endpoint
+from maskrelay.ledger import Ledger, open_ledger
+from maskrelay.ledger.claims import Claim
+from maskrelay.ledger.flow import Flow
+from maskrelay.ledger.noticed import Noticed
+from maskrelay.rules.gate import GOOD
+from maskrelay.storage.audit import AuditLog
+from maskrelay.storage.open import open_storage
+from maskrelay.storage.protocol import Storage
+from maskrelay.tracing import Untraced
+from worker.admission import Admissions, Asked
+from worker.artifacts import Recorded
+from worker.frame import Bench
+from worker.groups import Bounds, Groups
+from worker.loop import SegmentLoop
+from worker.packs import Packs
+from worker.pool import Pool
+from worker.score import Scorer
+from worker.sent import Sent
+from worker.sources import Sources
+from worker.submissions import Plans
+
+HANDS = 8
+LEASE = timedelta(seconds=60)
+_RENEWAL = timedelta(seconds=15)
+_BUDGET_S = 30.0
+_BOUNDS: dict[Lane, Bounds] = {"interactive": Bounds(16, 0.2), "bulk": Bounds(64, 2.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """So many workers before an endpoint of `slots`, whose scores take about `service_s`; on `core`, any if it is -1.
+
+    Without a service time they are played one after another instead, as fast as their commands go.
+    """
+
+    url: str
+    workers: int
+    slots: int
+    service_s: float
+    core: int
+
+    def endpoint(self) -> Endpoint:
+        """Only slots hold anything back: requests and bytes a second are never short."""
+        limits: dict[str, Any] = {"max_in_flight": self.slots, "max_requests_per_s": 1e6, "max_bytes_per_s": 1e13}
+        return Endpoint(url="http://127.0.0.1/score", auth="entra", **limits)
+
+    def start(self) -> BaseProcess:
+        """Run the crew as a process of its own, until that is ended."""
+        process = get_context("spawn").Process(target=_run, args=(self,), daemon=True)
+        process.start()
+        return process
+
+
+class CommandsOnly(SegmentLoop):
+    """The worker's own loop, but a frame in hand is admitted, waited for and reported: nothing is read, sent, drawn."""
+
+    def score_with(self, bench: Bench, crew: Crew) -> None:
+        self._parts = bench
+        self._crew = crew
+
+    async def _in_hand(self, claim: Claim, frame: int) -> Recorded:
+        try:
+            await self._scored(claim, frame)
+        finally:
+            self._busy -= 1
+            self._hand_free.set()
+        timings = {"fetch": 5.0, "decode": 5.0, "prepare": 10.0, "score": 100.0, "restore": 3.0}
+        return Recorded(Outcome(frame=frame, item=frame, state="succeeded", timings_ms=timings))
+
+    async def _scored(self, claim: Claim, frame: int) -> None:
+        bench, name, slot = self._parts, self._crew.endpoint().name, secrets.token_hex(8)
+        asked = Asked(claim.job, claim.lane, (name,))
+        await bench.admissions.closed_for(asked.among)
+        for stage in ("fetch", "decode", "prepare", "restore", "store"):
+            bench.noticed.took(stage, 0.01)
+        with bench.noticed.timed("admission"):
+            await bench.admissions.next(asked, slot, MOVED.bytes_up, 1)
+        with bench.noticed.timed("score"):
+            await asyncio.sleep(self._crew.service_s * random.uniform(0.5, 1.5))
+        told = (name, slot, GOOD, f"{claim.job}:{frame}", random.random(), MOVED)
+        await asyncio.to_thread(bench.flow.report, *told)
+
+
+def _run(crew: Crew) -> None:
+    if crew.core >= 0:
+        os.sched_setaffinity(0, {crew.core})
+    if not crew.service_s:
+        ledger = _ledger(crew)
+        rush(ledger, _flow(crew, ledger), crew.endpoint().name, crew.workers)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        asyncio.run(_work(crew, open_storage(Path(folder).as_uri(), None)))
+
+
+async def _work(crew: Crew, storage: Storage) -> None:
+    """Until the process is ended: each worker lends its loop again and again, as wake-ups would have it."""
+    threads = ThreadPoolExecutor(crew.workers * HANDS, thread_name_prefix="blocking")
+    asyncio.get_running_loop().set_default_executor(threads)
+    await asyncio.gather(*(_one(crew, storage) for _ in range(crew.workers)))
+
+
+async def _one(crew: Crew, storage: Storage) -> None:
+    loop = _loop(crew, storage)
+    while True:
+        await loop.lend(asyncio.get_running_loop().time() + _BUDGET_S * random.uniform(0.5, 1))
+
+
+def _loop(crew: Crew, storage: Storage) -> CommandsOnly:
+    ledger = _ledger(crew)
+    noticed = Noticed(ledger.sight.tell)
+    bench = _bench(storage, ledger, _flow(crew, ledger), noticed, Pool((crew.endpoint(),), {}))
+    loop = CommandsOnly(
+        bench,
+        Groups(storage, ledger, noticed, bench.spans, _BOUNDS),
+        ledger,
+        hands=HANDS,
+        in_flight=crew.slots,
+        hand_bytes=1 << 30,
+        renewal_period=_RENEWAL,
+        stopping=lambda: False,
+    )
+    loop.score_with(bench, crew)
+    return loop
+
+
+def _ledger(crew: Crew) -> Ledger:
+    return open_ledger(crew.url, _unheard, claim_lease=LEASE, step_lease=LEASE, delivery_lease=LEASE)
+
+
+def _flow(crew: Crew, ledger: Ledger) -> Flow:
+    return ledger.flow([crew.endpoint()], slot_lease=2 * LEASE)
+
+
+def _bench(storage: Storage, ledger: Ledger, flow: Flow, noticed: Noticed, pool: Pool) -> Bench:
+    admissions, spans = Admissions(flow), Untraced()
+    scorer = Scorer(pool, flow, admissions, Sent(AuditLog(storage, "worker")), noticed, spans)
+    return Bench(
+        storage=storage,
+        sources=Sources(storage, max_bytes=1, most_bytes=1),
+        claims=ledger.claims,
+        flow=flow,
+        plans=Plans(storage),
+        pool=pool,
+        admissions=admissions,
+        scorer=scorer,
+        packs=Packs(pool, scorer),
+        threads=ThreadPoolExecutor(1),
+        decoders=asyncio.Semaphore(1),
+        decode_timeout=LEASE,
+        max_pixels=1,
+        max_decode_bytes=1,
+        max_attempts=3,
+        noticed=noticed,
+        spans=spans,
+    )
+
+
+def _unheard(_task: str) -> None:
+    """A wake-up that nobody needs: every worker is awake."""
