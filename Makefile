@@ -55,10 +55,10 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
 
-faults: $(READY) ## break everything once and write what came of it to docs/reliability.md (some 20 minutes)
+faults: $(READY) ## break everything once and write what came of it to docs/reliability.md (some 30 minutes)
 	FAULTS_PAGE=docs/reliability.md $(BIN)/python -m pytest tests/faults -m 'long or not long'
 
-faults-off: $(READY) ## the same with each protection switched off, in copies: all must fail (hours; ONLY=)
+faults-off: $(READY) ## the same with each protection switched off, in copies: all must fail (an hour; ONLY=)
 	$(BIN)/python -m tests.faults.unprotected --page docs/reliability.md --only '$(ONLY)'
 
 soak: $(READY) ## break something every few seconds for a while (MINUTES, SEED)
