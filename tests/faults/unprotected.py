@@ -21,6 +21,7 @@ FOLDER = "tests/faults/"
 HEAD = ("scenario", "switched off", "then")
 #: Long enough for what recovers, on a busy machine, and no longer: most of these wait in vain.
 PATIENCE_S = "45"
+_ID = re.compile(r"\b(?:[a-z2-7]{26}|[0-9a-f]{16})\b")
 _SAID = re.compile(r"^E\s+(?:AssertionError: |assert |[\w.]+Error: |maskrelay\.errors\.\S+: )?(.*)$", re.MULTILINE)
 
 
@@ -76,7 +77,7 @@ def _unprotected(protection: Protection, node: str) -> str | None:
     if ran.returncode == pytest.ExitCode.OK:
         return None
     said = _SAID.search(ran.stdout)
-    return said[1][:90] if said else "failed"
+    return _ID.sub("…", said[1])[:90] if said else "failed"
 
 
 def _note(protection: Protection, node: str, then: str | None, page: Path | None) -> bool:
