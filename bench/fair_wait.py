@@ -30,11 +30,17 @@ _WARM = 3
 _FILES = 64
 _START_S = 20.0
 _GOAL_S = 1.5
+_SHOWN = {
+    "accepted to ended": ("total",),
+    "of it, planning": ("planning",),
+    "of it, until it is claimed": ("queue",),
+    "of it, claimed to scored and stored": ("workers", "endpoint", "storage"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds by stage of the ledger's record (`waited` for the plan, `ran`, `total`), an image each."""
+    """Seconds by stage of the ledger's record, as `maskrelay.rules.timings` names them, an image each."""
 
     idle: Sequence[dict[str, float]]
     beside: Sequence[dict[str, float]]
@@ -93,13 +99,9 @@ def report(waits: Waits) -> None:
     added = [one["total"] - alone for one in waits.beside]
     verdict = "reached" if median(added) < _GOAL_S else "missed"
     rows = [[f"**added**; the goal, a median under {_GOAL_S:g}, is {verdict}", spread(added, 3)]]
-    for name, meaning in (
-        ("total", "accepted to ended"),
-        ("waited", "of it, for the plan"),
-        ("ran", "of it, planned to ended"),
-    ):
-        rows.append([f"idle: {meaning}", spread([one[name] for one in waits.idle], 3)])
-        rows.append([f"beside bulk: {meaning}", spread([one[name] for one in waits.beside], 3)])
+    for meaning, stages in _SHOWN.items():
+        for where, runs in (("idle", waits.idle), ("beside bulk", waits.beside)):
+            rows.append([f"{where}: {meaning}", spread([sum(one[stage] for stage in stages) for one in runs], 3)])
     print_table(["seconds, by the ledger's record", "median (least to most)"], rows)
     print(f"Meanwhile {100 * waits.busy_share:.1f} % of the endpoint's time was busy.")
     print(f"Of the bulk job {waits.bulk_planned} frames were planned and {waits.bulk_done} done.")

@@ -1,6 +1,7 @@
 """The benchmarks' plumbing on two pictures: every way gives the masks it is measured by. Nothing here is timed."""
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from PIL import Image
 from bench.backlog import queue
 from bench.contenders import PEERS, Start, ours
 from bench.endpoint import RunningEndpoint, running_endpoint
+from bench.fair_wait import Waits, report
 from bench.ledger_rush import Hurried
 from bench.ledger_workers import Crew
 from bench.measured import WORKERS, measure
 from bench.scale_out import scaled
 from bench.sources import PROMPTS, make_sources
 from maskrelay.ledger.jobs import JobRecord
+from maskrelay.rules.timings import Moments, timings
 from tests.s3_servers import running_s3
 from tests.simulators import eventually
 from tests.valkeys import RunningValkey, running_valkey
@@ -128,3 +131,15 @@ def _pictures(paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
     for path in paths:
         with Image.open(path) as image:
             yield path, np.asarray(image)
+
+
+def test_the_stages_that_fair_wait_shows_are_those_of_a_jobs_record(capsys: pytest.CaptureFixture[str]) -> None:
+    began = datetime(2026, 11, 25, tzinfo=UTC)
+    moments = Moments(
+        *(began + timedelta(seconds=second) for second in range(4)), finished=began + timedelta(seconds=4)
+    )
+    told = timings(moments, {"endpoint": 600, "workers": 300, "storage": 100}, began)
+    report(Waits([told], [told], busy_share=1.0, bulk_planned=2, bulk_done=1))
+    shown = capsys.readouterr().out
+    assert "a median under 1.5, is reached" in shown
+    assert all(f"| {where}: accepted to ended | 4.000 |" in shown for where in ("idle", "beside bulk"))
