@@ -134,10 +134,8 @@ def _pictures(paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
 
 
 def test_the_stages_that_fair_wait_shows_are_those_of_a_jobs_record(capsys: pytest.CaptureFixture[str]) -> None:
-    began = datetime(2026, 11, 25, tzinfo=UTC)
-    moments = Moments(
-        *(began + timedelta(seconds=second) for second in range(4)), finished=began + timedelta(seconds=4)
-    )
+    began, *later = (datetime(2026, 11, 25, 0, 0, second, tzinfo=UTC) for second in range(5))
+    moments = Moments(began, *later[:3], finished=later[3])
     told = timings(moments, {"endpoint": 600, "workers": 300, "storage": 100}, began)
     report(Waits([told], [told], busy_share=1.0, bulk_planned=2, bulk_done=1))
     shown = capsys.readouterr().out
