@@ -19,7 +19,7 @@ from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
 from maskrelay.imaging.maps import Encoding, probabilities
 from maskrelay.imaging.masks import FOREGROUND, threshold
 from maskrelay.imaging.measures import measure
-from maskrelay.imaging.overlaps import labels_of
+from maskrelay.imaging.overlaps import labels_of, overlaps_of
 from maskrelay.imaging.reading import read_picture
 from maskrelay.imaging.rle import encode_rle
 from maskrelay.imaging.selfcheck import self_check
@@ -47,7 +47,8 @@ class Prepared:
 class DrawnMask:
     """One prompt's mask in the source's geometry: measures, run lengths and the PNGs that were asked for.
 
-    label_rle: without what another prompt's mask has with more probability; None where that is nothing.
+    label_rle: without what another prompt's mask has with more probability; None where that is nothing, or no label
+    volume is made.
     """
 
     measures: Measures
@@ -95,7 +96,10 @@ def draw(prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Seq
     maps, flags = probabilities(answer.maps, encoding)
     backs = [_back(one, prepared.box, whole="probability" in outputs) for one in maps]
     masks = [mask for _, mask in backs]
-    labels = labels_of(masks, [probability for probability, _ in backs])
+    overlaps = overlaps_of(masks)
+    for number in {number for overlap in overlaps for number in overlap.numbers}:
+        flags[number].append(OVERLAPS)
+    labels = labels_of(masks, [probability for probability, _ in backs], overlaps if "nifti" in outputs else ())
     drawn = tuple(
         _drawn(prepared, number, one, backs[number], labels[number], flags[number], answer.categories[number], outputs)
         for number, one in enumerate(maps)
@@ -122,7 +126,6 @@ def _drawn(
     measures = measure(mask, probability, flags, spacing=prepared.spacing)
     check = self_check(canvas, measures, prepared.box)
     findings = {
-        OVERLAPS: label is not None,
         CATEGORY_AT_ODDS: at_odds(prepared.row.prompts[number], category),
         GEOMETRY_CHECK: check.ok is False,
     }

@@ -66,7 +66,7 @@ class MaskOutcome(Measures):
     """One prompt's mask: its measures, its run lengths and the artifacts made of it.
 
     label_rle: the mask without the pixels where another prompt's mask of the frame is more probable; None where it
-    equals `rle`.
+    equals `rle`, or no label volume is made.
     """
 
     prompt: str

@@ -12,6 +12,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from maskrelay.imaging.deep import has_deep_colour, has_deep_gray, read_deep_colour, read_deep_gray
 from maskrelay.imaging.header import named_damage, open_header, opened
 from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.stored_png import stored_png
 from maskrelay.imaging.windowing import to_bytes
 
 _GRAY = ("1", "L", "LA", "La")
@@ -47,6 +48,7 @@ def read_still(file: bytes, *, max_pixels: int) -> Plane:
     Palettes, CMYK and YCbCr become RGB; alpha is dropped over black; the EXIF orientation is applied. Raises the
     ItemErrors of `header.open_header`, and nothing else; never fills in what a cut file lacks.
     """
+    file = stored_png(file)
     image = open_header(file, max_pixels=max_pixels)
     with named_damage():
         return plane_of(image, lambda: opened(type(image), BytesIO(file)))

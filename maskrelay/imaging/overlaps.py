@@ -1,6 +1,7 @@
 """Masks of one frame that overlap, made into labels: a pixel belongs to one prompt at most."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -9,24 +10,33 @@ import numpy.typing as npt
 from maskrelay.imaging.spans import span
 
 Mask = npt.NDArray[np.bool_]
+Window = tuple[slice, slice]
 
 
-def labels_of(masks: Sequence[Mask], probabilities: Sequence[npt.NDArray[np.uint8]]) -> list[Mask | None]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlap:
+    """Two masks, by their numbers, that share pixels; `both`: which ones of the window (rows, columns)."""
+
+    numbers: tuple[int, int]
+    window: Window
+    both: Mask
+
+
+def overlaps_of(masks: Sequence[Mask]) -> list[Overlap]:
+    """Every pair of these (height, width) masks that has a pixel in common."""
+    return list(_overlaps(masks)) if len(masks) > 1 else []
+
+
+def labels_of(
+    masks: Sequence[Mask], probabilities: Sequence[npt.NDArray[np.uint8]], overlaps: Iterable[Overlap]
+) -> list[Mask | None]:
     """For each (height, width) mask what is left of it as a label; None for one that overlaps no other.
 
     A pixel in several masks goes to the one whose probability is highest there, of equals to the first.
     """
     labels: list[Mask | None] = [None] * len(masks)
-    if len(masks) < 2:
-        return labels
-    boxes = [_box(mask) for mask in masks]
-    for first, second in combinations(range(len(masks)), 2):
-        window = _common(boxes[first], boxes[second])
-        if window is None:
-            continue
-        both = masks[first][window] & masks[second][window]
-        if not both.any():
-            continue
+    for overlap in overlaps:
+        (first, second), window, both = overlap.numbers, overlap.window, overlap.both
         wins = probabilities[first][window] >= probabilities[second][window]
         for number, lost in ((first, both & ~wins), (second, both & wins)):
             label = labels[number]
@@ -36,10 +46,18 @@ def labels_of(masks: Sequence[Mask], probabilities: Sequence[npt.NDArray[np.uint
     return labels
 
 
-def _box(mask: Mask) -> tuple[slice, slice]:
+def _overlaps(masks: Sequence[Mask]) -> Iterator[Overlap]:
+    boxes = [_box(mask) for mask in masks]
+    for first, second in combinations(range(len(masks)), 2):
+        window = _common(boxes[first], boxes[second])
+        if window is not None and (both := masks[first][window] & masks[second][window]).any():
+            yield Overlap((first, second), window, both)
+
+
+def _box(mask: Mask) -> Window:
     return span(np.logical_or.reduce(mask, axis=1)), span(np.logical_or.reduce(mask, axis=0))
 
 
-def _common(one: tuple[slice, slice], other: tuple[slice, slice]) -> tuple[slice, slice] | None:
+def _common(one: Window, other: Window) -> Window | None:
     rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
     return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None

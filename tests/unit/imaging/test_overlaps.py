@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskrelay.imaging.overlaps import labels_of
+from maskrelay.imaging.overlaps import labels_of, overlaps_of
 
 
 @given(st.integers(1, 4), st.integers(0, 2**32 - 1))
@@ -12,11 +12,13 @@ def test_a_pixel_goes_to_the_most_probable_of_its_prompts_and_of_equals_to_the_f
     rng = np.random.default_rng(seed)
     probabilities = [rng.integers(120, 136, (6, 7), np.uint8) for _ in range(count)]
     masks = [probability >= 128 for probability in probabilities]
-    labels = labels_of(masks, probabilities)
+    overlaps = overlaps_of(masks)
+    labels = labels_of(masks, probabilities, overlaps)
     winner = np.argmax([np.where(mask, one, 0) for mask, one in zip(masks, probabilities, strict=True)], axis=0)
     shared = np.sum(masks, axis=0) > 1
+    overlapping = {number for overlap in overlaps for number in overlap.numbers}
     for number, (mask, label) in enumerate(zip(masks, labels, strict=True)):
-        assert (label is None) == (not (mask & shared).any())
+        assert (number in overlapping) == (label is not None) == bool((mask & shared).any())
         if label is not None:
             assert np.array_equal(label, mask & (winner == number))
 
@@ -24,4 +26,5 @@ def test_a_pixel_goes_to_the_most_probable_of_its_prompts_and_of_equals_to_the_f
 def test_masks_apart_are_left_alone():
     one, other = np.zeros((8, 8), bool), np.zeros((8, 8), bool)
     one[:3, :3] = other[4:, 4:] = True
-    assert labels_of([one, other], [np.full((8, 8), 200, np.uint8)] * 2) == [None, None]
+    assert overlaps_of([one, other]) == []
+    assert labels_of([one, other], [np.full((8, 8), 200, np.uint8)] * 2, ()) == [None, None]
