@@ -15,7 +15,7 @@ from maskrelay.contract.shown import ItemList, JobList, JobShown, UploadList
 from maskrelay.contract.targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")
-_ELSEWHERE = {"description": "It lies there, for a short while; only where the operator has set this."}
+_ELSEWHERE = {"description": "The file is at `Location`, for a short while; only where the operator has set this."}
 _NONE_MATCH = header("If-None-Match", "An `ETag`: 304 when nothing has changed.")
 _KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.", KEY_PATTERN)
 _READ = (401, 403, 404, 410, 503)

@@ -72,7 +72,7 @@ def _run(asked: argparse.Namespace) -> Waits:
         running_service(endpoint, Path(folder) / "data", segments=asked.workers, **settings) as service,
         service.client() as client,
     ):
-        files = make_sources(Path(folder) / "sources", _FILES)
+        files = make_sources(Path(folder) / "sources", max(_FILES, _WARM + asked.images))
         idle = [_one(client, path) for path in files[: _WARM + asked.images]][_WARM:]
         bulk = begin_bulk(service, files, asked.frames)
         time.sleep(_START_S)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import secrets
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,10 +48,12 @@ _BOUNDS: dict[Lane, Bounds] = {"interactive": Bounds(16, 0.2), "bulk": Bounds(64
 class Crew:
     """So many workers before an endpoint of `slots`, whose scores take about `service_s`; on `core`, any if it is -1.
 
-    Without a service time they are played one after another instead, as fast as their commands go.
+    Without a service time they are played one after another instead, as fast as their commands go. What they write
+    lies in `folder`.
     """
 
     url: str
+    folder: Path
     workers: int
     slots: int
     service_s: float
@@ -106,8 +107,7 @@ def _run(crew: Crew) -> None:
     if not crew.service_s:
         ledger = _ledger(crew)
         rush(ledger, _flow(crew, ledger), crew.endpoint().name, crew.workers)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        asyncio.run(_work(crew, open_storage(Path(folder).as_uri(), None)))
+    asyncio.run(_work(crew, open_storage(crew.folder.as_uri(), None)))
 
 
 async def _work(crew: Crew, storage: Storage) -> None:

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.backlog import queue
@@ -82,7 +84,8 @@ def loaded(asked: argparse.Namespace, workers: int) -> Measured:
     with running_valkey(persist=True) as valkey, ExitStack() as ending:
         client: Any = valkey.client
         core = _pin(client.info("server")["process_id"])
-        crews = [Crew(valkey.url, share, slots, service, core) for share in _shares(workers)]
+        folder = Path(ending.enter_context(TemporaryDirectory(prefix="bench-")))
+        crews = [Crew(valkey.url, folder, share, slots, service, core) for share in _shares(workers)]
         _prepare(valkey, crews[0])
         processes = [ending.enter_context(_started(crew)) for crew in crews]
         _await_frames(client, processes)

@@ -33,7 +33,7 @@ from tests.s3_servers import RunningS3, running_s3
 
 #: Bulk frames that a worker of eight hands has in hand.
 _IN_HAND = 6
-#: More frames a second than two cores manage, for the number of frames alone.
+#: About what two cores manage; only the number of frames follows from it.
 _MOST_PER_S = 50
 _FILES = 16
 _SKIPPED, _PATIENCE_S = 0.2, 240

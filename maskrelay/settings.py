@@ -202,8 +202,8 @@ class Settings(BaseModel):
         _s(0),
         ge=_s(0),
         le=_s(900),
-        description="How long an address of the store itself is good, to which who fetches a file of an object of its "
-        "own is sent: `s3://` only, where callers reach it. 0: nobody is sent there.",
+        description="How long an address of the store is good to which a caller is redirected for a file that is an "
+        "object of its own (`s3://` only; callers must reach the store). 0: nobody is redirected.",
     )
     ledger_lifetime: Seconds = Field(
         _s(7 * 86400),

@@ -66,9 +66,9 @@ def _app(role: Role, settings: Settings) -> Celery:
     def on_ready(**_: Any) -> None:
         sys.stderr.write(f"worker ready: {role}\n")
         sys.stderr.flush()
-        _look_at_redis(settings)
         if role == "control":
             sweeps.append(_start_sweep())
+        _look_at_redis(settings)
 
     def on_end(**_: Any) -> None:
         child.close()

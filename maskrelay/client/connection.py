@@ -28,9 +28,11 @@ class Connection:
         self.timeout = timeout.total_seconds()
         headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
         self._http = httpx.Client(headers=headers, timeout=self.timeout)
+        self._store = httpx.Client(timeout=self.timeout)
 
     def close(self) -> None:
         self._http.close()
+        self._store.close()
 
     def address(self, path_or_link: str) -> str:
         """The address of a path or of a link, which may name the service as others reach it."""
@@ -65,10 +67,8 @@ class Connection:
         while True:
             tries += 1
             try:
-                request = ask(self._http)
-                # a file may lie elsewhere, at an address that needs no key and is not given ours
-                answer = self._http.send(request, stream=True, follow_redirects=request.method == "GET")
-                error = None if answer.is_success else self._problem(answer)
+                answer = self._http.send(ask(self._http), stream=True)
+                error = None if answer.is_success or _lies_elsewhere(answer) else self._problem(answer)
             except httpx.HTTPError as trouble:
                 error = self._unreachable(trouble)
             if error is None:
@@ -82,6 +82,32 @@ class Connection:
             raise self._unreachable(trouble) from None
         finally:
             answer.close()
+
+    @contextmanager
+    def file(self, link: str) -> Iterator[tuple[httpx.Headers, httpx.Response]]:
+        """What the service says of a file, and the streamed answer whose body it is.
+
+        That is the service's own, or the object store's to which it sends us: that one is not given the key. Raises as
+        `answer` does; ServiceUnreachable also for the store, whatever is wrong there.
+        """
+        address = self.address(link)
+        with self.answer(lambda http: http.build_request("GET", address)) as told:
+            if not _lies_elsewhere(told):
+                yield told.headers, told
+                return
+            with self._stored(told.url.join(told.headers["location"])) as answer:
+                yield told.headers, answer
+
+    @contextmanager
+    def _stored(self, address: httpx.URL) -> Iterator[httpx.Response]:
+        store = f"the object store at {address.host}, to which maskrelay sends us"  # the rest of the address is secret
+        try:
+            with self._store.stream("GET", address) as answer:
+                if not answer.is_success:
+                    raise ServiceUnreachable(f"{store}, answered {answer.status_code}", status=answer.status_code)
+                yield answer
+        except httpx.HTTPError as trouble:
+            raise ServiceUnreachable(f"cannot reach {store} ({type(trouble).__name__})") from None
 
     def _unreachable(self, trouble: httpx.HTTPError) -> ServiceUnreachable:
         if isinstance(trouble, httpx.ConnectError):
@@ -108,6 +134,11 @@ class Connection:
         if code in _BY_CODE:
             return _BY_CODE[code](detail, **known)
         return RequestError(f"{detail} ({code})", code=code, **known)
+
+
+def _lies_elsewhere(answer: httpx.Response) -> bool:
+    """Whether the service sends us to its object store; a front's own redirect says nothing of the file."""
+    return answer.status_code == httpx.codes.TEMPORARY_REDIRECT and {"etag", "location"} <= answer.headers.keys()
 
 
 def _pause(tries: int, error: MaskrelayError) -> float:

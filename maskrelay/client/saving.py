@@ -70,9 +70,7 @@ def save(connection: Connection, one: Wanted, folder: Path, taken: set[str]) -> 
 
 
 def _save(connection: Connection, one: Wanted, folder: Path, taken: set[str]) -> SavedFile:
-    address = connection.address(one.link)
-    with connection.answer(lambda http: http.build_request("GET", address)) as answer:
-        told = (answer.history or [answer])[0].headers  # by the service, wherever the bytes come from
+    with connection.file(one.link) as (told, answer):
         sha256 = _given_sha256(told)
         name = _unused(safe_name(_given_name(told) or one.link.rsplit("/", 1)[-1]), taken)
         path = folder / name

@@ -33,9 +33,7 @@ class Outbox:
 
     def add(self, job: str, event: str, traceparent: str | None = None) -> None:
         """Deliver an event whose body is in storage. Nothing changes if it is on its way already."""
-        if traceparent is not None:
-            self._scripts.ask("HSETNX", "mr:outbox:traces", f"{job} {event}", traceparent)
-        self._scripts.ask("ZADD", "mr:outbox", "NX", 0, f"{job} {event}")
+        self._scripts.run("announce", f"{job} {event}", traceparent or "")
 
     def replay(self, job: str, event: str) -> None:
         """Deliver an event again, or now if it waits, with every attempt of the schedule before it."""

@@ -1,5 +1,6 @@
 """Objects in a bucket of S3 or of a server that speaks its protocol."""
 
+import math
 import secrets
 import time
 from collections.abc import Generator, Iterator
@@ -146,8 +147,9 @@ class S3Storage:
             self._client.delete_object(**self._named(key))
 
     def presign(self, key: str, lifetime: timedelta) -> str:
-        told = int(lifetime.total_seconds())
-        address: str = self._client.generate_presigned_url("get_object", Params=self._named(key), ExpiresIn=told)
+        told = math.ceil(lifetime.total_seconds())
+        with s3_errors():
+            address: str = self._client.generate_presigned_url("get_object", Params=self._named(key), ExpiresIn=told)
         return address
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
@@ -173,8 +175,9 @@ def _config(endpoint_url: str | None, attempts: int) -> Config:
         read_timeout=_READ_SECONDS,
         max_pool_connections=_CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": attempts},
-        # A server at an address of its own rarely has a host name for every bucket.
-        s3={"addressing_style": "path" if endpoint_url else "auto"},
+        # A server at an address of its own rarely has a host name for every bucket; AWS has one in the bucket's region,
+        # which addresses that are given away have to name.
+        s3={"addressing_style": "path" if endpoint_url else "virtual"},
         # Checksum trailers break servers older than them; without, the signature covers the body's hash.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

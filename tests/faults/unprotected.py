@@ -22,6 +22,8 @@ HEAD = ("scenario", "switched off", "then")
 #: Long enough for what recovers, on a busy machine, and no longer: most of these wait in vain.
 PATIENCE_S = "45"
 _ID = re.compile(r"\b(?:[a-z2-7]{26}|[0-9a-f]{16})\b")
+#: What a scenario stands on did not start.
+_NOT_BEGUN = re.compile(r"^ERROR ", re.MULTILINE)
 _SAID = re.compile(r"^E\s+(?:AssertionError: |assert |[\w.]+Error: |maskrelay\.errors\.\S+: )?(.*)$", re.MULTILINE)
 
 
@@ -72,7 +74,7 @@ def _unprotected(protection: Protection, node: str) -> str | None:
             text=True,
             check=False,
         )
-    if ran.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    if ran.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or _NOT_BEGUN.search(ran.stdout):
         raise SystemExit(f"{node} was not run:\n{ran.stdout}{ran.stderr}")
     if ran.returncode == pytest.ExitCode.OK:
         return None

@@ -40,6 +40,11 @@ ONE = items(item("a", mask="http://public.example/base/v1/jobs/j1/artifacts/0-0-
 MASK = artifact(b"mask", "attachment; filename=\"m.png\"; filename*=UTF-8''r%C3%B8ntgen-disc.mask.png")
 
 
+def moved_to(address: str) -> Answer:
+    """The service sends whoever asks for the mask there."""
+    return Answer(307, b"", (("location", address), *MASK.headers))
+
+
 def test_every_artifact_is_saved_under_its_readable_name(tmp_path: Path) -> None:
     link = "/v1/jobs/j1/artifacts/"
     shown = items(item("a", mask=f"{link}0-0-0.mask.png", probability=f"{link}0-0-0.p.png", overlay=f"{link}0-0.o.png"))
@@ -64,16 +69,46 @@ def test_a_link_to_another_address_is_asked_of_the_service_alone(tmp_path: Path)
 def test_a_file_that_lies_elsewhere_is_fetched_there_without_the_key_and_is_what_the_service_said(
     tmp_path: Path,
 ) -> None:
-    headers = dict(MASK.headers)
     with service(Answer(200, b"mask"), Answer(200, b"mosk")) as store:
-        moved = Answer(307, b"", (("location", f"{store.url}/bucket/m?signed=1"), *headers.items()))
-        with service(ONE, moved, ONE, moved) as one:
+        with service(ONE, moved_to(f"{store.url}/bucket/m?signed=1"), ONE, moved_to(f"{store.url}/m")) as one:
             (saved,) = one.client.save("j1", tmp_path)
             assert (saved.path.name, saved.path.read_bytes()) == ("røntgen-disc.mask.png", b"mask")
             with pytest.raises(errors.ServiceAnswerUnknown, match="damaged"):
                 one.client.save("j1", tmp_path / "again")
         assert store.lines[0] == "GET /bucket/m?signed=1"
         assert all("authorization" not in seen.headers for seen in store.server.seen)
+
+
+def test_a_store_behind_the_services_own_address_is_not_given_the_key_either(tmp_path: Path) -> None:
+    with service(ONE, moved_to("/bucket/m?signed=1"), Answer(200, b"mask")) as one:
+        one.client.save("j1", tmp_path)
+    assert one.lines[-1] == "GET /bucket/m?signed=1"
+    assert ["authorization" in seen.headers for seen in one.server.seen] == [True, True, False]
+
+
+def test_an_address_that_is_over_is_asked_for_anew(tmp_path: Path) -> None:
+    with service(Answer(403, b"expired"), Answer(200, b"mask")) as store, service(ONE, moved_to(store.url)) as one:
+        (saved,) = one.client.save("j1", tmp_path)
+    assert saved.path.read_bytes() == b"mask"
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_store_that_fails_is_named_without_the_rest_of_its_address(tmp_path: Path, away: bool) -> None:
+    with service(Answer(403, b"no")) as store:
+        address = "http://127.0.0.1:9" if away else store.url
+        said = "cannot reach the object store at 127.0.0.1" if away else "the object store at 127.0.0.1.*answered 403"
+        with (
+            service(ONE, moved_to(f"{address}/m?signed=1")) as one,
+            pytest.raises(errors.ServiceUnreachable, match=said) as caught,
+        ):
+            one.client.save("j1", tmp_path)
+    assert "signed" not in str(caught.value)
+
+
+def test_a_redirect_that_says_nothing_of_the_file_is_not_followed(tmp_path: Path) -> None:
+    moved = Answer(301, b"", (("location", "/v1/jobs/j1/artifacts/0-0-0.mask.png"),))
+    with service(ONE, moved, MASK) as one, pytest.raises(errors.ServiceAnswerUnknown, match="answered 301"):
+        one.client.save("j1", tmp_path)
 
 
 def test_two_artifacts_of_one_name_are_both_kept(tmp_path: Path) -> None:

@@ -1,3 +1,6 @@
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from maskrelay.errors import SettingsError
@@ -67,3 +70,11 @@ class Liar(Forgetful):
 def test_a_store_that_refuses_and_overwrites_all_the_same_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="overwrites"):
         check_create_once(Liar(tmp_path))
+
+
+def test_an_address_that_is_given_away_names_the_buckets_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "me-south-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    address = urlsplit(open_storage("s3://results/runs", None).presign("jobs/a/job.json", timedelta(seconds=0.5)))
+    assert (address.netloc, address.path) == ("results.s3.me-south-1.amazonaws.com", "/runs/jobs/a/job.json")
+    assert parse_qs(address.query)["X-Amz-Expires"] == ["1"]
