@@ -20,11 +20,14 @@ from tests.faults.memory import Memory
 from tests.faults.mischief import MISCHIEF
 from tests.faults.page import add_row
 from tests.faults_check import check, told
+from tests.leftovers import leaks
 from tests.scenes import TENANTS, Scene, scene
 from tests.simulators import eventually
 
 #: Frames that wait or are worked on at a time: enough for both lanes, few enough to be done soon after the last fault.
 UNFINISHED = 400
+#: Of each log, when a job does not end.
+_LINES = 40
 HEAD = ("seed", "minutes", "jobs", "frames", "faults", "lost", "doubled", "scored again", "callbacks repeated")
 HEAD = (*HEAD, "seconds to the end of the last job", "growth of memory")
 
@@ -112,7 +115,19 @@ def _break_until(running: Scene, random: Random, ends: float, faults: Counter[st
 
 
 def _await_end(running: Scene) -> None:
-    assert eventually(lambda: all(map(running.is_over, running.sent)), within_s=240), "a job has not ended"
+    if not eventually(lambda: all(map(running.is_over, running.sent)), within_s=240):
+        _tell(running)
+        raise AssertionError("a job has not ended")
+
+
+def _tell(running: Scene) -> None:
+    """Print what is known of the jobs that have not ended: their states, what the ledger holds, the logs' ends."""
+    for job in (one for one in running.sent if not running.is_over(one)):
+        with running.client(job.tenant) as client:
+            print(client.job(job.id).model_dump_json(exclude_none=True))
+    print(*leaks(running), sep="\n")
+    for path in sorted((running.folder / "data" / "logs").glob("*.log")):
+        print(f"== {path.stem}", *path.read_text(errors="replace").splitlines()[-_LINES:], sep="\n")
 
 
 if __name__ == "__main__":
