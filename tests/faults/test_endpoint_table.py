@@ -112,9 +112,15 @@ def test_the_way_to_the_endpoint_goes_dead_with_scores_in_hand(shared: Scene, fa
     fault.survived(check(shared))
 
 
+def worked_before(shared: Scene) -> None:
+    """No canary is sent first: frames meet what comes."""
+    shared.begin()
+    shared.under_way(shared.submit(2), 2)
+
+
 def test_the_way_to_the_endpoint_is_narrow(shared: Scene, fault: Fault) -> None:
     """An answer takes longer on its way than a score may."""
-    shared.begin()
+    worked_before(shared)
     shared.endpoint.bytes_per_s = 100_000
     shared.submit(10)
     assert after(15)
@@ -125,7 +131,7 @@ def test_the_way_to_the_endpoint_is_narrow(shared: Scene, fault: Fault) -> None:
 
 
 def test_the_endpoint_cannot_be_reached_for_a_while(shared: Scene, fault: Fault) -> None:
-    shared.begin()
+    worked_before(shared)
     shared.endpoint.cut()
     shared.submit(10)
     assert after(10)

@@ -13,6 +13,8 @@ from tests.simulators import eventually
 pytestmark = pytest.mark.long
 #: Longer than any client of Redis here waits for an answer.
 AWAY_S = 8
+#: A handful of questions, and a frame takes longer than its lease.
+SLOW_S = 0.8
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +106,14 @@ def _lost(shared: Scene) -> None:
 
 
 def _slow(shared: Scene) -> None:
-    shared.redis.delay_s = 0.3
+    shared.redis.delay_s = SLOW_S
     assert after(AWAY_S)
 
 
 NETWORK: dict[str, tuple[Callable[[Scene], None], str]] = {
     "every connection is cut": (_cut, f"connections reset and refused for {AWAY_S} s"),
     "every connection goes dead": (_lost, "connections to Redis pass nothing any more, nobody is told"),
-    "the way is slow": (_slow, f"300 ms each way for {AWAY_S} s"),
+    "the way is slow": (_slow, f"{SLOW_S} s each way for {AWAY_S} s"),
 }
 
 
