@@ -186,7 +186,11 @@ PROTECTIONS = (
     Protection(
         "a file that could not be stored counts as stored", STORED_OR_NOT, (STORE + "the_store_refuses_everything",)
     ),
-    Protection("no lease is renewed", (NO_RENEWAL,), (STORE + "the_store_is_slow", f"{WAY}[the way is slow]")),
+    Protection(
+        "no lease is renewed",
+        (NO_RENEWAL,),
+        ("test_slow_ways.py::test_the_store_is_slow", "test_slow_ways.py::test_the_way_to_redis_is_slow"),
+    ),
     Protection(
         "a part is tried once, and its frames are not given back",
         (*NO_SECOND_TRY, NO_LAPSE),

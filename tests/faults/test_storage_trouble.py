@@ -12,8 +12,6 @@ from tests.simulators import eventually
 
 pytestmark = pytest.mark.long
 AWAY_S = 8
-#: Two requests, and a frame takes longer than its lease.
-SLOW_S = 4
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +36,6 @@ def test_the_store_refuses_everything(shared: Scene, fault: Fault):
     fault.breaks(f"503 to every request for {AWAY_S} s")
     fault.over()
     fault.survived(check(shared))
-
-
-def test_the_store_is_slow(shared: Scene, fault: Fault):
-    under_load(shared)
-    shared.s3.delay_s = SLOW_S
-    assert after(AWAY_S)
-    shared.s3.delay_s = 0
-    fault.breaks(f"each request takes {SLOW_S} s more for {AWAY_S} s")
-    fault.over()
-    scored_again = check(shared)
-    assert scored_again == 0, "leases lapsed over it"
-    fault.survived(scored_again)
 
 
 def test_what_the_store_did_is_not_answered(shared: Scene, fault: Fault):

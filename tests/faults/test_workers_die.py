@@ -75,10 +75,11 @@ def test_one_file_that_ends_whoever_plans_it_is_given_up_alone(tmp_path, monkeyp
 @pytest.mark.long
 def test_a_worker_is_told_to_stop_with_frames_in_hand(tmp_path, fault: Fault):
     """SIGTERM: it finishes or gives back what it holds, so nothing has to lapse and nothing is scored again."""
-    with scene(tmp_path, claim_lease_s=60) as running:
-        running.simulator.set(service_time=0.3)
+    with scene(tmp_path, bearing=8, endpoint_max_in_flight=8, claim_lease_s=60) as running:
+        running.simulator.set(service_time=3.5)
         jobs = [running.submit(16), running.submit(30, tenant=TENANTS[1])]
         running.under_way(jobs[0], 2)
+        running.await_scores(4)
         running.stop("segment")
         running.simulator.set(service_time=0)
         running.start("segment")
