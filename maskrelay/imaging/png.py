@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB = 0, 2  # colour types
 _UP = 2  # the filter "difference to the byte above"
 _LEVEL = 1  # of igzip's 0..3: 2 is no smaller, 3 is three times slower
@@ -45,9 +45,9 @@ def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.ND
     out.write(_head(width, height, _RGB))
     for band in bands:
         rows = band.reshape(len(band), -1)
-        out.writelines(_chunk(b"IDAT", deflating.compress(_filtered(rows, above))))
+        out.writelines(chunk(b"IDAT", deflating.compress(_filtered(rows, above))))
         above = rows[-1]
-    out.writelines((*_chunk(b"IDAT", deflating.flush()), *_chunk(b"IEND", b"")))
+    out.writelines((*chunk(b"IDAT", deflating.flush()), *chunk(b"IEND", b"")))
 
 
 def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8] | int = 0) -> npt.NDArray[np.uint8]:
@@ -62,14 +62,15 @@ def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8] | int = 
 
 def _file(width: int, height: int, colour_type: int, rows: npt.NDArray[np.uint8]) -> bytes:
     deflated = isal_zlib.compress(rows, _LEVEL)
-    return b"".join((_head(width, height, colour_type), *_chunk(b"IDAT", deflated), *_chunk(b"IEND", b"")))
+    return b"".join((_head(width, height, colour_type), *chunk(b"IDAT", deflated), *chunk(b"IEND", b"")))
 
 
 def _head(width: int, height: int, colour_type: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
-    return b"".join((_SIGNATURE, *_chunk(b"IHDR", header)))
+    return b"".join((SIGNATURE, *chunk(b"IHDR", header)))
 
 
-def _chunk(name: bytes, body: bytes) -> tuple[bytes, ...]:
+def chunk(name: bytes, body: bytes) -> tuple[bytes, ...]:
+    """A chunk in pieces: its length, its name of four letters, its body and the checksum of both."""
     check = isal_zlib.crc32(body, isal_zlib.crc32(name))
     return struct.pack(">I", len(body)), name, body, struct.pack(">I", check)

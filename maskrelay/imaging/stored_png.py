@@ -6,12 +6,12 @@ it is, and Pillow says what is wrong with it. Sources: the PNG specification, th
 """
 
 import struct
-from collections.abc import Iterator
 
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from maskrelay.imaging.png import SIGNATURE, chunk
+
 _HEAD = struct.Struct(">8sI4sIIBBBBB")  # the signature, then the IHDR chunk
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _MOST_BYTES = 1 << 25  # of pixels, which are held twice for a moment
@@ -21,19 +21,17 @@ _BLOCK = 0xFFFF
 def stored_png(file: bytes) -> bytes:
     """The same picture with its pixels in stored blocks; `file` itself if it is no PNG, interlaced, large or odd."""
     length = _stream_bytes(file)
-    stream = list(_stream(file)) if length else []
-    if not stream:
+    if not length:
         return file
+    packed, begin, end = _stream(file)
     unpacker = isal_zlib.decompressobj()
     try:
-        pixels = unpacker.decompress(b"".join(file[start:end] for start, end in stream), length + 1)
+        pixels = unpacker.decompress(packed, length + 1)
     except IsalError:  # type: ignore[misc]  # its stub has no base class
         return file
     if len(pixels) != length or not unpacker.eof or unpacker.unused_data:
         return file
-    body = b"IDAT" + _stored(pixels)
-    chunk = struct.pack(">I", len(body) - 4), body, struct.pack(">I", isal_zlib.crc32(body))
-    return b"".join((file[: stream[0][0] - 8], *chunk, file[stream[-1][1] + 4 :]))
+    return b"".join((file[:begin], *chunk(b"IDAT", _stored(pixels)), file[end:]))
 
 
 def _stream_bytes(file: bytes) -> int:
@@ -41,23 +39,28 @@ def _stream_bytes(file: bytes) -> int:
     if len(file) < _HEAD.size:
         return 0
     signature, _, name, width, height, depth, colour, _, _, interlaced = _HEAD.unpack_from(file)
-    if (signature, name, interlaced) != (_SIGNATURE, b"IHDR", 0):
+    if (signature, name, interlaced) != (SIGNATURE, b"IHDR", 0):
         return 0
     length: int = height * (1 + (width * depth * _CHANNELS.get(colour, 0) + 7) // 8)
     return length if length <= _MOST_BYTES else 0
 
 
-def _stream(file: bytes) -> Iterator[tuple[int, int]]:
-    """From where to where in the file each of the first IDAT chunks, which follow each other, has its bytes."""
-    at, found = len(_SIGNATURE), False
+def _stream(file: bytes) -> tuple[bytearray, int, int]:
+    """What the first IDAT chunks hold, which follow each other, and from where to where in the file they lie.
+
+    Nothing is kept of a chunk but its bytes, however many without any a file has.
+    """
+    packed, begin, at = bytearray(), 0, len(SIGNATURE)
     while at + 12 <= len(file):
         (length,), name = struct.unpack_from(">I", file, at), file[at + 4 : at + 8]
-        if found and name != b"IDAT":
-            return
-        start, at = at + 8, at + 12 + length
-        if name == b"IDAT" and at <= len(file):
-            found = True
-            yield start, start + length
+        behind = at + 12 + length
+        if behind > len(file) or (begin and name != b"IDAT"):
+            break
+        if name == b"IDAT":
+            begin = begin or at
+            packed += file[at + 8 : behind - 4]
+        at = behind
+    return packed, begin, at
 
 
 def _stored(pixels: bytes) -> bytes:
