@@ -189,7 +189,11 @@ PROTECTIONS = (
     Protection(
         "no lease is renewed",
         (NO_RENEWAL,),
-        ("test_slow_ways.py::test_the_store_is_slow", "test_slow_ways.py::test_the_way_to_redis_is_slow"),
+        (
+            "test_slow_ways.py::test_the_store_is_slow",
+            "test_slow_ways.py::test_the_way_to_redis_is_slow",
+            "test_slow_ways.py::test_the_way_to_redis_is_narrow",
+        ),
     ),
     Protection(
         "a part is tried once, and its frames are not given back",

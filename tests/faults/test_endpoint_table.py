@@ -118,24 +118,24 @@ def worked_before(shared: Scene) -> None:
     shared.under_way(shared.submit(2), 2)
 
 
+def for_a_while(shared: Scene, fault: Fault, seconds: float, broken: str) -> None:
+    """A job meets a way to the endpoint that is broken for so long."""
+    shared.submit(10)
+    assert after(seconds)
+    shared.endpoint.mend()
+    fault.breaks(f"{broken} for {seconds:g} s")
+    fault.over()
+    fault.survived(check(shared))
+
+
 def test_the_way_to_the_endpoint_is_narrow(shared: Scene, fault: Fault) -> None:
     """An answer takes longer on its way than a score may."""
     worked_before(shared)
     shared.endpoint.bytes_per_s = 100_000
-    shared.submit(10)
-    assert after(15)
-    shared.endpoint.mend()
-    fault.breaks("100 kB/s of each connection for 15 s")
-    fault.over()
-    fault.survived(check(shared))
+    for_a_while(shared, fault, 15, "100 kB/s of each connection")
 
 
 def test_the_endpoint_cannot_be_reached_for_a_while(shared: Scene, fault: Fault) -> None:
     worked_before(shared)
     shared.endpoint.cut()
-    shared.submit(10)
-    assert after(10)
-    shared.endpoint.mend()
-    fault.breaks("connections refused for 10 s")
-    fault.over()
-    fault.survived(check(shared))
+    for_a_while(shared, fault, 10, "connections refused")

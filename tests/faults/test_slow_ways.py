@@ -51,3 +51,12 @@ def test_the_way_to_redis_is_slow(shared: Scene, fault: Fault) -> None:
     shared.redis.mend()
     fault.breaks(f"0.8 s each way for {SLOW_FOR_S} s")
     leases_held(shared, fault)
+
+
+def test_the_way_to_redis_is_narrow(shared: Scene, fault: Fault) -> None:
+    at_work(shared)
+    shared.redis.bytes_per_s = 4000
+    assert after(SLOW_FOR_S)
+    shared.redis.mend()
+    fault.breaks(f"4 kB/s of each connection for {SLOW_FOR_S} s")
+    leases_held(shared, fault)
