@@ -17,7 +17,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _CATEGORY_LENGTH = 64
 
 
-def parse_answer(body: bytes, rows: Sequence[Row], *, max_bytes: int = MAX_BYTES) -> list[RowAnswer]:
+def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int = MAX_BYTES) -> list[RowAnswer]:
     """The answers to `rows`, one each, in their order.
 
     Reads `image_features` as JSON in a JSON string (the usual form), as an object, and as the article's
@@ -30,11 +30,11 @@ def parse_answer(body: bytes, rows: Sequence[Row], *, max_bytes: int = MAX_BYTES
             _refuse("too_large", f"the answer has {len(body)} bytes, over the cap of {max_bytes}")
         return _read_hollow(body, rows) or _read_rows(body, rows, {})
     except AnswerInvalid as error:
-        error.raw = body
+        error.raw = bytes(body)
         raise
 
 
-def _read_hollow(body: bytes, rows: Sequence[Row]) -> list[RowAnswer] | None:
+def _read_hollow(body: bytes | bytearray, rows: Sequence[Row]) -> list[RowAnswer] | None:
     """What `_read_rows` gives, many times faster; None where the answer is not of the usual form, good or bad."""
     try:
         remaining, taken = hollow(body)
@@ -44,7 +44,7 @@ def _read_hollow(body: bytes, rows: Sequence[Row]) -> list[RowAnswer] | None:
     return None if taken else answers
 
 
-def _read_rows(body: bytes, rows: Sequence[Row], taken: dict[str, bytes]) -> list[RowAnswer]:
+def _read_rows(body: bytes | bytearray, rows: Sequence[Row], taken: dict[str, bytes]) -> list[RowAnswer]:
     """`taken`: what marks in the body stand for; a mark is exchanged once, and gone from it then."""
     answers = _json(body, "the body")
     if not isinstance(answers, list):
@@ -147,10 +147,10 @@ def _decode(data: Any, taken: dict[str, bytes], where: str) -> bytes:
         _refuse("base64", f"{where} is not base64")
 
 
-def _json(text: bytes | str, where: str) -> Any:
+def _json(text: bytes | bytearray | str, where: str) -> Any:
     reason = "is not JSON"
     try:
-        text = text.decode() if isinstance(text, bytes) else text
+        text = text if isinstance(text, str) else text.decode()
         # strict=False: the article prints its literal with line breaks inside a string
         return json.loads(text, strict=False, parse_constant=_not_a_number)
     except RecursionError:

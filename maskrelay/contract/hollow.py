@@ -20,12 +20,12 @@ _WORTHWHILE = 4096  # shorter stretches stay where they are
 _MARK = secrets.token_hex(48)
 
 
-def hollow(body: bytes) -> tuple[bytes, dict[str, bytes]]:
+def hollow(body: bytes | bytearray) -> tuple[bytes, dict[str, bytes]]:
     """What remains of the body, and the decoded bytes by their marks.
 
     Raises ValueError where a stretch under `data` is not plain base64 in one piece.
     """
-    pieces: list[bytes] = []
+    pieces: list[bytes | bytearray] = []
     taken: dict[str, bytes] = {}
     kept = 0
     for start, end in _stretches(body):
@@ -37,7 +37,7 @@ def hollow(body: bytes) -> tuple[bytes, dict[str, bytes]]:
     return b"".join(pieces), taken
 
 
-def _stretches(body: bytes) -> Iterator[tuple[int, int]]:
+def _stretches(body: bytes | bytearray) -> Iterator[tuple[int, int]]:
     """Where long strings under `data` begin and end, without the backslashes that may belong to the closing quote."""
     place = 0
     while before := _BEFORE.search(body, place):

@@ -55,7 +55,7 @@ def encode_volume(rows: Sequence[Row]) -> bytes:
     return encode_request([Row(packed, row.prompts)])
 
 
-def parse_volume(body: bytes, rows: Sequence[Row], *, max_bytes: int) -> list[VolumeAnswer]:
+def parse_volume(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int) -> list[VolumeAnswer]:
     """The answer to the one row, checked against the question: shape, place, integer type, labels of its prompts.
 
     `max_bytes` caps the body. Raises AnswerInvalid for anything else: `detail` names the offending part and quotes
@@ -68,7 +68,7 @@ def parse_volume(body: bytes, rows: Sequence[Row], *, max_bytes: int) -> list[Vo
             _refuse("too_large", f"the answer has {len(body)} bytes, over the cap of {max_bytes}")
         return [_labels(_file(body), question, len(row.prompts))]
     except AnswerInvalid as error:
-        error.raw = body
+        error.raw = bytes(body)
         raise
 
 
@@ -101,7 +101,7 @@ def _one_volume(head: bytes) -> NiftiHeader:
     return header
 
 
-def _file(body: bytes) -> bytes:
+def _file(body: bytes | bytearray) -> bytes:
     """The .nii.gz of an answer."""
     answers = _json(body, "the body")
     if not isinstance(answers, list) or len(answers) != 1:
@@ -190,7 +190,7 @@ def _narrowed(voxels: memoryview, header: NiftiHeader) -> bytes | None:
     return bytes(voxels[low::size])
 
 
-def _json(text: bytes | str, where: str) -> Any:
+def _json(text: bytes | bytearray | str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

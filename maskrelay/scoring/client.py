@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ from maskrelay.scoring.breaks import BREAKS, classify_break
 from maskrelay.scoring.checks import checked_header, checked_url
 from maskrelay.scoring.credentials import Credential
 from maskrelay.scoring.statuses import Meaning, classify, failure
-from maskrelay.scoring.transport import Transport
+from maskrelay.scoring.transport import Body, Transport
 from maskrelay.scoring.wires import A_co, WireFormat
 
 CONNECT_TIMEOUT_S = 5.0
@@ -59,7 +58,7 @@ class Scored(Generic[A_co]):
 class _Exchange:
     status: int
     headers: httpx.Headers
-    body: bytes
+    body: bytes | bytearray
     bytes_down: int
     seconds: float
     body_seconds: float
@@ -131,35 +130,35 @@ class EndpointClient(Generic[A_co]):
         raise error
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> _Exchange:
-        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         request = httpx.Request("POST", self._url, headers={**self._headers, **headers}, content=body)
         request.extensions["timeout"] = {"connect": CONNECT_TIMEOUT_S, "pool": CONNECT_TIMEOUT_S}
         response = await self._transport.handle_async_request(request)
         async with contextlib.aclosing(response):
-            read, first = await self._read(response)
-            ended = time.monotonic()
-            down = response.num_bytes_downloaded
-            return _Exchange(response.status_code, response.headers, read, down, ended - began, ended - first)
+            read = await self._read(response)
+            ended, down = loop.time(), response.num_bytes_downloaded
+            took = ended - response.stream.began() if isinstance(response.stream, Body) and down else 0.0
+            return _Exchange(response.status_code, response.headers, read, down, ended - began, took)
 
-    async def _read(self, response: httpx.Response) -> tuple[bytes, float]:
-        """The decoded body, under the cap (of an error's body the beginning), and when its first piece came."""
-        good, first = response.status_code == 200, time.monotonic()
+    async def _read(self, response: httpx.Response) -> bytes | bytearray:
+        """The decoded body, under the cap; of an error's body the beginning."""
+        good = response.status_code == 200
         # encodings can be stacked, and each multiplies what one chunk may grow to
         if response.headers.get("content-encoding", "gzip").strip().lower() not in ("gzip", "identity"):
             if good:
                 raise failure(_ENCODED, status=200)
-            return b"", first
+            return b""
         chunks: list[bytes] = []
         size = 0
         async for chunk in response.aiter_bytes():
-            first = first if chunks else time.monotonic()
             chunks.append(chunk)
             size += len(chunk)
             if not good and size >= _ERROR_BYTES:
                 break
             if size > self._max_answer_bytes:
                 raise failure(_OVER_CAP, status=200)
-        return b"".join(chunks), first
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _fixed_headers(deployment: str | None) -> dict[str, str]:

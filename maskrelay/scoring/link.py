@@ -31,6 +31,8 @@ class Link(asyncio.BufferedProtocol):
         self._ended = False
         self._lost = False
         self._idle_since = 0.0
+        #: When the first byte of the answer's body came, by the loop's clock; 0 before.
+        self.began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -41,6 +43,7 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._body is not None and not self._body.is_full():
+            self.began = self.began or asyncio.get_running_loop().time()
             if self._body.add(nbytes):
                 self._arrived.set()
             return
@@ -82,17 +85,22 @@ class Link(asyncio.BufferedProtocol):
             raise httpx.RemoteProtocolError("the connection ended without an answer")
         length = _length(event)
         early, ended = self._http.trailing_data
-        if length is not None and len(early) < length <= _ROOM and not ended:
+        self.began = asyncio.get_running_loop().time() if early else 0.0
+        if event.status_code == 200 and length is not None and len(early) < length <= _ROOM and not ended:
             self._body = _Room(length, early, keeps=_keeps(event))
             self._listen()
         return event
 
-    async def piece(self) -> bytes | memoryview:
-        """The next piece of the answer's body, empty at its end. Raises as `head` does."""
+    async def piece(self) -> bytes | bytearray:
+        """The next piece of the answer's body, empty at its end; of a good one whose length is known all at once.
+
+        Raises as `head` does.
+        """
         if self._body is None:
             event = await self._event()
+            self.began = self.began or asyncio.get_running_loop().time()
             return bytes(event.data) if isinstance(event, h11.Data) else b""
-        while not self._body.is_ready():
+        while not self._body.is_full():
             if self._ended:
                 raise httpx.RemoteProtocolError("the connection ended before the answer")
             await self._more()
@@ -150,7 +158,7 @@ class Link(asyncio.BufferedProtocol):
 
 
 class _Room:
-    """Where a body of known length is put. Given out in two pieces: what comes first, and all the rest.
+    """Where a body of known length is put, to be given out whole and without another copy.
 
     There is room for one byte more, which shows at once that more came than was asked for.
     """
@@ -161,15 +169,14 @@ class _Room:
         self._bytes = bytearray(length + 1)
         self._bytes[: len(early)] = early
         self._come = len(early)
-        self._given = 0
 
     def left(self) -> memoryview:
         return memoryview(self._bytes)[self._come :]
 
     def add(self, size: int) -> bool:
-        """So much more came; whether there is a piece to be given out."""
+        """So much more came; whether that is all."""
         self._come += size
-        return self.is_ready()
+        return self.is_full()
 
     def is_full(self) -> bool:
         return self._come >= self._length
@@ -177,14 +184,11 @@ class _Room:
     def overflows(self) -> bool:
         return self._come > self._length
 
-    def is_ready(self) -> bool:
-        return self.is_full() or (self._come > 0 and self._given == 0)
-
-    def take(self) -> memoryview:
-        ends = min(self._come, self._length)
-        piece = memoryview(self._bytes)[self._given : ends]
-        self._given = ends
-        return piece
+    def take(self) -> bytearray:
+        """The body, once; then nothing."""
+        taken, self._bytes = self._bytes, bytearray()
+        del taken[self._length :]
+        return taken
 
 
 def _begun() -> h11.Connection:

@@ -62,7 +62,7 @@ _CUT = Meaning(EndpointUnavailable, "truncated", "the answer ends early")
 
 
 def classify(
-    status: int, headers: Mapping[str, str], body: bytes, *, now: datetime | None = None
+    status: int, headers: Mapping[str, str], body: bytes | bytearray, *, now: datetime | None = None
 ) -> EndpointError | None:
     """The error that an answer stands for; None when it is to be parsed.
 
@@ -90,7 +90,7 @@ def failure(meaning: Meaning, *, status: int | None = None, retry_after_s: float
     )
 
 
-def _of_status(status: int, headers: dict[str, str], body: bytes) -> Meaning:
+def _of_status(status: int, headers: dict[str, str], body: bytes | bytearray) -> Meaning:
     if status == 424:
         inner = headers.get(_INNER_STATUS, "").strip()
         return _BY_INNER_STATUS.get(int(inner) if inner.isdecimal() and len(inner) < 4 else 0, _FAILED)
@@ -110,13 +110,14 @@ def _unlisted(status: int) -> Meaning:
     return Meaning(EndpointUnavailable, "redirect" if 300 <= status < 400 else "not_scoring", _NOT_OURS)
 
 
-def _of_body(headers: dict[str, str], body: bytes) -> Meaning | None:
+def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None:
     """A 200 that never was the container's whole answer; whatever else is wrong with it, the parser says."""
     first = body[:512].lstrip()[:1]
     if not first:
         return _EMPTY
     if first == b"[":
-        return None if body.rstrip().endswith(b"]") else _CUT
+        last = body[-512:].rstrip() or body.rstrip()  # all of it would be a copy of megabytes
+        return None if last.endswith(b"]") else _CUT
     page = first == b"<" or "html" in headers.get("content-type", "").lower()
     return _PAGE if page else None
 

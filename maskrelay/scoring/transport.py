@@ -39,7 +39,7 @@ class Transport(httpx.AsyncBaseTransport):
             self._leave(link)
             raise
         headers = head.headers.raw_items()
-        return httpx.Response(head.status_code, headers=headers, stream=_Body(link, self._leave))
+        return httpx.Response(head.status_code, headers=headers, stream=Body(link, self._leave))
 
     async def aclose(self) -> None:
         """Close the idle connections; those in use close with their answers."""
@@ -81,7 +81,7 @@ class Transport(httpx.AsyncBaseTransport):
         return link
 
 
-class _Body(httpx.AsyncByteStream):
+class Body(httpx.AsyncByteStream):
     """An answer's body; closing it early closes the connection, for the rest of the answer would be the next one's."""
 
     def __init__(self, link: Link, leave: Callable[[Link], None]) -> None:
@@ -90,7 +90,11 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._link.piece():
-            yield piece  # type: ignore[misc]  # httpx counts, decodes and joins pieces, and a view does for that
+            yield piece  # type: ignore[misc]  # httpx counts and decodes pieces, and a bytearray does for that
+
+    def began(self) -> float:
+        """When its first byte came, by the loop's clock."""
+        return self._link.began
 
     async def aclose(self) -> None:
         self._leave(self._link)

@@ -15,7 +15,7 @@ A_co = TypeVar("A_co", covariant=True)
 class Parse(Protocol[A_co]):
     """Reads the answers to `rows` from a body of at most `max_bytes`, in their order; raises AnswerInvalid."""
 
-    def __call__(self, body: bytes, rows: Sequence[Row], *, max_bytes: int) -> Sequence[A_co]: ...
+    def __call__(self, body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int) -> Sequence[A_co]: ...
 
 
 @dataclass(frozen=True, slots=True)
