@@ -16,11 +16,12 @@ from maskrelay.contract.wire import Row, encode_request
 from maskrelay.imaging.artifacts import mask_png
 from maskrelay.imaging.canvas import canvas_png
 from maskrelay.imaging.decode import decode
-from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
+from maskrelay.imaging.letterbox import Letterbox, part_from_canvas, to_canvas
 from maskrelay.imaging.maps import probabilities
-from maskrelay.imaging.masks import FOREGROUND, threshold
+from maskrelay.imaging.masks import FOREGROUND, Mask
 from maskrelay.imaging.measures import measure
 from maskrelay.imaging.rle import encode_rle
+from maskrelay.imaging.spans import span
 
 MAX_PIXELS = 100_000_000
 DECODE, LETTERBOX, CANVAS, UP = "decode", "letterbox", "PNG of the canvas", "base64 and JSON up"
@@ -56,10 +57,10 @@ def our_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, 
     maps, _ = probabilities(read.maps, "probability")
     laps.lap(ANSWER)
     for one in maps:
-        back = from_canvas(one, box, least=FOREGROUND)
-        mask = threshold(back)
+        columns, part = part_from_canvas(one, span(one.max(axis=1) >= FOREGROUND), box)
+        mask = Mask.of(part, width=box.width, left=columns.start)
         laps.lap(BACK)
-        measure(mask, back)
+        measure(mask)
         laps.lap(MEASURES)
         encode_rle(mask)
         laps.lap(RLE)

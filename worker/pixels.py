@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from maskrelay.contract.categories import at_odds
 from maskrelay.contract.outcomes import Measures, Rle, SelfCheck
@@ -15,19 +14,18 @@ from maskrelay.contract.wire import Row, RowAnswer
 from maskrelay.imaging.artifacts import mask_png, overlay_png, probability_png
 from maskrelay.imaging.canvas import canvas_png
 from maskrelay.imaging.decode import Picture
-from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
+from maskrelay.imaging.letterbox import Letterbox, from_canvas, part_from_canvas, to_canvas
 from maskrelay.imaging.maps import Encoding, probabilities
-from maskrelay.imaging.masks import FOREGROUND, threshold
+from maskrelay.imaging.masks import FOREGROUND, Mask, Probability
 from maskrelay.imaging.measures import measure
 from maskrelay.imaging.overlaps import labels_of, overlaps_of
 from maskrelay.imaging.reading import read_picture
 from maskrelay.imaging.rle import encode_rle
 from maskrelay.imaging.selfcheck import self_check
 from maskrelay.imaging.spacing import Spacing
+from maskrelay.imaging.spans import span
 from maskrelay.imaging.whole.contact_sheet import thumbnail
 
-Mask = npt.NDArray[np.bool_]
-Probability = npt.NDArray[np.uint8]
 OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK = "overlaps", "category_at_odds", "geometry_check"
 #: A still image.
 PLAIN = Reading()
@@ -69,6 +67,15 @@ class Drawn:
     thumbnail: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """A map brought back: its mask, the rows of the canvas that hold its foreground, and where wanted the whole map."""
+
+    mask: Mask
+    rows: slice
+    probability: Probability | None
+
+
 def prepare(
     source: bytes | Path,
     prompts: tuple[str, ...],
@@ -95,20 +102,21 @@ def draw(prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Seq
     """The masks of every prompt in source geometry, and the frame's pictures; raises AnswerInvalid."""
     maps, flags = probabilities(answer.maps, encoding)
     backs = [_back(one, prepared.box, whole="probability" in outputs) for one in maps]
-    masks = [mask for _, mask in backs]
+    masks = [back.mask for back in backs]
     overlaps = overlaps_of(masks)
     for number in {number for overlap in overlaps for number in overlap.numbers}:
         flags[number].append(OVERLAPS)
-    labels = labels_of(masks, [probability for probability, _ in backs], overlaps if "nifti" in outputs else ())
+    labels = labels_of(masks, overlaps if "nifti" in outputs else ())
     drawn = tuple(
         _drawn(prepared, number, one, backs[number], labels[number], flags[number], answer.categories[number], outputs)
         for number, one in enumerate(maps)
     )
     pixels = prepared.picture.pixels
+    whole = [mask.whole() for mask in masks] if {"overlay", "contact-sheet"} & set(outputs) else []
     return Drawn(
         drawn,
-        overlay_png(pixels, masks, prepared.row.prompts) if "overlay" in outputs else None,
-        thumbnail(pixels, masks) if "contact-sheet" in outputs else None,
+        overlay_png(pixels, whole, prepared.row.prompts) if "overlay" in outputs else None,
+        thumbnail(pixels, whole) if "contact-sheet" in outputs else None,
     )
 
 
@@ -116,15 +124,15 @@ def _drawn(
     prepared: Prepared,
     number: int,
     canvas: Probability,
-    back: tuple[Probability, Mask],
+    back: _Back,
     label: Mask | None,
     flags: Sequence[str],
     category: str | None,
     outputs: Sequence[Output],
 ) -> DrawnMask:
-    probability, mask = back
-    measures = measure(mask, probability, flags, spacing=prepared.spacing)
-    check = self_check(canvas, measures, prepared.box)
+    mask = back.mask
+    measures = measure(mask, flags, spacing=prepared.spacing)
+    check = self_check(canvas, back.rows, measures, prepared.box)
     findings = {
         CATEGORY_AT_ODDS: at_odds(prepared.row.prompts[number], category),
         GEOMETRY_CHECK: check.ok is False,
@@ -134,19 +142,19 @@ def _drawn(
         measures=measures.model_copy(update={"flags": (*measures.flags, *more)}) if more else measures,
         category=category,
         rle=encode_rle(mask),
-        label_rle=encode_rle(label) if label is not None and not np.array_equal(label, mask) else None,
+        label_rle=encode_rle(label) if label is not None and not np.array_equal(label.inside, mask.inside) else None,
         self_check=check,
         mask=mask_png(mask) if "mask" in outputs else None,
-        probability=probability_png(probability) if "probability" in outputs else None,
+        probability=probability_png(back.probability) if back.probability is not None else None,
     )
 
 
-def _back(one: Probability, box: Letterbox, *, whole: bool) -> tuple[Probability, Mask]:
-    """A map and its mask in source geometry; the map is exact within the mask, and everywhere if `whole` or no mask."""
+def _back(one: Probability, box: Letterbox, *, whole: bool) -> _Back:
+    """A map's mask in source geometry, and the map itself if `whole`."""
+    rows = span(np.max(one, axis=1) >= FOREGROUND)
     if not whole:
-        probability = from_canvas(one, box, least=FOREGROUND)
-        mask = threshold(probability)
-        if mask.any():
-            return probability, mask
+        columns, part = part_from_canvas(one, rows, box)
+        if part.size and part.max() >= FOREGROUND:
+            return _Back(Mask.of(part, width=box.width, left=columns.start), rows, None)
     probability = from_canvas(one, box)
-    return probability, threshold(probability)
+    return _Back(Mask.of(probability), rows, probability if whole else None)

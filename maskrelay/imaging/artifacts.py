@@ -6,14 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from maskrelay.imaging.legend import Entry, draw_legend
+from maskrelay.imaging.masks import Mask
 from maskrelay.imaging.palette import colour_of
-from maskrelay.imaging.png import png
+from maskrelay.imaging.png import part_png, png
 from maskrelay.imaging.tint import tinted
 
 
-def mask_png(mask: npt.NDArray[np.bool_]) -> bytes:
-    """(height, width) bool → 8-bit grayscale, 255 where true."""
-    return png(np.negative(mask.view(np.uint8)))  # 1 becomes 255
+def mask_png(mask: Mask) -> bytes:
+    """8-bit grayscale in the frame's size, 255 where true."""
+    return part_png(np.negative(mask.inside.view(np.uint8)), mask.window, mask.size)  # 1 becomes 255
 
 
 def probability_png(probability: npt.NDArray[np.uint8]) -> bytes:

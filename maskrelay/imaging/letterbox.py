@@ -138,19 +138,33 @@ def _padded(pixels: Pixels, axis: int, before: int, side: int) -> Pixels:
     return padded
 
 
-def from_canvas(canvas: Pixels, box: Letterbox, *, least: int = 1) -> Pixels:
+def from_canvas(canvas: Pixels, box: Letterbox) -> Pixels:
     """(canvas, canvas) uint8 → (height, width) uint8.
 
     Bilinear to the padded square, of which only the source's part is computed; bit for bit Pillow's BILINEAR, which
     averages when it makes smaller. A stretched source is reached in the same step. Only the rows and then the columns
-    that matter go through it: with `least`, values below it need not be exact (they stay below it, and may come back
-    smaller than they are).
+    that hold anything go through it.
     """
-    rows = span(np.max(canvas, axis=1) >= least)
+    back = np.zeros((box.height, box.width), np.uint8)
+    columns, part = _back_of_rows(canvas, span(np.max(canvas, axis=1)), box)
+    back[:, columns] = part
+    return back
+
+
+def part_from_canvas(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, Pixels]:
+    """What `from_canvas` gives for the foreground: some columns of the frame and, uint8, their (height, columns).
+
+    rows: from the first to the last row of the canvas that holds any foreground. Values below FOREGROUND stay below it,
+    and may be smaller than they are; those of the other columns all are below it.
+    """
+    reach = _reach(box) if rows.start < rows.stop else 0
+    return _back_of_rows(canvas, slice(max(0, rows.start - reach), rows.stop + reach), box)
+
+
+def _back_of_rows(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, Pixels]:
+    """Where in the frame something of these rows lies, and (height, columns) of it."""
     if rows.start == rows.stop:
-        return np.zeros((box.height, box.width), np.uint8)
-    reach = _reach(box) if least > 1 else 0
-    rows = slice(max(0, rows.start - reach), rows.stop + reach)
+        return slice(0, 0), np.zeros((box.height, 0), np.uint8)
     return _back_down(_back_across(canvas[rows], box), rows.start, box)
 
 
@@ -165,17 +179,16 @@ def _back_across(rows: Pixels, box: Letterbox) -> Pixels:
     return _bilinear(rows, (box.width, len(rows)), (left, 0, right, len(rows)))
 
 
-def _back_down(rows: Pixels, first: int, box: Letterbox) -> Pixels:
-    """(rows, width), the first of them row `first` of the canvas → (height, width)."""
+def _back_down(rows: Pixels, first: int, box: Letterbox) -> tuple[slice, Pixels]:
+    """(rows, width), from row `first` of the canvas on → the columns that hold anything, (height, columns)."""
     columns = span(np.max(rows, axis=0))
     width = columns.stop - columns.start
-    back = np.zeros((box.height, box.width), np.uint8)
-    if width:
-        whole = np.zeros((box.canvas, width), np.uint8)
-        whole[first : first + len(rows)] = rows[:, columns]
-        _, top, _, bottom = box.part()
-        back[:, columns] = _bilinear(whole, (width, box.height), (0, top, width, bottom))
-    return back
+    if not width:
+        return columns, np.zeros((box.height, 0), np.uint8)
+    whole = np.zeros((box.canvas, width), np.uint8)
+    whole[first : first + len(rows)] = rows[:, columns]
+    _, top, _, bottom = box.part()
+    return columns, _bilinear(whole, (width, box.height), (0, top, width, bottom))
 
 
 def _bilinear(pixels: Pixels, size: tuple[int, int], part: tuple[float, float, float, float]) -> Pixels:

@@ -1,14 +1,67 @@
-"""Probability → yes or no."""
+"""Probability → yes or no, and where in the frame there is any."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from maskrelay.imaging.spans import span
+
 FOREGROUND = 128  # the model card's 127.5, in bytes
 
+Inside = npt.NDArray[np.bool_]
+Probability = npt.NDArray[np.uint8]
+Window = tuple[slice, slice]
 
-def threshold(probability: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+
+def threshold(probability: Probability) -> Inside:
     """A uint8 probability map as a mask of the same shape: true where the byte is at least 128."""
     mask: npt.NDArray[Any] = probability >= FOREGROUND
     return mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """The foreground of a frame, held as the part of it outside of which there is none: most masks are small.
+
+    size: (height, width) of the frame. window: the rows and columns of the part, which is the mask's bounding box; of
+    an empty mask the whole frame. inside, probability: bool and uint8, of the part's shape.
+    """
+
+    size: tuple[int, int]
+    window: Window
+    inside: Inside
+    probability: Probability
+
+    @classmethod
+    def of(cls, probability: Probability, *, width: int | None = None, left: int = 0) -> Self:
+        """The mask of a (height, columns) map. Where its columns are only those from `left` on of a frame that is
+        `width` wide, there is no foreground in the others, and an empty mask is not to be had.
+        """
+        return cls.cut(threshold(probability), probability, width=width, left=left)
+
+    @classmethod
+    def cut(cls, found: Inside, probability: Probability, *, width: int | None = None, left: int = 0) -> Self:
+        """As `of`, with the foreground found already."""
+        height, across = found.shape
+        rows = span(np.logical_or.reduce(found, axis=1))
+        columns = span(np.logical_or.reduce(found[rows], axis=0))
+        if rows.start == rows.stop:
+            rows, columns = slice(0, height), slice(0, across)
+        window = rows, slice(left + columns.start, left + columns.stop)
+        return cls((height, width or across), window, found[rows, columns], probability[rows, columns])
+
+    def at(self, window: Window) -> tuple[Inside, Probability]:
+        """Both in a window of the frame that lies within the mask's own; views."""
+        rows, columns = (
+            slice(there.start - own.start, there.stop - own.start)
+            for there, own in zip(window, self.window, strict=True)
+        )
+        return self.inside[rows, columns], self.probability[rows, columns]
+
+    def whole(self) -> Inside:
+        """(height, width) bool."""
+        found = np.zeros(self.size, np.bool_)
+        found[self.window] = self.inside
+        return found

@@ -1,16 +1,10 @@
 """Masks of one frame that overlap, made into labels: a pixel belongs to one prompt at most."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
-import numpy as np
-import numpy.typing as npt
-
-from maskrelay.imaging.spans import span
-
-Mask = npt.NDArray[np.bool_]
-Window = tuple[slice, slice]
+from maskrelay.imaging.masks import Inside, Mask, Window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,43 +13,37 @@ class Overlap:
 
     numbers: tuple[int, int]
     window: Window
-    both: Mask
+    both: Inside
 
 
 def overlaps_of(masks: Sequence[Mask]) -> list[Overlap]:
-    """Every pair of these (height, width) masks that has a pixel in common."""
-    return list(_overlaps(masks)) if len(masks) > 1 else []
+    """Every pair of these masks of one frame that has a pixel in common."""
+    return list(_overlaps(masks))
 
 
-def labels_of(
-    masks: Sequence[Mask], probabilities: Sequence[npt.NDArray[np.uint8]], overlaps: Iterable[Overlap]
-) -> list[Mask | None]:
-    """For each (height, width) mask what is left of it as a label; None for one that overlaps no other.
+def labels_of(masks: Sequence[Mask], overlaps: Iterable[Overlap]) -> list[Mask | None]:
+    """For each mask what is left of it as a label, in its own window; None for one that overlaps no other.
 
     A pixel in several masks goes to the one whose probability is highest there, of equals to the first.
     """
     labels: list[Mask | None] = [None] * len(masks)
     for overlap in overlaps:
         (first, second), window, both = overlap.numbers, overlap.window, overlap.both
-        wins = probabilities[first][window] >= probabilities[second][window]
+        wins = masks[first].at(window)[1] >= masks[second].at(window)[1]
         for number, lost in ((first, both & ~wins), (second, both & wins)):
             label = labels[number]
             if label is None:
-                label = labels[number] = masks[number].copy()
-            label[window] &= ~lost
+                label = labels[number] = replace(masks[number], inside=masks[number].inside.copy())
+            kept, _ = label.at(window)
+            kept &= ~lost
     return labels
 
 
 def _overlaps(masks: Sequence[Mask]) -> Iterator[Overlap]:
-    boxes = [_box(mask) for mask in masks]
     for first, second in combinations(range(len(masks)), 2):
-        window = _common(boxes[first], boxes[second])
-        if window is not None and (both := masks[first][window] & masks[second][window]).any():
+        window = _common(masks[first].window, masks[second].window)
+        if window is not None and (both := masks[first].at(window)[0] & masks[second].at(window)[0]).any():
             yield Overlap((first, second), window, both)
-
-
-def _box(mask: Mask) -> Window:
-    return span(np.logical_or.reduce(mask, axis=1)), span(np.logical_or.reduce(mask, axis=0))
 
 
 def _common(one: Window, other: Window) -> Window | None:

@@ -24,6 +24,22 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return _file(width, height, _GRAY if pixels.ndim == 2 else _RGB, _filtered(pixels.reshape(height, -1)))
 
 
+def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tuple[int, int]) -> bytes:
+    """A part of a frame, (rows, columns) of its window → 8-bit grayscale of `size`, (height, width), black elsewhere.
+
+    The same file as `png` makes of the whole frame, which is never made.
+    """
+    (height, width), (rows, columns) = size, window
+    differences = np.zeros((height, 1 + width), np.uint8)
+    differences[:, 0] = _UP
+    there = differences[:, 1 + columns.start : 1 + columns.stop]
+    there[rows.start] = part[0]
+    np.subtract(part[1:], part[:-1], out=there[rows.start + 1 : rows.stop])
+    if rows.stop < height:
+        np.negative(part[-1], out=there[rows.stop])
+    return _file(width, height, _GRAY, differences)
+
+
 def gray_as_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     """(height, width) → an 8-bit RGB PNG of three equal channels, which as an array is never made."""
     height, width = pixels.shape

@@ -12,35 +12,49 @@ import numpy.typing as npt
 
 from maskrelay.contract.outcomes import Rle
 from maskrelay.errors import Malformed
+from maskrelay.imaging.masks import Mask
 
 _GROUPS = 7  # of 5 bits: enough for the difference of any two counts below 2³³
 
 
-def encode_rle(mask: npt.NDArray[np.bool_]) -> Rle:
-    """(height, width) bool → its run lengths."""
-    height, width = mask.shape
-    return Rle(size=(height, width), counts=_text(_counts(mask)))
+def encode_rle(mask: Mask) -> Rle:
+    """The run lengths of a mask over its frame."""
+    return Rle(size=mask.size, counts=_text(_counts(mask)))
 
 
-def _counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    if not mask.size:
+def _counts(mask: Mask) -> npt.NDArray[np.int64]:
+    height, width = mask.size
+    if not height or not width:
         return np.zeros(1, np.int64)
-    start = [0, 0] if mask[0, 0] else [0]
-    return np.diff(np.concatenate((start, _changes(mask), [mask.size])))
-
-
-def _changes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Where the value differs from the one before, counted down the columns.
-
-    Found row by row, as the mask lies in memory, and sorted: an outline is short, a transposed copy is not.
-    """
-    height, width = mask.shape
-    row, column = np.divmod(np.flatnonzero(mask[1:] != mask[:-1]), width)
-    below = column * height + row + 1
-    next_column = (np.flatnonzero(mask[0, 1:] != mask[-1, :-1]) + 1) * height
-    changes = np.concatenate((below, next_column))
+    firsts, lasts = _edge(mask, 0), _edge(mask, height - 1)
+    start = [0, 0] if firsts[0] else [0]
+    next_column = (np.flatnonzero(firsts[1:] != lasts[:-1]) + 1) * height
+    changes = np.concatenate((_changes_below(mask), next_column))
     changes.sort()
-    return changes
+    return np.diff(np.concatenate((start, changes, [height * width])))
+
+
+def _edge(mask: Mask, row: int) -> npt.NDArray[np.bool_]:
+    """(width,): a row of the frame."""
+    edge = np.zeros(mask.size[1], np.bool_)
+    rows, columns = mask.window
+    if rows.start <= row < rows.stop:
+        edge[columns] = mask.inside[row - rows.start]
+    return edge
+
+
+def _changes_below(mask: Mask) -> npt.NDArray[np.int64]:
+    """Where the value differs from the one above it, counted down the columns of the frame.
+
+    Found row by row, as the mask lies in memory, to be sorted: an outline is short, a transposed copy is not.
+    """
+    (height, _), (rows, columns) = mask.size, mask.window
+    above, under = int(rows.start > 0), int(rows.stop < height)  # a row of the frame with nothing in it
+    down, across = mask.inside.shape
+    framed = np.zeros((above + down + under, across), np.bool_)
+    framed[above : above + down] = mask.inside
+    row, column = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), across)
+    return np.asarray((column + columns.start) * height + row + (rows.start - above + 1), np.int64)
 
 
 def _text(counts: npt.NDArray[np.int64]) -> str:

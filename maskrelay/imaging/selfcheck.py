@@ -15,8 +15,8 @@ from maskrelay.imaging.spans import span
 THINNEST = 4
 
 
-def self_check(canvas: npt.NDArray[np.uint8], measures: Measures, box: Letterbox) -> SelfCheck:
-    """Compare the mask's centroid with that of the foreground of its (canvas, canvas) uint8 map.
+def self_check(canvas: npt.NDArray[np.uint8], rows: slice, measures: Measures, box: Letterbox) -> SelfCheck:
+    """Compare the mask's centroid with that of the foreground of its (canvas, canvas) uint8 map, all of it in `rows`.
 
     The map's centroid, over what the source covers of the canvas, is brought to the source by the numbers of `box`
     alone; `shift_px` is the distance of both in source pixels. `padding_px` is the foreground in the padding, in
@@ -25,7 +25,6 @@ def self_check(canvas: npt.NDArray[np.uint8], measures: Measures, box: Letterbox
     mask and for one thinner than `THINNEST`, here or there. A flip, a turn and a wrong place show; a slightly wrong
     scale about the right place does not.
     """
-    rows = span(np.max(canvas, axis=1) >= FOREGROUND)
     window: npt.NDArray[np.bool_] = canvas[rows] >= FOREGROUND
     across = _covered(box.left, box.stretched_width, box)
     down = _covered(box.top, box.stretched_height, box)

@@ -7,6 +7,7 @@ from skimage import data
 
 from maskrelay.imaging.artifacts import mask_png, overlay_png, probability_png
 from maskrelay.imaging.palette import colour_of
+from tests.masks import mask_of
 from tests.pictures import noise
 
 
@@ -31,7 +32,7 @@ def block(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray:
 
 def test_a_mask_is_gray_with_two_values_and_the_sources_geometry():
     mask = np.random.default_rng(0).random((37, 53)) < 0.3
-    image = opened(mask_png(mask))
+    image = opened(mask_png(mask_of(mask)))
     assert (image.format, image.mode, image.size) == ("PNG", "L", (53, 37))
     assert np.array_equal(np.asarray(image), np.where(mask, 255, 0))
 
@@ -43,7 +44,7 @@ def test_a_probability_map_keeps_its_values():
     assert np.array_equal(np.asarray(image), probability)
 
 
-@pytest.mark.parametrize("make", [mask_png, lambda m: overlay_png(noise(40, 30), [m], ["a"])])
+@pytest.mark.parametrize("make", [lambda m: mask_png(mask_of(m)), lambda m: overlay_png(noise(40, 30), [m], ["a"])])
 def test_artifacts_carry_pixels_and_nothing_else(make):
     assert set(chunks(make(np.ones((30, 40), np.bool_)))) == {b"IHDR", b"IDAT", b"IEND"}
 

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrelay.imaging.letterbox import LONGEST_SIDE, Letterbox, from_canvas, to_canvas
+from maskrelay.imaging.letterbox import LONGEST_SIDE, Letterbox, from_canvas, part_from_canvas, to_canvas
+from maskrelay.imaging.masks import FOREGROUND
+from maskrelay.imaging.spans import span
 from tests.pictures import noise
 
 
@@ -147,10 +149,12 @@ def test_the_way_back_is_bit_for_bit_one_call_to_pillow(width, height, haze, spa
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("spacing", [None, (0.5, 1.7), (2, 0.3)])
-def test_values_from_the_least_wanted_on_are_exact_and_the_others_stay_below_it(width, height, seed, spacing):
+def test_the_foreground_alone_is_exact_and_the_rest_stays_below_it(width, height, seed, spacing):
     box = Letterbox.of(width, height, spacing=spacing)
     canvas = blobs(seed, 40)
-    back, whole = from_canvas(canvas, box, least=128), one_call_to_pillow(canvas, box)
+    columns, part = part_from_canvas(canvas, span(canvas.max(axis=1) >= FOREGROUND), box)
+    back, whole = np.zeros((height, width), np.uint8), one_call_to_pillow(canvas, box)
+    back[:, columns] = part
     assert np.array_equal(back >= 128, whole >= 128)
     assert np.array_equal(back[back >= 128], whole[whole >= 128])
 
