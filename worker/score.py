@@ -49,7 +49,7 @@ class Scorer:
                 admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
             endpoint = next(iter(self._pool.named([admission.endpoint])))
             if not admission.probe:
-                self.sent.note(endpoint, body, asked.job, names)
+                self.sent.note(endpoint, rows, len(body), asked.job, names)
                 return await self._send(endpoint, slot, body, rows, name, asked.traceparent), endpoint
             await self._probe(endpoint, slot)
 
@@ -64,7 +64,7 @@ class Scorer:
         """Ask a closed gate's endpoint with the canary. What it makes of that is held against no frame."""
         rows = [canary()]
         body = encode_request(rows)
-        self.sent.note(endpoint, body, None, ())
+        self.sent.note(endpoint, rows, len(body), None, ())
         try:
             await self._send(endpoint, slot, body, rows, CANARY, None)
         except FrameRefused as error:

@@ -18,7 +18,8 @@ class Entry(Record):
 
     did: a route with its method (`DELETE /v1/jobs/{job}`), or `sent` to an endpoint, `expired`, `removed`.
     by: the name of a key or a hash of a token's subject. status: what was answered. fingerprint: of the submission.
-    body_sha256, body_bytes: of the request that left for the endpoint with these frames of the job.
+    image_sha256, body_bytes: of each picture as it was sent, and of the whole request that left for the endpoint with
+    these frames of the job, in their order.
     """
 
     at: datetime
@@ -34,7 +35,7 @@ class Entry(Record):
     endpoint: str | None = None
     model_version: str | None = None
     frames: tuple[int, ...] | None = None
-    body_sha256: str | None = None
+    image_sha256: tuple[str, ...] | None = None
     body_bytes: int | None = None
 
     def line(self) -> bytes:

@@ -1,8 +1,9 @@
 """What crosses the wire to the endpoint and back: bytes, shape and dtype; no arrays here."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pybase64
@@ -19,10 +20,17 @@ Dtype = Literal["uint8", "bool", "float16", "float32"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One frame on the wire: a PNG of CANVAS × CANVAS pixels (8-bit RGB or gray) and its prompts."""
+    """One frame on the wire: a PNG of CANVAS × CANVAS pixels (8-bit RGB or gray) and its prompts.
+
+    image_sha256: what the audit log keeps of it, in hex; made where the image is, whose bytes are at hand there.
+    """
 
     image: bytes
     prompts: tuple[str, ...]
+    image_sha256: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_sha256", hashlib.sha256(self.image).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,7 @@ def test_what_is_sent_is_audited_by_hash_and_frame_and_nothing_of_it_is_told(
     pack, canarys = done(storage, "sent")
     body = encode_request(rows)
     assert (pack["job"], pack["frames"], pack["endpoint"], pack["model_version"]) == (asked.job, [7, 8], "default", "9")
-    assert (pack["body_sha256"], pack["body_bytes"]) == (hashlib.sha256(body).hexdigest(), len(body))
+    assert pack["image_sha256"] == [hashlib.sha256(one.image).hexdigest() for one in rows]
+    assert pack["body_bytes"] == len(body)
     assert canarys["frames"] == []
     assert not any(b"liver" in storage.get(key) for key in audit_files(storage))
