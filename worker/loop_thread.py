@@ -3,8 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from worker.loop_executor import LoopExecutor
 
 BLOCKING_THREADS = 32
 T = TypeVar("T")
@@ -16,7 +17,7 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         # calls that block on Redis and storage wait here; two cores' default of six would hold up the hands
-        self._loop.set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking"))
+        self._loop.set_default_executor(LoopExecutor(BLOCKING_THREADS, "blocking"))
         threading.Thread(target=self._loop.run_forever, name="segment-loop", daemon=True).start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -6,7 +6,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from celery import Celery
 
@@ -27,6 +26,7 @@ from worker.finish import finish_jobs
 from worker.frame import Bench
 from worker.groups import Bounds, Groups
 from worker.loop import SegmentLoop
+from worker.loop_executor import LoopExecutor
 from worker.loop_thread import LoopThread
 from worker.memory import keep_buffers
 from worker.packs import Packs
@@ -113,7 +113,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         admissions=admissions,
         scorer=scorer,
         packs=Packs(pool, scorer),
-        threads=ThreadPoolExecutor(PIXEL_THREADS, thread_name_prefix="pixels"),
+        threads=LoopExecutor(PIXEL_THREADS, "pixels"),
         decoders=asyncio.Semaphore(PIXEL_THREADS),
         decode_timeout=settings.decode_timeout,
         max_pixels=settings.max_pixels,
