@@ -11,6 +11,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from maskrelay.imaging.deep import has_deep_colour, has_deep_gray, read_deep_colour, read_deep_gray
 from maskrelay.imaging.header import named_damage, open_header, opened
+from maskrelay.imaging.jpeg import jpeg_pixels
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.stored_png import stored_png
 from maskrelay.imaging.windowing import to_bytes
@@ -51,6 +52,9 @@ def read_still(file: bytes, *, max_pixels: int) -> Plane:
     file = stored_png(file)
     image = open_header(file, max_pixels=max_pixels)
     with named_damage():
+        pixels = jpeg_pixels(file, image)
+        if pixels is not None:
+            return Plane(_upright(pixels, _orientation(image)), 8)
         return plane_of(image, lambda: opened(type(image), BytesIO(file)))
 
 

@@ -118,24 +118,22 @@ def _across_strip(rows: Pixels, box: Letterbox) -> Pixels:
 
 
 def _widened(rows: Pixels, box: Letterbox) -> Pixels:
-    return _padded(bicubic(rows, box.stretched_width, len(rows)), 1, box.left, box.side)
+    stretched = bicubic(rows, box.stretched_width, len(rows))
+    if box.stretched_width == box.side:
+        return stretched
+    padded = np.zeros((len(rows), box.side, *rows.shape[2:]), np.uint8)
+    padded[:, box.left : box.left + box.stretched_width] = stretched
+    return padded
 
 
 def _down(rows: Pixels, box: Letterbox) -> Pixels:
     stretched = bicubic(rows, box.canvas, box.stretched_height)
-    return bicubic(_padded(stretched, 0, box.top, box.side), box.canvas, box.canvas)
-
-
-def _padded(pixels: Pixels, axis: int, before: int, side: int) -> Pixels:
-    """The pixels with black around them along one axis, so that it is `side` long; themselves if it is already."""
-    length = pixels.shape[axis]
-    if length == side:
-        return pixels
-    shape = list(pixels.shape)
-    shape[axis] = side
-    padded = np.zeros(shape, np.uint8)
-    padded[(slice(None),) * axis + (slice(before, before + length),)] = pixels
-    return padded
+    if box.stretched_height < box.side:
+        line = stretched[0].nbytes
+        # as one piece of bytes, which the resizer takes as it is
+        framed = b"".join((bytes(box.top * line), np.ascontiguousarray(stretched).data, bytes(box.bottom * line)))
+        stretched = np.frombuffer(framed, np.uint8).reshape(box.side, *stretched.shape[1:])
+    return bicubic(stretched, box.canvas, box.canvas)
 
 
 def from_canvas(canvas: Pixels, box: Letterbox) -> Pixels:
