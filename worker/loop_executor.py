@@ -5,6 +5,7 @@ idle loop; a frame has seven such calls.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,9 @@ class LoopExecutor(ThreadPoolExecutor):
                 value = call(*args, **kwargs)
         except BaseException as raised:  # noqa: BLE001  whoever awaits the call gets it
             error = raised
-        future.get_loop().call_soon_threadsafe(self._answer, future, value, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            future.get_loop().call_soon_threadsafe(self._answer, future, value, error)
+        del future, error  # the error's traceback holds this frame, and with it all that the call was given
 
     def _answer(self, future: "asyncio.Future[Any]", value: Any, error: BaseException | None) -> None:
         self._unanswered -= 1
