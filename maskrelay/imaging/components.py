@@ -53,9 +53,8 @@ def _runs(mask: npt.NDArray[np.bool_]) -> tuple[Positions, Positions, int]:
     """First and one-past-last position of each run, in a raster that has one empty column more than the mask."""
     height, width = mask.shape
     stride = width + 1
-    padded = np.zeros((height, stride), np.bool_)
-    padded[:, :width] = mask
-    flat = np.concatenate(([False], padded.ravel()))
+    flat = np.zeros(1 + height * stride, np.bool_)
+    flat[1:].reshape(height, stride)[:, :width] = mask
     changes = np.flatnonzero(flat[1:] != flat[:-1])
     return changes[0::2], changes[1::2], stride
 

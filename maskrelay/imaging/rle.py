@@ -48,13 +48,16 @@ def _changes_below(mask: Mask) -> npt.NDArray[np.int64]:
 
     Found row by row, as the mask lies in memory, to be sorted: an outline is short, a transposed copy is not.
     """
-    (height, _), (rows, columns) = mask.size, mask.window
-    above, under = int(rows.start > 0), int(rows.stop < height)  # a row of the frame with nothing in it
-    down, across = mask.inside.shape
-    framed = np.zeros((above + down + under, across), np.bool_)
-    framed[above : above + down] = mask.inside
-    row, column = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), across)
-    return np.asarray((column + columns.start) * height + row + (rows.start - above + 1), np.int64)
+    inside, (height, _), (rows, columns) = mask.inside, mask.size, mask.window
+    places = np.flatnonzero(inside[1:] != inside[:-1])
+    row = places // inside.shape[1]
+    column = places - row * inside.shape[1]
+    changes = [(column + columns.start) * height + (row + rows.start + 1)]
+    if rows.start > 0:
+        changes.append((np.flatnonzero(inside[0]) + columns.start) * height + rows.start)
+    if rows.stop < height:
+        changes.append((np.flatnonzero(inside[-1]) + columns.start) * height + rows.stop)
+    return np.concatenate(changes)
 
 
 def _text(counts: npt.NDArray[np.int64]) -> str:
