@@ -20,10 +20,10 @@ async def score_prompts(
     Raises what `Packs.score` raises, and AnswerInvalid where the scores do not go together.
     """
     most = 1 if one_by_one else pool.prompts_per_score(asked.among)
+    if len(row.prompts) <= most:
+        return await packs.score(row, asked, name)
     groups = [row.prompts[first : first + most] for first in range(0, len(row.prompts), most)]
     scored = await packs.score(Row(row.image, groups[0]), asked, name)
-    if len(groups) == 1:
-        return scored
     alike = replace(asked, among=pool.alike(scored.endpoint, asked.among))
     others = await asyncio.gather(
         *(packs.score(Row(row.image, prompts), alike, name) for prompts in groups[1:]), return_exceptions=True
