@@ -1,6 +1,6 @@
 """CPU an image: our worker processes against the ways in use, on the same files against the same endpoint.
 
-    python -m bench.cpu [--images 96] [--runs 3] [--prompts 1 3]
+    python -m bench.cpu [--images 160] [--runs 3] [--prompts 1 3]
 
 Every way starts its processes, segments four pictures to be warm, and then the same folder in each run, in turn with
 the others. `workers` is the CPU of our segment, control and deliver processes together (a peer: of all it has, its
@@ -26,7 +26,7 @@ _WARM = 4
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.cpu", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--images", type=int, default=96)
+    parser.add_argument("--images", type=int, default=160)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--prompts", type=int, nargs="+", default=[1], choices=range(1, len(PROMPTS) + 1))
     parser.add_argument("--service-time", type=float, default=0.25, help="seconds an image, in 8 slots")
