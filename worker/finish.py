@@ -1,6 +1,7 @@
 """Finish: recount from storage, write the final objects, then `result.json` by create-if-absent, then conclude."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -63,9 +64,11 @@ def _make_result(parts: Parts, submission: Submission, token: str) -> Result | N
         parts.ledger.steps.assemble(submission.id, token, lacking)
         parts.ledger.wakes.wake("assemble", len(lacking))
         return None
-    compacted = Compacted(parts.storage, submission, record.frame_parts, visible, planned=record.planned)
+    with ThreadPoolExecutor(1) as beside:  # before the result, so that none is without its sweep
+        marked = beside.submit(parts.storage.put, keys.sweeping(submission.id), b"")
+        compacted = Compacted(parts.storage, submission, record.frame_parts, visible, planned=record.planned)
+        marked.result()
     result = _result(parts, submission, record, compacted, visible)
-    parts.storage.put(keys.sweeping(submission.id), b"")  # before it, so that no result is without its sweep
     try:
         parts.storage.create(keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json")
     except ObjectExists:

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
@@ -79,10 +80,12 @@ def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart)
     """Write one part of the plan (or adopt the one that is there) and make its frames claimable."""
     job, storage = submission.id, parts.storage
     items, frames = part.items, part.frames
-    if not write_records(storage, keys.item_part(job, part.number), items):
-        items = read_item_part(storage, job, part.number)
-    if not write_records(storage, keys.frame_part(job, part.number), frames):
-        frames = read_frame_part(storage, job, part.number)
+    with ThreadPoolExecutor(1) as beside:  # at once: somebody may be waiting, and each takes its time
+        frames_are_ours = beside.submit(write_records, storage, keys.frame_part(job, part.number), frames)
+        if not write_records(storage, keys.item_part(job, part.number), items):
+            items = read_item_part(storage, job, part.number)
+        if not frames_are_ours.result():
+            frames = read_frame_part(storage, job, part.number)
     extended = parts.ledger.steps.extend(
         job,
         token,

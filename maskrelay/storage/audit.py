@@ -19,8 +19,8 @@ from maskrelay.storage.protocol import Storage
 log = logging.getLogger(__name__)
 #: An entry that nobody waits for is written within so many seconds: what a crash costs.
 FLUSH_S = 5.0
-#: An entry that somebody waits for is joined by those of the next milliseconds.
-GATHER_S = 0.005
+#: An entry that somebody waits for is joined by those of the next millisecond, and by all that come during a write.
+GATHER_S = 0.001
 FILE_LINES = 2000
 #: Entries that are kept while storage is away; further ones are lost, and the next seal counts them.
 KEPT_LINES = 100_000
