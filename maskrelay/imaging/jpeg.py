@@ -7,7 +7,7 @@ is Pillow's to judge.
 import numpy as np
 import numpy.typing as npt
 from PIL import ImageFile, JpegImagePlugin
-from simplejpeg import decode_jpeg
+from simplejpeg import decode_jpeg, decode_jpeg_header
 
 _COLOURS = {"L": "GRAY", "RGB": "RGB"}
 
@@ -20,9 +20,10 @@ def jpeg_pixels(file: bytes, image: ImageFile.ImageFile) -> npt.NDArray[np.uint8
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode not in _COLOURS:
         return None
     try:
+        height, width, *_ = decode_jpeg_header(file)
+        if (width, height) != image.size:  # no other size than the one that was found acceptable
+            return None
         pixels = np.asarray(decode_jpeg(file, _COLOURS[image.mode], strict=True), np.uint8)
     except ValueError:
-        return None
-    if pixels.shape[1::-1] != image.size:
         return None
     return pixels[..., 0] if image.mode == "L" else pixels

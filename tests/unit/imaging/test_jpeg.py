@@ -69,6 +69,13 @@ def test_a_file_that_is_cut_is_left_to_pillow(kind: str):
     assert jpeg_pixels(file[:-60], opened(file)) is None
 
 
+def test_a_file_of_another_size_than_was_found_acceptable_is_not_decoded(monkeypatch: pytest.MonkeyPatch):
+    """Were a file two sizes to two readers, the larger would be set aside before it is known."""
+    small, large = saved(gradient(8, 8), "JPEG"), saved(gradient(80, 8), "JPEG")
+    monkeypatch.setattr("maskrelay.imaging.jpeg.decode_jpeg", lambda *_, **__: pytest.fail("it was decoded"))
+    assert jpeg_pixels(large, opened(small)) is None
+
+
 def test_a_turned_photograph_comes_upright():
     exif = Image.Exif()
     exif[0x0112] = 6
