@@ -18,10 +18,9 @@ from maskrelay.imaging.canvas import canvas_png
 from maskrelay.imaging.decode import decode
 from maskrelay.imaging.letterbox import Letterbox, part_from_canvas, to_canvas
 from maskrelay.imaging.maps import probabilities
-from maskrelay.imaging.masks import FOREGROUND, Mask
+from maskrelay.imaging.masks import FOREGROUND, Mask, foreground_rows
 from maskrelay.imaging.measures import measure
 from maskrelay.imaging.rle import encode_rle
-from maskrelay.imaging.spans import span
 
 MAX_PIXELS = 100_000_000
 DECODE, LETTERBOX, CANVAS, UP = "decode", "letterbox", "PNG of the canvas", "base64 and JSON up"
@@ -57,7 +56,7 @@ def our_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, 
     maps, _ = probabilities(read.maps, "probability")
     laps.lap(ANSWER)
     for one in maps:
-        columns, part = part_from_canvas(one, span(one.max(axis=1) >= FOREGROUND), box)
+        columns, part = part_from_canvas(one, foreground_rows(one), box)
         mask = Mask.of(part, width=box.width, left=columns.start)
         laps.lap(BACK)
         measure(mask)

@@ -29,6 +29,7 @@ class LoopExecutor(ThreadPoolExecutor):
         self._started = self._unanswered = 0  # of the loop's thread
         self._calls: SimpleQueue[_Call] = SimpleQueue()
 
+    # asyncio passes a future of its own through as it is, where it would chain one of concurrent.futures
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
         """In the loop's thread: the call's future. Cancelled before a thread takes it up, it is not made."""
         future = asyncio.get_running_loop().create_future()

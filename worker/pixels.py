@@ -16,14 +16,13 @@ from maskrelay.imaging.canvas import canvas_png
 from maskrelay.imaging.decode import Picture
 from maskrelay.imaging.letterbox import Letterbox, from_canvas, part_from_canvas, to_canvas
 from maskrelay.imaging.maps import Encoding, probabilities
-from maskrelay.imaging.masks import FOREGROUND, Mask, Probability
+from maskrelay.imaging.masks import Mask, Probability, foreground_rows
 from maskrelay.imaging.measures import measure
 from maskrelay.imaging.overlaps import labels_of, overlaps_of
 from maskrelay.imaging.reading import read_picture
 from maskrelay.imaging.rle import encode_rle
 from maskrelay.imaging.selfcheck import self_check
 from maskrelay.imaging.spacing import Spacing
-from maskrelay.imaging.spans import span
 from maskrelay.imaging.whole.contact_sheet import thumbnail
 
 OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK = "overlaps", "category_at_odds", "geometry_check"
@@ -151,10 +150,11 @@ def _drawn(
 
 def _back(one: Probability, box: Letterbox, *, whole: bool) -> _Back:
     """A map's mask in source geometry, and the map itself if `whole`."""
-    rows = span(np.max(one, axis=1) >= FOREGROUND)
+    rows = foreground_rows(one)
     if not whole:
         columns, part = part_from_canvas(one, rows, box)
-        if part.size and part.max() >= FOREGROUND:
-            return _Back(Mask.of(part, width=box.width, left=columns.start), rows, None)
+        mask = Mask.of(part, width=box.width, left=columns.start)
+        if mask.inside.any():
+            return _Back(mask, rows, None)
     probability = from_canvas(one, box)
     return _Back(Mask.of(probability), rows, probability if whole else None)

@@ -21,6 +21,11 @@ def threshold(probability: Probability) -> Inside:
     return mask
 
 
+def foreground_rows(canvas: Probability) -> slice:
+    """From the first to the last row of a map that holds any foreground; `slice(0, 0)` if there is none."""
+    return span(np.max(canvas, axis=1) >= FOREGROUND)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
     """The foreground of a frame, held as the part of it outside of which there is none: most masks are small.

@@ -1,6 +1,6 @@
 """Masks of one frame that overlap, made into labels: a pixel belongs to one prompt at most."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -18,7 +18,12 @@ class Overlap:
 
 def overlaps_of(masks: Sequence[Mask]) -> list[Overlap]:
     """Every pair of these masks of one frame that has a pixel in common."""
-    return list(_overlaps(masks))
+    overlaps: list[Overlap] = []
+    for first, second in combinations(range(len(masks)), 2):
+        window = _common(masks[first].window, masks[second].window)
+        if window is not None and (both := masks[first].at(window)[0] & masks[second].at(window)[0]).any():
+            overlaps.append(Overlap((first, second), window, both))
+    return overlaps
 
 
 def labels_of(masks: Sequence[Mask], overlaps: Iterable[Overlap]) -> list[Mask | None]:
@@ -37,13 +42,6 @@ def labels_of(masks: Sequence[Mask], overlaps: Iterable[Overlap]) -> list[Mask |
             kept, _ = label.at(window)
             kept &= ~lost
     return labels
-
-
-def _overlaps(masks: Sequence[Mask]) -> Iterator[Overlap]:
-    for first, second in combinations(range(len(masks)), 2):
-        window = _common(masks[first].window, masks[second].window)
-        if window is not None and (both := masks[first].at(window)[0] & masks[second].at(window)[0]).any():
-            yield Overlap((first, second), window, both)
 
 
 def _common(one: Window, other: Window) -> Window | None:

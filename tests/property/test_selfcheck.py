@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 
 from maskrelay.contract.outcomes import SelfCheck
 from maskrelay.imaging.letterbox import Letterbox, from_canvas
-from maskrelay.imaging.masks import FOREGROUND, Mask
+from maskrelay.imaging.masks import Mask, foreground_rows
 from maskrelay.imaging.measures import measure
 from maskrelay.imaging.selfcheck import self_check
-from maskrelay.imaging.spans import span
 
 lengths = st.integers(8, 4096)
 sizes = st.tuples(lengths, lengths).filter(lambda size: size[0] * size[1] <= 1_500_000)
@@ -29,7 +28,7 @@ def ellipse(shape: tuple[float, ...], softness: float) -> np.ndarray:
 
 
 def checked(canvas: np.ndarray, box: Letterbox) -> SelfCheck:
-    rows = span(canvas.max(axis=1) >= FOREGROUND)
+    rows = foreground_rows(canvas)
     return self_check(canvas, rows, measure(Mask.of(from_canvas(canvas, box))), box)
 
 

@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 
 from maskrelay.imaging.letterbox import LONGEST_SIDE, Letterbox, from_canvas, part_from_canvas, to_canvas
-from maskrelay.imaging.masks import FOREGROUND
-from maskrelay.imaging.spans import span
+from maskrelay.imaging.masks import foreground_rows
 from tests.pictures import noise
 
 
@@ -152,7 +151,7 @@ def test_the_way_back_is_bit_for_bit_one_call_to_pillow(width, height, haze, spa
 def test_the_foreground_alone_is_exact_and_the_rest_stays_below_it(width, height, seed, spacing):
     box = Letterbox.of(width, height, spacing=spacing)
     canvas = blobs(seed, 40)
-    columns, part = part_from_canvas(canvas, span(canvas.max(axis=1) >= FOREGROUND), box)
+    columns, part = part_from_canvas(canvas, foreground_rows(canvas), box)
     back, whole = np.zeros((height, width), np.uint8), one_call_to_pillow(canvas, box)
     back[:, columns] = part
     assert np.array_equal(back >= 128, whole >= 128)

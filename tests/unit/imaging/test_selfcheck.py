@@ -8,10 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from maskrelay.imaging.letterbox import Letterbox, from_canvas, to_canvas
-from maskrelay.imaging.masks import FOREGROUND, threshold
+from maskrelay.imaging.masks import foreground_rows, threshold
 from maskrelay.imaging.measures import measure
 from maskrelay.imaging.selfcheck import self_check
-from maskrelay.imaging.spans import span
 from tests.masks import mask_of
 
 
@@ -28,7 +27,7 @@ def on_canvas(drawn: np.ndarray, box: Letterbox) -> np.ndarray:
 
 
 def checked(canvas: np.ndarray, mask: np.ndarray, box: Letterbox):
-    return self_check(canvas, span(canvas.max(axis=1) >= FOREGROUND), measure(mask_of(mask)), box)
+    return self_check(canvas, foreground_rows(canvas), measure(mask_of(mask)), box)
 
 
 @given(st.integers(40, 700), st.integers(40, 700), st.sampled_from([None, (1.0, 2.5), (3.0, 0.7)]))
