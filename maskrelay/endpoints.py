@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
@@ -90,7 +90,7 @@ def _from_environment(settings: Settings) -> Endpoint:
     try:
         return Endpoint.model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
-        raise SettingsError(f"the endpoint of the environment: {_said(error)}") from None
+        raise SettingsError(f"the endpoint of MASKRELAY_ENDPOINT_URL: {_said(error)} (MASKRELAY_ENDPOINT_…)") from None
 
 
 def _from_file(path: Path) -> tuple[Endpoint, ...]:
@@ -111,4 +111,9 @@ def _from_file(path: Path) -> tuple[Endpoint, ...]:
 
 def _said(error: ValidationError) -> str:
     """Where and what, without the value: it may be a key."""
-    return "; ".join(": ".join([".".join(map(str, one["loc"])), one["msg"]]) for one in error.errors())
+    return "; ".join(_said_of(one) for one in error.errors())
+
+
+def _said_of(error: Any) -> str:
+    place, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

@@ -19,6 +19,7 @@ from maskrelay.ledger.address import connect
 from maskrelay.ledger.broker import broker
 from maskrelay.ledger.keeping import warn_of_forgetting
 from maskrelay.ledger.scripts import Scripts
+from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings
 from worker.heart import beating
 from worker.tasks import Child, register
@@ -36,8 +37,9 @@ QUEUES: dict[Role, str] = {
 def run(role: Role, environment: Mapping[str, str]) -> None:
     """Be a worker of this role until SIGTERM: then claim nothing new, and finish or release what is in hand."""
     settings = Settings.from_environment(environment)
-    if role == "segment":
-        read_endpoints(settings)
+    if role == "segment":  # its children would notice, and die one after the other
+        for endpoint in read_endpoints(settings):
+            check_endpoint(endpoint)
     logs.configure(settings.log_level, settings.log_format)
     signals.setup_logging.connect(_logs_are_ours, weak=False)
     app = _app(role, settings)

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError
-from maskrelay.scoring.checks import checked_header, is_header
+from maskrelay.scoring.checks import checked_header, checked_url, is_header
 from maskrelay.scoring.token_sources import ControlPlane, Entra
 from maskrelay.scoring.tokens import RenewedToken, TokenSource
 
@@ -93,3 +93,14 @@ def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] = Entr
         return Key(endpoint.key)
     assert endpoint.key_file
     return KeyFile(Path(endpoint.key_file))
+
+
+def check_endpoint(endpoint: Endpoint) -> None:
+    """Raise SettingsError that names the endpoint unless a client of it could be built; nothing is sent."""
+    checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}")
+    if endpoint.deployment is not None:
+        checked_header(endpoint.deployment, f"the deployment of endpoint {endpoint.name}")
+    try:
+        credential_of(endpoint)
+    except SettingsError as error:
+        raise SettingsError(f"endpoint {endpoint.name}: {error.detail}") from None

@@ -2,17 +2,20 @@
 
 import fcntl
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError, StackError
 from maskrelay.settings import Settings
 from maskrelay.stack.children import Child
 from maskrelay.stack.keys import kept_secret, write_keys
 from maskrelay.stack.loopback import HOST, free_port, refuse_taken, says_ok
+from maskrelay.stack.preflight import check
 from maskrelay.stack.supervisor import Stage
 from maskrelay.stack.valkey import embedded_valkey
 
@@ -32,14 +35,21 @@ SHORT_CLOCKS = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The stack as it will run. `api_key` is None where the keys are somebody else's; embedded parts have a URL."""
+    """The stack as it will run.
+
+    A part that is embedded has an address of its own here (`valkey`, `simulator`); None where yours is used.
+    """
 
     stages: tuple[Stage, ...]
     environment: Mapping[str, str]
     url: str
+    #: The key that callers use; None where MASKRELAY_KEYS_FILE holds the keys.
     api_key: str | None
     valkey: str | None
     simulator: str | None
+    #: What the workers will score at.
+    endpoints: tuple[Endpoint, ...]
+    settings: Settings
 
 
 def lay_out(given: Mapping[str, str], data: Path, port: int) -> Layout:
@@ -52,34 +62,41 @@ def lay_out(given: Mapping[str, str], data: Path, port: int) -> Layout:
     _speak_directly(environment)
     api_key = _keys(environment, data)
     first: list[Stage] = []
-    if not given.get("MASKRELAY_REDIS_URL"):
+    embedded_valkey_wanted = not _is_given(given, "MASKRELAY_REDIS_URL")
+    if embedded_valkey_wanted:
         valkey, environment["MASKRELAY_REDIS_URL"] = embedded_valkey(data / "valkey", free_port())
         first.append([valkey])
     if not given.get("MASKRELAY_STORAGE_URL"):
         environment["MASKRELAY_STORAGE_URL"] = (data / "storage").as_uri()
         (data / "storage").mkdir(exist_ok=True)
-    embedded_endpoint = not given.get("MASKRELAY_ENDPOINT_URL")
+    embedded_endpoint = not (given.get("MASKRELAY_ENDPOINT_URL") or given.get("MASKRELAY_ENDPOINTS_FILE"))
     if embedded_endpoint:
-        settings = _with_clocks(environment, SHORT_CLOCKS)
-        simulator = _simulator(settings, environment, data)
+        simulator = _simulator(_with_clocks(environment, SHORT_CLOCKS), environment, data)
         first.append([simulator])
-    else:
-        settings = Settings.from_environment(environment)
+    settings = Settings.from_environment(environment)
+    endpoints = check(settings)
     url = f"http://{HOST}:{port}"
     return Layout(
         stages=(*first, [_api(url, port)], _workers(settings)),
         environment=environment,
         url=url,
         api_key=api_key,
-        valkey=None if given.get("MASKRELAY_REDIS_URL") else environment["MASKRELAY_REDIS_URL"],
+        valkey=environment["MASKRELAY_REDIS_URL"] if embedded_valkey_wanted else None,
         simulator=environment["MASKRELAY_ENDPOINT_URL"] if embedded_endpoint else None,
+        endpoints=endpoints,
+        settings=settings,
     )
 
 
 def hold(data: Path) -> int:
-    """Take the data folder until the descriptor is closed everywhere. Raises StackError if another stack has it."""
+    """Take the data folder until the descriptor is closed everywhere, and close it to other users.
+
+    Raises StackError if another stack has it, or if it belongs to somebody else.
+    """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(data.stat().st_mode) & 0o077:  # it holds keys and images, and others could look in
+            data.chmod(0o700)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StackError(f"{data} cannot be the data folder: {error.strerror}") from None
@@ -93,7 +110,7 @@ def hold(data: Path) -> int:
 
 def _keys(environment: dict[str, str], data: Path) -> str | None:
     """Fill in the server's key and the callers'; the caller's key where it is ours."""
-    if not environment.get("MASKRELAY_SERVER_KEY"):
+    if not _is_given(environment, "MASKRELAY_SERVER_KEY"):
         environment["MASKRELAY_SERVER_KEY"] = kept_secret(data / "server-key")
     if environment.get("MASKRELAY_KEYS_FILE"):
         return None
@@ -101,6 +118,11 @@ def _keys(environment: dict[str, str], data: Path) -> str | None:
     write_keys(data / "keys.json", api_key)
     environment["MASKRELAY_KEYS_FILE"] = str(data / "keys.json")
     return api_key
+
+
+def _is_given(environment: Mapping[str, str], secret: str) -> bool:
+    """Whether the environment holds this secret, or names the file that does."""
+    return bool(environment.get(secret) or environment.get(f"{secret}_FILE"))
 
 
 def _with_clocks(environment: dict[str, str], clocks: Mapping[str, str]) -> Settings:

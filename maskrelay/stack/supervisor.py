@@ -1,5 +1,6 @@
 """Starts the stack's processes in order, restarts one that dies, and ends them in reverse order."""
 
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,19 @@ _LOOK = 0.05
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 #: A child that has run this long starts again with the shortest pause.
 _STEADY = 60.0
+#: A child that ends sooner than this has failed to start; that many failures in a row end the stack.
+_STARTING = 15.0
+_FAILED_STARTS = 3
 
 
 @dataclass(slots=True)
 class _Restart:
-    """When a dead child is started again, and the pause after its next death."""
+    """When a dead child is started again, the pause after its next death, and how often it failed to start."""
 
     due: float | None = None
     pause: float = _PAUSE
     started: float = 0.0
+    failed_starts: int = 0
 
 
 @dataclass(slots=True)
@@ -93,7 +98,10 @@ class Supervisor:
         self._bury(name)
 
     def watch(self) -> None:
-        """Restart what dies, each time after a longer pause, until the end is wanted."""
+        """Restart what dies, each time after a longer pause, until the end is wanted.
+
+        Raises StackError when a child ends three times in a row while it starts: a fourth try would end as they did.
+        """
         while not self._ending.wanted:
             time.sleep(_LOOK)
             for name in self._children:
@@ -142,10 +150,14 @@ class Supervisor:
         code = self._running[name].ended()
         if code is None:
             return
-        if now - restart.started > _STEADY:
+        lived = now - restart.started
+        if lived > _STEADY:
             restart.pause = _PAUSE
-        log = self._running[name].log
+        restart.failed_starts = restart.failed_starts + 1 if lived < _STARTING and _by_itself(code) else 0
+        log, last_words = self._running[name].log, self._running[name].last_words()
         self._bury(name)
+        if restart.failed_starts == _FAILED_STARTS:
+            raise StackError(f"{name} ended {_FAILED_STARTS} times while it started, with {_exit(code)}:\n{last_words}")
         self._say(f"{name} ended with {_exit(code)} (see {log}); it starts again in {restart.pause:g} s")
         restart.due, restart.pause = now + restart.pause, min(2 * restart.pause, _LONGEST_PAUSE)
 
@@ -163,6 +175,11 @@ class Supervisor:
         running = self._running.pop(name)
         running.kill()
         self._watcher.forget(running.pid)
+
+
+def _by_itself(code: int) -> bool:
+    """Whether the process ended of its own accord, and not because somebody ended it from outside."""
+    return -code not in {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 
 
 def _exit(code: int) -> str:

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit, urlunsplit
 
 from maskrelay.errors import SettingsError, StackError
 from maskrelay.stack.layout import Layout
-from maskrelay.stack.running import Stack, running
+from maskrelay.stack.running import running
 from maskrelay.stack.supervisor import Ending
 
 _EXAMPLE_PROMPT = "optic disc in retinal fundus"
@@ -22,7 +23,7 @@ def up(given: Mapping[str, str], data: Path, port: int) -> int:
     try:
         with running(given, data, port, say=say, ending=ending) as stack:
             if not ending.wanted:
-                say(_welcome(stack.layout, stack))
+                say(welcome(stack.layout, stack.data, stack.logs))
             stack.supervisor.watch()
             say("ending; what is unfinished goes on at the next start (Ctrl-C again ends at once) …")
     except (SettingsError, StackError) as error:
@@ -42,20 +43,40 @@ def end_on_signals(ending: Ending) -> None:
     signal.signal(signal.SIGTERM, on_signal)
 
 
-def _welcome(layout: Layout, stack: Stack) -> str:
+def welcome(layout: Layout, data: Path, logs: Path) -> str:
+    """What runs where, and a first call to try. Holds no secret but the caller's own API key."""
     key = layout.api_key or "$MASKRELAY_API_KEY"
-    endpoint = "the simulator (not the model)" if layout.simulator else "MASKRELAY_ENDPOINT_URL"
+    settings = layout.settings
     lines = [
         f"\nmaskrelay is ready at {layout.url}",
-        f"  API key    {layout.api_key or 'one of MASKRELAY_KEYS_FILE'}",
-        f"  endpoint   {endpoint}",
-        f"  data       {stack.data}",
-        f"  logs       {stack.logs}",
+        f"  API key    {layout.api_key or f'one of {settings.keys_file}'}",
+        *_endpoints(layout),
+        f"  Redis      {'embedded' if layout.valkey else _without_secrets(settings.redis_url.get_secret_value())}",
+        f"  storage    {_without_secrets(settings.storage_url)}",
+        f"  data       {data}",
+        f"  logs       {logs}",
         "  try        " + f"curl -H 'Authorization: Bearer {key}' \\",
         f"               -F image=@photo.png -F 'prompt={_EXAMPLE_PROMPT}' {layout.url}/v1/jobs",
         "Ctrl-C ends it.\n",
     ]
     return "\n".join(lines)
+
+
+def _endpoints(layout: Layout) -> list[str]:
+    """A line for each endpoint: where scores go and how many at a time."""
+    if layout.simulator:
+        (endpoint,) = layout.endpoints
+        return [f"  endpoint   the simulator (not the model), at most {endpoint.max_in_flight} in flight"]
+    return [
+        f"  endpoint   {endpoint.name}: {_without_secrets(endpoint.url)}, at most {endpoint.max_in_flight} in flight"
+        for endpoint in layout.endpoints
+    ]
+
+
+def _without_secrets(url: str) -> str:
+    """Scheme, host, port and path of a URL: user, password and query may be secrets."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def say(text: str, *, to_stderr: bool = False) -> None:

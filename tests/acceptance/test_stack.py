@@ -24,6 +24,7 @@ from tests.stacks import running_stack
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "optic disc in retinal fundus"
 NAMES = {"valkey", "simulator", "api", "segment", "assemble", "control", "deliver"}
+NO_KEY = {"MASKRELAY_ENDPOINT_URL": "https://endpoint.example/score"}
 PICTURE = saved(gradient(64, 48), "PNG")
 
 
@@ -173,6 +174,16 @@ def test_a_misspelt_setting_keeps_it_from_starting_and_is_named(tmp_path: Path) 
         assert "MASKRELAY_MAX_ITEM is not a setting; did you mean MASKRELAY_MAX_ITEMS?" in stack.said
 
 
+def test_an_endpoint_that_cannot_be_used_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+    for given, named in (({"MASKRELAY_ENDPOINT_URL": "foo"}, "endpoint"), (NO_KEY, "key")):
+        with up(tmp_path / "data", free_port(), **given) as stack:
+            assert stack.ended() == 1
+            assert "maskrelay cannot start" in stack.said
+            assert named in stack.said
+            assert "ready" not in stack.said
+        assert not (tmp_path / "data" / "logs").exists()
+
+
 def test_a_given_redis_endpoint_and_store_replace_the_embedded_ones(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
@@ -189,7 +200,7 @@ def test_a_given_redis_endpoint_and_store_replace_the_embedded_ones(tmp_path: Pa
 
 def test_an_interrupt_while_it_waits_for_its_start_ends_it_cleanly(tmp_path: Path) -> None:
     with up(tmp_path / "data", free_port(), MASKRELAY_REDIS_URL="redis://127.0.0.1:1/0") as stack:
-        assert eventually((tmp_path / "data" / "logs" / "api.log").exists)
+        assert eventually((tmp_path / "data" / "logs" / "api.log").exists, 60)
         processes = stack.tree()
         stack.process.send_signal(signal.SIGINT)
         assert stack.ended() == 0

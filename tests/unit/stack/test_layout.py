@@ -1,12 +1,16 @@
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from maskrelay.errors import SettingsError, StackError
 from maskrelay.settings import Settings
+from maskrelay.stack.keys import write_keys
 from maskrelay.stack.layout import SHORT_CLOCKS, Layout, hold, lay_out
 from maskrelay.stack.loopback import free_port
+from maskrelay.stack.up import welcome
 from simulator.__main__ import arguments_of
 
 
@@ -57,10 +61,85 @@ def test_a_wrong_setting_is_refused_before_anything_starts(tmp_path: Path) -> No
 
 
 def test_with_a_keys_file_of_ones_own_no_key_is_made(tmp_path: Path) -> None:
-    layout = laid_out(tmp_path, KEYS_FILE="/somewhere/keys.json")
+    own = tmp_path / "own.json"
+    write_keys(own, "a key of my own")
+    layout = laid_out(tmp_path, KEYS_FILE=str(own))
     assert layout.api_key is None
-    assert layout.environment["MASKRELAY_KEYS_FILE"] == "/somewhere/keys.json"
+    assert layout.environment["MASKRELAY_KEYS_FILE"] == str(own)
     assert not (tmp_path / "api-key").exists()
+
+
+#: What no process could work with, by the setting that the error names.
+UNUSABLE = [
+    ({"ENDPOINT_URL": "foo", "ENDPOINT_KEY": "k"}, "the URL of endpoint default"),
+    ({"ENDPOINT_URL": "https://user@example.org/score", "ENDPOINT_KEY": "k"}, "the URL of endpoint default"),
+    ({"ENDPOINT_URL": "https://example.org/score"}, "key"),
+    (
+        {"ENDPOINT_URL": "https://example.org/score", "ENDPOINT_KEY": "two words"},
+        "endpoint default: the endpoint's key",
+    ),
+    ({"ENDPOINT_URL": "https://example.org/score", "ENDPOINT_KEY_FILE": "/nowhere"}, "endpoint default: .*key file"),
+    ({"ENDPOINTS_FILE": "/nowhere"}, "MASKRELAY_ENDPOINTS_FILE"),
+    ({"REDIS_URL": "http://127.0.0.1:6379"}, "MASKRELAY_REDIS_URL|Redis URL"),
+    ({"STORAGE_URL": "ftp://here"}, "the storage URL"),
+    ({"STORAGE_URL": "s3://bucket/p", "S3_ENDPOINT_URL": "minio:9000"}, "the S3 endpoint URL"),
+    ({"KEYS_FILE": "/nowhere"}, "the file of keys"),
+    ({"CALLBACK_ALLOW": "http://pacs"}, "MASKRELAY_CALLBACK_ALLOW"),
+    ({"PUBLIC_URL": "maskrelay.example"}, "MASKRELAY_PUBLIC_URL"),
+    ({"CODES_FILE": "/nowhere"}, "MASKRELAY_CODES_FILE"),
+    ({"OIDC_ISSUER": "https://issuer.example"}, "MASKRELAY_OIDC_AUDIENCE"),
+]
+
+
+@pytest.mark.parametrize(("given", "named"), UNUSABLE)
+def test_a_setting_that_some_process_could_not_work_with_is_named_before_anything_starts(
+    tmp_path: Path, given: dict[str, str], named: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        laid_out(tmp_path, **given)
+    assert re.search(named, caught.value.detail)
+    assert "user@" not in caught.value.detail
+    assert "two words" not in caught.value.detail
+
+
+def test_a_redis_url_and_a_server_key_in_files_replace_the_embedded_ones(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("redis://127.0.0.1:1/0")
+    (tmp_path / "key").write_text("s" * 40)
+    layout = laid_out(tmp_path, REDIS_URL_FILE=str(tmp_path / "url"), SERVER_KEY_FILE=str(tmp_path / "key"))
+    assert layout.valkey is None
+    assert "MASKRELAY_REDIS_URL" not in layout.environment
+    assert layout.settings.redis_url.get_secret_value() == "redis://127.0.0.1:1/0"
+
+
+def test_a_file_of_endpoints_replaces_the_simulator(tmp_path: Path) -> None:
+    pool = [{"name": name, "url": f"https://{name}.example/score", "key": "k"} for name in ("a", "b")]
+    (tmp_path / "pool.json").write_text(json.dumps(pool))
+    layout = laid_out(tmp_path, ENDPOINTS_FILE=str(tmp_path / "pool.json"))
+    assert layout.simulator is None
+    assert [endpoint.name for endpoint in layout.endpoints] == ["a", "b"]
+
+
+def test_the_welcome_shows_where_things_are_and_no_secret(tmp_path: Path) -> None:
+    layout = laid_out(
+        tmp_path,
+        REDIS_URL="redis://someone:redis-secret@127.0.0.1:6390/3",
+        ENDPOINT_URL="https://eye.example/score?code=url-secret",
+        ENDPOINT_KEY="endpoint-secret",
+        ENDPOINT_MAX_IN_FLIGHT="8",
+    )
+    said = "\n".join(welcome(layout, tmp_path, tmp_path / "logs").splitlines())
+    assert "default: https://eye.example/score, at most 8 in flight" in said
+    assert "redis://127.0.0.1:6390/3" in said
+    assert (tmp_path / "storage").as_uri() in said
+    for secret in ("redis-secret", "url-secret", "endpoint-secret"):
+        assert secret not in said
+
+
+def test_a_data_folder_that_others_could_enter_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data").chmod(0o755)
+    os.close(hold(tmp_path / "data"))
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_loopback(tmp_path: Path) -> None:

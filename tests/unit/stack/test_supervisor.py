@@ -102,3 +102,25 @@ def test_a_child_that_keeps_dying_starts_again_after_longer_and_longer_pauses(tm
         ending.wanted = True
         watching.join()
     assert [words.split("starts again in ")[1] for words in said[:2]] == ["0.5 s", "1 s"]
+
+
+def test_a_child_that_fails_to_start_three_times_in_a_row_ends_the_stack_with_its_last_words(tmp_path: Path) -> None:
+    with supervised(tmp_path, [child("bad", "import sys; sys.exit('no such key')")]) as (supervisor, _, said):
+        supervisor.start_all()
+        with pytest.raises(StackError, match="bad ended 3 times while it started, with exit code 1:\n    no such key"):
+            supervisor.watch()
+    assert len(said) == 2
+
+
+def test_a_child_that_others_kill_is_started_again_however_often(tmp_path: Path) -> None:
+    with supervised(tmp_path, [child("killed", SLEEP)]) as (supervisor, ending, said):
+        supervisor.start_all()
+        watching = Thread(target=supervisor.watch)
+        watching.start()
+        for times in range(1, 5):
+            assert eventually(lambda: "killed" in supervisor.processes)
+            psutil.Process(supervisor.processes["killed"]).kill()
+            assert eventually(lambda times=times: len(said) == times)
+        assert watching.is_alive()
+        ending.wanted = True
+        watching.join()

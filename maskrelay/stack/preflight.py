@@ -1,0 +1,65 @@
+"""Validates what every process of the stack will need, before the first of them starts.
+
+A setting that only a worker reads would otherwise be noticed by that worker alone, which then dies again and again
+behind a stack that says it is ready. Nothing is contacted here: `maskrelay doctor` does that.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from maskrelay.contract.apikeys import read_keys
+from maskrelay.contract.codes import read_code_table
+from maskrelay.endpoints import Endpoint, read_endpoints
+from maskrelay.errors import CodesInvalid, SettingsError
+from maskrelay.ledger.address import connect
+from maskrelay.notify.guard import AddressGuard
+from maskrelay.scoring.credentials import check_endpoint
+from maskrelay.settings import Settings, name_of
+from maskrelay.storage.open import open_storage
+
+
+def check(settings: Settings) -> tuple[Endpoint, ...]:
+    """The endpoints that the workers will use. Raises SettingsError naming what some process could not work with."""
+    _check_redis(settings)
+    open_storage(settings.storage_url, settings.s3_endpoint_url)
+    AddressGuard(settings.callback_allow)
+    settings.require("keys_file")
+    read_keys(Path(str(settings.keys_file)))
+    if settings.oidc_issuer is not None:
+        settings.require("oidc_audience")
+    _check_public_url(settings)
+    _check_codes(settings)
+    endpoints = read_endpoints(settings)
+    for endpoint in endpoints:
+        check_endpoint(endpoint)
+    return endpoints
+
+
+def _check_redis(settings: Settings) -> None:
+    try:
+        connect(settings.redis_url.get_secret_value()).close()
+    except ValueError:  # its message quotes the URL, and with it the password
+        raise SettingsError(f"{name_of('redis_url')} is not a Redis URL: redis://host:port/database") from None
+
+
+def _check_public_url(settings: Settings) -> None:
+    if settings.public_url is None:
+        return
+    try:
+        parts = urlsplit(settings.public_url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"{name_of('public_url')} must begin with http:// or https:// and a host")
+
+
+def _check_codes(settings: Settings) -> None:
+    if settings.codes_file is None:
+        return
+    name = name_of("codes_file")
+    try:
+        read_code_table(Path(settings.codes_file).read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{name} cannot be read: {error.strerror}") from None
+    except CodesInvalid as error:
+        raise SettingsError(f"{name}: {error.detail}") from None
