@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from maskrelay.contract.dicom import DicomFacts, Orientation, Vector
+from maskrelay.contract.dicom import MARKS, DicomFacts, Mark, Orientation, Vector
 from maskrelay.contract.series import Stack
 
 AXIAL: Orientation = (1, 0, 0, 0, 1, 0)
@@ -28,6 +28,12 @@ def object_of(name: str, **more: Any) -> DicomFacts:
         "spacing": (0.8, 0.8),
     }
     return DicomFacts(**(plain | more))
+
+
+def marks(**named: Mark) -> tuple[Mark, ...]:
+    """The ordinal of an object that has these marks and no others."""
+    absent: dict[str, Mark] = {"image_type": "", "sequence_name": "", "kernel": "", "gradient_direction": ()}
+    return tuple(named.get(name, absent.get(name, 0.0)) for name in MARKS)
 
 
 def slice_at(name: str, position: Vector, orientation: Orientation = AXIAL, **more: Any) -> DicomFacts:

@@ -96,6 +96,8 @@ def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) 
     assert facts is not None
     judged, burned = judge_partial(stack, options.partial_series), judge_burned_in(facts, options.burned_in)
     findings: dict[str, Any] = {str(code): numbers for code, numbers in stack.findings.items()}
+    if stack.told_apart_by:
+        findings["told_apart_by"] = stack.told_apart_by
     if burned != "go":
         findings["burned_in"] = facts.burned_in or "suspected"
     error: ItemError | None = None

@@ -120,10 +120,10 @@ class Surveys:
                 raise SourceTooLarge(f"the file has {size} bytes, at most {settings.max_decode_bytes} are opened")
             about = {"upload": upload, "extent": extent, "kind": kind, "size": size}
             if kind == "dicom" and size <= SMALL_BYTES:
-                return survey_dicom(self._sources.read(key, extent), about)
+                return survey_dicom(self._sources.read(key, extent), about, key=settings.server_keys[0])
             with self._sources.file(key, extent, kind) as path:
                 if kind == "dicom":
-                    return survey_dicom(path, about)
+                    return survey_dicom(path, about, key=settings.server_keys[0])
                 if kind == "nifti":
                     return survey_nifti(path, about, options)
                 return survey_tiff(path, about, max_pixels=settings.max_pixels)

@@ -12,9 +12,12 @@ from maskrelay.imaging.tiff import count_pages, read_page
 from maskrelay.imaging.turns import slice_axis
 
 
-def survey_dicom(source: bytes | Path, about: dict[str, Any]) -> Surveyed:
-    """One object; `about`: what is known of the source already. Raises ItemErrors alone, as all of these do."""
-    facts = read_facts(source)
+def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> Surveyed:
+    """One object; `about`: what is known of the source already. key: under which identities are hashed.
+
+    Raises ItemErrors alone, as all of these do.
+    """
+    facts = read_facts(source, key=key)
     several = facts.frames > 1
     reading = Reading(kind="dicom", several=several, spacing=facts.spacing)
     size = facts.rows * facts.columns * facts.samples * -(-facts.bits // 8) if several else about["size"]

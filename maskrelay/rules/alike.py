@@ -20,13 +20,16 @@ _FARTHEST = 1e6
 def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Counter[int]]:
     """Each object once, and how often again, by the number of the one that is kept: the first.
 
-    The same instance is one with the same identity at the same place: files that share an identity and lie
-    elsewhere, as a careless anonymiser leaves them, are different slices.
+    Where the pixels were read, they decide and not the identity: equal pixels at one place that nothing tells apart are
+    one object, sent again under another UID, and other pixels are another object, whatever a careless anonymiser called
+    it. Where they were not, the same instance is one with the same identity at the same place.
     """
     first: dict[tuple[object, ...], int] = {}
     kept, again = [], Counter[int]()
     for number, facts in objects:
-        key = (facts.sop_instance or number, facts.positions, facts.orientations, facts.rows, facts.columns)
+        content = facts.pixels if facts.pixels and facts.positions else (facts.sop_instance or number, facts.pixels)
+        place = facts.positions, facts.orientations, facts.rows, facts.columns, facts.frame_of_reference
+        key = (content, facts.ordinal, facts.frame_ordinals, *place)
         if key in first:
             again[first[key]] += 1
         else:
@@ -82,10 +85,10 @@ def count_orientations(clusters: Sequence[Sequence[Slice]]) -> int:
 
 
 def count_sizes(clusters: Sequence[Sequence[Slice]]) -> int:
-    """How many different frame sizes, spacings and frames of reference there are among clusters."""
+    """How many different frame sizes and spacings there are among clusters."""
     found: list[Slice] = []
     for first in (cluster[0] for cluster in clusters):
-        if not any(_size(first) == _size(other) and _same_spacing(first, other) for other in found):
+        if not any(_size(first)[:3] == _size(other)[:3] and _same_spacing(first, other) for other in found):
             found.append(first)
     return len(found)
 

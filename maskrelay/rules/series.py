@@ -13,7 +13,8 @@ from typing import Literal
 from maskrelay.contract.dicom import DicomFacts, Orientation
 from maskrelay.contract.series import Finding, Stack
 from maskrelay.rules.alike import Numbered, count_orientations, count_sizes, slices_of, split_alike, without_duplicates
-from maskrelay.rules.slices import Place, Slice, aside, normal_of, places_of, told_apart
+from maskrelay.rules.slices import Place, Slice, aside, normal_of, places_of
+from maskrelay.rules.volumes import Volume, volumes_of
 
 Policy = Literal["fail", "best_effort", "hold"]
 Findings = dict[Finding, tuple[float, ...]]
@@ -30,13 +31,30 @@ _ASIDE, _ASIDE_MM = 0.25, 0.1
 def group(facts: Sequence[Numbered]) -> list[Stack]:
     """The stacks of these objects, each given with its number; in the order of their lowest numbers.
 
-    An object that does not say where it lies is a stack of its own, and so is one without a series.
+    An object that does not say where it lies is a stack of its own, and so is one without a series. Anonymised data may
+    have one series UID for all: patients, studies and series that differ in anything else are kept apart.
     """
     series: dict[str | int, list[Numbered]] = {}
     for number, one in sorted(facts, key=lambda pair: pair[0]):
         series.setdefault(one.series or number, []).append((number, one))
-    stacks = [stack for objects in series.values() for stack in _stacks(objects)]
+    stacks = [stack for objects in series.values() for stack in _of_one_uid(objects)]
     return sorted(stacks, key=lambda stack: min(stack.members))
+
+
+def _of_one_uid(objects: Sequence[Numbered]) -> list[Stack]:
+    """The stacks of objects that name the same series."""
+    apart: dict[tuple[object, ...], list[Numbered]] = {}
+    for number, one in objects:
+        apart.setdefault((one.patient, one.study, one.modality, one.series_number), []).append((number, one))
+    everyone = [one for _, one in objects]
+    counts: dict[Finding, int] = {
+        "mixed_patients": len({one.patient for one in everyone}),
+        "mixed_studies": len({one.study for one in everyone}),
+        "mixed_series": len({(one.modality, one.series_number) for one in everyone}),
+        "mixed_frames_of_reference": len({one.frame_of_reference for one in everyone if one.positions}),
+    }
+    mixed: Findings = {code: (count,) for code, count in counts.items() if count > 1}
+    return [stack for together in apart.values() for stack in _stacks(together, mixed)]
 
 
 def judge_partial(stack: Stack, policy: Policy) -> Literal["go", "fail", "hold"]:
@@ -45,33 +63,34 @@ def judge_partial(stack: Stack, policy: Policy) -> Literal["go", "fail", "hold"]
     go: as if nothing were missing; the findings are its flags. fail: with `series_incomplete`. hold: its frames are
     segmented, whole-item artifacts are withheld, and it ends partial.
     """
-    if policy == "best_effort" or not INCOMPLETE & stack.findings.keys():
-        return "go"
-    return policy
+    found = INCOMPLETE & stack.findings.keys()
+    if found == {"missing_slices"} and stack.findings["missing_slices"][0] == 1:
+        return "go"  # one picture alone claims to be no volume
+    return policy if found and policy != "best_effort" else "go"
 
 
-def _stacks(objects: Sequence[Numbered]) -> list[Stack]:
+def _stacks(objects: Sequence[Numbered], mixed: Findings) -> list[Stack]:
     kept, again = without_duplicates(objects)
     slices, stacks = [], []
     for number, facts in kept:
         found = slices_of(number, facts)
         slices += found
         if not found:
-            stacks.append(_unplaced(number, facts, again))
+            stacks.append(_unplaced(number, facts, mixed, again))
     clusters = split_alike(slices)
-    shared = _of_series([facts for _, facts in kept], clusters)
+    shared = mixed | _of_series([facts for _, facts in kept], clusters)
     for cluster in clusters:
         orientation = cluster[0].orientation
-        sets = told_apart(places_of(cluster, orientation))
-        stacks += [_stack(places_of(together, orientation), orientation, shared, again) for together in sets]
+        volumes = volumes_of(places_of(cluster, orientation))
+        stacks += [_stack(volume, orientation, shared, again) for volume in volumes]
     return stacks
 
 
-def _unplaced(number: int, facts: DicomFacts, again: Counter[int]) -> Stack:
+def _unplaced(number: int, facts: DicomFacts, mixed: Findings, again: Counter[int]) -> Stack:
     return Stack(
         members=tuple((number, frame) for frame in range(facts.frames)),
         places=tuple(range(facts.frames)),
-        findings=_duplicates([number], again),
+        findings=mixed | _duplicates([number], again),
         spacing=facts.spacing,
     )
 
@@ -83,6 +102,8 @@ def _of_series(objects: Sequence[DicomFacts], clusters: Sequence[Sequence[Slice]
     found: Findings = {}
     if expected > came:
         found["missing_slices"] = (came, expected)
+    if (acquired := max(facts.acquired or 0 for facts in objects)) > came:
+        found["fewer_than_acquired"] = (came, acquired)
     if (orientations := count_orientations(clusters)) > 1:
         found["mixed_orientations"] = (orientations,)
     if (sizes := count_sizes(clusters)) > 1:
@@ -90,19 +111,20 @@ def _of_series(objects: Sequence[DicomFacts], clusters: Sequence[Sequence[Slice]
     return found
 
 
-def _duplicates(sources: Sequence[int], again: Counter[int]) -> Findings:
-    dropped = sum(again[source] for source in set(sources))
+def _duplicates(sources: Sequence[int], again: Counter[int], repeats: int = 0) -> Findings:
+    dropped = sum(again[source] for source in set(sources)) + repeats
     return {"duplicates": (dropped,)} if dropped else {}
 
 
-def _stack(places: Sequence[Place], orientation: Orientation, shared: Findings, again: Counter[int]) -> Stack:
+def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Counter[int]) -> Stack:
+    places = places_of(volume.slices, orientation)
     slices = [one for place in places for one in place.slices]
     first = slices[0].facts
     numbers = _numbers([place.depth for place in places])
     step = _step(places, numbers)
     found = {
         **shared,
-        **_duplicates([one.source for one in slices], again),
+        **_duplicates([one.source for one in (*slices, *volume.repeats)], again, len(volume.repeats)),
         **_along(places, numbers, step),
         **_across(slices, orientation),
     }
@@ -116,6 +138,7 @@ def _stack(places: Sequence[Place], orientation: Orientation, shared: Findings, 
         spacing=first.spacing,
         step=step,
         is_volume=step is not None and first.spacing is not None and mostly_there and not broken,
+        told_apart_by=volume.told_apart_by,
     )
 
 

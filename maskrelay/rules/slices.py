@@ -1,12 +1,10 @@
-"""Slices in space: where along their normal they lie, which lie at one place, and what tells those apart."""
+"""Slices in space: where along their normal they lie, and which lie at one place."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
 
-from maskrelay.contract.dicom import DicomFacts, Orientation, Vector
+from maskrelay.contract.dicom import DicomFacts, Mark, Orientation, Vector
 
 #: Two slices are at one place when they are closer than this part of a pixel's side; without one, millimetres.
 _AT_ONE_PLACE = 0.01
@@ -23,7 +21,7 @@ class Slice:
     orientation: Orientation
 
     @property
-    def ordinal(self) -> tuple[float, ...]:
+    def ordinal(self) -> tuple[Mark, ...]:
         of_frames = self.facts.frame_ordinals
         return of_frames[self.frame] if len(of_frames) == self.facts.frames else self.facts.ordinal
 
@@ -75,40 +73,3 @@ def _tolerance(facts: DicomFacts) -> float:
 
 def _rank(one: Slice) -> tuple[object, ...]:
     return one.ordinal, one.facts.instance_number or 0, one.facts.sop_instance, one.source, one.frame
-
-
-def told_apart(places: Sequence[Place]) -> list[list[Slice]]:
-    """Sets of slices with at most one at each place, where their ordinals tell them apart completely; else one set.
-
-    First the fewest numbers that give as many sets as the fullest place has slices, such as the echo alone. Then, for
-    numbers that differ from place to place as times do, their order at each place if all places are equally full.
-    """
-    everything = [one for place in places for one in place.slices]
-    most = max(len(place.slices) for place in places)
-    ordinals = [one.ordinal for one in everything]
-    if most == 1 or len({len(ordinal) for ordinal in ordinals}) != 1:
-        return [everything]
-    varying = [column for column in range(len(ordinals[0])) if len({ordinal[column] for ordinal in ordinals}) > 1]
-    for chosen in _subsets(varying):
-        sets = _by_numbers(places, chosen)
-        if sets is not None and len(sets) == most:
-            return sets
-    if all(len({one.ordinal for one in place.slices}) == most for place in places):
-        return [[place.slices[rank] for place in places] for rank in range(most)]
-    return [everything]
-
-
-def _subsets(columns: Sequence[int]) -> Iterable[tuple[int, ...]]:
-    return (chosen for size in range(1, len(columns) + 1) for chosen in combinations(columns, size))
-
-
-def _by_numbers(places: Sequence[Place], chosen: tuple[int, ...]) -> list[list[Slice]] | None:
-    """The slices by these numbers of their ordinals; None if a set has two at one place."""
-    sets: dict[tuple[float, ...], list[Slice]] = defaultdict(list)
-    for place in places:
-        values = [tuple(one.ordinal[column] for column in chosen) for one in place.slices]
-        if len(set(values)) != len(values):
-            return None
-        for value, one in zip(values, place.slices, strict=True):
-            sets[value].append(one)
-    return [sets[value] for value in sorted(sets)]

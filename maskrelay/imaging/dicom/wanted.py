@@ -1,21 +1,20 @@
-"""The tags that are read of an object. What is not here never leaves the file: names, dates, free text."""
+"""The tags that are read of an object. What is not here never leaves the file, such as free text.
+
+What identifies the patient is read to be hashed, and times to be compared.
+"""
 
 from pydicom.datadict import tag_for_keyword
 
-#: Numbers that tell objects at one position apart, in the order of `DicomFacts.ordinal`.
-ORDINAL = (
-    "AcquisitionNumber",
-    "EchoNumbers",
-    "EchoTime",
-    "TemporalPositionIdentifier",
-    "TriggerTime",
-    "DiffusionBValue",
-    "InversionTime",
-    "FrameReferenceTime",
-)
+from maskrelay.imaging.dicom.marks import KEYWORDS, PRIVATE
 
 _KEYWORDS = (
-    *ORDINAL,
+    *KEYWORDS,
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "SeriesNumber",
     "SOPClassUID",
     "SOPInstanceUID",
     "StudyInstanceUID",
@@ -24,7 +23,6 @@ _KEYWORDS = (
     "DirectoryRecordSequence",
     "Modality",
     "BodyPartExamined",
-    "ImageType",
     "ConversionType",
     "BurnedInAnnotation",
     "InstanceNumber",
@@ -76,4 +74,4 @@ _KEYWORDS = (
     "ExtendedOffsetTableLengths",
 )
 
-WANTED = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+WANTED = frozenset((*(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None), *PRIVATE))

@@ -9,7 +9,7 @@ import pytest
 from maskrelay.contract.dicom import DicomFacts
 from maskrelay.contract.series import Stack
 from maskrelay.rules.series import group, judge_partial
-from tests.series import AXIAL, CORONAL, SAGITTAL, axial, names, object_of, slice_at
+from tests.series import AXIAL, CORONAL, SAGITTAL, axial, marks, names, object_of, slice_at
 
 
 def grouped(objects: list[DicomFacts]) -> list[Stack]:
@@ -55,12 +55,32 @@ def test_a_localizer_is_a_stack_of_its_own_and_both_say_so():
     assert stacks[0].is_volume
 
 
-@pytest.mark.parametrize("more", [{"rows": 65}, {"samples": 3}, {"spacing": (0.4, 0.4)}, {"frame_of_reference": "9"}])
-def test_frames_of_another_size_or_space_are_a_stack_of_their_own(more):
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"rows": 65}, "mixed_sizes"),
+        ({"samples": 3}, "mixed_sizes"),
+        ({"spacing": (0.4, 0.4)}, "mixed_sizes"),
+        ({"frame_of_reference": "9"}, "mixed_frames_of_reference"),
+        ({"patient": "other"}, "mixed_patients"),
+        ({"study": "1.3"}, "mixed_studies"),
+        ({"series_number": 7}, "mixed_series"),
+        ({"modality": "MR"}, "mixed_series"),
+    ],
+)
+def test_slices_of_another_size_space_or_patient_are_a_stack_of_their_own(more, found):
     objects = [*axial([0, 1]), slice_at("other", (-10, 20, 2), **more)]
     stacks = grouped(objects)
     assert [names(stack, objects) for stack in stacks] == [["0", "1"], ["other"]]
-    assert all(stack.findings == {"mixed_sizes": (2,)} for stack in stacks)
+    assert all(stack.findings == {found: (2,)} for stack in stacks)
+
+
+def test_two_patients_of_one_series_uid_whose_slices_lie_between_each_other_are_two_volumes():
+    one, other = axial([0, 2.5, 5, 7.5], patient="a", study="1"), axial([1.25, 3.75, 6.25], patient="b", study="2")
+    stacks = grouped([*one, *other])
+    assert [len(stack.members) for stack in stacks] == [4, 3]
+    assert all(stack.is_volume for stack in stacks)
+    assert all(stack.findings == {"mixed_patients": (2,), "mixed_studies": (2,)} for stack in stacks)
 
 
 def test_rounded_cosines_and_spacings_are_one_orientation_and_one_size():
@@ -74,6 +94,42 @@ def test_the_same_object_twice_counts_once_and_the_first_is_kept():
     stack = only([objects[2], objects[0], objects[1], objects[0], objects[0]])
     assert stack.members == ((1, 0), (2, 0), (0, 0))
     assert (stack.findings, stack.is_volume) == ({"duplicates": (2,)}, True)
+
+
+def test_a_slice_sent_again_under_another_identity_counts_once():
+    objects = axial([0, 1, 2])
+    objects = [facts.model_copy(update={"pixels": f"pixels {number}"}) for number, facts in enumerate(objects)]
+    again = [facts.model_copy(update={"sop_instance": f"{facts.sop_instance} again"}) for facts in objects[1:]]
+    stack = only([*objects, *again])
+    assert stack.members == ((0, 0), (1, 0), (2, 0))
+    assert (stack.findings, stack.is_volume) == ({"duplicates": (2,)}, True)
+
+
+def test_one_identity_with_other_pixels_at_one_place_is_another_object():
+    objects = [slice_at("same", (0, 0, 0), pixels="a"), slice_at("same", (0, 0, 0), pixels="b")]
+    assert only(objects).findings == {"ambiguous_positions": (1,)}
+
+
+def test_equal_pixels_at_one_place_that_differ_in_their_time_are_repeats_only_where_times_tell_no_volumes_apart():
+    objects = [slice_at(f"{z}", (0, 0, z), pixels=f"{z}", ordinal=marks(acquisition_time=float(z))) for z in range(3)]
+    again = slice_at("again", (0, 0, 1), pixels="1", ordinal=marks(acquisition_time=9.0))
+    stack = only([*objects, again])
+    assert (names(stack, objects), stack.findings, stack.is_volume) == (["0", "1", "2"], {"duplicates": (1,)}, True)
+
+
+def test_empty_pictures_of_a_perfusion_are_no_repeats():
+    objects = [
+        slice_at(f"{z}/{t}", (0, 0, z), pixels="black" if z == 0 else f"{z}{t}", ordinal=marks(acquisition_time=t + z))
+        for z in range(3)
+        for t in (10.0, 20.0)
+    ]
+    stacks = grouped(objects)
+    assert [names(stack, objects) for stack in stacks] == [
+        ["0/10.0", "1/10.0", "2/10.0"],
+        ["0/20.0", "1/20.0", "2/20.0"],
+    ]
+    assert [stack.told_apart_by for stack in stacks] == [{"order": 1.0}, {"order": 2.0}]
+    assert all(stack.findings == {} for stack in stacks)
 
 
 def test_one_identity_at_several_positions_is_several_slices():
@@ -101,6 +157,18 @@ def test_a_missing_end_is_found_by_what_the_series_says_to_have():
     assert stack.findings == {"missing_slices": (3, 5)}
     assert judge_partial(stack, "fail") == "fail"
     assert only(axial([0, 1, 2], expected=3)).findings == {}
+
+
+def test_a_series_of_fewer_slices_than_its_acquisition_had_is_whole():
+    stack = only(axial([0, 1, 2, 3], acquired=240))
+    assert stack.findings == {"fewer_than_acquired": (4, 240)}
+    assert (judge_partial(stack, "fail"), stack.is_volume) == ("go", True)
+
+
+def test_one_slice_alone_goes_though_its_series_has_more():
+    stack = only(axial([0], expected=240))
+    assert stack.findings == {"missing_slices": (1, 240)}
+    assert judge_partial(stack, "fail") == "go"
 
 
 @pytest.mark.parametrize(
@@ -159,13 +227,87 @@ def test_an_echo_that_lacks_a_slice_has_the_gap_alone():
     assert (first.findings, second.findings) == ({}, {"gaps": (1,)})
 
 
-def test_times_that_differ_everywhere_tell_apart_by_their_order():
+def volumes(*marked: dict[str, object], depths: int = 3) -> list[DicomFacts]:
+    """A slice at each depth for each of these marks, depth by depth."""
+    return echoes(*(marks(**one) for one in marked), depths=depths)
+
+
+@pytest.mark.parametrize("clock", ["trigger_time", "acquisition_time", "content_time"])
+def test_times_that_differ_everywhere_tell_apart_by_their_order(clock):
     objects = [
-        slice_at(f"{depth}/{time}", (0, 0, depth), ordinal=(1, 100.0 * time + depth))
+        slice_at(f"{depth}/{time}", (0, 0, depth), ordinal=marks(**{clock: 100.0 * time + depth}))
         for depth in range(3)
         for time in (1, 0)
     ]
-    assert [names(stack, objects) for stack in grouped(objects)] == [["0/1", "1/1", "2/1"], ["0/0", "1/0", "2/0"]]
+    stacks = grouped(objects)
+    assert [names(stack, objects) for stack in stacks] == [["0/1", "1/1", "2/1"], ["0/0", "1/0", "2/0"]]
+    assert [stack.told_apart_by for stack in stacks] == [{"order": 2.0}, {"order": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("mark", "values"),
+    [
+        ("image_type", ("DERIVED\\PRIMARY\\DIXON\\WATER", "DERIVED\\PRIMARY\\DIXON\\FAT")),
+        ("image_type", ("ORIGINAL\\PRIMARY\\M", "ORIGINAL\\PRIMARY\\P")),
+        ("echo_time", (2.3, 4.6)),
+        ("b_value", (0.0, 1000.0)),
+        ("gradient_direction", ((), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0))),
+        ("temporal_position", (1.0, 2.0, 3.0)),
+        ("inversion_time", (100.0, 500.0)),
+        ("kernel", ("B30f", "B70f")),
+        ("kvp", (80.0, 140.0)),
+        ("cardiac_phase_percent", (30.0, 75.0)),
+    ],
+)
+def test_volumes_at_one_place_become_a_stack_each_that_says_by_what(mark, values):
+    objects = volumes(*({mark: value} for value in values))
+    stacks = grouped(objects)
+    assert [stack.told_apart_by for stack in stacks] == [{mark: value} for value in values]
+    assert all(stack.findings == {} and stack.is_volume and len(stack.members) == 3 for stack in stacks)
+
+
+def test_several_directions_of_one_b_value_are_a_stack_each_and_the_unweighted_volume_too():
+    directions = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    objects = volumes({}, *({"b_value": 1000.0, "gradient_direction": one} for one in directions))
+    assert [stack.told_apart_by for stack in grouped(objects)] == [
+        {"b_value": 0.0, "gradient_direction": ()},
+        *({"b_value": 1000.0, "gradient_direction": one} for one in directions),
+    ]
+
+
+def test_a_perfusion_of_two_echoes_is_told_apart_by_both():
+    objects = [
+        slice_at(f"{z}/{te}/{t}", (0, 0, z), ordinal=marks(echo_time=te, acquisition_time=100.0 * t + z + te))
+        for z in range(3)
+        for te in (10.0, 30.0)
+        for t in range(4)
+    ]
+    stacks = grouped(objects)
+    assert [stack.told_apart_by for stack in stacks] == [
+        {"echo_time": te, "order": float(t + 1)} for te in (10.0, 30.0) for t in range(4)
+    ]
+    for stack in stacks:
+        assert len({name.split("/", 1)[1] for name in names(stack, objects)}) == 1
+
+
+def test_a_kind_that_cannot_be_resolved_leaves_the_others_whole():
+    objects = [*volumes({"image_type": "M"}), *volumes({"image_type": "P"}, {"image_type": "P"})]
+    objects = [facts.model_copy(update={"sop_instance": f"{number}"}) for number, facts in enumerate(objects)]
+    whole, ambiguous = grouped(objects)
+    assert (whole.findings, whole.told_apart_by) == ({}, {"image_type": "M"})
+    assert (ambiguous.findings, ambiguous.told_apart_by) == ({"ambiguous_positions": (3,)}, {"image_type": "P"})
+
+
+def test_a_time_that_would_mix_kinds_does_not_tell_apart():
+    """Magnitude and phase of a slice are stored in either order."""
+    objects = [
+        slice_at(
+            f"{z}/{kind}", (0, 0, z), ordinal=marks(image_type=kind, content_time=10.0 * z + (kind == "MP"[z % 2]))
+        )
+        for z in range(4)
+        for kind in "MP"
+    ]
+    assert [{name[-1] for name in names(stack, objects)} for stack in grouped(objects)] == [{"M"}, {"P"}]
 
 
 @pytest.mark.parametrize("ordinals", [[(1,), (1,)], [(), ()], [(1,), (1, 2)]])

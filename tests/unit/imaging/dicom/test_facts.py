@@ -5,7 +5,8 @@ import pytest
 
 from maskrelay.contract.dicom import DicomFacts
 from maskrelay.imaging.dicom import read_facts
-from tests.dicoms import ROOT, dicom_of, item
+from tests.dicoms import ROOT, dataset_of, dicom_of, item, with_pixels
+from tests.series import marks
 
 PIXELS = np.zeros((3, 4), np.uint16)
 FRAMES = np.zeros((3, 3, 4), np.uint16)
@@ -52,7 +53,7 @@ def test_what_is_absent_is_none_or_empty():
     assert (facts.study, facts.series, facts.modality) == ("", "", "")
     assert (facts.positions, facts.orientations, facts.windows, facts.spacing) == ((), (), (), None)
     assert (facts.expected, facts.burned_in, facts.instance_number, facts.units) == (None, None, None, None)
-    assert set(facts.ordinal) == {0.0}
+    assert set(facts.ordinal) == {0.0, "", ()}
 
 
 def test_facts_cross_a_process_as_json():
@@ -124,7 +125,9 @@ def test_an_enhanced_object_has_a_place_for_each_frame():
     assert facts.orientations == (AXIAL,) * 3
     assert (facts.spacing, facts.thickness, facts.slice_distance) == ((0.7, 0.8), 3.0, 2.5)
     assert (facts.windows, facts.units) == (((50.0, 100.0),), "US")
-    assert facts.frame_ordinals == tuple((1.0, 0.0, 0.0, index + 1.0, 0.0, 1000.0, 0.0, 0.0) for index in range(3))
+    assert facts.frame_ordinals == tuple(
+        marks(acquisition_number=1.0, temporal_position=index + 1.0, b_value=1000.0) for index in range(3)
+    )
     assert len(facts.ordinal) == len(facts.frame_ordinals[0])
 
 
@@ -160,20 +163,107 @@ def test_the_ordinal_tells_objects_at_one_position_apart():
         InversionTime="8",
         FrameReferenceTime="9",
     )
-    assert facts.ordinal == (2.0, 3.0, 4.5, 5.0, 6.0, 700.0, 8.0, 9.0)
+    assert facts.ordinal == marks(
+        acquisition_number=2.0,
+        echo_number=3.0,
+        echo_time=4.5,
+        temporal_position=5.0,
+        trigger_time=6.0,
+        b_value=700.0,
+        inversion_time=8.0,
+        frame_reference_time=9.0,
+    )
 
 
 @pytest.mark.parametrize(
-    ("tags", "expected"),
+    ("tags", "named"),
     [
-        ({"ImagesInAcquisition": 30}, 30),
-        ({"NumberOfSeriesRelatedInstances": 60}, 60),
-        ({"ImagesInAcquisition": 30, "NumberOfSeriesRelatedInstances": 60}, 60),
-        ({"ImagesInAcquisition": 0}, None),
+        ({"ImageType": ["DERIVED", "PRIMARY", "DIXON", "WATER"]}, {"image_type": "DERIVED\\PRIMARY\\DIXON\\WATER"}),
+        ({"DiffusionGradientOrientation": [0.70710678, 0, -0.70710678]}, {"gradient_direction": (0.71, 0.0, -0.71)}),
+        ({"EchoTime": "4.6001"}, {"echo_time": 4.6}),
+        ({"SequenceName": "*ep_b1000#3"}, {"sequence_name": "*ep_b1000#3"}),
+        ({"ConvolutionKernel": ["I30f", "3"]}, {"kernel": "I30f\\3"}),
+        ({"AcquisitionTime": "000130.25"}, {"acquisition_time": 90.25}),
+        ({"AcquisitionDate": "19000102", "AcquisitionTime": "0001"}, {"acquisition_time": 86460.0}),
+        ({"AcquisitionDateTime": "19000102000100.5+0100"}, {"acquisition_time": 86460.5}),
+        ({"ContentTime": ""}, {}),
     ],
 )
-def test_the_expected_number_is_the_series_own_or_the_acquisitions(tags, expected):
-    assert facts_of(**tags).expected == expected
+def test_words_directions_and_times_tell_objects_apart_too(tags, named):
+    assert facts_of(**tags).ordinal == marks(**named)
+
+
+SIEMENS = [(0x00190010, "LO", "SIEMENS MR HEADER"), (0x0019100C, "IS", "800"), (0x0019100E, "FD", [0.0, 1.0, 0.0])]
+GE = [(0x00430010, "LO", "GEMS_PARM_01"), (0x00431039, "IS", [1000000800, 0]), (0x0043102F, "SS", 1)]
+PHILIPS = [
+    (0x20010010, "LO", "Philips Imaging DD 001"),
+    (0x20011003, "FL", 800.0),
+    *((tag, "FL", value) for tag, value in ((0x200510B0, 0.0), (0x200510B1, 1.0), (0x200510B2, 0.0))),
+]
+
+
+@pytest.mark.parametrize(
+    ("elements", "named"),
+    [
+        (SIEMENS, {"b_value": 800.0, "gradient_direction": (0.0, 1.0, 0.0)}),
+        (GE, {"b_value": 800.0, "image_type": "\\1"}),
+        (PHILIPS, {"b_value": 800.0, "gradient_direction": (0.0, 1.0, 0.0)}),
+        ([(0x00190010, "LO", "SOMEBODY ELSE"), *SIEMENS[1:]], {}),
+    ],
+)
+def test_a_vendors_own_elements_are_read_where_it_wrote_them(elements, named):
+    dataset = dataset_of(PIXELS)
+    for element in elements:
+        dataset.add_new(*element)
+    assert read_facts(with_pixels(dataset, PIXELS.tobytes())).ordinal == marks(**named)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected", "acquired"),
+    [
+        ({"ImagesInAcquisition": 30}, None, 30),
+        ({"NumberOfSeriesRelatedInstances": 60}, 60, None),
+        ({"ImagesInAcquisition": 30, "NumberOfSeriesRelatedInstances": 60}, 60, 30),
+        ({"ImagesInAcquisition": 0}, None, None),
+    ],
+)
+def test_the_expected_number_is_the_series_own_and_not_the_acquisitions(tags, expected, acquired):
+    facts = facts_of(**tags)
+    assert (facts.expected, facts.acquired) == (expected, acquired)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"PatientID": "1"}, {"PatientID": "2"}, False),
+        ({"PatientID": "1"}, {"PatientID": "1", "StudyID": "9"}, True),
+        ({"PatientName": "Roe^Jane"}, {"PatientName": "ROE^JANE "}, True),
+        ({"PatientID": "", "PatientName": "Roe^Jane"}, {"PatientID": "", "PatientName": "Doe^John"}, False),
+        ({"PatientBirthDate": "19700101"}, {"PatientBirthDate": "19800101"}, False),
+    ],
+)
+def test_patients_are_told_apart_by_a_hash(one, other, same):
+    hashes = [read_facts(dicom_of(PIXELS, **tags), key=b"key").patient for tags in (one, other)]
+    assert (hashes[0] == hashes[1]) == same
+    assert all(len(found) == 16 for found in hashes)
+    assert hashes[0] != read_facts(dicom_of(PIXELS, **one), key=b"another").patient
+
+
+def test_a_slice_without_any_identity_has_no_hash_of_it():
+    assert facts_of().patient == ""
+
+
+@pytest.mark.parametrize(
+    ("tags", "same"),
+    [
+        ({"SOPInstanceUID": ROOT + "9", "InstanceNumber": 4}, True),
+        ({"RescaleIntercept": -1024, "RescaleSlope": 1}, False),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, False),
+    ],
+)
+def test_equal_pixels_of_equal_meaning_have_one_hash(tags, same):
+    assert (facts_of(**tags).pixels == facts_of().pixels) == same
+    assert facts_of(PIXELS + np.uint16(1)).pixels != facts_of().pixels
 
 
 @pytest.mark.parametrize(("said", "meant"), [("YES", True), ("NO", False), ("MAYBE", None)])
