@@ -1,11 +1,12 @@
 """What storage holds of jobs, with a few of the things that never change kept at hand."""
 
+from bisect import bisect_right
 from contextlib import suppress
 from functools import lru_cache
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, Result, Submission
-from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.outcomes import Outcome, read_outcome
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
@@ -22,7 +23,7 @@ class Archive:
         self._storage = storage
         self._submissions = lru_cache(512)(self._read_submission)
         self._results = lru_cache(512)(self._read_result)
-        self._item_parts = lru_cache(16)(self._read_item_part)
+        self._item_parts = lru_cache(64)(self._read_item_part)
         self._parts = lru_cache(64)(self._read_part)
         self._frames = lru_cache(4096)(self._read_frames)
 
@@ -39,28 +40,39 @@ class Archive:
     def has(self, key: str) -> bool:
         return has(self._storage, key)
 
-    def item(self, job: str, item: int, frame: int) -> PlannedItem:
-        """The planned item that this frame of it belongs to: it begins in the frame's part of the plan, or before."""
-        part = frame // FRAMES_PER_PART
-        while (found := self._item_parts(job, part).get(item)) is None:
-            part -= 1
-        return found
+    def item_of(self, job: str, frame: int) -> PlannedItem | None:
+        """The planned item that the frame belongs to; None where the plan has no such frame."""
+        for part in range(frame // FRAMES_PER_PART, -1, -1):
+            try:
+                items = self._item_parts(job, part)
+            except ObjectMissing:
+                return None
+            place = bisect_right(items, frame, key=lambda item: item.first)
+            if place:
+                item = items[place - 1]
+                return item if frame < item.first + item.frames else None
+        return None
+
+    def most_frames(self, job: str) -> int:
+        """What the frames planned so far cannot exceed."""
+        return FRAMES_PER_PART * sum(1 for _ in self._storage.list(keys.item_parts(job)))
 
     def parts(self, job: str) -> list[str]:
         """The outcome parts that storage holds, oldest first."""
-        return [keys.part_of(key) for key in self._storage.list(keys.outcomes(job))]
+        names = map(keys.part_of, self._storage.list(keys.outcomes(job)))
+        return [name for name in names if keys.PART.fullmatch(name)]
 
-    def outcomes(self, job: str, part: str) -> tuple[Outcome, ...]:
-        """A part's lines; none if the part was lost."""
+    def outcomes(self, job: str, part: str) -> tuple[Outcome | None, ...]:
+        """A part's lines, None for one that cannot be used; none at all if the part was lost."""
         with suppress(ObjectMissing):
             return self._parts(job, part)
         return ()
 
-    def frames(self, job: str, part: str) -> dict[int, int]:
-        """The frames a part has lines of, each with its item."""
+    def frames(self, job: str, part: str) -> tuple[tuple[int, bool], ...]:
+        """The frame of every usable line of a part, and whether it succeeded."""
         with suppress(ObjectMissing):
             return self._frames(job, part)
-        return {}
+        return ()
 
     def _read_submission(self, job: str) -> Submission:
         return Submission.model_validate_json(self._storage.get(keys.accepted(job)))
@@ -68,11 +80,12 @@ class Archive:
     def _read_result(self, job: str) -> Result:
         return Result.model_validate_json(self._storage.get(keys.result(job)))
 
-    def _read_item_part(self, job: str, part: int) -> dict[int, PlannedItem]:
-        return {item.item: item for item in read_records(self._storage, keys.item_part(job, part), PlannedItem)}
+    def _read_item_part(self, job: str, part: int) -> tuple[PlannedItem, ...]:
+        return tuple(read_records(self._storage, keys.item_part(job, part), PlannedItem))
 
-    def _read_part(self, job: str, part: str) -> tuple[Outcome, ...]:
-        return tuple(read_records(self._storage, keys.outcome_part(job, part), Outcome))
+    def _read_part(self, job: str, part: str) -> tuple[Outcome | None, ...]:
+        return tuple(map(read_outcome, self._storage.get(keys.outcome_part(job, part)).splitlines()))
 
-    def _read_frames(self, job: str, part: str) -> dict[int, int]:
-        return {outcome.frame: outcome.item for outcome in self._parts(job, part)}
+    def _read_frames(self, job: str, part: str) -> tuple[tuple[int, bool], ...]:
+        outcomes = self._parts(job, part)
+        return tuple((outcome.frame, outcome.state == "succeeded") for outcome in outcomes if outcome is not None)

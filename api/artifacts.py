@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from api.items import final_line
 from api.known import Known
 from api.service import Service, in_thread
-from api.visible import line_of, visible_outcome
+from api.visible import visible_line
 from maskrelay.contract import keys
 from maskrelay.contract.lines import WHOLE_ENDINGS, ItemLine, whole_names
 from maskrelay.contract.outcomes import ArtifactRef, Outcome
@@ -66,8 +66,7 @@ def _of_item(service: Service, known: Known, name: str, parts: re.Match[str]) ->
 def _line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
     if known.result is not None:
         return final_line(service, known.result, item)
-    outcome = visible_outcome(service, known, frame)
-    return line_of(service, known, [outcome]) if outcome is not None and outcome.item == item else None
+    return visible_line(service, known, item, frame)
 
 
 def _manifest(service: Service, known: Known) -> Artifact:

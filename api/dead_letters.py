@@ -7,11 +7,12 @@ from contextlib import closing
 from api.cursors import cursor_of, no_cursor, places_of
 from api.known import Known
 from api.service import Service
-from api.visible import listed_parts, visible_in
+from api.visible import listed_parts, no_lines, pass_over, visible_in
 from maskrelay.contract import keys
 from maskrelay.contract.dead_letters import DeadLetter, DeadLetterList, DeadLetterShown
 from maskrelay.contract.jobs import Result
 from maskrelay.contract.outcomes import Failure, Outcome
+from maskrelay.contract.planned import PlannedItem
 from maskrelay.contract.shown import ErrorShown
 from maskrelay.storage.records import lines_of
 
@@ -75,26 +76,27 @@ def _so_far(
 ) -> tuple[list[DeadLetterShown], str | None]:
     """In order of completion."""
     shown: list[DeadLetterShown] = []
-    for place, outcome in _visible(service, known, first):
+    for place, outcome, item in _visible(service, known, first):
         if outcome.error is None or code not in {None, outcome.error.code}:
             continue
         if len(shown) == limit:
             return shown, cursor_of(_RUNNING, f"{place[0]}.{place[1]}")
-        item = service.archive.item(known.id, outcome.item, outcome.frame)
         shown.append(_shown(item.custom_id, outcome.index, outcome.error, outcome.attempts))
     return shown, None
 
 
-def _visible(service: Service, known: Known, first: tuple[int, int]) -> Iterator[tuple[tuple[int, int], Outcome]]:
-    """The visible outcomes from a line of a part on, each with its place."""
-    seen: set[int] = set()
+def _visible(
+    service: Service, known: Known, first: tuple[int, int]
+) -> Iterator[tuple[tuple[int, int], Outcome, PlannedItem]]:
+    """The visible outcomes from a line of a part on, each with its place and its item."""
+    lines = no_lines(service, known)
     for number, (name, refused) in enumerate(listed_parts(service, known)):
         if number < first[0]:
-            seen |= service.archive.frames(known.id, name).keys() - refused
+            pass_over(service, known, name, refused, lines)
             continue
-        for line, outcome in visible_in(service.archive.outcomes(known.id, name), refused, seen):
+        for line, outcome, item, _ in visible_in(service, known, name, refused, lines):
             if (number, line) >= first:
-                yield (number, line), outcome
+                yield (number, line), outcome, item
 
 
 def _shown(custom_id: str, index: int, error: Failure, attempts: int) -> DeadLetterShown:

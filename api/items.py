@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from api.cursors import cursor_of, no_cursor, places_of
 from api.known import Known
 from api.service import Service, side_by_side
-from api.visible import listed_parts, outcomes_of, visible_in
+from api.visible import listed_parts, no_lines, outcomes_of, pass_over, visible_in
 from maskrelay.contract.jobs import FlaggedItems, Result
 from maskrelay.contract.lines import ItemLine, flags_of, item_line
 from maskrelay.storage.records import lines_of, read_records
@@ -55,27 +55,27 @@ def read_page(service: Service, known: Known, cursor: str | None, limit: int, fl
 def _completed(service: Service, known: Known, first_part: int, first_line: int, limit: int) -> Page:
     """In order of completion: an item comes with the last of its frames."""
     parts = listed_parts(service, known)
-    seen: set[int] = set()
+    visible = no_lines(service, known)
     done: Counter[int] = Counter()
     for name, refused in parts[:first_part]:
-        fresh = {frame: item for frame, item in service.archive.frames(known.id, name).items() if frame not in refused}
-        done.update(item for frame, item in fresh.items() if frame not in seen)
-        seen |= fresh.keys()
-    lines: list[ItemLine] = []
+        items = (
+            service.archive.item_of(known.id, frame) for frame in pass_over(service, known, name, refused, visible)
+        )
+        done.update(item.item for item in items if item is not None)
+    lines: dict[int, ItemLine] = {}
     for number, (name, refused) in enumerate(parts[first_part:], first_part):
-        for place, outcome in visible_in(service.archive.outcomes(known.id, name), refused, seen):
-            done[outcome.item] += 1
+        for place, outcome, planned, fresh in visible_in(service, known, name, refused, visible):
+            done[planned.item] += fresh
             if number == first_part and place < first_line:
                 continue
-            planned = service.archive.item(known.id, outcome.item, outcome.frame)
-            if done[outcome.item] < planned.frames:
+            if done[planned.item] < planned.frames:
                 continue
-            if len(lines) == limit:
-                return Page(tuple(lines), cursor_of(_RUNNING, f"{number}.{place}"))
+            if len(lines) == limit and planned.item not in lines:
+                return Page(tuple(lines.values()), cursor_of(_RUNNING, f"{number}.{place}"))
             frames = range(planned.first, planned.first + planned.frames)
             outcomes = [outcome] if planned.frames == 1 else outcomes_of(service, known, parts[: number + 1], frames)
-            lines.append(item_line(planned, tuple(outcomes)))
-    return Page(tuple(lines), None)
+            lines[planned.item] = item_line(planned, tuple(outcomes))
+    return Page(tuple(lines.values()), None)
 
 
 def _final(service: Service, result: Result, offset: int, limit: int) -> Page:

@@ -71,7 +71,11 @@ def _failed_items(service: Service, old: Submission, result: Result, code: str |
 
 
 def _members(service: Service, job: str) -> Callable[[DeadLetter], tuple[str, ...]]:
-    return lambda letter: service.archive.item(job, letter.item, letter.frame).members
+    def members_of(letter: DeadLetter) -> tuple[str, ...]:
+        item = service.archive.item_of(job, letter.frame)
+        return item.members if item is not None else ()
+
+    return members_of
 
 
 def _check_uploads(service: Service, uploads: set[str]) -> None:

@@ -6,46 +6,74 @@ from api.known import Known
 from api.service import Service
 from maskrelay.contract.lines import ItemLine, item_line
 from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.planned import PlannedItem
+from maskrelay.rules.visible_line import VisibleLines, placed
 
-Listed = Sequence[tuple[str, frozenset[int]]]
+Listed = Sequence[tuple[str, frozenset[int] | None]]
 
 
 def listed_parts(service: Service, known: Known) -> Listed:
     """The job's parts in the order they were settled, each with its refused frames.
 
-    Where the ledger lacks the job, what storage holds in the order of names; nothing is refused then.
+    Where the ledger lacks the job, what storage holds in the order of names; None in place of the refused frames.
     """
     if known.record is not None:
         return service.ledger.jobs.parts(known.id)
-    return [(name, frozenset()) for name in service.archive.parts(known.id)]
+    return [(name, None) for name in service.archive.parts(known.id)]
 
 
-def visible_in(outcomes: Sequence[Outcome], refused: frozenset[int], seen: set[int]) -> Iterator[tuple[int, Outcome]]:
-    """The lines of a part that count, with their places; `seen` are frames shown before and grows."""
-    for place, outcome in enumerate(outcomes):
-        if outcome.frame not in refused and outcome.frame not in seen:
-            seen.add(outcome.frame)
-            yield place, outcome
+def no_lines(service: Service, known: Known) -> VisibleLines:
+    """The rule, before any line of the job's parts was offered to it."""
+    frames = known.frames().planned if known.planned else service.archive.most_frames(known.id)
+    return VisibleLines(frames)
+
+
+def pass_over(
+    service: Service, known: Known, part: str, refused: frozenset[int] | None, lines: VisibleLines
+) -> list[int]:
+    """Offer every line of a part; the frames that got their first visible line from it."""
+    decided = []
+    for frame, succeeded in service.archive.frames(known.id, part):
+        fresh = not lines.decided(frame)
+        if _offer(lines, frame, succeeded, refused) and fresh:
+            decided.append(frame)
+    return decided
+
+
+def visible_in(
+    service: Service, known: Known, part: str, refused: frozenset[int] | None, lines: VisibleLines
+) -> Iterator[tuple[int, Outcome, PlannedItem, bool]]:
+    """The lines of a part that are visible so far: place, outcome, item, and whether the frame had none before.
+
+    Every line is offered to `lines`. A line whose frame the plan does not have is left out.
+    """
+    for place, outcome in enumerate(service.archive.outcomes(known.id, part)):
+        if outcome is None or (item := service.archive.item_of(known.id, outcome.frame)) is None:
+            continue
+        fresh = not lines.decided(outcome.frame)
+        if _offer(lines, outcome.frame, outcome.state == "succeeded", refused):
+            yield place, placed(outcome, item), item, fresh
+
+
+def _offer(lines: VisibleLines, frame: int, succeeded: bool, refused: frozenset[int] | None) -> bool:
+    return lines.offer(frame, succeeded=succeeded, refused=refused or (), listed=refused is not None)
 
 
 def outcomes_of(service: Service, known: Known, listed: Listed, frames: range) -> list[Outcome]:
     """The visible outcomes of these frames among the listed parts, in order of frames."""
     found: dict[int, Outcome] = {}
+    lines = no_lines(service, known)
     for name, refused in listed:
-        if any(frame in frames for frame in service.archive.frames(known.id, name)):
-            for outcome in service.archive.outcomes(known.id, name):
-                if outcome.frame in frames and outcome.frame not in refused:
-                    found.setdefault(outcome.frame, outcome)
+        if any(frame in frames for frame, _ in service.archive.frames(known.id, name)):
+            visible = visible_in(service, known, name, refused, lines)
+            found.update((outcome.frame, outcome) for _, outcome, _, _ in visible if outcome.frame in frames)
     return [found[frame] for frame in sorted(found)]
 
 
-def visible_outcome(service: Service, known: Known, frame: int) -> Outcome | None:
-    """The visible outcome of one frame."""
+def visible_line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
+    """The line of an item as far as the visible outcome of this frame of it says; None where there is none."""
+    planned = service.archive.item_of(known.id, frame)
+    if planned is None or planned.item != item:
+        return None
     found = outcomes_of(service, known, listed_parts(service, known), range(frame, frame + 1))
-    return found[0] if found else None
-
-
-def line_of(service: Service, known: Known, outcomes: Sequence[Outcome]) -> ItemLine:
-    """An item's line as far as these outcomes of its frames say."""
-    planned = service.archive.item(known.id, outcomes[0].item, outcomes[0].frame)
-    return item_line(planned, tuple(outcomes))
+    return item_line(planned, tuple(found)) if found else None

@@ -69,7 +69,7 @@ class Assembler:
     def _look(self, job: str) -> Visible:
         record = self._parts.ledger.jobs.get(job)
         frames = record.frames.planned if record is not None else 0
-        return Visible(self._parts.storage, job, frames, self._parts.ledger.jobs.parts(job))
+        return Visible(self._parts.storage, job, frames, self._parts.ledger.jobs.parts(job), spool_bytes=0)
 
     def _made(self, taken: Taken) -> Assembled:
         storage = self._parts.storage

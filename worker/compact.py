@@ -3,8 +3,12 @@
 import hashlib
 import secrets
 import struct
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
 
 from maskrelay.contract import keys
 from maskrelay.contract.dead_letters import dead_letters
@@ -13,15 +17,21 @@ from maskrelay.contract.lines import ItemLine, flags_of, item_line
 from maskrelay.contract.outcomes import Outcome
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.rules.suspicion import judged
+from maskrelay.rules.visible_line import placed
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.records import read_items
 from worker.assembled import read_assembled
 from worker.submissions import planned_items
 from worker.visible import Visible
 
+#: An item with its outcomes, and as much of its frames as was planned.
+Line = tuple[ItemLine, list[PlannedFrame]]
+#: An item of at most so many frames is held whole; of a larger one the run lengths are read again as it is written.
+_HELD_FRAMES = 64
+
 
 class FinalWriter:
-    """One object under `final/`: its length and hash are known when it is whole."""
+    """One object under `final/`: its length and hash are known when it is whole. Left without `done`, it is aborted."""
 
     def __init__(self, storage: Storage, key: str) -> None:
         self.key = key
@@ -38,25 +48,42 @@ class FinalWriter:
         self._writer.commit()
         return FinalObject(key=self.key, length=self.length, sha256=self._hash.hexdigest())
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.abort()
+
 
 class Compacted:
-    """What was written, and the counts that came out of it; `flags` counts masks."""
+    """What was written, and the counts that came out of it; `flags` counts masks.
+
+    However it fails, nothing that it opened stays open. Raises StorageUnavailable, and ObjectMissing when the job is
+    being removed.
+    """
 
     def __init__(
         self, storage: Storage, submission: Submission, frame_parts: int, visible: Visible, *, planned: bool
     ) -> None:
-        def writer(name: str) -> FinalWriter:
-            return FinalWriter(storage, keys.final(submission.id, nonce, name))
-
         nonce = secrets.token_hex(8)
+        self.flags: Counter[str] = Counter()
+        with ExitStack() as opened:
+
+            def writer(name: str) -> FinalWriter:
+                return opened.enter_context(FinalWriter(storage, keys.final(submission.id, nonce, name)))
+
+            lines = _planned_lines(storage, submission.id, frame_parts, visible)
+            self._write(writer, lines if planned else _all_lines(storage, submission, lines), visible)
+
+    def _write(self, writer: Callable[[str], FinalWriter], lines: Iterator[Line], visible: Visible) -> None:
         items, index = writer("items.ndjson"), writer("items.index")
         dead: FinalWriter | None = None
         item_states: Counter[str] = Counter()
         frame_states: Counter[str] = Counter()
-        self.flags: Counter[str] = Counter()
-        flagged: dict[str, list[tuple[float, int]]] = defaultdict(list)
-        lines = _planned_lines(storage, submission.id, frame_parts, visible)
-        for line, planned_frames in lines if planned else _all_lines(storage, submission, lines):
+        flagged: dict[str, Suspicions] = defaultdict(Suspicions)
+        for line, planned_frames in lines:
             index.write(struct.pack(">Q", items.length))
             for piece in _pieces(line, visible):
                 items.write(piece)
@@ -68,7 +95,7 @@ class Compacted:
                 dead = dead or writer("dead.ndjson")
                 dead.write(letter.model_dump_json(exclude_defaults=True).encode() + b"\n")
             for flag in set(flags):
-                flagged[flag].append((-line.suspicion, line.item))
+                flagged[flag].add(line.item, line.suspicion)
         self.items, self.index = items.done(), index.done()
         self.parts = _parts(writer("parts.txt"), visible)
         self.dead = dead.done() if dead else None
@@ -77,19 +104,39 @@ class Compacted:
         self.frames = Frames(planned=frame_states.total(), **frame_states)
 
 
+class Suspicions:
+    """Items with their suspicion, 16 bytes each."""
+
+    def __init__(self) -> None:
+        self._items = array("q")
+        self._suspicions = array("d")
+
+    def add(self, item: int, suspicion: float) -> None:
+        self._items.append(item)
+        self._suspicions.append(suspicion)
+
+    def most_suspicious_first(self) -> tuple[int, ...]:
+        """The items; of two that are as suspicious, the one with the smaller number first."""
+        order = sorted(range(len(self._items)), key=lambda at: (-self._suspicions[at], self._items[at]))
+        return tuple(self._items[at] for at in order)
+
+
 def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
     """The line as JSON, outcome by outcome, each with the run lengths that `_without_runs` took from it."""
+    if len(line.outcomes) <= _HELD_FRAMES:
+        yield line.model_dump_json(exclude_none=True).encode() + b"\n"
+        return
     yield line.model_dump_json(exclude_none=True, exclude={"outcomes"}).encode()[:-1] + b',"outcomes":['
     parting = b""
     for one in line.outcomes:
-        outcome = visible.outcome(one.frame) or one
-        yield parting + _flagged_as(one, outcome).model_dump_json(exclude_none=True).encode()
+        outcome = visible.outcome(one.frame)
+        yield parting + (_flagged_as(one, outcome) if outcome else one).model_dump_json(exclude_none=True).encode()
         parting = b","
     yield b"]}\n"
 
 
 def _without_runs(outcome: Outcome) -> Outcome:
-    """The outcome as flags are made of it: all of an item's run lengths would not fit in memory."""
+    """The outcome as flags are made of it: all of a large item's run lengths would not fit in memory."""
     masks = (
         mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
         for mask in outcome.masks
@@ -98,9 +145,10 @@ def _without_runs(outcome: Outcome) -> Outcome:
 
 
 def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
+    """The outcome as it was read back, with the place and the flags of the one that was judged."""
     pairs = zip(outcome.masks, judged_one.masks, strict=True)
-    masks = (mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
-    return outcome.model_copy(update={"masks": tuple(masks)})
+    masks = tuple(mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
+    return outcome.model_copy(update={"masks": masks, "item": judged_one.item, "index": judged_one.index})
 
 
 def _parts(writer: FinalWriter, visible: Visible) -> FinalObject:
@@ -108,25 +156,27 @@ def _parts(writer: FinalWriter, visible: Visible) -> FinalObject:
     return writer.done()
 
 
-def _flagged(writer: FinalWriter, flagged: dict[str, list[tuple[float, int]]]) -> FinalObject:
+def _flagged(writer: FinalWriter, flagged: dict[str, Suspicions]) -> FinalObject:
     for flag, items in sorted(flagged.items()):
-        line = FlaggedItems(flag=flag, items=tuple(item for _, item in sorted(items)))
+        line = FlaggedItems(flag=flag, items=items.most_suspicious_first())
         writer.write(line.model_dump_json().encode() + b"\n")
     return writer.done()
-
-
-#: An item with its outcomes, and as much of its frames as was planned.
-Line = tuple[ItemLine, list[PlannedFrame]]
 
 
 def _planned_lines(storage: Storage, job: str, frame_parts: int, visible: Visible) -> Iterator[Line]:
     """Every planned item with the outcome of each of its frames; what was never done is cancelled."""
     for item, frames in planned_items(storage, job, frame_parts):
-        found = ((visible.outcome(frame.frame), frame.index) for frame in frames)
-        outcomes = [_without_runs(outcome) if outcome else _cancelled(item, index) for outcome, index in found]
+        outcomes = [_outcome(item, frame, visible) for frame in frames]
         outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
         line = item_line(item, tuple(outcomes), read_assembled(storage, job, item))
         yield judged(line, visible.sizes), frames
+
+
+def _outcome(item: PlannedItem, frame: PlannedFrame, visible: Visible) -> Outcome:
+    found = visible.outcome(frame.frame)
+    if found is None:
+        return _cancelled(item, frame.index)
+    return placed(found if item.frames <= _HELD_FRAMES else _without_runs(found), item)
 
 
 def _all_lines(storage: Storage, submission: Submission, lines: Iterator[Line]) -> Iterator[Line]:

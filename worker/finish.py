@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -55,7 +56,12 @@ def _make_result(parts: Parts, submission: Submission, token: str) -> Result | N
     record = parts.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
         return None
-    visible = Visible(parts.storage, submission.id, record.frames.planned, parts.ledger.jobs.parts(submission.id))
+    listed = parts.ledger.jobs.parts(submission.id)
+    with closing(Visible(parts.storage, submission.id, record.frames.planned, listed)) as visible:
+        return _result_of(parts, submission, record, token, visible)
+
+
+def _result_of(parts: Parts, submission: Submission, record: JobRecord, token: str, visible: Visible) -> Result | None:
     if record.cancel_reason is None and (missing := visible.missing()):
         parts.ledger.steps.reopen(submission.id, token, missing)
         parts.ledger.wakes.wake("segment")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import FRAMES_PER_PART
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.cancels import cancel_intent
 from maskrelay.storage.protocol import Storage, has
@@ -17,7 +16,7 @@ from worker.announce import resume
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
 from worker.rounds import written_before
-from worker.submissions import read_submission
+from worker.submissions import planned_frames, read_submission
 from worker.visible import Visible
 
 log = logging.getLogger(__name__)
@@ -78,8 +77,8 @@ def _adopt_parts(parts: Parts, job: str) -> int:
     names = {keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))}
     if names <= known:
         return 0
-    frames = FRAMES_PER_PART * sum(1 for _ in parts.storage.list(keys.frames(job)))
-    visible = Visible(parts.storage, job, frames, listed)
+    _, frames = planned_frames(parts.storage, job)
+    visible = Visible(parts.storage, job, frames, listed, spool_bytes=0)
     for name in sorted(names - known):
         parts.ledger.claims.adopt(job, name, visible.lines_of(name))
     return len(names - known)

@@ -3,6 +3,7 @@
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Generic, TypeVar
 
 from maskrelay.contract import keys
@@ -10,17 +11,20 @@ from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Submission
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.records import read_records
+from worker.ahead import ahead
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Kept(Generic[K, V]):
-    """The `most` values last asked for; `read` makes the others."""
+    """The values last asked for, as many as weigh `most` together; `read` makes the others."""
 
-    def __init__(self, read: Callable[[K], V], most: int) -> None:
+    def __init__(self, read: Callable[[K], V], most: int, weigh: Callable[[V], int] = lambda _: 1) -> None:
         self._read = read
         self._most = most
+        self._weigh = weigh
+        self._weight = 0
         self._values: OrderedDict[K, V] = OrderedDict()
 
     def holds(self, key: K) -> bool:
@@ -29,8 +33,10 @@ class Kept(Generic[K, V]):
     def __call__(self, key: K) -> V:
         if key not in self._values:
             self._values[key] = self._read(key)
-            if len(self._values) > self._most:
-                self._values.popitem(last=False)
+            self._weight += self._weigh(self._values[key])
+            while self._weight > self._most and len(self._values) > 1:
+                _, value = self._values.popitem(last=False)
+                self._weight -= self._weigh(value)
         self._values.move_to_end(key)
         return self._values[key]
 
@@ -47,11 +53,17 @@ def read_item_part(storage: Storage, job: str, part: int) -> list[PlannedItem]:
     return read_records(storage, keys.item_part(job, part), PlannedItem)
 
 
+def planned_frames(storage: Storage, job: str) -> tuple[int, int]:
+    """How many parts the plan in storage has, and how many frames: every part but the last is full."""
+    parts = sum(1 for _ in storage.list(keys.frames(job)))
+    return parts, (parts - 1) * FRAMES_PER_PART + len(read_frame_part(storage, job, parts - 1)) if parts else 0
+
+
 def planned_items(storage: Storage, job: str, parts: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
     """Every item of a plan of so many parts with its frames, in order; of an unfinished plan the last may lack some."""
-    frames = itertools.chain.from_iterable(read_frame_part(storage, job, part) for part in range(parts))
-    for part in range(parts):
-        for item in read_item_part(storage, job, part):
+    frames = itertools.chain.from_iterable(ahead(partial(read_frame_part, storage, job), range(parts)))
+    for items in ahead(partial(read_item_part, storage, job), range(parts)):
+        for item in items:
             yield item, list(itertools.islice(frames, item.frames))
 
 

@@ -123,9 +123,13 @@ def frame_part(job: str, part: int) -> str:
     return f"{frames(job)}{part:06d}.ndjson"
 
 
+def item_parts(job: str) -> str:
+    return f"jobs/{job}/plan/"
+
+
 def item_part(job: str, part: int) -> str:
     """The planned items that begin in frame part `part`."""
-    return f"jobs/{job}/plan/{part:06d}.ndjson"
+    return f"{item_parts(job)}{part:06d}.ndjson"
 
 
 def survey_part(job: str, part: int) -> str:

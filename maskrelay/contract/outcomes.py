@@ -1,5 +1,6 @@
 """What is recorded of one frame: one JSON line in a part, written once and never changed."""
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -119,3 +120,31 @@ class Outcome(Record):
         if self.overlay:
             named[f"{self.item}-{self.frame}.overlay.png"] = self.overlay
         return named
+
+
+#: Numbers of frames and items, and lengths in pixels, are below this.
+_BOUND = 1 << 31
+
+
+def read_outcome(line: bytes) -> Outcome | None:
+    """The outcome in one line of a part; None for a line that this release cannot use, whoever wrote it."""
+    try:
+        outcome = Outcome.model_validate_json(line)
+    except ValueError:
+        return None
+    numbers = outcome.frame, outcome.item, outcome.index
+    measured = outcome.timings_ms.values()
+    usable = all(0 <= number < _BOUND for number in numbers) and all(map(math.isfinite, measured))
+    return outcome if usable and all(map(_is_consistent, outcome.masks)) else None
+
+
+def _is_consistent(mask: MaskOutcome) -> bool:
+    """Whether the measures can be reckoned with: finite, and within the mask's own size."""
+    height, width = mask.rle.size
+    if not (0 < height < _BOUND and 0 < width < _BOUND and 0 <= mask.area_px <= height * width):
+        return False
+    if not mask.empty and (mask.bbox is None or not mask.area_px or min(mask.bbox[2:]) <= 0):
+        return False
+    box = mask.bbox or ()
+    numbers = (mask.mean_probability, mask.area_mm2 or 0.0, *(mask.centroid or ()))
+    return all(abs(one) < _BOUND for one in box) and all(map(math.isfinite, numbers))

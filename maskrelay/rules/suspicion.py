@@ -72,7 +72,7 @@ def judged(line: ItemLine, sizes: Sizes) -> ItemLine:
     """The item with the flags that only the whole job, and its neighbours, can tell; and its suspicion."""
     outcomes = [_sized(outcome, sizes) for outcome in line.outcomes]
     for prompt in range(max((len(outcome.masks) for outcome in outcomes), default=0)):
-        slices = [outcome.masks[prompt] if outcome.masks else None for outcome in outcomes]
+        slices = [outcome.masks[prompt] if prompt < len(outcome.masks) else None for outcome in outcomes]
         for place in neighbours_disagree(slices):
             outcomes[place] = _flagged(outcomes[place], prompt, NEIGHBOURS_DISAGREE)
     suspicion = max((_suspicion(mask, sizes) for outcome in outcomes for mask in outcome.masks), default=0.0)

@@ -47,6 +47,31 @@ def test_a_line_that_was_refused_or_came_twice_is_not_shown(
     assert len({item["custom_id"] for item in items}) == len(items)
 
 
+def test_no_line_of_a_part_keeps_a_running_job_from_being_read(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    settle(api, job, 1, failed(0), succeeded(api, job, 1))
+    odd = [b"", b"{", b"null", b'{"frame": -1}', failed(2).model_dump_json().encode()]
+    odd += [json.dumps({"frame": frame, "item": 7, "state": "succeeded"}).encode() for frame in (-1, 5, 10**9, 10**30)]
+    odd += [json.dumps({"frame": 0, "item": 0, "state": "skipped"}).encode(), failed(0).model_dump_json().encode()]
+    late = f"{2_000_000:016d}-0123abcd-000001"
+    api.storage.create(keys.outcome_part(job, late), b"\n".join(odd))
+    api.storage.create(keys.outcome_part(job, "stranger"), b"not a part of ours")
+    api.ledger.claims.settle(job, late, [])
+
+    def read() -> None:
+        items = north.get(f"/v1/jobs/{job}/items").json()["items"]
+        assert [(item["custom_id"], item["state"]) for item in items] == [("0", "failed"), ("1", "succeeded")]
+        letters = north.get(f"/v1/jobs/{job}/dead-letters").json()["dead_letters"]
+        assert [letter["custom_id"] for letter in letters] == ["0"]
+        assert north.get(f"/v1/jobs/{job}/artifacts/1-1-0.mask.png").content == PNG
+        assert north.get(f"/v1/jobs/{job}/artifacts/7-5-0.mask.png").status_code == 404
+
+    read()
+    api.ledger.jobs.forget(job, "north")  # the ledger was lost, and its list with it
+    read()
+
+
 def test_items_of_a_finished_job_come_in_their_order_page_by_page(api: RunningApi, north: httpx.Client) -> None:
     job = accepted(north, *(b"%d" % number for number in range(25)))
     finish(api, job, *(failed(number) if number % 7 == 3 else succeeded(api, job, number) for number in range(25)))

@@ -1,0 +1,68 @@
+"""Puts lines aside until they are needed: in memory, then in a temporary file of a limited size."""
+
+import tempfile
+from typing import BinaryIO
+
+#: Lines are kept in memory up to so many bytes, and written to the file in pieces of this size.
+MEMORY_BYTES = 8 << 20
+#: The temporary file of one spool holds at most this much.
+FILE_BYTES = 2 << 30
+#: The place of a line that was not taken.
+NOWHERE = -1
+
+
+class LineSpool:
+    """An append-only store of lines, each found again by its place. Use it from one thread.
+
+    The temporary file has no name, so that nothing is left behind when the process dies. When the file is full, or
+    its disk is, further lines are not taken.
+    """
+
+    def __init__(self, most_bytes: int = FILE_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._held = bytearray()
+        self._file: BinaryIO | None = None
+        self._filed = 0
+
+    def add(self, line: bytes) -> int:
+        """The place of the line; NOWHERE when the spool takes no more."""
+        place = self._filed + len(self._held)
+        if place + len(line) > self._most_bytes or (len(self._held) + len(line) > MEMORY_BYTES and not self._spill()):
+            self._most_bytes = 0
+            return NOWHERE
+        place = self._filed + len(self._held)
+        self._held += line
+        return place
+
+    def read(self, place: int, length: int) -> bytes:
+        """The line of this length that was added at `place`."""
+        if place >= self._filed:
+            start = place - self._filed
+            return bytes(self._held[start : start + length])
+        assert self._file is not None
+        self._file.seek(place)
+        return self._file.read(length)
+
+    def close(self) -> None:
+        """Give the memory and the disk space back."""
+        if self._file is not None:
+            self._file.close()
+        self._held.clear()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _spill(self) -> bool:
+        """Move what is held to the file; False when there is no room for it."""
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the spool
+            self._file.seek(self._filed)
+            rest = memoryview(self._held)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            return False
+        self._filed += len(self._held)
+        self._held = bytearray()
+        return True
