@@ -2,8 +2,8 @@
 #
 # No step needs a shell; what is installed is pinned with hashes by a lock of its own, and comes as wheels alone; no image
 # holds pip in its environment. A process writes to /tmp and nowhere else, so the root may be read-only.
-# For a build that never changes, name the base by its digest: --build-arg PYTHON=python@sha256:…
-ARG PYTHON=python:3.12-slim-bookworm
+# The base is named by its digest, so that a build never changes by itself; --build-arg PYTHON=… takes another.
+ARG PYTHON=python:3.12-slim-bookworm@sha256:782412e85d0f0984994c290652577d4018aff08145c85b262bb63dc0c7522254
 
 FROM ${PYTHON} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_ONLY_BINARY=:all:

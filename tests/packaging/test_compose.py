@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from copy import deepcopy
@@ -45,8 +46,10 @@ def test_the_compose_program_reads_it_as_we_do():
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_a_service_is_pinned_limited_and_may_write_only_where_it_must(name: str):
     service = SERVICES[name]
-    _, _, tag = service["image"].rpartition(":")
+    image, _, digest = service["image"].partition("@sha256:")
+    _, _, tag = image.rpartition(":")
     assert tag[0].isdigit() or (tag[0] == "v" and tag[1].isdigit())
+    assert image.startswith("maskrelay-") or re.fullmatch("[0-9a-f]{64}", digest)
     assert service["read_only"] is True
     assert "no-new-privileges:true" in service["security_opt"]
     assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
@@ -107,6 +110,22 @@ def test_the_stores_are_reached_by_no_one_outside():
         assert "ports" not in SERVICES[name]
     for service in SERVICES.values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_each_service_mounts_its_own_secrets_and_no_one_else_theirs():
+    for name, service in SERVICES.items():
+        mounted = [one.split(":")[0] for one in service.get("volumes", []) if isinstance(one, str)]
+        secrets = {one for one in mounted if one.startswith("secrets")}
+        if name == "secrets":
+            assert secrets == {one for one in COMPOSE["volumes"] if one.startswith("secrets")}
+        else:
+            assert secrets <= {f"secrets-{name}"}, name
+
+
+def test_only_the_object_stores_s3_port_can_be_reached_from_another_container():
+    command = SERVICES["s3"]["command"]
+    assert {"-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0", "-s3.port.iceberg=0", "-s3.port.lance=0"} <= set(command)
+    assert [one for one in command if one.endswith("=0.0.0.0")] == ["-s3.ip.bind=0.0.0.0"]
 
 
 def test_a_plain_up_leaves_out_what_only_watches():

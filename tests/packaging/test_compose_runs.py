@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 import redis
@@ -28,6 +29,7 @@ from tests.s3_servers import running_s3
 from worker.app import ROLES
 
 SERVICES = load()["services"]
+SECRETS: dict[str, tuple[str, ...]] = run_path(str(ROOT / "compose" / "first_secrets.py"))["HANDED_OUT"]
 OURS = ["simulator", "api", *ROLES]
 
 
@@ -83,10 +85,9 @@ def started(command: list[str], environment: dict[str, str], log: Path) -> Itera
 def places(folder: Path, s3: str) -> tuple[dict[str, str], int, int]:
     """What the services' words stand for here; Redis' port and the API's."""
     ports = {name: free_port() for name in ("redis", "simulator", "api")}
-    for name in ("run", "redis", "s3", "prometheus", "grafana"):
-        (folder / name).mkdir()
+    for name in ("redis", "s3", "prometheus", "grafana", "kept", *(f"services/{one}" for one in SECRETS)):
+        (folder / name).mkdir(parents=True)
     words = {
-        "/run/maskrelay": str(folder / "run"),
         "/first/": f"{ROOT / 'compose'}/",
         "http://s3:8333": s3,
         "redis:6379": f"127.0.0.1:{ports['redis']}",
@@ -101,9 +102,16 @@ def places(folder: Path, s3: str) -> tuple[dict[str, str], int, int]:
 def own(words: dict[str, str], folder: Path, name: str) -> Placed:
     """The words of one service, whose /tmp and /data nobody else sees."""
     private = {"/tmp": str(folder / f"{name}-tmp"), "/data": str(folder / name)}
+    private["/run/maskrelay"] = str(folder / "services" / name)
     (folder / f"{name}-tmp").mkdir(exist_ok=True)
-    volumes = {f"/{one}": str(folder / one) for one in ("redis", "s3", "prometheus", "grafana")}
+    volumes = {f"/{one}": str(folder / one) for one in ("redis", "s3", "prometheus", "grafana", "kept", "services")}
     return Placed({**words, **(volumes if name == "secrets" else private)})
+
+
+def point_to_redis(folder: Path, placed: Placed) -> None:
+    """Put this machine's Redis into every copy of its URL."""
+    for url in (folder / "services").glob("*/redis-url"):
+        url.write_text(placed.put(url.read_text()))
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +121,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         words, redis_port, api_port = places(folder, s3.endpoint_url)
         placed = {name: own(words, folder, name) for name in ["secrets", "bucket", "redis", *OURS]}
         once("secrets", placed["secrets"])
-        url = folder / "run" / "redis-url"
-        url.write_text(placed["redis"].put(url.read_text()))
+        point_to_redis(folder, placed["redis"])
         options = placed["redis"].command(SERVICES["redis"])[1:]
         command = [str(server()), *options, "--port", str(redis_port), "--bind", "127.0.0.1"]
         processes = {"redis": children.enter_context(started(command, clean(), folder / "redis.log"))}
@@ -136,7 +143,7 @@ def test_a_job_goes_the_whole_way_with_the_key_that_was_made(stack: Running):
         stack.await_health(name)
     picture = stack.folder / "picture.png"
     picture.write_bytes(saved(gradient(), "PNG"))
-    key = (stack.folder / "run" / "api-key").read_text().strip()
+    key = (stack.folder / "services" / "api" / "api-key").read_text().strip()
     with Client(f"http://127.0.0.1:{stack.api_port}", key, timedelta(seconds=60)) as client:
         job = client.submit([picture], ["liver in abdomen CT"])
         assert client.wait(job.id, timedelta(seconds=60)).state == "succeeded"
@@ -145,7 +152,7 @@ def test_a_job_goes_the_whole_way_with_the_key_that_was_made(stack: Running):
 def test_the_health_checks_user_of_redis_may_ping_and_nothing_else(stack: Running):
     command = SERVICES["redis"]["healthcheck"]["test"]
     name, word = command[command.index("--user") + 1], command[command.index("--pass") + 1]
-    with redis.Redis.from_url((stack.folder / "run" / "redis-url").read_text().strip()) as whole:
+    with redis.Redis.from_url((stack.folder / "services" / "control" / "redis-url").read_text().strip()) as whole:
         assert whole.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         port = whole.connection_pool.connection_kwargs["port"]
     with redis.Redis("127.0.0.1", port, username=name, password=word) as asked:
@@ -157,12 +164,31 @@ def test_the_health_checks_user_of_redis_may_ping_and_nothing_else(stack: Runnin
         nobody.ping()
 
 
+def secret_files(stack: Running) -> list[Path]:
+    return [file for folder in ("kept", "services") for file in (stack.folder / folder).rglob("*") if file.is_file()]
+
+
 def test_secrets_are_made_once_and_no_one_else_may_read_them(stack: Running):
-    files = list((stack.folder / "run").iterdir())
-    assert {file.stat().st_mode & 0o077 for file in files} == {0}
-    url, keys = stack.folder / "run" / "redis-url", stack.folder / "run" / "keys.json"
+    assert {file.stat().st_mode & 0o077 for file in secret_files(stack)} == {0}
+    keys = stack.folder / "services" / "api" / "keys.json"
     keys.write_text(keys.read_text().replace('"local"', '"another"'))
-    before = {file.name: file.read_text() for file in files if file != url}
+    before = {file: file.read_text() for file in secret_files(stack)}
     once("secrets", stack.placed["secrets"])
-    assert {name: (stack.folder / "run" / name).read_text() for name in before} == before
-    url.write_text(stack.placed["redis"].put(url.read_text()))
+    point_to_redis(stack.folder, stack.placed["redis"])
+    assert {file: file.read_text() for file in secret_files(stack)} == before
+
+
+def test_a_service_sees_the_secrets_it_needs_and_no_others(stack: Running):
+    seen = {name: {file.name for file in (stack.folder / "services" / name).iterdir()} for name in SECRETS}
+    assert seen == {name: set(files) for name, files in SECRETS.items()}
+    assert seen["grafana"] == {"grafana-password"}
+    assert [name for name in seen if "endpoint-key" in seen[name]] == ["segment"]
+    assert [name for name in seen if "keys.json" in seen[name]] == ["api"]
+
+
+def test_a_secret_that_a_service_no_longer_needs_is_removed_from_its_volume(stack: Running):
+    left = stack.folder / "services" / "grafana" / "server-key"
+    left.write_text("from an earlier release")
+    once("secrets", stack.placed["secrets"])
+    point_to_redis(stack.folder, stack.placed["redis"])
+    assert not left.exists()
