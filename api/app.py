@@ -38,6 +38,7 @@ from maskrelay.settings import Settings
 from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
+from maskrelay.threads import end_process_with_threads
 from maskrelay.tracing import open_spans
 
 
@@ -47,6 +48,7 @@ def create() -> ASGIApp:
     """
     settings = Settings.from_environment(os.environ)
     _configure_logs(settings)
+    end_process_with_threads()
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     with suppress(StorageUnavailable):
         check_create_once(storage)

@@ -22,7 +22,7 @@ class Ends:
         """An event that is set when the job's end is announced."""
         ended = asyncio.Event()
         self._waiting.setdefault(job, set()).add(ended)
-        if self._listening is None:
+        if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._bells.listen("ended", self._announce))
         try:
             yield ended

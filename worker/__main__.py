@@ -8,6 +8,7 @@ import sys
 from maskrelay import logs
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings
+from maskrelay.threads import end_process_with_threads
 from worker.app import ROLES, run
 from worker.parts import build
 from worker.sweep import sweep_for_ever
@@ -18,12 +19,13 @@ def main(arguments: list[str]) -> int:
         if len(arguments) == 2 and arguments[0] == "sweep":
             settings = Settings.from_environment(os.environ)
             logs.configure(settings.log_level, settings.log_format)
+            end_process_with_threads()
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the audit log is closed
             parts = build(settings, "sweep")
             with contextlib.closing(parts.audit):
-                sweep_for_ever(parts, parent=int(arguments[1]))
+                sweep_for_ever(parts, parent=int(arguments[1]), made_pass=_tell_parent)
         elif len(arguments) == 1 and arguments[0] in ROLES:
-            run(arguments[0], os.environ)
+            return run(arguments[0], os.environ)
         else:
             sys.stderr.write(f"usage: python -m worker {' | '.join(ROLES)}\n")
             return 2
@@ -31,6 +33,12 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error.detail}\n")
         return 2
     return 0
+
+
+def _tell_parent() -> None:
+    """The control worker listens, and kills a sweep that it does not hear of. Without it the sweep ends by itself."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), b".")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 import atexit
 import multiprocessing
-import os
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from celery import Celery, signals
+from celery.worker import state
 
 from maskrelay import logs
 from maskrelay.endpoints import read_endpoints
@@ -21,7 +21,10 @@ from maskrelay.ledger.keeping import warn_of_forgetting
 from maskrelay.ledger.scripts import Scripts
 from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings
-from worker.heart import beating
+from maskrelay.threads import EXIT_CODE, end_process_with_threads
+from worker import sweeper
+from worker.heart import beating, repeating
+from worker.sweeper import Sweeper
 from worker.tasks import Child, register
 
 Role = Literal["segment", "assemble", "control", "deliver"]
@@ -34,23 +37,29 @@ QUEUES: dict[Role, str] = {
 }
 
 
-def run(role: Role, environment: Mapping[str, str]) -> None:
-    """Be a worker of this role until SIGTERM: then claim nothing new, and finish or release what is in hand."""
+def run(role: Role, environment: Mapping[str, str]) -> int:
+    """Be a worker of this role until SIGTERM: then claim nothing new, and finish or release what is in hand.
+
+    The exit code: 0, unless the sweep of a control worker could not be kept up.
+    """
     settings = Settings.from_environment(environment)
     if role == "segment":  # its children would notice, and die one after the other
         for endpoint in read_endpoints(settings):
             check_endpoint(endpoint)
     logs.configure(settings.log_level, settings.log_format)
     signals.setup_logging.connect(_logs_are_ours, weak=False)
-    app = _app(role, settings)
+    end_process_with_threads()
+    sweep = Sweeper(sweeper.command()) if role == "control" else None
+    app = _app(role, settings, sweep)
     app.worker_main(["--quiet", "worker", *_options(role, settings)])
+    return EXIT_CODE if sweep is not None and sweep.given_up else 0
 
 
 def _logs_are_ours(**_: Any) -> None:
     """Whoever listens to this signal keeps Celery from configuring logs of its own."""
 
 
-def _app(role: Role, settings: Settings) -> Celery:
+def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
     app = broker(
         settings.redis_url.get_secret_value(),
         visibility_timeout=settings.visibility_timeout,
@@ -58,9 +67,11 @@ def _app(role: Role, settings: Settings) -> Celery:
     stop = multiprocessing.get_context("fork").Event()  # made before the fork, seen by every child
     child = Child(settings, role, stop.is_set)
     register(app, child)
-    sweeps: list[subprocess.Popen[bytes]] = []  # none but a control worker's
+    if sweep is not None:
+        atexit.register(sweep.end)
+        repeating(app, "sweeper", sweeper.PERIOD, partial(_look_after, sweep, stop.set))
     if settings.heartbeat_file:
-        beating(app, Path(settings.heartbeat_file), lambda: all(sweep.poll() is None for sweep in sweeps))
+        beating(app, Path(settings.heartbeat_file), lambda: sweep is None or sweep.is_alive())
 
     def on_shutdown(**_: Any) -> None:
         stop.set()
@@ -68,8 +79,6 @@ def _app(role: Role, settings: Settings) -> Celery:
     def on_ready(**_: Any) -> None:
         sys.stderr.write(f"worker ready: {role}\n")
         sys.stderr.flush()
-        if role == "control":
-            sweeps.append(_start_sweep())
         _look_at_redis(settings)
 
     def on_end(**_: Any) -> None:
@@ -91,11 +100,12 @@ def _look_at_redis(settings: Settings) -> None:
         warn_of_forgetting(Scripts(client))
 
 
-def _start_sweep() -> "subprocess.Popen[bytes]":
-    """A process of its own, which ends when this one does."""
-    sweep = subprocess.Popen([sys.executable, "-m", "worker", "sweep", str(os.getpid())])  # noqa: S603 - our own words
-    atexit.register(sweep.terminate)
-    return sweep
+def _look_after(sweep: Sweeper, stop: Callable[[], None]) -> None:
+    """Keep the sweep running; where that cannot be done, let this worker end."""
+    sweep.look()
+    if sweep.given_up:
+        stop()
+        state.should_stop = EXIT_CODE
 
 
 def _options(role: Role, settings: Settings) -> list[str]:

@@ -23,18 +23,25 @@ def beating(app: Celery, path: Path, is_whole: Callable[[], bool]) -> None:
             if is_whole():
                 path.touch()
 
-    class Heart(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    repeating(app, "heart", PERIOD, beat)
+
+
+def repeating(app: Celery, what: str, period: float, act: Callable[[], None]) -> None:
+    """Let the app's worker call `act` from its own loop, at once and every `period` seconds, while it is connected."""
+
+    class Repeated(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         """Begins anew with every connection, since a lost one ends what its timer held."""
 
+        name = f"maskrelay.{what}"  # Celery keeps one step of each name
         requires = ("celery.worker.consumer.tasks:Tasks",)
         _next: Any = None
 
         def start(self, consumer: Any) -> None:
-            beat()
-            self._next = consumer.timer.call_repeatedly(PERIOD, beat)
+            act()
+            self._next = consumer.timer.call_repeatedly(period, act)
 
         def stop(self, _consumer: Any) -> None:
             if self._next is not None:
                 self._next.cancel()
 
-    app.steps["consumer"].add(Heart)
+    app.steps["consumer"].add(Repeated)

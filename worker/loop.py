@@ -97,7 +97,7 @@ class SegmentLoop:
 
     def _listen(self) -> None:
         """From the first time on: a ring for new frames ends a wait like a hand that is free again."""
-        if self._listening is None:
+        if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._ledger.bells.listen("frames", self._rung))
 
     def _rung(self, _job: str) -> None:

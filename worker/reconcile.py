@@ -3,8 +3,9 @@
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 from maskrelay.contract import keys
@@ -15,11 +16,13 @@ from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import resume
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
-from worker.rounds import written_before
+from worker.rounds import side_by_side, written_before
 from worker.submissions import planned_frames, read_submission
 from worker.visible import Visible
 
 log = logging.getLogger(__name__)
+#: Jobs that are compared at a time: what counts is the way to the store and back.
+HANDS = 16
 #: What a submission left that was never accepted is removed after this.
 ORPHANED = timedelta(hours=1)
 #: How long an id stays reserved while that is removed.
@@ -28,12 +31,16 @@ _HOLD = timedelta(minutes=2)
 Found = Counter[str]
 
 
-def reconcile(parts: Parts) -> Found:
-    """Bring every live job's record to what storage says. Safe anywhere, at any time."""
+def reconcile(parts: Parts, *, go_on: Callable[[], object] = lambda: None) -> Found:
+    """Bring every live job's record to what storage says, several jobs at a time. Safe anywhere, at any time.
+
+    `go_on` is called after each job; what it raises ends the comparison.
+    """
     found: Found = Counter({"live jobs compared": 0})
-    for job in live_jobs(parts.storage):
+    for one in side_by_side(partial(reconcile_job, parts), live_jobs(parts.storage), HANDS):
         found["live jobs compared"] += 1
-        found.update(reconcile_job(parts, job))
+        found.update(one)
+        go_on()
     return found
 
 

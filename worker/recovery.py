@@ -1,7 +1,7 @@
 """Everything that the sweep does bit by bit, at once, over all there is."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from maskrelay.contract import keys
 from worker.listing import relist
@@ -11,7 +11,7 @@ from worker.reconcile import Found
 from worker.removal import remove_jobs
 from worker.retention import judge_jobs, retire_all
 from worker.submissions import Plans
-from worker.sweep import sweep
+from worker.sweep import compare, sweep
 from worker.uploads import sweep_uploads
 
 
@@ -22,7 +22,8 @@ def recover(parts: Parts, now: datetime) -> Found:
     StorageUnavailable; what was done until then stands.
     """
     storage = parts.storage
-    found = sweep(parts, Plans(storage), compare_every=timedelta(0))
+    found = compare(parts)
+    found.update(sweep(parts, Plans(storage), compare_every=None))
     removing = (key.removeprefix(keys.REMOVING) for key in storage.list(keys.REMOVING))
     sweeping = (key.removeprefix(keys.SWEEPING) for key in storage.list(keys.SWEEPING))
     cleared: Found = Counter()

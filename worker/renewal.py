@@ -1,35 +1,47 @@
 """Keeps leases alive from a thread of its own, so that neither a busy loop nor a long decode lets them lapse."""
 
-import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+from maskrelay import threads
 from maskrelay.errors import LedgerUnavailable
+
+log = logging.getLogger(__name__)
 
 
 class Renewal:
-    """Calls `renew` every `period` while entered. While Redis is away it goes on trying: a lease may outlast that."""
+    """Calls `renew` every `period` while entered.
+
+    No error ends it: while Redis is away, or whatever else is wrong, it goes on trying, since a lease may outlast that,
+    and good work would be taken from this process.
+    """
 
     def __init__(self, period: timedelta, renew: Callable[[], object]) -> None:
         self._period = period.total_seconds()
         self._renew = renew
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="renewal", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._thread = threads.start(self._run, "renewal")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
+        assert self._thread is not None
         self._thread.join()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._period):
-            with contextlib.suppress(LedgerUnavailable):
+            try:
                 self._renew()
+            except LedgerUnavailable:
+                continue
+            except Exception:
+                log.exception("leases are not renewed")

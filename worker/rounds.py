@@ -1,9 +1,10 @@
 """Walks through everything in storage a window at a time, so that no pass takes long, whatever there is."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from itertools import islice
+from typing import TypeVar
 
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
@@ -12,6 +13,8 @@ from worker.parts import Parts
 #: Calls to storage at once: what counts is their way there and back.
 _HANDS = 8
 _BATCH = 500
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 def next_keys(parts: Parts, walk: str, prefix: str, most: int) -> list[str]:
@@ -31,6 +34,21 @@ def delete_all(storage: Storage, keys: Iterable[str]) -> None:
     with ThreadPoolExecutor(_HANDS) as hands:
         while batch := list(islice(waiting, _BATCH)):
             list(hands.map(storage.delete, batch))
+
+
+def side_by_side(call: Callable[[A], B], values: Iterable[A], hands: int) -> Iterator[B]:
+    """`call` of each value, `hands` at a time and in no order; of the values, few more are taken than are in hand.
+
+    Raises what `call` raised first, once those in hand have ended.
+    """
+    with ThreadPoolExecutor(hands) as pool:
+        waiting: set[Future[B]] = set()
+        for value in values:
+            waiting.add(pool.submit(call, value))
+            if len(waiting) >= 2 * hands:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (one.result() for one in done)
+        yield from (one.result() for one in waiting)
 
 
 def written_before(storage: Storage, key: str, moment: datetime) -> bool:

@@ -5,11 +5,15 @@ own beside a control worker, since a thread in a parent that forks can leave a l
 import logging
 import os
 import secrets
-import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
+from threading import Thread
 
+from maskrelay import threads
 from maskrelay.contract.outcomes import Failure
 from maskrelay.errors import DecoderCrashed, LedgerUnavailable, ObjectMissing, StorageError
 from maskrelay.ledger.claims import Condemned
@@ -25,48 +29,125 @@ from worker.record import failed
 from worker.submissions import Plans
 
 log = logging.getLogger(__name__)
+#: A comparison says this often, in seconds, that it goes on.
+GO_ON = 3.0
 
 
-def sweep_for_ever(parts: Parts, parent: int) -> None:
-    """Sweep every period until the parent process is gone. Redis or storage away: the next sweep finds it all."""
+class ComparisonLost(Exception):
+    """Redis was lost since the comparison began, or another one came to its end."""
+
+
+def sweep_for_ever(parts: Parts, parent: int, made_pass: Callable[[], None]) -> None:
+    """Sweep every period until the parent process is gone. Redis or storage away: the next sweep finds it all.
+
+    `made_pass` is called after every pass, also after one that failed. What needs storage is done in threads beside:
+    leases and wake-ups never wait for it.
+    """
     period = parts.settings.sweep_period
-    plans = Plans(parts.storage)
-    threading.Thread(target=clear_for_ever, args=(parts, parent), name="clearing", daemon=True).start()
+    plans, amending = Plans(parts.storage), Thread()
+    threads.start(partial(clear_for_ever, parts, parent), "clearing")
     while os.getppid() == parent:
         began = time.monotonic()
-        try:
+        with _put_off("sweep"):
             if parts.ledger.sweeps.lock(period * 0.9):
-                sweep(parts, plans, compare_every=parts.settings.reconcile_period)
-        except (LedgerUnavailable, StorageError) as error:
-            log.warning("sweep put off: %s", error.code)
-        except Exception:
-            log.exception("sweep failed")
+                _, condemned = _look(parts)
+                if not amending.is_alive():  # else those that are condemned are found again when their new leases lapse
+                    amending = Thread(target=_amend, args=(parts, plans, condemned), name="amending", daemon=True)
+                    amending.start()
+                _compare_beside(parts, parts.settings.reconcile_period)
+        made_pass()
         time.sleep(max(0.0, period.total_seconds() - (time.monotonic() - began)))
 
 
-def sweep(parts: Parts, plans: Plans, *, compare_every: timedelta) -> Found:
-    """One pass; safe anywhere, in any number, at any time. Storage and ledger are compared after so long."""
-    found = _compare(parts, compare_every)
+@contextmanager
+def _put_off(what: str) -> Iterator[None]:
+    """Log any error and go on: the next pass does what this one did not."""
+    try:
+        yield
+    except (LedgerUnavailable, StorageError) as error:
+        log.warning("%s put off: %s", what, error.code)
+    except Exception:
+        log.exception("%s failed", what)
+
+
+def sweep(parts: Parts, plans: Plans, *, compare_every: timedelta | None) -> Found:
+    """One pass; safe anywhere, in any number, at any time.
+
+    Storage and ledger are compared after so long, in a thread that goes on after this pass; None: not here.
+    """
+    found, condemned = _look(parts)
+    _fail_all(parts, plans, condemned)
+    cancel_overdue(parts)
+    if compare_every is not None:
+        _compare_beside(parts, compare_every)
+    return found
+
+
+def _look(parts: Parts) -> tuple[Found, list[Condemned]]:
+    """What needs the ledger alone: lapsed leases and lost wake-ups; the frames that are to be failed."""
     lapsed, condemned = parts.ledger.claims.lapse()
     if lapsed:
         log.warning("leases lapsed: %d", lapsed)
-    for frame in condemned:
-        _fail(parts, plans, frame)
-    found.update({"leases of lost workers taken back": lapsed, "frames that ended two workers failed": len(condemned)})
+    found: Found = Counter(
+        {"leases of lost workers taken back": lapsed, "frames that ended two workers failed": len(condemned)}
+    )
     found.update(_kick(parts))
-    cancel_overdue(parts)
-    return found
+    return found, condemned
 
 
-def _compare(parts: Parts, period: timedelta) -> Found:
+def _amend(parts: Parts, plans: Plans, condemned: Sequence[Condemned]) -> None:
+    """What needs storage, of one pass."""
+    _fail_all(parts, plans, condemned)
+    with _put_off("cancelling what is overdue"):
+        cancel_overdue(parts)
+
+
+def _compare_beside(parts: Parts, period: timedelta) -> None:
+    """Begin a comparison that is due, in a thread of its own.
+
+    Should the thread end or hang, nothing is heard of it any more, and after half a minute another sweep begins anew.
+    """
     token = parts.ledger.sweeps.begin_reconciling(period)
-    if token is None:
+    if token is not None:
+        Thread(target=_compared, args=(parts, token), name="comparing", daemon=True).start()
+
+
+def _compared(parts: Parts, token: str) -> None:
+    with _put_off("comparison"):
+        _compare(parts, token)
+
+
+def compare(parts: Parts) -> Found:
+    """Compare storage with the ledger now, unless another process is about it; then nothing is found."""
+    token = parts.ledger.sweeps.begin_reconciling(timedelta(0))
+    return Counter() if token is None else _compare(parts, token)
+
+
+def _compare(parts: Parts, token: str) -> Found:
+    told = time.monotonic()
+
+    def go_on() -> None:
+        nonlocal told
+        if time.monotonic() - told > GO_ON:
+            told = time.monotonic()
+            if not parts.ledger.sweeps.go_on_reconciling(token):
+                raise ComparisonLost
+
+    try:
+        found = reconcile(parts, go_on=go_on)
+    except ComparisonLost:
+        log.info("a comparison does not count any more and ends; another is or will be made")
         return Counter()
-    found = reconcile(parts)
     complete = parts.ledger.sweeps.end_reconciling(token)
-    told = ", ".join(f"{what}: {count}" for what, count in found.items() if count) or "nothing"
-    log.info("reconciled %s%s", told, "" if complete else "; Redis was lost meanwhile, again soon")
+    told_of = ", ".join(f"{what}: {count}" for what, count in found.items() if count) or "nothing"
+    log.info("reconciled %s%s", told_of, "" if complete else "; Redis was lost meanwhile, again soon")
     return found
+
+
+def _fail_all(parts: Parts, plans: Plans, condemned: Iterable[Condemned]) -> None:
+    for frame in condemned:
+        with _put_off("failing a frame"):
+            _fail(parts, plans, frame)
 
 
 def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:

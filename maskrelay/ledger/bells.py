@@ -1,6 +1,7 @@
 """Bells: what is announced over Redis to whoever listens just then. A ring can be lost and is never the only word."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Literal
 
@@ -10,6 +11,7 @@ from redis.backoff import NoBackoff
 
 from maskrelay.ledger.address import connect_listener
 
+log = logging.getLogger(__name__)
 #: `ended`: a job is terminal; `frames`: frames can be claimed. The word that comes with a ring is the job.
 Bell = Literal["ended", "frames"]
 #: After a lost connection the next one is tried so many seconds later.
@@ -25,12 +27,18 @@ class Bells:
         self._redis_url = redis_url
 
     async def listen(self, bell: Bell, heard: Callable[[str], object]) -> None:
-        """Call `heard` with the word of every ring, until cancelled. While Redis is away nothing is heard."""
+        """Call `heard` with the word of every ring, until cancelled. While Redis is away nothing is heard.
+
+        No error ends the listening: after any it begins anew.
+        """
         while True:
             try:
                 await self._listen_once(bell, heard)
             except (redis.RedisError, OSError):
-                await asyncio.sleep(_AGAIN_S)
+                pass
+            except Exception:
+                log.exception("listening for %s failed and begins anew", bell)
+            await asyncio.sleep(_AGAIN_S)
 
     async def _listen_once(self, bell: Bell, heard: Callable[[str], object]) -> None:
         client = connect_listener(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Literal
 
+from maskrelay import threads
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.sight import BUCKETS
 
@@ -81,8 +82,7 @@ class Noticed:
 
     def _begin(self) -> None:
         if self._teller is None:
-            self._teller = threading.Thread(target=self._for_ever, name="telling", daemon=True)
-            self._teller.start()
+            self._teller = threads.start(self._for_ever, "telling")
 
     def _for_ever(self) -> None:
         while True:

@@ -37,10 +37,17 @@ class Sweeps:
     def begin_reconciling(self, period: timedelta) -> str | None:
         """A token if Redis is not the one that storage was last compared with, or if it is time; else None.
 
-        None also while another comparison, begun within half a minute, is under way.
+        None also while another comparison is under way that was heard of within half a minute.
         """
         token = secrets.token_hex(8)
         return token if self._scripts.run("reconcile", period // _MS, token) else None
+
+    def go_on_reconciling(self, token: str) -> bool:
+        """Say that the comparison goes on; False if it does not count any more.
+
+        Then Redis was lost since it began, or another comparison came to its end.
+        """
+        return bool(self._scripts.run("reconciling", token))
 
     def end_reconciling(self, token: str) -> bool:
         """False if Redis was lost meanwhile: then it has to be done again."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from maskrelay.stack.demo import demo
 from maskrelay.stack.up import up
+from maskrelay.threads import end_process_with_threads
 
 
 def main() -> int:
+    end_process_with_threads()
     parser = argparse.ArgumentParser(prog="python -m maskrelay.stack", description=__doc__)
     parser.add_argument("what", choices=("up", "demo"))
     what = parser.parse_args().what

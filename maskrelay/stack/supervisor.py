@@ -70,6 +70,7 @@ class Supervisor:
         self._running: dict[str, Running] = {}
         self._restarts = {name: _Restart() for name in self._children}
         self._watcher: Watcher | None = None
+        self._watched = 0.0  # when a watcher was last started again
         #: Every process group that was ever started.
         self.groups: list[int] = []
 
@@ -106,6 +107,7 @@ class Supervisor:
             time.sleep(_LOOK)
             for name in self._children:
                 self._look_after(name)
+            self._look_after_watcher()
 
     def end(self) -> None:
         """End every child in reverse order: SIGTERM, its grace, then SIGKILL for what is left of its group."""
@@ -160,6 +162,13 @@ class Supervisor:
             raise StackError(f"{name} ended {_FAILED_STARTS} times while it started, with {_exit(code)}:\n{last_words}")
         self._say(f"{name} ended with {_exit(code)} (see {log}); it starts again in {restart.pause:g} s")
         restart.due, restart.pause = now + restart.pause, min(2 * restart.pause, _LONGEST_PAUSE)
+
+    def _look_after_watcher(self) -> None:
+        """Without it the children would outlive a killed supervisor."""
+        assert self._watcher is not None
+        if time.monotonic() - self._watched >= _PAUSE and self._watcher.look():
+            self._watched = time.monotonic()
+            self._say("the watcher ended and was started again")
 
     def _await_end(self, running: Running) -> None:
         deadline = time.monotonic() + running.child.grace.total_seconds()

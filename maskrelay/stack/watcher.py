@@ -18,22 +18,31 @@ class Watcher:
     """The supervisor's end of the pipe. `held`: descriptors that stay open as long as the watcher lives."""
 
     def __init__(self, held: tuple[int, ...] = ()) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            pass_fds=held,
-            start_new_session=True,
-        )
-        self.pid = self._process.pid
+        self._held = held
+        self._groups: set[int] = set()
+        self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def watch(self, group: int) -> None:
+        self._groups.add(group)
         self._write(f"+{group}\n")
 
     def forget(self, group: int) -> None:
+        self._groups.discard(group)
         self._write(f"-{group}\n")
+
+    def look(self) -> bool:
+        """Start the watcher again if it has ended; whether it had."""
+        if self._process.poll() is None:
+            return False
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process = self._start()
+        self._write("".join(f"+{group}\n" for group in self._groups))
+        return True
 
     def close(self) -> None:
         """End it; what was not forgotten is killed."""
@@ -41,9 +50,20 @@ class Watcher:
         self._process.stdin.close()
         self._process.wait()
 
+    def _start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-I", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            pass_fds=self._held,
+            start_new_session=True,
+        )
+
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # somebody ended the watcher: the stack goes on without it
+        with contextlib.suppress(BrokenPipeError):  # somebody ended the watcher: the next look starts another
             self._process.stdin.write(line.encode())
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
+from maskrelay import threads
 from maskrelay.contract.audit import Entry, hour_of
 from maskrelay.errors import StorageError
 from maskrelay.storage.audit_chain import Chain, File, Role
@@ -72,9 +73,8 @@ class AuditLog:
                     durable.set_result(False)
                 return
             self._waiting.append(_Line(self._hour(entry.at), text, durable))
-            if self._thread is None or not self._thread.is_alive():  # what ended it was logged
-                self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-                self._thread.start()
+            if self._thread is None:
+                self._thread = threads.start(self._run, "audit")
 
     def _hour(self, at: datetime) -> str:
         """Hours of one process never go back, whatever its clock does."""
@@ -86,7 +86,12 @@ class AuditLog:
             if self._hurry.wait(FLUSH_S):
                 self._hurry.clear()
                 self._closing.wait(GATHER_S)
-            self._flush(ending=False)
+            try:
+                self._flush(ending=False)
+            except BaseException:  # nobody waits for this thread to begin again, and then it writes at once
+                self._give_up_waiting()
+                self._hurry.set()
+                raise
 
     def _flush(self, *, ending: bool) -> None:
         """Write all there is. A file whose writing failed is tried again as it was: it may be there."""

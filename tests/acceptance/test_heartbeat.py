@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from maskrelay.threads import EXIT_CODE
 from tests.valkeys import RunningValkey, running_valkey
 
 ROOT = Path(__file__).parent.parent.parent
@@ -36,7 +37,8 @@ def running_worker(role: str, folder: Path, redis_url: str) -> Iterator[tuple["s
     try:
         yield worker, heart
     finally:
-        os.killpg(worker.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
 
 
@@ -63,16 +65,35 @@ def test_a_heart_beats_again_and_again_and_after_redis_came_back(tmp_path: Path)
         await_that(beat_after(heart, time.time() + 1))  # not the one that was due anyway
 
 
-def test_the_heart_of_a_control_worker_stands_still_when_its_sweep_is_dead(valkey: RunningValkey, tmp_path: Path):
+def sweep_of(worker: "subprocess.Popen[bytes]", other_than: int = 0) -> psutil.Process | None:
+    """The control worker's sweep, unless its process id is `other_than`."""
+    children = psutil.Process(worker.pid).children()
+    sweeps = [one for one in children if one.pid != other_than and "sweep" in one.cmdline()]
+    return sweeps[0] if sweeps and sweeps[0].status() != psutil.STATUS_ZOMBIE else None
+
+
+def test_a_sweep_that_is_killed_alone_is_started_again(valkey: RunningValkey, tmp_path: Path):
     with running_worker("control", tmp_path, valkey.url) as (worker, heart):
         await_that(beat_after(heart, 1.0))
-
-        def sweeps() -> list[psutil.Process]:
-            children = psutil.Process(worker.pid).children()
-            return [one for one in children if "sweep" in one.cmdline() and one.status() != psutil.STATUS_ZOMBIE]
-
-        await_that(lambda: len(sweeps()) == 1)
-        sweeps()[0].kill()
+        await_that(lambda: sweep_of(worker) is not None)
+        first = sweep_of(worker)
+        first.kill()
+        await_that(lambda: sweep_of(worker, other_than=first.pid) is not None)
         heart.unlink()
-        with pytest.raises(AssertionError):
-            await_that(heart.exists, seconds=7)
+        await_that(heart.exists)
+        assert worker.poll() is None
+
+
+def test_a_control_worker_whose_sweep_cannot_be_kept_up_ends_with_an_error(
+    valkey: RunningValkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if sys.orig_argv[-2:-1] == ['sweep']: sys.exit('it does not start')\n"
+        "import maskrelay.rules.restarts as restarts\n"
+        "restarts.MOST_FAILURES = 2\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with running_worker("control", tmp_path, valkey.url) as (worker, _):
+        assert worker.wait(60) == EXIT_CODE
+    assert "2 failures in a row: the control worker ends" in (tmp_path / "control.log").read_text()

@@ -25,7 +25,11 @@ class Change:
 
 NO_LAPSE = Change("worker/sweep.py", "lapsed, condemned = parts.ledger.claims.lapse()", "lapsed, condemned = 0, []")
 NO_KICK = Change("worker/sweep.py", "    found.update(_kick(parts))\n", "")
-NO_COMPARE = Change("worker/sweep.py", "found = _compare(parts, compare_every)\n", "found: Found = Counter()\n")
+NO_COMPARE = Change(
+    "worker/sweep.py",
+    "    token = parts.ledger.sweeps.begin_reconciling(period)\n",
+    "    token = None\n",
+)
 ANY_KEY = Change(
     "api/accept.py", "    if request.key is None:\n        return keys.new_id()\n", "    return keys.new_id()\n"
 )

@@ -97,3 +97,27 @@ def test_a_comparison_is_not_begun_twice_but_taken_over_from_a_dead_process(
     assert other is not None
     assert ledger.sweeps.end_reconciling(slow)
     assert not ledger.sweeps.end_reconciling(other)
+
+
+def test_a_comparison_that_goes_on_is_not_begun_anew_however_long_it_takes(
+    valkey: RunningValkey, ledger: Ledger
+) -> None:
+    token = ledger.sweeps.begin_reconciling(PERIOD)
+    assert token is not None
+    (member,) = valkey.client.zrange("mr:reconciling", 0, -1)
+    began = int(valkey.client.hget("mr:reconciling:began", member))
+    valkey.client.zincrby("mr:reconciling", -30_001, member)
+    assert ledger.sweeps.go_on_reconciling(token)
+    assert ledger.sweeps.begin_reconciling(PERIOD) is None
+    assert ledger.sweeps.end_reconciling(token)
+    assert int(valkey.client.hget("mr:sweep", "reconciled")) == began
+    assert not ledger.sweeps.go_on_reconciling(token)
+    assert not valkey.client.exists("mr:reconciling", "mr:reconciling:began")
+
+
+def test_a_comparison_during_which_redis_was_emptied_does_not_go_on(valkey: RunningValkey, ledger: Ledger) -> None:
+    token = ledger.sweeps.begin_reconciling(PERIOD)
+    assert token is not None
+    valkey.client.flushall()
+    assert not ledger.sweeps.go_on_reconciling(token)
+    assert not valkey.client.exists("mr:reconciling")

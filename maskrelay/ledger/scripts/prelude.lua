@@ -42,7 +42,7 @@
 --   mr:failing             zset host → when its failures are forgotten
 --   mr:counts              hash "what label" → how often, ever       mr:stages  hash "stage bucket" and "stage us" → sum
 --   mr:sweep               hash  run_id last reconciled_run reconciled listed_run listing_run at_{walk}; mr:sweep:lock, mr:sweep:{duty}
---   mr:reconciling         zset "run_id token" → began, of comparisons of storage and ledger under way
+--   mr:reconciling         zset "run_id token" → last heard of, of comparisons of storage and ledger under way; :began hash
 local DUE_MOST = 2000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -76,6 +76,25 @@ def test_what_a_child_started_ends_with_it(tmp_path: Path) -> None:
     assert not psutil.wait_procs([grandchild], timeout=10)[1]
 
 
+def test_a_watcher_that_is_killed_is_started_again_and_knows_every_group(tmp_path: Path) -> None:
+    with supervised(tmp_path, [child("parent", PARENT)]) as (supervisor, ending, said):
+        supervisor.start_all()
+        watcher = supervisor._watcher
+        watching = Thread(target=supervisor.watch)
+        watching.start()
+        psutil.Process(watcher.pid).kill()
+        assert eventually(lambda: said == ["the watcher ended and was started again"])
+        ending.wanted = True
+        watching.join()
+        processes = [psutil.Process(supervisor.processes["parent"])]
+        assert eventually(lambda: says(tmp_path, "parent", "deaf"))
+        processes += processes[0].children()
+        watcher._process.stdin.close()  # as at the supervisor's death
+        assert not psutil.wait_procs(processes, timeout=10)[1]
+        assert watcher._process.wait(10) == 0
+        watcher._process = watcher._start()  # for the end that follows
+
+
 def test_a_child_that_does_not_end_in_time_is_killed_and_that_is_said(tmp_path: Path) -> None:
     deaf = child("deaf", DEAF, grace=timedelta(seconds=0.2))
     with supervised(tmp_path, [deaf]) as (supervisor, _, said):

@@ -14,6 +14,8 @@ from maskrelay.storage import audit
 from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.files import FileStorage
 from tests.audits import audit_files, entries
+from tests.dying_threads import end_thread
+from tests.simulators import eventually
 
 EVER = "2000-01-01T00"
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -76,14 +78,18 @@ def test_an_entry_that_nobody_waits_for_is_written_within_seconds(
     assert verify(storage, EVER).entries == 1
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_writer_that_ended_by_an_error_nobody_thought_of_is_followed_by_another(
+def test_a_writer_that_failed_by_an_error_nobody_thought_of_begins_again_with_what_waits(
     storage: Failing, log: AuditLog
 ) -> None:
     storage.broken = True
-    log.write_now(entry(1))
-    log._thread.join()
+    assert log.write_now(entry(1)).result(10) is False
     storage.broken = False
+    assert eventually(lambda: [one["status"] for one in entries(storage)] == [201])
+
+
+def test_a_writer_whose_thread_is_ended_goes_on(storage: Failing, log: AuditLog) -> None:
+    assert log.write_now(entry(1)).result(10)
+    end_thread(log._thread)
     assert log.write_now(entry(2)).result(10)
     assert [one["status"] for one in entries(storage)] == [201, 202]
 

@@ -1,0 +1,71 @@
+"""Threads that nobody waits for: a failed one begins again, and one that cannot ends its process with an error.
+
+A process that lost a thread would go on and look healthy while part of its work stands still. Whoever started the
+process notices that it ended and starts it again.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from maskrelay.rules.restarts import failures_in_a_row, pause_after
+
+log = logging.getLogger(__name__)
+#: The exit code of a process that a thread ended; EX_SOFTWARE of sysexits.h.
+EXIT_CODE = 70
+
+
+def start(run: Callable[[], None], name: str) -> threading.Thread:
+    """Start a daemon thread that calls `run` until it returns.
+
+    After any error, also one that would end a thread in silence, `run` is called again, each time after a longer pause.
+    When it keeps failing, the last error ends the thread and with it the process, if `end_process_with_threads` holds.
+    """
+    thread = threading.Thread(target=_keep_running, args=(run, name), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _keep_running(run: Callable[[], None], name: str) -> None:
+    failures = 0
+    while True:
+        began = time.monotonic()
+        try:
+            return run()
+        except BaseException:
+            failures = failures_in_a_row(failures, time.monotonic() - began)
+            pause = pause_after(failures)
+            if pause is None:
+                raise
+            log.exception("the thread %s failed and begins again in %g s", name, pause)
+        time.sleep(pause)
+
+
+def end_process_with_threads() -> None:
+    """From now on, and in every process forked from this one, an error that ends a thread ends the whole process.
+
+    This holds for every thread, whoever started it, the threads of pools included.
+    """
+    threading.excepthook = _on_dead_thread
+    pools = logging.getLogger("concurrent.futures")
+    if not any(isinstance(handler, _OnDeadPoolThread) for handler in pools.handlers):
+        pools.addHandler(_OnDeadPoolThread(logging.CRITICAL))
+
+
+def _on_dead_thread(dead: threading.ExceptHookArgs) -> None:
+    name = dead.thread.name if dead.thread is not None else "unknown"
+    error = dead.exc_value or dead.exc_type()
+    log.critical("the thread %s died; the process ends with it", name, exc_info=error)
+    os._exit(EXIT_CODE)
+
+
+class _OnDeadPoolThread(logging.Handler):
+    """A thread of a `concurrent.futures` pool hides the error that ends it: it is only logged, as critical."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        name = threading.current_thread().name
+        log.critical("the pool's thread %s died; the process ends with it", name, exc_info=error)
+        os._exit(EXIT_CODE)

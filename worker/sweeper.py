@@ -1,0 +1,91 @@
+"""The control worker's hold on its sweep process: it is started, watched, started again, and given up in the end."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from maskrelay.rules.restarts import failures_in_a_row, pause_after
+
+log = logging.getLogger(__name__)
+#: The control worker looks after its sweep this often, in seconds.
+PERIOD = 0.5
+#: A sweep tells after every pass that it lives; one that has told nothing for so many seconds is killed.
+SILENT = 60.0
+
+
+def command() -> tuple[str, ...]:
+    """The sweep of the process that asks."""
+    return (sys.executable, "-m", "worker", "sweep", str(os.getpid()))
+
+
+class Sweeper:
+    """One sweep process at a time. Call `look` again and again from one thread; it never blocks.
+
+    The process writes to its standard output whenever it has made a pass, or tried to.
+    """
+
+    def __init__(self, command: Sequence[str], silent: float = SILENT) -> None:
+        self._command = command
+        self._silent = silent
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = self._heard = 0.0
+        self._failures = 0
+        self._next = 0.0
+        #: It failed again and again: the control worker ends with an error.
+        self.given_up = False
+
+    def is_alive(self) -> bool:
+        """Whether a sweep runs that was heard of lately."""
+        running = self._process is not None and self._process.poll() is None
+        return running and time.monotonic() - self._heard < self._silent
+
+    def look(self) -> None:
+        """Start the sweep if none runs and its pause is over; kill one that has fallen silent."""
+        if self.given_up:
+            return
+        if self._process is None:
+            if time.monotonic() >= self._next:
+                self._start()
+            return
+        self._listen()
+        code = self._process.poll()
+        if code is not None:
+            self._failed(f"ended with {code}")
+        elif time.monotonic() - self._heard >= self._silent:
+            self._process.kill()
+            self._process.wait()
+            self._failed(f"was killed: it made no pass for {self._silent:g} s")
+
+    def end(self) -> None:
+        """End the sweep with the control worker."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - our own words
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+        self._started = self._heard = time.monotonic()
+
+    def _listen(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        if self._process.stdout.read(4096):
+            self._heard = time.monotonic()
+
+    def _failed(self, how: str) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process = None
+        self._failures = failures_in_a_row(self._failures, time.monotonic() - self._started)
+        pause = pause_after(self._failures)
+        if pause is None:
+            log.critical("the sweep %s; %d failures in a row: the control worker ends", how, self._failures)
+            self.given_up = True
+            return
+        log.error("the sweep %s; it starts again in %g s", how, pause)
+        self._next = time.monotonic() + pause
