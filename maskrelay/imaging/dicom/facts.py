@@ -13,6 +13,7 @@ from maskrelay.imaging.dicom.groups import Groups, read_groups
 from maskrelay.imaging.dicom.header import Header, PixelElement, read_header
 from maskrelay.imaging.dicom.layout import Layout, read_layout
 from maskrelay.imaging.dicom.marks import frame_marks, marks_of
+from maskrelay.imaging.dicom.planes import read_frames
 from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.dicom.tags import number, text, uid, value_of, values_of
 from maskrelay.imaging.dicom.windows import voi_function, voi_windows
@@ -36,6 +37,7 @@ def read_facts(source: Source, *, key: bytes = b"") -> DicomFacts:
     with named_damage():
         header = read_header(source)
         layout, pixels = read_layout(header)
+        read_frames(header, layout, pixels)
         facts = _facts(header, layout, read_groups(header.dataset, layout.frames))
         hashed = {"patient": _patient(header.dataset, key), "pixels": _pixels(header, layout, pixels)}
         return facts.model_copy(update=hashed)

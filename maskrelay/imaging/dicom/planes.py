@@ -1,20 +1,19 @@
 """A DICOM object's frames as planes, one at a time."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from maskrelay.imaging.dicom.colour import palette_to_rgb, to_rgb
 from maskrelay.imaging.dicom.damage import named_damage
+from maskrelay.imaging.dicom.fragments import Frames, find_frames
 from maskrelay.imaging.dicom.groups import Groups, read_groups
 from maskrelay.imaging.dicom.header import Header, PixelElement, read_header
 from maskrelay.imaging.dicom.layout import Layout, check_frame, read_layout
 from maskrelay.imaging.dicom.modality import apply_modality, read_modality
 from maskrelay.imaging.dicom.padding import read_padding
-from maskrelay.imaging.dicom.stored import read_stored
-from maskrelay.imaging.dicom.stream import Source
+from maskrelay.imaging.dicom.stored import Stored, read_stored
+from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.plane import Plane
 
 
@@ -26,6 +25,7 @@ class DicomPlanes:
     layout: Layout
     pixels: PixelElement
     groups: Groups
+    frames: Frames | None
     max_pixels: int
 
     def plane(self, index: int) -> Plane:
@@ -37,28 +37,29 @@ class DicomPlanes:
         """
         with named_damage():
             check_frame(self.layout, index, self.max_pixels)
-            stored, photometric = read_stored(self.header, self.layout, self.pixels, index)
-            return self._coloured(stored, photometric) or self._gray(stored, index)
+            stored = read_stored(self.header, self.layout, self.pixels, self.frames, index)
+            return self._coloured(stored) or self._gray(stored, index)
 
-    def _coloured(self, stored: npt.NDArray[Any], photometric: str) -> Plane | None:
+    def _coloured(self, stored: Stored) -> Plane | None:
         layout, dataset = self.layout, self.header.dataset
         if layout.samples == 3:
-            partial = layout.photometric.startswith("YBR_PARTIAL")
-            return Plane(to_rgb(stored, layout.photometric if partial else photometric, layout.stored), 8)
+            partial = layout.photometric.startswith("YBR_PARTIAL") and stored.photometric != "RGB"
+            photometric = layout.photometric if partial else stored.photometric
+            return Plane(to_rgb(stored.values, photometric, stored.bits), 8)
         if layout.photometric == "PALETTE COLOR":
-            return Plane(palette_to_rgb(stored, dataset, layout, little=self.header.little_endian), 8)
+            return Plane(palette_to_rgb(stored.values, dataset, layout, little=self.header.little_endian), 8)
         return None
 
-    def _gray(self, stored: npt.NDArray[Any], index: int) -> Plane:
-        layout, dataset = self.layout, self.header.dataset
+    def _gray(self, stored: Stored, index: int) -> Plane:
+        layout, dataset = replace(self.layout, stored=stored.bits), self.header.dataset
         inverted = layout.photometric == "MONOCHROME1"
         if layout.stored == 1:
-            return Plane((stored != 0).astype(np.uint8) * np.uint8(255), 1, inverted)
+            return Plane((stored.values != 0).astype(np.uint8) * np.uint8(255), 1, inverted)
         little = self.header.little_endian
         modality = read_modality(dataset, self.groups, layout, index, little=little)
-        values = apply_modality(stored, modality, layout)
-        bits = layout.stored if values is stored or layout.stored > 8 else 8 * values.itemsize
-        return Plane(values, bits, inverted, read_padding(stored, dataset, layout))
+        values = apply_modality(stored.values, modality, layout)
+        bits = layout.stored if values is stored.values or layout.stored > 8 else 8 * values.itemsize
+        return Plane(values, bits, inverted, read_padding(stored.values, dataset, self.layout))
 
 
 def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:
@@ -70,4 +71,13 @@ def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:
         header = read_header(source)
         layout, pixels = read_layout(header)
         check_frame(layout, 0, max_pixels)
-        return DicomPlanes(header, layout, pixels, read_groups(header.dataset, layout.frames), max_pixels)
+        groups = read_groups(header.dataset, layout.frames)
+        return DicomPlanes(header, layout, pixels, groups, read_frames(header, layout, pixels), max_pixels)
+
+
+def read_frames(header: Header, layout: Layout, pixels: PixelElement) -> Frames | None:
+    """Where an encapsulated object's frames are; None for one that is not. Raises TagInvalid, Truncated."""
+    if not layout.transfer_syntax.is_encapsulated:
+        return None
+    with opened(header.source) as stream:
+        return find_frames(stream, header, layout, pixels)

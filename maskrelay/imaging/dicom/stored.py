@@ -1,47 +1,64 @@
-"""One frame of an object as it is stored: decoded, but nothing else done to it."""
+"""One frame of an object as it is stored: decoded, with the header's sign, but nothing else done to it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, RLELossless
+from pydicom.uid import RLELossless
 
-from maskrelay.errors import TagInvalid, Truncated
-from maskrelay.imaging.dicom.codestream import checked_codestream
+from maskrelay.imaging.dicom.codecs import as_header_means, decode_codestream
+from maskrelay.imaging.dicom.codestream import meaning_of
+from maskrelay.imaging.dicom.fragments import Frames
 from maskrelay.imaging.dicom.header import Header, PixelElement
 from maskrelay.imaging.dicom.layout import Layout, decoder_of
+from maskrelay.imaging.dicom.run_length import decode_rle
 from maskrelay.imaging.dicom.stream import Stream, opened
-from maskrelay.imaging.dicom.tags import named, octets
-
-# always the same, whatever else pydicom finds installed; the RLE codec of pylibjpeg panics on damaged data
-_CODECS, _RLE_CODEC = "pylibjpeg", "pydicom"
-_FIRST_ITEM = b"\xfe\xff\x00\xe0"
 
 
-def read_stored(header: Header, layout: Layout, pixels: PixelElement, index: int) -> tuple[npt.NDArray[Any], str]:
-    """Frame `index` in native byte order, (rows, columns) or (rows, columns, samples), and its photometric meaning.
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """values: (rows, columns) or (rows, columns, samples) in native byte order. photometric: what they mean.
 
-    That is the layout's, or what a codec has made of it: JPEG 2000 undoes its colour transform. Bits above those
-    stored are gone: overlays may lie there. Only this frame is read and decoded. Raises Truncated, TagInvalid.
+    bits: of a sample: BitsStored, or the precision of a codestream whose samples need more.
     """
-    encapsulated = layout.transfer_syntax.is_encapsulated
-    with opened(header.source, exact=encapsulated) as stream:
+
+    values: npt.NDArray[Any]
+    photometric: str
+    bits: int
+
+
+def read_stored(header: Header, layout: Layout, pixels: PixelElement, frames: Frames | None, index: int) -> Stored:
+    """Frame `index`; only this one is read and decoded. frames: of an encapsulated object.
+
+    Bits above those stored are gone: overlays may be there. Raises Truncated, TagInvalid, UnsupportedImage.
+    """
+    with opened(header.source, exact=frames is not None) as stream:
+        if frames is not None:
+            return _compressed(frames.read(stream, index), layout)
         stream.seek(pixels.offset)
-        options = _options(layout, pixels)
-        if encapsulated:
-            frame = checked_codestream(_compressed(stream, header, layout, index), layout)
-            source: Any = encapsulate([frame], has_bot=False)
-            options["number_of_frames"], index = 1, 0
-        elif layout.allocated == 1:
-            return _bits(stream, layout, index), layout.photometric
-        else:
-            source = stream
-        decoder = decoder_of(layout.transfer_syntax)
-        codec = _RLE_CODEC if layout.transfer_syntax == RLELossless else _CODECS
-        values, found = decoder.as_array(source, index=index, raw=True, decoding_plugin=codec, **options)
+        if layout.allocated == 1:
+            return Stored(_bits(stream, layout, index), layout.photometric, 1)
+        return Stored(_native(stream, layout, pixels, index), layout.photometric, layout.stored)
+
+
+def _compressed(frame: bytes, layout: Layout) -> Stored:
+    if layout.transfer_syntax == RLELossless:
+        words = decode_rle(frame, layout)
+        signed = words.view(f"i{words.itemsize}") if layout.signed else words
+        return Stored(_without_unused_bits(signed, layout, layout.high_bit), layout.photometric, layout.stored)
+    decoded, codestream = decode_codestream(frame, layout)
+    values, bits = as_header_means(decoded, codestream, layout)
+    if layout.samples == 1:
+        return Stored(values, layout.photometric, bits)
+    return Stored(values, meaning_of(codestream, layout), min(bits, codestream.precision))
+
+
+def _native(stream: Stream, layout: Layout, pixels: PixelElement, index: int) -> npt.NDArray[Any]:
+    decoder = decoder_of(layout.transfer_syntax)
+    values, _ = decoder.as_array(stream, index=index, raw=True, **_options(layout, pixels))  # type: ignore[arg-type]
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return _without_unused_bits(native, layout), str(found["photometric_interpretation"])
+    return _without_unused_bits(native, layout, layout.high_bit)
 
 
 def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
@@ -72,30 +89,10 @@ def _bits(stream: Stream, layout: Layout, index: int) -> npt.NDArray[np.uint8]:
     return np.unpackbits(octets, bitorder="little")[skipped : skipped + count].reshape(layout.rows, layout.columns)
 
 
-def _compressed(stream: Stream, header: Header, layout: Layout, index: int) -> bytes:
-    start = stream.tell()
-    if stream.read(4) != _FIRST_ITEM:
-        raise TagInvalid(f"{named('PixelData')} is not in fragments, and its transfer syntax is compressed.")
-    stream.seek(start)
-    table = (octets(header.dataset, "ExtendedOffsetTable"), octets(header.dataset, "ExtendedOffsetTableLengths"))
-    try:
-        return get_frame(
-            stream,
-            index,
-            number_of_frames=layout.frames,
-            extended_offsets=(table[0], table[1]) if table[0] and table[1] else None,
-        )
-    except ValueError:  # too few fragments for this frame
-        raise Truncated(f"{named('PixelData')} holds no frame {index}, counted from 0.") from None
-
-
-def _without_unused_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
+def _without_unused_bits(values: npt.NDArray[Any], layout: Layout, high_bit: int) -> npt.NDArray[Any]:
     """Shift the unused bits out at the top, and fill with zeros or the sign from there."""
-    syntax = layout.transfer_syntax
-    own_depth = syntax in JPEG2000TransferSyntaxes or syntax in JPEGLSTransferSyntaxes  # corrected by the decoder
-    if layout.floating or layout.allocated == layout.stored or own_depth:
+    if layout.floating or layout.allocated == layout.stored:
         return values
-    high_bit = layout.stored - 1 if syntax.is_encapsulated else layout.high_bit
     values <<= layout.allocated - 1 - high_bit
     values >>= layout.allocated - layout.stored
     return values

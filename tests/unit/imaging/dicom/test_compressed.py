@@ -93,9 +93,19 @@ def test_frames_are_found_however_the_object_lists_them(form):
         assert np.array_equal(planes.plane(index).values, FRAMES[index])
 
 
-def test_an_object_with_fewer_frames_inside_than_it_says_is_truncated_there():
+def test_a_complete_object_with_fewer_frames_inside_than_it_says_is_truncated():
     stream = codestream(FRAMES, JPEG2000Lossless)
-    planes = open_planes(compressed(FRAMES, [stream] * 2, JPEG2000Lossless), max_pixels=LIMIT)
+    file = compressed(FRAMES, [stream] * 2, JPEG2000Lossless)
+    for read in (read_facts, lambda source: open_planes(source, max_pixels=LIMIT)):
+        with pytest.raises(Truncated, match=r"NumberOfFrames is 4, and .* holds 2 frames"):
+            read(file)
+
+
+def test_an_object_that_is_cut_between_frames_has_the_frames_before_it():
+    streams = [codestream(FRAMES, JPEG2000Lossless, index) for index in range(4)]
+    file = compressed(FRAMES, streams, JPEG2000Lossless)
+    planes = open_planes(file[: file.rindex(b"\xfe\xff\x00\xe0")], max_pixels=LIMIT)
+    assert all(np.array_equal(planes.plane(index).values, FRAMES[index]) for index in range(3))
     with pytest.raises(Truncated, match="PixelData"):
         planes.plane(3)
 

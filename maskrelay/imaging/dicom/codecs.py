@@ -1,0 +1,121 @@
+"""One compressed frame → its samples as the codestream holds them, and then as the header means them."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from libjpeg import utils as libjpeg
+from openjpeg import utils as openjpeg
+from simplejpeg import decode_jpeg
+
+from maskrelay.errors import Truncated
+from maskrelay.imaging.dicom import jpeg, jpeg2000
+from maskrelay.imaging.dicom.codestream import Codestream, check_codestream
+from maskrelay.imaging.dicom.layout import Layout
+
+_Samples = npt.NDArray[Any]
+#: What two decodings are continued with where the end marker is missing: complete data do not depend on it.
+_TAILS = (b"\x00" * 32 + jpeg.END, b"\xaa" * 32 + jpeg.END)
+#: Entropy-coded data may end so; more of it is padding.
+_LAST_BYTES = (b"\0", b"\xff\0")
+_UNSIGNED, _SIGNED = {1: "<u1", 2: "<u2", 4: "<u4"}, {1: "<i1", 2: "<i2", 4: "<i4"}
+
+
+def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
+    """What the frame declares, and the frame from its codestream on; boxes of a JP2 file before it are left out.
+
+    Raises Truncated for what does not begin as JPEG, JPEG-LS or JPEG 2000.
+    """
+    if frame.startswith(jpeg.START):
+        return jpeg.read_jpeg(frame), frame
+    frame = frame[max(0, frame.find(jpeg2000.START)) :]
+    return jpeg2000.read_jpeg_2000(frame), frame
+
+
+def decode_codestream(frame: bytes, layout: Layout) -> tuple[_Samples, Codestream]:
+    """(rows, columns) or (rows, columns, samples) by pixel, of the codestream's own depth and sign.
+
+    Nothing is decoded before its size is the header's. Bytes behind the end are padding; a missing end marker is
+    forgiven where all data are there. Raises TagInvalid, UnsupportedImage, Truncated.
+    """
+    stream, frame = read_codestream(frame)
+    check_codestream(stream, layout)
+    raw = _jpeg_2000(frame) if stream.family == "jpeg-2000" else _jpeg(frame, stream)
+    size = 1 if stream.precision <= 8 else 2 if stream.precision <= 16 else 4
+    kinds = _SIGNED if stream.signed else _UNSIGNED
+    shape = (layout.rows, layout.columns, layout.samples)[: 2 if layout.samples == 1 else 3]
+    values = np.frombuffer(raw, kinds[size])
+    if values.size != np.prod(shape):
+        raise Truncated("A frame was decoded into another number of samples than it declares.")
+    return values.reshape(shape), stream
+
+
+def _jpeg_2000(frame: bytes) -> bytes:
+    return bytes(openjpeg.decode_pixel_data(jpeg2000.whole_jpeg_2000(frame), version=2))
+
+
+def _jpeg(frame: bytes, stream: Codestream) -> bytes:
+    end = jpeg.jpeg_end(frame)
+    if end is not None:
+        if stream.sequential:
+            _check_turbo(frame[:end])
+        return bytes(libjpeg.decode_pixel_data(frame[:end], version=2))
+    return _without_end(frame)
+
+
+def _without_end(frame: bytes) -> bytes:
+    """A frame without end marker, if its samples do not depend on what follows. Raises Truncated."""
+    body = frame.rstrip(b"\0\xff")
+    rest = frame[len(body) :]
+    for data in (body, *(body + last for last in _LAST_BYTES if rest.startswith(last))):
+        try:
+            first, second = (bytes(libjpeg.decode_pixel_data(data + tail, version=2)) for tail in _TAILS)
+        except RuntimeError:  # the codec met what cannot be
+            continue
+        if first == second:
+            return first
+    raise Truncated("A frame ends before its last samples.")
+
+
+def _check_turbo(frame: bytes) -> None:
+    """Raise Truncated where libjpeg-turbo says that data are missing before the end marker: libjpeg fills them in."""
+    try:
+        decode_jpeg(frame, "GRAY", fastdct=True, strict=True)
+    except ValueError as error:
+        if "premature end" in str(error).lower():
+            raise Truncated("A frame ends before its last samples.") from None
+
+
+def as_header_means(values: _Samples, stream: Codestream, layout: Layout) -> tuple[_Samples, int]:
+    """The values with the header's sign in integers of at least the bits allocated, and how many bits they have.
+
+    The depth is the codestream's, the sign is PixelRepresentation's: a signed number may have been put into a
+    codestream without a sign as its two's complement, of the precision or, if that is larger, of BitsStored.
+    """
+    precision, stored = stream.precision, layout.stored
+    if stream.family == "jpeg" and stored < precision <= layout.allocated and layout.samples == 1:
+        precision = stored  # bits above those stored, such as of overlays, come along
+    size = max(layout.allocated // 8, values.itemsize)
+    target = np.dtype(f"{'i' if layout.signed else 'u'}{size}")
+    if layout.signed and not stream.signed:
+        width = stored if precision > stored and _fits(values, stored, precision) else precision
+        values = _with_sign(values.astype(target), width)
+    elif stream.signed != layout.signed or precision < stream.precision:
+        values = values.astype(target) & target.type((1 << precision) - 1)
+    values = values.astype(target, copy=False)
+    low = -(1 << stored - 1) if layout.signed else 0
+    within = precision <= stored or low <= int(values.min()) <= int(values.max()) < low + (1 << stored)
+    return values, stored if within else precision
+
+
+def _fits(values: _Samples, stored: int, precision: int) -> bool:
+    """Whether every word is a number of `stored` bits, with zeros or with its sign in the bits above."""
+    above = values >> (stored - 1)
+    return bool(((above <= 1) | (above == (1 << precision - stored + 1) - 1)).all())
+
+
+def _with_sign(values: _Samples, width: int) -> _Samples:
+    unused = 8 * values.itemsize - width
+    values <<= unused
+    values >>= unused
+    return values

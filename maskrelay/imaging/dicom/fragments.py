@@ -1,0 +1,149 @@
+"""Which fragments of an encapsulated object make up which frame. Source: PS3.5 A.4.
+
+A frame begins where a codestream begins. The offset tables are not followed: where they are right they say nothing
+more, and where they are wrong they give another frame's picture under this frame's number.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom.uid import RLELossless
+
+from maskrelay.errors import TagInvalid, Truncated
+from maskrelay.imaging.dicom import jpeg, jpeg2000
+from maskrelay.imaging.dicom.header import Header, PixelElement
+from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.run_length import looks_like_rle
+from maskrelay.imaging.dicom.stream import Stream
+from maskrelay.imaging.dicom.tags import named, octets
+
+_ITEM, _END = 0xE000FFFE, 0xE0DDFFFE
+_HEAD = 64
+_JP2 = b"\0\0\0\x0cjP  "
+_STARTS = (jpeg.START + b"\xff", jpeg2000.START, _JP2)
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """`length` bytes at `offset` of the source; begins: a codestream begins in it."""
+
+    offset: int
+    length: int
+    begins: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """each: the fragments of each frame that is there. ignored_offsets: entries of a table that does not fit them."""
+
+    each: Sequence[Sequence[Fragment]]
+    ignored_offsets: int = 0
+
+    def read(self, stream: Stream, index: int) -> bytes:
+        """The bytes of frame `index`. Raises Truncated where the source ends before or inside it."""
+        if index >= len(self.each):
+            raise Truncated(f"{named('PixelData')} holds no frame {index}, counted from 0.")
+        return b"".join(_read(stream, one) for one in self.each[index])
+
+    def head(self, stream: Stream, index: int, length: int) -> bytes:
+        """At most `length` bytes of the first fragment of frame `index`."""
+        first = self.each[index][0]
+        stream.seek(first.offset)
+        return stream.read(max(0, min(first.length, length, stream.size - first.offset)))
+
+
+def find_frames(stream: Stream, header: Header, layout: Layout, pixels: PixelElement) -> Frames:
+    """The frames of an encapsulated object.
+
+    Raises TagInvalid where the object is complete and holds another number of frames than NumberOfFrames says, or its
+    pixels are not in fragments; Truncated where it is complete and holds fewer.
+    """
+    stream.seek(pixels.offset)
+    table, start = _basic_offsets(stream)
+    fragments, is_complete = _walk(stream, layout)
+    tables = [found for found in (table, _extended_offsets(header)) if found]
+    each = _grouped(fragments, layout, tables[0] if tables else ())
+    if is_complete and len(each) < layout.frames:
+        raise Truncated(_detail(layout, len(each)))
+    if len(each) > layout.frames:
+        raise TagInvalid(_detail(layout, len(each)))
+    offsets = [one[0].offset - 8 - start for one in each]
+    wrong = max((len(found) for found in tables if list(found) != offsets), default=0)
+    return Frames(each, wrong if is_complete else 0)
+
+
+def _detail(layout: Layout, found: int) -> str:
+    return f"{named('NumberOfFrames')} is {layout.frames}, and {named('PixelData')} holds {found} frames."
+
+
+def _basic_offsets(stream: Stream) -> tuple[tuple[int, ...], int]:
+    """The basic offset table, and where the first fragment's item begins."""
+    tag, length = _item(stream)
+    if tag != _ITEM:
+        raise TagInvalid(f"{named('PixelData')} is not in fragments, and its transfer syntax is compressed.")
+    start = stream.tell() + length
+    content = stream.read(min(length, stream.size - stream.tell()))
+    count = len(content) // 4
+    stream.seek(start)
+    return struct.unpack(f"<{count}L", content[: 4 * count]), start
+
+
+def _extended_offsets(header: Header) -> tuple[int, ...]:
+    content = octets(header.dataset, "ExtendedOffsetTable") or b""
+    count = len(content) // 8
+    return struct.unpack(f"<{count}Q", content[: 8 * count])
+
+
+def _walk(stream: Stream, layout: Layout) -> tuple[list[Fragment], bool]:
+    """All fragments that are not empty, and whether the delimiter that ends them was found."""
+    found: list[Fragment] = []
+    while stream.size - stream.tell() >= 8:
+        tag, length = _item(stream)
+        if tag == _END:
+            return found, True
+        if tag != _ITEM:
+            raise TagInvalid(f"{named('PixelData')} is not a sequence of fragments to its end.")
+        offset = stream.tell()
+        head = stream.read(min(length, _HEAD, stream.size - offset))
+        if length:
+            found.append(Fragment(offset, length, _begins(head, layout)))
+        stream.seek(min(offset + length, stream.size))
+    return found, False
+
+
+def _item(stream: Stream) -> tuple[int, int]:
+    head = stream.read(8)
+    if len(head) < 8:
+        raise Truncated(f"{named('PixelData')} ends too early.")
+    tag, length = struct.unpack("<2L", head)
+    return tag, length
+
+
+def _begins(head: bytes, layout: Layout) -> bool:
+    if layout.transfer_syntax == RLELossless:
+        return looks_like_rle(head, layout)
+    return head.startswith(_STARTS)
+
+
+def _grouped(fragments: list[Fragment], layout: Layout, offsets: Sequence[int]) -> list[list[Fragment]]:
+    """The fragments of each frame: from one that begins a codestream up to the next.
+
+    Where no beginning is found, the decoder will judge what a single frame, or a frame a fragment, is.
+    """
+    begins = [number for number, one in enumerate(fragments) if one.begins]
+    if not begins and layout.frames == 1 and fragments:
+        return [fragments]
+    first = fragments[0].offset if fragments else 0
+    listed = list(offsets) == [one.offset - first for one in fragments]
+    if not begins or (listed and len(fragments) == layout.frames):
+        return [[one] for one in fragments]
+    ends = [*begins[1:], len(fragments)]
+    return [fragments[start:end] for start, end in zip(begins, ends, strict=True)]
+
+
+def _read(stream: Stream, fragment: Fragment) -> bytes:
+    if fragment.offset + fragment.length > stream.size:
+        raise Truncated(f"{named('PixelData')} ends inside a frame.")
+    stream.seek(fragment.offset)
+    return stream.read(fragment.length)
