@@ -71,7 +71,8 @@ def _in_order(
 
 
 def _alone(one: Surveyed) -> Draft:
-    return Draft((one,), tuple((0, number) for number in range(one.frames)), one.grid, error=one.error)
+    frames = tuple((0, number) for number in range(one.frames))
+    return Draft((one,), frames, one.grid, findings=dict(one.findings), error=one.error)
 
 
 def _grouped(sources: Sequence[Surveyed], options: PixelOptions, prompts_of: PromptsOf) -> Iterator[Draft]:

@@ -14,7 +14,7 @@ class Surveyed(Record):
     frames: how many pictures it holds, all read as `reading` but for their number. size: bytes that reading one takes.
     bits: of one sample; 0 where it was not looked at. facts: of a DICOM object. grid: of a volume. error: it cannot be
     read. ignored: it is no picture and was not meant as one (a DICOMDIR beside its files): it becomes no item unless
-    it is all there is.
+    it is all there is. findings: what was noticed of it, by code.
     """
 
     upload: int
@@ -28,6 +28,7 @@ class Surveyed(Record):
     grid: Grid | None = None
     error: Failure | None = None
     ignored: bool = False
+    findings: dict[str, Any] = {}
 
 
 class PlannedItem(Record):

@@ -9,11 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from maskrelay.imaging.deep import has_deep_colour, has_deep_gray, read_deep_colour, read_deep_gray
+from maskrelay.imaging.deep import (
+    has_deep_colour,
+    has_deep_gray,
+    has_multiplied_alpha,
+    read_deep_colour,
+    read_deep_gray,
+    read_over_black,
+)
 from maskrelay.imaging.header import named_damage, open_header, opened
 from maskrelay.imaging.jpeg import jpeg_pixels
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.stored_png import stored_png
+from maskrelay.imaging.tiff_layout import check_layout, is_white_at_zero
 from maskrelay.imaging.windowing import to_bytes
 
 _GRAY = ("1", "L", "LA", "La")
@@ -61,19 +69,26 @@ def read_still(file: bytes, *, max_pixels: int) -> Plane:
 def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> Plane:
     """Decode an image that is opened: upright gray or RGB, of the source's depth above 8 bits, else uint8.
 
-    again: opens the same picture once more, which 16-bit colour needs. Raises whatever Pillow raises.
+    again: opens the same picture once more, which 16-bit colour needs. Raises UnsupportedImage for a layout of a TIFF
+    that is not read, and whatever Pillow raises.
     """
+    inverted = False
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        check_layout(image.tag_v2)
+        inverted = is_white_at_zero(image.tag_v2)
     bits = _bits(image)
     if has_deep_gray(image):
         values = read_deep_gray(image)
     elif has_deep_colour(image):
         values = read_deep_colour(image, again)
+    elif has_multiplied_alpha(image):
+        values = read_over_black(image)
     else:
         image.load()
         values, bits = np.asarray(_over_black(image)), min(bits, 8)
         if _has_signed_bytes(image):  # Pillow takes −1 for 255
             values = values.view(np.int8)
-    return Plane(_upright(values, _orientation(image)), bits)
+    return Plane(_upright(values, _orientation(image)), bits, inverted)
 
 
 def _bits(image: ImageFile.ImageFile) -> int:

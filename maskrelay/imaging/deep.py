@@ -77,6 +77,16 @@ def read_deep_colour(image: ImageFile.ImageFile, again: Callable[[], ImageFile.I
     return _over_black(wide) if channels == "RGBA" else wide
 
 
+def has_multiplied_alpha(image: ImageFile.ImageFile) -> bool:
+    """Whether the colours of an image not loaded yet are stored as they look over black."""
+    return {_layout(tile) for tile in image.tile} == {"RGBa"}
+
+
+def read_over_black(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
+    """(height, width, 3) of an image with multiplied alpha, as it is stored: Pillow would divide by alpha and round."""
+    return _loaded(image, "RGBA")[..., :3]
+
+
 def _layout(tile: ImageFile._Tile) -> str:
     """Pillow's word for the bytes in the file; a tile's arguments are that word, or begin with it."""
     first = tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0]

@@ -8,7 +8,7 @@ from maskrelay.contract.planned import Surveyed
 from maskrelay.contract.sources import Reading
 from maskrelay.imaging.dicom import read_facts
 from maskrelay.imaging.nifti import chosen_volume, grid_of, open_nifti, picture_spacing
-from maskrelay.imaging.tiff import count_pages, read_page
+from maskrelay.imaging.tiff import find_pages, read_page
 from maskrelay.imaging.turns import slice_axis
 
 
@@ -43,11 +43,11 @@ def survey_nifti(path: Path, about: dict[str, Any], options: PixelOptions) -> Su
 
 
 def survey_tiff(path: Path, about: dict[str, Any], *, max_pixels: int) -> Surveyed:
-    """Every page is a frame; how deep they are, the first one says."""
-    pages = count_pages(path, max_pixels=max_pixels)
-    if pages == 1:
-        return Surveyed(**about, reading=Reading(kind="tiff"))
+    """Every page that is a picture of its own is a frame; how deep they are, the first one says."""
+    pages = find_pages(path, max_pixels=max_pixels)
+    findings = {"pages_left_out": pages.left_out} if pages.left_out else {}
+    if pages.count == 1:
+        return Surveyed(**about, reading=Reading(kind="tiff"), findings=findings)
     first = read_page(path, 0, max_pixels=max_pixels)
-    size = about["size"] // pages
-    reading = Reading(kind="tiff", several=True)
-    return Surveyed(**{**about, "size": size}, frames=pages, bits=first.bits, reading=reading)
+    about = {**about, "size": about["size"] // pages.count, "findings": findings}
+    return Surveyed(**about, frames=pages.count, bits=first.bits, reading=Reading(kind="tiff", several=True))

@@ -1,56 +1,58 @@
-"""A TIFF of several pages, one page at a time.
+"""A TIFF of several pages, one page at a time."""
 
-Source of the layout: TIFF 6.0 §2 and the BigTIFF design: a chain of directories, each a count of entries, the entries,
-and the place of the next directory, 0 after the last.
-"""
-
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from PIL import TiffImagePlugin
 
-from maskrelay.errors import FrameOutOfRange, NotAnImage, Truncated, UnsupportedImage, ZeroSized
+from maskrelay.errors import FrameOutOfRange, Truncated, UnsupportedImage
 from maskrelay.imaging.decode import plane_of
 from maskrelay.imaging.header import check_size, named_damage, opened
 from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.tiff_pages import Pages, read_pages
 
-#: More pages than any stack has; a longer chain is somebody's joke.
-MOST_PAGES = 65_535
-
-#: By the first four bytes: the byte order, whether it is a BigTIFF.
-_KINDS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True)}
-#: A BigTIFF of the other order, which Pillow takes for a plain one.
-_NOT_READ = b"MM\0+"
+#: Layouts of an uncompressed picture, by Pillow's mode: numpy's letters without the byte order, and the channels.
+_CONTIGUOUS = {"L": ("u1", 1), "I;16": ("u2", 1), "I;16B": ("u2", 1), "F": ("f4", 1), "RGB": ("u1", 3)}
 
 
 def count_pages(file: bytes | Path, *, max_pixels: int) -> int:
-    """How many pages a TIFF has, in memory or at a path; previews that are pages of their own count as such.
+    """How many pictures a TIFF holds, as `find_pages` does."""
+    return find_pages(file, max_pixels=max_pixels).count
+
+
+def find_pages(file: bytes | Path, *, max_pixels: int) -> Pages:
+    """Which pictures a TIFF holds, in memory or at a path.
 
     Raises NotAnImage, ZeroSized, Truncated (also for a chain of pages that leaves the file or runs in a circle),
-    UnsupportedImage, and TooManyPixels for a first page that is too large.
+    UnsupportedImage, and TooManyPixels for a first picture that is too large.
     """
     with _stream(file) as stream, named_damage():
-        places = _places(stream)
-        _page(stream, places, 0, max_pixels)
-        return len(places)
+        pages = _pages_of(file, stream)
+        image = _page(stream, pages, pages.pictures[0], max_pixels)
+        if pages.planes > 1:
+            _check_planes(stream, image, pages.planes)
+        return pages
 
 
 def read_page(file: bytes | Path, index: int, *, max_pixels: int) -> Plane:
-    """Page `index`, counted from 0, read by `decode.plane_of` as a file of one page is.
+    """Picture `index` of those of `find_pages`, counted from 0, read by `decode.plane_of` as a file of one page is.
 
     The first page's header is read too: where that is of a kind not read, no page is. Raises the errors of
-    `count_pages`, here of this page, and FrameOutOfRange.
+    `find_pages`, here of this page, and FrameOutOfRange.
     """
     with _stream(file) as stream, named_damage():
-        places = _places(stream)
-        if not 0 <= index < len(places):
-            raise FrameOutOfRange(f"The file has {len(places)} pages; number {index} is not among them.")
-        image = _page(stream, places, index, max_pixels)
-        return plane_of(image, lambda: _page(stream, places, index, max_pixels))
+        pages = _pages_of(file, stream)
+        if not 0 <= index < pages.count:
+            raise FrameOutOfRange(f"The file has {pages.count} pages; number {index} is not among them.")
+        if pages.planes > 1:
+            return _read_plane(stream, _page(stream, pages, 0, max_pixels), index, pages.planes)
+        image = _page(stream, pages, pages.pictures[index], max_pixels)
+        return plane_of(image, lambda: _page(stream, pages, pages.pictures[index], max_pixels))
 
 
 @contextmanager
@@ -59,38 +61,54 @@ def _stream(file: bytes | Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _page(stream: BinaryIO, places: list[int], index: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
+def _pages_of(file: bytes | Path, stream: BinaryIO) -> Pages:
+    if isinstance(file, bytes):
+        return read_pages(stream)
+    now = file.stat()
+    return _pages_at(file, now.st_mtime_ns, now.st_size)
+
+
+@lru_cache(maxsize=2)
+def _pages_at(path: Path, _written: int, _size: int) -> Pages:
+    """Of a stack of many pages the chain is followed once and not for each of them."""
+    with path.open("rb") as stream:
+        return read_pages(stream)
+
+
+def _page(stream: BinaryIO, pages: Pages, number: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
+    """The directory of this number, of all that there are."""
     image = opened(TiffImagePlugin.TiffImageFile, stream)
-    image._frame_pos = places  # noqa: SLF001  known already: Pillow would parse every page up to this one
-    image.seek(index)
+    image._frame_pos = list(pages.places)  # noqa: SLF001  known already: Pillow would parse every page up to this one
+    image.seek(number)
     check_size(image.size, max_pixels)
     return image
 
 
-def _places(stream: BinaryIO) -> list[int]:
-    """Where the directories of the pages are, in their order."""
-    head = stream.read(16)
-    if not head:
-        raise ZeroSized("The file is empty.")
-    if head[:4] == _NOT_READ:
-        raise UnsupportedImage("A BigTIFF in big-endian order is not read.")
-    if head[:4] not in _KINDS:
-        raise NotAnImage("This is not a TIFF file.")
-    order, big = _KINDS[head[:4]]
-    count, entry, pointer = (struct.Struct(order + "Q"), 20, "Q") if big else (struct.Struct(order + "H"), 12, "I")
-    following = struct.Struct(order + pointer)
-    places: dict[int, None] = {}
-    [place] = following.unpack_from(head, 8 if big else 4)
-    while place:
-        if place in places:
-            raise Truncated("The chain of pages runs in a circle.")
-        if len(places) == MOST_PAGES:
-            raise UnsupportedImage(f"The file has more than {MOST_PAGES} pages.")
-        places[place] = None
-        stream.seek(place)
-        [entries] = count.unpack(stream.read(count.size))
-        stream.seek(place + count.size + entries * entry)
-        [place] = following.unpack(stream.read(following.size))
-    if not places:
-        raise ZeroSized("The file has no page.")
-    return list(places)
+def _check_planes(stream: BinaryIO, image: TiffImagePlugin.TiffImageFile, planes: int) -> tuple[int, int]:
+    """Where a stack of one directory begins, and how many bytes each of its pictures has."""
+    tags = image.tag_v2
+    offsets, sizes = tags.get(TiffImagePlugin.STRIPOFFSETS, ()), tags.get(TiffImagePlugin.STRIPBYTECOUNTS, ())
+    starts = [offsets[0] + sum(sizes[:number]) for number in range(len(sizes))] if offsets else []
+    compressed = int(tags.get(TiffImagePlugin.COMPRESSION, 1)) != 1
+    if image.mode not in _CONTIGUOUS or compressed or list(offsets) != starts:
+        raise UnsupportedImage(f"The file says that one page holds {planes} pictures, in a layout that is not read.")
+    name, channels = _CONTIGUOUS[image.mode]
+    length = image.width * image.height * channels * np.dtype(name).itemsize
+    if stream.seek(0, 2) < offsets[0] + planes * length:
+        raise Truncated(f"The file says that it holds {planes} pictures, and ends before the last.")
+    return int(offsets[0]), length
+
+
+def _read_plane(stream: BinaryIO, image: TiffImagePlugin.TiffImageFile, index: int, planes: int) -> Plane:
+    start, length = _check_planes(stream, image, planes)
+    stream.seek(start + index * length)
+    name, channels = _CONTIGUOUS[image.mode]
+    order = "<" if image.tag_v2.prefix == b"II" else ">"
+    stored = np.frombuffer(stream.read(length), np.dtype(order + name))
+    shape = (image.height, image.width) if channels == 1 else (image.height, image.width, channels)
+    values = stored.reshape(shape).astype(stored.dtype.newbyteorder("="))
+    if int(image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1)) != 0:
+        return Plane(values, 8 * values.dtype.itemsize)
+    if values.dtype.kind == "f":
+        return Plane(values, 8 * values.dtype.itemsize, inverted=True)
+    return Plane(np.iinfo(values.dtype).max - values, 8 * values.dtype.itemsize)

@@ -18,7 +18,7 @@ from maskrelay.errors import (
     UnsupportedImage,
     ZeroSized,
 )
-from maskrelay.imaging import tiff
+from maskrelay.imaging import tiff_pages
 from maskrelay.imaging.decode import decode
 from maskrelay.imaging.tiff import count_pages, read_page
 from maskrelay.imaging.windowing import to_bytes
@@ -166,7 +166,7 @@ def test_a_big_tiffs_place_beyond_any_file_is_refused():
 
 
 def test_more_pages_than_any_stack_has_are_refused(monkeypatch):
-    monkeypatch.setattr(tiff, "MOST_PAGES", 3)
+    monkeypatch.setattr(tiff_pages, "MOST_PAGES", 3)
     with pytest.raises(UnsupportedImage, match="more than 3"):
         count_pages(stack_of(deep_pages(np.uint8)), max_pixels=LIMIT)
 

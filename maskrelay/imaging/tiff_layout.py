@@ -1,0 +1,40 @@
+"""Which layouts of samples in a TIFF are read: those of which every byte is known to come out right.
+
+Pillow takes some layouts for others without a word, so that what is not here is refused before it is decoded. Source:
+TIFF 6.0 §3 to §21, and the technical notes for JPEG in TIFF.
+"""
+
+from PIL import TiffImagePlugin
+
+from maskrelay.errors import UnsupportedImage
+
+_NONE, _JPEG = 1, (6, 7)
+_RGB, _PALETTE, _SEPARATED, _YCBCR, _CIELAB = 2, 3, 5, 6, 8
+_PHOTOMETRIC = frozenset({0, 1, _RGB, _PALETTE, _SEPARATED, _YCBCR, _CIELAB})
+_FLOAT = 3
+#: Channels that may lie apart: how many, and what those beyond the colours are (2: alpha that is not multiplied in).
+_PLANAR = frozenset({(3, ()), (4, (2,))})
+
+
+def check_layout(tags: TiffImagePlugin.ImageFileDirectory_v2) -> None:
+    """Raise UnsupportedImage, which names the tag, for a layout that is not read. tags: of one page."""
+    compression = int(tags.get(TiffImagePlugin.COMPRESSION, _NONE))
+    photometric = int(tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 0))
+    if photometric not in _PHOTOMETRIC:
+        raise UnsupportedImage(f"PhotometricInterpretation {photometric} of a TIFF is not read.")
+    samples, bits = int(tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)), tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    if photometric == _YCBCR and compression not in _JPEG:
+        raise UnsupportedImage("YCbCr in a TIFF is read only where it is compressed as JPEG.")
+    if photometric == _SEPARATED and compression in _JPEG:
+        raise UnsupportedImage("CMYK in a TIFF that is compressed as JPEG is not read: some of it is inverted.")
+    if samples > 1 and int(tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1)) == 2:
+        extra = tuple(tags.get(TiffImagePlugin.EXTRASAMPLES, ()))
+        if max(bits) > 8 or photometric not in (_RGB, _YCBCR) or (samples, extra) not in _PLANAR:
+            detail = "PlanarConfiguration 2 (channels apart) of a TIFF is read for colours of 8 bits alone"
+            raise UnsupportedImage(f"{detail}; this one has {samples} channels of {max(bits)} bits.")
+
+
+def is_white_at_zero(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
+    """Whether floating-point samples are meant to be white at 0, which Pillow leaves as they are."""
+    sample_format = tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
+    return int(tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1)) == 0 and int(sample_format[0]) == _FLOAT

@@ -1,0 +1,209 @@
+"""The directories of a TIFF, and which of them are pictures of their own.
+
+Sources: TIFF 6.0 §2 and §8 (a chain of directories, each a count of entries, the entries, and the place of the next
+directory, 0 after the last; NewSubfileType), the BigTIFF design, and what OpenSlide documents of slide scanners' files.
+"""
+
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from maskrelay.errors import NotAnImage, Truncated, UnsupportedImage, ZeroSized
+
+#: More pages than any stack has; a longer chain is somebody's joke.
+MOST_PAGES = 65_535
+
+#: By the first four bytes: the byte order, whether it is a BigTIFF.
+_KINDS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True)}
+#: A BigTIFF of the other order, which Pillow takes for a plain one.
+_NOT_READ = b"MM\0+"
+#: The types of entries that are read here, by number: struct's letter.
+_TYPES = {1: "B", 2: "s", 3: "H", 4: "L", 13: "L", 16: "Q", 18: "Q"}
+_LONGEST_TEXT = 8192
+
+_NEW_SUBFILE, _SUBFILE, _WIDTH, _HEIGHT, _COMPRESSION, _DESCRIPTION, _TILE_WIDTH = 254, 255, 256, 257, 259, 270, 322
+_SUB_DIRECTORIES, _METAMORPH, _HAMAMATSU = 330, 33629, 65420
+_SIZES = (_WIDTH, _HEIGHT, _TILE_WIDTH)
+_WANTED = frozenset(
+    {*_SIZES, _NEW_SUBFILE, _SUBFILE, _COMPRESSION, _DESCRIPTION, _SUB_DIRECTORIES, _METAMORPH, _HAMAMATSU}
+)
+#: None, CCITT, LZW, JPEG, deflate, PackBits, LZMA, ZStandard; and where nothing is said.
+_COMPRESSIONS = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000})
+#: NewSubfileType: a smaller version of another page; a mask of another page. SubfileType: a smaller version.
+_REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
+#: Makers of slide scanners whose first page is the slide at its full size, and those whose pages need more than that.
+_SLIDES = re.compile(r"^Aperio|DPUfsImport")
+_OTHER_SLIDES = re.compile(r"<iScan|<scn|^Label[ _]Image", re.IGNORECASE)
+_IMAGEJ = re.compile(r"^ImageJ=.*?^images=([0-9]+)", re.DOTALL | re.MULTILINE)
+_SHAPED = re.compile(r'^\{"shape": \[([0-9, ]+)\].*"truncated": true')
+
+
+class Layout(NamedTuple):
+    """How numbers of a file are read: byte order, format of a count, bytes of an entry, format of a place."""
+
+    order: str
+    counted: str
+    entry: int
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One directory, at `place` of the file. planes: how many pictures follow each other from its first byte on."""
+
+    place: int
+    size: tuple[int, int] = (0, 0)
+    is_tiled: bool = False
+    is_part: bool = False
+    is_slide: bool = False
+    has_sub_directories: bool = False
+    compression: int = 1
+    planes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """places: of all directories, in their order. pictures: the numbers of those that are pictures of their own.
+
+    planes: how many pictures the one directory stands for, as ImageJ writes them; 1 elsewhere.
+    """
+
+    places: tuple[int, ...]
+    pictures: tuple[int, ...]
+    planes: int = 1
+
+    @property
+    def count(self) -> int:
+        return self.planes if self.planes > 1 else len(self.pictures)
+
+    @property
+    def left_out(self) -> int:
+        return len(self.places) - len(self.pictures)
+
+
+def read_pages(stream: BinaryIO) -> Pages:
+    """Which pictures the file holds. Raises NotAnImage, ZeroSized, Truncated and UnsupportedImage.
+
+    Left out are smaller versions and masks of other pages, and beside a slide's scan everything of another size: lower
+    levels of its pyramid, the label and the overview.
+    """
+    pages = _directories(stream)
+    places, first = tuple(page.place for page in pages), pages[0]
+    if first.planes > 1 and len(pages) not in (1, first.planes):
+        raise UnsupportedImage(f"The file has {len(pages)} pages and says that it holds {first.planes} pictures.")
+    found = Pages(places, _pictures(pages), first.planes if len(pages) == 1 else 1)
+    for number in found.pictures:
+        if pages[number].compression not in _COMPRESSIONS:
+            raise UnsupportedImage(f"Compression {pages[number].compression} of a TIFF is not read.")
+    return found
+
+
+def _pictures(pages: Sequence[Page]) -> tuple[int, ...]:
+    first = pages[0]
+    if first.is_slide:
+        return (0,)
+    pictures = [number for number, page in enumerate(pages) if not page.is_part]
+    if not pictures and first.has_sub_directories:
+        raise UnsupportedImage("The file's page is a preview of a picture that lies in a directory below it.")
+    if first.is_tiled:
+        pictures = [number for number in pictures if pages[number].size == first.size]
+    elif any(page.is_tiled and page.size > first.size for page in pages):
+        raise UnsupportedImage("The first page is not the largest of what seems to be a slide's scan.")
+    return tuple(pictures) or (0,)
+
+
+def _directories(stream: BinaryIO) -> Sequence[Page]:
+    head = stream.read(16)
+    if not head:
+        raise ZeroSized("The file is empty.")
+    if head[:4] == _NOT_READ:
+        raise UnsupportedImage("A BigTIFF in big-endian order is not read.")
+    if head[:4] not in _KINDS:
+        raise NotAnImage("This is not a TIFF file.")
+    order, big = _KINDS[head[:4]]
+    layout = Layout(order, "Q", 20, "Q") if big else Layout(order, "H", 12, "L")
+    pages: dict[int, Page] = {}
+    [place] = struct.unpack_from(order + layout.pointer, head, 8 if big else 4)
+    while place:
+        if place in pages:
+            raise Truncated("The chain of pages runs in a circle.")
+        if len(pages) == MOST_PAGES:
+            raise UnsupportedImage(f"The file has more than {MOST_PAGES} pages.")
+        pages[place], place = _directory(stream, place, layout)
+    if not pages:
+        raise ZeroSized("The file has no page.")
+    return list(pages.values())
+
+
+def _directory(stream: BinaryIO, place: int, layout: Layout) -> tuple[Page, int]:
+    """The page at `place`, and where the next one is."""
+    stream.seek(place)
+    counted = struct.Struct(layout.order + layout.counted)
+    [entries] = counted.unpack(stream.read(counted.size))
+    pointer = struct.Struct(layout.order + layout.pointer)
+    if entries > 0xFFFF:
+        raise Truncated("A page has more entries than any.")
+    body = stream.read(entries * layout.entry + pointer.size)
+    if len(body) != entries * layout.entry + pointer.size:
+        raise Truncated("A page's entries leave the file.")
+    tags: dict[int, tuple[int, int, bytes]] = {}
+    for at in range(0, entries * layout.entry, layout.entry):
+        tag, kind = struct.unpack_from(layout.order + "HH", body, at)
+        if tag in _WANTED:
+            [count] = struct.unpack_from(layout.order + layout.pointer, body, at + 4)
+            tags[tag] = kind, count, body[at + 4 + pointer.size : at + layout.entry]
+    [following] = pointer.unpack_from(body, entries * layout.entry)
+    return _page(stream, place, tags, layout), following
+
+
+def _page(stream: BinaryIO, place: int, tags: dict[int, tuple[int, int, bytes]], layout: Layout) -> Page:
+    def number(tag: int) -> int:
+        kind, count, raw = tags.get(tag, (0, 0, b""))
+        letter = _TYPES.get(kind)
+        if letter in (None, "s") or count < 1 or struct.calcsize(f"<{letter}") > len(raw):
+            return 0
+        return int(struct.unpack_from(f"{layout.order}{letter}", raw)[0])
+
+    description = _text(stream, tags.get(_DESCRIPTION), layout)
+    if _OTHER_SLIDES.search(description):
+        raise UnsupportedImage("A slide's scan of this maker is not read.")
+    if tags.get(_METAMORPH, (0, 0))[1] > 1:
+        raise UnsupportedImage("A MetaMorph stack is not read; save it as a TIFF of one page a picture.")
+    new, old = number(_NEW_SUBFILE), number(_SUBFILE)
+    return Page(
+        place,
+        size=(number(_WIDTH), number(_HEIGHT)),
+        is_tiled=_TILE_WIDTH in tags,
+        is_part=bool(new & (_REDUCED | _MASK)) or old == _OLD_REDUCED,
+        is_slide=_HAMAMATSU in tags or bool(_SLIDES.search(description)),
+        has_sub_directories=_SUB_DIRECTORIES in tags,
+        compression=number(_COMPRESSION),
+        planes=_planes(description),
+    )
+
+
+def _text(stream: BinaryIO, entry: tuple[int, int, bytes] | None, layout: Layout) -> str:
+    """The beginning of a text; empty where there is none."""
+    if entry is None or entry[0] not in (1, 2, 7):
+        return ""
+    _, count, raw = entry
+    if count > len(raw):
+        stream.seek(struct.unpack(layout.order + layout.pointer, raw)[0])
+        raw = stream.read(min(count, _LONGEST_TEXT))
+    return raw[: min(count, _LONGEST_TEXT)].rstrip(b"\0").decode("latin-1")
+
+
+def _planes(description: str) -> int:
+    """How many pictures one directory stands for: those of ImageJ's and tifffile's stacks lie behind each other."""
+    if found := _IMAGEJ.search(description):
+        return int(found[1])
+    if found := _SHAPED.search(description):
+        shape = [int(side) for side in found[1].split(",") if side.strip()]
+        colours = 1 if len(shape) > 2 and shape[-1] in (3, 4) else 0
+        planes = 1
+        for side in shape[: len(shape) - 2 - colours]:
+            planes *= side
+        return planes
+    return 1
