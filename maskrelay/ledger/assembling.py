@@ -31,8 +31,10 @@ class Assembling:
 
     def take(self) -> Taken | None:
         token = secrets.token_hex(8)
-        found = self._scripts.run("assemble_take", token, self._lease_ms)
-        if not found:
+        found: list[bytes] | None = []
+        while found == []:  # it looked at items of ended jobs only
+            found = self._scripts.run("assemble_take", token, self._lease_ms)
+        if found is None:
             return None
         job, member, tries = found
         item, part = member.split()

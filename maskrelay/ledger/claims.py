@@ -5,10 +5,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from maskrelay.contract.jobs import Lane
-from maskrelay.ledger.parts import pack
-from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.parts import pack, search
+from maskrelay.ledger.scripts import PAGE, Scripts
 from maskrelay.rules.retry import Trouble
 
 #: The longest run of neighbouring frames of one item that a claim takes.
@@ -78,8 +79,13 @@ class Claims:
 
     def held(self) -> int:
         """How many frames are in the hands of workers now, as far as leases say."""
-        claims = self._scripts.ask("HVALS", "mr:claims")
-        return sum(json.loads(claim)["held"].count("1") for claim in claims)
+        claims: dict[bytes, bytes] = {}
+        place = 0
+        while True:
+            place, page = self._scripts.ask("HSCAN", "mr:claims", place, "COUNT", PAGE)
+            claims |= page
+            if place == 0:
+                return sum(json.loads(claim)["held"].count("1") for claim in claims.values())
 
     def renew(self, tokens: Sequence[str]) -> set[str]:
         """Hold these claims for another lease; the tokens that are lost."""
@@ -95,7 +101,7 @@ class Claims:
         part that is listed already is answered as it was listed.
         """
         told = json.dumps([[line.token, line.frame, line.failed] for line in lines])
-        return set(self._scripts.run("settle", job, pack(part), told, json.dumps(spent or {})))
+        return set(self._run_on_part("settle", job, part, told, json.dumps(spent or {})))
 
     def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
         """Take up a part that storage holds and the ledger does not list; how many frames it settled.
@@ -103,7 +109,14 @@ class Claims:
         lines: (frame, failed, visible); a line that is not its frame's visible one is listed as refused. A listed part
         changes nothing.
         """
-        return int(self._scripts.run("adopt", job, pack(part), json.dumps(list(lines))))
+        return int(self._run_on_part("adopt", job, part, json.dumps(list(lines))))
+
+    def _run_on_part(self, script: str, job: str, part: str, *arguments: str) -> Any:
+        """Run a script that lists a part once. Where the list is too long for the script to search, search it first."""
+        packed, searched = pack(part), 0
+        while (done := self._scripts.run(script, job, packed, *arguments, searched)) is None:
+            searched = search(self._scripts, job, packed)
+        return done
 
     def release(self, token: str, frame: int, *, after: timedelta = timedelta(0), suspect: bool = False) -> bool:
         """Give a frame back without charging it; False if the token was lost. A suspect stays one."""
@@ -124,6 +137,9 @@ class Claims:
 
     def lapse(self, most: int = 1000) -> tuple[int, list[Condemned]]:
         """Take back the frames of workers that were not heard of; how many claims, and the frames to be failed."""
-        known = json.loads(self._scripts.run("lapse", self._lease_ms, most))
-        condemned = known.get("condemned") or []
-        return known["lapsed"], [Condemned(**one) for one in condemned]
+        lapsed, condemned, more = 0, list[Condemned](), True
+        while more:
+            known = json.loads(self._scripts.run("lapse", self._lease_ms, most - lapsed))
+            lapsed, more = lapsed + known["lapsed"], known["more"]
+            condemned += [Condemned(**frame) for frame in known.get("condemned") or ()]
+        return lapsed, condemned

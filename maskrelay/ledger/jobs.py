@@ -9,7 +9,7 @@ from maskrelay.contract import keys
 from maskrelay.contract.events import EVENT_TYPES, event_id
 from maskrelay.contract.jobs import TERMINAL, Frames, JobState, Lane
 from maskrelay.ledger.parts import unpack
-from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.scripts import PAGE, Scripts
 from maskrelay.rules.timings import Moments
 
 _RECORD = "mr:job:"
@@ -141,10 +141,27 @@ class Jobs:
         return bool(self._scripts.ask("ZADD", f"mr:tenant:{tenant}", "NX", _ms(created_at), job))
 
     def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
-        """Outcome parts in the order they were settled, each with the frames whose lines in it were refused."""
-        listed = self._scripts.run("parts", job, start, stop)
-        pairs = zip(listed[::2], listed[1::2], strict=True)
-        return [(unpack(name), frozenset(map(int, refused.split(b",") if refused else ()))) for name, refused in pairs]
+        """Outcome parts in the order they were settled, each with the frames whose lines in it were refused.
+
+        Those from `start` to `stop`, both included; -1 is the last. Read in pages. A list that is dropped meanwhile,
+        because the job ends, counts as empty.
+        """
+        listed: list[tuple[str, frozenset[int]]] = []
+        while stop < 0 or start <= stop:
+            page_end = start + PAGE - 1 if stop < 0 else min(stop, start + PAGE - 1)
+            length, *page = self._scripts.run("parts", job, start, page_end)
+            if length < start and listed:
+                return []
+            pairs = zip(page[::2], page[1::2], strict=True)
+            listed += [(unpack(name), _frames_in(refused)) for name, refused in pairs]
+            start += PAGE
+            if start >= length:
+                break
+        return listed
+
+
+def _frames_in(refused: bytes) -> frozenset[int]:
+    return frozenset(map(int, refused.split(b","))) if refused else frozenset()
 
 
 def _ms(moment: datetime) -> int:

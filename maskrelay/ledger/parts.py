@@ -1,6 +1,9 @@
 """The names of outcome parts as the ledger keeps them: 14 bytes in place of 32 letters, since a job may have many."""
 
 from maskrelay.contract import keys
+from maskrelay.ledger.scripts import Scripts
+
+_PAGE = 10_000
 
 
 def pack(name: str) -> bytes:
@@ -9,6 +12,16 @@ def pack(name: str) -> bytes:
         raise ValueError(f"not the name of a part: {name!r}")
     time, worker, seq = name.split("-")
     return int(time).to_bytes(7) + bytes.fromhex(worker) + int(seq).to_bytes(3)
+
+
+def search(scripts: Scripts, job: str, packed: bytes) -> int:
+    """Look for a part in a job's list, in pages: -1 if it is listed, else how many parts were looked at."""
+    start = 0
+    while page := scripts.ask("LRANGE", f"mr:job:{job}:parts", start, start + _PAGE - 1):
+        if packed in page:
+            return -1
+        start += len(page)
+    return start
 
 
 def unpack(packed: bytes) -> str:

@@ -54,7 +54,8 @@ class Room:
         self._ask(tenant, more, most, job, hold)
 
     def give_back(self, tenant: str, job: str) -> None:
-        self._scripts.ask("HDEL", f"mr:kept:{tenant}", job)
+        """Keep no room for the job any more; once it is accepted it counts by its record."""
+        self._scripts.run("give_back", tenant, job)
 
     def _ask(self, tenant: str, more: Load, most: Load, job: str, hold: timedelta) -> None:
         told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // timedelta(milliseconds=1)

@@ -1,8 +1,9 @@
 """Runs the ledger's Lua scripts: one a transition, each with the preludes and the table of moves before it."""
 
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
@@ -10,6 +11,9 @@ from maskrelay.errors import LedgerUnavailable
 from maskrelay.rules.lifecycle import MOVES
 
 _FOLDER = files("maskrelay.ledger") / "scripts"
+T = TypeVar("T")
+#: How many entries one call passes to Redis, or reads from it: a larger number would hold up every other client.
+PAGE = 250
 
 
 def _moves() -> str:
@@ -30,6 +34,12 @@ def _of_folder(folder: Traversable, before: str) -> dict[str, str]:
     if folder != _FOLDER:
         before += "".join(texts[name] for name in preludes)
     return {name.removesuffix(".lua"): before + text for name, text in texts.items() if name not in preludes}
+
+
+def paged(entries: Sequence[T], size: int) -> Iterator[tuple[Sequence[T], bool]]:
+    """The entries in pages of `size`, each with whether it is the last; no entries are one empty page."""
+    for start in range(0, max(1, len(entries)), size):
+        yield entries[start : start + size], start + size >= len(entries)
 
 
 class Scripts:

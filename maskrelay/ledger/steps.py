@@ -4,10 +4,10 @@ import json
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from maskrelay.contract.jobs import Lane
-from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.scripts import PAGE, Scripts, paged
 
 Kind = Literal["plan", "finish"]
 _MS = timedelta(milliseconds=1)
@@ -21,7 +21,9 @@ class Steps:
     def take(self, kind: Kind) -> tuple[str, str] | None:
         """The job whose step is due, and the token under which it is now ours; None when there is none."""
         token = secrets.token_hex(8)
-        job: bytes | None = self._scripts.run("step", kind, token, self._lease_ms)
+        job: bytes | None = b""
+        while job == b"":  # it looked at entries of unknown jobs only
+            job = self._scripts.run("step", kind, token, self._lease_ms)
         return (job.decode(), token) if job else None
 
     def renew(self, kind: Kind, job: str, token: str) -> bool:
@@ -68,12 +70,15 @@ class Steps:
 
         Refused (False) unless the step is ours.
         """
-        told = json.dumps([f"{item} {part}" for item, part in items])
-        return bool(self._scripts.run("assemble", job, token, told))
+        return self._in_pages("assemble", job, token, [f"{item} {part}" for item, part in items])
 
     def reopen(self, job: str, token: str, frames: Sequence[int]) -> bool:
         """From `finishing` back to `running`: these settled frames have no line in storage and wait again.
 
         Refused (False) unless the step is ours, and for a cancelled job: there such frames count as cancelled.
         """
-        return bool(self._scripts.run("reopen", job, token, json.dumps(list(frames))))
+        return self._in_pages("reopen", job, token, frames)
+
+    def _in_pages(self, script: str, job: str, token: str, entries: Sequence[Any]) -> bool:
+        """Pass many entries to a script in calls that each hold Redis only briefly; the last call makes the move."""
+        return all(self._scripts.run(script, job, token, json.dumps(page), last) for page, last in paged(entries, PAGE))

@@ -1,11 +1,13 @@
--- adopt(job, part, lines) → how many frames it settled. For a part in storage that the ledger does not list: its writer died
+-- adopt(job, part, lines, searched) → how many frames it settled, or nil where the list of parts must be searched first. For a part in storage that the ledger does not list: its writer died
 -- before it settled, or Redis was lost. lines: {frame, failed, visible}; a line that is not its frame's visible one, or whose
--- frame has an outcome already, is refused. A part that is listed, or whose job is over, changes nothing.
+-- frame has an outcome already, is refused. A part that is listed, or whose job is over, changes nothing. searched: as in is_listed.
 local job, part, lines = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 if is_over(job) then return 0 end
 local some_settled = false
 for _, line in ipairs(lines) do some_settled = some_settled or settled(job, line[1]) end
-if refused_in(job, part, some_settled) then return 0 end
+local listed = is_listed(job, part, some_settled, tonumber(ARGV[4] or '0'))
+if listed == 'unsure' then return nil end
+if listed == 'yes' then return 0 end
 local refused, taken = {}, 0
 for _, line in ipairs(lines) do
   local frame, failed, visible = line[1], line[2], line[3]

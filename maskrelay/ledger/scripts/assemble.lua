@@ -1,5 +1,6 @@
--- assemble(job, token, items) → 1. items: "item part" each. Finish found that these items lack their whole-item files: they are made first, and the last of
--- them has the job finished. Refused (0) unless the step is ours.
+-- assemble(job, token, items, last) → 1. items: "item part" each. Finish found that these items lack their whole-item files: they
+-- are made first, and the last of them has the job finished. Many items come in several calls; the step is left with the last.
+-- Refused (0) unless the step is ours.
 local job, token, items = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 if get(job, 'finish_token') ~= token or get(job, 'state') ~= 'finishing' then return 0 end
 for _, item in ipairs(items) do
@@ -7,6 +8,7 @@ for _, item in ipairs(items) do
   redis.call('ZADD', 'mr:assembling', 'NX', now, job .. ' ' .. item)
 end
 redis.call('HSETNX', job_key(job), 'assembling', now)
+if ARGV[4] ~= '1' then return 1 end
 redis.call('ZREM', 'mr:step:finish', job)
 redis.call('HDEL', job_key(job), 'finish_token')
 touch(job)

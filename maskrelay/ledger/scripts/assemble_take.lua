@@ -1,6 +1,7 @@
--- assemble_take(token, lease_ms) → {job, "item part", tries}, now ours until the lease lapses, or nil.
+-- assemble_take(token, lease_ms) → {job, "item part", tries}, now ours until the lease lapses; nil when nothing is due; {} when
+-- all that was looked at were items of jobs that no longer wait for them, and it should be called again.
 local token, lease_ms = ARGV[1], tonumber(ARGV[2])
-while true do
+for _ = 1, 50 do
   local member = redis.call('ZRANGEBYSCORE', 'mr:assembling', '-inf', now, 'LIMIT', 0, 1)[1]
   if not member then return nil end
   local job, item = string.match(member, '^(%S+) (%d+ %d+)$')
@@ -11,3 +12,4 @@ while true do
   end
   assembled(job, item)
 end
+return {}

@@ -3,7 +3,7 @@ local job, reason = ARGV[1], ARGV[2]
 local state = get(job, 'state')
 if state and move(job, 'cancelling') then
   set(job, 'cancel', reason)
-  redis.call('DEL', job_key(job, 'due'), job_key(job, 'suspects'))
+  redis.call('UNLINK', job_key(job, 'due'), job_key(job, 'suspects'))
   redis.call('ZREM', 'mr:step:plan', job)
   unready(job)
   check_done(job)

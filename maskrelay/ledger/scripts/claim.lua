@@ -6,6 +6,7 @@
 local token, holding, most, lease_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lanes = cjson.decode(ARGV[5])
 local exactly = string.format('%.3f', exact)
+local LOOK_MOST = 32 -- entries that turn out to be stale; the next call goes on
 
 local function first_due(key)
   return redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, 1)[1]
@@ -14,11 +15,11 @@ end
 -- The next frame in this set that falls due and has no outcome.
 local function pop_due(job, kind)
   local key = job_key(job, kind)
-  local frame = first_due(key)
-  while frame do
+  for _ = 1, LOOK_MOST do
+    local frame = first_due(key)
+    if not frame then return nil end
     redis.call('ZREM', key, frame)
     if not settled(job, frame) then return tonumber(frame) end
-    frame = first_due(key)
   end
 end
 
@@ -55,12 +56,12 @@ local function granted(job, lane, first, n, alone)
 end
 
 local function suspect_of(lane)
-  local job = first_due('mr:suspects:' .. lane)
-  while job do
+  for _ = 1, LOOK_MOST do
+    local job = first_due('mr:suspects:' .. lane)
+    if not job then return nil end
     local frame = pop_due(job, 'suspects')
     if frame then return granted(job, lane, frame, 1, true) end
     ready(job)
-    job = first_due('mr:suspects:' .. lane)
   end
 end
 
@@ -77,7 +78,7 @@ end
 
 local function next_of(lane)
   local line = 'mr:line:' .. lane
-  for _ = 1, come_into_line(lane) and 32 or 0 do
+  for _ = 1, come_into_line(lane) and LOOK_MOST or 0 do
     local tenant = redis.call('ZRANGE', line, 0, 0)[1]
     if not tenant then return end
     local job = redis.call('ZRANGEBYSCORE', jobs_in_line(lane, tenant), '-inf', exactly, 'LIMIT', 0, 1)[1]

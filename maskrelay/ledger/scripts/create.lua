@@ -5,6 +5,8 @@ set(job, 'tenant', tenant, 'lane', lane, 'total', total, 'created', created, 'st
   'frames', 0, 'cursor', 0, 'parts', 0, 'leased', 0, 'version', 1, 'served', 0, 'size', size)
 redis.call('ZADD', 'mr:tenant:' .. tenant, created, job)
 redis.call('SADD', 'mr:live:' .. tenant, job)
+redis.call('ZREM', 'mr:holds:' .. tenant, job)
+recount(tenant, job)
 if deadline ~= '' then redis.call('ZADD', 'mr:deadlines', deadline, job) end
 redis.call('ZADD', 'mr:step:plan', now, job)
 return 1

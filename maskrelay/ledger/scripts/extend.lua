@@ -21,11 +21,21 @@ if n > 0 then
   local bit = redis.call('GETBIT', job_key(job, 'settled'), first + n - 1)
   redis.call('SETBIT', job_key(job, 'settled'), first + n - 1, bit)
 end
+local names = {}
 for _, span in ipairs(cjson.decode(spans)) do
-  local name = span[1] .. ':' .. span[2]
-  redis.call('ZADD', job_key(job, 'spans'), span[1], name)
-  local function known(kind) return redis.call('BITCOUNT', job_key(job, kind), span[1], span[1] + span[2] - 1, 'BIT') end
-  if known('settled') > 0 then count_span(job, name, known('settled'), known('failed')) end  -- adopted after a loss
+  names[#names + 1] = span[1]
+  names[#names + 1] = span[1] .. ':' .. span[2]
+end
+for place = 1, #names, 1000 do
+  redis.call('ZADD', job_key(job, 'spans'), unpack(names, place, math.min(place + 999, #names)))
+end
+local function known(kind, from, frames) return redis.call('BITCOUNT', job_key(job, kind), from, from + frames - 1, 'BIT') end
+if n > 0 and known('settled', first, n) > 0 then -- adopted after a loss
+  for place = 1, #names, 2 do
+    local from, frames = string.match(names[place + 1], '(%d+):(%d+)')
+    local outcomes = known('settled', from, frames)
+    if outcomes > 0 then count_span(job, names[place + 1], outcomes, known('failed', from, frames)) end
+  end
 end
 if last == '1' then
   set(job, 'planned', 1, 'total', items)

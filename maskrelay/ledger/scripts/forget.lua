@@ -2,10 +2,8 @@
 -- is under way is refused when it comes; its deliveries end.
 local job, tenant = ARGV[1], ARGV[2]
 local known = redis.call('EXISTS', job_key(job))
-local claims = redis.call('HGETALL', 'mr:claims')
-for place = 1, #claims, 2 do
-  if cjson.decode(claims[place + 1]).job == job then drop_claim(claims[place]) end
-end
+for _, token in ipairs(redis.call('SPOP', job_key(job, 'claims'), 500)) do drop_claim(token) end -- any others lapse
+redis.call('UNLINK', job_key(job, 'claims'))
 for _, lane in ipairs({'interactive', 'bulk'}) do
   redis.call('ZREM', jobs_in_line(lane, tenant), job)
   redis.call('ZREM', 'mr:suspects:' .. lane, job)
@@ -25,4 +23,6 @@ redis.call('ZREM', 'mr:tenant:' .. tenant, job)
 redis.call('ZREM', 'mr:running', job)
 redis.call('SREM', 'mr:live:' .. tenant, job)
 redis.call('ZREM', 'mr:deadlines', job)
+redis.call('ZREM', 'mr:holds:' .. tenant, job)
+count_load(tenant, job, NO_LOAD)
 return known

@@ -1,44 +1,62 @@
--- lapse(lease_ms, most) → {lapsed, condemned}: claims whose worker was not heard of in time.
+-- lapse(lease_ms, most) → {lapsed, condemned, more}: claims whose worker was not heard of in time; more: call again, there is more
+-- than one call looks at.
 -- A death counts against a frame only if it was claimed alone; after two it is condemned: claimed anew for the caller, who
 -- writes its outcome. After a change of run_id, or when nobody swept for longer than a lease, every lease gets one more.
+local LEASES_MOST, EFFORT_MOST = 500, 100
 local lease_ms, most = tonumber(ARGV[1]), tonumber(ARGV[2])
-local seen = redis.call('HMGET', 'mr:sweep', 'run_id', 'last')
-local id = run_id()
+local seen = redis.call('HMGET', 'mr:sweep', 'run_id', 'last', 'extend_to')
+local id, extend_to = run_id(), tonumber(seen[3])
 redis.call('HSET', 'mr:sweep', 'run_id', id, 'last', now)
 if seen[1] ~= id or now - tonumber(seen[2] or '0') > lease_ms then
-  for _, token in ipairs(redis.call('ZRANGE', 'mr:leases', 0, -1)) do
-    redis.call('ZADD', 'mr:leases', now + lease_ms, token)
-  end
-  return cjson.encode({lapsed = 0})
+  extend_to = now + lease_ms
+  redis.call('HSET', 'mr:sweep', 'extend_to', extend_to)
 end
 
-local condemned, lapsed = {}, 0
-local function forget(token, claim)
+if extend_to then
+  local leases = {}
+  for _, token in ipairs(redis.call('ZRANGEBYSCORE', 'mr:leases', '-inf', '(' .. extend_to, 'LIMIT', 0, LEASES_MOST)) do
+    leases[#leases + 1], leases[#leases + 2] = extend_to, token
+  end
+  if #leases > 0 then redis.call('ZADD', 'mr:leases', unpack(leases)) end
+  local more = #leases == 2 * LEASES_MOST
+  if not more then redis.call('HDEL', 'mr:sweep', 'extend_to') end
+  return cjson.encode({lapsed = 0, more = more})
+end
+
+local condemned, lapsed, effort, jobs = {}, 0, 0, {}
+
+local function lost(job, frame, claim, token)
+  local record = trouble(job, frame)
+  if claim.alone then
+    record.deaths = record.deaths + 1
+    set_trouble(job, frame, record)
+  end
+  if record.deaths < 2 then return put_back(job, frame, now, true) end
+  local again = token .. '-' .. frame
+  lease_claim(again, {job = job, first = frame, n = 1, held = '1', alone = true}, lease_ms)
+  condemned[#condemned + 1] = {token = again, job = job, frame = frame}
+end
+
+local function take_back(token, claim)
   local job = claim.job
+  local _, held = string.gsub(claim.held, '1', '')
+  drop_claim(token, job)
+  if is_over(job) then return end
+  redis.call('HINCRBY', job_key(job), 'leased', -held)
   for frame = claim.first, claim.first + claim.n - 1 do
-    if let_go(token, claim, frame) and get(job, 'state') == 'running' and not settled(job, frame) then
-      local record = trouble(job, frame)
-      if claim.alone then
-        record.deaths = record.deaths + 1
-        set_trouble(job, frame, record)
-      end
-      if record.deaths >= 2 then
-        local again = token .. '-' .. frame
-        lease_claim(again, {job = job, first = frame, n = 1, held = '1', alone = true}, lease_ms)
-        condemned[#condemned + 1] = {token = again, job = job, frame = frame}
-      else
-        put_back(job, frame, now, true)
-      end
-    end
+    if holds(claim, frame) and get(job, 'state') == 'running' and not settled(job, frame) then lost(job, frame, claim, token) end
   end
-  drop_claim(token)
-  changed(job)
+  effort = effort + claim.n
+  jobs[job] = true
 end
 
-for _, token in ipairs(redis.call('ZRANGEBYSCORE', 'mr:leases', '-inf', now, 'LIMIT', 0, most)) do
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', 'mr:leases', '-inf', now, 'LIMIT', 0, math.min(most, EFFORT_MOST))) do
+  if effort >= EFFORT_MOST then break end
   local claim = load_claim(token)
-  if claim then forget(token, claim) else drop_claim(token) end
-  lapsed = lapsed + 1
+  if claim then take_back(token, claim) else drop_claim(token) end
+  effort, lapsed = effort + 4, lapsed + 1
   count('lapsed claim')
 end
-return cjson.encode({lapsed = lapsed, condemned = condemned})
+for job in pairs(jobs) do changed(job) end
+local more = lapsed < most and redis.call('ZCOUNT', 'mr:leases', '-inf', now) > 0
+return cjson.encode({lapsed = lapsed, condemned = condemned, more = more})

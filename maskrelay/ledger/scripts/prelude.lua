@@ -13,6 +13,7 @@
 --   mr:job:{job}:assembling  set of "item part" (of the plan) whose whole-item files are to be made before the job can finish
 --   mr:job:{job}:parts     list of outcome parts, each name packed (ledger/parts.py)
 --   mr:job:{job}:refused   hash part → the frames whose line in it does not count, by commas; only parts that have some
+--   mr:job:{job}:claims    set of the tokens that hold frames of the job
 --   mr:line:{lane}         zset tenant → its place, in frames: whoever stands first is served, and moves back by what was
 --                                claimed. In it is every tenant with a frame to claim, and some that are found to have none
 --   mr:line:{lane}:{tenant}  zset job → when it was last served (or when its next frame falls due): a tenant's jobs in turn
@@ -28,7 +29,9 @@
 --   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
 --   mr:deadlines           zset job → when it is to be cancelled; only jobs that have a deadline before them
 --   mr:live:{tenant}       set of the jobs that are not over
---   mr:kept:{tenant}       hash job → {ends, load}, the room kept for a job that is being accepted
+--   mr:load:{tenant}       hash job → "jobs frames interactive bytes", what it counts towards the tenant's quotas
+--   mr:used:{tenant}       hash jobs frames interactive bytes, the sums over mr:load:{tenant}
+--   mr:holds:{tenant}      zset job → when its room is given up; only jobs that are being accepted and have no record yet
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
 --   mr:asked               string, written to see whether Redis takes writes
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
@@ -102,6 +105,40 @@ local function look_later(lane, tenant)
   place('mr:later:' .. lane, tenant, earliest(jobs_in_line(lane, tenant)))
 end
 
+-- What a job counts towards the quotas of its tenant, in the order of LOADS: nothing once it is over, or when it is unknown.
+local LOADS = {'jobs', 'frames', 'interactive', 'bytes'}
+local NO_LOAD = {0, 0, 0, 0}
+local function load_of(job)
+  local state, lane, total, planned, size = unpack(redis.call('HMGET', job_key(job), 'state', 'lane', 'total', 'frames', 'size'))
+  if not state or not next(MOVES[state]) then return NO_LOAD end
+  local frames = 0
+  if state == 'accepted' or state == 'running' then
+    frames = math.max(tonumber(total), tonumber(planned)) - bit_count(job, 'settled')
+  end
+  return {1, frames, lane == 'interactive' and frames or 0, tonumber(size or '0')}
+end
+
+-- Count this load for the job from now on, in place of what it counted before. The sums need no walk over jobs, and a job
+-- that ends takes back exactly what it had added, in whatever way it ends.
+local function count_load(tenant, job, load)
+  local loads, used = 'mr:load:' .. tenant, 'mr:used:' .. tenant
+  local before = {}
+  for number in string.gmatch(redis.call('HGET', loads, job) or '0 0 0 0', '%d+') do before[#before + 1] = tonumber(number) end
+  for place, name in ipairs(LOADS) do
+    if load[place] ~= before[place] then redis.call('HINCRBY', used, name, string.format('%.0f', load[place] - before[place])) end
+  end
+  if load ~= NO_LOAD then
+    redis.call('HSET', loads, job, string.format('%.0f %.0f %.0f %.0f', unpack(load)))
+  elseif redis.call('HDEL', loads, job) == 1 and redis.call('EXISTS', loads) == 0 then
+    redis.call('DEL', used)
+  end
+end
+
+-- Count what the record says. A job without one counts what was kept for it, for as long as that is kept.
+local function recount(tenant, job)
+  if get(job, 'state') or not redis.call('ZSCORE', 'mr:holds:' .. tenant, job) then count_load(tenant, job, load_of(job)) end
+end
+
 -- Put the job where the next claim of its lane finds it, or take it away when nothing can be claimed.
 local function ready(job)
   if get(job, 'state') ~= 'running' then return unready(job) end
@@ -124,6 +161,7 @@ local function check_done(job)
     redis.call('ZADD', 'mr:step:finish', now, job)
     unready(job)
   end
+  recount(get(job, 'tenant'), job)
 end
 
 local function is_over(job)
@@ -157,11 +195,13 @@ local function assembled(job, item)
   return redis.call('SREM', job_key(job, 'assembling'), item) == 1 and redis.call('SCARD', job_key(job, 'assembling')) == 0
 end
 
--- What only a running job needs.
+-- What only a running job needs. UNLINK, since some of it is large; of many items that wait to be assembled, those beyond the
+-- first few are dropped when they are taken.
 local function drop_parts(job)
-  for _, item in ipairs(redis.call('SMEMBERS', job_key(job, 'assembling'))) do assembled(job, item) end
-  for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'opening', 'versions', 'parts', 'refused'}) do
-    redis.call('DEL', job_key(job, part))
+  for _, item in ipairs(redis.call('SPOP', job_key(job, 'assembling'), 50)) do assembled(job, item) end
+  for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'opening', 'versions', 'parts', 'refused',
+    'assembling'}) do
+    redis.call('UNLINK', job_key(job, part))
   end
 end
 
@@ -169,9 +209,10 @@ local function load_claim(token)
   local known = redis.call('HGET', 'mr:claims', token)
   return known and cjson.decode(known)
 end
-local function drop_claim(token)
+local function drop_claim(token, job)
   redis.call('HDEL', 'mr:claims', token)
   redis.call('ZREM', 'mr:leases', token)
+  if job then redis.call('SREM', job_key(job, 'claims'), token) end
 end
 
 local function holds(claim, frame)
@@ -188,7 +229,7 @@ local function let_go(token, claim, frame)
   if string.find(claim.held, '1', 1, true) then
     redis.call('HSET', 'mr:claims', token, cjson.encode(claim))
   else
-    drop_claim(token)
+    drop_claim(token, claim.job)
   end
   return true
 end
@@ -196,6 +237,7 @@ end
 local function lease_claim(token, claim, lease_ms)
   redis.call('HSET', 'mr:claims', token, cjson.encode(claim))
   redis.call('ZADD', 'mr:leases', now + lease_ms, token)
+  redis.call('SADD', job_key(claim.job, 'claims'), token)
   redis.call('HINCRBY', job_key(claim.job), 'leased', claim.n)
   redis.call('HSETNX', job_key(claim.job), 'claimed', now)
 end
@@ -206,11 +248,22 @@ local function put_back(job, frame, at, suspect)
   redis.call('ZADD', job_key(job, suspect and 'suspects' or 'due'), at, frame)
 end
 
--- The frames refused in a part, as a set, if the part is listed; else nil. The list is searched only for a part of which
--- some frame has its outcome: a listed part of which none has is one that was refused whole.
-local function refused_in(job, part, some_settled)
+-- Whether the part is listed: 'yes', 'no', or 'unsure' where the list is too long to be searched at once. searched: how many
+-- parts from the head on are known to be others, -1 where it is known to be listed. A part is searched for only if some frame of
+-- it has its outcome: a listed part of which none has is one that was refused whole.
+local SEARCH_MOST = 20000
+local function is_listed(job, part, some_settled, searched)
+  if searched < 0 or redis.call('HEXISTS', job_key(job, 'refused'), part) == 1 then return 'yes' end
+  if not some_settled then return 'no' end
+  local left = redis.call('LLEN', job_key(job, 'parts')) - searched
+  if left <= 0 then return 'no' end
+  if redis.call('LPOS', job_key(job, 'parts'), part, 'RANK', -1, 'MAXLEN', math.min(left, SEARCH_MOST)) then return 'yes' end
+  return left > SEARCH_MOST and 'unsure' or 'no'
+end
+
+-- The frames refused in a listed part, as a set.
+local function refused_in(job, part)
   local refused = redis.call('HGET', job_key(job, 'refused'), part)
-  if not refused and not (some_settled and redis.call('LPOS', job_key(job, 'parts'), part)) then return nil end
   local set = {}
   for frame in string.gmatch(refused or '', '%d+') do set[tonumber(frame)] = true end
   return set

@@ -1,5 +1,6 @@
--- settle(job, part, lines, spent) → the accepted frames. lines: {token, frame, failed}; decided frame by frame. spent: cause →
--- milliseconds, added to the job's once a part.
+-- settle(job, part, lines, spent, searched) → the accepted frames, or nil where the list of parts must be searched first.
+-- lines: {token, frame, failed}; decided frame by frame. spent: cause → milliseconds, added to the job's once a part.
+-- searched: as in is_listed.
 -- Accepted: the token holds the frame and the frame has no outcome yet. The part is listed whatever was accepted, so that
 -- a refused line never counts while the list exists. A part that is listed already is answered as it was listed. A job that
 -- is unknown, not begun or over refuses all and creates nothing. The tokens let go of their frames in any case.
@@ -8,7 +9,9 @@ local state = get(job, 'state')
 local open = state == 'running' or state == 'cancelling'
 local some_settled = false
 for _, line in ipairs(lines) do some_settled = some_settled or settled(job, line[2]) end
-local known = refused_in(job, part, some_settled)
+local listed = is_listed(job, part, some_settled, tonumber(ARGV[5] or '0'))
+if listed == 'unsure' then return nil end
+local known = listed == 'yes' and refused_in(job, part)
 local accepted, refused = {}, {}
 for _, line in ipairs(lines) do
   local token, frame, failed = line[1], line[2], line[3]

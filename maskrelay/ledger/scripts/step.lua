@@ -1,7 +1,8 @@
--- step(kind, token, lease_ms) → the job whose step is due, now ours until the lease lapses, or nil.
+-- step(kind, token, lease_ms) → the job whose step is due, now ours until the lease lapses; nil when none is; '' when all that
+-- were looked at are unknown, and it should be called again.
 local kind, token, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local queue = 'mr:step:' .. kind
-while true do
+for _ = 1, 50 do
   local job = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, 1)[1]
   if not job then return nil end
   if get(job, 'state') then
@@ -11,3 +12,4 @@ while true do
   end
   redis.call('ZREM', queue, job)
 end
+return ''

@@ -1,0 +1,224 @@
+"""How long each of the ledger's commands holds Redis: with many live jobs, and with one very large job.
+
+`python -m bench.script_cost [--jobs 10000] [--frames 1000000] [--parts 500000] [--runs 3]` starts a server of its own,
+fills it, and runs every operation of the ledger. The figures are CPU time of the server's main thread for one command
+or script, with reading it and writing its answer. An operation that makes several calls shows its longest one; of
+several runs the least counts, since a busy machine can only add to it.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import Frames, Lane
+from maskrelay.endpoints import Endpoint
+from maskrelay.ledger import Ledger
+from maskrelay.ledger.claims import Claim, Settlement
+from maskrelay.ledger.parts import pack
+from maskrelay.ledger.room import Load
+from maskrelay.rules.gate import Report
+from tests.valkeys import RunningValkey, running_valkey
+
+TENANT = "north"
+BULK: list[Lane] = ["bulk"]
+CLAIMS = 3000
+UNBOUNDED = Load(jobs=10**9, frames=10**12, interactive=10**12, bytes=10**15)
+ENDPOINT = Endpoint(name="bench", url="", auth="entra", max_in_flight=200)
+
+
+class Bench:
+    """Runs operations of a ledger and keeps, for each, the most CPU time that one of its commands took."""
+
+    def __init__(self, valkey: RunningValkey) -> None:
+        self.client = valkey.client
+        self.ledger = valkey.ledger()
+        self.longest: dict[str, float] = defaultdict(float)
+        pid = valkey.client.info("server")["process_id"]
+        self._busy = Path(
+            f"/proc/{pid}/task/{pid}/schedstat"
+        )  # its first number: nanoseconds of the main thread on a CPU
+        self._what = ""
+        connected = self.ledger.scripts._client  # noqa: SLF001 - every command of the ledger passes here
+        self._execute, connected.execute_command = connected.execute_command, self._measured  # type: ignore[method-assign]
+
+    def _measured(self, *command: Any, **options: Any) -> Any:
+        before = self._busy_ms()
+        try:
+            return self._execute(*command, **options)
+        finally:
+            if command[:2] != ("SCRIPT", "LOAD") and self._what:  # once in the life of a server
+                self.longest[self._what] = max(self.longest[self._what], self._busy_ms() - before)
+
+    def _busy_ms(self) -> float:
+        return int(self._busy.read_text().split()[0]) / 1e6
+
+    def run(self, what: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        self._what = what
+        try:
+            return call(*arguments, **named)
+        finally:
+            self._what = ""
+
+    # -- what is filled in ---------------------------------------------------------------------------------------------
+
+    def running(self, frames: int, part: int, *, spans: int = 0) -> str:
+        """A running bulk job, planned in parts of `part` frames; `spans`: the frames of an item, 0 for single ones."""
+        job = keys.new_id()
+        self.run("create", self.ledger.jobs.create, job, TENANT, "bulk", frames, datetime.now(UTC), size=1000)
+        taken = self.run("step", self.ledger.steps.take, "plan")
+        assert taken is not None
+        for number, first in enumerate(range(0, frames, part)):
+            items = [(at, spans) for at in range(first, first + part, spans)] if spans else []
+            told = {"first": first, "n": part, "spans": items, "last": first + part >= frames, "lane": "bulk"}
+            self.run("extend", self.ledger.steps.extend, job, taken[1], number, **told, items=frames)
+        return job
+
+    def list_parts(self, job: str, count: int) -> None:
+        with self.client.pipeline(transaction=False) as pipe:
+            for number in range(count):
+                pipe.rpush(f"mr:job:{job}:parts", pack(_name(number)))
+                if number % 5000 == 0:
+                    pipe.execute()
+            pipe.execute()
+
+
+def _name(number: int, worker: str = "0a1b2c3d") -> str:
+    return f"{1_700_000_000_000 + number:016d}-{worker}-{number % 1_000_000:06d}"
+
+
+def _settled(bench: Bench, claim: Claim, number: int) -> None:
+    lines = [Settlement(claim.token, frame, failed=False) for frame in claim.frames()]
+    bench.run("settle", bench.ledger.claims.settle, claim.job, _name(number, "ffffffff"), lines)
+    bench.run("settle (repeated)", bench.ledger.claims.settle, claim.job, _name(number, "ffffffff"), lines)
+
+
+def shared(bench: Bench, job: str) -> None:
+    """What is asked of the ledger all the time, whatever is in it. `job` is running and has frames to claim."""
+    ledger, claims = bench.ledger, bench.ledger.claims
+    bench.run("room", ledger.room.check, TENANT, Load(jobs=1, frames=1), UNBOUNDED)
+    bench.run("room (kept)", ledger.room.keep, TENANT, keys.new_id(), Load(1, 1, 1, 1), UNBOUNDED, timedelta(minutes=1))
+    for number in range(5):
+        claim = bench.run("claim", claims.take, 1, BULK)
+        assert isinstance(claim, Claim)
+        bench.run("renew", claims.renew, [claim.token])
+        if number < 2:
+            _settled(bench, claim, number)
+        elif number == 2:
+            bench.run("strike", claims.strike, claim.token, claim.first, "image_refused", timedelta(0))
+        else:
+            bench.run("release", claims.release, claim.token, claim.first)
+    bench.run("claims held", claims.held)
+    bench.run("view", ledger.jobs.get, job)
+    bench.run("work", ledger.wakes.work, "segment")
+    bench.run("wake", ledger.wakes.wake, "segment", 3)
+    bench.run("sight", ledger.sight.look)
+    bench.run("listed", ledger.jobs.listed, TENANT, None, 100)
+    bench.run("scan", ledger.jobs.scan, "0", 1000)
+    bench.run("retire", ledger.jobs.retire, job, timedelta(days=7))
+    bench.run("overdue", ledger.jobs.overdue, 100)
+    bench.run("reconcile", ledger.sweeps.begin_reconciling, timedelta(minutes=10))
+    _flow(bench)
+
+
+def _flow(bench: Bench) -> None:
+    flow = bench.ledger.flow([ENDPOINT])
+    flow.fresh(ENDPOINT.name)
+    size = {"bytes_up": 1000, "prompts": 1, "child": "child"}
+    for number in range(3):
+        slot = f"slot{number}"
+        bench.run("admit", flow.admit, "bulk", f"waiter{number}", slot, among=[ENDPOINT.name], **size)
+        bench.run("report", flow.report, ENDPOINT.name, slot, Report("good"), "frame", 0.5)
+    bench.run("look", flow.look, ENDPOINT.name)
+    bench.run("document", flow.document)
+
+
+def many_jobs(bench: Bench, jobs: int) -> None:
+    """Every operation beside so many live jobs of one tenant, and then the end of some of them in every way."""
+    live = [bench.running(100, 100) for _ in range(jobs)]
+    while bench.client.hlen("mr:claims") < CLAIMS:
+        bench.ledger.claims.take(1, BULK)
+    shared(bench, live[0])
+    bench.run("cancel", bench.ledger.jobs.cancel, live[1], "caller")
+    bench.run("conclude", _conclude, bench.ledger, live[2], 100)
+    bench.run("forget", bench.ledger.jobs.forget, live[3], TENANT)
+    _lapse(bench)
+
+
+def _lapse(bench: Bench) -> None:
+    bench.run("lapse (after a restart)", bench.ledger.claims.lapse)
+    tokens = bench.client.zrange("mr:leases", 0, -1)
+    bench.client.zadd("mr:leases", dict.fromkeys(tokens, 1))
+    bench.run("lapse", bench.ledger.claims.lapse)
+
+
+def _conclude(ledger: Ledger, job: str, total: int) -> bool:
+    items = {"total": total, "succeeded": total, "partial": 0, "failed": 0, "cancelled": 0}
+    frames = Frames(planned=total, succeeded=total)
+    told: dict[str, Any] = {"tenant": TENANT, "lane": "bulk", "created_at": datetime.now(UTC)}
+    return ledger.jobs.conclude(job, state="succeeded", items=items, frames=frames, **told)
+
+
+def large_job(bench: Bench, frames: int, parts: int) -> None:
+    """Every operation on one job of so many frames in items of two, with so many outcome parts."""
+    job = bench.running(frames, 1000, spans=2)
+    bench.list_parts(job, parts)
+    shared(bench, job)
+    steps = bench.ledger.steps
+    bench.run("parts", bench.ledger.jobs.parts, job)
+    bench.run("adopt", bench.ledger.claims.adopt, job, _name(1, "eeeeeeee"), [(0, False, True), (1, False, True)])
+    while (claim := bench.ledger.claims.take(1, BULK)) and bench.client.zcard("mr:leases") < CLAIMS:
+        assert isinstance(claim, Claim)
+    _lapse(bench)
+    bench.client.setrange(f"mr:job:{job}:settled", 0, b"\xff" * (frames // 8))
+    bench.client.hset(f"mr:job:{job}", "leased", 0)
+    bench.run("adopt", bench.ledger.claims.adopt, job, _name(2, "eeeeeeee"), [(0, False, True)])  # finds it complete
+    for what, move in (("reopen", steps.reopen), ("assemble", steps.assemble)):
+        _, token = bench.run("step", steps.take, "finish") or ("", "")
+        entries = range(0, frames, 3) if what == "reopen" else [(item, item // 500) for item in range(frames // 2)]
+        assert bench.run(what, move, job, token, list(entries))
+        bench.client.setrange(f"mr:job:{job}:settled", 0, b"\xff" * (frames // 8))
+        bench.ledger.claims.adopt(job, _name(3, what[0:2].encode().hex() + "0000"), [(0, False, True)])
+    taken = bench.run("assemble_take", bench.ledger.assembling.take)
+    bench.run("assemble_done", bench.ledger.assembling.done, taken)
+    bench.run("conclude", _conclude, bench.ledger, job, frames)
+    bench.run("assemble_take", bench.ledger.assembling.take)
+    other = bench.running(frames, 1000, spans=2)
+    bench.list_parts(other, parts)
+    bench.run("cancel", bench.ledger.jobs.cancel, other, "caller")
+    bench.run("forget", bench.ledger.jobs.forget, other, TENANT)
+
+
+def _least(runs: int, fill: Callable[[Bench], None]) -> dict[str, float]:
+    """For each operation the least of the runs' longest: whatever else the machine does can only add to it."""
+    least: dict[str, float] = {}
+    for _ in range(runs):
+        with running_valkey() as valkey:
+            bench = Bench(valkey)
+            fill(bench)
+            least = {what: min(longest, least.get(what, longest)) for what, longest in bench.longest.items()}
+    return least
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--frames", type=int, default=1_000_000)
+    parser.add_argument("--parts", type=int, default=500_000)
+    parser.add_argument("--runs", type=int, default=3)
+    asked = parser.parse_args()
+    found = [
+        _least(asked.runs, lambda bench: many_jobs(bench, asked.jobs)),
+        _least(asked.runs, lambda bench: large_job(bench, asked.frames, asked.parts)),
+    ]
+    print(f"| CPU ms | {asked.jobs:,} live jobs | one job of {asked.frames:,} frames |\n|---|---:|---:|")
+    for what in sorted(set(found[0]) | set(found[1])):
+        print(f"| {what} | " + " | ".join(f"{one[what]:.2f}" if what in one else "" for one in found) + " |")
+    print(f"| the longest of all | {max(found[0].values()):.2f} | {max(found[1].values()):.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""No call to Redis does more, or answers with more, because there are more jobs, frames or parts."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from maskrelay.contract import keys
+from maskrelay.errors import JobsQuotaReached
+from maskrelay.ledger import Ledger
+from maskrelay.ledger.parts import pack
+from maskrelay.ledger.room import Load
+from maskrelay.ledger.scripts import PAGE, texts
+from tests.ledger_jobs import (
+    accepted_job,
+    claimed,
+    conclude,
+    finishing_job,
+    frames_of,
+    keys_of,
+    part_name,
+    running_job,
+    settle,
+    state_of,
+)
+from tests.valkeys import RunningValkey, running_valkey
+
+ONE = Load(jobs=1, frames=1, interactive=1, bytes=1)
+PLENTY = Load(jobs=10**6, frames=10**9, interactive=10**9, bytes=10**12)
+MINUTE = timedelta(minutes=1)
+
+
+class Watched:
+    """A ledger whose calls to Redis are watched: the commands that each runs there, and the length of its answer."""
+
+    def __init__(self, valkey: RunningValkey) -> None:
+        self.client = valkey.client
+        self.ledger = valkey.ledger()
+        self._calls: list[tuple[int, int]] = []
+        connected: Any = self.ledger.scripts._client
+        execute = connected.execute_command
+
+        def watched(*command: Any, **options: Any) -> Any:
+            before = self._commands()
+            answer = execute(*command, **options)
+            self._calls.append((self._commands() - before - 1, _length(answer)))
+            return answer
+
+        connected.execute_command = watched
+
+    def _commands(self) -> int:
+        stats = self.client.info("commandstats")
+        return sum(one["calls"] for name, one in stats.items() if name not in {"cmdstat_info", "cmdstat_script|load"})
+
+    def most(self, call: Callable[..., Any], *arguments: Any) -> tuple[int, int]:
+        """The most commands that one call to Redis ran in it, and the longest answer to one."""
+        self._calls.clear()
+        call(*arguments)
+        return max(commands for commands, _ in self._calls), max(length for _, length in self._calls)
+
+
+def _length(answer: Any) -> int:
+    return len(answer) if isinstance(answer, list | tuple | dict) else 1
+
+
+@contextmanager
+def watched(jobs: int, claims: int) -> Iterator[Watched]:
+    """A ledger with so many running jobs of one tenant, and so many claims."""
+    with running_valkey() as valkey:
+        at = Watched(valkey)
+        for number in range(jobs):
+            running_job(at.ledger, f"job-{number}", 3, lane="bulk")
+        for _ in range(claims):
+            claimed(at.ledger, 1, ["bulk"])
+        yield at
+
+
+OPERATIONS: dict[str, Callable[[Ledger], Any]] = {
+    "room": lambda ledger: ledger.room.check("north", ONE, PLENTY),
+    "room kept": lambda ledger: ledger.room.keep("north", keys.new_id(), ONE, PLENTY, MINUTE),
+    "claim": lambda ledger: claimed(ledger, 1, ["bulk"]),
+    "claims held": lambda ledger: ledger.claims.held(),
+    "lapse after a restart": lambda ledger: ledger.claims.lapse(),
+    "look": lambda ledger: ledger.sight.look(),
+    "work": lambda ledger: ledger.wakes.work("segment"),
+    "cancel": lambda ledger: ledger.jobs.cancel("job-1", "caller"),
+    "conclude": lambda ledger: conclude(ledger, "job-2"),
+    "forget": lambda ledger: ledger.jobs.forget("job-3", "north"),
+    "retire": lambda ledger: ledger.jobs.retire("job-4", MINUTE),
+    "create": lambda ledger: accepted_job(ledger, "job-new"),
+    "step": lambda ledger: ledger.steps.take("plan"),
+}
+
+
+def test_operations_cost_the_same_beside_ten_times_as_many_jobs_and_claims() -> None:
+    costs: list[dict[str, tuple[int, int]]] = []
+    for jobs in (210, 2100):  # above what `sight.lua` and `work.lua` look at
+        with watched(jobs, claims=jobs // 5) as at:
+            costs.append({name: at.most(call, at.ledger) for name, call in OPERATIONS.items()})
+    few, many = costs
+    for name, (commands, length) in many.items():
+        assert commands <= few[name][0] + 5, name
+        assert length <= max(few[name][1], 2 * PAGE), name
+
+
+def test_leases_that_lapse_together_are_taken_back_a_few_at_a_time() -> None:
+    with watched(jobs=300, claims=300) as at:
+        at.ledger.claims.lapse()
+        at.client.zadd("mr:leases", dict.fromkeys(at.client.zrange("mr:leases", 0, -1), 1))
+        commands, _ = at.most(at.ledger.claims.lapse)
+        assert commands < 1500
+        assert at.client.zcard("mr:leases") == 0
+        assert frames_of(at.ledger, "job-7").waiting == 3
+
+
+@pytest.fixture
+def large(valkey: RunningValkey) -> Watched:
+    """One job of 5000 parts, of which the first and the last have a refused frame."""
+    at = Watched(valkey)
+    running_job(at.ledger, "job-a", 10)
+    valkey.client.rpush("mr:job:job-a:parts", *(pack(part_name(number)) for number in range(5000)))
+    for number in (0, 4999):
+        valkey.client.hset("mr:job:job-a:refused", pack(part_name(number)), "3,5")
+    return at
+
+
+def test_a_long_list_of_parts_is_read_in_pages(large: Watched) -> None:
+    commands, length = large.most(lambda: large.ledger.jobs.parts("job-a"))
+    assert commands < 10
+    assert length <= 2 * PAGE + 1
+    listed = large.ledger.jobs.parts("job-a")
+    assert [name for name, _ in listed] == [part_name(number) for number in range(5000)]
+    assert [number for number, (_, refused) in enumerate(listed) if refused == {3, 5}] == [0, 4999]
+    assert large.ledger.jobs.parts("job-a", 249, 250) == listed[249:251]
+    assert large.ledger.jobs.parts("job-a", 4990) == listed[4990:]
+
+
+@pytest.mark.parametrize("before", [0, 15_000, 45_000])
+def test_a_part_is_listed_once_however_long_the_list_is(valkey: RunningValkey, before: int) -> None:
+    ledger = valkey.ledger()
+    running_job(ledger, "job-a", 2)
+    others = [pack(part_name(number, "ffffffff")) for number in range(45_001)]
+    valkey.client.rpush("mr:job:job-a:parts", *others[: before + 1])
+    claim = claimed(ledger)
+    assert settle(ledger, claim, 1) == {0}
+    valkey.client.rpush("mr:job:job-a:parts", *others[before:])
+    assert settle(ledger, claim, 1) == {0}  # the answer to the first was lost
+    assert ledger.claims.adopt("job-a", part_name(1), [(0, False, True)]) == 0
+    assert settle(ledger, claim, 2) == set()  # another part, whose line comes too late
+    listed = ledger.jobs.parts("job-a")
+    assert [name for name, _ in listed].count(part_name(1)) == 1
+    assert dict(listed)[part_name(1)] == frozenset()
+    assert dict(listed)[part_name(2)] == {0}
+
+
+def test_many_items_that_wait_to_be_assembled_hold_nothing_up(valkey: RunningValkey) -> None:
+    at = Watched(valkey)
+    finishing_job(at.ledger, "job-a", 1)
+    _, token = at.ledger.steps.take("finish") or ("", "")
+    items = [(item, item // 500) for item in range(2000)]
+    commands, _ = at.most(lambda: at.ledger.steps.assemble("job-a", token, items))
+    assert commands < 4 * PAGE
+    assert at.client.scard("mr:job:job-a:assembling") == 2000
+    assert at.ledger.steps.take("finish") is None
+    assert at.most(lambda: conclude(at.ledger, "job-a"))[0] < 500
+    assert at.most(at.ledger.assembling.take)[0] < 500
+    assert at.ledger.assembling.take() is None
+    assert {key for key in keys_of(valkey) if "assembling" in key} == set()
+
+
+def test_many_frames_without_a_line_are_reopened_a_page_at_a_time(valkey: RunningValkey) -> None:
+    at = Watched(valkey)
+    running_job(at.ledger, "job-a", 3000)
+    at.ledger.claims.adopt("job-a", part_name(1), [(frame, False, True) for frame in range(3000)])
+    _, token = at.ledger.steps.take("finish") or ("", "")
+    assert at.most(lambda: at.ledger.steps.reopen("job-a", token, list(range(1, 3000, 2))))[0] < 4 * PAGE
+    assert (state_of(at.ledger, "job-a"), frames_of(at.ledger, "job-a").waiting) == ("running", 1500)
+    assert claimed(at.ledger).first == 1
+
+
+#: What reads or drops a whole key in one command, and the keys that stay small whatever the work is.
+WHOLE = re.compile(r"'(KEYS|SMEMBERS|HGETALL|HVALS|HKEYS|DEL|SORT|SINTER|SUNION)', ([^)]*)")
+SMALL = {"job_key(job", "key", "'mr:flow:' .. set.name", "flow_key(flow, 'errors:' .. minute - ago", "failing", "used"}
+SMALL |= {"'mr:reconciling'"}
+
+
+def test_no_script_reads_or_drops_a_large_key_at_once() -> None:
+    found = {match[2] for text in texts().values() for match in WHOLE.finditer(text)}
+    assert found <= {*SMALL, "job_key(job, 'opening'", "job_key(job"}, found - SMALL
+
+
+def _used(valkey: RunningValkey, tenant: str = "north") -> dict[str, int]:
+    return {name.decode(): int(number) for name, number in valkey.client.hgetall(f"mr:used:{tenant}").items()}
+
+
+def test_what_a_tenant_uses_is_right_however_its_jobs_end(valkey: RunningValkey, ledger: Ledger) -> None:
+    for job in ("cancelled", "done", "gone", "lost", "kept"):
+        assert ledger.jobs.create(job, "north", "interactive", 2, datetime.now(UTC), size=100)
+    assert _used(valkey) == {"jobs": 5, "frames": 10, "interactive": 10, "bytes": 500}
+    for _ in range(5):
+        job, token = ledger.steps.take("plan") or ("", "")
+        assert ledger.steps.extend(job, token, 0, first=0, n=3, spans=[], last=True, lane="bulk", items=3)
+    assert _used(valkey) == {"jobs": 5, "frames": 15, "interactive": 0, "bytes": 500}
+    ledger.jobs.cancel("cancelled", "caller")
+    conclude(ledger, "cancelled", "cancelled")
+    ledger.claims.adopt("done", part_name(1), [(0, False, True)])
+    assert _used(valkey)["frames"] == 11
+    conclude(ledger, "done")
+    ledger.jobs.forget("gone", "north")
+    assert _used(valkey) == {"jobs": 2, "frames": 6, "interactive": 0, "bytes": 200}
+    valkey.client.delete("mr:job:lost")
+    ledger.room.check("north", Load(jobs=1), Load(jobs=2))  # refuses nothing that a lost record stands for
+    with pytest.raises(JobsQuotaReached):
+        ledger.room.check("north", Load(jobs=2), Load(jobs=2))
+    ledger.jobs.forget("kept", "north")
+    assert keys_of(valkey, "mr:used:*") | keys_of(valkey, "mr:load:*") == set()
+
+
+def test_a_record_of_an_earlier_release_is_counted_when_records_are_walked_through(
+    valkey: RunningValkey, ledger: Ledger
+) -> None:
+    running_job(ledger, "job-a", 7)
+    valkey.client.delete("mr:used:north", "mr:load:north")
+    assert ledger.jobs.retire("job-a", MINUTE) == "running"
+    assert _used(valkey) == {"jobs": 1, "frames": 7, "interactive": 7}
+
+
+def test_room_that_is_kept_counts_until_it_is_given_back_or_its_time_is_over(
+    valkey: RunningValkey, ledger: Ledger
+) -> None:
+    ledger.room.keep("north", "job-a", ONE, PLENTY, MINUTE)
+    with pytest.raises(JobsQuotaReached):
+        ledger.room.check("north", ONE, Load(jobs=1))
+    accepted_job(ledger, "job-a", total=4)
+    ledger.room.give_back("north", "job-a")
+    assert _used(valkey)["frames"] == 4
+    ledger.room.keep("north", "job-b", ONE, PLENTY, MINUTE)
+    ledger.room.give_back("north", "job-b")
+    ledger.room.keep("north", "job-c", ONE, PLENTY, timedelta(0))
+    ledger.room.check("north", ONE, Load(jobs=2, frames=5, interactive=5, bytes=1))
+    assert _used(valkey)["jobs"] == 1
