@@ -184,7 +184,7 @@ def test_many_frames_without_a_line_are_reopened_a_page_at_a_time(valkey: Runnin
 #: What reads or drops a whole key in one command, and the keys that stay small whatever the work is.
 WHOLE = re.compile(r"'(KEYS|SMEMBERS|HGETALL|HVALS|HKEYS|DEL|SORT|SINTER|SUNION)', ([^)]*)")
 SMALL = {"job_key(job", "key", "'mr:flow:' .. set.name", "flow_key(flow, 'errors:' .. minute - ago", "failing", "used"}
-SMALL |= {"'mr:reconciling'"}
+SMALL |= {"'mr:reconciling'", "'mr:reconciling', 'mr:reconciling:began'"}
 
 
 def test_no_script_reads_or_drops_a_large_key_at_once() -> None:
