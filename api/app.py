@@ -33,6 +33,7 @@ from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.room import Load
+from maskrelay.network.certificates import client_context
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
 from maskrelay.storage.audit import AuditLog
@@ -49,6 +50,7 @@ def create() -> ASGIApp:
     settings = Settings.from_environment(os.environ)
     _configure_logs(settings)
     end_process_with_threads()
+    client_context()  # a file of certificates that cannot be used ends the process here
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     with suppress(StorageUnavailable):
         check_create_once(storage)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
 from maskrelay.errors import IssuerUnavailable, SettingsError
+from maskrelay.network.certificates import client_context
 from maskrelay.scoring.checks import LOOPBACK
 
 #: Seconds: kept keys are asked for anew after this, so that a withdrawn one ends.
@@ -47,6 +48,7 @@ class IssuerKeys:
             raise SettingsError("MASKRELAY_OIDC_ISSUER must begin with https://")
         self._issuer = issuer
         self._clock = clock
+        self._tls = client_context()
         self._lock = anyio.Lock()
         self._keys: dict[str, VerifyingKey] = {}
         self._fetched: float | None = None
@@ -77,7 +79,7 @@ class IssuerKeys:
         """Replace the keys; where that fails they stay, and the log says why."""
         self._tried = self._clock()
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
+            async with httpx.AsyncClient(timeout=_TIMEOUT_S, verify=self._tls) as http:
                 about = await _json(http, self._issuer.rstrip("/") + "/.well-known/openid-configuration")
                 if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
                     raise ValueError("the discovery document is not this issuer's")  # noqa: TRY301

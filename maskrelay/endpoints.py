@@ -22,8 +22,9 @@ class Endpoint(BaseModel):
 
     concurrency: what the deployments declare to bear in flight (instances × requests an instance, twice over: as many
     again wait in line); the limit starts there and never passes `max_in_flight`. tenants: the only ones that may use
-    it, and they use no other; empty: everybody. model_version: an item stays with one. rows_per_request and
-    max_request_bytes bound a pack; prompts_per_score splits a frame's prompts over several scores.
+    it, and they use no other; empty: everybody. cert_file and cert_key_file: the client certificate that it is shown.
+    model_version: an item stays with one. rows_per_request and max_request_bytes bound a pack; prompts_per_score
+    splits a frame's prompts over several scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -34,6 +35,8 @@ class Endpoint(BaseModel):
     key: SecretStr | None = None
     key_file: str | None = None
     token_url: str | None = None
+    cert_file: str | None = None
+    cert_key_file: str | None = None
     deployment: str | None = None
     wire: Wire = "image2d"
     encoding: Literal["probability", "binary01"] = "probability"

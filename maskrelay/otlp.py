@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import Any
 
+import requests
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -11,10 +13,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from requests.adapters import HTTPAdapter
 
+from maskrelay.network.certificates import ca_bundle
 from maskrelay.tracing import Kind, Span
 
 _KINDS = {kind.name.lower(): kind for kind in trace.SpanKind}
+_AUTHORITIES = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE")
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -25,7 +30,7 @@ class Otlp:
         named = {"service.name": "maskrelay", "service.version": version("maskrelay"), "maskrelay.process": process}
         self._provider = TracerProvider(resource=Resource.create(named))
         url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url)))
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url, session=_session())))
         self._tracer = self._provider.get_tracer("maskrelay")
 
     @contextmanager
@@ -62,6 +67,23 @@ class Otlp:
     def end(self) -> None:
         """Send what is left; a collector that is away holds up the end for as long as one sending may take."""
         self._provider.shutdown()
+
+
+class _Trusting(HTTPAdapter):
+    """Trusts our authorities, whatever requests would find in the environment."""
+
+    def __init__(self) -> None:
+        self._trusted = ca_bundle("REQUESTS_CA_BUNDLE", *_AUTHORITIES)
+        super().__init__()
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002
+        super().cert_verify(conn, url, self._trusted, cert)
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.mount("https://", _Trusting())
+    return session
 
 
 class _OtlpSpan:

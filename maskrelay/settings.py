@@ -58,6 +58,17 @@ class Settings(BaseModel):
         description="The ledger: Redis ≥ 7 or Valkey. `redis://`, `rediss://`, or "
         "`redis+sentinel://user:password@host:port,host:port/master/database`."
     )
+    redis_cert_file: str | None = Field(
+        None, description="A client certificate for a Redis that asks for one (PEM; `rediss://`)."
+    )
+    redis_cert_key_file: str | None = Field(
+        None, description="Its private key, unencrypted, where the certificate's file does not hold it."
+    )
+    ca_file: str | None = Field(
+        None,
+        description="A PEM file of certificate authorities that every TLS connection trusts in addition to the "
+        "system's; `SSL_CERT_FILE` names others in the place of the system's. The client reads it too.",
+    )
     storage_url: str = Field(description="Where results live: `file:///folder` or `s3://bucket/prefix`.")
     s3_endpoint_url: str | None = Field(None, description="An S3-compatible server other than AWS.")
     server_key: SecretStr = Field(
@@ -82,6 +93,12 @@ class Settings(BaseModel):
     callback_allow: Names = Field(
         (), description="Hosts and networks that callbacks may reach beside public ones, by commas."
     )
+    callback_cert_file: str | None = Field(
+        None, description="A client certificate (PEM) for receivers of callbacks that ask for one."
+    )
+    callback_cert_key_file: str | None = Field(
+        None, description="Its private key, unencrypted, where the certificate's file does not hold it."
+    )
 
     endpoint_url: str | None = Field(None, description="The scoring URI of the Azure ML endpoint; ends in `/score`.")
     endpoint_auth: Literal["key", "aml_token", "entra"] = Field(
@@ -93,6 +110,12 @@ class Settings(BaseModel):
     )
     endpoint_token_url: str | None = Field(
         None, description="For `aml_token`: the control plane's address of the endpoint's token, which Entra opens."
+    )
+    endpoint_cert_file: str | None = Field(
+        None, description="A client certificate (PEM) for an endpoint, or a gateway before it, that asks for one."
+    )
+    endpoint_cert_key_file: str | None = Field(
+        None, description="Its private key, unencrypted, where the certificate's file does not hold it."
     )
     endpoint_deployment: str | None = Field(None, description="Pin one deployment by its name.")
     endpoint_model_version: str = Field("1", description="The model's version; recorded with every outcome.")

@@ -19,6 +19,7 @@ from maskrelay.ledger.address import connect
 from maskrelay.ledger.broker import broker
 from maskrelay.ledger.keeping import warn_of_forgetting
 from maskrelay.ledger.scripts import Scripts
+from maskrelay.network.certificates import client_context
 from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
@@ -43,6 +44,7 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
     The exit code: 0, unless the sweep of a control worker could not be kept up.
     """
     settings = Settings.from_environment(environment)
+    client_context()  # a file of certificates that cannot be used ends the process here
     if role == "segment":  # its children would notice, and die one after the other
         for endpoint in read_endpoints(settings):
             check_endpoint(endpoint)

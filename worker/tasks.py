@@ -13,12 +13,13 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import Lane
 from maskrelay.errors import LedgerUnavailable, ObjectExists, StorageUnavailable
 from maskrelay.ledger.wakes import Task
+from maskrelay.network.certificates import client_context
 from maskrelay.notify.callback import CallbackSender
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.scoring.client import EndpointClient
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.wires import IMAGE2D
-from maskrelay.settings import Settings
+from maskrelay.settings import Settings, name_of
 from worker.admission import Admissions
 from worker.assemble import assemble_items
 from worker.deliver import deliver_due
@@ -63,7 +64,9 @@ class Child:
 
     def sender(self) -> CallbackSender:
         settings = self._settings
-        return CallbackSender(AddressGuard(settings.callback_allow), timeout=settings.callback_timeout)
+        shown = settings.callback_cert_file, settings.callback_cert_key_file
+        tls = client_context(*shown, what=name_of("callback_cert_file"))
+        return CallbackSender(AddressGuard(settings.callback_allow), settings.callback_timeout, tls)
 
     def await_ledger(self) -> None:
         """Wait until Redis answers, or the worker is to stop."""

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from maskrelay.errors import MaskrelayError, RequestError, ServiceAnswerUnknown, ServiceUnreachable, tree
+from maskrelay.network.certificates import client_context
 
 _BUSY = frozenset({429, 502, 503, 504})
 _TRIES = 4
@@ -27,8 +28,9 @@ class Connection:
         self.url = url.rstrip("/")
         self.timeout = timeout.total_seconds()
         headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
-        self._http = httpx.Client(headers=headers, timeout=self.timeout)
-        self._store = httpx.Client(timeout=self.timeout)
+        trusted = client_context()
+        self._http = httpx.Client(headers=headers, timeout=self.timeout, verify=trusted)
+        self._store = httpx.Client(timeout=self.timeout, verify=trusted)
 
     def close(self) -> None:
         self._http.close()

@@ -14,6 +14,7 @@ import httpcore
 import httpx
 
 from maskrelay.errors import CallbackForbidden
+from maskrelay.network.certificates import client_context
 from maskrelay.notify.dialling import Dialler, TlsRefused
 from maskrelay.notify.guard import AddressGuard, target_of
 from maskrelay.notify.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
@@ -53,13 +54,13 @@ class CallbackSender:
     """Sends events; may be used from several threads at once.
 
     `timeout` is for the whole exchange, from the name's look-up to the last byte. `tls` says which certificates
-    are trusted; without it, httpx's default does (certifi's, or what SSL_CERT_FILE names).
+    are trusted and which one is shown; by default, `client_context` says it.
     """
 
     def __init__(self, guard: AddressGuard, timeout: timedelta, tls: ssl.SSLContext | None = None) -> None:
         self._guard = guard
         self._timeout = timeout
-        self._tls = tls or httpx.create_ssl_context()
+        self._tls = tls or client_context()
 
     def send(
         self,

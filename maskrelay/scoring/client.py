@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from maskrelay.contract.answer import MAX_BYTES
 from maskrelay.contract.wire import Row
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AnswerInvalid, EndpointError, EndpointUnavailable, SettingsError
+from maskrelay.network.certificates import client_context
 from maskrelay.scoring.breaks import BREAKS, classify_break
 from maskrelay.scoring.checks import checked_header, checked_url
 from maskrelay.scoring.credentials import Credential
@@ -90,7 +92,7 @@ class EndpointClient(Generic[A_co]):
         self._timeout = timeout
         self._max_answer_bytes = max_answer_bytes
         self._headers = _fixed_headers(endpoint.deployment)
-        self._transport = Transport(self._url, max_connections=max_connections)
+        self._transport = Transport(self._url, max_connections=max_connections, tls=_tls(endpoint, self._url))
 
     async def score(
         self, body: bytes, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None
@@ -159,6 +161,13 @@ class EndpointClient(Generic[A_co]):
             if size > self._max_answer_bytes:
                 raise failure(_OVER_CAP, status=200)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _tls(endpoint: Endpoint, url: httpx.URL) -> ssl.SSLContext | None:
+    if url.scheme != "https":
+        return None
+    what = f"cert_file of endpoint {endpoint.name}"
+    return client_context(endpoint.cert_file, endpoint.cert_key_file, what=what)
 
 
 def _fixed_headers(deployment: str | None) -> dict[str, str]:

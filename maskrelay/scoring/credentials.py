@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError
+from maskrelay.network.certificates import client_context
 from maskrelay.scoring.checks import checked_header, checked_url, is_header
 from maskrelay.scoring.token_sources import ControlPlane, Entra
 from maskrelay.scoring.tokens import RenewedToken, TokenSource
@@ -100,6 +101,8 @@ def check_endpoint(endpoint: Endpoint) -> None:
     checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}")
     if endpoint.deployment is not None:
         checked_header(endpoint.deployment, f"the deployment of endpoint {endpoint.name}")
+    if endpoint.cert_file or endpoint.cert_key_file:
+        client_context(endpoint.cert_file, endpoint.cert_key_file, what=f"cert_file of endpoint {endpoint.name}")
     try:
         credential_of(endpoint)
     except SettingsError as error:

@@ -8,6 +8,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from maskrelay.errors import EndpointError, SettingsError
+from maskrelay.network.certificates import ca_bundle, client_context
 from maskrelay.scoring.checks import checked_url, is_header
 from maskrelay.scoring.statuses import failure
 from maskrelay.scoring.tokens import NO_TOKEN, RenewedToken, Token
@@ -25,6 +26,7 @@ class Entra:
 
     def __init__(self, scope: str) -> None:
         self._scope = scope
+        self._trusted = ca_bundle("REQUESTS_CA_BUNDLE")
         try:
             self._identity = importlib.import_module("azure.identity")
             self._errors = importlib.import_module("azure.core.exceptions").AzureError
@@ -41,7 +43,7 @@ class Entra:
     def _ask(self) -> Any:
         """Asks through a credential of its own: a kept one would give the token again that was refused."""
         try:
-            with self._identity.DefaultAzureCredential() as credential:
+            with self._identity.DefaultAzureCredential(connection_verify=self._trusted) as credential:
                 return credential.get_token(self._scope)
         except (self._errors, ValueError):
             return None  # and none of its words: they can carry the request
@@ -64,6 +66,7 @@ class ControlPlane:
     def __init__(self, url: str, management: RenewedToken) -> None:
         self._url = checked_url(url, "the address of the endpoint's token")
         self._management = management
+        self._tls = client_context()
 
     async def fetch(self) -> Token:
         """A token; raises EndpointUnavailable of kind `token`, with the control plane's status if it answered."""
@@ -81,7 +84,7 @@ class ControlPlane:
 
     async def _ask(self, opener: str) -> _Answer | EndpointError:
         headers = {"authorization": f"Bearer {opener}", "accept": "application/json"}
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, verify=self._tls) as client:
             response = await client.post(self._url, headers=headers)
         if response.status_code == 401:
             self._management.refuse(opener)

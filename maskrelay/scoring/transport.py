@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 
+from maskrelay.network.certificates import client_context
 from maskrelay.scoring.link import Link
 
 #: A connection idle for longer is not used again: the other side may be closing it just now. httpx takes as long.
@@ -16,13 +17,14 @@ class Transport(httpx.AsyncBaseTransport):
     """Keeps up to `max_connections` to the host of `origin`; belongs to one event loop.
 
     Honours the timeouts `connect` and `pool` of a request and no others: the whole exchange is the caller's to bound.
-    Raises what httpx's own transport raises. Knows no proxy, no redirect, no HTTP/2.
+    Raises what httpx's own transport raises. Knows no proxy, no redirect, no HTTP/2. `tls`: by default, what
+    `client_context` trusts, and no client certificate.
     """
 
-    def __init__(self, origin: httpx.URL, *, max_connections: int) -> None:
+    def __init__(self, origin: httpx.URL, *, max_connections: int, tls: ssl.SSLContext | None = None) -> None:
         self._host = origin.host
         self._port = origin.port or (443 if origin.scheme == "https" else 80)
-        self._tls = ssl.create_default_context() if origin.scheme == "https" else None
+        self._tls = (tls or client_context()) if origin.scheme == "https" else None
         self._free = asyncio.Semaphore(max_connections)
         self._idle: list[Link] = []
 

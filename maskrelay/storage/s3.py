@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from maskrelay.errors import KeyInvalid, ObjectExists, ObjectMissing, StorageUnavailable
+from maskrelay.network.certificates import ca_bundle
 from maskrelay.storage.protocol import (
     BINARY,
     CHUNK_BYTES,
@@ -39,7 +41,7 @@ class S3Storage:
     """
 
     def __init__(self, bucket: str, prefix: str = "", endpoint_url: str | None = None) -> None:
-        session = boto3.session.Session()
+        session = _session()
         self._client = session.client("s3", endpoint_url=endpoint_url, config=_config(endpoint_url, 3))
         # `create` repeats its own call, since only it can tell its own object by the nonce.
         self._once = session.client("s3", endpoint_url=endpoint_url, config=_config(endpoint_url, 1))
@@ -166,6 +168,13 @@ class S3Storage:
                     with suppress(KeyInvalid):  # a stranger's object, such as a console's folder marker
                         check_key(key)
                         yield key
+
+
+def _session() -> Any:
+    """A session whose clients, those that fetch credentials included, trust our authorities too."""
+    session = botocore.session.get_session()
+    session.set_config_variable("ca_bundle", ca_bundle("AWS_CA_BUNDLE"))
+    return boto3.session.Session(botocore_session=session)
 
 
 def _config(endpoint_url: str | None, attempts: int) -> Config:

@@ -22,8 +22,8 @@ ANSWER = json.dumps([{"image_features": json.dumps(FEATURES), "text_features": [
 GOOD = http(200, ANSWER, content_type="application/json")
 
 
-def client_of(url, *, credential=None, wire=IMAGE2D, timeout_s=20.0, deployment=None, **more):
-    endpoint = Endpoint(url=url, key=KEY, deployment=deployment, wire=wire.name)
+def client_of(url, *, credential=None, wire=IMAGE2D, timeout_s=20.0, deployment=None, endpoint=None, **more):
+    endpoint = endpoint or Endpoint(url=url, key=KEY, deployment=deployment, wire=wire.name)
     credential = credential or credential_of(endpoint)
     return EndpointClient(endpoint, credential, wire, timeout=timedelta(seconds=timeout_s), max_connections=2, **more)
 

@@ -16,11 +16,17 @@
 {{/* The keys of the Secret that a role needs, as a map from a file's name to the key; (list root role). */}}
 {{- define "maskrelay.files" -}}
 {{- $keys := (index . 0).Values.secret.keys -}}
-{{- $files := dict "redis-url" $keys.redisUrl "server-key" $keys.serverKey "server-key-before" $keys.serverKeyBefore "redis-ca.crt" $keys.redisCa "aws-credentials" $keys.awsCredentials -}}
+{{- $files := dict "redis-url" $keys.redisUrl "server-key" $keys.serverKey "server-key-before" $keys.serverKeyBefore "redis-ca.crt" $keys.redisCa "aws-credentials" $keys.awsCredentials "ca.crt" $keys.ca "redis-client.crt" $keys.redisCert "redis-client.key" $keys.redisCertKey -}}
 {{- if eq (index . 1) "api" -}}
 {{- $_ := set $files "keys.json" $keys.apiKeys -}}
 {{- end -}}
+{{- if eq (index . 1) "deliver" -}}
+{{- $_ := set $files "callback-client.crt" $keys.callbackCert -}}
+{{- $_ := set $files "callback-client.key" $keys.callbackCertKey -}}
+{{- end -}}
 {{- if eq (index . 1) "segment" -}}
+{{- $_ := set $files "endpoint-client.crt" $keys.endpointCert -}}
+{{- $_ := set $files "endpoint-client.key" $keys.endpointCertKey -}}
 {{- $_ := set $files "endpoints.json" $keys.endpoints -}}
 {{- if not $keys.endpoints -}}
 {{- $_ := set $files "endpoint-key" $keys.endpointKey -}}
@@ -46,7 +52,7 @@
 {{- $_ := set $environment $name $value -}}
 {{- end -}}
 {{- $files := include "maskrelay.files" (list $root $role) | fromYaml -}}
-{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "server-key-before" "MASKRELAY_SERVER_KEY_BEFORE_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" -}}
+{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "server-key-before" "MASKRELAY_SERVER_KEY_BEFORE_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" "ca.crt" "MASKRELAY_CA_FILE" "redis-client.crt" "MASKRELAY_REDIS_CERT_FILE" "redis-client.key" "MASKRELAY_REDIS_CERT_KEY_FILE" "endpoint-client.crt" "MASKRELAY_ENDPOINT_CERT_FILE" "endpoint-client.key" "MASKRELAY_ENDPOINT_CERT_KEY_FILE" "callback-client.crt" "MASKRELAY_CALLBACK_CERT_FILE" "callback-client.key" "MASKRELAY_CALLBACK_CERT_KEY_FILE" -}}
 {{- range $file, $name := $named -}}
 {{- if hasKey $files $file -}}
 {{- $_ := set $environment $name (printf "/run/maskrelay/%s" $file) -}}

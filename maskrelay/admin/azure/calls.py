@@ -8,6 +8,7 @@ import httpx
 
 from maskrelay.admin.azure.meaning import refusal
 from maskrelay.errors import AzureMissing, AzureUnreachable, SettingsError
+from maskrelay.network.certificates import client_context
 from maskrelay.scoring.checks import LOOPBACK, checked_url
 
 AZURE = "https://management.azure.com"
@@ -41,7 +42,7 @@ class Calls:
         if self._url.scheme != "https" and self._url.host not in LOOPBACK:
             raise SettingsError("the control plane is asked by https alone: a token goes with every call")
         self._bearer = bearer
-        self._http = httpx.Client(timeout=_TIMEOUT)
+        self._http = httpx.Client(timeout=_TIMEOUT, verify=client_context())
 
     def close(self) -> None:
         self._http.close()

@@ -11,6 +11,7 @@ import httpx
 from maskrelay.admin.checks.finding import Finding, clock, ok, skip, warn, wrong
 from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.errors import SettingsError
+from maskrelay.network.certificates import client_context
 from maskrelay.scoring.checks import LOOPBACK
 from maskrelay.settings import Settings
 
@@ -72,7 +73,7 @@ def _clock(check: str, endpoint: Endpoint) -> Finding:
     began = datetime.now(UTC)
     try:
         origin = httpx.URL(endpoint.url).copy_with(raw_path=b"/", userinfo=b"")
-        answer = httpx.head(origin, timeout=5, trust_env=False, follow_redirects=False)
+        answer = httpx.head(origin, timeout=5, trust_env=False, follow_redirects=False, verify=client_context())
         told = parsedate_to_datetime(answer.headers["date"])
     except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
         return skip(check, "it tells no time")

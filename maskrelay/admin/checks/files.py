@@ -9,11 +9,13 @@ from maskrelay.admin.checks.finding import Finding, ok, skip, warn, wrong
 from maskrelay.contract.apikeys import read_keys
 from maskrelay.contract.codes import read_code_table
 from maskrelay.errors import CodesInvalid, SettingsError
+from maskrelay.network.certificates import ca_file, client_context
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.scoring.checks import LOOPBACK
-from maskrelay.settings import Settings
+from maskrelay.settings import Settings, name_of
 
 _KEYS = 'it is a list of {"tenant", "sha256", "scopes"}; docs/settings.md says more'
+_SHOWN = ("redis_cert_file", "callback_cert_file")
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 
 
@@ -22,6 +24,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield _public_url(settings)
     yield _callbacks(settings)
     yield _codes(settings)
+    yield _certificates(settings)
 
 
 def _keys(settings: Settings) -> Finding:
@@ -72,3 +75,18 @@ def _codes(settings: Settings) -> Finding:
     except CodesInvalid as error:
         return wrong("codes file", error.detail, hint)
     return ok("codes file", f"{len(table)} prompts")
+
+
+def _certificates(settings: Settings) -> Finding:
+    """The trusted authorities, and the client certificates for Redis and callbacks; endpoints have their own check."""
+    shown = {field: (getattr(settings, field), getattr(settings, f"{field[:-5]}_key_file")) for field in _SHOWN}
+    try:
+        client_context()
+        for field, files in shown.items():
+            if any(files):
+                client_context(*files, what=name_of(field))
+    except SettingsError as error:
+        hint = "a PEM file; a private key is unencrypted (openssl pkey -in KEY -out PLAIN_KEY)"
+        return wrong("certificates", error.detail, hint)
+    own = "those of MASKRELAY_CA_FILE in addition" if ca_file() else "none in addition (MASKRELAY_CA_FILE)"
+    return ok("certificates", f"the usual authorities are trusted, {own}")

@@ -13,7 +13,7 @@ from maskrelay.scoring.once import score_once
 _ADDRESS = "look at the scoring URI: it ends in /score, and its deployment takes traffic (maskrelay endpoint status)"
 _DEPLOYMENT = "look at the deployment: its state, its logs (maskrelay endpoint status)"
 _FAILS = "it fails on a drawn picture: look at the address, which ends in /score, and at the deployment's logs"
-_REACH = "look at host name, DNS, firewalls and network policies, and certificates; no proxy of the environment is used"
+_REACH = "look at host name, DNS, firewalls and network policies, and certificates (MASKRELAY_CA_FILE)"
 _HINTS = {
     "unauthorized": "give the endpoint's present key; a key in a file is read again by itself",
     "forbidden": "give the identity the role that may score (maskrelay endpoint grant)",

@@ -30,7 +30,7 @@ _HINTS = {
     "403": _ROLE,
     "EndpointConnectionError": _HOST,
     "ConnectTimeoutError": _HOST,
-    "SSLError": "the server's certificate is vouched for by nobody known here; AWS_CA_BUNDLE names more",
+    "SSLError": "the server's certificate is of an unknown authority; MASKRELAY_CA_FILE names more",
 }
 _OWN = "another store, or switch its conditional writes (If-None-Match) on: every promise of the service rests on them"
 _FOLDER = "look at MASKRELAY_STORAGE_URL, at who owns the folder, and whether it is mounted to be written"
