@@ -176,7 +176,9 @@ class Settings(BaseModel):
     )
     assemble_children: int = Field(1, ge=1, description="Child processes of an assemble worker.")
     control_children: int = Field(1, ge=1, description="Child processes of a control worker.")
-    deliver_threads: int = Field(8, ge=1, description="Threads of a deliver worker.")
+    deliver_threads: int = Field(
+        32, ge=1, description="Threads of a deliver worker; a tenant's callbacks take three quarters of them at most."
+    )
     callbacks_per_host: int = Field(2, ge=1, description="Callbacks under way to one host.")
     hands: int = Field(8, ge=2, description="Frames that one segment child prepares, scores and draws at a time.")
     hand_bytes: int = Field(1 << 30, ge=1, description="Bytes of source files that one segment child holds.")

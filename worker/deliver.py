@@ -6,6 +6,7 @@ import json
 import logging
 import random
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -13,22 +14,25 @@ from maskrelay.contract import keys
 from maskrelay.contract.deliveries import DeliveryEnd
 from maskrelay.contract.events import EVENT_TYPES, event_id
 from maskrelay.contract.jobs import CallbackTarget, Submission
-from maskrelay.errors import ObjectExists, ObjectMissing, SealInvalid, StorageUnavailable
+from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing, SealInvalid, StorageUnavailable
 from maskrelay.ledger.outbox import Delivery
 from maskrelay.notify.callback import CallbackSender, DeliveryResult
 from maskrelay.notify.schedule import delay_before
 from maskrelay.notify.seal import unseal_with_any
 from maskrelay.notify.signature import derive_secret
+from maskrelay.rules.lanes import callbacks_share
 from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import is_delivered, leave_live
 from worker.parts import Parts
 from worker.submissions import read_submission
 
 log = logging.getLogger(__name__)
-#: When a host has as many callbacks under way as it gets, or storage is away: not an attempt.
+#: When a host or a tenant has as many callbacks under way as it gets, or storage is away: not an attempt.
 POSTPONED = timedelta(seconds=1)
 #: Another server key than the one that sealed the secret is an operator's slip: wait for the right one.
 UNSEALED = timedelta(minutes=5)
+#: After an error that nobody thought of: what is stored of the job may be read again once it is mended.
+UNFORESEEN = timedelta(minutes=5)
 
 
 def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
@@ -44,36 +48,69 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
             parts.ledger.outbox.again(delivery, UNSEALED, charge=False)
         except StorageUnavailable:
             parts.ledger.outbox.again(delivery, POSTPONED, charge=False)
+        except LedgerUnavailable:
+            raise
+        except Exception:  # one delivery must not end the loop that others wait for
+            log.exception("callback: unforeseen", extra={"job_id": delivery.job})
+            parts.ledger.outbox.again(delivery, UNFORESEEN, charge=False)
 
 
 def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
-    """One attempt. The marker is looked for first, so that a delivered event is not repeated because Redis was lost."""
+    """One attempt, if the receiver and its tenant may have one more under way; else it waits, and is no attempt."""
     outbox = parts.ledger.outbox
-    if tombstone_of(parts.storage, delivery.job):
-        outbox.over(delivery)
-        return
     try:
         submission = read_submission(parts.storage, delivery.job)
-        body = parts.storage.get(keys.event(delivery.job, delivery.event))
     except ObjectMissing:
         outbox.over(delivery)
         return
     target = submission.callback
-    if target is None or is_delivered(parts.storage, delivery.job, delivery.event):
+    if target is None:
         _close(parts, submission, delivery)
         return
-    host = hashlib.sha256(urlsplit(target.url).netloc.encode()).hexdigest()[:16]
     rest = outbox.host_rests(_receiver(submission, target))
     if rest:
         outbox.again(delivery, rest, charge=False)
         return
-    if not outbox.enter_host(host, delivery, parts.settings.callbacks_per_host):
-        outbox.again(delivery, POSTPONED, charge=False)
+    share = callbacks_share(parts.settings.deliver_threads)
+    with (
+        _place(parts, _name_of(f"tenant\n{submission.tenant}"), delivery, share) as tenants,
+        _place(parts, _name_of(urlsplit(target.url).netloc), delivery, parts.settings.callbacks_per_host) as hosts,
+    ):
+        if tenants and hosts:
+            _look_and_attempt(parts, sender, delivery, submission, target)
+        else:
+            outbox.again(delivery, POSTPONED, charge=False)
+
+
+@contextlib.contextmanager
+def _place(parts: Parts, name: str, delivery: Delivery, most: int) -> Iterator[bool]:
+    """Whether the delivery is among the `most` of this name that may be under way at once; it is, until the end."""
+    outbox = parts.ledger.outbox
+    entered = outbox.enter_host(name, delivery, most)
+    try:
+        yield entered
+    finally:
+        if entered:
+            outbox.leave_host(name, delivery)
+
+
+def _look_and_attempt(
+    parts: Parts, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
+) -> None:
+    """The marker is looked for first, so that a delivered event is not repeated because Redis was lost."""
+    storage, outbox = parts.storage, parts.ledger.outbox
+    if tombstone_of(storage, delivery.job):
+        outbox.over(delivery)
         return
     try:
-        _attempt(parts, sender, delivery, submission, target, body)
-    finally:
-        outbox.leave_host(host, delivery)
+        body = storage.get(keys.event(delivery.job, delivery.event))
+    except ObjectMissing:
+        outbox.over(delivery)
+        return
+    if is_delivered(storage, delivery.job, delivery.event):
+        _close(parts, submission, delivery)
+        return
+    _attempt(parts, sender, delivery, submission, target, body)
 
 
 def _attempt(
@@ -125,7 +162,12 @@ def _secrets(parts: Parts, job: str, target: CallbackTarget) -> list[str]:
 
 def _receiver(submission: Submission, target: CallbackTarget) -> str:
     """A name for the host as this tenant knows it: one tenant's broken address does not hold up another's events."""
-    return hashlib.sha256(f"{submission.tenant}\n{urlsplit(target.url).netloc}".encode()).hexdigest()[:16]
+    return _name_of(f"{submission.tenant}\n{urlsplit(target.url).netloc}")
+
+
+def _name_of(what: str) -> str:
+    """A name in the ledger for what is not to be read there."""
+    return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def _note(parts: Parts, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:

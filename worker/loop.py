@@ -84,16 +84,31 @@ class SegmentLoop:
     async def lend(self, until: float) -> None:
         """Claim and work until `until` (monotonic seconds) or until nothing waits; what is in hand goes on."""
         self._listen()
-        idle_since, beat = time.monotonic(), 0.0
+        await asyncio.to_thread(self._run_on)
+        await asyncio.to_thread(self._wake_another)
+        idle_since, beat = time.monotonic(), time.monotonic() + BEAT.total_seconds()
         while time.monotonic() < until and not self._stopping():
             if time.monotonic() > beat:
-                await asyncio.to_thread(self._ledger.wakes.running, "segment", self._name, BEAT * 3)
+                await asyncio.to_thread(self._run_on)
                 beat = time.monotonic() + BEAT.total_seconds()
             if await self._claim_more():
                 idle_since = time.monotonic()
             elif not self._held and time.monotonic() - idle_since > IDLE:
-                break
+                if not await self._work_waits_for_a_gate():
+                    break
+                idle_since = time.monotonic()
         await asyncio.to_thread(self._pass_on)
+
+    def _run_on(self) -> None:
+        self._ledger.wakes.running("segment", self._name, BEAT * 3)
+
+    def _wake_another(self) -> None:
+        wanted = loops_wanted(self._ledger.wakes.work("segment"), self._hands, self._in_flight)
+        self._ledger.wakes.wake("segment", wanted)
+
+    async def _work_waits_for_a_gate(self) -> bool:
+        """Whether the next loop would be begun at once if this one ended, and could do no more."""
+        return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wakes.work, "segment") > 0
 
     def _listen(self) -> None:
         """From the first time on: a ring for new frames ends a wait like a hand that is free again."""
@@ -108,8 +123,7 @@ class SegmentLoop:
     def _pass_on(self) -> None:
         """Say that this loop ends, then look once more: work that came meanwhile was promised to it."""
         self._ledger.wakes.ended("segment", self._name)
-        wanted = loops_wanted(self._ledger.wakes.work("segment"), self._hands, self._in_flight)
-        self._ledger.wakes.wake("segment", wanted)
+        self._wake_another()
 
     async def _claim_more(self) -> bool:
         """Take one claim if a hand is free and the gate is open; else wait a moment. Whether there was work."""

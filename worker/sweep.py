@@ -165,11 +165,13 @@ def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
 
 
 def _kick(parts: Parts) -> Found:
-    """A wake-up wherever work waits and nothing runs: also where whoever planned, assembled or finished fell silent."""
+    """A wake-up wherever work waits that no loop was woken for: also where whoever planned, assembled or finished fell
+    silent.
+    """
     found: Found = Counter()
     for task in TASKS:
         work = parts.ledger.wakes.work(task)
-        wanted = min(work, 1)
+        wanted = work
         if task == "segment":
             wanted = 0 if _all_closed(parts) else loops_wanted(work, parts.settings.hands, parts.in_flight())
         found[f"wake-ups sent: {task}"] += parts.ledger.wakes.wake(task, wanted)

@@ -169,14 +169,17 @@ def _open_flows(parts: Parts) -> None:
 
 @contextlib.contextmanager
 def _awake(parts: Parts, task: Task) -> Iterator[None]:
-    """Be counted as a loop of this task, and afterwards look once more: work that came meanwhile was promised to it."""
+    """Be counted as a loop of this task, wake the next if more waits than the one thing that this loop takes first, and
+    afterwards look once more: the time that it was lent may have ended before the work.
+    """
     wakes, loop = parts.ledger.wakes, secrets.token_hex(8)
     wakes.running(task, loop, parts.settings.task_budget * 2)
     try:
+        wakes.wake(task, wakes.work(task) - 1)
         yield
     finally:
         wakes.ended(task, loop)
-        wakes.wake(task, min(1, wakes.work(task)))
+        wakes.wake(task, wakes.work(task))
 
 
 @contextlib.contextmanager

@@ -67,7 +67,10 @@ class Outbox:
         return self._end(delivery, -1, charge=True)
 
     def enter_host(self, host: str, delivery: Delivery, most: int) -> bool:
-        """Whether the delivery may begin: at most `most` to one host at once. `host` is any name for it."""
+        """Whether the delivery may begin: at most `most` to one host at once.
+
+        `host` is any name for it, or for whatever else so many deliveries may have at once.
+        """
         return bool(self._scripts.run("enter_host", host, delivery.token, most, self._lease_ms))
 
     def leave_host(self, host: str, delivery: Delivery) -> None:

@@ -22,7 +22,11 @@ class Wakes:
         self._publish = publish
 
     def wake(self, task: Task, wanted: int = 1) -> bool:
-        """Send a wake-up if fewer loops run, or are woken, than are wanted."""
+        """Send a wake-up if fewer loops are woken than are wanted, and no message waits that nobody has taken yet.
+
+        wanted: of segment, all loops that should run. Of the other tasks, those that should begin: what waits, since
+        each that runs is busy with one job, item or delivery. Each that begins wakes the next.
+        """
         if wanted < 1:
             return False
         sent = self._scripts.run("wake", task, wanted, secrets.token_hex(8), LOST_AFTER // _MS)

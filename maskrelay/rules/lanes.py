@@ -28,6 +28,13 @@ def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:
     return min(math.ceil(waiting / hands), math.ceil(2 * in_flight / hands) + 1)
 
 
+def callbacks_share(threads: int) -> int:
+    """How many callbacks of one tenant may be under way at once, where so many threads send: while its receivers hang,
+    a quarter of the threads stays for the others.
+    """
+    return max(1, threads - math.ceil(threads / 4))
+
+
 def workers_most(limit: int, per_worker: int) -> int:
     """How many workers an endpoint with `limit` scores in flight can feed: while half of the frames in their hands are
     scored, the other half is prepared and drawn. `per_worker`: the frames that one worker has in hand.

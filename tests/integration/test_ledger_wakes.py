@@ -17,6 +17,25 @@ def test_ten_thousand_wake_ups_send_few_messages(valkey: RunningValkey) -> None:
     assert sent == ["segment", "segment", "plan"]
 
 
+def test_a_step_that_waits_is_woken_for_however_many_loops_are_busy(ledger: Ledger) -> None:
+    for number in range(3):
+        ledger.wakes.running("finish", f"loop-{number}", timedelta(seconds=30))
+    assert [ledger.wakes.wake("finish", 2) for _ in range(3)] == [True, True, False]
+    ledger.wakes.running("finish", "loop-3", timedelta(seconds=30))
+    assert ledger.wakes.wake("finish", 2)
+
+
+def test_messages_that_nobody_takes_do_not_pile_up(valkey: RunningValkey) -> None:
+    ledger = valkey.ledger()
+    for task in ("deliver", "segment"):
+        valkey.client.rpush(task, "a message")
+        assert ledger.wakes.wake(task, 100)
+        valkey.client.rpush(task, "a message")
+        assert not ledger.wakes.wake(task, 100)
+        valkey.client.lpop(task)
+        assert ledger.wakes.wake(task, 100)
+
+
 def test_nothing_wanted_sends_nothing(valkey: RunningValkey) -> None:
     sent: list[str] = []
     assert not valkey.ledger(sent=sent).wakes.wake("segment", 0)

@@ -25,7 +25,7 @@
 --   mr:assembling          zset "job item part" → due, or the deadline of its lease; :tokens, :tries hashes beside it
 --   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last, :traces hashes beside it
 --   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
---   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host
+--   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host, or of one tenant
 --   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
 --   mr:deadlines           zset job → when it is to be cancelled; only jobs that have a deadline before them
 --   mr:live:{tenant}       set of the jobs that are not over

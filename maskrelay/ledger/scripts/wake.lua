@@ -1,8 +1,11 @@
--- wake(task, wanted, wake-up, ttl_ms) → 1 if a message should be sent: fewer loops run or are woken than are wanted.
+-- wake(task, wanted, wake-up, ttl_ms) → 1 if a message should be sent: fewer loops are woken than are wanted, and fewer than two
+-- messages of the task lie in Celery's list. What lies there shows that every child is busy; more would only pile up.
+-- The loops of segment that run count as well, since each takes many frames. A loop of another task is busy with one thing.
 local task, wanted, wake_up, ttl_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local loops, woken = 'mr:loops:' .. task, 'mr:woken:' .. task
 redis.call('ZREMRANGEBYSCORE', loops, '-inf', now)
 redis.call('ZREMRANGEBYSCORE', woken, '-inf', now)
-if redis.call('ZCARD', loops) + redis.call('ZCARD', woken) >= wanted then return 0 end
+local running = task == 'segment' and redis.call('ZCARD', loops) or 0
+if running + redis.call('ZCARD', woken) >= wanted or redis.call('LLEN', task) >= 2 then return 0 end
 redis.call('ZADD', woken, now + ttl_ms, wake_up)
 return 1

@@ -15,7 +15,7 @@ from maskrelay.errors import (
     StorageUnavailable,
 )
 from maskrelay.rules.gate import report_of
-from maskrelay.rules.lanes import lane_of, lanes_to_claim, loops_wanted, workers_most, workers_wanted
+from maskrelay.rules.lanes import callbacks_share, lane_of, lanes_to_claim, loops_wanted, workers_most, workers_wanted
 from maskrelay.rules.lifecycle import MOVES, may_cancel, verdict
 from maskrelay.rules.retry import COME_BACK, Trouble, backoff, judge, left_alone
 
@@ -116,3 +116,7 @@ def test_a_frame_whose_gates_are_closed_is_looked_at_soon_after_they_may_open(op
     assert left_alone(closed, 3, 1.0) == waited
     assert left_alone(closed, 3, 0.0) == waited * 0.8
     assert left_alone(EndpointBusy(kind="pending"), 3, 1.0) == backoff(1, 1.0)
+
+
+def test_a_tenants_callbacks_leave_a_quarter_of_the_threads():
+    assert [callbacks_share(threads) for threads in (1, 2, 4, 8, 32)] == [1, 1, 3, 6, 24]
