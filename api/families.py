@@ -25,6 +25,14 @@ _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
     ("parked", "frames_parked", "code", (), "Times that a frame was given back to wait, by what was in the way."),
     ("ended", "jobs_ended", "state", tuple(sorted(TERMINAL)), "Jobs that ended, by how."),
     ("callback", "delivery_attempts", "result", ("ok",), "Attempts at callbacks, by what came of them."),
+    ("step failed", "step_failures", "step", ("plan", "finish", "assemble"), "Tries of a step that failed."),
+    (
+        "halted",
+        "jobs_halted",
+        "step",
+        ("plan", "finish", "assemble"),
+        "Jobs that ended without a result, by the step that failed again and again.",
+    ),
     ("lapsed", "leases_lapsed", "kind", ("claim",), "Leases that ran out: a worker died or stood still."),
 )
 

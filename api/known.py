@@ -6,20 +6,26 @@ from dataclasses import dataclass
 
 from api.service import Service
 from maskrelay.contract import keys
+from maskrelay.contract.halts import Halt
 from maskrelay.contract.jobs import Counts, Frames, JobState, Result, Submission
 from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import is_terminal
+from maskrelay.storage.halts import halt_of
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One job. `result` is there once it is terminal; `cancelling`: storage holds the intent, the ledger no record."""
+    """One job. `result` is there once it is terminal, but for a job that was halted: then `halted` says why.
+
+    cancelling: storage holds the intent, the ledger no record.
+    """
 
     submission: Submission
     record: JobRecord | None
     result: Result | None
     cancelling: bool = False
+    halted: Halt | None = None
 
     @property
     def id(self) -> str:
@@ -29,6 +35,8 @@ class Known:
     def state(self) -> JobState:
         if self.result is not None:
             return self.result.state
+        if self.halted is not None:
+            return "failed"
         if self.record is not None:
             return self.record.state
         return "cancelling" if self.cancelling else "accepted"
@@ -50,9 +58,11 @@ class Known:
         return Counts(total=self.record.total, **self.record.items)
 
     def reason(self) -> str | None:
-        """Why it was cancelled."""
+        """Why it was cancelled, or the code of why it ended without a result."""
         if self.result is not None:
             return self.result.reason
+        if self.halted is not None:
+            return self.halted.code
         return self.record.cancel_reason if self.record is not None else None
 
     def frames(self) -> Frames:
@@ -72,7 +82,7 @@ def look(service: Service, tenant: str, job: str) -> Known:
         record = service.ledger.jobs.get(job)
     except LedgerUnavailable:
         known = _from_storage(service, tenant, job)
-        if known is None or known.result is None:
+        if known is None or not known.terminal:
             raise
         return known
     if record is None:
@@ -92,7 +102,9 @@ def _beside_record(service: Service, record: JobRecord) -> Known:
     submission = service.archive.submission(record.id)
     if submission is None:
         raise NotFound
-    return Known(submission, record, service.archive.result(record.id) if ended else None)
+    result = service.archive.result(record.id) if ended else None
+    halted = halt_of(service.storage, record.id) if ended and result is None else None
+    return Known(submission, record, result, halted=halted)
 
 
 def _from_storage(service: Service, tenant: str, job: str) -> Known | None:
@@ -101,8 +113,9 @@ def _from_storage(service: Service, tenant: str, job: str) -> Known | None:
     if submission is None or submission.tenant != tenant:
         return None
     result = service.archive.result(job)
-    cancelling = result is None and service.archive.has(keys.cancel(job))
-    return Known(submission, None, result, cancelling)
+    if result is not None:
+        return Known(submission, None, result)
+    return Known(submission, None, None, service.archive.has(keys.cancel(job)), halt_of(service.storage, job))
 
 
 def _check_gone(service: Service, tenant: str, job: str) -> None:

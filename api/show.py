@@ -84,6 +84,7 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
         eta_s=_eta(known),
         deadline=known.submission.deadline,
         reason=known.reason(),
+        error=ErrorShown(code=known.halted.code, detail=known.halted.detail) if known.halted else None,
         metadata=known.submission.metadata,
         callback=CallbackShown(url=callback.url, events=list(callback.events), secret=secret) if callback else None,
         links=JobLinks(

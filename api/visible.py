@@ -15,9 +15,10 @@ Listed = Sequence[tuple[str, frozenset[int] | None]]
 def listed_parts(service: Service, known: Known) -> Listed:
     """The job's parts in the order they were settled, each with its refused frames.
 
-    Where the ledger lacks the job, what storage holds in the order of names; None in place of the refused frames.
+    Where the ledger lacks the job, or keeps no list as it has ended, what storage holds in the order of names, with
+    None in place of the refused frames.
     """
-    if known.record is not None:
+    if known.record is not None and not known.terminal:
         return service.ledger.jobs.parts(known.id)
     return [(name, None) for name in service.archive.parts(known.id)]
 

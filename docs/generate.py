@@ -21,6 +21,7 @@ from maskrelay.errors import (
     FrameRefused,
     IssuerUnavailable,
     ItemError,
+    JobHalted,
     LedgerFull,
     LedgerUnavailable,
     MaskrelayError,
@@ -84,10 +85,11 @@ def errors_page() -> str:
     ]
     requests += [StorageUnavailable, LedgerUnavailable, LedgerFull, IssuerUnavailable, MaskrelayError]
     items = [kind for kind in every if issubclass(kind, ItemError | FrameRefused) and not kind.__subclasses__()]
+    halts = [kind for kind in every if issubclass(kind, JobHalted) and kind is not JobHalted]
     waits = [kind for kind in every if issubclass(kind, EndpointBusy) and kind is not EndpointBusy]
     client = [kind for kind in every if issubclass(kind, ClientError) and kind is not ClientError]
     azure = [kind for kind in every if issubclass(kind, AzureError) and kind is not AzureError]
-    shown = {*requests, *items, *waits, *client, *azure}
+    shown = {*requests, *items, *halts, *waits, *client, *azure}
     inside = [kind for kind in every if kind not in shown and not kind.__subclasses__()]
     return _page(
         "Errors",
@@ -99,6 +101,10 @@ def errors_page() -> str:
         "## Errors of one item",
         "In an item's or a frame's `error`; its neighbours are not touched.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in items]),
+        "## Errors of a whole job",
+        "In a job's `error`, with its code as the `reason`: a step of the service failed again and again, and the job "
+        "ended as `failed` without a result. What was segmented is kept.",
+        _table(("Code", "Again", "Meaning"), [_row(kind) for kind in halts]),
         "## Why work waits",
         "Reasons of a closed gate, in logs: the work waits, and no attempt is charged to any frame.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in waits]),

@@ -15,7 +15,7 @@ from typing import Literal, TextIO
 Format = Literal["text", "json"]
 FIELDS = (
     "job_id", "frame", "item", "endpoint", "code", "event", "attempt", "result", "source", "output", "alone", "reason",
-    "trace_id",
+    "step", "tries", "lines", "parts", "trace_id",
 )  # fmt: skip
 _TEXT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
 

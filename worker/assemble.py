@@ -14,19 +14,28 @@ from maskrelay.contract.jobs import Submission
 from maskrelay.contract.lines import file_name
 from maskrelay.contract.outcomes import ArtifactRef, Failure
 from maskrelay.contract.planned import Assembled
-from maskrelay.errors import ArtifactUnsupported, AssemblyFailed, ObjectExists, ObjectMissing
+from maskrelay.errors import (
+    ArtifactUnsupported,
+    AssemblyFailed,
+    LedgerUnavailable,
+    ObjectExists,
+    ObjectMissing,
+    StorageUnavailable,
+)
 from maskrelay.ledger.assembling import Taken
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, has
+from worker.attempts import OUTAGE, TRIES, pause_after
+from worker.halting import halt
 from worker.parts import Parts
 from worker.renewal import Renewal
 from worker.sources import Sources
 from worker.submissions import Kept, read_submission
 from worker.visible import Visible
-from worker.whole import WholeItem, read_item
+from worker.whole import WholeItem, read_item, whole_outputs
 from worker.whole_files import files_of
 
 log = logging.getLogger(__name__)
-#: An item whose assembly ended so many children is recorded as failed.
+#: An item whose assembly failed, or ended its child, so often is recorded as failed.
 DEATHS = 2
 
 
@@ -38,11 +47,31 @@ def assemble_items(parts: Parts, until: float) -> None:
             taken = parts.ledger.assembling.take()
             if taken is None:
                 return
-            with (
-                Renewal(parts.settings.renewal_period, partial(parts.ledger.assembling.renew, taken)),
-                parts.noticed.timed("assemble"),
-            ):
-                assembler.assemble(taken)
+            _attempt(parts, assembler, taken)
+
+
+def _attempt(parts: Parts, assembler: "Assembler", taken: Taken) -> None:
+    """One try at one item, as `attempts.attempt` is one at a step."""
+    assembling = parts.ledger.assembling
+    try:
+        if taken.tries > TRIES:
+            halt(parts, taken.job, "assemble")
+            return
+        with (
+            Renewal(parts.settings.renewal_period, partial(assembling.renew, taken)),
+            parts.noticed.timed("assemble"),
+        ):
+            assembler.assemble(taken)
+    except (StorageUnavailable, LedgerUnavailable):
+        assembling.excuse(taken, OUTAGE)
+        raise
+    except Exception:
+        log.exception("a step failed", extra={"job_id": taken.job, "step": "assemble", "tries": taken.tries})
+        parts.noticed.happened("step failed", "assemble")
+        if taken.tries >= TRIES:
+            halt(parts, taken.job, "assemble")
+        else:
+            assembling.put_off(taken, pause_after(taken.tries))
 
 
 class Assembler:
@@ -82,13 +111,11 @@ class Assembler:
     def _made_of(self, taken: Taken, submission: Submission) -> Assembled:
         storage = self._parts.storage
         item, frames = read_item(storage, taken.job, taken.item, taken.part)
-        whole = WholeItem(storage, submission, item, frames, self._visible(taken.job))
-        if whole.first is None:
-            return Assembled(item=taken.item)
         if taken.tries > DEATHS:
-            failure = Failure(code=AssemblyFailed.code, detail="making the files ended its worker again and again")
-            return Assembled(item=taken.item, errors=dict.fromkeys(whole.wanted, failure))
-        return self._stored(whole, taken)
+            failure = Failure(code=AssemblyFailed.code, detail="making the files failed again and again")
+            return Assembled(item=taken.item, errors=dict.fromkeys(whole_outputs(item), failure))
+        whole = WholeItem(storage, submission, item, frames, self._visible(taken.job))
+        return self._stored(whole, taken) if whole.first is not None else Assembled(item=taken.item)
 
     def _stored(self, whole: WholeItem, taken: Taken) -> Assembled:
         files: dict[str, ArtifactRef] = {}

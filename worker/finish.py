@@ -14,10 +14,10 @@ from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import verdict
 from maskrelay.rules.timings import timings
 from worker.assembled import unassembled
+from worker.attempts import attempt
 from worker.compact import Compacted
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
-from worker.renewal import Renewal
 from worker.submissions import read_submission
 from worker.visible import Visible
 
@@ -32,11 +32,7 @@ def finish_jobs(parts: Parts, until: float) -> None:
         if taken is None:
             return
         job, token = taken
-        with (
-            Renewal(parts.settings.renewal_period, partial(parts.ledger.steps.renew, "finish", job, token)),
-            parts.noticed.timed("finish"),
-        ):
-            finish_job(parts, job, token)
+        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token))
 
 
 def finish_job(parts: Parts, job: str, token: str) -> None:

@@ -21,7 +21,7 @@ class StepLost(Exception):
 
 
 class Opening:
-    """Opens sources of one job under its plan step. Call from one thread."""
+    """Opens sources of one job under its plan step, in a thread that `close` ends. Call from one thread."""
 
     def __init__(self, parts: Parts, job: str, token: str) -> None:
         self._parts = parts
@@ -51,6 +51,9 @@ class Opening:
             os._exit(1)
         finally:
             steps.opened(self._job, self._token, what)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False)
 
 
 def failure_of(error: ItemError) -> Failure:

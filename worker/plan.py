@@ -12,10 +12,10 @@ from maskrelay.errors import LedgerUnavailable, ObjectMissing
 from maskrelay.rules.lanes import loops_wanted
 from maskrelay.storage.records import write_records
 from worker.announce import announce
+from worker.attempts import attempt
 from worker.opening import Opening, StepLost
 from worker.parts import Parts
 from worker.planning import PlannedPart, planned_parts
-from worker.renewal import Renewal
 from worker.sources import Sources
 from worker.submissions import read_frame_part, read_item_part, read_submission
 
@@ -31,12 +31,8 @@ def plan_jobs(parts: Parts, until: float) -> None:
         if taken is None:
             return
         job, token = taken
-        with (
-            Renewal(parts.settings.renewal_period, partial(parts.ledger.steps.renew, "plan", job, token)),
-            contextlib.closing(parts.sources()) as sources,
-            parts.noticed.timed("plan"),
-        ):
-            plan_job(parts, sources, job, token, until)
+        with contextlib.closing(parts.sources()) as sources:
+            attempt(parts, "plan", job, token, partial(plan_job, parts, sources, job, token, until))
 
 
 def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float) -> None:
@@ -62,18 +58,18 @@ def _plan(parts: Parts, sources: Sources, submission: Submission, token: str, un
         if time.monotonic() >= until:
             raise TimeIsUp
 
-    try:
-        opening = Opening(parts, job, token)
-        for part in planned_parts(parts, sources, submission, opening, first_part, check_time):
-            if not _extend(parts, submission, token, part):
-                return
-            if part.number == 0:
-                announce(parts, submission, "job.running", state="running", at=datetime.now(UTC), counts=counts)
-            check_time()
-    except TimeIsUp:
-        steps.hand_back("plan", job, token)
-    except StepLost:
-        return
+    with contextlib.closing(Opening(parts, job, token)) as opening:
+        try:
+            for part in planned_parts(parts, sources, submission, opening, first_part, check_time):
+                if not _extend(parts, submission, token, part):
+                    return
+                if part.number == 0:
+                    announce(parts, submission, "job.running", state="running", at=datetime.now(UTC), counts=counts)
+                check_time()
+        except TimeIsUp:
+            steps.hand_back("plan", job, token)
+        except StepLost:
+            return
 
 
 def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart) -> bool:

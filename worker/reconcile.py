@@ -9,12 +9,16 @@ from functools import partial
 from itertools import groupby
 
 from maskrelay.contract import keys
+from maskrelay.contract.jobs import Submission
 from maskrelay.errors import ObjectMissing
+from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.cancels import cancel_intent
+from maskrelay.storage.halts import halt_of
 from maskrelay.storage.protocol import Storage, has
 from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import resume
 from worker.conclude import conclude, read_result
+from worker.halting import conclude_halted
 from worker.parts import Parts
 from worker.rounds import side_by_side, written_before
 from worker.submissions import planned_frames, read_submission
@@ -57,6 +61,7 @@ def reconcile_job(parts: Parts, job: str) -> Found:
         jobs.forget(job, tombstone.tenant)
         _unmark(storage, job)
         return Counter({"markers of jobs that are gone removed": 1})
+    record = jobs.get(job)  # first: what makes it terminal is in storage before
     result = read_result(parts, job)
     intent = cancel_intent(storage, job)
     try:
@@ -67,13 +72,26 @@ def reconcile_job(parts: Parts, job: str) -> Found:
         concluded = conclude(parts, submission, result)
         resume(parts, submission)
         return Counter({"jobs concluded from storage": concluded})
-    one = submission
+    halted = halt_of(storage, job) is not None
+    if record is not None and is_terminal(record.state):
+        if halted:
+            return Counter({"jobs that ended without a result": 1})
+        jobs.forget(job, submission.tenant)  # it was released, or Redis is newer than storage
+        resume(parts, submission)
+    return _restore(parts, submission, halted=halted, cancel=intent.reason if intent else None)
+
+
+def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
+    """Give the ledger what it lacks of a job that has no result."""
+    one, job, jobs = submission, submission.id, parts.ledger.jobs
     restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
     if restored:
         log.warning("restored", extra={"job_id": job})
     adopted = _adopt_parts(parts, job)
-    if intent is not None:
-        jobs.cancel(job, intent.reason)
+    if halted and (record := jobs.get(job)) is not None:
+        conclude_halted(parts, record)
+    elif cancel is not None:
+        jobs.cancel(job, cancel)
     return Counter({"records restored": restored, "outcome parts adopted": adopted})
 
 

@@ -11,8 +11,9 @@ from maskrelay.settings import Settings
 
 _ABOUT = """\
 Does at once what the sweep of the control workers does bit by bit, and says what it found: compares storage with the
-ledger, takes back leases of workers that died, sends lost wake-ups, and removes what is stray or over. Safe beside
-running workers, in any number, at any time. It needs the settings of a worker."""
+ledger, takes back leases of workers that died, sends lost wake-ups, and removes what is stray or over. It also lets
+jobs go on that ended without a result because a step failed again and again: run it once the cause is gone. Safe
+beside running workers, in any number, at any time. It needs the settings of a worker."""
 
 
 def add(subparsers: Any) -> None:

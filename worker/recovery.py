@@ -4,10 +4,11 @@ from collections import Counter
 from datetime import datetime
 
 from maskrelay.contract import keys
+from worker.halting import release_halted
 from worker.listing import relist
 from worker.losing import sweep_losing
 from worker.parts import Parts
-from worker.reconcile import Found
+from worker.reconcile import Found, live_jobs, reconcile_job
 from worker.removal import remove_jobs
 from worker.retention import judge_jobs, retire_all
 from worker.submissions import Plans
@@ -22,8 +23,12 @@ def recover(parts: Parts, now: datetime) -> Found:
     StorageUnavailable; what was done until then stands.
     """
     storage = parts.storage
+    released = [job for job in live_jobs(storage) if release_halted(parts, job)]
+    for job in released:
+        reconcile_job(parts, job)
     found = compare(parts)
     found.update(sweep(parts, Plans(storage), compare_every=None))
+    found["jobs that had ended without a result released"] = len(released)
     removing = (key.removeprefix(keys.REMOVING) for key in storage.list(keys.REMOVING))
     sweeping = (key.removeprefix(keys.SWEEPING) for key in storage.list(keys.SWEEPING))
     cleared: Found = Counter()

@@ -8,12 +8,12 @@ from itertools import groupby, islice, takewhile
 
 from maskrelay.contract import keys
 from maskrelay.contract.audit import Entry, hour_of
-from maskrelay.contract.jobs import Result
 from maskrelay.contract.tombstones import Tombstone
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.storage.tombstones import entomb, tombstone_of
 from worker.parts import Parts
 from worker.rounds import delete_all, next_keys, written_before
+from worker.submissions import read_submission
 
 log = logging.getLogger(__name__)
 KEYS_A_PASS = 2000
@@ -41,9 +41,8 @@ def _judge(parts: Parts, job: str, names: set[str], now: datetime) -> bool:
             with suppress(ObjectExists):
                 storage.create(keys.removing(job), b"")
         return False
-    if _name(job, keys.result(job)) in names and written_before(
-        storage, keys.result(job), now - settings.result_lifetime
-    ):
+    ends = [key for key in (keys.result(job), keys.halted(job)) if _name(job, key) in names]
+    if ends and written_before(storage, ends[0], now - settings.result_lifetime):
         return _expire(parts, job, now)
     for name in names:
         event = keys.event_of(name)
@@ -58,11 +57,11 @@ def _name(job: str, key: str) -> str:
 
 def _expire(parts: Parts, job: str, now: datetime) -> bool:
     try:
-        result = Result.model_validate_json(parts.storage.get(keys.result(job)))
+        tenant = read_submission(parts.storage, job).tenant
     except ObjectMissing:
         return False
-    entomb(parts.storage, job, Tombstone(tenant=result.tenant, at=now, reason="expired"))
-    parts.audit.write(Entry(at=now, did="expired", tenant=result.tenant, job=job))
+    entomb(parts.storage, job, Tombstone(tenant=tenant, at=now, reason="expired"))
+    parts.audit.write(Entry(at=now, did="expired", tenant=tenant, job=job))
     log.info("expired", extra={"job_id": job})
     return True
 

@@ -54,7 +54,8 @@ class Child:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._parts: Parts | None = None
-        self._segment: tuple[LoopThread, SegmentLoop] | None = None
+        self._thread: LoopThread | None = None
+        self._segment: SegmentLoop | None = None
 
     def parts(self) -> Parts:
         with self._lock:
@@ -89,21 +90,22 @@ class Child:
 
     def segment(self) -> None:
         """Lend the loop the task's budget; when the worker stops, the rest of the time that a score may take."""
-        if self._segment is None:
+        if self._thread is None:
             keep_buffers()
-            thread = LoopThread()
-            self._segment = thread, thread.run(_segment_loop(self.parts(), self._stopping))
-        thread, loop = self._segment
-        thread.run(loop.lend(self.until()))
+            self._thread = LoopThread()
+        if self._segment is None:  # the thread is kept where this fails: the next wake-up tries again
+            self._segment = self._thread.run(_segment_loop(self.parts(), self._stopping))
+        self._thread.run(self._segment.lend(self.until()))
         if self._stopping():
-            thread.run(loop.drain(time.monotonic() + self._settings.score_timeout.total_seconds()))
+            self._thread.run(self._segment.drain(time.monotonic() + self._settings.score_timeout.total_seconds()))
 
 
 async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLoop:
-    """Built inside the running event loop, whose clients and events it keeps."""
+    """Built inside the running event loop, whose clients and events it keeps; nothing is opened until Redis answers."""
     settings = parts.settings
-    flow, pool = parts.flow(), _pool(parts)
     await asyncio.to_thread(_open_flows, parts)
+    in_flight = await asyncio.to_thread(parts.in_flight)
+    flow, pool = parts.flow(), _pool(parts)
     admissions = Admissions(flow)
     scorer = Scorer(pool, flow, admissions, Sent(parts.audit), parts.noticed, parts.spans)
     bench = Bench(
@@ -134,7 +136,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         Groups(parts.storage, parts.ledger, parts.noticed, parts.spans, bounds),
         parts.ledger,
         hands=max(settings.hands, 2 * max(one.rows_per_request for one in parts.endpoints)),
-        in_flight=parts.in_flight(),
+        in_flight=in_flight,
         hand_bytes=settings.hand_bytes,
         renewal_period=settings.renewal_period,
         stopping=stopping,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Submission
 from maskrelay.contract.outcomes import MaskOutcome, Outcome
-from maskrelay.contract.outputs import OF_ITEM
+from maskrelay.contract.outputs import OF_ITEM, Output
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.imaging.rle import decode_rle
 from maskrelay.storage.protocol import Storage
@@ -31,7 +31,7 @@ class WholeItem:
         self.item = item
         self.frames = frames
         self.prompts = frames[0].prompts
-        self.wanted = [output for output in item.outputs if output in OF_ITEM]
+        self.wanted = whole_outputs(item)
         self._storage = storage
         self._outcome = Kept[int, Outcome | None](lambda place: visible.outcome(frames[place].frame), most=16)
 
@@ -77,6 +77,11 @@ class WholeItem:
     def _size(self) -> tuple[int, int]:
         assert self.first is not None
         return self.first.masks[0].rle.size
+
+
+def whole_outputs(item: PlannedItem) -> list[Output]:
+    """The outputs wanted of the item as a whole."""
+    return [output for output in item.outputs if output in OF_ITEM]
 
 
 def read_item(storage: Storage, job: str, item: int, part: int) -> tuple[PlannedItem, list[PlannedFrame]]:

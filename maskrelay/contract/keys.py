@@ -81,6 +81,11 @@ def cancel(job: str) -> str:
     return f"jobs/{job}/cancel.json"
 
 
+def halted(job: str) -> str:
+    """Why a job ended without a result; while it is there, the job has ended."""
+    return f"jobs/{job}/halted.json"
+
+
 def gone(job: str) -> str:
     return f"jobs/{job}/gone.json"
 

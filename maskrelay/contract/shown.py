@@ -47,8 +47,8 @@ class JobShown(BaseModel):
     bottleneck: str | None = Field(None, description="The stage that took, or takes, most of the time.")
     eta_s: float | None = None
     deadline: datetime | None = None
-    reason: str | None = Field(None, description="Why it was cancelled.")
-    error: ErrorShown | None = None
+    reason: str | None = Field(None, description="Why it was cancelled, or the code of why it ended without a result.")
+    error: ErrorShown | None = Field(None, description="Why it ended without a result.")
     metadata: dict[str, Any] = {}
     callback: CallbackShown | None = None
     links: JobLinks

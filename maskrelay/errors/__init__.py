@@ -63,6 +63,10 @@
     │   ├── BurnedInAnnotation
     │   ├── ArtifactUnsupported
     │   └── AssemblyFailed
+    ├── JobHalted                    the job ended without a result
+    │   ├── PlanningFailed
+    │   ├── AssemblingFailed
+    │   └── FinishingFailed
     ├── EndpointError                the scoring endpoint did not give an answer
     │   ├── EndpointBusy             the work waits, nobody is charged
     │   │   ├── EndpointThrottled

@@ -95,6 +95,22 @@ class AssemblyFailed(ItemError):
     """A file of the whole item could not be made."""
 
 
+class JobHalted(MaskrelayError):
+    """A step of the job failed again and again, and the job ended without it."""
+
+
+class PlanningFailed(JobHalted):
+    """The job could not be planned; it ended without a result, and an operator can let it go on."""
+
+
+class AssemblingFailed(JobHalted):
+    """The files of an item could not be made; the job ended without a result, and an operator can let it go on."""
+
+
+class FinishingFailed(JobHalted):
+    """The result could not be written; what was segmented is kept, and an operator can let the job go on."""
+
+
 class EndpointError(MaskrelayError):
     """The scoring endpoint gave no usable answer."""
 

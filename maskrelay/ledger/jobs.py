@@ -21,7 +21,7 @@ class JobRecord:
     """One job as the ledger knows it now.
 
     `total` is what was submitted until all is planned. `items` by state are progress until the job is terminal.
-    `spent`: milliseconds of frames in hand, or put off, by cause.
+    `spent`: milliseconds of frames in hand, or put off, by cause. `halted`: the code of why it ended without a result.
     """
 
     id: str
@@ -40,6 +40,7 @@ class JobRecord:
     version: int
     moments: Moments
     spent: dict[str, int]
+    halted: str | None = None
 
 
 class Jobs:
@@ -95,13 +96,19 @@ class Jobs:
         state: JobState,
         items: dict[str, int],
         frames: Frames,
+        halted: str | None = None,
     ) -> bool:
-        """Make a job terminal because storage holds its result. False if the ledger has it terminal already."""
+        """Make a job terminal because storage says so. False if the ledger has it terminal already.
+
+        halted: the code of why it ended without a result.
+        """
         fields: list[Any] = ["frames", frames.planned]
         fields += ["frames_succeeded", frames.succeeded, "frames_failed", frames.failed]
         fields += ["frames_cancelled", frames.cancelled]
         for name, count in items.items():
             fields += [f"items_{name}", count]
+        if halted is not None:
+            fields += ["halted", halted]
         arguments = (job, tenant, lane, items["total"], _ms(created_at), state, json.dumps(fields))
         return bool(self._scripts.run("conclude", *arguments))
 
@@ -192,6 +199,7 @@ def _record(job: str, known: dict[str, Any]) -> JobRecord:
         version=int(known["version"]),
         moments=Moments(**{name: _moment(known.get(name)) for name in Moments._fields}),
         spent={name.removeprefix(_SPENT): int(ms) for name, ms in known.items() if name.startswith(_SPENT)},
+        halted=known.get("halted"),
     )
 
 

@@ -7,9 +7,12 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from maskrelay.contract.jobs import Lane
+from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.scripts import PAGE, Scripts, paged
 
 Kind = Literal["plan", "finish"]
+#: How a step came back: with progress, or cut short by an outage, which is no failure; else it failed.
+How = Literal["progressed", "outage", "failed"]
 _MS = timedelta(milliseconds=1)
 
 
@@ -17,9 +20,14 @@ class Steps:
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS
+        self._owed: list[tuple[Kind, str, str]] = []
 
     def take(self, kind: Kind) -> tuple[str, str] | None:
-        """The job whose step is due, and the token under which it is now ours; None when there is none."""
+        """The job whose step is due, and the token under which it is now ours; None when there is none.
+
+        It counts as a try, see `tries`.
+        """
+        self._pay()
         token = secrets.token_hex(8)
         job: bytes | None = b""
         while job == b"":  # it looked at entries of unknown jobs only
@@ -30,8 +38,35 @@ class Steps:
         return bool(self._scripts.run("step_renew", kind, job, token, self._lease_ms))
 
     def hand_back(self, kind: Kind, job: str, token: str, after: timedelta = timedelta(0)) -> bool:
-        """Let the step be taken again, `after` a while."""
-        return bool(self._scripts.run("step_renew", kind, job, token, after // _MS))
+        """Let the step be taken again, `after` a while; its tries are counted anew."""
+        return self._back(kind, job, token, after, "progressed")
+
+    def put_off(self, kind: Kind, job: str, token: str, after: timedelta) -> bool:
+        """Let the step be taken again after a while; the try stays counted."""
+        return self._back(kind, job, token, after, "failed")
+
+    def excuse(self, kind: Kind, job: str, token: str, after: timedelta) -> None:
+        """As `put_off`, without counting the try: an outage cut it short. While Redis is away this is remembered."""
+        try:
+            self._back(kind, job, token, after, "outage")
+        except LedgerUnavailable:
+            self._owed.append((kind, job, token))
+
+    def tries(self, kind: Kind, job: str) -> int:
+        """How often the step was taken since it last made progress, the present try included.
+
+        A try that an outage ended is not counted; one that ended its process is.
+        """
+        return int(self._scripts.ask("HGET", f"mr:job:{job}", f"{kind}_tries") or 0)
+
+    def _back(self, kind: Kind, job: str, token: str, after: timedelta, how: How) -> bool:
+        return bool(self._scripts.run("step_back", kind, job, token, after // _MS, how))
+
+    def _pay(self) -> None:
+        """Say what could not be said while Redis was away."""
+        while self._owed:
+            self._back(*self._owed[-1], timedelta(0), "outage")
+            self._owed.pop()
 
     def extend(
         self,

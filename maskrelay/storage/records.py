@@ -1,6 +1,7 @@
 """Records as the lines of one object in storage: written once, read as a whole or as they come."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import TypeVar
 
 from maskrelay.contract.jobs import Item, Submission
@@ -31,8 +32,9 @@ def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
     if submission.items_key is None:
         yield from submission.items
         return
-    for line in lines_of(storage.stream(submission.items_key)):
-        yield Item.model_validate_json(line)
+    with closing(storage.stream(submission.items_key)) as chunks:
+        for line in lines_of(chunks):
+            yield Item.model_validate_json(line)
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:

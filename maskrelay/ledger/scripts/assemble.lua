@@ -10,6 +10,6 @@ end
 redis.call('HSETNX', job_key(job), 'assembling', now)
 if ARGV[4] ~= '1' then return 1 end
 redis.call('ZREM', 'mr:step:finish', job)
-redis.call('HDEL', job_key(job), 'finish_token')
+redis.call('HDEL', job_key(job), 'finish_token', 'finish_tries')
 touch(job)
 return 1

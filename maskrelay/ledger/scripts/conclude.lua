@@ -8,7 +8,7 @@ if before then unready(job) end
 set(job, 'tenant', tenant, 'lane', lane, 'total', total, 'created', created, 'state', state, 'planned', 1, 'leased', 0,
   unpack(cjson.decode(ARGV[7])))
 redis.call('HSETNX', job_key(job), 'finished', now)
-redis.call('HDEL', job_key(job), 'plan_token', 'finish_token')
+redis.call('HDEL', job_key(job), 'plan_token', 'finish_token', 'plan_tries', 'finish_tries')
 touch(job)
 count('ended ' .. state)
 redis.call('ZREM', 'mr:running', job)

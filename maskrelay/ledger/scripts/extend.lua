@@ -17,6 +17,7 @@ if lane ~= get(job, 'lane') then
   set(job, 'lane', lane)
 end
 set(job, 'parts', part + 1, 'frames', first + n)
+redis.call('HDEL', job_key(job), 'plan_tries')
 if n > 0 then
   local bit = redis.call('GETBIT', job_key(job, 'settled'), first + n - 1)
   redis.call('SETBIT', job_key(job, 'settled'), first + n - 1, bit)

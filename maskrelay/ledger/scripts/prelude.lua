@@ -1,7 +1,7 @@
 -- Put before every script of this folder. The whole key layout of the ledger (times are Redis' own, in milliseconds):
 --
 --   mr:job:{job}           hash  tenant lane state planned total size frames cursor parts leased version served
---                                created started finished cancel {kind}_token in_spans spans_{how} …; one record a job
+--                                created started finished cancel {kind}_token {kind}_tries halted in_spans spans_{how} …; one record a job
 --                                claimed scored assembling assembled told (moments)  spent_{cause} (ms of frames in hand)
 --   mr:job:{job}:settled   bitmap, bit n: frame n has its outcome        :failed  bitmap, and it is an error
 --   mr:job:{job}:due       zset frame → when it may be claimed again

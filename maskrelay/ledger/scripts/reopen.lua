@@ -13,7 +13,7 @@ set(job, 'cursor', cursor)
 if ARGV[4] ~= '1' then return 1 end
 if not move(job, 'running') then return 0 end
 redis.call('ZREM', 'mr:step:finish', job)
-redis.call('HDEL', job_key(job), 'finish_token')
+redis.call('HDEL', job_key(job), 'finish_token', 'finish_tries')
 ready(job)
 check_done(job)
 return 1

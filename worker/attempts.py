@@ -1,0 +1,49 @@
+"""Runs one try of a step of a job: an outage is no failure, and a step that fails again and again ends its job."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from maskrelay.errors import LedgerUnavailable, StorageUnavailable
+from maskrelay.ledger.steps import Kind
+from worker.halting import halt
+from worker.parts import Parts
+from worker.renewal import Renewal
+
+log = logging.getLogger(__name__)
+#: A step that failed, or ended its process, so often without making progress in between ends its job.
+TRIES = 5
+#: How long a step waits while storage or Redis is away.
+OUTAGE = timedelta(seconds=5)
+
+
+def pause_after(tries: int) -> timedelta:
+    """How long a step waits after so many failed tries."""
+    return timedelta(seconds=2 ** (tries - 1))
+
+
+def attempt(parts: Parts, kind: Kind, job: str, token: str, step: Callable[[], None]) -> None:
+    """Call `step` while the lease on the job's step is renewed.
+
+    Raises StorageUnavailable and LedgerUnavailable: such a try does not count. Any other error counts as a failed try,
+    as does a try that ended its process; it is logged and not raised, so that other jobs' steps go on.
+    """
+    steps, tries = parts.ledger.steps, 0
+    try:
+        tries = steps.tries(kind, job)
+        if tries > TRIES:  # the last of them ended its process
+            halt(parts, job, kind)
+            return
+        with Renewal(parts.settings.renewal_period, partial(steps.renew, kind, job, token)), parts.noticed.timed(kind):
+            step()
+    except (StorageUnavailable, LedgerUnavailable):
+        steps.excuse(kind, job, token, OUTAGE)
+        raise
+    except Exception:
+        log.exception("a step failed", extra={"job_id": job, "step": kind, "tries": tries})
+        parts.noticed.happened("step failed", kind)
+        if tries >= TRIES:
+            halt(parts, job, kind)
+        else:
+            steps.put_off(kind, job, token, pause_after(tries))

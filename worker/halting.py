@@ -1,0 +1,79 @@
+"""Ends a job whose step failed again and again, and takes such a job up again when an operator asks for it."""
+
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Literal
+
+from maskrelay.contract import keys
+from maskrelay.contract.halts import Halt
+from maskrelay.contract.jobs import Counts, Frames
+from maskrelay.errors import AssemblingFailed, FinishingFailed, JobHalted, ObjectMissing, PlanningFailed
+from maskrelay.ledger.jobs import JobRecord
+from maskrelay.rules.lifecycle import is_terminal
+from maskrelay.storage.halts import halt_of, write_halt
+from maskrelay.storage.protocol import has
+from worker.announce import announce
+from worker.parts import Parts
+from worker.submissions import read_submission
+
+log = logging.getLogger(__name__)
+Step = Literal["plan", "assemble", "finish"]
+_ERRORS: dict[Step, type[JobHalted]] = {
+    "plan": PlanningFailed,
+    "assemble": AssemblingFailed,
+    "finish": FinishingFailed,
+}
+
+
+def halt(parts: Parts, job: str, step: Step) -> None:
+    """End the job as failed, without a result: `halted.json`, event, terminal state. Its outcomes stay as they are.
+
+    Safe to repeat, by anybody. A job that has a result, or has ended, stays as it is.
+    """
+    record = parts.ledger.jobs.get(job)
+    if record is None or is_terminal(record.state) or has(parts.storage, keys.result(job)):
+        return
+    error = _ERRORS[step]()
+    write_halt(parts.storage, job, Halt(step=step, code=error.code, detail=error.detail, at=datetime.now(UTC)))
+    conclude_halted(parts, record)
+    parts.noticed.happened("halted", step)
+    log.error("job given up: a step failed again and again", extra={"job_id": job, "step": step, "code": error.code})
+
+
+def conclude_halted(parts: Parts, record: JobRecord) -> bool:
+    """Let everybody know what `halted.json` says; safe to repeat. Whether it was news to the ledger."""
+    stands = halt_of(parts.storage, record.id)
+    if stands is None:
+        return False
+    frames = Frames(
+        planned=max(record.frames.planned, record.frames.succeeded + record.frames.failed),
+        succeeded=record.frames.succeeded,
+        failed=record.frames.failed,
+    )
+    counts = Counts(total=record.total, **record.items).model_dump()
+    with suppress(ObjectMissing, ValueError):  # without its submission nobody can be told
+        submission = read_submission(parts.storage, record.id)
+        announce(parts, submission, "job.failed", state="failed", at=stands.at, counts=counts)
+    return parts.ledger.jobs.conclude(
+        record.id,
+        tenant=record.tenant,
+        lane=record.lane,
+        created_at=record.created_at,
+        state="failed",
+        items=counts,
+        frames=frames,
+        halted=stands.code,
+    )
+
+
+def release_halted(parts: Parts, job: str) -> bool:
+    """Let a halted job go on from what storage holds. Whether it was one. Safe to repeat, wherever it was broken off.
+
+    Without `halted.json` the ledger's record contradicts storage, and the comparison restores it.
+    """
+    if halt_of(parts.storage, job) is None:
+        return False
+    parts.storage.delete(keys.halted(job))
+    log.warning("halted job released", extra={"job_id": job})
+    return True
