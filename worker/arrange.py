@@ -11,10 +11,13 @@ from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import Surveyed
 from maskrelay.contract.series import Stack
 from maskrelay.contract.sources import Grid, Turn
-from maskrelay.errors import BurnedInAnnotation, ItemError, SeriesIncomplete
+from maskrelay.errors import BurnedInAnnotation, ItemError, SeriesIncomplete, UnsupportedImage
 from maskrelay.rules.affine import affine_of_series
 from maskrelay.rules.burned_in import judge_burned_in
+from maskrelay.rules.hounsfield import other_than_hounsfield
+from maskrelay.rules.mosaic import shows_mosaic
 from maskrelay.rules.series import group, judge_partial
+from maskrelay.rules.whole_slide import why_not_tissue
 
 #: The prompts of a submitted item: objects of one series with other prompts are another item.
 PromptsOf = Callable[[int], tuple[str, ...]]
@@ -95,15 +98,20 @@ def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) 
     place = {source: number for number, source in enumerate(used)}
     facts = sources[stack.members[0][0]].facts
     assert facts is not None
-    judged, burned = judge_partial(stack, options.partial_series), judge_burned_in(facts, options.burned_in)
-    findings: dict[str, Any] = {str(code): numbers for code, numbers in stack.findings.items()}
+    everyone = [one for one in (sources[source].facts for source in used) if one is not None]
+    judged = judge_partial(stack, options.partial_series)
+    burned = max((judge_burned_in(one, options.burned_in) for one in everyone), key=("go", "warn", "refuse").index)
+    findings: dict[str, Any] = _of_objects(everyone)
+    findings |= {str(code): numbers for code, numbers in stack.findings.items()}
     if stack.told_apart_by:
         findings["told_apart_by"] = stack.told_apart_by
     if burned != "go":
-        findings["burned_in"] = facts.burned_in or "suspected"
+        findings["burned_in"] = any(one.burned_in for one in everyone) or "suspected"
     error: ItemError | None = None
     if burned == "refuse":
         error = BurnedInAnnotation()
+    elif reason := next(filter(None, map(why_not_tissue, everyone)), None):
+        error = UnsupportedImage(f"{reason[:1].upper()}{reason[1:]}.")
     elif judged == "fail":
         error = SeriesIncomplete(f"Found: {', '.join(sorted(stack.findings))}.")
     return Draft(
@@ -115,6 +123,17 @@ def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) 
         held=judged == "hold",
         error=Failure(code=error.code, detail=error.detail) if error else None,
     )
+
+
+def _of_objects(everyone: Sequence[DicomFacts]) -> dict[str, Any]:
+    """What was found of single objects: of each code, what the first object with it shows."""
+    findings: dict[str, Any] = {}
+    for one in everyone:
+        other, is_mosaic = other_than_hounsfield(one), shows_mosaic(one)
+        found = dict(one.findings) | ({"not_hounsfield": (other,)} if other else {})
+        found |= {"mosaic": (one.columns, one.rows)} if is_mosaic else {}
+        findings = {**found, **findings}
+    return findings
 
 
 def _grid(stack: Stack, sources: Sequence[Surveyed]) -> Grid | None:

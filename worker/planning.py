@@ -118,7 +118,8 @@ class Planning:
     ) -> tuple[PlannedItem, list[PlannedFrame]]:
         source = draft.sources[0]
         asked = self._submission.outputs
-        outputs = outputs_of(asked, source.kind, frames, volume=draft.grid is not None) if draft.error is None else ()
+        form = {"volume": draft.grid is not None, "placed": "mosaic" not in draft.findings}
+        outputs = outputs_of(asked, source.kind, frames, **form) if draft.error is None else ()
         uploads = sorted({one.upload for one in draft.sources})
         left_out = [output for output in asked if output not in outputs] if draft.error is None else []
         item = PlannedItem(

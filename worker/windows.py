@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from maskrelay.contract import keys
-from maskrelay.contract.intensity import EVERY, POSITIVE, VOI, Intensity
+from maskrelay.contract.dicom import DicomFacts
+from maskrelay.contract.intensity import EVERY, POSITIVE, VOI, Intensity, Preset
 from maskrelay.contract.jobs import Item, Submission
 from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import PlannedItem
@@ -14,6 +15,7 @@ from maskrelay.errors import ItemError, ObjectExists, ObjectMissing
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.presets import default_preset, voi_window, window_of
 from maskrelay.imaging.reading import read_plane
+from maskrelay.rules.hounsfield import other_than_hounsfield
 from worker.arrange import Draft
 from worker.opening import Opening
 from worker.parts import Parts
@@ -40,9 +42,9 @@ class Windows:
         asked = self._submission.pixels.intensity
         facts, bits = draft.facts, draft.sources[0].bits
         if asked == VOI and facts is not None and facts.windows:
-            return {"window": voi_window(*facts.windows[0])}
+            return {"window": voi_window(*facts.windows[0], facts.voi_function)}
         name = None if asked == VOI else asked
-        name = name or default_preset(facts.modality if facts else None, facts.body_part if facts else None, bits)
+        name = name or _default(facts, bits)
         if name not in PERCENTILES:
             return {"window": window_of(name, lambda: iter(()))}
         if len(draft.frames) == 1:
@@ -74,3 +76,9 @@ class Windows:
             key = self._asked[source.upload].source
             with contextlib.suppress(ItemError), self._sources.opened(key, source.extent, reading) as opened:
                 yield read_plane(opened, reading, max_pixels=max_pixels)
+
+
+def _default(facts: DicomFacts | None, bits: int) -> Preset:
+    if facts is None:
+        return default_preset(None, None, bits)
+    return default_preset(facts.modality, facts.body_part, bits, hounsfield=other_than_hounsfield(facts) is None)

@@ -57,7 +57,9 @@ class DicomFacts(Record):
     their meaning, empty where they were not read.
     slice_distance: SpacingBetweenSlices. units: RescaleType, such as HU. voi_function: how the windows are meant if
     not linear. image_type: ImageType, among others to know a localizer. conversion: where a secondary capture comes
-    from (`SD`: a scanned document).
+    from (`SD`: a scanned document). rescale: slope and intercept of the first frame, None where the object gives none.
+    total_matrix: columns and rows of the whole slide that an object's tiles are parts of. label_in_image: whether a
+    slide's label is in the picture. findings: by code, where the header and the pixels disagree, and what is left out.
     """
 
     sop_class: str
@@ -93,3 +95,7 @@ class DicomFacts(Record):
     series_number: int | None = None
     pixels: str = ""
     acquired: int | None = None
+    rescale: tuple[float, float] | None = None
+    total_matrix: tuple[int, int] | None = None
+    label_in_image: bool | None = None
+    findings: dict[str, tuple[float | str, ...]] = {}

@@ -14,14 +14,18 @@ OF_ITEM: frozenset[Output] = frozenset({"nifti", "nifti-per-prompt", "seg", "con
 _VOLUMES: tuple[Output, ...] = ("nifti", "nifti-per-prompt")
 
 
-def outputs_of(asked: Sequence[Output], kind: Kind, frames: int, *, volume: bool) -> tuple[Output, ...]:
+def outputs_of(
+    asked: Sequence[Output], kind: Kind, frames: int, *, volume: bool, placed: bool = True
+) -> tuple[Output, ...]:
     """What is made of an item of this kind and number of frames; `volume`: its frames lie evenly in space.
+
+    placed: its pictures are where their headers say, which a mosaic is not: no SEG can refer to it.
 
     What was asked for and cannot be made of it is left out. Asked for nothing, a picture gets mask and overlay, a
     DICOM item its SEG and a volume its labels, and what has several frames a contact sheet.
     """
     possible = set(OF_FRAME) | {"geojson", "contact-sheet"}
-    if kind == "dicom":
+    if kind == "dicom" and placed:
         possible.add("seg")
     if volume:
         possible |= set(_VOLUMES)

@@ -30,11 +30,15 @@ class Turn(Record):
 
 
 class Window(Record):
-    """How values become bytes: `low` and below 0, `high` and above 255, between them linear. `name` says where from."""
+    """How values become bytes: `low` and below 0, `high` and above 255, between them linear. `name` says where from.
+
+    sigmoid: a curve instead, of which `low` and `high` are the ends of the window's width.
+    """
 
     name: str
     low: float
     high: float
+    sigmoid: bool = False
 
 
 class Reading(Record):

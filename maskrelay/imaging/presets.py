@@ -4,6 +4,7 @@ from maskrelay.contract.intensity import CT_WINDOWS, EXPLICIT, NONE, VOI, Explic
 from maskrelay.contract.sources import Window
 from maskrelay.imaging.tally import Planes, volume_window
 
+_NARROWEST = 1e-6  # of a width of 1, which is a threshold
 _ABDOMEN: Preset = "ct-abdomen"
 #: By DICOM's BodyPartExamined, in capitals without spaces; what is not here, or covers more, is seen as abdomen.
 _CT_OF: dict[str, Preset] = {
@@ -21,21 +22,23 @@ _CT_OF: dict[str, Preset] = {
 }
 
 
-def default_preset(modality: str | None, body_part: str | None, bits: int) -> Preset:
+def default_preset(modality: str | None, body_part: str | None, bits: int, *, hounsfield: bool = True) -> Preset:
     """The preset of a source of which nothing is asked, by its DICOM modality and body part, and its bits a sample.
 
-    8 bits or fewer: `none`. CT: by body part, or the abdomen's. Others: `percentile-positive`.
+    8 bits or fewer: `none`. CT in Hounsfield units: by body part, or the abdomen's. Others: `percentile-positive`.
     """
     if bits <= 8:
         return "none"
-    if modality != "CT":
+    if modality != "CT" or not hounsfield:
         return "percentile-positive"
     return _CT_OF.get("".join((body_part or "").upper().split()), _ABDOMEN)
 
 
-def voi_window(centre: float, width: float) -> Window:
-    """A VOI window as limits: from its least value to its greatest (DICOM PS3.3 C.11.2.1.2.1, the linear function)."""
-    half = max(width - 1, 0) / 2
+def voi_window(centre: float, width: float, function: str | None = None) -> Window:
+    """A VOI window as limits, by its VOILUTFunction or as LINEAR (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    if function in ("LINEAR_EXACT", "SIGMOID"):
+        return Window(name=VOI, low=centre - width / 2, high=centre + width / 2, sigmoid=function == "SIGMOID")
+    half = max(width - 1, _NARROWEST) / 2
     return Window(name=VOI, low=centre - 0.5 - half, high=centre - 0.5 + half)
 
 

@@ -51,6 +51,8 @@ def _line(values: npt.NDArray[Any], window: Window) -> Pixels:
         scaled = values.astype(np.float64)
         scaled -= window.low
         scaled /= window.high - window.low
+        if window.sigmoid:  # PS3.3 C.11.2.1.3.1, with the value's place in the window from 0 to 1
+            scaled = 1.0 / (1.0 + np.exp(2.0 - 4.0 * scaled))
         scaled *= 255.0
     scaled += 0.5
     np.clip(scaled, 0.0, 255.0, out=scaled)

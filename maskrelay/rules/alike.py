@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from maskrelay.contract.dicom import DicomFacts, Orientation
+from maskrelay.rules.mosaic import shows_mosaic
 from maskrelay.rules.slices import Slice, normal_of
 
 Numbered = tuple[int, DicomFacts]
@@ -43,7 +44,7 @@ def slices_of(number: int, facts: DicomFacts) -> list[Slice]:
 
     The latter is a clip, whose frames follow each other in time.
     """
-    if len(facts.positions) != facts.frames or len(facts.orientations) != facts.frames:
+    if len(facts.positions) != facts.frames or len(facts.orientations) != facts.frames or shows_mosaic(facts):
         return []
     if facts.frames > 1 and len(set(facts.positions)) == 1 and len(set(facts.orientations)) == 1:
         return []

@@ -6,6 +6,7 @@ Sources: DICOM PS3.3, C.7.6.1.1.5 (the tag) and C.8.6.1 (conversion).
 from typing import Literal
 
 from maskrelay.contract.dicom import DicomFacts
+from maskrelay.rules.whole_slide import shows_label
 
 Policy = Literal["allow", "warn", "refuse"]
 
@@ -18,7 +19,12 @@ _SCANNED = frozenset({"DF", "DV", "SD", "SI"})
 
 
 def may_be_burned_in(facts: DicomFacts) -> bool:
-    """What the object says decides; where it says nothing, its modality and where it comes from."""
+    """What the object says decides; where it says nothing, its modality and where it comes from.
+
+    A slide's label is text, whatever the object says.
+    """
+    if shows_label(facts):
+        return True
     if facts.burned_in is not None:
         return facts.burned_in
     captured = facts.sop_class == _SECONDARY_CAPTURE or facts.sop_class.startswith(_SECONDARY_CAPTURE + ".")

@@ -9,13 +9,15 @@ from maskrelay.contract.dicom import DicomFacts
 from maskrelay.errors import TagInvalid
 from maskrelay.imaging.dicom import geometry
 from maskrelay.imaging.dicom.damage import named_damage
+from maskrelay.imaging.dicom.disagreements import look_at
 from maskrelay.imaging.dicom.groups import Groups, read_groups
 from maskrelay.imaging.dicom.header import Header, PixelElement, read_header
 from maskrelay.imaging.dicom.layout import Layout, read_layout
 from maskrelay.imaging.dicom.marks import frame_marks, marks_of
+from maskrelay.imaging.dicom.modality import Rescale, read_modality
 from maskrelay.imaging.dicom.planes import read_frames
 from maskrelay.imaging.dicom.stream import Source, opened
-from maskrelay.imaging.dicom.tags import number, text, uid, value_of, values_of
+from maskrelay.imaging.dicom.tags import items, number, text, uid, value_of, values_of
 from maskrelay.imaging.dicom.windows import voi_function, voi_windows
 
 #: What identifies a patient, hashed together.
@@ -37,10 +39,23 @@ def read_facts(source: Source, *, key: bytes = b"") -> DicomFacts:
     with named_damage():
         header = read_header(source)
         layout, pixels = read_layout(header)
-        read_frames(header, layout, pixels)
-        facts = _facts(header, layout, read_groups(header.dataset, layout.frames))
-        hashed = {"patient": _patient(header.dataset, key), "pixels": _pixels(header, layout, pixels)}
-        return facts.model_copy(update=hashed)
+        groups = read_groups(header.dataset, layout.frames)
+        found = look_at(header, layout, pixels, read_frames(header, layout, pixels))
+        more = {
+            "patient": _patient(header.dataset, key),
+            "pixels": _pixels(header, layout, pixels),
+            "findings": found.findings,
+            "bits": _bits(header, layout, groups, found.bits),
+        }
+        return _facts(header, layout, groups).model_copy(update=more)
+
+
+def _bits(header: Header, layout: Layout, groups: Groups, bits: int) -> int:
+    """Of a sample once the modality's rescale or table is applied: what is no longer a byte has more than 8."""
+    if bits > 8 or layout.samples > 1 or layout.photometric == "PALETTE COLOR":
+        return bits
+    modality = read_modality(header.dataset, groups, layout, 0, little=header.little_endian)
+    return bits if modality == Rescale() else 16
 
 
 def _patient(dataset: Dataset, key: bytes) -> str:
@@ -102,6 +117,9 @@ def _facts(header: Header, layout: Layout, groups: Groups) -> DicomFacts:
         burned_in={"YES": True, "NO": False}.get(text(dataset, "BurnedInAnnotation") or ""),
         image_type=_image_type(dataset),
         conversion=text(dataset, "ConversionType"),
+        rescale=_rescale(dataset, groups),
+        total_matrix=_total_matrix(dataset),
+        label_in_image={"YES": True, "NO": False}.get(text(dataset, "SpecimenLabelInImage") or ""),
     )
 
 
@@ -119,5 +137,29 @@ def _image_type(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _units(dataset: Dataset, groups: Groups) -> str | None:
+    """RescaleType, or the units of the first real world value mapping."""
     macro = groups.macro("PixelValueTransformationSequence", 0)
-    return text(dataset, "RescaleType") or (text(macro, "RescaleType") if macro is not None else None)
+    found = text(dataset, "RescaleType") or (text(macro, "RescaleType") if macro is not None else None)
+    return found or _mapped_units(dataset, groups)
+
+
+def _mapped_units(dataset: Dataset, groups: Groups) -> str | None:
+    try:
+        mapping = groups.macro("RealWorldValueMappingSequence", 0) or next(
+            iter(items(dataset, "RealWorldValueMappingSequence")), None
+        )
+        units = items(mapping, "MeasurementUnitsCodeSequence") if mapping is not None else ()
+    except TagInvalid:
+        return None
+    return text(units[0], "CodeValue") if units else None
+
+
+def _rescale(dataset: Dataset, groups: Groups) -> tuple[float, float] | None:
+    place = groups.macro("PixelValueTransformationSequence", 0)
+    slope, intercept = (number(place or dataset, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    return None if slope is None or intercept is None else (slope, intercept)
+
+
+def _total_matrix(dataset: Dataset) -> tuple[int, int] | None:
+    columns, rows = (number(dataset, f"TotalPixelMatrix{side}") for side in ("Columns", "Rows"))
+    return (int(columns), int(rows)) if columns and rows else None

@@ -14,6 +14,7 @@ from maskrelay.imaging.dicom.modality import apply_modality, read_modality
 from maskrelay.imaging.dicom.padding import read_padding
 from maskrelay.imaging.dicom.stored import Stored, read_stored
 from maskrelay.imaging.dicom.stream import Source, opened
+from maskrelay.imaging.dicom.tags import text
 from maskrelay.imaging.plane import Plane
 
 
@@ -52,7 +53,7 @@ class DicomPlanes:
 
     def _gray(self, stored: Stored, index: int) -> Plane:
         layout, dataset = replace(self.layout, stored=stored.bits), self.header.dataset
-        inverted = layout.photometric == "MONOCHROME1"
+        inverted = layout.photometric == "MONOCHROME1" or text(dataset, "PresentationLUTShape") == "INVERSE"
         if layout.stored == 1:
             return Plane((stored.values != 0).astype(np.uint8) * np.uint8(255), 1, inverted)
         little = self.header.little_endian

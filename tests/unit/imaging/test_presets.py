@@ -61,3 +61,28 @@ def test_a_voi_window_reaches_from_its_first_to_its_last_value():
     plane = Plane(np.array([[-161, -160, 239, 240]], np.int16), 16)
     pixels, name = to_bytes(plane, voi_window(40, 400))
     assert (pixels.tolist(), name) == ([[0, 0, 255, 255]], "voi")
+
+
+def test_ct_that_is_not_in_hounsfield_units_gets_no_ct_window():
+    assert default_preset("CT", "LIVER", 16, hounsfield=False) == "percentile-positive"
+    assert default_preset("CT", "LIVER", 8, hounsfield=False) == "none"
+
+
+def test_an_exact_voi_window_reaches_over_its_whole_width():
+    # PS3.3 C.11.2.1.3.2: white above centre + width ÷ 2, black at or below centre − width ÷ 2
+    assert voi_window(40, 400, "LINEAR_EXACT") == Window(name="voi", low=-160.0, high=240.0)
+    assert voi_window(40, 400, "LINEAR") == voi_window(40, 400)
+
+
+def test_a_sigmoid_voi_window_is_the_curve_of_the_standard():
+    # PS3.3 C.11.2.1.3.1: 255 ÷ (1 + exp(−4 (x − centre) ÷ width))
+    values = np.arange(-1000, 1001, 7, dtype=np.int16)[None]
+    expected = np.floor(255 / (1 + np.exp(-4 * (values.astype(float) - 40) / 400)) + 0.5)
+    for kind in (np.int16, np.float64):
+        pixels, name = to_bytes(Plane(values.astype(kind), 16), voi_window(40, 400, "SIGMOID"))
+        assert (np.array_equal(pixels, expected), name) == (True, "voi")
+
+
+def test_a_voi_window_of_width_1_is_a_threshold():
+    pixels, _ = to_bytes(Plane(np.array([[38, 39, 40, 41]], np.int16), 16), voi_window(40, 1))
+    assert pixels.tolist() == [[0, 0, 255, 255]]

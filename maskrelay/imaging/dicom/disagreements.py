@@ -1,0 +1,84 @@
+"""Where an object's header and its pixels disagree, found from the headers of its codestreams: nothing is decoded."""
+
+from dataclasses import dataclass
+
+from maskrelay.errors import ItemError, TagInvalid
+from maskrelay.imaging.dicom.codecs import read_codestream
+from maskrelay.imaging.dicom.codestream import Codestream, meaning_of
+from maskrelay.imaging.dicom.fragments import Frames
+from maskrelay.imaging.dicom.header import Header, PixelElement
+from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.stream import opened
+from maskrelay.imaging.dicom.tags import octets, text
+
+#: Findings by code, each with what the header says and what was found.
+Findings = dict[str, tuple[float | str, ...]]
+
+_HEAD, _LONG_HEAD = 2048, 1 << 18
+
+
+@dataclass(frozen=True)
+class Seen:
+    """bits: of a sample, BitsStored or the codestream's precision, whichever is more."""
+
+    findings: Findings
+    bits: int
+
+
+def look_at(header: Header, layout: Layout, pixels: PixelElement, frames: Frames | None) -> Seen:
+    """What the object's header and its frames say differently.
+
+    Raises TagInvalid for colours that contradict each other. A frame whose own header cannot be read is passed over: it
+    is refused when it is decoded.
+    """
+    findings = _of_header(header, layout, pixels)
+    if frames is None:
+        return Seen(findings, layout.stored)
+    if frames.ignored_offsets:
+        findings["offset_table_ignored"] = (frames.ignored_offsets,)
+    bits = layout.stored
+    with opened(header.source) as stream:
+        for index in range(len(frames.each)):
+            declared = next(
+                filter(None, (_declared(frames.head(stream, index, most)) for most in (_HEAD, _LONG_HEAD))), None
+            )
+            if declared is not None:
+                findings |= _of_frame(declared, layout)
+                bits = max(bits, declared.precision)
+    return Seen(findings, bits)
+
+
+def _declared(head: bytes) -> Codestream | None:
+    try:
+        return read_codestream(head)[0]
+    except TagInvalid:
+        raise
+    except ItemError:
+        return None
+
+
+def _of_header(header: Header, layout: Layout, pixels: PixelElement) -> Findings:
+    findings: Findings = {}
+    if text(header.dataset, "PresentationLUTShape") == "INVERSE" and layout.photometric == "MONOCHROME2":
+        findings["presentation_lut_inverse"] = (layout.photometric,)
+    if octets(header.dataset, "ICCProfile") and layout.samples == 3:
+        findings["icc_profile_not_applied"] = (1,)
+    excess = (pixels.length or 0) - layout.frames * layout.frame_bytes
+    if pixels.length is not None and not layout.transfer_syntax.is_encapsulated and excess > 1:
+        findings["excess_pixel_data"] = (int(excess),)
+    return findings
+
+
+def _of_frame(declared: Codestream, layout: Layout) -> Findings:
+    findings: Findings = {}
+    if declared.precision != layout.stored:
+        findings["codestream_depth"] = (layout.stored, declared.precision)
+    if declared.family == "jpeg-2000" and declared.signed != layout.signed:
+        findings["codestream_sign"] = (int(layout.signed), int(declared.signed))
+    if layout.samples == 3 and declared.samples == 3:
+        meaning = meaning_of(declared, layout)
+        if (meaning == "RGB") != (layout.photometric in ("RGB", "YBR_RCT", "YBR_ICT")):
+            findings["codestream_colours"] = (layout.photometric, meaning)
+        elif declared.family == "jpeg-2000" and declared.transformed != (layout.photometric in ("YBR_RCT", "YBR_ICT")):
+            findings["codestream_colours"] = (layout.photometric, "transformed" if declared.transformed else "RGB")
+    return findings

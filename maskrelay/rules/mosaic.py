@@ -1,0 +1,8 @@
+"""Siemens mosaics: the slices of a volume side by side in one picture, with the mosaic's own position."""
+
+from maskrelay.contract.dicom import DicomFacts
+
+
+def shows_mosaic(facts: DicomFacts) -> bool:
+    """Whether the object's one picture is a mosaic: it is nowhere in space, and its masks make no volume and no SEG."""
+    return facts.frames == 1 and "MOSAIC" in (word.upper() for word in facts.image_type)

@@ -1,0 +1,28 @@
+"""Pictures of glass slides: which show tissue. Sources: DICOM PS3.3 C.8.12.4 (whole slide images), C.7.6.22."""
+
+from maskrelay.contract.dicom import DicomFacts
+
+_WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+_LABEL = "LABEL"
+_AROUND = frozenset({"OVERVIEW", "LOCALIZER"})
+
+
+def shows_label(facts: DicomFacts) -> bool:
+    """Whether a slide's label, which carries text, is or may be in the picture: also a tag that denies it is wrong."""
+    words = {word.upper() for word in facts.image_type}
+    return _LABEL in words or facts.label_in_image is True or (_is_slide(facts) and bool(words & _AROUND))
+
+
+def why_not_tissue(facts: DicomFacts) -> str | None:
+    """Why the object is no picture of tissue that can be segmented as a whole; None where it is one."""
+    words = {word.upper() for word in facts.image_type}
+    if _LABEL in words or (_is_slide(facts) and words & _AROUND):
+        return "the picture is of a slide's label or of the whole slide, not of tissue"
+    columns, rows = facts.total_matrix or (0, 0)
+    if columns > facts.columns or rows > facts.rows:
+        return f"the slide of {columns} × {rows} pixels is cut into tiles, which are not put together here"
+    return None
+
+
+def _is_slide(facts: DicomFacts) -> bool:
+    return facts.sop_class == _WHOLE_SLIDE or facts.modality == "SM"
