@@ -98,4 +98,4 @@ class DicomFacts(Record):
     rescale: tuple[float, float] | None = None
     total_matrix: tuple[int, int] | None = None
     label_in_image: bool | None = None
-    findings: dict[str, tuple[float | str, ...]] = {}
+    findings: dict[str, tuple[int | str, ...]] = {}

@@ -12,7 +12,7 @@ from maskrelay.imaging.dicom.stream import opened
 from maskrelay.imaging.dicom.tags import octets, text
 
 #: Findings by code, each with what the header says and what was found.
-Findings = dict[str, tuple[float | str, ...]]
+Findings = dict[str, tuple[int | str, ...]]
 
 _HEAD, _LONG_HEAD = 2048, 1 << 18
 
