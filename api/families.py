@@ -25,6 +25,13 @@ _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
     ("parked", "frames_parked", "code", (), "Times that a frame was given back to wait, by what was in the way."),
     ("ended", "jobs_ended", "state", tuple(sorted(TERMINAL)), "Jobs that ended, by how."),
     ("callback", "delivery_attempts", "result", ("ok",), "Attempts at callbacks, by what came of them."),
+    (
+        "unwritten",
+        "parts_unwritten",
+        "code",
+        ("internal", "storage_unavailable", "ledger_unavailable"),
+        "Groups of outcomes that could not be stored or settled, by why; their frames are scored again.",
+    ),
     ("step failed", "step_failures", "step", ("plan", "finish", "assemble"), "Tries of a step that failed."),
     (
         "halted",

@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from maskrelay.contract.jobs import Lane
-from maskrelay.errors import LedgerUnavailable, StorageUnavailable
+from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.noticed import Noticed
 from maskrelay.rules.retry import backoff
@@ -19,8 +21,13 @@ from maskrelay.tracing import Spans
 from worker.artifacts import Recorded
 from worker.outcome_parts import Held, part_name, settle_part, store_part
 
+log = logging.getLogger(__name__)
 #: How often a part is written and settled again while storage or Redis is away, before its frames are given up.
 TRIES = 6
+#: The longest pause before another frame is scored to find out whether outcomes can be written again.
+LONGEST_PAUSE = timedelta(seconds=30)
+#: A worker numbers so many parts under one name, then it takes another: the names' width is fixed.
+PARTS_MOST = 999_999
 #: A group is written when its files weigh so much, whatever else it waits for.
 PACK_BYTES = 16 << 20
 
@@ -64,6 +71,8 @@ class Groups:
         self._open: dict[str, Group] = {}
         self._worker = secrets.token_hex(4)
         self._written = 0
+        self._failures = 0
+        self._resumes = 0.0
         self._ahead = 0.0
         self._parked: dict[str, Spent] = {}
 
@@ -90,6 +99,13 @@ class Groups:
         """How many outcomes wait in open groups."""
         return sum(len(group.held) for group in self._open.values())
 
+    def held_back(self) -> float | None:
+        """For how many seconds nothing more should be scored, as outcomes cannot be written; None while they can.
+
+        0: the pause is over. One frame at a time finds out whether they can be written again.
+        """
+        return max(0.0, self._resumes - time.monotonic()) if self._failures else None
+
     def hurry(self) -> None:
         """Nothing else is in hand that could share a part: write what is there."""
         for group in self._open.values():
@@ -101,9 +117,29 @@ class Groups:
                 await group.full.wait()
         if self._open.get(job) is group:
             del self._open[job]
+        try:
+            settled = await self._insist(job, self._next_name(), group.held)
+        except Exception as error:
+            self._hold_back(job, error)
+            raise
+        self._failures = 0
+        return settled
+
+    def _next_name(self) -> str:
+        if self._written >= PARTS_MOST:
+            self._worker, self._written = secrets.token_hex(4), 0
         self._written += 1
-        part = part_name((time.monotonic() + self._ahead) * 1000, self._worker, self._written)
-        return await self._insist(job, part, group.held)
+        return part_name((time.monotonic() + self._ahead) * 1000, self._worker, self._written)
+
+    def _hold_back(self, job: str, error: Exception) -> None:
+        """Outcomes are lost to their frames, which return: their scores were for nothing, and more would be."""
+        if self.held_back() in {None, 0.0}:
+            self._failures += 1
+            pause = min(LONGEST_PAUSE, backoff(self._failures, random.random()))
+            self._resumes = time.monotonic() + pause.total_seconds()
+        code = error.code if isinstance(error, MaskrelayError) else MaskrelayError.code
+        self._noticed.happened("unwritten", code)
+        log.error("outcomes cannot be written", extra={"job_id": job, "code": code})
 
     async def _insist(self, job: str, part: str, held: list[Held]) -> set[int]:
         for attempt in range(1, TRIES):

@@ -127,7 +127,8 @@ class SegmentLoop:
 
     async def _claim_more(self) -> bool:
         """Take one claim if a hand is free and the gate is open; else wait a moment. Whether there was work."""
-        if self._full():
+        held_back = self._groups.held_back()
+        if self._full() or held_back or (held_back is not None and self._held):
             await self._hand(GLANCE)
             return True
         if await self._gates_are_closed():
@@ -137,8 +138,8 @@ class SegmentLoop:
         if (left := self._nothing_until.get(tuple(lanes), 0.0) - time.monotonic()) > 0:
             await self._hand(left)
             return False
-        rings = self._rings
-        claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, self._hands)
+        rings, most = self._rings, self._hands if held_back is None else 1
+        claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, most)
         if isinstance(claim, Claim):
             self._take_up(claim)
             return True

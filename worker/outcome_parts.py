@@ -14,8 +14,11 @@ Held = tuple[str, Recorded]
 
 
 def part_name(at_ms: float, worker: str, written: int) -> str:
-    """A part's name, in order of time: `at_ms` of Redis' clock, 8 hex digits of the worker, its running number."""
-    return f"{at_ms:016.0f}-{worker}-{written:06d}"
+    """A part's name, in order of time: `at_ms` of Redis' clock, 8 hex digits of the worker, its running number.
+
+    Raises ValueError for a number that does not fit.
+    """
+    return keys.outcome_part_name(round(at_ms), worker, written)
 
 
 def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held]) -> set[int]:

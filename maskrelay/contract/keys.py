@@ -26,6 +26,13 @@ AUDIT = "audit/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
+def _fixed(number: int, width: int) -> str:
+    """The number in so many digits, as names of a fixed width sort; raises ValueError for one that has more."""
+    if not 0 <= number < 10**width:
+        raise ValueError(f"no number of {width} digits")
+    return f"{number:0{width}d}"
+
+
 def new_id() -> str:
     """A random id of 130 bits."""
     return id_of_bytes(secrets.token_bytes(32))
@@ -125,7 +132,7 @@ def frames(job: str) -> str:
 
 
 def frame_part(job: str, part: int) -> str:
-    return f"{frames(job)}{part:06d}.ndjson"
+    return f"{frames(job)}{_fixed(part, 6)}.ndjson"
 
 
 def item_parts(job: str) -> str:
@@ -134,17 +141,17 @@ def item_parts(job: str) -> str:
 
 def item_part(job: str, part: int) -> str:
     """The planned items that begin in frame part `part`."""
-    return f"{item_parts(job)}{part:06d}.ndjson"
+    return f"{item_parts(job)}{_fixed(part, 6)}.ndjson"
 
 
 def survey_part(job: str, part: int) -> str:
     """What was found in a few of the submitted items."""
-    return f"jobs/{job}/survey/{part:06d}.ndjson"
+    return f"jobs/{job}/survey/{_fixed(part, 6)}.ndjson"
 
 
 def window(job: str, item: int) -> str:
     """The intensity limits of one item, taken over all its pixels."""
-    return f"jobs/{job}/survey/window-{item:09d}.json"
+    return f"jobs/{job}/survey/window-{_fixed(item, 9)}.json"
 
 
 def outcomes(job: str) -> str:
@@ -153,6 +160,11 @@ def outcomes(job: str) -> str:
 
 def outcome_part(job: str, part: str) -> str:
     return f"{outcomes(job)}{part}.ndjson"
+
+
+def outcome_part_name(at_ms: int, worker: str, number: int) -> str:
+    """A part's name, in the order of time: of Redis' clock, the worker's 8 hex digits, and its running number."""
+    return f"{_fixed(at_ms, 16)}-{worker}-{_fixed(number, 6)}"
 
 
 def part_of(key: str) -> str:
@@ -191,7 +203,7 @@ def assembled(job: str) -> str:
 
 def assembled_item(job: str, item: int) -> str:
     """Which whole-item files were made of an item; written once, when all are there."""
-    return f"{assembled(job)}{item:09d}.json"
+    return f"{assembled(job)}{_fixed(item, 9)}.json"
 
 
 def packs(job: str) -> str:
@@ -248,4 +260,4 @@ def audit_hour(hour: str) -> str:
 
 def audit_file(hour: str, process: str, number: int) -> str:
     """The `number`-th file of a process' audit log, counted over all its hours."""
-    return f"{audit_hour(hour)}{process}/{number:09d}.ndjson"
+    return f"{audit_hour(hour)}{process}/{_fixed(number, 9)}.ndjson"

@@ -16,6 +16,10 @@ log = logging.getLogger(__name__)
 Role = Literal["api", "worker"]
 
 
+#: After so many files a process begins another chain, at the end of an hour: their numbers have nine digits.
+FILES_MOST = 900_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """One file as it will be, or perhaps already is, in storage. `lost`: what its seal says was lost before it."""
@@ -61,4 +65,6 @@ class Chain:
         self._before = Before(key=file.key, sha256=hashlib.sha256(file.body).hexdigest())
         self._number += 1
         self.open = None if file.closed else file.hour
+        if file.closed and self._number >= FILES_MOST:
+            self._begin()
         return True

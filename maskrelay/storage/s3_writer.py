@@ -1,4 +1,4 @@
-"""One large object on its way into a bucket: parts of 8 MiB, visible as a whole when the upload is completed."""
+"""One large object on its way into a bucket: parts of 8 MiB and more, seen when the upload is complete."""
 
 from contextlib import suppress
 from types import TracebackType
@@ -7,7 +7,13 @@ from typing import Any, Self
 from maskrelay.errors import StorageError
 from maskrelay.storage.s3_errors import s3_errors
 
-_PART_BYTES = 8 << 20  # S3 takes 10,000 parts of at least 5 MiB: objects up to 78 GiB
+_PART_BYTES = 8 << 20
+_PARTS_OF_ONE_SIZE = 2000
+
+
+def _part_bytes(number: int) -> int:
+    """The size of part `number` (from 1): S3 takes 10,000 parts, and so they hold an object of 484 GiB."""
+    return _PART_BYTES << ((number - 1) // _PARTS_OF_ONE_SIZE)
 
 
 class S3Writer:
@@ -23,7 +29,7 @@ class S3Writer:
 
     def write(self, chunk: bytes) -> None:
         self._held += chunk
-        while len(self._held) >= _PART_BYTES:
+        while len(self._held) >= _part_bytes(len(self._parts) + 1):
             self._send_part()
 
     def _send_part(self) -> None:
@@ -32,10 +38,10 @@ class S3Writer:
                 begun = self._client.create_multipart_upload(**self._named, ContentType=self._content_type)
                 self._upload = {"UploadId": begun["UploadId"]}
             number = len(self._parts) + 1
-            body = bytes(self._held[:_PART_BYTES])
+            body = bytes(self._held[: _part_bytes(number)])
             sent = self._client.upload_part(**self._named, **self._upload, PartNumber=number, Body=body)
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
-        del self._held[:_PART_BYTES]
+        del self._held[: len(body)]
 
     def commit(self) -> None:
         if not self._upload:

@@ -10,7 +10,7 @@ from maskrelay.admin.audit_chains import verify
 from maskrelay.contract import keys
 from maskrelay.contract.audit import Entry, unsealed
 from maskrelay.errors import StorageUnavailable
-from maskrelay.storage import audit
+from maskrelay.storage import audit, audit_chain
 from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.files import FileStorage
 from tests.audits import audit_files, entries
@@ -163,3 +163,15 @@ def test_a_strange_file_in_the_way_is_left_alone_and_nothing_is_lost(storage: Fa
     strange = keys.audit_file(hour, process, 1)
     lines = [line for key in audit_files(storage) if key != strange for line in unsealed(storage.get(key))[0]]
     assert len(lines) == 2
+
+
+def test_after_very_many_files_a_process_begins_another_chain_at_the_end_of_an_hour(
+    storage: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_chain, "FILES_MOST", 2)
+    chain = audit_chain.Chain(storage, "worker")
+    for closed in (False, False, True, False):
+        assert chain.write(chain.next("2026-11-25T09", [b"{}\n"], closed=closed, lost=0))
+    processes, numbers = zip(*(key.split("/")[2:] for key in storage.list(keys.AUDIT)), strict=True)
+    assert len(set(processes)) == 2
+    assert sorted(numbers) == ["000000000.ndjson"] * 2 + ["000000001.ndjson", "000000002.ndjson"]
