@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points
 
-from maskrelay.client import commands
+from maskrelay.client import commands, submit_commands
 from maskrelay.errors import ClientError, MaskrelayError
 
 _EPILOG = """\
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    submit_commands.add(subparsers)
     commands.add(subparsers)
     for entry in entry_points(group="maskrelay.commands"):
         with suppress(ModuleNotFoundError):  # the extra that the command needs is not installed

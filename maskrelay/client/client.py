@@ -13,10 +13,11 @@ from typing import Any, Self
 import httpx
 
 from maskrelay.client.connection import Connection
+from maskrelay.client.manifest import write_manifest
 from maskrelay.client.reading import pages, read_as
-from maskrelay.client.saving import SavedFile, save, wanted
-from maskrelay.client.sources import Source
-from maskrelay.client.submission import submit
+from maskrelay.client.saving import Folder, SavedFile, wanted
+from maskrelay.client.sources import Source, sources_of
+from maskrelay.client.submission import submit, texts
 from maskrelay.contract.dead_letters import DeadLetterList, DeadLetterShown, RedriveList
 from maskrelay.contract.deliveries import DeliveryList, DeliveryShown
 from maskrelay.contract.endpoints import EndpointList, EndpointShown
@@ -64,34 +65,42 @@ class Client:
 
     def submit(
         self,
-        files: Sequence[Source],
-        prompts: Sequence[str],
+        files: Source | Sequence[Source],
+        prompts: str | Sequence[str],
         *,
-        outputs: Sequence[Output] | None = None,
+        outputs: Output | Sequence[Output] | None = None,
         callback: str | None = None,
         lane: Lane | None = None,
         endpoint: str | None = None,
         metadata: dict[str, Any] | None = None,
         options: dict[str, Any] | None = None,
-        custom_ids: Sequence[str] | None = None,
+        custom_ids: str | Sequence[str] | None = None,
         idempotency_key: str | None = None,
         wait_s: int = 0,
     ) -> JobShown:
         """Submit every file with every prompt as one job; the job as it was accepted.
 
+        A file is a path (text or `os.PathLike`), its bytes, a binary file object, a NumPy array of one picture (uint8,
+        uint16 or bool; [rows, columns] or with 1, 3 or 4 channels), or a Pillow image (as it is shown, its current
+        frame). One file or one prompt need no list. The names of paths go along below the folder they share.
+
         A generated callback secret is in `callback.secret` of this answer alone. Repeating the call with the same
         `idempotency_key` finds the first job; without one, a key is made that covers this call's own retries. `wait_s`
         lets the answer come when the job ends, at most so many seconds (≤ 60) later. `options`: any others by name.
-        Few small files go with the request, others are uploaded first. Raises SourceMissing for a path that is no file.
+        Few small files go with the request, others are uploaded first. Raises SourceMissing for a path that is no file,
+        OptionInvalid for what cannot be a file, a prompt or an output.
         """
+        sources, asked = sources_of(files), texts(prompts, "Prompt")
         about = {"url": callback} if callback else None
-        given: dict[str, Any] = {"outputs": outputs, "callback": about, "lane": lane, "endpoint": endpoint}
+        wanted_outputs = None if outputs is None else texts(outputs, "Output")
+        given: dict[str, Any] = {"outputs": wanted_outputs, "callback": about, "lane": lane, "endpoint": endpoint}
         given["metadata"] = metadata
         options = {**(options or {}), **{name: value for name, value in given.items() if value is not None}}
         headers = {"Idempotency-Key": f'"{idempotency_key or uuid.uuid4().hex}"'}
         if wait_s:
             headers["Prefer"] = f"wait={wait_s}"
-        return submit(self._connection, files, prompts, options, headers, custom_ids=custom_ids, wait_s=wait_s)
+        ids = None if custom_ids is None else texts(custom_ids, "custom_id")
+        return submit(self._connection, sources, asked, options, headers, custom_ids=ids, wait_s=wait_s)
 
     def job(self, job_id: str) -> JobShown:
         """The job as it is now."""
@@ -139,13 +148,18 @@ class Client:
     def save(self, job_id: str, folder: Path) -> list[SavedFile]:
         """Save every artifact there is into `folder`, which is made; the files in order of the items.
 
-        Names are those the service gives, made safe; a file that is already there, equal, is not fetched again, so that
-        a second call goes on where the first was interrupted. Raises OSError where the disk does.
+        Names are those the service gives, made safe, below the folders of their source. A file that is already there,
+        equal, is not fetched again, so that a second call goes on where the first was interrupted; one that differs is
+        never overwritten: ours then has the job's id in its name. `manifest.json` says which file shows what of which
+        source, with its measures. Raises OSError where the disk does.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        taken: set[str] = set()
-        artifacts = {one.link: one for item in self.items(job_id) for one in wanted(item)}
-        return [save(self._connection, one, folder, taken) for one in artifacts.values()]
+        items = list(self.items(job_id))
+        saving = Folder(folder, job_id, items)
+        artifacts = {one.link: one for item in items for one in wanted(item)}
+        saved = [saving.save(self._connection, one) for one in artifacts.values()]
+        write_manifest(folder, job_id, items, saved)
+        return saved
 
     def deliveries(self, job_id: str) -> list[DeliveryShown]:
         """The job's events so far, and how each stands on its way to the callback."""

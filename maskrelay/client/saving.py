@@ -1,12 +1,14 @@
-"""A job's artifacts on the user's disk: readable names, never outside the folder, never half a file."""
+"""A job's artifacts on the user's disk: under readable names, inside the folder, whole, and overwriting nothing."""
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,34 +18,104 @@ import httpx
 
 from maskrelay.client.connection import Connection
 from maskrelay.client.reading import pictures
-from maskrelay.contract.shown import ItemShown
+from maskrelay.contract.shown import FrameShown, ItemShown, MaskShown
 from maskrelay.errors import ServiceAnswerUnknown, ServiceUnreachable
 
 _LONGEST_NAME = 150
 _TRIES = 3
 _ALLOWED = re.compile(r"[^\w.()+=@,-]+")
+#: A name's stem, and what follows it: `.mask.png`, `.labels.nii.gz`, `.seg.dcm`, …; a UID's dots are of the stem.
+_ENDING = re.compile(r"(.+?)((?:\.[a-z][a-z0-9-]{1,14}){1,3})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """One artifact on disk. `prompt` is None for what shows several, `frame` where the item is one picture."""
+    """One artifact on disk."""
 
     custom_id: str
+    #: The frame's number within its item; None where the item is one picture, and for a file of the whole item.
     frame: int | None
     output: str
+    #: None for a file that shows several prompts.
     prompt: str | None
     path: Path
+    #: What was submitted, with its folders.
+    source_name: str | None = None
+    #: The DICOM object of the frame, as `options.identifiers` asked for it.
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One artifact to be saved, and where it lies."""
 
-    custom_id: str
+    item: ItemShown
+    picture: ItemShown | FrameShown | None
     frame: int | None
     output: str
-    prompt: str | None
+    mask: MaskShown | None
     link: str
+
+    @property
+    def source_name(self) -> str | None:
+        """What the picture was read from: its own file where an item was made of several."""
+        own = self.picture.source_name if self.picture is not None else None
+        return own or self.item.source_name
+
+    def as_saved(self, path: Path) -> SavedFile:
+        prompt = self.mask.prompt if self.mask is not None else None
+        instance = self.picture.instance if isinstance(self.picture, FrameShown) else None
+        return SavedFile(self.item.custom_id, self.frame, self.output, prompt, path, self.source_name, instance)
+
+
+class Folder:
+    """Where one job's artifacts are saved, each below the folders of its source.
+
+    No two artifacts of the job get one name, and no file of anybody else is overwritten: one that is there and differs
+    stays, and ours is saved under a name with the job's id.
+    """
+
+    def __init__(self, folder: Path, job: str, items: Sequence[ItemShown]) -> None:
+        self._folder = folder
+        self._job = job
+        self._taken: set[str] = set()
+        names = Counter(item.source_name for item in items)
+        self._shared = {name for name, count in names.items() if name is not None and count > 1}
+
+    def save(self, connection: Connection, wanted: Wanted) -> SavedFile:
+        """Save one artifact. A file that is there already, equal, is left as it is."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(ServiceUnreachable):  # broken off in the middle of a body
+                return self._save(connection, wanted)
+        return self._save(connection, wanted)
+
+    def _save(self, connection: Connection, wanted: Wanted) -> SavedFile:
+        with connection.file(wanted.link) as (told, answer):
+            sha256 = _given_sha256(told)
+            name = _given_name(told) or wanted.link.rsplit("/", 1)[-1]
+            path = self._free(wanted, safe_name(name), sha256)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not _is_there(path, sha256):
+                _write(answer, path, sha256)
+        self._taken.add(str(path).casefold())
+        return wanted.as_saved(path)
+
+    def _free(self, wanted: Wanted, name: str, sha256: str | None) -> Path:
+        """The first name that is neither another artifact's nor that of a file with other content."""
+        parent = self._folder.joinpath(*_folders(wanted.source_name))
+        if wanted.item.source_name in self._shared:  # two items of one name: whatever else is saved, each keeps its own
+            name = _inserted(name, wanted.item.custom_id)
+        tried = itertools.chain(
+            [name, _inserted(name, self._job[:8])],
+            (_inserted(name, f"{self._job[:8]}-{number}") for number in itertools.count(2)),
+        )
+        paths = (parent / one for one in tried)
+        return next(path for path in paths if self._is_free(path, sha256))
+
+    def _is_free(self, path: Path, sha256: str | None) -> bool:
+        if str(path).casefold() in self._taken:
+            return False
+        return not os.path.lexists(path) or _is_there(path, sha256)
 
 
 def wanted(item: ItemShown) -> Iterator[Wanted]:
@@ -52,32 +124,13 @@ def wanted(item: ItemShown) -> Iterator[Wanted]:
         for mask in picture.masks:
             for output, link in (("mask", mask.links.mask), ("probability", mask.links.probability)):
                 if link is not None:
-                    yield Wanted(item.custom_id, number, output, mask.prompt, link)
+                    yield Wanted(item, picture, number, output, mask, link)
         if picture.links.overlay is not None:
-            yield Wanted(item.custom_id, number, "overlay", None, picture.links.overlay)
+            yield Wanted(item, picture, number, "overlay", None, picture.links.overlay)
     links = item.links.model_dump(by_alias=True, exclude_none=True, exclude={"overlay"})
     for output, link in links.items():
         for one in link if isinstance(link, list) else [link]:
-            yield Wanted(item.custom_id, None, output, None, one)
-
-
-def save(connection: Connection, one: Wanted, folder: Path, taken: set[str]) -> SavedFile:
-    """Save one artifact under a name that is not in `taken`, and add it there. An equal file is left as it is."""
-    for _ in range(_TRIES - 1):
-        with contextlib.suppress(ServiceUnreachable):  # broken off in the middle of a body
-            return _save(connection, one, folder, taken)
-    return _save(connection, one, folder, taken)
-
-
-def _save(connection: Connection, one: Wanted, folder: Path, taken: set[str]) -> SavedFile:
-    with connection.file(one.link) as (told, answer):
-        sha256 = _given_sha256(told)
-        name = _unused(safe_name(_given_name(told) or one.link.rsplit("/", 1)[-1]), taken)
-        path = folder / name
-        if not _is_there(path, sha256):
-            _write(answer, path, sha256)
-    taken.add(name.casefold())
-    return SavedFile(one.custom_id, one.frame, one.output, one.prompt, path)
+            yield Wanted(item, None, None, output, None, one)
 
 
 def safe_name(name: str) -> str:
@@ -95,14 +148,17 @@ def _cut(text: str, longest: int) -> str:
     return text.encode()[:longest].decode(errors="ignore")
 
 
-def _unused(name: str, taken: set[str]) -> str:
-    """The name, numbered if another artifact has it; compared as file systems without case do."""
-    stem, dot, end = name.partition(".")
-    tried, number = name, 1
-    while tried.casefold() in taken:
-        number += 1
-        tried = f"{stem}-{number}{dot}{end}"
-    return tried
+def _folders(source_name: str | None) -> list[str]:
+    """The folders of a source's name, each as a safe component; none for a bare name."""
+    *folders, _ = (source_name or "").replace("\\", "/").split("/")
+    return [safe_name(one) for one in folders if one not in {"", ".", ".."}]
+
+
+def _inserted(name: str, word: str) -> str:
+    """The name with a word before its ending: `a.mask.png` becomes `a-word.mask.png`."""
+    parts = _ENDING.fullmatch(name)
+    stem, ending = (parts[1], parts[2]) if parts else (name, "")
+    return safe_name(f"{stem}-{word}{ending}")
 
 
 def _given_name(headers: httpx.Headers) -> str | None:
@@ -134,7 +190,7 @@ def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
     try:
         with os.fdopen(descriptor, "wb") as written:
             _receive(answer, written, sha256)
-        _open_to_all(name)
+        open_to_all(name)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -151,7 +207,7 @@ def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> 
         raise ServiceAnswerUnknown("an artifact arrived damaged; fetch it again")
 
 
-def _open_to_all(name: str) -> None:
+def open_to_all(name: str) -> None:
     """Give a temporary file the mode that any new file of this user has."""
     mask = os.umask(0)
     os.umask(mask)

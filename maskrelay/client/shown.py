@@ -1,6 +1,7 @@
 """A job with its items and saved files, as text for people or as JSON for programs."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -10,6 +11,7 @@ from maskrelay.client.saving import SavedFile
 from maskrelay.client.table import table
 from maskrelay.contract.jobs import TERMINAL
 from maskrelay.contract.shown import ItemShown, JobShown
+from maskrelay.contract.targets import PromptWarning
 
 _HEAD = ("item", "source", "frame", "prompt", "category", "area px", "remarks")
 
@@ -32,16 +34,24 @@ def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
         lines.append(f"{job.error.code}: {job.error.detail}")
     if job.callback is not None and job.callback.secret is not None:
         lines.append(f"callback secret {job.callback.secret} (shown only now)")
+    lines += [_warning(warning) for warning in job.warnings]
     rows = [row for item in items for row in _rows(item)]
     if rows:
         lines += ["", _without_empty_columns(rows), ""]
     if saved:
-        lines.append(f"{len(saved)} files in {saved[0].path.parent}")
+        folder = os.path.commonpath([file.path.parent for file in saved])
+        lines.append(f"{len(saved)} files in {folder}; manifest.json there says which is which")
     elif job.state not in TERMINAL:
-        lines.append(f"next: maskrelay status {job.id}")
+        lines.append(f"next: maskrelay wait {job.id} --save FOLDER")
     elif rows:
         lines.append(f"next: maskrelay fetch {job.id} FOLDER")
     return "\n".join(lines)
+
+
+def _warning(warning: PromptWarning) -> str:
+    """A prompt that the model was not trained on still gets a mask; say so before anybody relies on it."""
+    nearest = f"; did you mean “{warning.nearest}”?" if warning.nearest else ""
+    return f"warning: {warning.code}: the model was not trained on “{warning.prompt}”{nearest}"
 
 
 def _rows(item: ItemShown) -> Iterator[tuple[object, ...]]:

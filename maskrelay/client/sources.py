@@ -1,48 +1,136 @@
-"""Files on their way to the service: read from disk while they are sent, never whole in memory."""
+"""What users hand in, as named files on their way to the service: read from disk while they are sent."""
 
 import contextlib
+import hashlib
 import mimetypes
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
-from maskrelay.errors import SourceMissing
+from maskrelay.client.arrays import is_array, is_image, png_of_array, png_of_image
+from maskrelay.errors import OptionInvalid, SourceMissing
 
-#: A path, or the bytes of a file.
-Source = Path | bytes
+
+class Array(Protocol):
+    """A NumPy array, or something that is laid out like one."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
+class Image(Protocol):
+    """A Pillow image."""
+
+    mode: str
+
+    def save(self, *arguments: Any, **options: Any) -> None: ...
+
+
+#: A path, the bytes of a file, a binary file object, a NumPy array (one picture), or a Pillow image.
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Array | Image
 #: Up to this many files and bytes go with the submission itself; more are uploaded one by one before it.
 _TOGETHER_FILES, _TOGETHER_BYTES = 20, 64 << 20
+_TAKEN = "a path, bytes, a binary file object, a NumPy array or a Pillow image"
 Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
 
 
-def check(sources: Sequence[Source]) -> None:
-    """Raise SourceMissing for the first path that is not a readable file."""
-    for source in sources:
-        if isinstance(source, Path) and not source.is_file():
-            what = "is a folder; name the files in it" if source.is_dir() else "does not exist or is not a file"
-            raise SourceMissing(f"{source} {what}")
+@dataclass(frozen=True, slots=True)
+class NamedSource:
+    """One file to send. `name` has the folders below the one that all the paths handed in share."""
+
+    name: str
+    content: Path | bytes
+
+    @property
+    def size(self) -> int:
+        return self.content.stat().st_size if isinstance(self.content, Path) else len(self.content)
+
+    @property
+    def content_type(self) -> str:
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+    def sha256(self) -> str:
+        if isinstance(self.content, bytes):
+            return hashlib.sha256(self.content).hexdigest()
+        with self.content.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def together(sources: Sequence[Source]) -> bool:
+def sources_of(given: Source | Sequence[Source]) -> list[NamedSource]:
+    """The files behind one source or several, in order.
+
+    Raises SourceMissing for the first path that is not a file, OptionInvalid for what is no source at all.
+    """
+    several: Sequence[Any] = [given] if _is_one(given) else list(given)  # type: ignore[arg-type]
+    contents = [_content(source, number) for number, source in enumerate(several)]
+    names = _names([content for content in contents if isinstance(content, Path)])
+    return [
+        NamedSource(names[content], content)
+        if isinstance(content, Path)
+        else NamedSource(_own_name(n, several), content)
+        for n, content in enumerate(contents)
+    ]
+
+
+def together(sources: Sequence[NamedSource]) -> bool:
     """Whether the sources are few and small enough for one request."""
-    if len(sources) > _TOGETHER_FILES:
-        return False
-    return sum(_size(source) for source in sources) <= _TOGETHER_BYTES
+    return len(sources) <= _TOGETHER_FILES and sum(source.size for source in sources) <= _TOGETHER_BYTES
 
 
 @contextlib.contextmanager
-def parts(sources: Sequence[Source], first: int = 0) -> Iterator[list[Part]]:
-    """Form parts named `image`, their files open as long as the block; bytes are named by their number from `first`."""
+def parts(sources: Sequence[NamedSource]) -> Iterator[list[Part]]:
+    """Form parts named `image`, their files open as long as the block."""
     with contextlib.ExitStack() as opened:
         made: list[Part] = []
-        for number, source in enumerate(sources, first):
-            if isinstance(source, bytes):
-                made.append(("image", (f"image-{number}", source, "application/octet-stream")))
-            else:
-                kind = mimetypes.guess_type(source.name)[0] or "application/octet-stream"
-                made.append(("image", (source.name, opened.enter_context(source.open("rb")), kind)))
+        for source in sources:
+            content = source.content
+            body = opened.enter_context(content.open("rb")) if isinstance(content, Path) else content
+            made.append(("image", (source.name, body, source.content_type)))
         yield made
 
 
-def _size(source: Source) -> int:
-    return len(source) if isinstance(source, bytes) else source.stat().st_size
+def _is_one(given: Any) -> bool:
+    """Whether this is a single source and not a collection of them."""
+    single = isinstance(given, str | os.PathLike | bytes | bytearray | memoryview)
+    return single or is_image(given) or is_array(given) or hasattr(given, "read") or not hasattr(given, "__iter__")
+
+
+def _content(source: Any, number: int) -> Path | bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if is_image(source):
+        return png_of_image(source)
+    if is_array(source):
+        return png_of_array(source)
+    if hasattr(source, "read"):
+        read = source.read()
+        if not isinstance(read, bytes):
+            raise OptionInvalid(f"Source {number} is a file opened as text; open it in binary mode.")
+        return read
+    if isinstance(source, str | os.PathLike):
+        return _file(Path(source))
+    raise OptionInvalid(f"Source {number} is of type {type(source).__name__}; hand in {_TAKEN}.")
+
+
+def _file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    what = "is a folder; name the files in it" if path.is_dir() else "does not exist or is not a file"
+    raise SourceMissing(f"{path} {what}")
+
+
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Each path's name below the deepest folder that holds them all; nothing above that folder leaves this machine."""
+    if not paths:
+        return {}
+    whole = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100 - resolve() would follow links
+    shared = Path(os.path.commonpath([path.parent for path in whole.values()]))
+    return {path: full.relative_to(shared).as_posix() for path, full in whole.items()}
+
+
+def _own_name(number: int, several: Sequence[Any]) -> str:
+    """The name of a source that has no path; a picture made of values is a PNG."""
+    is_png = is_image(several[number]) or is_array(several[number])
+    return f"image-{number}.png" if is_png else f"image-{number}"

@@ -1,5 +1,6 @@
 """How files become a job: with the submission when few and small, uploaded one by one before it otherwise."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -8,14 +9,14 @@ import httpx
 
 from maskrelay.client.connection import Connection
 from maskrelay.client.reading import read_as
-from maskrelay.client.sources import Source, check, parts, together
+from maskrelay.client.sources import NamedSource, parts, together
 from maskrelay.contract.shown import JobShown, UploadList
 from maskrelay.errors import OptionInvalid
 
 
 def submit(
     connection: Connection,
-    files: Sequence[Source],
+    files: Sequence[NamedSource],
     prompts: Sequence[str],
     options: dict[str, Any],
     headers: dict[str, str],
@@ -24,14 +25,13 @@ def submit(
     wait_s: int,
 ) -> JobShown:
     """Submit one job; `headers` carry the idempotency key that makes a repeat harmless."""
-    check(files)
     if custom_ids is not None and len(custom_ids) != len(files):
         raise OptionInvalid(f"{len(custom_ids)} custom_ids for {len(files)} files")
     timeout = connection.timeout + wait_s
     if custom_ids is None and together(files):
         form = {"prompt": list(prompts), "options": json.dumps(options)}
         return read_as(JobShown, _post_files(connection, "/v1/jobs", files, headers, form, timeout))
-    items = [{"upload": _upload(connection, source, number)} for number, source in enumerate(files)]
+    items = [{"upload": _upload(connection, source)} for source in files]
     for item, custom_id in zip(items, custom_ids or (), strict=False):
         item["custom_id"] = custom_id
     body = {"items": items, "prompts": list(prompts), "options": options}
@@ -43,22 +43,40 @@ def submit(
     return read_as(JobShown, connection.send(ask))
 
 
-def _upload(connection: Connection, source: Source, number: int) -> str:
+def key_of(files: Sequence[NamedSource], prompts: Sequence[str], options: dict[str, Any]) -> str:
+    """An idempotency key that is the same for the same files, names, prompts and options."""
+    content = [[source.name, source.sha256()] for source in files]
+    canonical = json.dumps([content, list(prompts), options], sort_keys=True, ensure_ascii=False, default=str)
+    return f"content-{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def texts(given: str | Sequence[str], what: str) -> list[str]:
+    """One text or several as a list: a lone text is not a sequence of its letters.
+
+    Raises OptionInvalid that says `what` for anything that is no text.
+    """
+    several = [given] if isinstance(given, str) else list(given)
+    for number, text in enumerate(several):
+        if not isinstance(text, str):
+            raise OptionInvalid(f"{what} {number} is of type {type(text).__name__}, not text.")
+    return several
+
+
+def _upload(connection: Connection, source: NamedSource) -> str:
     """Upload one file; its id."""
-    answer = _post_files(connection, "/v1/uploads", [source], {}, {}, connection.timeout, first=number)
+    answer = _post_files(connection, "/v1/uploads", [source], {}, {}, connection.timeout)
     return read_as(UploadList, answer).uploads[0].id
 
 
 def _post_files(
     connection: Connection,
     path: str,
-    files: Sequence[Source],
+    files: Sequence[NamedSource],
     headers: dict[str, str],
     form: dict[str, Any],
     timeout: float,
-    first: int = 0,
 ) -> Any:
-    with parts(files, first) as made:
+    with parts(files) as made:
 
         def ask(http: httpx.Client) -> httpx.Request:
             address = connection.address(path)

@@ -102,9 +102,13 @@ class ItemLinks(FrameLinks):
 
 
 class FrameShown(BaseModel):
-    """One frame of several. `instance`: the DICOM object it belongs to, as `identifiers` asked for."""
+    """One frame of several. `instance`: the DICOM object it belongs to, as `identifiers` asked for.
+
+    `source_name`: the file it was read from, where its item was made of several.
+    """
 
     frame: int
+    source_name: str | None = None
     state: ItemState
     instance: str | None = None
     error: ErrorShown | None = None

@@ -101,6 +101,98 @@ def test_a_job_that_did_not_succeed_in_full_is_exit_code_1(use, tmp_path: Path) 
         assert main(["submit", str(photo), "--prompt", "disc", "--wait"]) == 1
 
 
+def keys_sent(one: Service) -> list[str]:
+    return [seen.headers["idempotency-key"] for seen in one.server.seen if "idempotency-key" in seen.headers]
+
+
+def test_an_equal_command_finds_the_first_job_and_another_makes_one(
+    use, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"x")
+    command = ["submit", str(photo), "--prompt", "disc"]
+    with service(job()) as one:
+        use(one)
+        for changed in ([], [], ["--lane", "bulk"], ["--prompt", "cup"], ["--option", "volume=2"]):
+            assert main([*command, *changed]) == 0
+        photo.write_bytes(b"y")
+        main(command)
+        photo.rename(tmp_path / "b.png")
+        main(["submit", str(tmp_path / "b.png"), "--prompt", "disc"])
+        first, second, *others = keys_sent(one)
+    assert first == second
+    assert len({first, *others}) == 6
+    assert (
+        "the same command made this job at 2025-01-02 03:04:05 UTC; --again makes a new one" in capsys.readouterr().err
+    )
+
+
+def test_again_makes_a_new_job_each_time(use, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"x")
+    now = datetime.now(UTC).isoformat()
+    with service(job(created_at=now)) as one:
+        use(one)
+        for _ in range(2):
+            assert main(["submit", str(photo), "--prompt", "disc", "--again"]) == 0
+        assert len(set(keys_sent(one))) == 2
+    assert "the same command" not in capsys.readouterr().err
+
+
+def test_a_job_that_is_gone_is_said_with_the_way_to_make_it_anew(
+    use, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"x")
+    with service(problem(410, "gone", "Gone.")) as one:
+        use(one)
+        assert main(["submit", str(photo), "--prompt", "disc"]) == 3
+    assert "--again" in capsys.readouterr().err
+
+
+def test_a_job_is_waited_for_by_its_id_and_its_files_are_saved(
+    use, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = Answer(200, {"items": [], "next": None})
+    with service(job(state="running"), job(state="running"), job(), nothing) as one:
+        use(one)
+        assert main(["wait", "j1", "--save", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "manifest.json").is_file()
+    assert "job j1" in capsys.readouterr().out
+
+
+def test_an_interrupt_names_the_command_that_gets_the_results(
+    use, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"x")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("maskrelay.client.client.Client.wait", interrupted)
+    with service(job(state="running")) as one:
+        use(one)
+        assert main(["submit", str(photo), "--prompt", "disc", "--save", str(tmp_path / "out")]) == 130
+    told = capsys.readouterr().err
+    assert f"maskrelay wait j1 --save {tmp_path / 'out'}" in told
+
+
+def test_a_prompt_that_the_model_does_not_know_is_warned_of_with_its_nearest(
+    use, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warnings = [
+        {"code": "prompt_unknown", "prompt": "livr in abdomen CT", "nearest": "liver in abdomen CT"},
+        {"code": "prompt_unknown", "prompt": "rocket", "nearest": None},
+    ]
+    with service(job(warnings=warnings), Answer(200, {"items": [], "next": None})) as one:
+        use(one)
+        assert main(["status", "j1"]) == 0
+    told = capsys.readouterr().out
+    assert "not trained on “livr in abdomen CT”; did you mean “liver in abdomen CT”?" in told
+    assert "not trained on “rocket”\n" in told
+
+
 def test_jobs_are_listed_in_columns_or_as_json(use, capsys: pytest.CaptureFixture[str]) -> None:
     with service(Answer(200, {"jobs": [JOB], "next": None})) as one:
         use(one)

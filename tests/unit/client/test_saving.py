@@ -1,4 +1,5 @@
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,10 @@ def test_every_artifact_is_saved_under_its_readable_name(tmp_path: Path) -> None
         ("overlay", None, "0-0.o.png", b"o"),
     ]
     assert {file.custom_id for file in saved} == {"a"}
-    assert len(list((tmp_path / "new" / "folder").iterdir())) == 3
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {
+        *(file.path.name for file in saved),
+        "manifest.json",
+    }
 
 
 def test_a_link_to_another_address_is_asked_of_the_service_alone(tmp_path: Path) -> None:
@@ -118,12 +122,12 @@ def test_two_artifacts_of_one_name_are_both_kept(tmp_path: Path) -> None:
         saved = one.client.save("j1", tmp_path)
     assert [(file.path.name, file.path.read_bytes()) for file in saved] == [
         ("a.mask.png", b"0"),
-        ("A-2.mask.png", b"1"),
-        ("a-3.mask.png", b"2"),
+        ("A-j1.mask.png", b"1"),
+        ("a-j1-2.mask.png", b"2"),
     ]
 
 
-def test_what_is_there_already_and_equal_is_not_written_again_and_what_differs_is_replaced(tmp_path: Path) -> None:
+def test_what_is_there_already_and_equal_is_not_written_again(tmp_path: Path) -> None:
     path = tmp_path / "røntgen-disc.mask.png"
     with service(ONE, MASK) as one:
         one.client.save("j1", tmp_path)
@@ -131,17 +135,101 @@ def test_what_is_there_already_and_equal_is_not_written_again_and_what_differs_i
     with service(ONE, MASK) as one:
         one.client.save("j1", tmp_path)
     assert path.stat().st_ino == before
-    path.write_bytes(b"half")
-    with service(ONE, MASK) as one:
+
+
+def test_a_file_of_other_content_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "røntgen-disc.mask.png"
+    path.write_bytes(b"of another job")
+    for _ in range(2):  # the second time ours is there as well
+        with service(ONE, MASK) as one:
+            (saved,) = one.client.save("j1", tmp_path)
+        assert path.read_bytes() == b"of another job"
+        assert (saved.path.name, saved.path.read_bytes()) == ("røntgen-disc-j1.mask.png", b"mask")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def named(custom_id: str, source_name: str) -> dict[str, Any]:
+    return {**item(custom_id, mask=f"/v1/jobs/j1/artifacts/{custom_id}.mask.png"), "source_name": source_name}
+
+
+def test_files_lie_below_the_folders_of_their_source_and_never_outside(tmp_path: Path) -> None:
+    sources = ["ward a/1.png", "ward b/1.png", "../../etc/1.png", "C:\\scans\\1.png"]
+    shown = items(*(named(str(n), name) for n, name in enumerate(sources)))
+    files = [artifact(str(n).encode(), "attachment; filename=1-disc.mask.png") for n in range(4)]
+    with service(shown, *files) as one:
+        saved = one.client.save("j1", tmp_path)
+    assert [file.path.relative_to(tmp_path).as_posix() for file in saved] == [
+        "ward_a/1-disc.mask.png",
+        "ward_b/1-disc.mask.png",
+        "etc/1-disc.mask.png",
+        "C_/scans/1-disc.mask.png",
+    ]
+
+
+def test_two_items_of_one_name_are_saved_under_their_custom_ids_in_whatever_order(tmp_path: Path) -> None:
+    for folder, order in (("one", ("left", "right")), ("other", ("right", "left"))):
+        files = [artifact(name.encode(), "attachment; filename=1.2.840.5-disc.mask.png") for name in order]
+        with service(items(*(named(name, "1.2.840.5") for name in order)), *files) as one:
+            saved = one.client.save("j1", tmp_path / folder)
+        assert {file.custom_id: file.path.name for file in saved} == {
+            "left": "1.2.840.5-disc-left.mask.png",
+            "right": "1.2.840.5-disc-right.mask.png",
+        }
+
+
+def test_the_manifest_says_what_each_file_shows_and_of_what(tmp_path: Path) -> None:
+    failed = {"custom_id": "b", "source_name": "b.png", "state": "failed", "error": {"code": "truncated"}}
+    with service(items(named("a", "ward/1.png"), failed), artifact(b"m", "attachment; filename=1.mask.png")) as one:
         one.client.save("j1", tmp_path)
-    assert path.read_bytes() == b"mask"
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["job"] == {"id": "j1"}
+    (file,) = manifest["files"]
+    assert (tmp_path / file["path"]).read_bytes() == b"m"
+    assert {name: file[name] for name in ("custom_id", "source_name", "output", "prompt")} == {
+        "custom_id": "a",
+        "source_name": "ward/1.png",
+        "output": "mask",
+        "prompt": "disc",
+    }
+    assert file["measures"]["area_px"] == 1
+    assert [(one["custom_id"], one["state"]) for one in manifest["items"]] == [("a", "succeeded"), ("b", "failed")]
+    assert manifest["items"][1]["error"]["code"] == "truncated"
+
+
+def test_a_slice_is_named_in_the_manifest_by_its_own_file_and_object(tmp_path: Path) -> None:
+    frames = []
+    for number in range(2):
+        mask = item("a", mask=f"/v1/jobs/j1/artifacts/{number}.mask.png")["masks"]
+        own = {"source_name": f"series/IM{number + 7}.dcm", "instance": f"1.2.{number}"}
+        frames.append({"frame": number, "state": "succeeded", "masks": mask, **own})
+    shown = {"custom_id": "a", "source_name": "series/IM7.dcm", "state": "succeeded", "frames": frames}
+    files = [artifact(str(n).encode(), f"attachment; filename=IM{n + 7}-disc.mask.png") for n in range(2)]
+    with service(items(shown), *files) as one:
+        saved = one.client.save("j1", tmp_path)
+    assert [(file.frame, file.source_name, file.instance) for file in saved] == [
+        (0, "series/IM7.dcm", "1.2.0"),
+        (1, "series/IM8.dcm", "1.2.1"),
+    ]
+    listed = json.loads((tmp_path / "manifest.json").read_text())["files"]
+    assert [(file["path"], file["instance"]) for file in listed] == [
+        ("series/IM7-disc.mask.png", "1.2.0"),
+        ("series/IM8-disc.mask.png", "1.2.1"),
+    ]
+
+
+def test_a_manifest_of_another_job_stays(tmp_path: Path) -> None:
+    for job in ("j1", "j2", "j2"):
+        with service(items(named("a", "1.png")), artifact(b"m", "attachment; filename=1.mask.png")) as one:
+            one.client.save(job, tmp_path)
+    read = {path.name: json.loads(path.read_text())["job"]["id"] for path in tmp_path.glob("*.json")}
+    assert read == {"manifest.json": "j1", "manifest-j2.json": "j2"}
 
 
 def test_a_body_that_breaks_off_is_fetched_again_and_half_of_it_never_seen(tmp_path: Path) -> None:
     cut = artifact(b"mask", "attachment; filename=m.png", cut=2)
     with service(ONE, cut, MASK) as one:
         saved = one.client.save("j1", tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [saved[0].path.name]
+    assert {path.name for path in tmp_path.iterdir()} == {saved[0].path.name, "manifest.json"}
     assert saved[0].path.read_bytes() == b"mask"
 
 
@@ -185,16 +273,17 @@ def test_no_name_of_the_service_leads_out_of_the_folder(name: str, tmp_path: Pat
     assert safe.isprintable()
 
 
-def test_a_symbolic_link_in_the_folder_is_replaced_and_not_followed(tmp_path: Path) -> None:
+def test_a_symbolic_link_in_the_folder_is_neither_followed_nor_replaced(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(b"mine")
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "røntgen-disc.mask.png").symlink_to(outside)
     with service(ONE, MASK) as one:
-        one.client.save("j1", folder)
+        (saved,) = one.client.save("j1", folder)
     assert outside.read_bytes() == b"mine"
-    assert not (folder / "røntgen-disc.mask.png").is_symlink()
+    assert (folder / "røntgen-disc.mask.png").is_symlink()
+    assert saved.path.read_bytes() == b"mask"
 
 
 def test_a_long_name_keeps_its_ending() -> None:

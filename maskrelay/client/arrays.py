@@ -1,0 +1,79 @@
+"""NumPy arrays and Pillow images as PNG files, without needing either library here."""
+
+import array
+import io
+import struct
+import sys
+import zlib
+from typing import Any
+
+from maskrelay.errors import OptionInvalid
+
+#: PNG's colour type by the number of channels.
+_COLOUR = {1: 0, 3: 2, 4: 6}
+_KINDS = {"b1": 8, "u1": 8, "u2": 16}
+
+
+def is_image(value: Any) -> bool:
+    """Whether this is a Pillow image."""
+    return all(hasattr(value, name) for name in ("save", "mode", "convert", "size"))
+
+
+def is_array(value: Any) -> bool:
+    """Whether this is a NumPy array, or says that it is like one."""
+    return hasattr(value, "__array_interface__") and hasattr(value, "tobytes")
+
+
+def png_of_image(image: Any) -> bytes:
+    """The picture as Pillow shows it now: of several frames the current one, and no orientation tag beside it.
+
+    Raises OptionInvalid for a mode that a picture cannot be made of without choosing a range of values for you.
+    """
+    if image.mode == "F":
+        raise OptionInvalid("A Pillow image of mode F has no range of its own; scale it to 8 or 16 bits first.")
+    if image.mode not in {"1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I"}:
+        image = image.convert("RGB")
+    written = io.BytesIO()
+    image.save(written, "PNG", exif=b"")
+    return written.getvalue()
+
+
+def png_of_array(values: Any) -> bytes:
+    """A PNG of an array [rows, columns] or [rows, columns, 1, 3 or 4]; uint8, uint16, or bool as 0 and 255.
+
+    Raises OptionInvalid for another shape or type: what its values mean is not for us to guess.
+    """
+    about = values.__array_interface__
+    shape, kind = tuple(about["shape"]), about["typestr"]
+    channels = shape[2] if len(shape) == 3 else 1
+    if len(shape) not in {2, 3} or channels not in _COLOUR or 0 in shape:
+        raise OptionInvalid(
+            f"An array of shape {shape} is not one picture: [rows, columns] or with 1, 3 or 4 channels."
+        )
+    if kind[1:] not in _KINDS:
+        raise OptionInvalid(
+            f"An array of type {kind[1:]} is not a picture: scale it to uint8 or uint16, or send NIfTI."
+        )
+    depth = _KINDS[kind[1:]]
+    raw = _big_endian(values.tobytes(), kind)
+    row = shape[1] * channels * depth // 8
+    lines = b"".join(b"\0" + raw[at : at + row] for at in range(0, len(raw), row))
+    head = struct.pack(">IIBBBBB", shape[1], shape[0], depth, _COLOUR[channels], 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, body) for name, body in chunks)
+
+
+def _big_endian(raw: bytes, kind: str) -> bytes:
+    """The samples as PNG stores them."""
+    if kind[1:] == "b1":
+        return raw.translate(b"\0" + b"\xff" * 255)
+    little = kind[0] == "<" or (kind[0] == "=" and sys.byteorder == "little")
+    if kind[1:] != "u2" or not little:
+        return raw
+    samples = array.array("H", raw)
+    samples.byteswap()
+    return samples.tobytes()
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

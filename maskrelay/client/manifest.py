@@ -1,0 +1,88 @@
+"""`manifest.json` beside the saved files: which file shows what of which source, and its measures."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from maskrelay.client.reading import pictures
+from maskrelay.client.saving import SavedFile, open_to_all
+from maskrelay.contract.shown import ItemShown
+
+_NAME = "manifest.json"
+_NOTICE = "For research use only, not for clinical use."
+
+
+def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> Path:
+    """Write the manifest, whole or not at all; where it is.
+
+    A manifest of another job in this folder stays; this one then has the job's id in its name.
+    """
+    path = folder / _NAME
+    if os.path.lexists(path) and _job_of(path) != job:
+        path = folder / f"manifest-{job}.json"
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+        json.dump(_manifest(folder, job, items, saved), written, indent=2, ensure_ascii=False)
+        written.write("\n")
+    open_to_all(name)
+    Path(name).replace(path)
+    return path
+
+
+def _job_of(path: Path) -> str | None:
+    """The job whose manifest this is; None for a file that is no manifest."""
+    try:
+        found: str | None = json.loads(path.read_bytes())["job"]["id"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return found
+
+
+def _manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> dict[str, Any]:
+    by_id = {item.custom_id: item for item in items}
+    return {
+        "notice": _NOTICE,
+        "job": {"id": job},
+        "files": [_file(folder, file, by_id[file.custom_id]) for file in saved],
+        "items": [_item(item) for item in items],
+    }
+
+
+def _file(folder: Path, file: SavedFile, item: ItemShown) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "path": file.path.relative_to(folder).as_posix(),
+        "output": file.output,
+        "custom_id": file.custom_id,
+        "source_name": file.source_name,
+        "frame": file.frame,
+        "instance": file.instance,
+        "prompt": file.prompt,
+    }
+    measures = _measures(item, file)
+    return {**{name: value for name, value in about.items() if value is not None}, **measures}
+
+
+def _measures(item: ItemShown, file: SavedFile) -> dict[str, Any]:
+    for number, picture in pictures(item):
+        for mask in picture.masks:
+            if number == file.frame and mask.prompt == file.prompt:
+                return {"measures": mask.model_dump(mode="json", exclude={"prompt", "links"}, exclude_none=True)}
+    return {}
+
+
+def _item(item: ItemShown) -> dict[str, Any]:
+    """What became of an item, and of each of its frames that failed."""
+    about = item.model_dump(mode="json", exclude={"masks", "frames", "links"}, exclude_none=True)
+    failed = list(_failed(item))
+    return {**about, **({"failed_frames": failed} if failed else {})}
+
+
+def _failed(item: ItemShown) -> Iterator[dict[str, Any]]:
+    for frame in item.frames or ():
+        if frame.error is not None:
+            yield frame.model_dump(
+                mode="json", include={"frame", "source_name", "instance", "error"}, exclude_none=True
+            )

@@ -1,0 +1,27 @@
+"""What every command shares: its parser, and its answer on standard output."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from maskrelay.client.saving import SavedFile
+from maskrelay.client.shown import as_json, as_text
+from maskrelay.contract.shown import ItemShown, JobShown
+
+
+def command(subparsers: Any, name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
+    """A new command that `run` answers; `what` is its help."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(name, help=what, description=what)
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def show(wants_json: bool, job: JobShown, items: Sequence[ItemShown] = (), saved: Sequence[SavedFile] = ()) -> None:
+    """Print a job, its items and the files that were saved."""
+    out((as_json if wants_json else as_text)(job, items, saved))
+
+
+def out(text: str) -> None:
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,116 @@
+"""The commands that follow a job to its end: submit and wait."""
+
+import argparse
+import json
+import sys
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+from maskrelay.client.client import Client
+from maskrelay.client.output import command, show
+from maskrelay.client.progress import Progress
+from maskrelay.client.sources import sources_of
+from maskrelay.client.submission import key_of
+from maskrelay.contract.jobs import Lane
+from maskrelay.contract.outputs import Output
+from maskrelay.contract.shown import JobShown
+from maskrelay.errors import Gone
+
+#: A job that is older than this when its submission is answered was submitted by an earlier command.
+_EARLIER = timedelta(minutes=1)
+_OPTIONS = ("outputs", "callback", "lane", "endpoint")
+
+
+def add(subparsers: Any) -> None:
+    """Add the commands; each leaves its function in `run`."""
+    submit = command(subparsers, "submit", _submit, "submit images as one job")
+    submit.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    submit.add_argument("--prompt", action="append", required=True, dest="prompts", help="what to segment; repeat it")
+    submit.add_argument("--output", action="append", choices=get_args(Output), dest="outputs", help="repeat it")
+    submit.add_argument(
+        "--option", action="append", type=_option, default=[], dest="options", metavar="NAME=VALUE", help="any other"
+    )
+    submit.add_argument("--lane", choices=get_args(Lane), help="by default the number of files decides")
+    submit.add_argument("--endpoint", metavar="NAME", help="the only endpoint to score at")
+    submit.add_argument("--callback", metavar="URL", help="where signed events go")
+    submit.add_argument("--wait", action="store_true", help="show progress until the job has ended")
+    submit.add_argument("--save", type=Path, metavar="DIR", help="wait, then save every artifact")
+    submit.add_argument(
+        "--again", action="store_true", help="make a new job even if the same files, prompts and options have one"
+    )
+    wait = command(subparsers, "wait", _wait, "show a job's progress until it has ended")
+    wait.add_argument("job", metavar="ID")
+    wait.add_argument("--save", type=Path, metavar="DIR", help="then save every artifact")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """`intensity=ct-lung`, `volume=2`: the value is JSON where it reads as such, and text otherwise."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("an option is NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _submit(given: argparse.Namespace) -> int:
+    _make_folder(given.save)
+    with Client() as client:
+        accepted = _accepted(client, given)
+        if not (given.wait or given.save):
+            show(given.json, accepted)
+            return 0
+        return _follow(client, accepted, given)
+
+
+def _accepted(client: Client, given: argparse.Namespace) -> JobShown:
+    """The job of this command: the one that an equal command made before, unless a new one is asked for."""
+    options = {name: getattr(given, name) for name in _OPTIONS}
+    key = uuid.uuid4().hex if given.again else key_of(sources_of(given.files), given.prompts, _all_options(given))
+    try:
+        accepted = client.submit(
+            given.files, given.prompts, **options, options=dict(given.options), idempotency_key=key
+        )
+    except Gone:
+        raise Gone("The same command made a job before, which has been deleted or has expired; use --again.") from None
+    if datetime.now(UTC) - accepted.created_at > _EARLIER:
+        made = f"{accepted.created_at:%F %T} UTC"
+        sys.stderr.write(f"the same command made this job at {made}; --again makes a new one\n")
+    return accepted
+
+
+def _all_options(given: argparse.Namespace) -> dict[str, Any]:
+    return {**dict(given.options), **{name: getattr(given, name) for name in _OPTIONS}}
+
+
+def _wait(given: argparse.Namespace) -> int:
+    _make_folder(given.save)
+    with Client() as client:
+        return _follow(client, client.job(given.job), given)
+
+
+def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> int:
+    """Show progress until the job has ended, save what was asked for; 0 if the job succeeded in full."""
+    progress = Progress(sys.stderr)
+    sys.stderr.write(f"job {accepted.id}\n")
+    try:
+        job = client.wait(accepted.id, on_progress=progress)
+        job.callback = accepted.callback  # only the submission's answer has a generated secret
+        saved = client.save(job.id, given.save) if given.save else []
+    except KeyboardInterrupt:
+        progress.end()
+        folder = given.save or "DIR"
+        sys.stderr.write(f"the job goes on; its results: maskrelay wait {accepted.id} --save {folder}\n")
+        sys.stderr.write(f"to end it: maskrelay cancel {accepted.id}\n")
+        raise
+    show(given.json, job, list(client.items(job.id)), saved)
+    return 0 if job.state == "succeeded" else 1
+
+
+def _make_folder(folder: Path | None) -> None:
+    """Make the folder before an hour of work, and not after it."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
