@@ -24,6 +24,7 @@ _NAME = re.compile(rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(mask|probability)|\.(ov
 _ENDINGS = "|".join(map(re.escape, WHOLE_ENDINGS))
 _WHOLE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?\.({_ENDINGS})")
 _SLUG_LENGTH = 60
+_ENDING = re.compile(r"(?<=.)\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{1,5}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,14 @@ def find(service: Service, known: Known, name: str) -> Artifact:
     if line is None or outcome is None or ref is None:
         raise NotFound
     prompt = int(parts[3]) if parts[3] is not None else None
-    return Artifact(ref, _human_name(line, outcome, prompt, parts[4] or parts[5]))
+    several = len(line.outcomes) > 1 or _is_of_several(service, known, frame)
+    return Artifact(ref, _human_name(line, outcome, prompt, parts[4] or parts[5], several=several))
+
+
+def _is_of_several(service: Service, known: Known, frame: int) -> bool:
+    """Whether a running job's item has other frames than this one, which is all that its line has."""
+    planned = service.archive.item_of(known.id, frame) if known.result is None else None
+    return planned is not None and planned.frames > 1
 
 
 def _of_item(service: Service, known: Known, name: str, parts: re.Match[str]) -> Artifact:
@@ -60,7 +68,7 @@ def _of_item(service: Service, known: Known, name: str, parts: re.Match[str]) ->
     if line is None or output is None:
         raise NotFound
     slug = f"-{_slug(line.outcomes[0].masks[int(parts[2])].prompt)}" if parts[2] and line.outcomes[0].masks else ""
-    return Artifact(line.files[output], f"{_stem(line)}{slug}.{parts[3]}")
+    return Artifact(line.files[output], f"{_stem(line.source_name, line.item)}{slug}.{parts[3]}")
 
 
 def _line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
@@ -78,17 +86,18 @@ def _manifest(service: Service, known: Known) -> Artifact:
     return Artifact(ref, f"{known.id}.result.json")
 
 
-def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str) -> str:
-    """`{source stem}-{prompt slug}.mask.png`; a frame among several has its number."""
-    frame = f"-{outcome.index:04d}" if outcome.frame != outcome.item or len(line.outcomes) > 1 else ""
+def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str, *, several: bool) -> str:
+    """`{source stem}-{prompt slug}.mask.png`; a frame of `several` from one file has its number."""
+    own = outcome.source_name
+    frame = f"-{outcome.index:04d}" if several and own is None else ""
     slug = f"-{_slug(outcome.masks[prompt].prompt)}" if prompt is not None else ""
-    return f"{_stem(line)}{frame}{slug}.{kind}.png"
+    return f"{_stem(own or line.source_name, line.item)}{frame}{slug}.{kind}.png"
 
 
-def _stem(line: ItemLine) -> str:
-    """The source's name without its ending, `.nii.gz` included."""
-    name = (line.source_name or "").removesuffix(".gz")
-    return name.rpartition(".")[0] or name or f"item-{line.item}"
+def _stem(source_name: str | None, item: int) -> str:
+    """The file's own name without its ending, `.nii.gz` included; the last number of a UID is no ending."""
+    name = (source_name or "").rpartition("/")[2].removesuffix(".gz")
+    return _ENDING.sub("", name) or name or f"item-{item}"
 
 
 def _slug(prompt: str) -> str:

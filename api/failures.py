@@ -40,7 +40,8 @@ async def list_dead_letters(
 async def redrive_job(request: Request, job: str, code: Code = None) -> Response:
     """Do the failed items of a finished job again, as a new job with the same options; a repeat answers the same one.
 
-    An item with a failed frame is done again as a whole. `code`: only items with a frame that failed by this error.
+    An item with a failed frame is done again as a whole; one that failed by what no second try can change
+    (`not_an_image` and the like) is left out. `code`: only items with a frame that failed by it, whatever it is.
     """
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)

@@ -1,6 +1,7 @@
 """Uploads on their way into storage: hashed as they come, dropped together unless the request succeeds."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from maskrelay.storage.protocol import Storage, Writer
 
 #: So long before it is swept an unused upload is refused in new jobs.
 REFUSED_BEFORE = timedelta(hours=1)
-_NAME_LENGTH = 255
+_NAME_LENGTH, _PATH_LENGTH = 255, 1024
+_DRIVE = re.compile("[A-Za-z]:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,14 @@ def _facts_key(upload_key: str) -> str:
 
 
 def _plain_name(name: str | None) -> str | None:
-    """A file's own name, without the folders a client may send and without control characters."""
-    last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(letter for letter in last if letter.isprintable())[:_NAME_LENGTH] or None
+    """A file's name with its folders, as a label: it is never made into a path here.
+
+    Of an absolute path only the file's own name is kept: the rest says how somebody's disk is laid out.
+    """
+    parts = [part for part in (name or "").replace("\\", "/").split("/") if part not in {"", ".", ".."}]
+    if (name or "").startswith(("/", "\\")) or (parts and _DRIVE.fullmatch(parts[0])):
+        parts = parts[-1:]
+    plain = ["".join(letter for letter in part if letter.isprintable())[:_NAME_LENGTH] for part in parts]
+    while len("/".join(plain)) > _PATH_LENGTH:  # the file's own name matters most
+        plain.pop(0)
+    return "/".join(filter(None, plain)) or None

@@ -15,13 +15,15 @@ from maskrelay.contract.jobs import INTERACTIVE_ITEMS, CallbackTarget, Item, Res
 from maskrelay.contract.targets import prompt_warnings
 from maskrelay.errors import Gone, NotEnded, NothingToRedrive, ObjectMissing, UploadGone
 from maskrelay.notify.seal import seal, unseal_with_any
-from maskrelay.rules.redrive import items_again
+from maskrelay.rules.redrive import is_redriven, items_again
 from maskrelay.storage.protocol import has
 from maskrelay.storage.records import read_items
 
 
 def redrive(service: Service, known: Known, code: str | None, traceparent: str | None) -> Submission:
     """The job in which the items with a frame that failed, or failed by this error, are done again.
+
+    An error that no second try can change (the file is no image) counts only where it is asked for by name.
 
     Its id derives from the job's and the error's, so a repeat answers the same job. Raises NotEnded, NothingToRedrive,
     UploadGone, Gone (the new job was deleted, or this one just now), StillAccepting, and what a submission can raise
@@ -63,7 +65,7 @@ def _id_of(service: Service, job: str, code: str | None) -> str:
 
 
 def _failed_items(service: Service, old: Submission, result: Result, code: str | None) -> list[Item]:
-    letters = (letter for _, letter in letters_of(service, result) if code in {None, letter.error.code})
+    letters = (letter for _, letter in letters_of(service, result) if is_redriven(letter, code))
     items = items_again(read_items(service.storage, old), letters, _members(service, old.id))
     if not items:
         raise NothingToRedrive

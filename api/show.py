@@ -155,6 +155,7 @@ def item_body(line: ItemLine, url: str) -> Any:
 def _frame(outcome: Outcome, url: str) -> FrameShown:
     return FrameShown(
         frame=outcome.index,
+        source_name=outcome.source_name,
         state=outcome.state,
         instance=outcome.instance,
         error=_error(outcome.error),

@@ -68,15 +68,18 @@ def planned_of(api: RunningApi, job: str) -> list[PlannedItem]:
     ]
 
 
-def succeeded(api: RunningApi, job: str, frame: int, *, content: bytes = PNG) -> Outcome:
-    """A frame with one mask and an overlay, both in storage."""
+def succeeded(
+    api: RunningApi, job: str, frame: int, *, content: bytes = PNG, item: int | None = None, index: int = 0
+) -> Outcome:
+    """A frame with one mask and an overlay, both in storage; `item` where an item before it has several frames."""
+    item = frame if item is None else item
 
     def stored(key: str) -> ArtifactRef:
         api.storage.put(key, content)
         return ArtifactRef(key=key, length=len(content), sha256=hashlib.sha256(content).hexdigest())
 
     mask = MaskOutcome(
-        prompt=items_of(api, job)[frame].prompts[0],
+        prompt=items_of(api, job)[item].prompts[0],
         category="eye anatomies",
         empty=False,
         area_px=12,
@@ -85,10 +88,10 @@ def succeeded(api: RunningApi, job: str, frame: int, *, content: bytes = PNG) ->
         components=1,
         mean_probability=0.9,
         rle=Rle(size=(8, 8), counts="0@"),
-        mask=stored(keys.mask(job, frame, frame, 0, "0123abcd")),
+        mask=stored(keys.mask(job, item, frame, 0, "0123abcd")),
     )
-    overlay = stored(keys.overlay(job, frame, frame, "0123abcd"))
-    return Outcome(frame=frame, item=frame, state="succeeded", masks=(mask,), overlay=overlay)
+    overlay = stored(keys.overlay(job, item, frame, "0123abcd"))
+    return Outcome(frame=frame, item=item, index=index, state="succeeded", masks=(mask,), overlay=overlay)
 
 
 def failed(frame: int) -> Outcome:

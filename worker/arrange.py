@@ -113,7 +113,8 @@ def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) 
     elif reason := next(filter(None, map(why_not_tissue, everyone)), None):
         error = UnsupportedImage(f"{reason[:1].upper()}{reason[1:]}.")
     elif judged == "fail":
-        error = SeriesIncomplete(f"Found: {', '.join(sorted(stack.findings))}.")
+        found = ", ".join(sorted(stack.findings))
+        error = SeriesIncomplete(f"Found: {found}. The option partial_series=best_effort segments what is there.")
     return Draft(
         sources=tuple(sources[source] for source in used),
         frames=tuple((place[source], picture) for source, picture in stack.members),

@@ -125,7 +125,7 @@ class Planning:
         item = PlannedItem(
             item=number,
             custom_id=custom_id,
-            source_name=self._asked[source.upload].source_name,
+            source_name=self._source_name(source),
             members=tuple(self._asked[upload].custom_id for upload in uploads) if len(uploads) > 1 else (),
             first=first,
             frames=frames,
@@ -142,16 +142,16 @@ class Planning:
     def _frames(self, item: PlannedItem, draft: Draft) -> list[PlannedFrame]:
         if draft.error is not None:
             source = draft.sources[0]
-            return [self._frame(item, 0, source, source.reading).model_copy(update={"error": draft.error})]
+            return [self._frame(item, 0, source, source.reading, draft).model_copy(update={"error": draft.error})]
         window = self._windows.of(item, draft)
         frames: list[PlannedFrame] = []
         for index, (place, picture) in enumerate(draft.frames):
             source = draft.sources[place]
             reading = source.reading.model_copy(update={"index": picture, **window})
-            frames.append(self._frame(item, index, source, reading))
+            frames.append(self._frame(item, index, source, reading, draft))
         return frames
 
-    def _frame(self, item: PlannedItem, index: int, source: Surveyed, reading: Reading) -> PlannedFrame:
+    def _frame(self, item: PlannedItem, index: int, source: Surveyed, reading: Reading, draft: Draft) -> PlannedFrame:
         asked = self._asked[source.upload]
         return PlannedFrame(
             frame=item.first + index,
@@ -167,7 +167,12 @@ class Planning:
             outputs=item.outputs,
             square_pixels=self._submission.pixels.square_pixels,
             instance=self._name(source.facts.sop_instance) if source.facts else None,
+            source_name=self._source_name(source) if len(draft.sources) > 1 else None,
         )
+
+    def _source_name(self, source: Surveyed) -> str | None:
+        """What the caller called the file, with its folders."""
+        return self._asked[source.upload].source_name
 
     def _identifiers(self, draft: Draft) -> dict[str, str]:
         """UIDs that link the result back to its series, as the caller wants them."""

@@ -145,7 +145,7 @@ class Client:
         for page in pages(self._connection, f"/v1/jobs/{job_id}/items", ItemList):
             yield from page.items
 
-    def save(self, job_id: str, folder: Path) -> list[SavedFile]:
+    def save(self, job_id: str, folder: str | os.PathLike[str]) -> list[SavedFile]:
         """Save every artifact there is into `folder`, which is made; the files in order of the items.
 
         Names are those the service gives, made safe, below the folders of their source. A file that is already there,
@@ -153,6 +153,7 @@ class Client:
         never overwritten: ours then has the job's id in its name. `manifest.json` says which file shows what of which
         source, with its measures. Raises OSError where the disk does.
         """
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         items = list(self.items(job_id))
         saving = Folder(folder, job_id, items)

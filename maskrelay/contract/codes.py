@@ -60,8 +60,22 @@ _BRAIN = _anatomy("12738006", "Brain")
 _EYE = _anatomy("81745001", "Eye")
 _VESSEL = _anatomy("59820001", "Blood Vessel")
 _ORGAN = _anatomy("91772007", "Organ")
+_SPLEEN = _anatomy("78961009", "Spleen")
+_STOMACH = _anatomy("69695003", "Stomach")
+_DUODENUM = _anatomy("38848004", "Duodenum")
+_ESOPHAGUS = _anatomy("32849002", "Esophagus")
+_GALLBLADDER = _anatomy("28231008", "Gallbladder")
+_BLADDER = _anatomy("89837001", "Bladder")
+_ADRENAL_GLAND = _anatomy("23451007", "Adrenal gland")
+_UTERUS = _anatomy("35039007", "Uterus")
+_PROSTATE = _anatomy("41216001", "Prostate")
+_PERIPHERAL_ZONE = _anatomy("279706003", "Peripheral zone of the prostate")
+_TRANSITION_ZONE = _anatomy("399384005", "Transition zone of the prostate")
+_HEAD = _anatomy("69536005", "Head")
+_SYMPHYSIS = _anatomy("82561000", "Symphysis pubis")
 _NEOPLASM = _abnormal("108369006", "Neoplasm")
 _LESION = _abnormal("52988006", "Lesion")
+_NODULE = _abnormal("27925004", "Nodule")
 _EFFUSION = _abnormal("41699000", "Effusion")
 _EDEMA = _abnormal("79654002", "Edema")
 _CELL = SegmentCodes(category=_TISSUE, type=Code(value="4421005", meaning="Cell"))
@@ -76,6 +90,8 @@ _FINDINGS: tuple[tuple[str, SegmentCodes], ...] = (
     (r"tumou?r|neoplas|glioma|melanoma|carcinoma|cancer|malignan", _NEOPLASM),
     (r"o?edema", _EDEMA),
     (r"effusion", _EFFUSION),
+    (r"nodule", _NODULE),
+    (r"infection|pneumonia|opacit", _LESION),
 )
 _BY_CATEGORY: dict[str, SegmentCodes] = {
     "liver": _LIVER,
@@ -94,8 +110,23 @@ _BY_CATEGORY: dict[str, SegmentCodes] = {
     "other abnormality": _LESION,
     "histology structure": _ANY_TISSUE,
 }
-#: Asked last, for a prompt whose category is missing or says nothing.
+#: Words of a target that name what the model's whole list of prompts asks for, or a part of it.
 _ORGANS: tuple[tuple[str, SegmentCodes], ...] = (
+    (r"\bspleen\b", _SPLEEN),
+    (r"\bstomach\b", _STOMACH),
+    (r"\bduodenum\b", _DUODENUM),
+    (r"\bo?esophagus\b", _ESOPHAGUS),
+    (r"\bgall ?bladder\b", _GALLBLADDER),
+    (r"\bbladder\b", _BLADDER),
+    (r"\b(adrenal|suprarenal) glands?\b", _ADRENAL_GLAND),
+    (r"\buterus\b", _UTERUS),
+    (r"\bperipheral zone\b", _PERIPHERAL_ZONE),
+    (r"\btransition(al)? zone\b", _TRANSITION_ZONE),
+    (r"\bprostate\b", _PROSTATE),
+    (r"\bf(o?)etal head\b", _HEAD),
+    (r"\bpubic symphysis\b|\bsymphysis pubis\b", _SYMPHYSIS),
+    (r"\bglandular structures?\b", _ANY_TISSUE),
+    (r"\b(left|right) (atrium|ventricle)\b", _HEART),
     (r"\bliver\b", _LIVER),
     (r"\blungs?\b", _LUNG),
     (r"\bkidneys?\b", _KIDNEY),
@@ -103,7 +134,7 @@ _ORGANS: tuple[tuple[str, SegmentCodes], ...] = (
     (r"\bheart\b|myocardium", _HEART),
     (r"\bbrain\b|hippocampus", _BRAIN),
     (r"\beyes?\b|optic", _EYE),
-    (r"\bvessels?\b|aorta|postcava|vena cava", _VESSEL),
+    (r"\bvessels?\b|aorta|postcava|vena cava|\bivc\b", _VESSEL),
 )
 _TABLE = TypeAdapter(dict[str, SegmentCodes])
 
@@ -111,12 +142,13 @@ _TABLE = TypeAdapter(dict[str, SegmentCodes])
 def codes_of(prompt: str, category: str | None, table: CodeTable | None = None) -> SegmentCodes:
     """The codes of a prompt's segment: the user's own, else by the words before " in ", else by the category word.
 
-    A prompt that nothing is known of is an organ: an anatomical structure, and no more is claimed.
+    The category word is the model's guess and comes last: a spleen that it took for a liver is coded as a spleen. A
+    prompt that nothing is known of is an organ: an anatomical structure, and no more is claimed.
     """
     own = (table or {}).get(_plain(prompt))
     target = _plain(prompt).split(" in ")[0]
     known = _BY_CATEGORY.get(_plain(category or ""))
-    return own or _first(_FINDINGS, target) or known or _first(_ORGANS, target) or _ORGAN
+    return own or _first(_FINDINGS, target) or _first(_ORGANS, target) or known or _ORGAN
 
 
 def read_code_table(text: str | bytes) -> dict[str, SegmentCodes]:

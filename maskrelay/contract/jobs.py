@@ -106,7 +106,8 @@ class PlannedFrame(Record):
     """One line of a frame part: frame `frame` is picture `index` of item `item`, to be read from `source`.
 
     of: how many frames the item has. size: bytes that reading it takes. instance: the DICOM object it belongs to, as
-    results name it. error: the plan found that the item cannot be segmented; it is the frame's outcome.
+    results name it. source_name: the file of a frame whose item was made of several files. error: the plan found that
+    the item cannot be segmented; it is the frame's outcome.
     """
 
     frame: int
@@ -122,6 +123,7 @@ class PlannedFrame(Record):
     outputs: tuple[Output, ...] = ("mask", "overlay")
     square_pixels: bool = False
     instance: str | None = None
+    source_name: str | None = None
     error: Failure | None = None
 
 

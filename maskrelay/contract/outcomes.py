@@ -90,7 +90,8 @@ class Outcome(Record):
     """The durable record of one frame: masks, or a coded error.
 
     `index` is the frame's place within its item. `instance`: the DICOM object it belongs to, as results name it.
-    `thumbnail`: for the contact sheet. `geometry` undoes the canvas. Timings are milliseconds.
+    `source_name`: the file of a frame whose item was made of several files. `thumbnail`: for the contact sheet.
+    `geometry` undoes the canvas. Timings are milliseconds.
     """
 
     frame: int
@@ -102,6 +103,7 @@ class Outcome(Record):
     overlay: ArtifactRef | None = None
     thumbnail: ArtifactRef | None = None
     instance: str | None = None
+    source_name: str | None = None
     geometry: dict[str, Any] | None = None
     intensity: str | None = None
     endpoint: str | None = None

@@ -4,9 +4,19 @@ from collections.abc import Callable, Iterable
 
 from maskrelay.contract.dead_letters import DeadLetter
 from maskrelay.contract.jobs import Item
+from maskrelay.errors import ArchiveNested, BurnedInAnnotation, DirectoryFile, NoPixels, NotAnImage, ZeroSized
 
+#: What a file is, and what the job's own options refuse, no second try changes.
+FINAL = frozenset(
+    cls.code for cls in (ArchiveNested, BurnedInAnnotation, DirectoryFile, NoPixels, NotAnImage, ZeroSized)
+)
 #: Of a source: the members of a zip by where they begin, with what their items were called; None: all of it.
 _Places = dict[str, dict[int, str] | None]
+
+
+def is_redriven(letter: DeadLetter, code: str | None) -> bool:
+    """Whether a failed frame is done again: if it failed by the error that was named, or by any that can change."""
+    return letter.error.code == code if code is not None else letter.error.code not in FINAL
 
 
 def items_again(

@@ -6,7 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
-_SCOPES = ("submit", "read")
+#: The embedded stack has one user, who may delete what is theirs.
+_SCOPES = ("submit", "read", "admin")
 _TENANT = "local"
 
 

@@ -78,6 +78,15 @@ def test_the_failed_items_are_done_again_as_a_new_job_and_the_old_result_stays(
     assert api.storage.get(keys.result(job)) == before
 
 
+def test_what_no_second_try_can_change_is_left_out_unless_it_is_named(api: RunningApi, north: httpx.Client) -> None:
+    job = ended(api, north, 3, {0: "not_an_image", 1: "scoring_failed", 2: "burned_in_annotation"})
+    assert [item.custom_id for item in items_of(api, redriven(north, job))] == ["1"]
+    assert [item.custom_id for item in items_of(api, redriven(north, job, code="not_an_image"))] == ["0"]
+    hopeless = ended(api, north, 1, {0: "not_an_image"})
+    answer = north.post(f"/v1/jobs/{hopeless}/redrive")
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_redrive")
+
+
 def test_a_repeated_redrive_is_the_same_job_also_when_redis_is_empty(
     api: RunningApi, north: httpx.Client, api_valkey: str
 ) -> None:

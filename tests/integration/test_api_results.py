@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 from email.message import Message
 from urllib.parse import unquote
@@ -9,10 +10,13 @@ from urllib.parse import unquote
 import httpx
 import pytest
 import redis
+from PIL import Image
 
 from maskrelay.contract import keys
 from tests.api_jobs import PNG, accepted, failed, finish, plan, settle, succeeded, write_part
 from tests.apis import RunningApi
+from tests.driven import frames_of, planned
+from tests.pictures import gradient, saved
 
 
 def test_items_of_a_running_job_come_in_order_of_completion(api: RunningApi, north: httpx.Client) -> None:
@@ -207,6 +211,55 @@ def test_the_human_name_stands_in_the_disposition_alone_and_injects_nothing(
     assert set('";= \r\n').isdisjoint(encoded)
     plain = answer.headers["content-disposition"].split('filename="')[1].split('"')[0]
     assert plain == "Muller_22x_22_filename_evil-left-right-lung.mask.png"
+
+
+def named(answer: httpx.Response) -> str:
+    return unquote(answer.headers["content-disposition"].split("filename*=UTF-8''")[1])
+
+
+def test_a_pictures_file_is_named_alike_alone_and_behind_a_file_of_several_frames(
+    api: RunningApi, north: httpx.Client
+) -> None:
+    two_pages = io.BytesIO()
+    Image.new("L", (40, 30)).save(two_pages, "TIFF", save_all=True, append_images=[Image.new("L", (40, 30))])
+    still = saved(gradient(40, 30), "PNG")
+    names = {}
+    for files in ([("still.png", still)], [("pages.tif", two_pages.getvalue()), ("still.png", still)]):
+        form = {"prompt": "liver"}
+        job = north.post("/v1/jobs", files=[("image", file) for file in files], data=form).json()["id"]
+        planned(api)
+        plan = [(frame.frame, frame.item, frame.index) for frame in frames_of(api, job)]
+        settle(api, job, 1, *(succeeded(api, job, n, item=item, index=index) for n, item, index in plan))
+        last = f"{len(files) - 1}-{len(plan) - 1}-0.mask.png"
+        running = named(north.get(f"/v1/jobs/{job}/artifacts/{last}"))
+        pages = [named(north.get(f"/v1/jobs/{job}/artifacts/0-{n}-0.mask.png")) for n in range(len(plan) - 1)]
+        names[len(files)] = (running, pages)
+    assert names[1] == ("still-liver.mask.png", [])
+    assert names[2] == ("still-liver.mask.png", ["pages-0000-liver.mask.png", "pages-0001-liver.mask.png"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown", "stem"),
+    [
+        ("ward a/eye.png", "ward a/eye.png", "eye"),
+        ("../../etc/passwd", "etc/passwd", "passwd"),
+        ("/home/someone/eye.png", "eye.png", "eye"),
+        ("C:\\Users\\someone\\eye.png", "eye.png", "eye"),
+        ("scans\\eye.png", "scans/eye.png", "eye"),
+        ("1.2.840.113619.2.55", "1.2.840.113619.2.55", "1.2.840.113619.2.55"),
+        ("IM.0001", "IM.0001", "IM.0001"),
+        ("brain.nii.gz", "brain.nii.gz", "brain"),
+        (".png", ".png", ".png"),
+    ],
+)
+def test_a_source_keeps_its_folders_and_its_file_is_named_by_its_own_name(
+    api: RunningApi, north: httpx.Client, sent: str, shown: str, stem: str
+) -> None:
+    job = north.post("/v1/jobs", files=[("image", (sent, b"x"))], data={"prompt": "liver"}).json()["id"]
+    finish(api, job, succeeded(api, job, 0))
+    (item,) = north.get(f"/v1/jobs/{job}/items").json()["items"]
+    assert item["source_name"] == shown
+    assert named(north.get(f"/v1/jobs/{job}/artifacts/0-0-0.mask.png")) == f"{stem}-liver.mask.png"
 
 
 NOT_NAMED = [

@@ -1,5 +1,4 @@
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +108,10 @@ def test_what_cannot_be_a_picture_is_refused_by_name(given: Any, said: str) -> N
 
 
 def test_a_path_that_is_no_file_is_named() -> None:
-    with pytest.raises(errors.SourceMissing, match="nowhere.png does not exist"):
+    with pytest.raises(errors.SourceMissing, match=r"nowhere\.png does not exist"):
         sources_of("nowhere.png")
     with pytest.raises(errors.SourceMissing, match="is a folder"):
-        sources_of(os.getcwd())
+        sources_of(Path.cwd())
 
 
 def test_one_prompt_and_one_output_are_not_taken_for_a_list_of_letters() -> None:

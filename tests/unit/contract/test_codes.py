@@ -5,6 +5,7 @@ from pydicom.sr.codedict import codes as dictionary
 
 from maskrelay.contract import codes
 from maskrelay.contract.codes import Code, SegmentCodes, codes_of, read_code_table
+from maskrelay.contract.targets import SYNONYMS, TARGETS
 from maskrelay.errors import CodesInvalid
 
 OWN = {
@@ -23,7 +24,13 @@ OWN = {
         ("optic disc in retinal fundus", "background", "81745001"),
         ("left heart ventricle in cardiac MRI", "heart anatomies", "80891009"),
         ("aorta in abdomen CT", "vessel", "59820001"),
-        ("spleen", "other organ", "91772007"),
+        ("spleen", "other organ", "78961009"),
+        ("spleen in abdomen CT", "liver", "78961009"),
+        ("gall bladder in abdomen CT", "other organ", "28231008"),
+        ("urinary bladder in abdomen CT", None, "89837001"),
+        ("left adrenal gland in abdomen CT", None, "23451007"),
+        ("lung opacity in chest X-ray", "lung", "52988006"),
+        ("nodule in lung CT", None, "27925004"),
         ("COVID-19 infection in chest X-ray", "infection", "52988006"),
         ("pleural effusion", "tumor", "41699000"),
         ("edema in retinal OCT", "fluid disturbance", "79654002"),
@@ -39,11 +46,24 @@ def test_the_prompts_words_come_before_the_category_word(prompt, category, value
     assert codes_of(prompt, category).type.value == value
 
 
+@pytest.mark.parametrize("prompt", sorted({target.prompt for target in TARGETS} | set(SYNONYMS)))
+@pytest.mark.parametrize("category", [None, "others", "other organ"])
+def test_every_prompt_of_the_models_published_list_has_a_code_of_its_own(prompt, category):
+    found = codes_of(prompt.replace("{organ}", "breast"), category)
+    assert found.type.meaning not in {"Organ", "Tissue"} or "glandular" in prompt
+
+
+def test_a_target_keeps_its_kind_whatever_the_model_takes_it_for():
+    for target in TARGETS:
+        alone = codes_of(target.target, None)
+        assert {codes_of(target.target, word) for word in ("liver", "tumor", "others")} == {alone}
+
+
 def test_every_code_is_one_of_the_standards_under_its_own_meaning():
     table = [found for found in vars(codes).values() if isinstance(found, SegmentCodes)]
     assert len(table) > 15
     for code in (code for found in table for code in (found.category, found.type)):
-        known = getattr(dictionary.SCT, code.meaning.replace(" ", ""))
+        known = getattr(dictionary.SCT, "".join(word[0].upper() + word[1:] for word in code.meaning.split()))
         assert (code.value, code.scheme) == (known.value, known.scheme_designator)
 
 
