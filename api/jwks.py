@@ -1,5 +1,6 @@
 """The public keys of an OpenID Connect issuer: found by its discovery document, kept, fetched again when needed."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
 from maskrelay.errors import IssuerUnavailable, SettingsError
+from maskrelay.network.bodies import aread_body
 from maskrelay.network.certificates import client_context
 from maskrelay.scoring.checks import LOOPBACK
 
@@ -23,7 +25,10 @@ FRESH_S = 600
 LASTING_S = 3600
 #: No two fetches begin within this, whatever callers send.
 LEAST_PAUSE_S = 10
-_TIMEOUT_S = 5.0
+#: Seconds: one step of a fetch, and both of its requests together.
+_TIMEOUT_S, _TOTAL_S = 5.0, 10.0
+#: The largest document that is read.
+_MOST_BYTES = 1 << 20
 _RSA_BITS = 2048
 _log = logging.getLogger(__name__)
 
@@ -79,15 +84,20 @@ class IssuerKeys:
         """Replace the keys; where that fails they stay, and the log says why."""
         self._tried = self._clock()
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT_S, verify=self._tls) as http:
-                about = await _json(http, self._issuer.rstrip("/") + "/.well-known/openid-configuration")
-                if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
-                    raise ValueError("the discovery document is not this issuer's")  # noqa: TRY301
-                listed = [one for one in (await _json(http, about["jwks_uri"]))["keys"] if isinstance(one, dict)]
+            with anyio.fail_after(_TOTAL_S):
+                listed = await self._listed()
             self._keys = {kid: key for kid, key in map(_verifying, listed) if key is not None}
             self._fetched = self._tried
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, KeyError, TypeError) as error:
             _log.warning("the issuer's keys cannot be fetched: %s", type(error).__name__)
+
+    async def _listed(self) -> list[dict[str, Any]]:
+        """The keys that the issuer lists now. Raises whatever is wrong with what it answers."""
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, verify=self._tls) as http:
+            about = await _json(http, self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+            if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
+                raise ValueError("the discovery document is not this issuer's")
+            return [one for one in (await _json(http, about["jwks_uri"]))["keys"] if isinstance(one, dict)]
 
 
 def _is_safe(url: str) -> bool:
@@ -96,9 +106,10 @@ def _is_safe(url: str) -> bool:
 
 
 async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    answer = await http.get(url)
-    answer.raise_for_status()
-    if not isinstance(body := answer.json(), dict):
+    async with http.stream("GET", url) as answer:
+        answer.raise_for_status()
+        read = await aread_body(answer, _MOST_BYTES)
+    if not isinstance(body := json.loads(read), dict):
         raise TypeError
     return body
 

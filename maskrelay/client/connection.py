@@ -1,5 +1,6 @@
 """Requests to the service: bounded retries of what may be repeated, and problem documents turned into errors."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,15 @@ from typing import Any
 import httpx
 
 from maskrelay.errors import MaskrelayError, RequestError, ServiceAnswerUnknown, ServiceUnreachable, tree
+from maskrelay.network.bodies import BodyTooLarge, read_body
 from maskrelay.network.certificates import client_context
 
 _BUSY = frozenset({429, 502, 503, 504})
 _TRIES = 4
 #: Seconds: the first pause, the longest of our own, the longest that a service may ask for.
 _PAUSE, _LONGEST_PAUSE, _LONGEST_ASKED = 0.25, 2.0, 30.0
+#: The largest document, and the largest problem document, that is read.
+_MOST_BYTES, _MOST_PROBLEM_BYTES = 256 << 20, 1 << 20
 _BY_CODE = {cls.code: cls for _, cls in tree()}
 #: Begins a request anew: a body that was streamed once cannot be sent again.
 Ask = Callable[[httpx.Client], httpx.Request]
@@ -122,15 +126,15 @@ class Connection:
 
     def _problem(self, answer: httpx.Response) -> MaskrelayError:
         """The error that an answer other than 2xx means."""
-        answer.read()
-        answer.close()
         try:
-            problem = answer.json()
+            problem = json.loads(read_body(answer, _MOST_PROBLEM_BYTES))
             code, detail = str(problem["code"]), str(problem.get("detail") or problem.get("title"))
-        except (ValueError, TypeError, KeyError):
+        except (httpx.DecodingError, ValueError, TypeError, KeyError):
             said = f"{self.url} answered {answer.status_code} without saying why; is it maskrelay?"
             unknown = ServiceUnreachable if answer.status_code in _BUSY else ServiceAnswerUnknown
             return unknown(said, status=answer.status_code)
+        finally:
+            answer.close()
         known = {name: problem.get(name) for name in ("retry_after_s", "errors", "trace_id") if problem.get(name)}
         known |= {"status": answer.status_code}
         if code in _BY_CODE:
@@ -152,8 +156,9 @@ def _pause(tries: int, error: MaskrelayError) -> float:
 
 
 def _json(answer: httpx.Response) -> Any:
-    answer.read()
     try:
-        return answer.json()
+        return json.loads(read_body(answer, _MOST_BYTES))
+    except BodyTooLarge:
+        raise ServiceAnswerUnknown(f"{answer.url.host} answered more than {_MOST_BYTES >> 20} MiB") from None
     except ValueError:
         raise ServiceAnswerUnknown(f"{answer.url.host} answered no JSON; is it maskrelay?") from None

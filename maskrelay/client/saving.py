@@ -20,9 +20,12 @@ from maskrelay.client.connection import Connection
 from maskrelay.client.reading import pictures
 from maskrelay.contract.shown import FrameShown, ItemShown, MaskShown
 from maskrelay.errors import ServiceAnswerUnknown, ServiceUnreachable
+from maskrelay.network.bodies import Decoder
 
 _LONGEST_NAME = 150
 _TRIES = 3
+#: The largest artifact that is saved.
+_MOST_BYTES = 64 << 30
 _ALLOWED = re.compile(r"[^\w.()+=@,-]+")
 #: A name's stem, and what follows it: `.mask.png`, `.labels.nii.gz`, `.seg.dcm`, …; a UID's dots are of the stem.
 _ENDING = re.compile(r"(.+?)((?:\.[a-z][a-z0-9-]{1,14}){1,3})", re.DOTALL)
@@ -200,9 +203,12 @@ def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
 def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> None:
     """Write the body; raises ServiceAnswerUnknown when it has not this hash."""
     digest = hashlib.sha256()
-    for chunk in answer.iter_bytes():
-        digest.update(chunk)
-        written.write(chunk)
+    decoder = Decoder(answer.headers, _MOST_BYTES)
+    for piece in answer.iter_raw():
+        for chunk in decoder.feed(piece):
+            digest.update(chunk)
+            written.write(chunk)
+    decoder.end()
     if sha256 not in {None, digest.hexdigest()}:
         raise ServiceAnswerUnknown("an artifact arrived damaged; fetch it again")
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import ssl
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,11 +16,12 @@ from maskrelay.contract.answer import MAX_BYTES
 from maskrelay.contract.wire import Row
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AnswerInvalid, EndpointError, EndpointUnavailable, SettingsError
+from maskrelay.network.bodies import BodyCut, BodyTooLarge, Decoder, aread_body
 from maskrelay.network.certificates import client_context
 from maskrelay.scoring.breaks import BREAKS, classify_break
 from maskrelay.scoring.checks import checked_header, checked_url
 from maskrelay.scoring.credentials import Credential
-from maskrelay.scoring.statuses import Meaning, classify, failure
+from maskrelay.scoring.statuses import CUT, Meaning, classify, failure
 from maskrelay.scoring.transport import Body, Transport
 from maskrelay.scoring.wires import A_co, WireFormat
 
@@ -145,22 +147,28 @@ class EndpointClient(Generic[A_co]):
 
     async def _read(self, response: httpx.Response) -> bytes | bytearray:
         """The decoded body, under the cap; of an error's body the beginning."""
-        good = response.status_code == 200
-        # encodings can be stacked, and each multiplies what one chunk may grow to
+        if response.status_code != 200:
+            return await _beginning(response)
         if response.headers.get("content-encoding", "gzip").strip().lower() not in ("gzip", "identity"):
-            if good:
-                raise failure(_ENCODED, status=200)
-            return b""
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.aiter_bytes():
-            chunks.append(chunk)
-            size += len(chunk)
-            if not good and size >= _ERROR_BYTES:
-                break
-            if size > self._max_answer_bytes:
-                raise failure(_OVER_CAP, status=200)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            raise failure(_ENCODED, status=200)
+        try:
+            return await aread_body(response, self._max_answer_bytes)
+        except (BodyTooLarge, BodyCut) as broken:
+            meaning = _OVER_CAP if isinstance(broken, BodyTooLarge) else CUT
+        raise failure(meaning, status=200)
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """As much of an error's body as says what it is; nothing where it cannot be decoded."""
+    read = bytearray()
+    with contextlib.suppress(httpx.DecodingError):
+        decoder = Decoder(response.headers, sys.maxsize)
+        async for piece in response.aiter_raw():
+            for decoded in decoder.feed(piece):
+                read += decoded
+                if len(read) >= _ERROR_BYTES:
+                    return bytes(read)
+    return bytes(read)
 
 
 def _tls(endpoint: Endpoint, url: httpx.URL) -> ssl.SSLContext | None:

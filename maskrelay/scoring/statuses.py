@@ -58,7 +58,7 @@ _BY_STATUS: dict[int, Meaning] = {
 _BY_INNER_STATUS: dict[int, Meaning] = {413: _TOO_LARGE, 429: _PENDING, 502: _AWAY, 503: _AWAY, 504: _AWAY}
 _EMPTY = Meaning(EndpointUnavailable, "empty", "the answer is empty")
 _PAGE = Meaning(EndpointUnavailable, "html", "the answer is a web page")
-_CUT = Meaning(EndpointUnavailable, "truncated", "the answer ends early")
+CUT = Meaning(EndpointUnavailable, "truncated", "the answer ends early")
 
 
 def classify(
@@ -117,7 +117,7 @@ def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None
         return _EMPTY
     if first == b"[":
         last = body[-512:].rstrip() or body.rstrip()  # all of it would be a copy of megabytes
-        return None if last.endswith(b"]") else _CUT
+        return None if last.endswith(b"]") else CUT
     page = first == b"<" or "html" in headers.get("content-type", "").lower()
     return _PAGE if page else None
 

@@ -8,6 +8,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from maskrelay.errors import EndpointError, SettingsError
+from maskrelay.network.bodies import aread_body
 from maskrelay.network.certificates import ca_bundle, client_context
 from maskrelay.scoring.checks import checked_url, is_header
 from maskrelay.scoring.statuses import failure
@@ -16,6 +17,8 @@ from maskrelay.scoring.tokens import NO_TOKEN, RenewedToken, Token
 #: Entra says when a token ends and not when to renew it, in seconds; as long as its own libraries take.
 RENEWED_BEFORE_S = 300.0
 TIMEOUT_S = 10.0
+#: The largest answer of the control plane that is read.
+_MOST_BYTES = 1 << 20
 
 
 class Entra:
@@ -85,9 +88,12 @@ class ControlPlane:
     async def _ask(self, opener: str) -> _Answer | EndpointError:
         headers = {"authorization": f"Bearer {opener}", "accept": "application/json"}
         async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, verify=self._tls) as client:
-            response = await client.post(self._url, headers=headers)
+            request = client.build_request("POST", self._url, headers=headers)
+            response = await client.send(request, stream=True)
+            body = await aread_body(response, _MOST_BYTES) if response.status_code == 200 else b""
+            await response.aclose()
         if response.status_code == 401:
             self._management.refuse(opener)
         if response.status_code != 200:
             return failure(NO_TOKEN, status=response.status_code)
-        return _Answer.model_validate_json(response.content)
+        return _Answer.model_validate_json(bytes(body))

@@ -8,6 +8,7 @@ import httpx
 
 from maskrelay.admin.azure.meaning import refusal
 from maskrelay.errors import AzureMissing, AzureUnreachable, SettingsError
+from maskrelay.network.bodies import received
 from maskrelay.network.certificates import client_context
 from maskrelay.scoring.checks import LOOPBACK, checked_url
 
@@ -17,6 +18,8 @@ VERSION = "2024-10-01"
 _VERSIONS = {"Microsoft.MachineLearningServices": VERSION, "Microsoft.Authorization": "2022-04-01"}
 #: Seconds: one call; until the next look where Azure names no time; the longest and shortest that it may name.
 _TIMEOUT, _LOOK, _LONGEST, _SHORTEST = 60.0, 10.0, 60.0, 0.05
+#: The largest answer that is read.
+_MOST_BYTES = 64 << 20
 #: Every call here can be repeated: a PUT, a PATCH and a DELETE say how it shall be.
 _AGAIN, _TRIES = frozenset({429, 500, 502, 503, 504}), 4
 _ABOVE = frozenset({"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound"})
@@ -98,7 +101,8 @@ class Calls:
         for tried in range(1, _TRIES + 1):
             headers = {"authorization": f"Bearer {self._bearer.token()}", "accept": "application/json"}
             try:
-                answer = self._http.request(method, url, json=body, headers=headers)
+                with self._http.stream(method, url, json=body, headers=headers) as streamed:
+                    answer = received(streamed, _MOST_BYTES)
             except httpx.HTTPError as trouble:
                 if tried == _TRIES:
                     said = f"Azure's control plane at {self._url.host} cannot be reached ({type(trouble).__name__})"
