@@ -1,6 +1,7 @@
 """Waiting for the flow control's word, with as few questions as may be: one waiter a child and lane at a time."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Sequence
@@ -41,6 +42,11 @@ class Admissions:
         self._called: dict[str, asyncio.Event] = {}
         self._listening: asyncio.Task[None] | None = None
         self._glances: dict[str, tuple[float, timedelta]] = {}
+        self._closes_at = math.inf
+
+    def close(self, at: float) -> None:
+        """Let no score begin after `at` (monotonic seconds), since the worker ends: its frame goes to another."""
+        self._closes_at = at
 
     async def closed_for(self, among: Sequence[str]) -> timedelta:
         """For how long no gate of `among` lets anything through; zero when one does. A moment old at most."""
@@ -57,7 +63,7 @@ class Admissions:
         """Wait until a score may begin in `slot`; a probe is admitted as one.
 
         Raises EndpointBusy (`parked`, `come_back_s`) when the gates stay closed for longer than is waited with pixels
-        in hand; LedgerUnavailable when the flow cannot be asked, and then nothing may be sent.
+        in hand, or the worker ends; LedgerUnavailable when the flow cannot be asked, and then nothing may be sent.
         """
         waiter, called = secrets.token_hex(8), asyncio.Event()
         async with self._turns.setdefault((asked.lane, asked.among), asyncio.Lock()):
@@ -76,6 +82,8 @@ class Admissions:
 
         patience_ends = time.monotonic() + PATIENCE.total_seconds()
         while True:
+            if time.monotonic() >= self._closes_at:
+                raise EndpointBusy(kind="stopping", parked=True, come_back_s=0.0)
             called.clear()
             admission = await asyncio.to_thread(ask)
             if admission.granted:

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import NoReturn
 
 from maskrelay.contract.jobs import Lane, PlannedFrame, Submission
@@ -83,13 +84,14 @@ class SegmentLoop:
 
     async def lend(self, until: float) -> None:
         """Claim and work until `until` (monotonic seconds) or until nothing waits; what is in hand goes on."""
+        run_on = partial(self._ledger.wakes.running, "segment", self._name, BEAT * 3)
         self._listen()
-        await asyncio.to_thread(self._run_on)
+        await asyncio.to_thread(run_on)
         await asyncio.to_thread(self._wake_another)
         idle_since, beat = time.monotonic(), time.monotonic() + BEAT.total_seconds()
         while time.monotonic() < until and not self._stopping():
             if time.monotonic() > beat:
-                await asyncio.to_thread(self._run_on)
+                await asyncio.to_thread(run_on)
                 beat = time.monotonic() + BEAT.total_seconds()
             if await self._claim_more():
                 idle_since = time.monotonic()
@@ -98,9 +100,6 @@ class SegmentLoop:
                     break
                 idle_since = time.monotonic()
         await asyncio.to_thread(self._pass_on)
-
-    def _run_on(self) -> None:
-        self._ledger.wakes.running("segment", self._name, BEAT * 3)
 
     def _wake_another(self) -> None:
         wanted = loops_wanted(self._ledger.wakes.work("segment"), self._hands, self._in_flight)
@@ -268,8 +267,9 @@ class SegmentLoop:
             self._hurry()
             await self._hand(GLANCE)
 
-    async def drain(self, until: float) -> None:
-        """Finish what is in hand until `until` (monotonic seconds) and give the rest back."""
+    async def drain(self, until: float, last_score: float) -> None:
+        """Finish what is in hand until `until`, begin no score after `last_score` (monotonic), give the rest back."""
+        self._bench.admissions.close(last_score)
         await self._empty_hands(until)
         await self._drop_all()
 

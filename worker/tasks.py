@@ -78,7 +78,8 @@ class Child:
             time.sleep(ASK_AGAIN)
 
     def close(self) -> None:
-        """Tell what is not told yet, and close the audit log: the process ends."""
+        """The process ends: see to what is in hand between tasks, tell what is not told yet, close the audit log."""
+        self._drain()
         with self._lock:
             if self._parts is not None:
                 self._parts.noticed.tell()
@@ -89,7 +90,7 @@ class Child:
         return time.monotonic() + self._settings.task_budget.total_seconds()
 
     def segment(self) -> None:
-        """Lend the loop the task's budget; when the worker stops, the rest of the time that a score may take."""
+        """Lend the loop the task's budget; when the worker stops, see to what is in hand."""
         if self._thread is None:
             keep_buffers()
             self._thread = LoopThread()
@@ -97,7 +98,15 @@ class Child:
             self._segment = self._thread.run(_segment_loop(self.parts(), self._stopping))
         self._thread.run(self._segment.lend(self.until()))
         if self._stopping():
-            self._thread.run(self._segment.drain(time.monotonic() + self._settings.score_timeout.total_seconds()))
+            self._drain()
+
+    def _drain(self) -> None:
+        """Finish what is in hand, or give it back. No score begins that might last beyond the time for that."""
+        if self._thread is not None and self._segment is not None:
+            settings = self._settings
+            ends = time.monotonic() + (settings.soft_shutdown - settings.task_budget).total_seconds()
+            last_score = ends - settings.score_timeout.total_seconds()
+            self._thread.run(self._segment.drain(ends, last_score))
 
 
 async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLoop:

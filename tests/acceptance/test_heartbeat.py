@@ -97,3 +97,14 @@ def test_a_control_worker_whose_sweep_cannot_be_kept_up_ends_with_an_error(
     with running_worker("control", tmp_path, valkey.url) as (worker, _):
         assert worker.wait(60) == EXIT_CODE
     assert "2 failures in a row: the control worker ends" in (tmp_path / "control.log").read_text()
+
+
+@pytest.mark.parametrize("role", ["assemble", "control"])
+def test_a_worker_that_is_killed_alone_leaves_no_child_behind(valkey: RunningValkey, tmp_path: Path, role: str):
+    with running_worker(role, tmp_path, valkey.url) as (worker, heart):
+        await_that(beat_after(heart, 1.0))
+        children = psutil.Process(worker.pid).children()
+        assert len(children) == (2 if role == "control" else 1)
+        worker.kill()
+        worker.wait()
+        assert not psutil.wait_procs(children, timeout=60)[1]

@@ -27,6 +27,7 @@ from tests.faults.switches import (
     OWN_CLOCK,
     SILENT,
     STORED_OR_NOT,
+    SWEPT_ONCE,
     TOLD_FIRST,
     UNCAPPED,
     Change,
@@ -80,6 +81,11 @@ PROTECTIONS = (
             "test_workers_die.py::test_every_worker_is_killed_in_the_middle_of_a_job",
             "test_workers_die.py::test_a_paused_worker_that_wakes_after_its_lease_lapsed_changes_nothing",
         ),
+    ),
+    Protection(
+        "a sweep that ended is not started again",
+        (SWEPT_ONCE,),
+        ("test_each_dies_alone.py::test_the_sweep_dies_alone_and_then_a_worker_with_frames_in_hand",),
     ),
     Protection(
         "the sweep sends no wake-up",

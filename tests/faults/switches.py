@@ -78,7 +78,14 @@ STORED_OR_NOT = (
     ),
     Change("worker/artifacts.py", "import ObjectExists\n", "import ObjectExists, StorageUnavailable\n"),
 )
-NO_DRAIN = Change("worker/tasks.py", "            thread.run(loop.drain(", "            (lambda _: None)((")
+SWEPT_ONCE = Change(
+    "worker/sweeper.py",
+    "        self._next = time.monotonic() + pause\n",
+    "        self._next = time.monotonic() + 3600\n",
+)
+NO_DRAIN = Change(
+    "worker/tasks.py", "            self._thread.run(self._segment.drain(", "            (lambda *_: None)(("
+)
 KEPT_WAITING = Change("api/ends.py", "        self.closed = True\n", "        return\n")
 HELD_UNCOUNTED = Change(
     "maskrelay/rules/lanes.py", "math.ceil((waiting + held) / per_worker)", "math.ceil(waiting / per_worker)"
@@ -92,8 +99,8 @@ NO_TIMEOUT = (
 FULL_UNSEEN = Change("maskrelay/ledger/broker.py", "        broker_channel_error_retry=True,", "        # ")
 NOTHING_SUSPECT = Change(
     "maskrelay/ledger/scripts/lapse.lua",
-    "        record.deaths = record.deaths + 1\n",
-    "        record.deaths = 0\n",
+    "    record.deaths = record.deaths + 1\n",
+    "    record.deaths = 0\n",
 )
 NO_OVERRUN = Change(
     "worker/frame.py",
