@@ -6,7 +6,7 @@ from api.pointers import pointer
 from api.service import Service, in_thread, service_of, tenant_of
 from maskrelay.contract.endpoints import EndpointList
 from maskrelay.endpoints import Endpoint, usable
-from maskrelay.errors import OptionInvalid
+from maskrelay.errors import EndpointsUnknown, OptionInvalid
 
 
 async def list_endpoints(request: Request) -> EndpointList:
@@ -21,8 +21,11 @@ def _list(service: Service, tenant: str) -> EndpointList:
 
 
 def check_pin(service: Service, tenant: str, name: str) -> None:
-    """Raise OptionInvalid unless the tenant may use an endpoint of this name."""
-    if name not in {endpoint.name for endpoint in _usable(service, tenant)}:
+    """Raise OptionInvalid unless the tenant may use an endpoint of this name; EndpointsUnknown while none is known."""
+    known = service.ledger.endpoints.known()
+    if not known:
+        raise EndpointsUnknown
+    if name not in {endpoint.name for endpoint in usable(known, tenant)}:
         raise OptionInvalid("There is no endpoint of this name.", pointer=pointer("options", "endpoint"))
 
 

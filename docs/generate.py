@@ -18,6 +18,7 @@ from maskrelay.errors import (
     AzureError,
     ClientError,
     EndpointBusy,
+    EndpointsUnknown,
     FrameRefused,
     IssuerUnavailable,
     ItemError,
@@ -83,7 +84,7 @@ def errors_page() -> str:
     requests: list[type[MaskrelayError]] = [
         kind for kind in every if issubclass(kind, RequestError) and kind is not RequestError
     ]
-    requests += [StorageUnavailable, LedgerUnavailable, LedgerFull, IssuerUnavailable, MaskrelayError]
+    requests += [StorageUnavailable, LedgerUnavailable, LedgerFull, EndpointsUnknown, IssuerUnavailable, MaskrelayError]
     items = [kind for kind in every if issubclass(kind, ItemError | FrameRefused) and not kind.__subclasses__()]
     halts = [kind for kind in every if issubclass(kind, JobHalted) and kind is not JobHalted]
     waits = [kind for kind in every if issubclass(kind, EndpointBusy) and kind is not EndpointBusy]

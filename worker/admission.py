@@ -11,6 +11,7 @@ from datetime import timedelta
 from maskrelay.contract.jobs import Lane
 from maskrelay.errors import EndpointBusy, LedgerUnavailable
 from maskrelay.ledger.flow import LONGEST_CALL, Admission, Flow
+from worker.sender import Slots
 
 #: A frame waits in hand this long at most for a gate; then it is given back.
 PATIENCE = timedelta(seconds=5)
@@ -37,7 +38,8 @@ class Admissions:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._child = secrets.token_hex(8)
+        self.slots = Slots(flow.slot_lease)
+        self._child = self.slots.child
         self._turns: dict[tuple[Lane, tuple[str, ...]], asyncio.Lock] = {}
         self._called: dict[str, asyncio.Event] = {}
         self._listening: asyncio.Task[None] | None = None

@@ -3,8 +3,8 @@
 import atexit
 import multiprocessing
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from maskrelay.endpoints import read_endpoints
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.address import connect
 from maskrelay.ledger.broker import broker
+from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.keeping import warn_of_forgetting
 from maskrelay.ledger.scripts import Scripts
 from maskrelay.network.certificates import client_context
@@ -29,6 +30,8 @@ from worker.sweeper import Sweeper
 from worker.tasks import Child, register
 
 Role = Literal["segment", "assemble", "control", "deliver"]
+#: Seconds between two announcements of the endpoints.
+ANNOUNCED_EVERY = 10.0
 ROLES: tuple[Role, ...] = ("segment", "assemble", "control", "deliver")
 QUEUES: dict[Role, str] = {
     "segment": "segment",
@@ -72,6 +75,8 @@ def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
     if sweep is not None:
         atexit.register(sweep.end)
         repeating(app, "sweeper", sweeper.PERIOD, partial(_look_after, sweep, stop.set))
+    if role == "segment":
+        repeating(app, "endpoints", ANNOUNCED_EVERY, partial(_announce_endpoints, settings))
     if settings.heartbeat_file:
         beating(app, Path(settings.heartbeat_file), lambda: sweep is None or sweep.is_alive())
 
@@ -97,9 +102,22 @@ def _look_at_redis(settings: Settings) -> None:
     """Say in the log when Redis may forget. It has just answered; should it be away again, work is waited for all the
     same.
     """
+    with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
+        warn_of_forgetting(scripts)
+
+
+@contextmanager
+def _briefly_connected(settings: Settings) -> Iterator[Scripts]:
+    """A connection of the parent process, which may keep none: its children are forked from it."""
     url = settings.redis_url.get_secret_value()
-    with suppress(LedgerUnavailable), connect(url, socket_timeout=3, socket_connect_timeout=3) as client:
-        warn_of_forgetting(Scripts(client))
+    with connect(url, socket_timeout=3, socket_connect_timeout=3) as client:
+        yield Scripts(client)
+
+
+def _announce_endpoints(settings: Settings) -> None:
+    """Say which endpoints are in use, before any work comes: Redis may have forgotten them."""
+    with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
+        Endpoints(scripts).announce(read_endpoints(settings))
 
 
 def _look_after(sweep: Sweeper, stop: Callable[[], None]) -> None:

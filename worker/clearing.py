@@ -13,11 +13,14 @@ from worker.parts import Parts
 from worker.removal import JOBS_A_PASS, remove_gone
 from worker.retention import expire_audit, expire_jobs, retire_records
 from worker.rounds import next_keys
+from worker.sender import forget_silent
 from worker.uploads import expire_uploads
 
 log = logging.getLogger(__name__)
 #: How often the next window of everything is looked at for what has outlived its time.
 ROUND = timedelta(minutes=1)
+#: A child that was not heard of for so many slot leases has ended, and so has all that it sent.
+SILENT_LEASES = 10
 
 
 def clear_for_ever(parts: Parts, parent: int) -> None:
@@ -50,5 +53,6 @@ def expire(parts: Parts, now: datetime) -> None:
     """One window of each walk; safe anywhere, in any number, at any time."""
     jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
     expire_audit(parts, now)
+    forget_silent(parts.storage, parts.ledger.senders, SILENT_LEASES * parts.settings.slot_lease)
     if jobs or uploads or records:
         log.info("expired: %d jobs, %d unused uploads, %d records", jobs, uploads, records)

@@ -2,14 +2,13 @@
 
 import asyncio
 import random
-import secrets
 from collections.abc import Sequence
 
 from maskrelay.contract.wire import Row, RowAnswer, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canary import canary
-from maskrelay.ledger.flow import Flow, Transfer
+from maskrelay.ledger.flow import Admission, Flow, Transfer
 from maskrelay.ledger.noticed import Noticed
 from maskrelay.rules.gate import CANCELLED, GOOD, Report, report_of
 from maskrelay.tracing import Spans
@@ -44,14 +43,25 @@ class Scorer:
         """
         body = encode_request(rows)
         while True:
-            slot = secrets.token_hex(8)
-            with self._noticed.timed("admission"), self._spans.span("admission", asked.traceparent):
-                admission = await self._admissions.next(asked, slot, len(body), _prompts(rows))
+            slot, admission = await self._admitted(asked, len(body), _prompts(rows))
             endpoint = next(iter(self._pool.named([admission.endpoint])))
             if not admission.probe:
                 self.sent.note(endpoint, rows, len(body), asked.job, names)
                 return await self._send(endpoint, slot, body, rows, name, asked.traceparent), endpoint
             await self._probe(endpoint, slot)
+
+    async def _admitted(self, asked: Asked, bytes_up: int, prompts: int) -> tuple[str, Admission]:
+        """Wait until a score may begin; its slot is among this child's from before it is asked for."""
+        slots = self._admissions.slots
+        slot = slots.begin()
+        try:
+            with self._noticed.timed("admission"), self._spans.span("admission", asked.traceparent):
+                admission = await self._admissions.next(asked, slot, bytes_up, prompts)
+            slots.grant(slot, admission.endpoint)
+        except BaseException:
+            slots.end(slot)
+            raise
+        return slot, admission
 
     async def ask_canary(self, asked: Asked) -> None:
         """Have an endpoint answer the canary; raises EndpointBusy if it does not."""
@@ -98,7 +108,10 @@ class Scorer:
     async def _report(
         self, endpoint: Endpoint, slot: str, report: Report, name: str, transfer: Transfer | None
     ) -> None:
-        await asyncio.to_thread(self._flow.report, endpoint.name, slot, report, name, random.random(), transfer)
+        try:
+            await asyncio.to_thread(self._flow.report, endpoint.name, slot, report, name, random.random(), transfer)
+        finally:
+            self._admissions.slots.end(slot, keep=report.keep_slot)
 
 
 def _prompts(rows: Sequence[Row]) -> int:

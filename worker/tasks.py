@@ -35,6 +35,7 @@ from worker.parts import Parts, build
 from worker.plan import plan_jobs
 from worker.pool import Pool
 from worker.score import Scorer
+from worker.sender import Sender
 from worker.sent import Sent
 from worker.submissions import Plans
 
@@ -56,6 +57,7 @@ class Child:
         self._parts: Parts | None = None
         self._thread: LoopThread | None = None
         self._segment: SegmentLoop | None = None
+        self._sender: Sender | None = None
 
     def parts(self) -> Parts:
         with self._lock:
@@ -81,6 +83,8 @@ class Child:
         """The process ends: see to what is in hand between tasks, tell what is not told yet, close the audit log."""
         self._drain()
         with self._lock:
+            if self._sender is not None:
+                self._sender.close()
             if self._parts is not None:
                 self._parts.noticed.tell()
                 self._parts.audit.close()
@@ -95,7 +99,7 @@ class Child:
             keep_buffers()
             self._thread = LoopThread()
         if self._segment is None:  # the thread is kept where this fails: the next wake-up tries again
-            self._segment = self._thread.run(_segment_loop(self.parts(), self._stopping))
+            self._segment, self._sender = self._thread.run(_segment_loop(self.parts(), self._stopping))
         self._thread.run(self._segment.lend(self.until()))
         if self._stopping():
             self._drain()
@@ -109,13 +113,18 @@ class Child:
             self._thread.run(self._segment.drain(ends, last_score))
 
 
-async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLoop:
+async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[SegmentLoop, Sender]:
     """Built inside the running event loop, whose clients and events it keeps; nothing is opened until Redis answers."""
     settings = parts.settings
+    flow = parts.flow()
+    admissions = Admissions(flow)
+    names = [endpoint.name for endpoint in parts.endpoints]
+    sender = Sender(parts.storage, parts.ledger.senders, flow, names, admissions.slots)
+    await asyncio.to_thread(sender.mark)
     await asyncio.to_thread(_open_flows, parts)
     in_flight = await asyncio.to_thread(parts.in_flight)
-    flow, pool = parts.flow(), _pool(parts)
-    admissions = Admissions(flow)
+    sender.start()
+    pool = _pool(parts)
     scorer = Scorer(pool, flow, admissions, Sent(parts.audit), parts.noticed, parts.spans)
     bench = Bench(
         storage=parts.storage,
@@ -140,7 +149,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
         "bulk": Bounds(settings.bulk_part_frames, settings.bulk_part_wait.total_seconds()),
     }
-    return SegmentLoop(
+    loop = SegmentLoop(
         bench,
         Groups(parts.storage, parts.ledger, parts.noticed, parts.spans, bounds),
         parts.ledger,
@@ -150,6 +159,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> SegmentLo
         renewal_period=settings.renewal_period,
         stopping=stopping,
     )
+    return loop, sender
 
 
 def _pool(parts: Parts) -> Pool:

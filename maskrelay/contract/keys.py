@@ -20,6 +20,7 @@ LIVE = "live/"
 CANCEL = ".cancel"
 REMOVING = "removing/"
 SWEEPING = "sweeping/"
+SENDERS = "senders/"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
 AUDIT = "audit/"
@@ -246,6 +247,11 @@ def event_of(name: str) -> str | None:
 
 def delivered(job: str, event_id: str) -> str:
     return f"jobs/{job}/delivered/{event_id}"
+
+
+def sender(child: str) -> str:
+    """Made before a child of a segment worker may send its first score: names the endpoints that it sends to."""
+    return f"{SENDERS}{child}"
 
 
 def endpoint_used(endpoint: str) -> str:

@@ -83,7 +83,8 @@
     │   ├── ObjectMissing
     │   └── KeyInvalid
     ├── LedgerUnavailable
-    │   └── LedgerFull               takes no new jobs
+    │   ├── LedgerFull               takes no new jobs
+    │   └── EndpointsUnknown         no worker has announced an endpoint yet
     ├── IssuerUnavailable
     ├── SignatureInvalid
     ├── SealInvalid

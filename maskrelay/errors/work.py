@@ -190,6 +190,10 @@ class LedgerFull(LedgerUnavailable):
     """The ledger's memory is nearly used up: no new job is taken until others have ended."""
 
 
+class EndpointsUnknown(LedgerUnavailable):
+    """No worker has announced an endpoint yet, since Redis is new; they announce them again within seconds."""
+
+
 class IssuerUnavailable(MaskrelayError):
     """The issuer of tokens cannot be asked for its keys."""
 

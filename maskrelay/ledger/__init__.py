@@ -18,6 +18,7 @@ from maskrelay.ledger.jobs import Jobs
 from maskrelay.ledger.outbox import Outbox
 from maskrelay.ledger.room import Room
 from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.senders import Senders
 from maskrelay.ledger.sight import Sight
 from maskrelay.ledger.steps import Steps
 from maskrelay.ledger.sweeps import Sweeps
@@ -40,6 +41,7 @@ class Ledger:
     wakes: Wakes
     sweeps: Sweeps
     endpoints: Endpoints
+    senders: Senders
     bells: Bells
     sight: Sight
     scripts: Scripts
@@ -77,6 +79,7 @@ def open_ledger(
         wakes=Wakes(scripts, publish),
         sweeps=Sweeps(scripts),
         endpoints=Endpoints(scripts),
+        senders=Senders(scripts),
         bells=Bells(redis_url),
         sight=Sight(scripts),
         scripts=scripts,

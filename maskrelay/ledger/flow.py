@@ -1,7 +1,7 @@
 """Flow control: how many scores may be under way at an endpoint, how fast they begin, whether its gate is open."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -64,6 +64,7 @@ class Flow:
         self._scripts = scripts
         self._endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self._settings = {name: _settings(endpoint) for name, endpoint in self._endpoints.items()}
+        self.slot_lease = slot_lease
         self._slot_lease_ms = slot_lease // _MS
 
     def fresh(self, endpoint: str) -> bool:
@@ -86,6 +87,27 @@ class Flow:
         told = self._scripts.run("admit", lane, f"{child}:{waiter}", slot, self._slot_lease_ms, *score)
         verdict, wait_ms, why, endpoint = told
         return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode())
+
+    def now_ms(self) -> float:
+        """Redis' clock, in milliseconds."""
+        seconds, microseconds = self._scripts.ask("TIME")
+        return int(seconds) * 1000 + int(microseconds) / 1000
+
+    def inventory(
+        self, endpoint: str, child: str, since_ms: float, held: Mapping[str, timedelta], asking: Sequence[str]
+    ) -> int:
+        """Say which slots a child has; 0, or until when nothing is granted because Redis was lost, by its clock in ms.
+
+        held: with what is left of their leases. asking: may have been granted. Slots of the child that are neither are
+        freed, if they were granted before `since_ms`: Redis' clock just before the child looked at what it has.
+        """
+        left = json.dumps([[slot, max(0, lease // _MS)] for slot, lease in held.items()])
+        told = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
+        return int(self._scripts.run("inventory", self._settings[endpoint], *told))
+
+    def thaw(self, endpoint: str, frozen: int, children: Sequence[str]) -> bool:
+        """Let scores begin again before `frozen`, which `inventory` answered, if all these children have reported."""
+        return bool(self._scripts.run("thaw", self._settings[endpoint], frozen, json.dumps(list(children))))
 
     def await_call(self, child: str, timeout: timedelta) -> str:
         """Block until a waiter of this child may go next; its name, or "" after `timeout` (two seconds at most).

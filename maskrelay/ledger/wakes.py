@@ -41,6 +41,10 @@ class Wakes:
     def ended(self, task: Task, loop: str) -> None:
         self._scripts.run("loop", task, loop, 0)
 
+    def loops(self, task: Task) -> int:
+        """How many loops of a task are known to run."""
+        return int(self._scripts.ask("ZCARD", f"mr:loops:{task}"))
+
     def work(self, task: Task) -> int:
         """How much waits for a task's loops now."""
         return int(self._scripts.run("work", task))

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @contextmanager
-def running_worker(role: str, folder: Path, redis_url: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+def running_worker(
+    role: str, folder: Path, redis_url: str, **settings: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     """The worker and its heartbeat file; killed with all it started."""
     (folder / "storage").mkdir(exist_ok=True)
     heart = folder / f"{role}.heartbeat"
@@ -31,6 +33,7 @@ def running_worker(role: str, folder: Path, redis_url: str) -> Iterator[tuple["s
         "MASKRELAY_STORAGE_URL": (folder / "storage").as_uri(),
         "MASKRELAY_SERVER_KEY": "k" * 32,
     }
+    environment |= settings
     with (folder / f"{role}.log").open("wb") as log:
         command = [sys.executable, "-m", "worker", role]
         worker = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log, start_new_session=True)
@@ -63,6 +66,14 @@ def test_a_heart_beats_again_and_again_and_after_redis_came_back(tmp_path: Path)
         await_that(beat_after(heart, first))
         valkey.restart()
         await_that(beat_after(heart, time.time() + 1))  # not the one that was due anyway
+
+
+def test_an_idle_segment_worker_announces_its_endpoints_again_after_redis_forgot_them(tmp_path: Path):
+    endpoint = {"MASKRELAY_ENDPOINT_URL": "http://127.0.0.1:9/score", "MASKRELAY_ENDPOINT_KEY": "k"}
+    with running_valkey() as valkey, running_worker("segment", tmp_path, valkey.url, **endpoint):
+        await_that(lambda: valkey.client.hkeys("mr:endpoints") == [b"default"])
+        valkey.client.flushall()
+        await_that(lambda: valkey.client.hkeys("mr:endpoints") == [b"default"])
 
 
 def sweep_of(worker: "subprocess.Popen[bytes]", other_than: int = 0) -> psutil.Process | None:

@@ -73,3 +73,12 @@ def test_the_command_prints_a_line_an_endpoint(
     head, line = capsys.readouterr().out.splitlines()
     assert head.split()[0] == "endpoint"
     assert line.split()[:5] == ["west", "open", "1", "4", "8"]
+
+
+def test_a_pin_is_refused_for_now_while_no_endpoint_is_announced_yet(api: RunningApi, north: httpx.Client) -> None:
+    answer = submit(north, b"pixels", options={"endpoint": "west"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "endpoints_unknown")
+    assert answer.json()["retryable"] is True
+    assert "retry-after" in answer.headers
+    api.ledger.endpoints.announce(POOL)
+    assert submit(north, b"pixels", options={"endpoint": "west"}).status_code == 202

@@ -31,6 +31,13 @@ def test_without_work_no_worker_is_wanted_and_without_endpoints_one_at_most(api:
     assert asked(api) == (1000, 1, 1)
 
 
+def test_while_redis_has_forgotten_the_endpoints_the_workers_that_run_are_kept(api: RunningApi) -> None:
+    running_job(api.ledger, "a" * 26, 1000)
+    for loop in range(3):
+        api.ledger.wakes.running("segment", f"loop-{loop}", timedelta(minutes=1))
+    assert asked(api) == (1000, 3, 3)
+
+
 def test_it_follows_the_work_up_to_what_the_endpoint_can_feed_and_empties_to_zero(west: RunningApi) -> None:
     ledger, job = west.ledger, "a" * 26
     running_job(ledger, job, 20, spans=[(0, 20)])

@@ -3,9 +3,14 @@
 -- Refused (0) unless the step is ours.
 local job, token, items = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 if get(job, 'finish_token') ~= token or get(job, 'state') ~= 'finishing' then return 0 end
+local due = {}
 for _, item in ipairs(items) do
-  redis.call('SADD', job_key(job, 'assembling'), item)
-  redis.call('ZADD', 'mr:assembling', 'NX', now, job .. ' ' .. item)
+  due[#due + 1] = now
+  due[#due + 1] = job .. ' ' .. item
+end
+if #items > 0 then
+  redis.call('SADD', job_key(job, 'assembling'), unpack(items))
+  redis.call('ZADD', 'mr:assembling', 'NX', unpack(due))
 end
 redis.call('HSETNX', job_key(job), 'assembling', now)
 if ARGV[4] ~= '1' then return 1 end

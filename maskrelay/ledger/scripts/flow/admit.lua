@@ -1,15 +1,13 @@
 -- admit(lane, waiter, slot, slot_lease_ms, bytes_up, prompts, candidates) → {verdict, wait_ms, why, endpoint}. verdict: 1 go,
 -- 2 go as the probe (with the canary), 0 wait. waiter: "child:name". Of the endpoints where it may go the least laden for its
 -- weight is taken; if there is none, why and how long is of the one that is free first. Fails closed: an endpoint whose flow
--- was made under another run of Redis gets nothing for one slot lease, because slots in flight may be lost with it.
+-- was made under another run of Redis gets nothing for one slot lease, because slots in flight may be lost with it, or until every
+-- child has said what it has in flight (inventory.lua).
 local lane, waiter, slot, slot_lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local bytes_up, prompts, id = tonumber(ARGV[5]), tonumber(ARGV[6]), run_id()
+local bytes_up, prompts = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function stand_in_line(flow)
-  if flow.run_id ~= id then
-    local thaw = now + slot_lease
-    flow.run_id, flow.frozen, flow.next_at, flow.bytes_at = id, thaw, thaw, thaw
-  end
+  freeze_if_new(flow, slot_lease)
   forget_gone(flow)
   redis.call('ZADD', flow_key(flow, 'waiters:' .. lane), 'NX', string.format('%.3f', exact), waiter)
   redis.call('ZADD', flow_key(flow, 'seen'), now + SEEN_MS, waiter)

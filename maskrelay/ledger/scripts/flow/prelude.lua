@@ -41,6 +41,14 @@ local function save_flow(flow)
   if #changed > 0 then redis.call('HSET', 'mr:flow:' .. flow.set.name, unpack(changed)) end
 end
 
+-- The flow was made under another run of Redis, or is lost: slots in flight may be lost with it.
+local function freeze_if_new(flow, slot_lease)
+  local id = run_id()
+  if flow.run_id == id then return end
+  local thaw = now + slot_lease
+  flow.run_id, flow.frozen, flow.next_at, flow.bytes_at = id, thaw, thaw, thaw
+end
+
 -- How many slots are taken. Those whose lease is over are cleared away.
 local function in_flight(flow)
   local slots = flow_key(flow, 'slots')

@@ -1,0 +1,30 @@
+"""When each child that may send scores was last heard of."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+from maskrelay.ledger.scripts import Scripts, paged
+
+_KEY = "mr:senders"
+_PAGE = 500
+
+
+class Senders:
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def heard(self, child: str) -> None:
+        """The child lives."""
+        self._scripts.run("sender_heard", child)
+
+    def silent(self, children: Sequence[str], silent_for: timedelta) -> list[str]:
+        """Those of `children` that were not heard of for so long; one that is unknown counts as heard of just now."""
+        gone: list[bytes] = []
+        for page, _ in paged(children, _PAGE):
+            gone += self._scripts.run("senders_silent", json.dumps(page), silent_for // timedelta(milliseconds=1))
+        return [child.decode() for child in gone]
+
+    def forget(self, children: Sequence[str]) -> None:
+        if children:
+            self._scripts.ask("ZREM", _KEY, *children)

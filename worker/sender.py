@@ -1,0 +1,151 @@
+"""What a segment child has in flight, said to the flow control again and again, so that a loss of Redis costs seconds.
+
+A child leaves a marker in storage before it sends its first score. After Redis was lost, nothing is sent until every
+child with a marker has said which slots it has: those that live do so within seconds, and only a silent one is waited
+for, as long as a slot lease. `worker.clearing` removes the markers of children that were not heard of for long.
+"""
+
+import json
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from maskrelay import threads
+from maskrelay.contract import keys
+from maskrelay.errors import LedgerUnavailable, ObjectMissing, StorageError
+from maskrelay.ledger.flow import Flow
+from maskrelay.ledger.senders import Senders
+from maskrelay.storage.protocol import Storage
+
+log = logging.getLogger(__name__)
+#: Seconds between two inventories.
+PERIOD = 3.0
+
+
+class Slots:
+    """The slots of one child. May be used from any thread.
+
+    A slot begins before Redis is asked for it, and ends after Redis was told, so that an inventory never misses one.
+    """
+
+    def __init__(self, lease: timedelta) -> None:
+        self.child = secrets.token_hex(8)
+        self._lease = lease.total_seconds()
+        self._lock = threading.Lock()
+        self._asking: set[str] = set()
+        self._held: dict[str, tuple[str, float]] = {}  # slot → its endpoint, and when its lease is over
+
+    def begin(self) -> str:
+        """A new slot, to be asked for."""
+        slot = self.child + secrets.token_hex(8)
+        with self._lock:
+            self._asking.add(slot)
+        return slot
+
+    def grant(self, slot: str, endpoint: str) -> None:
+        with self._lock:
+            self._held[slot] = endpoint, time.monotonic() + self._lease
+            self._asking.discard(slot)
+
+    def end(self, slot: str, *, keep: bool = False) -> None:
+        """The score has ended, or was never begun. keep: the endpoint may still be working on it."""
+        with self._lock:
+            self._asking.discard(slot)
+            if not keep:
+                self._held.pop(slot, None)
+
+    def of(self, endpoint: str) -> tuple[dict[str, timedelta], list[str]]:
+        """The slots at an endpoint, with what is left of their leases, and those that are being asked for."""
+        with self._lock:
+            now = time.monotonic()
+            self._held = {slot: (where, ends) for slot, (where, ends) in self._held.items() if ends > now}
+            held = {slot: ends - now for slot, (where, ends) in self._held.items() if where == endpoint}
+            return {slot: timedelta(seconds=left) for slot, left in held.items()}, list(self._asking)
+
+    def is_empty(self) -> bool:
+        with self._lock:
+            return not self._asking and all(ends <= time.monotonic() for _, ends in self._held.values())
+
+
+class Sender:
+    """Says what one child has in flight, from a thread of its own."""
+
+    def __init__(self, storage: Storage, senders: Senders, flow: Flow, endpoints: Sequence[str], slots: Slots) -> None:
+        self._storage = storage
+        self._senders = senders
+        self._flow = flow
+        self._endpoints = list(endpoints)
+        self._slots = slots
+        self._marked_at = 0.0
+        self._others: dict[str, frozenset[str] | None] = {}
+        self._stopped = threading.Event()
+
+    def mark(self) -> None:
+        """Leave the marker; nothing may be sent before. Raises StorageError."""
+        body = json.dumps({"endpoints": self._endpoints}).encode()
+        self._storage.put(keys.sender(self._slots.child), body, "application/json")
+        self._marked_at = time.monotonic()
+
+    def start(self) -> None:
+        """Report every few seconds until `close`."""
+        threads.start(self._run, "sender")
+
+    def close(self) -> None:
+        """Remove the marker, unless the endpoint may still be working for this child."""
+        self._stopped.set()
+        if self._slots.is_empty():
+            with suppress(StorageError):
+                self._storage.delete(keys.sender(self._slots.child))
+            with suppress(LedgerUnavailable):
+                self._senders.forget([self._slots.child])
+
+    def _run(self) -> None:
+        while not self._stopped.wait(PERIOD):
+            try:
+                self.report()
+            except (LedgerUnavailable, StorageError) as error:
+                log.debug("what is in flight is not reported: %s", error.code)
+
+    def report(self) -> None:
+        """Report once; where Redis was lost, let scores begin again when everybody has. Raises LedgerUnavailable."""
+        if time.monotonic() - self._marked_at > self._flow.slot_lease.total_seconds():
+            self.mark()  # others may have taken this child for gone
+        for endpoint in self._endpoints:
+            since = self._flow.now_ms()
+            held, asking = self._slots.of(endpoint)
+            frozen = self._flow.inventory(endpoint, self._slots.child, since, held, asking)
+            if frozen and self._flow.thaw(endpoint, frozen, self._senders_to(endpoint)):
+                log.info("Redis was lost; every worker has reported, and scores begin again")
+        self._senders.heard(self._slots.child)
+
+    def _senders_to(self, endpoint: str) -> list[str]:
+        """Every child that may have sent a score to the endpoint."""
+        children = [key.removeprefix(keys.SENDERS) for key in self._storage.list(keys.SENDERS)]
+        self._others = {child: self._others[child] for child in children if child in self._others}
+        for child in children:
+            if child not in self._others:
+                with suppress(ObjectMissing):
+                    self._others[child] = _endpoints_in(self._storage.get(keys.sender(child)))
+        return [child for child, names in self._others.items() if names is None or endpoint in names]
+
+
+def _endpoints_in(body: bytes) -> frozenset[str] | None:
+    """The endpoints that a marker names; None, for all of them, where it cannot be read."""
+    try:
+        return frozenset(map(str, json.loads(body)["endpoints"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def forget_silent(storage: Storage, senders: Senders, silent_for: timedelta) -> int:
+    """Remove the markers of children that were not heard of for so long; how many."""
+    children = [key.removeprefix(keys.SENDERS) for key in storage.list(keys.SENDERS)]
+    gone = senders.silent(children, silent_for)
+    for child in gone:
+        storage.delete(keys.sender(child))
+    senders.forget(gone)
+    return len(gone)
