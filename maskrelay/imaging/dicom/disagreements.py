@@ -63,6 +63,8 @@ def _of_header(header: Header, layout: Layout, pixels: PixelElement) -> Findings
         findings["presentation_lut_inverse"] = (layout.photometric,)
     if octets(header.dataset, "ICCProfile") and layout.samples == 3:
         findings["icc_profile_not_applied"] = (1,)
+    if layout.high_bit != layout.stored - 1:
+        findings["high_bit"] = (layout.stored, layout.high_bit)
     excess = (pixels.length or 0) - layout.frames * layout.frame_bytes
     if pixels.length is not None and not layout.transfer_syntax.is_encapsulated and excess > 1:
         findings["excess_pixel_data"] = (int(excess),)

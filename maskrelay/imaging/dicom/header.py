@@ -1,5 +1,6 @@
 """A DICOM file up to its pixels."""
 
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -16,9 +17,9 @@ from pydicom.uid import (
 )
 from pydicom.values import converters
 
-from maskrelay.errors import DirectoryFile, NotAnImage, SourceTooLarge, Truncated, ZeroSized
+from maskrelay.errors import DirectoryFile, ItemError, NotAnImage, SourceTooLarge, Truncated, ZeroSized
 from maskrelay.imaging.dicom.stream import Source, Stream, opened
-from maskrelay.imaging.dicom.tags import uid
+from maskrelay.imaging.dicom.tags import number, uid
 from maskrelay.imaging.dicom.wanted import WANTED
 
 _PREAMBLE = 128
@@ -26,7 +27,8 @@ _MAGIC = b"DICM"
 _META = 0x0002
 _PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 _UNDEFINED = 0xFFFFFFFF
-_INFLATED = 1 << 28  # a deflated object is inflated whole: so many bytes at most
+_INFLATED = 1 << 28  # so many bytes of a deflated object at most
+_FIRST_INFLATED = 1 << 16  # as long as its pixels have not begun, four times as many at each try
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,7 @@ def read_header(source: Source) -> Header:
             raise DirectoryFile
         syntax = uid(meta, "TransferSyntaxUID")
         if syntax == DeflatedExplicitVRLittleEndian:
-            inflated = _inflate(stream)
-            with opened(inflated) as rest:
-                return _read_rest(rest, inflated, meta, syntax)
+            return _read_deflated(_Inflating(stream.read()), meta, syntax)
         return _read_rest(stream, source, meta, syntax)
 
 
@@ -100,15 +100,60 @@ def _read_meta(stream: Stream) -> Dataset:
     )
 
 
-def _inflate(stream: Stream) -> bytes:
-    """The rest of a deflated object (PS3.5 A.5)."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = inflater.decompress(stream.read(), _INFLATED + 1)
-    if len(inflated) > _INFLATED:
-        raise SourceTooLarge(f"The deflated object holds more than {_INFLATED} bytes.")
-    if not inflater.eof:
-        raise Truncated("The deflated object ends too early.")
-    return inflated
+class _Inflating:
+    """A deflated object (PS3.5 A.5), inflated as far as it was asked for."""
+
+    def __init__(self, deflated: bytes) -> None:
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._rest = deflated
+        self._content = b""
+        self.is_whole = False
+
+    def first(self, length: int) -> bytes:
+        """At least `length` bytes, or all there are. Raises SourceTooLarge for more than are inflated of any object."""
+        if length > _INFLATED:
+            raise SourceTooLarge(f"The deflated object holds more than {_INFLATED} bytes.")
+        missing = length - len(self._content)
+        if missing > 0 and not self.is_whole:
+            self._content += self._inflater.decompress(self._rest, missing)
+            self._rest = self._inflater.unconsumed_tail
+            self.is_whole = self._inflater.eof or len(self._content) < length
+        return self._content
+
+
+def _read_deflated(inflating: _Inflating, meta: Dataset, syntax: str) -> Header:
+    """Inflate up to the pixels, and from there as many bytes as the header's frames need."""
+    length = _FIRST_INFLATED
+    while True:
+        content = inflating.first(length)
+        try:
+            header = _rest_of(content, meta, syntax)
+        except ItemError:
+            if inflating.is_whole:
+                raise
+        except Exception:
+            if inflating.is_whole:
+                raise
+        else:
+            if header.pixels is not None:
+                wanted = min(header.pixels.length or _INFLATED, _needed(header.dataset))
+                return _rest_of(inflating.first(header.pixels.offset + wanted), meta, syntax)
+            if inflating.is_whole:
+                return header
+        length *= 4
+
+
+def _rest_of(content: bytes, meta: Dataset, syntax: str) -> Header:
+    with opened(content) as stream:
+        return _read_rest(stream, content, meta, syntax)
+
+
+def _needed(dataset: Dataset) -> int:
+    """The bytes of all frames as far as the header says: none where it does not, and the layout is refused."""
+    keywords = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
+    rows, columns, samples, allocated = (number(dataset, keyword) or 0 for keyword in keywords)
+    frames = number(dataset, "NumberOfFrames") or 1
+    return math.ceil(max(0.0, rows * columns * samples * allocated * max(1.0, frames) / 8))
 
 
 def _read_rest(stream: Stream, source: Source, meta: Dataset, syntax: str) -> Header:

@@ -28,6 +28,7 @@ SUBSAMPLED = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}
 _ALLOCATED = (1, 8, 16, 32, 64)
 _LONGEST_SIDE_OF_TAG = 0xFFFF
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+_LEAST_EXCESS = 2  # one byte may be padding to an even length
 _LEAST_FRAGMENT = 8  # the tag and length of an encapsulated frame
 
 
@@ -186,3 +187,8 @@ def _check(layout: Layout, pixels: PixelElement) -> None:
     if needed > pixels.available:
         detail = f"{named(pixels.keyword)} holds {pixels.available} bytes; its {layout.frames} frames need "
         raise Truncated(f"{detail}{'at least ' if encapsulated else ''}{math.ceil(needed)}.")
+    if not encapsulated and (pixels.length or 0) - needed >= max(layout.frame_bytes, _LEAST_EXCESS):
+        detail = (
+            f"{named('NumberOfFrames')} is {layout.frames}, and {named(pixels.keyword)} holds {pixels.length} bytes, "
+        )
+        raise TagInvalid(f"{detail}which are more than {math.ceil(needed)} by a frame or more.")

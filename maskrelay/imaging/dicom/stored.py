@@ -46,7 +46,7 @@ def _compressed(frame: bytes, layout: Layout) -> Stored:
     if layout.transfer_syntax == RLELossless:
         words = decode_rle(frame, layout)
         signed = words.view(f"i{words.itemsize}") if layout.signed else words
-        return Stored(_without_unused_bits(signed, layout, layout.high_bit), layout.photometric, layout.stored)
+        return Stored(_without_unused_bits(signed, layout), layout.photometric, layout.stored)
     decoded, codestream = decode_codestream(frame, layout)
     values, bits = as_header_means(decoded, codestream, layout)
     if layout.samples == 1:
@@ -58,7 +58,7 @@ def _native(stream: Stream, layout: Layout, pixels: PixelElement, index: int) ->
     decoder = decoder_of(layout.transfer_syntax)
     values, _ = decoder.as_array(stream, index=index, raw=True, **_options(layout, pixels))  # type: ignore[arg-type]
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return _without_unused_bits(native, layout, layout.high_bit)
+    return _without_unused_bits(native, layout)
 
 
 def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
@@ -89,10 +89,25 @@ def _bits(stream: Stream, layout: Layout, index: int) -> npt.NDArray[np.uint8]:
     return np.unpackbits(octets, bitorder="little")[skipped : skipped + count].reshape(layout.rows, layout.columns)
 
 
-def _without_unused_bits(values: npt.NDArray[Any], layout: Layout, high_bit: int) -> npt.NDArray[Any]:
-    """Shift the unused bits out at the top, and fill with zeros or the sign from there."""
+def _without_unused_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
+    """Shift the unused bits out at the top, and fill with zeros or the sign from there.
+
+    A HighBit above its usual place is followed unless the words themselves show that their samples are at the bottom:
+    other readers overlook it.
+    """
     if layout.floating or layout.allocated == layout.stored:
         return values
+    above = layout.high_bit + 1 - layout.stored
+    high_bit = layout.stored - 1 if above and _are_low(values, layout, above) else layout.high_bit
     values <<= layout.allocated - 1 - high_bit
     values >>= layout.allocated - layout.stored
     return values
+
+
+def _are_low(values: npt.NDArray[Any], layout: Layout, above: int) -> bool:
+    """Whether the lowest `above` bits are in use, and nothing but zeros or a sign is above the bits stored."""
+    if not (values & values.dtype.type((1 << above) - 1)).any():
+        return False
+    rest = values >> (layout.stored - 1)
+    sign = -1 if values.dtype.kind == "i" else (1 << layout.allocated - layout.stored + 1) - 1
+    return bool(((rest == 0) | (rest == 1) | (rest == sign)).all())

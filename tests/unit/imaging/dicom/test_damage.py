@@ -3,11 +3,12 @@
 import io
 import re
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 import maskrelay.imaging.dicom.header
 import maskrelay.imaging.dicom.stream
@@ -206,6 +207,33 @@ def test_a_deflated_bomb_is_refused_before_it_is_whole(monkeypatch):
     packer = zlib.compressobj(9, wbits=-15)
     bomb = packer.compress(bytes(4 << 20)) + packer.flush()
     assert all(type(refusal) is SourceTooLarge for refusal in both(deflated(bomb)))
+
+
+def test_a_deflated_object_is_inflated_as_far_as_its_frames_need():
+    whole = dicom_of(PIXELS, ExplicitVRLittleEndian)
+    content = whole[whole.index(b"\x08\0\x16\0UI") :] + bytes(200 << 20)  # 200 MB of zeros behind the pixels
+    packer = zlib.compressobj(9, wbits=-15)
+    file = deflated(packer.compress(content) + packer.flush())
+    tracemalloc.start()
+    try:
+        assert np.array_equal(open_planes(file, max_pixels=LIMIT).plane(0).values, PIXELS)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+@pytest.mark.parametrize("tags", [{"NumberOfFrames": None}, {"NumberOfFrames": 2}, {"Rows": 1}, {"Columns": 2}])
+def test_pixels_of_a_frame_more_than_the_header_says_are_refused(syntax, tags):
+    for refusal in both(dicom_of(np.stack([PIXELS] * 3), syntax, **tags)):
+        assert type(refusal) is TagInvalid
+        assert "NumberOfFrames" in refusal.detail
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (3, 3)])
+def test_the_padding_of_an_odd_length_is_no_frame(shape):
+    pixels = np.ones(shape, np.uint8)
+    assert np.array_equal(open_planes(dicom_of(pixels), max_pixels=LIMIT).plane(0).values, pixels)
 
 
 def test_a_deflated_object_that_is_cut_is_truncated():

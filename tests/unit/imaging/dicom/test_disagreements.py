@@ -109,3 +109,7 @@ def test_a_presentation_lut_turns_the_gray_over_once(photometric, shape, inverte
 def test_a_colour_profile_is_noted():
     assert findings(dicom_of(RGB, ICCProfile=b"profile ")) == {"icc_profile_not_applied": (1,)}
     assert findings(dicom_of(GRAY, ICCProfile=b"profile ")) == {}
+
+
+def test_a_high_bit_that_is_not_below_bits_stored_is_found():
+    assert findings(dicom_of(GRAY, BitsStored=12, HighBit=15)) == {"high_bit": (12, 15)}
