@@ -31,6 +31,7 @@ from maskrelay.errors import (
 )
 from maskrelay.ledger.room import Load
 from maskrelay.notify.seal import seal
+from maskrelay.storage.records import record_body
 
 #: How long an id stays reserved for a request that ends without giving it back, and a repeat is told to come again.
 #: One that takes longer is only joined by its repeat: `job.json` is created once.
@@ -102,12 +103,17 @@ def reserved(service: Service, job: str) -> Iterator[None]:
 
 
 def prepare(service: Service, submission: Submission, items: Sequence[Item]) -> None:
-    """All that lies in storage before the submission itself: the marks of uses, the live marker, many items."""
+    """All that lies in storage before the submission itself: the marks of uses, the live marker, many items.
+
+    Nothing is stored of a submission that could not be read back; raises RecordUnreadable.
+    """
     job = submission.id
+    record_body(submission)
+    lines = _lines(items)
     _mark_uses(service, job, {item.source for item in items})
     service.storage.put(keys.live(job), b"")
     if submission.items_key is not None:
-        service.storage.put(submission.items_key, _lines(items), "application/x-ndjson")
+        service.storage.put(submission.items_key, lines, "application/x-ndjson")
 
 
 @contextmanager
@@ -235,7 +241,7 @@ def _mark_uses(service: Service, job: str, uploads: Iterable[str]) -> None:
 
 
 def _lines(items: Iterable[Item]) -> bytes:
-    return b"".join(item.model_dump_json().encode() + b"\n" for item in items)
+    return b"".join(record_body(item) + b"\n" for item in items)
 
 
 def stand(service: Service, submission: Submission) -> bool:
@@ -257,9 +263,8 @@ def standing(service: Service, job: str) -> Submission:
 
 def _create(service: Service, submission: Submission) -> None:
     """The point of acceptance; raises ObjectExists. Without an answer of the store, what it holds decides."""
-    body = submission.model_dump_json().encode()
     try:
-        service.storage.create(keys.accepted(submission.id), body, "application/json")
+        service.storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
     except StorageUnavailable:
         if service.archive.submission(submission.id) != submission:
             raise

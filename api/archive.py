@@ -10,13 +10,14 @@ from maskrelay.contract.outcomes import Outcome, read_outcome
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
-from maskrelay.storage.records import read_records
+from maskrelay.storage.records import read_records, read_result, read_submission
 
 
 class Archive:
     """Reads jobs from `storage`; objects that are written once are kept, the least used go first.
 
-    Every method raises StorageUnavailable when the store cannot answer.
+    Every method raises StorageUnavailable when the store cannot answer, and RecordUnreadable for a record that cannot
+    be read, whoever wrote it.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -75,10 +76,10 @@ class Archive:
         return ()
 
     def _read_submission(self, job: str) -> Submission:
-        return Submission.model_validate_json(self._storage.get(keys.accepted(job)))
+        return read_submission(self._storage, job)
 
     def _read_result(self, job: str) -> Result:
-        return Result.model_validate_json(self._storage.get(keys.result(job)))
+        return read_result(self._storage, job)
 
     def _read_item_part(self, job: str, part: int) -> tuple[PlannedItem, ...]:
         return tuple(read_records(self._storage, keys.item_part(job, part), PlannedItem))

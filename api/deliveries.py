@@ -12,6 +12,7 @@ from maskrelay.contract import keys
 from maskrelay.contract.deliveries import DeliveryEnd, DeliveryList, DeliveryShown
 from maskrelay.contract.events import EVENT_TYPES, event_id
 from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing
+from maskrelay.storage.records import read_record
 
 
 async def list_deliveries(request: Request, job: str) -> Response:
@@ -40,7 +41,7 @@ def _shown(service: Service, job: str, event_type: str) -> DeliveryShown | None:
     """One event; None for one that has not happened, also where its receiver has refused it beforehand."""
     event = event_id(job, event_type)
     with suppress(ObjectMissing):
-        end = DeliveryEnd.model_validate_json(service.storage.get(keys.delivered(job, event)))
+        end = read_record(service.storage, keys.delivered(job, event), DeliveryEnd)
         if end.how != "ok" and not end.attempts and not service.archive.has(keys.event(job, event)):
             return None
         state = "delivered" if end.how == "ok" else "given_up"

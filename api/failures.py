@@ -15,7 +15,7 @@ from api.show import body_of, job_shown, job_url
 from api.submit import RETRY_AFTER, answer_accepted
 from maskrelay.contract.dead_letters import NotRedriven, RedriveList
 from maskrelay.contract.shown import ErrorShown
-from maskrelay.errors import Conflict, Gone, NothingToRedrive, QuotaReached, Refused
+from maskrelay.errors import Conflict, Gone, NothingToRedrive, QuotaReached, RecordUnreadable, Refused
 
 Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error's code; by default any.")]
 _FRESH = {"Cache-Control": "no-store"}
@@ -57,13 +57,21 @@ async def redrive_jobs(
     `refused` names the jobs whose failed items cannot be done again, and why.
     """
     service, tenant = service_of(request), tenant_of(request)
-    jobs, following = await in_thread(listed, service, tenant, before(cursor), limit)
-    answer = RedriveList(jobs=[], refused=[], next=following)
-    for known in jobs:
+    page = await in_thread(listed, service, tenant, before(cursor), limit, _itself)
+    answer = RedriveList(jobs=[], refused=[_unreadable(job) for job in page.unreadable], next=page.next)
+    for known in page.jobs:
         if known.result is not None and known.result.dead is not None:
             await in_thread(_redrive_one, service, known, code, request.state.traceparent, base_of(request), answer)
     told = {**answer.model_dump(mode="json"), "jobs": [body_of(shown) for shown in answer.jobs]}
     return JSONResponse(told, 202, _FRESH)
+
+
+def _itself(known: Known) -> Known:
+    return known
+
+
+def _unreadable(job: str) -> NotRedriven:
+    return NotRedriven(job=job, error=ErrorShown(code=RecordUnreadable.code, detail=RecordUnreadable.message()))
 
 
 def _redrive_one(
@@ -74,6 +82,6 @@ def _redrive_one(
         answer.jobs.append(job_shown(look(service, new.tenant, new.id), base))
     except NothingToRedrive:
         return
-    except (Conflict, Gone, QuotaReached, Refused) as error:
+    except (Conflict, Gone, QuotaReached, RecordUnreadable, Refused) as error:
         told = ErrorShown(code=error.code, detail=error.detail)
         answer.refused.append(NotRedriven(job=known.id, error=told))

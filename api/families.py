@@ -41,6 +41,13 @@ _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
         "Jobs that ended without a result, by the step that failed again and again.",
     ),
     ("lapsed", "leases_lapsed", "kind", ("claim",), "Leases that ran out: a worker died or stood still."),
+    (
+        "bad_object",
+        "bad_objects",
+        "pass",
+        ("comparison",),
+        "Times that a pass over many jobs left one out because what is stored of it cannot be used, by pass.",
+    ),
 )
 
 

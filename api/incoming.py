@@ -17,6 +17,7 @@ from maskrelay.contract.outcomes import Record
 from maskrelay.contract.sources import Kind
 from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUnknown
 from maskrelay.storage.protocol import Storage, Writer
+from maskrelay.storage.records import read_record, record_body
 
 #: So long before it is swept an unused upload is refused in new jobs.
 REFUSED_BEFORE = timedelta(hours=1)
@@ -97,7 +98,7 @@ class Incoming:
         """Let jobs refer to these uploads by their ids."""
         for one in self.uploads:
             facts = UploadFacts(size=one.size, sha256=one.sha256, source_name=one.source_name, at=one.at, kind=one.kind)
-            self._storage.put(_facts_key(one.key), facts.model_dump_json().encode(), "application/json")
+            self._storage.put(_facts_key(one.key), record_body(facts), "application/json")
         self.kept = True
 
     def discard(self) -> None:
@@ -130,7 +131,7 @@ def find_upload(storage: Storage, tenant: str, upload_id: str) -> Upload:
         raise UploadUnknown
     key = keys.upload(tenant, upload_id)
     try:
-        facts = UploadFacts.model_validate_json(storage.get(_facts_key(key)))
+        facts = read_record(storage, _facts_key(key), UploadFacts)
     except ObjectMissing:
         raise UploadUnknown from None
     return Upload(upload_id, key, facts.size, facts.sha256, facts.source_name, facts.at, facts.kind)

@@ -14,7 +14,7 @@ from api.service import Service, side_by_side
 from api.visible import listed_parts, no_lines, outcomes_of, pass_over, visible_in
 from maskrelay.contract.jobs import FlaggedItems, Result
 from maskrelay.contract.lines import ItemLine, flags_of, item_line
-from maskrelay.storage.records import lines_of, read_records
+from maskrelay.storage.records import lines_of, parsed, read_records
 
 #: Cursors into the list of parts, and into the final object by bytes.
 _RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
@@ -112,7 +112,7 @@ def final_line(service: Service, result: Result, item: int) -> ItemLine | None:
     raw = service.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
     begin, *behind = (offset for (offset,) in _OFFSET.iter_unpack(raw))
     end = behind[0] if behind else result.items.length
-    return ItemLine.model_validate_json(service.storage.get(result.items.key, begin, end - begin))
+    return parsed(service.storage.get(result.items.key, begin, end - begin), ItemLine, result.items.key)
 
 
 def _line(raw: bytes) -> ItemLine:

@@ -1,7 +1,11 @@
 """Reading, cancelling and deleting jobs."""
 
 import json
-from typing import Annotated, Any
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from starlette.requests import Request
@@ -17,10 +21,12 @@ from api.show import body_of, etag_of, item_body, job_shown, job_url
 from api.submit import RETRY_AFTER
 from api.waiting import until_ended
 from maskrelay.contract import keys
-from maskrelay.errors import Gone, NotFound
+from maskrelay.errors import Gone, LedgerUnavailable, NotFound, StorageUnavailable, code_of
 
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
 Flag = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="A flag of masks.")]
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 _LISTED = "j"
 _CURSORS = {_LISTED: keys.ID}
 PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
@@ -49,11 +55,15 @@ async def list_jobs(
     request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> Response:
     """The tenant's jobs, newest first."""
-    service, tenant = service_of(request), tenant_of(request)
-    known, following = await in_thread(listed, service, tenant, before(cursor), limit)
-    shown = [body_of(job_shown(one, base_of(request))) for one in known]
-    url = f"{base_of(request)}/v1/jobs"
-    return JSONResponse({"jobs": shown, "next": following}, headers={**PRIVATE, **next_link(url, following, limit)})
+    service, tenant, base = service_of(request), tenant_of(request), base_of(request)
+    page = await in_thread(listed, service, tenant, before(cursor), limit, partial(_shown, base=base))
+    headers = {**PRIVATE, **next_link(f"{base}/v1/jobs", page.next, limit)}
+    unreadable = {"unreadable": page.unreadable} if page.unreadable else {}
+    return JSONResponse({"jobs": page.jobs, "next": page.next, **unreadable}, headers=headers)
+
+
+def _shown(known: Known, base: str) -> Any:
+    return body_of(job_shown(known, base))
 
 
 def before(cursor: str | None) -> str | None:
@@ -64,18 +74,34 @@ def before(cursor: str | None) -> str | None:
     return job
 
 
-def listed(service: Service, tenant: str, before: str | None, limit: int) -> tuple[list[Known], str | None]:
-    """A page of the tenant's jobs, newest first, and the cursor of the next."""
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A page of a tenant's jobs, newest first; `unreadable`: those of it of which the record cannot be used."""
+
+    jobs: list[T]
+    unreadable: list[str]
+    next: str | None
+
+
+def listed(service: Service, tenant: str, before: str | None, limit: int, use: Callable[[Known], T]) -> Listed[T]:
+    """What `use` makes of each job of a page. Whatever is stored of one, the others are there."""
     ids = service.ledger.jobs.listed(tenant, before, limit + 1)
+    unreadable: list[str] = []
 
-    def read(job: str) -> Known | None:
+    def read(job: str) -> list[T]:
         try:
-            return look(service, tenant, job)
+            return [use(look(service, tenant, job))]
         except (NotFound, Gone):
-            return None
+            return []
+        except (LedgerUnavailable, StorageUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - a stored record may be anything
+            log.error("left out", extra={"job_id": job, "source": "list", "code": code_of(error)})  # noqa: TRY400
+            unreadable.append(job)
+            return []
 
-    known = [one for one in side_by_side(read, ids[:limit]) if one is not None]
-    return known, cursor_of(_LISTED, ids[limit - 1]) if len(ids) > limit else None
+    found = [one for of_job in side_by_side(read, ids[:limit]) for one in of_job]
+    return Listed(found, sorted(unreadable), cursor_of(_LISTED, ids[limit - 1]) if len(ids) > limit else None)
 
 
 async def list_items(
@@ -142,7 +168,5 @@ async def cancel_job(request: Request, job: str) -> Response:
 
 async def delete_job(request: Request, job: str) -> Response:
     """Delete a job, running or not: from now on every call for it answers 410, and all its objects are removed."""
-    service = service_of(request)
-    known = await in_thread(look, service, tenant_of(request), job)
-    await in_thread(deleting.delete, service, known, caller_of(request))
+    await in_thread(deleting.delete, service_of(request), job, caller_of(request))
     return Response(status_code=204, headers={"Cache-Control": "no-store"})

@@ -1,6 +1,5 @@
 """What is known of a job: by the ledger, and by storage where the ledger lacks it."""
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -8,10 +7,12 @@ from api.service import Service
 from maskrelay.contract import keys
 from maskrelay.contract.halts import Halt
 from maskrelay.contract.jobs import Counts, Frames, JobState, Result, Submission
-from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing
+from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing, RecordUnreadable
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.halts import halt_of
+from maskrelay.storage.records import owner_of
+from maskrelay.storage.tombstones import tombstone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,27 @@ def _from_storage(service: Service, tenant: str, job: str) -> Known | None:
     return Known(submission, None, None, service.archive.has(keys.cancel(job)), halt_of(service.storage, job))
 
 
+def check_owned(service: Service, tenant: str, job: str) -> None:
+    """Raise NotFound unless the job is the tenant's, Gone after its deletion. Its record need not be readable.
+
+    Raises LedgerUnavailable where the ledger alone knows whose it is.
+    """
+    if not keys.ID.fullmatch(job):
+        raise NotFound
+    _check_gone(service, tenant, job)
+    owner = owner_of(service.storage, job)
+    if owner is None and (record := service.ledger.jobs.get(job)) is not None:
+        owner = record.tenant
+    if owner != tenant:
+        raise NotFound
+
+
 def _check_gone(service: Service, tenant: str, job: str) -> None:
     """Raise Gone for the tenant's own tombstone; whose it was stands in it (`tenant`), or still in the submission."""
-    with suppress(ObjectMissing):
-        tombstone = json.loads(service.storage.get(keys.gone(job)))
-        if tombstone.get("tenant") == tenant:
-            raise Gone
-        submission = None if "tenant" in tombstone else service.archive.submission(job)
-        raise Gone if submission is not None and submission.tenant == tenant else NotFound
+    if not service.archive.has(keys.gone(job)):
+        return
+    with suppress(ObjectMissing, RecordUnreadable):
+        tombstone = tombstone_of(service.storage, job)
+        if tombstone is not None:
+            raise Gone if tombstone.tenant == tenant else NotFound
+    raise Gone if owner_of(service.storage, job) == tenant else NotFound

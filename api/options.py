@@ -11,9 +11,10 @@ from api.pixel_options import read_pixel_options
 from api.pointers import pointer
 from maskrelay.contract.events import EVENT_TYPES, TERMINAL_EVENTS
 from maskrelay.contract.jobs import Lane, PixelOptions
+from maskrelay.contract.jsontext import DEEPEST, depth_of, read_json_text
 from maskrelay.contract.keys import ENDPOINT_NAME
 from maskrelay.contract.outputs import Output
-from maskrelay.errors import Malformed, OptionInvalid, OptionUnknown
+from maskrelay.errors import Malformed, NestedTooDeep, OptionInvalid, OptionUnknown
 from maskrelay.notify.signature import check_secret
 
 METADATA_BYTES = 16 << 10
@@ -47,12 +48,13 @@ class Options:
 
 
 def read_json(body: bytes, at: str) -> Any:
-    """The JSON value of `body`; raises Malformed for anything else, also for what JSON text cannot carry on."""
+    """The JSON value of `body`; raises NestedTooDeep, and Malformed for what cannot be read or carried on."""
     try:
-        value = json.loads(body)
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()  # NaN, 1e999, half a surrogate pair
+        value = read_json_text(body)
     except (ValueError, RecursionError):
         raise Malformed("The JSON cannot be read.", pointer=at) from None
+    if depth_of(value) > DEEPEST:
+        raise NestedTooDeep(f"JSON may be nested {DEEPEST} levels deep.", pointer=at)
     return value
 
 

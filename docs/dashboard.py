@@ -76,11 +76,12 @@ ROWS: list[tuple[str, list[Panel]]] = [
             ("Frames failed, by code", "ops", [(_pace("frames_failed_total", "code"), "{{code}}")]),
             ("Frames put off, by cause", "ops", [(_pace("frames_parked_total", "code"), "{{code}}")]),
             (
-                "Jobs ended, leases lapsed",
+                "Jobs ended, leases lapsed, bad objects",
                 "ops",
                 [
                     (_pace("jobs_ended_total", "state"), "{{state}}"),
                     (_pace("leases_lapsed_total", "kind"), "lapsed"),
+                    (_pace("bad_objects_total", "pass"), "left out: {{pass}}"),
                 ],
             ),
         ],

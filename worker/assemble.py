@@ -24,12 +24,13 @@ from maskrelay.errors import (
 )
 from maskrelay.ledger.assembling import Taken
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, has
+from maskrelay.storage.records import read_submission
 from worker.attempts import OUTAGE, TRIES, pause_after
 from worker.halting import halt
 from worker.parts import Parts
 from worker.renewal import Renewal
 from worker.sources import Sources
-from worker.submissions import Kept, read_submission
+from worker.submissions import Kept
 from worker.visible import Visible
 from worker.whole import WholeItem, read_item, whole_outputs
 from worker.whole_files import files_of

@@ -7,6 +7,7 @@ from maskrelay.contract.outputs import OF_ITEM
 from maskrelay.contract.planned import Assembled, PlannedItem
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.records import read_record
 from worker.submissions import read_item_part
 
 
@@ -28,7 +29,7 @@ def read_assembled(storage: Storage, job: str, item: PlannedItem) -> Assembled |
     if not needs_assembling(item):
         return None
     try:
-        return Assembled.model_validate_json(storage.get(keys.assembled_item(job, item.item)))
+        return read_record(storage, keys.assembled_item(job, item.item), Assembled)
     except ObjectMissing:
         return None
 

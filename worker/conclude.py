@@ -1,15 +1,16 @@
 """The last step of a job, the same for whoever takes it: what the stored result says becomes known everywhere."""
 
-from maskrelay.contract import keys
 from maskrelay.contract.jobs import Result, Submission
 from maskrelay.errors import ObjectMissing
+from maskrelay.storage import records
 from worker.announce import announce, leave_live
 from worker.parts import Parts
 
 
 def read_result(parts: Parts, job: str) -> Result | None:
+    """The job's result, if it has one; raises RecordUnreadable."""
     try:
-        return Result.model_validate_json(parts.storage.get(keys.result(job)))
+        return records.read_result(parts.storage, job)
     except ObjectMissing:
         return None
 

@@ -1,6 +1,7 @@
 """Cancels jobs whose deadline has passed: an intent in storage first, as for a caller who cancels."""
 
 import logging
+from functools import partial
 
 from maskrelay.contract import keys
 from maskrelay.contract.cancels import BY_DEADLINE
@@ -14,14 +15,18 @@ JOBS_A_PASS = 100
 
 def cancel_overdue(parts: Parts) -> None:
     """Cancel what is overdue; a job that is finishing by then ends as it would. Safe to repeat, in any number."""
+    for job in parts.ledger.jobs.overdue(JOBS_A_PASS):
+        parts.bad_objects.alone("deadlines", job, partial(_cancel, parts, job))
+        parts.ledger.jobs.met_deadline(job)  # also of one that was left out, which would stand before all others
+
+
+def _cancel(parts: Parts, job: str) -> None:
     jobs = parts.ledger.jobs
-    for job in jobs.overdue(JOBS_A_PASS):
-        record = jobs.get(job)
-        if record is not None and may_cancel(record.state):
-            intend_cancel(parts.storage, job, BY_DEADLINE)
-            before = jobs.cancel(job, BY_DEADLINE)
-            if before is not None and not may_cancel(before):  # it came to its end in between
-                parts.storage.delete(keys.live_cancel(job))
-            log.info("deadline passed", extra={"job_id": job})
-            parts.ledger.wakes.wake("finish")
-        jobs.met_deadline(job)
+    record = jobs.get(job)
+    if record is not None and may_cancel(record.state):
+        intend_cancel(parts.storage, job, BY_DEADLINE)
+        before = jobs.cancel(job, BY_DEADLINE)
+        if before is not None and not may_cancel(before):  # it came to its end in between
+            parts.storage.delete(keys.live_cancel(job))
+        log.info("deadline passed", extra={"job_id": job})
+        parts.ledger.wakes.wake("finish")

@@ -21,10 +21,10 @@ from maskrelay.notify.schedule import delay_before
 from maskrelay.notify.seal import unseal_with_any
 from maskrelay.notify.signature import derive_secret
 from maskrelay.rules.lanes import callbacks_share
+from maskrelay.storage.records import read_submission
 from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import is_delivered, leave_live
 from worker.parts import Parts
-from worker.submissions import read_submission
 
 log = logging.getLogger(__name__)
 #: When a host or a tenant has as many callbacks under way as it gets, or storage is away: not an attempt.
@@ -50,8 +50,8 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
             parts.ledger.outbox.again(delivery, POSTPONED, charge=False)
         except LedgerUnavailable:
             raise
-        except Exception:  # one delivery must not end the loop that others wait for
-            log.exception("callback: unforeseen", extra={"job_id": delivery.job})
+        except Exception as error:  # noqa: BLE001 - one delivery must not end the loop that others wait for
+            parts.bad_objects.leave_out("delivery", delivery.job, error)
             parts.ledger.outbox.again(delivery, UNFORESEEN, charge=False)
 
 

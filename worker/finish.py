@@ -13,12 +13,12 @@ from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import verdict
 from maskrelay.rules.timings import timings
+from maskrelay.storage.records import read_submission
 from worker.assembled import unassembled
 from worker.attempts import attempt
 from worker.compact import Compacted
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
-from worker.submissions import read_submission
 from worker.visible import Visible
 
 #: What had a part in the pixels.

@@ -8,14 +8,21 @@ from typing import Literal
 from maskrelay.contract import keys
 from maskrelay.contract.halts import Halt
 from maskrelay.contract.jobs import Counts, Frames
-from maskrelay.errors import AssemblingFailed, FinishingFailed, JobHalted, ObjectMissing, PlanningFailed
+from maskrelay.errors import (
+    AssemblingFailed,
+    FinishingFailed,
+    JobHalted,
+    ObjectMissing,
+    PlanningFailed,
+    RecordUnreadable,
+)
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.halts import halt_of, write_halt
 from maskrelay.storage.protocol import has
+from maskrelay.storage.records import read_submission
 from worker.announce import announce
 from worker.parts import Parts
-from worker.submissions import read_submission
 
 log = logging.getLogger(__name__)
 Step = Literal["plan", "assemble", "finish"]
@@ -52,7 +59,7 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
         failed=record.frames.failed,
     )
     counts = Counts(total=record.total, **record.items).model_dump()
-    with suppress(ObjectMissing, ValueError):  # without its submission nobody can be told
+    with suppress(ObjectMissing, RecordUnreadable):  # without its submission nobody can be told
         submission = read_submission(parts.storage, record.id)
         announce(parts, submission, "job.failed", state="failed", at=stands.at, counts=counts)
     return parts.ledger.jobs.conclude(

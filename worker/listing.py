@@ -1,6 +1,7 @@
 """Puts finished jobs on their tenants' lists again when Redis has lost them: storage knows them all."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from maskrelay.contract import keys
 from maskrelay.storage.protocol import has
@@ -24,12 +25,13 @@ def relist_next(parts: Parts) -> int:
 
 def relist(parts: Parts, found: Iterable[str]) -> int:
     """List every job of which the result is among these objects; how many were not. The others have live markers."""
-    listed = 0
-    for key in found:
-        job = keys.finished_job(key)
-        if job is None or parts.ledger.jobs.get(job) is not None or has(parts.storage, keys.gone(job)):
-            continue
-        result = read_result(parts, job)
-        if result is not None:
-            listed += parts.ledger.jobs.list_again(job, result.tenant, result.created_at)
-    return listed
+    finished = filter(None, map(keys.finished_job, found))
+    alone = parts.bad_objects.alone
+    return sum(bool(alone("listing", job, partial(_relist, parts, job))) for job in finished)
+
+
+def _relist(parts: Parts, job: str) -> bool:
+    if parts.ledger.jobs.get(job) is not None or has(parts.storage, keys.gone(job)):
+        return False
+    result = read_result(parts, job)
+    return result is not None and parts.ledger.jobs.list_again(job, result.tenant, result.created_at)

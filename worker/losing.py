@@ -4,18 +4,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 
 from maskrelay.contract import keys
 from maskrelay.contract.dead_letters import DeadLetter
 from maskrelay.contract.jobs import Result
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
-from maskrelay.storage.records import lines_of
+from maskrelay.storage.records import lines_of, parsed, read_submission
 from maskrelay.storage.tombstones import tombstone_of
 from worker.conclude import read_result
 from worker.parts import Parts
 from worker.rounds import delete_all, written_before
-from worker.submissions import read_submission
 
 #: How a record names an object. Nothing that a caller wrote can look like it: a quote within a text is escaped.
 _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
@@ -25,7 +25,8 @@ _LONGEST = 1024
 
 def sweep_losing(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
     """Sweep these jobs, which are marked for it, as far as they are quiet; how many objects were removed."""
-    return sum(_sweep(parts, job, now) for job in jobs)
+    alone = parts.bad_objects.alone
+    return sum(alone("losing", job, partial(_sweep, parts, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
 
 
 def _sweep(parts: Parts, job: str, now: datetime) -> int:
@@ -87,4 +88,4 @@ def _failed_frames(storage: Storage, result: Result) -> set[int | None]:
     if result.dead is None:
         return set()
     with closing(storage.stream(result.dead.key)) as chunks:
-        return {DeadLetter.model_validate_json(line).frame for line in lines_of(chunks)}
+        return {parsed(line, DeadLetter, result.dead.key).frame for line in lines_of(chunks)}

@@ -13,6 +13,7 @@ from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
 from maskrelay.tracing import Spans, Untraced, open_spans
+from worker.bad_objects import BadObjects
 from worker.sources import Sources
 
 
@@ -37,6 +38,11 @@ class Parts:
     def noticed(self) -> Noticed:
         """What this process notices for the operator; its first use is after the fork."""
         return Noticed(self.ledger.sight.tell)
+
+    @cached_property
+    def bad_objects(self) -> BadObjects:
+        """What the passes of this process leave out, so that one bad object stops no others."""
+        return BadObjects(self.storage, self.ledger, self.noticed)
 
     def sources(self) -> Sources:
         """A reader of sources with local copies of its own."""

@@ -10,14 +10,14 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, INTERACTIVE_ITEMS, Lane, Submission
 from maskrelay.errors import LedgerUnavailable, ObjectMissing
 from maskrelay.rules.lanes import loops_wanted
-from maskrelay.storage.records import write_records
+from maskrelay.storage.records import read_submission, write_records
 from worker.announce import announce
 from worker.attempts import attempt
 from worker.opening import Opening, StepLost
 from worker.parts import Parts
 from worker.planning import PlannedPart, planned_parts
 from worker.sources import Sources
-from worker.submissions import read_frame_part, read_item_part, read_submission
+from worker.submissions import read_frame_part, read_item_part
 
 
 class TimeIsUp(Exception):

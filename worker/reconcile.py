@@ -10,18 +10,19 @@ from itertools import groupby
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Submission
-from maskrelay.errors import ObjectMissing
+from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.cancels import cancel_intent
 from maskrelay.storage.halts import halt_of
 from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.records import read_submission
 from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import resume
 from worker.conclude import conclude, read_result
 from worker.halting import conclude_halted
 from worker.parts import Parts
 from worker.rounds import side_by_side, written_before
-from worker.submissions import planned_frames, read_submission
+from worker.submissions import planned_frames
 from worker.visible import Visible
 
 log = logging.getLogger(__name__)
@@ -41,11 +42,20 @@ def reconcile(parts: Parts, *, go_on: Callable[[], object] = lambda: None) -> Fo
     `go_on` is called after each job; what it raises ends the comparison.
     """
     found: Found = Counter({"live jobs compared": 0})
-    for one in side_by_side(partial(reconcile_job, parts), live_jobs(parts.storage), HANDS):
+    for one in side_by_side(partial(reconcile_alone, parts), live_jobs(parts.storage), HANDS):
         found["live jobs compared"] += 1
         found.update(one)
         go_on()
     return found
+
+
+def reconcile_alone(parts: Parts, job: str) -> Found:
+    """As `reconcile_job`; a job whose objects cannot be used is left out, counted and named, so that the others go on.
+
+    Raises LedgerUnavailable and StorageUnavailable where they do not answer for other jobs either.
+    """
+    found = parts.bad_objects.alone("comparison", job, partial(reconcile_job, parts, job))
+    return Counter({"jobs that could not be compared": 1}) if found is None else found
 
 
 def live_jobs(storage: Storage) -> Iterator[str]:
@@ -99,7 +109,10 @@ def _adopt_parts(parts: Parts, job: str) -> int:
     """List the parts that the ledger does not, and how many; a frame's visible line is taken, others are refused."""
     listed = parts.ledger.jobs.parts(job)
     known = {name for name, _ in listed}
-    names = {keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))}
+    found = [keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))]
+    names = {name for name in found if keys.PART.fullmatch(name)}
+    if len(names) < len(found):
+        parts.bad_objects.leave_out("comparison", job, RecordUnreadable(key=keys.outcomes(job)))
     if names <= known:
         return 0
     _, frames = planned_frames(parts.storage, job)

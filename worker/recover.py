@@ -12,8 +12,9 @@ from maskrelay.settings import Settings
 _ABOUT = """\
 Does at once what the sweep of the control workers does bit by bit, and says what it found: compares storage with the
 ledger, takes back leases of workers that died, sends lost wake-ups, and removes what is stray or over. It also lets
-jobs go on that ended without a result because a step failed again and again: run it once the cause is gone. Safe
-beside running workers, in any number, at any time. It needs the settings of a worker."""
+jobs go on that ended without a result because a step failed again and again: run it once the cause is gone. A job
+whose objects cannot be read is left out and named. Safe beside running workers, in any number, at any time. It needs
+the settings of a worker."""
 
 
 def add(subparsers: Any) -> None:
@@ -34,7 +35,9 @@ def _run(_: argparse.Namespace) -> int:
 
     settings = Settings.from_environment(os.environ)
     logs.configure("info", settings.log_format)
-    found = recover(build(settings, "recover"), datetime.now(UTC))
+    parts = build(settings, "recover")
+    found = recover(parts, datetime.now(UTC))
+    parts.noticed.tell()
     if "live jobs compared" not in found:
         sys.stdout.write("another process is comparing storage with the ledger just now\n")
     for what, count in found.items():

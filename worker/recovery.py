@@ -19,8 +19,8 @@ from worker.uploads import sweep_uploads
 def recover(parts: Parts, now: datetime) -> Found:
     """One pass, and what it found and did. Safe anywhere, in any number, at any time.
 
-    `live jobs compared` is absent while another process compares storage with the ledger. Raises LedgerUnavailable and
-    StorageUnavailable; what was done until then stands.
+    `live jobs compared` is absent while another process compares storage with the ledger. What could not be used is
+    named, `left out: {job}: {why}`. Raises LedgerUnavailable and StorageUnavailable; what was done until then stands.
     """
     storage = parts.storage
     released = [job for job in live_jobs(storage) if release_halted(parts, job)]
@@ -39,4 +39,5 @@ def recover(parts: Parts, now: datetime) -> Found:
     cleared["records of the ledger retired"] = retire_all(parts)
     cleared["finished jobs listed again"] = relist(parts, storage.list(keys.JOBS))
     found.update(cleared)
+    found.update({f"left out: {named}": 1 for named in parts.bad_objects.named()})
     return found

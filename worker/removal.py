@@ -4,16 +4,16 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from maskrelay.contract import keys
 from maskrelay.contract.audit import Entry
-from maskrelay.errors import ObjectMissing
+from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.storage.protocol import Storage
-from maskrelay.storage.records import read_items
+from maskrelay.storage.records import read_items, read_submission
 from maskrelay.storage.tombstones import tombstone_of
 from worker.parts import Parts
 from worker.rounds import delete_all, next_keys, written_before
-from worker.submissions import read_submission
 from worker.uploads import drop, unpublish
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ def remove_gone(parts: Parts, now: datetime) -> None:
 
 def remove_jobs(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
     """Go on with the removal of these jobs; how many were removed further."""
-    return sum(remove(parts, job, now) for job in jobs)
+    alone = parts.bad_objects.alone
+    return sum(bool(alone("removal", job, partial(remove, parts, job, now))) for job in jobs if keys.ID.fullmatch(job))
 
 
 def remove(parts: Parts, job: str, now: datetime) -> bool:
@@ -72,7 +73,7 @@ def _remove_own(storage: Storage, job: str) -> None:
     storage.delete(keys.live_cancel(job))
     storage.delete(keys.live(job))
     kept = {keys.gone(job), keys.accepted(job)}
-    with suppress(ObjectMissing):
+    with suppress(ObjectMissing, RecordUnreadable):
         kept.add(read_submission(storage, job).items_key or "")
     delete_all(storage, (key for key in storage.list(keys.objects(job)) if key not in kept))
 
@@ -87,7 +88,9 @@ def _remove_submission(storage: Storage, job: str) -> None:
 
 
 def _uploads(storage: Storage, job: str) -> set[str]:
+    """The uploads that the job uses. Where its record cannot be read they are found by their age, as any stray one."""
     try:
-        return {item.source for item in read_items(storage, read_submission(storage, job))}
-    except ObjectMissing:
+        sources = {item.source for item in read_items(storage, read_submission(storage, job))}
+    except (ObjectMissing, RecordUnreadable):
         return set()
+    return {source for source in sources if keys.upload_of(source) == source}

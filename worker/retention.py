@@ -4,16 +4,17 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from itertools import groupby, islice, takewhile
 
 from maskrelay.contract import keys
 from maskrelay.contract.audit import Entry, hour_of
 from maskrelay.contract.tombstones import Tombstone
-from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.errors import ObjectExists
+from maskrelay.storage.records import owner_of
 from maskrelay.storage.tombstones import entomb, tombstone_of
 from worker.parts import Parts
 from worker.rounds import delete_all, next_keys, written_before
-from worker.submissions import read_submission
 
 log = logging.getLogger(__name__)
 KEYS_A_PASS = 2000
@@ -28,9 +29,12 @@ def expire_jobs(parts: Parts, now: datetime) -> int:
 def judge_jobs(parts: Parts, found: Iterable[str], now: datetime) -> int:
     """Look at the jobs of these objects, which are in order; how many have expired."""
     named = (key.removeprefix(keys.JOBS).partition("/") for key in found)
-    return sum(
-        _judge(parts, job, {name for _, _, name in names}, now) for job, names in groupby(named, lambda one: one[0])
-    )
+    expired = 0
+    for job, of_job in groupby(named, lambda one: one[0]):
+        names = {name for _, _, name in of_job}
+        if keys.ID.fullmatch(job):
+            expired += bool(parts.bad_objects.alone("expiry", job, partial(_judge, parts, job, names, now)))
+    return expired
 
 
 def _judge(parts: Parts, job: str, names: set[str], now: datetime) -> bool:
@@ -56,9 +60,8 @@ def _name(job: str, key: str) -> str:
 
 
 def _expire(parts: Parts, job: str, now: datetime) -> bool:
-    try:
-        tenant = read_submission(parts.storage, job).tenant
-    except ObjectMissing:
+    tenant = owner_of(parts.storage, job)
+    if tenant is None:
         return False
     entomb(parts.storage, job, Tombstone(tenant=tenant, at=now, reason="expired"))
     parts.audit.write(Entry(at=now, did="expired", tenant=tenant, job=job))
@@ -95,10 +98,12 @@ def retire_all(parts: Parts) -> int:
 
 
 def _retire(parts: Parts, found: Iterable[str]) -> int:
-    jobs, retired = parts.ledger.jobs, 0
-    for job in found:
-        verdict = jobs.retire(job, parts.settings.ledger_lifetime)
-        retired += verdict == "retired"
-        if verdict == "running" and (tombstone := tombstone_of(parts.storage, job)):
-            jobs.forget(job, tombstone.tenant)
-    return retired
+    alone = parts.bad_objects.alone
+    return sum(bool(alone("records", job, partial(_retire_one, parts, job))) for job in found)
+
+
+def _retire_one(parts: Parts, job: str) -> bool:
+    verdict = parts.ledger.jobs.retire(job, parts.settings.ledger_lifetime)
+    if verdict == "running" and (tombstone := tombstone_of(parts.storage, job)):
+        parts.ledger.jobs.forget(job, tombstone.tenant)
+    return verdict == "retired"

@@ -10,7 +10,7 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Submission
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.storage.protocol import Storage
-from maskrelay.storage.records import read_records
+from maskrelay.storage.records import read_records, read_submission
 from worker.ahead import ahead
 
 K = TypeVar("K")
@@ -39,10 +39,6 @@ class Kept(Generic[K, V]):
                 self._weight -= self._weigh(value)
         self._values.move_to_end(key)
         return self._values[key]
-
-
-def read_submission(storage: Storage, job: str) -> Submission:
-    return Submission.model_validate_json(storage.get(keys.accepted(job)))
 
 
 def read_frame_part(storage: Storage, job: str, part: int) -> list[PlannedFrame]:

@@ -147,7 +147,7 @@ def _compare(parts: Parts, token: str) -> Found:
 def _fail_all(parts: Parts, plans: Plans, condemned: Iterable[Condemned]) -> None:
     for frame in condemned:
         with _put_off("failing a frame"):
-            _fail(parts, plans, frame)
+            parts.bad_objects.alone("condemned", frame.job, partial(_fail, parts, plans, frame))
 
 
 def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:

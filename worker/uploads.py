@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 from maskrelay.contract import keys
@@ -42,7 +43,8 @@ def sweep_uploads(parts: Parts, found: Iterable[str], now: datetime) -> int:
     removed = 0
     for upload, beside in groupby(found, keys.upload_of):
         if upload is not None:
-            removed += _judge(parts, upload, list(beside), now)
+            judge = partial(_judge, parts, upload, list(beside), now)
+            removed += bool(parts.bad_objects.alone("uploads", upload, judge))
     return removed
 
 

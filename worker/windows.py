@@ -16,6 +16,7 @@ from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.presets import default_preset, voi_window, window_of
 from maskrelay.imaging.reading import read_plane
 from maskrelay.rules.hounsfield import other_than_hounsfield
+from maskrelay.storage.records import read_record
 from worker.arrange import Draft
 from worker.opening import Opening
 from worker.parts import Parts
@@ -55,7 +56,7 @@ class Windows:
         """Of all the item's pixels; None where none can be read, which its frames will say one by one."""
         storage, key = self._parts.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):
-            return Window.model_validate_json(storage.get(key))
+            return read_record(storage, key, Window)
 
         def look() -> Window | None:
             return window_of(name, lambda: self._planes(draft))
@@ -65,7 +66,7 @@ class Windows:
             return None
         with contextlib.suppress(ObjectExists):
             storage.create(key, window.model_dump_json().encode(), "application/json")
-        return Window.model_validate_json(storage.get(key))
+        return read_record(storage, key, Window)
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
         """One frame after the other; those that cannot be read are left out."""

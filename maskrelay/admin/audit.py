@@ -1,7 +1,6 @@
 """`maskrelay audit verify` and `maskrelay audit show`: the audit log read back, from storage alone."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -10,10 +9,12 @@ from typing import Any
 
 from maskrelay.admin.audit_chains import Break, verify
 from maskrelay.contract import keys
-from maskrelay.contract.audit import hour_of
+from maskrelay.contract.audit import Entry, hour_of
+from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.settings import Settings
 from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.records import parsed, unreadable
 
 
 def add(subparsers: Any) -> None:
@@ -36,7 +37,8 @@ def _verify(_given: argparse.Namespace) -> int:
     try:
         found = verify(storage, kept)
     except Break as broken:
-        sys.stderr.write(f"maskrelay: {broken.key}: {broken}\n")
+        for one in (broken, *broken.others):
+            sys.stderr.write(f"maskrelay: {one.key}: {one}\n")
         return 1
     ended = [key for key in found.unclosed if key < keys.audit_hour(opens)]
     for key in ended:
@@ -51,17 +53,25 @@ def _verify(_given: argparse.Namespace) -> int:
 def _show(given: argparse.Namespace) -> int:
     _, storage = _opened()
     wanted = {name: getattr(given, name) for name in ("job", "tenant") if getattr(given, name)}
-    for line in _entries(storage, given.since):
-        entry = json.loads(line)
-        if wanted.items() <= entry.items():
-            sys.stdout.write(line.decode())
+    for entry in _entries(storage, given.since):
+        if all(getattr(entry, name) == value for name, value in wanted.items()):
+            sys.stdout.write(entry.line().decode())
     return 0
 
 
-def _entries(storage: Storage, since: str) -> Iterator[bytes]:
-    """Every entry in order of hour, process and time; the seals are left out."""
+def _entries(storage: Storage, since: str) -> Iterator[Entry]:
+    """Every entry in order of hour, process and time; the seals are left out, and what is no entry is named."""
     for key in storage.list(keys.AUDIT, keys.AUDIT + since):
-        yield from storage.get(key).splitlines(keepends=True)[:-1]
+        try:
+            lines = storage.get(key).splitlines()[:-1]
+        except ObjectMissing:  # its time is over
+            continue
+        try:
+            if not keys.AUDIT_FILE.fullmatch(key):
+                raise unreadable(key)
+            yield from [parsed(line, Entry, key) for line in lines]
+        except RecordUnreadable:
+            sys.stderr.write(f"maskrelay: {key}: it cannot be read as a file of the audit log\n")
 
 
 def _opened() -> tuple[Settings, Storage]:

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 
 from maskrelay.contract import keys
 from maskrelay.contract.audit import Before, Seal, unsealed
-from maskrelay.errors import ObjectMissing
+from maskrelay.errors import KeyInvalid, ObjectMissing
 from maskrelay.storage.protocol import Storage
 
 
 class Break(Exception):
-    """The first place where the log is not whole; `key` names the file."""
+    """The first place where the log is not whole; `key` names the file. `others`: the further places."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
         self.key = key
+        self.others: tuple[Break, ...] = ()
 
 
 @dataclass(slots=True)
@@ -42,26 +43,42 @@ class _Last:
 def verify(storage: Storage, kept: str) -> Found:
     """Read every file from the hour `kept` on; raises Break for the first that is changed, missing or unclosed.
 
+    One place that is not whole ends the check of its own process' files alone: the breaks of others are in `others`.
     What a process wrote before that hour may be gone: retention takes it. A process' last files can be cut off, or all
     of them, without a trace here; only a store that lets nobody remove objects keeps from that.
     """
     found = Found()
     chains: dict[str, _Last] = {}
+    breaks: dict[str, Break] = {}
     for key in storage.list(keys.AUDIT, keys.audit_hour(kept)):
         name = keys.AUDIT_FILE.fullmatch(key)
-        if name is None:
-            raise Break(key, "it is no file of the audit log")
-        process = name[2]
-        body = _read(storage, key)
-        seal = _sealed(key, body)
-        _check_tied(storage, key, seal, chains.get(process), kept)
-        chains[process] = _Last(Before(key=key, sha256=_digest(body)), seal.closed)
-        found.files += 1
-        found.entries += seal.lines
-        found.lost += seal.lost
+        process = name[2] if name else key
+        if process in breaks:
+            continue
+        try:
+            chains[process] = _next(storage, key, chains.get(process), kept, found)
+        except Break as broken:
+            breaks[process] = broken
+    if breaks:
+        first, *others = breaks.values()
+        first.others = tuple(others)
+        raise first
     found.processes = len(chains)
     found.unclosed = sorted(last.file.key for last in chains.values() if not last.closed)
     return found
+
+
+def _next(storage: Storage, key: str, last: _Last | None, kept: str, found: Found) -> _Last:
+    """Where a process' files have come to with this one, which is added to `found`; raises Break."""
+    if not keys.AUDIT_FILE.fullmatch(key):
+        raise Break(key, "it is no file of the audit log")
+    body = _read(storage, key)
+    seal = _sealed(key, body)
+    _check_tied(storage, key, seal, last, kept)
+    found.files += 1
+    found.entries += seal.lines
+    found.lost += seal.lost
+    return _Last(Before(key=key, sha256=_digest(body)), seal.closed)
 
 
 def _read(storage: Storage, key: str) -> bytes:
@@ -69,6 +86,8 @@ def _read(storage: Storage, key: str) -> bytes:
         return storage.get(key)
     except ObjectMissing:
         raise Break(key, "it is missing") from None
+    except KeyInvalid:
+        raise Break(key, "a seal names it, and no object can be called so") from None
 
 
 def _sealed(key: str, body: bytes) -> Seal:

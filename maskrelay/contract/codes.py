@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from maskrelay.contract.outcomes import Record
 from maskrelay.errors import CodesInvalid
@@ -23,6 +23,8 @@ _MOST_BYTES = 1 << 20
 class Code(Record):
     """One coded concept: its value in a coding scheme, and what it means in words."""
 
+    model_config = ConfigDict(extra="forbid")  # an operator writes it: a misspelt field is an error
+
     value: _Short
     scheme: _Short = "SCT"
     meaning: _Long
@@ -30,6 +32,8 @@ class Code(Record):
 
 class SegmentCodes(Record):
     """What a segment is: its category (CID 7150) and its type (CID 7151)."""
+
+    model_config = ConfigDict(extra="forbid")
 
     category: Code
     type: Code

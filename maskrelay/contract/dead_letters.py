@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from maskrelay.contract.jobs import PlannedFrame
 from maskrelay.contract.lines import ItemLine
-from maskrelay.contract.outcomes import Failure, Record
+from maskrelay.contract.outcomes import Amount, Failure, Number, Record
 from maskrelay.contract.shown import ErrorShown, JobShown
 
 
@@ -17,14 +17,14 @@ class DeadLetter(Record):
     the zip itself could not be read.
     """
 
-    frame: int
-    item: int
-    index: int = 0
+    frame: Number
+    item: Number
+    index: Number = 0
     custom_id: str
     error: Failure
     attempts: int = 1
     source: str
-    offset: int | None = None
+    offset: Amount | None = None
 
 
 def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[DeadLetter]:

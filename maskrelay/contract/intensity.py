@@ -3,7 +3,7 @@
 import math
 from typing import Any, Literal, get_args
 
-from pydantic import field_validator
+from pydantic import ConfigDict, field_validator
 
 from maskrelay.contract.outcomes import Record
 
@@ -50,6 +50,8 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 class ExplicitWindow(Record):
     """A caller's own window: low and high in the source's units (HU for CT)."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
     window: tuple[float, float]
 

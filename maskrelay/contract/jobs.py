@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from maskrelay.contract.intensity import Intensity
-from maskrelay.contract.outcomes import Failure, Record
+from maskrelay.contract.jsontext import check_carried
+from maskrelay.contract.outcomes import Amount, Failure, Number, Record
 from maskrelay.contract.outputs import Output
 from maskrelay.contract.sources import Extent, Kind, Reading
 from maskrelay.contract.targets import PromptWarning
@@ -20,6 +21,8 @@ TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancell
 INTERACTIVE_ITEMS = 20
 #: The plan is written in parts of this many frames; part p covers the frames p·n … (p+1)·n-1.
 FRAMES_PER_PART = 1000
+#: The caller's own JSON object. It is answered as it was stored, so it holds only what an answer can carry.
+Metadata = Annotated[dict[str, Any], AfterValidator(check_carried)]
 RESEARCH_ONLY = "For research use only. Not for clinical use: no mask here may guide the care of a patient."
 
 
@@ -31,7 +34,7 @@ class Item(Record):
     """
 
     source: str
-    size: int
+    size: Amount
     sha256: str
     kind: Kind = "still"
     custom_id: str
@@ -89,11 +92,11 @@ class Submission(Record):
     pixels: PixelOptions = PixelOptions()
     endpoint: str | None = None
     one_prompt_per_request: bool = False
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = {}
     warnings: tuple[PromptWarning, ...] = ()
     callback: CallbackTarget | None = None
-    total: int
-    size: int = 0
+    total: Amount
+    size: Amount = 0
     items: tuple[Item, ...] = ()
     items_key: str | None = None
     deadline: datetime | None = None
@@ -110,12 +113,12 @@ class PlannedFrame(Record):
     the item cannot be segmented; it is the frame's outcome.
     """
 
-    frame: int
-    item: int
-    index: int = 0
-    of: int = 1
+    frame: Number
+    item: Number
+    index: Number = 0
+    of: Number = 1
     source: str
-    size: int
+    size: Amount
     sha256: str
     prompts: tuple[str, ...]
     extent: Extent | None = None
@@ -130,29 +133,29 @@ class PlannedFrame(Record):
 class Counts(Record):
     """Items by state."""
 
-    total: int
-    succeeded: int = 0
-    partial: int = 0
-    failed: int = 0
-    cancelled: int = 0
+    total: Amount
+    succeeded: Amount = 0
+    partial: Amount = 0
+    failed: Amount = 0
+    cancelled: Amount = 0
 
 
 class Frames(Record):
     """Frames by state; `planned` grows while the plan is made."""
 
-    planned: int = 0
-    waiting: int = 0
-    leased: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    cancelled: int = 0
+    planned: Amount = 0
+    waiting: Amount = 0
+    leased: Amount = 0
+    succeeded: Amount = 0
+    failed: Amount = 0
+    cancelled: Amount = 0
 
 
 class FinalObject(Record):
     """An object under `final/` that `result.json` vouches for."""
 
     key: str
-    length: int
+    length: Amount
     sha256: str
 
 
@@ -193,5 +196,5 @@ class Result(Record):
     software: dict[str, str]
     pixels: dict[str, Any]
     endpoints: tuple[dict[str, str], ...]
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = {}
     notice: str = RESEARCH_ONLY

@@ -3,7 +3,7 @@
 from typing import Any
 
 from maskrelay.contract.jobs import ItemState
-from maskrelay.contract.outcomes import ArtifactRef, Failure, Outcome, Record
+from maskrelay.contract.outcomes import ArtifactRef, Failure, Number, Outcome, Record
 from maskrelay.contract.planned import Assembled, PlannedItem
 
 #: The files of an item by output, as `Assembled` has them; the labels of each prompt end with its number.
@@ -25,7 +25,7 @@ class ItemLine(Record):
     is to look at. members, findings, identifiers: as planned.
     """
 
-    item: int
+    item: Number
     custom_id: str
     source_name: str | None = None
     members: tuple[str, ...] = ()

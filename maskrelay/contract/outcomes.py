@@ -1,26 +1,33 @@
 """What is recorded of one frame: one JSON line in a part, written once and never changed."""
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+#: A number of bytes, items or frames: never more than a double, which is what the ledger's scripts count in, can hold.
+Amount = Annotated[int, Field(ge=0, lt=1 << 53)]
+#: A number of a frame or an item, counted from 0: it is an offset into the ledger's bitmaps.
+Number = Annotated[int, Field(ge=0, lt=1 << 31)]
 
 
 class Record(BaseModel):
-    """A frozen value that crosses a boundary as JSON; unknown fields are refused.
+    """A frozen value that crosses a boundary as JSON.
 
-    It may be written without what is None, so every field that can be None has that default.
+    Unknown fields are kept, and written again with the record: a later release may have stored them, and this one may
+    read them after a roll-back. What callers send is checked for unknown names before it becomes a record. A record
+    may be written without what is None, so every field that can be None has that default.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class ArtifactRef(Record):
     """Where an artifact's bytes lie: `length` bytes at `offset` of the object `key`."""
 
     key: str
-    offset: int = 0
-    length: int
+    offset: Amount = 0
+    length: Amount
     sha256: str
     content_type: str = "image/png"
 
@@ -94,9 +101,9 @@ class Outcome(Record):
     `geometry` undoes the canvas. Timings are milliseconds.
     """
 
-    frame: int
-    item: int
-    index: int = 0
+    frame: Number
+    item: Number
+    index: Number = 0
     state: Literal["succeeded", "failed", "cancelled"]
     error: Failure | None = None
     masks: tuple[MaskOutcome, ...] = ()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from maskrelay.contract.dicom import DicomFacts
-from maskrelay.contract.outcomes import ArtifactRef, Failure, Record
+from maskrelay.contract.outcomes import Amount, ArtifactRef, Failure, Number, Record
 from maskrelay.contract.outputs import Output
 from maskrelay.contract.sources import Extent, Grid, Kind, Reading
 
@@ -17,11 +17,11 @@ class Surveyed(Record):
     it is all there is. findings: what was noticed of it, by code.
     """
 
-    upload: int
+    upload: Number
     extent: Extent | None = None
     kind: Kind
-    size: int
-    frames: int = 1
+    size: Amount
+    frames: Number = 1
     bits: int = 0
     reading: Reading = Reading()
     facts: DicomFacts | None = None
@@ -39,12 +39,12 @@ class PlannedItem(Record):
     whole-item files are not made. grid: where its frames lie in space.
     """
 
-    item: int
+    item: Number
     custom_id: str
     source_name: str | None = None
     members: tuple[str, ...] = ()
-    first: int
-    frames: int
+    first: Number
+    frames: Number
     kind: Kind = "still"
     outputs: tuple[Output, ...] = ()
     modality: str | None = None
@@ -60,6 +60,6 @@ class Assembled(Record):
     errors: what was asked for and could not be made.
     """
 
-    item: int
+    item: Number
     files: dict[str, ArtifactRef] = {}
     errors: dict[str, Failure] = {}

@@ -57,6 +57,9 @@ class JobShown(BaseModel):
 class JobList(BaseModel):
     jobs: list[JobShown]
     next: str | None = None
+    unreadable: list[str] = Field(
+        [], description="The jobs of this page that cannot be read; absent where there are none."
+    )
 
 
 class MaskLinks(BaseModel):

@@ -22,6 +22,7 @@
     │   │   ├── InteractiveQuotaReached
     │   │   └── BytesQuotaReached
     │   └── Refused                  well-formed, and still not accepted
+    │       ├── NestedTooDeep
     │       ├── NoItems
     │       ├── TooManyItems
     │       ├── NoPrompts
@@ -81,7 +82,8 @@
     │   ├── StorageUnavailable
     │   ├── ObjectExists
     │   ├── ObjectMissing
-    │   └── KeyInvalid
+    │   ├── KeyInvalid
+    │   └── RecordUnreadable
     ├── LedgerUnavailable
     │   ├── LedgerFull               takes no new jobs
     │   └── EndpointsUnknown         no worker has announced an endpoint yet

@@ -28,6 +28,11 @@ class MaskrelayError(Exception):
         return _rebuild, (type(self), self.detail, self.fields)
 
 
+def code_of(error: BaseException) -> str:
+    """The error's code; of one that is not of the tree the name of its class, and never its words."""
+    return error.code if isinstance(error, MaskrelayError) else type(error).__name__
+
+
 def _rebuild(cls: type[MaskrelayError], detail: str, fields: dict[str, Any]) -> MaskrelayError:
     return cls(detail, **fields)
 

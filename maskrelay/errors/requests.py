@@ -87,6 +87,10 @@ class Refused(RequestError):
     """The request is well-formed but not acceptable."""
 
 
+class NestedTooDeep(Refused):
+    """The JSON is nested too deep."""
+
+
 class NoItems(Refused):
     """The job has no item."""
 

@@ -180,6 +180,10 @@ class KeyInvalid(StorageError):
     """The key is not one this store takes."""
 
 
+class RecordUnreadable(StorageError):
+    """A stored record cannot be read."""
+
+
 class LedgerUnavailable(MaskrelayError):
     """The ledger (Redis) cannot be reached."""
 

@@ -7,18 +7,20 @@ from maskrelay.contract import keys
 from maskrelay.contract.cancels import CancelIntent
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.records import read_record, record_body
 
 
 def intend_cancel(storage: Storage, job: str, reason: str) -> None:
     """From its return on the job is being cancelled, whatever fails later. The first intent stays. Safe to repeat."""
     intent = CancelIntent(reason=reason, at=datetime.now(UTC))
     with suppress(ObjectExists):
-        storage.create(keys.cancel(job), intent.model_dump_json().encode(), "application/json")
+        storage.create(keys.cancel(job), record_body(intent), "application/json")
     storage.put(keys.live_cancel(job), b"")
 
 
 def cancel_intent(storage: Storage, job: str) -> CancelIntent | None:
+    """Why the job is being cancelled, if it is; raises RecordUnreadable."""
     try:
-        return CancelIntent.model_validate_json(storage.get(keys.cancel(job)))
+        return read_record(storage, keys.cancel(job), CancelIntent)
     except ObjectMissing:
         return None

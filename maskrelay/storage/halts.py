@@ -6,12 +6,13 @@ from maskrelay.contract import keys
 from maskrelay.contract.halts import Halt
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.records import read_record, record_body
 
 
 def halt_of(storage: Storage, job: str) -> Halt | None:
-    """Why the job ended without a result; None for any other job."""
+    """Why the job ended without a result; None for any other job. Raises RecordUnreadable."""
     try:
-        return Halt.model_validate_json(storage.get(keys.halted(job)))
+        return read_record(storage, keys.halted(job), Halt)
     except ObjectMissing:
         return None
 
@@ -19,4 +20,4 @@ def halt_of(storage: Storage, job: str) -> Halt | None:
 def write_halt(storage: Storage, job: str, halt: Halt) -> None:
     """From its return on the job has ended, whatever fails later. The first halt stays. Safe to repeat."""
     with suppress(ObjectExists):
-        storage.create(keys.halted(job), halt.model_dump_json().encode(), "application/json")
+        storage.create(keys.halted(job), record_body(halt), "application/json")

@@ -6,12 +6,13 @@ from maskrelay.contract import keys
 from maskrelay.contract.tombstones import Tombstone
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.records import read_record, record_body
 
 
 def tombstone_of(storage: Storage, job: str) -> Tombstone | None:
-    """The tombstone of a job that is gone."""
+    """The tombstone of a job that is gone; raises RecordUnreadable."""
     try:
-        return Tombstone.model_validate_json(storage.get(keys.gone(job)))
+        return read_record(storage, keys.gone(job), Tombstone)
     except ObjectMissing:
         return None
 
@@ -24,4 +25,4 @@ def entomb(storage: Storage, job: str, tombstone: Tombstone) -> None:
     """
     storage.put(keys.removing(job), b"")
     with suppress(ObjectExists):
-        storage.create(keys.gone(job), tombstone.model_dump_json().encode(), "application/json")
+        storage.create(keys.gone(job), record_body(tombstone), "application/json")

@@ -39,6 +39,7 @@ WELL = {
     'maskrelay_jobs_halted_total{step="finish"}': "2",
     'maskrelay_step_failures_total{step="finish"}': "7",
     'maskrelay_leases_lapsed_total{kind="claim"}': "3",
+    'maskrelay_bad_objects_total{pass="comparison"}': "0",
     "maskrelay_callback_hosts_failing": "0",
     "maskrelay_deliveries_due": "0",
 }
@@ -51,6 +52,7 @@ STATES: dict[str, dict[str, str | None]] = {
     "MaskrelayLedgerForgets": {"maskrelay_ledger_append_only": "0"},
     "MaskrelayNoSweep": {"maskrelay_sweep_age_seconds": "200"},
     "MaskrelayNotReconciled": {"maskrelay_reconciled_age_seconds": "4000"},
+    "MaskrelayBadObjects": {'maskrelay_bad_objects_total{pass="comparison"}': "once"},
     "MaskrelayRequestsFail": {'maskrelay_api_request_seconds_count{status="503"}': "+10"},
     "MaskrelayEndpointDenied": {'maskrelay_endpoint_gate_reason{endpoint="west",reason="unauthorized"}': "1"},
     "MaskrelayEndpointClosed": {
