@@ -14,7 +14,7 @@ from maskrelay.contract.jobs import Result
 from maskrelay.contract.outcomes import Failure, Outcome
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.contract.shown import ErrorShown
-from maskrelay.storage.records import lines_of
+from maskrelay.storage.records import lines_of, unreadable
 
 #: Cursors into the list of parts, and into the final object by bytes.
 _RUNNING, _FINAL = "q", "d"
@@ -41,13 +41,14 @@ def letters_of(service: Service, result: Result, offset: int = 0) -> Iterator[tu
     """Every failed frame of a finished job from this place of the list on, each with the place behind it."""
     if result.dead is None or offset >= result.dead.length:
         return
+    of_cursor = offset > 0
     with closing(service.storage.stream(result.dead.key, offset, result.dead.length - offset)) as chunks:
         for raw in lines_of(chunks):
             offset += len(raw) + 1
             try:
                 letter = DeadLetter.model_validate_json(raw)
-            except ValueError:  # the cursor leads into the middle of a line
-                raise no_cursor() from None
+            except ValueError:  # perhaps the cursor leads into the middle of a line
+                raise no_cursor() if of_cursor else unreadable(result.dead.key) from None
             yield offset, letter
 
 

@@ -1,5 +1,6 @@
 """The calls for what failed: looking at a job's dead letters, and doing them again by job, by error or all."""
 
+import logging
 from typing import Annotated
 
 from fastapi import Query
@@ -15,9 +16,20 @@ from api.show import body_of, job_shown, job_url
 from api.submit import RETRY_AFTER, answer_accepted
 from maskrelay.contract.dead_letters import NotRedriven, RedriveList
 from maskrelay.contract.shown import ErrorShown
-from maskrelay.errors import Conflict, Gone, NothingToRedrive, QuotaReached, RecordUnreadable, Refused
+from maskrelay.errors import (
+    Conflict,
+    Gone,
+    LedgerUnavailable,
+    NothingToRedrive,
+    QuotaReached,
+    RecordUnreadable,
+    Refused,
+    StorageUnavailable,
+    code_of,
+)
 
 Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error's code; by default any.")]
+log = logging.getLogger(__name__)
 _FRESH = {"Cache-Control": "no-store"}
 
 
@@ -82,6 +94,11 @@ def _redrive_one(
         answer.jobs.append(job_shown(look(service, new.tenant, new.id), base))
     except NothingToRedrive:
         return
-    except (Conflict, Gone, QuotaReached, RecordUnreadable, Refused) as error:
+    except (Conflict, Gone, QuotaReached, Refused) as error:
         told = ErrorShown(code=error.code, detail=error.detail)
         answer.refused.append(NotRedriven(job=known.id, error=told))
+    except (LedgerUnavailable, StorageUnavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 - what is stored of one job is in no other's way
+        log.error("left out", extra={"job_id": known.id, "source": "redrive", "code": code_of(error)})  # noqa: TRY400
+        answer.refused.append(_unreadable(known.id))

@@ -122,14 +122,18 @@ def _from_storage(service: Service, tenant: str, job: str) -> Known | None:
 def check_owned(service: Service, tenant: str, job: str) -> None:
     """Raise NotFound unless the job is the tenant's, Gone after its deletion. Its record need not be readable.
 
-    Raises LedgerUnavailable where the ledger alone knows whose it is.
+    Raises LedgerUnavailable for a job that has no result, whose work the ledger has to forget.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
     _check_gone(service, tenant, job)
-    owner = owner_of(service.storage, job)
-    if owner is None and (record := service.ledger.jobs.get(job)) is not None:
-        owner = record.tenant
+    record = None
+    try:
+        record = service.ledger.jobs.get(job)
+    except LedgerUnavailable:
+        if not service.archive.has(keys.result(job)):
+            raise
+    owner = record.tenant if record is not None else owner_of(service.storage, job)
     if owner != tenant:
         raise NotFound
 

@@ -9,6 +9,7 @@ from maskrelay.contract import keys
 from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable, code_of
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.noticed import Noticed
+from maskrelay.storage.open import check_writable
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class BadObjects:
             return [f"{name}: {why}" for name, why in self._named.items()]
 
     def _check_answering(self) -> None:
-        """Raise LedgerUnavailable or StorageUnavailable unless both answer."""
+        """Raise LedgerUnavailable or StorageUnavailable unless both can be read and written."""
         self._ledger.scripts.check_writable()
         next(iter(self._storage.list(keys.LIVE)), None)
+        check_writable(self._storage)

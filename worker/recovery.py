@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
+from functools import partial
 
 from maskrelay.contract import keys
 from worker.halting import release_halted
@@ -23,7 +24,8 @@ def recover(parts: Parts, now: datetime) -> Found:
     named, `left out: {job}: {why}`. Raises LedgerUnavailable and StorageUnavailable; what was done until then stands.
     """
     storage = parts.storage
-    released = [job for job in live_jobs(storage) if release_halted(parts, job)]
+    alone = parts.bad_objects.alone
+    released = [job for job in live_jobs(storage) if alone("comparison", job, partial(release_halted, parts, job))]
     for job in released:
         reconcile_job(parts, job)
     found = compare(parts)

@@ -24,6 +24,8 @@ SENDERS = "senders/"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
 AUDIT = "audit/"
+#: Written and deleted again, to see whether the store can be used.
+TRIALS = "trials/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 

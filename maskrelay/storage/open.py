@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from maskrelay.contract.keys import TRIALS
 from maskrelay.errors import KeyInvalid, ObjectExists, SettingsError
 from maskrelay.storage.files import FileStorage
 from maskrelay.storage.protocol import Storage, check_key
@@ -44,13 +45,22 @@ def _endpoint(url: str | None) -> str | None:
     return url
 
 
+def check_writable(storage: Storage) -> None:
+    """Raise StorageUnavailable unless an object can be created and deleted; costs two calls."""
+    key = f"{TRIALS}{secrets.token_hex(16)}"
+    try:
+        storage.create(key, b"trial")
+    finally:
+        storage.delete(key)
+
+
 def check_create_once(storage: Storage) -> None:
     """Raise SettingsError unless a second create of one key is refused and changes nothing.
 
     Every promise of the service rests on this: two workers that both believe their `result.json` is the one would
     make a job end twice. Raises StorageUnavailable when the store does not answer.
     """
-    key = f"trials/{secrets.token_hex(16)}"
+    key = f"{TRIALS}{secrets.token_hex(16)}"
     storage.create(key, b"first")
     try:
         with suppress(ObjectExists):

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from maskrelay.contract import keys
+from maskrelay.contract.events import event_id
 from tests.api_jobs import accepted, failed, finish, submission_of, submit, succeeded
 from tests.apis import CLOSED_REDIS, RunningApi, running_api
 
@@ -126,11 +127,17 @@ def test_a_slow_store_or_ledger_does_not_hold_others_up(api: RunningApi, north: 
 def test_what_nobody_expected_is_a_problem_without_its_words(
     api: RunningApi, north: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = accepted(north, b"a")
-    finish(api, job, failed(0))
-    with running_api(api.folder, api.settings.redis_url.get_secret_value()) as fresh, fresh.client() as client:
-        api.storage.put(keys.result(job), b'{"job": "Doe^Jane"}')
-        answer = client.get(f"/v1/jobs/{job}")
+    job = accepted(north, b"a", options={"callback": {"url": "http://127.0.0.1:9/", "events": ["job.accepted"]}})
+    event = event_id(job, "job.accepted")
+    api.storage.put(keys.event(job, event), b"{}")
+    redis_url = api.settings.redis_url.get_secret_value()
+    with (
+        running_api(api.folder, redis_url) as fresh,
+        fresh.client() as client,
+        redis.Redis.from_url(redis_url) as ledger,
+    ):
+        ledger.hset("mr:outbox:last", f"{job} {event}", "Doe^Jane")
+        answer = client.get(f"/v1/jobs/{job}/deliveries")
         assert (answer.status_code, answer.json()["code"]) == (500, "internal")
         assert answer.json()["trace_id"] in caplog.text
         for told in (answer.text, caplog.text):

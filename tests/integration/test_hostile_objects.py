@@ -34,7 +34,7 @@ from worker.sweep import sweep
 STATES = ("accepted", "running", "cancelling", "finished")
 #: Nothing listens there: an attempt fails at once.
 HOOK = {"url": "http://127.0.0.1:9/hook", "events": ["job.accepted", "job.succeeded", "job.partial"]}
-EXAMPLES = 25
+EXAMPLES = 15
 
 
 @dataclass(frozen=True)
