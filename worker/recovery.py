@@ -9,7 +9,7 @@ from worker.halting import release_halted
 from worker.listing import relist
 from worker.losing import sweep_losing
 from worker.parts import Parts
-from worker.reconcile import Found, live_jobs, reconcile_job
+from worker.reconcile import Found, live_jobs, reconcile_alone
 from worker.removal import remove_jobs
 from worker.retention import judge_jobs, retire_all
 from worker.submissions import Plans
@@ -27,7 +27,7 @@ def recover(parts: Parts, now: datetime) -> Found:
     alone = parts.bad_objects.alone
     released = [job for job in live_jobs(storage) if alone("comparison", job, partial(release_halted, parts, job))]
     for job in released:
-        reconcile_job(parts, job)
+        reconcile_alone(parts, job)
     found = compare(parts)
     found.update(sweep(parts, Plans(storage), compare_every=None))
     found["jobs that had ended without a result released"] = len(released)
