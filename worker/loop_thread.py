@@ -18,8 +18,12 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         # calls that block on Redis and storage wait here; two cores' default of six would hold up the hands
         self._loop.set_default_executor(LoopExecutor(BLOCKING_THREADS, "blocking"))
-        threading.Thread(target=self._loop.run_forever, name="segment-loop", daemon=True).start()
+        threading.Thread(target=self._run, name="segment-loop", daemon=True).start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The coroutine's value, waited for from another thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        raise RuntimeError("the event loop was stopped")  # who waits in `run` would wait without end

@@ -37,7 +37,7 @@ class ComparisonLost(Exception):
     """Redis was lost since the comparison began, or another one came to its end."""
 
 
-def sweep_for_ever(parts: Parts, parent: int, made_pass: Callable[[], None]) -> None:
+def sweep_for_ever(parts: Parts, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
     """Sweep every period until the parent process is gone. Redis or storage away: the next sweep finds it all.
 
     `made_pass` is called after every pass, also after one that failed. What needs storage is done in threads beside:

@@ -65,10 +65,14 @@ class Sweeper:
             self._process.terminate()
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - our own words
+        self._started = self._heard = time.monotonic()
+        try:
+            self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - our own words
+        except OSError as error:
+            self._failed(f"could not be started: {error.strerror}")
+            return
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
-        self._started = self._heard = time.monotonic()
 
     def _listen(self) -> None:
         assert self._process is not None
@@ -77,9 +81,8 @@ class Sweeper:
             self._heard = time.monotonic()
 
     def _failed(self, how: str) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
         self._process = None
         self._failures = failures_in_a_row(self._failures, time.monotonic() - self._started)
         pause = pause_after(self._failures)

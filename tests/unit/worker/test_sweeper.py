@@ -74,3 +74,11 @@ def test_a_sweep_that_makes_its_passes_is_left_alone(made: list[Sweeper]) -> Non
     first, heard = sweep._process, sweep._heard
     assert eventually(lambda: looked(sweep) and sweep._heard > heard + 2.5)
     assert sweep._process is first
+
+
+def test_a_sweep_that_cannot_be_started_is_given_up_as_well(
+    made: list[Sweeper], caplog: pytest.LogCaptureFixture
+) -> None:
+    made.append(Sweeper(("/no/such/program",)))
+    assert eventually(lambda: looked(made[-1]) is False and made[-1].given_up)
+    assert caplog.text.count("the sweep could not be started: No such file or directory") == 3
