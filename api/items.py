@@ -12,8 +12,11 @@ from api.cursors import cursor_of, no_cursor, places_of
 from api.known import Known
 from api.service import Service, side_by_side
 from api.visible import listed_parts, no_lines, outcomes_of, pass_over, visible_in
+from maskrelay.contract import keys
 from maskrelay.contract.jobs import FlaggedItems, Result
 from maskrelay.contract.lines import ItemLine, flags_of, item_line
+from maskrelay.contract.planned import IgnoredFile
+from maskrelay.errors import ObjectMissing
 from maskrelay.storage.records import lines_of, parsed, read_records
 
 #: Cursors into the list of parts, and into the final object by bytes.
@@ -50,6 +53,16 @@ def read_page(service: Service, known: Known, cursor: str | None, limit: int, fl
         return _final(service, known.result, int(places[0]) if kind == _FINAL else 0, limit)
     part, line = map(int, places) if kind == _RUNNING else (0, 0)
     return _completed(service, known, part, line, limit)
+
+
+def read_ignored(service: Service, known: Known) -> list[IgnoredFile]:
+    """The files that became no items; known once the job is planned."""
+    if not known.planned:
+        return []
+    try:
+        return read_records(service.storage, keys.ignored(known.id), IgnoredFile)
+    except ObjectMissing:
+        return []
 
 
 def _completed(service: Service, known: Known, first_part: int, first_line: int, limit: int) -> Page:

@@ -14,10 +14,10 @@ from starlette.responses import JSONResponse, Response
 from api import artifacts, cancelling, deleting
 from api.cursors import cursor_of, places_of
 from api.headers import none_match, wait_asked, wants_lines
-from api.items import read_page
+from api.items import read_ignored, read_page
 from api.known import Known, look
 from api.service import Service, base_of, caller_of, in_thread, service_of, side_by_side, tenant_of
-from api.show import body_of, etag_of, item_body, job_shown, job_url
+from api.show import body_of, etag_of, ignored_shown, item_body, job_shown, job_url
 from api.submit import RETRY_AFTER
 from api.waiting import until_ended
 from maskrelay.contract import keys
@@ -113,7 +113,8 @@ async def list_items(
 ) -> Response:
     """The job's items: while it runs those that are done, in order of completion; all, in their order, afterwards.
 
-    `next` is null when there are no more now. `Accept: application/x-ndjson` answers one item a line. `flag` asks for
+    `next` is null when there are no more now. `ignored`, on the first page, lists the files
+    that became no items, where there are any. `Accept: application/x-ndjson` answers one item a line. `flag` asks for
     the items with a mask that carries it, the most suspicious first.
     """
     service = service_of(request)
@@ -127,7 +128,10 @@ async def list_items(
     if wants_lines(request.headers):
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in shown)
         return Response(lines, headers=headers, media_type="application/x-ndjson")
-    return JSONResponse({"items": shown, "next": following}, headers=headers)
+    body: dict[str, Any] = {"items": shown, "next": following}
+    if cursor is None and flag is None and (ignored := await in_thread(read_ignored, service, known)):
+        body["ignored"] = [body_of(ignored_shown(one)) for one in ignored]
+    return JSONResponse(body, headers=headers)
 
 
 def _page(

@@ -10,11 +10,13 @@ from api.known import Known
 from api.stages import timings_of
 from maskrelay.contract.lines import PER_PROMPT, ItemLine, whole_names
 from maskrelay.contract.outcomes import Failure, MaskOutcome, Outcome
+from maskrelay.contract.planned import IgnoredFile
 from maskrelay.contract.shown import (
     CallbackShown,
     ErrorShown,
     FrameLinks,
     FrameShown,
+    IgnoredShown,
     ItemLinks,
     ItemShown,
     JobLinks,
@@ -113,6 +115,12 @@ def _eta(known: Known) -> float | None:
         return None
     elapsed = max(0.0, (datetime.now(UTC) - started).total_seconds())
     return round(elapsed / done * (frames.planned - done), 1)
+
+
+def ignored_shown(one: IgnoredFile) -> IgnoredShown:
+    return IgnoredShown(
+        custom_id=one.custom_id, source_name=one.source_name, reason=ErrorShown(**one.reason.model_dump())
+    )
 
 
 def item_shown(line: ItemLine, url: str) -> ItemShown:

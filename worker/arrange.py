@@ -11,7 +11,7 @@ from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import Surveyed
 from maskrelay.contract.series import Stack
 from maskrelay.contract.sources import Grid, Turn
-from maskrelay.errors import BurnedInAnnotation, ItemError, SeriesIncomplete, UnsupportedImage
+from maskrelay.errors import BurnedInAnnotation, HiddenFile, ItemError, SeriesIncomplete, UnsupportedImage
 from maskrelay.rules.affine import affine_of_series
 from maskrelay.rules.burned_in import judge_burned_in
 from maskrelay.rules.hounsfield import other_than_hounsfield
@@ -46,7 +46,7 @@ def arrange(
 ) -> Iterator[Draft]:
     """The items in the order of what was submitted; streamed as far as no DICOM object comes.
 
-    A source that was ignored becomes an item only where nothing else does.
+    A source that was ignored becomes an item only where nothing else does, and an operating system's own file never.
     """
     ignored: list[Surveyed] = []
     empty = True
@@ -55,7 +55,11 @@ def arrange(
             empty = False
             yield draft
     if empty:
-        yield from (_alone(one) for one in ignored if wanted(one))
+        yield from (_alone(one) for one in ignored if wanted(one) and not _is_hidden(one))
+
+
+def _is_hidden(one: Surveyed) -> bool:
+    return one.error is not None and one.error.code == HiddenFile.code
 
 
 def _in_order(

@@ -76,6 +76,8 @@ def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart)
     """Write one part of the plan (or adopt the one that is there) and make its frames claimable."""
     job, storage = submission.id, parts.storage
     items, frames = part.items, part.frames
+    if part.ignored:
+        write_records(storage, keys.ignored(job), part.ignored)
     with ThreadPoolExecutor(1) as beside:  # at once: somebody may be waiting, and each takes its time
         frames_are_ours = beside.submit(write_records, storage, keys.frame_part(job, part.number), frames)
         if not write_records(storage, keys.item_part(job, part.number), items):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from maskrelay.contract.jobs import FRAMES_PER_PART, Item, PlannedFrame, Submission
 from maskrelay.contract.outputs import outputs_of
-from maskrelay.contract.planned import PlannedItem, Surveyed
+from maskrelay.contract.planned import IgnoredFile, PlannedItem, Surveyed
 from maskrelay.contract.sources import Reading
 from maskrelay.storage.records import read_items
 from worker.arrange import Draft, arrange
@@ -20,12 +20,16 @@ from worker.windows import Windows
 
 @dataclass(slots=True)
 class PlannedPart:
-    """One part of the plan: up to FRAMES_PER_PART frames, and the items that begin among them."""
+    """One part of the plan: up to FRAMES_PER_PART frames, and the items that begin among them.
+
+    ignored: with the last part, the files that became no items.
+    """
 
     number: int
     items: list[PlannedItem] = field(default_factory=list)
     frames: list[PlannedFrame] = field(default_factory=list)
     last: bool = False
+    ignored: list[IgnoredFile] = field(default_factory=list)
 
 
 def planned_parts(
@@ -55,7 +59,7 @@ def planned_parts(
                 yield part
                 part = PlannedPart(part.number + 1, begun)
             part.frames.append(frame)
-    part.last = True
+    part.last, part.ignored = True, planning.ignored
     yield part
 
 
@@ -77,18 +81,29 @@ class Planning:
         self._windows = Windows(parts, sources, submission, self._asked, opening)
         self._server_key = parts.settings.server_keys[0]
         self._named: Counter[int] = Counter()
+        self.ignored: list[IgnoredFile] = []
 
     def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
         """Raises what `check_time` raises. Items that end before frame `skip` are passed over."""
         first = 0
-        drafts = arrange(iter(self._surveys), self._submission.pixels, self._prompts_of, self._is_wanted)
+        drafts = arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted)
         for number, draft in enumerate(drafts):
+            if draft.sources[0].ignored:  # there is nothing else, and these become items
+                self.ignored.clear()
             frames = len(draft.frames) if draft.error is None else 1
             custom_id = self._custom_id(draft)
             if first + frames > skip:
                 self._check_time()
                 yield self._laid_out(number, first, frames, custom_id, draft)
             first += frames
+
+    def _surveyed(self) -> Iterator[Surveyed]:
+        """What is found, of which that what is ignored is noted."""
+        for one in self._surveys:
+            if one.ignored and one.error is not None:
+                custom_id, name = self._asked[one.upload].custom_id, self._source_name(one)
+                self.ignored.append(IgnoredFile(custom_id=custom_id, source_name=name, reason=one.error))
+            yield one
 
     def _custom_id(self, draft: Draft) -> str:
         """What it was called, if it is done again; else as the first submitted item it is of, and a further item of the
@@ -171,8 +186,8 @@ class Planning:
         )
 
     def _source_name(self, source: Surveyed) -> str | None:
-        """What the caller called the file, with its folders."""
-        return self._asked[source.upload].source_name
+        """What the caller called the file, with its folders; of a zip's member its path in the zip."""
+        return source.name or self._asked[source.upload].source_name
 
     def _identifiers(self, draft: Draft) -> dict[str, str]:
         """UIDs that link the result back to its series, as the caller wants them."""

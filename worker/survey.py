@@ -2,24 +2,30 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Item, Submission
 from maskrelay.contract.kinds import HEAD_BYTES, kind_of
 from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import Surveyed
-from maskrelay.contract.sources import Extent, Kind
+from maskrelay.contract.sources import Extent
 from maskrelay.contract.ziplist import Member, list_members, locate
 from maskrelay.errors import (
     ArchiveInvalid,
     ArchiveNested,
     DirectoryFile,
+    HiddenFile,
+    ItemError,
     NotAnImage,
     ObjectMissing,
     SourceTooLarge,
+    ViewerPicture,
+    ZeroSized,
 )
 from maskrelay.imaging.header import is_picture
 from maskrelay.imaging.survey import survey_dicom, survey_nifti, survey_tiff
+from maskrelay.rules.members import is_called_archive, is_called_picture, is_other_file
 from maskrelay.storage.records import read_records, write_records
 from worker.opening import Opening, failure_of
 from worker.parts import Parts
@@ -72,23 +78,31 @@ class Surveys:
             return [_still(upload, item)]
         if item.kind == "zip":
             return self._zip(upload, item)
-        return [self._opened(upload, item.source, None, item.kind, item.size, str(upload))]
+        about = {"upload": upload, "extent": None, "kind": item.kind, "size": item.size}
+        return [self._opened(item.source, about, str(upload))]
 
     def _zip(self, upload: int, item: Item) -> list[Surveyed]:
-        """Every picture among the members; a zip without any is one source that failed."""
+        """Every member, those that are no pictures ignored; a zip without any file is one source that failed."""
 
         def read(offset: int, length: int) -> bytes:
             return self._parts.storage.get(item.source, offset, length)
 
-        limits = {"most_members": MOST_MEMBERS, "most_bytes": 8 * self._parts.settings.max_source_bytes}
-        members = self._opening(f"{upload} zip", lambda: list_members(read, item.size, **limits))
+        settings, most = self._parts.settings, MOST_MEMBERS
+
+        def listed() -> list[Member]:
+            most_bytes = 8 * settings.max_source_bytes
+            return list_members(read, item.size, most_members=most, most_bytes=most_bytes, every=True)
+
+        members = self._opening(f"{upload} zip", listed)
         if isinstance(members, Failure):
             return [Surveyed(upload=upload, kind="zip", size=item.size, error=members)]
         found = [self._member(upload, item, number, member, read) for number, member in enumerate(members)]
-        if not found:
+        if all(_is_hidden(one) for one in found):
             failure = failure_of(ArchiveInvalid("the archive holds no files"))
-            return [Surveyed(upload=upload, kind="zip", size=item.size, error=failure)]
-        return found
+            found.append(Surveyed(upload=upload, kind="zip", size=item.size, error=failure))
+        directory = any(one.error is not None and one.error.code == DirectoryFile.code for one in found)
+        is_medium = directory and any(one.facts is not None for one in found)
+        return [_beside_directory(one) for one in found] if is_medium else found
 
     def _member(
         self, upload: int, item: Item, number: int, member: Member, read: Callable[[int, int], bytes]
@@ -97,28 +111,36 @@ class Surveys:
             extent = locate(read, member)
             return extent, self._sources.head(item.source, extent, HEAD_BYTES)
 
-        what = f"{upload}.{number}"
+        what, name = f"{upload}.{number}", member.name or None
+        about: dict[str, Any] = {"upload": upload, "name": name}
+        if member.is_hidden:
+            return Surveyed(**about, kind="still", size=0, error=failure_of(HiddenFile()), ignored=True)
+        if member.is_empty:
+            other = not is_called_picture(member.name)
+            return Surveyed(**about, kind="still", size=0, error=failure_of(ZeroSized()), ignored=other)
         located = self._opening(what, head)
         if isinstance(located, Failure):
-            return Surveyed(upload=upload, kind="zip", size=0, error=located)
+            return Surveyed(**about, kind="zip", size=0, error=located)
         extent, begin = located
         kind = kind_of(begin)
         size = extent.length if extent.inflated is None else extent.inflated
-        if kind == "zip" or (kind == "still" and not is_picture(begin)):
-            failure = failure_of(ArchiveNested() if kind == "zip" else NotAnImage())
-            return Surveyed(upload=upload, extent=extent, kind=kind, size=size, error=failure, ignored=kind == "still")
-        if kind == "still":
-            return Surveyed(upload=upload, extent=extent, kind="still", size=size)
-        return self._opened(upload, item.source, extent, kind, size, what)
+        about |= {"extent": extent, "kind": kind, "size": size}
+        if kind == "zip":
+            other = not is_called_archive(member.name)
+            return Surveyed(**about, error=failure_of(ArchiveNested()), ignored=other)
+        if kind == "still" and not is_picture(begin):
+            other = not is_called_picture(member.name)
+            return Surveyed(**about, error=failure_of(NotAnImage()), ignored=other)
+        return Surveyed(**about) if kind == "still" else self._opened(item.source, about, what)
 
-    def _opened(self, upload: int, key: str, extent: Extent | None, kind: Kind, size: int, what: str) -> Surveyed:
-        settings = self._parts.settings
-        options = self._submission.pixels
+    def _opened(self, key: str, about: dict[str, Any], what: str) -> Surveyed:
+        """What a source that needs opening is; of a zip's members, those of another kind are ignored."""
+        settings, options = self._parts.settings, self._submission.pixels
+        extent, kind, size = about["extent"], about["kind"], about["size"]
 
         def look() -> Surveyed:
             if kind != "nifti" and size > settings.max_decode_bytes:
                 raise SourceTooLarge(f"the file has {size} bytes, at most {settings.max_decode_bytes} are opened")
-            about = {"upload": upload, "extent": extent, "kind": kind, "size": size}
             if kind == "dicom" and size <= SMALL_BYTES:
                 return survey_dicom(self._sources.read(key, extent), about, key=settings.server_keys[0])
             with self._sources.file(key, extent, kind) as path:
@@ -128,11 +150,28 @@ class Surveys:
                     return survey_nifti(path, about, options)
                 return survey_tiff(path, about, max_pixels=settings.max_pixels)
 
-        found = self._opening(what, look)
-        if not isinstance(found, Failure):
-            return found
-        ignored = found.code == DirectoryFile.code
-        return Surveyed(upload=upload, extent=extent, kind=kind, size=size, error=found, ignored=ignored)
+        def look_or_ignore() -> Surveyed:
+            try:
+                return look()
+            except ItemError as error:
+                other = extent is not None and is_other_file(error, about["name"] or "")
+                if not other and not isinstance(error, DirectoryFile):
+                    raise
+                return Surveyed(**about, error=failure_of(error), ignored=True)
+
+        found = self._opening(what, look_or_ignore)
+        return Surveyed(**about, error=found) if isinstance(found, Failure) else found
+
+
+def _is_hidden(one: Surveyed) -> bool:
+    return one.error is not None and one.error.code == HiddenFile.code
+
+
+def _beside_directory(one: Surveyed) -> Surveyed:
+    """A plain picture on a medium that has a DICOMDIR and its images belongs to the viewer."""
+    if one.kind not in ("still", "tiff") or one.error is not None:
+        return one
+    return one.model_copy(update={"error": failure_of(ViewerPicture()), "ignored": True})
 
 
 def _still(upload: int, item: Item) -> Surveyed:

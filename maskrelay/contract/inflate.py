@@ -13,18 +13,21 @@ _PIECE_BYTES = 256 << 10
 def inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
     """The member's bytes, in pieces of at most 256 KiB where it is deflated; `chunks` are those of its extent.
 
-    Raises Truncated as soon as they are more than declared, and at the end if they are fewer or damaged: whoever
-    reads must not use the pieces before it ends. The sum in the directory (CRC-32) is not looked at.
+    Raises Truncated as soon as they are more than declared, and at the end if they are fewer, damaged or of another
+    checksum: whoever reads must not use the pieces before it ends.
     """
     declared = extent.length if extent.inflated is None else extent.inflated
-    total = 0
+    total = checksum = 0
     for piece in chunks if extent.inflated is None else _deflated(chunks):
         total += len(piece)
+        checksum = zlib.crc32(piece, checksum)
         if total > declared:
             raise Truncated("A member of the archive is longer than declared.")
         yield piece
     if total != declared:
         raise Truncated("A member of the archive is shorter than declared.")
+    if extent.crc32 is not None and checksum != extent.crc32:
+        raise Truncated("A member of the archive is damaged: its checksum is another than declared.")
 
 
 def _deflated(chunks: Iterable[bytes]) -> Iterator[bytes]:

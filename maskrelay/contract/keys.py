@@ -152,6 +152,11 @@ def survey_part(job: str, part: int) -> str:
     return f"jobs/{job}/survey/{_fixed(part, 6)}.ndjson"
 
 
+def ignored(job: str) -> str:
+    """The files that became no items; absent where there is none."""
+    return f"jobs/{job}/survey/ignored.ndjson"
+
+
 def window(job: str, item: int) -> str:
     """The intensity limits of one item, taken over all its pixels."""
     return f"jobs/{job}/survey/window-{_fixed(item, 9)}.json"

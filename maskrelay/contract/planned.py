@@ -14,7 +14,7 @@ class Surveyed(Record):
     frames: how many pictures it holds, all read as `reading` but for their number. size: bytes that reading one takes.
     bits: of one sample; 0 where it was not looked at. facts: of a DICOM object. grid: of a volume. error: it cannot be
     read. ignored: it is no picture and was not meant as one (a DICOMDIR beside its files): it becomes no item unless
-    it is all there is. findings: what was noticed of it, by code.
+    it is all there is. name: of a member of a zip, with its folders. findings: what was noticed of it, by code.
     """
 
     upload: Number
@@ -28,7 +28,16 @@ class Surveyed(Record):
     grid: Grid | None = None
     error: Failure | None = None
     ignored: bool = False
+    name: str | None = None
     findings: dict[str, Any] = {}
+
+
+class IgnoredFile(Record):
+    """A file that became no item, of the submitted item `custom_id`. reason: why not."""
+
+    custom_id: str
+    source_name: str | None = None
+    reason: Failure
 
 
 class PlannedItem(Record):

@@ -140,9 +140,18 @@ class ItemShown(BaseModel):
     links: ItemLinks = ItemLinks()
 
 
+class IgnoredShown(BaseModel):
+    """A file that became no item, such as a report, a viewer's file or a segmentation in a zip."""
+
+    custom_id: str = Field(description="Of the submitted item that holds it.")
+    source_name: str | None = None
+    reason: ErrorShown
+
+
 class ItemList(BaseModel):
     items: list[ItemShown]
     next: str | None = None
+    ignored: list[IgnoredShown] = Field(default=[], description="On the first page: the files that became no items.")
 
 
 class UploadShown(BaseModel):

@@ -11,11 +11,15 @@ Affine = tuple[tuple[float, float, float, float], ...]
 
 
 class Extent(Record):
-    """A member of a zip: `length` bytes at `offset` of the upload. `inflated`: its size once inflated; None: stored."""
+    """A member of a zip: `length` bytes at `offset` of the upload. `inflated`: its size once inflated; None: stored.
+
+    crc32: the checksum of its own bytes; None where it is not known, as in plans of earlier releases.
+    """
 
     offset: int
     length: int
     inflated: int | None = None
+    crc32: int | None = None
 
 
 class Turn(Record):

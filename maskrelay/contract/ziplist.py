@@ -28,15 +28,19 @@ _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 #: Deflate's own ceiling is about 1,000; pictures stay far below a fifth of it.
 _RATIO = 200
 _RATIO_FROM = 1 << 20
-_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]|^/|^[A-Za-z]:|(^|/)\.\.(/|$)")
+_SEPARATORS = re.compile(r"[/\\]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DRIVE = re.compile(r"^[A-Za-z]:")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """A file in the archive.
 
-    header: where its local header stands; the bytes follow it, `length` of them, and end by `ends_by`. inflated: its
-    size, None where it is stored as it is. raw_name: as its header repeats it.
+    name: a label to show, with folders; never a path. header: where its local header stands; the bytes follow it,
+    `length` of them, and end by `ends_by`. inflated: its size, None where it is stored as it is. raw_name: as its
+    header repeats it. crc32: the checksum of its own bytes. is_hidden: an operating system's own file. refusal: why it
+    cannot be read, empty where it can.
     """
 
     number: int
@@ -46,15 +50,22 @@ class Member:
     length: int
     inflated: int | None
     ends_by: int = 0
+    crc32: int | None = None
+    is_hidden: bool = False
+    refusal: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return self.length == 0 or self.inflated == 0
 
 
-def list_members(read: Read, size: int, *, most_members: int, most_bytes: int) -> list[Member]:
+def list_members(read: Read, size: int, *, most_members: int, most_bytes: int, every: bool = False) -> list[Member]:
     """The files of an archive of `size` bytes, in the directory's order; two or three calls of `read`.
 
-    Left out: folders, `__MACOSX/`, dot files, files of no bytes. Raises ArchiveTooLarge for more than `most_members`
-    files, for more than `most_bytes` once inflated, and for a file that claims to inflate out of all proportion;
-    ArchiveInvalid for what is damaged, encrypted, split over disks, packed in another way than stored or deflated,
-    overlapping, or named so that it could lead out of a folder.
+    Left out: folders; and unless `every` is asked for, hidden and empty files. Raises ArchiveTooLarge for more than
+    `most_members` files, for more than `most_bytes` once inflated, and for a file that claims to inflate out of all
+    proportion; ArchiveInvalid for what is damaged, split over disks or overlapping. A file that is encrypted or packed
+    in another way than stored or deflated has a `refusal`.
     """
     directory = find_directory(read, size)
     fixed, each = _DIRECTORY_BYTES
@@ -65,14 +76,18 @@ def list_members(read: Read, size: int, *, most_members: int, most_bytes: int) -
     if len(members) > most_members:
         raise ArchiveTooLarge(f"The archive has {len(members)} files; at most {most_members} are taken.")
     _check_sizes(members, most_bytes)
-    return _apart(members, directory.offset)
+    members = _apart(members, directory.offset)
+    return members if every else [one for one in members if not one.is_hidden and not one.is_empty]
 
 
 def locate(read: Read, member: Member) -> Extent:
     """Where the member's bytes lie; one call of `read`, for the local header whose length only it knows.
 
-    Raises ArchiveInvalid if the header is not this member's, or its bytes would reach into what comes next.
+    Raises ArchiveInvalid if the header is not this member's, its bytes would reach into what comes next, or it cannot
+    be read.
     """
+    if member.refusal:
+        raise _invalid(member.number, member.refusal)
     head = read(member.header, _LOCAL.size + len(member.raw_name))
     if len(head) < _LOCAL.size:
         raise _invalid(member.number, "has no header")
@@ -86,11 +101,11 @@ def locate(read: Read, member: Member) -> Extent:
     offset = member.header + _LOCAL.size + name_length + extra_length
     if offset + member.length > member.ends_by:
         raise _invalid(member.number, "overlaps what comes after it")
-    return Extent(offset=offset, length=member.length, inflated=member.inflated)
+    return Extent(offset=offset, length=member.length, inflated=member.inflated, crc32=member.crc32)
 
 
 def _entries(body: bytes, directory: Directory) -> Iterator[Member | None]:
-    """Each entry as a member, or None where it is left out."""
+    """Each entry as a member, or None where it is a folder."""
     at = 0
     if len(body) != directory.length:
         raise ArchiveInvalid("The archive's directory is cut short.")
@@ -112,37 +127,39 @@ def _entry(record: bytes, number: int) -> Member | None:
     flags, method = fields[3], fields[4]
     name_ends = _ENTRY.size + fields[10]
     raw_name = record[_ENTRY.size : name_ends]
-    name = _name(raw_name, flags, number)
+    name = _name(raw_name, flags)
     extra = record[name_ends : name_ends + fields[11]]
     size, length, header, disk = _widened(extra, (fields[9], fields[8], fields[16], fields[13]), number)
     if disk:
         raise _invalid(number, "lies on another disk")
-    if size == 0 or _is_left_out(name):
+    if raw_name.endswith((b"/", b"\\")) and size == 0:
         return None
+    refusal = _refusal(flags, method, size, length)
+    inflated = size if method == _DEFLATED else None
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return Member(number, name, raw_name, header, length, inflated, crc32=fields[7], is_hidden=hidden, refusal=refusal)
+
+
+def _refusal(flags: int, method: int, size: int, length: int) -> str:
     if flags & _ENCRYPTED:
-        raise _invalid(number, "is encrypted")
+        return "is encrypted"
     if method not in (_STORED, _DEFLATED):
-        raise _invalid(number, "is packed in another way than stored or deflated")
-    if method == _STORED and size != length:
-        raise _invalid(number, "is stored and has two sizes")
-    return Member(number, name, raw_name, header, length, size if method == _DEFLATED else None)
+        return "is packed in another way than stored or deflated"
+    return "is stored and has two sizes" if method == _STORED and size != length else ""
 
 
-def _name(raw: bytes, flags: int, number: int) -> str:
-    """The name to show: UTF-8 where the flag says so, else code page 437 (appendix D)."""
+def _name(raw: bytes, flags: int) -> str:
+    """A label to show: UTF-8 where it is, else code page 437 (appendix D).
+
+    Writers in other code pages do not say so, and their names come out as other letters; some write a backslash between
+    folders. What could lead elsewhere, were it a path, is left out.
+    """
     try:
-        name = raw.decode("utf-8" if flags & _UTF_8 else "cp437")
+        name = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise _invalid(number, "has a name that cannot be read") from None
-    if _UNSAFE.search(name):
-        raise _invalid(number, "has a name that is not one of a file in the archive")
-    return name
-
-
-def _is_left_out(name: str) -> bool:
-    parts = name.split("/")
-    hidden = any(part.startswith(".") and part != "." for part in parts)
-    return name.endswith("/") or hidden or parts[0] == "__MACOSX"
+        name = raw.decode("utf-8", "replace") if flags & _UTF_8 else raw.decode("cp437")
+    plain = _CONTROL.sub("_", _DRIVE.sub("", name))
+    return "/".join(part for part in _SEPARATORS.split(plain) if part not in ("", ".", ".."))
 
 
 def _widened(extra: bytes, short: tuple[int, int, int, int], number: int) -> tuple[int, int, int, int]:
@@ -178,13 +195,13 @@ def _check_sizes(members: list[Member], most_bytes: int) -> None:
 
 def _apart(members: list[Member], end: int) -> list[Member]:
     """The members, each with where it must end: the next one's header, or the directory. Raises ArchiveInvalid."""
-    placed = sorted(members, key=lambda member: member.header)
+    placed = sorted((one for one in members if not one.is_empty), key=lambda member: member.header)
     ends = dict.fromkeys((member.number for member in placed), end)
     ends |= {member.number: after.header for member, after in pairwise(placed)}
     for member in placed:
         if member.header + _LOCAL.size + len(member.raw_name) + member.length > ends[member.number]:
             raise _invalid(member.number, "overlaps what comes after it")
-    return [replace(member, ends_by=ends[member.number]) for member in members]
+    return [replace(member, ends_by=ends.get(member.number, end)) for member in members]
 
 
 def _invalid(number: int, what: str) -> ArchiveInvalid:

@@ -48,6 +48,9 @@
     │   ├── TooManyPixels
     │   ├── ZeroSized
     │   ├── NoPixels
+    │   ├── NotAPicture
+    │   ├── HiddenFile
+    │   ├── ViewerPicture
     │   ├── DirectoryFile
     │   ├── TagInvalid
     │   ├── UnsupportedTransferSyntax

@@ -31,6 +31,18 @@ class NoPixels(ItemError):
     """The file holds no picture."""
 
 
+class NotAPicture(ItemError):
+    """The object holds what was made of pictures, such as a segmentation or a dose, and no picture."""
+
+
+class HiddenFile(ItemError):
+    """The file belongs to an operating system and not to the pictures beside it."""
+
+
+class ViewerPicture(ItemError):
+    """The picture lies beside a DICOMDIR: it belongs to the viewer on the medium and not to its images."""
+
+
 class DirectoryFile(ItemError):
     """The file lists other files (DICOMDIR) and holds no picture."""
 

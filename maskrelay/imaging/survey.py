@@ -13,11 +13,12 @@ from maskrelay.imaging.turns import slice_axis
 
 
 def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> Surveyed:
-    """One object; `about`: what is known of the source already. key: under which identities are hashed.
+    """One object; `about`: what is known of the source already. key: under which identities are hashed. Of a zip's
+    members, doses are no pictures.
 
     Raises ItemErrors alone, as all of these do.
     """
-    facts = read_facts(source, key=key)
+    facts = read_facts(source, key=key, among_others=about["extent"] is not None)
     several = facts.frames > 1
     reading = Reading(kind="dicom", several=several, spacing=facts.spacing)
     size = facts.rows * facts.columns * facts.samples * -(-facts.bits // 8) if several else about["size"]

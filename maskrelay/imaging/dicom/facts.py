@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
+from collections.abc import Collection
 
 from pydicom import Dataset
 
 from maskrelay.contract.dicom import DicomFacts
-from maskrelay.errors import TagInvalid
+from maskrelay.errors import NotAPicture, TagInvalid
 from maskrelay.imaging.dicom import geometry
 from maskrelay.imaging.dicom.damage import named_damage
 from maskrelay.imaging.dicom.disagreements import look_at
@@ -28,17 +29,27 @@ _MEANING = ("PhotometricInterpretation", "PixelRepresentation", "BitsStored", "R
 _HASHED_BYTES = 64 << 20
 
 
-def read_facts(source: Source, *, key: bytes = b"") -> DicomFacts:
+#: Segmentations and label maps, which are never pictures to segment, and doses, which are none beside a series.
+_SEGMENTATIONS = frozenset(f"1.2.840.10008.5.1.4.1.1.{leaf}" for leaf in ("66.4", "66.7"))
+_DERIVED = _SEGMENTATIONS | {"1.2.840.10008.5.1.4.1.1.481.2"}
+
+
+def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) -> DicomFacts:
     """Read the header of `source` (bytes, or the path of a file); its pixels are hashed and not decoded.
 
-    key: under which the patient's identity is hashed.
+    key: under which the patient's identity is hashed. among_others: the object was found among others rather than
+    chosen, so that a dose is no picture either, and what is none is not looked at further.
 
     An object that `planes.open_planes` could not read for a reason its header shows is refused here already. Raises
-    ItemErrors alone: those of `header.read_header` and `layout.read_layout`, and TagInvalid for a broken geometry.
+    ItemErrors alone: those of `header.read_header` and `layout.read_layout`, TagInvalid for a broken geometry, and
+    NotAPicture for an object of another kind.
     """
     with named_damage():
         header = read_header(source)
+        if among_others:
+            _check_is_picture(header.dataset, _DERIVED)
         layout, pixels = read_layout(header)
+        _check_is_picture(header.dataset, _SEGMENTATIONS)
         groups = read_groups(header.dataset, layout.frames)
         found = look_at(header, layout, pixels, read_frames(header, layout, pixels))
         more = {
@@ -56,6 +67,12 @@ def _bits(header: Header, layout: Layout, groups: Groups, bits: int) -> int:
         return bits
     modality = read_modality(header.dataset, groups, layout, 0, little=header.little_endian)
     return bits if modality == Rescale() else 16
+
+
+def _check_is_picture(dataset: Dataset, others: Collection[str]) -> None:
+    sop_class = uid(dataset, "SOPClassUID")
+    if sop_class in others or text(dataset, "Modality") == "SEG":
+        raise NotAPicture(f"The object's class is {sop_class or 'not given'}.")
 
 
 def _patient(dataset: Dataset, key: bytes) -> str:

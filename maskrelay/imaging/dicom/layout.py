@@ -66,7 +66,8 @@ def read_layout(header: Header) -> tuple[Layout, PixelElement]:
     dataset, pixels = header.dataset, header.pixels
     if pixels is None or pixels.length == 0:
         state, kind = "absent" if pixels is None else "empty", uid(dataset, "SOPClassUID") or "not given"
-        raise NoPixels(f"{named('PixelData')} is {state}; the object's class is {kind}.")
+        detail = f"{named('PixelData')} is {state}; the object's class is {kind}."
+        raise NoPixels(detail, has_size="Rows" in dataset and "Columns" in dataset)
     syntax = decoder_of(header.transfer_syntax).UID
     allocated = _required(dataset, "BitsAllocated")
     if allocated not in _ALLOCATED or allocated != _FLOAT_BITS.get(pixels.keyword, allocated):

@@ -11,7 +11,7 @@ from maskrelay.contract.inflate import inflated
 from maskrelay.contract.sources import Extent
 from maskrelay.contract.ziplist import list_members, locate
 from maskrelay.errors import ArchiveInvalid, ArchiveTooLarge, Truncated
-from tests.zips import FILES, a_zip, content_of, contents, listed, reader
+from tests.zips import FILES, MANY, a_zip, content_of, contents, listed, reader
 
 DIRECTORY, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
 
@@ -80,19 +80,65 @@ def test_folders_hidden_files_and_empty_files_are_left_out_and_numbers_stay():
         ("empty", b""),
         ("./a", b"kept"),
     )
-    assert [(one.number, one.name) for one in listed(archive)] == [(6, "./a")]
+    assert [(one.number, one.name) for one in listed(archive)] == [(6, "a")]
+
+
+def test_hidden_and_empty_files_are_listed_where_every_file_is_asked_for():
+    archive = a_zip(
+        ("folder/", b""), ("a/__MACOSX/._b", b"fork"), ("a/.hidden/b", b"x"), ("empty", b""), ("a/b", b"kept")
+    )
+    members = list_members(reader(archive), len(archive), **MANY, every=True)
+    assert [(one.name, one.is_hidden, one.is_empty) for one in members] == [
+        ("a/__MACOSX/._b", True, False),
+        ("a/.hidden/b", True, False),
+        ("empty", False, True),
+        ("a/b", False, False),
+    ]
 
 
 def test_an_empty_archive_has_no_members():
     assert listed(a_zip()) == []
 
 
-@pytest.mark.parametrize("name", ["../a", "a/../b", "/etc/a", "a\\b", "C:a", "a\nb", ".."])
-def test_a_name_that_leads_elsewhere_is_refused_and_not_told(name):
-    with pytest.raises(ArchiveInvalid, match="Member 2 ") as caught:
-        listed(a_zip(("fine", b"x"), (name, b"y")))
-    assert caught.value.fields == {"member": 2}
-    assert name not in caught.value.detail
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../a", "a"),
+        ("a/../../b", "a/b"),
+        ("/etc/a", "etc/a"),
+        ("a\\b", "a/b"),
+        ("C:\\a", "a"),
+        ("a\nb", "a_b"),
+        ("..", ""),
+    ],
+)
+def test_a_name_is_a_label_of_which_nothing_leads_elsewhere(name, shown):
+    archive = a_zip(("fine", b"x"), (name, b"y"))
+    assert contents(archive) == [("fine", b"x"), (shown, b"y")]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("腹部_表示/a".encode("cp932"), None),  # 0x5C is the second byte of two
+        ("功能/a".encode("big5"), None),
+        ("Schädel/a".encode("cp437"), "Schädel/a"),
+        ("Schädel/a".encode(), "Schädel/a"),
+        (b"study\\series\\a", "study/series/a"),
+    ],
+)
+def test_names_in_any_code_page_are_read(written, shown):
+    archive = a_zip((("q" * len(written)), b"content")).replace(b"q" * len(written), written)
+    [(name, content)] = contents(archive)
+    assert content == b"content"
+    assert name == shown or (shown is None and name.endswith("a"))
+
+
+def test_a_member_of_another_checksum_is_refused():
+    archive = a_zip(("a", b"x" * 100), method=zipfile.ZIP_STORED)
+    damaged = archive.replace(b"x" * 100, b"x" * 99 + b"y")
+    with pytest.raises(Truncated, match="checksum"):
+        contents(damaged)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +148,19 @@ def test_a_name_that_leads_elsewhere_is_refused_and_not_told(name):
         (8, b"\x40\x00", "encrypted"),
         (10, b"\x0c\x00", "packed in another way"),
         (10, b"\x00\x00", "two sizes"),
+    ],
+)
+def test_a_member_that_cannot_be_read_leaves_the_others_readable(field, value, said):
+    archive = patched(a_zip(*FILES), DIRECTORY, field, value, occurrence=1)
+    first, second, third = listed(archive)
+    with pytest.raises(ArchiveInvalid, match=f"Member 2 .*{said}"):
+        locate(reader(archive), second)
+    assert [content_of(archive, one) for one in (first, third)] == [FILES[0][1], FILES[2][1]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
         (34, b"\x01\x00", "another disk"),
         (20, b"\xff\xff\xff\xff", "zip64"),
         (20, b"\xff\xff\xff\x00", "overlaps"),
