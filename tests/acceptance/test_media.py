@@ -91,7 +91,12 @@ def test_only_the_images_of_a_medium_are_items_and_the_rest_is_listed(stack: Run
 
 def test_a_damaged_picture_in_a_zip_is_an_item_and_its_neighbours_go_on(stack: RunningStack) -> None:
     good = saved(gradient(), "PNG")
-    files = [("a/good.png", good), ("a/cut.png", good[: len(good) // 2]), ("a/empty.png", b""), ("a/none.png", b"no picture")]
+    files = [
+        ("a/good.png", good),
+        ("a/cut.png", good[: len(good) // 2]),
+        ("a/empty.png", b""),
+        ("a/none.png", b"no picture"),
+    ]
     with stack.client() as client:
         job = client.submit([a_zip(*files)], ["liver in abdomen CT"])
         assert client.wait(job.id).state == "partial"
