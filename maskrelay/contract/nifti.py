@@ -67,6 +67,10 @@ _VERSION_2 = _Layout(
 )
 
 
+#: How thin the box of three voxel sides may be, as a part of a rectangular one, before they count as one plane.
+_FLAT = 1e-4
+#: The square of a unit quaternion's length, with its rounding.
+_LONGEST_QUATERNION = 1.0001
 #: Millimetres in a unit of length, by the lowest bits of xyzt_units: metre, millimetre, micrometre.
 _MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
 
@@ -76,9 +80,10 @@ class NiftiHeader:
     """What a header says.
 
     dims: x, y, z and volumes, as many of them (2 to 4) as the file has; x is fastest in the file. datatype: NIfTI's
-    code. order: struct's `<` or `>`. start: where the voxels begin. affines: every one declared (sform, then qform),
-    or the one of the voxel sizes alone. sides: of a voxel. Both are in the file's unit of length, of which `unit`
-    says the millimetres. slope, shift: a value is stored · slope + shift.
+    code. order: struct's `<` or `>`. start: where the voxels begin. affines: every usable one that is declared (sform,
+    then qform), or the one of the voxel sizes alone. sides: of a voxel. Both are in the file's unit of length, of which
+    `unit` says the millimetres. slope, shift: a value is stored · slope + shift. sform, qform: each with its code, None
+    where it is not declared. unusable: what of `sform`, `qform` and `pixdim` is declared and makes no sense.
     """
 
     dims: tuple[int, ...]
@@ -90,6 +95,9 @@ class NiftiHeader:
     unit: float
     slope: float
     shift: float
+    sform: tuple[Affine, int] | None = None
+    qform: tuple[Affine, int] | None = None
+    unusable: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -128,7 +136,6 @@ def read_header(head: bytes) -> NiftiHeader:
 
     dims = _dims(field(layout.dim))
     pixdim = field(layout.pixdim)
-    sides = _sides(pixdim, dims)
     [datatype] = struct.unpack_from(order + "h", head, layout.datatype)
     if datatype not in INTEGERS and datatype not in _OTHERS:
         raise TagInvalid("datatype is not one of NIfTI's.")
@@ -137,13 +144,17 @@ def read_header(head: bytes) -> NiftiHeader:
         raise TagInvalid("vox_offset is not behind the header.")
     slope, shift = _scaling(field(layout.slope))
     [units] = field(layout.units)
+    forms = _forms(field(layout.codes), field(layout.srow), field(layout.quatern), pixdim, dims)
     return NiftiHeader(
         dims=dims,
         datatype=datatype,
         order=order,
         start=int(start),
-        affines=_affines(field(layout.codes), field(layout.srow), field(layout.quatern), sides, pixdim[0]),
-        sides=sides,
+        affines=tuple(form[0] for form in (forms.sform, forms.qform) if form) or (_of_sides(forms.sides),),
+        sides=forms.sides,
+        sform=forms.sform,
+        qform=forms.qform,
+        unusable=forms.unusable,
         unit=_MILLIMETRES.get(int(units) & 7, 1.0),
         slope=slope,
         shift=shift,
@@ -178,16 +189,74 @@ def _dims(dim: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(sides[: min(count, 4)])
 
 
-def _sides(pixdim: tuple[float, ...], dims: tuple[int, ...]) -> tuple[float, float, float]:
-    """Along a side of one voxel writers often leave 0, and nothing there is measured: taken as 1."""
+class _Forms(NamedTuple):
+    sform: tuple[Affine, int] | None
+    qform: tuple[Affine, int] | None
+    sides: tuple[float, float, float]
+    unusable: tuple[str, ...]
+
+
+def _forms(
+    codes: tuple[float, ...],
+    srow: tuple[float, ...],
+    quatern: tuple[float, ...],
+    pixdim: tuple[float, ...],
+    dims: tuple[int, ...],
+) -> _Forms:
+    """Where the voxels lie: what is declared and can be used. Raises TagInvalid where nothing is left of it."""
+    qform_code, sform_code = (int(code) for code in codes)
+    sides, unusable = _sides(pixdim, dims), []
+    rows: Affine = tuple((srow[row], srow[row + 1], srow[row + 2], srow[row + 3]) for row in (0, 4, 8))
+    sform = (rows, sform_code) if sform_code > 0 and not _fault(rows) else None
+    if sform_code > 0 and sform is None:
+        unusable.append("sform")
+    qform = None
+    if qform_code > 0:
+        found = _of_quaternion(quatern, sides, pixdim[0]) if sides else None
+        qform = (found, qform_code) if found and not _fault(found) else None
+        if qform is None:
+            unusable.append("qform")
+    if sides is None:
+        unusable.append("pixdim")
+    if sform is None and qform is None:
+        if sides is None:
+            raise TagInvalid("pixdim has a side that is not above 0.")
+        if unusable:
+            raise TagInvalid(f"sform or qform {_fault(rows) if sform_code > 0 else 'makes no rotation'}.")
+    return _Forms(sform, qform, sides or _lengths(rows), tuple(unusable))
+
+
+def _sides(pixdim: tuple[float, ...], dims: tuple[int, ...]) -> tuple[float, float, float] | None:
+    """Along a side of one voxel writers often leave 0, and nothing there is measured: taken as 1. None: unusable."""
     sides = [*pixdim[1:4]]
     for place, side in enumerate(sides):
         if math.isfinite(side) and side > 0:
             continue
         if place < len(dims) and dims[place] > 1:
-            raise TagInvalid("pixdim has a side that is not above 0.")
+            return None
         sides[place] = 1.0
     return sides[0], sides[1], sides[2]
+
+
+def _of_sides(sides: tuple[float, float, float]) -> Affine:
+    x, y, z = sides
+    return (x, 0.0, 0.0, 0.0), (0.0, y, 0.0, 0.0), (0.0, 0.0, z, 0.0)
+
+
+def _lengths(affine: Affine) -> tuple[float, float, float]:
+    x, y, z = (math.hypot(*(row[axis] for row in affine)) for axis in range(3))
+    return x, y, z
+
+
+def _fault(affine: Affine) -> str:
+    """Why the affine puts no voxels into space; empty where it does."""
+    if not all(math.isfinite(number) for row in affine for number in row):
+        return "has a number that is not finite"
+    (a, b, c, _), (d, e, f, _), (g, h, i, _) = affine
+    volume = abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
+    if not _FLAT * math.prod(_lengths(affine)) < volume < math.inf:
+        return "puts the voxels of a volume into one plane"
+    return ""
 
 
 def _scaling(fields: tuple[float, ...]) -> tuple[float, float]:
@@ -200,30 +269,14 @@ def _scaling(fields: tuple[float, ...]) -> tuple[float, float]:
     return slope, shift
 
 
-def _affines(
-    codes: tuple[float, ...],
-    srow: tuple[float, ...],
-    quatern: tuple[float, ...],
-    sides: tuple[float, float, float],
-    handed: float,
-) -> tuple[Affine, ...]:
-    """Every affine that is declared: the codes say which of qform and sform are."""
-    qform, sform = codes
-    found: list[Affine] = []
-    if sform > 0:
-        found.append(tuple((srow[row], srow[row + 1], srow[row + 2], srow[row + 3]) for row in (0, 4, 8)))
-    if qform > 0:
-        found.append(_of_quaternion(quatern, sides, handed))
-    x, y, z = sides
-    affines = tuple(found) or (((x, 0.0, 0.0, 0.0), (0.0, y, 0.0, 0.0), (0.0, 0.0, z, 0.0)),)
-    if not all(math.isfinite(number) for affine in affines for row in affine for number in row):
-        raise TagInvalid("sform or qform has a number that is not finite.")
-    return affines
+def _of_quaternion(quatern: tuple[float, ...], sides: tuple[float, float, float], handed: float) -> Affine | None:
+    """Method 2 of the standard: a unit quaternion (its first part left out), voxel sizes, and a flip of z.
 
-
-def _of_quaternion(quatern: tuple[float, ...], sides: tuple[float, float, float], handed: float) -> Affine:
-    """Method 2 of the standard: a unit quaternion (its first part left out), voxel sizes, and a flip of z."""
+    None for a quaternion that is longer than 1. What says nothing of the flip (0) means none.
+    """
     b, c, d, *offset = quatern
+    if not b * b + c * c + d * d <= _LONGEST_QUATERNION:
+        return None
     a = math.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
     rotation = (
         (a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)),

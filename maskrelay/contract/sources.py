@@ -65,12 +65,22 @@ class Reading(Record):
     spacing: tuple[float, float] | None = None
 
 
+class Forms(Record):
+    """A NIfTI's own two affines (RAS+, millimetres) with their codes; None where one is not declared."""
+
+    sform: Affine | None = None
+    sform_code: int = 0
+    qform: Affine | None = None
+    qform_code: int = 0
+
+
 class Grid(Record):
     """The volume that an item's frames are slices of.
 
     shape: voxels along i, j, k. affine: index to millimetres, RAS+. axis: along which the frames are cut. places: for
     each frame its slice number along `axis`; numbers may be missing. turn: from a stored slice to the frame's picture.
-    A DICOM series is stored as i = column, j = row, k = slice, so its `turn` is a transposition.
+    A DICOM series is stored as i = column, j = row, k = slice, so its `turn` is a transposition. forms: how a NIfTI
+    declares where its voxels lie.
     """
 
     shape: tuple[int, int, int]
@@ -78,3 +88,4 @@ class Grid(Record):
     axis: int = 2
     places: tuple[int, ...]
     turn: Turn = Turn()
+    forms: Forms | None = None

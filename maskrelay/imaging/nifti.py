@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from maskrelay.contract.nifti import HEADER_BYTES, NiftiHeader, read_header
-from maskrelay.contract.sources import Affine, Grid, Turn
+from maskrelay.contract.sources import Affine, Forms, Grid, Turn
 from maskrelay.errors import (
     FrameOutOfRange,
-    TagInvalid,
     TooManyPixels,
     Truncated,
     UnsupportedImage,
@@ -41,8 +40,8 @@ _STORED = {
 }
 #: Of scaled values, the smallest that holds all that could be stored. Not signed bytes: those would pass for a picture.
 _WHOLE = tuple(np.dtype(name) for name in ("u1", "u2", "i2", "u4", "i4", "i8"))
-#: How thin the box of three voxel sides may be, as a part of a rectangular one, before they count as one plane.
-_FLAT = 1e-4
+#: How far a corner of the volume may lie from itself by sform and qform, in sides of its smallest voxel.
+_SAME_PLACE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class NiftiFacts:
     shape: voxels along x, y, z; volumes: how many of these. affine: index to millimetres, RAS+ (sform, else qform,
     else voxel sizes). spacing: millimetres from voxel to voxel along x, y, z. values: the type of values once
     scaled, bits: of one of them; 8 only where a byte is stored and meant. rgb: a voxel is three bytes of colour.
-    stored, start, slope, shift: how and where voxels lie in the file; a value is stored · slope + shift.
+    stored, start, slope, shift: how and where voxels lie in the file; a value is stored · slope + shift. forms: both
+    affines as declared. findings: what of them is amiss, by code.
     """
 
     shape: tuple[int, int, int]
@@ -65,6 +65,8 @@ class NiftiFacts:
     start: int
     slope: float
     shift: float
+    forms: Forms
+    findings: dict[str, Any]
 
     @property
     def bits(self) -> int:
@@ -79,7 +81,7 @@ def open_nifti(path: Path) -> NiftiFacts:
     """Read the header of the file at `path` and see that its voxels are all there.
 
     Raises the ItemErrors of `contract.nifti.read_header`, ZeroSized for an empty file, UnsupportedImage for a type of
-    voxels that is not read, TagInvalid where voxels have no place in space, TooManyPixels for a side too long,
+    voxels that is not read, TooManyPixels for a side too long,
     Truncated.
     """
     with path.open("rb") as file:
@@ -103,29 +105,56 @@ def _facts(header: NiftiHeader) -> NiftiFacts:
     # the standard has no scaling of colours
     slope, shift = (1.0, 0.0) if rgb else (header.slope, header.shift)
     stored = np.dtype(header.order + name)
-    rows = [[number * header.unit for number in row] for row in header.affines[0]]
+    affine = _in_millimetres(header.affines[0], header.unit)
+    forms = _forms(header)
     return NiftiFacts(
         shape=header.shape,
         volumes=header.volumes,
-        affine=tuple((x, y, z, offset) for x, y, z, offset in rows),
-        spacing=_spacing(rows),
+        affine=affine,
+        spacing=_spacing(affine),
         values=_value_type(stored, slope, shift),
         rgb=rgb,
         stored=stored,
         start=header.start,
         slope=slope,
         shift=shift,
+        forms=forms,
+        findings=_findings(header, forms),
     )
 
 
-def _spacing(rows: list[list[float]]) -> tuple[float, float, float]:
-    """The sides of a voxel. Raises TagInvalid where they do not span a box."""
-    x, y, z = (math.hypot(*(row[axis] for row in rows)) for axis in range(3))
-    (a, b, c, _), (d, e, f, _), (g, h, i, _) = rows
-    volume = abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
-    if not _FLAT * x * y * z < volume < math.inf:
-        raise TagInvalid("sform or qform puts the voxels of a volume into one plane.")
+def _in_millimetres(affine: Affine, unit: float) -> Affine:
+    return tuple((x * unit, y * unit, z * unit, offset * unit) for x, y, z, offset in affine)
+
+
+def _spacing(affine: Affine) -> tuple[float, float, float]:
+    """The sides of a voxel."""
+    x, y, z = (math.hypot(*(row[axis] for row in affine)) for axis in range(3))
     return x, y, z
+
+
+def _forms(header: NiftiHeader) -> Forms:
+    found: dict[str, Any] = {}
+    for name, form in (("sform", header.sform), ("qform", header.qform)):
+        if form is not None:
+            found |= {name: _in_millimetres(form[0], header.unit), f"{name}_code": form[1]}
+    return Forms(**found)
+
+
+def _findings(header: NiftiHeader, forms: Forms) -> dict[str, Any]:
+    """forms_differ: how far a corner of the volume lies from itself by sform and qform, in millimetres."""
+    found: dict[str, Any] = {}
+    if header.unusable:
+        found["forms_unusable"] = list(header.unusable)
+    if forms.sform is None and forms.qform is None:
+        found["orientation_unknown"] = True
+    elif forms.sform is not None and forms.qform is not None:
+        last = [(0, side - 1) for side in header.shape]
+        corners = np.array([[i, j, k, 1] for i in last[0] for j in last[1] for k in last[2]])
+        worst = float(np.linalg.norm(corners @ (np.array(forms.sform) - np.array(forms.qform)).T, axis=1).max())
+        if not worst <= _SAME_PLACE * min(_spacing(forms.sform)):
+            found["forms_differ"] = round(worst, 3)
+    return found
 
 
 def _value_type(stored: np.dtype[Any], slope: float, shift: float) -> np.dtype[Any]:
@@ -153,6 +182,7 @@ def grid_of(facts: NiftiFacts, axis: int) -> Grid:
         axis=axis,
         places=tuple(range(facts.shape[axis])),
         turn=turn_of(facts.affine, axis),
+        forms=facts.forms,
     )
 
 

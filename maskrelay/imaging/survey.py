@@ -40,7 +40,8 @@ def survey_nifti(path: Path, about: dict[str, Any], options: PixelOptions) -> Su
         spacing=picture_spacing(facts, axis, grid.turn),
     )
     frames, size = facts.shape[axis], facts.volume_bytes // facts.shape[axis]
-    return Surveyed(**{**about, "size": size}, frames=frames, bits=facts.bits, reading=reading, grid=grid)
+    about = {**about, "size": size, "findings": facts.findings}
+    return Surveyed(**about, frames=frames, bits=facts.bits, reading=reading, grid=grid)
 
 
 def survey_tiff(path: Path, about: dict[str, Any], *, max_pixels: int) -> Surveyed:

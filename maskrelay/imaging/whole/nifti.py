@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from isal import igzip
 
-from maskrelay.contract.sources import Grid
+from maskrelay.contract.sources import Forms, Grid
 from maskrelay.imaging.turns import unturned
 from maskrelay.imaging.whole import MaskOf
 
@@ -28,9 +28,10 @@ _SHEAR = 1e-3  # millimetres that a quaternion may put a voxel's edge off before
 def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: int) -> None:
     """Write one label volume as .nii.gz: value = prompt number from 1.
 
-    uint8, or uint16 for more than 255 prompts; intent 1002 (label); millimetres; sform and qform hold the grid's
-    affine with code 1. A sheared grid (a tilted gantry) has no quaternion: its qform has code 0. Slices that no frame
-    stands for are 0. The same input gives the same bytes. Source: nifti1.h.
+    uint8, or uint16 for more than 255 prompts; intent 1002 (label); millimetres. sform and qform are the source's with
+    its codes, if that was a NIfTI; else they hold the grid's affine with code 1. A sheared grid (tilted gantry) has no
+    quaternion: its qform has code 0. Slices that no frame stands for are 0. The same input gives the same bytes.
+    Source: nifti1.h.
     """
     dtype = np.dtype("<u1" if prompts <= 255 else "<u2")
     header = _header(grid, dtype)
@@ -53,14 +54,24 @@ def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
     header.set_data_shape(grid.shape)
     header.set_intent("label", name="prompt number")
     header.set_xyzt_units("mm")
-    header.set_qform(affine, code=1)
+    header.set_qform(affine, code=1)  # which sets the voxel sizes too
     sheared = np.abs(header.get_qform()[:3, :3] - affine[:3, :3]).max() > _SHEAR
     header.set_qform(affine, code=0 if sheared else 1)
     header.set_sform(affine, code=1)
+    if grid.forms is not None:
+        _declare(header, grid.forms, affine)
     header["magic"] = b"n+1"
     header["vox_offset"] = 352
     whole: bytes = header.binaryblock
     return whole + bytes(4)  # no extensions
+
+
+def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None:
+    """What the source declares, so that every reader puts both into the same place, whichever it goes by."""
+    qform = affine if forms.qform is None else np.array([*forms.qform, (0.0, 0.0, 0.0, 1.0)])
+    sform = affine if forms.sform is None else np.array([*forms.sform, (0.0, 0.0, 0.0, 1.0)])
+    header.set_qform(qform, code=forms.qform_code)
+    header.set_sform(sform, code=forms.sform_code)
 
 
 def _slices(grid: Grid, labels_of: LabelsOf) -> Iterator[tuple[int, _Plane]]:

@@ -19,7 +19,7 @@ from maskrelay.errors import (
 )
 from maskrelay.imaging.nifti import chosen_volume, grid_of, open_nifti, picture_spacing, read_slice
 from maskrelay.imaging.turns import turn_of, unturned
-from tests.volumes import BUNDLED, affine_of, patched, unpacked, written
+from tests.volumes import BUNDLED, affine_of, patched, rotation, unpacked, written
 
 LIMIT = 1_000_000
 SHAPE = (5, 4, 3)
@@ -212,6 +212,58 @@ def test_sform_goes_before_qform_and_qform_before_the_sides(tmp_path):
         assert np.allclose(open_nifti(path).affine, expected[:3], atol=1e-5)
 
 
+@pytest.mark.parametrize("sides", [(0.7, 0, 2.3), (-0.7, 1.1, 2.3), (np.nan, np.nan, np.nan), (0, 0, 0)])
+@pytest.mark.parametrize("qform", [0, 1])
+def test_voxel_sizes_that_make_no_sense_do_not_matter_beside_a_whole_sform(sides, qform, tmp_path):
+    pixdim = (1, *sides, 1, 1, 1, 1)
+    facts = open_nifti(written(tmp_path, np.zeros(SHAPE, np.uint8), affine_of("LPS"), pixdim=pixdim, qform_code=qform))
+    assert np.allclose(facts.affine, affine_of("LPS")[:3])
+    assert facts.spacing == pytest.approx((0.7, 1.1, 2.3))
+    assert facts.findings == {"forms_unusable": ["qform", "pixdim"] if qform else ["pixdim"]}
+
+
+@pytest.mark.parametrize("handed", [0, 1])
+def test_a_flip_that_is_not_said_is_none(handed, tmp_path):
+    image = nibabel.Nifti1Image(np.zeros(SHAPE, np.uint8), None)
+    image.set_qform(affine_of("RAS"), 1)
+    path = patched(tmp_path, image, sform_code=0, pixdim=(handed, 0.7, 1.1, 2.3, 1, 1, 1, 1))
+    assert np.allclose(open_nifti(path).affine, affine_of("RAS")[:3], atol=1e-5)
+
+
+@pytest.mark.parametrize("row", [(0, 0, 0, 0), (np.nan, 0, 0, 0)])
+def test_an_sform_that_makes_no_sense_gives_way_to_a_whole_qform(row, tmp_path):
+    image = nibabel.Nifti1Image(np.zeros(SHAPE, np.uint8), None)
+    image.set_qform(affine_of("LPS"), 1)
+    facts = open_nifti(patched(tmp_path, image, sform_code=1, srow_x=row))
+    assert np.allclose(facts.affine, affine_of("LPS")[:3], atol=1e-5)
+    assert (facts.findings, facts.forms.sform) == ({"forms_unusable": ["sform"]}, None)
+
+
+def test_an_sform_and_a_qform_that_differ_are_both_kept_and_a_finding_says_how_far(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros(SHAPE, np.uint8), None)
+    moved = affine_of("LPS")
+    moved[0, 3] += 5
+    image.set_sform(affine_of("LPS"), 4)
+    image.set_qform(moved, 1)
+    facts = open_nifti(patched(tmp_path, image))
+    assert facts.findings == {"forms_differ": pytest.approx(5, abs=1e-3)}
+    assert np.allclose(facts.forms.qform, moved[:3], atol=1e-5)
+    assert (facts.forms.sform_code, facts.forms.qform_code) == (4, 1)
+
+
+def test_an_sform_and_a_qform_that_agree_but_for_their_rounding_are_no_finding(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros(SHAPE, np.uint8), None)
+    turned = affine_of("LPS", turn=rotation(11, -7, 23))
+    image.set_sform(turned, 1)
+    image.set_qform(turned, 1)
+    assert open_nifti(patched(tmp_path, image)).findings == {}
+
+
+def test_a_file_without_any_orientation_says_so(tmp_path):
+    facts = open_nifti(written(tmp_path, np.zeros(SHAPE, np.uint8), affine_of("RAS"), sform_code=0, qform_code=0))
+    assert facts.findings == {"orientation_unknown": True}
+
+
 def refused(tmp_path, **header):
     with pytest.raises(ItemError) as refusal:
         open_nifti(written(tmp_path, np.zeros(SHAPE, np.uint8), affine_of("RAS"), **header))
@@ -233,7 +285,9 @@ def refused(tmp_path, **header):
         ({"vox_offset": np.nan}, (TagInvalid, "vox_offset")),
         ({"vox_offset": 100}, (TagInvalid, "vox_offset")),
         ({"vox_offset": 1e30}, (Truncated, "The")),
-        ({"pixdim": (1, 1, 0, 1, 1, 1, 1, 1)}, (TagInvalid, "pixdim")),
+        ({"pixdim": (1, 1, 0, 1, 1, 1, 1, 1), "sform_code": 0}, (TagInvalid, "pixdim")),
+        ({"pixdim": (1, 1, -1, 1, 1, 1, 1, 1), "sform_code": 0, "qform_code": 1}, (TagInvalid, "pixdim")),
+        ({"quatern_b": 2, "sform_code": 0, "qform_code": 1}, (TagInvalid, "sform")),
         ({"scl_slope": 1, "scl_inter": np.inf}, (TagInvalid, "scl_inter")),
         ({"srow_x": (np.nan, 0, 0, 0)}, (TagInvalid, "sform")),
         ({"srow_x": (0, 0, 0, 0)}, (TagInvalid, "sform")),

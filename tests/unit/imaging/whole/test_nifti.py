@@ -9,6 +9,7 @@ import pytest
 import SimpleITK
 
 from maskrelay.contract.sources import Grid, Turn
+from maskrelay.imaging import nifti as sources
 from maskrelay.imaging.whole.nifti import write_labels_nifti, write_mask_nifti
 
 TURNS = [Turn(transpose=t, flip_rows=r, flip_columns=c) for t, r, c in itertools.product((False, True), repeat=3)]
@@ -142,3 +143,37 @@ def test_the_same_labels_give_the_same_bytes_without_a_time_or_a_name(tmp_path):
 def test_a_frame_that_does_not_fit_the_grid_is_an_error_and_no_wrong_volume():
     with pytest.raises(ValueError, match="shape"):
         write_labels_nifti(io.BytesIO(), grid_of(oblique()), lambda _: np.zeros((7, 5), np.uint8), 1)
+
+
+def _source(sform: int, qform: int) -> nib.Nifti1Image:
+    """Both affines declared with these codes, and not the same."""
+    affine = np.diag([0.7, 1.1, 2.3, 1.0])
+    turned = affine.copy()
+    turned[:2, :2] = [[0.8 * 0.7, -0.6 * 1.1], [0.6 * 0.7, 0.8 * 1.1]]
+    turned[:3, 3] = (5, -3, 1)
+    image = nib.Nifti1Image(np.zeros((5, 4, 3), np.uint8), None)
+    image.set_sform(affine, sform)
+    image.set_qform(turned, qform)
+    return image
+
+
+@pytest.mark.parametrize(("sform", "qform"), [(1, 1), (4, 1), (2, 0), (0, 3), (0, 0)])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_the_labels_of_a_nifti_declare_what_it_declares(axis, sform, qform, tmp_path):
+    source = _source(sform, qform)
+    nib.save(source, tmp_path / "source.nii")
+    grid = sources.grid_of(sources.open_nifti(tmp_path / "source.nii"), axis)
+    sides = [side for other, side in enumerate((5, 4, 3)) if other != axis]
+    shape = (sides[1], sides[0]) if grid.turn.transpose else tuple(sides)
+    with (tmp_path / "labels.nii.gz").open("wb") as out:
+        write_labels_nifti(out, grid, lambda _: np.ones(shape, np.uint8), 1)
+    labels = nib.load(tmp_path / "labels.nii.gz")
+    assert np.allclose(labels.affine, source.affine, atol=1e-4)
+    for form in ("get_sform", "get_qform"):
+        expected, code = getattr(source, form)(coded=True)
+        found, found_code = getattr(labels, form)(coded=True)
+        assert found_code == code
+        assert code == 0 or np.allclose(found, expected, atol=1e-4)
+    by_itk = [SimpleITK.ReadImage(tmp_path / name) for name in ("source.nii", "labels.nii.gz")]
+    for of in ("GetOrigin", "GetDirection", "GetSpacing"):
+        assert np.allclose(getattr(by_itk[0], of)(), getattr(by_itk[1], of)(), atol=1e-4)
