@@ -25,7 +25,9 @@ from maskrelay.imaging.selfcheck import self_check
 from maskrelay.imaging.spacing import Spacing
 from maskrelay.imaging.whole.contact_sheet import thumbnail
 
-OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK = "overlaps", "category_at_odds", "geometry_check"
+OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN = "overlaps", "category_at_odds", "geometry_check", "too_thin"
+#: A picture that covers fewer pixels of the canvas across shows the model next to nothing, so that empty says nothing.
+_THIN = 4
 #: A still image.
 PLAIN = Reading()
 
@@ -135,6 +137,7 @@ def _drawn(
     findings = {
         CATEGORY_AT_ODDS: at_odds(prepared.row.prompts[number], category),
         GEOMETRY_CHECK: check.ok is False,
+        TOO_THIN: prepared.box.thinnest() < _THIN,
     }
     more = tuple(flag for flag, found in findings.items() if found)
     return DrawnMask(

@@ -78,9 +78,9 @@ def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile
         inverted = is_white_at_zero(image.tag_v2)
     bits = _bits(image)
     if has_deep_gray(image):
-        values = read_deep_gray(image)
+        values = _without_colour(read_deep_gray(image), image)
     elif has_deep_colour(image):
-        values = read_deep_colour(image, again)
+        values = _without_colour(read_deep_colour(image, again), image)
     elif has_multiplied_alpha(image):
         values = read_over_black(image)
     else:
@@ -114,6 +114,17 @@ def _over_black(image: Image.Image) -> Image.Image:
     flat = Image.new(target, image.size)
     flat.paste(layered.convert(target), mask=layered.getchannel("A"))
     return flat
+
+
+def _without_colour(values: npt.NDArray[Any], image: Image.Image) -> npt.NDArray[Any]:
+    """Deep samples of which the one value or colour that a PNG calls transparent (tRNS) is black."""
+    transparent = image.info.get("transparency")
+    if not isinstance(transparent, int | tuple):
+        return values
+    through = (values == np.array(transparent, values.dtype)).reshape(*values.shape[:2], -1).all(axis=-1)
+    values = values.copy()
+    values[through] = 0
+    return values
 
 
 def _orientation(image: Image.Image) -> int:

@@ -75,6 +75,11 @@ class Letterbox:
         right, bottom = self.left + self.stretched_width, self.top + self.stretched_height
         return self.left * scale, self.top * scale, right * scale, bottom * scale
 
+    def thinnest(self) -> float:
+        """How many canvas pixels the source covers along its shorter side."""
+        left, top, right, bottom = self.part()
+        return min(right - left, bottom - top)
+
 
 def _squared(width: int, height: int, spacing: Spacing | None) -> tuple[int, int]:
     """The size in square pixels as wide as the finer spacing; if a side is too long for that, in larger ones."""

@@ -27,6 +27,7 @@ LEAST_SHARED, MOST_TIMES = 0.1, 4.0
 #: A flag that tells of a mistake weighs more than one that tells of a picture.
 _WEIGHTS = {
     "geometry_check": 8.0,
+    "too_thin": 8.0,
     "full_frame": 4.0,
     "category_at_odds": 3.0,
     NEIGHBOURS_DISAGREE: 3.0,

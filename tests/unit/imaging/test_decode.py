@@ -1,5 +1,7 @@
 import io
 import itertools
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ import tifffile
 from PIL import Image, ImageOps
 
 from maskrelay.errors import UnsupportedImage
-from maskrelay.imaging.decode import decode
+from maskrelay.imaging.decode import decode, read_still
+from maskrelay.imaging.png import SIGNATURE, chunk
 from tests.pictures import files_of_every_format, gradient, noise, png16, png_of, saved
 
 LIMIT = 1_000_000
@@ -182,3 +185,29 @@ def test_a_photo_with_further_pictures_inside_is_read_as_its_first():
 def test_two_bit_gray_fills_the_range():
     file = png_of((4, 1, 2, 0), b"\0" + bytes([0b00011011]))
     assert list(pixels_of(file)[0]) == [0, 85, 170, 255]
+
+
+def deep_png(values: np.ndarray, transparent: bytes) -> bytes:
+    """A 16-bit PNG of gray or RGB with a transparent colour, which Pillow does not write."""
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.tobytes() for row in values.astype(">u2").reshape(height, -1))
+    head = struct.pack(">IIBBBBB", width, height, 16, 0 if values.ndim == 2 else 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"tRNS", transparent), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return SIGNATURE + b"".join(b"".join(chunk(*part)) for part in parts)
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3)])
+def test_a_transparent_colour_of_sixteen_bits_is_black(shape):
+    values = np.random.default_rng(1).integers(1, 65536, shape).astype(np.uint16)
+    values[4, 2:5] = values[0, 0]
+    expected = values.copy()
+    expected[0, 0] = expected[4, 2:5] = 0
+    file = deep_png(values, values[:1, :1].astype(">u2").tobytes())
+    assert np.array_equal(read_still(file, max_pixels=LIMIT).values, expected)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_animations_are_refused_by_name(kind):
+    pictures = [Image.fromarray(noise(12, 8, seed)) for seed in range(2)]
+    with pytest.raises(UnsupportedImage, match="several pages or frames"):
+        read_still(saved(pictures[0], kind, save_all=True, append_images=pictures[1:]), max_pixels=LIMIT)

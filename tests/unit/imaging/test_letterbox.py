@@ -163,3 +163,10 @@ def test_gray_and_the_same_gray_as_rgb_give_one_canvas():
     box = Letterbox.of(333, 222)
     colour = to_canvas(np.repeat(gray[:, :, None], 3, axis=2), box)
     assert all(np.array_equal(to_canvas(gray, box), colour[..., channel]) for channel in range(3))
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((1024, 512), 512.0), ((4096, 8), 2.0), ((8, 4096), 2.0), ((32767, 1), 1024 / 32767)]
+)
+def test_the_thinner_side_is_known_in_pixels_of_the_canvas(size, expected):
+    assert Letterbox.of(*size).thinnest() == pytest.approx(expected)
