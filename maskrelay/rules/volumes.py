@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from maskrelay.contract.dicom import CLOCKS, KINDS, MARKS, Mark
+from maskrelay.rules.interleaved import interleaved
 from maskrelay.rules.slices import Place, Slice
 
 #: Columns of the marks in the order in which they are preferred.
@@ -34,9 +35,12 @@ def volumes_of(places: Sequence[Place]) -> list[Volume]:
 
     First the fewest marks that give as many volumes as the fullest place has slices. Where none do, slices of
     different kinds (ImageType, echo, b-value …) are separated, and those of one kind by the order of their times. What
-    is left with several slices at a place loses exact repeats; what then is left stays one volume.
+    is left with several slices at a place loses exact repeats; what then is left stays one volume. Volumes whose slices
+    lie between each other's are apart too.
     """
     everything = tuple(one for place in places for one in place.slices)
+    if between := interleaved(places):
+        return _named(between)
     if all(len(place.slices) == 1 for place in places) or len({len(one.ordinal) for one in everything}) != 1:
         return [Volume(everything)]
     sets = _by_fewest_marks(places)

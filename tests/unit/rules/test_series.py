@@ -298,6 +298,34 @@ def test_a_kind_that_cannot_be_resolved_leaves_the_others_whole():
     assert (ambiguous.findings, ambiguous.told_apart_by) == ({"ambiguous_positions": (3,)}, {"image_type": "P"})
 
 
+def test_two_series_of_one_uid_whose_slices_take_turns_are_two_volumes_by_their_instance_numbers():
+    objects = [
+        slice_at(f"{name}{number}", (0, 0, start + 2.5 * number), instance_number=number + 1)
+        for name, start in (("a", 0.0), ("b", 1.25))
+        for number in range(4)
+    ]
+    stacks = grouped(objects)
+    assert [names(stack, objects) for stack in stacks] == [[f"{name}{number}" for number in range(4)] for name in "ab"]
+    assert [(stack.told_apart_by, stack.step, stack.is_volume) for stack in stacks] == [
+        ({"order": order}, 2.5, True) for order in (1.0, 2.0)
+    ]
+
+
+def test_two_echoes_whose_slices_take_turns_are_two_volumes():
+    objects = [slice_at(f"{z}", (0, 0, z), ordinal=marks(echo_time=5.0 + z % 2)) for z in range(8)]
+    stacks = grouped(objects)
+    assert [names(stack, objects) for stack in stacks] == [["0", "2", "4", "6"], ["1", "3", "5", "7"]]
+
+
+@pytest.mark.parametrize(
+    "numbers", [[1, 2, 3, 4, 1, 2, 3, 4], [1] * 8, [4, 3, 2, 1, 8, 7, 6, 5], [1, 1, 2, 3, 4, 5, 6, 7]]
+)
+def test_instance_numbers_that_say_nothing_leave_one_volume(numbers):
+    """Acquisitions one behind the other begin to count anew."""
+    objects = [slice_at(f"{z}", (0, 0, z), instance_number=number) for z, number in enumerate(numbers)]
+    assert (only(objects).findings, only(objects).is_volume) == ({}, True)
+
+
 def test_a_time_that_would_mix_kinds_does_not_tell_apart():
     """Magnitude and phase of a slice are stored in either order."""
     objects = [
