@@ -59,7 +59,8 @@ class DicomFacts(Record):
     not linear. image_type: ImageType, among others to know a localizer. conversion: where a secondary capture comes
     from (`SD`: a scanned document). rescale: slope and intercept of the first frame, None where the object gives none.
     total_matrix: columns and rows of the whole slide that an object's tiles are parts of. label_in_image: whether a
-    slide's label is in the picture. findings: by code, where the header and the pixels disagree, and what is left out.
+    slide's label is in the picture. mosaic: how many slices a Siemens mosaic says it holds. findings: by code, where
+    the header and the pixels disagree, and what is left out.
     """
 
     sop_class: str
@@ -98,4 +99,5 @@ class DicomFacts(Record):
     rescale: tuple[float, float] | None = None
     total_matrix: tuple[int, int] | None = None
     label_in_image: bool | None = None
+    mosaic: int | None = None
     findings: dict[str, tuple[int | str, ...]] = {}

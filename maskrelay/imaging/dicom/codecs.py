@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jpeg_ls
 import numpy as np
 import numpy.typing as npt
 from libjpeg import utils as libjpeg
@@ -40,14 +41,36 @@ def decode_codestream(frame: bytes, layout: Layout) -> tuple[_Samples, Codestrea
     """
     stream, frame = read_codestream(frame)
     check_codestream(stream, layout)
+    if stream.family == "jpeg-ls":
+        return _jpeg_ls(frame, stream), stream
     raw = _jpeg_2000(frame) if stream.family == "jpeg-2000" else _jpeg(frame, stream)
+    return _shaped(raw, stream), stream
+
+
+def _shaped(raw: bytes, stream: Codestream, *, by_plane: bool = False) -> _Samples:
+    """The bytes a codec returned as an array, by pixel."""
     size = 1 if stream.precision <= 8 else 2 if stream.precision <= 16 else 4
     kinds = _SIGNED if stream.signed else _UNSIGNED
-    shape = (layout.rows, layout.columns, layout.samples)[: 2 if layout.samples == 1 else 3]
     values = np.frombuffer(raw, kinds[size])
-    if values.size != np.prod(shape):
+    if values.size != stream.rows * stream.columns * stream.samples:
         raise Truncated("A frame was decoded into another number of samples than it declares.")
-    return values.reshape(shape), stream
+    if stream.samples == 1:
+        return values.reshape(stream.rows, stream.columns)
+    if by_plane:
+        return np.moveaxis(values.reshape(stream.samples, stream.rows, stream.columns), 0, -1)
+    return values.reshape(stream.rows, stream.columns, stream.samples)
+
+
+def _jpeg_ls(frame: bytes, stream: Codestream) -> _Samples:
+    """By CharLS, which refuses a codestream that lacks data; its components may come one after the other."""
+    end = jpeg.jpeg_end(frame)
+    for data in [frame[:end]] if end is not None else [data + jpeg.END for data in _ends(frame)]:
+        try:
+            raw, found = jpeg_ls.decode_buffer(data)
+        except RuntimeError:  # the codec met what cannot be
+            continue
+        return _shaped(bytes(raw), stream, by_plane=stream.samples > 1 and not found["interleave_mode"])
+    raise Truncated("A frame ends before its last samples, or is damaged.")
 
 
 def _jpeg_2000(frame: bytes) -> bytes:
@@ -65,9 +88,7 @@ def _jpeg(frame: bytes, stream: Codestream) -> bytes:
 
 def _without_end(frame: bytes) -> bytes:
     """A frame without end marker, if its samples do not depend on what follows. Raises Truncated."""
-    body = frame.rstrip(b"\0\xff")
-    rest = frame[len(body) :]
-    for data in (body, *(body + last for last in _LAST_BYTES if rest.startswith(last))):
+    for data in _ends(frame):
         try:
             first, second = (bytes(libjpeg.decode_pixel_data(data + tail, version=2)) for tail in _TAILS)
         except RuntimeError:  # the codec met what cannot be
@@ -75,6 +96,13 @@ def _without_end(frame: bytes) -> bytes:
         if first == second:
             return first
     raise Truncated("A frame ends before its last samples.")
+
+
+def _ends(frame: bytes) -> list[bytes]:
+    """The entropy-coded data without the padding behind them; their own last bytes may look like it."""
+    body = frame.rstrip(b"\0\xff")
+    rest = frame[len(body) :]
+    return [body, *(body + last for last in _LAST_BYTES if rest.startswith(last))]
 
 
 def _check_turbo(frame: bytes) -> None:

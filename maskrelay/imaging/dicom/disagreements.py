@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, RLELossless
+
 from maskrelay.errors import ItemError, TagInvalid
 from maskrelay.imaging.dicom.codecs import read_codestream
 from maskrelay.imaging.dicom.codestream import Codestream, meaning_of
@@ -32,10 +34,10 @@ def look_at(header: Header, layout: Layout, pixels: PixelElement, frames: Frames
     is refused when it is decoded.
     """
     findings = _of_header(header, layout, pixels)
-    if frames is None:
-        return Seen(findings, layout.stored)
-    if frames.ignored_offsets:
+    if frames is not None and frames.ignored_offsets:
         findings["offset_table_ignored"] = (frames.ignored_offsets,)
+    if frames is None or layout.transfer_syntax == RLELossless:
+        return Seen(findings, layout.stored)
     bits = layout.stored
     with opened(header.source) as stream:
         for index in range(len(frames.each)):
@@ -71,8 +73,16 @@ def _of_header(header: Header, layout: Layout, pixels: PixelElement) -> Findings
     return findings
 
 
+def _family(syntax: UID) -> str:
+    if syntax in JPEG2000TransferSyntaxes:
+        return "jpeg-2000"
+    return "jpeg-ls" if syntax in JPEGLSTransferSyntaxes else "jpeg"
+
+
 def _of_frame(declared: Codestream, layout: Layout) -> Findings:
     findings: Findings = {}
+    if declared.family != _family(layout.transfer_syntax):
+        findings["codestream_family"] = (str(layout.transfer_syntax), declared.family)
     if declared.precision != layout.stored:
         findings["codestream_depth"] = (layout.stored, declared.precision)
     if declared.family == "jpeg-2000" and declared.signed != layout.signed:

@@ -19,6 +19,7 @@ from maskrelay.imaging.dicom.modality import Rescale, read_modality
 from maskrelay.imaging.dicom.planes import read_frames
 from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.dicom.tags import items, number, text, uid, value_of, values_of
+from maskrelay.imaging.dicom.wanted import MOSAIC_COUNT, MOSAIC_CREATOR
 from maskrelay.imaging.dicom.windows import voi_function, voi_windows
 
 #: What identifies a patient, hashed together.
@@ -135,6 +136,7 @@ def _facts(header: Header, layout: Layout, groups: Groups) -> DicomFacts:
         image_type=_image_type(dataset),
         conversion=text(dataset, "ConversionType"),
         rescale=_rescale(dataset, groups),
+        mosaic=_mosaic(dataset),
         total_matrix=_total_matrix(dataset),
         label_in_image={"YES": True, "NO": False}.get(text(dataset, "SpecimenLabelInImage") or ""),
     )
@@ -175,6 +177,16 @@ def _rescale(dataset: Dataset, groups: Groups) -> tuple[float, float] | None:
     place = groups.macro("PixelValueTransformationSequence", 0)
     slope, intercept = (number(place or dataset, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
     return None if slope is None or intercept is None else (slope, intercept)
+
+
+def _mosaic(dataset: Dataset) -> int | None:
+    """NumberOfImagesInMosaic, where it is Siemens' own element."""
+    try:
+        creator, count = dataset.get(MOSAIC_CREATOR), dataset.get(MOSAIC_COUNT)
+        own = creator is not None and str(creator.value).strip() == "SIEMENS MR HEADER"
+        return int(count.value) if own and count is not None else None
+    except Exception:  # noqa: BLE001  it only informs
+        return None
 
 
 def _total_matrix(dataset: Dataset) -> tuple[int, int] | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from maskrelay.errors import Truncated
+from maskrelay.errors import Truncated, UnsupportedImage
 from maskrelay.imaging.dicom.codestream import Codestream
 
 START = b"\xff\xd8"
@@ -11,6 +11,7 @@ END = b"\xff\xd9"
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}  # SOF0 … SOF15, SOF55
 _SOF_LS, _SOS, _EOI, _APP0, _APP14 = 0xF7, 0xDA, 0xD9, 0xE0, 0xEE
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC2})
+_MOST_SCANS = 100
 _RGB_IDS = (b"RGB", b"rgb")
 # Inside entropy-coded data a byte 0xFF is followed by a stuffed zero (JPEG) or a zero bit (JPEG-LS), or by a restart
 # marker; before a marker, 0xFF may be repeated.
@@ -46,9 +47,10 @@ def read_jpeg(frame: bytes) -> Codestream:
 def jpeg_end(frame: bytes) -> int | None:
     """Where the end marker ends; None where there is none, although every component has its scan.
 
-    Raises Truncated where the data end before the last component's scan.
+    Raises Truncated where the data end before the last component's scan, UnsupportedImage for more scans than anybody
+    writes: each of them is decoded over the whole picture.
     """
-    after_scan, components, scanned = _AFTER_SCAN, 0, set[int]()
+    after_scan, components, scanned, scans = _AFTER_SCAN, 0, set[int](), 0
     for marker, place, length in _segments(frame):
         if marker == _EOI:
             return place + 2
@@ -56,6 +58,9 @@ def jpeg_end(frame: bytes) -> int | None:
             components = frame[place + 9]
             after_scan = _AFTER_SCAN_LS if marker == _SOF_LS else _AFTER_SCAN
         if marker == _SOS:
+            scans += 1
+            if scans > _MOST_SCANS:
+                raise UnsupportedImage(f"A frame has more than {_MOST_SCANS} scans.")
             scanned |= set(frame[place + 5 : place + 5 + 2 * frame[place + 4] : 2])
             if after_scan.search(frame, place + 2 + length) is None:
                 break

@@ -80,4 +80,8 @@ _KEYWORDS = (
     "ExtendedOffsetTableLengths",
 )
 
-WANTED = frozenset((*(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None), *PRIVATE))
+#: Siemens' private element of how many slices a mosaic holds, and the one that reserves it.
+MOSAIC_CREATOR, MOSAIC_COUNT = 0x00190010, 0x0019100A
+
+_PRIVATE = (*PRIVATE, MOSAIC_CREATOR, MOSAIC_COUNT)
+WANTED = frozenset((*(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None), *_PRIVATE))

@@ -37,8 +37,9 @@ def test_ct_that_is_not_in_hounsfield_units_is_said():
     assert "not_hounsfield" not in drafts(*axial([0, 1], units="HU"))[0].findings
 
 
-def test_a_mosaic_is_nowhere_in_space_and_makes_neither_volume_nor_seg():
-    position = {"modality": "MR", "image_type": MOSAIC, "thickness": 4.0}
+@pytest.mark.parametrize("marked", [{"image_type": MOSAIC}, {"mosaic": 36}])
+def test_a_mosaic_is_nowhere_in_space_and_makes_neither_volume_nor_seg(marked):
+    position = {"modality": "MR", "thickness": 4.0, **marked}
     items = drafts(*(slice_at(str(number), (0, 0, 20), **position) for number in range(3)))
     assert len(items) == 3
     for item in items:

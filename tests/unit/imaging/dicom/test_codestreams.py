@@ -1,11 +1,12 @@
 """What a codestream says of itself and what the header says: layout, depth, sign, colours, and where it ends."""
 
+import jpeg_ls
 import numpy as np
 import pytest
 from pydicom.pixels import convert_color_space
 
-from maskrelay.errors import ItemError, TagInvalid, Truncated
-from maskrelay.imaging.dicom import open_planes
+from maskrelay.errors import ItemError, TagInvalid, Truncated, UnsupportedImage
+from maskrelay.imaging.dicom import open_planes, read_facts
 from tests.codestreams import (
     BASELINE,
     JPEG_2000,
@@ -181,8 +182,32 @@ def test_data_that_are_cut_are_truncated_whatever_is_behind_them(name, kept, beh
     assert type(refusal.value) is Truncated
 
 
-@pytest.mark.parametrize("name", ["jpeg", "jpeg-2000"])
+@pytest.mark.parametrize("name", ["jpeg", "jpeg-ls", "jpeg-2000"])
 def test_cut_data_with_an_end_marker_put_behind_them_are_truncated(name):
     stream = ENDS[name][1]()
     with pytest.raises(Truncated):
         plain(name, stream[: len(stream) // 2] + b"\xff\xd9")
+
+
+def test_jpeg_ls_with_one_component_after_the_other_is_read_by_pixel():
+    planes = np.ascontiguousarray(np.moveaxis(RGB, -1, 0))
+    stream = bytes(jpeg_ls.encode_array(planes, interleave_mode=0))
+    for planar in (0, 1):
+        assert np.array_equal(values_of(compressed(RGB, [stream], JPEG_LS, PlanarConfiguration=planar)), RGB)
+    last_scan = stream.rindex(b"\xff\xda")
+    with pytest.raises(Truncated):
+        values_of(compressed(RGB, [stream[:last_scan] + b"\xff\xd9"], JPEG_LS))
+
+
+def test_a_codestream_of_another_family_than_the_transfer_syntax_says_is_decoded_and_said():
+    file = compressed(SMOOTH, [jpeg_2000(SMOOTH, 8)], LOSSLESS)
+    assert np.array_equal(values_of(file), SMOOTH)
+    assert read_facts(file).findings == {"codestream_family": (LOSSLESS, "jpeg-2000")}
+
+
+def test_a_jpeg_of_more_scans_than_anybody_writes_is_refused():
+    stream = jpeg(SMOOTH)
+    scan = stream.index(b"\xff\xda")
+    one_more = stream[scan:].removesuffix(b"\xff\xd9")
+    with pytest.raises(UnsupportedImage, match="scans"):
+        plain("jpeg", stream[:scan] + one_more * 101 + b"\xff\xd9")

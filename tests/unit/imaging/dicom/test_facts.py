@@ -293,3 +293,11 @@ def test_words_that_only_inform_are_dropped_when_they_cannot_be_read():
         file = file.replace(value, b"?-?-")
     facts = read_facts(file)
     assert (facts.windows, facts.instance_number, facts.thickness) == ((), None, None)
+
+
+@pytest.mark.parametrize(("creator", "expected"), [("SIEMENS MR HEADER", 36), ("SOMEBODY ELSE", None)])
+def test_how_many_slices_a_mosaic_holds_is_read_of_siemens_own_element(creator, expected):
+    dataset = dataset_of(np.zeros((4, 4), np.uint16), Modality="MR")
+    dataset.add_new(0x00190010, "LO", creator)
+    dataset.add_new(0x0019100A, "US", 36)
+    assert read_facts(with_pixels(dataset, bytes(32), vr="OW")).mosaic == expected
