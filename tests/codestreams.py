@@ -1,5 +1,6 @@
 """Codestreams of every family, with the depth, sign and marks that a test asks for."""
 
+import base64
 import io
 
 import jpeg_ls
@@ -79,3 +80,17 @@ def with_ids(stream: bytes, ids: bytes) -> bytes:
 def two_complement(samples: np.ndarray, bits: int) -> np.ndarray:
     """Signed samples as unsigned words of `bits` bits."""
     return (samples.astype(np.int64) & ((1 << bits) - 1)).astype(np.uint16)
+
+
+#: HTJ2K, for which no encoder is installed: made once with OpenJPH 0.26. Gray: (8, 8), the multiples of 60 from 0, in
+#: 16 bits. RGB: (8, 8, 3), all (200, 60, 100), transformed.
+HTJ2K_GRAY = base64.b64decode(
+    "/0//UQApQAAAAAAIAAAACAAAAAAAAAAAAAAACAAAAAgAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBEAB/1wAEyCI"
+    "kJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAFoAAf+TwAAmX/YFB3QAAADAABNAABMAIv4C"
+    "B3QAGvEDh3QAwAATQAATgAwMAYJ0AG7ohgDDVADAACogABVgtm3bqnCCdQC++/bt+8BCAey2AP/Z"
+)
+HTJ2K_RGB = base64.b64decode(
+    "/0//UQAvQAAAAAAIAAAACAAAAAAAAAAAAAAACAAAAAgAAAAAAAAAAAADBwEBBwEBBwEB/1AACAACAAAAA/9SAAwAAgABAQUEBEAB"
+    "/1wAEyBQWFhYWFhYWFhYWFhYUFBQ/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAADUAAf+TwBKA7QAHdADAEoDOAId0"
+    "AMASgBYBh3QAAAAAAAAAAAAAAAAAAAAA/9k="
+)

@@ -45,7 +45,7 @@ class Windows:
         if asked == VOI and facts is not None and facts.windows:
             return {"window": voi_window(*facts.windows[0], facts.voi_function)}
         name = None if asked == VOI else asked
-        name = name or _default(facts, bits)
+        name = name or default_of(facts, bits)
         if name not in PERCENTILES:
             return {"window": window_of(name, lambda: iter(()))}
         if len(draft.frames) == 1:
@@ -79,7 +79,10 @@ class Windows:
                 yield read_plane(opened, reading, max_pixels=max_pixels)
 
 
-def _default(facts: DicomFacts | None, bits: int) -> Preset:
+def default_of(facts: DicomFacts | None, bits: int) -> Preset:
+    """The preset of a source with `bits` bits a sample; colours and palettes of any depth are read as bytes."""
     if facts is None:
         return default_preset(None, None, bits)
+    if facts.samples > 1 or facts.photometric == "PALETTE COLOR":
+        return "none"
     return default_preset(facts.modality, facts.body_part, bits, hounsfield=other_than_hounsfield(facts) is None)

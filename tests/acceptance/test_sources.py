@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 from maskrelay.contract.shown import ItemShown, JobShown
+from tests.codestreams import JPEG_2000, jpeg_2000
+from tests.dicoms import compressed, dicom_of
 from tests.phantoms import ball, nifti, oblique, series, union, voxels
 from tests.pictures import gradient, noise, saved
 from tests.stacks import RunningStack, running_stack
@@ -189,3 +191,23 @@ def test_local_copies_of_volumes_go_with_their_worker(stack: RunningStack) -> No
     left = [path for path in Path(tempfile.gettempdir()).glob("maskrelay-*") if path.is_dir()]
     owners = {int(path.name.split("-")[1]) for path in left if path.name.split("-")[1].isdigit()}
     assert all(Path(f"/proc/{owner}").exists() for owner in owners)
+
+
+def test_dicom_that_is_not_what_it_seems_is_said_or_refused(stack: RunningStack) -> None:
+    samples = np.add.outer(np.arange(40), np.arange(48)).astype(np.uint16)
+    placed = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [1, 1]}
+    slide = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.6", "Modality": "SM"}
+    word = ["ORIGINAL", "PRIMARY"]
+    files = [
+        dicom_of(samples, SOPInstanceUID="1.1", RescaleSlope="0.01", RescaleIntercept=0, RescaleType="MGML", **placed),
+        dicom_of(samples, SOPInstanceUID="1.2", Modality="MR", ImageType=[*word, "M", "MOSAIC"], **placed),
+        dicom_of(samples, SOPInstanceUID="1.3", ImageType=[*word, "LABEL"], **slide),
+        compressed(samples, [jpeg_2000(samples, 16)], JPEG_2000, SOPInstanceUID="1.4", BitsStored=12, HighBit=11),
+    ]
+    options = {"group_series": False, "outputs": ["mask", "nifti", "seg"]}
+    _, (iodine, mosaic, label, deep) = run(stack, files, **options)
+    assert (iodine.intensity, iodine.findings["not_hounsfield"]) == ("percentile-positive", ["MGML"])
+    assert (mosaic.findings["mosaic"], mosaic.findings["outputs_not_made"]) == ([48, 40], ["nifti", "seg"])
+    assert label.error is not None
+    assert label.error.code == "unsupported_image"
+    assert (deep.state, deep.findings["codestream_depth"]) == ("succeeded", [12, 16])

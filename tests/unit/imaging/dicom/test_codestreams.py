@@ -9,6 +9,9 @@ from maskrelay.errors import ItemError, TagInvalid, Truncated, UnsupportedImage
 from maskrelay.imaging.dicom import open_planes, read_facts
 from tests.codestreams import (
     BASELINE,
+    HTJ2K,
+    HTJ2K_GRAY,
+    HTJ2K_RGB,
     JPEG_2000,
     JPEG_LS,
     LOSSLESS,
@@ -211,3 +214,20 @@ def test_a_jpeg_of_more_scans_than_anybody_writes_is_refused():
     one_more = stream[scan:].removesuffix(b"\xff\xd9")
     with pytest.raises(UnsupportedImage, match="scans"):
         plain("jpeg", stream[:scan] + one_more * 101 + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_RCT"])
+def test_htj2k_is_by_pixel_whatever_the_planar_configuration_says(photometric, planar):
+    expected = np.broadcast_to(np.array([200, 60, 100], np.uint8), (8, 8, 3))
+    tags = {"PhotometricInterpretation": photometric, "PlanarConfiguration": planar}
+    assert np.array_equal(values_of(compressed(expected, [HTJ2K_RGB], HTJ2K, **tags)), expected)
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0" * 64, b"\xff" * 64], ids=range(3))
+def test_htj2k_ends_where_its_tiles_do(behind):
+    expected = (60 * np.arange(64).reshape(8, 8)).astype(np.uint16)
+    for whole in (HTJ2K_GRAY + behind, HTJ2K_GRAY[:-2] + behind):
+        assert np.array_equal(values_of(compressed(expected, [whole], HTJ2K, BitsStored=12, HighBit=11)), expected)
+    with pytest.raises(Truncated):
+        values_of(compressed(expected, [HTJ2K_GRAY[:-30] + behind], HTJ2K))
