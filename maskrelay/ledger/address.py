@@ -1,8 +1,10 @@
-"""Where Redis is: at one address, or wherever its Sentinels say that the master is now."""
+"""Where Redis is and how it is spoken to: the URL of the setting, read once for redis-py and for Celery's transport."""
 
-from dataclasses import dataclass
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import redis
 import redis.asyncio
@@ -10,9 +12,19 @@ import redis.asyncio.sentinel
 from redis.sentinel import Sentinel
 
 from maskrelay.errors import SettingsError
+from maskrelay.network.certificates import redis_options
 
-_SCHEME = "redis+sentinel"
-_PORT = 26379
+_SENTINEL = "redis+sentinel"
+_PORT, _SENTINEL_PORT = 6379, 26379
+_SHAPES = (
+    "redis://user:password@host:port/database, rediss:// (TLS), unix://user:password@/path?db=number, or "
+    "redis+sentinel://user:password@host:port,host:port/master/database"
+)
+_QUOTE = "write special characters of a password %-quoted (# as %23, / as %2F, ? as %3F, @ as %40)"
+_TLS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
+_TRUE, _FALSE = {"true", "yes", "1", "on"}, {"false", "no", "0", "off"}
+#: A call that waits in Redis takes two seconds.
+_SHORTEST_TIMEOUT_S = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,7 @@ class Sentinels:
     hosts: tuple[tuple[str, int], ...]
     master: str
     database: int
-    credentials: str
+    credentials: str = field(repr=False)
 
     def as_broker(self) -> str:
         """The URL as Celery's transport has it; the master's name is an option beside it."""
@@ -46,42 +58,232 @@ class Sentinels:
         return {"username": unquote(user) or None, "password": unquote(password) or None, "db": self.database}
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One server. `path`: of its socket, in the place of host and port. `tls`: the options of a TLS connection, with
+    redis-py's names; None without TLS. `options`: those of any connection that the URL sets.
+    """
+
+    host: str
+    port: int
+    path: str
+    database: int
+    username: str | None
+    password: str | None = field(repr=False)
+    tls: Mapping[str, Any] | None
+    options: Mapping[str, Any]
+
+    def is_verified(self) -> bool:
+        """Whether the server has to show a certificate of its own name that somebody trusted vouches for."""
+        tls = self.tls
+        return tls is None or (tls["ssl_cert_reqs"] == "required" and tls["ssl_check_hostname"])
+
+    def as_broker(self) -> str:
+        """The URL as Celery's transport has it. TLS and timeouts are options beside it."""
+        at = ":".join(quote(part or "", safe="") for part in (self.username, self.password) if part is not None)
+        if self.username is None and self.password is not None:
+            at = f":{at}"
+        at = f"{at}@" if at else ""
+        if self.path:
+            return f"redis+socket://{at}{quote(self.path)}?virtual_host={self.database}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'redis' if self.tls is None else 'rediss'}://{at}{host}:{self.port}/{self.database}"
+
+    def connection(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments of a redis-py client; `options` are the caller's, and those of the URL come before them."""
+        login = {"username": self.username, "password": self.password, "db": self.database}
+        given = {**options, **self.options, **login}
+        if self.path:
+            return {**given, "unix_socket_path": self.path}
+        given |= {"host": self.host, "port": self.port}
+        return given if self.tls is None else {**given, "ssl": True, **self.tls}
+
+
+def read_address(url: str) -> Address | Sentinels:
+    """What a Redis URL names. Raises SettingsError, which holds nothing of a password, and nothing of the URL else."""
+    try:
+        return sentinels_of(url) or _address(url)
+    except ValueError:  # whatever was wrong, its message may quote the URL
+        raise SettingsError(f"MASKRELAY_REDIS_URL is no URL of a Redis ({_SHAPES}); {_QUOTE}") from None
+
+
 def sentinels_of(url: str) -> Sentinels | None:
     """What `redis+sentinel://user:password@host:port,host:port/master/database` names; None for any other URL.
 
     Port and database may be left out, as may user and password. Raises SettingsError, which holds nothing of the URL.
     """
-    parts = urlsplit(url)
-    if parts.scheme != _SCHEME:
+    if not url.startswith(f"{_SENTINEL}://"):
         return None
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    master, _, database = parts.path.strip("/").partition("/")
     try:
-        found = tuple(_host(one) for one in hosts.split(","))
+        parts = urlsplit(url)
+        credentials, _, hosts = parts.netloc.rpartition("@")
+        master, _, database = parts.path.strip("/").partition("/")
+        _refuse("#" in url or bool(parts.query))
+        found = tuple(_host(host) for host in hosts.split(","))
         return Sentinels(found, _named(master), int(database or 0), credentials)
     except ValueError:
-        shape = f"{_SCHEME}://user:password@host:port,host:port/master/database"
-        raise SettingsError(f"a Redis URL for Sentinels is {shape}") from None
+        shape = f"{_SENTINEL}://user:password@host:port,host:port/master/database"
+        raise SettingsError(f"a Redis URL for Sentinels is {shape}; {_QUOTE}") from None
 
 
 def _host(text: str) -> tuple[str, int]:
     host, _, port = text.partition(":")
-    return _named(host), int(port or _PORT)
+    return _named(host), int(port or _SENTINEL_PORT)
 
 
 def _named(text: str) -> str:
-    if not text:
-        raise ValueError
+    _refuse(not text)
     return text
 
 
+def _refuse(wrong: bool) -> None:
+    if wrong:
+        raise ValueError
+
+
+def _address(url: str) -> Address:
+    parts = urlsplit(url)
+    if parts.scheme not in {"redis", "rediss", "unix"} or any(character.isspace() for character in url):
+        raise ValueError
+    if "#" in url or "@" in parts.path:
+        raise SettingsError(f"MASKRELAY_REDIS_URL: a # or / in it ends the part before; {_QUOTE}")
+    tls, options, database = _options(parts.query, secure=parts.scheme == "rediss")
+    path = unquote(parts.path) if parts.scheme == "unix" else ""
+    if parts.scheme == "unix" and (parts.hostname or not path.strip("/")):
+        raise SettingsError("MASKRELAY_REDIS_URL: the path of a socket is absolute, as in unix:///run/redis.sock")
+    if parts.scheme != "unix" and database is None:
+        database = unquote(parts.path).strip("/")
+    database = database or "0"
+    if not (database.isascii() and database.isdecimal()):
+        raise SettingsError("MASKRELAY_REDIS_URL: the database is a number, as in redis://host:6379/0")
+    return Address(
+        host=unquote(parts.hostname or "") or "localhost",
+        port=_port(parts),
+        path=path,
+        database=int(database),
+        username=unquote(parts.username or "") or None,
+        password=unquote(parts.password or "") or None,
+        tls=tls,
+        options=options,
+    )
+
+
+def _port(parts: Any) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise SettingsError(f"MASKRELAY_REDIS_URL: the port is a number from 1 to 65535; {_QUOTE}") from None
+    return port or _PORT
+
+
+def _options(query: str, *, secure: bool) -> tuple[dict[str, Any] | None, dict[str, Any], str | None]:
+    """The options of TLS, those of any connection, and the database, as the query of a URL says them."""
+    tls: dict[str, Any] = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **redis_options()}
+    options: dict[str, Any] = {}
+    database = None
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "db":
+            database = value
+        elif name in _TLS and secure:
+            tls[name] = _tls_value(name, value)
+        elif name in _TLS:
+            raise SettingsError(f"MASKRELAY_REDIS_URL: {name} is for rediss://")
+        elif name in _READERS:
+            options[name] = _READERS[name](name, value)
+        else:
+            known = ", ".join(sorted({"db", *_READERS, *_TLS}))
+            raise SettingsError(f"MASKRELAY_REDIS_URL has an unknown option behind its ?; known are {known}; {_QUOTE}")
+    options.pop("protocol", None)  # which of both is spoken makes no difference to what is said
+    if secure:
+        tls["ssl_check_hostname"] &= tls["ssl_cert_reqs"] != "none"
+        _check_files(tls)
+    return (tls if secure else None), options, database
+
+
+def _tls_value(name: str, value: str) -> Any:
+    if name == "ssl_check_hostname":
+        return _boolean(name, value)
+    if name == "ssl_cert_reqs":
+        value = value.lower().removeprefix("cert_")
+        if value not in {"required", "optional", "none"}:
+            raise _wrong(name, "required, or none to trust any server")
+    return value
+
+
+def _check_files(tls: Mapping[str, Any]) -> None:
+    """Raise SettingsError for a file of certificates that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if "ssl_ca_certs" in tls:
+            context.load_verify_locations(tls["ssl_ca_certs"])
+        if "ssl_certfile" in tls:
+            context.load_cert_chain(tls["ssl_certfile"], tls.get("ssl_keyfile"), password=_no_passphrase)
+    except OSError:  # ssl.SSLError is one
+        raise SettingsError("a certificate file of the Redis connection cannot be read, or holds no PEM") from None
+
+
+def _no_passphrase() -> str:
+    raise SettingsError("the private key for Redis is encrypted; give it without a passphrase")
+
+
+def _boolean(name: str, value: str) -> bool:
+    if value.lower() not in _TRUE | _FALSE:
+        raise _wrong(name, "true or false")
+    return value.lower() in _TRUE
+
+
+def _seconds(name: str, value: str) -> float:
+    least = _SHORTEST_TIMEOUT_S if name == "socket_timeout" else 0
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not max(least, 0.001) <= seconds <= 600:
+        raise _wrong(name, f"a number of seconds, {least} or more")
+    return seconds
+
+
+def _whole_seconds(name: str, value: str) -> int:
+    return int(_seconds(name, value))
+
+
+def _protocol(name: str, value: str) -> int:
+    if value not in {"2", "3"}:
+        raise _wrong(name, "2 or 3")
+    return int(value)
+
+
+def _text(name: str, value: str) -> str:
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise _wrong(name, "a word")
+    return value
+
+
+def _wrong(name: str, what: str) -> SettingsError:
+    return SettingsError(f"MASKRELAY_REDIS_URL: {name} is {what}")
+
+
+_READERS = {
+    "socket_timeout": _seconds,
+    "socket_connect_timeout": _seconds,
+    "health_check_interval": _whole_seconds,
+    "socket_keepalive": _boolean,
+    "client_name": _text,
+    "protocol": _protocol,
+}
+
+
 def connect(url: str, **options: Any) -> "redis.Redis":
-    """A client for a URL of either kind; it connects when first used."""
-    sentinels = sentinels_of(url)
-    return sentinels.client(**options) if sentinels else redis.Redis.from_url(url, **options)
+    """A client for a URL of either kind; it connects when first used. Raises SettingsError."""
+    address = read_address(url)
+    return address.client(**options) if isinstance(address, Sentinels) else redis.Redis(**address.connection(options))
 
 
 def connect_listener(url: str, **options: Any) -> "redis.asyncio.Redis":
-    """As `connect`, for one event loop."""
-    sentinels = sentinels_of(url)
-    return sentinels.listener(**options) if sentinels else redis.asyncio.Redis.from_url(url, **options)
+    """As `connect`, for one event loop, whose client waits for what is published as long as it likes."""
+    address = read_address(url)
+    if isinstance(address, Sentinels):
+        return address.listener(**options)
+    return redis.asyncio.Redis(**{**address.connection(options), "socket_timeout": None})

@@ -5,14 +5,18 @@ from datetime import timedelta
 from celery import Celery
 
 from maskrelay.errors import LedgerUnavailable
-from maskrelay.ledger.address import sentinels_of
+from maskrelay.ledger.address import Address, read_address
+from maskrelay.ledger.refusals import Standing, moved
 from maskrelay.ledger.wakes import TASKS
 
 
 def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
     """The Celery app. Every rule of its configuration that is not obvious has its reason beside it."""
-    sentinels = sentinels_of(redis_url)
-    app = Celery("maskrelay", broker=sentinels.as_broker() if sentinels else redis_url, set_as_current=False)
+    address = read_address(redis_url)
+    app = Celery("maskrelay", broker=address.as_broker(), set_as_current=False)
+    if isinstance(address, Address) and address.tls is not None:
+        app.conf.broker_use_ssl = dict(address.tls)  # of its own accord the transport would trust any server
+    set_by_url = dict(address.options) if isinstance(address, Address) else {"master_name": address.master}
     app.conf.update(
         task_ignore_result=True,
         task_acks_late=True,
@@ -35,7 +39,7 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            **({"master_name": sentinels.master} if sentinels else {}),
+            **set_by_url,
         },
     )
     return app
@@ -46,9 +50,14 @@ class Publisher:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._standing = Standing("broker")
 
     def __call__(self, task: str) -> None:
         try:
             self._app.send_task(task, queue=task, retry=False, ignore_result=True)
         except Exception as error:  # kombu's errors have no common root
+            self._standing.failed(error)
+            if moved(error):
+                self._app.pool.force_close_all(close_pool=False)
             raise LedgerUnavailable(type(error).__name__) from error
+        self._standing.answered()

@@ -1,6 +1,6 @@
 """Runs the ledger's Lua scripts: one a transition, each with the preludes and the table of moves before it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import redis
 
 from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger.refusals import Standing, moved
 from maskrelay.rules.lifecycle import MOVES
 
 _FOLDER = files("maskrelay.ledger") / "scripts"
@@ -47,20 +48,30 @@ class Scripts:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
+        self._standing = Standing("ledger")
         self._scripts = {name: client.register_script(text) for name, text in texts().items()}
 
     def run(self, script: str, *arguments: Any) -> Any:
-        try:
-            return self._scripts[script](args=[_plain(argument) for argument in arguments])
-        except redis.RedisError as error:
-            raise LedgerUnavailable(type(error).__name__) from error
+        plain = [_plain(argument) for argument in arguments]
+        return self._answered(lambda: self._scripts[script](args=plain))
 
     def ask(self, command: str, *arguments: Any) -> Any:
         """One plain command, for what needs no transition."""
+        return self._answered(lambda: self._client.execute_command(command, *arguments))  # type: ignore[no-untyped-call]
+
+    def _answered(self, call: Callable[[], Any]) -> Any:
+        """What the call answers. A refusal by a server that cannot serve any more drops the idle connections to it, so
+        that the next call finds whichever server the address leads to then.
+        """
         try:
-            return self._client.execute_command(command, *arguments)  # type: ignore[no-untyped-call]
+            answer = call()
         except redis.RedisError as error:
+            self._standing.failed(error)
+            if moved(error):
+                self._client.connection_pool.disconnect(inuse_connections=False)
             raise LedgerUnavailable(type(error).__name__) from error
+        self._standing.answered()
+        return answer
 
     def check_writable(self) -> None:
         """Raise LedgerUnavailable unless Redis takes writes: a full one, or a replica, still answers a PING."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from maskrelay.admin.checks.redis_server import check
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger import open_ledger
 from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.settings import Settings
 from tests.certificates import write_certificate
 from tests.tls_proxies import tls_before
 from tests.valkeys import RunningValkey
@@ -54,6 +56,45 @@ def test_a_server_that_nobody_vouches_for_is_not_spoken_to(url: str, valkey: Run
     with pytest.raises(LedgerUnavailable):
         wake(f"{url}?ssl_cert_reqs=required")
     assert valkey.client.keys("*") == []
+
+
+@pytest.mark.parametrize("of", ["ledger", "broker"])
+def test_by_default_a_server_that_nobody_vouches_for_is_sent_nothing(url: str, valkey: RunningValkey, of: str):
+    publisher = Publisher(broker(url, visibility_timeout=10 * MINUTE))
+    ledger = open_ledger(url, publisher, claim_lease=MINUTE, step_lease=MINUTE, delivery_lease=MINUTE)
+    with pytest.raises(LedgerUnavailable):
+        publisher("segment") if of == "broker" else ledger.jobs.get("x")
+    assert valkey.client.keys("*") == []
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "MASKRELAY_CA_FILE"])
+def test_an_authority_of_the_system_or_of_the_setting_is_trusted_by_both(
+    url: str, certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+):
+    monkeypatch.setenv(variable, str(certificate / "ca.crt"))
+    assert wake(url)
+
+
+def test_a_server_of_another_name_is_trusted_only_where_the_url_says_so(
+    url: str, valkey: RunningValkey, certificate: Path
+):
+    other = f"{url}?ssl_ca_certs={certificate / 'ca.crt'}".replace("127.0.0.1", "localhost")
+    with pytest.raises(LedgerUnavailable):
+        wake(other)
+    assert wake(f"{other}&ssl_check_hostname=false")
+    valkey.client.delete("mr:woken:deliver")  # else the wake-up is the one before
+    assert wake(f"{url}?ssl_cert_reqs=none")
+
+
+def test_doctor_reports_a_server_that_is_not_verified_and_the_brokers_connection(url: str, tmp_path: Path):
+    def findings(redis_url: str) -> dict[str, str]:
+        environment = {"MASKRELAY_REDIS_URL": redis_url, "MASKRELAY_STORAGE_URL": tmp_path.as_uri()}
+        settings = Settings.from_environment({**environment, "MASKRELAY_SERVER_KEY": "k" * 32})
+        return {finding.check: finding.state for finding in check(settings)}
+
+    relaxed = findings(f"{url}?ssl_cert_reqs=none")
+    assert (relaxed["redis tls"], relaxed["redis broker"]) == ("warn", "ok")
+    assert findings(url) == {"redis": "wrong"}
 
 
 def test_a_wrong_password_is_an_unavailable_ledger_and_told_without_it(url: str, certificate: Path):

@@ -11,7 +11,8 @@ import redis
 from maskrelay.admin.checks.finding import Finding, clock, ok, wrong
 from maskrelay.admin.checks.redis_errors import refused, unreached
 from maskrelay.errors import SettingsError
-from maskrelay.ledger.address import connect
+from maskrelay.ledger.address import Address, connect, read_address
+from maskrelay.ledger.broker import broker
 from maskrelay.ledger.keeping import eviction, persistence
 from maskrelay.settings import Settings
 
@@ -37,6 +38,8 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield _memory(facts)
             yield _rights(client)
             yield _clock(client)
+        yield from _tls(url)
+        yield _broker(settings)
     except SettingsError as error:
         yield wrong("redis", error.detail, "docs/settings.md shows the forms of MASKRELAY_REDIS_URL")
     except ValueError:
@@ -44,6 +47,34 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield wrong("redis", "MASKRELAY_REDIS_URL is no URL of a Redis", hint)
     except redis.RedisError as error:
         yield wrong("redis", *unreached(error))
+
+
+def _tls(url: str) -> Iterator[Finding]:
+    address = read_address(url)
+    if isinstance(address, Address) and not address.is_verified():
+        hint = "leave out ssl_cert_reqs and ssl_check_hostname, and name its CA in MASKRELAY_CA_FILE"
+        yield Finding("redis tls", "warn", "the server's certificate is not verified, as the URL asks", hint)
+    elif isinstance(address, Address) and address.tls is not None:
+        yield ok("redis tls", "the server's certificate is verified")
+
+
+def _broker(settings: Settings) -> Finding:
+    """Open Celery's own connection: it is made by another library."""
+    url = settings.redis_url.get_secret_value()
+    app = broker(url, visibility_timeout=settings.visibility_timeout)
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=_PATIENCE_S)
+            connection.default_channel.client.ping()
+    except redis.RedisError as error:
+        return wrong("redis broker", *unreached(error))
+    except Exception as error:  # noqa: BLE001 - kombu's errors have no common root
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, redis.RedisError):
+            return wrong("redis broker", *unreached(cause))
+        hint = "the ledger's connection works: look at the options of MASKRELAY_REDIS_URL"
+        return wrong("redis broker", f"Celery cannot connect ({type(error).__name__})", hint)
+    return ok("redis broker", "answers")
 
 
 def _version(facts: dict[str, Any]) -> Finding:

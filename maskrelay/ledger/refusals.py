@@ -1,0 +1,79 @@
+"""What it means that Redis refuses a command, by the word with which its answer begins."""
+
+import logging
+import re
+import threading
+
+import redis
+
+log = logging.getLogger(__name__)
+#: This server cannot serve any more, or not yet, and the address may lead to another one by now: a failover made it a
+#: replica, it is a node of a cluster, it reads its file in, or the password was changed.
+MOVED = {
+    "READONLY": "it is a replica now",
+    "MASTERDOWN": "it is a replica without a primary",
+    "UNBLOCKED": "it became a replica",
+    "LOADING": "it is reading its file in",
+    "NOREPLICAS": "it has too few replicas to take writes",
+    "CLUSTERDOWN": "it is a node of a cluster",
+    "MOVED": "it is a node of a cluster",
+    "NOAUTH": "it asks for a password",
+    "WRONGPASS": "user or password are wrong",
+}
+#: The server itself has to be mended; another connection to it changes nothing.
+BUSY = {
+    "OOM": "its memory is full",
+    "MISCONF": "it cannot save to its disk",
+    "BUSY": "a script has been running for long",
+    "UNKILLABLE": "a script that has written runs for ever",
+    "NOPERM": "the user lacks rights",
+}
+_CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
+    (redis.exceptions.ReadOnlyError, "READONLY"),
+    (redis.exceptions.MasterDownError, "MASTERDOWN"),
+    (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
+    (redis.exceptions.MovedError, "MOVED"),
+    (redis.exceptions.OutOfMemoryError, "OOM"),
+    (redis.exceptions.NoPermissionError, "NOPERM"),
+    (redis.BusyLoadingError, "LOADING"),
+    (redis.AuthenticationError, "NOAUTH"),
+)
+
+
+def word_of(error: BaseException) -> str:
+    """The word of a refusal, or the name of the error's class: nothing that came over the connection else."""
+    for kind, word in _CLASSES:
+        if isinstance(error, kind):
+            return word
+    found = re.match(r"[A-Z]{3,20}\b", str(error)) if isinstance(error, redis.ResponseError) else None
+    return found[0] if found else type(error).__name__
+
+
+def moved(error: BaseException) -> bool:
+    """Whether connections should be made anew, since their server cannot serve."""
+    return word_of(error) in MOVED
+
+
+class Standing:
+    """Logs once when Redis begins to fail, or fails for another reason, and once when it answers again."""
+
+    def __init__(self, of: str) -> None:
+        self._of = of
+        self._lock = threading.Lock()
+        self._word = ""
+
+    def failed(self, error: BaseException) -> None:
+        word = word_of(error)
+        with self._lock:
+            is_news, self._word = word != self._word, word
+        if is_news:
+            meaning = MOVED.get(word) or BUSY.get(word)
+            log.warning("%s: Redis does not serve (%s)%s", self._of, word, f": {meaning}" if meaning else "")
+
+    def answered(self) -> None:
+        if not self._word:  # without the lock: as good as always
+            return
+        with self._lock:
+            was, self._word = self._word, ""
+        if was:
+            log.warning("%s: Redis serves again", self._of)
