@@ -3,8 +3,12 @@
 from maskrelay.contract.jobs import Result, Submission
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage import records
+from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import announce, leave_live
 from worker.parts import Parts
+
+#: What `Jobs.conclude` answers where the ledger had no record.
+CREATED = 2
 
 
 def read_result(parts: Parts, job: str) -> Result | None:
@@ -28,5 +32,17 @@ def conclude(parts: Parts, submission: Submission, result: Result) -> bool:
         items=counts,
         frames=result.frames,
     )
+    if concluded == CREATED:
+        forget_deleted(parts, submission.id)
     leave_live(parts.storage, submission)
-    return concluded
+    return bool(concluded)
+
+
+def forget_deleted(parts: Parts, job: str) -> None:
+    """Drop a record that was made just now of a job that is gone: it was deleted while this process worked on it.
+
+    The tombstone comes before the record is dropped for it: whoever finds none here is before it, and drops nothing.
+    """
+    tombstone = tombstone_of(parts.storage, job)
+    if tombstone is not None:
+        parts.ledger.jobs.forget(job, tombstone.tenant)

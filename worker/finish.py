@@ -3,12 +3,13 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import Result, Submission
+from maskrelay.contract.jobs import FRAMES_PER_PART, Result, Submission
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import verdict
@@ -19,6 +20,7 @@ from worker.attempts import attempt
 from worker.compact import Compacted
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
+from worker.submissions import planned_frames
 from worker.visible import Visible
 
 #: What had a part in the pixels.
@@ -52,9 +54,23 @@ def _make_result(parts: Parts, submission: Submission, token: str) -> Result | N
     record = parts.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
         return None
+    record = _counted(parts, record)
     listed = parts.ledger.jobs.parts(submission.id)
     with closing(Visible(parts.storage, submission.id, record.frames.planned, listed)) as visible:
         return _result_of(parts, submission, record, token, visible)
+
+
+def _counted(parts: Parts, record: JobRecord) -> JobRecord:
+    """The record with the plan as storage has it, where the ledger does not know it as a whole.
+
+    A job that was cancelled while it was planned, or that the ledger lost, may have more parts than the ledger counted.
+    A part that is not full is the last.
+    """
+    if record.planned:
+        return record
+    frame_parts, frames = planned_frames(parts.storage, record.id)
+    counted = record.frames.model_copy(update={"planned": frames})
+    return replace(record, frame_parts=frame_parts, frames=counted, planned=frames % FRAMES_PER_PART != 0)
 
 
 def _result_of(parts: Parts, submission: Submission, record: JobRecord, token: str, visible: Visible) -> Result | None:

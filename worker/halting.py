@@ -22,6 +22,7 @@ from maskrelay.storage.halts import halt_of, write_halt
 from maskrelay.storage.protocol import has
 from maskrelay.storage.records import read_submission
 from worker.announce import announce
+from worker.conclude import CREATED, forget_deleted
 from worker.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
     with suppress(ObjectMissing, RecordUnreadable):  # without its submission nobody can be told
         submission = read_submission(parts.storage, record.id)
         announce(parts, submission, "job.failed", state="failed", at=stands.at, counts=counts)
-    return parts.ledger.jobs.conclude(
+    concluded = parts.ledger.jobs.conclude(
         record.id,
         tenant=record.tenant,
         lane=record.lane,
@@ -72,6 +73,9 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
         frames=frames,
         halted=stands.code,
     )
+    if concluded == CREATED:
+        forget_deleted(parts, record.id)
+    return bool(concluded)
 
 
 def release_halted(parts: Parts, job: str) -> bool:

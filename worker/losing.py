@@ -1,17 +1,18 @@
 """Sweeps what losing tries left of jobs that have ended: files, parts and final objects that no result names."""
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from functools import partial
 
 from maskrelay.contract import keys
 from maskrelay.contract.dead_letters import DeadLetter
-from maskrelay.contract.jobs import Result
+from maskrelay.contract.jobs import FinalObject, Result
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
-from maskrelay.storage.records import lines_of, parsed, read_submission
+from maskrelay.storage.records import lines_of, parsed, read_submission, unreadable
 from maskrelay.storage.tombstones import tombstone_of
 from worker.conclude import read_result
 from worker.parts import Parts
@@ -56,9 +57,10 @@ def strays(storage: Storage, result: Result) -> Iterator[str]:
     items = read_submission(storage, job).items_key
     yield from _others(storage, keys.item_lists(job), lambda key: key == items)
     if result.parts is not None:
-        counted = {keys.outcome_part(job, name) for name in storage.get(result.parts.key).decode().split()}
+        names = b"".join(vouched(storage, result.parts)).decode().split()
+        counted = {keys.outcome_part(job, name) for name in names}
         yield from _others(storage, keys.outcomes(job), counted.__contains__)
-    with closing(storage.stream(result.items.key)) as chunks:
+    with closing(vouched(storage, result.items)) as chunks:
         named = named_keys(chunks)
     failed = _failed_frames(storage, result)
     yield from _others(storage, keys.packs(job), named.__contains__)
@@ -80,6 +82,20 @@ def named_keys(chunks: Iterable[bytes]) -> set[str]:
     return named
 
 
+def vouched(storage: Storage, final: FinalObject) -> Generator[bytes, None, None]:
+    """The object in chunks; raises RecordUnreadable behind the last one unless it is what the result vouches for.
+
+    What is removed is what this object does not name: one that was cut off or changed would name too little.
+    """
+    digest, length = hashlib.sha256(), 0
+    for chunk in storage.stream(final.key):
+        digest.update(chunk)
+        length += len(chunk)
+        yield chunk
+    if (length, digest.hexdigest()) != (final.length, final.sha256):
+        raise unreadable(final.key)
+
+
 def _others(storage: Storage, prefix: str, stays: Callable[[str], bool]) -> Iterator[str]:
     return (key for key in storage.list(prefix) if not stays(key))
 
@@ -87,5 +103,5 @@ def _others(storage: Storage, prefix: str, stays: Callable[[str], bool]) -> Iter
 def _failed_frames(storage: Storage, result: Result) -> set[int | None]:
     if result.dead is None:
         return set()
-    with closing(storage.stream(result.dead.key)) as chunks:
+    with closing(vouched(storage, result.dead)) as chunks:
         return {parsed(line, DeadLetter, result.dead.key).frame for line in lines_of(chunks)}

@@ -5,8 +5,8 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import Submission
@@ -42,19 +42,41 @@ def reconcile(parts: Parts, *, go_on: Callable[[], object] = lambda: None) -> Fo
     `go_on` is called after each job; what it raises ends the comparison.
     """
     found: Found = Counter({"live jobs compared": 0})
-    for one in side_by_side(partial(reconcile_alone, parts), live_jobs(parts.storage), HANDS):
+    for one in side_by_side(lambda job: reconcile_alone(parts, job.id, marked=job.marked), _jobs(parts), HANDS):
         found["live jobs compared"] += 1
         found.update(one)
         go_on()
     return found
 
 
-def reconcile_alone(parts: Parts, job: str) -> Found:
+class _Job(NamedTuple):
+    id: str
+    marked: bool
+
+
+def _jobs(parts: Parts) -> Iterator[_Job]:
+    """Every job that storage marks as live, then those that the ledger alone takes for unfinished."""
+    marked: set[str] = set()
+    for job in live_jobs(parts.storage):
+        marked.add(job)
+        yield _Job(job, marked=True)
+    yield from (_Job(job, marked=False) for job in parts.ledger.jobs.unfinished() if job not in marked)
+
+
+def reconcile_alone(parts: Parts, job: str, *, marked: bool = True) -> Found:
     """As `reconcile_job`; a job whose objects cannot be used is left out, counted and named, so that the others go on.
 
-    Raises LedgerUnavailable and StorageUnavailable where they do not answer for other jobs either.
+    marked: whether storage marks it as live. A ledger brought back from a copy may know a job that is not; it is marked
+    first, so that it is found whatever happens next. Raises LedgerUnavailable and StorageUnavailable where they do not
+    answer for other jobs either.
     """
-    found = parts.bad_objects.alone("comparison", job, partial(reconcile_job, parts, job))
+
+    def compared() -> Found:
+        if not marked:
+            parts.storage.put(keys.live(job), b"")
+        return reconcile_job(parts, job)
+
+    found = parts.bad_objects.alone("comparison", job, compared)
     return Counter({"jobs that could not be compared": 1}) if found is None else found
 
 
@@ -77,6 +99,8 @@ def reconcile_job(parts: Parts, job: str) -> Found:
     try:
         submission = read_submission(storage, job)
     except ObjectMissing:
+        if record is not None and jobs.forget(job, record.tenant):
+            log.warning("forgotten: nothing of it is in storage", extra={"job_id": job})
         return Counter({"submissions never accepted removed": _forget_orphan(parts, job)})
     if result is not None:
         concluded = conclude(parts, submission, result)
@@ -97,6 +121,9 @@ def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str 
     restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
     if restored:
         log.warning("restored", extra={"job_id": job})
+        if tombstone_of(parts.storage, job):  # it was deleted since that was looked for
+            jobs.forget(job, one.tenant)
+            return Counter()
     adopted = _adopt_parts(parts, job)
     if halted and (record := jobs.get(job)) is not None:
         conclude_halted(parts, record)

@@ -50,8 +50,14 @@ def read_item_part(storage: Storage, job: str, part: int) -> list[PlannedItem]:
 
 
 def planned_frames(storage: Storage, job: str) -> tuple[int, int]:
-    """How many parts the plan in storage has, and how many frames: every part but the last is full."""
-    parts = sum(1 for _ in storage.list(keys.frames(job)))
+    """How many parts the plan in storage has, and how many frames: every part but the last is full.
+
+    A part counts once its items are there too, and all the parts before it; other objects among them do not.
+    """
+    there = {*storage.list(keys.frames(job)), *storage.list(keys.item_parts(job))}
+    parts = 0
+    while {keys.frame_part(job, parts), keys.item_part(job, parts)} <= there:
+        parts += 1
     return parts, (parts - 1) * FRAMES_PER_PART + len(read_frame_part(storage, job, parts - 1)) if parts else 0
 
 

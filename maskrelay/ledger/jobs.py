@@ -1,6 +1,7 @@
 """The records of jobs: created at acceptance, moved by transitions, concluded by what storage says."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from maskrelay.ledger.scripts import PAGE, Scripts
 from maskrelay.rules.timings import Moments
 
 _RECORD = "mr:job:"
+_LIVE = "mr:live:"
 _SPENT = "spent_"
 
 
@@ -97,9 +99,10 @@ class Jobs:
         items: dict[str, int],
         frames: Frames,
         halted: str | None = None,
-    ) -> bool:
-        """Make a job terminal because storage says so. False if the ledger has it terminal already.
+    ) -> int:
+        """Make a job terminal because storage says so: 0 if the ledger has it terminal already, 1 if it is news.
 
+        2: the ledger had no record of it, and has one now. Whoever concluded it looks whether it was deleted meanwhile.
         halted: the code of why it ended without a result.
         """
         fields: list[Any] = ["frames", frames.planned]
@@ -110,7 +113,7 @@ class Jobs:
         if halted is not None:
             fields += ["halted", halted]
         arguments = (job, tenant, lane, items["total"], _ms(created_at), state, json.dumps(fields))
-        return bool(self._scripts.run("conclude", *arguments))
+        return int(self._scripts.run("conclude", *arguments))
 
     def told(self, job: str) -> bool:
         """Every event of the job is over; False if the ledger does not know it."""
@@ -126,6 +129,21 @@ class Jobs:
         following, names = self._scripts.ask("SCAN", place, "MATCH", f"{_RECORD}*", "COUNT", most)
         jobs = (name.decode().removeprefix(_RECORD) for name in names)
         return str(following), [job for job in jobs if keys.ID.fullmatch(job)]
+
+    def unfinished(self) -> Iterator[str]:
+        """Every job that the ledger takes for not over, some at a time; one may come twice."""
+        for of_tenant in self._elements(["SCAN"], ["MATCH", f"{_LIVE}*"]):
+            yield from self._elements(["SSCAN", of_tenant])
+
+    def _elements(self, command: Sequence[str], options: Sequence[str] = ()) -> Iterator[str]:
+        """Every element that a scanning command finds."""
+        place = 0
+        while True:
+            following, found = self._scripts.ask(*command, place, *options, "COUNT", 1000)
+            yield from (name.decode() for name in found)
+            place = int(following)
+            if not place:
+                return
 
     def retire(self, job: str, lifetime: timedelta) -> str:
         """Drop the record of a job that ended longer ago: `retired`; else what it is: `ended`, `running`, `unknown`."""

@@ -1,4 +1,4 @@
--- conclude(job, tenant, lane, total, created, state, fields) → 1 if the ledger did not know. Storage is the verdict: a job that is
+-- conclude(job, tenant, lane, total, created, state, fields) → 1 if the ledger did not know, 2 if not even of the job. Storage is the verdict: a job that is
 -- finished there is finished here, from any state but a terminal one, and what only a running job needs goes.
 -- fields: {name, value, …}.
 local job, tenant, lane, total, created, state = unpack(ARGV)
@@ -21,4 +21,4 @@ drop_parts(job)
 redis.call('ZREM', 'mr:step:plan', job)
 redis.call('ZREM', 'mr:step:finish', job)
 redis.call('PUBLISH', 'mr:bell:ended', job)
-return 1
+return before and 1 or 2
