@@ -1,198 +1,150 @@
 """Writes a finished job's outcomes in item order, with the place of each item, under a name of its own."""
 
-import hashlib
 import secrets
-import struct
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from functools import partial
+from itertools import chain
+
+import numpy as np
 
 from maskrelay.contract import keys
-from maskrelay.contract.dead_letters import dead_letters
-from maskrelay.contract.jobs import Counts, FinalObject, FlaggedItems, Frames, PlannedFrame, Submission
-from maskrelay.contract.lines import ItemLine, flags_of, item_line
-from maskrelay.contract.outcomes import Outcome
-from maskrelay.contract.planned import PlannedItem
-from maskrelay.rules.suspicion import judged
-from maskrelay.rules.visible_line import placed
+from maskrelay.contract.jobs import Counts, FinalObject, FlaggedItems, Frames, Submission
+from maskrelay.contract.stretches import Stretch
+from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
-from maskrelay.storage.records import read_items
-from worker.assembled import read_assembled
-from worker.submissions import planned_items
+from worker.stretch import FinalWriter, Line, lines_never_planned, planned_lines, write_stretch
+from worker.turn import ENDLESS, TimeIsUp, Turn
 from worker.visible import Visible
 
-#: An item with its outcomes, and as much of its frames as was planned.
-Line = tuple[ItemLine, list[PlannedFrame]]
-#: An item of at most so many frames is held whole; of a larger one the run lengths are read again as it is written.
-_HELD_FRAMES = 64
-
-
-class FinalWriter:
-    """One object under `final/`: its length and hash are known when it is whole. Left without `done`, it is aborted."""
-
-    def __init__(self, storage: Storage, key: str) -> None:
-        self.key = key
-        self._writer = storage.writer(key)
-        self._hash = hashlib.sha256()
-        self.length = 0
-
-    def write(self, piece: bytes) -> None:
-        self._writer.write(piece)
-        self._hash.update(piece)
-        self.length += len(piece)
-
-    def done(self) -> FinalObject:
-        self._writer.commit()
-        return FinalObject(key=self.key, length=self.length, sha256=self._hash.hexdigest())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.abort()
+#: Parts of the plan that are one stretch: what is done again when finishing is broken off.
+STRETCH_PARTS = 10
 
 
 class Compacted:
     """What was written, and the counts that came out of it; `flags` counts masks.
 
-    However it fails, nothing that it opened stays open. Raises StorageUnavailable, and ObjectMissing when the job is
-    being removed.
+    A large job is written in stretches, which are kept in storage: a later try goes on behind the last of them, and
+    joins them in the end. However it fails, nothing that it opened stays open. Raises TimeIsUp between two stretches
+    when `turn` is over, StorageUnavailable, and ObjectMissing when the job is being removed.
     """
 
     def __init__(
-        self, storage: Storage, submission: Submission, frame_parts: int, visible: Visible, *, planned: bool
+        self,
+        storage: Storage,
+        submission: Submission,
+        frame_parts: int,
+        visible: Visible,
+        *,
+        planned: bool,
+        turn: Turn = ENDLESS,
     ) -> None:
-        nonce = secrets.token_hex(8)
-        self.flags: Counter[str] = Counter()
-        with ExitStack() as opened:
+        self._storage = storage
+        self._submission = submission
+        self._parts = frame_parts
+        self._visible = visible
+        self._planned = planned
+        self._nonce = secrets.token_hex(8)
+        if frame_parts <= STRETCH_PARTS:
+            lines = self._lines(0, frame_parts)
+            stretches = [write_stretch(storage, self._final, lines, visible)]
+            [only] = stretches
+            self.items, self.index, self.dead = only.lines, only.index, only.dead
+        else:
+            stretches = self._stretches(turn)
+            self.items = self._joined("items.ndjson", [one.lines for one in stretches])
+            self.index = self._index(stretches)
+            dead = [one.dead for one in stretches if one.dead is not None]
+            self.dead = self._joined("dead.ndjson", dead) if dead else None
+        self.parts = self._text("parts.txt", "".join(f"{name}\n" for name in visible.counted()).encode())
+        flagged = _flagged(stretches)
+        self.flagged = self._text("flagged.ndjson", flagged) if flagged else None
+        self.flags = _sum(one.flags for one in stretches)
+        items, frames = _sum(one.items for one in stretches), _sum(one.frames for one in stretches)
+        self.counts = Counts(total=items.total(), **items)
+        self.frames = Frames(planned=frames.total(), **frames)
 
-            def writer(name: str) -> FinalWriter:
-                return opened.enter_context(FinalWriter(storage, keys.final(submission.id, nonce, name)))
+    def _final(self, name: str) -> str:
+        return keys.final(self._submission.id, self._nonce, name)
 
-            lines = _planned_lines(storage, submission.id, frame_parts, visible)
-            self._write(writer, lines if planned else _all_lines(storage, submission, lines), visible)
+    def _lines(self, begin: int, end: int) -> Iterator[Line]:
+        """Of the items that begin in these parts of the plan, and behind its last those that were never planned."""
+        storage, submission = self._storage, self._submission
+        planned = planned_lines(storage, submission.id, begin, end, self._parts, self._visible)
+        if self._planned or end < self._parts:
+            return planned
+        return chain(planned, lines_never_planned(storage, submission, self._parts))
 
-    def _write(self, writer: Callable[[str], FinalWriter], lines: Iterator[Line], visible: Visible) -> None:
-        items, index = writer("items.ndjson"), writer("items.index")
-        dead: FinalWriter | None = None
-        item_states: Counter[str] = Counter()
-        frame_states: Counter[str] = Counter()
-        flagged: dict[str, Suspicions] = defaultdict(Suspicions)
-        for line, planned_frames in lines:
-            index.write(struct.pack(">Q", items.length))
-            for piece in _pieces(line, visible):
-                items.write(piece)
-            item_states[line.state] += 1
-            frame_states.update(outcome.state for outcome in line.outcomes)
-            flags = flags_of(line)
-            self.flags.update(flags)
-            for letter in dead_letters(line, planned_frames):
-                dead = dead or writer("dead.ndjson")
-                dead.write(letter.model_dump_json(exclude_defaults=True).encode() + b"\n")
-            for flag in set(flags):
-                flagged[flag].add(line.item, line.suspicion)
-        self.items, self.index = items.done(), index.done()
-        self.parts = _parts(writer("parts.txt"), visible)
-        self.dead = dead.done() if dead else None
-        self.flagged = _flagged(writer("flagged.ndjson"), flagged) if flagged else None
-        self.counts = Counts(total=item_states.total(), **item_states)
-        self.frames = Frames(planned=frame_states.total(), **frame_states)
+    def _stretches(self, turn: Turn) -> list[Stretch]:
+        stretches: list[Stretch] = []
+        for number, begin in enumerate(range(0, self._parts, STRETCH_PARTS)):
+            stretch = self._kept(number)
+            if stretch is None:
+                stretch = self._written(number, begin, end := min(begin + STRETCH_PARTS, self._parts))
+                if end < self._parts and turn.is_over():
+                    raise TimeIsUp
+            stretches.append(stretch)
+        return stretches
 
+    def _key(self, number: int, kind: str) -> str:
+        return keys.unfinished_object(self._submission.id, self._visible.name, keys.stretch(number, kind))
 
-class Suspicions:
-    """Items with their suspicion, 16 bytes each."""
+    def _kept(self, number: int) -> Stretch | None:
+        """The stretch as an earlier try left it."""
+        with suppress(ObjectMissing):
+            return Stretch.model_validate_json(self._storage.get(self._key(number, "json")))
+        return None
 
-    def __init__(self) -> None:
-        self._items = array("q")
-        self._suspicions = array("d")
+    def _written(self, number: int, begin: int, end: int) -> Stretch:
+        lines = self._lines(begin, end)
+        stretch = write_stretch(self._storage, partial(self._key, number), lines, self._visible)
+        self._storage.put(self._key(number, "json"), stretch.model_dump_json().encode(), "application/json")
+        return stretch
 
-    def add(self, item: int, suspicion: float) -> None:
-        self._items.append(item)
-        self._suspicions.append(suspicion)
+    def _joined(self, name: str, pieces: list[FinalObject]) -> FinalObject:
+        with FinalWriter(self._storage, self._final(name)) as writer:
+            for piece in pieces:
+                with closing(self._storage.stream(piece.key)) as chunks:
+                    for chunk in chunks:
+                        writer.write(chunk)
+            return writer.done()
 
-    def most_suspicious_first(self) -> tuple[int, ...]:
-        """The items; of two that are as suspicious, the one with the smaller number first."""
-        order = sorted(range(len(self._items)), key=lambda at: (-self._suspicions[at], self._items[at]))
-        return tuple(self._items[at] for at in order)
+    def _index(self, stretches: list[Stretch]) -> FinalObject:
+        """Where each line begins in the joined object, from where it begins in its stretch."""
+        with FinalWriter(self._storage, self._final("items.index")) as writer:
+            before = 0
+            for one in stretches:
+                begins = np.frombuffer(self._storage.get(one.index.key), ">u8")
+                writer.write((begins + np.uint64(before)).astype(">u8").tobytes())
+                before += one.lines.length
+            return writer.done()
 
-
-def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
-    """The line as JSON, outcome by outcome, each with the run lengths that `_without_runs` took from it."""
-    if len(line.outcomes) <= _HELD_FRAMES:
-        yield line.model_dump_json(exclude_none=True).encode() + b"\n"
-        return
-    yield line.model_dump_json(exclude_none=True, exclude={"outcomes"}).encode()[:-1] + b',"outcomes":['
-    parting = b""
-    for one in line.outcomes:
-        outcome = visible.outcome(one.frame)
-        yield parting + (_flagged_as(one, outcome) if outcome else one).model_dump_json(exclude_none=True).encode()
-        parting = b","
-    yield b"]}\n"
-
-
-def _without_runs(outcome: Outcome) -> Outcome:
-    """The outcome as flags are made of it: all of a large item's run lengths would not fit in memory."""
-    masks = (
-        mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
-        for mask in outcome.masks
-    )
-    return outcome.model_copy(update={"masks": tuple(masks)})
-
-
-def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
-    """The outcome as it was read back, with the place and the flags of the one that was judged."""
-    pairs = zip(outcome.masks, judged_one.masks, strict=True)
-    masks = tuple(mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
-    return outcome.model_copy(update={"masks": masks, "item": judged_one.item, "index": judged_one.index})
-
-
-def _parts(writer: FinalWriter, visible: Visible) -> FinalObject:
-    writer.write("".join(f"{name}\n" for name in visible.counted()).encode())
-    return writer.done()
+    def _text(self, name: str, text: bytes) -> FinalObject:
+        with FinalWriter(self._storage, self._final(name)) as writer:
+            writer.write(text)
+            return writer.done()
 
 
-def _flagged(writer: FinalWriter, flagged: dict[str, Suspicions]) -> FinalObject:
-    for flag, items in sorted(flagged.items()):
-        line = FlaggedItems(flag=flag, items=items.most_suspicious_first())
-        writer.write(line.model_dump_json().encode() + b"\n")
-    return writer.done()
+def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
+    total = Counter[str]()
+    for one in counts:
+        total.update(one)
+    return total
 
 
-def _planned_lines(storage: Storage, job: str, frame_parts: int, visible: Visible) -> Iterator[Line]:
-    """Every planned item with the outcome of each of its frames; what was never done is cancelled."""
-    for item, frames in planned_items(storage, job, frame_parts):
-        outcomes = [_outcome(item, frame, visible) for frame in frames]
-        outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
-        line = item_line(item, tuple(outcomes), read_assembled(storage, job, item))
-        yield judged(line, visible.sizes), frames
-
-
-def _outcome(item: PlannedItem, frame: PlannedFrame, visible: Visible) -> Outcome:
-    found = visible.outcome(frame.frame)
-    if found is None:
-        return _cancelled(item, frame.index)
-    return placed(found if item.frames <= _HELD_FRAMES else _without_runs(found), item)
-
-
-def _all_lines(storage: Storage, submission: Submission, lines: Iterator[Line]) -> Iterator[Line]:
-    """The planned items, then what was submitted and not planned any more, as the job was cancelled before."""
-    number, planned = 0, set[str]()
-    for line, frames in lines:
-        planned |= {line.custom_id, *line.members}
-        number = line.item + 1
-        yield line, frames
-    for asked in read_items(storage, submission):
-        called = [asked.custom_id] if asked.only is None else asked.only.values()
-        for custom_id in (one for one in called if one not in planned):
-            never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)
-            yield item_line(never, ()), []
-            number += 1
-
-
-def _cancelled(item: PlannedItem, index: int) -> Outcome:
-    return Outcome(frame=item.first + index, item=item.item, index=index, state="cancelled")
+def _flagged(stretches: list[Stretch]) -> bytes:
+    """A line a flag, its items the most suspicious first; of two that are as suspicious, the smaller number first."""
+    items: dict[str, array[int]] = defaultdict(lambda: array("q"))
+    suspicions: dict[str, array[float]] = defaultdict(lambda: array("d"))
+    for one in stretches:
+        for flag in one.flagged:
+            items[flag].extend(one.flagged[flag])
+            suspicions[flag].extend(one.suspicions[flag])
+    text = b""
+    for flag in sorted(items):
+        order = np.lexsort((numbers := np.frombuffer(items[flag], np.int64), -np.frombuffer(suspicions[flag])))
+        line = FlaggedItems(flag=flag, items=tuple(numbers[order].tolist()))
+        text += line.model_dump_json().encode() + b"\n"
+    return text

@@ -2,11 +2,12 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from typing import Literal
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, Result, Submission
@@ -14,17 +15,22 @@ from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import verdict
 from maskrelay.rules.timings import timings
+from maskrelay.storage.protocol import Storage
 from maskrelay.storage.records import read_submission
 from worker.assembled import unassembled
 from worker.attempts import attempt
-from worker.compact import Compacted
+from worker.compact import STRETCH_PARTS, Compacted
 from worker.conclude import conclude, read_result
 from worker.parts import Parts
 from worker.submissions import planned_frames
-from worker.visible import Visible
+from worker.turn import ENDLESS, TimeIsUp, Turn, others_wait
+from worker.visible import Saved, Visible, nothing_saved
 
 #: What had a part in the pixels.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
+
+#: What was found of the visible lines, among what finish keeps of a job that it has not finished.
+_LINES = "lines"
 
 
 def finish_jobs(parts: Parts, until: float) -> None:
@@ -34,30 +40,48 @@ def finish_jobs(parts: Parts, until: float) -> None:
         if taken is None:
             return
         job, token = taken
-        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token))
+        turn = Turn(until, partial(others_wait, parts))
+        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token, turn))
+        if turn.is_over():
+            return
 
 
-def finish_job(parts: Parts, job: str, token: str) -> None:
-    """Finish one job. A second finisher adopts the first one's result."""
+def finish_job(parts: Parts, job: str, token: str, turn: Turn = ENDLESS) -> None:
+    """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result."""
     try:
         submission = read_submission(parts.storage, job)
     except ObjectMissing:
         return
     with parts.spans.span("finish", submission.traceparent, kind="consumer", job_id=job):
-        result = read_result(parts, job) or _make_result(parts, submission, token)
+        try:
+            result = read_result(parts, job) or _make_result(parts, submission, token, turn)
+        except TimeIsUp:
+            parts.ledger.steps.hand_back("finish", job, token)
+            return
         if result is not None:
             conclude(parts, submission, result)
 
 
-def _make_result(parts: Parts, submission: Submission, token: str) -> Result | None:
-    """The stored result; None when frames without a line went back to waiting, or the step is not ours."""
+def _make_result(parts: Parts, submission: Submission, token: str, turn: Turn) -> Result | None:
+    """The stored result; None when frames without a line went back to waiting, or the step is not ours.
+
+    Raises TimeIsUp: what was done so far is in storage, and another try goes on from there.
+    """
     record = parts.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
         return None
     record = _counted(parts, record)
     listed = parts.ledger.jobs.parts(submission.id)
-    with closing(Visible(parts.storage, submission.id, record.frames.planned, listed)) as visible:
-        return _result_of(parts, submission, record, token, visible)
+    saved: Saved = partial(_saved, parts.storage, submission.id)
+    if record.frame_parts <= STRETCH_PARTS:  # a small job is finished in one go
+        turn, saved = ENDLESS, nothing_saved
+    frames = record.frames.planned
+    with closing(Visible(parts.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
+        try:
+            return _result_of(parts, submission, record, token, visible, turn)
+        except TimeIsUp:
+            parts.storage.put(keys.unfinished_object(submission.id, visible.name, _LINES), visible.state())
+            raise
 
 
 def _counted(parts: Parts, record: JobRecord) -> JobRecord:
@@ -73,18 +97,23 @@ def _counted(parts: Parts, record: JobRecord) -> JobRecord:
     return replace(record, frame_parts=frame_parts, frames=counted, planned=frames % FRAMES_PER_PART != 0)
 
 
-def _result_of(parts: Parts, submission: Submission, record: JobRecord, token: str, visible: Visible) -> Result | None:
-    if record.cancel_reason is None and (missing := visible.missing()):
-        parts.ledger.steps.reopen(submission.id, token, missing)
-        parts.ledger.wakes.wake("segment")
-        return None
-    if record.cancel_reason is None and (lacking := unassembled(parts.storage, submission.id, record.frame_parts)):
-        parts.ledger.steps.assemble(submission.id, token, lacking)
-        parts.ledger.wakes.wake("assemble", len(lacking))
+def _saved(storage: Storage, job: str, lines: str) -> bytes | None:
+    with suppress(ObjectMissing):
+        return storage.get(keys.unfinished_object(job, lines, _LINES))
+    return None
+
+
+def _result_of(
+    parts: Parts, submission: Submission, record: JobRecord, token: str, visible: Visible, turn: Turn
+) -> Result | None:
+    if not visible.complete:
+        raise TimeIsUp
+    if not visible.was_complete and (pending := _pending(parts, submission.id, record, token, visible)):
+        parts.ledger.wakes.wake(*pending)
         return None
     with ThreadPoolExecutor(1) as beside:  # before the result, so that none is without its sweep
         marked = beside.submit(parts.storage.put, keys.sweeping(submission.id), b"")
-        compacted = Compacted(parts.storage, submission, record.frame_parts, visible, planned=record.planned)
+        compacted = Compacted(parts.storage, submission, record.frame_parts, visible, planned=record.planned, turn=turn)
         marked.result()
     result = _result(parts, submission, record, compacted, visible)
     try:
@@ -92,6 +121,21 @@ def _result_of(parts: Parts, submission: Submission, record: JobRecord, token: s
     except ObjectExists:
         return read_result(parts, submission.id)
     return result
+
+
+def _pending(
+    parts: Parts, job: str, record: JobRecord, token: str, visible: Visible
+) -> tuple[Literal["segment", "assemble"], int] | None:
+    """What has to be done before the job can be finished, if anything: it is put on its way."""
+    if record.cancel_reason is not None:
+        return None
+    if missing := visible.missing():
+        parts.ledger.steps.reopen(job, token, missing)
+        return "segment", 1
+    if lacking := unassembled(parts.storage, job, record.frame_parts):
+        parts.ledger.steps.assemble(job, token, lacking)
+        return "assemble", len(lacking)
+    return None
 
 
 def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: Compacted, visible: Visible) -> Result:

@@ -54,6 +54,7 @@ def strays(storage: Storage, result: Result) -> Iterator[str]:
     job = result.job
     final = result.items.key.rsplit("/", 1)[0] + "/"
     yield from _others(storage, keys.finals(job), lambda key: key.startswith(final))
+    yield from storage.list(keys.unfinished(job))
     items = read_submission(storage, job).items_key
     yield from _others(storage, keys.item_lists(job), lambda key: key == items)
     if result.parts is not None:

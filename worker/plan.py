@@ -18,10 +18,7 @@ from worker.parts import Parts
 from worker.planning import PlannedPart, planned_parts
 from worker.sources import Sources
 from worker.submissions import read_frame_part, read_item_part
-
-
-class TimeIsUp(Exception):
-    """Planning was lent no more time; what was found so far is kept."""
+from worker.turn import TimeIsUp, Turn, others_wait
 
 
 def plan_jobs(parts: Parts, until: float) -> None:
@@ -54,8 +51,10 @@ def _plan(parts: Parts, sources: Sources, submission: Submission, token: str, un
     record = parts.ledger.jobs.get(job)
     first_part = record.frame_parts if record else 0
 
+    turn = Turn(until, partial(others_wait, parts))
+
     def check_time() -> None:
-        if time.monotonic() >= until:
+        if turn.is_over():
             raise TimeIsUp
 
     with contextlib.closing(Opening(parts, job, token)) as opening:

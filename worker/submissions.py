@@ -1,7 +1,7 @@
 """Reads accepted submissions and their plans back from storage; both are written once, so they may be kept."""
 
 import itertools
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Generic, TypeVar
@@ -61,12 +61,23 @@ def planned_frames(storage: Storage, job: str) -> tuple[int, int]:
     return parts, (parts - 1) * FRAMES_PER_PART + len(read_frame_part(storage, job, parts - 1)) if parts else 0
 
 
-def planned_items(storage: Storage, job: str, parts: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
-    """Every item of a plan of so many parts with its frames, in order; of an unfinished plan the last may lack some."""
-    frames = itertools.chain.from_iterable(ahead(partial(read_frame_part, storage, job), range(parts)))
-    for items in ahead(partial(read_item_part, storage, job), range(parts)):
+def planned_items(
+    storage: Storage, job: str, parts: int, begin: int = 0, end: int | None = None
+) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
+    """Every item that begins in the parts `begin` … `end - 1` of a plan of so many parts, with its frames, in order.
+
+    Of an unfinished plan the last item may lack some frames.
+    """
+    own, later = range(begin, parts if end is None else end), range(parts if end is None else end, parts)
+    read = partial(read_frame_part, storage, job)
+    frames = itertools.chain.from_iterable(itertools.chain(ahead(read, own), map(read, later)))
+    passed = begin * FRAMES_PER_PART  # frames of an item that begins before
+    for items in ahead(partial(read_item_part, storage, job), own):
         for item in items:
-            yield item, list(itertools.islice(frames, item.frames))
+            deque(itertools.islice(frames, max(0, item.first - passed)), maxlen=0)
+            found = list(itertools.islice(frames, item.frames))
+            passed = item.first + item.frames
+            yield item, found
 
 
 class Plans:

@@ -1,8 +1,11 @@
 """Finds which line of which outcome part is the one visible outcome of each frame, and reads the outcomes back."""
 
+import hashlib
+import json
 import logging
+import zlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from maskrelay.contract import keys
 from maskrelay.contract.outcomes import Outcome, read_outcome
@@ -13,10 +16,19 @@ from maskrelay.storage.protocol import Storage
 from worker.ahead import ahead
 from worker.line_spool import FILE_BYTES, NOWHERE, LineSpool
 from worker.submissions import Kept
+from worker.turn import ENDLESS, Turn
 
 log = logging.getLogger(__name__)
 #: Parts whose lines were not put aside are read again, and as many bytes of them are kept.
 _KEPT_BYTES = 64 << 20
+
+
+#: Asked for the state that an earlier try left of a choice of lines, by the name of the choice.
+Saved = Callable[[str], bytes | None]
+
+
+def nothing_saved(_: str) -> None:
+    """No earlier try left anything."""
 
 
 class Visible:
@@ -25,6 +37,9 @@ class Visible:
     The lines are put aside in a spool, so that `outcome` reads no part again; only lines that did not fit are read from
     their parts once more. `spool_bytes`: 0 where few outcomes will be asked for. A line that cannot be used, and a
     part that was lost, count for nothing. Raises StorageUnavailable.
+
+    When `turn` is over before all parts are read, `complete` is False, and `state` is what another try goes on from:
+    `saved` is asked for it by the choice's name, which stands for exactly these parts, refused and planned frames.
     """
 
     def __init__(
@@ -35,6 +50,8 @@ class Visible:
         listed: Sequence[tuple[str, frozenset[int]]],
         *,
         spool_bytes: int = FILE_BYTES,
+        turn: Turn = ENDLESS,
+        saved: Saved = nothing_saved,
     ) -> None:
         self._storage = storage
         self._job = job
@@ -51,11 +68,60 @@ class Visible:
         self._unusable = self._lost = 0
         self._refused = dict(listed)
         self._names = [*self._refused, *self._unlisted()]
-        for number, lines in enumerate(ahead(self._read, range(len(self._names)))):
+        self.name = self._name(frames)
+        self.looked = 0
+        #: Whether an earlier try had read every part already.
+        self.was_complete = False
+        if (state := saved(self.name)) is not None:
+            self._restore(state)
+            self.was_complete = self.complete
+        self._look(turn)
+
+    def _name(self, frames: int) -> str:
+        """16 hex digits of everything that the choice of lines depends on."""
+        digest = hashlib.sha256(f"{frames} {len(self._refused)}".encode())
+        for name in self._names:
+            refused = " ".join(map(str, sorted(self._refused.get(name, ()))))
+            digest.update(f"\n{name} {refused}".encode())
+        return digest.hexdigest()[:16]
+
+    def _look(self, turn: Turn) -> None:
+        left = range(self.looked, len(self._names))
+        for number, lines in zip(left, ahead(self._read, left), strict=True):
             self._add(number, lines)
-        if self._unusable or self._lost:
+            self.looked = number + 1
+            if turn.is_over():
+                break
+        if self.complete and (self._unusable or self._lost):
             counts = {"lines": self._unusable, "parts": self._lost}
-            log.warning("outcomes that cannot be used count for nothing", extra={"job_id": job, **counts})
+            log.warning("outcomes that cannot be used count for nothing", extra={"job_id": self._job, **counts})
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part has been read."""
+        return self.looked == len(self._names)
+
+    def state(self) -> bytes:
+        """What was found so far, without the lines themselves: 9 bytes a frame and 8 a mask, compressed."""
+        counts = {"looked": self.looked, "lines": self.lines_read, "unusable": self._unusable, "lost": self._lost}
+        arrays = [self._lines.ranks(), self._part.tobytes(), self._line.tobytes()]
+        prompts = self.sizes.state()
+        arrays += [logs for _, logs in prompts]
+        head = {**counts, "prompts": [prompt for prompt, _ in prompts], "lengths": [len(one) for one in arrays]}
+        return zlib.compress(json.dumps(head).encode() + b"\n" + b"".join(arrays), 1)
+
+    def _restore(self, state: bytes) -> None:
+        """What `state` said; it is of this very choice, see `name`."""
+        head, _, rest = zlib.decompress(state).partition(b"\n")
+        known, arrays, begin = json.loads(head), [], 0
+        for length in known["lengths"]:
+            arrays.append(rest[begin : begin + length])
+            begin += length
+        self.looked, self.lines_read = known["looked"], known["lines"]
+        self._unusable, self._lost = known["unusable"], known["lost"]
+        self._lines = VisibleLines.of_ranks(arrays[0])
+        self._part, self._line = array("i", arrays[1]), array("i", arrays[2])
+        self.sizes = Sizes.of_state(zip(known["prompts"], arrays[3:], strict=True))
 
     def _unlisted(self) -> list[str]:
         names = map(keys.part_of, self._storage.list(keys.outcomes(self._job)))

@@ -242,6 +242,21 @@ def final(job: str, nonce: str, name: str) -> str:
     return f"{finals(job)}{nonce}/{name}"
 
 
+def unfinished(job: str) -> str:
+    """What finish has done so far of a large job; of no use once there is a result."""
+    return f"jobs/{job}/unfinished/"
+
+
+def unfinished_object(job: str, lines: str, name: str) -> str:
+    """lines: which choice of visible lines it belongs to, in 16 hex digits."""
+    return f"{unfinished(job)}{lines}/{name}"
+
+
+def stretch(number: int, kind: str) -> str:
+    """The name of one object of a stretch of the result."""
+    return f"{_fixed(number, 6)}.{kind}"
+
+
 def event(job: str, event_id: str) -> str:
     return f"jobs/{job}/events/{event_id}.json"
 

@@ -3,8 +3,9 @@
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
+from typing import Self
 
 from maskrelay.contract.lines import ItemLine
 from maskrelay.contract.outcomes import MaskOutcome, Outcome
@@ -46,6 +47,18 @@ class Sizes:
     def __init__(self) -> None:
         self._logs: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self._usual: dict[str, tuple[float, float]] = {}
+
+    @classmethod
+    def of_state(cls, state: Iterable[tuple[str, bytes]]) -> Self:
+        """As they were when `state` was taken."""
+        sizes = cls()
+        for prompt, logs in state:
+            sizes._logs[prompt] = array("d", logs)
+        return sizes
+
+    def state(self) -> list[tuple[str, bytes]]:
+        """Everything that was added, by prompt."""
+        return [(prompt, logs.tobytes()) for prompt, logs in self._logs.items()]
 
     def add(self, prompt: str, share: float) -> None:
         """An empty mask does not count."""

@@ -1,6 +1,7 @@
 """The rule that chooses which line of a job's outcome parts is the one visible outcome of a frame. Pure."""
 
 from collections.abc import Container
+from typing import Self
 
 from maskrelay.contract.outcomes import Outcome
 from maskrelay.contract.planned import PlannedItem
@@ -19,6 +20,17 @@ class VisibleLines:
 
     def __init__(self, frames: int) -> None:
         self._ranks = bytearray(frames)
+
+    @classmethod
+    def of_ranks(cls, ranks: bytes) -> Self:
+        """As it was when `ranks` were taken."""
+        lines = cls(0)
+        lines._ranks = bytearray(ranks)
+        return lines
+
+    def ranks(self) -> bytes:
+        """Everything it knows, a byte a frame."""
+        return bytes(self._ranks)
 
     def offer(self, frame: int, *, succeeded: bool, refused: Container[int] = (), listed: bool = True) -> bool:
         """Whether this line is now its frame's visible one."""

@@ -12,22 +12,31 @@ import httpx
 import pytest
 import redis
 
+import worker.compact
+import worker.finish
+import worker.turn
 from maskrelay.contract import keys
+from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Result
+from maskrelay.contract.planned import PlannedItem
 from maskrelay.errors import StorageUnavailable
 from maskrelay.storage.protocol import Storage, unavailable
+from maskrelay.storage.records import write_records
 from tests.api_jobs import accepted
 from tests.apis import RunningApi, make_ledger, make_settings
 from tests.clearing import later, parts_of
 from tests.driven import by_frame, driven, finished, frames_of, outcome, planned, scored
+from tests.ledger_jobs import part_name as ledger_part
 from tests.tcp_proxy import tcp_proxy
 from worker.assemble import assemble_items
 from worker.attempts import TRIES
 from worker.finish import finish_job, finish_jobs
+from worker.losing import sweep_losing
 from worker.parts import Parts
 from worker.plan import plan_jobs
 from worker.reconcile import reconcile_job
 from worker.recovery import recover
 from worker.retention import judge_jobs
+from worker.turn import Turn
 
 
 def test_a_refused_line_of_a_frame_that_the_job_does_not_have_does_not_stop_the_finish(
@@ -278,3 +287,61 @@ def test_an_outage_of_redis_is_no_failure_of_a_step(api: RunningApi, north: http
         assert api.ledger.steps.tries("plan", job) == 1
         ledger.steps.take("plan")
         assert api.ledger.steps.tries("plan", job) == 1
+
+
+def large_job(api: RunningApi, client: httpx.Client, plan_parts: int) -> str:
+    """A job of so many parts of the plan, all of whose frames are scored; it waits to be finished."""
+    job = accepted(client, b"large")
+    taken = api.ledger.steps.take("plan")
+    assert taken is not None
+    token = taken[1]
+    for part in range(plan_parts):
+        numbers = range(part * FRAMES_PER_PART, (part + 1) * FRAMES_PER_PART)
+        items = [PlannedItem(item=n, custom_id=str(n), first=n, frames=1) for n in numbers]
+        frames = [PlannedFrame(frame=n, item=n, source="s", size=1, sha256="", prompts=("a",)) for n in numbers]
+        write_records(api.storage, keys.item_part(job, part), items)
+        write_records(api.storage, keys.frame_part(job, part), frames)
+        found = {"first": numbers.start, "n": len(numbers), "spans": [], "lane": "bulk", "items": numbers.stop}
+        assert api.ledger.steps.extend(job, token, part, last=part == plan_parts - 1, **found)
+        write_records(api.storage, keys.outcome_part(job, ledger_part(part)), [outcome(one, None) for one in frames])
+    reconcile_job(parts_of(api), job)
+    assert shown(client, job)["state"] == "finishing"
+    return job
+
+
+def test_a_large_finish_goes_on_in_turns_and_small_ones_pass_between(
+    api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch
+):
+    for module in (worker.compact, worker.finish):
+        monkeypatch.setattr(module, "STRETCH_PARTS", 1)
+    large = large_job(api, north, 4)
+    parts = parts_of(api)
+    finish_jobs(parts, time.monotonic() + 0.001)
+    assert shown(north, large)["state"] == "finishing"
+    small = accepted(north, b"small")
+    planned(api)
+    scored(api)
+    ended = []
+    for _ in range(20):
+        finish_jobs(parts, time.monotonic() + 0.001)
+        ended += [job for job in (large, small) if job not in ended and shown(north, job)["state"] == "succeeded"]
+        if large in ended:
+            break
+    assert ended == [small, large]
+    result = Result.model_validate_json(api.storage.get(keys.result(large)))
+    assert (result.counts.succeeded, result.frames.planned) == (4000, 4000)
+    items = north.get(f"/v1/jobs/{large}/items?limit=1000").json()["items"]
+    assert [item["custom_id"] for item in items] == list(map(str, range(1000)))
+    assert list(api.storage.list(keys.unfinished(large)))
+    sweep_losing(parts, [large], later(hours=1))
+    assert list(api.storage.list(keys.unfinished(large))) == []
+
+
+def test_a_long_step_gives_way_to_those_that_wait_and_to_nobody_else(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker.turn, "LEAST", 0.0)
+    monkeypatch.setattr(worker.turn, "ASK", 0.0)
+    waiting = iter([False, False, True, False])
+    turn = Turn(time.monotonic() + 60, lambda: next(waiting))
+    assert [turn.is_over() for _ in range(5)] == [False, False, False, True, True]
+    turn = Turn(time.monotonic() - 1)
+    assert [turn.is_over() for _ in range(3)] == [False, True, True]

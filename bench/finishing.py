@@ -1,0 +1,155 @@
+"""Finishing one job of very many frames: seconds, peak memory, temporary file, and calls to storage.
+
+`python -m bench.finishing --frames 1000000 --children 64`: the frames lie in outcome parts of 64 lines, as so many
+segment children that work side by side write them, in a folder of files; then the job is finished as a control worker
+does it, in turns of `--turn` seconds.
+"""
+
+import argparse
+import resource
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from maskrelay.contract import keys
+from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Submission
+from maskrelay.contract.outcomes import ArtifactRef, MaskOutcome, Outcome, Rle
+from maskrelay.contract.planned import PlannedItem
+from maskrelay.storage.files import FileStorage
+from worker.compact import Compacted
+from worker.turn import TimeIsUp, Turn
+from worker.visible import Visible
+
+JOB = "f" * 26
+PROMPT = "optic disc in retinal fundus"
+LINES = 64
+Listed = list[tuple[str, frozenset[int]]]
+
+
+class Counting:
+    """A storage that counts how often each object is read."""
+
+    def __init__(self, inner: FileStorage) -> None:
+        self._inner = inner
+        self.read: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get(self, key: str, *range_: Any) -> bytes:
+        self.read[key] += 1
+        return self._inner.get(key, *range_)
+
+
+def outcome(frame: int) -> bytes:
+    """A line as a picture of 512 × 512 leaves it, of some 1.3 kB."""
+    ref = ArtifactRef(key=keys.pack(JOB, "0" * 32), offset=frame, length=900, sha256="0" * 64)
+    mask = MaskOutcome(
+        prompt=PROMPT,
+        category="eye anatomies",
+        empty=False,
+        area_px=1000 + frame % 97,
+        bbox=(1, 2, 30, 40),
+        centroid=(2.0, 3.5),
+        components=1,
+        mean_probability=0.9,
+        rle=Rle(size=(512, 512), counts="0@Z1" * 150),
+        mask=ref,
+    )
+    geometry = {"height": 512, "width": 512, "side": 512, "top": 0, "left": 0, "canvas": 1024}
+    timings = {"decode": 3.9, "prepare": 9.5, "score": 106.5, "restore": 2.3}
+    made = Outcome(
+        frame=frame,
+        item=frame,
+        state="succeeded",
+        masks=(mask,),
+        geometry=geometry,
+        endpoint="default",
+        timings_ms=timings,
+    )
+    return made.model_dump_json(exclude_none=True).encode() + b"\n"
+
+
+def write(root: Path, key: str, body: bytes) -> None:
+    """Past the store, which would flush each file."""
+    path = root / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+
+
+def interleaved(frames: int, children: int) -> Iterator[list[int]]:
+    """The frames of each part, in the order in which parts are settled."""
+    for first in range(0, frames, children * LINES):
+        block = range(first, min(frames, first + children * LINES))
+        for child in range(children):
+            if mine := list(block[child::children]):
+                yield mine
+
+
+def laid_out(root: Path, frames: int, children: int) -> Listed:
+    for part in range(-(-frames // FRAMES_PER_PART)):
+        numbers = range(part * FRAMES_PER_PART, min(frames, (part + 1) * FRAMES_PER_PART))
+        items = [PlannedItem(item=n, custom_id=str(n), first=n, frames=1) for n in numbers]
+        planned = [
+            PlannedFrame(frame=n, item=n, source="uploads/t/x", size=1, sha256="0" * 64, prompts=(PROMPT,))
+            for n in numbers
+        ]
+        for key, records in ((keys.item_part(JOB, part), items), (keys.frame_part(JOB, part), planned)):
+            write(root, key, "\n".join(one.model_dump_json(exclude_defaults=True) for one in records).encode())
+    listed: Listed = []
+    for number, mine in enumerate(interleaved(frames, children)):
+        name = f"{1_000_000 + number:016d}-{number % children:08x}-{number // children:06d}"
+        write(root, keys.outcome_part(JOB, name), b"".join(map(outcome, mine)))
+        listed.append((name, frozenset()))
+    return listed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--children", type=int, default=64)
+    parser.add_argument("--turn", type=float, default=30.0, help="seconds that each try is lent; 0 without an end")
+    asked = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="bench-finishing-"))
+    try:
+        measure(root, asked.frames, laid_out(root, asked.frames, asked.children), asked.turn or float("inf"))
+    finally:
+        shutil.rmtree(root)
+
+
+def measure(root: Path, frames: int, listed: Listed, lent: float) -> None:
+    storage: Any = Counting(FileStorage(root))
+    now, parts = datetime.now(UTC), -(-frames // FRAMES_PER_PART)
+    submission = Submission(id=JOB, tenant="t", created_at=now, lane="bulk", outputs=(), total=frames, fingerprint="")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began, cpu = time.perf_counter(), time.process_time()
+    turns, made, states = 0, None, dict[str, bytes]()
+    while made is None:
+        turns += 1
+        turn = Turn(time.monotonic() + lent)
+        with closing(Visible(storage, JOB, frames, listed, turn=turn, saved=states.get)) as visible:
+            try:
+                if visible.complete:
+                    made = Compacted(storage, submission, parts, visible, planned=True, turn=turn)
+            except TimeIsUp:
+                pass
+            states = {visible.name: visible.state()}
+    took = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert made.frames.succeeded == frames
+    spent = time.process_time() - cpu
+    print(f"{frames} frames in {len(listed)} parts: {took:.0f} s in {turns} turns, {spent:.0f} s of CPU")
+    print(f"peak memory {peak / 1024:.0f} MiB ({before / 1024:.0f} before); result {made.items.length / 2**30:.2f} GiB")
+    reads = Counter(key.split("/")[2] for key in storage.read.elements())
+    most = max(count for key, count in storage.read.items() if key.startswith(keys.outcomes(JOB)))
+    print(f"objects read: {dict(reads)}; an outcome part at most {most} times")
+
+
+if __name__ == "__main__":
+    main()

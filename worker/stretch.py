@@ -1,0 +1,173 @@
+"""Writes one stretch of a finished job: the lines of the items that begin in some parts of its plan."""
+
+import hashlib
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from maskrelay.contract.dead_letters import dead_letters
+from maskrelay.contract.jobs import FinalObject, PlannedFrame, Submission
+from maskrelay.contract.lines import ItemLine, flags_of, item_line
+from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.planned import PlannedItem
+from maskrelay.contract.stretches import Stretch
+from maskrelay.rules.suspicion import judged
+from maskrelay.rules.visible_line import placed
+from maskrelay.storage.protocol import CHUNK_BYTES, Storage
+from maskrelay.storage.records import read_items
+from worker.ahead import ahead
+from worker.assembled import read_assembled
+from worker.submissions import planned_items, read_item_part
+from worker.visible import Visible
+
+#: An item with its outcomes, and as much of its frames as was planned.
+Line = tuple[ItemLine, list[PlannedFrame]]
+#: An item of at most so many frames is held whole; of a larger one the run lengths are read again as it is written.
+_HELD_FRAMES = 64
+
+
+class FinalWriter:
+    """One object under `final/`: its length and hash are known when it is whole. Left without `done`, it is aborted."""
+
+    def __init__(self, storage: Storage, key: str) -> None:
+        self.key = key
+        self._writer = storage.writer(key)
+        self._hash = hashlib.sha256()
+        self._held = bytearray()
+        self.length = 0
+
+    def write(self, piece: bytes) -> None:
+        self._held += piece
+        self.length += len(piece)
+        if len(self._held) >= CHUNK_BYTES:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        chunk = bytes(self._held)
+        self._held.clear()
+        self._hash.update(chunk)
+        self._writer.write(chunk)
+
+    def done(self) -> FinalObject:
+        self._pass_on()
+        self._writer.commit()
+        return FinalObject(key=self.key, length=self.length, sha256=self._hash.hexdigest())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.abort()
+
+
+def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterator[Line], visible: Visible) -> Stretch:
+    """Write the objects of a stretch, `items.ndjson`, `items.index` and `dead.ndjson`, under the keys of these names.
+
+    However it fails, nothing that it opened stays open. Raises StorageUnavailable, and ObjectMissing when the job is
+    being removed.
+    """
+    states, frames, flags = Counter[str](), Counter[str](), Counter[str]()
+    flagged: dict[str, list[int]] = defaultdict(list)
+    suspicions: dict[str, list[float]] = defaultdict(list)
+    with ExitStack() as opened:
+        items, index = (
+            opened.enter_context(FinalWriter(storage, key_of(name))) for name in ("items.ndjson", "items.index")
+        )
+        dead: FinalWriter | None = None
+        for line, planned_frames in lines:
+            index.write(struct.pack(">Q", items.length))
+            for piece in _pieces(line, visible):
+                items.write(piece)
+            states[line.state] += 1
+            frames.update(outcome.state for outcome in line.outcomes)
+            for letter in dead_letters(line, planned_frames):
+                dead = dead or opened.enter_context(FinalWriter(storage, key_of("dead.ndjson")))
+                dead.write(letter.model_dump_json(exclude_defaults=True).encode() + b"\n")
+            found = flags_of(line)
+            flags.update(found)
+            for flag in set(found):
+                flagged[flag].append(line.item)
+                suspicions[flag].append(line.suspicion)
+        return Stretch(
+            lines=items.done(),
+            index=index.done(),
+            dead=dead.done() if dead else None,
+            items=states,
+            frames=frames,
+            flags=flags,
+            flagged=flagged,
+            suspicions=suspicions,
+        )
+
+
+def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
+    """The line as JSON, outcome by outcome, each with the run lengths that `_without_runs` took from it."""
+    if len(line.outcomes) <= _HELD_FRAMES:
+        yield line.model_dump_json(exclude_none=True).encode() + b"\n"
+        return
+    yield line.model_dump_json(exclude_none=True, exclude={"outcomes"}).encode()[:-1] + b',"outcomes":['
+    parting = b""
+    for one in line.outcomes:
+        outcome = visible.outcome(one.frame)
+        yield parting + (_flagged_as(one, outcome) if outcome else one).model_dump_json(exclude_none=True).encode()
+        parting = b","
+    yield b"]}\n"
+
+
+def _without_runs(outcome: Outcome) -> Outcome:
+    """The outcome as flags are made of it: all of a large item's run lengths would not fit in memory."""
+    masks = (
+        mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
+        for mask in outcome.masks
+    )
+    return outcome.model_copy(update={"masks": tuple(masks)})
+
+
+def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
+    """The outcome as it was read back, with the place and the flags of the one that was judged."""
+    pairs = zip(outcome.masks, judged_one.masks, strict=True)
+    masks = tuple(mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
+    return outcome.model_copy(update={"masks": masks, "item": judged_one.item, "index": judged_one.index})
+
+
+def planned_lines(storage: Storage, job: str, begin: int, end: int, parts: int, visible: Visible) -> Iterator[Line]:
+    """The items that begin in the parts `begin` … `end - 1` of a plan of `parts` parts, with their frames' outcomes.
+
+    What was never done is cancelled.
+    """
+    for item, frames in planned_items(storage, job, parts, begin, end):
+        outcomes = [_outcome(item, frame, visible) for frame in frames]
+        outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
+        line = item_line(item, tuple(outcomes), read_assembled(storage, job, item))
+        yield judged(line, visible.sizes), frames
+
+
+def _outcome(item: PlannedItem, frame: PlannedFrame, visible: Visible) -> Outcome:
+    found = visible.outcome(frame.frame)
+    if found is None:
+        return _cancelled(item, frame.index)
+    return placed(found if item.frames <= _HELD_FRAMES else _without_runs(found), item)
+
+
+def lines_never_planned(storage: Storage, submission: Submission, parts: int) -> Iterator[Line]:
+    """What was submitted and is not in the plan's parts, as the job was cancelled before."""
+    number, planned = 0, set[str]()
+    for items in ahead(lambda part: read_item_part(storage, submission.id, part), range(parts)):
+        for item in items:
+            planned |= {item.custom_id, *item.members}
+            number = item.item + 1
+    for asked in read_items(storage, submission):
+        called = [asked.custom_id] if asked.only is None else asked.only.values()
+        for custom_id in (one for one in called if one not in planned):
+            never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)
+            yield item_line(never, ()), []
+            number += 1
+
+
+def _cancelled(item: PlannedItem, index: int) -> Outcome:
+    return Outcome(frame=item.first + index, item=item.item, index=index, state="cancelled")

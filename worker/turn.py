@@ -1,0 +1,52 @@
+"""The time that a worker lends to one step before others have their turn."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from maskrelay.ledger.steps import Kind
+from worker.parts import Parts
+
+#: A long step gives way to steps that wait after so many seconds, and asks so often whether any do.
+LEAST, ASK = 5.0, 1.0
+_CONTROL: tuple[Kind, ...] = ("plan", "finish")
+
+
+class TimeIsUp(Exception):
+    """The step was lent no more time; what was done so far is kept, and the step can be taken again."""
+
+
+@dataclass
+class Turn:
+    """Time until `until` (monotonic seconds), or less where other steps wait: `waiting` says so.
+
+    It begins when it is first asked about, and is not over then: however little time there is, some work is done.
+    """
+
+    until: float
+    waiting: Callable[[], bool] = lambda: False
+    _began: float | None = None
+    _asked: float = 0.0
+    _over: bool = False
+
+    def is_over(self) -> bool:
+        """Whether the step should give way now."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = self._asked = now
+            return False
+        if now >= self.until:
+            self._over = True
+        elif now - self._began >= LEAST and now - self._asked >= ASK:
+            self._asked = now
+            self._over = self._over or self.waiting()
+        return self._over
+
+
+#: A turn without an end.
+ENDLESS = Turn(float("inf"))
+
+
+def others_wait(parts: Parts) -> bool:
+    """Whether a job waits to be planned or finished that nobody has taken."""
+    return any(parts.ledger.wakes.work(kind) for kind in _CONTROL)
