@@ -11,11 +11,20 @@ from itertools import chain
 import numpy as np
 
 from maskrelay.contract import keys
-from maskrelay.contract.jobs import Counts, FinalObject, FlaggedItems, Frames, Submission
+from maskrelay.contract.jobs import Counts, FinalObject, FlaggedItems, Frames, PlannedFrame, Submission
+from maskrelay.contract.lines import item_line
+from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.planned import PlannedItem
 from maskrelay.contract.stretches import Stretch
 from maskrelay.errors import ObjectMissing
+from maskrelay.rules.suspicion import judged
+from maskrelay.rules.visible_line import placed
 from maskrelay.storage.protocol import Storage
-from worker.stretch import FinalWriter, Line, lines_never_planned, planned_lines, write_stretch
+from maskrelay.storage.records import read_items
+from worker.ahead import ahead
+from worker.assembled import read_assembled
+from worker.stretch import HELD_FRAMES, FinalWriter, Line, write_stretch
+from worker.submissions import planned_items, read_item_part
 from worker.turn import ENDLESS, TimeIsUp, Turn
 from worker.visible import Visible
 
@@ -72,10 +81,10 @@ class Compacted:
     def _lines(self, begin: int, end: int) -> Iterator[Line]:
         """Of the items that begin in these parts of the plan, and behind its last those that were never planned."""
         storage, submission = self._storage, self._submission
-        planned = planned_lines(storage, submission.id, begin, end, self._parts, self._visible)
+        planned = _planned_lines(storage, submission.id, begin, end, self._parts, self._visible)
         if self._planned or end < self._parts:
             return planned
-        return chain(planned, lines_never_planned(storage, submission, self._parts))
+        return chain(planned, _lines_never_planned(storage, submission, self._parts))
 
     def _stretches(self, turn: Turn) -> list[Stretch]:
         stretches: list[Stretch] = []
@@ -125,6 +134,53 @@ class Compacted:
         with FinalWriter(self._storage, self._final(name)) as writer:
             writer.write(text)
             return writer.done()
+
+
+def _planned_lines(storage: Storage, job: str, begin: int, end: int, parts: int, visible: Visible) -> Iterator[Line]:
+    """The items that begin in the parts `begin` … `end - 1` of a plan of `parts` parts, with their frames' outcomes.
+
+    What was never done is cancelled.
+    """
+    for item, frames in planned_items(storage, job, parts, begin, end):
+        outcomes = [_outcome(item, frame, visible) for frame in frames]
+        outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
+        line = item_line(item, tuple(outcomes), read_assembled(storage, job, item))
+        yield judged(line, visible.sizes), frames
+
+
+def _outcome(item: PlannedItem, frame: PlannedFrame, visible: Visible) -> Outcome:
+    found = visible.outcome(frame.frame)
+    if found is None:
+        return _cancelled(item, frame.index)
+    return placed(found if item.frames <= HELD_FRAMES else _without_runs(found), item)
+
+
+def _lines_never_planned(storage: Storage, submission: Submission, parts: int) -> Iterator[Line]:
+    """What was submitted and is not in the plan's parts, as the job was cancelled before."""
+    number, planned = 0, set[str]()
+    for items in ahead(lambda part: read_item_part(storage, submission.id, part), range(parts)):
+        for item in items:
+            planned |= {item.custom_id, *item.members}
+            number = item.item + 1
+    for asked in read_items(storage, submission):
+        called = [asked.custom_id] if asked.only is None else asked.only.values()
+        for custom_id in (one for one in called if one not in planned):
+            never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)
+            yield item_line(never, ()), []
+            number += 1
+
+
+def _cancelled(item: PlannedItem, index: int) -> Outcome:
+    return Outcome(frame=item.first + index, item=item.item, index=index, state="cancelled")
+
+
+def _without_runs(outcome: Outcome) -> Outcome:
+    """The outcome as flags are made of it: all of a large item's run lengths would not fit in memory."""
+    masks = (
+        mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
+        for mask in outcome.masks
+    )
+    return outcome.model_copy(update={"masks": tuple(masks)})
 
 
 def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:

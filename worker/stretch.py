@@ -9,24 +9,17 @@ from types import TracebackType
 from typing import Self
 
 from maskrelay.contract.dead_letters import dead_letters
-from maskrelay.contract.jobs import FinalObject, PlannedFrame, Submission
-from maskrelay.contract.lines import ItemLine, flags_of, item_line
+from maskrelay.contract.jobs import FinalObject, PlannedFrame
+from maskrelay.contract.lines import ItemLine, flags_of
 from maskrelay.contract.outcomes import Outcome
-from maskrelay.contract.planned import PlannedItem
 from maskrelay.contract.stretches import Stretch
-from maskrelay.rules.suspicion import judged
-from maskrelay.rules.visible_line import placed
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage
-from maskrelay.storage.records import read_items
-from worker.ahead import ahead
-from worker.assembled import read_assembled
-from worker.submissions import planned_items, read_item_part
 from worker.visible import Visible
 
 #: An item with its outcomes, and as much of its frames as was planned.
 Line = tuple[ItemLine, list[PlannedFrame]]
 #: An item of at most so many frames is held whole; of a larger one the run lengths are read again as it is written.
-_HELD_FRAMES = 64
+HELD_FRAMES = 64
 
 
 class FinalWriter:
@@ -107,7 +100,7 @@ def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterato
 
 def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
     """The line as JSON, outcome by outcome, each with the run lengths that `_without_runs` took from it."""
-    if len(line.outcomes) <= _HELD_FRAMES:
+    if len(line.outcomes) <= HELD_FRAMES:
         yield line.model_dump_json(exclude_none=True).encode() + b"\n"
         return
     yield line.model_dump_json(exclude_none=True, exclude={"outcomes"}).encode()[:-1] + b',"outcomes":['
@@ -119,55 +112,8 @@ def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
     yield b"]}\n"
 
 
-def _without_runs(outcome: Outcome) -> Outcome:
-    """The outcome as flags are made of it: all of a large item's run lengths would not fit in memory."""
-    masks = (
-        mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
-        for mask in outcome.masks
-    )
-    return outcome.model_copy(update={"masks": tuple(masks)})
-
-
 def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
     """The outcome as it was read back, with the place and the flags of the one that was judged."""
     pairs = zip(outcome.masks, judged_one.masks, strict=True)
     masks = tuple(mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
     return outcome.model_copy(update={"masks": masks, "item": judged_one.item, "index": judged_one.index})
-
-
-def planned_lines(storage: Storage, job: str, begin: int, end: int, parts: int, visible: Visible) -> Iterator[Line]:
-    """The items that begin in the parts `begin` … `end - 1` of a plan of `parts` parts, with their frames' outcomes.
-
-    What was never done is cancelled.
-    """
-    for item, frames in planned_items(storage, job, parts, begin, end):
-        outcomes = [_outcome(item, frame, visible) for frame in frames]
-        outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
-        line = item_line(item, tuple(outcomes), read_assembled(storage, job, item))
-        yield judged(line, visible.sizes), frames
-
-
-def _outcome(item: PlannedItem, frame: PlannedFrame, visible: Visible) -> Outcome:
-    found = visible.outcome(frame.frame)
-    if found is None:
-        return _cancelled(item, frame.index)
-    return placed(found if item.frames <= _HELD_FRAMES else _without_runs(found), item)
-
-
-def lines_never_planned(storage: Storage, submission: Submission, parts: int) -> Iterator[Line]:
-    """What was submitted and is not in the plan's parts, as the job was cancelled before."""
-    number, planned = 0, set[str]()
-    for items in ahead(lambda part: read_item_part(storage, submission.id, part), range(parts)):
-        for item in items:
-            planned |= {item.custom_id, *item.members}
-            number = item.item + 1
-    for asked in read_items(storage, submission):
-        called = [asked.custom_id] if asked.only is None else asked.only.values()
-        for custom_id in (one for one in called if one not in planned):
-            never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)
-            yield item_line(never, ()), []
-            number += 1
-
-
-def _cancelled(item: PlannedItem, index: int) -> Outcome:
-    return Outcome(frame=item.first + index, item=item.item, index=index, state="cancelled")
