@@ -1,7 +1,6 @@
 """Ends a job whose step failed again and again, and takes such a job up again when an operator asks for it."""
 
 import logging
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -12,9 +11,9 @@ from maskrelay.errors import (
     AssemblingFailed,
     FinishingFailed,
     JobHalted,
-    ObjectMissing,
+    LedgerUnavailable,
     PlanningFailed,
-    RecordUnreadable,
+    StorageUnavailable,
 )
 from maskrelay.ledger.jobs import JobRecord
 from maskrelay.rules.lifecycle import is_terminal
@@ -60,9 +59,13 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
         failed=record.frames.failed,
     )
     counts = Counts(total=record.total, **record.items).model_dump()
-    with suppress(ObjectMissing, RecordUnreadable):  # without its submission nobody can be told
+    try:
         submission = read_submission(parts.storage, record.id)
         announce(parts, submission, "job.failed", state="failed", at=stands.at, counts=counts)
+    except (StorageUnavailable, LedgerUnavailable):
+        raise
+    except Exception:  # what keeps the job from going on may keep its caller from being told, and still it ends
+        log.exception("the caller of a halted job is not told", extra={"job_id": record.id})
     concluded = parts.ledger.jobs.conclude(
         record.id,
         tenant=record.tenant,
