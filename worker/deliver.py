@@ -6,7 +6,6 @@ import json
 import logging
 import random
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -27,7 +26,7 @@ from worker.announce import is_delivered, leave_live
 from worker.parts import Parts
 
 log = logging.getLogger(__name__)
-#: When a host or a tenant has as many callbacks under way as it gets, or storage is away: not an attempt.
+#: When storage is away: not an attempt.
 POSTPONED = timedelta(seconds=1)
 #: Another server key than the one that sealed the secret is an operator's slip: wait for the right one.
 UNSEALED = timedelta(minutes=5)
@@ -71,27 +70,15 @@ def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
     if rest:
         outbox.again(delivery, rest, charge=False)
         return
-    share = callbacks_share(parts.settings.deliver_threads)
-    with (
-        _place(parts, _name_of(f"tenant\n{submission.tenant}"), delivery, share) as tenants,
-        _place(parts, _name_of(urlsplit(target.url).netloc), delivery, parts.settings.callbacks_per_host) as hosts,
-    ):
-        if tenants and hosts:
-            _look_and_attempt(parts, sender, delivery, submission, target)
-        else:
-            outbox.again(delivery, POSTPONED, charge=False)
-
-
-@contextlib.contextmanager
-def _place(parts: Parts, name: str, delivery: Delivery, most: int) -> Iterator[bool]:
-    """Whether the delivery is among the `most` of this name that may be under way at once; it is, until the end."""
-    outbox = parts.ledger.outbox
-    entered = outbox.enter_host(name, delivery, most)
-    try:
-        yield entered
-    finally:
-        if entered:
-            outbox.leave_host(name, delivery)
+    tenant = _name_of(f"tenant\n{submission.tenant}"), callbacks_share(parts.settings.deliver_threads)
+    host = _name_of(urlsplit(target.url).netloc), parts.settings.callbacks_per_host
+    with contextlib.ExitStack() as held:
+        for place, most in (tenant, host):
+            if not outbox.enter_host(place, delivery, most):
+                outbox.await_place(delivery, place, most)
+                return
+            held.callback(outbox.leave_host, place, delivery)
+        _look_and_attempt(parts, sender, delivery, submission, target)
 
 
 def _look_and_attempt(

@@ -3,10 +3,13 @@
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from maskrelay.ledger.scripts import Scripts
 
 _MS = timedelta(milliseconds=1)
+#: A delivery that waits for a place is looked at again after so long.
+PLACE_PAUSE = timedelta(seconds=1)
 #: A host that failed so often in a row is left alone, twice as long after each further failure.
 FAILURES = 5
 REST, LONGEST_REST = timedelta(seconds=30), timedelta(minutes=5)
@@ -51,9 +54,12 @@ class Outbox:
         self._scripts.ask("HSET", "mr:outbox:last", f"{delivery.job} {delivery.event}", last)
 
     def take(self) -> Delivery | None:
+        """A delivery that is due, and has room where it waits for a place; None if there is none now."""
         token = secrets.token_hex(8)
-        known = self._scripts.run("deliver", token, self._lease_ms)
-        if not known:
+        known: list[Any] | None = []
+        while known == []:  # those that wait for a place are looked at a hundred at a time
+            known = self._scripts.run("deliver", token, self._lease_ms, PLACE_PAUSE // _MS)
+        if known is None:
             return None
         job, event = known[0].decode().split(" ")
         return Delivery(job, event, int(known[1]), token, known[2].decode() or None)
@@ -61,6 +67,10 @@ class Outbox:
     def again(self, delivery: Delivery, after: timedelta, *, charge: bool = True) -> bool:
         """Another attempt after a while; without `charge` this one was none."""
         return self._end(delivery, after // _MS, charge=charge)
+
+    def await_place(self, delivery: Delivery, place: str, most: int) -> bool:
+        """Take the attempt back; another is due once fewer than `most` are under way there (`enter_host`)."""
+        return self._end(delivery, PLACE_PAUSE // _MS, charge=False, place=f"{place} {most}")
 
     def over(self, delivery: Delivery) -> bool:
         """The event is delivered or given up."""
@@ -89,6 +99,6 @@ class Outbox:
         self._scripts.ask("DEL", f"mr:failing:{host}", f"mr:resting:{host}")
         self._scripts.ask("ZREM", "mr:failing", host)
 
-    def _end(self, delivery: Delivery, after_ms: int, *, charge: bool) -> bool:
+    def _end(self, delivery: Delivery, after_ms: int, *, charge: bool, place: str = "") -> bool:
         member = f"{delivery.job} {delivery.event}"
-        return bool(self._scripts.run("delivered", member, delivery.token, after_ms, charge))
+        return bool(self._scripts.run("delivered", member, delivery.token, after_ms, charge, place))

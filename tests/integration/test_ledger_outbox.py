@@ -75,3 +75,36 @@ def test_few_deliveries_reach_one_host_at_once(valkey: RunningValkey, ledger: Le
     assert ledger.outbox.enter_host("host", three, 2)
     valkey.client.zadd("mr:callbacks:host", {"token-1": 1})
     assert ledger.outbox.enter_host("host", one, 2)
+
+
+def test_what_waits_for_a_place_is_taken_once_there_is_room_and_holds_up_nothing_else(
+    valkey: RunningValkey, ledger: Ledger
+) -> None:
+    outbox = ledger.outbox
+    outbox.add("job-a", "event-1")
+    under_way = taken(ledger)
+    assert outbox.enter_host("host", under_way, 1)
+    for number in range(150):
+        outbox.add("job-b", f"event-{number}")
+        waiting = taken(ledger)
+        assert not outbox.enter_host("host", waiting, 1)
+        assert outbox.await_place(waiting, "host", 1)
+    members = [member for member in valkey.client.zrange("mr:outbox", 0, -1) if member.startswith(b"job-b")]
+    valkey.client.zadd("mr:outbox", dict.fromkeys(members, 1))
+    outbox.add("job-c", "event-1")
+    valkey.client.zadd("mr:outbox", {"job-c event-1": 2})
+    assert taken(ledger).job == "job-c"
+    assert outbox.take() is None
+    outbox.leave_host("host", under_way)
+    next_one = taken(ledger)  # at once, not after the pause
+    assert (next_one.job, next_one.attempt) == ("job-b", 1)
+    assert outbox.enter_host("host", next_one, 1)
+    assert outbox.take() is None
+
+
+def test_a_delivery_that_had_to_wait_for_a_place_leaves_nothing(valkey: RunningValkey, ledger: Ledger) -> None:
+    ledger.outbox.add("job-a", "event-1")
+    assert ledger.outbox.await_place(taken(ledger), "host", 1)
+    fall_due(valkey)
+    assert ledger.outbox.over(taken(ledger))
+    assert keys_of(valkey) == set()

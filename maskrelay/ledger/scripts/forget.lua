@@ -16,6 +16,7 @@ for _, event in ipairs(cjson.decode(ARGV[3])) do
   redis.call('HDEL', 'mr:outbox:last', member)
   redis.call('HDEL', 'mr:outbox:traces', member)
   redis.call('HDEL', 'mr:outbox:tokens', member)
+  redis.call('HDEL', 'mr:outbox:waits', member)
 end
 drop_parts(job)
 redis.call('DEL', job_key(job), 'mr:accepting:' .. job)

@@ -24,6 +24,7 @@
 --   mr:step:{kind}         zset job → due, or the deadline of the step's lease; kind: plan, finish
 --   mr:assembling          zset "job item part" → due, or the deadline of its lease; :tokens, :tries hashes beside it
 --   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last, :traces hashes beside it
+--                                :waits hash → "place most", where it waits for a place among the deliveries under way
 --   mr:failing:{host}      how often in a row it failed       mr:resting:{host}  there while it is left alone
 --   mr:callbacks:{host}    zset token → deadline, the deliveries under way to one host, or of one tenant
 --   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
