@@ -79,6 +79,7 @@ MORTALS = (
     Mortal("segment", "child", thread="segment-loop"),
     Mortal("segment", "child", thread="blocking"),
     Mortal("segment", "child", thread="pixels"),
+    Mortal("segment", "child", thread="sender"),
     Mortal("segment", "child", thread="telling"),
     Mortal("segment", "child", thread="audit"),
     Mortal("control", "child", thread="telling"),
