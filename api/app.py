@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,6 @@ from api.service import Limits, Service, in_thread
 from api.tokens import tokens_of
 from api.unread import Unread
 from maskrelay import logs
-from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.room import Load
@@ -37,7 +36,8 @@ from maskrelay.network.certificates import client_context
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
 from maskrelay.storage.audit import AuditLog
-from maskrelay.storage.open import check_create_once, open_storage
+from maskrelay.storage.health import StoreHealth
+from maskrelay.storage.open import open_storage, try_at_start
 from maskrelay.storage.protocol import Storage
 from maskrelay.threads import end_process_with_threads
 from maskrelay.tracing import open_spans
@@ -52,8 +52,7 @@ def create() -> ASGIApp:
     end_process_with_threads()
     client_context()  # a file of certificates that cannot be used ends the process here
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
-    with suppress(StorageUnavailable):
-        check_create_once(storage)
+    try_at_start(storage)
     return build(settings, _ledger(settings), storage)
 
 
@@ -70,6 +69,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
+    health = StoreHealth(storage)
     ends = Ends(ledger.bells)
 
     @asynccontextmanager
@@ -91,6 +91,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         ledger=ledger,
         storage=storage,
         archive=Archive(storage),
+        health=health,
         guard=AddressGuard(settings.callback_allow),
         server_keys=settings.server_keys,
         limits=_limits(settings),
@@ -108,7 +109,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         app.add_exception_handler(kind, framework_problem)
     # The last one added is the outermost.
     app.add_middleware(Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes)
-    app.add_middleware(Problems)
+    app.add_middleware(Problems, store_failed=health.failed)
     app.add_middleware(Audited, audit=audit)
     app.add_middleware(Unread)
     app.add_middleware(RequestsSeen, registry=app.state.registry)

@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.service import Service, in_thread, service_of
-from maskrelay.contract import keys
 from maskrelay.errors import LedgerFull, LedgerUnavailable, StorageError
 
 
@@ -25,8 +24,8 @@ async def livez() -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Ledger and storage answer, and the ledger takes writes; 503 when one of them does not. A ledger that is nearly
-    full is ready: what it holds must end.
+    """Ledger and storage answer and take writes; 503 when one of them does not. A ledger that is nearly full is ready:
+    what it holds must end.
     """
     seen = await in_thread(_look, service_of(request))
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})
@@ -38,7 +37,7 @@ def _look(service: Service) -> Readiness:
         service.ledger.scripts.check_writable()
         ledger = _look_at_ledger(service)
     with suppress(StorageError):
-        next(iter(service.storage.list(keys.LIVE)), None)
+        service.health.check()
         storage = "ok"
     return Readiness(ready=ledger != "unavailable" and storage == "ok", ledger=ledger, storage=storage)
 

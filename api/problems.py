@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -66,8 +67,11 @@ class Problem(BaseModel):
 class Problems:
     """ASGI middleware: whatever is raised further in becomes a problem; an unknown error without any of its words."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(
+        self, app: ASGIApp, store_failed: Callable[[errors.StorageUnavailable], None] = lambda _: None
+    ) -> None:
         self._app = app
+        self._store_failed = store_failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -87,6 +91,8 @@ class Problems:
             return
         except Exception as error:  # noqa: BLE001 - the last place before the server, which would tell too much
             _tell(error, scope["state"]["trace_id"])
+            if isinstance(error, errors.StorageUnavailable):
+                self._store_failed(error)
             if started:  # too late for an answer: end the connection, so that half a body is not taken for a whole one
                 raise errors.MaskrelayError from None
             await problem(error, scope)(scope, receive, send)

@@ -14,6 +14,7 @@ from api.callers import Caller
 from api.ends import Ends
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.room import Load
+from maskrelay.storage.health import StoreHealth
 from maskrelay.storage.protocol import Storage
 from maskrelay.tracing import Spans
 
@@ -52,6 +53,7 @@ class Service:
     ledger: Ledger
     storage: Storage
     archive: Archive
+    health: StoreHealth
     guard: UrlGuard
     server_keys: tuple[bytes, ...]
     limits: Limits

@@ -12,13 +12,16 @@ from worker.losing import sweep_losing
 from worker.parts import Parts
 from worker.removal import JOBS_A_PASS, remove_gone
 from worker.retention import expire_audit, expire_jobs, retire_records
-from worker.rounds import next_keys
+from worker.rounds import delete_all, next_keys, written_before
 from worker.sender import forget_silent
 from worker.uploads import expire_uploads
 
 log = logging.getLogger(__name__)
 #: How often the next window of everything is looked at for what has outlived its time.
 ROUND = timedelta(minutes=1)
+FOLDERS_A_PASS = 2000
+#: A trial whose process was killed between its two calls.
+OLD_TRIAL = timedelta(hours=1)
 #: A child that was not heard of for so many slot leases has ended, and so has all that it sent.
 SILENT_LEASES = 10
 
@@ -26,8 +29,11 @@ SILENT_LEASES = 10
 def clear_for_ever(parts: Parts, parent: int) -> None:
     """Clear every period until the parent process is gone. What fails is done in a later pass."""
     period = parts.settings.sweep_period
+    place: str | None = ""  # at the start everything is tidied, one window a pass
     while os.getppid() == parent:
         try:
+            if place is not None:
+                place = parts.storage.tidy(place, FOLDERS_A_PASS, datetime.now(UTC))[0] or None
             if parts.ledger.sweeps.turn("clearing", period * 0.9):
                 clear(parts, datetime.now(UTC))
             if parts.ledger.sweeps.turn("expiring", ROUND):
@@ -53,6 +59,17 @@ def expire(parts: Parts, now: datetime) -> None:
     """One window of each walk; safe anywhere, in any number, at any time."""
     jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
     expire_audit(parts, now)
+    _tidy_next(parts, now)
     forget_silent(parts.storage, parts.ledger.senders, SILENT_LEASES * parts.settings.slot_lease)
     if jobs or uploads or records:
         log.info("expired: %d jobs, %d unused uploads, %d records", jobs, uploads, records)
+
+
+def _tidy_next(parts: Parts, now: datetime) -> None:
+    """The next folders of a file store; and what trials of the store left."""
+    storage, sweeps = parts.storage, parts.ledger.sweeps
+    place, removed = storage.tidy(sweeps.place("tidying"), FOLDERS_A_PASS, now)
+    sweeps.move("tidying", place)
+    if removed:
+        log.info("tidied: %d files of killed writers", removed)
+    delete_all(storage, (key for key in storage.list(keys.TRIALS) if written_before(storage, key, now - OLD_TRIAL)))

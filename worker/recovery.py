@@ -5,6 +5,8 @@ from datetime import datetime
 from functools import partial
 
 from maskrelay.contract import keys
+from maskrelay.storage.protocol import Storage
+from worker.clearing import FOLDERS_A_PASS
 from worker.halting import release_halted
 from worker.listing import relist
 from worker.losing import sweep_losing
@@ -38,8 +40,18 @@ def recover(parts: Parts, now: datetime) -> Found:
     cleared["objects of losing tries removed"] = sweep_losing(parts, sweeping, now)
     cleared["jobs expired"] = judge_jobs(parts, storage.list(keys.JOBS), now)
     cleared["stray uploads removed"] = sweep_uploads(parts, storage.list(keys.UPLOADS), now)
+    cleared["files of killed writers removed"] = _tidy(storage, now)
     cleared["records of the ledger retired"] = retire_all(parts)
     cleared["finished jobs listed again"] = relist(parts, storage.list(keys.JOBS))
     found.update(cleared)
     found.update({f"left out: {named}": 1 for named in parts.bad_objects.named()})
     return found
+
+
+def _tidy(storage: Storage, now: datetime) -> int:
+    removed, place, more = 0, "", True
+    while more:
+        place, gone = storage.tidy(place, FOLDERS_A_PASS, now)
+        removed += gone
+        more = bool(place)
+    return removed

@@ -10,6 +10,7 @@ from pathlib import Path
 from maskrelay.errors import KeyInvalid, ObjectMissing
 from maskrelay.storage.folders import READING, opened, storage_errors
 from maskrelay.storage.incoming import FileWriter
+from maskrelay.storage.leftovers import remove_empty, tidy
 from maskrelay.storage.protocol import (
     BINARY,
     CHUNK_BYTES,
@@ -24,7 +25,7 @@ class FileStorage:
     """A `Storage` on a file system with hard links, on one machine or shared; `root` is there already.
 
     Content types are not kept. A writer killed half-way leaves a file whose name begins with `~`; it is never
-    read or listed. Folders stay when their last object goes.
+    read or listed, and `tidy` removes it. A folder goes with its last object.
     """
 
     def __init__(self, root: Path) -> None:
@@ -100,6 +101,10 @@ class FileStorage:
         ):
             os.unlink(name, dir_fd=folder)
             os.fsync(folder)
+        remove_empty(self._root, folders)
+
+    def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
+        return tidy(self._root, after, most, now)
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
         check_prefix(prefix)

@@ -21,6 +21,20 @@ WRITING: Mapping[int, type[StorageError]] = {
     errno.ELOOP: KeyInvalid,
     errno.EISDIR: KeyInvalid,
 }
+#: The file system was reached and does not let it be done: rights, room, or hard links that it does not have.
+_REFUSED = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EMLINK,
+        errno.ENOSYS,
+        errno.EOPNOTSUPP,
+    }
+)
 # Nothing for others: sources and masks are patient data.
 FILE_MODE = 0o660
 _FOLDER_MODE = 0o770
@@ -36,7 +50,8 @@ def storage_errors(meanings: Mapping[int, type[StorageError]]) -> Iterator[None]
         kind = meanings.get(error.errno or 0)
         if kind is not None:
             raise kind from None
-        raise unavailable(errno.errorcode.get(error.errno or 0, "OSError")) from None
+        reason = errno.errorcode.get(error.errno or 0, "OSError")
+        raise unavailable(reason, refused=error.errno in _REFUSED) from None
 
 
 @contextmanager

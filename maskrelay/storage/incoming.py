@@ -1,7 +1,7 @@
 """A file on its way in: written under a name that is no key, made durable, then named in one step."""
 
 import os
-import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +9,7 @@ from typing import Self
 
 from maskrelay.errors import ObjectExists
 from maskrelay.storage.folders import FILE_MODE, WRITING, enter, storage_errors
+from maskrelay.storage.leftovers import claim, temporary_name
 from maskrelay.storage.protocol import check_key
 
 
@@ -18,17 +19,33 @@ class FileWriter:
     def __init__(self, root: Path, key: str) -> None:
         check_key(key)
         *folders, self._name = key.split("/")
-        self._temporary = f"~{secrets.token_hex(12)}"  # `~` is in no key: never read, never listed
         self._open = False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with storage_errors(WRITING):
-            self._folder = enter(root, folders, make=True)
-            try:
-                self._file = os.open(self._temporary, flags, FILE_MODE, dir_fd=self._folder)
-            except OSError:
-                os.close(self._folder)
-                raise
+            while not self._begin(root, folders):
+                continue
         self._open = True
+
+    def _begin(self, root: Path, folders: Sequence[str]) -> bool:
+        """Make the temporary file; False where its folder, or itself, was removed in that moment as a leftover."""
+        self._temporary = temporary_name()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._folder = enter(root, folders, make=True)
+        except FileNotFoundError:
+            return False
+        try:
+            self._file = os.open(self._temporary, flags, FILE_MODE, dir_fd=self._folder)
+        except FileNotFoundError:
+            os.close(self._folder)
+            return False
+        except OSError:
+            os.close(self._folder)
+            raise
+        if claim(self._file):
+            return True
+        os.close(self._file)
+        os.close(self._folder)
+        return False
 
     def write(self, chunk: bytes) -> None:
         view = memoryview(chunk)

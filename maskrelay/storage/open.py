@@ -1,5 +1,6 @@
 """The store that a setting names, and the trial it stands before anything relies on it."""
 
+import logging
 import re
 import secrets
 from contextlib import suppress
@@ -7,11 +8,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from maskrelay.contract.keys import TRIALS
-from maskrelay.errors import KeyInvalid, ObjectExists, SettingsError
+from maskrelay.errors import KeyInvalid, ObjectExists, SettingsError, StorageUnavailable
 from maskrelay.storage.files import FileStorage
 from maskrelay.storage.protocol import Storage, check_key
 from maskrelay.storage.s3 import S3Storage
 
+log = logging.getLogger(__name__)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -24,7 +26,11 @@ def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
         return FileStorage(Path(unquote(parts.path)))
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment):
-        return S3Storage(parts.netloc, _prefix(parts.path), _endpoint(s3_endpoint_url))
+        try:
+            return S3Storage(parts.netloc, _prefix(parts.path), _endpoint(s3_endpoint_url))
+        except StorageUnavailable as error:
+            reason = error.fields["reason"]
+            raise SettingsError(f"boto3's environment or files cannot be used ({reason})") from None
     raise SettingsError("the storage URL must be file:///folder or s3://bucket/prefix")
 
 
@@ -43,6 +49,22 @@ def _endpoint(url: str | None) -> str | None:
     if url is not None and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
         raise SettingsError("the S3 endpoint URL must begin with http:// or https:// and a host")
     return url
+
+
+def try_at_start(storage: Storage) -> None:
+    """Raise SettingsError unless the store can be used; one that cannot be reached yet is waited for."""
+    try:
+        check_create_once(storage)
+        next(iter(storage.list(TRIALS)), None)
+    except StorageUnavailable as error:
+        reason = error.fields["reason"]
+        if not error.fields.get("refused"):
+            log.warning("the object store cannot be reached yet", extra={"reason": reason})
+            return
+        raise SettingsError(
+            f"the object store answers and cannot be used ({reason}): it has to let objects be created once "
+            "(If-None-Match: *, or hard links), read, listed and deleted"
+        ) from None
 
 
 def check_writable(storage: Storage) -> None:

@@ -86,6 +86,12 @@ class Storage(Protocol):
         Nothing is asked of the store: there may be no such object.
         """
 
+    def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
+        """Remove what killed writers left in the next `most` places behind `after`: where to go on, how much went.
+
+        "" at the beginning and at the end. A bucket's lifecycle does it for S3.
+        """
+
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
         """Write a large object in pieces, with flat memory."""
 
@@ -118,6 +124,10 @@ def check_range(start: int, length: int | None) -> None:
         raise ValueError("a range begins at 0 or later and has no negative length")
 
 
-def unavailable(reason: str) -> StorageUnavailable:
-    """The error for a store that failed; `reason` is a word of the system or the server: no path, URL or key."""
-    return StorageUnavailable(f"The object store cannot be used ({reason}).", reason=reason)
+def unavailable(reason: str, *, refused: bool = False) -> StorageUnavailable:
+    """The error for a store that failed; `reason` is a word of the system or the server: no path, URL or key.
+
+    refused: it was reached, and will answer the same again until an operator changes something.
+    """
+    told = {"refused": True} if refused else {}
+    return StorageUnavailable(f"The object store cannot be used ({reason}).", reason=reason, **told)

@@ -5,15 +5,10 @@ import secrets
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-import boto3
-import botocore.session
-from botocore.config import Config
-
 from maskrelay.errors import KeyInvalid, ObjectExists, ObjectMissing, StorageUnavailable
-from maskrelay.network.certificates import ca_bundle
 from maskrelay.storage.protocol import (
     BINARY,
     CHUNK_BYTES,
@@ -23,12 +18,10 @@ from maskrelay.storage.protocol import (
     check_range,
     unavailable,
 )
+from maskrelay.storage.s3_clients import S3Clients
 from maskrelay.storage.s3_errors import MISSING, TAKEN, s3_errors
 from maskrelay.storage.s3_writer import S3Writer
 
-_CONNECT_SECONDS = 3
-_READ_SECONDS = 20
-_CONNECTIONS = 32
 _CREATE_PAUSES = (0.1, 0.4)  # seconds before the second and the third try
 
 
@@ -41,12 +34,18 @@ class S3Storage:
     """
 
     def __init__(self, bucket: str, prefix: str = "", endpoint_url: str | None = None) -> None:
-        session = _session()
-        self._client = session.client("s3", endpoint_url=endpoint_url, config=_config(endpoint_url, 3))
-        # `create` repeats its own call, since only it can tell its own object by the nonce.
-        self._once = session.client("s3", endpoint_url=endpoint_url, config=_config(endpoint_url, 1))
+        self._clients = S3Clients(endpoint_url)
         self._bucket = bucket
         self._prefix = prefix
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.now().client
+
+    @property
+    def _once(self) -> Any:
+        """`create` repeats its own call, since only it can tell its own object by the nonce."""
+        return self._clients.now().once
 
     def _named(self, key: str) -> dict[str, str]:
         check_key(key)
@@ -144,6 +143,10 @@ class S3Storage:
             raise
         return facts
 
+    def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:  # noqa: ARG002
+        """The bucket's lifecycle aborts what a writer left."""
+        return "", 0
+
     def delete(self, key: str) -> None:
         with s3_errors():
             self._client.delete_object(**self._named(key))
@@ -168,26 +171,3 @@ class S3Storage:
                     with suppress(KeyInvalid):  # a stranger's object, such as a console's folder marker
                         check_key(key)
                         yield key
-
-
-def _session() -> Any:
-    """A session whose clients, those that fetch credentials included, trust our authorities too."""
-    session = botocore.session.get_session()
-    session.set_config_variable("ca_bundle", ca_bundle("AWS_CA_BUNDLE"))
-    return boto3.session.Session(botocore_session=session)
-
-
-def _config(endpoint_url: str | None, attempts: int) -> Config:
-    return Config(
-        signature_version="s3v4",  # a presigned address would get an older one
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        max_pool_connections=_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        # A server at an address of its own rarely has a host name for every bucket; AWS has one in the bucket's region,
-        # which addresses that are given away have to name.
-        s3={"addressing_style": "path" if endpoint_url else "virtual"},
-        # Checksum trailers break servers older than them; without, the signature covers the body's hash.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )

@@ -4,7 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 
 from maskrelay.errors import ObjectExists, ObjectMissing, StorageError
 from maskrelay.storage.protocol import unavailable
@@ -16,6 +22,11 @@ TAKEN: Mapping[str, type[StorageError]] = {
     "412": ObjectExists,
     "409": ObjectExists,
 }
+#: 4xx by which a server asks to be tried again.
+_LATER = frozenset({408, 409, 425, 429})
+_LATER_CODES = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"})
+#: There is nothing to sign a request with.
+_UNSIGNED = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
 
 
 @contextmanager
@@ -30,6 +41,14 @@ def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Itera
         code = str(error.response.get("Error", {}).get("Code", ""))
         if meanings and code in meanings:
             raise meanings[code] from None
-        raise unavailable(code if re.fullmatch("[A-Za-z0-9]{1,64}", code) else "unknown") from None
+        word = code if re.fullmatch("[A-Za-z0-9]{1,64}", code) else "unknown"
+        raise unavailable(word, refused=_is_refusal(error, code)) from None
     except BotoCoreError as error:
-        raise unavailable(type(error).__name__) from None
+        refused = isinstance(error, _UNSIGNED) or "CERTIFICATE_VERIFY_FAILED" in str(error)
+        raise unavailable(type(error).__name__, refused=refused) from None
+
+
+def _is_refusal(error: ClientError, code: str) -> bool:
+    """Whether the server understood the request and does not do it: 4xx, but for "later", and 501."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status == 501 or (400 <= status < 500 and status not in _LATER and code not in _LATER_CODES)

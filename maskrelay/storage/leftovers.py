@@ -1,0 +1,131 @@
+"""Removes what a file store keeps of writers that were killed, and folders without objects; safe beside any writer."""
+
+import fcntl
+import functools
+import hashlib
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from maskrelay.errors import ObjectMissing, StorageError
+from maskrelay.storage.folders import READING, opened, storage_errors
+
+#: A temporary file of another machine is left alone for so long since it was last written to.
+OLD = timedelta(hours=1)
+_TEMPORARY = re.compile(r"~[0-9a-f]{24}")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def temporary_name() -> str:
+    """A name that is no key, and by which a file of this machine is known: `~`, the machine, a random number."""
+    return f"~{_machine()}{secrets.token_hex(8)}"
+
+
+@functools.cache
+def _machine() -> str:
+    """8 hex digits for this machine since it was started, as processes see it that share its locks."""
+    with suppress(OSError):
+        return hashlib.sha256(f"{_BOOT_ID.read_text()}{socket.gethostname()}".encode()).hexdigest()[:8]
+    return secrets.token_hex(4)
+
+
+def claim(file: int) -> bool:
+    """Lock a temporary file that was just made, for as long as it is open; False where it was removed before that.
+
+    A file system without locks is no error: there the file's age alone protects it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return os.fstat(file).st_nlink > 0
+
+
+def remove_empty(root: Path, folders: Sequence[str]) -> None:
+    """Remove a folder that has nothing in it, and those above it that have not either, but for the first level."""
+    for depth in range(len(folders), 1, -1):
+        try:
+            with opened(root, folders[: depth - 1]) as above:
+                os.rmdir(folders[depth - 1], dir_fd=above)
+        except (OSError, StorageError):  # there is something in it, or somebody else was here
+            return
+
+
+def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
+    """Look into the `most` folders behind `after`: where to go on ("": all were seen), and what was removed."""
+    removed, seen = 0, ""
+    for folder in islice(_folders(root, "", after), most):
+        removed += _tidy_folder(root, folder, now)
+        seen = folder
+    more = next(_folders(root, "", seen), None) if seen else None
+    return (seen if more is not None else ""), removed
+
+
+def _folders(root: Path, folder: str, after: str) -> Iterator[str]:
+    """The folders below `folder`, each with `/` behind, that sort behind `after`."""
+    for name in _names(root, folder, files=False):
+        inner = f"{folder}{name}/"
+        if inner > after:
+            yield inner
+        if inner > after or after.startswith(inner):
+            yield from _folders(root, inner, after)
+
+
+def _names(root: Path, folder: str, *, files: bool) -> list[str]:
+    with (
+        suppress(ObjectMissing),
+        storage_errors(READING),
+        opened(root, folder.split("/")[:-1]) as here,
+        os.scandir(here) as entries,
+    ):
+        return sorted(one.name for one in entries if files or one.is_dir(follow_symlinks=False))
+    return []
+
+
+def _tidy_folder(root: Path, folder: str, now: datetime) -> int:
+    names = _names(root, folder, files=True)
+    folders = folder.split("/")[:-1]
+    removed = 0
+    if left := [name for name in names if _TEMPORARY.fullmatch(name)]:
+        with suppress(ObjectMissing), storage_errors(READING), opened(root, folders) as here:
+            removed = sum(_remove_left(here, name, now) for name in left)
+    if removed == len(names):
+        remove_empty(root, folders)
+    return removed
+
+
+def _remove_left(here: int, name: str, now: datetime) -> bool:
+    """Remove a temporary file unless it may still be written to."""
+    try:
+        file = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    except OSError:
+        return False
+    try:
+        if not _is_left(file, name, now):
+            return False
+        with suppress(OSError):
+            os.unlink(name, dir_fd=here)
+            return True
+        return False
+    finally:
+        os.close(file)
+
+
+def _is_left(file: int, name: str, now: datetime) -> bool:
+    """A lock shows whether its writer lives, where this machine wrote it; elsewhere locks may not be shared."""
+    old = now.timestamp() - os.fstat(file).st_mtime > OLD.total_seconds()
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return old
+    return old or name[1:9] == _machine()

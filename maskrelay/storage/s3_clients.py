@@ -1,0 +1,138 @@
+"""Clients of S3 as boto3's environment says, made again when the files with credentials change."""
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from maskrelay.network.certificates import ca_bundle
+from maskrelay.storage.s3_errors import s3_errors
+
+log = logging.getLogger(__name__)
+_CONNECT_SECONDS = 3
+_READ_SECONDS = 20
+_CONNECTIONS = 32
+#: What a file is known by: when it was written, which file it is, its length. None: it is not there.
+Stamp = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """`client` repeats calls that failed by itself, `once` never does. stamps: of the files they were made from."""
+
+    client: Any
+    once: Any
+    stamps: Mapping[Path, Stamp]
+
+
+class S3Clients:
+    """The clients in use; boto3 reads the files with credentials once, so they are made anew when those change.
+
+    May be used from any thread. While the files cannot be read, or hold no credentials, the clients before stay.
+    """
+
+    def __init__(self, endpoint_url: str | None) -> None:
+        self._endpoint_url = endpoint_url
+        self._lock = threading.Lock()
+        with s3_errors():
+            self._made = _make(endpoint_url)
+
+    def now(self) -> Clients:
+        made = self._made
+        if not _changed(made.stamps):
+            return made
+        with self._lock:
+            if _changed(self._made.stamps):
+                self._made = self._again()
+            return self._made
+
+    def _again(self) -> Clients:
+        before, stamps = self._made, {path: _stamp(path) for path in self._made.stamps}
+        try:
+            if _session().get_credentials() is not None:
+                log.info("the files with credentials have changed and were read again")
+                return _make(self._endpoint_url)
+        except BotoCoreError as error:
+            log.warning("the files with credentials cannot be read", extra={"reason": type(error).__name__})
+        return Clients(before.client, before.once, stamps)
+
+
+def _make(endpoint_url: str | None) -> Clients:
+    core = _core()
+    stamps = {path: _stamp(path) for path in _files(core)}
+    session = boto3.session.Session(botocore_session=core)
+    client = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 3))
+    if endpoint_url is None and not _is_aws(client.meta.endpoint_url):  # AWS_ENDPOINT_URL_S3 and its like
+        endpoint_url = client.meta.endpoint_url
+        client = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 3))
+    once = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 1))
+    return Clients(client, once, stamps)
+
+
+def _core() -> Any:
+    """A session whose clients, those that fetch credentials included, trust our authorities too."""
+    core = botocore.session.get_session()
+    core.set_config_variable("ca_bundle", ca_bundle("AWS_CA_BUNDLE"))
+    return core
+
+
+def _session() -> Any:
+    return boto3.session.Session(botocore_session=_core())
+
+
+def _files(core: Any) -> list[Path]:
+    """The shared files with credentials and configuration."""
+    return [Path(core.get_config_variable(name)).expanduser() for name in ("credentials_file", "config_file")]
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino, facts.st_size
+
+
+def _changed(stamps: Mapping[Path, Stamp]) -> bool:
+    return any(_stamp(path) != stamp for path, stamp in stamps.items())
+
+
+def _is_aws(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
+
+def _config(core: Any, endpoint_url: str | None, attempts: int) -> Config:
+    """What this service needs, where boto3's environment and files say nothing else."""
+    profile: Mapping[str, Any] = core.get_scoped_config()
+
+    def is_chosen(name: str) -> bool:
+        return f"AWS_{name.upper()}" in os.environ or name in profile
+
+    given: dict[str, Any] = {}
+    if attempts == 1 or not (is_chosen("max_attempts") or is_chosen("retry_mode")):
+        given["retries"] = {"mode": "standard", "total_max_attempts": attempts}
+    # Checksum trailers break servers older than them; without, the signature covers the body's hash.
+    for name in ("request_checksum_calculation", "response_checksum_validation"):
+        if not is_chosen(name):
+            given[name] = "when_required"
+    # A server at an address of its own rarely has a host name for every bucket; AWS has one in the bucket's region,
+    # which addresses that are given away have to name.
+    if "addressing_style" not in dict(profile.get("s3") or {}):
+        given["s3"] = {"addressing_style": "path" if endpoint_url else "virtual"}
+    return Config(
+        signature_version="s3v4",  # a presigned address would get an older one
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        max_pool_connections=_CONNECTIONS,
+        **given,
+    )
