@@ -13,11 +13,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from maskrelay.contract.keys import UPLOADS
 from maskrelay.errors import ObjectMissing, StorageError
 from maskrelay.storage.folders import READING, opened, storage_errors
 
 #: A temporary file of another machine is left alone for so long since it was last written to.
 OLD = timedelta(hours=1)
+#: The first level stays, and that of the tenants among the uploads: the next object needs them again.
+_TENANT_LEVELS = 2
 _TEMPORARY = re.compile(r"~[0-9a-f]{24}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -50,8 +53,9 @@ def claim(file: int) -> bool:
 
 
 def remove_empty(root: Path, folders: Sequence[str]) -> None:
-    """Remove a folder that has nothing in it, and those above it that have not either, but for the first level."""
-    for depth in range(len(folders), 1, -1):
+    """Remove a folder that has nothing in it, and those above it that have not either, but for those that stay."""
+    stay = _TENANT_LEVELS if folders[:1] == [UPLOADS.rstrip("/")] else 1
+    for depth in range(len(folders), stay, -1):
         try:
             with opened(root, folders[: depth - 1]) as above:
                 os.rmdir(folders[depth - 1], dir_fd=above)

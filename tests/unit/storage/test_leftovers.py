@@ -56,7 +56,7 @@ def test_what_a_killed_writer_left_goes_at_once_and_what_a_living_one_writes_sta
         child.wait()
         assert tidied(storage) == 1
     assert files(tmp_path) == []
-    assert folders(tmp_path) == ["uploads"]
+    assert folders(tmp_path) == ["uploads", "uploads/north"]
 
 
 def test_a_file_of_another_machine_goes_when_it_is_old(
