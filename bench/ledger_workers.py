@@ -133,7 +133,6 @@ def _loop(crew: Crew, storage: Storage) -> CommandsOnly:
         ledger,
         hands=HANDS,
         in_flight=crew.slots,
-        hand_bytes=1 << 30,
         renewal_period=_RENEWAL,
         stopping=lambda: False,
     )

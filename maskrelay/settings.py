@@ -181,7 +181,16 @@ class Settings(BaseModel):
     )
     callbacks_per_host: int = Field(2, ge=1, description="Callbacks under way to one host.")
     hands: int = Field(8, ge=2, description="Frames that one segment child prepares, scores and draws at a time.")
-    hand_bytes: int = Field(1 << 30, ge=1, description="Bytes of source files that one segment child holds.")
+    hand_bytes: int = Field(
+        512 << 20, ge=1, description="Bytes of source files that one segment child holds; a larger file is held alone."
+    )
+    decode_bytes: int = Field(
+        2 << 30,
+        ge=1 << 28,
+        description="Memory that one child may use to decode and draw pictures, reckoned from their headers. What does "
+        "not fit beside others waits until it is alone; what needs more than all of it fails (`decode_too_large`). "
+        "A child uses about 1.5 GiB besides.",
+    )
     part_frames: int = Field(
         16, ge=1, description="Outcomes that are written as one object at most, in the interactive lane."
     )

@@ -2,22 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import PlannedFrame, Submission
 from maskrelay.contract.outcomes import Failure
+from maskrelay.contract.outputs import Output
 from maskrelay.errors import (
     AnswerInvalid,
+    DecodeTooLarge,
     EndpointBusy,
     ItemError,
     SourceTooLarge,
 )
+from maskrelay.imaging.reading import OpenedFrame, open_frame, read_picture
 from maskrelay.ledger.claims import Claim, Claims
 from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.noticed import Noticed, Stage
@@ -26,15 +30,18 @@ from maskrelay.storage.protocol import Storage
 from maskrelay.tracing import Spans
 from worker.admission import Admissions, Asked
 from worker.artifacts import Recorded, store_loose
+from worker.byte_budget import ByteBudget
 from worker.one_version import of_one_version
 from worker.packs import Packs, ScoredRow
-from worker.pixels import Prepared, prepare
+from worker.pixels import Prepared, draw_footprint, needs_pixels, prepare_opened
 from worker.pool import Pool
 from worker.prompts import score_prompts
-from worker.record import failed, record
+from worker.record import failed, failure_of, record
 from worker.score import Scorer
 from worker.sources import Sources
 from worker.submissions import Plans
+
+T = TypeVar("T")
 
 
 class ClaimLost(Exception):
@@ -47,7 +54,12 @@ class DecodeOverran(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a frame is worked on with. `decoders` admits as many decodes as there are threads for them."""
+    """What a frame is worked on with. `decoders` admits as many decodes as there are threads for them.
+
+    Memory is taken before it is used. files: source files, until they are decoded. decoding: what decoding and drawing
+    set aside. pictures: those that are kept while their score is under way, to be drawn into; any other is decoded
+    again. Whoever holds of one budget waits for none that stands before it, so that nobody waits in a circle.
+    """
 
     storage: Storage
     sources: Sources
@@ -60,6 +72,9 @@ class Bench:
     packs: Packs
     threads: Executor
     decoders: asyncio.Semaphore
+    files: ByteBudget
+    decoding: ByteBudget
+    pictures: ByteBudget
     decode_timeout: timedelta
     max_pixels: int
     max_decode_bytes: int
@@ -81,7 +96,7 @@ class Stopwatch:
 
     def lap(self, stage: str) -> None:
         now = time.monotonic()
-        self.timings[stage] = round((now - self._since) * 1000, 1)
+        self.timings[stage] = round(self.timings.get(stage, 0.0) + (now - self._since) * 1000, 1)
         self._since = now
 
     def tell(self, noticed: Noticed) -> None:
@@ -117,16 +132,18 @@ async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submissi
     if condemned:
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
         return Recorded(failed(planned, failure, attempts))
-    try:
-        with bench.spans.span("prepare"):
-            prepared = await _prepared(bench, planned, watch, gray=bench.pool.takes_gray(among))
-    except ItemError as error:
-        return Recorded(failed(planned, Failure(code=error.code, detail=error.detail), attempts + 1))
-    scored = await _scored(bench, claim, planned, prepared, asked, one_by_one=submission.one_prompt_per_request)
-    watch.lap("score")
-    drawing = (claim, planned, prepared, scored, attempts + 1)
-    with bench.spans.span("restore"):
-        recorded: Recorded = await _in_thread(bench, record, *drawing)
+    with ExitStack() as held:
+        try:
+            with bench.spans.span("prepare"):
+                gray = bench.pool.takes_gray(among)
+                prepared = _kept(bench, await _prepared(bench, planned, watch, gray=gray), planned.outputs, held)
+        except ItemError as error:
+            return Recorded(failed(planned, failure_of(error), attempts + 1))
+        one_by_one = submission.one_prompt_per_request
+        scored = await _scored(bench, claim, planned, prepared, asked, one_by_one=one_by_one)
+        watch.lap("score")
+        with bench.spans.span("restore"):
+            recorded = await _restored(bench, claim, planned, prepared, scored, attempts + 1)
     watch.lap("restore")
     if claim.lane == "interactive":
         with bench.spans.span("store"):
@@ -175,28 +192,90 @@ async def _prepared(bench: Bench, planned: PlannedFrame, watch: Stopwatch, *, gr
     """The source, decoded; raises its ItemError, or DecodeOverran past the limit."""
     if planned.size > bench.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
-    with ExitStack() as held:
-        opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
-        source = await asyncio.to_thread(held.enter_context, opened)
-        async with bench.decoders:
+    reading = planned.reading
+
+    async with _source(bench, planned) as source:
+
+        def prepared(opened: OpenedFrame) -> Prepared:
+            about: dict[str, Any] = {"reading": reading, "square_pixels": planned.square_pixels, "gray": gray}
+            return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
+
+        def begin() -> Prepared | OpenedFrame:
+            """In one call with the decoding where the memory for it is free, as it mostly is."""
             watch.lap("fetch")
-            decoding = asyncio.get_running_loop().run_in_executor(
-                bench.threads,
-                lambda: prepare(
-                    source,
-                    planned.prompts,
-                    max_pixels=bench.max_pixels,
-                    reading=planned.reading,
-                    square_pixels=planned.square_pixels,
-                    gray=gray,
-                    lap=watch.lap,
-                ),
-            )
+            opened = open_frame(source, reading, max_pixels=bench.max_pixels)
+            if not bench.decoding.try_take(opened.footprint):
+                return opened
             try:
-                async with asyncio.timeout(bench.decode_timeout.total_seconds()):
-                    return await asyncio.shield(decoding)
-            except TimeoutError as error:
-                raise DecodeOverran from error
+                return prepared(opened)
+            finally:
+                bench.decoding.give_back(opened.footprint)
+
+        begun = await _timed(bench, begin)
+        if isinstance(begun, OpenedFrame):
+            opened = begun
+            _check_footprint(bench, "Decoding it", opened.footprint)
+            async with bench.decoding.of(opened.footprint):
+                begun = await _timed(bench, lambda: prepared(opened))
+    _check_footprint(bench, "Drawing its masks", _draw_footprint(planned, begun))
+    return begun
+
+
+@asynccontextmanager
+async def _source(bench: Bench, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
+    """The frame's source, opened; its bytes count as held until it is decoded."""
+    async with bench.files.of(0 if planned.reading.several else planned.size):
+        with ExitStack() as held:
+            opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
+            yield await asyncio.to_thread(held.enter_context, opened)
+
+
+async def _timed(bench: Bench, call: Callable[[], T]) -> T:
+    """What decodes, in a thread of its own; raises DecodeOverran past the limit."""
+    async with bench.decoders:
+        decoding = asyncio.get_running_loop().run_in_executor(bench.threads, call)
+        try:
+            async with asyncio.timeout(bench.decode_timeout.total_seconds()):
+                return await asyncio.shield(decoding)
+        except TimeoutError as error:
+            raise DecodeOverran from error
+
+
+def _check_footprint(bench: Bench, what: str, footprint: int) -> None:
+    """Raise DecodeTooLarge for what would never fit."""
+    if footprint > bench.decoding.total:
+        fields = {"bytes": footprint, "most_bytes": bench.decoding.total}
+        raise DecodeTooLarge(f"{what} may take {footprint} bytes of memory; at most {bench.decoding.total}.", **fields)
+
+
+def _draw_footprint(planned: PlannedFrame, prepared: Prepared) -> int:
+    return draw_footprint(prepared.box, len(planned.prompts), planned.outputs)
+
+
+def _kept(bench: Bench, prepared: Prepared, outputs: Sequence[Output], held: ExitStack) -> Prepared:
+    """Without its picture, unless that is drawn into and there is room for it until `held` ends."""
+    size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
+    if needs_pixels(outputs) and bench.pictures.try_take(size):
+        held.callback(bench.pictures.give_back, size)
+        return prepared
+    return replace(prepared, picture=None)
+
+
+async def _restored(
+    bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, scored: ScoredRow, attempts: int
+) -> Recorded:
+    """The outcome with its files; raises AnswerInvalid, DecodeOverran."""
+    footprint = _draw_footprint(planned, prepared)
+    if prepared.picture is not None or not needs_pixels(planned.outputs):
+        async with bench.decoding.of(footprint):
+            return await _in_thread(bench, record, claim, planned, prepared, scored, attempts)
+    try:
+        async with _source(bench, planned) as source, bench.decoding.of(max(footprint, prepared.footprint)):
+            picture = await _timed(bench, lambda: read_picture(source, planned.reading, max_pixels=bench.max_pixels))
+            again = replace(prepared, picture=picture)
+            return await _in_thread(bench, record, claim, planned, again, scored, attempts)
+    except ItemError as error:  # the source is gone since
+        return Recorded(failed(planned, failure_of(error), attempts))
 
 
 async def _scored(
@@ -214,5 +293,5 @@ async def _scored(
         raise
 
 
-async def _in_thread(bench: Bench, call: Callable[..., Any], *arguments: Any) -> Any:
+async def _in_thread(bench: Bench, call: Callable[..., T], *arguments: Any) -> T:
     return await asyncio.get_running_loop().run_in_executor(bench.threads, lambda: call(*arguments))

@@ -57,7 +57,6 @@ class SegmentLoop:
         *,
         hands: int,
         in_flight: int,
-        hand_bytes: int,
         renewal_period: timedelta,
         stopping: Callable[[], bool],
     ) -> None:
@@ -65,13 +64,11 @@ class SegmentLoop:
         self._groups = groups
         self._ledger = ledger
         self._hands = hands
-        self._hand_bytes = hand_bytes
         self._in_flight = in_flight
         self._stopping = stopping
         self._name = secrets.token_hex(8)
         self._held: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}
         self._busy = 0
-        self._bytes = 0
         self._alone = False
         self._hand_free = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
@@ -153,8 +150,7 @@ class SegmentLoop:
     def _full(self) -> bool:
         """Whether no hand is free; or so much waits to be settled that storage or Redis must be slow or away."""
         unsettled = len(self._held) - self._busy
-        too_much = self._bytes >= self._hand_bytes or unsettled >= UNSETTLED
-        return self._alone or self._busy >= self._hands or too_much
+        return self._alone or self._busy >= self._hands or unsettled >= UNSETTLED
 
     async def _gates_are_closed(self) -> bool:
         names = [endpoint.name for endpoint in self._bench.pool.endpoints]
@@ -190,14 +186,10 @@ class SegmentLoop:
 
     async def _in_hand(self, claim: Claim, frame: int) -> Recorded:
         """The frame's outcome. The hand is free again while that waits to share a part."""
-        size = 0
         try:
             planned, submission = await self._looked_up(claim.job, frame)
-            size = planned.size
-            self._bytes += size
             return await segment_frame(self._bench, claim, planned, submission)
         finally:
-            self._bytes -= size
             self._busy -= 1
             self._hand_free.set()
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from maskrelay.contract.outcomes import Failure
 from maskrelay.errors import DecoderCrashed, ItemError
 from worker.parts import Parts
+from worker.record import failure_of
 
 log = logging.getLogger(__name__)
 #: A source that ended so many children is opened no more.
@@ -54,7 +55,3 @@ class Opening:
 
     def close(self) -> None:
         self._thread.shutdown(wait=False)
-
-
-def failure_of(error: ItemError) -> Failure:
-    return Failure(code=error.code, detail=error.detail)

@@ -3,7 +3,7 @@
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import PlannedFrame
 from maskrelay.contract.outcomes import ArtifactRef, Failure, MaskOutcome, Outcome
-from maskrelay.errors import DecodeTimeout
+from maskrelay.errors import DecodeTimeout, ItemError
 from maskrelay.ledger.claims import Claim
 from worker.artifacts import Recorded, ref_of
 from worker.packs import ScoredRow
@@ -45,7 +45,7 @@ def record(
         overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), drawn.overlay),
         thumbnail=_filed(files, keys.thumbnail(job, item, planned.frame, attempt), drawn.thumbnail),
         geometry=prepared.box.record(),
-        intensity=prepared.picture.intensity,
+        intensity=prepared.intensity,
         endpoint=scored.endpoint.name,
         model_version=scored.endpoint.model_version,
         attempts=attempts,
@@ -59,6 +59,10 @@ def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef
         return None
     files[key] = body
     return ref_of(key, body)
+
+
+def failure_of(error: ItemError) -> Failure:
+    return Failure(code=error.code, detail=error.detail)
 
 
 def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
@@ -76,5 +80,4 @@ def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
 
 def overran(planned: PlannedFrame) -> Outcome:
     """A decode that ran past its limit while the child held nothing else."""
-    error = DecodeTimeout()
-    return failed(planned, Failure(code=error.code, detail=error.detail), 1)
+    return failed(planned, failure_of(DecodeTimeout()), 1)

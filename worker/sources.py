@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 
@@ -52,7 +53,9 @@ class Sources:
     def read(self, key: str, extent: Extent | None = None) -> bytes:
         """The whole source; one that lies by itself at one go."""
         if extent is not None:
-            return b"".join(self._chunks(key, extent))
+            whole = BytesIO()  # which hands its bytes out without a copy
+            whole.writelines(self._chunks(key, extent))
+            return whole.getvalue()
         try:
             return self._storage.get(key)
         except ObjectMissing as error:

@@ -27,8 +27,9 @@ from maskrelay.imaging.header import is_picture
 from maskrelay.imaging.survey import survey_dicom, survey_nifti, survey_tiff
 from maskrelay.rules.members import is_called_archive, is_called_picture, is_other_file
 from maskrelay.storage.records import read_records, write_records
-from worker.opening import Opening, failure_of
+from worker.opening import Opening
 from worker.parts import Parts
+from worker.record import failure_of
 from worker.sources import Sources
 
 #: Submitted items whose surveys share an object: what planning does again when it is broken off.

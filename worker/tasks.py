@@ -22,6 +22,7 @@ from maskrelay.scoring.wires import IMAGE2D
 from maskrelay.settings import Settings, name_of
 from worker.admission import Admissions
 from worker.assemble import assemble_items
+from worker.byte_budget import ByteBudget
 from worker.deliver import deliver_due
 from worker.finish import finish_jobs
 from worker.frame import Bench
@@ -41,6 +42,8 @@ from worker.submissions import Plans
 
 #: Threads of a child that decode, draw and encode; two cores are what a small machine has.
 PIXEL_THREADS = 2
+#: Bytes of decoded pictures that are kept while their score is under way.
+KEPT_PICTURES = 256 << 20
 AWAY = (LedgerUnavailable, StorageUnavailable)
 #: Redis is asked again after so many seconds whether it is back.
 ASK_AGAIN = 0.5
@@ -138,6 +141,9 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Seg
         packs=Packs(pool, scorer),
         threads=LoopExecutor(PIXEL_THREADS, "pixels"),
         decoders=asyncio.Semaphore(PIXEL_THREADS),
+        files=ByteBudget(settings.hand_bytes),
+        decoding=ByteBudget(settings.decode_bytes),
+        pictures=ByteBudget(KEPT_PICTURES),
         decode_timeout=settings.decode_timeout,
         max_pixels=settings.max_pixels,
         max_decode_bytes=settings.max_decode_bytes,
@@ -155,7 +161,6 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Seg
         parts.ledger,
         hands=max(settings.hands, 2 * max(one.rows_per_request for one in parts.endpoints)),
         in_flight=in_flight,
-        hand_bytes=settings.hand_bytes,
         renewal_period=settings.renewal_period,
         stopping=stopping,
     )

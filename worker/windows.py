@@ -14,7 +14,7 @@ from maskrelay.contract.sources import Window
 from maskrelay.errors import ItemError, ObjectExists, ObjectMissing
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.presets import default_preset, voi_window, window_of
-from maskrelay.imaging.reading import read_plane
+from maskrelay.imaging.reading import open_frame
 from maskrelay.rules.hounsfield import other_than_hounsfield
 from maskrelay.storage.records import read_record
 from worker.arrange import Draft
@@ -69,14 +69,16 @@ class Windows:
         return read_record(storage, key, Window)
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
-        """One frame after the other; those that cannot be read are left out."""
-        max_pixels = self._parts.settings.max_pixels
+        """One frame after the other; those that cannot be read, or not in the memory there is, are left out."""
+        settings = self._parts.settings
         for place, picture in draft.frames:
             source = draft.sources[place]
             reading = source.reading.model_copy(update={"index": picture})
             key = self._asked[source.upload].source
             with contextlib.suppress(ItemError), self._sources.opened(key, source.extent, reading) as opened:
-                yield read_plane(opened, reading, max_pixels=max_pixels)
+                frame = open_frame(opened, reading, max_pixels=settings.max_pixels)
+                if frame.footprint <= settings.decode_bytes:
+                    yield frame.plane()
 
 
 def default_of(facts: DicomFacts | None, bits: int) -> Preset:

@@ -46,6 +46,7 @@
     │   ├── Truncated
     │   ├── UnsupportedImage
     │   ├── TooManyPixels
+    │   ├── DecodeTooLarge
     │   ├── ZeroSized
     │   ├── NoPixels
     │   ├── NotAPicture

@@ -23,6 +23,10 @@ class TooManyPixels(ItemError):
     """The image has more pixels than this service takes."""
 
 
+class DecodeTooLarge(ItemError):
+    """Decoding the image, or drawing its masks, needs more memory than a worker may use."""
+
+
 class ZeroSized(ItemError):
     """The image has no pixels."""
 

@@ -1,14 +1,16 @@
 """The files a caller asks for of one frame. PNG all of them, without metadata."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
 
+from maskrelay.imaging.bands import bands
 from maskrelay.imaging.legend import Entry, draw_legend
 from maskrelay.imaging.masks import Mask
 from maskrelay.imaging.palette import colour_of
-from maskrelay.imaging.png import part_png, png
+from maskrelay.imaging.png import part_png, png, write_rgb_png
 from maskrelay.imaging.tint import tinted
 
 
@@ -35,9 +37,20 @@ def overlay_png(pixels: npt.NDArray[np.uint8], masks: Sequence[npt.NDArray[np.bo
         for number, (mask, label) in enumerate(zip(masks, labels, strict=True))
     ]
     legend = draw_legend(entries, picture.shape[1], picture.shape[0])
-    height, width = picture.shape[:2]
-    sheet = np.zeros((height + legend.shape[0], legend.shape[1], 3), np.uint8)
-    sheet[...] = legend[0, 0]
-    sheet[:height, :width] = picture
-    sheet[height:] = legend
-    return png(sheet)
+    out = BytesIO()
+    write_rgb_png(out, legend.shape[1], len(picture) + len(legend), _sheet(picture, legend))
+    return out.getvalue()
+
+
+def _sheet(picture: npt.NDArray[np.uint8], legend: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+    """The picture in bands as wide as the legend, then the legend."""
+    width = picture.shape[1]
+    for rows in bands(picture.shape, 1 << 22):
+        if width == legend.shape[1]:
+            yield picture[rows]
+            continue
+        widened = np.empty((rows.stop - rows.start, *legend.shape[1:]), np.uint8)
+        widened[...] = legend[0, 0]
+        widened[:, :width] = picture[rows]
+        yield widened
+    yield legend

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, TiffImagePlugin
 
+from maskrelay.imaging.bands import in_bands
 from maskrelay.imaging.deep import (
     has_deep_colour,
     has_deep_gray,
@@ -17,15 +18,16 @@ from maskrelay.imaging.deep import (
     read_deep_gray,
     read_over_black,
 )
-from maskrelay.imaging.header import named_damage, open_header, opened
+from maskrelay.imaging.footprint import still_footprint
+from maskrelay.imaging.header import named_damage, open_header, opened, orientation_of
 from maskrelay.imaging.jpeg import jpeg_pixels
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.stored_png import stored_png
+from maskrelay.imaging.strips import array_of
 from maskrelay.imaging.tiff_layout import check_layout, is_white_at_zero
 from maskrelay.imaging.windowing import to_bytes
 
 _GRAY = ("1", "L", "LA", "La")
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +53,40 @@ def decode(file: bytes, *, max_pixels: int) -> Picture:
     return Picture(pixels, plane.bits, done)
 
 
+@dataclass(frozen=True, eq=False)
+class Still:
+    """A file whose header was read and found acceptable. footprint: bytes that decoding it takes at its peak."""
+
+    file: bytes
+    image: ImageFile.ImageFile
+    footprint: int
+
+    def plane(self) -> Plane:
+        """Decode it, as `read_still` says; once only."""
+        file, image = stored_png(self.file), self.image
+        with named_damage():
+            if file is not self.file:
+                image = opened(type(image), BytesIO(file))
+            pixels = jpeg_pixels(file, image)
+            if pixels is not None:
+                return Plane(_upright(pixels, orientation_of(image)), 8)
+            return plane_of(image, lambda: opened(type(image), BytesIO(file)))
+
+
+def open_still(file: bytes, *, max_pixels: int) -> Still:
+    """Read the header of a PNG, JPEG, TIFF, WebP or BMP. Raises the ItemErrors of `header.open_header`."""
+    image = open_header(file, max_pixels=max_pixels)
+    with named_damage():
+        return Still(file, image, still_footprint(image))
+
+
 def read_still(file: bytes, *, max_pixels: int) -> Plane:
     """A PNG, JPEG, TIFF, WebP or BMP of one page as it is, upright.
 
     Palettes, CMYK and YCbCr become RGB; alpha is dropped over black; the EXIF orientation is applied. Raises the
     ItemErrors of `header.open_header`, and nothing else; never fills in what a cut file lacks.
     """
-    file = stored_png(file)
-    image = open_header(file, max_pixels=max_pixels)
-    with named_damage():
-        pixels = jpeg_pixels(file, image)
-        if pixels is not None:
-            return Plane(_upright(pixels, _orientation(image)), 8)
-        return plane_of(image, lambda: opened(type(image), BytesIO(file)))
+    return open_still(file, max_pixels=max_pixels).plane()
 
 
 def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> Plane:
@@ -85,10 +108,10 @@ def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile
         values = read_over_black(image)
     else:
         image.load()
-        values, bits = np.asarray(_over_black(image)), min(bits, 8)
+        values, bits = array_of(image, _over_black), min(bits, 8)
         if _has_signed_bytes(image):  # Pillow takes −1 for 255
             values = values.view(np.int8)
-    return Plane(_upright(values, _orientation(image)), bits, inverted)
+    return Plane(_upright(values, orientation_of(image)), bits, inverted)
 
 
 def _bits(image: ImageFile.ImageFile) -> int:
@@ -121,18 +144,15 @@ def _without_colour(values: npt.NDArray[Any], image: Image.Image) -> npt.NDArray
     transparent = image.info.get("transparency")
     if not isinstance(transparent, int | tuple):
         return values
-    through = (values == np.array(transparent, values.dtype)).reshape(*values.shape[:2], -1).all(axis=-1)
-    values = values.copy()
-    values[through] = 0
-    return values
+    sought = np.array(transparent, values.dtype)
 
+    def blackened(band: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        through = (band == sought).reshape(*band.shape[:2], -1).all(axis=-1)
+        band = band.copy()
+        band[through] = 0
+        return band
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation 1..8; 1 where there is none or it cannot be read. A TIFF was turned while loading."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001  broken metadata does not make the picture unreadable
-        return 1
+    return in_bands(values, blackened)
 
 
 def _upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from PIL import ImageFile, TiffImagePlugin
 
 from maskrelay.errors import UnsupportedImage
+from maskrelay.imaging.bands import bands
+from maskrelay.imaging.strips import array_of
 
 _GRAY_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 #: Layouts of big-endian samples that Pillow names as they lie in the file, and the same in native order.
@@ -32,7 +34,7 @@ def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
     """(height, width), uint16, int32, uint32 or float32 in native order; a 16-bit TIFF where 0 is white is inverted."""
     image.tile = [_as_libtiff_gives(tile) for tile in image.tile]
     image.load()
-    values = np.asarray(image)
+    values = array_of(image)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return values
@@ -41,7 +43,8 @@ def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
     if image.mode == "I" and whole and tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0] == 1:
         return values.view(np.uint32)  # Pillow's 32-bit integers are signed
     if values.dtype == np.uint16 and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
-        return np.uint16(0xFFFF) - values
+        inverted: npt.NDArray[Any] = ~values
+        return inverted
     return values
 
 
@@ -66,15 +69,22 @@ def read_deep_colour(image: ImageFile.ImageFile, again: Callable[[], ImageFile.I
     """
     layouts = {_layout(tile) for tile in image.tile}
     if layouts == {"LA;16B"}:  # four bytes a pixel: read as such
-        return _over_black(_loaded(image, "RGBA").view(">u2").astype(np.uint16))[..., 0]
+        return array_of(
+            _loaded(image, "RGBA"), lambda band: _over_black(np.asarray(band).view(">u2").astype(np.uint16))[..., 0]
+        )
     channels, _, order = layouts.pop().partition(";")
     if layouts or channels not in _BOTH_WAYS or order not in _OTHER_ORDER:
         raise UnsupportedImage("16-bit colour of this layout is not read.")
     low = _loaded(again(), f"{channels};{_OTHER_ORDER[order]}")
-    wide = _loaded(image, f"{channels};{order}").astype(np.uint16)
-    wide <<= 8
-    wide |= low
-    return _over_black(wide) if channels == "RGBA" else wide
+    high = _loaded(image, f"{channels};{order}")
+    deep = np.empty((*high.size[::-1], 3), np.uint16)
+    for rows in bands(deep.shape):
+        band = (0, rows.start, high.width, rows.stop)
+        wide = np.asarray(high.crop(band)).astype(np.uint16)
+        wide <<= 8
+        wide |= np.asarray(low.crop(band))
+        deep[rows] = _over_black(wide) if channels == "RGBA" else wide[..., :3]
+    return deep
 
 
 def has_multiplied_alpha(image: ImageFile.ImageFile) -> bool:
@@ -84,7 +94,7 @@ def has_multiplied_alpha(image: ImageFile.ImageFile) -> bool:
 
 def read_over_black(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
     """(height, width, 3) of an image with multiplied alpha, as it is stored: Pillow would divide by alpha and round."""
-    return _loaded(image, "RGBA")[..., :3]
+    return array_of(_loaded(image, "RGBA"), lambda band: np.asarray(band)[..., :3])
 
 
 def _layout(tile: ImageFile._Tile) -> str:
@@ -93,13 +103,13 @@ def _layout(tile: ImageFile._Tile) -> str:
     return first if isinstance(first, str) else ""
 
 
-def _loaded(image: ImageFile.ImageFile, layout: str) -> npt.NDArray[np.uint8]:
+def _loaded(image: ImageFile.ImageFile, layout: str) -> ImageFile.ImageFile:
     image.tile = [
         tile._replace(args=layout if isinstance(tile.args, str) else (layout, *(tile.args or ())[1:]))
         for tile in image.tile
     ]
     image.load()
-    return np.asarray(image)
+    return image
 
 
 def _over_black(layered: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:

@@ -21,6 +21,7 @@ from PIL import (
 )
 
 from maskrelay.errors import ItemError, NotAnImage, TooManyPixels, Truncated, UnsupportedImage, ZeroSized
+from maskrelay.imaging.bounds import check_chunks, check_scans, check_segments
 from maskrelay.imaging.letterbox import LONGEST_SIDE
 
 _Kind = TypeVar("_Kind", bound=ImageFile.ImageFile)
@@ -33,6 +34,8 @@ _KINDS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
     (re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL), WebPImagePlugin.WebPImageFile),
     (re.compile(rb"BM"), BmpImagePlugin.BmpImageFile),
 )
+
+_ORIENTATION = 0x0112
 
 _BEYOND_US = re.compile(
     r"unsupported|not supported|unknown|cannot handle|not available|not implemented|conversion|too large",
@@ -71,7 +74,7 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     """Open `file` (PNG, JPEG, TIFF, WebP or BMP) without decoding, once its size and pages are found acceptable.
 
     Raises NotAnImage, ZeroSized (also for no bytes at all), TooManyPixels (fields: width, height, pixels,
-    max_pixels), UnsupportedImage (several pages among others), Truncated.
+    max_pixels), UnsupportedImage (several pages, or more of something than `bounds` lets a decoder see), Truncated.
     """
     if not file:
         raise ZeroSized("The file is empty.")
@@ -81,8 +84,14 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     with named_damage():
         if kind is WebPImagePlugin.WebPImageFile:  # its decoder sets aside the whole picture when opened
             check_size(_webp_size(file), max_pixels)
+        if kind is JpegImagePlugin.JpegImageFile:
+            check_segments(file)
+        if kind is PngImagePlugin.PngImageFile:
+            check_chunks(file)
         image = opened(kind, BytesIO(file))
         check_size(image.size, max_pixels)
+        if kind is JpegImagePlugin.JpegImageFile:
+            check_scans(file, image.width * image.height)
         if getattr(image, "is_animated", False):
             raise UnsupportedImage("The file has several pages or frames; only a TIFF's are taken, page by page.")
         return image
@@ -122,3 +131,11 @@ def _webp_size(file: bytes) -> tuple[int, int]:
         bits = int.from_bytes(file[21:25], "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     return int.from_bytes(file[26:28], "little") & 0x3FFF, int.from_bytes(file[28:30], "little") & 0x3FFF
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation 1..8; 1 where there is none or it cannot be read. A TIFF is turned while it is loaded."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001  broken metadata does not make the picture unreadable
+        return 1

@@ -6,17 +6,21 @@ from typing import BinaryIO
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from maskrelay.errors import SourceTooLarge, Truncated
+from maskrelay.errors import ArchiveTooLarge, SourceTooLarge, Truncated
 
 _GZIP = 31  # zlib's word for "with a gzip header and checksum around it"
 _PIECE = 1 << 20
+_SLICE = 1 << 16
+#: Blocked gzip (bgzip) makes a member of every 64 KiB, so that the members' own bytes bound them; what has more members
+#: than this, most of them empty, is made to keep its reader busy.
+MOST_MEMBERS = 1 << 16
 
 
 def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
     """Write what the gzip stream `chunks` holds to `out`: its members one after another; how many bytes that were.
 
     Raises Truncated for what is damaged, ends early or is no gzip, SourceTooLarge (field: most_bytes) before more
-    than `most_bytes` are written.
+    than `most_bytes` are written, ArchiveTooLarge for more than MOST_MEMBERS members.
     """
     written = 0
     for piece in _unpacked(chunks):
@@ -30,8 +34,8 @@ def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
 def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Pieces of at most `_PIECE` bytes, however much a chunk unpacks to. Zeros behind a member are padding."""
     unpacker, between, members = isal_zlib.decompressobj(_GZIP), True, 0
-    for chunk in chunks:
-        rest = chunk
+    for slice_ in _sliced(chunks):
+        rest = slice_
         while rest:
             if between and members:
                 rest = rest.lstrip(b"\0")
@@ -49,5 +53,14 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
             rest = unpacker.unused_data
             if unpacker.eof:
                 unpacker, between, members = isal_zlib.decompressobj(_GZIP), True, members + 1
+                if members > MOST_MEMBERS:
+                    raise ArchiveTooLarge(f"The gzip has more than {MOST_MEMBERS} members.")
     if not (between and members):
         raise Truncated("The gzip ends early.")
+
+
+def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in slices that are cheap to copy: behind every member the rest of a slice is."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), _SLICE):
+            yield chunk[start : start + _SLICE]

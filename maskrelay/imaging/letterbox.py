@@ -21,7 +21,7 @@ Pixels = npt.NDArray[np.uint8]
 # The way to the canvas costs time with the square of the longer side; JPEG ends at 65,535, WebP at 16,383.
 LONGEST_SIDE = 32_767
 
-_PIXELS_AT_ONCE = 1 << 24  # of the padded square, so that a picture of 1 × 32,767 needs no gigabyte
+PIXELS_AT_ONCE = 1 << 24  # of the padded square, so that a picture of 1 × 32,767 needs no gigabyte
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
 
 def _strip(box: Letterbox) -> int:
     """How many rows are resized at once."""
-    return max(1, _PIXELS_AT_ONCE // box.side)
+    return max(1, PIXELS_AT_ONCE // box.side)
 
 
 def _across(pixels: Pixels, box: Letterbox) -> Pixels:

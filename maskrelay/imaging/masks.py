@@ -1,7 +1,8 @@
 """Probability → yes or no, and where in the frame there is any."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -70,3 +71,56 @@ class Mask:
         found = np.zeros(self.size, np.bool_)
         found[self.window] = self.inside
         return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedMask:
+    """A mask of a large frame, eight pixels a byte. rows: those of the frame that `bits` holds, in whole rows."""
+
+    size: tuple[int, int]
+    rows: slice
+    bits: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, mask: Mask) -> Self:
+        rows, columns = mask.window
+        begin = columns.start & ~7  # packed from a whole byte on
+        found = np.zeros((rows.stop - rows.start, columns.stop - begin), np.bool_)
+        found[:, columns.start - begin :] = mask.inside
+        bits = np.zeros((len(found), -(-mask.size[1] // 8)), np.uint8)
+        packed = np.packbits(found, axis=1)
+        bits[:, begin // 8 : begin // 8 + packed.shape[1]] = packed
+        return cls(mask.size, rows, bits)
+
+    def meets(self, other: Self) -> bool:
+        """Whether both have a pixel in common; the other is of the same frame."""
+        start, stop = max(self.rows.start, other.rows.start), min(self.rows.stop, other.rows.stop)
+        if start >= stop:
+            return False
+        mine, theirs = (one.bits[start - one.rows.start : stop - one.rows.start] for one in (self, other))
+        return bool((mine & theirs).any())
+
+    def whole(self) -> Inside:
+        """(height, width) bool."""
+        found = np.zeros(self.size, np.bool_)
+        found[self.rows] = np.unpackbits(self.bits, axis=1, count=self.size[1]).view(np.bool_)
+        return found
+
+
+class WholeMasks(Sequence[Inside]):
+    """Masks as (height, width) bool, each made when it is asked for and not kept."""
+
+    def __init__(self, masks: Sequence[Mask | PackedMask]) -> None:
+        self._masks = masks
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    @overload
+    def __getitem__(self, place: int) -> Inside: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Inside]: ...
+
+    def __getitem__(self, place: int | slice) -> Inside | Sequence[Inside]:
+        return WholeMasks(self._masks[place]) if isinstance(place, slice) else self._masks[place].whole()

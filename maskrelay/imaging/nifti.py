@@ -18,6 +18,7 @@ from maskrelay.errors import (
     VolumeNeeded,
     ZeroSized,
 )
+from maskrelay.imaging.footprint import nifti_footprint
 from maskrelay.imaging.header import check_size
 from maskrelay.imaging.letterbox import LONGEST_SIDE
 from maskrelay.imaging.plane import Plane
@@ -217,6 +218,12 @@ def read_slice(
     voxels = _mapped(path, facts, number)
     picture = turned(voxels[(slice(None),) * axis + (index,)], turn)
     return Plane(_scaled(picture, facts), facts.bits)
+
+
+def slice_footprint(facts: NiftiFacts, axis: int) -> int:
+    """Bytes that `read_slice` and the way to the canvas take at their peak for a slice along `axis`."""
+    height, width = (side for other, side in enumerate(facts.shape) if other != axis)
+    return nifti_footprint(width, height, facts.stored.itemsize * (3 if facts.rgb else 1))
 
 
 def _mapped(path: Path, facts: NiftiFacts, number: int) -> npt.NDArray[Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from maskrelay.imaging.masks import Inside, Mask, Window
+from maskrelay.imaging.masks import Inside, Mask, PackedMask, Window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +24,12 @@ def overlaps_of(masks: Sequence[Mask]) -> list[Overlap]:
         if window is not None and (both := masks[first].at(window)[0] & masks[second].at(window)[0]).any():
             overlaps.append(Overlap((first, second), window, both))
     return overlaps
+
+
+def meetings_of(masks: Sequence[PackedMask]) -> set[tuple[int, int]]:
+    """The numbers of every pair of these packed masks of one frame that has a pixel in common."""
+    pairs = combinations(range(len(masks)), 2)
+    return {(first, second) for first, second in pairs if masks[first].meets(masks[second])}
 
 
 def labels_of(masks: Sequence[Mask], overlaps: Iterable[Overlap]) -> list[Mask | None]:

@@ -1,34 +1,56 @@
 """One frame from its source, whatever the source is: what the plan wrote down is followed here."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 from maskrelay.contract.intensity import POSITIVE
 from maskrelay.contract.sources import Reading
-from maskrelay.imaging.decode import Picture, read_still
+from maskrelay.imaging.decode import Picture, open_still
 from maskrelay.imaging.dicom import DicomPlanes, open_planes
-from maskrelay.imaging.nifti import open_nifti, read_slice
+from maskrelay.imaging.nifti import open_nifti, read_slice, slice_footprint
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.tally import volume_window
-from maskrelay.imaging.tiff import read_page
+from maskrelay.imaging.tiff import page_footprint, read_page
 from maskrelay.imaging.windowing import to_bytes
 
 
-def read_plane(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Plane:
-    """The frame's samples; a volume's source is a path, and a file that stays as it is. Raises ItemErrors alone."""
+@dataclass(frozen=True, eq=False)
+class OpenedFrame:
+    """A frame whose header was read. footprint: bytes that `plane` and the way to the canvas take at their peak.
+
+    plane: decodes the frame; to be called once. Raises ItemErrors alone.
+    """
+
+    footprint: int
+    plane: Callable[[], Plane]
+
+
+def open_frame(source: bytes | Path, reading: Reading, *, max_pixels: int) -> OpenedFrame:
+    """Read the frame's header alone. A volume's source is a path, and a file that stays as it is.
+
+    Raises ItemErrors alone.
+    """
     if reading.kind == "dicom":
         opened = (
             _frames_of(source, max_pixels) if isinstance(source, Path) else open_planes(source, max_pixels=max_pixels)
         )
-        return opened.plane(reading.index)
+        return OpenedFrame(opened.footprint, partial(opened.plane, reading.index))
     if reading.kind == "tiff":
-        return read_page(source, reading.index, max_pixels=max_pixels)
+        footprint = page_footprint(source, reading.index, max_pixels=max_pixels)
+        return OpenedFrame(footprint, partial(read_page, source, reading.index, max_pixels=max_pixels))
     if isinstance(source, bytes):
-        return read_still(source, max_pixels=max_pixels)
-    axis = reading.axis or 0
-    return read_slice(
-        source, open_nifti(source), axis, reading.index, reading.volume, reading.turn, max_pixels=max_pixels
-    )
+        still = open_still(source, max_pixels=max_pixels)
+        return OpenedFrame(still.footprint, still.plane)
+    axis, facts = reading.axis or 0, open_nifti(source)
+    picture = (source, facts, axis, reading.index, reading.volume, reading.turn)
+    return OpenedFrame(slice_footprint(facts, axis), partial(read_slice, *picture, max_pixels=max_pixels))
+
+
+def read_plane(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Plane:
+    """The frame's samples. Raises ItemErrors alone."""
+    return open_frame(source, reading, max_pixels=max_pixels).plane()
 
 
 @lru_cache(maxsize=2)
@@ -39,7 +61,12 @@ def _frames_of(file: Path, max_pixels: int) -> DicomPlanes:
 
 def read_picture(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Picture:
     """The frame as bytes, gray or RGB; raises ItemErrors alone."""
-    plane = read_plane(source, reading, max_pixels=max_pixels)
+    return picture_of(open_frame(source, reading, max_pixels=max_pixels), reading)
+
+
+def picture_of(opened: OpenedFrame, reading: Reading) -> Picture:
+    """The opened frame as bytes, gray or RGB; raises ItemErrors alone."""
+    plane = opened.plane()
     window = reading.window
     if window is None and reading.percentiles != POSITIVE:
         window = volume_window(reading.percentiles, lambda: iter((plane,)))

@@ -7,6 +7,7 @@ wanted one. So integers of up to 16 bits take one walk, others of up to 32 bits 
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from maskrelay.contract.intensity import CONSTANT, EVERY, POSITIVE, RANGE
 from maskrelay.contract.sources import Window
+from maskrelay.imaging.bands import bands
 from maskrelay.imaging.plane import Plane
 
 PERCENTILES = (0.5, 99.5)
@@ -61,7 +63,7 @@ def _between(values: dict[int, float], offset: int, place: float) -> float:
 def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Counts, int]:
     """The type that holds the values of all planes, the counts of their highest digit, and how many are at most 0."""
     counts, below = np.zeros(_BINS, np.int64), 0
-    for plane in planes():
+    for plane in _strips(planes()):
         wider = np.result_type(kind or np.uint8, plane.values.dtype)
         if kind is not None and wider != kind:
             return _first_walk(planes, wider)
@@ -72,13 +74,21 @@ def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Coun
     return kind or np.dtype(np.uint8), counts, below
 
 
+def _strips(planes: Iterator[Plane]) -> Iterator[Plane]:
+    """The planes in bands of rows, views all of them, so that memory does not grow with the size of a plane."""
+    for plane in planes:
+        for rows in bands(plane.values.shape):
+            padding = None if plane.padding is None else plane.padding[rows]
+            yield replace(plane, values=plane.values[rows], padding=padding)
+
+
 def _values_at(ranks: set[int], kind: _Type, first: _Counts, planes: Planes) -> dict[int, float]:
     """The values that have these ranks, counted from 0, among all of them."""
     # of each rank: how its key begins, and its rank among the keys that begin so
     found = {rank: _narrowed(0, rank, first) for rank in ranks}
     for shift in range(_shift(kind) - _DIGIT, -1, -_DIGIT):
         counts = {start: np.zeros(_BINS, np.int64) for start, _ in found.values()}
-        for plane in planes():
+        for plane in _strips(planes()):
             keys = _keys(plane, kind)
             starts = keys >> (shift + _DIGIT)
             for start in counts:

@@ -12,6 +12,7 @@ from PIL import TiffImagePlugin
 
 from maskrelay.errors import FrameOutOfRange, Truncated, UnsupportedImage
 from maskrelay.imaging.decode import plane_of
+from maskrelay.imaging.footprint import still_footprint
 from maskrelay.imaging.header import check_size, named_damage, opened
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.tiff_pages import Pages, read_pages
@@ -53,6 +54,15 @@ def read_page(file: bytes | Path, index: int, *, max_pixels: int) -> Plane:
             return _read_plane(stream, _page(stream, pages, 0, max_pixels), index, pages.planes)
         image = _page(stream, pages, pages.pictures[index], max_pixels)
         return plane_of(image, lambda: _page(stream, pages, pages.pictures[index], max_pixels))
+
+
+def page_footprint(file: bytes | Path, index: int, *, max_pixels: int) -> int:
+    """Bytes that reading picture `index` takes at its peak. Raises the errors of `read_page`; decodes nothing."""
+    with _stream(file) as stream, named_damage():
+        pages = _pages_of(file, stream)
+        if not 0 <= index < pages.count:
+            raise FrameOutOfRange(f"The file has {pages.count} pages; number {index} is not among them.")
+        return still_footprint(_page(stream, pages, 0 if pages.planes > 1 else pages.pictures[index], max_pixels))
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from maskrelay.errors import NotAnImage, Truncated, UnsupportedImage, ZeroSized
 
 #: More pages than any stack has; a longer chain is somebody's joke.
 MOST_PAGES = 65_535
+#: More tags than any page has; each is read for itself.
+MOST_TAGS = 4096
 
 #: By the first four bytes: the byte order, whether it is a BigTIFF.
 _KINDS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True)}
@@ -143,8 +145,8 @@ def _directory(stream: BinaryIO, place: int, layout: Layout) -> tuple[Page, int]
     counted = struct.Struct(layout.order + layout.counted)
     [entries] = counted.unpack(stream.read(counted.size))
     pointer = struct.Struct(layout.order + layout.pointer)
-    if entries > 0xFFFF:
-        raise Truncated("A page has more entries than any.")
+    if entries > MOST_TAGS:
+        raise UnsupportedImage(f"A page has more than {MOST_TAGS} tags.")
     body = stream.read(entries * layout.entry + pointer.size)
     if len(body) != entries * layout.entry + pointer.size:
         raise Truncated("A page's entries leave the file.")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from maskrelay.imaging.bands import bands
 from maskrelay.imaging.palette import Colour, colour_of
 
 Mask = npt.NDArray[np.bool_]
@@ -44,8 +45,11 @@ def _span(counts: npt.NDArray[np.int64], margin: int) -> slice:
 
 def _blend(part: Pixels, where: Mask, colour: Colour, strength: float) -> None:
     weight = round(strength * 256)
-    under = part[where].astype(np.uint16) * (256 - weight)
-    part[where] = ((under + np.array(colour, np.uint16) * weight) >> 8).astype(np.uint8)
+    over = np.array(colour, np.uint16) * weight
+    for rows in bands(part.shape):
+        band, here = part[rows], where[rows]
+        under = band[here].astype(np.uint16) * (256 - weight)
+        band[here] = ((under + over) >> 8).astype(np.uint8)
 
 
 def _eroded(mask: Mask, steps: int) -> Mask:

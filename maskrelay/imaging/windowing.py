@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from maskrelay.contract.intensity import NONE, POSITIVE
 from maskrelay.contract.sources import Window
+from maskrelay.imaging.bands import in_bands
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.tally import volume_window
 
@@ -31,17 +32,23 @@ def to_bytes(plane: Plane, window: Window | None) -> tuple[Pixels, str]:
         window = volume_window(POSITIVE, lambda: iter((plane,)))
     pixels = values.astype(np.uint8, copy=False) if window is None else _windowed(values, window)
     if plane.inverted:
-        pixels = ~pixels
+        pixels = np.invert(pixels, out=None if pixels is values else pixels)
     return _blackened(pixels, plane), NONE if window is None else window.name
 
 
 def _windowed(values: npt.NDArray[Any], window: Window) -> Pixels:
-    if values.dtype.kind in "ui" and values.dtype.itemsize <= 2:  # at most 65,536 sums instead of one for each pixel
-        unsigned = np.dtype(f"u{values.dtype.itemsize}")
-        every = np.arange(1 << 8 * unsigned.itemsize, dtype=unsigned).view(values.dtype)
-        pixels: Pixels = _line(every, window)[values.view(unsigned)]
-        return pixels
-    return _line(values, window)
+    table = _table(values.dtype, window)
+    if table is None:
+        return in_bands(values, lambda band: _line(band, window))
+    return in_bands(values, lambda band: table[band.view(f"u{band.itemsize}")])
+
+
+def _table(kind: np.dtype[Any], window: Window) -> Pixels | None:
+    """The byte of every value of a narrow integer type, by its bits: at most 65,536 sums instead of one a pixel."""
+    if kind.kind not in "ui" or kind.itemsize > 2:
+        return None
+    every = np.arange(1 << 8 * kind.itemsize, dtype=f"u{kind.itemsize}")
+    return _line(every.view(kind), window)
 
 
 def _line(values: npt.NDArray[Any], window: Window) -> Pixels:
@@ -66,7 +73,8 @@ def _blackened(pixels: Pixels, plane: Plane) -> Pixels:
         unmeasured.append(np.isnan(plane.values))
     if not unmeasured:
         return pixels
-    pixels = pixels.copy()  # they may be the plane's own
+    if pixels is plane.values:
+        pixels = pixels.copy()
     for black in unmeasured:
         pixels[black] = 0
     return pixels

@@ -10,6 +10,7 @@ from openjpeg import utils as openjpeg
 from simplejpeg import decode_jpeg
 
 from maskrelay.errors import Truncated
+from maskrelay.imaging.bounds import check_scans
 from maskrelay.imaging.dicom import jpeg, jpeg2000
 from maskrelay.imaging.dicom.codestream import Codestream, check_codestream
 from maskrelay.imaging.dicom.layout import Layout
@@ -41,6 +42,8 @@ def decode_codestream(frame: bytes, layout: Layout) -> tuple[_Samples, Codestrea
     """
     stream, frame = read_codestream(frame)
     check_codestream(stream, layout)
+    if stream.family == "jpeg":
+        check_scans(frame, layout.rows * layout.columns)
     if stream.family == "jpeg-ls":
         return _jpeg_ls(frame, stream), stream
     raw = _jpeg_2000(frame) if stream.family == "jpeg-2000" else _jpeg(frame, stream)

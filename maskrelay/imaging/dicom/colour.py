@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydicom import Dataset
 
 from maskrelay.errors import TagInvalid
+from maskrelay.imaging.bands import in_bands
 from maskrelay.imaging.dicom.layout import SUBSAMPLED, Layout
 from maskrelay.imaging.dicom.tables import Table, expanded, read_descriptor, read_table
 from maskrelay.imaging.dicom.tags import named, octets, words
@@ -31,7 +32,7 @@ def palette_to_rgb(
 ) -> npt.NDArray[np.uint8]:
     """(height, width) stored values of PALETTE COLOR by the object's three tables. Raises TagInvalid."""
     tables = [_palette(dataset, colour, layout, little=little) for colour in ("Red", "Green", "Blue")]
-    return np.stack([table.of(values) for table in tables], axis=-1)
+    return in_bands(values, lambda band: np.stack([table.of(band) for table in tables], axis=-1))
 
 
 def _palette(dataset: Dataset, colour: str, layout: Layout, *, little: bool) -> Table:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pydicom import Dataset
 
 from maskrelay.errors import TagInvalid
+from maskrelay.imaging.bands import in_bands
 from maskrelay.imaging.dicom.groups import Groups
 from maskrelay.imaging.dicom.layout import Layout
 from maskrelay.imaging.dicom.tables import Table, read_table
@@ -49,14 +50,15 @@ def apply_modality(values: npt.NDArray[Any], modality: Rescale | Table, layout: 
     The integers' type is the smallest for all that could be stored, so that all frames of a series have one type.
     """
     if isinstance(modality, Table):
-        return modality.of(values)
+        return in_bands(values, modality.of)
     if modality == Rescale():
         return values
+    slope, intercept = modality.slope, modality.intercept
     target = None if layout.floating else _whole_type(modality, layout)
     if target is None:
-        return values.astype(np.float64) * modality.slope + modality.intercept
+        return in_bands(values, lambda band: band.astype(np.float64) * slope + intercept)
     # computed where neither the stored value, nor the product, nor the sum can overflow
-    return (values.astype(np.int64) * int(modality.slope) + int(modality.intercept)).astype(target)
+    return in_bands(values, lambda band: (band.astype(np.int64) * int(slope) + int(intercept)).astype(target))
 
 
 def _whole_type(rescale: Rescale, layout: Layout) -> npt.DTypeLike | None:

@@ -15,6 +15,7 @@ from maskrelay.imaging.dicom.padding import read_padding
 from maskrelay.imaging.dicom.stored import Stored, read_stored
 from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.dicom.tags import text
+from maskrelay.imaging.footprint import dicom_footprint
 from maskrelay.imaging.plane import Plane
 
 
@@ -28,6 +29,17 @@ class DicomPlanes:
     groups: Groups
     frames: Frames | None
     max_pixels: int
+
+    @property
+    def footprint(self) -> int:
+        """Bytes that decoding one frame and the way to the canvas take at their peak."""
+        layout, source = self.layout, self.header.source
+        compressed = layout.transfer_syntax.is_encapsulated
+        inflated = len(source) if isinstance(source, bytes) else 0
+        codestream = min(self.pixels.available, inflated) if compressed else 0
+        samples = max(1, layout.allocated // 8), layout.samples
+        reckoned = dicom_footprint(layout.columns, layout.rows, *samples, compressed=compressed)
+        return reckoned + 2 * codestream
 
     def plane(self, index: int) -> Plane:
         """Frame `index`, counted from 0; the others are neither read nor decoded.

@@ -4,8 +4,8 @@ import io
 import numpy as np
 import pytest
 
-from maskrelay.errors import SourceTooLarge, Truncated
-from maskrelay.imaging.inflate import inflate
+from maskrelay.errors import ArchiveTooLarge, SourceTooLarge, Truncated
+from maskrelay.imaging.inflate import MOST_MEMBERS, inflate
 
 NOISE = np.random.default_rng(0).bytes(300_000)
 ZEROS = b"\0" * 5_000_000
@@ -63,3 +63,10 @@ def test_exactly_as_much_as_allowed_is_allowed():
     assert inflated(FILE, most_bytes=300_000) == NOISE
     with pytest.raises(SourceTooLarge):
         inflated(FILE, most_bytes=299_999)
+
+
+def test_as_many_members_as_a_blocked_gzip_has_are_read_and_no_more():
+    member = gzip.compress(b"a")
+    assert inflated(member * MOST_MEMBERS) == b"a" * MOST_MEMBERS
+    with pytest.raises(ArchiveTooLarge, match="members"):
+        inflated(gzip.compress(b"") * (MOST_MEMBERS + 1))

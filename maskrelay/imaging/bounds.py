@@ -1,0 +1,73 @@
+"""What a file may ask of its decoder in time, looked at before it is opened: a few bytes can keep one busy for minutes.
+
+Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification, third edition, §5.3 (chunks).
+"""
+
+import re
+
+from maskrelay.errors import UnsupportedImage
+
+#: A progressive picture has about ten; libtiff's own limit is the same.
+MOST_SCANS = 100
+#: Pixels of all scans together: each scan walks over the whole picture. A hundred megapixels may have 25 scans.
+MOST_SCANNED = 2_500_000_000
+#: Segments before the first scan. A colour profile or a depth map has one for each 64 KB.
+MOST_SEGMENTS = 10_000
+#: Most writers make a chunk of each 8 KB or more.
+MOST_CHUNKS = 100_000
+
+_SCAN = b"\xff\xda"
+#: Inside a scan's data 0xFF is followed by 0x00, by a restart marker, or by itself where it fills up.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_END = 0xD9
+
+
+def check_segments(file: bytes) -> None:
+    """Raise UnsupportedImage for a JPEG with more than MOST_SEGMENTS segments, or fill bytes, before its first scan."""
+    if len(file) < 2 * MOST_SEGMENTS:
+        return
+    at = 2
+    for _ in range(MOST_SEGMENTS):
+        if at + 4 > len(file) or file[at] != 0xFF or file[at + 1] == _SCAN[1]:
+            return
+        at = _behind(file, at)
+    raise UnsupportedImage(f"The JPEG has more than {MOST_SEGMENTS} segments before its first scan.")
+
+
+def check_scans(file: bytes, pixels: int) -> None:
+    """Raise UnsupportedImage for a JPEG of so many pixels that has too many scans."""
+    most = max(1, min(MOST_SCANS, MOST_SCANNED // max(1, pixels)))
+    if file.count(_SCAN) <= most:  # previews, and whatever lies behind the picture, are counted too
+        return
+    at, scans = 2, 0
+    while found := _MARKER.search(file, at):
+        marker = file[found.start() + 1]
+        if marker == _END:
+            return
+        scans += marker == _SCAN[1]
+        if scans > most:
+            raise UnsupportedImage(f"The JPEG has more than {most} scans.")
+        at = _behind(file, found.start())
+
+
+def _behind(file: bytes, at: int) -> int:
+    """Where what begins with the marker at `at` ends."""
+    marker = file[at + 1]
+    if marker in (0x00, 0xFF):  # a fill byte, or none
+        return at + 1
+    if marker in _ALONE:
+        return at + 2
+    return at + 2 + max(2, int.from_bytes(file[at + 2 : at + 4], "big"))
+
+
+def check_chunks(file: bytes) -> None:
+    """Raise UnsupportedImage for a PNG of more than MOST_CHUNKS chunks."""
+    if len(file) < 12 * MOST_CHUNKS:
+        return
+    at = 8
+    for _ in range(MOST_CHUNKS):
+        if at + 12 > len(file):
+            return
+        at += 12 + int.from_bytes(file[at : at + 4], "big")
+    raise UnsupportedImage(f"The PNG has more than {MOST_CHUNKS} chunks.")

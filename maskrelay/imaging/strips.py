@@ -1,0 +1,38 @@
+"""A loaded Pillow image as an array, converted a band of rows at a time.
+
+`np.asarray` of an image sets aside its bytes twice more, and a conversion of the whole image as much again. Of a large
+image that is more than the picture itself takes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+#: Pixels that are converted at a time.
+_AT_ONCE = 1 << 21
+
+
+def _unchanged(image: Image.Image) -> Image.Image:
+    return image
+
+
+def array_of(image: Image.Image, change: Callable[[Image.Image], Any] = _unchanged) -> npt.NDArray[Any]:
+    """(height, width) or (height, width, channels) of what `change` makes of the image, which is loaded.
+
+    change: from a band of rows to an image or an array of the same rows; each pixel must depend on itself alone.
+    """
+    rows = max(1, _AT_ONCE // image.width)
+    if image.height <= rows:
+        return np.asarray(change(image))
+    whole: npt.NDArray[Any] | None = None
+    for first in range(0, image.height, rows):
+        behind = min(first + rows, image.height)
+        band = np.asarray(change(image.crop((0, first, image.width, behind))))
+        if whole is None:
+            whole = np.empty((image.height, *band.shape[1:]), band.dtype)
+        whole[first:behind] = band
+    assert whole is not None
+    return whole

@@ -1,0 +1,84 @@
+"""Bytes of memory that the frames of one child share: taken before they are used, in the order of asking."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class ByteBudget:
+    """`total` bytes. Belongs to one event loop; `try_take` and `give_back` may be called from any thread.
+
+    Whoever asks for much is not overtaken by those who ask for little, so that it is served. Nothing is taken for
+    ever: a taker gives back in a `finally`, and the budget ends with its process.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._free = total
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
+
+    def try_take(self, amount: int) -> bool:
+        """Take `amount` at once, if it is free and nobody waits."""
+        with self._lock:
+            if self._waiting or amount > self._free:
+                return False
+            self._free -= amount
+            return True
+
+    def give_back(self, amount: int) -> None:
+        with self._lock:
+            self._free += amount
+            self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            amount, loop, turn = self._waiting.popleft()
+            self._free -= amount
+            loop.call_soon_threadsafe(self._called, amount, turn)
+
+    def _called(self, amount: int, turn: "asyncio.Future[None]") -> None:
+        if turn.done():  # cancelled meanwhile
+            self.give_back(amount)
+        else:
+            turn.set_result(None)
+
+    async def take(self, amount: int) -> None:
+        """Wait for `amount`, which must not exceed the total."""
+        assert amount <= self.total
+        if self.try_take(amount):
+            return
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        waiting = (amount, loop, turn)
+        with self._lock:
+            self._waiting.append(waiting)
+            self._serve()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._left(waiting)
+            raise
+
+    def _left(self, waiting: "tuple[int, asyncio.AbstractEventLoop, asyncio.Future[None]]") -> None:
+        """Leave the line; what was granted in the same moment is given back."""
+        amount, _, turn = waiting
+        with self._lock:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+                self._serve()
+                return
+        if turn.done() and not turn.cancelled():
+            self.give_back(amount)
+
+    @asynccontextmanager
+    async def of(self, amount: int) -> AsyncIterator[None]:
+        """`amount` bytes, or all of them where it is more, for as long as the block lasts."""
+        taken = min(amount, self.total)
+        await self.take(taken)
+        try:
+            yield
+        finally:
+            self.give_back(taken)
