@@ -7,7 +7,7 @@ from tests.large_pictures import peak_of_worst
 
 SIDE = 4000
 #: What one 16-bit picture of that size takes, as reckoned, and not two.
-DECODING = 420 << 20
+DECODING = 480 << 20
 #: Of the parent and the child, with nothing in them.
 BASE = 420 << 20
 
