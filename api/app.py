@@ -99,7 +99,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         ends=ends,
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         presigned_lifetime=settings.presigned_lifetime,
-        frames_per_worker=settings.hands * settings.segment_children,
+        frames_per_worker=settings.frames_per_child * settings.segment_children,
         spans=spans,
     )
     app.state.registry = CollectorRegistry()

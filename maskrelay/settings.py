@@ -32,6 +32,9 @@ CLIENT_NAMES = {
     "MASKRELAY_AZURE_TOKEN": "`maskrelay endpoint`: a token for it, in the place of the machine's identity.",
 }
 
+#: Frames that a segment child has in hand at least, where nothing else is set.
+LEAST_HANDS = 8
+
 
 def _seconds(value: Any) -> Any:
     return value if isinstance(value, timedelta) else timedelta(seconds=float(value))
@@ -180,7 +183,13 @@ class Settings(BaseModel):
         32, ge=1, description="Threads of a deliver worker; a tenant's callbacks take three quarters of them at most."
     )
     callbacks_per_host: int = Field(2, ge=1, description="Callbacks under way to one host.")
-    hands: int = Field(8, ge=2, description="Frames that one segment child prepares, scores and draws at a time.")
+    hands: int | None = Field(
+        None,
+        ge=2,
+        description="Frames that one segment child prepares, scores and draws at a time. Without it, as many as keep "
+        "the endpoint busy by the stage times seen, 8 at least and within a memory of 512 MiB for their requests and "
+        "answers; autoscaling counts with 8 then.",
+    )
     hand_bytes: int = Field(
         512 << 20, ge=1, description="Bytes of source files that one segment child holds; a larger file is held alone."
     )
@@ -320,6 +329,11 @@ class Settings(BaseModel):
         """The server key, then the one before it: whatever was sealed is open under one of them."""
         both = self.server_key, self.server_key_before
         return tuple(key.get_secret_value().encode() for key in both if key is not None)
+
+    @property
+    def frames_per_child(self) -> int:
+        """How many frames one segment child has in hand at least; what wake-ups and autoscaling count with."""
+        return self.hands or LEAST_HANDS
 
     def require(self, *fields: str) -> None:
         """Raise SettingsError unless each of `fields`, optional elsewhere, is set."""

@@ -14,6 +14,7 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import PlannedFrame, Submission
 from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.outputs import Output
+from maskrelay.contract.wire import CANVAS
 from maskrelay.errors import (
     AnswerInvalid,
     DecodeTooLarge,
@@ -25,6 +26,7 @@ from maskrelay.imaging.reading import OpenedFrame, open_frame, read_picture
 from maskrelay.ledger.claims import Claim, Claims
 from maskrelay.ledger.flow import Flow
 from maskrelay.ledger.noticed import Noticed, Stage
+from maskrelay.rules.pace import Pace
 from maskrelay.rules.retry import judge
 from maskrelay.storage.protocol import Storage
 from maskrelay.tracing import Spans
@@ -42,6 +44,8 @@ from worker.sources import Sources
 from worker.submissions import Plans
 
 T = TypeVar("T")
+#: How often a row's image is in memory while it is scored: itself and as base64; and a map of its answer: so too.
+ROW_COPIES, MAP_COPIES = 2.4, 2.4
 
 
 class ClaimLost(Exception):
@@ -81,6 +85,7 @@ class Bench:
     max_attempts: int
     noticed: Noticed
     spans: Spans
+    pace: Pace = field(default_factory=Pace)
 
 
 #: What a frame's stopwatch says of the worker itself; the scorer times its own stages, a request each.
@@ -98,6 +103,10 @@ class Stopwatch:
         now = time.monotonic()
         self.timings[stage] = round(self.timings.get(stage, 0.0) + (now - self._since) * 1000, 1)
         self._since = now
+
+    def working(self) -> float:
+        """Seconds of the worker's own stages together."""
+        return sum(self.timings.get(stage, 0.0) for stage in _OWN_STAGES) / 1000
 
     def tell(self, noticed: Noticed) -> None:
         for stage in _OWN_STAGES:
@@ -151,6 +160,8 @@ async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submissi
         recorded = Recorded(recorded.outcome)
         watch.lap("store")
     watch.tell(bench.noticed)
+    weight = ROW_COPIES * len(prepared.row.image) + MAP_COPIES * CANVAS**2 * len(planned.prompts)
+    bench.pace.note(scoring=bench.scorer.seconds, working=watch.working(), bytes=weight)
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
 
 

@@ -6,13 +6,13 @@ A task lends the loop some seconds in which it may claim; what is in hand goes o
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import random
 import secrets
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import NoReturn
 
 from maskrelay.contract.jobs import Lane, PlannedFrame, Submission
@@ -25,8 +25,9 @@ from maskrelay.errors import (
     StorageUnavailable,
 )
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.claims import Claim
+from maskrelay.ledger.claims import RUN_MOST, Claim
 from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
+from maskrelay.rules.pace import Pace
 from maskrelay.rules.retry import left_alone
 from maskrelay.rules.timings import Cause
 from worker.artifacts import Recorded
@@ -47,7 +48,10 @@ UNSETTLED = 512
 
 
 class SegmentLoop:
-    """The hands of one child. `stopping` says that the worker is to end."""
+    """The hands of one child. `stopping` says that the worker is to end.
+
+    With a `pace` the number of hands follows the stage times seen, the endpoints' limit and how many loops share it.
+    """
 
     def __init__(
         self,
@@ -59,12 +63,14 @@ class SegmentLoop:
         in_flight: int,
         renewal_period: timedelta,
         stopping: Callable[[], bool],
+        pace: Pace | None = None,
     ) -> None:
         self._bench = bench
         self._groups = groups
         self._ledger = ledger
         self._hands = hands
         self._in_flight = in_flight
+        self._pace = pace
         self._stopping = stopping
         self._name = secrets.token_hex(8)
         self._held: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}
@@ -81,7 +87,7 @@ class SegmentLoop:
 
     async def lend(self, until: float) -> None:
         """Claim and work until `until` (monotonic seconds) or until nothing waits; what is in hand goes on."""
-        run_on = partial(self._ledger.wakes.running, "segment", self._name, BEAT * 3)
+        run_on = self._run_on
         self._listen()
         await asyncio.to_thread(run_on)
         await asyncio.to_thread(self._wake_another)
@@ -97,6 +103,13 @@ class SegmentLoop:
                     break
                 idle_since = time.monotonic()
         await asyncio.to_thread(self._pass_on)
+
+    def _run_on(self) -> None:
+        """Say that this loop runs, and see how many hands it should have."""
+        wakes = self._ledger.wakes
+        wakes.running("segment", self._name, BEAT * 3)
+        if self._pace is not None:
+            self._hands = self._pace.hands(math.ceil(self._in_flight / max(1, wakes.loops("segment"))))
 
     def _wake_another(self) -> None:
         wanted = loops_wanted(self._ledger.wakes.work("segment"), self._hands, self._in_flight)
@@ -134,7 +147,7 @@ class SegmentLoop:
         if (left := self._nothing_until.get(tuple(lanes), 0.0) - time.monotonic()) > 0:
             await self._hand(left)
             return False
-        rings, most = self._rings, self._hands if held_back is None else 1
+        rings, most = self._rings, min(self._hands, RUN_MOST) if held_back is None else 1
         claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, most)
         if isinstance(claim, Claim):
             self._take_up(claim)

@@ -95,7 +95,7 @@ def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart)
         items=frames[-1].item + 1,
     )
     with contextlib.suppress(LedgerUnavailable):
-        wanted = loops_wanted(len(frames), parts.settings.hands, parts.in_flight())
+        wanted = loops_wanted(len(frames), parts.settings.frames_per_child, parts.in_flight())
         parts.ledger.wakes.wake("segment", wanted)
     return extended
 

@@ -31,6 +31,7 @@ class Scorer:
         self.sent = sent
         self._noticed = noticed
         self._spans = spans
+        self.seconds = 1.0  # of the last request that was answered well
 
     async def score(
         self, rows: Sequence[Row], asked: Asked, name: str, names: Sequence[str] = ()
@@ -91,7 +92,7 @@ class Scorer:
                 self._spans.span("score", traceparent, kind="client", endpoint=endpoint.name, rows=len(rows)) as span,
             ):
                 scored = await client.score(body, rows, request_id=slot, traceparent=span.traceparent)
-            report = GOOD
+            report, self.seconds = GOOD, scored.seconds
             moved = scored.bytes_up, scored.bytes_down, _prompts(rows), scored.seconds, scored.body_seconds
             transfer = Transfer(*moved)
             return scored.answers

@@ -173,7 +173,7 @@ def _kick(parts: Parts) -> Found:
         work = parts.ledger.wakes.work(task)
         wanted = work
         if task == "segment":
-            wanted = 0 if _all_closed(parts) else loops_wanted(work, parts.settings.hands, parts.in_flight())
+            wanted = 0 if _all_closed(parts) else loops_wanted(work, parts.settings.frames_per_child, parts.in_flight())
         found[f"wake-ups sent: {task}"] += parts.ledger.wakes.wake(task, wanted)
     return found
 

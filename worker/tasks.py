@@ -155,12 +155,14 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Seg
         "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
         "bulk": Bounds(settings.bulk_part_frames, settings.bulk_part_wait.total_seconds()),
     }
+    rows = max(one.rows_per_request for one in parts.endpoints)
     loop = SegmentLoop(
         bench,
         Groups(parts.storage, parts.ledger, parts.noticed, parts.spans, bounds),
         parts.ledger,
-        hands=max(settings.hands, 2 * max(one.rows_per_request for one in parts.endpoints)),
-        in_flight=in_flight,
+        hands=max(settings.frames_per_child, 2 * rows),
+        in_flight=in_flight * rows,
+        pace=bench.pace if settings.hands is None else None,
         renewal_period=settings.renewal_period,
         stopping=stopping,
     )
