@@ -38,13 +38,6 @@ class Wakes:
         """A loop of this task runs, and will say so again before that."""
         self._scripts.run("loop", task, loop, lasts // _MS)
 
-    def loops(self, task: Task) -> int:
-        """How many loops of this task run now, as far as they have said so."""
-        seconds, microseconds = self._scripts.ask("TIME")
-        return int(
-            self._scripts.ask("ZCOUNT", f"mr:loops:{task}", int(seconds) * 1000 + int(microseconds) // 1000, "+inf")
-        )
-
     def ended(self, task: Task, loop: str) -> None:
         self._scripts.run("loop", task, loop, 0)
 
