@@ -26,6 +26,7 @@ from maskrelay.settings import Settings
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
 from worker import sweeper
 from worker.heart import beating, repeating
+from worker.sources import remove_leftovers
 from worker.sweeper import Sweeper
 from worker.tasks import Child, register
 
@@ -84,6 +85,7 @@ def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
         stop.set()
 
     def on_ready(**_: Any) -> None:
+        remove_leftovers()
         sys.stderr.write(f"worker ready: {role}\n")
         sys.stderr.flush()
         _look_at_redis(settings)

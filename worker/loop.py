@@ -278,6 +278,10 @@ class SegmentLoop:
         await self._empty_hands(until)
         await self._drop_all()
 
+    def close(self) -> None:
+        """Remove the local copies of sources: the process ends."""
+        self._bench.sources.close()
+
     async def _drop_all(self, keep: tuple[str, int] | None = None) -> None:
         tasks = [task for held, (_, task) in self._held.items() if held != keep]
         for task in tasks:
@@ -300,6 +304,7 @@ class SegmentLoop:
             await self._quietly(self._pass_on)
             await asyncio.to_thread(self._bench.scorer.sent.close)
         finally:
+            self.close()
             os._exit(1)
 
 

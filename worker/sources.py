@@ -1,7 +1,7 @@
 """Sources on their way to a decoder: of one frame as bytes, of several as local copies that are kept a while."""
 
+import fcntl
 import os
-import re
 import secrets
 import shutil
 import tempfile
@@ -15,14 +15,15 @@ from itertools import chain
 from pathlib import Path
 
 from maskrelay.contract.inflate import inflated
+from maskrelay.contract.nifti import HEADER_BYTES
 from maskrelay.contract.sources import Extent, Kind, Reading
 from maskrelay.errors import ObjectMissing, SourceMissing, SourceTooLarge
-from maskrelay.imaging.inflate import inflate
+from maskrelay.imaging.inflate import unpack
 from maskrelay.storage.protocol import Storage
 
 Place = tuple[str, Extent | None]
-_PREFIX = "maskrelay-"
-_GZIP = b"\x1f\x8b"
+_PREFIX, _LOCK = "maskrelay-copies-", "lock"
+GZIP = b"\x1f\x8b"
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Sources:
         self._max_bytes = max_bytes
         self._most_bytes = most_bytes
         self._folder: Path | None = None
+        self._owned = -1
         self._copies: OrderedDict[Place, Copy] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -71,6 +73,13 @@ class Sources:
                 break
         return held
 
+    def unpacked(self, key: str, extent: Extent | None) -> Iterator[bytes]:
+        """The source in pieces, inflated where it is a gzip; nothing of it is kept."""
+        chunks = self._chunks(key, extent)
+        begin = next(chunks, b"")
+        whole = chain([begin], chunks)
+        return self._bounded(unpack(whole)) if begin.startswith(GZIP) else whole
+
     @contextmanager
     def file(self, key: str, extent: Extent | None, kind: Kind) -> Iterator[Path]:
         """A local copy, as long as the block lasts; a compressed NIfTI is inflated."""
@@ -94,14 +103,19 @@ class Sources:
             yield self.read(key, extent)
 
     def close(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove every copy; whatever is read from one afterwards fails."""
+        with self._lock:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                os.close(self._owned)
+                self._folder = None
+                self._copies.clear()
 
     def _taken(self, place: Place) -> Copy:
         with self._lock:
             if self._folder is None:
-                _remove_leftovers()
-                self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+                remove_leftovers()
+                self._folder, self._owned = _new_folder()
             if place not in self._copies:
                 self._copies[place] = Copy(self._folder / secrets.token_hex(8))
             copy = self._copies[place]
@@ -121,13 +135,7 @@ class Sources:
 
     def _fetch(self, place: Place, kind: Kind, copy: Copy) -> None:
         with copy.path.open("wb") as out:
-            chunks = self._chunks(*place)
-            begin = next(chunks, b"")
-            whole = chain([begin], chunks)
-            if kind == "nifti" and begin.startswith(_GZIP):
-                inflate(whole, out, most_bytes=self._max_bytes)
-            else:
-                out.writelines(whole)
+            out.writelines(self.unpacked(*place) if kind == "nifti" else self._chunks(*place))
         copy.size = copy.path.stat().st_size
 
     def _chunks(self, key: str, extent: Extent | None) -> Iterator[bytes]:
@@ -149,9 +157,37 @@ class Sources:
             yield chunk
 
 
-def _remove_leftovers() -> None:
-    """Folders of processes that were killed."""
+def begin_of(chunks: Iterator[bytes]) -> bytes:
+    """The first bytes of an unpacked NIfTI file, which hold its header: no more is fetched or inflated."""
+    held = b""
+    while len(held) < HEADER_BYTES and (chunk := next(chunks, b"")):
+        held += chunk
+    return held[:HEADER_BYTES]
+
+
+def _new_folder() -> tuple[Path, int]:
+    """A folder for copies, and the descriptor whose lock says that its owner lives."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return folder, descriptor
+
+
+def remove_leftovers() -> None:
+    """Remove the copies of processes that were killed: those whose lock nobody holds. For the start of every worker.
+
+    A process number would not do: containers that share a volume do not see each other's.
+    """
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        owner = re.fullmatch(rf"{_PREFIX}([0-9]+)-\w+", folder.name)
-        if owner is not None and not Path(f"/proc/{owner[1]}").exists() and Path("/proc/self").exists():
+        try:
+            descriptor = os.open(folder / _LOCK, os.O_RDWR)
+        except OSError:  # somebody else's, gone by now, or not locked yet
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
             shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)

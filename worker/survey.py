@@ -30,7 +30,7 @@ from maskrelay.storage.records import read_records, write_records
 from worker.opening import Opening
 from worker.parts import Parts
 from worker.record import failure_of
-from worker.sources import Sources
+from worker.sources import GZIP, Sources, begin_of
 
 #: Submitted items whose surveys share an object: what planning does again when it is broken off.
 ITEMS_PER_SURVEY = 8
@@ -144,11 +144,14 @@ class Surveys:
                 raise SourceTooLarge(f"the file has {size} bytes, at most {settings.max_decode_bytes} are opened")
             if kind == "dicom" and size <= SMALL_BYTES:
                 return survey_dicom(self._sources.read(key, extent), about, key=settings.server_keys[0])
+            if kind == "nifti":
+                head = begin_of(self._sources.unpacked(key, extent))
+                packed = self._sources.head(key, extent, len(GZIP)).startswith(GZIP)
+                length = None if packed else size
+                return survey_nifti(head, about, options, length=length, most_bytes=settings.max_source_bytes)
             with self._sources.file(key, extent, kind) as path:
                 if kind == "dicom":
                     return survey_dicom(path, about, key=settings.server_keys[0])
-                if kind == "nifti":
-                    return survey_nifti(path, about, options)
                 return survey_tiff(path, about, max_pixels=settings.max_pixels)
 
         def look_or_ignore() -> Surveyed:

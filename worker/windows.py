@@ -12,6 +12,7 @@ from maskrelay.contract.outcomes import Failure
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.contract.sources import Window
 from maskrelay.errors import ItemError, ObjectExists, ObjectMissing
+from maskrelay.imaging.nifti import chosen_volume, read_facts_of, walk_volume
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.presets import default_preset, voi_window, window_of
 from maskrelay.imaging.reading import open_frame
@@ -20,7 +21,7 @@ from maskrelay.storage.records import read_record
 from worker.arrange import Draft
 from worker.opening import Opening
 from worker.parts import Parts
-from worker.sources import Sources
+from worker.sources import Sources, begin_of
 
 #: Presets for which the pixels are looked at.
 PERCENTILES = (POSITIVE, EVERY)
@@ -59,6 +60,8 @@ class Windows:
             return read_record(storage, key, Window)
 
         def look() -> Window | None:
+            if draft.sources[0].kind == "nifti":
+                return window_of(name, lambda: self._voxels(draft))
             return window_of(name, lambda: self._planes(draft))
 
         window = self._opening(f"window {item.item}", look, planes=len(draft.frames))
@@ -67,6 +70,15 @@ class Windows:
         with contextlib.suppress(ObjectExists):
             storage.create(key, window.model_dump_json().encode(), "application/json")
         return read_record(storage, key, Window)
+
+    def _voxels(self, draft: Draft) -> Iterator[Plane]:
+        """All of a volume as it comes from storage, no copy being made of it; nothing more where it is damaged."""
+        source = draft.sources[0]
+        key = self._asked[source.upload].source
+        with contextlib.suppress(ItemError):
+            facts = read_facts_of(begin_of(self._sources.unpacked(key, source.extent)))
+            number = chosen_volume(facts, source.reading.volume)
+            yield from walk_volume(self._sources.unpacked(key, source.extent), facts, number)
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
         """One frame after the other; those that cannot be read, or not in the memory there is, are left out."""

@@ -23,7 +23,7 @@ def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
     than `most_bytes` are written, ArchiveTooLarge for more than MOST_MEMBERS members.
     """
     written = 0
-    for piece in _unpacked(chunks):
+    for piece in unpack(chunks):
         written += len(piece)
         if written > most_bytes:
             raise SourceTooLarge(f"The file unpacks to more than {most_bytes} bytes.", most_bytes=most_bytes)
@@ -31,8 +31,11 @@ def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
     return written
 
 
-def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces of at most `_PIECE` bytes, however much a chunk unpacks to. Zeros behind a member are padding."""
+def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What the gzip stream `chunks` holds, without a limit; raises as `inflate` does.
+
+    Pieces of at most `_PIECE` bytes, however much a chunk unpacks to. Zeros behind a member are padding.
+    """
     unpacker, between, members = isal_zlib.decompressobj(_GZIP), True, 0
     for slice_ in _sliced(chunks):
         rest = slice_

@@ -1,6 +1,7 @@
 """NIfTI 1 and 2, single files already unpacked → one slice at a time as a plane."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,14 +87,44 @@ def open_nifti(path: Path) -> NiftiFacts:
     Truncated.
     """
     with path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
-    if not head:
-        raise ZeroSized("The file is empty.")
-    facts = _facts(read_header(head))
+        facts = read_facts_of(file.read(HEADER_BYTES))
     size, needed = path.stat().st_size, facts.start + facts.volumes * facts.volume_bytes
     if size < needed:
         raise Truncated(f"The file has {size} bytes where its header asks for {needed}.")
     return facts
+
+
+def read_facts_of(head: bytes) -> NiftiFacts:
+    """Read the first HEADER_BYTES of a file. Raises as `open_nifti` does, but for missing voxels."""
+    if not head:
+        raise ZeroSized("The file is empty.")
+    return _facts(read_header(head))
+
+
+def walk_volume(chunks: Iterator[bytes], facts: NiftiFacts, number: int) -> Iterator[Plane]:
+    """The values of volume `number`, scaled, as they come: in no picture's shape, for statistics.
+
+    chunks: the file, unpacked. Raises Truncated.
+    """
+    left, skipped, held = facts.volume_bytes, facts.start + number * facts.volume_bytes, bytearray()
+    voxel = facts.stored.itemsize * (3 if facts.rgb else 1)
+    for chunk in chunks:
+        passed = min(skipped, len(chunk))
+        skipped -= passed
+        held += chunk[passed : passed + left]
+        left -= min(left, len(chunk) - passed)
+        whole = len(held) // voxel * voxel
+        if whole >= _WALKED or (whole and not left):
+            yield _values(bytes(held[:whole]), facts)
+            del held[:whole]
+        if not left:
+            return
+    raise Truncated("The file ends before its last voxel.")
+
+
+def _values(stored: bytes, facts: NiftiFacts) -> Plane:
+    values = np.frombuffer(stored, facts.stored).reshape((-1, 1, 3) if facts.rgb else (-1, 1))
+    return Plane(_scaled(values, facts), facts.bits)
 
 
 def _facts(header: NiftiHeader) -> NiftiFacts:

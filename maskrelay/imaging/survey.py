@@ -6,8 +6,9 @@ from typing import Any
 from maskrelay.contract.jobs import PixelOptions
 from maskrelay.contract.planned import Surveyed
 from maskrelay.contract.sources import Reading
+from maskrelay.errors import SourceTooLarge, Truncated
 from maskrelay.imaging.dicom import read_facts
-from maskrelay.imaging.nifti import chosen_volume, grid_of, open_nifti, picture_spacing
+from maskrelay.imaging.nifti import chosen_volume, grid_of, picture_spacing, read_facts_of
 from maskrelay.imaging.tiff import find_pages, read_page
 from maskrelay.imaging.turns import slice_axis
 
@@ -25,9 +26,19 @@ def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> 
     return Surveyed(**{**about, "size": size}, frames=facts.frames, bits=facts.bits, reading=reading, facts=facts)
 
 
-def survey_nifti(path: Path, about: dict[str, Any], options: PixelOptions) -> Surveyed:
-    """A volume, or the one of several that the options name, cut along the axis they ask for."""
-    facts = open_nifti(path)
+def survey_nifti(
+    head: bytes, about: dict[str, Any], options: PixelOptions, *, length: int | None = None, most_bytes: int
+) -> Surveyed:
+    """A volume, or the one of several that the options name, cut along the axis they ask for, by its header alone.
+
+    length: of the unpacked file, where it is known; what is missing of any other is found when its frames are read.
+    """
+    facts = read_facts_of(head)
+    needed = facts.start + facts.volumes * facts.volume_bytes
+    if needed > most_bytes:
+        raise SourceTooLarge(f"The volumes have {needed} bytes; at most {most_bytes} of a source are opened.")
+    if length is not None and length < needed:
+        raise Truncated(f"The file has {length} bytes where its header asks for {needed}.")
     volume = chosen_volume(facts, options.volume)
     axis = slice_axis(facts.affine, facts.shape, options.slice_axis)
     grid = grid_of(facts, axis)

@@ -185,14 +185,6 @@ def test_flagged_items_are_listed_the_most_suspicious_first(stack: RunningStack)
     assert get(stack, f"{job.links.items}?flag=full_frame").json()["items"] == []
 
 
-def test_local_copies_of_volumes_go_with_their_worker(stack: RunningStack) -> None:
-    import tempfile
-
-    left = [path for path in Path(tempfile.gettempdir()).glob("maskrelay-*") if path.is_dir()]
-    owners = {int(path.name.split("-")[1]) for path in left if path.name.split("-")[1].isdigit()}
-    assert all(Path(f"/proc/{owner}").exists() for owner in owners)
-
-
 def test_dicom_that_is_not_what_it_seems_is_said_or_refused(stack: RunningStack) -> None:
     samples = np.add.outer(np.arange(40), np.arange(48)).astype(np.uint16)
     placed = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [1, 1]}

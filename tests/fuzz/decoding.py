@@ -64,9 +64,10 @@ def decoded(case: Case, folder: Path) -> str:
             found = survey_tiff(path, about, max_pixels=MOST_PIXELS)
         else:
             options = PixelOptions(volume=0)
-            found = (
-                survey_dicom(path, about, key=b"key") if case.kind == "dicom" else survey_nifti(path, about, options)
-            )
+            if case.kind == "dicom":
+                found = survey_dicom(path, about, key=b"key")
+            else:
+                found = survey_nifti(case.file, about, options, most_bytes=1 << 31)
         for index in range(min(found.frames, FRAMES)):
             read_picture(path, found.reading.model_copy(update={"index": index}), max_pixels=MOST_PIXELS)
         return "picture"

@@ -57,7 +57,7 @@ spec:
         - {name: secrets, mountPath: /run/maskrelay, readOnly: true}
   volumes:
     - name: tmp
-      emptyDir: {}
+      emptyDir: {sizeLimit: {{ $root.Values.scratch | quote }}}
     - name: secrets
       secret:
         secretName: {{ $root.Values.secret.name }}
