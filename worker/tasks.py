@@ -131,7 +131,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Seg
     scorer = Scorer(pool, flow, admissions, Sent(parts.audit), parts.noticed, parts.spans)
     bench = Bench(
         storage=parts.storage,
-        sources=sources,
+        sources=parts.sources(),
         claims=parts.ledger.claims,
         flow=flow,
         plans=Plans(parts.storage),
