@@ -85,6 +85,8 @@ class Child:
     def close(self) -> None:
         """The process ends: see to what is in hand between tasks, tell what is not told yet, close the audit log."""
         self._drain()
+        if self._segment is not None:
+            self._segment.close()
         with self._lock:
             if self._sender is not None:
                 self._sender.close()

@@ -40,6 +40,8 @@ _STORED = {
     1024: "i8",
     1280: "u8",
 }
+#: Bytes that are scaled at a time where a volume is walked through.
+_WALKED = 1 << 20
 #: Of scaled values, the smallest that holds all that could be stored. Not signed bytes: those would pass for a picture.
 _WHOLE = tuple(np.dtype(name) for name in ("u1", "u2", "i2", "u4", "i4", "i8"))
 #: How far a corner of the volume may lie from itself by sform and qform, in sides of its smallest voxel.
