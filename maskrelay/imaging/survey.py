@@ -19,7 +19,7 @@ def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> 
 
     Raises ItemErrors alone, as all of these do.
     """
-    facts = read_facts(source, key=key, among_others=about["extent"] is not None)
+    facts = read_facts(source, key=key, among_others=about.get("extent") is not None)
     several = facts.frames > 1
     reading = Reading(kind="dicom", several=several, spacing=facts.spacing)
     size = facts.rows * facts.columns * facts.samples * -(-facts.bits // 8) if several else about["size"]
