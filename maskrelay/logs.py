@@ -8,7 +8,10 @@ written and never its words, which may quote what it stumbled over.
 import json
 import logging
 import sys
+import threading
+import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -23,11 +26,43 @@ _TEXT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
 def configure(level: str, form: Format, stream: TextIO | None = None) -> None:
     """Write what is logged to `stream` (else to standard error); replaces what was configured before."""
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(Flood())
     handler.setFormatter(JsonLines() if form == "json" else TextLines(_TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     for chatty in ("httpx", "azure", "msal"):  # they log addresses
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Flood(logging.Filter):
+    """Lets one cause, which is one place in the code, write so many lines in a while; the rest are counted.
+
+    Who fills the disk with one line a million times hides every other line. The count is written with the next line of
+    the same place that is let through.
+    """
+
+    def __init__(self, most: int = 500, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most, self._seconds, self._clock = most, seconds, clock
+        self._lock = threading.Lock()
+        #: By place: when its while began, and the lines it had since.
+        self._seen: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line is written."""
+        place, now = (record.pathname, record.lineno), self._clock()
+        with self._lock:
+            began, lines = self._seen.get(place, (now, 0))
+            left_out = 0
+            if now - began >= self._seconds:
+                left_out = max(0, lines - self._most)
+                began, lines = now, 0
+            self._seen[place] = began, lines + 1
+        if lines >= self._most:
+            return False
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} more lines of this kind were left out)", None
+        return True
 
 
 def _bound(record: logging.LogRecord) -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from maskrelay.logs import Format, configure
+from maskrelay.logs import Flood, Format, configure
 
 WORDS = "Erika Mustermann, born 1964"
 
@@ -61,3 +61,30 @@ def test_what_logs_addresses_is_kept_quiet():
     configure("info", "json", out)
     logging.getLogger("httpx").info("GET http://10.1.2.3/score")
     assert out.getvalue() == ""
+
+
+def test_one_cause_cannot_flood_the_log_and_the_others_are_still_written() -> None:
+    stream, now = io.StringIO(), [0.0]
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(Flood(3, 10.0, lambda: now[0]))
+    log = logging.getLogger("tests.flooded")
+    log.propagate = False
+    log.addHandler(handler)
+
+    def fail(number: int) -> None:
+        log.warning("accept failed: %d", number)
+
+    for number in range(1000):
+        fail(number)
+    log.warning("something else")
+    now[0] = 11.0
+    fail(1000)
+    fail(1001)
+    assert stream.getvalue().splitlines() == [
+        "accept failed: 0",
+        "accept failed: 1",
+        "accept failed: 2",
+        "something else",
+        "accept failed: 1000 (997 more lines of this kind were left out)",
+        "accept failed: 1001",
+    ]
