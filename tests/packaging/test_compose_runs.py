@@ -85,7 +85,7 @@ def started(command: list[str], environment: dict[str, str], log: Path) -> Itera
 def places(folder: Path, s3: str) -> tuple[dict[str, str], int, int]:
     """What the services' words stand for here; Redis' port and the API's."""
     ports = {name: free_port() for name in ("redis", "simulator", "api")}
-    for name in ("redis", "s3", "prometheus", "grafana", "kept", *(f"services/{one}" for one in SECRETS)):
+    for name in ("redis", "s3", "prometheus", "grafana", "copies", "kept", *(f"services/{one}" for one in SECRETS)):
         (folder / name).mkdir(parents=True)
     words = {
         "/first/": f"{ROOT / 'compose'}/",
@@ -102,9 +102,12 @@ def places(folder: Path, s3: str) -> tuple[dict[str, str], int, int]:
 def own(words: dict[str, str], folder: Path, name: str) -> Placed:
     """The words of one service, whose /tmp and /data nobody else sees."""
     private = {"/tmp": str(folder / f"{name}-tmp"), "/data": str(folder / name)}
+    private["/copies"] = str(folder / "copies")
     private["/run/maskrelay"] = str(folder / "services" / name)
     (folder / f"{name}-tmp").mkdir(exist_ok=True)
-    volumes = {f"/{one}": str(folder / one) for one in ("redis", "s3", "prometheus", "grafana", "kept", "services")}
+    volumes = {
+        f"/{one}": str(folder / one) for one in ("redis", "s3", "prometheus", "grafana", "copies", "kept", "services")
+    }
     return Placed({**words, **(volumes if name == "secrets" else private)})
 
 
