@@ -66,8 +66,8 @@ OWN_CLOCK = (
     ),
     Change(
         "maskrelay/ledger/scripts.py",
-        "args=[_plain(argument) for argument in arguments])",
-        'args=[*(_plain(argument) for argument in arguments), __import__("time").time()])',
+        "plain = [_plain(argument) for argument in arguments]",
+        'plain = [*(_plain(argument) for argument in arguments), __import__("time").time()]',
     ),
 )
 STORED_OR_NOT = (
