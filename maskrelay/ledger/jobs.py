@@ -74,7 +74,7 @@ class Jobs:
     def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
         """Reserve an id that derives from an idempotency key; False while another request is accepting it."""
         held = hold // timedelta(milliseconds=1)
-        return self._scripts.ask("SET", f"mr:accepting:{job}", nonce, "NX", "PX", held) is not None
+        return bool(self._scripts.run("lock", f"mr:accepting:{job}", nonce, held))
 
     def end_accepting(self, job: str) -> None:
         self._scripts.ask("DEL", f"mr:accepting:{job}")

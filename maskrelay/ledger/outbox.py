@@ -89,7 +89,7 @@ class Outbox:
     def host_rests(self, host: str) -> timedelta:
         """For how long the host is still left alone; zero when it is not."""
         left = int(self._scripts.ask("PTTL", f"mr:resting:{host}"))
-        return max(0, left) * _MS
+        return timedelta(0) if left * _MS > LONGEST_REST else max(0, left) * _MS  # longer: Redis' clock went back
 
     def host_failed(self, host: str) -> None:
         """The host did not answer, or not well. After five times in a row it is left alone for a while."""

@@ -14,11 +14,11 @@ class Sweeps:
 
     def lock(self, hold: timedelta) -> bool:
         """Whether this process sweeps for the next `hold`; everything in a sweep is safe if two do."""
-        return self._scripts.ask("SET", "mr:sweep:lock", "1", "NX", "PX", hold // _MS) is not None
+        return bool(self._scripts.run("lock", "mr:sweep:lock", "1", hold // _MS))
 
     def turn(self, duty: str, hold: timedelta) -> bool:
         """As `lock`, for another duty than the sweep."""
-        return self._scripts.ask("SET", f"mr:sweep:{duty}", "1", "NX", "PX", hold // _MS) is not None
+        return bool(self._scripts.run("lock", f"mr:sweep:{duty}", "1", hold // _MS))
 
     def place(self, walk: str) -> str:
         """Where a walk stands; "" at its beginning."""

@@ -2,7 +2,7 @@
 -- all that was looked at were items of jobs that no longer wait for them, and it should be called again.
 local token, lease_ms = ARGV[1], tonumber(ARGV[2])
 for _ = 1, 50 do
-  local member = redis.call('ZRANGEBYSCORE', 'mr:assembling', '-inf', now, 'LIMIT', 0, 1)[1]
+  local member = first_due('mr:assembling', 2 * lease_ms + 60000)
   if not member then return nil end
   local job, item = string.match(member, '^(%S+) (%d+ %d+)$')
   if get(job, 'state') == 'finishing' then

@@ -8,10 +8,6 @@ local lanes = cjson.decode(ARGV[5])
 local exactly = string.format('%.3f', exact)
 local LOOK_MOST = 32 -- entries that turn out to be stale; the next call goes on
 
-local function first_due(key)
-  return redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, 1)[1]
-end
-
 -- The next frame in this set that falls due and has no outcome.
 local function pop_due(job, kind)
   local key = job_key(job, kind)
@@ -65,23 +61,12 @@ local function suspect_of(lane)
   end
 end
 
--- Who comes into line stands beside the first, so that nobody is owed anything for the time it had no work.
-local function come_into_line(lane)
-  local line, later = 'mr:line:' .. lane, 'mr:later:' .. lane
-  local head = earliest(line) or 0
-  for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', later, '-inf', exactly, 'LIMIT', 0, 32)) do
-    redis.call('ZADD', line, 'NX', head, tenant)
-    redis.call('ZREM', later, tenant)
-  end
-  return redis.call('ZCARD', line) > 0
-end
-
 local function next_of(lane)
   local line = 'mr:line:' .. lane
   for _ = 1, come_into_line(lane) and LOOK_MOST or 0 do
     local tenant = redis.call('ZRANGE', line, 0, 0)[1]
     if not tenant then return end
-    local job = redis.call('ZRANGEBYSCORE', jobs_in_line(lane, tenant), '-inf', exactly, 'LIMIT', 0, 1)[1]
+    local job = next_job(lane, tenant)
     if job then
       local first, n = pop_due(job, 'due'), 1
       if not first then first, n = from_cursor(job) end
@@ -100,6 +85,7 @@ for _, lane in ipairs(lanes) do
   if claim then return claim end
   suspects_wait = suspects_wait or first_due('mr:suspects:' .. lane) ~= nil
 end
+if redis.call('PTTL', 'mr:drain') > 30000 then redis.call('UNLINK', 'mr:drain') end
 if suspects_wait and redis.call('SET', 'mr:drain', token, 'NX', 'PX', 30000) then return cjson.encode({drain = true}) end
 
 local turns = tonumber(redis.call('GET', 'mr:turns') or '0')

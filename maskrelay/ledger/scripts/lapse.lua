@@ -7,7 +7,17 @@ local lease_ms, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local seen = redis.call('HMGET', 'mr:sweep', 'run_id', 'last', 'extend_to')
 local id, extend_to = run_id(), tonumber(seen[3])
 redis.call('HSET', 'mr:sweep', 'run_id', id, 'last', now)
-if seen[1] ~= id or now - tonumber(seen[2] or '0') > lease_ms then
+local last = tonumber(seen[2] or '0')
+if now < last - 1000 then -- Redis' clock went back: what waits for a moment waits no longer than it would have
+  local waiting = redis.call('ZRANGEBYSCORE', 'mr:outbox', now, '+inf', 'WITHSCORES', 'LIMIT', 0, LEASES_MOST)
+  for place = 1, #waiting, 2 do redis.call('ZADD', 'mr:outbox', math.max(now, waiting[place + 1] - (last - now)), waiting[place]) end
+end
+-- a lease further ahead than any can be begins anew
+local far = '(' .. string.format('%.0f', now + 2 * lease_ms)
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', 'mr:leases', far, '+inf', 'LIMIT', 0, LEASES_MOST)) do
+  redis.call('ZADD', 'mr:leases', now + lease_ms, token)
+end
+if seen[1] ~= id or now < last or now - last > lease_ms then
   extend_to = now + lease_ms
   redis.call('HSET', 'mr:sweep', 'extend_to', extend_to)
 end

@@ -50,11 +50,26 @@
 --   mr:sweep               hash  run_id last reconciled_run reconciled listed_run listing_run at_{walk}; mr:sweep:lock, mr:sweep:{duty}
 --   mr:reconciling         zset "run_id token" → last heard of, of comparisons of storage and ledger under way; :began hash
 local DUE_MOST = 2000
+-- No lease and no pause of a frame or a step is longer. A moment further ahead was written before Redis' clock went back (after
+-- a failover, or by hand), and counts as now.
+local FAR_MS = 900000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local exact = time[1] * 1000 + time[2] / 1000
 
 local function job_key(job, part) return 'mr:job:' .. job .. (part and ':' .. part or '') end
+local function is_far(moment) return moment > now + FAR_MS end
+-- The first member of a sorted set of moments that is due, or that is too far ahead.
+local function first_due(key, far_ms)
+  local far = '(' .. string.format('%.0f', now + (far_ms or FAR_MS))
+  return redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, 1)[1]
+    or redis.call('ZRANGEBYSCORE', key, far, '+inf', 'LIMIT', 0, 1)[1]
+end
+-- How many are due, or too far ahead.
+local function count_due(key)
+  return redis.call('ZCOUNT', key, '-inf', now) + redis.call('ZCOUNT', key, '(' .. string.format('%.0f', now + FAR_MS), '+inf')
+end
+
 local function get(job, field) return redis.call('HGET', job_key(job), field) end
 local function num(job, field) return tonumber(get(job, field) or '0') end
 local function set(job, ...) redis.call('HSET', job_key(job), ...) end
@@ -147,10 +162,41 @@ local function ready(job)
   if get(job, 'state') ~= 'running' then return unready(job) end
   local lane, tenant = get(job, 'lane'), get(job, 'tenant')
   local at = earliest(job_key(job, 'due'))
+  if at and is_far(at) then at = 0 end
   if num(job, 'cursor') < num(job, 'frames') and not cursor_stops(job) then at = 0 end
-  place(jobs_in_line(lane, tenant), job, at and math.max(at, num(job, 'served')))
+  place(jobs_in_line(lane, tenant), job, at and math.max(at, math.min(num(job, 'served'), exact)))
   if not redis.call('ZSCORE', 'mr:line:' .. lane, tenant) then look_later(lane, tenant) end
   place('mr:suspects:' .. lane, job, earliest(job_key(job, 'suspects')))
+end
+
+-- The job of a tenant that is served next, nil if none can be served now. The first that is not due is placed anew if it was
+-- served in the future, since Redis' clock went back; or if there is no other.
+local function next_job(lane, tenant)
+  local key, exactly = jobs_in_line(lane, tenant), string.format('%.3f', exact)
+  local job = redis.call('ZRANGEBYSCORE', key, '-inf', exactly, 'LIMIT', 0, 1)[1]
+  local ahead = redis.call('ZRANGEBYSCORE', key, '(' .. exactly, '+inf', 'LIMIT', 0, 1)[1]
+  if not ahead or (job and num(ahead, 'served') <= exact) then return job end
+  ready(ahead)
+  return redis.call('ZRANGEBYSCORE', key, '-inf', exactly, 'LIMIT', 0, 1)[1]
+end
+
+-- Who comes into line stands beside the first, so that nobody is owed anything for the time it had no work. Returns whether
+-- anybody is in line.
+local function come_into_line(lane)
+  local line, later = 'mr:line:' .. lane, 'mr:later:' .. lane
+  local head = earliest(line) or 0
+  local function move(tenants)
+    for _, tenant in ipairs(tenants) do
+      redis.call('ZADD', line, 'NX', head, tenant)
+      redis.call('ZREM', later, tenant)
+    end
+  end
+  move(redis.call('ZRANGEBYSCORE', later, '-inf', string.format('%.3f', exact), 'LIMIT', 0, 32))
+  move(redis.call('ZRANGEBYSCORE', later, '(' .. string.format('%.0f', now + FAR_MS), '+inf', 'LIMIT', 0, 32))
+  if redis.call('ZCARD', line) > 0 then return true end
+  local first = redis.call('ZRANGE', later, 0, 0)[1]
+  if first and next_job(lane, first) then move({first}) end
+  return redis.call('ZCARD', line) > 0
 end
 
 -- Begin to finish when every frame has its outcome, or when a cancelled job holds no lease.
@@ -182,7 +228,11 @@ end
 
 local function trouble(job, frame)
   local known = redis.call('HGET', job_key(job, 'trouble'), frame)
-  if known then return cjson.decode(known) end
+  if known then
+    local record = cjson.decode(known)
+    record.struck = math.min(record.struck, now)
+    return record
+  end
   return {attempts = 0, deaths = 0, struck = 0, code = ''}
 end
 local function set_trouble(job, frame, record)

@@ -16,6 +16,11 @@ for _, job in ipairs(redis.call('ZRANGEBYSCORE', holds, '-inf', now, 'LIMIT', 0,
   redis.call('ZREM', holds, job)
   recount(tenant, job)
 end
+local far = redis.call('ZRANGEBYSCORE', holds, '(' .. string.format('%.0f', now + FAR_MS), '+inf', 'LIMIT', 0, 50)
+for _, job in ipairs(far) do
+  redis.call('ZREM', holds, job)
+  recount(tenant, job)
+end
 if reached() then
   for _, job in ipairs(redis.call('HRANDFIELD', 'mr:load:' .. tenant, 50)) do recount(tenant, job) end
 end

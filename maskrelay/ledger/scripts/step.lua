@@ -4,7 +4,7 @@
 local kind, token, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local queue = 'mr:step:' .. kind
 for _ = 1, 50 do
-  local job = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, 1)[1]
+  local job = first_due(queue, 2 * lease_ms + 60000)
   if not job then return nil end
   if get(job, 'state') then
     redis.call('ZADD', queue, now + lease_ms, job)

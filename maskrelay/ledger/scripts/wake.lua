@@ -5,6 +5,7 @@ local task, wanted, wake_up, ttl_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonum
 local loops, woken = 'mr:loops:' .. task, 'mr:woken:' .. task
 redis.call('ZREMRANGEBYSCORE', loops, '-inf', now)
 redis.call('ZREMRANGEBYSCORE', woken, '-inf', now)
+for _, key in ipairs({loops, woken}) do redis.call('ZREMRANGEBYSCORE', key, '(' .. string.format('%.0f', now + FAR_MS), '+inf') end
 local running = task == 'segment' and redis.call('ZCARD', loops) or 0
 if running + redis.call('ZCARD', woken) >= wanted or redis.call('LLEN', task) >= 2 then return 0 end
 redis.call('ZADD', woken, now + ttl_ms, wake_up)

@@ -25,6 +25,14 @@ local function load_flow(set)
     flow[field] = TEXTS[field] and value or tonumber(value)
     known[field] = flow[field]
   end
+  -- Redis' clock may have gone back since these moments were written
+  for _, past in ipairs({'good', 'excused', 'full_at', 'slowed_at', 'cut_at', 'window'}) do
+    flow[past] = math.min(flow[past], exact)
+  end
+  flow.second = math.min(flow.second, math.floor(now / 1000))
+  for _, future in ipairs({'closed_until', 'probe_at', 'bytes_at', 'next_at'}) do
+    if is_far(flow[future]) and not is_far(flow.frozen) then flow[future] = now end
+  end
   flow.limit, flow.ceiling = math.min(flow.limit, set.most), math.min(flow.ceiling, set.most)
   flow.set, flow.known = set, known
   return flow
@@ -44,6 +52,13 @@ end
 -- The flow was made under another run of Redis, or is lost: slots in flight may be lost with it.
 local function freeze_if_new(flow, slot_lease)
   local id = run_id()
+  -- slots, and a freeze, that last longer than a lease were begun before Redis' clock went back, and last one from now on
+  local latest = now + slot_lease
+  local far = '(' .. string.format('%.0f', latest + 1000)
+  for _, slot in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'slots'), far, '+inf')) do
+    redis.call('ZADD', flow_key(flow, 'slots'), latest, slot)
+  end
+  if flow.frozen > latest + 1000 then flow.frozen, flow.next_at, flow.bytes_at = latest, latest, latest end
   if flow.run_id == id then return end
   local thaw = now + slot_lease
   flow.run_id, flow.frozen, flow.next_at, flow.bytes_at = id, thaw, thaw, thaw
@@ -65,6 +80,8 @@ local function leave_line(flow, waiter)
 end
 local function forget_gone(flow)
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'seen'), '-inf', now)) do leave_line(flow, gone) end
+  local far = '(' .. string.format('%.0f', now + SEEN_MS + 1000)
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'seen'), far, '+inf')) do leave_line(flow, gone) end
 end
 local function waiting(flow, lane) return redis.call('ZCARD', flow_key(flow, 'waiters:' .. lane)) end
 

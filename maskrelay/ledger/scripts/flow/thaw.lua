@@ -6,7 +6,7 @@ for _, child in ipairs(cjson.decode(ARGV[3])) do
   if tonumber(redis.call('HGET', flow_key(flow, 'reported'), child) or '0') ~= frozen then return 0 end
 end
 flow.frozen, flow.next_at, flow.bytes_at = 0, now, now
-redis.call('DEL', flow_key(flow, 'reported'))
+redis.call('UNLINK', flow_key(flow, 'reported'))
 save_flow(flow)
 call_next(flow)
 return 1
