@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -29,14 +29,17 @@ from api.service import Limits, Service, in_thread
 from api.tokens import tokens_of
 from api.unread import Unread
 from maskrelay import logs
+from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.ledger.ownership import check_database
 from maskrelay.ledger.room import Load
 from maskrelay.network.certificates import client_context
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
 from maskrelay.storage.audit import AuditLog
 from maskrelay.storage.health import StoreHealth
+from maskrelay.storage.identity import store_id
 from maskrelay.storage.open import open_storage, try_at_start
 from maskrelay.storage.protocol import Storage
 from maskrelay.threads import end_process_with_threads
@@ -53,7 +56,10 @@ def create() -> ASGIApp:
     client_context()  # a file of certificates that cannot be used ends the process here
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     try_at_start(storage)
-    return build(settings, _ledger(settings), storage)
+    ledger = _ledger(settings)
+    with suppress(StorageUnavailable, LedgerUnavailable):
+        check_database(ledger.scripts, store_id(storage))
+    return build(settings, ledger, storage)
 
 
 def _configure_logs(settings: Settings) -> None:

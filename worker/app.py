@@ -1,8 +1,10 @@
 """The root of a worker process: reads the environment once, and gives Celery its tasks."""
 
 import atexit
+import logging
 import multiprocessing
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -14,15 +16,18 @@ from celery.worker import state
 
 from maskrelay import logs
 from maskrelay.endpoints import read_endpoints
-from maskrelay.errors import LedgerUnavailable
+from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger.address import connect
 from maskrelay.ledger.broker import broker
 from maskrelay.ledger.endpoints import Endpoints
 from maskrelay.ledger.keeping import warn_of_forgetting
+from maskrelay.ledger.ownership import check_database
 from maskrelay.ledger.scripts import Scripts
 from maskrelay.network.certificates import client_context
 from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings
+from maskrelay.storage.identity import store_id
+from maskrelay.storage.open import open_storage
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
 from worker import sweeper
 from worker.heart import beating, repeating
@@ -30,6 +35,7 @@ from worker.sources import remove_leftovers
 from worker.sweeper import Sweeper
 from worker.tasks import Child, register
 
+log = logging.getLogger(__name__)
 Role = Literal["segment", "assemble", "control", "deliver"]
 #: Seconds between two announcements of the endpoints.
 ANNOUNCED_EVERY = 10.0
@@ -55,10 +61,28 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
     logs.configure(settings.log_level, settings.log_format)
     signals.setup_logging.connect(_logs_are_ours, weak=False)
     end_process_with_threads()
+    _await_own_database(settings)
     sweep = Sweeper(sweeper.command()) if role == "control" else None
     app = _app(role, settings, sweep)
     app.worker_main(["--quiet", "worker", *_options(role, settings)])
     return EXIT_CODE if sweep is not None and sweep.given_up else 0
+
+
+def _await_own_database(settings: Settings) -> None:
+    """Wait until Redis and the store answer, and make sure that they belong together; raises SettingsError if not.
+
+    A worker that only connected to another deployment's Redis would take its wake-ups away.
+    """
+    storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url), False
+    while True:
+        try:
+            with _briefly_connected(settings) as scripts:
+                return check_database(scripts, store_id(storage))
+        except (LedgerUnavailable, StorageUnavailable) as error:
+            if not waiting:
+                log.warning("waiting for Redis and the store: %s", error.code)
+            waiting = True
+            time.sleep(1)
 
 
 def _logs_are_ours(**_: Any) -> None:

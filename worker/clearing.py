@@ -6,7 +6,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from maskrelay.contract import keys
-from maskrelay.errors import LedgerUnavailable, StorageError
+from maskrelay.errors import LedgerUnavailable, SettingsError, StorageError
+from maskrelay.ledger.ownership import check_database
+from maskrelay.storage.identity import store_id
 from worker.listing import relist_next
 from worker.losing import sweep_losing
 from worker.parts import Parts
@@ -40,6 +42,8 @@ def clear_for_ever(parts: Parts, parent: int) -> None:
                 expire(parts, datetime.now(UTC))
         except (LedgerUnavailable, StorageError) as error:
             log.warning("clearing put off: %s", error.code)
+        except SettingsError as error:
+            log.critical("clearing put off: %s", error.detail)
         except Exception:
             log.exception("clearing failed")
         time.sleep(period.total_seconds())
@@ -57,6 +61,7 @@ def clear(parts: Parts, now: datetime) -> None:
 
 def expire(parts: Parts, now: datetime) -> None:
     """One window of each walk; safe anywhere, in any number, at any time."""
+    check_database(parts.ledger.scripts, store_id(parts.storage))  # names the store again in a Redis that was emptied
     jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
     expire_audit(parts, now)
     _tidy_next(parts, now)

@@ -21,6 +21,8 @@ CANCEL = ".cancel"
 REMOVING = "removing/"
 SWEEPING = "sweeping/"
 SENDERS = "senders/"
+#: The id of the store, which a Redis database of the same deployment names too.
+STORE_ID = "store/id.json"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
 AUDIT = "audit/"

@@ -42,6 +42,7 @@
 --                                :failing set of frames failing in a row; :waiters:{lane} zset "child:waiter" → arrival
 --                                :seen zset "child:waiter" → forgotten; :errors:{minute} hash kind → count
 --                                :reported hash child → the freeze of which it said what it has in flight
+--   mr:store               string, the id of the store of the deployment that the database belongs to
 --   mr:senders             zset child that may send → when it was last heard of
 --   mr:bell:{bell}         channel, a ring for whoever listens (ledger/bells.py)
 --   mr:calls:{child}       list of waiters of a child that may go next

@@ -1,0 +1,26 @@
+"""The id of a store: made once, by whichever process comes first, and kept wherever the store is moved or restored."""
+
+import json
+import secrets
+from contextlib import suppress
+
+from maskrelay.contract import keys
+from maskrelay.errors import ObjectExists, ObjectMissing, SettingsError
+from maskrelay.storage.protocol import Storage
+
+
+def store_id(storage: Storage) -> str:
+    """The store's id, made now where it has none. Raises StorageUnavailable, and SettingsError if it cannot be read."""
+    try:
+        body = storage.get(keys.STORE_ID)
+    except ObjectMissing:
+        with suppress(ObjectExists):
+            storage.create(keys.STORE_ID, json.dumps({"id": secrets.token_hex(16)}).encode(), "application/json")
+        body = storage.get(keys.STORE_ID)
+    try:
+        found = json.loads(body)["id"]
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if not isinstance(found, str) or not found:
+        raise SettingsError(f"the store's id cannot be read: {keys.STORE_ID} is damaged")
+    return found

@@ -1,0 +1,90 @@
+"""Two deployments on one Redis database would take each other's work: the second refuses to start."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from maskrelay.contract import keys
+from maskrelay.errors import SettingsError
+from maskrelay.ledger.ownership import check_database
+from maskrelay.storage.files import FileStorage
+from maskrelay.storage.identity import store_id
+from tests.valkeys import RunningValkey, running_valkey
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def store(folder: Path, name: str) -> FileStorage:
+    (folder / name).mkdir(exist_ok=True)
+    return FileStorage(folder / name)
+
+
+def test_a_store_has_one_id_whoever_comes_first(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as starting:
+        found = set(starting.map(lambda _: store_id(store(tmp_path, "a")), range(16)))
+    assert len(found) == 1
+    assert found != {store_id(store(tmp_path, "b"))}
+
+
+def test_a_database_belongs_to_the_first_store_and_a_moved_one_keeps_it(valkey: RunningValkey, tmp_path: Path) -> None:
+    scripts, first = valkey.ledger().scripts, store_id(store(tmp_path, "a"))
+    check_database(scripts, first)
+    (tmp_path / "a").rename(tmp_path / "moved")
+    check_database(scripts, store_id(store(tmp_path, "moved")))
+    with pytest.raises(SettingsError, match="belongs to a deployment with another object store"):
+        check_database(scripts, store_id(store(tmp_path, "b")))
+    valkey.client.flushall()
+    check_database(scripts, first)
+    assert valkey.client.get("mr:store") == first.encode()
+
+
+def test_of_several_that_start_at_once_one_gets_the_database(valkey: RunningValkey) -> None:
+    def starts(number: int) -> bool:
+        try:
+            check_database(valkey.ledger().scripts, f"store-{number}")
+        except SettingsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as starting:
+        assert sum(starting.map(starts, range(6))) == 1
+
+
+def test_a_damaged_id_is_named(tmp_path: Path) -> None:
+    storage = store(tmp_path, "a")
+    storage.put(keys.STORE_ID, b"[]")
+    with pytest.raises(SettingsError, match=r"store/id\.json is damaged"):
+        store_id(storage)
+
+
+def test_a_node_of_a_cluster_is_refused() -> None:
+    with (
+        running_valkey(options=["--cluster-enabled", "yes"]) as node,
+        pytest.raises(SettingsError, match="a node of a Redis cluster"),
+    ):
+        check_database(node.ledger().scripts, "store")
+
+
+@pytest.mark.parametrize("command", [["-m", "worker", "deliver"], ["-c", "from api.app import create; create()"]])
+def test_a_process_refuses_to_start_beside_another_store(
+    valkey: RunningValkey, tmp_path: Path, command: list[str]
+) -> None:
+    check_database(valkey.ledger().scripts, store_id(store(tmp_path, "a")))
+    store(tmp_path, "b")
+    keys_file = tmp_path / "keys.json"
+    keys_file.write_text("[]")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
+        "MASKRELAY_REDIS_URL": valkey.url,
+        "MASKRELAY_STORAGE_URL": (tmp_path / "b").as_uri(),
+        "MASKRELAY_SERVER_KEY": "k" * 32,
+        "MASKRELAY_KEYS_FILE": str(keys_file),
+    }
+    ended = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode != 0
+    assert "belongs to a deployment with another object store" in ended.stderr
