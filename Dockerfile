@@ -54,7 +54,7 @@ COPY --from=api-packages /opt/maskrelay /opt/maskrelay
 COPY --from=wheel /build/sbom/api.cdx.json /usr/share/doc/maskrelay/sbom.cdx.json
 COPY api api
 EXPOSE 8080
-CMD ["uvicorn", "api.app:create", "--factory", "--host", "0.0.0.0", "--port", "8080", "--no-access-log", "--timeout-graceful-shutdown", "30"]
+CMD ["api", "--port", "8080", "--grace", "30"]
 
 FROM runtime AS simulator
 COPY --from=simulator-packages /opt/maskrelay /opt/maskrelay

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from api.archive import Archive
@@ -21,6 +23,7 @@ from api.ends import Ends
 from api.keysfile import KeysFile
 from api.life import living
 from api.openapi import describe
+from api.plain_requests import PlainRequests
 from api.problems import Problems, framework_problem
 from api.requests_seen import RequestsSeen
 from api.routes import add_routes
@@ -44,6 +47,22 @@ from maskrelay.storage.open import open_storage, try_at_start
 from maskrelay.storage.protocol import Storage
 from maskrelay.threads import end_process_with_threads
 from maskrelay.tracing import open_spans
+
+#: What pages of the origins in MASKRELAY_CORS_ORIGINS may send and read; a key goes in a header and never as a cookie.
+_CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "HEAD", "POST", "DELETE"],
+    "allow_headers": [
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "If-None-Match",
+        "Prefer",
+        "Range",
+        "If-Range",
+    ],
+    "expose_headers": ["Content-Disposition", "Content-Range", "ETag", "Link", "Location", "Retry-After"],
+    "max_age": 3600,
+}
 
 
 def create() -> ASGIApp:
@@ -92,6 +111,7 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         redoc_url=None,
         dependencies=[Depends(check_scope)],
         lifespan=serving,
+        redirect_slashes=False,
     )
     app.state.service = Service(
         ledger=ledger,
@@ -119,6 +139,9 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     app.add_middleware(Audited, audit=audit)
     app.add_middleware(Unread)
     app.add_middleware(RequestsSeen, registry=app.state.registry)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
+    app.add_middleware(PlainRequests)
     return app
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from api.items import final_line
 from api.known import Known
@@ -125,10 +125,20 @@ def elsewhere(service: Service, artifact: Artifact) -> str | None:
     return service.storage.presign(ref.key, lifetime)
 
 
-async def answer(service: Service, artifact: Artifact, headers: dict[str, str]) -> StreamingResponse:
-    """The artifact's bytes as they are read; raises ObjectMissing and StorageUnavailable before any of them."""
-    ref = artifact.ref
-    chunks = await in_thread(service.storage.stream, ref.key, ref.offset, ref.length)
+async def answer(
+    service: Service,
+    artifact: Artifact,
+    headers: dict[str, str],
+    part: tuple[int, int] | None = None,
+    *,
+    head: bool = False,
+) -> Response:
+    """The artifact's bytes as they are read, or the `part` (offset, length) of them; of a HEAD the headers alone.
+
+    Raises ObjectMissing and StorageUnavailable before any byte is sent.
+    """
+    ref, (begin, length) = artifact.ref, part or (0, artifact.ref.length)
+    chunks = await in_thread(service.storage.stream, ref.key, ref.offset + begin, length)
 
     async def body() -> AsyncIterator[bytes]:
         try:
@@ -139,8 +149,14 @@ async def answer(service: Service, artifact: Artifact, headers: dict[str, str]) 
 
     headers = {
         **headers,
-        "Content-Length": str(ref.length),
+        "Content-Length": str(length),
         "Content-Disposition": disposition(artifact.human_name),
         "X-Content-Type-Options": "nosniff",
     }
-    return StreamingResponse(body(), headers=headers, media_type=ref.content_type)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {begin}-{begin + length - 1}/{ref.length}"
+    status = 200 if part is None else 206
+    if head:
+        chunks.close()
+        return Response(status_code=status, headers=headers, media_type=ref.content_type)
+    return StreamingResponse(body(), status, headers, media_type=ref.content_type)

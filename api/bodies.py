@@ -9,7 +9,7 @@ from api.incoming import Incoming
 from api.pointers import pointer
 from api.prompts import prompt_too_long, too_many_prompts
 from api.service import Limits, in_thread
-from maskrelay.errors import BodyIncomplete, BodyTooLarge, Malformed, NoItems
+from maskrelay.errors import BodyIncomplete, BodyTooLarge, EncodingUnsupported, Malformed, NoItems
 
 #: What is handed to a thread at once; while it is written nothing more is received.
 _FEED_BYTES = 1 << 20
@@ -19,7 +19,13 @@ JSON_BYTES = 32 << 20
 
 
 async def receive(request: Request, feed: Callable[[bytes], None], max_bytes: int) -> None:
-    """Push the body through `feed`, in threads; raises BodyIncomplete, BodyTooLarge and what `feed` raises."""
+    """Push the body through `feed`, in threads.
+
+    Raises EncodingUnsupported, BodyIncomplete, BodyTooLarge and what `feed` raises.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:  # it would be stored as it is, and no decoder would know it
+        raise EncodingUnsupported(headers={"Accept-Encoding": "identity"})
     held, waiting, total = [], 0, 0
     try:
         async for chunk in request.stream():

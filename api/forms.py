@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from api.file_names import file_name_in
 from api.incoming import Incoming
 from api.pointers import pointer
 from maskrelay.errors import BodyIncomplete, Malformed, RequestError, TooManyItems
@@ -100,8 +101,7 @@ class Form:
             self._field = None
             if len(self._incoming.uploads) >= self._max_files:
                 raise TooManyItems(f"At most {self._max_files} files (MASKRELAY_MAX_ITEMS).", pointer=pointer(name))
-            filename = disposition.get(b"filename")
-            self._incoming.begin(filename.decode("utf-8", "replace") if filename else None)
+            self._incoming.begin(file_name_in(self._headers.get(b"content-disposition", b""), disposition))
         else:
             raise Malformed("The form has a field that is not known.", pointer=pointer(name))
 

@@ -4,13 +4,15 @@ import re
 
 from starlette.datastructures import Headers
 
-from maskrelay.errors import Malformed
+from maskrelay.errors import Malformed, RangeNotSatisfiable
 
 #: 1 to 255 visible characters of ASCII; blanks between them.
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
 _KEY = re.compile(KEY_PATTERN.strip("^$"))
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
-WAIT_MOST_S = 60
+#: Proxies commonly cut a request that is silent for 60 s.
+WAIT_MOST_S = 50
 
 
 def idempotency_key(headers: Headers) -> str | None:
@@ -27,7 +29,7 @@ def idempotency_key(headers: Headers) -> str | None:
 
 
 def wait_asked(headers: Headers) -> int | None:
-    """The seconds of `Prefer: wait=N` (RFC 7240), at most 60; None when it is not asked for."""
+    """The seconds of `Prefer: wait=N` (RFC 7240), at most 50; None when it is not asked for."""
     for given in headers.getlist("prefer"):
         for preference in given.split(","):
             known = _WAIT.fullmatch(preference.split(";")[0].strip())
@@ -45,3 +47,25 @@ def none_match(headers: Headers, etag: str) -> bool:
 def wants_lines(headers: Headers) -> bool:
     """Whether NDJSON is asked for rather than JSON."""
     return "application/x-ndjson" in headers.get("accept", "").lower()
+
+
+def byte_range(headers: Headers, length: int, etag: str) -> tuple[int, int] | None:
+    """The one range of bytes that is asked for (RFC 9110), as offset and length; None where the whole is to be sent.
+
+    That is so without a range, for another unit, for several ranges, for one that is not well-formed, and where
+    `If-Range` names another version. Raises RangeNotSatisfiable for a range that the file has nothing of.
+    """
+    given = _RANGE.fullmatch(headers.get("range", "").strip())
+    condition = headers.get("if-range")
+    if given is None or given[1] == given[2] == "" or (condition is not None and condition.strip() != etag):
+        return None
+    first, last = given[1], given[2]
+    if first == "":
+        begin, end = max(0, length - int(last)), length
+    else:
+        begin, end = int(first), min(length, int(last) + 1) if last else length
+        if last and int(last) < int(first):
+            return None
+    if begin >= end:
+        raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{length}"})
+    return begin, end - begin

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from api import artifacts, cancelling, deleting
 from api.cursors import cursor_of, places_of
-from api.headers import none_match, wait_asked, wants_lines
+from api.headers import byte_range, none_match, wait_asked, wants_lines
 from api.items import read_ignored, read_page
 from api.known import Known, look
 from api.service import Service, base_of, caller_of, in_thread, service_of, side_by_side, tenant_of
@@ -33,7 +33,7 @@ PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
 async def show_job(request: Request, job: str) -> Response:
-    """One job. `Prefer: wait=N` waits up to N (at most 60) seconds for its end; `If-None-Match` answers 304."""
+    """One job. `Prefer: wait=N` waits up to N (at most 50) seconds for its end; `If-None-Match` answers 304."""
     service = service_of(request)
     wait = wait_asked(request.headers)
     known = await in_thread(look, service, tenant_of(request), job)
@@ -157,7 +157,9 @@ async def get_artifact(request: Request, job: str, name: str) -> Response:
     if address := await in_thread(artifacts.elsewhere, service, artifact):
         told = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
         return Response(status_code=307, headers={**headers, **told, "Cache-Control": "no-store"})
-    return await artifacts.answer(service, artifact, headers)
+    headers["Accept-Ranges"] = "bytes"
+    part = byte_range(request.headers, artifact.ref.length, headers["ETag"])
+    return await artifacts.answer(service, artifact, headers, part, head=getattr(request.state, "head", False))
 
 
 async def cancel_job(request: Request, job: str) -> Response:

@@ -23,6 +23,8 @@ _WHY = {
     409: "Does not fit the present state.",
     410: "Deleted or expired.",
     413: "Too many bytes.",
+    415: "A content encoding that is not decoded here.",
+    416: "The file has none of the bytes that were asked for.",
     422: "Well-formed, and refused; `code` says why and `errors` where.",
     429: "A quota of the tenant is reached; `code` names it, and `Retry-After` says when to come again.",
     503: "Ledger, storage or the issuer of tokens are away; `Retry-After` says when to come again.",

@@ -29,6 +29,8 @@ _STATUS: dict[type[Exception], int] = {
     errors.Conflict: 409,
     errors.Gone: 410,
     errors.BodyTooLarge: 413,
+    errors.EncodingUnsupported: 415,
+    errors.RangeNotSatisfiable: 416,
     errors.QuotaReached: 429,
     errors.Refused: 422,
     errors.StorageUnavailable: 503,
@@ -144,7 +146,8 @@ def framework_problem(request: Request, error: Exception) -> Response:
 def _allowed(request: Request) -> str:
     """Every method of the path; the framework names those of one of its routes alone."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in routes for method in route.methods or ()}))
+    methods = {method for route in routes for method in route.methods or ()}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _places(error: errors.MaskrelayError) -> list[ProblemError]:

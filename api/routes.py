@@ -14,9 +14,10 @@ from maskrelay.contract.endpoints import EndpointList
 from maskrelay.contract.shown import ItemList, JobList, JobShown, UploadList
 from maskrelay.contract.targets import TargetList
 
-_WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 60).")
+_WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 50).")
 _ELSEWHERE = {"description": "The file is at `Location`, for a short while; only where the operator has set this."}
 _NONE_MATCH = header("If-None-Match", "An `ETag`: 304 when nothing has changed.")
+_RANGE = header("Range", "One range of bytes (RFC 9110): 206 with that part, or 416 where the file has none of it.")
 _KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.", KEY_PATTERN)
 _READ = (401, 403, 404, 410, 503)
 _ENDED: Answers = {200: {"model": JobShown, "description": "The job has ended already."}}
@@ -84,6 +85,7 @@ def _add_submitting(app: FastAPI) -> None:
             409,
             410,
             413,
+            415,
             422,
             429,
             503,
@@ -98,7 +100,7 @@ def _add_submitting(app: FastAPI) -> None:
         methods=["POST"],
         status_code=201,
         response_model=UploadList,
-        responses=answers(400, 401, 403, 413, 422, 429, 503),
+        responses=answers(400, 401, 403, 413, 415, 422, 429, 503),
         openapi_extra={"requestBody": UPLOAD_BODY},
         tags=["uploads"],
     )
@@ -201,7 +203,16 @@ def _add_results(app: FastAPI) -> None:
         "/v1/jobs/{job}/artifacts/{name}",
         jobs.get_artifact,
         response_class=Response,
-        responses=answers(*_READ, others={200: files, 304: {"description": "You have it."}, 307: _ELSEWHERE}),
-        openapi_extra={"parameters": [_NONE_MATCH]},
+        responses=answers(
+            *_READ,
+            416,
+            others={
+                200: files,
+                206: {**files, "description": "The part that was asked for."},
+                304: {"description": "You have it."},
+                307: _ELSEWHERE,
+            },
+        ),
+        openapi_extra={"parameters": [_NONE_MATCH, _RANGE]},
         tags=["results"],
     )

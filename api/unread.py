@@ -4,8 +4,9 @@ import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: How much is still taken, and for how long, so that a caller who is sending finds the answer before the end.
-_LINGER_BYTES = 64 << 10
-_LINGER_S = 1.0
+#: A proxy that is still sending when the connection ends answers 502 in our place, so that takes a whole picture.
+_LINGER_BYTES = 64 << 20
+_LINGER_S = 10.0
 
 
 class Unread:

@@ -93,6 +93,9 @@ class Settings(BaseModel):
     oidc_tenant_claim: str = Field("tenant", description="The claim of a token that names the tenant.")
     oidc_scopes_claim: str = Field("scope", description="The claim with the scopes: text with blanks, or a list.")
     public_url: str | None = Field(None, description="How callers reach the API; used in links.")
+    cors_origins: Names = Field(
+        (), description="Web origins whose pages may call the API, by commas: `https://app.example`; none unless set."
+    )
     callback_allow: Names = Field(
         (), description="Hosts and networks that callbacks may reach beside public ones, by commas."
     )

@@ -86,7 +86,7 @@ class Client:
 
         A generated callback secret is in `callback.secret` of this answer alone. Repeating the call with the same
         `idempotency_key` finds the first job; without one, a key is made that covers this call's own retries. `wait_s`
-        lets the answer come when the job ends, at most so many seconds (≤ 60) later. `options`: any others by name.
+        lets the answer come when the job ends, at most so many seconds (≤ 50) later. `options`: any others by name.
         Few small files go with the request, others are uploaded first. Raises SourceMissing for a path that is no file,
         OptionInvalid for what cannot be a file, a prompt or an output.
         """

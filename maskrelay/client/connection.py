@@ -42,7 +42,7 @@ class Connection:
 
     def address(self, path_or_link: str) -> str:
         """The address of a path or of a link, which may name the service as others reach it."""
-        _, found, rest = path_or_link.partition("/v1/")
+        _, found, rest = path_or_link.rpartition("/v1/")  # a gateway's own path may have one before it
         return f"{self.url}/v1/{rest}" if found else self.url + path_or_link
 
     def get(self, path: str, *, patience: timedelta = timedelta(0), wait_s: int = 0, **query: Any) -> Any:

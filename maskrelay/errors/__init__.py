@@ -16,6 +16,8 @@
     │   │   ├── NotEnded
     │   │   └── NothingToRedrive
     │   ├── BodyTooLarge
+    │   ├── EncodingUnsupported
+    │   ├── RangeNotSatisfiable
     │   ├── QuotaReached             the tenant has enough under way
     │   │   ├── JobsQuotaReached
     │   │   ├── FramesQuotaReached

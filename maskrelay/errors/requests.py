@@ -61,6 +61,14 @@ class BodyTooLarge(RequestError):
     """The body is larger than this service takes."""
 
 
+class EncodingUnsupported(RequestError):
+    """The body has a content encoding that is not decoded here; send it as it is."""
+
+
+class RangeNotSatisfiable(RequestError):
+    """The file has none of the bytes of this range."""
+
+
 class QuotaReached(RequestError):
     """The tenant has as much under way as it may."""
 

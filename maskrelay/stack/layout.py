@@ -156,9 +156,8 @@ def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> C
 
 
 def _api(url: str, port: int) -> Child:
-    command = ["uvicorn", "api.app:create", "--factory", "--host", HOST, "--port", str(port)]
-    command += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
-    return Child("api", _python(*command), lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"))
+    command = _python("api", "--host", HOST, "--port", str(port), "--grace", "5")
+    return Child("api", command, lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"))
 
 
 def _workers(settings: Settings) -> list[Child]:

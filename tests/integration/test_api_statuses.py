@@ -188,6 +188,11 @@ def redriven_beyond_a_quota(world: World) -> httpx.Response:
         return client.post(f"/v1/jobs/{failed_job(world)}/redrive")
 
 
+def encoded(world: World, path: str) -> httpx.Response:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    return world.admin.post(path, content=b"x", headers=headers)
+
+
 def sent_to_the_store(world: World) -> httpx.Response:
     """A file of its own object, where addresses of the store are given."""
     url, folder = world.api.settings.redis_url.get_secret_value(), world.api.folder.parent / "s3"
@@ -202,7 +207,13 @@ def sent_to_the_store(world: World) -> httpx.Response:
 #: For one route, by method, path and status.
 BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
+    ("GET", "/v1/jobs/{job}/artifacts/{name}", "206"): lambda world: world.admin.get(
+        world.path("/v1/jobs/{job}/artifacts/{name}"), headers={"Range": "bytes=0-3"}
+    ),
     ("GET", "/v1/jobs/{job}/artifacts/{name}", "307"): sent_to_the_store,
+    ("GET", "/v1/jobs/{job}/artifacts/{name}", "416"): lambda world: world.admin.get(
+        world.path("/v1/jobs/{job}/artifacts/{name}"), headers={"Range": "bytes=999999999-"}
+    ),
     ("POST", "/v1/jobs", "429"): submitted_beyond_a_quota,
     ("POST", "/v1/uploads", "429"): uploaded_beyond_a_quota,
     ("POST", "/v1/jobs/{job}/redrive", "429"): redriven_beyond_a_quota,
@@ -210,6 +221,8 @@ BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "400"): lambda world: world.admin.post("/v1/jobs", json=[]),
     ("POST", "/v1/jobs", "409"): still_accepting,
     ("POST", "/v1/jobs", "410"): repeated_after_deleting,
+    ("POST", "/v1/jobs", "415"): lambda world: encoded(world, "/v1/jobs"),
+    ("POST", "/v1/uploads", "415"): lambda world: encoded(world, "/v1/uploads"),
     ("POST", "/v1/jobs", "413"): lambda world: submit(world.admin, bytes(400_000)),
     ("POST", "/v1/jobs", "422"): lambda world: submit(world.admin, b"x", prompts=["a & b"]),
     ("POST", "/v1/jobs/{job}/cancel", "202"): lambda world: world.admin.post(

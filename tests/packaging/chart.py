@@ -43,6 +43,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "secret": {"name": "redis-of-ours", "keys": {"redisUrl": "url", "redisCa": "ca.crt", "awsCredentials": "aws"}},
         "environment": {"AWS_DEFAULT_REGION": "eu-central-1"},
         "autoscaling": {"kind": "hpa", "maxReplicas": 5},
+        "networkPolicy": {"egress": {"enabled": True}},
         "ingress": {"enabled": True, "className": "nginx", "host": "m.example", "tlsSecret": "m-tls"},
     },
     "workload-identity": {

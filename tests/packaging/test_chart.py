@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from api.app import create
-from tests.packaging.chart import KUBERNETES, ROLES, ROOT, VALUES, container, deployment, of_kind, render
+from tests.packaging.chart import KUBERNETES, ROLES, ROOT, VALUES, container, deployment, environment, of_kind, render
 from worker.app import ROLES as WORKER_ROLES
 
 FOREIGN = ("ScaledObject", "ServiceMonitor", "PrometheusRule", "HTTPRoute")
@@ -176,3 +176,22 @@ def test_every_role_of_the_worker_has_its_deployment():
     assert set(WORKER_ROLES) <= set(ROLES)
     assert KUBERNETES[0] == "1.30"
     assert 'kubeVersion: ">=1.30.0-0"' in (ROOT / "helm" / "maskrelay" / "Chart.yaml").read_text()
+
+
+def test_links_begin_with_the_entrance_or_with_the_service(rendered: dict[str, Any]):
+    found = {name: environment(rendered[name], "api").get("MASKRELAY_PUBLIC_URL") for name in EVERY}
+    assert found["external-redis-tls"] == "https://m.example"
+    assert found["keda"] == "https://m.example"
+    assert str(found["default"]).startswith("http://trial.")
+    assert None not in found.values()
+
+
+def test_where_egress_is_bounded_name_servers_and_the_releases_own_pods_are_still_reached(rendered: dict[str, Any]):
+    named = {one["metadata"]["name"]: one for one in of_kind(rendered["external-redis-tls"], "NetworkPolicy")}
+    policy = named["trial-egress"]["spec"]
+    assert policy["policyTypes"] == ["Egress"]
+    names, own, *others = policy["egress"]
+    assert {port["port"] for port in names["ports"]} == {53}
+    assert own["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "trial"
+    assert {port["port"] for rule in others for port in rule["ports"]} == {443, 6379, 6380}
+    assert "trial-egress" not in {one["metadata"]["name"] for one in of_kind(rendered["default"], "NetworkPolicy")}

@@ -92,7 +92,7 @@ def test_a_stopping_worker_has_the_time_that_its_settings_count_on(name: str, tm
         assert grace == settings.termination_grace.total_seconds()
     else:
         command = SERVICES[name]["command"]
-        assert grace > float(command[command.index("--timeout-graceful-shutdown") + 1])
+        assert grace > float(command[command.index("--grace") + 1])
 
 
 def test_redis_persists_each_second_and_never_evicts():

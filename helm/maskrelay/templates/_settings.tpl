@@ -40,6 +40,17 @@
 {{- toYaml $files -}}
 {{- end }}
 
+{{/* How callers reach the API where the settings do not say: by its entrance, or by its Service in the cluster. */}}
+{{- define "maskrelay.publicUrl" -}}
+{{- if .Values.ingress.enabled -}}
+{{- printf "https://%s" .Values.ingress.host -}}
+{{- else if and .Values.gateway.enabled .Values.gateway.hostnames -}}
+{{- printf "https://%s" (first .Values.gateway.hostnames) -}}
+{{- else -}}
+{{- printf "http://%s.%s:%v" (include "maskrelay.name" .) .Release.Namespace .Values.service.port -}}
+{{- end -}}
+{{- end }}
+
 {{/* The environment of a role's container; (list root role own). */}}
 {{- define "maskrelay.environment" -}}
 {{- $root := index . 0 -}}
@@ -50,6 +61,9 @@
 {{- fail (printf "\n\n%s belongs into settings, not into environment.\n" $name) -}}
 {{- end -}}
 {{- $_ := set $environment $name $value -}}
+{{- end -}}
+{{- if and (eq $role "api") (not (hasKey $environment "MASKRELAY_PUBLIC_URL")) -}}
+{{- $_ := set $environment "MASKRELAY_PUBLIC_URL" (include "maskrelay.publicUrl" $root) -}}
 {{- end -}}
 {{- $files := include "maskrelay.files" (list $root $role) | fromYaml -}}
 {{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "server-key-before" "MASKRELAY_SERVER_KEY_BEFORE_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" "ca.crt" "MASKRELAY_CA_FILE" "redis-client.crt" "MASKRELAY_REDIS_CERT_FILE" "redis-client.key" "MASKRELAY_REDIS_CERT_KEY_FILE" "endpoint-client.crt" "MASKRELAY_ENDPOINT_CERT_FILE" "endpoint-client.key" "MASKRELAY_ENDPOINT_CERT_KEY_FILE" "callback-client.crt" "MASKRELAY_CALLBACK_CERT_FILE" "callback-client.key" "MASKRELAY_CALLBACK_CERT_KEY_FILE" -}}

@@ -19,6 +19,8 @@ STATUSES = {
     "nothing_to_redrive": 409,
     "gone": 410,
     "body_too_large": 413,
+    "encoding_unsupported": 415,
+    "range_not_satisfiable": 416,
     "quota_reached": 429,
     "jobs_quota_reached": 429,
     "frames_quota_reached": 429,

@@ -1,0 +1,73 @@
+"""`python -m api [--host HOST] [--port PORT]`: the API with deadlines and a bound on connections, until SIGTERM.
+
+Without `--host` it listens on every address of the machine, IPv4 and IPv6. `uvicorn api.app:create --factory` serves
+the same application without those guards, for a machine where something in front of it has them.
+"""
+
+import argparse
+import ipaddress
+import os
+import resource
+import sys
+
+import uvicorn
+
+from api.app import create
+from api.connections import MOST, guarded
+from maskrelay.errors import SettingsError
+from maskrelay.settings import Settings, name_of
+
+#: Descriptors beside the connections: Redis, the object store, files under way.
+_BESIDE = 1024
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+    parser.add_argument("--host", default="", help="by default every address, of IPv4 and of IPv6")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--grace", type=int, default=30, metavar="SECONDS", help="for requests under way at the end")
+    given = parser.parse_args(arguments)
+    try:
+        _require_public_url(given.host)
+        config = uvicorn.Config(
+            create,
+            factory=True,
+            host=given.host,
+            port=given.port,
+            http=guarded(min(MOST, _descriptors() - _BESIDE)),
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=given.grace,
+        )
+        config.load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 2
+    uvicorn.Server(config).run()
+    return 0
+
+
+def _require_public_url(host: str) -> None:
+    """Raise SettingsError where links would be made of what any caller writes into `Host`."""
+    if not _is_loopback(host) and Settings.from_environment(os.environ).public_url is None:
+        name = name_of("public_url")
+        raise SettingsError(f"{name} must be set unless the API listens on loopback alone: links begin with it")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _descriptors() -> int:
+    """Raise the number of descriptors that this process may open to the most it is allowed; that number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, MOST + _BESIDE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""Connections that cost nothing to open must not cost anybody else the service: deadlines, and a bound on their number.
+
+uvicorn closes a connection that is idle between two requests, and waits for ever for the first bytes of a request, for
+the rest of its headers and for the rest of its body. This protocol adds those deadlines to it.
+"""
+
+import asyncio
+from collections import OrderedDict
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+#: Seconds from the connection, or from the first byte after a response, until the headers are complete.
+HEADERS_S = 10.0
+#: Seconds without a byte of a body that is not complete, while we are ready to take more.
+IDLE_BODY_S = 30.0
+#: Connections at most; beyond it the one that has been silent for longest makes room.
+MOST = 4096
+_LOOK_S = 1.0
+
+
+class Silent:
+    """The connections without a complete request so far, the oldest first, and how many there are in all."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: OrderedDict[GuardedProtocol, None] = OrderedDict()
+        self.open = 0
+
+    def begin(self, connection: "GuardedProtocol") -> None:
+        """A new connection: where there are too many, the oldest silent one is closed, perhaps this one."""
+        self.open += 1
+        self._waiting[connection] = None
+        if self.open > self._most:
+            oldest, _ = self._waiting.popitem(last=False)
+            oldest.abort()
+
+    def speaks(self, connection: "GuardedProtocol") -> None:
+        self._waiting.pop(connection, None)
+
+    def end(self, connection: "GuardedProtocol") -> None:
+        self.open -= 1
+        self._waiting.pop(connection, None)
+
+
+class GuardedProtocol(H11Protocol):
+    """One connection with deadlines; `silent` is shared by all connections of the server."""
+
+    silent = Silent(MOST)
+    headers_s = HEADERS_S
+    idle_body_s = IDLE_BODY_S
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._headers_due: float | None = self.loop.time() + self.headers_s
+        self._last_byte = self.loop.time()
+        self._look: asyncio.TimerHandle | None = self.loop.call_later(_LOOK_S, self._look_again)
+        self.silent.begin(self)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._last_byte = self.loop.time()
+        if self._is_answering():
+            self._headers_due = None
+            self.silent.speaks(self)
+        elif self._headers_due is None:  # the first bytes of a further request
+            self._headers_due = self._last_byte + self.headers_s
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.silent.end(self)
+        if self._look is not None:
+            self._look.cancel()
+
+    def abort(self) -> None:
+        """End the connection without an answer: nothing was asked."""
+        self.transport.abort()
+
+    def _look_again(self) -> None:
+        now = self.loop.time()
+        if self._is_answering():
+            if self._body_is_awaited() and now - self._last_byte > self.idle_body_s:
+                self.abort()
+                return
+        elif self._headers_due is not None and now > self._headers_due:
+            self.abort()
+            return
+        self._look = self.loop.call_later(_LOOK_S, self._look_again)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _body_is_awaited(self) -> bool:
+        """Whether more of the body is to come and it is not we who keep the caller from sending it."""
+        paused: bool = self.flow.read_paused
+        return bool(self.cycle.more_body) and not paused
+
+
+def guarded(most: int = MOST, headers_s: float = HEADERS_S, idle_body_s: float = IDLE_BODY_S) -> type[GuardedProtocol]:
+    """The protocol for one server, with these limits."""
+    limits: dict[str, Any] = {"silent": Silent(most), "headers_s": headers_s, "idle_body_s": idle_body_s}
+    return type("Guarded", (GuardedProtocol,), limits)

@@ -1,0 +1,42 @@
+"""The file name of a form's part, as the clients in use write one that is not ASCII."""
+
+import re
+from collections.abc import Mapping
+from email.header import decode_header
+from urllib.parse import unquote_to_bytes
+
+_EXTENDED = re.compile(rb"(?i)(?:^|;)\s*filename\*\s*=\s*([A-Za-z0-9_.-]+)'[^']*'([^;\s]+)")
+_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=")
+
+
+def file_name_in(header: bytes, parsed: Mapping[bytes, bytes]) -> str | None:
+    """The name in a Content-Disposition `header`, whose parameters are `parsed`; None where it has none.
+
+    `filename*` (RFC 5987: aiohttp, .NET, older requests) comes before `filename`, which may be UTF-8 (browsers, curl),
+    an encoded word (RFC 2047: .NET and PowerShell), or bytes of Windows' own code page.
+    """
+    extended = _EXTENDED.search(header)
+    if extended is not None:
+        return _decoded(unquote_to_bytes(extended[2].strip(b'"')), extended[1].decode("ascii"))
+    plain = parsed.get(b"filename")
+    if not plain:
+        return None
+    name = _decoded(plain, "utf-8")
+    return _without_encoded_words(name) if _ENCODED_WORD.search(name) else name
+
+
+def _decoded(raw: bytes, charset: str) -> str:
+    for candidate in (charset, "utf-8"):
+        try:
+            return raw.decode(candidate)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return raw.decode("cp1252", "replace")
+
+
+def _without_encoded_words(name: str) -> str:
+    try:
+        words = decode_header(name)
+    except ValueError:  # an encoded word that is none
+        return name
+    return "".join(word if isinstance(word, str) else _decoded(word, charset or "ascii") for word, charset in words)

@@ -1,0 +1,32 @@
+"""What HTTP tools take for granted: HEAD wherever there is a GET, and a path with a slash behind it."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class PlainRequests:
+    """ASGI middleware, the outermost: HEAD is answered as GET without its body, `/v1/jobs/` as `/v1/jobs`.
+
+    `scope["state"]["head"]` tells a handler that nobody will read its body.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["path"] != "/" and scope["path"].endswith("/"):
+            path, raw_path = scope["path"].rstrip("/") or "/", scope["raw_path"].rstrip(b"/") or b"/"
+            scope = {**scope, "path": path, "raw_path": raw_path}
+        if scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        scope = {**scope, "method": "GET", "state": {**scope.get("state", {}), "head": True}}
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app(scope, receive, without_body)
