@@ -20,6 +20,7 @@ STATUSES = {
     "gone": 410,
     "body_too_large": 413,
     "encoding_unsupported": 415,
+    "endpoints_unknown": 503,
     "range_not_satisfiable": 416,
     "quota_reached": 429,
     "jobs_quota_reached": 429,
