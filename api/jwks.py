@@ -17,6 +17,7 @@ from jwt import PyJWK, PyJWTError
 from maskrelay.errors import IssuerUnavailable, SettingsError
 from maskrelay.network.bodies import aread_body
 from maskrelay.network.certificates import client_context
+from maskrelay.network.http import client_options
 from maskrelay.scoring.checks import LOOPBACK
 
 #: Seconds: kept keys are asked for anew after this, so that a withdrawn one ends.
@@ -30,6 +31,7 @@ _TIMEOUT_S, _TOTAL_S = 5.0, 10.0
 #: The largest document that is read.
 _MOST_BYTES = 1 << 20
 _RSA_BITS = 2048
+_BROKEN = (httpx.HTTPError, httpx.InvalidURL, SettingsError, TimeoutError, ValueError, KeyError, TypeError)
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +55,8 @@ class IssuerKeys:
             raise SettingsError("MASKRELAY_OIDC_ISSUER must begin with https://")
         self._issuer = issuer
         self._clock = clock
-        self._tls = client_context()
+        self._trusted = client_context()
+        client_options(issuer, trusted=self._trusted)  # a proxy that cannot be used ends the process here
         self._lock = anyio.Lock()
         self._keys: dict[str, VerifyingKey] = {}
         self._fetched: float | None = None
@@ -88,30 +91,29 @@ class IssuerKeys:
                 listed = await self._listed()
             self._keys = {kid: key for kid, key in map(_verifying, listed) if key is not None}
             self._fetched = self._tried
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, KeyError, TypeError) as error:
+        except _BROKEN as error:
             _log.warning("the issuer's keys cannot be fetched: %s", type(error).__name__)
 
     async def _listed(self) -> list[dict[str, Any]]:
         """The keys that the issuer lists now. Raises whatever is wrong with what it answers."""
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, verify=self._tls) as http:
-            about = await _json(http, self._issuer.rstrip("/") + "/.well-known/openid-configuration")
-            if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
-                raise ValueError("the discovery document is not this issuer's")
-            return [one for one in (await _json(http, about["jwks_uri"]))["keys"] if isinstance(one, dict)]
+        about = await self._json(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+        if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
+            raise ValueError("the discovery document is not this issuer's")
+        return [one for one in (await self._json(about["jwks_uri"]))["keys"] if isinstance(one, dict)]
+
+    async def _json(self, url: str) -> dict[str, Any]:
+        options = client_options(url, trusted=self._trusted)
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, **options) as http, http.stream("GET", url) as answer:
+            answer.raise_for_status()
+            read = await aread_body(answer, _MOST_BYTES)
+        if not isinstance(body := json.loads(read), dict):
+            raise TypeError
+        return body
 
 
 def _is_safe(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-
-
-async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    async with http.stream("GET", url) as answer:
-        answer.raise_for_status()
-        read = await aread_body(answer, _MOST_BYTES)
-    if not isinstance(body := json.loads(read), dict):
-        raise TypeError
-    return body
 
 
 def _verifying(listed: dict[str, Any]) -> tuple[str, VerifyingKey | None]:

@@ -22,9 +22,9 @@ class Endpoint(BaseModel):
 
     concurrency: what the deployments declare to bear in flight (instances × requests an instance, twice over: as many
     again wait in line); the limit starts there and never passes `max_in_flight`. tenants: the only ones that may use
-    it, and they use no other; empty: everybody. cert_file and cert_key_file: the client certificate that it is shown.
-    model_version: an item stays with one. rows_per_request and max_request_bytes bound a pack; prompts_per_score
-    splits a frame's prompts over several scores.
+    it, and they use no other; empty: everybody. proxy: on the way to it and to its tokens. cert_file and cert_key_file:
+    the client certificate that it is shown. model_version: an item stays with one. rows_per_request and
+    max_request_bytes bound a pack; prompts_per_score splits a frame's prompts over several scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -35,6 +35,7 @@ class Endpoint(BaseModel):
     key: SecretStr | None = None
     key_file: str | None = None
     token_url: str | None = None
+    proxy: SecretStr | None = None
     cert_file: str | None = None
     cert_key_file: str | None = None
     deployment: str | None = None
@@ -84,7 +85,9 @@ def read_endpoints(settings: Settings) -> tuple[Endpoint, ...]:
     if settings.endpoint_url is not None:
         both = f"{name_of('endpoints_file')} and {name_of('endpoint_url')}"
         raise SettingsError(f"{both} cannot both be set")
-    return _from_file(Path(settings.endpoints_file))
+    pool = _from_file(Path(settings.endpoints_file))
+    usual = {"proxy": settings.endpoint_proxy}
+    return tuple(one if one.proxy else one.model_copy(update=usual) for one in pool)
 
 
 def _from_environment(settings: Settings) -> Endpoint:

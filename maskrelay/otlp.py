@@ -1,9 +1,11 @@
 """Spans by the OpenTelemetry SDK, in batches as OTLP over HTTP. Its own variables decide on sampling and headers."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from opentelemetry import trace
@@ -16,10 +18,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from requests.adapters import HTTPAdapter
 
 from maskrelay.network.certificates import ca_bundle
+from maskrelay.network.proxies import proxy_for
 from maskrelay.tracing import Kind, Span
 
 _KINDS = {kind.name.lower(): kind for kind in trace.SpanKind}
 _AUTHORITIES = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE")
+_URLS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -30,7 +34,8 @@ class Otlp:
         named = {"service.name": "maskrelay", "service.version": version("maskrelay"), "maskrelay.process": process}
         self._provider = TracerProvider(resource=Resource.create(named))
         url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url, session=_session())))
+        exporter = OTLPSpanExporter(url, session=_session(url or _standard_url()))
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("maskrelay")
 
     @contextmanager
@@ -69,6 +74,10 @@ class Otlp:
         self._provider.shutdown()
 
 
+def _standard_url() -> str:
+    return next((os.environ[name] for name in _URLS if os.environ.get(name)), "http://localhost:4318")
+
+
 class _Trusting(HTTPAdapter):
     """Trusts our authorities, whatever requests would find in the environment."""
 
@@ -80,8 +89,12 @@ class _Trusting(HTTPAdapter):
         super().cert_verify(conn, url, self._trusted, cert)
 
 
-def _session() -> requests.Session:
+def _session(url: str) -> requests.Session:
+    """Goes through the environment's proxy, read as everywhere here. Raises SettingsError."""
+    proxy = proxy_for(url)
     session = requests.Session()
+    session.trust_env = False
+    session.proxies = {urlsplit(url).scheme: proxy.url} if proxy else {}
     session.mount("https://", _Trusting())
     return session
 

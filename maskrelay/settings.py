@@ -99,6 +99,11 @@ class Settings(BaseModel):
     callback_allow: Names = Field(
         (), description="Hosts and networks that callbacks may reach beside public ones, by commas."
     )
+    callback_proxy: SecretStr | None = Field(
+        None,
+        description="The HTTP proxy that callbacks go through, `http://user:password@host:port`. It looks names up, so "
+        "it must keep callbacks from inner addresses. The environment's proxies are not used for callbacks.",
+    )
     callback_cert_file: str | None = Field(
         None, description="A client certificate (PEM) for receivers of callbacks that ask for one."
     )
@@ -116,6 +121,11 @@ class Settings(BaseModel):
     )
     endpoint_token_url: str | None = Field(
         None, description="For `aml_token`: the control plane's address of the endpoint's token, which Entra opens."
+    )
+    endpoint_proxy: SecretStr | None = Field(
+        None,
+        description="The HTTP proxy on the way to the endpoint and its tokens, `http://user:password@host:port`. "
+        "Without it `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.",
     )
     endpoint_cert_file: str | None = Field(
         None, description="A client certificate (PEM) for an endpoint, or a gateway before it, that asks for one."
@@ -319,7 +329,7 @@ class Settings(BaseModel):
             if files[name] in values:
                 both = name_of(files[name]), name
                 raise SettingsError(f"{both[0]} and {both[1]} cannot both be set", names=both)
-            values[files[name]] = _secret_in(name, Path(given[name]))
+            values[files[name]] = secret_in(name, Path(given[name]))
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -361,7 +371,7 @@ def secret_files() -> dict[str, str]:
     return {f"{name_of(name)}_FILE": name for name in secrets if f"{name}_file" not in fields}
 
 
-def _secret_in(name: str, path: Path) -> str:
+def secret_in(name: str, path: Path) -> str:
     """What the file holds, without the white space around it."""
     try:
         secret = path.read_text().strip()

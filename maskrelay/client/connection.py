@@ -13,6 +13,7 @@ import httpx
 from maskrelay.errors import MaskrelayError, RequestError, ServiceAnswerUnknown, ServiceUnreachable, tree
 from maskrelay.network.bodies import BodyTooLarge, read_body
 from maskrelay.network.certificates import client_context
+from maskrelay.network.http import client_options
 
 _BUSY = frozenset({429, 502, 503, 504})
 _TRIES = 4
@@ -32,13 +33,16 @@ class Connection:
         self.url = url.rstrip("/")
         self.timeout = timeout.total_seconds()
         headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
-        trusted = client_context()
-        self._http = httpx.Client(headers=headers, timeout=self.timeout, verify=trusted)
-        self._store = httpx.Client(timeout=self.timeout, verify=trusted)
+        self._trusted = client_context()
+        options = client_options(self.url, trusted=self._trusted)
+        self._http = httpx.Client(headers=headers, timeout=self.timeout, **options)
+        #: Of object stores, by scheme, host and port.
+        self._stores: dict[tuple[str, str, int | None], httpx.Client] = {}
 
     def close(self) -> None:
         self._http.close()
-        self._store.close()
+        for store in self._stores.values():
+            store.close()
 
     def address(self, path_or_link: str) -> str:
         """The address of a path or of a link, which may name the service as others reach it."""
@@ -108,15 +112,25 @@ class Connection:
     def _stored(self, address: httpx.URL) -> Iterator[httpx.Response]:
         store = f"the object store at {address.host}, to which maskrelay sends us"  # the rest of the address is secret
         try:
-            with self._store.stream("GET", address) as answer:
+            with self._store(address).stream("GET", address) as answer:
                 if not answer.is_success:
                     raise ServiceUnreachable(f"{store}, answered {answer.status_code}", status=answer.status_code)
                 yield answer
         except httpx.HTTPError as trouble:
             raise ServiceUnreachable(f"cannot reach {store} ({type(trouble).__name__})") from None
 
+    def _store(self, address: httpx.URL) -> httpx.Client:
+        """The client of the store at this address, made at its first use."""
+        origin = (address.scheme, address.host, address.port)
+        if origin not in self._stores:
+            options = client_options(address, trusted=self._trusted)
+            self._stores[origin] = httpx.Client(timeout=self.timeout, **options)
+        return self._stores[origin]
+
     def _unreachable(self, trouble: httpx.HTTPError) -> ServiceUnreachable:
-        if isinstance(trouble, httpx.ConnectError):
+        if isinstance(trouble, httpx.ProxyError):
+            advice = f"the proxy (HTTPS_PROXY, HTTP_PROXY) does not open the way, {trouble}"
+        elif isinstance(trouble, httpx.ConnectError):
             advice = "is it running, and is MASKRELAY_URL right?"
         elif isinstance(trouble, httpx.TimeoutException):
             advice = f"it did not answer within {self.timeout:g} s"

@@ -79,7 +79,9 @@
     │   │   ├── EndpointThrottled
     │   │   ├── EndpointTimeout
     │   │   ├── EndpointUnavailable
+    │   │   │   └── ProxyUnavailable
     │   │   └── EndpointDenied
+    │   │       └── ProxyDenied
     │   └── FrameRefused             may be held against the frame
     │       ├── ScoringFailed
     │       ├── RequestTooLarge

@@ -149,8 +149,16 @@ class EndpointUnavailable(EndpointBusy):
     """The endpoint cannot be reached or has no deployment ready."""
 
 
+class ProxyUnavailable(EndpointUnavailable):
+    """The proxy on the way to the endpoint cannot be reached, or does not reach the endpoint."""
+
+
 class EndpointDenied(EndpointBusy):
     """The endpoint refuses the credentials."""
+
+
+class ProxyDenied(EndpointDenied):
+    """The proxy on the way to the endpoint refuses its user and password, or the endpoint's address."""
 
 
 class FrameRefused(EndpointError):

@@ -2,8 +2,9 @@
 
 import httpx
 
-from maskrelay.errors import EndpointError, EndpointTimeout, EndpointUnavailable
-from maskrelay.scoring.statuses import Meaning, failure
+from maskrelay.errors import EndpointError, EndpointTimeout, EndpointUnavailable, ProxyDenied, ProxyUnavailable
+from maskrelay.scoring.statuses import PROXY_AUTH, Meaning, failure
+from maskrelay.scoring.tunnel import ProxyFailed
 
 #: Everything that an exchange can raise. OSError: TLS errors that no layer wraps, and asyncio's TimeoutError.
 BREAKS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict, OSError)
@@ -13,6 +14,11 @@ _UNSENT = Meaning(EndpointUnavailable, "unsent", "the request could not be sent"
 _LATE = Meaning(EndpointTimeout, "client_timeout", "the endpoint did not answer in time", True)
 _LOST = Meaning(EndpointUnavailable, "connection_lost", "the connection to the endpoint broke off", True)
 _GARBLED = Meaning(EndpointUnavailable, "garbled", "the answer arrived damaged")
+
+_PROXY_REFUSED = Meaning(ProxyDenied, "proxy_refused", "the proxy does not permit connections to the endpoint")
+_PROXY_GATEWAY = Meaning(ProxyUnavailable, "proxy_gateway", "the proxy cannot reach the endpoint")
+_PROXY_AWAY = Meaning(ProxyUnavailable, "proxy_unreachable", "the proxy cannot be reached, or is none")
+_PROXY_LATE = Meaning(ProxyUnavailable, "proxy_timeout", "the proxy did not answer in time")
 
 #: The first row that fits counts. What cannot be placed may have reached the container: that is the safe side.
 _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
@@ -34,4 +40,15 @@ _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
 
 def classify_break(broken: Exception) -> EndpointError:
     """The error for an exception of BREAKS. Nothing of the exception is kept: it knows the request's headers."""
+    if isinstance(broken, ProxyFailed):
+        return failure(_of_proxy(broken), status=broken.status)
     return failure(next(meaning for kind, meaning in _TABLE if isinstance(broken, kind)))
+
+
+def _of_proxy(broken: ProxyFailed) -> Meaning:
+    """What a proxy's failure means. Nothing of the request has left, so nothing runs and no frame is to blame."""
+    if broken.status is None:
+        return _PROXY_LATE if broken.is_late else _PROXY_AWAY
+    if broken.status == 407:
+        return PROXY_AUTH
+    return _PROXY_REFUSED if 400 <= broken.status < 500 else _PROXY_GATEWAY

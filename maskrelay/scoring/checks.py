@@ -4,7 +4,9 @@ import re
 
 import httpx
 
+from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError
+from maskrelay.network.proxies import Proxy, proxy_for, read_proxy
 
 #: Hosts that are this machine: what goes there without TLS, nobody else hears.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -32,3 +34,12 @@ def checked_header(value: str, what: str) -> str:
     if not is_header(value):
         raise SettingsError(f"{what} is empty or has characters that no header carries")
     return value
+
+
+def proxy_of(endpoint: Endpoint, url: httpx.URL) -> Proxy | None:
+    """The proxy on the way from here to `url`, which is the endpoint's or one that it needs: its own, or the
+    environment's. Raises SettingsError, which quotes nothing of it.
+    """
+    if endpoint.proxy is not None and (text := endpoint.proxy.get_secret_value()):
+        return read_proxy(text, f"the proxy of endpoint {endpoint.name}")
+    return proxy_for(str(url))

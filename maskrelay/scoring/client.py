@@ -19,7 +19,7 @@ from maskrelay.errors import AnswerInvalid, EndpointError, EndpointUnavailable, 
 from maskrelay.network.bodies import BodyCut, BodyTooLarge, Decoder, aread_body
 from maskrelay.network.certificates import client_context
 from maskrelay.scoring.breaks import BREAKS, classify_break
-from maskrelay.scoring.checks import checked_header, checked_url
+from maskrelay.scoring.checks import checked_header, checked_url, proxy_of
 from maskrelay.scoring.credentials import Credential
 from maskrelay.scoring.statuses import CUT, Meaning, classify, failure
 from maskrelay.scoring.transport import Body, Transport
@@ -71,9 +71,10 @@ class _Exchange:
 class EndpointClient(Generic[A_co]):
     """One scoring URI behind one pool of connections; belongs to one event loop.
 
-    Knows no proxy of the environment, no redirect and no cookie (one would pin the pool to an instance), as no client
-    of httpx stands above its transport; and never tries again what may have run: the ledger alone owns retries. Raises
-    SettingsError for a URL or header that cannot be sent, and for an endpoint of another wire format.
+    Goes through the endpoint's proxy, or else through the environment's. Knows no redirect and no cookie (one would pin
+    the pool to an instance), as no client of httpx stands above its transport; and never tries again what may have run:
+    the ledger alone owns retries. Raises SettingsError for a URL, header or proxy that cannot be used, and for an
+    endpoint of another wire format.
     """
 
     def __init__(
@@ -94,7 +95,8 @@ class EndpointClient(Generic[A_co]):
         self._timeout = timeout
         self._max_answer_bytes = max_answer_bytes
         self._headers = _fixed_headers(endpoint.deployment)
-        self._transport = Transport(self._url, max_connections=max_connections, tls=_tls(endpoint, self._url))
+        tls, proxy = _tls(endpoint, self._url), proxy_of(endpoint, self._url)
+        self._transport = Transport(self._url, max_connections=max_connections, tls=tls, proxy=proxy)
 
     async def score(
         self, body: bytes, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None

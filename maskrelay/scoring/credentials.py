@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError
 from maskrelay.network.certificates import client_context
-from maskrelay.scoring.checks import checked_header, checked_url, is_header
+from maskrelay.scoring.checks import checked_header, checked_url, is_header, proxy_of
 from maskrelay.scoring.token_sources import ControlPlane, Entra
 from maskrelay.scoring.tokens import RenewedToken, TokenSource
 
@@ -80,16 +81,20 @@ class KeyFile:
                 self._key, self._read_of = SecretStr(key), seen
 
 
-def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] = Entra) -> Credential:
+def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None = None) -> Credential:
     """The credential that an endpoint's settings name; `entra` makes the source of Entra's tokens for a scope.
+
+    Tokens are fetched through the endpoint's proxy.
 
     Raises SettingsError for a key, file or address that cannot be used, and where an extra is missing.
     """
+    entra = entra or partial(Entra, proxy=endpoint.proxy)
     if endpoint.auth == "entra":
         return RenewedToken(entra(SCORING_SCOPE))
     if endpoint.auth == "aml_token":
         assert endpoint.token_url
-        return RenewedToken(ControlPlane(endpoint.token_url, RenewedToken(entra(CONTROL_PLANE_SCOPE))))
+        proxy = proxy_of(endpoint, checked_url(endpoint.token_url, "the address of the endpoint's token"))
+        return RenewedToken(ControlPlane(endpoint.token_url, RenewedToken(entra(CONTROL_PLANE_SCOPE)), proxy))
     if endpoint.key is not None:
         return Key(endpoint.key)
     assert endpoint.key_file
@@ -98,7 +103,7 @@ def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] = Entr
 
 def check_endpoint(endpoint: Endpoint) -> None:
     """Raise SettingsError that names the endpoint unless a client of it could be built; nothing is sent."""
-    checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}")
+    proxy_of(endpoint, checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}"))
     if endpoint.deployment is not None:
         checked_header(endpoint.deployment, f"the deployment of endpoint {endpoint.name}")
     if endpoint.cert_file or endpoint.cert_key_file:

@@ -5,9 +5,13 @@ be copied three times. What h11 says of the head, it says of the length too.
 """
 
 import asyncio
+import select
+from collections.abc import Sequence
 
 import h11
 import httpx
+
+from maskrelay.scoring.progress import UNKNOWN, Progress
 
 #: As much of an answer may wait unread; then the socket is left alone, in bytes.
 _WAITING = 1 << 20
@@ -31,6 +35,10 @@ class Link(asyncio.BufferedProtocol):
         self._ended = False
         self._lost = False
         self._idle_since = 0.0
+        self._heard = False
+        #: Of the request under way: its bytes, and what TCP had done with the connection's before it and at its end.
+        self._length = 0
+        self._sending = self._sent = UNKNOWN
         #: When the first byte of the answer's body came, by the loop's clock; 0 before.
         self.began = 0.0
 
@@ -42,6 +50,7 @@ class Link(asyncio.BufferedProtocol):
         return memoryview(self._spare) if self._body is None or self._body.is_full() else self._body.left()
 
     def buffer_updated(self, nbytes: int) -> None:
+        self._heard = True
         if self._body is not None and not self._body.is_full():
             self.began = self.began or asyncio.get_running_loop().time()
             if self._body.add(nbytes):
@@ -54,26 +63,36 @@ class Link(asyncio.BufferedProtocol):
         self._arrived.set()
 
     def eof_received(self) -> None:
+        self._sent = Progress.of(self._transport)
         self._ended = True
         self._http.receive_data(b"")
         self._arrived.set()
 
     def connection_lost(self, _exc: Exception | None) -> None:
+        if not self._ended:
+            self._sent = Progress.of(self._transport)
         self._lost = True
         self._arrived.set()
 
-    def send(self, request: httpx.Request) -> None:
-        """Send a request whole. Raises httpx.LocalProtocolError, and then nothing was sent."""
+    def send(self, request: httpx.Request, proxy_headers: Sequence[tuple[str, str]] | None = None) -> None:
+        """Send a request whole. Raises httpx.LocalProtocolError, and then nothing was sent.
+
+        `proxy_headers`: this is a connection to a proxy, which is given the whole address, and these headers.
+        """
         body = request.content
+        target, headers = request.url.raw_path, request.headers.raw
+        if proxy_headers is not None:
+            target = str(request.url).encode()
+            headers = [*headers, *((name.encode(), value.encode()) for name, value in proxy_headers)]
         try:
-            head = self._http.send(
-                h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-            )
+            head = self._http.send(h11.Request(method=request.method, target=target, headers=headers))
             self._http.send_with_data_passthrough(h11.Data(data=body))
             self._http.send(h11.EndOfMessage())
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from None
         assert head
+        self._sending = self._sent = Progress.of(self._transport)
+        self._length, self._heard = len(head) + len(body), False
         self._transport.write(head)
         self._transport.write(memoryview(body))  # of a view no rest is copied
 
@@ -124,10 +143,24 @@ class Link(asyncio.BufferedProtocol):
         self._idle_since = asyncio.get_running_loop().time()
         return True
 
+    def was_cut_off(self) -> bool:
+        """Whether the connection ended before the request was whole on the other side, so that nobody can act on it."""
+        if self._heard or self._length == 0:
+            return False
+        left = self._sent.sent - self._sending.sent < self._length
+        # what arrived before the other side ended the connection, it acknowledged at the latest with that end
+        unheard = self._ended and self._sent.acknowledged - self._sending.acknowledged < self._length
+        return self._sending.is_known and self._sent.is_known and (left or unheard)
+
     def is_fit(self, longest_idle: float) -> bool:
         """Whether an idle connection can still be used: nothing arrived, which would be no answer to anybody."""
         idle = asyncio.get_running_loop().time() - self._idle_since
-        return not self._arrived.is_set() and not self._transport.is_closing() and idle < longest_idle
+        return (
+            not self._arrived.is_set()
+            and not self._transport.is_closing()
+            and idle < longest_idle
+            and not _is_readable(self._transport)
+        )
 
     def close(self) -> None:
         self._transport.abort()
@@ -189,6 +222,16 @@ class _Room:
         taken, self._bytes = self._bytes, bytearray()
         del taken[self._length :]
         return taken
+
+
+def _is_readable(transport: asyncio.Transport) -> bool:
+    """Whether something has arrived that the event loop has not looked at yet; on an idle connection, its end."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return True
+    waiting = select.poll()
+    waiting.register(sock.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _begun() -> h11.Connection:

@@ -12,6 +12,7 @@ from maskrelay.errors import (
     EndpointThrottled,
     EndpointTimeout,
     EndpointUnavailable,
+    ProxyDenied,
     RequestTooLarge,
     ScoringFailed,
 )
@@ -39,6 +40,7 @@ _FAILED = Meaning(ScoringFailed, "model_error", "the model failed on the request
 _REFUSED = Meaning(ScoringFailed, "refused", "the endpoint refuses the request")
 _BROKEN = Meaning(EndpointUnavailable, "server_error", "the endpoint has an internal error")
 _AWAY = Meaning(EndpointUnavailable, "unavailable", "the endpoint is unavailable")
+PROXY_AUTH = Meaning(ProxyDenied, "proxy_auth", "the proxy refuses its user and password, or is given none")
 _NOT_OURS = "what answers at the scoring URI is no scoring endpoint"
 
 _BY_STATUS: dict[int, Meaning] = {
@@ -47,6 +49,7 @@ _BY_STATUS: dict[int, Meaning] = {
     404: Meaning(EndpointUnavailable, "no_deployment", "no deployment of the endpoint takes traffic"),
     # the same for every frame, so no frame may be blamed: the address or our own headers are wrong
     405: Meaning(EndpointUnavailable, "misconfigured", _NOT_OURS),
+    407: PROXY_AUTH,
     408: Meaning(EndpointTimeout, "request_timeout", "the deployment's request timeout passed", True),
     413: _TOO_LARGE,
     431: Meaning(EndpointUnavailable, "misconfigured", "the endpoint refuses the request's headers"),

@@ -5,14 +5,18 @@ import importlib
 from typing import Any
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from maskrelay.errors import EndpointError, SettingsError
 from maskrelay.network.bodies import aread_body
 from maskrelay.network.certificates import ca_bundle, client_context
+from maskrelay.network.proxies import Proxy, proxy_for
+from maskrelay.scoring.breaks import classify_break
 from maskrelay.scoring.checks import checked_url, is_header
-from maskrelay.scoring.statuses import failure
+from maskrelay.scoring.statuses import PROXY_AUTH, failure
 from maskrelay.scoring.tokens import NO_TOKEN, RenewedToken, Token
+from maskrelay.scoring.transport import Transport
+from maskrelay.scoring.tunnel import ProxyFailed
 
 #: Entra says when a token ends and not when to renew it, in seconds; as long as its own libraries take.
 RENEWED_BEFORE_S = 300.0
@@ -24,11 +28,13 @@ _MOST_BYTES = 1 << 20
 class Entra:
     """Tokens of Entra for one scope, from whatever identity the machine has (DefaultAzureCredential).
 
-    Raises SettingsError where the extra `azure` is missing.
+    `proxy` comes before the environment's proxies. Raises SettingsError where the extra `azure` is missing.
     """
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:
         self._scope = scope
+        # of https alone: a managed identity's own service is on the machine and asked by http
+        self._way = {"proxies": {"https": proxy.get_secret_value()}} if proxy else {}
         self._trusted = ca_bundle("REQUESTS_CA_BUNDLE")
         try:
             self._identity = importlib.import_module("azure.identity")
@@ -46,7 +52,7 @@ class Entra:
     def _ask(self) -> Any:
         """Asks through a credential of its own: a kept one would give the token again that was refused."""
         try:
-            with self._identity.DefaultAzureCredential(connection_verify=self._trusted) as credential:
+            with self._identity.DefaultAzureCredential(connection_verify=self._trusted, **self._way) as credential:
                 return credential.get_token(self._scope)
         except (self._errors, ValueError):
             return None  # and none of its words: they can carry the request
@@ -63,20 +69,26 @@ class _Answer(BaseModel):
 class ControlPlane:
     """Azure ML tokens of one endpoint: `POST …/onlineEndpoints/{name}/token?api-version=…`, which `management` opens.
 
-    Raises SettingsError for an address that cannot be asked.
+    Without `proxy`, the environment's counts. Raises SettingsError for an address that cannot be asked.
     """
 
-    def __init__(self, url: str, management: RenewedToken) -> None:
+    def __init__(self, url: str, management: RenewedToken, proxy: Proxy | None = None) -> None:
         self._url = checked_url(url, "the address of the endpoint's token")
         self._management = management
+        self._proxy = proxy or proxy_for(url)
         self._tls = client_context()
 
     async def fetch(self) -> Token:
-        """A token; raises EndpointUnavailable of kind `token`, with the control plane's status if it answered."""
+        """A token; raises EndpointUnavailable of kind `token`, with the control plane's status if it answered, or what
+        the proxy's failure means.
+        """
         opener = await self._management.token()
         got: _Answer | EndpointError
         try:
-            got = await self._ask(opener)
+            async with asyncio.timeout(TIMEOUT_S):
+                got = await self._ask(opener)
+        except ProxyFailed as broken:
+            got = classify_break(broken)
         except (httpx.HTTPError, OSError, ValidationError):
             got = failure(NO_TOKEN)
         # outside the handler: as context, those exceptions would carry the request or the token
@@ -87,13 +99,15 @@ class ControlPlane:
 
     async def _ask(self, opener: str) -> _Answer | EndpointError:
         headers = {"authorization": f"Bearer {opener}", "accept": "application/json"}
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, verify=self._tls) as client:
-            request = client.build_request("POST", self._url, headers=headers)
-            response = await client.send(request, stream=True)
-            body = await aread_body(response, _MOST_BYTES) if response.status_code == 200 else b""
-            await response.aclose()
-        if response.status_code == 401:
-            self._management.refuse(opener)
-        if response.status_code != 200:
-            return failure(NO_TOKEN, status=response.status_code)
-        return _Answer.model_validate_json(bytes(body))
+        transport = Transport(self._url, max_connections=1, tls=self._tls, proxy=self._proxy)
+        async with (
+            httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, transport=transport) as client,
+            client.stream("POST", self._url, headers=headers) as response,
+        ):
+            if response.status_code == 401:
+                self._management.refuse(opener)
+            if response.status_code == 407:
+                return failure(PROXY_AUTH, status=407)
+            if response.status_code != 200:
+                return failure(NO_TOKEN, status=response.status_code)
+            return _Answer.model_validate_json(bytes(await aread_body(response, _MOST_BYTES)))

@@ -4,10 +4,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 
+import h11
 import httpx
 
 from maskrelay.network.certificates import client_context
+from maskrelay.network.proxies import Proxy
 from maskrelay.scoring.link import Link
+from maskrelay.scoring.tunnel import open_tunnel, reach
 
 #: A connection idle for longer is not used again: the other side may be closing it just now. httpx takes as long.
 LONGEST_IDLE_S = 5.0
@@ -17,14 +20,25 @@ class Transport(httpx.AsyncBaseTransport):
     """Keeps up to `max_connections` to the host of `origin`; belongs to one event loop.
 
     Honours the timeouts `connect` and `pool` of a request and no others: the whole exchange is the caller's to bound.
-    Raises what httpx's own transport raises. Knows no proxy, no redirect, no HTTP/2. `tls`: by default, what
-    `client_context` trusts, and no client certificate.
+    Raises what httpx's own transport raises, and ProxyFailed for the `proxy`, where there is one: an https origin is
+    reached through it by CONNECT, an http one is asked of it. A request is sent a second time only where a kept
+    connection ended before it was whole. Knows no redirect and no HTTP/2. `tls`: by default, what `client_context`
+    trusts, and no client certificate.
     """
 
-    def __init__(self, origin: httpx.URL, *, max_connections: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        origin: httpx.URL,
+        *,
+        max_connections: int,
+        tls: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
         self._host = origin.host
         self._port = origin.port or (443 if origin.scheme == "https" else 80)
         self._tls = (tls or client_context()) if origin.scheme == "https" else None
+        self._proxy = proxy
+        self._proxy_tls = client_context() if proxy and proxy.is_tls else None
         self._free = asyncio.Semaphore(max_connections)
         self._idle: list[Link] = []
 
@@ -34,14 +48,27 @@ class Transport(httpx.AsyncBaseTransport):
         await self._enter(limits.get("pool"))
         link = None
         try:
-            link = self._rested() or await self._connect(limits.get("connect"))
-            link.send(request)
-            head = await link.head()
+            if link := self._rested():
+                try:
+                    head = await self._ask(link, request)
+                except (httpx.ReadError, httpx.RemoteProtocolError):
+                    if not link.was_cut_off():
+                        raise
+                    link.close()
+                    link = None
+            if link is None:
+                link = await self._connect(limits.get("connect"))
+                head = await self._ask(link, request)
         except BaseException:
             self._leave(link)
             raise
         headers = head.headers.raw_items()
         return httpx.Response(head.status_code, headers=headers, stream=Body(link, self._leave))
+
+    async def _ask(self, link: Link, request: httpx.Request) -> h11.Response:
+        through = self._proxy if self._tls is None else None
+        link.send(request, through.headers if through else None)
+        return await link.head()
 
     async def aclose(self) -> None:
         """Close the idle connections; those in use close with their answers."""
@@ -71,15 +98,42 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _connect(self, seconds: float | None) -> Link:
         loop = asyncio.get_running_loop()
+        ends = None if seconds is None else loop.time() + seconds
+        tunnel = await self._tunnel(seconds)
         try:
-            async with asyncio.timeout(seconds):
-                _, link = await loop.create_connection(
-                    Link, self._host, self._port, ssl=self._tls, happy_eyeballs_delay=0.25
-                )
+            async with asyncio.timeout_at(ends):
+                return await self._direct() if tunnel is None else await self._over(tunnel)
         except TimeoutError:
             raise httpx.ConnectTimeout("the host did not answer") from None
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError(str(error)) from None
+
+    async def _tunnel(self, seconds: float | None) -> asyncio.Transport | None:
+        if self._proxy is None:
+            return None
+        if self._tls is None:
+            return await reach(self._proxy, self._proxy_tls, seconds)
+        return await open_tunnel(self._proxy, self._proxy_tls, self._host, self._port, seconds)
+
+    async def _direct(self) -> Link:
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_connection(Link, self._host, self._port, ssl=self._tls, happy_eyeballs_delay=0.25)
+        return link
+
+    async def _over(self, tunnel: asyncio.Transport) -> Link:
+        """A link over a connection that a proxy has opened: to an http origin's proxy itself, else with TLS inside."""
+        link, transport = Link(), tunnel
+        try:
+            if self._tls is not None:
+                loop = asyncio.get_running_loop()
+                started = await loop.start_tls(tunnel, link, self._tls, server_hostname=self._host)
+                assert started
+                transport = started
+        except BaseException:
+            tunnel.abort()
+            raise
+        transport.set_protocol(link)
+        link.connection_made(transport)
         return link
 
 

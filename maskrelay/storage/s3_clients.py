@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from maskrelay.network.certificates import ca_bundle
+from maskrelay.network.proxies import proxy_for
 from maskrelay.storage.s3_errors import s3_errors
 
 log = logging.getLogger(__name__)
@@ -134,5 +135,14 @@ def _config(core: Any, endpoint_url: str | None, attempts: int) -> Config:
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
         max_pool_connections=_CONNECTIONS,
+        proxies=_proxies(endpoint_url),
+        proxies_config={"proxy_ca_bundle": ca_bundle("AWS_CA_BUNDLE")},
         **given,
     )
+
+
+def _proxies(endpoint_url: str | None) -> dict[str, str]:
+    """The environment's proxy for the store, read as everywhere here. Raises SettingsError."""
+    asked = endpoint_url or "https://s3.amazonaws.com"
+    proxy = proxy_for(asked)
+    return {urlsplit(asked).scheme: proxy.url} if proxy else {}

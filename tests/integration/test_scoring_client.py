@@ -84,14 +84,6 @@ def test_cookies_are_not_kept():
     assert ["cookie" in seen.headers for seen in server.seen] == [False, False]
 
 
-def test_proxies_of_the_environment_are_ignored(monkeypatch):
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with serving(sends(GOOD)) as server:
-        assert score(server.url).answers
-    assert len(server.seen) == 1
-
-
 def test_scores_at_once_share_the_connections_there_are():
     async def run():
         client = client_of(server.url)

@@ -1,9 +1,13 @@
 """The transport below httpx against a real server: kept connections, TLS, and every way an answer may be framed."""
 
 import asyncio
+import contextlib
 import ipaddress
+import re
+import select
 import socket
 import ssl
+import threading
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -13,10 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from maskrelay.contract.wire import Row
 from maskrelay.errors import EndpointUnavailable
 from maskrelay.scoring.transport import Transport
 from tests.integration.scoring_cases import ANSWER, BODY, GOOD, MAPS, ROWS, client_of, score, sends
-from tests.integration.scripted_server import hang_up, http, serving
+from tests.integration.scripted_server import hang_up, http, reset, serving
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
@@ -227,3 +232,114 @@ def test_over_tls_an_answer_that_ends_early_is_a_lost_connection(certificate, tl
     with serving(sends(GOOD[:5000], hang_up), tls=tls) as server:
         error = score(server.url)
     assert (error.fields["kind"], error.fields["still_working"]) == ("connection_lost", True)
+
+
+def closing_in_time(server_closes):
+    """A first answer on each connection; then `server_closes(sock)` as the second request of a connection comes."""
+    asked: dict[int, int] = {}
+
+    def script(sock, request):
+        asked[request.connection] = asked.get(request.connection, 0) + 1
+        if asked[request.connection] == 1:
+            sock.sendall(GOOD)
+        else:
+            server_closes(sock)
+
+    return script
+
+
+def test_a_connection_that_ended_a_moment_ago_is_not_written_to():
+    """The end has arrived, and the event loop has not looked at it yet: nothing must be lost on such a connection."""
+
+    async def run():
+        client = client_of(server.url)
+        await client.score(BODY, ROWS, request_id="r")
+        hang_up(sockets[0])
+        [link] = client._transport._idle
+        select.select([link._transport.get_extra_info("socket").fileno()], [], [], 20)
+        second = await client.score(BODY, ROWS, request_id="r")
+        await client.aclose()
+        return second
+
+    sockets = []
+
+    def script(sock, _request):
+        sockets.append(sock)
+        sock.sendall(GOOD)
+
+    with serving(script) as server:
+        assert asyncio.run(run()).answers
+    assert connections(server) == [0, 1]
+
+
+def test_a_request_that_the_connections_end_cut_off_is_sent_again_on_a_new_one():
+    """The server closes a kept connection after a part of the second request, which it can therefore not act on."""
+    with PartReader() as server:
+        scored = score(server.url, times=2, rows=[Row(bytes(8_000_000), ROWS[0].prompts)])
+    assert scored.answers[0].maps.raw == MAPS
+    assert server.whole == 2
+    assert server.parts == 1
+
+
+def test_a_request_that_arrived_whole_is_not_sent_again():
+    """Whoever ends the connection then may be at work on it: the slot stays taken."""
+    for ended in (hang_up, reset):
+        with serving(closing_in_time(ended)) as server:
+            error = score(server.url, times=2)
+        assert (error.fields["kind"], error.fields["still_working"]) == ("connection_lost", True)
+        assert connections(server) == [0, 0]
+
+
+def test_a_request_on_a_new_connection_is_never_sent_again():
+    with PartReader(patience=0) as server:
+        error = score(server.url, rows=[Row(bytes(8_000_000), ROWS[0].prompts)])
+    assert error.fields["kind"] == "connection_lost"
+    assert (server.whole, server.parts) == (0, 1)
+
+
+class PartReader:
+    """A server that reads `patience` requests of its first connection whole, and of the next a part; then it closes."""
+
+    def __init__(self, patience=1):
+        self.patience, self.whole, self.parts = patience, 0, 0
+
+    def __enter__(self):
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/score"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join(20)
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listening.accept()
+                with sock:
+                    while self.patience or self.parts:
+                        self.patience -= 1
+                        if not self._read_whole(sock):
+                            break
+                        self.whole += 1
+                        sock.sendall(GOOD)
+                        if not self.patience:
+                            break
+                    if not self.parts and sock.recv(1000):
+                        self.parts += 1
+
+    def _read_whole(self, sock):
+        read = b""
+        while b"\r\n\r\n" not in read:
+            if not (more := sock.recv(65536)):
+                return False
+            read += more
+        head, _, body = read.partition(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
+        have = len(body)
+        while have < length:
+            have += len(sock.recv(1 << 20))
+        return True

@@ -12,6 +12,7 @@ import httpx
 from maskrelay.admin.azure.calls import Bearer, Calls, Resource, last_of, pause, state_of
 from maskrelay.admin.azure.meaning import failure
 from maskrelay.errors import AzureDenied, AzureUnfinished
+from maskrelay.network.proxies import Proxy
 
 #: Seconds without a change after which a line says that the work goes on.
 _SILENCE = 60.0
@@ -22,8 +23,10 @@ ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
 class Arm(Calls):
     """Waits at most `patience` seconds for one piece of work, and says how it goes. Raises as Calls does."""
 
-    def __init__(self, url: str, bearer: Bearer, *, say: Callable[[str], None], patience: float) -> None:
-        super().__init__(url, bearer)
+    def __init__(
+        self, url: str, bearer: Bearer, *, say: Callable[[str], None], patience: float, proxy: Proxy | None = None
+    ) -> None:
+        super().__init__(url, bearer, proxy)
         self._say = say
         self._patience = patience
 

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from pydantic import SecretStr
+
 from maskrelay.errors import AzureDenied, EndpointError
 from maskrelay.scoring.token_sources import Entra
 from maskrelay.scoring.tokens import Token
@@ -21,8 +23,8 @@ class Given:
 class OfMachine:
     """Tokens of Entra for one scope, renewed in time. Raises SettingsError without the extra `azure`."""
 
-    def __init__(self, scope: str) -> None:
-        self._source = Entra(scope)
+    def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:
+        self._source = Entra(scope, proxy)
         self._held: Token | None = None
 
     def token(self) -> str:

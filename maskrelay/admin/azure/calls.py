@@ -9,7 +9,8 @@ import httpx
 from maskrelay.admin.azure.meaning import refusal
 from maskrelay.errors import AzureMissing, AzureUnreachable, SettingsError
 from maskrelay.network.bodies import received
-from maskrelay.network.certificates import client_context
+from maskrelay.network.http import client_options
+from maskrelay.network.proxies import Proxy
 from maskrelay.scoring.checks import LOOPBACK, checked_url
 
 AZURE = "https://management.azure.com"
@@ -23,7 +24,10 @@ _MOST_BYTES = 64 << 20
 #: Every call here can be repeated: a PUT, a PATCH and a DELETE say how it shall be.
 _AGAIN, _TRIES = frozenset({429, 500, 502, 503, 504}), 4
 _ABOVE = frozenset({"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound"})
-_AWAY_WAYS = ("look at the network and its proxy", "work that was begun goes on: maskrelay endpoint wait NAME")
+_AWAY_WAYS = (
+    "look at the network and its proxy (HTTPS_PROXY, MASKRELAY_ENDPOINT_PROXY)",
+    "work that was begun goes on: maskrelay endpoint wait NAME",
+)
 
 Resource = dict[str, Any]
 
@@ -37,15 +41,16 @@ class Bearer(Protocol):
 class Calls:
     """The control plane at `url`. Every method raises AzureError.
 
-    Raises SettingsError for an address that a token must not go to: anything but https or this machine.
+    Without `proxy`, the environment's counts. Raises SettingsError for an address that a token must not go to: anything
+    but https or this machine.
     """
 
-    def __init__(self, url: str, bearer: Bearer) -> None:
+    def __init__(self, url: str, bearer: Bearer, proxy: Proxy | None = None) -> None:
         self._url = checked_url(url, "the address of Azure's control plane")
         if self._url.scheme != "https" and self._url.host not in LOOPBACK:
             raise SettingsError("the control plane is asked by https alone: a token goes with every call")
         self._bearer = bearer
-        self._http = httpx.Client(timeout=_TIMEOUT, verify=client_context())
+        self._http = httpx.Client(timeout=_TIMEOUT, **client_options(self._url, proxy=proxy))
 
     def close(self) -> None:
         self._http.close()
@@ -105,7 +110,9 @@ class Calls:
                     answer = received(streamed, _MOST_BYTES)
             except httpx.HTTPError as trouble:
                 if tried == _TRIES:
-                    said = f"Azure's control plane at {self._url.host} cannot be reached ({type(trouble).__name__})"
+                    by_proxy = isinstance(trouble, httpx.ProxyError)
+                    why = f"the proxy says {trouble}" if by_proxy else type(trouble).__name__
+                    said = f"Azure's control plane at {self._url.host} cannot be reached ({why})"
                     raise AzureUnreachable(said, ways=_AWAY_WAYS) from None
                 time.sleep(_SHORTEST * 4**tried)
                 continue

@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from maskrelay.admin.azure import az, making, showing
 from maskrelay.admin.azure.arm import Arm
 from maskrelay.admin.azure.bearer import Given, OfMachine
@@ -20,8 +22,9 @@ from maskrelay.admin.azure.granting import grant as do_grant
 from maskrelay.admin.azure.wanted import Wanted, seconds_of
 from maskrelay.admin.azure.workspace import Workspace, found_workspace
 from maskrelay.errors import EndpointError, SettingsError
+from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.credentials import SCORING_SCOPE
-from maskrelay.settings import Settings
+from maskrelay.settings import Settings, name_of, secret_in
 
 #: What an answer may take beside the work on it.
 _ON_THE_WAY = timedelta(seconds=30)
@@ -109,7 +112,7 @@ def test(given: argparse.Namespace) -> int:
         seen = showing.look(arm, workspace, given.name)
         uri, bearer = seen.endpoint["properties"].get("scoringUri") or "", _bearer_of(arm, seen)
         try:
-            tried = trial.score(uri, bearer, _allowed(seen) + _ON_THE_WAY)
+            tried = trial.score(uri, bearer, _allowed(seen) + _ON_THE_WAY, _proxy())
         except EndpointError as error:
             sys.stderr.write(f"maskrelay: {error.detail} [{error.code}]\n")
             _warn(seen)
@@ -170,13 +173,24 @@ def _opened(given: argparse.Namespace) -> Iterator[tuple[Workspace, Arm]]:
     if workspace is None:
         raise SettingsError(_NO_WORKSPACE)
     url, token = _azure_url(), os.environ.get("MASKRELAY_AZURE_TOKEN")
-    bearer = Given(token) if token else OfMachine(f"{url.rstrip('/')}/.default")
-    with closing(Arm(url, bearer, say=_say, patience=given.patience * 60)) as arm:
+    proxy = _proxy()
+    bearer = Given(token) if token else OfMachine(f"{url.rstrip('/')}/.default", proxy)
+    through = read_proxy(proxy.get_secret_value(), "MASKRELAY_ENDPOINT_PROXY") if proxy else None
+    with closing(Arm(url, bearer, say=_say, patience=given.patience * 60, proxy=through)) as arm:
         yield workspace, arm
 
 
 def _workspace(given: argparse.Namespace) -> Workspace | None:
     return Workspace.read(given.config) if given.config else found_workspace(Path.cwd())
+
+
+def _proxy() -> SecretStr | None:
+    """The endpoint's proxy, as the service is given it. Raises SettingsError."""
+    name = name_of("endpoint_proxy")
+    text, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if file and not text:
+        text = secret_in(f"{name}_FILE", Path(file))
+    return SecretStr(text) if text else None
 
 
 def _azure_url() -> str:
@@ -187,7 +201,7 @@ def _bearer_of(arm: Arm, seen: showing.Seen) -> str:
     """What the endpoint is asked with."""
     auth = showing.auth_of(seen.endpoint)
     if auth == "entra":
-        return OfMachine(SCORING_SCOPE).token()
+        return OfMachine(SCORING_SCOPE, _proxy()).token()
     if auth == "aml_token":
         return str(arm.post(f"{seen.workspace.endpoint(seen.endpoint['name'])}/token")["accessToken"])
     return _key_of(arm, seen)

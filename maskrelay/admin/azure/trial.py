@@ -40,11 +40,11 @@ def fundus() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     return picture, disc
 
 
-def score(url: str, bearer: str, timeout: timedelta) -> Tried:
+def score(url: str, bearer: str, timeout: timedelta, proxy: SecretStr | None = None) -> Tried:
     """Score the drawing at a scoring URI. Raises EndpointError, SettingsError for an address that cannot be asked."""
     picture, disc = fundus()
     row = Row(canvas_png(picture), (PROMPT,))
-    endpoint, key = Endpoint.model_validate({"url": url, "key": bearer}), Key(SecretStr(bearer))
+    endpoint, key = Endpoint.model_validate({"url": url, "key": bearer, "proxy": proxy}), Key(SecretStr(bearer))
     scored = score_once(endpoint, key, row, timeout=timeout, request_id="maskrelay-endpoint-test")
     maps = scored.answers[0].maps
     values = np.frombuffer(maps.raw, np.dtype(maps.dtype)).reshape(maps.shape)[0].astype(np.float32)

@@ -11,8 +11,8 @@ import httpx
 from maskrelay.admin.checks.finding import Finding, clock, ok, skip, warn, wrong
 from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.errors import SettingsError
-from maskrelay.network.certificates import client_context
-from maskrelay.scoring.checks import LOOPBACK
+from maskrelay.network.http import client_options
+from maskrelay.scoring.checks import LOOPBACK, proxy_of
 from maskrelay.settings import Settings
 
 #: An answer's bytes for one prompt, in base64; and a canvas that nothing compresses.
@@ -73,9 +73,9 @@ def _clock(check: str, endpoint: Endpoint) -> Finding:
     began = datetime.now(UTC)
     try:
         origin = httpx.URL(endpoint.url).copy_with(raw_path=b"/", userinfo=b"")
-        answer = httpx.head(origin, timeout=5, trust_env=False, follow_redirects=False, verify=client_context())
+        answer = httpx.head(origin, timeout=5, **client_options(origin, proxy=proxy_of(endpoint, origin)))
         told = parsedate_to_datetime(answer.headers["date"])
-    except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, SettingsError, KeyError, ValueError):
         return skip(check, "it tells no time")
     took = datetime.now(UTC) - began
     told = told if told.tzinfo else told.replace(tzinfo=UTC)

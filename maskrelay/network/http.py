@@ -1,0 +1,27 @@
+"""HTTP clients of httpx that trust and go the way that this process is to: our authorities, and the proxy."""
+
+import ssl
+from typing import Any
+
+import httpx
+
+from maskrelay.network.certificates import client_context
+from maskrelay.network.proxies import Proxy, proxy_for
+
+
+def client_options(
+    url: str | httpx.URL, *, trusted: ssl.SSLContext | None = None, proxy: Proxy | None = None
+) -> dict[str, Any]:
+    """Arguments for an httpx client that asks the host of `url` and no other.
+
+    Without `proxy`, the environment's counts. httpx reads neither the environment's proxies nor its certificates then:
+    it would end with a traceback at some that others take. Raises SettingsError.
+    """
+    trusted = trusted or client_context()
+    proxy = proxy or proxy_for(str(url))
+    return {"verify": trusted, "trust_env": False, "proxy": proxy and _as_httpx(proxy, trusted)}
+
+
+def _as_httpx(proxy: Proxy, trusted: ssl.SSLContext) -> httpx.Proxy:
+    url = httpx.URL(scheme="https" if proxy.is_tls else "http", host=proxy.host, port=proxy.port)
+    return httpx.Proxy(url, headers=proxy.headers, ssl_context=trusted if proxy.is_tls else None)

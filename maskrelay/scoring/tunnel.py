@@ -1,0 +1,114 @@
+"""The way to an endpoint through an HTTP proxy: CONNECT, and what it means that the proxy does not open it."""
+
+import asyncio
+import ssl
+
+import h11
+import httpx
+
+from maskrelay.network.proxies import Proxy
+
+#: The longest head of a proxy's answer, in bytes.
+_HEAD = 64 << 10
+
+
+class ProxyFailed(httpx.ProxyError):
+    """The proxy cannot be reached, or does not open the way. `status`: its answer, None where there was none."""
+
+    def __init__(self, message: str, *, status: int | None = None, is_late: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.is_late = is_late
+
+
+class _Asking(asyncio.Protocol):
+    """The exchange with the proxy, until the way is open."""
+
+    def __init__(self) -> None:
+        self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
+        self.arrived = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.http.receive_data(data)
+        self.arrived.set()
+
+    def eof_received(self) -> None:
+        self.http.receive_data(b"")
+        self.arrived.set()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self.arrived.set()
+        self.is_lost = True
+
+    is_lost = False
+
+
+async def reach(proxy: Proxy, tls: ssl.SSLContext | None, seconds: float | None) -> asyncio.Transport:
+    """A connection to the proxy itself, over `tls` where the proxy speaks it. Raises ProxyFailed."""
+    return (await _reached(proxy, tls, seconds)).transport
+
+
+async def open_tunnel(
+    proxy: Proxy, tls: ssl.SSLContext | None, host: str, port: int, seconds: float | None
+) -> asyncio.Transport:
+    """A connection to `host` through the proxy, on which nothing was said yet. Raises ProxyFailed.
+
+    `seconds` are for all of it; `tls` is how the proxy itself is spoken to, None for plain HTTP.
+    """
+    loop = asyncio.get_running_loop()
+    ends = None if seconds is None else loop.time() + seconds
+    asking = await _reached(proxy, tls, seconds)
+    try:
+        async with asyncio.timeout_at(ends):
+            await _connect(asking, proxy, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    except TimeoutError:
+        asking.transport.abort()
+        raise ProxyFailed("the proxy did not answer in time", is_late=True) from None
+    except BaseException:
+        asking.transport.abort()
+        raise
+    return asking.transport
+
+
+async def _reached(proxy: Proxy, tls: ssl.SSLContext | None, seconds: float | None) -> _Asking:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            _, asking = await loop.create_connection(
+                _Asking, proxy.host, proxy.port, ssl=tls if proxy.is_tls else None, happy_eyeballs_delay=0.25
+            )
+    except TimeoutError:
+        raise ProxyFailed("the proxy did not answer in time", is_late=True) from None
+    except (OSError, UnicodeError):
+        raise ProxyFailed("the proxy cannot be reached") from None
+    return asking
+
+
+async def _connect(asking: _Asking, proxy: Proxy, target: str) -> None:
+    """Ask for the way to `target`, and wait until it is open."""
+    headers = [("Host", target), ("User-Agent", "maskrelay"), *proxy.headers]
+    sent = asking.http.send(h11.Request(method="CONNECT", target=target, headers=headers))
+    assert sent
+    asking.transport.write(sent + (asking.http.send(h11.EndOfMessage()) or b""))
+    while True:
+        try:
+            event = asking.http.next_event()
+        except h11.RemoteProtocolError:
+            raise ProxyFailed("what answers at the proxy's address is no HTTP proxy") from None
+        if isinstance(event, h11.Response):
+            break
+        if event is h11.NEED_DATA:
+            if asking.is_lost:
+                raise ProxyFailed("the proxy ended the connection")
+            asking.arrived.clear()
+            await asking.arrived.wait()
+        elif isinstance(event, h11.ConnectionClosed):
+            raise ProxyFailed("the proxy ended the connection")
+    if not 200 <= event.status_code < 300:
+        raise ProxyFailed("the proxy does not open the way", status=event.status_code)
+    if asking.http.trailing_data[0]:  # the endpoint speaks second, so this is the proxy's
+        raise ProxyFailed("the proxy said more than was asked")
