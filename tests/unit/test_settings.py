@@ -89,6 +89,8 @@ def test_every_secret_has_its_file_and_one_that_is_read_again_keeps_its_own(tmp_
         "MASKRELAY_REDIS_URL_FILE": "redis_url",
         "MASKRELAY_SERVER_KEY_FILE": "server_key",
         "MASKRELAY_SERVER_KEY_BEFORE_FILE": "server_key_before",
+        "MASKRELAY_CALLBACK_PROXY_FILE": "callback_proxy",
+        "MASKRELAY_ENDPOINT_PROXY_FILE": "endpoint_proxy",
     }
     assert read(ENDPOINT_KEY_FILE=str(tmp_path / "none")).endpoint_key is None
 
