@@ -97,7 +97,9 @@ class Settings(BaseModel):
         (), description="Web origins whose pages may call the API, by commas: `https://app.example`; none unless set."
     )
     callback_allow: Names = Field(
-        (), description="Hosts and networks that callbacks may reach beside public ones, by commas."
+        (),
+        description="Hosts, addresses and networks that callbacks may reach beside public ones, each perhaps with the "
+        "one port that it is allowed for (`pacs.example:8443`), by commas.",
     )
     callback_proxy: SecretStr | None = Field(
         None,

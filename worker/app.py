@@ -24,8 +24,9 @@ from maskrelay.ledger.keeping import warn_of_forgetting
 from maskrelay.ledger.ownership import check_database
 from maskrelay.ledger.scripts import Scripts
 from maskrelay.network.certificates import client_context
+from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.credentials import check_endpoint
-from maskrelay.settings import Settings
+from maskrelay.settings import Settings, name_of
 from maskrelay.storage.identity import store_id
 from maskrelay.storage.open import open_storage
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
@@ -55,6 +56,8 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
     """
     settings = Settings.from_environment(environment)
     client_context()  # a file of certificates that cannot be used ends the process here
+    if settings.callback_proxy:
+        read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
     if role == "segment":  # its children would notice, and die one after the other
         for endpoint in read_endpoints(settings):
             check_endpoint(endpoint)

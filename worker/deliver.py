@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 POSTPONED = timedelta(seconds=1)
 #: Another server key than the one that sealed the secret is an operator's slip: wait for the right one.
 UNSEALED = timedelta(minutes=5)
+#: The proxy for callbacks is away or refuses us: no receiver is to blame, so no attempt is charged.
+PROXY_AWAY = timedelta(seconds=30)
 #: After an error that nobody thought of: what is stored of the job may be read again once it is mended.
 UNFORESEEN = timedelta(minutes=5)
 
@@ -122,6 +124,9 @@ def _attempt(
     parts.noticed.happened("callback", sent.reason)
     log.info("callback", extra={**about, "result": sent.reason})
     _note(parts, delivery, _receiver(submission, target), sent)
+    if sent.reason == "proxy":
+        parts.ledger.outbox.again(delivery, PROXY_AWAY, charge=False)
+        return
     if sent.delivered:
         _mark(parts, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
         _close(parts, submission, delivery)
@@ -162,7 +167,7 @@ def _note(parts: Parts, delivery: Delivery, receiver: str, sent: DeliveryResult)
     parts.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
     if sent.status is not None and sent.status < 500:
         parts.ledger.outbox.host_answered(receiver)
-    elif sent.reason != "forbidden_address":
+    elif sent.reason not in {"forbidden_address", "proxy"}:
         parts.ledger.outbox.host_failed(receiver)
 
 

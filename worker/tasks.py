@@ -14,6 +14,7 @@ from maskrelay.contract.jobs import Lane
 from maskrelay.errors import LedgerUnavailable, ObjectExists, StorageUnavailable
 from maskrelay.ledger.wakes import Task
 from maskrelay.network.certificates import client_context
+from maskrelay.network.proxies import read_proxy
 from maskrelay.notify.callback import CallbackSender
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.scoring.client import EndpointClient
@@ -58,6 +59,7 @@ class Child:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._parts: Parts | None = None
+        self._callbacks: CallbackSender | None = None
         self._thread: LoopThread | None = None
         self._segment: SegmentLoop | None = None
         self._sender: Sender | None = None
@@ -69,10 +71,18 @@ class Child:
             return self._parts
 
     def sender(self) -> CallbackSender:
+        """The one sender of this process, whose threads share it."""
+        with self._lock:
+            self._callbacks = self._callbacks or self._new_sender()
+            return self._callbacks
+
+    def _new_sender(self) -> CallbackSender:
         settings = self._settings
         shown = settings.callback_cert_file, settings.callback_cert_key_file
         tls = client_context(*shown, what=name_of("callback_cert_file"))
-        return CallbackSender(AddressGuard(settings.callback_allow), settings.callback_timeout, tls)
+        given = settings.callback_proxy
+        proxy = read_proxy(given.get_secret_value(), name_of("callback_proxy")) if given else None
+        return CallbackSender(AddressGuard(settings.callback_allow), settings.callback_timeout, tls, proxy=proxy)
 
     def await_ledger(self) -> None:
         """Wait until Redis answers, or the worker is to stop."""

@@ -1,16 +1,63 @@
-"""Which addresses are the public internet, and which are somebody's inside."""
+"""Which addresses are hosts of the public internet, by IANA's special-purpose registries for IPv4 and IPv6.
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+The registries are written out here: what Python's `ipaddress` calls global differs from release to release.
+"""
 
-#: Not the internet's either: older releases of `ipaddress` know the first in part only.
-_INSIDE = (
-    IPv4Network("192.0.0.0/24"),  # IETF protocol assignments; Oracle's metadata service
-    IPv4Network("168.63.129.16/32"),  # a host's own services for its virtual machines (Azure)
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import unquote
+
+from maskrelay.errors import CallbackForbidden
+
+_IPV4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",  # this network
+            "10.0.0.0/8",
+            "100.64.0.0/10",  # shared by carriers; metadata service of Alibaba
+            "127.0.0.0/8",
+            "168.63.129.16/32",  # a host's own services for its virtual machines (Azure)
+            "169.254.0.0/16",  # link-local, with the metadata services of most clouds
+            "172.16.0.0/12",
+            "192.0.0.0/24",  # IETF protocol assignments; metadata service of Oracle
+            "192.0.2.0/24",  # documentation
+            "192.31.196.0/24",  # AS112
+            "192.52.193.0/24",  # multicast tunnelling (AMT)
+            "192.88.99.0/24",  # relays of 6to4
+            "192.168.0.0/16",
+            "192.175.48.0/24",  # AS112
+            "198.18.0.0/15",  # benchmarks
+            "198.51.100.0/24",  # documentation
+            "203.0.113.0/24",  # documentation
+            "224.0.0.0/4",  # multicast
+            "240.0.0.0/4",  # reserved, and broadcast
+        ),
+    )
 )
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_IPV6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # IETF protocol assignments: Teredo, benchmarks, ORCHID, AMT, AS112, drone identities
+            "2001:db8::/32",  # documentation
+            "2002::/16",  # 6to4
+            "2620:4f:8000::/48",  # AS112
+            "3ffe::/16",  # the 6bone
+            "3fff::/20",  # documentation
+        ),
+    )
+)
+#: IPv4 hosts as networks without IPv4 see them (RFC 6052): as public as the address inside.
 _NAT64 = IPv6Network("64:ff9b::/96")
+#: The beginning of an ISATAP interface's identifier (RFC 5214), which ends in an IPv4 address.
+_ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
+
+Address = IPv4Address | IPv6Address
 
 
-def plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def plain(address: Address) -> Address:
     """The IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64), any other as it is."""
     if isinstance(address, IPv4Address):
         return address
@@ -19,19 +66,34 @@ def plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether a `plain` address is one that anybody on the internet could be at.
+def is_public(address: Address) -> bool:
+    """Whether an address is one that a host on the internet can have."""
+    if isinstance(address, IPv6Address):
+        if address in _NAT64 or address.ipv4_mapped:
+            return is_public(plain(address))
+        is_isatap = (int(address) >> 32) & 0xFFFF_FFFF in _ISATAP
+        if address.scope_id or is_isatap or address not in _GLOBAL_UNICAST:
+            return False
+        return not any(address in network for network in _IPV6)
+    return not any(address in network for network in _IPV4)
 
-    Not so: loopback, private, shared (100.64/10), link-local with the clouds' metadata services, multicast, reserved
-    and unspecified addresses, by IANA's special-purpose registries as Python's `ipaddress` has them.
+
+def literal(host: str) -> Address | None:
+    """The address that `host` spells, in every way that a resolver reads; None for a name.
+
+    `localhost` and what is below it are loopback (RFC 6761). Raises CallbackForbidden for what is neither.
     """
-    special = (
-        not address.is_global
-        or address.is_multicast
-        or address.is_reserved
-        or address.is_unspecified
-        or address.is_link_local
-        or address.is_loopback
-        or (isinstance(address, IPv6Address) and address.is_site_local)
-    )
-    return not special and not any(address in network for network in _INSIDE)
+    host = host.strip("[]").rstrip(".").lower()
+    if ":" in host:
+        try:
+            return ip_address(unquote(host))
+        except ValueError:
+            raise CallbackForbidden("the callback's host is no address that can be read") from None
+    if host == "localhost" or host.endswith(".localhost"):
+        return IPv4Address("127.0.0.1")
+    if "%" in host or not host:
+        raise CallbackForbidden("the callback's host cannot be read")
+    try:
+        return IPv4Address(socket.inet_aton(host))  # decimal, octal, hexadecimal and short forms too
+    except (OSError, UnicodeError):
+        return None

@@ -15,8 +15,9 @@ import httpx
 
 from maskrelay.errors import CallbackForbidden
 from maskrelay.network.certificates import client_context
+from maskrelay.network.proxies import Proxy
 from maskrelay.notify.dialling import Dialler, TlsRefused
-from maskrelay.notify.guard import AddressGuard, target_of
+from maskrelay.notify.guard import AddressGuard, port_of, target_of
 from maskrelay.notify.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 
 Reason = Literal[
@@ -30,10 +31,12 @@ Reason = Literal[
     "forbidden_address",
     "tls",  # no certificate for this name, or no TLS at all
     "no_answer",  # the connection broke, or what came was no HTTP
+    "proxy",  # the proxy for callbacks cannot be reached, or refuses its user and password
+    "proxy_refused",  # the proxy for callbacks does not open the way to this receiver
 ]
 _ANSWER_BYTES = 64 << 10
 _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_BROKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+_BROKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,24 @@ class CallbackSender:
     """Sends events; may be used from several threads at once.
 
     `timeout` is for the whole exchange, from the name's look-up to the last byte. `tls` says which certificates
-    are trusted and which one is shown; by default, `client_context` says it.
+    are trusted and which one is shown; by default, `client_context` says it. Through a `proxy` names are looked up
+    there, so that it has to be the guard; only a host that is written as an address is checked here. The proxies of the
+    environment are not used: the guard would not hold for whoever they lead to.
     """
 
-    def __init__(self, guard: AddressGuard, timeout: timedelta, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        guard: AddressGuard,
+        timeout: timedelta,
+        tls: ssl.SSLContext | None = None,
+        *,
+        proxy: Proxy | None = None,
+    ) -> None:
         self._guard = guard
         self._timeout = timeout
         self._tls = tls or client_context()
+        self._proxy = proxy
+        self._proxy_tls = client_context() if proxy and proxy.is_tls else None
 
     def send(
         self,
@@ -87,7 +101,7 @@ class CallbackSender:
             headers["traceparent"] = traceparent
         try:
             target = target_of(url)
-            addresses = self._guard.resolve(target.raw_host.decode(), _port(target), self._timeout)
+            addresses = self._addresses(target)
         except CallbackForbidden:
             return _failed("forbidden_address")
         if not addresses:
@@ -95,15 +109,38 @@ class CallbackSender:
         try:
             status, asked = self._post(target, Dialler(addresses, ends), headers, body)
         except _BROKEN as error:
-            return _failed(_reason(error))
+            return _failed(_reason(error, through_proxy=self._proxy is not None))
+        if status == 407 and self._proxy:
+            return _failed("proxy")
         return _judged(status, _seconds(asked, now))
+
+    def _addresses(self, target: httpx.URL) -> tuple[str, ...]:
+        """Where to connect to. Raises CallbackForbidden."""
+        host, port = target.raw_host.decode(), port_of(target)
+        if self._proxy is None:
+            return self._guard.resolve(host, port, self._timeout)
+        self._guard.check_host(host, port)
+        return (self._proxy.host,)
+
+    def _pool(self, dialler: Dialler) -> httpcore.ConnectionPool:
+        if self._proxy is None:
+            return httpcore.ConnectionPool(self._tls, max_connections=1, network_backend=dialler)
+        scheme = b"https" if self._proxy.is_tls else b"http"
+        return httpcore.HTTPProxy(
+            httpcore.URL(scheme=scheme, host=self._proxy.host.encode(), port=self._proxy.port, target=b"/"),
+            proxy_headers=self._proxy.headers,
+            ssl_context=self._tls,
+            proxy_ssl_context=self._proxy_tls,
+            max_connections=1,
+            network_backend=dialler,
+        )
 
     def _post(self, target: httpx.URL, dialler: Dialler, headers: dict[str, str], body: bytes) -> tuple[int, str]:
         """The answer's status and `Retry-After`."""
         url = httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path)
         fields = [("host", target.netloc.decode()), *headers.items()]
         with (
-            httpcore.ConnectionPool(self._tls, max_connections=1, network_backend=dialler) as pool,
+            self._pool(dialler) as pool,
             pool.stream("POST", url, headers=fields, content=body) as answer,
         ):
             asked = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"")
@@ -117,20 +154,20 @@ class CallbackSender:
             return answer.status, asked.decode("latin-1")
 
 
-def _port(target: httpx.URL) -> int:
-    return target.port or {"http": 80, "https": 443}[target.scheme]
-
-
 def _failed(reason: Reason) -> DeliveryResult:
     return DeliveryResult(delivered=False, status=None, reason=reason)
 
 
-def _reason(error: Exception) -> Reason:
+def _reason(error: Exception, *, through_proxy: bool) -> Reason:
+    if isinstance(error, httpcore.ProxyError):  # its text begins with the proxy's status
+        return "proxy" if str(error).startswith("407") else "proxy_refused"
     if isinstance(error, httpcore.TimeoutException):
         return "timeout"
     if isinstance(error, TlsRefused):
         return "tls"
-    return "refused" if isinstance(error, httpcore.ConnectError) else "no_answer"
+    if isinstance(error, httpcore.ConnectError):
+        return "proxy" if through_proxy else "refused"
+    return "no_answer"
 
 
 def _judged(status: int, retry_after_s: float | None) -> DeliveryResult:

@@ -1,20 +1,26 @@
 """Where a callback may go: public addresses, and what the operator allows beside them."""
 
 import queue
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from time import monotonic
 
 import httpx
 
 from maskrelay.errors import CallbackForbidden, SettingsError
-from maskrelay.notify.addresses import is_public, plain
+from maskrelay.notify.addresses import Address, is_public, literal, plain
 
 Lookup = Callable[[str, int], Iterable[str]]
-_SUBMIT_PATIENCE = timedelta(seconds=3)
+#: Look-ups under way at most: the system's resolver takes no timeout, so a stuck one keeps its thread.
+_LOOKUPS = 32
+_PORTS = {"http": 80, "https": 443}
+_ENTRY = re.compile(r"(?P<host>\[[^\]]+\]|[^:]+)(:(?P<port>\d{1,5}))?")
+_FORBIDDEN = "the callback's host is at an address that callbacks may not reach"
 
 
 def system_lookup(host: str, port: int) -> list[str]:
@@ -26,58 +32,84 @@ def system_lookup(host: str, port: int) -> list[str]:
 class AddressGuard:
     """Decides by address, not by name: a name is looked up once and what was checked is what is connected to.
 
-    `allow` holds host names, which may lead anywhere, and addresses or networks (`10.1.0.0/16`).
+    `allow` holds host names, which may lead anywhere, and addresses or networks (`10.1.0.0/16`), each perhaps with the
+    one port that it is allowed for (`pacs.example:8443`, `[fd00::1]:443`).
     """
 
     def __init__(self, allow: Sequence[str], lookup: Lookup = system_lookup) -> None:
         self._lookup = lookup
-        self._networks = []
-        self._hosts = set()
+        self._free = threading.BoundedSemaphore(_LOOKUPS)
+        self._networks: list[tuple[IPv4Network | IPv6Network, int | None]] = []
+        self._hosts: set[tuple[str, int | None]] = set()
         for entry in allow:
+            text, port = _split(entry)
             try:
-                self._networks.append(ip_network(entry.strip("[]")))
+                self._networks.append((ip_network(text.strip("[]")), port))
             except ValueError:
-                self._hosts.add(_host_of(entry))
+                self._hosts.add((_host_of(text), port))
 
     def check_url(self, url: str) -> None:
-        """Raise CallbackForbidden unless `url` is one to which callbacks may go, as far as is known now.
+        """Raise CallbackForbidden unless `url` is one to which callbacks may go, as far as it says itself.
 
-        A name that does not resolve passes: its receiver may not be up yet, and every attempt checks again.
+        No name is looked up: a slow resolver would hold whoever asks. Every attempt looks, and checks what it finds.
         """
         target = target_of(url)
-        self.resolve(target.raw_host.decode(), target.port or 0, _SUBMIT_PATIENCE)
+        self.check_host(target.raw_host.decode(), port_of(target))
+
+    def check_host(self, host: str, port: int) -> None:
+        """Raise CallbackForbidden for an address, in whatever spelling, that callbacks may not reach."""
+        address = literal(host)
+        if address is not None and not self._is_named(host, port) and not self._allowed(address, port):
+            raise CallbackForbidden(_FORBIDDEN)
 
     def resolve(self, host: str, port: int, within: timedelta) -> tuple[str, ...]:
         """Every address of `host`, all of them checked; none when it has none or the resolver is too slow.
 
         Raises CallbackForbidden if one of them is not allowed: a name with two faces is not trusted with either.
         """
+        self.check_host(host, port)
         addresses = tuple(self._addresses(host, port, within))
-        if host.lower().rstrip(".") not in self._hosts and not all(map(self._allowed, addresses)):
-            raise CallbackForbidden("the callback's host is at an address that callbacks may not reach")
+        if not self._is_named(host, port) and not all(self._read(text, port) for text in addresses):
+            raise CallbackForbidden(_FORBIDDEN)
         return addresses
 
-    def _allowed(self, text: str) -> bool:
+    def _is_named(self, host: str, port: int) -> bool:
+        name = host.lower().rstrip(".")
+        return bool({(name, None), (name, port)} & self._hosts)
+
+    def _read(self, text: str, port: int) -> bool:
         try:
-            address = ip_address(text)
+            return self._allowed(ip_address(text), port)
         except ValueError:
             return False
+
+    def _allowed(self, address: Address, port: int) -> bool:
         inner = plain(address)
-        return is_public(inner) or any(address in network or inner in network for network in self._networks)
+        named = any(
+            (address in network or inner in network) and its_port in (None, port)
+            for network, its_port in self._networks
+        )
+        return named or is_public(address)
 
     def _addresses(self, host: str, port: int, within: timedelta) -> Iterable[str]:
         """Looked up in a thread of its own, since the system's resolver takes no timeout."""
+        ends = monotonic() + within.total_seconds()
+        if not self._free.acquire(timeout=max(0.0, within.total_seconds())):
+            return ()
         answers: queue.SimpleQueue[Iterable[str]] = queue.SimpleQueue()
 
         def ask() -> None:
             found: Iterable[str] = ()
-            with suppress(OSError, UnicodeError):
-                found = self._lookup(host, port)
-            answers.put(found)
+            try:
+                with suppress(OSError, UnicodeError):
+                    found = self._lookup(host, port)
+            finally:
+                self._free.release()
+                answers.put(found)
 
         threading.Thread(target=ask, daemon=True).start()
         try:
-            return answers.get(timeout=max(0.0, within.total_seconds()))
+            return answers.get(timeout=max(0.0, ends - monotonic()))
         except queue.Empty:
             return ()
 
@@ -88,11 +120,26 @@ def target_of(url: str) -> httpx.URL:
         target = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
         raise CallbackForbidden("the callback's URL cannot be read") from None
-    if target.scheme not in {"http", "https"} or not target.host or not 0 < (target.port or 80) < 65536:
+    if target.scheme not in _PORTS or not target.host or not 0 < (target.port or 80) < 65536:
         raise CallbackForbidden("the callback's URL must be https:// or http://, a host and perhaps a port")
     if target.userinfo:
         raise CallbackForbidden("the callback's URL may not hold a user name or a password")
     return target
+
+
+def port_of(target: httpx.URL) -> int:
+    return target.port or _PORTS[target.scheme]
+
+
+def _split(entry: str) -> tuple[str, int | None]:
+    """An entry of the allow-list without its port, and the port."""
+    if entry.count(":") > 1 and not entry.startswith("["):
+        return entry, None  # an IPv6 address or network
+    found = _ENTRY.fullmatch(entry)
+    port = int(found["port"]) if found and found["port"] else None
+    if found is None or port == 0 or (port or 1) > 65535:
+        raise SettingsError(_ALLOW)
+    return found["host"], port
 
 
 def _host_of(entry: str) -> str:
@@ -102,5 +149,8 @@ def _host_of(entry: str) -> str:
     except (httpx.InvalidURL, ValueError):
         host = ""
     if not host or set(entry) & set("/:@*? "):
-        raise SettingsError("MASKRELAY_CALLBACK_ALLOW takes host names, addresses and networks, by commas")
+        raise SettingsError(_ALLOW)
     return host.lower().rstrip(".")
+
+
+_ALLOW = "MASKRELAY_CALLBACK_ALLOW takes host names, addresses and networks, each perhaps with :PORT, by commas"

@@ -10,6 +10,7 @@ from maskrelay.contract.apikeys import read_keys
 from maskrelay.contract.codes import read_code_table
 from maskrelay.errors import CodesInvalid, SettingsError
 from maskrelay.network.certificates import ca_file, client_context
+from maskrelay.network.proxies import read_proxy
 from maskrelay.notify.guard import AddressGuard
 from maskrelay.scoring.checks import LOOPBACK
 from maskrelay.settings import Settings, name_of
@@ -56,6 +57,8 @@ def _public_url(settings: Settings) -> Finding:
 def _callbacks(settings: Settings) -> Finding:
     try:
         AddressGuard(settings.callback_allow)
+        if settings.callback_proxy:
+            read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
     except SettingsError as error:
         return wrong("callbacks", error.detail, "example: MASKRELAY_CALLBACK_ALLOW=pacs.example,10.1.0.0/16")
     if _EVERYWHERE & set(settings.callback_allow):
