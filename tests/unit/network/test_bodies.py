@@ -93,7 +93,9 @@ def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str):
         decoded(TEXT, encoding)
 
 
-@pytest.mark.parametrize(("body", "encoding"), [(gzip.compress(TEXT), "gzip"), (zlib.compress(TEXT), "deflate")])
+@pytest.mark.parametrize(
+    ("body", "encoding"), [(gzip.compress(TEXT), "gzip"), (zlib.compress(TEXT), "deflate")], ids=["gzip", "deflate"]
+)
 def test_a_body_that_ends_early_is_said_to(body: bytes, encoding: str):
     with pytest.raises(BodyCut):
         decoded(body[:-6], encoding)
