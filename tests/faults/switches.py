@@ -104,8 +104,8 @@ NOTHING_SUSPECT = Change(
 )
 NO_OVERRUN = Change(
     "worker/frame.py",
-    "                async with asyncio.timeout(bench.decode_timeout.total_seconds()):\n",
-    "                async with asyncio.timeout(None):\n",
+    "            async with asyncio.timeout(bench.decode_timeout.total_seconds()):\n",
+    "            async with asyncio.timeout(None):\n",
 )
 HELD_FOR_EVER = Change("api/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
 NOT_CLOSED = Change(
