@@ -134,7 +134,9 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, framework_problem)
     # The last one added is the outermost.
-    app.add_middleware(Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes, metrics_key=_metrics_key(settings)
+    )
     app.add_middleware(Problems, store_failed=health.failed)
     app.add_middleware(Audited, audit=audit)
     app.add_middleware(Unread)
@@ -143,6 +145,10 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
     app.add_middleware(PlainRequests)
     return app
+
+
+def _metrics_key(settings: Settings) -> str | None:
+    return settings.metrics_key.get_secret_value() if settings.metrics_key is not None else None
 
 
 def _limits(settings: Settings) -> Limits:

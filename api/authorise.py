@@ -1,11 +1,13 @@
 """Who calls, and how much they announce: settled before a byte of the body is read."""
 
+import hmac
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import Caller
 from api.keysfile import KeysFile
-from api.scopes import PUBLIC
+from api.scopes import OPERATORS, PUBLIC
 from api.tokens import Tokens
 from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 
@@ -17,7 +19,10 @@ class Authorise:
     body of unknown length gets is watched while it comes.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeysFile, tokens: Tokens | None, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: KeysFile, tokens: Tokens | None, max_body_bytes: int, metrics_key: str | None = None
+    ) -> None:
+        self._metrics_key = metrics_key
         self._app = app
         self._keys = keys
         self._tokens = tokens
@@ -29,6 +34,10 @@ class Authorise:
             caller = await self._caller(_bearer(headers.get("authorization", "")))
             check_length(headers, self._max_body_bytes)
             scope["state"]["caller"] = caller
+        elif scope["type"] == "http" and self._metrics_key is not None and scope["path"] in OPERATORS:
+            given = _bearer(Headers(scope=scope).get("authorization", ""))
+            if not hmac.compare_digest(given.encode(), self._metrics_key.encode()):
+                raise Unauthenticated
         await self._app(scope, receive, send)
 
     async def _caller(self, bearer: str) -> Caller:

@@ -42,7 +42,7 @@ def add_routes(app: FastAPI) -> None:
         "/v1/scaling",
         scaling.scaling,
         response_model=scaling.Scaling,
-        responses=answers(503),
+        responses=answers(401, 503),
         openapi_extra=_PUBLIC,
         tags=["operations"],
     )
@@ -57,6 +57,7 @@ def add_routes(app: FastAPI) -> None:
         "/metrics",
         metrics.metrics,
         response_class=PlainTextResponse,
+        responses=answers(401),
         openapi_extra=_PUBLIC,
         tags=["operations"],
     )

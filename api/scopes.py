@@ -10,6 +10,8 @@ from maskrelay.errors import ScopeMissing
 
 #: What is told to everybody who reaches the port; an ingress should let all but the last of them stay inside.
 PUBLIC = frozenset({"/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"})
+#: Of those, what MASKRELAY_METRICS_KEY closes.
+OPERATORS = frozenset({"/metrics", "/v1/scaling"})
 #: Deleting needs `admin`: a key that only feeds the service, on a scanner or in a pipeline, cannot destroy results.
 NEEDED: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/jobs"): "submit",

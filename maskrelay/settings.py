@@ -6,6 +6,7 @@ other field `x` from `MASKRELAY_X`. A secret may also lie in a file, which `MASK
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,11 @@ CLIENT_NAMES = {
 
 #: Frames that a segment child has in hand at least, where nothing else is set.
 LEAST_HANDS = 8
+
+#: What Kubernetes puts into each container for a service of our name, unless the pod says enableServiceLinks: false.
+_SERVICE_LINK = re.compile(
+    r"MASKRELAY_(?:[A-Z0-9_]+_)?(?:SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)|PORT(?:_[0-9]+_(?:TCP|UDP)(?:_[A-Z]+)?)?)"
+)
 
 
 def _seconds(value: Any) -> Any:
@@ -92,6 +98,12 @@ class Settings(BaseModel):
     oidc_audience: str | None = Field(None, description="What `aud` of a token must name; needed with an issuer.")
     oidc_tenant_claim: str = Field("tenant", description="The claim of a token that names the tenant.")
     oidc_scopes_claim: str = Field("scope", description="The claim with the scopes: text with blanks, or a list.")
+    metrics_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="What `/metrics` and `/v1/scaling` ask for as a bearer token; without one, everyone who reaches "
+        "the API may read them.",
+    )
     public_url: str | None = Field(None, description="How callers reach the API; used in links.")
     cors_origins: Names = Field(
         (), description="Web origins whose pages may call the API, by commas: `https://app.example`; none unless set."
@@ -323,6 +335,11 @@ class Settings(BaseModel):
         given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value != ""}
         known = [*fields, *files, *CLIENT_NAMES]
         for name in given.keys() - set(known):
+            if _SERVICE_LINK.fullmatch(name):
+                raise SettingsError(
+                    f"{name} comes from a Kubernetes service called maskrelay; give the pod enableServiceLinks: false",
+                    names=(name,),
+                )
             near = difflib.get_close_matches(name, known, n=1)
             guess = f"; did you mean {near[0]}?" if near else ""
             raise SettingsError(f"{name} is not a setting{guess}", names=(name,))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from celery.worker import state
 
 from maskrelay import logs
 from maskrelay.endpoints import read_endpoints
-from maskrelay.errors import LedgerUnavailable, StorageUnavailable
+from maskrelay.errors import LedgerUnavailable, SettingsError, StorageUnavailable
 from maskrelay.ledger.address import connect
 from maskrelay.ledger.broker import broker
 from maskrelay.ledger.endpoints import Endpoints
@@ -88,6 +89,15 @@ def _await_own_database(settings: Settings) -> None:
             time.sleep(1)
 
 
+def _shared_event() -> Event:
+    """An event that is made before the fork and seen by every child; raises SettingsError where it has no place."""
+    try:
+        return multiprocessing.get_context("fork").Event()
+    except OSError as error:
+        detail = f"shared memory cannot be used ({error.strerror}): a worker's processes need a writable /dev/shm"
+        raise SettingsError(detail) from None
+
+
 def _logs_are_ours(**_: Any) -> None:
     """Whoever listens to this signal keeps Celery from configuring logs of its own."""
 
@@ -97,7 +107,7 @@ def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
         settings.redis_url.get_secret_value(),
         visibility_timeout=settings.visibility_timeout,
     )
-    stop = multiprocessing.get_context("fork").Event()  # made before the fork, seen by every child
+    stop = _shared_event()
     child = Child(settings, role, stop.is_set)
     register(app, child)
     if sweep is not None:

@@ -1,6 +1,7 @@
 """The `maskrelay` command."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ For research use only, not for clinical use."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. A problem is one line on stderr, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter gets a mark in its place
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     given = _parser().parse_args(arguments)
     try:
         code: int = given.run(given)

@@ -1,6 +1,7 @@
 """`python -m maskrelay.stack up|demo`, with PORT (default 8080), DATA (default `.maskrelay`) and MASKRELAY_* read."""
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ def main() -> int:
     parser.add_argument("what", choices=("up", "demo"))
     what = parser.parse_args().what
     given = dict(os.environ)
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter gets a mark in its place
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     if what == "demo":
         return demo(given, Path("demo-output"))
     port = given.get("PORT") or "8080"

@@ -129,3 +129,23 @@ def test_pages_of_a_named_origin_may_call_and_others_may_not(shared: RunningApi,
     for one in (answer, refused):
         assert one.headers["access-control-allow-origin"] == "https://app.example"
     assert "ETag" in answer.headers["access-control-expose-headers"]
+
+
+def test_metrics_and_scaling_can_ask_for_a_key_of_their_own(tmp_path: Path, empty_valkey: str) -> None:
+    key = "a key for the collector"
+    with running_api(tmp_path / "closed", empty_valkey, metrics_key=key) as running:
+        for path in ("/metrics", "/v1/scaling"):
+            asked = {
+                given: httpx.get(running.url + path, headers=headers, trust_env=False)
+                for given, headers in {
+                    "none": {},
+                    "a caller's": {"Authorization": "Bearer north"},
+                    "its own": {"Authorization": f"Bearer {key}"},
+                }.items()
+            }
+            assert {given: answer.status_code for given, answer in asked.items()} == {
+                "none": 401,
+                "a caller's": 401,
+                "its own": 200,
+            }
+        assert httpx.get(f"{running.url}/livez", trust_env=False).status_code == 200

@@ -57,7 +57,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, api_valkey: str) -> Iterator
     with (
         running_api(folder / "store", api_valkey, **SMALL_LIMITS) as api,
         running_api(folder / "store", CLOSED_REDIS, **issuer) as away,
-        running_api(folder / "store", api_valkey, tenant_jobs=0, tenant_bytes=0) as tight,
+        running_api(folder / "store", api_valkey, tenant_jobs=0, tenant_bytes=0, metrics_key="m" * 16) as tight,
         api.client("admin") as admin,
     ):
         job = accepted(admin, b"a", options={"callback": {"url": HOOK}})
@@ -207,6 +207,8 @@ def sent_to_the_store(world: World) -> httpx.Response:
 #: For one route, by method, path and status.
 BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
+    ("GET", "/metrics", "401"): lambda world: httpx.get(f"{world.tight.url}/metrics", trust_env=False),
+    ("GET", "/v1/scaling", "401"): lambda world: httpx.get(f"{world.tight.url}/v1/scaling", trust_env=False),
     ("GET", "/v1/jobs/{job}/artifacts/{name}", "206"): lambda world: world.admin.get(
         world.path("/v1/jobs/{job}/artifacts/{name}"), headers={"Range": "bytes=0-3"}
     ),

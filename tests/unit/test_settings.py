@@ -89,6 +89,7 @@ def test_every_secret_has_its_file_and_one_that_is_read_again_keeps_its_own(tmp_
         "MASKRELAY_REDIS_URL_FILE": "redis_url",
         "MASKRELAY_SERVER_KEY_FILE": "server_key",
         "MASKRELAY_SERVER_KEY_BEFORE_FILE": "server_key_before",
+        "MASKRELAY_METRICS_KEY_FILE": "metrics_key",
         "MASKRELAY_CALLBACK_PROXY_FILE": "callback_proxy",
         "MASKRELAY_ENDPOINT_PROXY_FILE": "endpoint_proxy",
     }
@@ -116,3 +117,12 @@ def test_a_file_that_holds_no_secret_is_named_with_the_reason(tmp_path: Path, co
 def test_a_secret_and_its_file_exclude_each_other(tmp_path: Path):
     with pytest.raises(SettingsError, match="MASKRELAY_SERVER_KEY and MASKRELAY_SERVER_KEY_FILE cannot both be set"):
         read(SERVER_KEY_FILE=str(tmp_path / "key"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"MASKRELAY_{end}" for end in ("PORT", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR", "API_PORT")],
+)
+def test_what_kubernetes_adds_for_a_service_of_our_name_is_known_as_that(name: str) -> None:
+    with pytest.raises(SettingsError, match="enableServiceLinks: false"):
+        Settings.from_environment({name: "tcp://10.0.0.1:80"})

@@ -1,5 +1,8 @@
 import io
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -291,3 +294,14 @@ def test_redriving_needs_a_job_or_all(capsys: pytest.CaptureFixture[str]) -> Non
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 2
+
+
+def test_a_terminal_that_cannot_show_a_letter_gets_a_mark_and_no_traceback(tmp_path: Path) -> None:
+    with service(
+        job(metadata={}), Answer(200, {"items": [{"custom_id": "ä☃", "state": "failed"}], "next": None})
+    ) as one:
+        given = {**os.environ, "MASKRELAY_URL": one.url, "MASKRELAY_API_KEY": "k", "PYTHONIOENCODING": "ascii"}
+        command = [sys.executable, "-m", "maskrelay.client.cli", "status", "j1"]
+        ran = subprocess.run(command, env=given, capture_output=True, check=False, timeout=60)
+    assert (ran.returncode, b"Traceback" in ran.stderr) == (0, False)
+    assert b"??" in ran.stdout
