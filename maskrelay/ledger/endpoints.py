@@ -10,7 +10,7 @@ from maskrelay.ledger.scripts import Scripts
 _KEY = "mr:endpoints"
 #: What no worker has named for so many seconds is taken for gone.
 _FORGOTTEN = 7 * 86400
-_PRIVATE = {"url", "auth", "key", "key_file", "token_url", "deployment"}
+_PRIVATE = {"url", "auth", "key", "key_file", "token_url", "deployment", "proxy", "cert_file", "cert_key_file"}
 
 
 class Endpoints:

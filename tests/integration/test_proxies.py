@@ -313,3 +313,12 @@ def test_a_pools_endpoints_go_through_the_setting_unless_they_have_a_proxy_of_th
     assert QUOTED not in repr(settings)
     found = [endpoint.proxy for endpoint in read_endpoints(settings)]
     assert found == [SecretStr(f"http://{QUOTED}@usual:1"), SecretStr("http://own:1")]
+
+
+def test_what_workers_announce_of_an_endpoint_holds_neither_its_proxy_nor_its_files(ledger):
+    ways = {"key": KEY, "proxy": f"http://{QUOTED}@proxy:1", "cert_file": "/own/cert", "cert_key_file": "/own/key"}
+    ledger.endpoints.announce([Endpoint(url="https://a/score", **ways)])
+    [known] = ledger.endpoints.known()
+    assert (known.proxy, known.cert_file, known.cert_key_file) == (None, None, None)
+    told = repr(ledger.scripts.ask("HVALS", "mr:endpoints"))
+    assert not [word for word in (QUOTED, KEY, "/own/") if word in told]
