@@ -1,6 +1,7 @@
 """A port that speaks TLS before one that does not, as a child process.
 
-`python -m tests.tls_proxies PORT CERTIFICATE KEY` is the child: it prints its own port and serves until it is ended.
+`python -m tests.tls_proxies PORT CERTIFICATE KEY [CLIENTS]` is the child: it
+prints its own port and serves until it is ended.
 """
 
 import asyncio
@@ -15,9 +16,10 @@ ROOT = Path(__file__).parent.parent
 
 
 @contextlib.contextmanager
-def tls_before(port: int, certificate: Path, key: Path) -> Iterator[int]:
-    """The port that passes what it hears to `port`."""
+def tls_before(port: int, certificate: Path, key: Path, clients: Path | None = None) -> Iterator[int]:
+    """The port that passes what it hears to `port`; `clients`: whose authority signs its clients."""
     command = [sys.executable, "-m", "tests.tls_proxies", str(port), str(certificate), str(key)]
+    command += [str(clients)] if clients else []
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout is not None
@@ -35,9 +37,12 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-async def serve(port: int, certificate: str, key: str) -> None:
+async def serve(port: int, certificate: str, key: str, clients: str | None = None) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if clients:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_REQUIRED
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind, before = await asyncio.open_connection("127.0.0.1", port)
@@ -49,4 +54,4 @@ async def serve(port: int, certificate: str, key: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(serve(int(sys.argv[1]), *sys.argv[2:]))
