@@ -13,6 +13,7 @@ from api.incoming import Incoming
 from api.pointers import pointer
 from api.service import Service, side_by_side
 from api.submission import Wanted
+from api.upload_room import uploads_used
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import INTERACTIVE_ITEMS, CallbackTarget, Item, Submission
 from maskrelay.contract.targets import prompt_warnings
@@ -81,7 +82,7 @@ def accept(service: Service, request: Request, wanted: Wanted, incoming: Incomin
 def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: Incoming, job: str) -> Submission:
     _check_admissible(service, request.tenant, wanted)
     submission, items = _written(service, request, wanted, job)
-    with room_kept(service, submission):
+    with uploads_used(service, request.tenant, wanted.uploads, incoming), room_kept(service, submission):
         prepare(service, submission, items)
         incoming.kept = True  # from here on the job may exist even if we never hear of it
         if stand(service, submission):

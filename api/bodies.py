@@ -9,6 +9,7 @@ from api.incoming import Incoming
 from api.pointers import pointer
 from api.prompts import prompt_too_long, too_many_prompts
 from api.service import Limits, in_thread
+from api.upload_room import ByteCheck
 from maskrelay.errors import BodyIncomplete, BodyTooLarge, EncodingUnsupported, Malformed, NoItems
 
 #: What is handed to a thread at once; while it is written nothing more is received.
@@ -18,10 +19,12 @@ OPTIONS_BYTES = 64 << 10
 JSON_BYTES = 32 << 20
 
 
-async def receive(request: Request, feed: Callable[[bytes], None], max_bytes: int) -> None:
-    """Push the body through `feed`, in threads.
+async def receive(
+    request: Request, feed: Callable[[bytes], None], max_bytes: int, check: ByteCheck | None = None
+) -> None:
+    """Push the body through `feed`, in threads, and before each piece ask `check` about what has come so far.
 
-    Raises EncodingUnsupported, BodyIncomplete, BodyTooLarge and what `feed` raises.
+    Raises EncodingUnsupported, BodyIncomplete, BodyTooLarge and what `feed` and `check` raise.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:  # it would be stored as it is, and no decoder would know it
@@ -35,6 +38,8 @@ async def receive(request: Request, feed: Callable[[bytes], None], max_bytes: in
             held.append(chunk)
             waiting += len(chunk)
             if waiting >= _FEED_BYTES:
+                if check is not None:
+                    await in_thread(check, total)
                 await in_thread(feed, b"".join(held))
                 held, waiting = [], 0
     except ClientDisconnect:
@@ -43,7 +48,9 @@ async def receive(request: Request, feed: Callable[[bytes], None], max_bytes: in
         await in_thread(feed, b"".join(held))
 
 
-async def receive_job_form(request: Request, incoming: Incoming, limits: Limits) -> dict[str, list[bytes]]:
+async def receive_job_form(
+    request: Request, incoming: Incoming, limits: Limits, check: ByteCheck
+) -> dict[str, list[bytes]]:
     """The fields of a job's form; its `image` parts are in `incoming` afterwards."""
     fields = {
         "prompt": Field(
@@ -61,23 +68,23 @@ async def receive_job_form(request: Request, incoming: Incoming, limits: Limits)
     }
     content_type = request.headers["content-type"]
     form = Form(content_type, incoming, fields=fields, file_name="image", max_files=limits.items)
-    await receive(request, form.feed, limits.body_bytes)
+    await receive(request, form.feed, limits.body_bytes, check)
     form.close()
     return form.fields
 
 
-async def receive_files(request: Request, incoming: Incoming, limits: Limits) -> None:
+async def receive_files(request: Request, incoming: Incoming, limits: Limits, check: ByteCheck) -> None:
     """A form whose parts are files, whatever they are called."""
     content_type = request.headers["content-type"]
     form = Form(content_type, incoming, fields={}, file_name=None, max_files=limits.items)
-    await receive(request, form.feed, limits.body_bytes)
+    await receive(request, form.feed, limits.body_bytes, check)
     form.close()
 
 
-async def receive_file(request: Request, incoming: Incoming, limits: Limits) -> None:
+async def receive_file(request: Request, incoming: Incoming, limits: Limits, check: ByteCheck) -> None:
     """A body that is one file; raises NoItems when there is none."""
     await in_thread(incoming.begin, None)
-    await receive(request, incoming.write, limits.body_bytes)
+    await receive(request, incoming.write, limits.body_bytes, check)
     await in_thread(incoming.end)
     if not incoming.uploads[0].size:
         raise NoItems("The body has no bytes.")

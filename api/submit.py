@@ -1,8 +1,8 @@
 """POST /v1/jobs and POST /v1/uploads."""
 
 import time
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import anyio
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from api.pointers import pointer
 from api.service import Service, base_of, in_thread, service_of, side_by_side, tenant_of
 from api.show import body_of, job_shown
 from api.submission import Asked, Wanted, read_body, read_form
+from api.upload_room import ByteCheck, byte_check, publish
 from api.waiting import until_ended
 from maskrelay.contract.jobs import Submission
 from maskrelay.contract.shown import UploadList, UploadShown
@@ -29,7 +30,6 @@ from maskrelay.errors import (
     StorageUnavailable,
     UploadUnknown,
 )
-from maskrelay.ledger.room import Load
 from maskrelay.notify.signature import derive_secret
 
 #: How long a repeat waits for the first request under its key before it is told to come again.
@@ -50,7 +50,7 @@ async def submit_job(request: Request) -> Response:
     await in_thread(accept.check_room, service, asking, declared)  # no bytes are taken that could not be accepted
     async with incoming_of(service, tenant) as incoming:
         with service.spans.span("submit", asking.traceparent, kind="server") as span:
-            wanted = await _read(request, service, incoming)
+            wanted = await _read(request, service, incoming, asking)
             submission = await _accept(service, replace(asking, traceparent=span.traceparent), wanted, incoming)
             span.note(job_id=submission.id, items=submission.total)
     return await answer_accepted(request, submission, wait)
@@ -61,10 +61,11 @@ def _declared(request: Request) -> int:
     return int(request.headers.get("content-length", "0"))
 
 
-async def _read(request: Request, service: Service, incoming: Incoming) -> Wanted:
+async def _read(request: Request, service: Service, incoming: Incoming, asking: accept.Request) -> Wanted:
     kind = bodies.kind_of(request)
     if kind == "multipart/form-data":
-        fields = await bodies.receive_job_form(request, incoming, service.limits)
+        check = ByteCheck(partial(accept.check_room, service, asking))
+        fields = await bodies.receive_job_form(request, incoming, service.limits, check)
         items, options = read_form(fields, len(incoming.uploads), service.limits)
         return Wanted(items, tuple(incoming.uploads), options)
     if kind == "application/json":
@@ -129,17 +130,16 @@ def _known(service: Service, submission: Submission) -> Known:
 async def upload_files(request: Request) -> Response:
     """Take files that jobs can name by id, by default within 23 hours: a form of files, or one as the body."""
     service, tenant = service_of(request), tenant_of(request)
-    with suppress(LedgerUnavailable):  # uploads need storage alone
-        more = Load(bytes=max(1, _declared(request)))
-        await in_thread(service.ledger.room.check, tenant, more, service.quotas(tenant))
+    check = byte_check(service, tenant)
+    await in_thread(check, max(1, _declared(request)))
     async with incoming_of(service, tenant) as incoming:
         if bodies.kind_of(request) == "multipart/form-data":
-            await bodies.receive_files(request, incoming, service.limits)
+            await bodies.receive_files(request, incoming, service.limits, check)
         else:
-            await bodies.receive_file(request, incoming, service.limits)
+            await bodies.receive_file(request, incoming, service.limits, check)
         if not incoming.uploads:
             raise NoItems("The form has no file.")
-        await in_thread(incoming.publish)
+        await in_thread(publish, service, tenant, incoming)
         note(request, uploads=tuple(one.id for one in incoming.uploads))
         shown = [UploadShown(id=one.id, size=one.size, sha256=one.sha256) for one in incoming.uploads]
     return JSONResponse(UploadList(uploads=shown).model_dump(), 201)

@@ -197,7 +197,9 @@ class Settings(BaseModel):
         2_000_000, ge=0, description="Most frames of a tenant that wait or are in hand, as far as they are known."
     )
     tenant_interactive: int = Field(2000, ge=0, description="Most of those in the interactive lane.")
-    tenant_bytes: int = Field(1 << 40, ge=0, description="Most bytes of uploads of a tenant's live jobs.")
+    tenant_bytes: int = Field(
+        1 << 40, ge=0, description="Most bytes of a tenant's uploads that live jobs, or no jobs, use."
+    )
 
     max_attempts: int = Field(3, ge=1, description="Attempts that may be held against a frame before it fails.")
     segment_children: int = Field(1, ge=1, description="Child processes of a segment worker.")

@@ -62,6 +62,8 @@ def _judge(parts: Parts, upload: str, beside: list[str], now: datetime) -> bool:
         storage.delete(use)
     if len(idle) < len(uses):
         return False
+    _, tenant, upload_id = upload.split("/")
+    parts.ledger.room.take_uploads(tenant, [upload_id])  # first: once it is removed, nothing would lead to it again
     storage.delete(keys.upload_facts(upload))
     storage.delete(upload)
     return True

@@ -88,7 +88,7 @@ class InteractiveQuotaReached(QuotaReached):
 
 
 class BytesQuotaReached(QuotaReached):
-    """The tenant's unfinished jobs have as many bytes of uploads as they may."""
+    """The tenant's unfinished jobs and unused uploads have as many bytes as they may."""
 
 
 class Refused(RequestError):

@@ -1,9 +1,11 @@
 """How much a tenant has under way, and whether there is room for more."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 
+from maskrelay.contract import keys
 from maskrelay.errors import (
     BytesQuotaReached,
     FramesQuotaReached,
@@ -12,10 +14,13 @@ from maskrelay.errors import (
     LedgerFull,
     QuotaReached,
 )
-from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.scripts import PAGE, Scripts, paged
 
 #: New work is refused when so much of Redis' memory is used: what was accepted needs the rest to come to its end.
 FULL_AT = 0.9
+#: Room is kept for so long while a request's uploads are being counted, should the process die meanwhile.
+_HOLD = timedelta(minutes=1)
+_MS = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +28,23 @@ class Load:
     """What a tenant has under way, what a request adds to it, or the most that it may have.
 
     jobs: live ones. frames: that wait or are in hand; of a job not planned yet its items, as far as it is not.
-    interactive: those of them in the interactive lane. bytes: of the uploads of live jobs.
+    interactive: those of them in the interactive lane. bytes: of the uploads of live jobs, and of uploads that no job
+    has used.
     """
 
     jobs: int = 0
     frames: int = 0
     interactive: int = 0
     bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedUpload:
+    """An upload that no job has used. size: bytes. left: until it is forgotten, as storage does not keep it longer."""
+
+    id: str
+    size: int
+    left: timedelta
 
 
 _REACHED: dict[str, tuple[type[QuotaReached], str]] = {
@@ -57,8 +72,36 @@ class Room:
         """Keep no room for the job any more; once it is accepted it counts by its record."""
         self._scripts.run("give_back", tenant, job)
 
+    def keep_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], most: Load) -> None:
+        """Count these uploads until they are taken or forgotten; raises BytesQuotaReached, with none counted.
+
+        A Redis that is lost forgets them: until they expire, or a job uses them, they count no more.
+        """
+        request = keys.new_id()
+        self.keep(tenant, request, Load(bytes=sum(one.size for one in uploads)), most, _HOLD)
+        self._count_uploads(tenant, uploads, request)
+        self.give_back(tenant, request)
+
+    def take_uploads(self, tenant: str, ids: Iterable[str]) -> list[UnusedUpload]:
+        """Count these uploads as unused no more; answers those that were."""
+        taken: list[UnusedUpload] = []
+        for page, _ in paged(list(ids), PAGE):
+            answer = self._scripts.run("take_uploads", tenant, json.dumps(page))
+            for name, size, left in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+                taken.append(UnusedUpload(name.decode(), int(size), int(left) * _MS))
+        return taken
+
+    def put_back_uploads(self, tenant: str, uploads: Sequence[UnusedUpload]) -> None:
+        """Count uploads again that were taken for a job which was not accepted."""
+        self._count_uploads(tenant, uploads, "")
+
+    def _count_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], request: str) -> None:
+        for page, _ in paged(uploads, PAGE):
+            counted = [(one.id, one.size, one.left // _MS) for one in page]
+            self._scripts.run("keep_uploads", tenant, json.dumps(counted), request)
+
     def _ask(self, tenant: str, more: Load, most: Load, job: str, hold: timedelta) -> None:
-        told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // timedelta(milliseconds=1)
+        told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
         reached = self._scripts.run("room", tenant, *told)
         if not reached:
             return

@@ -15,10 +15,12 @@ import httpx
 import pytest
 import redis
 
+from maskrelay.contract import keys
 from tests.api_jobs import accepted, failed, finish, plan, settle, submit, succeeded
-from tests.apis import KEYS, RunningApi, running_api
-from tests.clearing import parts_of, removed
+from tests.apis import CLOSED_REDIS, KEYS, RunningApi, running_api
+from tests.clearing import aged, later, parts_of, removed
 from worker.reconcile import reconcile
+from worker.uploads import expire_uploads
 
 QUOTAS = {"tenant_jobs": 4, "tenant_frames": 12, "tenant_interactive": 6, "tenant_bytes": 50_000}
 
@@ -90,6 +92,103 @@ def test_bytes_are_those_of_live_jobs_each_upload_once_a_job(api: RunningApi, no
     check_reached(north.post("/v1/uploads", content=os.urandom(6000)), "bytes", 50_000)
     assert api.objects() == before
     assert north.post("/v1/uploads", content=os.urandom(4000)).status_code == 201
+
+
+def test_uploads_one_after_another_stay_within_the_quota_of_their_tenant(api: RunningApi, north: httpx.Client) -> None:
+    answers = [north.post("/v1/uploads", content=os.urandom(9000)) for _ in range(20)]
+    assert [answer.status_code for answer in answers] == [201] * 5 + [429] * 15
+    check_reached(answers[-1], "bytes", 50_000)
+    assert len(api.objects("uploads/north/")) == 2 * 5
+    with api.client("south") as south:
+        assert south.post("/v1/uploads", content=os.urandom(45_000)).status_code == 201
+
+
+def test_uploads_at_the_same_time_do_not_pass_the_quota_together(api: RunningApi) -> None:
+    def one(_: int) -> int:
+        with api.client("north") as client:
+            return client.post("/v1/uploads", content=chunked(9000)).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert Counter(threads.map(one, range(12))) == {201: 5, 429: 7}
+    assert len(api.objects("uploads/")) == 2 * 5
+
+
+def chunked(size: int, sent: list[int] | None = None) -> Iterator[bytes]:
+    """A body without a declared length; `sent` gets the size of each piece that was asked for."""
+    for start in range(0, size, 65_536):
+        piece = os.urandom(min(65_536, size - start))
+        if sent is not None:
+            sent.append(len(piece))
+        yield piece
+
+
+def poured(client: httpx.Client, path: str, body: Iterator[bytes], **headers: str) -> httpx.Response | None:
+    """The answer; None where the server closed the connection before the client read it."""
+    try:
+        return client.post(path, content=body, headers=headers)
+    except (httpx.WriteError, httpx.ReadError):
+        return None
+
+
+def test_a_chunked_upload_is_refused_while_it_comes(api: RunningApi, north: httpx.Client) -> None:
+    sent: list[int] = []
+    answer = poured(north, "/v1/uploads", chunked(200 << 20, sent))
+    if answer is not None:
+        check_reached(answer, "bytes", 50_000)
+    assert sum(sent) < 100 << 20
+    check_reached(north.post("/v1/uploads", content=chunked(60_000)), "bytes", 50_000)
+    assert api.files() == []
+    assert north.post("/v1/uploads", content=chunked(40_000)).status_code == 201
+
+
+def test_a_chunked_form_of_a_job_is_refused_while_it_comes(api: RunningApi, north: httpx.Client) -> None:
+    def form(images: int, sent: list[int]) -> Iterator[bytes]:
+        for _ in range(images):
+            yield b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+            yield from chunked(200_000, sent)
+            yield b"\r\n"
+        yield b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nliver\r\n--x--\r\n'
+
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    sent: list[int] = []
+    answer = poured(north, "/v1/jobs", form(12, sent), **kind)
+    if answer is not None:
+        check_reached(answer, "bytes", 50_000)
+    check_reached(north.post("/v1/jobs", content=form(1, sent), headers=kind), "bytes", 50_000)
+    assert api.files() == []
+
+
+def test_an_upload_that_a_job_uses_counts_once(api: RunningApi, north: httpx.Client) -> None:
+    upload = uploaded(north, 30_000)
+    job = by_upload(north, upload).json()["id"]
+    check_reached(north.post("/v1/uploads", content=os.urandom(21_000)), "bytes", 50_000)
+    uploaded(north, 19_000)
+    finish(api, job, failed(0))
+    uploaded(north, 29_000)
+    check_reached(north.post("/v1/uploads", content=os.urandom(3000)), "bytes", 50_000)
+
+
+def test_an_upload_of_a_refused_job_counts_as_before(api: RunningApi, north: httpx.Client) -> None:
+    upload = uploaded(north, 30_000)
+    for _ in range(4):
+        accepted(north)
+    check_reached(by_upload(north, upload), "jobs", 4)
+    check_reached(north.post("/v1/uploads", content=os.urandom(21_000)), "bytes", 50_000)
+    check_reached(by_upload(north, upload, *[uploaded(north, 100) for _ in range(12)]), "jobs", 4)
+    check_reached(north.post("/v1/uploads", content=os.urandom(19_000)), "bytes", 50_000)
+
+
+def test_a_removed_upload_counts_no_more(api: RunningApi, north: httpx.Client) -> None:
+    upload = uploaded(north, 45_000)
+    check_reached(north.post("/v1/uploads", content=os.urandom(9000)), "bytes", 50_000)
+    aged(api, keys.upload("north", upload))
+    assert expire_uploads(parts_of(api), later(hours=23)) == 1
+    uploaded(north, 45_000)
+
+
+def test_uploads_without_a_ledger_are_taken_uncounted(tmp_path: Path) -> None:
+    with running_api(tmp_path / "store", CLOSED_REDIS, tenant_bytes=1) as api, api.client("north") as north:
+        assert north.post("/v1/uploads", content=chunked(250_000)).status_code == 201
 
 
 def test_a_refusal_comes_before_the_body(api: RunningApi) -> None:

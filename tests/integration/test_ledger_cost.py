@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from maskrelay.contract import keys
-from maskrelay.errors import JobsQuotaReached
+from maskrelay.errors import BytesQuotaReached, JobsQuotaReached
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.parts import pack
-from maskrelay.ledger.room import Load
+from maskrelay.ledger.room import Load, UnusedUpload
 from maskrelay.ledger.scripts import PAGE, texts
 from tests.ledger_jobs import (
     accepted_job,
@@ -242,3 +242,39 @@ def test_room_that_is_kept_counts_until_it_is_given_back_or_its_time_is_over(
     ledger.room.keep("north", "job-c", ONE, PLENTY, timedelta(0))
     ledger.room.check("north", ONE, Load(jobs=2, frames=5, interactive=5, bytes=1))
     assert _used(valkey)["jobs"] == 1
+
+
+def _unused(number: int, left: timedelta = MINUTE) -> UnusedUpload:
+    return UnusedUpload(f"upload-{number}", 10, left)
+
+
+def test_many_unused_uploads_are_counted_taken_and_forgotten_a_page_at_a_time(valkey: RunningValkey) -> None:
+    at = Watched(valkey)
+    room = at.ledger.room
+    uploads = [_unused(number) for number in range(2000)]
+    assert at.most(lambda: room.keep_uploads("north", uploads, PLENTY))[0] < 8 * PAGE
+    assert _used(valkey) == {"bytes": 20_000, "jobs": 0, "frames": 0, "interactive": 0} or _used(valkey) == {
+        "bytes": 20_000
+    }
+    for _ in range(3):  # a refusal counts some anew
+        with pytest.raises(BytesQuotaReached):
+            room.check("north", ONE, Load(jobs=9, frames=9, interactive=9, bytes=20_000))
+    assert at.most(lambda: room.take_uploads("north", [one.id for one in uploads]))[0] < 8 * PAGE
+    assert keys_of(valkey) & {"mr:uploads:north", "mr:load:north", "mr:used:north", "mr:holds:north"} == set()
+    room.keep_uploads("north", [_unused(number, timedelta(0)) for number in range(500)], PLENTY)
+    assert at.most(lambda: room.check("north", ONE, PLENTY))[0] < 2 * PAGE
+    for _ in range(10):
+        room.check("north", ONE, PLENTY)
+    assert keys_of(valkey) & {"mr:uploads:north", "mr:load:north", "mr:used:north"} == set()
+
+
+def test_uploads_that_are_put_back_count_as_before(valkey: RunningValkey, ledger: Ledger) -> None:
+    ledger.room.keep_uploads("north", [_unused(1), _unused(2)], PLENTY)
+    taken = ledger.room.take_uploads("north", ["upload-2", "upload-3"])
+    assert [(one.id, one.size) for one in taken] == [("upload-2", 10)]
+    assert _used(valkey)["bytes"] == 10
+    ledger.room.put_back_uploads("north", taken)
+    assert _used(valkey)["bytes"] == 20
+    with pytest.raises(BytesQuotaReached):
+        ledger.room.keep_uploads("north", [_unused(4)], Load(bytes=29))
+    assert _used(valkey)["bytes"] == 20

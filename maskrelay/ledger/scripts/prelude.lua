@@ -30,9 +30,11 @@
 --   mr:tenant:{tenant}     zset job → created                       mr:running  zset job → created; the running jobs
 --   mr:deadlines           zset job → when it is to be cancelled; only jobs that have a deadline before them
 --   mr:live:{tenant}       set of the jobs that are not over
---   mr:load:{tenant}       hash job → "jobs frames interactive bytes", what it counts towards the tenant's quotas
+--   mr:load:{tenant}       hash job, or unused upload → "jobs frames interactive bytes", what it counts towards the tenant's quotas
 --   mr:used:{tenant}       hash jobs frames interactive bytes, the sums over mr:load:{tenant}
 --   mr:holds:{tenant}      zset job → when its room is given up; only jobs that are being accepted and have no record yet
+--   mr:uploads:{tenant}    zset upload → when it is forgotten; only uploads that no job has used. The sweep takes them out when it
+--                                removes them from storage, so that a clock that went back frees their bytes no later
 --   mr:loops:{task}        zset loop → deadline      mr:woken:{task}  zset wake-up → deadline
 --   mr:asked               string, written to see whether Redis takes writes
 --   mr:accepting:{job}     string, while a submission under an idempotency key is being accepted
@@ -137,12 +139,20 @@ local function load_of(job)
   return {1, frames, lane == 'interactive' and frames or 0, tonumber(size or '0')}
 end
 
+-- What is counted for a job, or for an unused upload, in the order of LOADS.
+local function counted(tenant, member)
+  local load = {}
+  for number in string.gmatch(redis.call('HGET', 'mr:load:' .. tenant, member) or '0 0 0 0', '%d+') do
+    load[#load + 1] = tonumber(number)
+  end
+  return load
+end
+
 -- Count this load for the job from now on, in place of what it counted before. The sums need no walk over jobs, and a job
 -- that ends takes back exactly what it had added, in whatever way it ends.
 local function count_load(tenant, job, load)
   local loads, used = 'mr:load:' .. tenant, 'mr:used:' .. tenant
-  local before = {}
-  for number in string.gmatch(redis.call('HGET', loads, job) or '0 0 0 0', '%d+') do before[#before + 1] = tonumber(number) end
+  local before = counted(tenant, job)
   for place, name in ipairs(LOADS) do
     if load[place] ~= before[place] then redis.call('HINCRBY', used, name, string.format('%.0f', load[place] - before[place])) end
   end
@@ -153,9 +163,17 @@ local function count_load(tenant, job, load)
   end
 end
 
--- Count what the record says. A job without one counts what was kept for it, for as long as that is kept.
+-- The upload counts no more as one that no job has used.
+local function drop_upload(tenant, upload)
+  redis.call('ZREM', 'mr:uploads:' .. tenant, upload)
+  count_load(tenant, upload, NO_LOAD)
+end
+
+-- Count what the record says. A job without one counts what was kept for it, for as long as that is kept; so does an unused upload.
 local function recount(tenant, job)
-  if get(job, 'state') or not redis.call('ZSCORE', 'mr:holds:' .. tenant, job) then count_load(tenant, job, load_of(job)) end
+  local kept = not get(job, 'state')
+    and (redis.call('ZSCORE', 'mr:holds:' .. tenant, job) or redis.call('ZSCORE', 'mr:uploads:' .. tenant, job))
+  if not kept then count_load(tenant, job, load_of(job)) end
 end
 
 -- Put the job where the next claim of its lane finds it, or take it away when nothing can be claimed.

@@ -21,6 +21,9 @@ for _, job in ipairs(far) do
   redis.call('ZREM', holds, job)
   recount(tenant, job)
 end
+for _, upload in ipairs(redis.call('ZRANGEBYSCORE', 'mr:uploads:' .. tenant, '-inf', now, 'LIMIT', 0, 50)) do
+  drop_upload(tenant, upload)
+end
 if reached() then
   for _, job in ipairs(redis.call('HRANDFIELD', 'mr:load:' .. tenant, 50)) do recount(tenant, job) end
 end
