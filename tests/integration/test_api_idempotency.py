@@ -106,7 +106,7 @@ def test_while_the_first_is_still_being_accepted_a_second_waits_and_then_hears_s
     job = accepted(north, b"one", headers=KEY)
     for key in api.objects():  # as if it had come no further than to be begun
         api.storage.delete(key)
-    assert api.ledger.jobs.begin_accepting(job, "another request", timedelta(minutes=1))
+    assert api.ledger.jobs.begin_accepting(job, "another request", timedelta(seconds=15))
     with running_twin(api) as twin, twin.client() as other:
         answer = submit(other, b"one", headers=KEY)
         assert (answer.status_code, answer.json()["code"]) == (409, "still_accepting")
