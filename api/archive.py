@@ -12,6 +12,9 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
 from maskrelay.storage.records import read_records, read_result, read_submission
 
+#: No plan has as many: the numbers of its parts have six digits.
+_MOST_FRAMES = 10**6 * FRAMES_PER_PART
+
 
 class Archive:
     """Reads jobs from `storage`; objects that are written once are kept, the least used go first.
@@ -43,6 +46,8 @@ class Archive:
 
     def item_of(self, job: str, frame: int) -> PlannedItem | None:
         """The planned item that the frame belongs to; None where the plan has no such frame."""
+        if frame >= _MOST_FRAMES:
+            return None
         for part in range(frame // FRAMES_PER_PART, -1, -1):
             try:
                 items = self._item_parts(job, part)

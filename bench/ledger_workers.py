@@ -27,6 +27,7 @@ from maskrelay.storage.protocol import Storage
 from maskrelay.tracing import Untraced
 from worker.admission import Admissions, Asked
 from worker.artifacts import Recorded
+from worker.byte_budget import ByteBudget
 from worker.frame import Bench
 from worker.groups import Bounds, Groups
 from worker.loop import SegmentLoop
@@ -163,6 +164,9 @@ def _bench(storage: Storage, ledger: Ledger, flow: Flow, noticed: Noticed, pool:
         packs=Packs(pool, scorer),
         threads=ThreadPoolExecutor(1),
         decoders=asyncio.Semaphore(1),
+        files=ByteBudget(1 << 30),
+        decoding=ByteBudget(1 << 30),
+        pictures=ByteBudget(1 << 30),
         decode_timeout=LEASE,
         max_pixels=1,
         max_decode_bytes=1,

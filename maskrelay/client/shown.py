@@ -40,7 +40,7 @@ def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
         lines += ["", _without_empty_columns(rows), ""]
     if saved:
         folder = os.path.commonpath([file.path.parent for file in saved])
-        lines.append(f"{len(saved)} files in {folder}; manifest.json there says which is which")
+        lines += ["manifest.json says which file shows what", f"{len(saved)} files in {folder}"]
     elif job.state not in TERMINAL:
         lines.append(f"next: maskrelay wait {job.id} --save FOLDER")
     elif rows:

@@ -84,7 +84,7 @@ def test_answers_have_the_members_the_document_names(api: RunningApi, north: htt
     assert set(schemas["Problem"]["required"]) <= problem.keys()
 
 
-@pytest.mark.parametrize(("path", "methods"), [("/v1/jobs", "GET, POST"), ("/v1/jobs/a", "DELETE, GET")])
+@pytest.mark.parametrize(("path", "methods"), [("/v1/jobs", "GET, HEAD, POST"), ("/v1/jobs/a", "DELETE, GET, HEAD")])
 def test_a_method_that_a_path_lacks_is_told_all_it_has(north: httpx.Client, path: str, methods: str) -> None:
     answer = north.put(path)
     assert (answer.status_code, answer.headers["allow"]) == (405, methods)

@@ -135,7 +135,7 @@ def repeated(world: World) -> httpx.Response:
 def still_accepting(world: World) -> httpx.Response:
     """Another request under the same key has not ended yet."""
     job = keys.id_of_bytes(hmac.digest(SERVER_KEY.encode(), b"north\0busy", "sha256"))
-    assert world.api.ledger.jobs.begin_accepting(job, "another request", timedelta(minutes=1))
+    assert world.api.ledger.jobs.begin_accepting(job, "another request", timedelta(seconds=15))
     return submit(world.admin, b"x", headers={"Idempotency-Key": "busy"})
 
 
