@@ -7,6 +7,7 @@ written and never its words, which may quote what it stumbled over.
 
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -26,12 +27,21 @@ _TEXT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
 def configure(level: str, form: Format, stream: TextIO | None = None) -> None:
     """Write what is logged to `stream` (else to standard error); replaces what was configured before."""
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(_without_words_of_tasks)
     handler.addFilter(Flood())
     handler.setFormatter(JsonLines() if form == "json" else TextLines(_TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     for chatty in ("httpx", "azure", "msal"):  # they log addresses
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _without_words_of_tasks(record: logging.LogRecord) -> bool:
+    """Celery writes of a task that failed what its exception says, which may quote an input; only its kind is kept."""
+    if record.name == "celery.app.trace" and isinstance(record.args, dict) and "exc" in record.args:
+        kind = re.match(r"[\w.]*", str(record.args["exc"]))
+        record.args = {**record.args, "exc": kind[0] if kind else ""}
+    return True
 
 
 class Flood(logging.Filter):

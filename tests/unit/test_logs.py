@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from celery import Celery
+from celery.app.trace import build_tracer
 
 from maskrelay.logs import Flood, Format, configure
 
@@ -88,3 +90,17 @@ def test_one_cause_cannot_flood_the_log_and_the_others_are_still_written() -> No
         "accept failed: 1000 (997 more lines of this kind were left out)",
         "accept failed: 1001",
     ]
+
+
+def test_a_task_that_fails_is_logged_by_the_kind_of_its_error_alone() -> None:
+    out = io.StringIO()
+    configure("info", "text", out)
+    app = Celery("failing", broker="memory://", set_as_current=False)
+
+    @app.task(name="fail", ignore_result=True)
+    def fail() -> None:
+        raise ValueError(WORDS)
+
+    build_tracer("fail", fail, app=app)("an-id", (), {}, {"id": "an-id"})
+    assert "Task fail[an-id] raised unexpected: ValueError" in out.getvalue()
+    assert WORDS not in out.getvalue()
