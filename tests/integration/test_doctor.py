@@ -2,6 +2,9 @@
 
 import json
 import os
+import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -357,3 +360,17 @@ def test_what_breaks_one_check_hides_no_other(environment: Environment, tmp_path
     }
     wrong = {one.check for one in diagnose(environment) if one.state == "wrong"}
     assert wrong == {"settings", "keys file", "redis", "store", "endpoint default"}
+
+
+def test_a_limit_of_descriptors_that_turns_callers_away(environment: Environment) -> None:
+    command = [sys.executable, "-m", "maskrelay.client.cli", "doctor", "--json"]
+    ran = subprocess.run(
+        command,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)),
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    (found,) = [one for one in json.loads(ran.stdout)["checks"] if one["check"] == "descriptors"]
+    assert (found["state"], "1024" in found["said"], "5120" in found["hint"]) == ("warn", True, True)

@@ -1,5 +1,6 @@
 """What settings name and say beyond their form: the file of keys, the codes, addresses."""
 
+import resource
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ from maskrelay.settings import Settings, name_of
 
 _KEYS = 'it is a list of {"tenant", "sha256", "scopes"}; docs/settings.md says more'
 _SHOWN = ("redis_cert_file", "callback_cert_file")
+#: The API takes 4,096 connections, and needs some for Redis and the store beside them.
+_DESCRIPTORS = 5120
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 
 
@@ -26,6 +29,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield _callbacks(settings)
     yield _codes(settings)
     yield _certificates(settings)
+    yield _descriptors()
 
 
 def _keys(settings: Settings) -> Finding:
@@ -93,3 +97,12 @@ def _certificates(settings: Settings) -> Finding:
         return wrong("certificates", error.detail, hint)
     own = "those of MASKRELAY_CA_FILE in addition" if ca_file() else "none in addition (MASKRELAY_CA_FILE)"
     return ok("certificates", f"the usual authorities are trusted, {own}")
+
+
+def _descriptors() -> Finding:
+    """Whether a process of ours may open enough files and connections; the API raises its limit to the most allowed."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < _DESCRIPTORS:
+        hint = f"raise the hard limit (ulimit -Hn, LimitNOFILE=, nofile) to {_DESCRIPTORS}"
+        return warn("descriptors", f"at most {most} files and connections may be open: callers are turned away", hint)
+    return ok("descriptors", "enough files and connections may be open")
