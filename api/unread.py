@@ -3,10 +3,12 @@
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: How much is still taken, and for how long, so that a caller who is sending finds the answer before the end.
-#: A proxy that is still sending when the connection ends answers 502 in our place, so that takes a whole picture.
-_LINGER_BYTES = 64 << 20
-_LINGER_S = 10.0
+#: Bytes and seconds that are still taken, so that a caller who is sending finds the answer before the end.
+_Patience = tuple[int, float]
+#: A proxy that is still sending when the connection ends answers 502 in our place: a body of this size is taken whole.
+_WHOLE: _Patience = (64 << 20, 10.0)
+#: Of a longer body, or one of unknown length, not even the sender waits for the end.
+_BRIEF: _Patience = (64 << 10, 1.0)
 
 
 class Unread:
@@ -22,7 +24,7 @@ class Unread:
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
-        body = _Body(receive)
+        body = _Body(receive, _patience(scope))
 
         async def answering(message: Message) -> None:
             if message["type"] == "http.response.start" and not body.ended:
@@ -39,8 +41,9 @@ class Unread:
 class _Body:
     """The request's body as it is received; `ended` once nothing more will come."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, patience: _Patience) -> None:
         self._receive = receive
+        self._bytes, self._seconds = patience
         self.ended = False
 
     async def receive(self) -> Message:
@@ -50,11 +53,16 @@ class _Body:
 
     async def linger(self) -> None:
         taken = 0
-        with anyio.move_on_after(_LINGER_S):
-            while not self.ended and taken < _LINGER_BYTES:
+        with anyio.move_on_after(self._seconds):
+            while not self.ended and taken < self._bytes:
                 taken += len((await self.receive()).get("body", b""))
 
 
 def _has_body(scope: Scope) -> bool:
     headers = dict(scope["headers"])
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+
+def _patience(scope: Scope) -> _Patience:
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    return _WHOLE if declared.isdigit() and int(declared) <= _WHOLE[0] else _BRIEF
