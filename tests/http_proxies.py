@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO
 from urllib.parse import urlsplit
 
+from tests.integration.scripted_server import TlsServer
 from tests.running import running
 
 USER, PASSWORD = "mask relay", "p@ss:w/rd#1"
@@ -115,20 +116,10 @@ def _pump(one: socket.socket, two: socket.socket) -> None:
             (two if side is one else one).sendall(heard)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
-    tls: ssl.SSLContext | None = None
-
-    def get_request(self):
-        sock, address = super().get_request()
-        return (self.tls.wrap_socket(sock, server_side=True) if self.tls else sock), address
-
-
 @contextlib.contextmanager
 def http_proxy(tls: ssl.SSLContext | None = None, **more: object) -> Iterator[HttpProxy]:
     """A proxy on a free port of the loopback until the block ends."""
-    with _Server(("127.0.0.1", 0), _Handler) as server:
+    with TlsServer(("127.0.0.1", 0), _Handler) as server:
         proxy = HttpProxy(port=server.server_address[1], is_tls=tls is not None, **more)  # type: ignore[arg-type]
         server.proxy = proxy  # type: ignore[attr-defined]
         server.tls = tls

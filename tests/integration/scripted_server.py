@@ -65,7 +65,7 @@ class _Handler(socketserver.StreamRequestHandler):
         return Seen(line, headers, self.rfile.read(length), number)
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class TlsServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     tls: ssl.SSLContext | None = None
@@ -81,7 +81,7 @@ def serving(
 ) -> Iterator[ScriptedServer]:
     """A server on a free port of the loopback that answers by `script` until the block ends."""
     scripted = ScriptedServer(script, reads_body)
-    with _Server(("127.0.0.1", 0), _Handler) as server:
+    with TlsServer(("127.0.0.1", 0), _Handler) as server:
         server.scripted = scripted  # type: ignore[attr-defined]
         server.tls = tls
         scripted.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/score"
