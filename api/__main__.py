@@ -17,8 +17,8 @@ from api.connections import MOST, guarded
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings, name_of
 
-#: Descriptors beside the connections: Redis, the object store, files under way.
-_BESIDE = 1024
+#: Descriptors kept for everything but connections of callers: Redis, the object store, files being written.
+_RESERVED = 1024
 
 
 def main(arguments: list[str]) -> int:
@@ -29,12 +29,15 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         _require_public_url(given.host)
+        connections = most_connections(_descriptors())
         config = uvicorn.Config(
             create,
             factory=True,
             host=given.host,
             port=given.port,
-            http=guarded(min(MOST, _descriptors() - _BESIDE)),
+            http=guarded(connections),
+            # asyncio accepts this many in a row before one of them can be counted, so it must not use up the rest.
+            backlog=max(16, connections // 4),
             access_log=False,
             log_level="warning",
             timeout_graceful_shutdown=given.grace,
@@ -61,10 +64,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def most_connections(descriptors: int) -> int:
+    """How many connections of callers a process with this limit of descriptors may hold: at most half of them."""
+    return min(MOST, max(descriptors - _RESERVED, descriptors // 2))
+
+
 def _descriptors() -> int:
-    """Raise the number of descriptors that this process may open to the most it is allowed; that number."""
+    """Raise the limit of open descriptors to the most that this process is allowed, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, MOST + _BESIDE)
+    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, MOST + _RESERVED)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted
 

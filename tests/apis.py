@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import redis
 import uvicorn
 
@@ -25,6 +28,7 @@ from maskrelay.storage.open import open_storage
 from maskrelay.storage.protocol import Storage
 from tests.answers import Answers
 
+ROOT = Path(__file__).parent.parent
 SERVER_KEY = "a server key of the tests, long enough"
 #: API keys by name: (tenant, scopes).
 KEYS = {
@@ -136,3 +140,33 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
         thread.join()
         listening.close()
     assert answers.undocumented() == []
+
+
+@contextmanager
+def api_process(folder: Path, redis_url: str, *, descriptors: int = 4096) -> Iterator[tuple[str, psutil.Process]]:
+    """The API as it is run: a process of its own, from its environment, that may open this many files."""
+    port = free_port()
+    (folder / "store").mkdir()
+    write_keys(folder / "keys.json", {"north": ("north", ["submit", "read"])})
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
+        "MASKRELAY_REDIS_URL": redis_url,
+        "MASKRELAY_STORAGE_URL": (folder / "store").as_uri(),
+        "MASKRELAY_KEYS_FILE": str(folder / "keys.json"),
+        "MASKRELAY_SERVER_KEY": SERVER_KEY,
+    }
+    command = [sys.executable, "-m", "api", "--host", "127.0.0.1", "--port", str(port)]
+    limited = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(descriptors), *command]
+    child = subprocess.Popen(limited, cwd=ROOT, env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        with httpx.Client(trust_env=False) as client:
+            while child.poll() is None:
+                try:
+                    client.get(f"{url}/livez")
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.05)
+        yield url, psutil.Process(child.pid)
+    finally:
+        child.terminate()
+        child.wait(20)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from api.connections import guarded
+from api.__main__ import most_connections
+from api.connections import MOST, guarded
+from tests.apis import api_process
 from tests.simulators import eventually
 
 
@@ -100,3 +103,21 @@ def test_silent_connections_beyond_the_most_make_room_for_whoever_speaks() -> No
         connections = [silent.enter_context(running.connected()) for _ in range(60)]
         assert [running.get().status_code for _ in range(5)] == [200] * 5
         assert is_ended(connections[0])
+
+
+def test_a_process_that_may_open_few_files_answers_beside_more_silent_connections_than_that(
+    tmp_path: Path, empty_valkey: str
+) -> None:
+    with api_process(tmp_path, empty_valkey, descriptors=1024) as (url, process), ExitStack() as silent:
+        address = (httpx.URL(url).host, httpx.URL(url).port)
+        for _ in range(1100):
+            silent.enter_context(socket.create_connection(address, timeout=30))
+        assert [httpx.get(f"{url}/livez", trust_env=False, timeout=30).status_code for _ in range(5)] == [200] * 5
+        assert process.num_fds() < 900
+
+
+@pytest.mark.parametrize(("descriptors", "connections"), [(64, 32), (1024, 512), (4096, 3072), (1 << 20, MOST)])
+def test_at_least_half_of_the_descriptors_and_at_most_the_fixed_number_are_for_connections(
+    descriptors: int, connections: int
+) -> None:
+    assert most_connections(descriptors) == connections

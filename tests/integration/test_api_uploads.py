@@ -5,8 +5,6 @@ import os
 import select
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +12,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 import pytest
 
 from maskrelay.contract import keys
 from tests.api_jobs import PROMPT
-from tests.apis import SERVER_KEY, RunningApi, free_port, running_api, write_keys
+from tests.apis import RunningApi, api_process, running_api
 
 GIB = 1 << 30
-ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -185,35 +181,6 @@ def test_an_upload_that_is_too_old_is_refused_by_name(api: RunningApi, north: ht
     assert (answer.status_code, answer.json()["code"]) == (422, "upload_expired")
     assert answer.json()["errors"][0]["pointer"] == "#/items/0/upload"
     assert api.objects("live/", "jobs/") == []
-
-
-@contextmanager
-def api_process(folder: Path, redis_url: str) -> Iterator[tuple[str, psutil.Process]]:
-    """The API as it is run: a process of its own, from its environment."""
-    port = free_port()
-    (folder / "store").mkdir()
-    write_keys(folder / "keys.json", {"north": ("north", ["submit", "read"])})
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
-        "MASKRELAY_REDIS_URL": redis_url,
-        "MASKRELAY_STORAGE_URL": (folder / "store").as_uri(),
-        "MASKRELAY_KEYS_FILE": str(folder / "keys.json"),
-        "MASKRELAY_SERVER_KEY": SERVER_KEY,
-    }
-    command = [sys.executable, "-m", "uvicorn", "api.app:create", "--factory", "--port", str(port)]
-    child = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT, env=environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        with httpx.Client(trust_env=False) as client:
-            while child.poll() is None:
-                try:
-                    client.get(f"{url}/livez")
-                    break
-                except httpx.ConnectError:
-                    time.sleep(0.05)
-        yield url, psutil.Process(child.pid)
-    finally:
-        child.terminate()
-        child.wait(20)
 
 
 def test_two_gibibytes_pass_through_with_flat_memory(tmp_path: Path, empty_valkey: str) -> None:
