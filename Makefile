@@ -43,7 +43,7 @@ types: $(READY)
 imports: $(READY)
 	$(BIN)/lint-imports
 
-docs: $(READY) ## write docs/settings.md and docs/errors.md anew from the code
+docs: $(READY) ## write the pages of settings, errors and the HTTP API anew from the code
 	$(BIN)/python docs/generate.py
 
 fidelity: $(READY) ## compare the simulator with the real serving stack, in an environment of its own

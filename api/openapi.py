@@ -1,4 +1,7 @@
-"""What the OpenAPI document says beyond what the handlers' signatures do: bodies that we parse ourselves, problems."""
+"""The parts of the OpenAPI document that the handlers' signatures do not give.
+
+These are the bodies that handlers parse themselves, the problems, and the callbacks as webhooks.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -8,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.options import LONGEST_S
 from api.problems import MEDIA_TYPE, Problem
-from maskrelay.contract.events import EVENT_TYPES
+from maskrelay.contract.events import EVENT_TYPES, JobEvent
 from maskrelay.contract.intensity import Intensity
 from maskrelay.contract.jobs import Lane
 from maskrelay.contract.outputs import Output
+from maskrelay.notify.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 
 _REF = {"$ref": "#/components/schemas/Problem"}
 _WHY = {
@@ -131,6 +135,74 @@ UPLOAD_BODY = {
     },
 }
 
+_EVENT_SUMMARIES = {
+    "job.accepted": "The job was accepted.",
+    "job.running": "Work on the job has begun.",
+    "job.succeeded": "The job has ended, and every item succeeded.",
+    "job.partial": "The job has ended, and only some of its work succeeded.",
+    "job.failed": "The job has ended, and nothing in it succeeded, or a step of the service failed.",
+    "job.cancelled": "The job was cancelled, or its deadline passed.",
+}
+_EVENT_HEADERS = (
+    (
+        ID_HEADER,
+        "Identifies the event. It is the same in every attempt: ignore an id that you have processed.",
+        "^evt_",
+    ),
+    (TIMESTAMP_HEADER, "When this attempt was signed, in seconds since 1970-01-01 UTC.", "^[0-9]+$"),
+    (
+        SIGNATURE_HEADER,
+        (
+            "One or two signatures, separated by a space. Each is `v1,` and the base64 of an HMAC-SHA256. "
+            "Two are sent while a secret is being replaced; accept the request if either of them is valid."
+        ),
+        "^v1,",
+    ),
+)
+_EVENT_DESCRIPTION = f"""\
+Sent to `options.callback.url` of the job when its type is one of `options.callback.events`. The signature follows
+Standard Webhooks 1.0.0. To verify it:
+
+1. Decode the part of the secret behind `whsec_` from base64. This is the key.
+2. Join `{ID_HEADER}`, `{TIMESTAMP_HEADER}` and the raw body with a `.` between them.
+3. Compute the HMAC-SHA256 of that under the key. Compare its base64, in constant time, with what
+   follows `v1,`.
+4. Refuse a `{TIMESTAMP_HEADER}` that is more than five minutes from now.
+"""
+_EVENT_ANSWERS = {
+    "2XX": {"description": "The event is delivered."},
+    "410": {"description": "No further event of this job is sent."},
+    "default": {
+        "description": (
+            "The event is sent again: ten attempts in about three days. `Retry-After` is honoured up to one day. "
+            "Redirects are not followed."
+        )
+    },
+}
+
+
+def _webhooks() -> dict[str, Any]:
+    """What is sent to the caller: one webhook for each type of event."""
+    parameters = [
+        {**header(name, description, pattern), "required": True} for name, description, pattern in _EVENT_HEADERS
+    ]
+    schema = {"$ref": f"#/components/schemas/{JobEvent.__name__}"}
+    return {
+        event: {
+            "post": {
+                "summary": _EVENT_SUMMARIES[event],
+                "description": _EVENT_DESCRIPTION,
+                "operationId": event.replace(".", "_"),
+                "parameters": parameters,
+                "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+                "responses": _EVENT_ANSWERS,
+                "security": [],
+                "tags": ["callbacks"],
+            }
+        }
+        for event in EVENT_TYPES
+    }
+
 
 def describe(app: FastAPI) -> None:
     """Complete the document of `app`: the schemas that are referred to above, and who may call."""
@@ -140,7 +212,7 @@ def describe(app: FastAPI) -> None:
         document = generated()
         parts = document.setdefault("components", {})
         schemas = parts.setdefault("schemas", {})
-        for model in (Problem, JobAsked):
+        for model in (Problem, JobAsked, JobEvent):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema
@@ -150,6 +222,7 @@ def describe(app: FastAPI) -> None:
             _drop_the_frameworks_own(operation["responses"])
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}]
+        document["webhooks"] = _webhooks()
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

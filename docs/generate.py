@@ -1,18 +1,23 @@
-"""Writes what is read off the code: `docs/settings.md`, `docs/errors.md`, the settings that the chart may pass on, and
-the dashboard.
+"""Writes what is read off the code: the pages of the settings, the errors and the HTTP API, the OpenAPI document, the
+settings that the chart may pass on, and the dashboard.
 
 Run by `make docs`.
 """  # noqa: INP001
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from api.openapi import describe
 from api.problems import status_of
+from api.routes import add_routes
 from docs.dashboard import dashboard
 from maskrelay.errors import (
     AzureError,
@@ -32,8 +37,10 @@ from maskrelay.errors import (
 )
 from maskrelay.settings import CLIENT_NAMES, Settings, name_of, secret_files
 from maskrelay.stack.layout import SHORT_CLOCKS
+from tools.http_api import http_api_blocks
 
 _FOLDER = Path(__file__).parent
+_REFERENCE = _FOLDER.parent / "docs" / "reference"
 _CHART = _FOLDER.parent / "helm" / "maskrelay"
 _GENERATED = "<!-- Written by `make docs` from the code; changes belong there. -->"
 _STACK = {
@@ -121,6 +128,19 @@ def errors_page() -> str:
     )
 
 
+def openapi_document() -> str:
+    """The OpenAPI document, as the API answers it."""
+    app = FastAPI(title="maskrelay", version=version("maskrelay"))
+    add_routes(app)
+    describe(app)
+    return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+def http_api_page() -> str:
+    """Every call, the callbacks and every schema of the API."""
+    return _page("HTTP API", *http_api_blocks(json.loads(openapi_document())))
+
+
 def _row(kind: type[MaskrelayError], *status: int) -> tuple[str, ...]:
     return (f"`{kind.code}`", *map(str, status), "yes" if kind.retryable else "no", kind.message())
 
@@ -146,6 +166,8 @@ def _page(title: str, *blocks: str) -> str:
 def main() -> None:
     (_FOLDER / "settings.md").write_text(settings_page())
     (_FOLDER / "errors.md").write_text(errors_page())
+    (_REFERENCE / "openapi.json").write_text(openapi_document())
+    (_REFERENCE / "http-api.md").write_text(http_api_page())
     (_CHART / "settings.txt").write_text(chart_settings())
     (_CHART / "dashboard.json").write_text(dashboard())
 

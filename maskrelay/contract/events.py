@@ -3,10 +3,39 @@
 import hashlib
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
-TERMINAL_EVENTS = ("job.succeeded", "job.partial", "job.failed", "job.cancelled")
-EVENT_TYPES = ("job.accepted", "job.running", *TERMINAL_EVENTS)
+from pydantic import BaseModel, Field
+
+from maskrelay.contract.jobs import Counts, JobState
+
+TerminalEvent = Literal["job.succeeded", "job.partial", "job.failed", "job.cancelled"]
+EventType = Literal["job.accepted", "job.running", TerminalEvent]
+
+TERMINAL_EVENTS: tuple[str, ...] = get_args(TerminalEvent)
+EVENT_TYPES: tuple[str, ...] = get_args(EventType)
+
+
+class JobEventLinks(BaseModel):
+    self: str
+    items: str
+
+
+class JobEventData(BaseModel):
+    """The job at the time of the event."""
+
+    id: str
+    state: JobState
+    counts: Counts
+    links: JobEventLinks
+
+
+class JobEvent(BaseModel):
+    """The body of a callback."""
+
+    type: EventType
+    timestamp: datetime = Field(description="When the event happened, in UTC.")
+    data: JobEventData
 
 
 def event_id(job: str, event_type: str) -> str:

@@ -1,11 +1,18 @@
 """The document of the API is complete, and says what is true."""
 
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 
+from maskrelay.contract.events import EVENT_TYPES, event_body
 from tests.api_jobs import accepted, submit
 from tests.apis import RunningApi
 
+COMMITTED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "openapi.json"
 PUBLIC = ["/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"]
 
 
@@ -37,6 +44,27 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("get", "/v1/scaling"),
         ("get", "/metrics"),
     }
+
+
+def test_the_committed_document_is_what_the_api_answers(document: dict) -> None:
+    assert json.loads(COMMITTED.read_text()) == document, "run `make docs` and commit what it writes"
+
+
+@pytest.mark.parametrize("event", EVENT_TYPES)
+def test_each_event_is_a_webhook_with_its_signed_headers_and_a_body_of_its_schema(document: dict, event: str) -> None:
+    hook = document["webhooks"][event]["post"]
+    assert {(one["name"], one["in"], one["required"]) for one in hook["parameters"]} == {
+        ("webhook-id", "header", True),
+        ("webhook-timestamp", "header", True),
+        ("webhook-signature", "header", True),
+    }
+    schema = {**hook["requestBody"]["content"]["application/json"]["schema"], "components": document["components"]}
+    links = {"self": "https://masks.example/v1/jobs/a", "items": "https://masks.example/v1/jobs/a/items"}
+    body = json.loads(event_body(event, datetime.now(UTC), job="a", state="running", counts={"total": 1}, links=links))
+    Draft202012Validator(schema).validate(body)
+    shape = document["components"]["schemas"]
+    assert body.keys() == shape["JobEvent"]["properties"].keys()
+    assert body["data"].keys() == shape["JobEventData"]["properties"].keys()
 
 
 def test_every_reference_leads_somewhere(document: dict) -> None:
