@@ -26,6 +26,7 @@ _VERIFY = """\
 ```python
 import base64, hashlib, hmac, time
 
+
 def is_genuine(secret: str, headers: dict[str, str], body: bytes) -> bool:
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
