@@ -53,8 +53,8 @@ def settle(ledger: Ledger, claim: Claim, number: int, failed: Sequence[int] = ()
     return ledger.claims.settle(claim.job, part_name(number), lines)
 
 
-def finishing_job(ledger: Ledger, job: str, n: int) -> None:
-    running_job(ledger, job, n)
+def finishing_job(ledger: Ledger, job: str, n: int, *, tenant: str = "north") -> None:
+    running_job(ledger, job, n, tenant=tenant)
     for number in range(n):
         assert settle(ledger, claimed(ledger), number)
 

@@ -14,7 +14,7 @@ if #items > 0 then
 end
 redis.call('HSETNX', job_key(job), 'assembling', now)
 if ARGV[4] ~= '1' then return 1 end
-redis.call('ZREM', 'mr:step:finish', job)
+step_ends('finish', job)
 redis.call('HDEL', job_key(job), 'finish_token', 'finish_tries')
 touch(job)
 return 1

@@ -3,6 +3,6 @@
 local job, item = ARGV[1], ARGV[2]
 if not assembled(job, item) or get(job, 'state') ~= 'finishing' then return 0 end
 set(job, 'assembled', now)
-redis.call('ZADD', 'mr:step:finish', now, job)
+step_at('finish', job, now)
 touch(job)
 return 1

@@ -4,7 +4,7 @@ local state = get(job, 'state')
 if state and move(job, 'cancelling') then
   set(job, 'cancel', reason)
   redis.call('UNLINK', job_key(job, 'due'), job_key(job, 'suspects'))
-  redis.call('ZREM', 'mr:step:plan', job)
+  step_ends('plan', job)
   unready(job)
   check_done(job)
 end

@@ -5,6 +5,7 @@ local job, tenant, lane, total, created, state = unpack(ARGV)
 local before = get(job, 'state')
 if before and is_over(job) then return 0 end
 if before then unready(job) end
+for _, kind in ipairs({'plan', 'finish'}) do step_ends(kind, job, tenant) end
 set(job, 'tenant', tenant, 'lane', lane, 'total', total, 'created', created, 'state', state, 'planned', 1, 'leased', 0,
   unpack(cjson.decode(ARGV[7])))
 redis.call('HSETNX', job_key(job), 'finished', now)
@@ -18,7 +19,5 @@ redis.call('ZREM', 'mr:deadlines', job)
 redis.call('ZREM', 'mr:holds:' .. tenant, job)
 count_load(tenant, job, NO_LOAD)
 drop_parts(job)
-redis.call('ZREM', 'mr:step:plan', job)
-redis.call('ZREM', 'mr:step:finish', job)
 redis.call('PUBLISH', 'mr:bell:ended', job)
 return before and 1 or 2

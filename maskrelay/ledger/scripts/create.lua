@@ -8,5 +8,5 @@ redis.call('SADD', 'mr:live:' .. tenant, job)
 redis.call('ZREM', 'mr:holds:' .. tenant, job)
 recount(tenant, job)
 if deadline ~= '' then redis.call('ZADD', 'mr:deadlines', deadline, job) end
-redis.call('ZADD', 'mr:step:plan', now, job)
+step_at('plan', job, now)
 return 1

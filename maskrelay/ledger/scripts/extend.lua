@@ -41,7 +41,7 @@ end
 if last == '1' then
   set(job, 'planned', 1, 'total', items)
   redis.call('DEL', job_key(job, 'opening'))
-  redis.call('ZREM', 'mr:step:plan', job)
+  step_ends('plan', job)
   redis.call('HDEL', job_key(job), 'plan_token')
 end
 changed(job)

@@ -8,7 +8,7 @@ for _, lane in ipairs({'interactive', 'bulk'}) do
   redis.call('ZREM', jobs_in_line(lane, tenant), job)
   redis.call('ZREM', 'mr:suspects:' .. lane, job)
 end
-for _, kind in ipairs({'plan', 'finish'}) do redis.call('ZREM', 'mr:step:' .. kind, job) end
+for _, kind in ipairs({'plan', 'finish'}) do step_ends(kind, job, tenant) end
 for _, event in ipairs(cjson.decode(ARGV[3])) do
   local member = job .. ' ' .. event
   redis.call('ZREM', 'mr:outbox', member)

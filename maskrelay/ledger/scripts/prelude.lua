@@ -1,7 +1,7 @@
 -- Put before every script of this folder. The whole key layout of the ledger (times are Redis' own, in milliseconds):
 --
 --   mr:job:{job}           hash  tenant lane state planned total size frames cursor parts leased version served
---                                created started finished cancel {kind}_token {kind}_tries halted in_spans spans_{how} …; one record a job
+--                                created started finished cancel {kind}_token {kind}_tries {kind}_since halted in_spans spans_{how} …; one record a job
 --                                claimed scored assembling assembled told (moments)  spent_{cause} (ms of frames in hand)
 --   mr:job:{job}:settled   bitmap, bit n: frame n has its outcome        :failed  bitmap, and it is an error
 --   mr:job:{job}:due       zset frame → when it may be claimed again
@@ -22,6 +22,9 @@
 --   mr:turns               claims in a row from interactive while bulk waited      mr:drain  there while a child drains
 --   mr:leases              zset token → deadline                         mr:claims  hash token → the claim
 --   mr:step:{kind}         zset job → due, or the deadline of the step's lease; kind: plan, finish
+--   mr:steps:{kind}        zset tenant → its place, in milliseconds: whoever stands first is served, and moves back by the time
+--                                that its steps take. In it is every tenant with such a step, and some that have none any more
+--   mr:steps:{kind}:{tenant}  zset job → as in mr:step:{kind}, which counts where the two differ: a tenant's steps
 --   mr:assembling          zset "job item part" → due, or the deadline of its lease; :tokens, :tries hashes beside it
 --   mr:outbox              zset "job event" → due, or the lease's deadline; :attempts, :tokens, :last, :traces hashes beside it
 --                                :waits hash → "place most", where it waits for a place among the deliveries under way
@@ -218,6 +221,45 @@ local function come_into_line(lane)
   return redis.call('ZCARD', line) > 0
 end
 
+local function steps_of(kind, tenant) return 'mr:steps:' .. kind .. ':' .. tenant end
+
+-- Give the tenant a place among those that have steps of this kind: beside the first, so that nobody is owed anything for the
+-- time it had no work. A tenant without steps leaves its place only when it stands first, as in the lanes.
+local function step_into_line(kind, tenant)
+  local line = 'mr:steps:' .. kind
+  for _ = 1, 32 do
+    local first = redis.call('ZRANGE', line, 0, 0)[1]
+    if not first or redis.call('EXISTS', steps_of(kind, first)) == 1 then break end
+    redis.call('ZREM', line, first)
+  end
+  redis.call('ZADD', line, 'NX', earliest(line) or 0, tenant)
+end
+
+-- The tenant moves back by the time that the job's step took since it was last counted. Nothing is counted for a step that
+-- nobody holds. most: what it can have taken where its holder died.
+local function charge_step(kind, job, most)
+  local since = num(job, kind .. '_since')
+  if since == 0 then return end
+  local took = math.max(0, math.min(now - since, most or FAR_MS))
+  redis.call('ZADD', 'mr:steps:' .. kind, 'XX', 'INCR', took, get(job, 'tenant'))
+  redis.call('HDEL', job_key(job), kind .. '_since')
+end
+
+-- The job's step is due at this moment, or its lease ends then.
+local function step_at(kind, job, at)
+  local tenant = get(job, 'tenant')
+  step_into_line(kind, tenant)
+  redis.call('ZADD', 'mr:step:' .. kind, at, job)
+  redis.call('ZADD', steps_of(kind, tenant), at, job)
+end
+
+-- The job has no such step any more.
+local function step_ends(kind, job, tenant)
+  charge_step(kind, job)
+  redis.call('ZREM', 'mr:step:' .. kind, job)
+  redis.call('ZREM', steps_of(kind, tenant or get(job, 'tenant')), job)
+end
+
 -- Begin to finish when every frame has its outcome, or when a cancelled job holds no lease.
 local function check_done(job)
   local state = get(job, 'state')
@@ -225,8 +267,8 @@ local function check_done(job)
   if done or (state == 'cancelling' and num(job, 'leased') == 0) then
     move(job, 'finishing')
     set(job, 'scored', now)
-    redis.call('ZREM', 'mr:step:plan', job)
-    redis.call('ZADD', 'mr:step:finish', now, job)
+    step_ends('plan', job)
+    step_at('finish', job, now)
     unready(job)
   end
   recount(get(job, 'tenant'), job)

@@ -12,7 +12,7 @@ end
 set(job, 'cursor', cursor)
 if ARGV[4] ~= '1' then return 1 end
 if not move(job, 'running') then return 0 end
-redis.call('ZREM', 'mr:step:finish', job)
+step_ends('finish', job)
 redis.call('HDEL', job_key(job), 'finish_token', 'finish_tries')
 ready(job)
 check_done(job)

@@ -6,5 +6,6 @@ local ours = get(job, kind .. '_token') == token
 if how == 'outage' and num(job, tries) > 0 then redis.call('HINCRBY', job_key(job), tries, -1) end
 if how == 'progressed' and ours then redis.call('HDEL', job_key(job), tries) end
 if not ours or not redis.call('ZSCORE', 'mr:step:' .. kind, job) then return 0 end
-redis.call('ZADD', 'mr:step:' .. kind, now + after_ms, job)
+charge_step(kind, job)
+step_at(kind, job, now + after_ms)
 return 1

@@ -2,5 +2,7 @@
 local kind, job, token, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 if get(job, kind .. '_token') ~= token then return 0 end
 if not redis.call('ZSCORE', 'mr:step:' .. kind, job) then return 0 end
-redis.call('ZADD', 'mr:step:' .. kind, now + lease_ms, job)
+charge_step(kind, job)
+set(job, kind .. '_since', now)
+step_at(kind, job, now + lease_ms)
 return 1
