@@ -28,6 +28,7 @@ from maskrelay.tracing import Untraced
 from worker.admission import Admissions, Asked
 from worker.artifacts import Recorded
 from worker.byte_budget import ByteBudget
+from worker.decoders import Decoders
 from worker.frame import Bench
 from worker.groups import Bounds, Groups
 from worker.loop import SegmentLoop
@@ -163,7 +164,7 @@ def _bench(storage: Storage, ledger: Ledger, flow: Flow, noticed: Noticed, pool:
         scorer=scorer,
         packs=Packs(pool, scorer),
         threads=ThreadPoolExecutor(1),
-        decoders=asyncio.Semaphore(1),
+        decoders=Decoders(1),
         files=ByteBudget(1 << 30),
         decoding=ByteBudget(1 << 30),
         pictures=ByteBudget(1 << 30),

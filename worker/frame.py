@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from maskrelay.errors import (
     DecodeTooLarge,
     EndpointBusy,
     ItemError,
+    LedgerUnavailable,
     SourceTooLarge,
 )
 from maskrelay.imaging.reading import OpenedFrame, open_frame, read_picture
@@ -33,6 +35,7 @@ from maskrelay.tracing import Spans
 from worker.admission import Admissions, Asked
 from worker.artifacts import Recorded, store_loose
 from worker.byte_budget import ByteBudget
+from worker.decoders import Decoders
 from worker.one_version import of_one_version
 from worker.packs import Packs, ScoredRow
 from worker.pixels import Prepared, draw_footprint, needs_pixels, prepare_opened
@@ -75,7 +78,7 @@ class Bench:
     scorer: Scorer
     packs: Packs
     threads: Executor
-    decoders: asyncio.Semaphore
+    decoders: Decoders
     files: ByteBudget
     decoding: ByteBudget
     pictures: ByteBudget
@@ -145,7 +148,7 @@ async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submissi
         try:
             with bench.spans.span("prepare"):
                 gray = bench.pool.takes_gray(among)
-                prepared = _kept(bench, await _prepared(bench, planned, watch, gray=gray), planned.outputs, held)
+                prepared = _kept(bench, await _prepared(bench, claim, planned, watch, gray=gray), planned.outputs, held)
         except ItemError as error:
             return Recorded(failed(planned, failure_of(error), attempts + 1))
         one_by_one = submission.one_prompt_per_request
@@ -199,7 +202,7 @@ async def _judged(bench: Bench, claim: Claim, frame: int, asked: Asked) -> tuple
     return attempts, trouble.code if attempts >= bench.max_attempts else None
 
 
-async def _prepared(bench: Bench, planned: PlannedFrame, watch: Stopwatch, *, gray: bool) -> Prepared:
+async def _prepared(bench: Bench, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool) -> Prepared:
     """The source, decoded; raises its ItemError, or DecodeOverran past the limit."""
     if planned.size > bench.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
@@ -222,12 +225,12 @@ async def _prepared(bench: Bench, planned: PlannedFrame, watch: Stopwatch, *, gr
             finally:
                 bench.decoding.give_back(opened.footprint)
 
-        begun = await _timed(bench, begin)
+        begun = await _timed(bench, claim, begin)
         if isinstance(begun, OpenedFrame):
             opened = begun
             _check_footprint(bench, "Decoding it", opened.footprint)
             async with bench.decoding.of(opened.footprint):
-                begun = await _timed(bench, lambda: prepared(opened))
+                begun = await _timed(bench, claim, lambda: prepared(opened))
     _check_footprint(bench, "Drawing its masks", _draw_footprint(planned, begun))
     return begun
 
@@ -241,15 +244,19 @@ async def _source(bench: Bench, planned: PlannedFrame) -> AsyncIterator[bytes | 
             yield await asyncio.to_thread(held.enter_context, opened)
 
 
-async def _timed(bench: Bench, call: Callable[[], T]) -> T:
-    """What decodes, in a thread of its own; raises DecodeOverran past the limit."""
-    async with bench.decoders:
-        decoding = asyncio.get_running_loop().run_in_executor(bench.threads, call)
-        try:
+async def _timed(bench: Bench, claim: Claim, call: Callable[[], T]) -> T:
+    """What decodes, in a thread of its own, when it is the tenant's turn; raises DecodeOverran past the limit."""
+    try:
+        async with bench.decoders.place(claim.tenant):
+            decoding = asyncio.get_running_loop().run_in_executor(bench.threads, call)
             async with asyncio.timeout(bench.decode_timeout.total_seconds()):
                 return await asyncio.shield(decoding)
-        except TimeoutError as error:
-            raise DecodeOverran from error
+    except TimeoutError as error:
+        raise DecodeOverran from error
+    finally:
+        if seconds := bench.decoders.whole_seconds(claim.tenant):
+            with suppress(LedgerUnavailable):
+                await asyncio.to_thread(bench.claims.used, claim.lane, claim.tenant, seconds)
 
 
 def _check_footprint(bench: Bench, what: str, footprint: int) -> None:
@@ -282,7 +289,9 @@ async def _restored(
             return await _in_thread(bench, record, claim, planned, prepared, scored, attempts)
     try:
         async with _source(bench, planned) as source, bench.decoding.of(max(footprint, prepared.footprint)):
-            picture = await _timed(bench, lambda: read_picture(source, planned.reading, max_pixels=bench.max_pixels))
+            picture = await _timed(
+                bench, claim, partial(read_picture, source, planned.reading, max_pixels=bench.max_pixels)
+            )
             again = replace(prepared, picture=picture)
             return await _in_thread(bench, record, claim, planned, again, scored, attempts)
     except ItemError as error:  # the source is gone since

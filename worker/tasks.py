@@ -24,6 +24,7 @@ from maskrelay.settings import Settings, name_of
 from worker.admission import Admissions
 from worker.assemble import assemble_items
 from worker.byte_budget import ByteBudget
+from worker.decoders import Decoders
 from worker.deliver import deliver_due
 from worker.finish import finish_jobs
 from worker.frame import Bench
@@ -152,7 +153,7 @@ async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Seg
         scorer=scorer,
         packs=Packs(pool, scorer),
         threads=LoopExecutor(PIXEL_THREADS, "pixels"),
-        decoders=asyncio.Semaphore(PIXEL_THREADS),
+        decoders=Decoders(PIXEL_THREADS),
         files=ByteBudget(settings.hand_bytes),
         decoding=ByteBudget(settings.decode_bytes),
         pictures=ByteBudget(KEPT_PICTURES),

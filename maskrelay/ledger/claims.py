@@ -126,6 +126,10 @@ class Claims:
         """Give a frame back because this endpoint failed on it; judged when it is claimed again."""
         return bool(self._scripts.run("strike", token, frame, code, after // _MS, endpoint))
 
+    def used(self, lane: Lane, tenant: str, seconds: int) -> None:
+        """Move the tenant back in its lane: decoding its files took so long, and a second counts as a frame."""
+        self._scripts.run("used", lane, tenant, seconds)
+
     def charge(self, token: str, frame: int) -> int:
         """Hold the frame's strike against it; the attempts now held against it, -1 if the token was lost."""
         return int(self._scripts.run("charge", token, frame))

@@ -66,3 +66,17 @@ def test_turns_come_back_after_redis_was_emptied(valkey: RunningValkey, ledger: 
         running_job(ledger, "one", 50, lane="bulk", tenant="one")
         running_job(ledger, "other", 50, lane="bulk", tenant="other")
         assert served(ledger, 20) == {"one": 10, "other": 10}, turn
+
+
+def test_seconds_of_decoding_count_as_frames(ledger: Ledger) -> None:
+    running_job(ledger, "slow", 100, lane="bulk", tenant="slow")
+    running_job(ledger, "quick", 100, lane="bulk", tenant="quick")
+    served(ledger, 2)
+    ledger.claims.used("bulk", "slow", 30)
+    assert served(ledger, 30)["quick"] >= 29
+    assert served(ledger, 20) == {"slow": 10, "quick": 10}
+
+
+def test_seconds_of_a_tenant_that_is_not_in_line_are_nobodys(valkey: RunningValkey, ledger: Ledger) -> None:
+    ledger.claims.used("interactive", "gone", 30)
+    assert valkey.client.exists("mr:line:interactive") == 0

@@ -1,0 +1,90 @@
+"""The threads of a child that decode, shared among tenants by the seconds that their files take."""
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+
+class Decoders:
+    """As many places as there are threads. Belongs to one event loop.
+
+    A free place goes to the tenant that has used the fewest seconds among those that wait; a tenant's own files are
+    served in the order of asking. So a tenant with many costly files delays another's picture by one of them at most.
+    Nobody is owed anything for the time it had no files.
+    """
+
+    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._free = places
+        self._clock = clock
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._running: dict[str, int] = defaultdict(int)
+        self._used: dict[str, float] = defaultdict(float)
+        self._uncounted: dict[str, float] = defaultdict(float)
+
+    @asynccontextmanager
+    async def place(self, tenant: str) -> AsyncIterator[None]:
+        """A place for one file of this tenant, for as long as the block lasts."""
+        self._come(tenant)
+        await self._take(tenant)
+        self._running[tenant] += 1
+        began = self._clock()
+        try:
+            yield
+        finally:
+            self._count(tenant, self._clock() - began)
+            self._running[tenant] -= 1
+            if not self._running[tenant]:
+                del self._running[tenant]
+            self._leave_place()
+
+    def whole_seconds(self, tenant: str) -> int:
+        """Seconds that the tenant used since this was last asked; what is less than one is kept for the next time."""
+        seconds = int(self._uncounted[tenant])
+        self._uncounted[tenant] -= seconds
+        return seconds
+
+    def _come(self, tenant: str) -> None:
+        present = {*self._waiting, *self._running}
+        if tenant not in present:
+            least = min((self._used[one] for one in present), default=0.0)
+            self._used[tenant] = max(self._used[tenant], least)
+
+    def _count(self, tenant: str, seconds: float) -> None:
+        self._used[tenant] += seconds
+        self._uncounted[tenant] += seconds
+
+    async def _take(self, tenant: str) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._drop(tenant, turn)
+            else:  # the place was given in the same moment
+                self._leave_place()
+            raise
+
+    def _drop(self, tenant: str, turn: "asyncio.Future[None]") -> None:
+        waiting = self._waiting.get(tenant, deque())
+        if turn in waiting:
+            waiting.remove(turn)
+        if not waiting:
+            self._waiting.pop(tenant, None)
+
+    def _leave_place(self) -> None:
+        """Pass the place on, or leave it free where nobody waits."""
+        while self._waiting:
+            tenant = min(self._waiting, key=self._used.__getitem__)
+            turn = self._waiting[tenant].popleft()
+            if not self._waiting[tenant]:
+                del self._waiting[tenant]
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
