@@ -106,10 +106,15 @@ class Client:
         """The job as it is now."""
         return read_as(JobShown, self._connection.get(f"/v1/jobs/{job_id}"))
 
-    def jobs(self) -> Iterator[JobShown]:
-        """Every job of this key's tenant, the newest first."""
+    def jobs(self, *, unreadable: Callable[[str], None] = lambda _id: None) -> Iterator[JobShown]:
+        """Every job of this key's tenant, the newest first.
+
+        `unreadable` is called with the id of each job whose stored record the service cannot read.
+        """
         for page in pages(self._connection, "/v1/jobs", JobList):
             yield from page.jobs
+            for job_id in page.unreadable:
+                unreadable(job_id)
 
     def endpoints(self) -> list[EndpointShown]:
         """The flow of each endpoint that this key's jobs may be scored at."""

@@ -106,15 +106,19 @@ def _show_deliveries(wants_json: bool, deliveries: Sequence[DeliveryShown]) -> N
 
 
 def _jobs(given: argparse.Namespace) -> int:
+    """Jobs whose record the service cannot read stand at the end, with `unreadable` as their state."""
+    unreadable: list[str] = []
     with Client() as client:
-        jobs = list(client.jobs())
+        jobs = list(client.jobs(unreadable=unreadable.append))
     if given.json:
-        out(json.dumps([job.model_dump(mode="json", exclude_none=True) for job in jobs], indent=2))
+        told = [job.model_dump(mode="json", exclude_none=True) for job in jobs]
+        out(json.dumps(told + [{"id": job_id, "state": "unreadable"} for job_id in unreadable], indent=2))
         return 0
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (job.id, job.state, job.counts.total, job.counts.succeeded, job.counts.failed, f"{job.created_at:%F %T}")
         for job in jobs
     ]
+    rows += [(job_id, "unreadable", None, None, None, None) for job_id in unreadable]
     out(table(("job", "state", "items", "succeeded", "failed", "created (UTC)"), rows))
     return 0
 

@@ -95,6 +95,20 @@ def test_a_job_that_cannot_be_read_is_named_in_the_list_and_the_others_are_shown
     assert (alone.status_code, alone.json()["code"]) == (500, "record_unreadable")
 
 
+def test_the_command_lists_a_job_that_cannot_be_read(
+    fresh: RunningApi, bad: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MASKRELAY_URL", fresh.url)
+    monkeypatch.setenv("MASKRELAY_API_KEY", "north")
+    assert main(["jobs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[-1].split() == [bad, "unreadable"]
+    assert main(["jobs", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [len(told), told[-1]] == [3, {"id": bad, "state": "unreadable"}]
+
+
 def test_all_failed_jobs_are_redriven_beside_one_that_cannot_be_read(fresh: RunningApi, bad: str) -> None:
     with fresh.client("writer") as writer:
         told = writer.post("/v1/redrive").json()
