@@ -79,7 +79,16 @@ def _row(jobs: int, latency: float) -> list[str]:
 
 def _live(store: FileStorage, ledger: Ledger) -> None:
     """A running job of one frame, in the store and in the ledger."""
-    job, now = keys.new_id(), datetime.now(UTC)
+    job = keys.new_id()
+    store_submission(store, job, "bench")
+    ledger.jobs.create(job, "bench", "bulk", 1, datetime.now(UTC))
+    taken = ledger.steps.take("plan")
+    assert taken is not None
+    ledger.steps.extend(*taken, 0, first=0, n=1, spans=[], last=True, lane="bulk", items=1)
+
+
+def store_submission(store: FileStorage, job: str, tenant: str) -> None:
+    """What storage holds of an accepted job of one picture."""
     item = Item(
         source="uploads/bench/one",
         size=1,
@@ -91,8 +100,8 @@ def _live(store: FileStorage, ledger: Ledger) -> None:
     )
     submission = Submission(
         id=job,
-        tenant="bench",
-        created_at=now,
+        tenant=tenant,
+        created_at=datetime.now(UTC),
         lane="bulk",
         outputs=("mask",),
         total=1,
@@ -102,10 +111,6 @@ def _live(store: FileStorage, ledger: Ledger) -> None:
     )
     store.put(keys.accepted(job), submission.model_dump_json().encode())
     store.put(keys.live(job), b"")
-    ledger.jobs.create(job, "bench", "bulk", 1, now)
-    taken = ledger.steps.take("plan")
-    assert taken is not None
-    ledger.steps.extend(*taken, 0, first=0, n=1, spans=[], last=True, lane="bulk", items=1)
 
 
 def _swept(valkey: RunningValkey, parts: Parts) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from maskrelay.contract.jobs import Lane
 from maskrelay.ledger.parts import pack, search
-from maskrelay.ledger.scripts import PAGE, Scripts
+from maskrelay.ledger.scripts import PAGE, Scripts, paged
 from maskrelay.rules.retry import Trouble
 
 #: The longest run of neighbouring frames of one item that a claim takes.
@@ -89,8 +89,12 @@ class Claims:
 
     def renew(self, tokens: Sequence[str]) -> set[str]:
         """Hold these claims for another lease; the tokens that are lost."""
-        lost = self._scripts.run("renew", self._lease_ms, json.dumps(list(tokens))) if tokens else []
-        return {token.decode() for token in lost}
+        pages = [page for page, _ in paged(tokens, PAGE)] if tokens else []
+        return {
+            token.decode()
+            for page in pages
+            for token in self._scripts.run("renew", self._lease_ms, json.dumps(list(page)))
+        }
 
     def settle(
         self, job: str, part: str, lines: Sequence[Settlement], spent: Mapping[str, int] | None = None

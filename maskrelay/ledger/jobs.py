@@ -122,7 +122,10 @@ class Jobs:
     def forget(self, job: str, tenant: str) -> bool:
         """Drop everything of a job that is gone; False if nothing was known. Whoever holds frames of it loses them."""
         events = [event_id(job, event_type) for event_type in EVENT_TYPES]
-        return bool(self._scripts.run("forget", job, tenant, json.dumps(events)))
+        known, more = self._scripts.run("forget", job, tenant, json.dumps(events))
+        while more:
+            _, more = self._scripts.run("forget", job, tenant, json.dumps(events))
+        return bool(known)
 
     def scan(self, place: str, most: int) -> tuple[str, list[str]]:
         """About `most` keys of the ledger further on: where to go on ("0": all were seen), and the jobs among them."""

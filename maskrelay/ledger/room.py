@@ -14,7 +14,7 @@ from maskrelay.errors import (
     LedgerFull,
     QuotaReached,
 )
-from maskrelay.ledger.scripts import PAGE, Scripts, paged
+from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
 #: New work is refused when so much of Redis' memory is used: what was accepted needs the rest to come to its end.
 FULL_AT = 0.9
@@ -85,7 +85,7 @@ class Room:
     def take_uploads(self, tenant: str, ids: Iterable[str]) -> list[UnusedUpload]:
         """Count these uploads as unused no more; answers those that were."""
         taken: list[UnusedUpload] = []
-        for page, _ in paged(list(ids), PAGE):
+        for page, _ in paged(list(ids), CHANGES):
             answer = self._scripts.run("take_uploads", tenant, json.dumps(page))
             for name, size, left in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
                 taken.append(UnusedUpload(name.decode(), int(size), int(left) * _MS))
@@ -96,13 +96,14 @@ class Room:
         self._count_uploads(tenant, uploads, "")
 
     def _count_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], request: str) -> None:
-        for page, _ in paged(uploads, PAGE):
+        for page, _ in paged(uploads, CHANGES):
             counted = [(one.id, one.size, one.left // _MS) for one in page]
             self._scripts.run("keep_uploads", tenant, json.dumps(counted), request)
 
     def _ask(self, tenant: str, more: Load, most: Load, job: str, hold: timedelta) -> None:
         told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
-        reached = self._scripts.run("room", tenant, *told)
+        while (reached := self._scripts.run("room", tenant, *told)) == [b"again"]:
+            pass  # more has expired than one call clears
         if not reached:
             return
         name, used = reached[0].decode(), int(reached[1])

@@ -15,6 +15,8 @@ _FOLDER = files("maskrelay.ledger") / "scripts"
 T = TypeVar("T")
 #: How many entries one call passes to Redis, or reads from it: a larger number would hold up every other client.
 PAGE = 250
+#: How many entries one call changes, where each of them takes several commands there.
+CHANGES = 50
 
 
 def _moves() -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from maskrelay.contract.jobs import Lane
 from maskrelay.errors import LedgerUnavailable
-from maskrelay.ledger.scripts import PAGE, Scripts, paged
+from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
 Kind = Literal["plan", "finish"]
 #: How a step came back: with progress, or cut short by an outage, which is no failure; else it failed.
@@ -87,8 +87,9 @@ class Steps:
 
         Refused (False) unless the step is ours and `part` is the next number: the ledger's count is the checkpoint.
         """
-        told = json.dumps(list(spans))
-        return bool(self._scripts.run("extend", job, token, part, first, n, told, last, lane, items))
+        pages = [page for page, _ in paged(spans, CHANGES)] if spans else []
+        added = all(self._scripts.run("spans", job, token, part, json.dumps(page)) for page in pages)
+        return added and bool(self._scripts.run("extend", job, token, part, first, n, last, lane, items))
 
     def opening(self, job: str, token: str, what: str) -> int:
         """Say that planning opens this source; how often that was said without an end, now included.
@@ -116,4 +117,6 @@ class Steps:
 
     def _in_pages(self, script: str, job: str, token: str, entries: Sequence[Any]) -> bool:
         """Pass many entries to a script in calls that each hold Redis only briefly; the last call makes the move."""
-        return all(self._scripts.run(script, job, token, json.dumps(page), last) for page, last in paged(entries, PAGE))
+        return all(
+            self._scripts.run(script, job, token, json.dumps(page), last) for page, last in paged(entries, CHANGES)
+        )

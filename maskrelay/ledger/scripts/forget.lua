@@ -1,9 +1,9 @@
--- forget(job, tenant, events) → 1 if the job was known. Nothing of it stays: its claims are lost to who holds them, so that what
--- is under way is refused when it comes; its deliveries end.
+-- forget(job, tenant, events) → {known, more}. known: 1 if the job was known. Nothing of it stays: its claims are lost to who holds
+-- them, so that what is under way is refused when it comes; its deliveries end. more: 1 if it has claims left, and the script
+-- should be called again. Until then, or until they lapse, they are claims of a job that is unknown.
 local job, tenant = ARGV[1], ARGV[2]
 local known = redis.call('EXISTS', job_key(job))
-for _, token in ipairs(redis.call('SPOP', job_key(job, 'claims'), 500)) do drop_claim(token) end -- any others lapse
-redis.call('UNLINK', job_key(job, 'claims'))
+for _, token in ipairs(redis.call('SPOP', job_key(job, 'claims'), 50)) do drop_claim(token) end
 for _, lane in ipairs({'interactive', 'bulk'}) do
   redis.call('ZREM', jobs_in_line(lane, tenant), job)
   redis.call('ZREM', 'mr:suspects:' .. lane, job)
@@ -26,4 +26,4 @@ redis.call('SREM', 'mr:live:' .. tenant, job)
 redis.call('ZREM', 'mr:deadlines', job)
 redis.call('ZREM', 'mr:holds:' .. tenant, job)
 count_load(tenant, job, NO_LOAD)
-return known
+return {known, redis.call('EXISTS', job_key(job, 'claims'))}

@@ -2,35 +2,53 @@
 -- than one call looks at.
 -- A death counts against a frame only if it was claimed alone; after two it is condemned: claimed anew for the caller, who
 -- writes its outcome. After a change of run_id, or when nobody swept for longer than a lease, every lease gets one more.
-local LEASES_MOST, EFFORT_MOST = 500, 100
+local LEASES_MOST, EFFORT_MOST = 200, 40
 local lease_ms, most = tonumber(ARGV[1]), tonumber(ARGV[2])
-local seen = redis.call('HMGET', 'mr:sweep', 'run_id', 'last', 'extend_to')
-local id, extend_to = run_id(), tonumber(seen[3])
+local seen = redis.call('HMGET', 'mr:sweep', 'run_id', 'last', 'extend_to', 'back_ms', 'back_from')
+local id, extend_to, back_ms, back_from = run_id(), tonumber(seen[3]), tonumber(seen[4]), tonumber(seen[5])
 redis.call('HSET', 'mr:sweep', 'run_id', id, 'last', now)
 local last = tonumber(seen[2] or '0')
-if now < last - 1000 then -- Redis' clock went back: what waits for a moment waits no longer than it would have
-  local waiting = redis.call('ZRANGEBYSCORE', 'mr:outbox', now, '+inf', 'WITHSCORES', 'LIMIT', 0, LEASES_MOST)
-  for place = 1, #waiting, 2 do redis.call('ZADD', 'mr:outbox', math.max(now, waiting[place + 1] - (last - now)), waiting[place]) end
+if now < last - 1000 then back_ms, back_from = last - now, now end
+
+-- Redis' clock went back: what waits for a moment waits no longer than it would have. Pages go from the earliest to the latest, and
+-- what is moved lies before the page that comes next.
+if back_ms then
+  local moved = {}
+  local waiting = redis.call('ZRANGEBYSCORE', 'mr:outbox', back_from, '+inf', 'WITHSCORES', 'LIMIT', 0, LEASES_MOST)
+  for place = 1, #waiting, 2 do
+    back_from = tonumber(waiting[place + 1])
+    moved[place], moved[place + 1] = string.format('%.0f', back_from - back_ms), waiting[place]
+  end
+  if #moved > 0 then redis.call('ZADD', 'mr:outbox', unpack(moved)) end
+  if #moved == 2 * LEASES_MOST then
+    redis.call('HSET', 'mr:sweep', 'back_ms', back_ms, 'back_from', string.format('%.0f', back_from))
+  else
+    redis.call('HDEL', 'mr:sweep', 'back_ms', 'back_from')
+    back_ms = nil
+  end
 end
+
+-- Let these leases end at another moment. Returns whether they fill a page, so that there may be more of them.
+local function move_leases(tokens, to)
+  local leases = {}
+  for _, token in ipairs(tokens) do leases[#leases + 1], leases[#leases + 2] = to, token end
+  if #leases > 0 then redis.call('ZADD', 'mr:leases', unpack(leases)) end
+  return #tokens == LEASES_MOST
+end
+
 -- a lease further ahead than any can be begins anew
 local far = '(' .. string.format('%.0f', now + 2 * lease_ms)
-for _, token in ipairs(redis.call('ZRANGEBYSCORE', 'mr:leases', far, '+inf', 'LIMIT', 0, LEASES_MOST)) do
-  redis.call('ZADD', 'mr:leases', now + lease_ms, token)
-end
+local far_left = move_leases(redis.call('ZRANGEBYSCORE', 'mr:leases', far, '+inf', 'LIMIT', 0, LEASES_MOST), now + lease_ms)
+local unmoved = far_left or back_ms ~= nil
 if seen[1] ~= id or now < last or now - last > lease_ms then
   extend_to = now + lease_ms
   redis.call('HSET', 'mr:sweep', 'extend_to', extend_to)
 end
 
 if extend_to then
-  local leases = {}
-  for _, token in ipairs(redis.call('ZRANGEBYSCORE', 'mr:leases', '-inf', '(' .. extend_to, 'LIMIT', 0, LEASES_MOST)) do
-    leases[#leases + 1], leases[#leases + 2] = extend_to, token
-  end
-  if #leases > 0 then redis.call('ZADD', 'mr:leases', unpack(leases)) end
-  local more = #leases == 2 * LEASES_MOST
+  local more = move_leases(redis.call('ZRANGEBYSCORE', 'mr:leases', '-inf', '(' .. extend_to, 'LIMIT', 0, LEASES_MOST), extend_to)
   if not more then redis.call('HDEL', 'mr:sweep', 'extend_to') end
-  return cjson.encode({lapsed = 0, more = more})
+  return cjson.encode({lapsed = 0, more = more or unmoved})
 end
 
 local condemned, lapsed, effort, jobs = {}, 0, 0, {}
@@ -68,5 +86,5 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', 'mr:leases', '-inf', now, 'LI
   count('lapsed claim')
 end
 for job in pairs(jobs) do changed(job) end
-local more = lapsed < most and redis.call('ZCOUNT', 'mr:leases', '-inf', now) > 0
+local more = unmoved or lapsed < most and redis.call('ZCOUNT', 'mr:leases', '-inf', now) > 0
 return cjson.encode({lapsed = lapsed, condemned = condemned, more = more})

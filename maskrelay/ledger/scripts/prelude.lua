@@ -53,7 +53,8 @@
 --   mr:calls:{child}       list of waiters of a child that may go next
 --   mr:failing             zset host → when its failures are forgotten
 --   mr:counts              hash "what label" → how often, ever       mr:stages  hash "stage bucket" and "stage us" → sum
---   mr:sweep               hash  run_id last reconciled_run reconciled listed_run listing_run at_{walk}; mr:sweep:lock, mr:sweep:{duty}
+--   mr:sweep               hash  run_id last reconciled_run reconciled listed_run listing_run at_{walk}
+--                                extend_to back_ms back_from (lapse.lua); mr:sweep:lock, mr:sweep:{duty}
 --   mr:reconciling         zset "run_id token" → last heard of, of comparisons of storage and ledger under way; :began hash
 local DUE_MOST = 2000
 -- No lease and no pause of a frame or a step is longer. A moment further ahead was written before Redis' clock went back (after
@@ -101,7 +102,7 @@ local function move(job, to)
   return true
 end
 
-local function count(what) redis.call('HINCRBY', 'mr:counts', what, 1) end
+local function count(what, by) redis.call('HINCRBY', 'mr:counts', what, by or 1) end
 
 local function earliest(key)
   return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
@@ -312,7 +313,7 @@ end
 -- What only a running job needs. UNLINK, since some of it is large; of many items that wait to be assembled, those beyond the
 -- first few are dropped when they are taken.
 local function drop_parts(job)
-  for _, item in ipairs(redis.call('SPOP', job_key(job, 'assembling'), 50)) do assembled(job, item) end
+  for _, item in ipairs(redis.call('SPOP', job_key(job, 'assembling'), 15)) do assembled(job, item) end
   for _, part in ipairs({'settled', 'failed', 'due', 'suspects', 'trouble', 'spans', 'opening', 'versions', 'parts', 'refused',
     'assembling'}) do
     redis.call('UNLINK', job_key(job, part))
@@ -412,7 +413,12 @@ local function record_outcome(job, frame, failed)
   redis.call('SETBIT', job_key(job, 'settled'), frame, 1)
   if failed then redis.call('SETBIT', job_key(job, 'failed'), frame, 1) end
   redis.call('HDEL', job_key(job, 'trouble'), frame)
-  count(failed and 'settled failed' or 'settled succeeded')
   local span = span_of(job, frame)
   if span then count_span(job, span, 1, failed and 1 or 0) end
+end
+
+-- Count so many recorded outcomes, of which so many are errors.
+local function count_outcomes(outcomes, failed)
+  if failed > 0 then count('settled failed', failed) end
+  if outcomes > failed then count('settled succeeded', outcomes - failed) end
 end

@@ -3,20 +3,32 @@ local task = ARGV[1]
 if task == 'deliver' then return redis.call('ZCOUNT', 'mr:outbox', '-inf', now) end
 if task == 'assemble' then return count_due('mr:assembling') end
 if task ~= 'segment' then return count_due('mr:step:' .. task) end
+local JOBS_MOST = 100 -- of a lane
 local waiting, jobs, exactly = 0, 0, string.format('%.3f', exact)
-local function count_jobs(lane, tenant)
-  if jobs >= 100 or not next_job(lane, tenant) then return end
-  for _, job in ipairs(redis.call('ZRANGEBYSCORE', jobs_in_line(lane, tenant), '-inf', exactly, 'LIMIT', 0, 100 - jobs)) do
-    jobs = jobs + 1
-    waiting = waiting + count_due(job_key(job, 'due'))
-    if not cursor_stops(job) then waiting = waiting + num(job, 'frames') - num(job, 'cursor') end
-  end
+
+local function count_job(job)
+  local due, suspects = redis.call('ZCARD', job_key(job, 'due')), redis.call('ZCARD', job_key(job, 'suspects'))
+  if due > 0 then waiting = waiting + count_due(job_key(job, 'due')) end
+  if due + suspects >= DUE_MOST then return end
+  local known = redis.call('HMGET', job_key(job), 'frames', 'cursor')
+  waiting = waiting + tonumber(known[1] or '0') - tonumber(known[2] or '0')
 end
+
+local function count_jobs(lane, tenant)
+  local function served() return redis.call('ZRANGEBYSCORE', jobs_in_line(lane, tenant), '-inf', exactly, 'LIMIT', 0, JOBS_MOST - jobs) end
+  local found = served()
+  if not found[1] and next_job(lane, tenant) then found = served() end
+  for _, job in ipairs(found) do count_job(job) end
+  jobs = jobs + #found
+end
+
 for _, lane in ipairs({'interactive', 'bulk'}) do
   jobs = 0
   come_into_line(lane)
-  for _, tenant in ipairs(redis.call('ZRANGE', 'mr:line:' .. lane, 0, 99)) do count_jobs(lane, tenant) end
-  for _, job in ipairs(redis.call('ZRANGEBYSCORE', 'mr:suspects:' .. lane, '-inf', now, 'LIMIT', 0, 100)) do
+  for _, tenant in ipairs(redis.call('ZRANGE', 'mr:line:' .. lane, 0, JOBS_MOST - 1)) do
+    if jobs < JOBS_MOST then count_jobs(lane, tenant) end
+  end
+  for _, job in ipairs(redis.call('ZRANGEBYSCORE', 'mr:suspects:' .. lane, '-inf', now, 'LIMIT', 0, JOBS_MOST - jobs)) do
     waiting = waiting + count_due(job_key(job, 'suspects'))
   end
 end

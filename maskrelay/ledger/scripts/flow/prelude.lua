@@ -2,6 +2,7 @@
 -- per_s, bytes_per_s, weight}; flow: its hash with defaults for what is not there; prelude-limit and prelude-tokens say more.
 local FALLBACK_MS, LONGEST_MS = 250, 2000
 local SEEN_MS = 3000 -- above LONGEST_MS: whoever comes back when told keeps its place
+local GONE_MOST = 30 -- of those who did not come back; the next call goes on
 local LANES = {'interactive', 'bulk'}
 local TEXTS = {run_id = true, gate = true, reason = true, probe = true}
 
@@ -79,9 +80,13 @@ local function leave_line(flow, waiter)
   for _, lane in ipairs(LANES) do redis.call('ZREM', flow_key(flow, 'waiters:' .. lane), waiter) end
 end
 local function forget_gone(flow)
-  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'seen'), '-inf', now)) do leave_line(flow, gone) end
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'seen'), '-inf', now, 'LIMIT', 0, GONE_MOST)) do
+    leave_line(flow, gone)
+  end
   local far = '(' .. string.format('%.0f', now + SEEN_MS + 1000)
-  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'seen'), far, '+inf')) do leave_line(flow, gone) end
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'seen'), far, '+inf', 'LIMIT', 0, GONE_MOST)) do
+    leave_line(flow, gone)
+  end
 end
 local function waiting(flow, lane) return redis.call('ZCARD', flow_key(flow, 'waiters:' .. lane)) end
 
