@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
@@ -28,14 +28,14 @@ from api.problems import Problems, framework_problem
 from api.requests_seen import RequestsSeen
 from api.routes import add_routes
 from api.scopes import check_scope
-from api.service import Limits, Service, in_thread
+from api.service import Limits, Service, check_own_database, in_thread
 from api.tokens import tokens_of
 from api.unread import Unread
 from maskrelay import logs
 from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
-from maskrelay.ledger.ownership import check_database
+from maskrelay.ledger.ownership import OwnDatabase
 from maskrelay.ledger.room import Load
 from maskrelay.network.certificates import client_context
 from maskrelay.notify.guard import AddressGuard
@@ -76,9 +76,10 @@ def create() -> ASGIApp:
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     try_at_start(storage)
     ledger = _ledger(settings)
+    database = OwnDatabase(ledger.scripts, partial(store_id, storage))
     with suppress(StorageUnavailable, LedgerUnavailable):
-        check_database(ledger.scripts, store_id(storage))
-    return build(settings, ledger, storage)
+        database.check_at_start()
+    return build(settings, ledger, storage, database.check)
 
 
 def _configure_logs(settings: Settings) -> None:
@@ -89,8 +90,10 @@ def _configure_logs(settings: Settings) -> None:
         logging.getLogger(name).propagate = True
 
 
-def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
-    """The API over this ledger and store."""
+def build(
+    settings: Settings, ledger: Ledger, storage: Storage, check_database: Callable[[], None] = lambda: None
+) -> ASGIApp:
+    """The API over this ledger and store. `check_database` raises while the two are not known to belong together."""
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
@@ -109,13 +112,14 @@ def build(settings: Settings, ledger: Ledger, storage: Storage) -> ASGIApp:
         version=version("maskrelay"),
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(check_scope)],
+        dependencies=[Depends(check_scope), Depends(check_own_database)],
         lifespan=serving,
         redirect_slashes=False,
     )
     app.state.service = Service(
         ledger=ledger,
         storage=storage,
+        check_database=check_database,
         archive=Archive(storage),
         health=health,
         guard=AddressGuard(settings.callback_allow),

@@ -33,8 +33,9 @@ async def readyz(request: Request) -> Response:
 
 def _look(service: Service) -> Readiness:
     ledger = storage = "unavailable"
-    with suppress(LedgerUnavailable):
+    with suppress(LedgerUnavailable, StorageError):
         service.ledger.scripts.check_writable()
+        service.check_database()
         ledger = _look_at_ledger(service)
     with suppress(StorageError):
         service.health.check()

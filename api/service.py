@@ -1,5 +1,6 @@
 """What the handlers work with, built once at the root."""
 
+import ipaddress
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,12 +47,14 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Service:
     """`server_keys`: the one in use, then the one before it. `quotas`: the most that a tenant may have under way.
-    `public_url`: how callers reach us, without a slash behind; None: as the request says. `presigned_lifetime`: of
-    addresses of the store; 0: none are given. `frames_per_worker`: what a segment worker has in hand.
+    `public_url`: how callers reach us, without a slash behind; None: see `base_of`. `presigned_lifetime`: of
+    addresses of the store; 0: none are given. `check_database` raises LedgerUnavailable or StorageUnavailable while
+    Redis and store are not known to belong together. `frames_per_worker`: what a segment worker has in hand.
     """
 
     ledger: Ledger
     storage: Storage
+    check_database: Callable[[], None]
     archive: Archive
     health: StoreHealth
     guard: UrlGuard
@@ -85,8 +88,31 @@ def tenant_of(request: Request) -> str:
 
 
 def base_of(request: Request) -> str:
-    """What links begin with."""
-    return service_of(request).public_url or str(request.base_url).rstrip("/")
+    """What links begin with. Without a public URL `Host` counts on loopback alone, where nobody else can write it.
+
+    Elsewhere it is the address that the request reached.
+    """
+    if public_url := service_of(request).public_url:
+        return public_url
+    host, port = request.scope.get("server") or ("localhost", None)
+    if _is_loopback(host):
+        return str(request.base_url).rstrip("/")
+    named = f"[{host}]" if ":" in host else "localhost" if "/" in host else host
+    root = request.scope.get("root_path", "").rstrip("/")
+    return f"{request.url.scheme}://{named}{f':{port}' if port else ''}{root}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def check_own_database(request: Request) -> None:
+    """Raise LedgerUnavailable or StorageUnavailable before anything is written that another deployment might find."""
+    if request.method not in {"GET", "HEAD", "OPTIONS"}:
+        await in_thread(service_of(request).check_database)
 
 
 async def in_thread(call: Callable[..., T], *arguments: object) -> T:

@@ -29,7 +29,7 @@ from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings, name_of
 from maskrelay.storage.identity import store_id
-from maskrelay.storage.open import open_storage
+from maskrelay.storage.open import check_usable, open_storage
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
 from worker import sweeper
 from worker.heart import beating, repeating
@@ -65,21 +65,23 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
     logs.configure(settings.log_level, settings.log_format)
     signals.setup_logging.connect(_logs_are_ours, weak=False)
     end_process_with_threads()
-    _await_own_database(settings)
+    await_own_database(settings)
     sweep = Sweeper(sweeper.command()) if role == "control" else None
     app = _app(role, settings, sweep)
     app.worker_main(["--quiet", "worker", *_options(role, settings)])
     return EXIT_CODE if sweep is not None and sweep.given_up else 0
 
 
-def _await_own_database(settings: Settings) -> None:
-    """Wait until Redis and the store answer, and make sure that they belong together; raises SettingsError if not.
+def await_own_database(settings: Settings) -> None:
+    """Wait until Redis and the store answer, and make sure that the store can be used and the two belong together.
 
-    A worker that only connected to another deployment's Redis would take its wake-ups away.
+    Raises SettingsError if not. A worker that only connected to another deployment's Redis would take its wake-ups
+    away; one whose store refuses writes would take up work and lose what came of it.
     """
     storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url), False
     while True:
         try:
+            check_usable(storage)
             with _briefly_connected(settings) as scripts:
                 return check_database(scripts, store_id(storage))
         except (LedgerUnavailable, StorageUnavailable) as error:

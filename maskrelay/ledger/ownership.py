@@ -1,9 +1,45 @@
 """Whether a Redis database may be used: one server or primary, and no other deployment's."""
 
-from maskrelay.errors import SettingsError
+import logging
+from collections.abc import Callable
+
+from maskrelay.errors import LedgerUnavailable, SettingsError
 from maskrelay.ledger.scripts import Scripts
 
+log = logging.getLogger(__name__)
 _KEY = "mr:store"
+
+
+class OwnDatabase:
+    """Makes sure once that the database belongs to this store, as soon as both answer. May be used from any thread.
+
+    store_id: asks the store for its id; raises StorageUnavailable.
+    """
+
+    def __init__(self, scripts: Scripts, store_id: Callable[[], str]) -> None:
+        self._scripts = scripts
+        self._store_id = store_id
+        self._checked = self._named = False
+
+    def check_at_start(self) -> None:
+        """Raise SettingsError for a database that must not be used, LedgerUnavailable, StorageUnavailable."""
+        check_database(self._scripts, self._store_id())
+        self._checked = True
+
+    def check(self) -> None:
+        """As `check_at_start`, until it has succeeded once; a database that must not be used is one that is away.
+
+        It is named in the log once, and can be used as soon as it was put right.
+        """
+        if self._checked:
+            return
+        try:
+            self.check_at_start()
+        except SettingsError as error:
+            if not self._named:
+                log.critical(error.detail)
+            self._named = True
+            raise LedgerUnavailable("the database must not be used") from error
 
 
 def check_database(scripts: Scripts, store_id: str) -> None:

@@ -54,13 +54,20 @@ def _endpoint(url: str | None) -> str | None:
 def try_at_start(storage: Storage) -> None:
     """Raise SettingsError unless the store can be used; one that cannot be reached yet is waited for."""
     try:
+        check_usable(storage)
+    except StorageUnavailable as error:
+        log.warning("the object store cannot be reached yet", extra={"reason": error.fields["reason"]})
+
+
+def check_usable(storage: Storage) -> None:
+    """Raise SettingsError unless the store can be used, StorageUnavailable when it cannot be reached."""
+    try:
         check_create_once(storage)
         next(iter(storage.list(TRIALS)), None)
     except StorageUnavailable as error:
         reason = error.fields["reason"]
         if not error.fields.get("refused"):
-            log.warning("the object store cannot be reached yet", extra={"reason": reason})
-            return
+            raise
         raise SettingsError(
             f"the object store answers and cannot be used ({reason}): it has to let objects be created once "
             "(If-None-Match: *, or hard links), read, listed and deleted"

@@ -3,16 +3,22 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from maskrelay.contract import keys
 from maskrelay.errors import SettingsError
 from maskrelay.ledger.ownership import check_database
+from maskrelay.stack.loopback import free_port, says_ok
 from maskrelay.storage.files import FileStorage
 from maskrelay.storage.identity import store_id
+from tests.apis import KEYS, write_keys
+from tests.simulators import eventually
 from tests.valkeys import RunningValkey, running_valkey
 
 ROOT = Path(__file__).parent.parent.parent
@@ -69,22 +75,69 @@ def test_a_node_of_a_cluster_is_refused() -> None:
         check_database(node.ledger().scripts, "store")
 
 
+def settings_of(valkey: RunningValkey, folder: Path) -> dict[str, str]:
+    """The environment of a process over this Redis and the store `b` of the folder."""
+    write_keys(folder / "keys.json", KEYS)
+    return {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
+        "MASKRELAY_REDIS_URL": valkey.url,
+        "MASKRELAY_STORAGE_URL": (folder / "b").as_uri(),
+        "MASKRELAY_SERVER_KEY": "k" * 32,
+        "MASKRELAY_KEYS_FILE": str(folder / "keys.json"),
+    }
+
+
 @pytest.mark.parametrize("command", [["-m", "worker", "deliver"], ["-c", "from api.app import create; create()"]])
 def test_a_process_refuses_to_start_beside_another_store(
     valkey: RunningValkey, tmp_path: Path, command: list[str]
 ) -> None:
     check_database(valkey.ledger().scripts, store_id(store(tmp_path, "a")))
     store(tmp_path, "b")
-    keys_file = tmp_path / "keys.json"
-    keys_file.write_text("[]")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
-        "MASKRELAY_REDIS_URL": valkey.url,
-        "MASKRELAY_STORAGE_URL": (tmp_path / "b").as_uri(),
-        "MASKRELAY_SERVER_KEY": "k" * 32,
-        "MASKRELAY_KEYS_FILE": str(keys_file),
-    }
+    environment = settings_of(valkey, tmp_path)
     ended = subprocess.run(
         [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert ended.returncode != 0
     assert "belongs to a deployment with another object store" in ended.stderr
+
+
+@contextmanager
+def api_over(environment: dict[str, str], log: Path) -> Iterator[str]:
+    """The address of an API process with these settings."""
+    port = free_port()
+    command = [sys.executable, "-m", "api", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as written:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=written)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        assert eventually(lambda: says_ok(f"{url}/livez"), within_s=120), log.read_text()
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_api_that_started_while_redis_was_away_accepts_nothing_into_anothers_database(tmp_path: Path) -> None:
+    store(tmp_path, "b")
+    with running_valkey(persist=True) as valkey:
+        check_database(valkey.ledger().scripts, store_id(store(tmp_path, "a")))
+        valkey.kill()
+        log = tmp_path / "api.log"
+        with api_over(settings_of(valkey, tmp_path), log) as url:
+            valkey.start()
+            headers = {"authorization": "Bearer north"}
+            with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
+
+                def upload() -> httpx.Response:
+                    return client.post("/v1/uploads", files={"image": b"a picture"})
+
+                assert eventually(
+                    lambda: b"belongs to a deployment with another" in log.read_bytes() or upload() is None
+                )
+                for answer in (upload(), upload()):
+                    assert (answer.status_code, answer.json()["code"]) == (503, "ledger_unavailable")
+                assert client.get("/readyz").json()["ledger"] == "unavailable"
+                assert log.read_bytes().count(b"belongs to a deployment with another") == 1
+                assert list(store(tmp_path, "b").list("uploads/")) == []
+                valkey.client.delete("mr:store")
+                assert upload().status_code == 201
+                assert says_ok(f"{url}/readyz")

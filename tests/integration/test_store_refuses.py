@@ -16,7 +16,9 @@ from maskrelay.storage.files import FileStorage
 from maskrelay.storage.folders import WRITING, storage_errors
 from maskrelay.storage.open import open_storage, try_at_start
 from tests.api_jobs import submit
-from tests.apis import RunningApi
+from tests.apis import RunningApi, make_settings
+from tests.valkeys import RunningValkey
+from worker.app import await_own_database
 
 MINUTE = timedelta(minutes=1)
 
@@ -52,6 +54,19 @@ def test_a_file_system_without_hard_links_ends_the_start(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "link", no_links)
     with pytest.raises(SettingsError, match="EPERM"):
         try_at_start(FileStorage(tmp_path))
+
+
+def test_a_worker_stands_the_stores_trial_too(
+    valkey: RunningValkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    settings = make_settings(tmp_path, valkey.url)
+    await_own_database(settings)
+    monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(SettingsError, match="EPERM"):
+        await_own_database(settings)
 
 
 def awaited(condition: Callable[[], bool]) -> None:

@@ -48,7 +48,7 @@ def _keys(settings: Settings) -> Finding:
 
 def _public_url(settings: Settings) -> Finding:
     if settings.public_url is None:
-        return ok("public url", "not set: links begin as each request does")
+        return ok("public url", "not set: links begin with the address that a request reaches")
     parts = urlsplit(settings.public_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         return wrong("public url", "MASKRELAY_PUBLIC_URL is no address that links can begin with", "https://HOST")
