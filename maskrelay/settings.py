@@ -185,6 +185,12 @@ class Settings(BaseModel):
         2 << 30, ge=1, description="Largest volume, once inflated, that a worker keeps a local copy of."
     )
     copies_bytes: int = Field(4 << 30, ge=1, description="Local copies of volumes that one child keeps.")
+    copies_space_bytes: int = Field(
+        6 << 30,
+        ge=1 << 28,
+        description="What all workers' local copies that share a place for temporary files (`TMPDIR`) may take there "
+        "together; a copy for which there is no room waits.",
+    )
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels of one image.")
     max_items: int = Field(10_000, ge=1, description="Most items of one job.")
     max_prompts: int = Field(16, ge=1, description="Most prompts of one item.")

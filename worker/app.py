@@ -32,8 +32,8 @@ from maskrelay.storage.identity import store_id
 from maskrelay.storage.open import check_usable, open_storage
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
 from worker import sweeper
+from worker.copies import remove_leftovers
 from worker.heart import beating, repeating
-from worker.sources import remove_leftovers
 from worker.sweeper import Sweeper
 from worker.tasks import Child, register
 
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 Role = Literal["segment", "assemble", "control", "deliver"]
 #: Seconds between two announcements of the endpoints.
 ANNOUNCED_EVERY = 10.0
+#: Seconds between two looks for temporary files of workers and children that were killed.
+LEFTOVERS_EVERY = 15.0
 ROLES: tuple[Role, ...] = ("segment", "assemble", "control", "deliver")
 QUEUES: dict[Role, str] = {
     "segment": "segment",
@@ -117,6 +119,7 @@ def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
         repeating(app, "sweeper", sweeper.PERIOD, partial(_look_after, sweep, stop.set))
     if role == "segment":
         repeating(app, "endpoints", ANNOUNCED_EVERY, partial(_announce_endpoints, settings))
+    repeating(app, "leftovers", LEFTOVERS_EVERY, remove_leftovers)
     if settings.heartbeat_file:
         beating(app, Path(settings.heartbeat_file), lambda: sweep is None or sweep.is_alive())
 
@@ -124,7 +127,6 @@ def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
         stop.set()
 
     def on_ready(**_: Any) -> None:
-        remove_leftovers()
         sys.stderr.write(f"worker ready: {role}\n")
         sys.stderr.flush()
         _look_at_redis(settings)

@@ -6,7 +6,6 @@ import time
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from maskrelay.contract import keys
 from maskrelay.contract.codes import CodeTable, read_code_table
@@ -26,6 +25,7 @@ from maskrelay.ledger.assembling import Taken
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, has
 from maskrelay.storage.records import read_submission
 from worker.attempts import OUTAGE, TRIES, pause_after
+from worker.copies import owned_folder
 from worker.halting import halt
 from worker.parts import Parts
 from worker.renewal import Renewal
@@ -121,8 +121,8 @@ class Assembler:
     def _stored(self, whole: WholeItem, taken: Taken) -> Assembled:
         files: dict[str, ArtifactRef] = {}
         errors: dict[str, Failure] = {}
-        with TemporaryDirectory(prefix="maskrelay-") as folder:
-            path = Path(folder) / "file"
+        with owned_folder() as folder:
+            path = folder / "file"
             for file in files_of(whole, self._sources, _codes(self._parts)):
                 try:
                     with path.open("wb") as out:

@@ -102,6 +102,8 @@ class SegmentLoop:
                 if not await self._work_waits_for_a_gate():
                     break
                 idle_since = time.monotonic()
+        if not self._held:
+            await asyncio.to_thread(self._bench.sources.drop_unused)
         await asyncio.to_thread(self._pass_on)
 
     def _run_on(self) -> None:

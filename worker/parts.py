@@ -47,7 +47,8 @@ class Parts:
     def sources(self) -> Sources:
         """A reader of sources with local copies of its own."""
         settings = self.settings
-        return Sources(self.storage, max_bytes=settings.max_source_bytes, most_bytes=settings.copies_bytes)
+        bounds = {"max_bytes": settings.max_source_bytes, "most_bytes": settings.copies_bytes}
+        return Sources(self.storage, **bounds, space_bytes=settings.copies_space_bytes)
 
     def flow(self) -> Flow:
         return self.ledger.flow(self.endpoints, slot_lease=self.settings.slot_lease)

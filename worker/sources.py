@@ -1,10 +1,8 @@
 """Sources on their way to a decoder: of one frame as bytes, of several as local copies that are kept a while."""
 
-import fcntl
 import os
 import secrets
 import shutil
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -17,12 +15,12 @@ from pathlib import Path
 from maskrelay.contract.inflate import inflated
 from maskrelay.contract.nifti import HEADER_BYTES
 from maskrelay.contract.sources import Extent, Kind, Reading
-from maskrelay.errors import ObjectMissing, SourceMissing, SourceTooLarge
+from maskrelay.errors import ObjectMissing, SourceMissing, SourceTooLarge, StorageUnavailable
 from maskrelay.imaging.inflate import unpack
 from maskrelay.storage.protocol import Storage
+from worker.copies import STEP, new_folder, remove_leftovers, set_aside
 
 Place = tuple[str, Extent | None]
-_PREFIX, _LOCK = "maskrelay-copies-", "lock"
 GZIP = b"\x1f\x8b"
 
 
@@ -40,13 +38,16 @@ class Sources:
     """Reads sources from storage; every method blocks and may be called from any thread.
 
     Copies lie in a folder of their own, `most_bytes` of them together (one alone may be larger), which goes with
-    `close`. Raises SourceMissing, SourceTooLarge above `max_bytes` (inflated), Truncated, StorageUnavailable.
+    `close`; those of all workers that share a place for temporary files have `space_bytes` together. Raises
+    SourceMissing, SourceTooLarge above `max_bytes` (inflated), Truncated, StorageUnavailable; the last also while
+    others' copies take the space.
     """
 
-    def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int) -> None:
+    def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int, space_bytes: int = 1 << 62) -> None:
         self._storage = storage
         self._max_bytes = max_bytes
         self._most_bytes = most_bytes
+        self._space_bytes = space_bytes
         self._folder: Path | None = None
         self._owned = -1
         self._copies: OrderedDict[Place, Copy] = OrderedDict()
@@ -115,7 +116,7 @@ class Sources:
         with self._lock:
             if self._folder is None:
                 remove_leftovers()
-                self._folder, self._owned = _new_folder()
+                self._folder, self._owned = new_folder()
             if place not in self._copies:
                 self._copies[place] = Copy(self._folder / secrets.token_hex(8))
             copy = self._copies[place]
@@ -133,10 +134,35 @@ class Sources:
                     one.path.unlink(missing_ok=True)
                     del self._copies[place]
 
+    def drop_unused(self) -> None:
+        """Remove the copies that nobody reads now."""
+        with self._lock:
+            for place, one in list(self._copies.items()):
+                if one.readers == 0:
+                    one.path.unlink(missing_ok=True)
+                    del self._copies[place]
+
     def _fetch(self, place: Place, kind: Kind, copy: Copy) -> None:
+        written = set_aside_for = 0
         with copy.path.open("wb") as out:
-            out.writelines(self.unpacked(*place) if kind == "nifti" else self._chunks(*place))
-        copy.size = copy.path.stat().st_size
+            for chunk in self.unpacked(*place) if kind == "nifti" else self._chunks(*place):
+                if written + len(chunk) > set_aside_for:
+                    set_aside_for = written + max(STEP, len(chunk))
+                    self._set_aside(copy.path, set_aside_for)
+                out.write(chunk)
+                written += len(chunk)
+            out.truncate(written)
+        copy.size = written
+
+    def _set_aside(self, path: Path, size: int) -> None:
+        """Space for a copy; where there is none, copies of our own that nobody reads make room."""
+        if size > self._space_bytes:
+            raise SourceTooLarge(f"at most {self._space_bytes} bytes of local copies are made")
+        try:
+            set_aside(path, size, most_bytes=self._space_bytes)
+        except StorageUnavailable:
+            self.drop_unused()
+            set_aside(path, size, most_bytes=self._space_bytes)
 
     def _chunks(self, key: str, extent: Extent | None) -> Iterator[bytes]:
         try:
@@ -163,31 +189,3 @@ def begin_of(chunks: Iterator[bytes]) -> bytes:
     while len(held) < HEADER_BYTES and (chunk := next(chunks, b"")):
         held += chunk
     return held[:HEADER_BYTES]
-
-
-def _new_folder() -> tuple[Path, int]:
-    """A folder for copies, and the descriptor whose lock says that its owner lives."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return folder, descriptor
-
-
-def remove_leftovers() -> None:
-    """Remove the copies of processes that were killed: those whose lock nobody holds. For the start of every worker.
-
-    A process number would not do: containers that share a volume do not see each other's.
-    """
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        try:
-            descriptor = os.open(folder / _LOCK, os.O_RDWR)
-        except OSError:  # somebody else's, gone by now, or not locked yet
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(descriptor)

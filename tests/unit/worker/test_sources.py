@@ -12,10 +12,11 @@ import nibabel
 import numpy as np
 import pytest
 
-from maskrelay.errors import SourceTooLarge, Truncated
+from maskrelay.errors import SourceTooLarge, StorageUnavailable, Truncated
 from maskrelay.imaging.nifti import read_facts_of, walk_volume
 from maskrelay.storage.files import FileStorage
-from worker.sources import Sources, begin_of, remove_leftovers
+from worker.copies import remove_leftovers
+from worker.sources import Sources, begin_of
 
 LIMITS = {"max_bytes": 1 << 20, "most_bytes": 1 << 20}
 #: Takes a copy, says so, and waits to be killed.
@@ -44,7 +45,7 @@ def volume(values: np.ndarray) -> bytes:
 
 
 def copies() -> list[Path]:
-    return list(Path(tempfile.gettempdir()).iterdir())
+    return [path for path in Path(tempfile.gettempdir()).iterdir() if path.is_dir()]
 
 
 def test_a_header_is_read_without_a_copy_and_without_the_rest(storage: FileStorage) -> None:
@@ -95,3 +96,52 @@ def test_what_a_killed_process_left_is_removed_and_what_a_live_one_holds_is_not(
         holder.wait(30)
     remove_leftovers()
     assert not folder.exists()
+
+
+def test_the_copies_of_all_readers_stay_within_their_space_and_one_waits_for_room(storage: FileStorage) -> None:
+    for name in "abc":
+        storage.create(f"uploads/{name}", name.encode() * (20 << 20), "image/tiff")
+    bounds = {"max_bytes": 1 << 30, "most_bytes": 1 << 30, "space_bytes": 60 << 20}
+    one, other = Sources(storage, **bounds), Sources(storage, **bounds)
+    with one.file("uploads/a", None, "tiff") as first:
+        with other.file("uploads/b", None, "tiff"):
+            assert first.stat().st_size == 20 << 20
+        with (
+            one.file("uploads/a", None, "tiff"),
+            pytest.raises(StorageUnavailable),
+            one.file("uploads/c", None, "tiff"),
+        ):
+            pass
+        assert sum(file.stat().st_size for folder in copies() for file in folder.iterdir()) == 40 << 20
+        with other.file("uploads/c", None, "tiff") as third:  # its copy of b, which nobody reads, makes room
+            assert third.read_bytes() == b"c" * (20 << 20)
+    other.drop_unused()
+    with one.file("uploads/b", None, "tiff") as second:
+        assert second.stat().st_size == 20 << 20
+    for sources in (one, other):
+        sources.close()
+    assert copies() == []
+
+
+def test_a_source_that_is_larger_than_all_the_space_is_refused(storage: FileStorage) -> None:
+    storage.create("uploads/a", bytes(20 << 20), "image/tiff")
+    sources = Sources(storage, max_bytes=1 << 30, most_bytes=1 << 30, space_bytes=17 << 20)
+    with pytest.raises(SourceTooLarge), sources.file("uploads/a", None, "tiff"):
+        pass
+    sources.close()
+    assert copies() == []
+
+
+def test_what_a_killed_process_left_makes_room(storage: FileStorage) -> None:
+    storage.create("uploads/a", bytes(20 << 20), "image/tiff")
+    root = str(Path(tempfile.gettempdir()).parent / "store")
+    holder = HOLDER.replace("1 << 20", "1 << 30")
+    with subprocess.Popen([sys.executable, "-c", holder, root], stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        killed.stdout.readline()
+        killed.kill()
+        killed.wait(30)
+    sources = Sources(storage, max_bytes=1 << 30, most_bytes=1 << 30, space_bytes=37 << 20)
+    with sources.file("uploads/a", None, "tiff") as path:
+        assert path.stat().st_size == 20 << 20
+    sources.close()

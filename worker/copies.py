@@ -1,0 +1,102 @@
+"""Folders for a worker's temporary files: each has an owner that lives, and together they have a bound.
+
+They lie where the environment's TMPDIR says, which several containers may share. Two processes never own one folder; a
+lock on a file in it says that its owner lives, and ends with the process, however that ends.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from maskrelay.errors import StorageUnavailable
+
+_PREFIX, _LOCK = "maskrelay-copies-", "lock"
+#: Held while the sizes of all copies are added up and space is set aside.
+_SPACE_LOCK = "maskrelay-space.lock"
+#: Space is set aside in steps of so many bytes.
+STEP = 16 << 20
+
+
+def new_folder() -> tuple[Path, int]:
+    """A folder, and the descriptor whose lock says that its owner lives."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return folder, descriptor
+
+
+@contextmanager
+def owned_folder() -> Iterator[Path]:
+    """A folder that goes at the end of the block; if this process is killed in it, another worker removes it."""
+    folder, descriptor = new_folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def remove_leftovers() -> None:
+    """Remove the folders of processes that were killed: those whose lock nobody holds.
+
+    A process number would not do: containers that share a volume do not see each other's.
+    """
+    for folder in _folders():
+        try:
+            descriptor = os.open(folder / _LOCK, os.O_RDWR)
+        except OSError:  # somebody else's, gone by now, or not locked yet
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+def set_aside(path: Path, size: int, *, most_bytes: int) -> None:
+    """Make the file at least `size` bytes long if all workers' files stay within `most_bytes` together then.
+
+    Raises StorageUnavailable if they do not, or the disk is full: there is room when others are done with theirs.
+    """
+    try:
+        with _space_locked():
+            length = path.stat().st_size
+            if _taken() - length + size > most_bytes:
+                remove_leftovers()
+                if _taken() - length + size > most_bytes:
+                    raise StorageUnavailable("local copies take all the space that they may", reason="copies_full")
+            with path.open("r+b") as file:
+                file.truncate(max(length, size))
+    except OSError as error:
+        raise StorageUnavailable("local copies cannot be made", reason=type(error).__name__) from None
+
+
+@contextmanager
+def _space_locked() -> Iterator[None]:
+    descriptor = os.open(Path(tempfile.gettempdir()) / _SPACE_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _folders() -> Iterator[Path]:
+    return Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")
+
+
+def _taken() -> int:
+    """Bytes that the files of all workers have, and those that were set aside for them."""
+    total = 0
+    for folder in _folders():
+        for file in folder.glob("*"):
+            with suppress(OSError):  # removed meanwhile
+                total += file.stat().st_size
+    return total
