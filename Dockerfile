@@ -13,7 +13,7 @@ FROM build AS wheel
 COPY requirements-build.lock ./
 RUN ["python", "-m", "venv", "--without-pip", "/build/venv"]
 RUN ["python", "-m", "pip", "--python", "/build/venv", "install", "--require-hashes", "--requirement", "requirements-build.lock"]
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY maskrelay maskrelay
 RUN ["/build/venv/bin/python", "-m", "hatchling", "build", "--target", "wheel", "--directory", "/build/dist"]
 COPY image/sbom.py requirements-api.lock requirements-worker.lock requirements-simulator.lock ./

@@ -38,7 +38,7 @@ def demo(given: Mapping[str, str], output: Path) -> int:
     """Segment the photographs through the whole stack; 0 only if everything was right and nothing is left running."""
     ending = Ending()
     end_on_signals(ending)
-    say("starting the stack (Valkey, simulator, API, workers) …")
+    say("Starting Valkey, the simulator, the API and the workers …")
     with tempfile.TemporaryDirectory(prefix="maskrelay-demo-") as folder, receiving() as receiver:
         data = Path(folder)
         try:
@@ -78,12 +78,12 @@ def _segment_all(stack: Stack, receiver: Receiver, output: Path, ending: Ending)
     finally:
         ending.wanted = True  # or what ends next would be started again
         watching.join()
-    say("\nending the stack …")
+    say("\nStopping …")
     return seen
 
 
 def _segment(stack: Stack, receiver: Receiver, photograph: Photograph, output: Path) -> _Seen:
-    path = photograph.copy_to(stack.data)
+    path = photograph.copy_to(output)
     command = [sys.executable, "-m", "maskrelay.client.cli", "submit", str(path), "--callback", receiver.url]
     command += [word for prompt in photograph.prompts for word in ("--prompt", prompt)]
     command += ["--wait", "--save", str(output), "--json"]
@@ -130,6 +130,6 @@ def _tell(seen: Sequence[_Seen], wrong: Sequence[str], output: Path) -> int:
         say("\n" + "\n".join(f"wrong: {fault}" for fault in wrong), to_stderr=True)
         say(f"the logs are in {output / 'logs'}", to_stderr=True)
         return 1
-    say("\nAll masks, callbacks and signatures are right, and nothing is left running.")
-    say("The simulator's masks come from classical image processing, not from the model. For research use only.")
+    say(f"\nAll masks, callbacks and signatures are right, and nothing is left running. The files are in {output}.")
+    say("The masks are from the simulator's classical image processing, not from the model. For research use only.")
     return 0

@@ -1,5 +1,6 @@
 """`python -m maskrelay.stack up`: the stack in the foreground, until Ctrl-C or SIGTERM."""
 
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
@@ -13,23 +14,24 @@ from maskrelay.stack.running import running
 from maskrelay.stack.supervisor import Ending
 
 _EXAMPLE_PROMPT = "optic disc in retinal fundus"
+_KEY_OF_A_FILE = "export MASKRELAY_API_KEY=  # one of the keys whose hashes are in MASKRELAY_KEYS_FILE"
 
 
 def up(given: Mapping[str, str], data: Path, port: int) -> int:
     """Run until a signal comes; a second one leaves out the rest of the children's grace. The exit code."""
     ending = Ending()
     end_on_signals(ending)
-    say(f"starting on {data} …")
+    say(f"Starting with the data folder {data} …")
     try:
         with running(given, data, port, say=say, ending=ending) as stack:
             if not ending.wanted:
                 say(welcome(stack.layout, stack.data, stack.logs))
             stack.supervisor.watch()
-            say("ending; what is unfinished goes on at the next start (Ctrl-C again ends at once) …")
+            say("Stopping. Unfinished jobs continue at the next start. Press Ctrl-C again to stop at once.")
     except (SettingsError, StackError) as error:
         say(f"maskrelay cannot start: {error.detail}", to_stderr=True)
         return 1
-    say("ended")
+    say("Stopped.")
     return 0
 
 
@@ -44,31 +46,35 @@ def end_on_signals(ending: Ending) -> None:
 
 
 def welcome(layout: Layout, data: Path, logs: Path) -> str:
-    """What runs where, and a first call to try. Holds no secret but the caller's own API key."""
-    key = layout.api_key or "$MASKRELAY_API_KEY"
+    """What runs where, and a first request to paste. Holds no secret but the caller's own API key."""
     settings = layout.settings
+    key = f"export MASKRELAY_API_KEY={shlex.quote(layout.api_key)}" if layout.api_key else _KEY_OF_A_FILE
     lines = [
         f"\nmaskrelay is ready at {layout.url}",
-        f"  API key    {layout.api_key or f'one of {settings.keys_file}'}",
         *_endpoints(layout),
         f"  Redis      {'embedded' if layout.valkey else _without_secrets(settings.redis_url.get_secret_value())}",
         f"  storage    {_without_secrets(settings.storage_url)}",
         f"  data       {data}",
         f"  logs       {logs}",
-        "  try        " + f"curl -H 'Authorization: Bearer {key}' \\",
-        f"               -F image=@photo.png -F 'prompt={_EXAMPLE_PROMPT}' {layout.url}/v1/jobs",
-        "Ctrl-C ends it.\n",
+        "\nTo use it, paste this into another terminal:\n",
+        f"  export MASKRELAY_URL={layout.url}",
+        f"  {key}",
+        "\nand send a first image:\n",
+        '  curl -H "Authorization: Bearer $MASKRELAY_API_KEY" \\',
+        f"    -F image=@photo.png -F 'prompt={_EXAMPLE_PROMPT}' \"$MASKRELAY_URL/v1/jobs\"",
+        "\nPress Ctrl-C to stop.\n",
     ]
     return "\n".join(lines)
 
 
 def _endpoints(layout: Layout) -> list[str]:
-    """A line for each endpoint: where scores go and how many at a time."""
+    """A line for each endpoint: its address and how many requests it gets at a time."""
     if layout.simulator:
         (endpoint,) = layout.endpoints
-        return [f"  endpoint   the simulator (not the model), at most {endpoint.max_in_flight} in flight"]
+        return [f"  endpoint   the simulator (not the model), at most {endpoint.max_in_flight} requests at a time"]
     return [
-        f"  endpoint   {endpoint.name}: {_without_secrets(endpoint.url)}, at most {endpoint.max_in_flight} in flight"
+        f"  endpoint   {endpoint.name}: {_without_secrets(endpoint.url)}, "
+        f"at most {endpoint.max_in_flight} requests at a time"
         for endpoint in layout.endpoints
     ]
 

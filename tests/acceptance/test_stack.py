@@ -95,15 +95,15 @@ def _all_gone(processes: list[psutil.Process]) -> bool:
 def test_what_it_prints_is_enough_to_submit_a_job_and_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     port = free_port()
     with up(tmp_path / "data", port) as stack:
-        stack.await_said("Ctrl-C ends it.")
-        key = re.search(r"API key +(\S+)", stack.said)
+        stack.await_said("Press Ctrl-C to stop.")
+        key = re.search(r"^ +export MASKRELAY_API_KEY=(\S+)$", stack.said, re.MULTILINE)
         assert key is not None
+        assert f"  export MASKRELAY_URL=http://127.0.0.1:{port}\n" in stack.said
         picture = tmp_path / "photo.png"
         picture.write_bytes(PICTURE)
         example = re.search(r"(curl .*\\\n.*)", stack.said)
         assert example is not None
-        assert f"http://127.0.0.1:{port}/v1/jobs" in example[1]
-        assert key[1] in example[1]
+        assert '"$MASKRELAY_URL/v1/jobs"' in example[1]
         with Client(f"http://127.0.0.1:{port}", key[1]) as client:
             job = client.submit([picture], [PROMPT])
             assert client.wait(job.id, timedelta(seconds=60)).state == "succeeded"
@@ -129,7 +129,7 @@ def test_secrets_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None
 def test_a_child_that_dies_is_started_again_and_a_job_submitted_meanwhile_succeeds(tmp_path: Path) -> None:
     port = free_port()
     with up(tmp_path / "data", port, MASKRELAY_API_KEY="a key of my own") as stack:
-        stack.await_said("Ctrl-C ends it.")
+        stack.await_said("Press Ctrl-C to stop.")
         dead = stack.child("worker", "segment")
         dead.kill()
         with Client(f"http://127.0.0.1:{port}", "a key of my own") as client:
@@ -142,7 +142,7 @@ def test_a_child_that_dies_is_started_again_and_a_job_submitted_meanwhile_succee
 
 def test_everything_ends_when_the_supervisor_itself_is_killed(tmp_path: Path) -> None:
     with up(tmp_path / "data", free_port()) as stack:
-        stack.await_said("Ctrl-C ends it.")
+        stack.await_said("Press Ctrl-C to stop.")
         control = tmp_path / "data" / "logs" / "control.log"
         assert eventually(lambda: "worker ready" in control.read_text(), 30)
         processes = stack.tree()
