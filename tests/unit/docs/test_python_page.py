@@ -19,12 +19,16 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def plain(function: Callable[..., Any]) -> str:
-    """The parameters without annotations, as the page has them."""
+    """The parameters without annotations, as the page has them; a default that is a function is `...`."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
-    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
-    words = [str(parameter) if parameter.name != "timeout" else "timeout=None" for parameter in bare]
-    first = next((n for n, one in enumerate(bare) if one.kind is inspect.Parameter.KEYWORD_ONLY), None)
-    return ", ".join(words if first is None else [*words[:first], "*", *words[first:]])
+    words = [
+        f"{one.name}=..."
+        if callable(one.default) and one.default is not inspect.Parameter.empty
+        else str(one.replace(annotation=inspect.Parameter.empty))
+        for one in parameters
+    ]
+    by_name = [number for number, one in enumerate(parameters) if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    return ", ".join([*words[: by_name[0]], "*", *words[by_name[0] :]] if by_name else words)
 
 
 def test_every_public_name_has_a_heading() -> None:
