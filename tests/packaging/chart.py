@@ -30,6 +30,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "settings": {"MASKRELAY_ENDPOINT_MAX_IN_FLIGHT": "32"},
         "workers": {"segment": {"settings": {"MASKRELAY_HANDS": "6", "MASKRELAY_SEGMENT_CHILDREN": "2"}}},
         "autoscaling": {"kind": "keda", "minReplicas": 0},
+        "secret": {"keys": {"metricsKey": "metrics-key"}},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
         "alerts": {"enabled": True, "labels": {"release": "prometheus"}},
         "dashboard": {"enabled": True},

@@ -12,21 +12,21 @@ import yaml
 from tests.packaging.dockerfile import stages
 
 ROOT = Path(__file__).parent.parent.parent
-_DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
+_VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
-def load() -> dict[str, Any]:
-    """The file with every variable at its default, merged keys resolved."""
-    read: dict[str, Any] = _at_defaults(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
+def load(**variables: str) -> dict[str, Any]:
+    """The file with these variables set and every other at its default, merged keys resolved."""
+    read: dict[str, Any] = _interpolated(yaml.safe_load((ROOT / "docker-compose.yml").read_text()), variables)
     return read
 
 
-def _at_defaults(node: Any) -> Any:
+def _interpolated(node: Any, variables: Mapping[str, str]) -> Any:
     if isinstance(node, dict):
-        return {name: _at_defaults(value) for name, value in node.items()}
+        return {name: _interpolated(one, variables) for name, one in node.items()}
     if isinstance(node, list):
-        return [_at_defaults(one) for one in node]
-    return _DEFAULT.sub(lambda found: found[1], node) if isinstance(node, str) else node
+        return [_interpolated(one, variables) for one in node]
+    return _VARIABLE.sub(lambda found: variables.get(found[1]) or found[2], node) if isinstance(node, str) else node
 
 
 @dataclass(frozen=True)

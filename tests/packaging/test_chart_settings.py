@@ -8,7 +8,17 @@ import pytest
 
 from maskrelay.endpoints import read_endpoints
 from maskrelay.settings import Settings, name_of
-from tests.packaging.chart import CHART, ROLES, VALUES, container, deployment, environment, render, secret_files
+from tests.packaging.chart import (
+    CHART,
+    ROLES,
+    VALUES,
+    container,
+    deployment,
+    environment,
+    of_kind,
+    render,
+    secret_files,
+)
 
 NAMES = (CHART / "settings.txt").read_text().split()
 FIELDS = {name_of(field): field for field in Settings.model_fields}
@@ -20,6 +30,7 @@ SECRET = {
     "server-key-of-2025": "a server key of before that is long enough\n",
     "keys.json": "[]",
     "endpoint-key": "the endpoint's key\n",
+    "metrics-key": "a key for metrics that is long enough\n",
     "endpoints.json": '[{"name": "west", "url": "https://west.example/score", "key": "k"}]',
 }
 
@@ -117,6 +128,26 @@ def test_a_process_sees_the_secrets_that_it_needs_and_no_others(rendered: dict[s
     assert seen["control"] == seen["deliver"] == seen["assemble"] == {"redis-url", "server-key"}
     several = {Path(one).name for one in secret_files(rendered["several-endpoints"], "segment")}
     assert several == {"redis-url", "server-key", "endpoints.json"}
+
+
+def test_a_key_for_metrics_is_asked_for_by_the_api_and_given_to_prometheus_and_keda(
+    rendered: dict[str, Any], tmp_path: Path
+):
+    case = rendered["keda"]
+    assert read(case, "api", tmp_path).metrics_key is not None
+    assert [role for role in ROLES if "MASKRELAY_METRICS_KEY_FILE" in environment(case, role)] == []
+    (monitor,) = of_kind(case, "ServiceMonitor")
+    (scraped,) = monitor["spec"]["endpoints"]
+    assert scraped["authorization"]["credentials"] == {"name": "maskrelay", "key": "metrics-key"}
+    (shown,) = of_kind(case, "TriggerAuthentication")
+    assert shown["spec"]["secretTargetRef"] == [{"parameter": "token", "name": "maskrelay", "key": "metrics-key"}]
+    (scaled,) = of_kind(case, "ScaledObject")
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["metadata"]["authMode"] == "bearer"
+    assert trigger["authenticationRef"]["name"] == shown["metadata"]["name"]
+    assert "metrics-key=" in case["notes"]
+    assert "metrics-key" not in secret_files(rendered["default"], "api").values()
+    assert of_kind(rendered["several-endpoints"], "TriggerAuthentication") == []
 
 
 def test_the_server_key_of_before_comes_along_where_there_is_one(rendered: dict[str, Any]):

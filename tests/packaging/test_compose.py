@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from maskrelay.settings import Settings
 from tests.packaging.compose import ROOT, load
@@ -120,6 +121,44 @@ def test_each_service_mounts_its_own_secrets_and_no_one_else_theirs():
             assert secrets == {one for one in COMPOSE["volumes"] if one.startswith("secrets")}
         else:
             assert secrets <= {f"secrets-{name}"}, name
+
+
+def test_proxies_certificates_and_the_key_for_metrics_reach_the_processes_that_use_them(tmp_path: Path):
+    secrets = {
+        "MASKRELAY_METRICS_KEY_FILE": "a key for metrics, long enough",
+        "MASKRELAY_ENDPOINT_PROXY_FILE": "http://user:word@proxy.example:3128",
+        "MASKRELAY_CALLBACK_PROXY_FILE": "http://user:word@proxy.example:3128",
+    }
+    names = ("ENDPOINT_CERT_FILE", "ENDPOINT_CERT_KEY_FILE", "CALLBACK_CERT_FILE", "CALLBACK_CERT_KEY_FILE")
+    files = {name: str(tmp_path / name) for name in [*secrets, *(f"MASKRELAY_{name}" for name in names)]}
+    for name, file in files.items():
+        Path(file).write_text(secrets.get(name, "a certificate"))
+    plain = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".example"}
+    services = load(**files, **plain)["services"]
+    (tmp_path / "kept").write_text("k" * 40)
+    read = {}
+    for name in ("api", *WORKERS):
+        given = services[name]["environment"]
+        assert plain.items() <= given.items()
+        assert not set(secrets.values()) & set(given.values())
+        for variable in files.keys() & given.keys():
+            assert f"{files[variable]}:{files[variable]}:ro" in services[name]["volumes"]
+        settings = {
+            one: str(tmp_path / "kept") if value.startswith("/run/maskrelay/") else value
+            for one, value in given.items()
+        }
+        read[name] = Settings.from_environment(settings)
+    assert [name for name in read if read[name].metrics_key] == ["api"]
+    assert [name for name in read if read[name].endpoint_proxy] == ["segment"]
+    assert [name for name in read if read[name].callback_proxy] == ["api", "deliver"]
+    assert [name for name in read if read[name].endpoint_cert_file] == ["segment"]
+    assert [name for name in read if read[name].endpoint_cert_key_file] == ["segment"]
+    assert [name for name in read if read[name].callback_cert_file] == ["deliver"]
+    assert [name for name in read if read[name].callback_cert_key_file] == ["deliver"]
+    shown = f"{files['MASKRELAY_METRICS_KEY_FILE']}:/run/maskrelay/metrics-key:ro"
+    assert shown in services["prometheus"]["volumes"]
+    scraped = yaml.safe_load((ROOT / "compose" / "prometheus.yml").read_text())["scrape_configs"][0]
+    assert scraped["authorization"] == {"credentials_file": "/run/maskrelay/metrics-key"}
 
 
 def test_only_the_object_stores_s3_port_can_be_reached_from_another_container():
