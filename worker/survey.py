@@ -1,7 +1,9 @@
 """Survey: which sources a submitted item holds, and what planning must know of each. Plain pictures are not opened."""
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from maskrelay.contract import keys
@@ -19,6 +21,7 @@ from maskrelay.errors import (
     ItemError,
     NotAnImage,
     ObjectMissing,
+    RecordUnreadable,
     SourceTooLarge,
     ViewerPicture,
     ZeroSized,
@@ -31,8 +34,9 @@ from worker.opening import Opening
 from worker.parts import Parts
 from worker.record import failure_of
 from worker.sources import GZIP, Sources, begin_of
+from worker.turn import TimeIsUp
 
-#: Submitted items whose surveys share an object: what planning does again when it is broken off.
+#: Submitted items whose surveys share an object: what planning does again when its process ends.
 ITEMS_PER_SURVEY = 8
 #: A DICOM object of so many bytes is read as a whole for its header; of a larger one a copy is made.
 SMALL_BYTES = 8 << 20
@@ -58,9 +62,14 @@ class Surveys:
         self._asked = asked
         self._opening = opening
         self._check_time = check_time
+        self._found: list[Surveyed] = []  # of the present part, source by source
+        self._begun: deque[Surveyed] = deque()  # of those, what an earlier try left that is still to be taken up
+        self._looked, self._begun_key = False, ""
 
     def __iter__(self) -> Iterator[Surveyed]:
-        """Raises StepLost, StorageUnavailable, LedgerUnavailable, and what `check_time` raises between two parts."""
+        """Raises StepLost, StorageUnavailable, LedgerUnavailable, and TimeIsUp between two sources: what was found so
+        far is kept.
+        """
         for first in range(0, len(self._asked), ITEMS_PER_SURVEY):
             yield from self._part(first, self._asked[first : first + ITEMS_PER_SURVEY])
 
@@ -70,9 +79,38 @@ class Surveys:
         storage, key = self._parts.storage, keys.survey_part(self._submission.id, first // ITEMS_PER_SURVEY)
         with contextlib.suppress(ObjectMissing):
             return read_records(storage, key, Surveyed)
-        self._check_time()
+        self._found, self._begun = [], deque(self._kept_begun(first // ITEMS_PER_SURVEY))
         found = [one for place, item in enumerate(items) for one in self._survey(first + place, item)]
         return found if write_records(storage, key, found) else read_records(storage, key, Surveyed)
+
+    def _kept_begun(self, part: int) -> list[Surveyed]:
+        self._begun_key = keys.survey_begun(self._submission.id, part)
+        with contextlib.suppress(ObjectMissing, RecordUnreadable):
+            return read_records(self._parts.storage, self._begun_key, Surveyed)
+        return []
+
+    def _one(self, upload: int, look: Callable[[], Surveyed]) -> Surveyed:
+        """What the next source is: as an earlier try found it, or by looking, when it is not others' turn."""
+        if self._begun and self._begun[0].upload == upload:
+            one = self._begun.popleft()
+        else:
+            self._begun.clear()
+            self._give_way()
+            one = look()
+        self._found.append(one)
+        return one
+
+    def _give_way(self) -> None:
+        """Between two sources; at least one is looked at each time, however many there are to take up."""
+        if not self._looked:
+            self._looked = True
+            return
+        try:
+            self._check_time()
+        except TimeIsUp:
+            body = "\n".join(one.model_dump_json(exclude_defaults=True) for one in self._found)
+            self._parts.storage.put(self._begun_key, body.encode(), "application/x-ndjson")
+            raise
 
     def _survey(self, upload: int, item: Item) -> list[Surveyed]:
         if item.kind == "still":
@@ -80,7 +118,7 @@ class Surveys:
         if item.kind == "zip":
             return self._zip(upload, item)
         about = {"upload": upload, "extent": None, "kind": item.kind, "size": item.size}
-        return [self._opened(item.source, about, str(upload))]
+        return [self._one(upload, lambda: self._opened(item.source, about, str(upload)))]
 
     def _zip(self, upload: int, item: Item) -> list[Surveyed]:
         """Every member, those that are no pictures ignored; a zip without any file is one source that failed."""
@@ -97,7 +135,10 @@ class Surveys:
         members = self._opening(f"{upload} zip", listed)
         if isinstance(members, Failure):
             return [Surveyed(upload=upload, kind="zip", size=item.size, error=members)]
-        found = [self._member(upload, item, number, member, read) for number, member in enumerate(members)]
+        found = [
+            self._one(upload, partial(self._member, upload, item, number, member, read))
+            for number, member in enumerate(members)
+        ]
         if all(_is_hidden(one) for one in found):
             failure = failure_of(ArchiveInvalid("the archive holds no files"))
             found.append(Surveyed(upload=upload, kind="zip", size=item.size, error=failure))

@@ -154,6 +154,11 @@ def survey_part(job: str, part: int) -> str:
     return f"jobs/{job}/survey/{_fixed(part, 6)}.ndjson"
 
 
+def survey_begun(job: str, part: int) -> str:
+    """What was found of such a part before planning gave way to other jobs."""
+    return f"jobs/{job}/survey/{_fixed(part, 6)}.begun.ndjson"
+
+
 def ignored(job: str) -> str:
     """The files that became no items; absent where there is none."""
     return f"jobs/{job}/survey/ignored.ndjson"
