@@ -57,6 +57,7 @@ def _row(
     store: FileStorage, connection: http.client.HTTPConnection, jobs: Sequence[str], reads: int
 ) -> tuple[str, str, str, str]:
     """Ask for these jobs in turn, `reads` times in all."""
+    connection.close()  # the API may have closed it while the ledger was filled; the next request opens another
     for job in jobs:
         store_submission(store, job, TENANT)
         _read(connection, job)
