@@ -23,6 +23,15 @@ def test_version_and_licence_are_the_same_everywhere() -> None:
     assert metadata("maskrelay")["Version"] == version
 
 
+def test_the_changelog_has_a_section_of_the_version_with_the_date_of_the_citation() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    sections = re.findall(r"^## \[(.+?)\](?: - (.+))?$", changelog, re.MULTILINE)
+    assert sections[0] == ("Unreleased", "")
+    assert (PROJECT["version"], str(CITATION["date-released"])) == sections[1]
+    kinds = re.findall(r"^### (.+)$", changelog, re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
 def test_the_metadata_is_true() -> None:
     assert set(PROJECT["classifiers"]) <= classifiers
     assert "Typing :: Typed" in PROJECT["classifiers"]
