@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _Patience = tuple[int, float]
 #: A proxy that is still sending when the connection ends answers 502 in our place: a body of this size is taken whole.
 _WHOLE: _Patience = (64 << 20, 10.0)
-#: Of a longer body, or one of unknown length, not even the sender waits for the end.
-_BRIEF: _Patience = (64 << 10, 1.0)
+#: Of a longer body, or one of unknown length, little is taken; the sender is held up instead while it reads the answer.
+_BRIEF: _Patience = (64 << 10, 3.0)
 
 
 class Unread:
@@ -52,10 +52,17 @@ class _Body:
         return message
 
     async def linger(self) -> None:
+        """Take the body up to the limit, then hold the sender up until the time is over.
+
+        To close with bytes unread resets the connection, and a proxy whose write fails before it has read the answer
+        reports 502. While nothing is read, the sender's buffers fill and it finds the answer instead of an error.
+        """
         taken = 0
         with anyio.move_on_after(self._seconds):
             while not self.ended and taken < self._bytes:
                 taken += len((await self.receive()).get("body", b""))
+            if not self.ended:
+                await anyio.sleep(self._seconds)
 
 
 def _has_body(scope: Scope) -> bool:

@@ -91,6 +91,17 @@ def test_a_declared_length_over_the_limit_is_413_before_the_body_is_read(tmp_pat
     assert sent < 1 << 20
 
 
+@pytest.mark.parametrize("length", [f"Content-Length: {2 * GIB}", "Transfer-Encoding: chunked"])
+def test_a_sender_that_reads_late_is_held_up_and_finds_the_answer_before_an_error(api: RunningApi, length: str) -> None:
+    with connection(api.url) as raw:
+        raw.sendall(head("/v1/uploads", "Authorization: Bearer wrong", length))
+        if "chunked" in length:
+            raw.sendall(b"80000000\r\n")
+        while select.select([], [raw], [], 0.5)[1]:  # until no byte more is taken
+            raw.send(bytes(64 << 10))
+        assert raw.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
 def test_a_body_of_unknown_length_ends_at_the_limit(tmp_path: Path, empty_valkey: str) -> None:
     with running_api(tmp_path / "store", empty_valkey, max_body_bytes=1000) as api, api.client() as north:
         answer = north.post("/v1/uploads", content=(b"x" * 600 for _ in range(2)))
