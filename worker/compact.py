@@ -3,7 +3,7 @@
 import secrets
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
 from itertools import chain
@@ -36,8 +36,9 @@ class Compacted:
     """What was written, and the counts that came out of it; `flags` counts masks.
 
     A large job is written in stretches, which are kept in storage: a later try goes on behind the last of them, and
-    joins them in the end. However it fails, nothing that it opened stays open. Raises TimeIsUp between two stretches
-    when `turn` is over, StorageUnavailable, and ObjectMissing when the job is being removed.
+    joins them in the end, calling `between` before each. However it fails, nothing that it opened stays open. Raises
+    TimeIsUp between two stretches when `turn` is over, StorageUnavailable, and ObjectMissing when the job is being
+    removed.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Compacted:
         *,
         planned: bool,
         turn: Turn = ENDLESS,
+        between: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage = storage
         self._submission = submission
         self._parts = frame_parts
         self._visible = visible
         self._planned = planned
+        self._between = between
         self._nonce = secrets.token_hex(8)
         if frame_parts <= STRETCH_PARTS:
             lines = self._lines(0, frame_parts)
@@ -115,6 +118,7 @@ class Compacted:
     def _joined(self, name: str, pieces: list[FinalObject]) -> FinalObject:
         with FinalWriter(self._storage, self._final(name)) as writer:
             for piece in pieces:
+                self._between()
                 with closing(self._storage.stream(piece.key)) as chunks:
                     for chunk in chunks:
                         writer.write(chunk)

@@ -1,6 +1,7 @@
 """Finish: recount from storage, write the final objects, then `result.json` by create-if-absent, then conclude."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -41,20 +42,36 @@ def finish_jobs(parts: Parts, until: float) -> None:
             return
         job, token = taken
         turn = Turn(until, partial(others_wait, parts))
-        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token, turn))
+        others = partial(_finish_another, parts, Turn(float("inf"), partial(others_wait, parts)))
+        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token, turn, others))
         if turn.is_over():
             return
 
 
-def finish_job(parts: Parts, job: str, token: str, turn: Turn = ENDLESS) -> None:
-    """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result."""
+def _finish_another(parts: Parts, turn: Turn) -> None:
+    """Finish another job that waits, or do a piece of it, once the one under way has had its least time.
+
+    What is being joined cannot be put aside, so the others are let pass within it.
+    """
+    if turn.is_over() and (taken := parts.ledger.steps.take("finish")) is not None:
+        job, token = taken
+        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token, Turn(time.monotonic())))
+
+
+def finish_job(
+    parts: Parts, job: str, token: str, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
+) -> None:
+    """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result.
+
+    `others` is called between the pieces of what cannot be put aside.
+    """
     try:
         submission = read_submission(parts.storage, job)
     except ObjectMissing:
         return
     with parts.spans.span("finish", submission.traceparent, kind="consumer", job_id=job):
         try:
-            result = read_result(parts, job) or _make_result(parts, submission, token, turn)
+            result = read_result(parts, job) or _make_result(parts, submission, token, turn, others)
         except TimeIsUp:
             parts.ledger.steps.hand_back("finish", job, token)
             return
@@ -62,7 +79,9 @@ def finish_job(parts: Parts, job: str, token: str, turn: Turn = ENDLESS) -> None
             conclude(parts, submission, result)
 
 
-def _make_result(parts: Parts, submission: Submission, token: str, turn: Turn) -> Result | None:
+def _make_result(
+    parts: Parts, submission: Submission, token: str, turn: Turn, others: Callable[[], None]
+) -> Result | None:
     """The stored result; None when frames without a line went back to waiting, or the step is not ours.
 
     Raises TimeIsUp: what was done so far is in storage, and another try goes on from there.
@@ -78,7 +97,7 @@ def _make_result(parts: Parts, submission: Submission, token: str, turn: Turn) -
     frames = record.frames.planned
     with closing(Visible(parts.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
         try:
-            return _result_of(parts, submission, record, token, visible, turn)
+            return _result_of(parts, submission, record, token, visible, turn, others)
         except TimeIsUp:
             parts.storage.put(keys.unfinished_object(submission.id, visible.name, _LINES), visible.state())
             raise
@@ -104,7 +123,13 @@ def _saved(storage: Storage, job: str, lines: str) -> bytes | None:
 
 
 def _result_of(
-    parts: Parts, submission: Submission, record: JobRecord, token: str, visible: Visible, turn: Turn
+    parts: Parts,
+    submission: Submission,
+    record: JobRecord,
+    token: str,
+    visible: Visible,
+    turn: Turn,
+    others: Callable[[], None],
 ) -> Result | None:
     if not visible.complete:
         raise TimeIsUp
@@ -113,7 +138,8 @@ def _result_of(
         return None
     with ThreadPoolExecutor(1) as beside:  # before the result, so that none is without its sweep
         marked = beside.submit(parts.storage.put, keys.sweeping(submission.id), b"")
-        compacted = Compacted(parts.storage, submission, record.frame_parts, visible, planned=record.planned, turn=turn)
+        plan = parts.storage, submission, record.frame_parts, visible
+        compacted = Compacted(*plan, planned=record.planned, turn=turn, between=others)
         marked.result()
     result = _result(parts, submission, record, compacted, visible)
     try:

@@ -19,17 +19,18 @@ from maskrelay.contract import keys
 from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Result
 from maskrelay.contract.planned import PlannedItem
 from maskrelay.errors import StorageUnavailable
-from maskrelay.storage.protocol import Storage, unavailable
+from maskrelay.storage.protocol import Storage, has, unavailable
 from maskrelay.storage.records import write_records
 from tests.api_jobs import accepted
 from tests.apis import RunningApi, make_ledger, make_settings
 from tests.clearing import later, parts_of
 from tests.driven import by_frame, driven, finished, frames_of, outcome, planned, scored
 from tests.ledger_jobs import part_name as ledger_part
+from tests.ledger_jobs import state_of
 from tests.tcp_proxy import tcp_proxy
 from worker.assemble import assemble_items
 from worker.attempts import TRIES
-from worker.finish import finish_job, finish_jobs
+from worker.finish import _finish_another, finish_job, finish_jobs
 from worker.losing import sweep_losing
 from worker.parts import Parts
 from worker.plan import plan_jobs
@@ -345,3 +346,16 @@ def test_a_long_step_gives_way_to_those_that_wait_and_to_nobody_else(monkeypatch
     assert [turn.is_over() for _ in range(5)] == [False, False, False, True, True]
     turn = Turn(time.monotonic() - 1)
     assert [turn.is_over() for _ in range(3)] == [False, True, True]
+
+
+def test_another_job_is_finished_within_one_that_is_being_joined(api: RunningApi, north: httpx.Client) -> None:
+    parts, turn = parts_of(api), Turn(0.0)
+    job = accepted(north, b"a")
+    planned(api)
+    scored(api)
+    _finish_another(parts, turn)  # its least time has only begun
+    assert not has(api.storage, keys.result(job))
+    _finish_another(parts, turn)
+    assert has(api.storage, keys.result(job))
+    assert state_of(api.ledger, job) == "succeeded"
+    _finish_another(parts, turn)

@@ -163,6 +163,19 @@ def test_each_part_is_read_once_in_one_go_and_stretches_are_not_written_again(
     assert written(storage, again) == written(storage, made)
 
 
+def test_others_pass_between_the_stretches_that_are_joined(storage: Counting):
+    passed: list[int] = []
+
+    def between() -> None:
+        kept = [key for key in storage.list(keys.unfinished(JOB)) if key.endswith(".json")]
+        passed.append(len(kept))
+
+    with closing(Visible(storage, JOB, FRAMES, LISTED)) as visible:
+        Compacted(storage, submission(), 3, visible, planned=True, between=between)
+    assert len(passed) >= 2 * 2  # before each stretch of the items, and of the dead letters
+    assert set(passed) == {3}  # every stretch was written before
+
+
 def test_another_choice_of_lines_goes_on_from_nothing(storage: Counting):
     refused = [(LISTED[0][0], frozenset({0})), *LISTED[1:]]
     names = set()
