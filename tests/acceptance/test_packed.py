@@ -35,7 +35,7 @@ def saved_by(client: Client, pictures: list[Path], lane: Lane, folder: Path) -> 
     job = client.submit(pictures, PROMPTS, lane=lane, outputs=["mask", "overlay", "probability"])
     assert client.wait(job.id, LONG).state == "succeeded"
     client.save(job.id, folder)
-    return job.id, {path.name: path.read_bytes() for path in folder.iterdir()}
+    return job.id, {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".png"}
 
 
 def objects(stack: RunningStack, job: str, folder: str) -> list[Path]:

@@ -145,7 +145,8 @@ def test_a_loop_whose_frames_wait_for_a_gate_stays_instead_of_beginning_again_an
     accepted(north, b"a")
     planned(api)
     with redis.Redis.from_url(empty_valkey, decode_responses=True) as client, ExitStack() as held:
-        client.hset("mr:flow:default", mapping={"gate": "closed", "closed_until": 10**14, "reason": "denied"})
+        in_ten_minutes = (client.time()[0] + 600) * 1000
+        client.hset("mr:flow:default", mapping={"gate": "closed", "closed_until": in_ten_minutes, "reason": "denied"})
         held.enter_context(running_worker("segment", api, endpoint_url="http://127.0.0.1:9/score", endpoint_key="key"))
         assert eventually(lambda: client.zcard("mr:loops:segment") == 1, within_s=60)
         begun = client.info("commandstats")["cmdstat_lpush"]["calls"]

@@ -83,6 +83,7 @@ def loop_over(ledger: Ledger, storage: FileStorage) -> SegmentLoop:
         admissions=SimpleNamespace(closed_for=closed_for),
         plans=SimpleNamespace(holds=lambda *_: True, of=planned),
         noticed=noticed,
+        sources=SimpleNamespace(drop_unused=lambda: None),
     )
     return SegmentLoop(
         bench,
@@ -90,7 +91,6 @@ def loop_over(ledger: Ledger, storage: FileStorage) -> SegmentLoop:
         ledger,
         hands=4,
         in_flight=4,
-        hand_bytes=1 << 30,
         renewal_period=timedelta(seconds=5),
         stopping=lambda: False,
     )
