@@ -12,9 +12,9 @@ from maskrelay.client import commands, submit_commands
 from maskrelay.errors import ClientError, MaskrelayError
 
 _EPILOG = """\
-The service and the key are those of MASKRELAY_URL (default http://127.0.0.1:8080) and MASKRELAY_API_KEY.
-Exit codes: 0 done; 1 the job did not succeed in full; 2 wrong usage; 3 refused, with the reason; 4 the service
-cannot be reached or understood; 130 interrupted (the job goes on).
+MASKRELAY_URL (default http://127.0.0.1:8080) and MASKRELAY_API_KEY name the service and the key.
+Exit codes: 0 success; 1 the job did not succeed completely; 2 wrong usage; 3 the request was refused; 4 the service
+cannot be reached or understood; 130 interrupted (the job continues).
 For research use only, not for clinical use."""
 
 

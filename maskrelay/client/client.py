@@ -46,9 +46,9 @@ class Client:
         url = url or os.environ.get("MASKRELAY_URL") or DEFAULT_URL
         api_key = api_key or os.environ.get("MASKRELAY_API_KEY")
         if not api_key:
-            raise SettingsError("no API key: set MASKRELAY_API_KEY, or give one")
+            raise SettingsError("There is no API key. Set MASKRELAY_API_KEY, or pass `api_key`.")
         if not url.startswith(("http://", "https://")):
-            raise SettingsError(f"{url} is no address of a service; it begins with http:// or https://")
+            raise SettingsError(f"{url} is not the address of a service. It must begin with http:// or https://.")
         self._connection = Connection(url, api_key, timeout)
 
     def __enter__(self) -> Self:

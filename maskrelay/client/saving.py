@@ -210,7 +210,7 @@ def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> 
             written.write(chunk)
     decoder.end()
     if sha256 not in {None, digest.hexdigest()}:
-        raise ServiceAnswerUnknown("an artifact arrived damaged; fetch it again")
+        raise ServiceAnswerUnknown("A file arrived damaged. Fetch it again.")
 
 
 def open_to_all(name: str) -> None:

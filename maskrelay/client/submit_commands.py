@@ -27,14 +27,24 @@ def add(subparsers: Any) -> None:
     """Add the commands; each leaves its function in `run`."""
     submit = command(subparsers, "submit", _submit, "submit images as one job")
     submit.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    submit.add_argument("--prompt", action="append", required=True, dest="prompts", help="what to segment; repeat it")
-    submit.add_argument("--output", action="append", choices=get_args(Output), dest="outputs", help="repeat it")
     submit.add_argument(
-        "--option", action="append", type=_option, default=[], dest="options", metavar="NAME=VALUE", help="any other"
+        "--prompt", action="append", required=True, dest="prompts", help="what to segment; may be repeated"
+    )
+    submit.add_argument(
+        "--output", action="append", choices=get_args(Output), dest="outputs", help="a file to make; may be repeated"
+    )
+    submit.add_argument(
+        "--option",
+        action="append",
+        type=_option,
+        default=[],
+        dest="options",
+        metavar="NAME=VALUE",
+        help="any other option",
     )
     submit.add_argument("--lane", choices=get_args(Lane), help="by default the number of files decides")
-    submit.add_argument("--endpoint", metavar="NAME", help="the only endpoint to score at")
-    submit.add_argument("--callback", metavar="URL", help="where signed events go")
+    submit.add_argument("--endpoint", metavar="NAME", help="the only endpoint to use")
+    submit.add_argument("--callback", metavar="URL", help="where to send signed events")
     submit.add_argument("--wait", action="store_true", help="show progress until the job has ended")
     submit.add_argument("--save", type=Path, metavar="DIR", help="wait, then save every artifact")
     submit.add_argument(
@@ -49,7 +59,7 @@ def _option(text: str) -> tuple[str, Any]:
     """`intensity=ct-lung`, `volume=2`: the value is JSON where it reads as such, and text otherwise."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError("an option is NAME=VALUE")
+        raise argparse.ArgumentTypeError("an option must be NAME=VALUE")
     try:
         return name, json.loads(value)
     except ValueError:
@@ -75,10 +85,12 @@ def _accepted(client: Client, given: argparse.Namespace) -> JobShown:
             given.files, given.prompts, **options, options=dict(given.options), idempotency_key=key
         )
     except Gone:
-        raise Gone("The same command made a job before, which has been deleted or has expired; use --again.") from None
+        raise Gone(
+            "The job that the same command made before was deleted or has expired. Use --again to make a new one."
+        ) from None
     if datetime.now(UTC) - accepted.created_at > _EARLIER:
         made = f"{accepted.created_at:%F %T} UTC"
-        sys.stderr.write(f"the same command made this job at {made}; --again makes a new one\n")
+        sys.stderr.write(f"The same command made this job at {made}. Use --again to make a new one.\n")
     return accepted
 
 
@@ -103,8 +115,8 @@ def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> in
     except KeyboardInterrupt:
         progress.end()
         folder = given.save or "DIR"
-        sys.stderr.write(f"the job goes on; its results: maskrelay wait {accepted.id} --save {folder}\n")
-        sys.stderr.write(f"to end it: maskrelay cancel {accepted.id}\n")
+        sys.stderr.write(f"The job continues. To get its results: maskrelay wait {accepted.id} --save {folder}\n")
+        sys.stderr.write(f"To cancel it: maskrelay cancel {accepted.id}\n")
         raise
     show(given.json, job, list(client.items(job.id)), saved)
     return 0 if job.state == "succeeded" else 1

@@ -12,11 +12,11 @@ class Malformed(RequestError):
 
 
 class BodyIncomplete(Malformed):
-    """The body ended before it was whole."""
+    """The body ended before it was complete."""
 
 
 class Unauthenticated(RequestError):
-    """The API key or token is missing, unknown or not valid now."""
+    """The API key or token is missing, unknown or not valid at this time."""
 
 
 class ScopeMissing(RequestError):
@@ -24,11 +24,11 @@ class ScopeMissing(RequestError):
 
 
 class NotFound(RequestError):
-    """There is nothing here for this key."""
+    """The resource does not exist, or this key may not see it."""
 
 
 class MethodNotAllowed(RequestError):
-    """The resource does not know this method."""
+    """The resource does not support this method."""
 
 
 class Gone(RequestError):
@@ -36,7 +36,7 @@ class Gone(RequestError):
 
 
 class Conflict(RequestError):
-    """The request does not fit the present state."""
+    """The request conflicts with the present state of the resource."""
 
 
 class StillAccepting(Conflict):
@@ -54,15 +54,15 @@ class NotEnded(Conflict):
 
 
 class NothingToRedrive(Conflict):
-    """No frame of the job ended in an error, or in this one."""
+    """No frame of the job ended in an error, or none ended in the error that was named."""
 
 
 class BodyTooLarge(RequestError):
-    """The body is larger than this service takes."""
+    """The body is larger than this service accepts."""
 
 
 class EncodingUnsupported(RequestError):
-    """The body has a content encoding that is not decoded here; send it as it is."""
+    """The content encoding of the body is not supported. Send the body without one."""
 
 
 class RangeNotSatisfiable(RequestError):
@@ -70,25 +70,25 @@ class RangeNotSatisfiable(RequestError):
 
 
 class QuotaReached(RequestError):
-    """The tenant has as much under way as it may."""
+    """The tenant has reached a quota."""
 
     retryable = True
 
 
 class JobsQuotaReached(QuotaReached):
-    """The tenant has as many live jobs as it may."""
+    """The tenant has reached its quota of unfinished jobs."""
 
 
 class FramesQuotaReached(QuotaReached):
-    """The tenant has as many frames under way as it may."""
+    """The tenant has reached its quota of unfinished frames."""
 
 
 class InteractiveQuotaReached(QuotaReached):
-    """The tenant has as many interactive frames under way as it may."""
+    """The tenant has reached its quota of unfinished interactive frames."""
 
 
 class BytesQuotaReached(QuotaReached):
-    """The tenant's unfinished jobs and unused uploads have as many bytes as they may."""
+    """The tenant's unfinished jobs and unused uploads have reached the quota of bytes."""
 
 
 class Refused(RequestError):
@@ -100,19 +100,19 @@ class NestedTooDeep(Refused):
 
 
 class NoItems(Refused):
-    """The job has no item."""
+    """The job has no items."""
 
 
 class TooManyItems(Refused):
-    """The job has more items than this service takes."""
+    """The job has more items than this service accepts."""
 
 
 class NoPrompts(Refused):
-    """An item has no prompt."""
+    """An item has no prompts."""
 
 
 class TooManyPrompts(Refused):
-    """An item has more prompts than this service takes."""
+    """An item has more prompts than this service accepts."""
 
 
 class PromptEmpty(Refused):
@@ -124,7 +124,7 @@ class PromptTooLong(Refused):
 
 
 class PromptHasAmpersand(Refused):
-    """A prompt contains '&', which separates prompts on the wire."""
+    """A prompt contains '&', which separates prompts in requests to the model."""
 
 
 class PromptHasControl(Refused):
@@ -132,7 +132,7 @@ class PromptHasControl(Refused):
 
 
 class OptionUnknown(Refused):
-    """There is no option of this name."""
+    """There is no option with this name."""
 
 
 class OptionInvalid(Refused):
@@ -144,7 +144,7 @@ class CustomIdDuplicate(Refused):
 
 
 class UploadUnknown(Refused):
-    """There is no such upload."""
+    """The upload does not exist, or this key may not use it."""
 
 
 class UploadExpired(Refused):
@@ -152,11 +152,11 @@ class UploadExpired(Refused):
 
 
 class UploadGone(Refused):
-    """An upload that a failed item needs is no longer there."""
+    """An upload that a failed item needs no longer exists."""
 
 
 class LaneForbidden(Refused):
-    """The interactive lane takes small jobs only."""
+    """The interactive lane accepts only small jobs."""
 
 
 class CodesInvalid(Refused):
@@ -168,4 +168,4 @@ class IdempotencyKeyReused(Refused):
 
 
 class CallbackForbidden(Refused):
-    """The callback's address is not allowed."""
+    """Callbacks to this address are not allowed."""

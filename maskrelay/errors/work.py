@@ -8,7 +8,7 @@ class ItemError(MaskrelayError):
 
 
 class NotAnImage(ItemError):
-    """The file is not an image this service reads."""
+    """The file is not an image that this service can read."""
 
 
 class Truncated(ItemError):
@@ -16,11 +16,11 @@ class Truncated(ItemError):
 
 
 class UnsupportedImage(ItemError):
-    """The image is of a kind this service does not read."""
+    """The image is of a kind that this service cannot read."""
 
 
 class TooManyPixels(ItemError):
-    """The image has more pixels than this service takes."""
+    """The image has more pixels than this service accepts."""
 
 
 class DecodeTooLarge(ItemError):
@@ -32,23 +32,23 @@ class ZeroSized(ItemError):
 
 
 class NoPixels(ItemError):
-    """The file holds no picture."""
+    """The file contains no image."""
 
 
 class NotAPicture(ItemError):
-    """The object holds what was made of pictures, such as a segmentation or a dose, and no picture."""
+    """The object contains data derived from images, such as a segmentation or a dose, and no image."""
 
 
 class HiddenFile(ItemError):
-    """The file belongs to an operating system and not to the pictures beside it."""
+    """The file was written by an operating system and is not one of the images."""
 
 
 class ViewerPicture(ItemError):
-    """The picture lies beside a DICOMDIR: it belongs to the viewer on the medium and not to its images."""
+    """The picture is next to a DICOMDIR, so it belongs to the viewer on the medium and is not one of the images."""
 
 
 class DirectoryFile(ItemError):
-    """The file lists other files (DICOMDIR) and holds no picture."""
+    """The file is a list of other files (DICOMDIR) and contains no image."""
 
 
 class TagInvalid(ItemError):
@@ -56,27 +56,27 @@ class TagInvalid(ItemError):
 
 
 class UnsupportedTransferSyntax(ItemError):
-    """The pixels are encoded in a way this service does not read."""
+    """The pixels are encoded in a way that this service cannot read."""
 
 
 class FrameOutOfRange(ItemError):
-    """The file has no frame of this number."""
+    """The file has no frame with this number."""
 
 
 class VolumeNeeded(ItemError):
-    """The file holds several volumes, and which one is meant is not said."""
+    """The file contains several volumes. Choose one with the option `volume`."""
 
 
 class SourceMissing(ItemError):
-    """The upload behind the item is no longer there."""
+    """The item's upload no longer exists."""
 
 
 class SourceTooLarge(ItemError):
-    """The file is larger than a worker opens."""
+    """The file is larger than a worker may open."""
 
 
 class DecoderCrashed(ItemError):
-    """Decoding the file ended its worker, twice, with nothing else in it."""
+    """Decoding the file crashed a worker twice while the worker did nothing else."""
 
 
 class DecodeTimeout(ItemError):
@@ -84,27 +84,27 @@ class DecodeTimeout(ItemError):
 
 
 class ArtifactUnsupported(ItemError):
-    """An artifact of this kind cannot be made of this source."""
+    """The source cannot be turned into this kind of output."""
 
 
 class SeriesIncomplete(ItemError):
-    """Slices of the series are missing or lie several at one place."""
+    """Slices of the series are missing, or several slices have the same position."""
 
 
 class ArchiveInvalid(ItemError):
-    """The archive is damaged or of a form that this service does not open."""
+    """The archive is damaged, or its form is not supported."""
 
 
 class ArchiveTooLarge(ItemError):
-    """The archive holds more than this service opens."""
+    """The archive contains more than this service accepts."""
 
 
 class ArchiveNested(ItemError):
-    """The archive's member is an archive itself and is not opened."""
+    """The member of the archive is itself an archive, which is not opened."""
 
 
 class BurnedInAnnotation(ItemError):
-    """The picture may show burned-in text, and such pictures are not sent to the endpoint here."""
+    """The image may show burned-in text, and the option `burned_in` refuses such images."""
 
 
 class AssemblyFailed(ItemError):
@@ -112,19 +112,19 @@ class AssemblyFailed(ItemError):
 
 
 class JobHalted(MaskrelayError):
-    """A step of the job failed again and again, and the job ended without it."""
+    """A step of the job failed repeatedly, and the job ended without it."""
 
 
 class PlanningFailed(JobHalted):
-    """The job could not be planned; it ended without a result, and an operator can let it go on."""
+    """The job could not be planned and ended without a result. An operator can resume it."""
 
 
 class AssemblingFailed(JobHalted):
-    """The files of an item could not be made; the job ended without a result, and an operator can let it go on."""
+    """The files of an item could not be made, and the job ended without a result. An operator can resume it."""
 
 
 class FinishingFailed(JobHalted):
-    """The result could not be written; what was segmented is kept, and an operator can let the job go on."""
+    """The result could not be written. All masks are kept, and an operator can resume the job."""
 
 
 class EndpointError(MaskrelayError):
@@ -215,21 +215,21 @@ class LedgerUnavailable(MaskrelayError):
 
 
 class LedgerFull(LedgerUnavailable):
-    """The ledger's memory is nearly used up: no new job is taken until others have ended."""
+    """The ledger's memory is nearly full. New jobs are accepted again when other jobs have ended."""
 
 
 class EndpointsUnknown(LedgerUnavailable):
-    """No worker has announced an endpoint yet, since Redis is new; they announce them again within seconds."""
+    """No worker has announced an endpoint since Redis was emptied. They announce them within seconds."""
 
 
 class IssuerUnavailable(MaskrelayError):
-    """The issuer of tokens cannot be asked for its keys."""
+    """The keys of the token issuer cannot be fetched."""
 
     retryable = True
 
 
 class SignatureInvalid(MaskrelayError):
-    """The callback's signature does not fit its secret, body and time."""
+    """The callback's signature does not match its secret, body and time."""
 
 
 class SealInvalid(MaskrelayError):
@@ -237,7 +237,7 @@ class SealInvalid(MaskrelayError):
 
 
 class ClientError(MaskrelayError):
-    """The client got no answer it can use."""
+    """The client received no usable answer."""
 
 
 class ServiceUnreachable(ClientError):
@@ -247,7 +247,7 @@ class ServiceUnreachable(ClientError):
 
 
 class ServiceAnswerUnknown(ClientError):
-    """The service answered something this client does not read."""
+    """The service's answer is not one that this client understands."""
 
 
 class WaitTimeout(ClientError):

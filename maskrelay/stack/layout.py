@@ -104,7 +104,7 @@ def hold(data: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise StackError(f"another stack runs on {data}; give this one its own folder with DATA=…") from None
+        raise StackError(f"another stack runs on {data}; choose another folder with DATA=…") from None
     return descriptor
 
 
