@@ -120,6 +120,6 @@ def test_the_cursor_stops_at_two_thousand_waiting_retries(ledger: Ledger) -> Non
     queue(ledger)
     begun = 0
     for claim in claims(ledger):
-        ledger.claims.strike(claim.token, claim.first, "scoring_failed", timedelta(hours=1))
+        ledger.claims.strike(claim.token, claim.first, "scoring_failed", timedelta(minutes=10))
         begun += 1
     assert begun == 2000
