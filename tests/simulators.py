@@ -71,7 +71,7 @@ def running_simulator(key: str = "simulator-key", **switches: Any) -> Iterator[R
             process.stdout.close()
 
 
-def eventually(condition: Callable[[], bool], within_s: float = 20) -> bool:
+def eventually(condition: Callable[[], bool], within_s: float = 60) -> bool:
     """Whether the condition comes true in time; it is asked again and again."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -41,7 +41,9 @@ def maskrelay(
 ) -> subprocess.CompletedProcess:
     environment = {**os.environ, "MASKRELAY_URL": stack.url, "MASKRELAY_API_KEY": key or stack.api_key}
     command = [sys.executable, "-m", "maskrelay.client.cli", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def ask(*prompts: str) -> list[str]:

@@ -187,7 +187,7 @@ def test_the_hour_of_trouble_runs_to_its_end_and_leaves_the_endpoint_as_it_was()
     assert steps[-1]["at"] == 3600
     with started(canned=True, max_concurrent=8, bandwidth=50_000_000) as endpoint:
         before = endpoint.counters()
-        endpoint.set(script=steps, speed=1800)
+        endpoint.set(script=steps, speed=600)
         seen = set()
         while left(endpoint):
             try:

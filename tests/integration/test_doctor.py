@@ -114,7 +114,7 @@ def test_a_redis_that_would_lose_or_refuse(
 def test_a_redis_that_is_nearly_full(environment: Environment) -> None:
     with running_valkey() as running:
         running.client.set("much", bytes(30 << 20))
-        running.client.config_set("maxmemory", running.client.info("memory")["used_memory"] * 5 // 4)
+        running.client.config_set("maxmemory", running.client.info("memory")["used_memory"] * 9 // 8)
         planted(environment | {"MASKRELAY_REDIS_URL": running.url}, "redis memory", "warn", "in use", "maxmemory")
 
 

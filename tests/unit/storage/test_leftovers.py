@@ -12,7 +12,7 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage import leftovers
 from maskrelay.storage.files import FileStorage
 
-NOW = datetime.now(UTC)
+LONG_AFTER = timedelta(days=400)
 WRITER = """
 import sys, pathlib, time
 from maskrelay.storage.files import FileStorage
@@ -31,7 +31,9 @@ def folders(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_dir())
 
 
-def tidied(storage: FileStorage, now: datetime = NOW, most: int = 1000) -> int:
+def tidied(storage: FileStorage, after: timedelta = timedelta(0), most: int = 1000) -> int:
+    """How many leftovers go when the storage is looked through so long from now."""
+    now = datetime.now(UTC) + after
     removed, place, more = 0, "", True
     while more:
         place, gone = storage.tidy(place, most, now)
@@ -51,7 +53,7 @@ def test_what_a_killed_writer_left_goes_at_once_and_what_a_living_one_writes_sta
         assert child.stdout is not None
         child.stdout.readline()
         assert len(files(tmp_path)) == 1
-        assert tidied(storage, NOW + timedelta(days=400)) == 0
+        assert tidied(storage, LONG_AFTER) == 0
         child.kill()
         child.wait()
         assert tidied(storage) == 1
@@ -65,8 +67,8 @@ def test_a_file_of_another_machine_goes_when_it_is_old(
     storage.put("jobs/a/x", b"")
     other = tmp_path / "jobs" / "a" / f"~{'0' * 24}"
     other.write_bytes(b"x")
-    assert tidied(storage, NOW + timedelta(minutes=59)) == 0
-    assert tidied(storage, NOW + timedelta(minutes=61)) == 1
+    assert tidied(storage, timedelta(minutes=59)) == 0
+    assert tidied(storage, timedelta(minutes=61)) == 1
     assert list(storage.list("")) == ["jobs/a/x"]
 
 
@@ -76,7 +78,7 @@ def test_other_files_are_left_alone(tmp_path: Path, storage: FileStorage) -> Non
         (tmp_path / "jobs" / name).write_bytes(b"x")
     (tmp_path / "jobs" / f"~{'1' * 24}").symlink_to(tmp_path / "jobs" / "~notes")
     before = files(tmp_path)
-    assert tidied(storage, NOW + timedelta(days=400)) == 0
+    assert tidied(storage, LONG_AFTER) == 0
     assert files(tmp_path) == before
 
 
