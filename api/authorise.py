@@ -55,7 +55,7 @@ def check_length(headers: Headers, most: int) -> None:
     if not (declared.isascii() and declared.isdigit()):
         raise Malformed("Content-Length is not a number.")
     if int(declared) > most:
-        raise BodyTooLarge(f"A body has at most {most} bytes (MASKRELAY_MAX_BODY_BYTES).")
+        raise BodyTooLarge(f"A body may have at most {most} bytes (MASKRELAY_MAX_BODY_BYTES).")
 
 
 def _bearer(authorization: str) -> str:

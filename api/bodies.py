@@ -34,7 +34,7 @@ async def receive(
         async for chunk in request.stream():
             total += len(chunk)
             if total > max_bytes:
-                raise BodyTooLarge(f"A body of this kind has at most {max_bytes} bytes.")
+                raise BodyTooLarge(f"A body of this kind may have at most {max_bytes} bytes.")
             held.append(chunk)
             waiting += len(chunk)
             if waiting >= _FEED_BYTES:

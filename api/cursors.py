@@ -24,4 +24,4 @@ def places_of(cursor: str, kinds: Mapping[str, re.Pattern[str]]) -> tuple[str, l
 
 
 def no_cursor() -> Malformed:
-    return Malformed("The cursor is not one of ours.", pointer="#/query/cursor")
+    return Malformed("The cursor is not from this service.", pointer="#/query/cursor")

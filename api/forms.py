@@ -100,10 +100,12 @@ class Form:
         elif self._file_name in {None, name}:
             self._field = None
             if len(self._incoming.uploads) >= self._max_files:
-                raise TooManyItems(f"At most {self._max_files} files (MASKRELAY_MAX_ITEMS).", pointer=pointer(name))
+                raise TooManyItems(
+                    f"A job may have at most {self._max_files} files (MASKRELAY_MAX_ITEMS).", pointer=pointer(name)
+                )
             self._incoming.begin(file_name_in(self._headers.get(b"content-disposition", b""), disposition))
         else:
-            raise Malformed("The form has a field that is not known.", pointer=pointer(name))
+            raise Malformed("The form has an unknown field.", pointer=pointer(name))
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
         if self._field is None:

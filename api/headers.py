@@ -24,7 +24,7 @@ def idempotency_key(headers: Headers) -> str | None:
     if len(plain) >= 2 and plain[0] == plain[-1] == '"':
         plain = re.sub(r'\\(["\\])', r"\1", plain[1:-1])
     if not _KEY.fullmatch(plain):
-        raise Malformed("An Idempotency-Key has 1 to 255 visible ASCII characters.")
+        raise Malformed("An Idempotency-Key must have 1 to 255 visible ASCII characters.")
     return plain
 
 

@@ -54,7 +54,7 @@ def read_json(body: bytes, at: str) -> Any:
     except (ValueError, RecursionError):
         raise Malformed("The JSON cannot be read.", pointer=at) from None
     if depth_of(value) > DEEPEST:
-        raise NestedTooDeep(f"JSON may be nested {DEEPEST} levels deep.", pointer=at)
+        raise NestedTooDeep(f"JSON may be nested at most {DEEPEST} levels deep.", pointer=at)
     return value
 
 
@@ -78,23 +78,25 @@ def read_options(value: Any) -> Options:
 def members(value: Any, known: frozenset[str], path: tuple[str | int, ...]) -> dict[str, Any]:
     """The members of a JSON object that has none but the known ones; a null member counts as absent."""
     if not isinstance(value, dict):
-        raise Malformed("Here stands a JSON object.", pointer=pointer(*path))
+        raise Malformed("Expected a JSON object.", pointer=pointer(*path))
     for name in value:
         if name not in known:
-            raise OptionUnknown(f"Known here: {', '.join(sorted(known))}.", pointer=pointer(*path, name))
+            raise OptionUnknown(
+                f"Unknown name. Expected one of {', '.join(sorted(known))}.", pointer=pointer(*path, name)
+            )
     return {name: one for name, one in value.items() if one is not None}
 
 
 def _outputs(value: Any) -> tuple[Output, ...]:
     known = get_args(Output)
     if not isinstance(value, list) or not value or any(one not in known for one in value):
-        raise _invalid(f"A list of {', '.join(known)}.", "outputs")
+        raise _invalid(f"Expected a list of {', '.join(known)}.", "outputs")
     return tuple(one for one in known if one in value)
 
 
 def _lane(value: Any) -> Lane:
     if value not in get_args(Lane):
-        raise _invalid(f"One of {', '.join(get_args(Lane))}.", "lane")
+        raise _invalid(f"Expected one of {', '.join(get_args(Lane))}.", "lane")
     lane: Lane = value
     return lane
 
@@ -107,26 +109,26 @@ def _deadline(value: Any) -> timedelta | datetime:
         at = datetime.fromisoformat(value)
         if at.tzinfo is not None:
             return at.astimezone(UTC)
-    raise _invalid("Seconds from now, or a time with its offset from UTC (ISO 8601).", "deadline")
+    raise _invalid("Expected a number of seconds, or a time with its offset from UTC (ISO 8601).", "deadline")
 
 
 def _endpoint(value: Any) -> str:
     if not isinstance(value, str) or not ENDPOINT_NAME.fullmatch(value):
-        raise _invalid("The name of an endpoint.", "endpoint")
+        raise _invalid("Expected the name of an endpoint.", "endpoint")
     return value
 
 
 def _one_prompt_per_request(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _invalid("true or false.", "one_prompt_per_request")
+        raise _invalid("Expected true or false.", "one_prompt_per_request")
     return value
 
 
 def _metadata(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _invalid("A JSON object.", "metadata")
+        raise _invalid("Expected a JSON object.", "metadata")
     if len(json.dumps(value, ensure_ascii=False).encode()) > METADATA_BYTES:
-        raise _invalid(f"At most {METADATA_BYTES} bytes as JSON.", "metadata")
+        raise _invalid(f"Expected at most {METADATA_BYTES} bytes as JSON.", "metadata")
     return value
 
 
@@ -134,7 +136,7 @@ def _callback(value: Any) -> Callback:
     given = members(value, frozenset({"url", "secret", "events"}), ("options", "callback"))
     url = given.get("url")
     if not isinstance(url, str) or not 0 < len(url) <= _URL_LENGTH or not url.isprintable():
-        raise _invalid("A URL is needed.", "callback", "url")
+        raise _invalid("A callback needs a URL.", "callback", "url")
     return Callback(url, _secret(given.get("secret")), _events(given.get("events")))
 
 
@@ -143,7 +145,9 @@ def _secret(value: Any) -> str | None:
         return None
     secrets = value if isinstance(value, list) else [value]
     if not 1 <= len(secrets) <= 2:
-        raise _invalid("One secret, or a list of two while the receiver moves from one to the other.", *_SECRET)
+        raise _invalid(
+            "Expected one secret, or a list of two while the receiver changes from one to the other.", *_SECRET
+        )
     try:
         for secret in secrets:
             check_secret(str(secret))
@@ -156,7 +160,7 @@ def _events(value: Any) -> tuple[str, ...]:
     if value is None:
         return TERMINAL_EVENTS
     if not isinstance(value, list) or not value or any(one not in EVENT_TYPES for one in value):
-        raise _invalid(f"A list of {', '.join(EVENT_TYPES)}.", "callback", "events")
+        raise _invalid(f"Expected a list of {', '.join(EVENT_TYPES)}.", "callback", "events")
     return tuple(one for one in EVENT_TYPES if one in value)
 
 

@@ -10,13 +10,13 @@ from maskrelay.contract.jobs import PixelOptions
 from maskrelay.errors import OptionInvalid
 
 _EXPECTED = {
-    "group_series": "true or false.",
-    "partial_series": "One of fail, best_effort, hold.",
-    "slice_axis": "One of axial, coronal, sagittal, or a voxel axis: 0, 1, 2.",
-    "volume": "The number of a volume, from 0.",
-    "square_pixels": "true or false.",
-    "burned_in": "One of allow, warn, refuse.",
-    "identifiers": "One of uids, hashed, none.",
+    "group_series": "Expected true or false.",
+    "partial_series": "Expected one of fail, best_effort, hold.",
+    "slice_axis": "Expected one of axial, coronal, sagittal, or a voxel axis: 0, 1, 2.",
+    "volume": "Expected the number of a volume, from 0.",
+    "square_pixels": "Expected true or false.",
+    "burned_in": "Expected one of allow, warn, refuse.",
+    "identifiers": "Expected one of uids, hashed, none.",
 }
 
 

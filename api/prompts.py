@@ -25,7 +25,7 @@ def check_prompts(prompts: Any, limits: Limits, path: tuple[str | int, ...]) -> 
     Raises Malformed, NoPrompts, TooManyPrompts, or what is wrong with one of them; `path` is where they stand.
     """
     if not isinstance(prompts, list):
-        raise Malformed("A list of prompts.", pointer=pointer(*path))
+        raise Malformed("Expected a list of prompts.", pointer=pointer(*path))
     if not prompts:
         raise NoPrompts(pointer=pointer(*path))
     if len(prompts) > limits.prompts:
@@ -34,16 +34,20 @@ def check_prompts(prompts: Any, limits: Limits, path: tuple[str | int, ...]) -> 
 
 
 def too_many_prompts(limits: Limits, path: tuple[str | int, ...]) -> TooManyPrompts:
-    return TooManyPrompts(f"At most {limits.prompts} prompts an item (MASKRELAY_MAX_PROMPTS).", pointer=pointer(*path))
+    return TooManyPrompts(
+        f"An item may have at most {limits.prompts} prompts (MASKRELAY_MAX_PROMPTS).", pointer=pointer(*path)
+    )
 
 
 def prompt_too_long(limits: Limits, at: str) -> PromptTooLong:
-    return PromptTooLong(f"At most {limits.prompt_length} characters (MASKRELAY_MAX_PROMPT_LENGTH).", pointer=at)
+    return PromptTooLong(
+        f"A prompt may have at most {limits.prompt_length} characters (MASKRELAY_MAX_PROMPT_LENGTH).", pointer=at
+    )
 
 
 def _check(prompt: Any, limits: Limits, at: str) -> str:
     if not isinstance(prompt, str):
-        raise Malformed("A prompt is text.", pointer=at)
+        raise Malformed("A prompt must be text.", pointer=at)
     plain = prompt.strip()
     if not plain:
         raise PromptEmpty(pointer=at)

@@ -40,4 +40,4 @@ async def check_scope(request: Request) -> None:
     needed = NEEDED.get((request.method, path))
     caller: Caller = request.state.caller
     if needed is None or not caller.may(needed):
-        raise ScopeMissing(f"The scope '{needed or 'of this route'}' is needed for this.")
+        raise ScopeMissing(f"This request needs the scope '{needed or 'of this route'}'.")

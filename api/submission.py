@@ -68,7 +68,7 @@ def read_body(body: bytes, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
     options = read_options(given.get("options", {}))
     items = given.get("items", [])
     if not isinstance(items, list):
-        raise Malformed("A list of items.", pointer=pointer("items"))
+        raise Malformed("Expected a list of items.", pointer=pointer("items"))
     _check_total(len(items), limits)
     shared = check_prompts(given["prompts"], limits, ("prompts",)) if "prompts" in given else None
     asked = tuple(_item(item, number, shared, limits) for number, item in enumerate(items))
@@ -90,9 +90,9 @@ def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits
 
 def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
     if not isinstance(value, str):
-        raise Malformed("A custom_id is text.", pointer=pointer(*here, "custom_id"))
+        raise Malformed("A custom_id must be text.", pointer=pointer(*here, "custom_id"))
     if not 0 < len(value) <= _CUSTOM_ID_LENGTH or not value.isprintable():
-        detail = f"A custom_id has 1 to {_CUSTOM_ID_LENGTH} printable characters."
+        detail = f"A custom_id must have 1 to {_CUSTOM_ID_LENGTH} printable characters."
         raise OptionInvalid(detail, pointer=pointer(*here, "custom_id"))
     return value
 
@@ -113,11 +113,13 @@ def _check_total(total: int, limits: Limits) -> None:
     if total == 0:
         raise NoItems
     if total > limits.items:
-        raise TooManyItems(f"At most {limits.items} items (MASKRELAY_MAX_ITEMS).", pointer=pointer("items"))
+        raise TooManyItems(
+            f"A job may have at most {limits.items} items (MASKRELAY_MAX_ITEMS).", pointer=pointer("items")
+        )
 
 
 def _text(raw: bytes, place: int) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise Malformed("A prompt is UTF-8 text.", pointer=pointer("prompt", place)) from None
+        raise Malformed("A prompt must be UTF-8 text.", pointer=pointer("prompt", place)) from None

@@ -37,7 +37,7 @@ class Tokens:
         kid = _kid(token)
         key = await self._keys.key(kid)
         if key is None:
-            raise Unauthenticated("The token's key is not one of its issuer's.")
+            raise Unauthenticated("The token is signed with a key that its issuer does not list.")
         claims = self._verified(token, key)
         tenant = claims.get(self._tenant_claim)
         if not isinstance(tenant, str) or not keys.TENANT.fullmatch(tenant):
@@ -67,7 +67,7 @@ def _kid(token: str) -> str:
     except jwt.InvalidTokenError:
         raise Unauthenticated from None
     if header.get("alg") not in _ALGORITHMS or "crit" in header:
-        raise Unauthenticated("A token is signed by RS256 or ES256.")
+        raise Unauthenticated("A token must be signed with RS256 or ES256.")
     if not isinstance(header.get("kid"), str):
         raise Unauthenticated("The token does not say which key signed it.")
     return str(header["kid"])
