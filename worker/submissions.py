@@ -1,6 +1,7 @@
 """Reads accepted submissions and their plans back from storage; both are written once, so they may be kept."""
 
 import itertools
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,7 +19,11 @@ V = TypeVar("V")
 
 
 class Kept(Generic[K, V]):
-    """The values last asked for, as many as weigh `most` together; `read` makes the others."""
+    """The values last asked for, as many as weigh `most` together; `read` makes the others. Any thread may ask.
+
+    Threads that ask for different values read at the same time. Two that ask for the same one may both read it; one of
+    what they read is kept.
+    """
 
     def __init__(self, read: Callable[[K], V], most: int, weigh: Callable[[V], int] = lambda _: 1) -> None:
         self._read = read
@@ -26,19 +31,30 @@ class Kept(Generic[K, V]):
         self._weigh = weigh
         self._weight = 0
         self._values: OrderedDict[K, V] = OrderedDict()
+        self._lock = threading.Lock()
 
     def holds(self, key: K) -> bool:
         return key in self._values
 
     def __call__(self, key: K) -> V:
-        if key not in self._values:
-            self._values[key] = self._read(key)
-            self._weight += self._weigh(self._values[key])
-            while self._weight > self._most and len(self._values) > 1:
-                _, value = self._values.popitem(last=False)
-                self._weight -= self._weigh(value)
-        self._values.move_to_end(key)
-        return self._values[key]
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = self._read(key)
+        with self._lock:
+            self._keep(key, value)
+        return value
+
+    def _keep(self, key: K, value: V) -> None:
+        if key in self._values:
+            self._values.move_to_end(key)
+            return
+        self._values[key] = value
+        self._weight += self._weigh(value)
+        while self._weight > self._most and len(self._values) > 1:
+            _, oldest = self._values.popitem(last=False)
+            self._weight -= self._weigh(oldest)
 
 
 def read_frame_part(storage: Storage, job: str, part: int) -> list[PlannedFrame]:
