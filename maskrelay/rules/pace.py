@@ -12,6 +12,9 @@ MOST_HANDS = 256
 MOST_BYTES = 512 << 20
 #: More in hand than the mean of the stages asks for, since their times vary; and some that wait at the endpoint's door.
 _SPARE, _AT_THE_DOOR = 1.25, 4
+#: Times as long as a score that the other stages count at most. Beyond it frames wait for the processors and not for
+#: the endpoint: more of them in progress would each take longer, which would ask for more still.
+_LONGEST_RATIO = 3.0
 #: The weight of one frame in what is known of the frames before it.
 _WEIGHT = 0.05
 
@@ -40,7 +43,9 @@ class Pace:
         Little's law: so many are scored, and while one is, others take `working` for each `scoring`. Bulk frames get
         a part of the hands alone. Never more than the memory for requests and answers allows.
         """
-        ratio = self.working / max(self.scoring, 1e-3) if self.working is not None and self.scoring is not None else 0.5
+        ratio = 0.5
+        if self.working is not None and self.scoring is not None:
+            ratio = min(self.working / max(self.scoring, 1e-3), _LONGEST_RATIO)
         wanted = (slots * (1 + ratio) * _SPARE + _AT_THE_DOOR) / BULK_SHARE
         bearable = MOST_BYTES / self.bytes if self.bytes else MOST_HANDS
         return max(LEAST_HANDS, math.ceil(min(wanted, bearable, MOST_HANDS)))

@@ -32,9 +32,14 @@ def test_slower_work_beside_the_score_takes_more_hands_and_the_average_follows()
 
 
 def test_hands_are_bounded_by_the_memory_of_what_they_hold() -> None:
-    assert seen(0.1, 1.0, size=MOST_BYTES / 20).hands(100) == 20
+    assert seen(0.1, 0.1, size=MOST_BYTES / 20).hands(100) == 20
     assert seen(0.1, 1.0, size=MOST_BYTES).hands(100) == LEAST_HANDS
     assert seen(0.1, 1.0, size=1).hands(1000) == MOST_HANDS
+
+
+def test_an_endpoint_that_is_faster_than_the_processors_does_not_fill_the_memory() -> None:
+    """The time of the other stages grows with the frames in progress there, and must not ask for more of them."""
+    assert seen(0.002, 1.0).hands(8) == seen(0.002, 0.006).hands(8) < 60
 
 
 def test_before_anything_was_seen_there_are_hands_enough_to_begin() -> None:
