@@ -72,7 +72,7 @@ def test_every_process_is_replaced_by_the_next_release_under_load(tmp_path, faul
 @pytest.mark.long
 def test_segment_workers_are_scaled_from_one_to_four_and_back_under_load(tmp_path, fault: Fault):
     with scene(tmp_path, s3=True, claim_lease_s=60, **ROOM_FOR_FOUR) as running:
-        running.simulator.set(service_time=0.5)
+        running.simulator.set(service_time=2)  # slow enough that work is left when the fourth has started
         with calling(running, 2) as callers:
             callers.watch(running.submit(300, tenant=TENANTS[1]))
             callers.await_turn()
