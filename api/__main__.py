@@ -5,7 +5,6 @@ the same application without those guards, for a machine where something in fron
 """
 
 import argparse
-import ipaddress
 import os
 import resource
 import sys
@@ -14,6 +13,7 @@ import uvicorn
 
 from api.app import create
 from api.connections import MOST, guarded
+from api.service import is_loopback
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings, name_of
 
@@ -52,16 +52,9 @@ def main(arguments: list[str]) -> int:
 
 def _require_public_url(host: str) -> None:
     """Raise SettingsError where links would be made of what any caller writes into `Host`."""
-    if not _is_loopback(host) and Settings.from_environment(os.environ).public_url is None:
+    if not is_loopback(host) and Settings.from_environment(os.environ).public_url is None:
         name = name_of("public_url")
         raise SettingsError(f"{name} must be set unless the API listens on loopback alone: links begin with it")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def most_connections(descriptors: int) -> int:

@@ -95,14 +95,15 @@ def base_of(request: Request) -> str:
     if public_url := service_of(request).public_url:
         return public_url
     host, port = request.scope.get("server") or ("localhost", None)
-    if _is_loopback(host):
+    if is_loopback(host):
         return str(request.base_url).rstrip("/")
     named = f"[{host}]" if ":" in host else "localhost" if "/" in host else host
     root = request.scope.get("root_path", "").rstrip("/")
     return f"{request.url.scheme}://{named}{f':{port}' if port else ''}{root}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is reached from this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
