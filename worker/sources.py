@@ -131,16 +131,17 @@ class Sources:
             for place, one in list(self._copies.items()):
                 if one.readers == 0 and (one.size < 0 or total > self._most_bytes):
                     total -= max(0, one.size)
-                    one.path.unlink(missing_ok=True)
-                    del self._copies[place]
+                    self._remove(place)
 
     def drop_unused(self) -> None:
         """Remove the copies that nobody reads now."""
         with self._lock:
             for place, one in list(self._copies.items()):
                 if one.readers == 0:
-                    one.path.unlink(missing_ok=True)
-                    del self._copies[place]
+                    self._remove(place)
+
+    def _remove(self, place: Place) -> None:
+        self._copies.pop(place).path.unlink(missing_ok=True)
 
     def _fetch(self, place: Place, kind: Kind, copy: Copy) -> None:
         written = set_aside_for = 0
