@@ -31,7 +31,8 @@ from maskrelay.settings import Settings, name_of
 from maskrelay.storage.identity import store_id
 from maskrelay.storage.open import check_usable, open_storage
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
-from worker import sweeper
+from worker import consumer_watch, sweeper
+from worker.consumer_watch import ConsumerWatch
 from worker.copies import remove_leftovers
 from worker.heart import beating, repeating
 from worker.sweeper import Sweeper
@@ -120,6 +121,12 @@ def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
     if role == "segment":
         repeating(app, "endpoints", ANNOUNCED_EVERY, partial(_announce_endpoints, settings))
     repeating(app, "leftovers", LEFTOVERS_EVERY, remove_leftovers)
+    watch = ConsumerWatch(
+        is_free=lambda: not stop.is_set() and len(state.reserved_requests) < _concurrency(role, settings),
+        received=lambda: state.all_total_count[0],
+        waiting=partial(_waiting_messages, role, settings),
+    )
+    repeating(app, "consumer_watch", consumer_watch.PERIOD, watch.look)
     if settings.heartbeat_file:
         beating(app, Path(settings.heartbeat_file), lambda: sweep is None or sweep.is_alive())
 
@@ -163,6 +170,13 @@ def _announce_endpoints(settings: Settings) -> None:
         Endpoints(scripts).announce(read_endpoints(settings))
 
 
+def _waiting_messages(role: Role, settings: Settings) -> int | None:
+    """How many messages wait in this role's queues; None when Redis does not answer."""
+    with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
+        return sum(int(scripts.ask("LLEN", queue)) for queue in QUEUES[role].split(","))
+    return None
+
+
 def _look_after(sweep: Sweeper, stop: Callable[[], None]) -> None:
     """Keep the sweep running; where that cannot be done, let this worker end."""
     sweep.look()
@@ -172,11 +186,18 @@ def _look_after(sweep: Sweeper, stop: Callable[[], None]) -> None:
 
 
 def _options(role: Role, settings: Settings) -> list[str]:
-    pools: dict[Role, list[str]] = {
-        "segment": ["--pool=prefork", f"--concurrency={settings.segment_children}"],
-        "assemble": ["--pool=prefork", f"--concurrency={settings.assemble_children}"],
-        "control": ["--pool=prefork", f"--concurrency={settings.control_children}"],
-        "deliver": ["--pool=threads", f"--concurrency={settings.deliver_threads}"],
+    pool = "threads" if role == "deliver" else "prefork"
+    queues, level = f"--queues={QUEUES[role]}", f"--loglevel={settings.log_level}"
+    concurrency = f"--concurrency={_concurrency(role, settings)}"
+    return [f"--pool={pool}", concurrency, queues, "--without-gossip", "--without-mingle", level]
+
+
+def _concurrency(role: Role, settings: Settings) -> int:
+    """How many children, or threads, of a worker take up tasks."""
+    counts: dict[Role, int] = {
+        "segment": settings.segment_children,
+        "assemble": settings.assemble_children,
+        "control": settings.control_children,
+        "deliver": settings.deliver_threads,
     }
-    level = f"--loglevel={settings.log_level}"
-    return [*pools[role], f"--queues={QUEUES[role]}", "--without-gossip", "--without-mingle", level]
+    return counts[role]

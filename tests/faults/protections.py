@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tests.faults.mischief import WORKERS
 from tests.faults.switches import (
     ANY_KEY,
     BLAMED,
@@ -21,6 +22,7 @@ from tests.faults.switches import (
     NO_RENEWAL,
     NO_SECOND_TRY,
     NO_TIMEOUT,
+    NO_WATCH,
     NOT_ASKED,
     NOT_CLOSED,
     NOTHING_SUSPECT,
@@ -218,7 +220,7 @@ PROTECTIONS = (
     ),
     Protection(
         "a task ends though Redis is away",
-        (DEAF,),
+        (DEAF, NO_WATCH),
         (
             "test_redis_away.py::test_redis_is_killed_and_started_again",
             *_rows(WAY, "every connection is cut"),
@@ -226,8 +228,15 @@ PROTECTIONS = (
     ),
     Protection(
         "a task ends though Redis is away, and the sweep sends no wake-up",
-        (DEAF, NO_KICK),
+        (DEAF, NO_WATCH, NO_KICK),
         ("test_redis_away.py::test_redis_is_frozen",),
+    ),
+    Protection(
+        "a consumer that takes no messages is left alone",
+        (NO_WATCH,),
+        _rows(
+            "test_acks.py::test_redis_is_away_when_a_task_is_acknowledged", "segment", "assemble", "control", "deliver"
+        ),
     ),
     Protection(
         "an answer of Redis is awaited for ever",

@@ -1,7 +1,7 @@
 -- assemble_take(token, lease_ms) → {job, "item part", tries}, now ours until the lease lapses; nil when nothing is due; {} when
 -- all that was looked at were items of jobs that no longer wait for them, and it should be called again.
 local token, lease_ms = ARGV[1], tonumber(ARGV[2])
-for _ = 1, 15 do
+for _ = 1, 8 do
   local member = first_due('mr:assembling', 2 * lease_ms + 60000)
   if not member then return nil end
   local job, item = string.match(member, '^(%S+) (%d+ %d+)$')

@@ -3,7 +3,7 @@
 -- should be called again. Until then, or until they lapse, they are claims of a job that is unknown.
 local job, tenant = ARGV[1], ARGV[2]
 local known = redis.call('EXISTS', job_key(job))
-for _, token in ipairs(redis.call('SPOP', job_key(job, 'claims'), 50)) do drop_claim(token) end
+for _, token in ipairs(redis.call('SPOP', job_key(job, 'claims'), 20)) do drop_claim(token) end
 for _, lane in ipairs({'interactive', 'bulk'}) do
   redis.call('ZREM', jobs_in_line(lane, tenant), job)
   redis.call('ZREM', 'mr:suspects:' .. lane, job)

@@ -1,0 +1,47 @@
+"""Reconnects a Celery consumer that takes no messages although some wait and a child or thread is free.
+
+When Redis goes away between the end of a task and its acknowledgement, Celery logs that it could not acknowledge, and
+counts the message as being worked on from then on. A consumer of one child then never asks for a message again, and so
+does not notice either that its connection is gone.
+"""
+
+import logging
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks.
+PERIOD = 5.0
+#: How many looks in a row must find a message waiting, a child free and nothing received since the look before. A
+#: consumer that works takes a message within milliseconds.
+LOOKS = 3
+
+
+class ConsumerWatch:
+    """Called from the consumer's own loop. A new connection starts with no message counted as being worked on.
+
+    is_free: whether a child or thread of this worker is idle. received: how many messages it has received so far.
+    waiting: how many messages nobody has taken; None when Redis does not answer.
+    """
+
+    def __init__(
+        self, is_free: Callable[[], bool], received: Callable[[], int], waiting: Callable[[], int | None]
+    ) -> None:
+        self._is_free = is_free
+        self._received = received
+        self._waiting = waiting
+        self._last = 0
+        self._silent = 0
+
+    def look(self) -> None:
+        """Raise ConnectionResetError, which makes Celery reconnect, when nothing was taken for some looks."""
+        last, self._last = self._last, self._received()
+        if self._last != last or not self._is_free() or not self._waiting():
+            self._silent = 0
+            return
+        self._silent += 1
+        if self._silent < LOOKS:
+            return
+        self._silent = 0
+        log.warning("the consumer takes no messages although some wait; it reconnects to Redis")
+        raise ConnectionResetError("the consumer takes no messages")
