@@ -234,9 +234,7 @@ PROTECTIONS = (
     Protection(
         "a consumer that takes no messages is left alone",
         (NO_WATCH,),
-        _rows(
-            "test_acks.py::test_redis_is_away_when_a_task_is_acknowledged", "segment", "assemble", "control", "deliver"
-        ),
+        _rows("test_acks.py::test_redis_is_away_when_a_task_is_acknowledged", *WORKERS),
     ),
     Protection(
         "an answer of Redis is awaited for ever",
