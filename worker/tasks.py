@@ -47,6 +47,9 @@ PIXEL_THREADS = 2
 #: Bytes of decoded pictures that are kept while their score is under way.
 KEPT_PICTURES = 256 << 20
 AWAY = (LedgerUnavailable, StorageUnavailable)
+#: A task that lasts for so many times its budget hangs: its worker kills the child and forks another. A task of segment
+#: ends with its budget; the others end with a step, which takes minutes where an item is large.
+HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "finish": 120}
 #: Redis is asked again after so many seconds whether it is back.
 ASK_AGAIN = 0.5
 
@@ -105,6 +108,10 @@ class Child:
                 self._parts.noticed.tell()
                 self._parts.audit.close()
                 self._parts.spans.end()
+
+    def time_limit(self, task: Task) -> float:
+        """Seconds after which a child that still works on the task is killed."""
+        return HANGS_AFTER[task] * self._settings.task_budget.total_seconds()
 
     def until(self) -> float:
         return time.monotonic() + self._settings.task_budget.total_seconds()
@@ -240,22 +247,22 @@ def _outliving(child: Child) -> Iterator[None]:
 def register(app: Celery, child: Child) -> None:
     """Give the app its tasks. Without storage a task just ends: the sweep finds what it left."""
 
-    @app.task(name="plan", throws=AWAY)
+    @app.task(name="plan", throws=AWAY, time_limit=child.time_limit("plan"))
     def plan() -> None:
         with _outliving(child), _awake(child.parts(), "plan"):
             plan_jobs(child.parts(), child.until())
 
-    @app.task(name="segment", throws=AWAY)
+    @app.task(name="segment", throws=AWAY, time_limit=child.time_limit("segment"))
     def segment() -> None:
         with _outliving(child):
             child.segment()
 
-    @app.task(name="assemble", throws=AWAY)
+    @app.task(name="assemble", throws=AWAY, time_limit=child.time_limit("assemble"))
     def assemble() -> None:
         with _outliving(child), _awake(child.parts(), "assemble"):
             assemble_items(child.parts(), child.until())
 
-    @app.task(name="finish", throws=AWAY)
+    @app.task(name="finish", throws=AWAY, time_limit=child.time_limit("finish"))
     def finish() -> None:
         with _outliving(child), _awake(child.parts(), "finish"):
             finish_jobs(child.parts(), child.until())

@@ -21,6 +21,7 @@ from tests.faults.switches import (
     NO_OVERRUN,
     NO_RENEWAL,
     NO_SECOND_TRY,
+    NO_LIMIT,
     NO_TIMEOUT,
     NO_WATCH,
     NOT_ASKED,
@@ -235,6 +236,14 @@ PROTECTIONS = (
         "a consumer that takes no messages is left alone",
         (NO_WATCH,),
         _rows("test_acks.py::test_redis_is_away_when_a_task_is_acknowledged", *WORKERS),
+    ),
+    Protection(
+        "a child that hangs is left alone",
+        (NO_LIMIT,),
+        (
+            "test_hung_children.py::test_a_child_hangs_while_it_scores",
+            "test_hung_children.py::test_a_child_hangs_while_it_assembles",
+        ),
     ),
     Protection(
         "an answer of Redis is awaited for ever",
