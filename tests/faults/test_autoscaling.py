@@ -37,6 +37,8 @@ class Autoscaler:
     samples: list[Sample] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     most_alive: int = 0
+    #: Looks in a row with another cap than that of the limit: during one of them the limit may change and change back.
+    other_caps: int = 0
 
     def ask(self) -> Sample:
         with httpx.Client(base_url=self.at.url, timeout=30, trust_env=False) as http:
@@ -56,7 +58,9 @@ class Autoscaler:
             self.wrong.append(f"too few for {sure} frames: {sample}")
         if sample.waiting > unsettled or (sample.wanted and not unsettled):
             self.wrong.append(f"workers for nothing, {unsettled} frames without an outcome: {sample}")
-        if limit == self._limit() and sample.cap != max(1, rounded_up(2 * limit, HANDS)):
+        other_cap = limit == self._limit() and sample.cap != max(1, rounded_up(2 * limit, HANDS))
+        self.other_caps = self.other_caps + 1 if other_cap else 0
+        if self.other_caps == 3:
             self.wrong.append(f"another cap than that of {limit} in flight: {sample}")
 
     def follow(self) -> Sample:
