@@ -16,7 +16,7 @@ from maskrelay.storage.records import read_record
 
 
 async def list_deliveries(request: Request, job: str) -> Response:
-    """The job's events so far, each with its attempts and how it stands; none without a callback."""
+    """List the job's events so far, with their attempts and their state. A job without a callback has none."""
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
     shown = await in_thread(_listed, service, known)
@@ -24,7 +24,10 @@ async def list_deliveries(request: Request, job: str) -> Response:
 
 
 async def replay_delivery(request: Request, job: str, event: str) -> Response:
-    """Send an event again, under its own id, by the whole schedule; one that waits is sent now."""
+    """Send an event again with the same id.
+
+    The retry schedule starts from the beginning. An event that is waiting for its next attempt is sent immediately.
+    """
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
     shown = await in_thread(_replay, service, known, event)

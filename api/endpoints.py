@@ -10,7 +10,7 @@ from maskrelay.errors import EndpointsUnknown, OptionInvalid
 
 
 async def list_endpoints(request: Request) -> EndpointList:
-    """What holds a run back: limit, in flight, waiting, gate and reason, tokens, recent errors by kind."""
+    """List the endpoints with their current limits, load, gate state and recent errors."""
     return await in_thread(_list, service_of(request), tenant_of(request))
 
 

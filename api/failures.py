@@ -28,7 +28,7 @@ from maskrelay.errors import (
     code_of,
 )
 
-Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error's code; by default any.")]
+Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error code. The default is any.")]
 log = logging.getLogger(__name__)
 _FRESH = {"Cache-Control": "no-store"}
 
@@ -40,7 +40,7 @@ async def list_dead_letters(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     code: Code = None,
 ) -> Response:
-    """The job's frames that ended in an error, each with its reason; while it runs, those so far."""
+    """List the job's failed frames and their errors. While the job runs, these are the failures so far."""
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
     page = await in_thread(read_dead_letters, service, known, cursor, limit, code)
@@ -50,10 +50,11 @@ async def list_dead_letters(
 
 
 async def redrive_job(request: Request, job: str, code: Code = None) -> Response:
-    """Do the failed items of a finished job again, as a new job with the same options; a repeat answers the same one.
+    """Process the failed items of a finished job again in a new job with the same options, except the deadline.
 
-    An item with a failed frame is done again as a whole; one that failed by what no second try can change
-    (`not_an_image` and the like) is left out. `code`: only items with a frame that failed by it, whatever it is.
+    Repeating the request returns the same new job. An item with a failed frame is processed again as a whole. Errors
+    that a second attempt cannot change, such as `not_an_image`, are left out unless you name them with `code`. With
+    `code`, only the items with a frame that failed with this error are processed.
     """
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
@@ -64,9 +65,10 @@ async def redrive_job(request: Request, job: str, code: Code = None) -> Response
 async def redrive_jobs(
     request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, code: Code = None
 ) -> Response:
-    """As for one job, for every finished job of a page of the tenant's, the newest first; follow `next` for all.
+    """Process the failed items of one page of the tenant's finished jobs again, newest first.
 
-    `refused` names the jobs whose failed items cannot be done again, and why.
+    The effect on each job is that of `POST /v1/jobs/{job}/redrive`. Follow `next` to process all jobs. `refused` lists
+    the jobs whose failed items cannot be processed again, with the reason.
     """
     service, tenant = service_of(request), tenant_of(request)
     page = await in_thread(listed, service, tenant, before(cursor), limit, _itself)

@@ -23,8 +23,10 @@ from api.waiting import until_ended
 from maskrelay.contract import keys
 from maskrelay.errors import Gone, LedgerUnavailable, NotFound, StorageUnavailable, code_of
 
-Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
-Flag = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="A flag of masks.")]
+Cursor = Annotated[str | None, Query(max_length=200, description="The value of `next` from the previous page.")]
+Flag = Annotated[
+    str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="Only items with a mask that has this flag.")
+]
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 _LISTED = "j"
@@ -33,7 +35,11 @@ PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
 async def show_job(request: Request, job: str) -> Response:
-    """One job. `Prefer: wait=N` waits up to N (at most 50) seconds for its end; `If-None-Match` answers 304."""
+    """Return one job.
+
+    With `Prefer: wait=N` the response comes when the job has ended, or after N seconds (at most 50). With
+    `If-None-Match` it is 304 if nothing has changed.
+    """
     service = service_of(request)
     wait = wait_asked(request.headers)
     known = await in_thread(look, service, tenant_of(request), job)
@@ -54,7 +60,7 @@ async def show_job(request: Request, job: str) -> Response:
 async def list_jobs(
     request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> Response:
-    """The tenant's jobs, newest first."""
+    """List the tenant's jobs, newest first."""
     service, tenant, base = service_of(request), tenant_of(request), base_of(request)
     page = await in_thread(listed, service, tenant, before(cursor), limit, partial(_shown, base=base))
     headers = {**PRIVATE, **next_link(f"{base}/v1/jobs", page.next, limit)}
@@ -111,11 +117,13 @@ async def list_items(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     flag: Flag = None,
 ) -> Response:
-    """The job's items: while it runs those that are done, in order of completion; all, in their order, afterwards.
+    """List the job's items.
 
-    `next` is null when there are no more now. `ignored`, on the first page, lists the files
-    that became no items, where there are any. `Accept: application/x-ndjson` answers one item a line. `flag` asks for
-    the items with a mask that carries it, the most suspicious first.
+    While the job runs, these are the completed items in order of completion. Once it has ended, these are all items in
+    the order of the submission. `next` is null if there are no more items at present. `ignored`, on the first page,
+    lists the files that did not become items, if there are any. With `Accept: application/x-ndjson` the response has
+    one item per line. With `flag` it has only the items with a mask that has this flag; once the job has ended, the
+    most suspicious item comes first.
     """
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
@@ -147,7 +155,7 @@ def next_link(url: str, cursor: str | None, limit: int, only: str = "") -> dict[
 
 
 async def get_artifact(request: Request, job: str, name: str) -> Response:
-    """A file of the job by the name that its items link to, or `result.json` once the job has ended."""
+    """Return a file of the job: a file that its items link to or, once the job has ended, `result.json`."""
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
     artifact = await in_thread(artifacts.find, service, known, name)
@@ -163,7 +171,11 @@ async def get_artifact(request: Request, job: str, name: str) -> Response:
 
 
 async def cancel_job(request: Request, job: str) -> Response:
-    """Stop a job: nothing new is begun, what is done stays readable. Again while it is being cancelled: 202."""
+    """Cancel a job.
+
+    No new work is started. Results that exist remain available. Repeating the request while the job is being cancelled
+    also returns 202.
+    """
     service = service_of(request)
     known = await in_thread(look, service, tenant_of(request), job)
     known = await in_thread(cancelling.cancel, service, known)
@@ -173,6 +185,9 @@ async def cancel_job(request: Request, job: str) -> Response:
 
 
 async def delete_job(request: Request, job: str) -> Response:
-    """Delete a job, running or not: from now on every call for it answers 410, and all its objects are removed."""
+    """Delete a job, whether it is running or not.
+
+    From then on every request for the job returns 410, and all its objects are removed from the storage.
+    """
     await in_thread(deleting.delete, service_of(request), job, caller_of(request))
     return Response(status_code=204, headers={"Cache-Control": "no-store"})

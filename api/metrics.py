@@ -15,7 +15,10 @@ from maskrelay.errors import LedgerUnavailable
 
 
 async def metrics(request: Request) -> Response:
-    """Numbers of the whole service, and of the requests to this process; nothing of any job or patient."""
+    """Return Prometheus metrics of the whole service, and of the requests to this process.
+
+    They contain nothing about an individual job or patient.
+    """
     body = await in_thread(_body, service_of(request), request.app.state.registry)
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 

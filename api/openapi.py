@@ -20,21 +20,21 @@ from maskrelay.notify.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HE
 _REF = {"$ref": "#/components/schemas/Problem"}
 _WHY = {
     400: "The request cannot be read.",
-    401: "The API key or token is missing, unknown or not valid now.",
-    403: "The API key or token lacks the scope.",
-    404: "Unknown, or another tenant's.",
-    405: "Unknown method.",
-    409: "Does not fit the present state.",
+    401: "The API key or token is missing, unknown or not valid at this time.",
+    403: "The API key or token lacks the required scope.",
+    404: "Unknown, or owned by another tenant.",
+    405: "The method is not supported.",
+    409: "The current state does not allow this.",
     410: "Deleted or expired.",
-    413: "Too many bytes.",
-    415: "A content encoding that is not decoded here.",
-    416: "The file has none of the bytes that were asked for.",
-    422: "Well-formed, and refused; `code` says why and `errors` where.",
-    429: "A quota of the tenant is reached; `code` names it, and `Retry-After` says when to come again.",
-    503: "Ledger, storage or the issuer of tokens are away; `Retry-After` says when to come again.",
+    413: "The body, or a part of it, is too large.",
+    415: "The content encoding is not supported.",
+    416: "The file has none of the requested bytes.",
+    422: "The request is well-formed but refused. `code` says why, and `errors` says where.",
+    429: "A quota of the tenant is reached. `code` names the quota, and `Retry-After` says when to try again.",
+    503: "Redis, the storage or the token issuer is unavailable. `Retry-After` says when to try again.",
 }
 _TEXT = {"type": "string"}
-#: Something to be seen, without `&` and control characters.
+#: At least one visible character; no `&` and no control characters.
 _PROMPT = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\x7f-\x9f]*$"
 Prompts = Annotated[list[Annotated[str, Field(pattern=_PROMPT)]], Field(min_length=1)]
 
@@ -44,43 +44,64 @@ class Asked(BaseModel):
 
 
 class CallbackAsked(Asked):
-    """`secret`: `whsec_` and the base64 of 24 to 64 bytes, or a list of two, which both sign while the receiver moves
-    from one to the other; one is generated and answered once when it is absent.
-    """
+    """Where and how the job's events are sent."""
 
     url: str
-    secret: str | list[str] | None = None
-    events: list[str] | None = Field(None, description=f"Of {', '.join(EVENT_TYPES)}; the last four by default.")
+    secret: str | list[str] | None = Field(
+        None,
+        description="`whsec_` followed by the base64 of 24 to 64 bytes. A list of two secrets is accepted while the "
+        "receiver changes from one to the other: both sign. If it is absent, a secret is generated and returned once.",
+    )
+    events: list[str] | None = Field(
+        None, description=f"Event types from {', '.join(EVENT_TYPES)}. The default is the last four."
+    )
 
 
 class OptionsAsked(Asked):
-    outputs: list[Output] | None = Field(None, description="Files to make; by default what is sensible for a source.")
+    outputs: list[Output] | None = Field(None, description="Files to make. The default depends on the kind of source.")
     intensity: Intensity | None = Field(
-        None, description="A preset, or limits in the source's units; by default by modality and body part."
+        None, description="A preset, or limits in the source's units. The default depends on modality and body part."
     )
-    group_series: bool = Field(True, description="DICOM objects of one series are one item.")
-    partial_series: Literal["fail", "best_effort", "hold"] = "fail"
-    slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = None
-    volume: int | None = Field(None, ge=0, description="Which volume of a 4-D NIfTI.")
-    square_pixels: bool = Field(False, description="Stretch pixels of unequal sides to squares.")
-    burned_in: Literal["allow", "warn", "refuse"] = Field("warn", description="Pictures that may show text.")
-    identifiers: Literal["uids", "hashed", "none"] = Field("uids", description="How results name DICOM objects.")
+    group_series: bool = Field(True, description="Make one item of all DICOM objects of a series.")
+    partial_series: Literal["fail", "best_effort", "hold"] = Field(
+        "fail",
+        description="What to do with a series that has gaps. `fail`: the item fails. `best_effort`: it is segmented as "
+        "it is. `hold`: it is segmented, gets no files of the whole item, and ends as `partial`.",
+    )
+    slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = Field(
+        None, description="The axis along which a NIfTI volume is cut into slices. The default is axial."
+    )
+    volume: int | None = Field(None, ge=0, description="The index of the volume in a 4-D NIfTI file.")
+    square_pixels: bool = Field(False, description="Stretch non-square pixels to squares.")
+    burned_in: Literal["allow", "warn", "refuse"] = Field(
+        "warn", description="What to do with images that may contain burned-in text."
+    )
+    identifiers: Literal["uids", "hashed", "none"] = Field("uids", description="How results identify DICOM objects.")
     callback: CallbackAsked | None = None
-    lane: Lane | None = Field(None, description="`interactive` takes few items; by default the number decides.")
+    lane: Lane | None = Field(
+        None,
+        description="The queue. `interactive` accepts few items. By default the number of items decides.",
+    )
     deadline: Annotated[float, Field(gt=0, le=LONGEST_S)] | datetime | None = Field(
-        None, description="Seconds from acceptance, or a time with its offset: cancelled then if it has not ended."
+        None,
+        description="Seconds from acceptance, or an ISO 8601 time with a UTC offset. "
+        "A job that has not ended by then is cancelled.",
     )
-    endpoint: str | None = Field(None, description="The only endpoint to score at; a name of GET /v1/endpoints.")
+    endpoint: str | None = Field(
+        None, description="The name of the only endpoint to use, as listed by `GET /v1/endpoints`."
+    )
     one_prompt_per_request: bool = Field(
-        False, description="Score each prompt alone: those of one request influence each other."
+        False, description="Send each prompt in a request of its own. Prompts in one request influence each other."
     )
-    metadata: dict[str, Any] = Field(default={}, description="Yours, shown with the job; at most 16 KiB as JSON.")
+    metadata: dict[str, Any] = Field(
+        default={}, description="Your own JSON object, returned with the job. At most 16 KiB."
+    )
 
 
 class ItemAsked(Asked):
-    upload: str = Field(description="An id from POST /v1/uploads.")
-    custom_id: str | None = Field(None, description="Unique in the job; by default the item's index.")
-    prompts: Prompts | None = Field(None, description="In place of the job's.")
+    upload: str = Field(description="An id from `POST /v1/uploads`.")
+    custom_id: str | None = Field(None, description="Unique within the job. The default is the item's index.")
+    prompts: Prompts | None = Field(None, description="Replaces the job's prompts for this item.")
 
 
 class JobAsked(Asked):
@@ -163,15 +184,15 @@ _EVENT_DESCRIPTION = f"""\
 Sent to `options.callback.url` of the job when its type is one of `options.callback.events`. The signature follows
 Standard Webhooks 1.0.0. To verify it:
 
-1. Decode the part of the secret behind `whsec_` from base64. This is the key.
+1. Decode the part of the secret after `whsec_` from base64. This is the key.
 2. Join `{ID_HEADER}`, `{TIMESTAMP_HEADER}` and the raw body with a `.` between them.
-3. Compute the HMAC-SHA256 of that under the key. Compare its base64, in constant time, with what
+3. Compute the HMAC-SHA256 of the result with the key. Compare its base64, in constant time, with what
    follows `v1,`.
 4. Refuse a `{TIMESTAMP_HEADER}` that is more than five minutes from now.
 """
 _EVENT_ANSWERS = {
     "2XX": {"description": "The event is delivered."},
-    "410": {"description": "No further event of this job is sent."},
+    "410": {"description": "No further events of this job are sent."},
     "default": {
         "description": (
             "The event is sent again: ten attempts in about three days. `Retry-After` is honoured up to one day. "

@@ -11,7 +11,11 @@ from maskrelay.errors import LedgerFull, LedgerUnavailable, StorageError
 
 
 class Readiness(BaseModel):
-    """`ok` or `unavailable` for each thing that is needed; `full`: the ledger takes no new jobs, all else works."""
+    """Whether the service can work.
+
+    `ledger` and `storage` are `ok` or `unavailable`. `ledger` can also be `full`: it accepts no new jobs, and
+    everything else works.
+    """
 
     ready: bool
     ledger: str
@@ -19,13 +23,14 @@ class Readiness(BaseModel):
 
 
 async def livez() -> Response:
-    """The process answers."""
+    """Respond as long as the process runs."""
     return JSONResponse({"live": True})
 
 
 async def readyz(request: Request) -> Response:
-    """Ledger and storage answer and take writes; 503 when one of them does not. A ledger that is nearly full is ready:
-    what it holds must end.
+    """Check that the ledger (Redis) and the storage respond and accept writes. The response is 503 if one does not.
+
+    A ledger that is nearly full still counts as ready, because the jobs in it must be completed.
     """
     seen = await in_thread(_look, service_of(request))
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})

@@ -47,12 +47,12 @@ _log = logging.getLogger(__name__)
 
 
 class ProblemError(BaseModel):
-    pointer: str = Field(description="JSON pointer into the body as a URI fragment; form fields count as members.")
+    pointer: str = Field(description="A JSON pointer into the body, as a URI fragment. Form fields count as members.")
     detail: str
 
 
 class Problem(BaseModel):
-    """Why a request failed; `code` is stable and listed in the table of errors."""
+    """Why a request failed. `code` is stable; the page of errors lists every code."""
 
     type: str
     title: str

@@ -14,13 +14,22 @@ from maskrelay.contract.endpoints import EndpointList
 from maskrelay.contract.shown import ItemList, JobList, JobShown, UploadList
 from maskrelay.contract.targets import TargetList
 
-_WAIT = header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds (at most 50).")
-_ELSEWHERE = {"description": "The file is at `Location`, for a short while; only where the operator has set this."}
-_NONE_MATCH = header("If-None-Match", "An `ETag`: 304 when nothing has changed.")
-_RANGE = header("Range", "One range of bytes (RFC 9110): 206 with that part, or 416 where the file has none of it.")
-_KEY = header("Idempotency-Key", "The same key and request are answered as the first time; quoted or not.", KEY_PATTERN)
+_WAIT = header("Prefer", "`wait=N`: respond when the job has ended, or after N seconds (at most 50).")
+_ELSEWHERE = {
+    "description": "The file is at the URL in `Location` for a short time. Only if the operator has enabled this."
+}
+_NONE_MATCH = header("If-None-Match", "An `ETag`. The response is 304 if nothing has changed.")
+_RANGE = header(
+    "Range",
+    "One byte range (RFC 9110). The response is 206 with that range, or 416 if the file has no byte of it.",
+)
+_KEY = header(
+    "Idempotency-Key",
+    "The same request with the same key returns the first job. The key may be quoted.",
+    KEY_PATTERN,
+)
 _READ = (401, 403, 404, 410, 503)
-_ENDED: Answers = {200: {"model": JobShown, "description": "The job has ended already."}}
+_ENDED: Answers = {200: {"model": JobShown, "description": "The job has already ended."}}
 _PUBLIC: dict[str, Any] = {"security": []}
 
 
@@ -115,7 +124,7 @@ def _add_jobs(app: FastAPI) -> None:
         "/v1/jobs/{job}",
         jobs.show_job,
         response_model=JobShown,
-        responses=answers(*_READ, others={304: {"description": "Nothing has changed."}}),
+        responses=answers(*_READ, others={304: {"description": "Not modified."}}),
         openapi_extra={"parameters": [_WAIT, _NONE_MATCH]},
         tags=["jobs"],
     )
@@ -190,7 +199,10 @@ def _add_deliveries(app: FastAPI) -> None:
 
 
 def _add_results(app: FastAPI) -> None:
-    lines = {"description": "One item a line when asked for.", "content": {"application/x-ndjson": {}}}
+    lines = {
+        "description": "A page of items. With `Accept: application/x-ndjson`, one item per line.",
+        "content": {"application/x-ndjson": {}},
+    }
     app.add_api_route(
         "/v1/jobs/{job}/items",
         jobs.list_items,
@@ -209,8 +221,8 @@ def _add_results(app: FastAPI) -> None:
             416,
             others={
                 200: files,
-                206: {**files, "description": "The part that was asked for."},
-                304: {"description": "You have it."},
+                206: {**files, "description": "The requested range of the file."},
+                304: {"description": "Not modified."},
                 307: _ELSEWHERE,
             },
         ),

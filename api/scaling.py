@@ -11,15 +11,17 @@ from maskrelay.rules.lanes import workers_most, workers_wanted
 
 
 class Scaling(BaseModel):
-    """Sums over all tenants and endpoints; nothing in them belongs to one."""
+    """Totals over all tenants and endpoints."""
 
-    waiting_frames: int = Field(description="Frames that could be claimed now.")
-    workers_wanted: int = Field(description="Segment workers for them and for the frames in hand; 0 without work.")
-    cap: int = Field(description="The most workers that the endpoints can feed under their present limits.")
+    waiting_frames: int = Field(description="Frames that are ready to be processed.")
+    workers_wanted: int = Field(
+        description="Segment workers for the waiting frames and the frames in progress. 0 if there is no work."
+    )
+    cap: int = Field(description="The most workers that the endpoints can keep busy within their current limits.")
 
 
 async def scaling(request: Request) -> Scaling:
-    """The work that waits, and the workers it is worth: never more than the endpoints can feed."""
+    """Return the waiting work and the number of segment workers for it, at most what the endpoints can keep busy."""
     return await in_thread(_look, service_of(request))
 
 

@@ -39,9 +39,10 @@ RETRY_AFTER = {"Retry-After": "1"}
 
 
 async def submit_job(request: Request) -> Response:
-    """Accept a job: it is durable once this answers 202.
+    """Accept a job. The job is durable once the response is 202.
 
-    Under an `Idempotency-Key` the same request is answered as the first was, and another one is refused.
+    The same request with the same `Idempotency-Key` returns the first job. A different request with that key is
+    refused.
     """
     service, tenant = service_of(request), tenant_of(request)
     asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
@@ -128,7 +129,10 @@ def _known(service: Service, submission: Submission) -> Known:
 
 
 async def upload_files(request: Request) -> Response:
-    """Take files that jobs can name by id, by default within 23 hours: a form of files, or one as the body."""
+    """Upload files that jobs can refer to by id.
+
+    The body is a form with files, or a single file. By default a job must use an upload within 23 hours.
+    """
     service, tenant = service_of(request), tenant_of(request)
     check = byte_check(service, tenant)
     await in_thread(check, max(1, _declared(request)))

@@ -10,9 +10,9 @@ Word = Annotated[str | None, Query(max_length=40)]
 
 
 def list_prompts(modality: Word = None, site: Word = None) -> TargetList:
-    """The targets that the model was trained on, each with a prompt in the form of the training.
+    """List the targets that the model was trained on, each with a prompt in the form used in training.
 
-    `modality`: CT, MRI, X-ray, ultrasound, pathology, fundus, OCT, dermoscopy, endoscope, or a code of DICOM.
-    What is not known gives an empty list.
+    `modality` is CT, MRI, X-ray, ultrasound, pathology, fundus, OCT, dermoscopy, endoscope, or a DICOM modality code.
+    An unknown modality or site returns an empty list.
     """
     return TargetList(prompts=targets_of(modality, site))

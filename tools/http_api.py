@@ -16,9 +16,9 @@ _TITLES = {
     "operations": "Operations",
 }
 _INTRODUCTION = """\
-This page is written from the OpenAPI document, which the service answers at `/openapi.json` and which is kept in
+This page is generated from the OpenAPI document, which the service returns at `/openapi.json`; a copy is in
 [openapi.json](openapi.json). Requests carry `Authorization: Bearer KEY`, except where an example shows none. Errors
-are `application/problem+json`, and the page of errors explains every `code`. `?` marks what may be absent."""
+are `application/problem+json`, and the page of errors explains every `code`. `?` marks optional fields."""
 _SIGNED = """\
 When a job names a callback, the service sends signed events to it. The body is signed as it is sent: verify it before
 you parse it. Libraries of Standard Webhooks do the four steps below; in plain Python they are:"""

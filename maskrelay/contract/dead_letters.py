@@ -44,7 +44,7 @@ def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[Dea
 
 
 class DeadLetterShown(BaseModel):
-    """One failed frame. `frame` is its number within the item."""
+    """A failed frame. `frame` is its index within the item."""
 
     custom_id: str
     frame: int
@@ -54,19 +54,19 @@ class DeadLetterShown(BaseModel):
 
 class DeadLetterList(BaseModel):
     dead_letters: list[DeadLetterShown]
-    redriven_as: list[str] = Field(description="The jobs in which items of this one were done again.")
+    redriven_as: list[str] = Field(description="The jobs that process items of this job again.")
     next: str | None = None
 
 
 class NotRedriven(BaseModel):
-    """A job whose failed items could not be done again, and why."""
+    """A job whose failed items cannot be processed again, with the reason."""
 
     job: str
     error: ErrorShown
 
 
 class RedriveList(BaseModel):
-    """One page of a tenant's jobs: the jobs in which failed items are done again, and those where that cannot be."""
+    """The new jobs for one page of the tenant's jobs, and the jobs that cannot be redriven."""
 
     jobs: list[JobShown]
     refused: list[NotRedriven]

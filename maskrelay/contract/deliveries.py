@@ -18,13 +18,15 @@ class DeliveryEnd(Record):
 
 
 class DeliveryShown(BaseModel):
-    """One event. `status` and `reason` are of the last attempt; `status` is null where no answer came."""
+    """An event and its delivery. `reason` is `ok`, or why the last attempt failed or the delivery ended."""
 
     event: str
     type: str
     state: Literal["waiting", "delivered", "given_up"]
     attempts: int
-    status: int | None = Field(None, description="The HTTP status of the receiver's last answer.")
+    status: int | None = Field(
+        None, description="The HTTP status of the last attempt. Null if the receiver did not respond."
+    )
     reason: str | None = None
     ended_at: datetime | None = None
 

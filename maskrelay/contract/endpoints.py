@@ -6,14 +6,14 @@ from pydantic import BaseModel, Field
 
 
 class WaitingShown(BaseModel):
-    """Scores that wait to be admitted, one a child and lane at most."""
+    """Requests that are waiting for admission: at most one for each worker child and lane."""
 
     interactive: int
     bulk: int
 
 
 class TokensShown(BaseModel):
-    """How fast scores and their bytes may go; `bytes_per_s_learnt` is what was seen to pass, at most the setting."""
+    """The rate limits. `bytes_per_s_learnt` is the measured throughput, at most the configured `bytes_per_s`."""
 
     requests_per_s: float
     bytes_per_s: float
@@ -23,17 +23,17 @@ class TokensShown(BaseModel):
 class EndpointShown(BaseModel):
     name: str
     gate: Literal["open", "closed", "half-open", "frozen"] = Field(
-        description="`frozen`: nothing is sent until scores lost with Redis must have ended."
+        description="`frozen`: Redis was lost. Nothing is sent until the requests that were in flight must have ended."
     )
-    reason: str = Field(description="Why the gate is not open, in a word.")
+    reason: str = Field(description="Why the gate is not open, as a code.")
     closed_for_s: float
-    limit: int = Field(description="Scores that may be in flight now; adapts below `max_in_flight`.")
+    limit: int = Field(description="The current limit on requests in flight. It adapts, up to `max_in_flight`.")
     max_in_flight: int
     in_flight: int
     waiting: WaitingShown
     tokens: TokensShown
-    bytes_per_prompt: float = Field(description="What an answer weighs for each prompt, as learnt.")
-    errors: dict[str, int] = Field(description="Failed scores of the last minutes by kind.")
+    bytes_per_prompt: float = Field(description="The measured size of a response for each prompt.")
+    errors: dict[str, int] = Field(description="The number of failed requests in the last five minutes, by kind.")
     model_version: str
     weight: float
 

@@ -22,7 +22,7 @@ class JobEventLinks(BaseModel):
 
 
 class JobEventData(BaseModel):
-    """The job at the time of the event."""
+    """The job when the event happened."""
 
     id: str
     state: JobState

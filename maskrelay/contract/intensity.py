@@ -49,7 +49,7 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 class ExplicitWindow(Record):
-    """A caller's own window: low and high in the source's units (HU for CT)."""
+    """A window of your own: its low and high limits in the source's units (HU for CT)."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 

@@ -131,7 +131,7 @@ class PlannedFrame(Record):
 
 
 class Counts(Record):
-    """Items by state."""
+    """The number of items by state."""
 
     total: Amount
     succeeded: Amount = 0
@@ -141,7 +141,7 @@ class Counts(Record):
 
 
 class Frames(Record):
-    """Frames by state; `planned` grows while the plan is made."""
+    """The number of frames by state. `planned` grows while the job is planned."""
 
     planned: Amount = 0
     waiting: Amount = 0

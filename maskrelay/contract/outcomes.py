@@ -59,10 +59,11 @@ class Measures(Record):
 
 
 class SelfCheck(Record):
-    """A mask's place in source pixels, reckoned once more from the canvas.
+    """A check of the mask's position in the source against its position on the canvas.
 
-    shift_px: between both centroids, in source pixels. padding_px: foreground in the canvas' padding, in canvas pixels.
-    ok: the shift is no more than the two grids explain. None where there is nothing to compare.
+    `shift_px` is the distance between the two centroids, in source pixels. `padding_px` is the foreground in the
+    padding of the canvas, in canvas pixels. `ok` is true if the shift is no more than the two pixel grids explain.
+    `shift_px` and `ok` are null if there is nothing to compare.
     """
 
     shift_px: float | None = None

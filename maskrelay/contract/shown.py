@@ -18,7 +18,9 @@ class ErrorShown(BaseModel):
 class CallbackShown(BaseModel):
     url: str
     events: list[str]
-    secret: str | None = Field(None, description="Only in the answer to the submission, and only if it was generated.")
+    secret: str | None = Field(
+        None, description="Only in the response to the submission, and only if it was generated."
+    )
 
 
 class JobLinks(BaseModel):
@@ -26,29 +28,32 @@ class JobLinks(BaseModel):
     items: str
     cancel: str
     result: str | None = None
-    dead_letters: str | None = Field(None, description="Where a frame has failed.")
+    dead_letters: str | None = Field(None, description="Present if a frame has failed.")
 
 
 class JobShown(BaseModel):
-    """The job as the API answers it."""
+    """A job."""
 
     id: str
-    redrive_of: str | None = Field(None, description="The job whose failed items are done again in this one.")
+    redrive_of: str | None = Field(None, description="The job whose failed items this job processes again.")
     state: JobState
     planned: bool
     created_at: datetime
     counts: Counts
     frames: Frames
     warnings: list[PromptWarning] = []
-    flags: dict[str, int] = Field(default={}, description="How many masks carry each flag; known at the end.")
-    timings: dict[str, float] = Field(
-        default={}, description="Seconds by stage, which follow each other without a gap, and their sum as `total`."
+    flags: dict[str, int] = Field(
+        default={}, description="The number of masks with each flag. Known when the job has ended."
     )
-    bottleneck: str | None = Field(None, description="The stage that took, or takes, most of the time.")
+    timings: dict[str, float] = Field(
+        default={},
+        description="Seconds spent in each stage. The stages follow each other without a gap; `total` is their sum.",
+    )
+    bottleneck: str | None = Field(None, description="The stage that has taken the most time.")
     eta_s: float | None = None
     deadline: datetime | None = None
-    reason: str | None = Field(None, description="Why it was cancelled, or the code of why it ended without a result.")
-    error: ErrorShown | None = Field(None, description="Why it ended without a result.")
+    reason: str | None = Field(None, description="Why the job was cancelled, or the code of `error`.")
+    error: ErrorShown | None = Field(None, description="Why the job ended without a result.")
     metadata: dict[str, Any] = {}
     callback: CallbackShown | None = None
     links: JobLinks
@@ -58,7 +63,7 @@ class JobList(BaseModel):
     jobs: list[JobShown]
     next: str | None = None
     unreadable: list[str] = Field(
-        [], description="The jobs of this page that cannot be read; absent where there are none."
+        [], description="The jobs of this page that cannot be read. Absent if there are none."
     )
 
 
@@ -68,7 +73,7 @@ class MaskLinks(BaseModel):
 
 
 class MaskShown(BaseModel):
-    """`bbox` is [x, y, width, height] in source pixels; `mean_probability` is 0..1."""
+    """A mask. `bbox` is [x, y, width, height] in source pixels. `mean_probability` is between 0 and 1."""
 
     prompt: str
     category: str | None
@@ -95,7 +100,7 @@ class FrameLinks(BaseModel):
 
 
 class ItemLinks(FrameLinks):
-    """The files of an item, under the names of `options.outputs`."""
+    """The files of an item, by their names in `options.outputs`."""
 
     nifti: str | None = None
     nifti_per_prompt: Annotated[list[str] | None, _named("nifti-per-prompt")] = None
@@ -105,9 +110,10 @@ class ItemLinks(FrameLinks):
 
 
 class FrameShown(BaseModel):
-    """One frame of several. `instance`: the DICOM object it belongs to, as `identifiers` asked for.
+    """A frame of an item with several frames.
 
-    `source_name`: the file it was read from, where its item was made of several.
+    `instance` is the DICOM object of the frame, in the form that the option `identifiers` asked for. `source_name` is
+    the file of the frame if the item was made of several files.
     """
 
     frame: int
@@ -120,10 +126,11 @@ class FrameShown(BaseModel):
 
 
 class ItemShown(BaseModel):
-    """One item; an item of several frames has `frames` in place of `masks`.
+    """An item. An item with several frames has `frames` instead of `masks`.
 
-    `members`: the custom ids of all that was submitted of a series. `findings`: what was noticed of the source, by
-    code. `errors`: files that were asked for and could not be made. `intensity`: how values became bytes.
+    `members` are the custom ids of all submitted items of a series. `findings` are observations about the source, by
+    code. `errors` are the requested files that could not be made. `intensity` is how pixel values were converted to
+    8 bits.
     """
 
     custom_id: str
@@ -141,9 +148,9 @@ class ItemShown(BaseModel):
 
 
 class IgnoredShown(BaseModel):
-    """A file that became no item, such as a report, a viewer's file or a segmentation in a zip."""
+    """A file that did not become an item, such as a report, a viewer's file or a segmentation in a zip."""
 
-    custom_id: str = Field(description="Of the submitted item that holds it.")
+    custom_id: str = Field(description="The custom id of the submitted item that contains the file.")
     source_name: str | None = None
     reason: ErrorShown
 
@@ -151,7 +158,7 @@ class IgnoredShown(BaseModel):
 class ItemList(BaseModel):
     items: list[ItemShown]
     next: str | None = None
-    ignored: list[IgnoredShown] = Field(default=[], description="On the first page: the files that became no items.")
+    ignored: list[IgnoredShown] = Field(default=[], description="The files that did not become items. First page only.")
 
 
 class UploadShown(BaseModel):

@@ -104,7 +104,7 @@ TARGETS: tuple[Target, ...] = tuple(
 
 
 class PromptWarning(Record):
-    """A prompt that the model was not trained on: it will get a mask all the same, and nobody knows what of."""
+    """A prompt that the model was not trained on. It gets a mask, but what the mask shows is unknown."""
 
     code: str = "prompt_unknown"
     prompt: str
@@ -115,7 +115,7 @@ class TargetShown(BaseModel):
     target: str
     site: str
     modality: str
-    prompt: str = Field(description="In the form of the training.")
+    prompt: str = Field(description="The prompt, in the form used in training.")
     synonyms: list[str] = []
 
 
