@@ -1,5 +1,5 @@
-"""Writes what is read off the code: the pages of the settings, the errors and the HTTP API, the OpenAPI document, the
-settings that the chart may pass on, and the dashboard.
+"""Generate from the code: the pages of the settings, the errors and the HTTP API, the OpenAPI document, the settings
+that the chart may pass on, and the dashboard.
 
 Run by `make docs`.
 """  # noqa: INP001
@@ -44,8 +44,8 @@ _REFERENCE = _FOLDER.parent / "docs" / "reference"
 _CHART = _FOLDER.parent / "helm" / "maskrelay"
 _GENERATED = "<!-- Written by `make docs` from the code; changes belong there. -->"
 _STACK = {
-    "PORT": ("`8080`", "Where `make up` listens, on loopback."),
-    "DATA": ("`.maskrelay`", "The folder where `make up` keeps everything; one stack at a time."),
+    "PORT": ("`8080`", "The port on which `make up` listens, on the loopback interface."),
+    "DATA": ("`.maskrelay`", "The folder in which `make up` keeps everything. Only one stack can use it at a time."),
 }
 
 
@@ -60,21 +60,22 @@ def settings_page() -> str:
     head = ("Name", "Default", "Meaning")
     return _page(
         "Settings",
-        "Settings are environment variables. A misspelt `MASKRELAY_` name is an error that suggests the right one, and "
-        "nothing secret has a default. Names that end in `_S` are numbers of seconds.",
+        "Settings are environment variables. A misspelt `MASKRELAY_` name is an error that suggests the right name. "
+        "Secrets have no defaults. Names that end in `_S` are numbers of seconds.",
         "## The API and the workers",
         _table(head, service),
-        f"A secret may lie in a file in the place of the environment, read once at the start: {files} name it.",
-        "The clocks keep an order, or leases would lapse under honest work; a set that breaks it is refused, "
-        "naming the pair.",
+        f"A secret can be in a file instead of the environment. The file is read once at the start. These variables "
+        f"name it: {files}.",
+        "The timeouts and leases must be in a certain order. Otherwise leases would expire while work is still in "
+        "progress. A process refuses to start with values in another order, and the error names the two settings.",
         "## The client",
         _table(head, client),
         "## The embedded stack",
         _table(head, stack),
-        "`make up` fills in what is not given: a Valkey for `MASKRELAY_REDIS_URL`, the simulator for "
+        "`make up` fills in what is not set: a Valkey for `MASKRELAY_REDIS_URL`, the simulator for "
         "`MASKRELAY_ENDPOINT_URL`, a folder for `MASKRELAY_STORAGE_URL`, one API key of the tenant `local` for "
-        "`MASKRELAY_KEYS_FILE`, and `MASKRELAY_SERVER_KEY`, made once and kept under `DATA`. Beside the simulator the "
-        f"clocks are shorter, where nothing else is given: {clocks}.",
+        "`MASKRELAY_KEYS_FILE`, and `MASKRELAY_SERVER_KEY`, generated once and kept under `DATA`. With the simulator, "
+        f"some times are shorter by default: {clocks}.",
     )
 
 
@@ -101,29 +102,29 @@ def errors_page() -> str:
     inside = [kind for kind in every if kind not in shown and not kind.__subclasses__()]
     return _page(
         "Errors",
-        "A `code` is stable: programs may rely on it, never on the wording. *Again* says whether the same request can "
-        "succeed later. New codes may come; treat one you do not know by the HTTP status.",
-        "## Answers to a request",
+        "A `code` is stable: programs can rely on the code, but not on the wording. *Again* says whether the same "
+        "request can succeed later. New codes may be added; handle an unknown code by its HTTP status.",
+        "## Responses to a request",
         "`application/problem+json` (RFC 9457) with `code`, `retryable`, `retry_after_s`, `errors` and `trace_id`.",
         _table(("Code", "Status", "Again", "Meaning"), [_row(kind, status_of(kind)) for kind in requests]),
         "## Errors of one item",
-        "In an item's or a frame's `error`; its neighbours are not touched.",
+        "These appear in the `error` of an item or a frame. Other items are not affected.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in items]),
         "## Errors of a whole job",
-        "In a job's `error`, with its code as the `reason`: a step of the service failed again and again, and the job "
-        "ended as `failed` without a result. What was segmented is kept.",
+        "These appear in the `error` of a job, with the code as its `reason`. A step of the service failed repeatedly, "
+        "and the job ended as `failed` without a result. Frames that were already segmented are kept.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in halts]),
         "## Why work waits",
-        "Reasons of a closed gate, in logs: the work waits, and no attempt is charged to any frame.",
+        "These appear in logs as the reason of a closed gate. The work waits, and no attempt is counted for any frame.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in waits]),
         "## In the client",
-        "Raised by `maskrelay.client`, never answered by the service.",
+        "These are raised by `maskrelay.client`. The service never returns them.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in client]),
         "## Of `maskrelay endpoint`",
-        "On stderr, with Azure's own words and what to do next; the command ends with 3.",
+        "These are printed to stderr, with Azure's own message and what to do next. The exit code is 3.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in azure]),
         "## Inside",
-        "In logs alone.",
+        "These appear only in logs.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in inside]),
     )
 
@@ -151,7 +152,8 @@ def _default(field: FieldInfo) -> str:
         return "*required*"
     if value is None or value == ():
         return ""
-    return f"`{value.total_seconds():g}`" if isinstance(value, timedelta) else f"`{value}`"
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    return f"`{int(number) if isinstance(number, float) and number.is_integer() else number}`"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,8 +1,8 @@
-"""What can be set, read from the environment once, at the root of a process, into one frozen value.
+"""The settings, read from the environment once, at the start of a process, into one frozen value.
 
-A field `score_timeout` of type timedelta is read from `MASKRELAY_SCORE_TIMEOUT_S` as a number of seconds, every
-other field `x` from `MASKRELAY_X`. A secret may also lie in a file, which `MASKRELAY_X_FILE` then names. An unknown
-`MASKRELAY_*` name is an error, so that a slip of the pen never runs with a default.
+A field `score_timeout` of type timedelta is read from `MASKRELAY_SCORE_TIMEOUT_S` as a number of seconds, and every
+other field `x` from `MASKRELAY_X`. A secret can also be in a file that `MASKRELAY_X_FILE` names. An unknown
+`MASKRELAY_*` name is an error, so that a misspelt name is never silently ignored.
 """
 
 import difflib
@@ -27,10 +27,10 @@ from maskrelay.errors import SettingsError
 PREFIX = "MASKRELAY_"
 #: Read by the commands and by the embedded stack; every process knows them, none of the services uses them.
 CLIENT_NAMES = {
-    "MASKRELAY_URL": "Where the client finds the service (default `http://127.0.0.1:8080`).",
-    "MASKRELAY_API_KEY": "The client's API key; the embedded stack makes it the key of tenant `local`.",
-    "MASKRELAY_AZURE_URL": "`maskrelay endpoint`: another control plane than `https://management.azure.com`.",
-    "MASKRELAY_AZURE_TOKEN": "`maskrelay endpoint`: a token for it, in the place of the machine's identity.",
+    "MASKRELAY_URL": "The URL of the service (default `http://127.0.0.1:8080`).",
+    "MASKRELAY_API_KEY": "The client's API key. The embedded stack uses it as the key of the tenant `local`.",
+    "MASKRELAY_AZURE_URL": "For `maskrelay endpoint`: a control plane other than `https://management.azure.com`.",
+    "MASKRELAY_AZURE_TOKEN": "For `maskrelay endpoint`: a token for the control plane, instead of the identity.",
 }
 
 #: Frames that a segment child has in hand at least, where nothing else is set.
@@ -64,244 +64,313 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: SecretStr = Field(
-        description="The ledger: Redis ≥ 7 or Valkey. `redis://`, `rediss://`, or "
+        description="The ledger: Redis 7 or later, or Valkey. `redis://`, `rediss://`, or "
         "`redis+sentinel://user:password@host:port,host:port/master/database`."
     )
     redis_cert_file: str | None = Field(
-        None, description="A client certificate for a Redis that asks for one (PEM; `rediss://`)."
+        None, description="A client certificate (PEM) for a Redis server that requires one (`rediss://`)."
     )
     redis_cert_key_file: str | None = Field(
-        None, description="Its private key, unencrypted, where the certificate's file does not hold it."
+        None,
+        description="The unencrypted private key of this certificate, if the certificate file does not contain it.",
     )
     ca_file: str | None = Field(
         None,
-        description="A PEM file of certificate authorities that every TLS connection trusts in addition to the "
-        "system's; `SSL_CERT_FILE` names others in the place of the system's. The client reads it too.",
+        description="A PEM file with certificate authorities that every TLS connection trusts in addition to "
+        "those of the system. `SSL_CERT_FILE` replaces those of the system. The client reads this "
+        "setting too.",
     )
-    storage_url: str = Field(description="Where results live: `file:///folder` or `s3://bucket/prefix`.")
-    s3_endpoint_url: str | None = Field(None, description="An S3-compatible server other than AWS.")
+    storage_url: str = Field(description="Where results are stored: `file:///folder` or `s3://bucket/prefix`.")
+    s3_endpoint_url: str | None = Field(None, description="The URL of an S3-compatible server other than AWS.")
     server_key: SecretStr = Field(
-        min_length=32, description="Seals callback secrets and derives job ids; ≥ 32 characters."
+        min_length=32, description="Encrypts callback secrets and derives job ids. At least 32 characters."
     )
     server_key_before: SecretStr | None = Field(
-        None, min_length=32, description="The server key before it was changed, for as long as jobs of its time run."
+        None,
+        min_length=32,
+        description="The previous server key. Keep it set while jobs from before the change are running.",
     )
     keys_file: str | None = Field(
         None,
-        description='API keys: a JSON list of `{"tenant", "sha256", "scopes"}`, perhaps with `"name"`, `"not_before"` '
-        'and `"not_after"` (ISO 8601 with an offset), and `"quotas"` (of `jobs`, `frames`, `interactive`, `bytes`, '
-        "where they differ from the settings); several a tenant; read again on change.",
+        description='The API keys: a JSON list of objects with `"tenant"`, `"sha256"` and `"scopes"`. Optional '
+        'members are `"name"`, `"not_before"` and `"not_after"` (ISO 8601 with an offset), and '
+        '`"quotas"` (`jobs`, `frames`, `interactive` and `bytes`, where they differ from the '
+        "settings). A tenant can have several keys. The file is read again when it changes.",
     )
     oidc_issuer: str | None = Field(
-        None, description="Takes the bearer tokens of this OpenID Connect issuer too; its URL, exactly as in `iss`."
+        None,
+        description="The URL of an OpenID Connect issuer whose bearer tokens are accepted too, exactly as in `iss`.",
     )
-    oidc_audience: str | None = Field(None, description="What `aud` of a token must name; needed with an issuer.")
+    oidc_audience: str | None = Field(
+        None, description="The audience that a token must name in `aud`. Required with an issuer."
+    )
     oidc_tenant_claim: str = Field("tenant", description="The claim of a token that names the tenant.")
-    oidc_scopes_claim: str = Field("scope", description="The claim with the scopes: text with blanks, or a list.")
+    oidc_scopes_claim: str = Field(
+        "scope", description="The claim of a token with the scopes: text separated by spaces, or a list."
+    )
     metrics_key: SecretStr | None = Field(
         None,
         min_length=16,
-        description="What `/metrics` and `/v1/scaling` ask for as a bearer token; without one, everyone who reaches "
-        "the API may read them.",
+        description="The bearer token that `/metrics` and `/v1/scaling` require. Without it, everyone who can "
+        "reach the API can read them.",
     )
-    public_url: str | None = Field(None, description="How callers reach the API; used in links.")
+    public_url: str | None = Field(None, description="The URL at which callers reach the API. It is used in links.")
     cors_origins: Names = Field(
-        (), description="Web origins whose pages may call the API, by commas: `https://app.example`; none unless set."
+        (),
+        description="The web origins whose pages may call the API, separated by commas: `https://app.example`. "
+        "The default is none.",
     )
     callback_allow: Names = Field(
         (),
-        description="Hosts, addresses and networks that callbacks may reach beside public ones, each perhaps with the "
-        "one port that it is allowed for (`pacs.example:8443`), by commas.",
+        description="Hosts, addresses and networks that callbacks may reach in addition to public addresses, "
+        "separated by commas. A port limits an entry to that port (`pacs.example:8443`).",
     )
     callback_proxy: SecretStr | None = Field(
         None,
-        description="The HTTP proxy that callbacks go through, `http://user:password@host:port`. It looks names up, so "
-        "it must keep callbacks from inner addresses. The environment's proxies are not used for callbacks.",
+        description="The HTTP proxy for callbacks: `http://user:password@host:port`. The proxy resolves host "
+        "names, so it must block internal addresses itself. Callbacks ignore the proxy variables of "
+        "the environment.",
     )
     callback_cert_file: str | None = Field(
-        None, description="A client certificate (PEM) for receivers of callbacks that ask for one."
+        None, description="A client certificate (PEM) for callback receivers that require one."
     )
     callback_cert_key_file: str | None = Field(
-        None, description="Its private key, unencrypted, where the certificate's file does not hold it."
+        None,
+        description="The unencrypted private key of this certificate, if the certificate file does not contain it.",
     )
 
-    endpoint_url: str | None = Field(None, description="The scoring URI of the Azure ML endpoint; ends in `/score`.")
+    endpoint_url: str | None = Field(
+        None, description="The scoring URI of the Azure ML endpoint. It ends with `/score`."
+    )
     endpoint_auth: Literal["key", "aml_token", "entra"] = Field(
-        "key", description="How the endpoint is asked: its key, an Azure ML token, or an Entra token (extra `azure`)."
+        "key",
+        description="How requests to the endpoint are authenticated: with its key, with an Azure ML token, or "
+        "with a Microsoft Entra token (extra `azure`).",
     )
     endpoint_key: SecretStr | None = Field(None, description="The endpoint's key.")
     endpoint_key_file: str | None = Field(
-        None, description="A file with the endpoint's key in the place of the key itself; read again on change."
+        None, description="A file with the endpoint's key, instead of the key itself. It is read again when it changes."
     )
     endpoint_token_url: str | None = Field(
-        None, description="For `aml_token`: the control plane's address of the endpoint's token, which Entra opens."
+        None,
+        description="For `aml_token`: the control plane's URL for the endpoint's token. It is called with an "
+        "Entra token.",
     )
     endpoint_proxy: SecretStr | None = Field(
         None,
-        description="The HTTP proxy on the way to the endpoint and its tokens, `http://user:password@host:port`. "
-        "Without it `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.",
+        description="The HTTP proxy for the endpoint and its tokens: `http://user:password@host:port`. Without "
+        "it, `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` apply.",
     )
     endpoint_cert_file: str | None = Field(
-        None, description="A client certificate (PEM) for an endpoint, or a gateway before it, that asks for one."
+        None,
+        description="A client certificate (PEM) for an endpoint, or for a gateway in front of it, that requires one.",
     )
     endpoint_cert_key_file: str | None = Field(
-        None, description="Its private key, unencrypted, where the certificate's file does not hold it."
+        None,
+        description="The unencrypted private key of this certificate, if the certificate file does not contain it.",
     )
-    endpoint_deployment: str | None = Field(None, description="Pin one deployment by its name.")
-    endpoint_model_version: str = Field("1", description="The model's version; recorded with every outcome.")
+    endpoint_deployment: str | None = Field(None, description="The name of the only deployment to use.")
+    endpoint_model_version: str = Field("1", description="The version of the model. It is recorded with every outcome.")
     endpoint_encoding: Literal["probability", "binary01"] = Field(
-        "probability", description="What the endpoint's maps hold."
+        "probability",
+        description="The values in the endpoint's maps: `probability` (0 to 255) or `binary01` (0 and 1).",
     )
-    endpoint_max_in_flight: int = Field(2, ge=1, description="Hard cap on scores in flight, over all workers.")
+    endpoint_max_in_flight: int = Field(2, ge=1, description="The hard limit on requests in flight, over all workers.")
     endpoint_concurrency: int | None = Field(
-        None, ge=1, description="Scores in flight that the deployments declare to bear: where the limit starts."
+        None,
+        ge=1,
+        description="The number of concurrent requests that the deployments declare. The adaptive limit starts there.",
     )
     endpoint_max_requests_per_s: float = Field(
-        500, gt=0, description="Hard cap on scores begun per second, over all workers."
+        500, gt=0, description="The hard limit on requests started per second, over all workers."
     )
     endpoint_max_bytes_per_s: float = Field(
-        5e6, gt=0, description="Hard cap on bytes per second, up and down together, over all workers."
+        5e6, gt=0, description="The hard limit on bytes per second, sent and received together, over all workers."
     )
     endpoint_rows_per_request: int = Field(
-        1, ge=1, le=256, description="Rows of one job that may share a request; a failed pack is bisected."
+        1,
+        ge=1,
+        le=256,
+        description="The most rows of one job that may share a request. A batch that fails is bisected.",
     )
     endpoint_max_request_bytes: int = Field(
-        64 << 20, ge=1 << 20, description="Largest request; a pack that would pass it is sent as several."
+        64 << 20, ge=1 << 20, description="The largest request. A larger batch is sent as several requests."
     )
     endpoint_prompts_per_score: int = Field(
-        16, ge=1, description="Prompts that one score asks for; more of one frame are several scores."
+        16, ge=1, description="The most prompts in one request. A frame with more prompts is sent in several requests."
     )
     endpoint_gray: bool = Field(
-        default=False, description="Send gray sources as grayscale PNG: fewer bytes, where the model takes it."
+        default=False,
+        description="Send grayscale sources as grayscale PNG. This sends fewer bytes, if the model accepts it.",
     )
     endpoints_file: str | None = Field(
-        None, description="Several endpoints in the place of one: a JSON list, see `docs/endpoints.md`."
+        None, description="Several endpoints instead of one: a JSON list, described in `docs/endpoints.md`."
     )
 
-    max_body_bytes: int = Field(16 << 30, ge=1, description="Largest request body.")
-    max_image_bytes: int = Field(4 << 30, ge=1, description="Largest single upload.")
-    max_decode_bytes: int = Field(512 << 20, ge=1, description="Largest file that a worker opens.")
+    max_body_bytes: int = Field(16 << 30, ge=1, description="The largest request body.")
+    max_image_bytes: int = Field(4 << 30, ge=1, description="The largest single upload.")
+    max_decode_bytes: int = Field(512 << 20, ge=1, description="The largest file that a worker opens.")
     max_source_bytes: int = Field(
-        2 << 30, ge=1, description="Largest volume, once inflated, that a worker keeps a local copy of."
+        2 << 30, ge=1, description="The largest decompressed volume that a worker keeps as a local copy."
     )
-    copies_bytes: int = Field(4 << 30, ge=1, description="Local copies of volumes that one child keeps.")
+    copies_bytes: int = Field(
+        4 << 30, ge=1, description="The most bytes that one child process uses for local copies of volumes."
+    )
     copies_space_bytes: int = Field(
         6 << 30,
         ge=1 << 28,
-        description="What all workers' local copies that share a place for temporary files (`TMPDIR`) may take there "
-        "together; a copy for which there is no room waits.",
+        description="The most bytes that the local copies of all workers with the same directory for temporary "
+        "files (`TMPDIR`) use together. A copy that does not fit waits.",
     )
-    max_pixels: int = Field(100_000_000, ge=1, description="Most pixels of one image.")
-    max_items: int = Field(10_000, ge=1, description="Most items of one job.")
-    max_prompts: int = Field(16, ge=1, description="Most prompts of one item.")
-    max_prompt_length: int = Field(200, ge=1, description="Longest prompt in characters.")
+    max_pixels: int = Field(100_000_000, ge=1, description="The most pixels in one image.")
+    max_items: int = Field(10_000, ge=1, description="The most items in one job.")
+    max_prompts: int = Field(16, ge=1, description="The most prompts for one item.")
+    max_prompt_length: int = Field(200, ge=1, description="The longest prompt, in characters.")
 
     tenant_jobs: int = Field(
-        1000, ge=0, description="Most live jobs of a tenant; the keys file may say otherwise, here and below."
+        1000,
+        ge=0,
+        description="The most unfinished jobs of a tenant. The keys file can set another value for this and the "
+        "next three quotas.",
     )
     tenant_frames: int = Field(
-        2_000_000, ge=0, description="Most frames of a tenant that wait or are in hand, as far as they are known."
+        2_000_000,
+        ge=0,
+        description="The most frames of a tenant that are waiting or in progress, as far as their number is known.",
     )
-    tenant_interactive: int = Field(2000, ge=0, description="Most of those in the interactive lane.")
+    tenant_interactive: int = Field(2000, ge=0, description="The most of these frames in the interactive lane.")
     tenant_bytes: int = Field(
-        1 << 40, ge=0, description="Most bytes of a tenant's uploads that live jobs, or no jobs, use."
+        1 << 40,
+        ge=0,
+        description="The most bytes of a tenant's uploads. Uploads of unfinished jobs and uploads that no job "
+        "uses count.",
     )
 
-    max_attempts: int = Field(3, ge=1, description="Attempts that may be held against a frame before it fails.")
-    segment_children: int = Field(1, ge=1, description="Child processes of a segment worker.")
+    max_attempts: int = Field(3, ge=1, description="The number of counted attempts after which a frame fails.")
+    segment_children: int = Field(1, ge=1, description="The number of child processes of a segment worker.")
     codes_file: str | None = Field(
-        None, description="Codes of DICOM segments by prompt, JSON: beside or instead of the built-in ones."
+        None,
+        description="A JSON file with the codes of DICOM segments by prompt. They extend or replace the built-in "
+        "codes.",
     )
-    assemble_children: int = Field(1, ge=1, description="Child processes of an assemble worker.")
-    control_children: int = Field(1, ge=1, description="Child processes of a control worker.")
+    assemble_children: int = Field(1, ge=1, description="The number of child processes of an assemble worker.")
+    control_children: int = Field(1, ge=1, description="The number of child processes of a control worker.")
     deliver_threads: int = Field(
-        32, ge=1, description="Threads of a deliver worker; a tenant's callbacks take three quarters of them at most."
+        32,
+        ge=1,
+        description="The number of threads of a deliver worker. The callbacks of one tenant use at most three "
+        "quarters of them.",
     )
-    callbacks_per_host: int = Field(2, ge=1, description="Callbacks under way to one host.")
+    callbacks_per_host: int = Field(2, ge=1, description="The most callbacks in progress to one host.")
     hands: int | None = Field(
         None,
         ge=2,
-        description="Frames that one segment child prepares, scores and draws at a time. Without it, as many as keep "
-        "the endpoint busy by the stage times seen, 8 at least and within a memory of 512 MiB for their requests and "
-        "answers; autoscaling counts with 8 then.",
+        description="The number of frames that one segment child prepares, scores and draws at the same time. "
+        "Without it, the child chooses as many as keep the endpoint busy, judging by the measured "
+        "stage times: at least 8, and no more than fit their requests and answers into 512 MiB of "
+        "memory. Autoscaling then assumes 8.",
     )
     hand_bytes: int = Field(
-        512 << 20, ge=1, description="Bytes of source files that one segment child holds; a larger file is held alone."
+        512 << 20,
+        ge=1,
+        description="The most bytes of source files that one segment child holds. A larger file is held alone.",
     )
     decode_bytes: int = Field(
         2 << 30,
         ge=1 << 28,
-        description="Memory that one child may use to decode and draw pictures, reckoned from their headers. What does "
-        "not fit beside others waits until it is alone; what needs more than all of it fails (`decode_too_large`). "
-        "A child uses about 1.5 GiB besides.",
+        description="The memory that one child may use to decode and draw images, estimated from their headers. "
+        "An image that does not fit next to others waits until it is alone. An image that needs more "
+        "than all of it fails (`decode_too_large`). A child uses about 1.5 GiB in addition.",
     )
-    part_frames: int = Field(
-        16, ge=1, description="Outcomes that are written as one object at most, in the interactive lane."
-    )
+    part_frames: int = Field(16, ge=1, description="The most outcomes written as one object, in the interactive lane.")
     part_wait: Seconds = Field(
         _s(0.2), description="How long an outcome waits for others to share its object, in the interactive lane."
     )
     bulk_part_frames: int = Field(
-        64, ge=1, description="The same in the bulk lane, where files share an object too: what a crash scores again."
+        64,
+        ge=1,
+        description="The most outcomes written as one object in the bulk lane, where files share the object too. "
+        "A crash can repeat the scoring of this many frames.",
     )
-    bulk_part_wait: Seconds = Field(_s(2), description="How long an outcome waits in the bulk lane.")
+    bulk_part_wait: Seconds = Field(_s(2), description="How long an outcome waits for others in the bulk lane.")
 
-    score_timeout: Seconds = Field(_s(95), description="One score; above the deployment's own request timeout.")
+    score_timeout: Seconds = Field(
+        _s(95),
+        description="The timeout of one request to the endpoint. It must exceed the deployment's own request timeout.",
+    )
     slot_lease: Seconds = Field(
-        _s(120), description="How long a slot of the endpoint is kept for a score that never ended."
+        _s(120), description="How long a concurrency slot stays reserved for a request that never completed."
     )
-    claim_lease: Seconds = Field(_s(60), description="How long frames stay with a worker that is not heard of.")
+    claim_lease: Seconds = Field(_s(60), description="How long a worker that no longer responds keeps its frames.")
     renewal_period: Seconds = Field(_s(15), description="How often a worker renews its leases.")
-    decode_timeout: Seconds = Field(_s(30), description="How long decoding one file may take.")
-    task_budget: Seconds = Field(_s(30), description="How long one wake-up keeps a worker at work.")
-    soft_shutdown: Seconds = Field(_s(150), description="How long a stopping worker may finish what it holds.")
-    termination_grace: Seconds = Field(_s(180), description="When the platform kills a stopping worker.")
-    visibility_timeout: Seconds = Field(_s(600), description="When Celery delivers an unacknowledged message again.")
-    step_lease: Seconds = Field(
-        _s(60), description="How long planning or finishing stays with a worker that is not heard of."
+    decode_timeout: Seconds = Field(_s(30), description="The timeout for decoding one file.")
+    task_budget: Seconds = Field(_s(30), description="How long a worker works after one wake-up.")
+    soft_shutdown: Seconds = Field(
+        _s(150), description="How long a stopping worker may take to complete its work in progress."
     )
-    callback_timeout: Seconds = Field(_s(15), description="One callback.")
-    delivery_lease: Seconds = Field(_s(45), description="How long a callback stays with a worker that is not heard of.")
-    sweep_period: Seconds = Field(_s(5), description="How often lost work is looked for.")
+    termination_grace: Seconds = Field(
+        _s(180), description="The time from the stop signal until the platform kills a worker."
+    )
+    visibility_timeout: Seconds = Field(
+        _s(600), description="The time after which Celery delivers an unacknowledged message again."
+    )
+    step_lease: Seconds = Field(
+        _s(60), description="How long a worker that no longer responds keeps a job that it is planning or finishing."
+    )
+    callback_timeout: Seconds = Field(_s(15), description="The timeout of one callback.")
+    delivery_lease: Seconds = Field(_s(45), description="How long a worker that no longer responds keeps a callback.")
+    sweep_period: Seconds = Field(_s(5), description="How often the sweep looks for lost work.")
     reconcile_period: Seconds = Field(
-        _s(600), description="How often storage and ledger are compared without a reason."
+        _s(600), description="How often the storage and the ledger are compared even if nothing calls for it."
     )
 
     result_lifetime: Seconds = Field(
-        _s(30 * 86400), gt=_s(0), description="How long a job is kept after its end; then it is gone, and 410."
+        _s(30 * 86400),
+        gt=_s(0),
+        description="How long a job is kept after it has ended. Then it is deleted, and requests for it return 410.",
     )
     upload_lifetime: Seconds = Field(
-        _s(86400), ge=_s(7200), description="How long an upload waits for a job; the last hour it is refused."
+        _s(86400),
+        ge=_s(7200),
+        description="How long an upload is kept until a job uses it. New jobs cannot use it in its last hour.",
     )
     delivery_lifetime: Seconds = Field(
-        _s(30 * 86400), gt=_s(0), description="How long an event can be replayed after it was delivered or given up."
+        _s(30 * 86400), gt=_s(0), description="How long an event can be sent again after it was delivered or given up."
     )
     presigned_lifetime: Seconds = Field(
         _s(0),
         ge=_s(0),
         le=_s(900),
-        description="How long an address of the store is good to which a caller is redirected for a file that is an "
-        "object of its own (`s3://` only; callers must reach the store). 0: nobody is redirected.",
+        description="How long a presigned URL is valid. A caller who requests a file is redirected to such a "
+        "URL if the file is an object of its own (`s3://` only), so callers must be able to reach "
+        "the store. With 0, nobody is redirected.",
     )
     ledger_lifetime: Seconds = Field(
         _s(7 * 86400),
         gt=_s(0),
-        description="How long Redis keeps a job that has ended; then storage answers alone.",
+        description="How long Redis keeps a job that has ended. After that, requests for it are answered from the"
+        " storage alone.",
     )
 
     audit_lifetime: Seconds = Field(
-        _s(3650 * 86400), ge=_s(86400), description="How long the audit log is kept; ten years unless told otherwise."
+        _s(3650 * 86400), ge=_s(86400), description="How long the audit log is kept. The default is ten years."
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["text", "json"] = Field("text", description="Lines of text, or a JSON object a line.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The lowest level that is logged."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="`text` for lines of text, or `json` for one JSON object per line."
+    )
     otlp_endpoint: str | None = Field(
         None,
-        description="Where traces go: the base address of an OpenTelemetry collector that speaks OTLP over HTTP. "
-        "Without it, and without `OTEL_EXPORTER_OTLP_ENDPOINT`, nothing is traced.",
+        description="Where traces are sent: the base URL of an OpenTelemetry collector that accepts OTLP over "
+        "HTTP. Without it and without `OTEL_EXPORTER_OTLP_ENDPOINT`, tracing is off.",
     )
     heartbeat_file: str | None = Field(
-        None, description="A file that a worker touches every 5 s while it can hear of work; `python -m worker.alive`."
+        None,
+        description="A file that a worker touches every 5 s while it can receive work. `python -m worker.alive` "
+        "checks it.",
     )
 
     @model_validator(mode="after")
