@@ -1,4 +1,4 @@
-"""`maskrelay doctor`: looks at everything the service depends on, and says what is wrong and what to do."""
+"""`maskrelay doctor`: check everything that the service depends on, and print what is wrong and what to do."""
 
 import argparse
 import json
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from maskrelay.admin.checks.finding import Finding
 
 _EPILOG = """\
-Run it with the environment of the process in question: what it is not given, it does not look at (skip).
-It writes one object and removes it, and sends one drawn picture to each endpoint, beside what the workers send.
-Exit codes: 0 nothing is wrong; 1 something is. A warning is not wrong."""
+Run it with the environment of the process that you want to check. What is not configured is skipped.
+It writes one object and removes it, and sends one test image to each endpoint, in addition to the workers' requests.
+Exit codes: 0 if nothing is wrong, 1 if something is. A warning does not count as wrong."""
 
 for _module in ("redis", "boto3"):  # the command is there where its checks can run; they are imported when it does
     if find_spec(_module) is None:
@@ -23,11 +23,11 @@ for _module in ("redis", "boto3"):  # the command is there where its checks can 
 
 def add(subparsers: Any) -> None:
     """Add the command."""
-    what = "look at everything the service depends on, and say what is wrong"
+    what = "check everything that the service depends on, and print what is wrong"
     parser = subparsers.add_parser(
         "doctor", help=what, description=what, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document in the place of lines")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     parser.set_defaults(run=run)
 
 

@@ -24,12 +24,14 @@ def persistence(facts: Mapping[str, Any]) -> Keeping:
     """What `INFO persistence` says of the append-only file."""
     of = "redis persistence"
     if not facts.get("aof_enabled"):
-        hint = "set appendonly yes and appendfsync everysec: without, a restart scores again what was under way"
+        hint = (
+            "set appendonly yes and appendfsync everysec; otherwise frames in progress are scored again after a restart"
+        )
         return Keeping(of, "warn", "the append-only file is off", hint)
     if facts.get("aof_last_write_status", "ok") != "ok":
-        hint = "look at its disk: while it cannot write the file it takes nothing more"
+        hint = "check the disk of Redis: while it cannot write this file, it accepts no writes"
         return Keeping(of, "wrong", "the last write of the append-only file failed", hint)
-    return Keeping(of, "ok", "append-only file on")
+    return Keeping(of, "ok", "the append-only file is on")
 
 
 def eviction(facts: Mapping[str, Any]) -> Keeping:
@@ -37,7 +39,7 @@ def eviction(facts: Mapping[str, Any]) -> Keeping:
     of, policy = "redis eviction", str(facts.get("maxmemory_policy", "unknown"))
     if policy == "noeviction":
         return Keeping(of, "ok", policy)
-    hint = "set maxmemory-policy noeviction: a full Redis must refuse, not forget jobs"
+    hint = "set maxmemory-policy noeviction: a full Redis must refuse writes instead of deleting jobs"
     return Keeping(of, "wrong", f"the policy is {policy}", hint)
 
 

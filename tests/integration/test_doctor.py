@@ -95,7 +95,7 @@ def test_it_leaves_nothing_behind(environment: Environment, good_valkey: Running
         (("--appendonly", "no"), "redis persistence", "warn", "append-only file is off"),
         (("--cluster-enabled", "yes"), "redis mode", "wrong", "cluster"),
         (("--replicaof", "127.0.0.1 9"), "redis mode", "wrong", "replica"),
-        (("--requirepass", "hidden"), "redis", "wrong", "asks for a password"),
+        (("--requirepass", "hidden"), "redis", "wrong", "requires a password"),
     ],
 )
 def test_a_redis_that_would_lose_or_refuse(
@@ -133,9 +133,9 @@ def test_a_wrong_password_and_a_user_without_rights(environment: Environment, go
     good_valkey.client.acl_setuser("weak", enabled=True, commands=["+info", "+ping", "+time"])
     try:
         wrong = environment | {"MASKRELAY_REDIS_URL": good_valkey.url.replace("//", "//weak:hidden-other@")}
-        planted(wrong, "redis", "wrong", "user or password are wrong")
+        planted(wrong, "redis", "wrong", "the user name or the password is wrong")
         weak = environment | {"MASKRELAY_REDIS_URL": good_valkey.url.replace("//", "//weak:hidden@")}
-        planted(weak, "redis rights", "wrong", "lacks rights", "+@all")
+        planted(weak, "redis rights", "wrong", "lacks permissions", "+@all")
     finally:
         good_valkey.client.acl_deluser("weak")
 
@@ -144,7 +144,7 @@ def test_a_wrong_password_and_a_user_without_rights(environment: Environment, go
     ("url", "word"),
     [
         ("rediss://127.0.0.1:{plain}/0", "rediss://"),
-        ("rediss://127.0.0.1:{tls}/0", "vouched for by nobody"),
+        ("rediss://127.0.0.1:{tls}/0", "an unknown authority"),
         ("redis://127.0.0.1:{tls}/0", "rediss://"),
         ("http://127.0.0.1:{plain}/0", "no URL of a Redis"),
         ("redis+sentinel://127.0.0.1/", "a Redis URL for Sentinels is"),
@@ -186,7 +186,7 @@ def test_an_object_store_that_ignores_the_condition(on_s3: tuple[Environment, Fa
 def test_a_bucket_that_is_not_there(on_s3: tuple[Environment, FaultyProxy]) -> None:
     environment, _ = on_s3
     environment["MASKRELAY_STORAGE_URL"] = "s3://nobodys/runs"
-    planted(environment, "store", "wrong", "NoSuchBucket", "make the bucket")
+    planted(environment, "store", "wrong", "NoSuchBucket", "create the bucket")
 
 
 def test_a_folder_that_is_not_there(environment: Environment, tmp_path: Path) -> None:
@@ -196,14 +196,14 @@ def test_a_folder_that_is_not_there(environment: Environment, tmp_path: Path) ->
 
 def test_a_wrong_key_of_the_endpoint(environment: Environment, simulator: RunningSimulator) -> None:
     environment |= {"MASKRELAY_ENDPOINT_URL": simulator.url, "MASKRELAY_ENDPOINT_KEY": "hidden"}
-    planted(environment, "endpoint default", "wrong", "401", "present key")
+    planted(environment, "endpoint default", "wrong", "401", "current key")
 
 
 def test_a_wrong_path_of_the_endpoint(environment: Environment, simulator: RunningSimulator) -> None:
     elsewhere = simulator.url.replace("/score", "/swagger.json")
     environment |= {"MASKRELAY_ENDPOINT_URL": elsewhere, "MASKRELAY_ENDPOINT_KEY": simulator.key}
-    planted(environment, "endpoint default", "wrong", "424", "ends in /score")
-    planted(environment, "endpoint default settings", "warn", "does not end in /score")
+    planted(environment, "endpoint default", "wrong", "424", "ends with /score")
+    planted(environment, "endpoint default settings", "warn", "does not end with /score")
 
 
 def test_an_endpoint_of_which_no_deployment_takes_traffic(
@@ -211,7 +211,7 @@ def test_an_endpoint_of_which_no_deployment_takes_traffic(
 ) -> None:
     environment |= {"MASKRELAY_ENDPOINT_URL": simulator.url, "MASKRELAY_ENDPOINT_KEY": simulator.key}
     simulator.set(traffic=False)
-    planted(environment, "endpoint default", "wrong", "404", "takes traffic")
+    planted(environment, "endpoint default", "wrong", "404", "has traffic")
     simulator.set(traffic=True)
 
 
@@ -238,9 +238,9 @@ def test_an_endpoints_clock_that_is_an_hour_off(environment: Environment) -> Non
     ("given", "word"),
     [
         ({"MASKRELAY_ENDPOINT_URL": "http://endpoint.invalid/score"}, "without TLS"),
-        ({"MASKRELAY_ENDPOINT_CONCURRENCY": "8"}, "bear 8 at once and 2 is the most"),
-        ({"MASKRELAY_ENDPOINT_MAX_BYTES_PER_S": "50000"}, "longer than the score's timeout"),
-        ({"MASKRELAY_ENDPOINT_MAX_REQUEST_BYTES": "1048576"}, "one picture may weigh 4 MiB"),
+        ({"MASKRELAY_ENDPOINT_CONCURRENCY": "8"}, "concurrency is 8, but max_in_flight is only 2"),
+        ({"MASKRELAY_ENDPOINT_MAX_BYTES_PER_S": "50000"}, "longer than the timeout"),
+        ({"MASKRELAY_ENDPOINT_MAX_REQUEST_BYTES": "1048576"}, "one image can be 4 MiB"),
     ],
 )
 def test_limits_that_do_not_go_together(environment: Environment, given: Environment, word: str) -> None:
@@ -257,7 +257,7 @@ def test_limits_that_do_not_go_together(environment: Environment, given: Environ
         ({"MASKRELAY_HANDS": "hidden"}, ("MASKRELAY_HANDS",)),
         ({"MASKRELAY_SERVER_KEY": "hidden"}, ("MASKRELAY_SERVER_KEY", "at least 32", "openssl rand")),
         ({"MASKRELAY_SERVER_KEY": ""}, ("MASKRELAY_SERVER_KEY", "required", "openssl rand")),
-        ({"MASKRELAY_SERVER_KEY_FILE": "/hidden"}, ("cannot both be set", "take one")),
+        ({"MASKRELAY_SERVER_KEY_FILE": "/hidden"}, ("cannot both be set", "remove one")),
         (
             {"MASKRELAY_SERVER_KEY": "", "MASKRELAY_SERVER_KEY_FILE": "/hidden"},
             ("cannot be read: No such file", "mount"),
@@ -280,7 +280,9 @@ def test_every_wrong_setting_is_told_at_once(environment: Environment) -> None:
     assert [one.state for one in found] == ["wrong"] * 3
     for word in ("MASKRELAY_HANDS", "MASKRELAY_REDIS_URI", "MASKRELAY_REDIS_URL: ", "sweep_period < "):
         assert word in told
-    assert findings(environment, "redis") == [Finding("redis", "skip", "not looked at: it needs MASKRELAY_REDIS_URL")]
+    assert findings(environment, "redis") == [
+        Finding("redis", "skip", "not checked, because it needs MASKRELAY_REDIS_URL")
+    ]
 
 
 def test_a_server_key_that_was_typed_and_not_drawn(environment: Environment) -> None:
@@ -293,7 +295,7 @@ def test_a_server_key_that_was_typed_and_not_drawn(environment: Environment) -> 
         (None, "wrong", "cannot be read (No such file"),
         ("[{", "wrong", "is not right"),
         ('[{"tenant": "A b", "sha256": "hidden", "scopes": ["all"]}]', "wrong", "0.tenant"),
-        ("[]", "warn", "nobody can call"),
+        ("[]", "warn", "every request is refused"),
     ],
 )
 def test_a_file_of_keys_that_lets_nobody_in(
@@ -329,13 +331,13 @@ def test_a_file_of_codes_that_is_none(environment: Environment, tmp_path: Path) 
 
 def test_a_ledger_that_nobody_looks_after(environment: Environment, good_valkey: RunningValkey) -> None:
     good_valkey.client.delete("mr:sweep")
-    planted(environment, "sweep", "warn", "nobody has swept", "worker control")
+    planted(environment, "sweep", "warn", "no sweep has run", "worker control")
     good_valkey.client.hset("mr:sweep", "last", (good_valkey.client.time()[0] - 600) * 1000)
-    planted(environment, "sweep", "warn", "nobody has swept for 60", "worker control")
+    planted(environment, "sweep", "warn", "no sweep has run for 60", "worker control")
     good_valkey.client.zadd("mr:step:plan", {"a" * 26: 0})
     planted(environment, "work plan", "warn", "1 wait", "worker control")
     good_valkey.client.set("mr:drain", "gone")
-    planted(environment, "drain", "warn", "no end", "DEL mr:drain")
+    planted(environment, "drain", "warn", "no expiry time", "DEL mr:drain")
 
 
 def test_a_gate_that_is_closed_is_told_with_its_reason(environment: Environment, good_valkey: RunningValkey) -> None:

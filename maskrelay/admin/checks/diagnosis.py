@@ -24,7 +24,7 @@ def diagnose(environment: Mapping[str, str]) -> Iterator[Finding]:
     for name, (check, needs) in _CHECKS.items():
         unset = sorted(map(name_of, needs & reading.unset))
         if unset:
-            yield skip(name, f"not looked at: it needs {', '.join(unset)}")
+            yield skip(name, f"not checked, because it needs {', '.join(unset)}")
         else:
             yield from _guarded(name, check, reading.settings)
 
@@ -33,4 +33,6 @@ def _guarded(name: str, check: Callable[[Settings], Iterable[Finding]], settings
     try:
         yield from check(settings)
     except Exception as error:  # noqa: BLE001 - what nobody foresaw is a finding too; its words may hold a secret
-        yield wrong(name, f"the check itself broke off ({type(error).__name__})", "report it, with the versions in use")
+        yield wrong(
+            name, f"the check itself failed ({type(error).__name__})", "report this as a bug, with the versions in use"
+        )

@@ -22,7 +22,7 @@ _ANSWER, _NOISE = 1024 * 1024 * 4 // 3, 1024 * 1024 * 3 * 4 // 3
 def check(settings: Settings) -> Iterator[Finding]:
     """Every endpoint of the environment or of the file; none is no fault of a process that scores nothing."""
     if settings.endpoint_url is None and settings.endpoints_file is None:
-        yield skip("endpoint", "not set here; only segment workers need one")
+        yield skip("endpoint", "not set; only segment workers need an endpoint")
         return
     try:
         endpoints = read_endpoints(settings)
@@ -45,24 +45,26 @@ def _settings(name: str, endpoint: Endpoint, settings: Settings) -> Iterator[Fin
 def _odd(check: str, endpoint: Endpoint, timeout: timedelta) -> Iterator[Finding]:
     address = urlsplit(endpoint.url)
     if address.scheme == "http" and address.hostname not in LOOPBACK:
-        yield warn(check, "pictures and key travel without TLS", "use the https:// address")
+        yield warn(check, "images and the key are sent without TLS", "use the https:// address")
     if not address.path.endswith("/score"):
-        yield warn(check, "its address does not end in /score", "give the scoring URI, not the endpoint's own address")
+        yield warn(
+            check, "the address does not end with /score", "set the scoring URI, not the address of the endpoint itself"
+        )
     if endpoint.concurrency is not None and endpoint.concurrency > endpoint.max_in_flight:
-        said = f"the deployments bear {endpoint.concurrency} at once and {endpoint.max_in_flight} is the most allowed"
+        said = f"concurrency is {endpoint.concurrency}, but max_in_flight is only {endpoint.max_in_flight}"
         yield warn(check, said, "raise max_in_flight, or lower concurrency")
     weighs = _ANSWER * endpoint.prompts_per_score * endpoint.rows_per_request
     if weighs / endpoint.max_bytes_per_s > timeout.total_seconds():
-        said = f"an answer may weigh {weighs >> 20} MiB and would take longer than the score's timeout"
+        said = f"a response can be {weighs >> 20} MiB, and receiving it would take longer than the timeout"
         yield warn(check, said, "raise max_bytes_per_s, or lower prompts_per_score or rows_per_request")
     if endpoint.max_request_bytes < _NOISE:
-        said = f"one picture may weigh {_NOISE >> 20} MiB, and a request only {endpoint.max_request_bytes >> 20}"
+        said = f"one image can be {_NOISE >> 20} MiB, but a request only {endpoint.max_request_bytes >> 20} MiB"
         yield warn(check, said, "raise max_request_bytes")
 
 
 def _score(name: str, endpoint: Endpoint, settings: Settings) -> Finding:
     if find_spec("numpy") is None:
-        return skip(name, "not scored: that needs the extra `worker`; run this beside a segment worker")
+        return skip(name, "not tested: this needs the extra `worker`. Run the command where a segment worker runs")
     from maskrelay.admin.checks.score import score  # noqa: PLC0415 - what it imports is not in the API's image
 
     return score(name, endpoint, settings.score_timeout)
@@ -76,7 +78,7 @@ def _clock(check: str, endpoint: Endpoint) -> Finding:
         answer = httpx.head(origin, timeout=5, **client_options(origin, proxy=proxy_of(endpoint, origin)))
         told = parsedate_to_datetime(answer.headers["date"])
     except (httpx.HTTPError, httpx.InvalidURL, SettingsError, KeyError, ValueError):
-        return skip(check, "it tells no time")
+        return skip(check, "the responses contain no time")
     took = datetime.now(UTC) - began
     told = told if told.tzinfo else told.replace(tzinfo=UTC)
     return clock(check, told - began - took / 2, timedelta(seconds=1) + took / 2)

@@ -11,12 +11,14 @@ from maskrelay.settings import PREFIX, Settings, name_of
 _STAND_INS = {"redis_url": "redis://unset.invalid", "storage_url": "file:///", "server_key": "unset" * 8}
 #: A key of fewer different characters was typed, not drawn.
 _DIFFERENT = 10
-_HINT = "docs/settings.md has every name and its meaning"
+_HINT = "docs/settings.md lists every setting"
 _HINTS = {
-    "clocks out of order": "leases would lapse under honest work: change one of the two, or leave both out",
-    "cannot be read": "mount the file, and let the user that the process runs as read it",
-    "cannot both be set": "take one of the two away",
-    name_of("server_key"): "openssl rand -hex 32 makes one; keep it, callbacks are sealed and job ids derived under it",
+    "clocks out of order": "leases would expire while work is in progress: change one of the two, or unset both",
+    "cannot be read": "mount the file, and make it readable for the user that the process runs as",
+    "cannot both be set": "remove one of the two",
+    name_of(
+        "server_key"
+    ): "generate one with openssl rand -hex 32 and keep it: it encrypts callback secrets and derives job ids",
 }
 
 
@@ -41,7 +43,7 @@ def read(environment: Mapping[str, str]) -> Reading:
             findings.append(_said(error))
             unset |= _leave_out(given, error.fields["names"])
         else:
-            findings = findings or [ok("settings", "every value can be used, and the clocks are in order")]
+            findings = findings or [ok("settings", "all values are valid")]
             return Reading(settings, frozenset(unset), (*findings, *_weak(settings, unset)))
 
 
@@ -65,7 +67,7 @@ def _weak(settings: Settings, unset: set[str]) -> Iterator[Finding]:
     if "server_key" in unset:
         return
     if len(set(settings.server_key.get_secret_value())) < _DIFFERENT:
-        said = f"{name_of('server_key')} repeats a few characters: it can be guessed"
+        said = f"{name_of('server_key')} has only a few different characters, so it can be guessed"
         yield warn("server key", said, _HINTS[name_of("server_key")])
     else:
         yield ok("server key", "set")

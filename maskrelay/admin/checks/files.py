@@ -16,7 +16,7 @@ from maskrelay.notify.guard import AddressGuard
 from maskrelay.scoring.checks import LOOPBACK
 from maskrelay.settings import Settings, name_of
 
-_KEYS = 'it is a list of {"tenant", "sha256", "scopes"}; docs/settings.md says more'
+_KEYS = 'the file is a JSON list of {"tenant", "sha256", "scopes"}; see docs/settings.md'
 _SHOWN = ("redis_cert_file", "callback_cert_file")
 #: The API takes 4,096 connections, and needs some for Redis and the store beside them.
 _DESCRIPTORS = 5120
@@ -34,7 +34,7 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 def _keys(settings: Settings) -> Finding:
     if settings.keys_file is None:
-        return skip("keys file", "not set here; only the API needs it")
+        return skip("keys file", "not set; only the API needs it")
     try:
         entries = read_keys(Path(settings.keys_file))
     except SettingsError as error:
@@ -42,19 +42,19 @@ def _keys(settings: Settings) -> Finding:
     now = datetime.now(UTC)
     count = sum(entry.counts_at(now) for entry in entries)
     if not count:
-        return warn("keys file", f"none of its {len(entries)} keys counts now: nobody can call", _KEYS)
-    return ok("keys file", f"{count} of {len(entries)} keys count now")
+        return warn("keys file", f"none of the {len(entries)} keys is valid now, so every request is refused", _KEYS)
+    return ok("keys file", f"{count} of {len(entries)} keys valid now")
 
 
 def _public_url(settings: Settings) -> Finding:
     if settings.public_url is None:
-        return ok("public url", "not set: links begin with the address that a request reaches")
+        return ok("public url", "not set; links start with the address of the request")
     parts = urlsplit(settings.public_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        return wrong("public url", "MASKRELAY_PUBLIC_URL is no address that links can begin with", "https://HOST")
+        return wrong("public url", "MASKRELAY_PUBLIC_URL is not a URL that links can start with", "set https://HOST")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        hint = "put TLS before the API, and https:// into MASKRELAY_PUBLIC_URL"
-        return warn("public url", "callers are sent to http://, where keys can be read on the way", hint)
+        hint = "put a TLS proxy in front of the API, and use https:// in MASKRELAY_PUBLIC_URL"
+        return warn("public url", "links lead callers to http://, where API keys can be intercepted", hint)
     return ok("public url", "set")
 
 
@@ -66,15 +66,17 @@ def _callbacks(settings: Settings) -> Finding:
     except SettingsError as error:
         return wrong("callbacks", error.detail, "example: MASKRELAY_CALLBACK_ALLOW=pacs.example,10.1.0.0/16")
     if _EVERYWHERE & set(settings.callback_allow):
-        hint = "name the hosts and networks of your receivers alone"
-        return warn("callbacks", "every address may be called back, the cloud's metadata service too", hint)
-    return ok("callbacks", f"public addresses and {len(settings.callback_allow)} more may be called back")
+        hint = "allow only the hosts and networks of your receivers"
+        return warn("callbacks", "callbacks may reach every address, including the cloud's metadata service", hint)
+    return ok(
+        "callbacks", f"public addresses are allowed, plus {len(settings.callback_allow)} in MASKRELAY_CALLBACK_ALLOW"
+    )
 
 
 def _codes(settings: Settings) -> Finding:
     if settings.codes_file is None:
-        return ok("codes file", "not set: the built-in codes hold")
-    hint = "docs/results.md shows one; until it is right, no DICOM SEG is made"
+        return ok("codes file", "not set; the built-in codes are used")
+    hint = "see the example in docs/results.md; until the file is valid, no DICOM SEG is made"
     try:
         table = read_code_table(Path(settings.codes_file).read_bytes())
     except OSError as error:
@@ -93,10 +95,10 @@ def _certificates(settings: Settings) -> Finding:
             if any(files):
                 client_context(*files, what=name_of(field))
     except SettingsError as error:
-        hint = "a PEM file; a private key is unencrypted (openssl pkey -in KEY -out PLAIN_KEY)"
+        hint = "use a PEM file; a private key must not be encrypted (openssl pkey -in KEY -out PLAIN_KEY)"
         return wrong("certificates", error.detail, hint)
-    own = "those of MASKRELAY_CA_FILE in addition" if ca_file() else "none in addition (MASKRELAY_CA_FILE)"
-    return ok("certificates", f"the usual authorities are trusted, {own}")
+    own = "and those in MASKRELAY_CA_FILE" if ca_file() else "and no others (MASKRELAY_CA_FILE is not set)"
+    return ok("certificates", f"the usual certificate authorities are trusted, {own}")
 
 
 def _descriptors() -> Finding:
@@ -104,5 +106,7 @@ def _descriptors() -> Finding:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < _DESCRIPTORS:
         hint = f"raise the hard limit (ulimit -Hn, LimitNOFILE=, nofile) to {_DESCRIPTORS}"
-        return warn("descriptors", f"at most {most} files and connections may be open: callers are turned away", hint)
+        return warn(
+            "descriptors", f"only {most} files and connections may be open, so callers can be turned away", hint
+        )
     return ok("descriptors", "enough files and connections may be open")

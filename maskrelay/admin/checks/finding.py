@@ -43,6 +43,8 @@ def clock(check: str, ahead: timedelta, give: timedelta) -> Finding:
     seconds = ahead.total_seconds()
     said = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's clock"
     if apart < _TOLD:
-        return ok(check, "goes with this machine's clock")
-    hint = "let every machine keep time by NTP (chrony, systemd-timesyncd); containers have their host's clock"
+        return ok(check, "in agreement with this machine's clock")
+    hint = (
+        "synchronize every machine's clock with NTP (chrony, systemd-timesyncd); containers use the clock of their host"
+    )
     return Finding(check, "warn" if apart < _BAD else "wrong", said, hint)

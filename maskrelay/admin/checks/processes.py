@@ -24,7 +24,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield _drain(seen)
         yield from _gates(ledger)
     except (LedgerUnavailable, SettingsError, ValueError):
-        yield skip("processes", "not looked at: Redis cannot be asked")
+        yield skip("processes", "not checked, because Redis cannot be queried")
 
 
 def _ledger(settings: Settings) -> Ledger:
@@ -38,31 +38,31 @@ def _ledger(settings: Settings) -> Ledger:
 
 
 def _sweep(seen: Processes, period: timedelta) -> Finding:
-    hint = "start a control worker (python -m worker control): lost work is found by its sweep alone"
+    hint = "start a control worker (python -m worker control): only its sweep finds lost work"
     if seen.swept_ago is None:
-        return warn("sweep", "nobody has swept since this Redis began", hint)
+        return warn("sweep", "no sweep has run since this Redis was started", hint)
     if seen.swept_ago > max(_PERIODS * period, _QUIET):
-        return warn("sweep", f"nobody has swept for {seen.swept_ago.total_seconds():.0f} s", hint)
-    return ok("sweep", f"{seen.swept_ago.total_seconds():.0f} s ago")
+        return warn("sweep", f"no sweep has run for {seen.swept_ago.total_seconds():.0f} s", hint)
+    return ok("sweep", f"the last sweep was {seen.swept_ago.total_seconds():.0f} s ago")
 
 
 def _work(seen: Processes) -> Iterator[Finding]:
     for task, waiting in seen.waiting.items():
         loops, role = seen.loops[task], _ROLES.get(task, task)
         if waiting and not loops:
-            said = f"{waiting} wait and nobody works on them"
+            said = f"{waiting} waiting, but no worker processes them"
             yield warn(
-                f"work {task}", said, f"start a worker: python -m worker {role}; closed gates stop segment workers"
+                f"work {task}", said, f"start a worker: python -m worker {role}; a closed gate stops segment workers"
             )
         else:
-            yield ok(f"work {task}", f"{waiting} wait, {loops} loops run")
+            yield ok(f"work {task}", f"{waiting} waiting, {loops} worker loops running")
 
 
 def _drain(seen: Processes) -> Finding:
     if seen.drain_left:
-        hint = "redis-cli DEL mr:drain; nothing of ours writes it without an end"
-        return warn("drain", "the flag of a draining child has no end: no suspect frame is claimed", hint)
-    return ok("drain", "no flag is left")
+        hint = "run redis-cli DEL mr:drain; maskrelay never sets this key without an expiry time"
+        return warn("drain", "the drain flag has no expiry time, so no suspect frame is claimed", hint)
+    return ok("drain", "no leftover drain flag")
 
 
 def _gates(ledger: Ledger) -> Iterator[Finding]:
@@ -74,8 +74,8 @@ def _gates(ledger: Ledger) -> Iterator[Finding]:
             yield ok(name, f"open, {state.in_flight} in flight")
         elif state.gate == "frozen":
             seconds = state.closed_for.total_seconds()
-            said = f"frozen for {seconds:.0f} s more: Redis is new, and scores may be under way that it lost"
-            yield warn(name, said, "wait: it opens by itself")
+            said = f"frozen for {seconds:.0f} s more: Redis lost its data, and requests may still be in flight"
+            yield warn(name, said, "wait; the gate opens by itself")
         else:
-            hint = "the state's row in docs/operations.md says what to do; it opens when the canary is answered"
-            yield wrong(name, f"{state.gate}: {state.reason or 'no reason given'}", hint)
+            hint = "docs/operations.md says what to do for each state; the gate opens when the canary image succeeds"
+            yield wrong(name, f"{state.gate}: {state.reason or 'no reason recorded'}", hint)

@@ -9,27 +9,27 @@ import redis
 import redis.sentinel
 
 _CERTIFICATE = (
-    "the server's certificate is vouched for by nobody known here",
-    "add ?ssl_ca_certs=/path/of/ca.crt to MASKRELAY_REDIS_URL, and use the name that the certificate has",
+    "the server's certificate was issued by an unknown authority, or for another host name",
+    "add ?ssl_ca_certs=/path/of/ca.crt to MASKRELAY_REDIS_URL, and use the host name in the certificate",
 )
 _NO_TLS = (
     "the TLS handshake fails",
-    "rediss:// is for a port that speaks TLS, redis:// for one that does not; look which one this is",
+    "use rediss:// for a port with TLS and redis:// for a port without; check which kind this port is",
 )
-_PASSWORD = ("user or password are wrong", "put the right ones into MASKRELAY_REDIS_URL, %-quoted")
-_NO_PASSWORD = ("it asks for a password, and the URL has none", "redis://:PASSWORD@HOST:PORT/0")
-_LOADING = ("it is reading its file in", "wait; submissions are answered 503 meanwhile")
-_NO_NAME = ("its host name cannot be resolved", "look at the name in MASKRELAY_REDIS_URL, and at DNS")
-_NOBODY = ("nothing listens there (refused)", "start it, or look at host and port in MASKRELAY_REDIS_URL")
+_PASSWORD = ("the user name or the password is wrong", "correct them in MASKRELAY_REDIS_URL, percent-encoded")
+_NO_PASSWORD = ("it requires a password, and the URL has none", "use redis://:PASSWORD@HOST:PORT/0")
+_LOADING = ("it is loading its data from disk", "wait; until then submissions are answered with 503")
+_NO_NAME = ("its host name cannot be resolved", "check the name in MASKRELAY_REDIS_URL, and DNS")
+_NOBODY = ("connection refused: nothing listens there", "start Redis, or check host and port in MASKRELAY_REDIS_URL")
 _SILENT = (
-    "no answer in time",
-    "look at firewalls; a port is silent too where TLS is spoken to one without or the other way (rediss://, redis://)",
+    "it did not respond in time",
+    "check firewalls. The cause can also be rediss:// with a port without TLS, or redis:// with a port with TLS",
 )
 _ENDED = (
-    "the connection ends at once",
-    "a port that speaks TLS does so without it: try rediss://; else read the server's log",
+    "it closes the connection immediately",
+    "a port with TLS does this if TLS is not used, so try rediss://; otherwise read the server's log",
 )
-_NO_MASTER = ("the Sentinels name no master of this name", "redis-cli -p 26379 SENTINEL MASTERS lists the names")
+_NO_MASTER = ("the Sentinels do not know a master of this name", "list the names: redis-cli -p 26379 SENTINEL MASTERS")
 
 #: The first that fits counts.
 _CAUSES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
@@ -45,13 +45,13 @@ _CAUSES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
     (redis.ConnectionError, _ENDED),
 )
 _REFUSALS = {
-    "NOPERM": "the user lacks rights",
+    "NOPERM": "the user lacks permissions",
     "OOM": "its memory is full",
-    "MISCONF": "it cannot save to its disk, and refuses writes",
+    "MISCONF": "it cannot save to its disk, so it refuses writes",
     "READONLY": "it is a replica",
     "CLUSTERDOWN": "it is a node of a cluster",
 }
-_RIGHTS = "its user needs +@all ~* &* (ACL SETUSER): scripts, INFO, and the keys of ledger and broker"
+_RIGHTS = "the user needs +@all ~* &* (ACL SETUSER) for scripts, INFO, and the keys of ledger and broker"
 
 
 def unreached(error: redis.RedisError) -> tuple[str, str]:

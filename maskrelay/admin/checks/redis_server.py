@@ -30,7 +30,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     try:
         with connect(url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S) as client:
             facts: dict[str, Any] = client.info("everything")
-            yield ok("redis", "answers")
+            yield ok("redis", "responds")
             yield _version(facts)
             yield _mode(facts)
             for kept in (persistence(facts), eviction(facts)):
@@ -44,7 +44,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield wrong("redis", error.detail, "docs/settings.md shows the forms of MASKRELAY_REDIS_URL")
     except ValueError:
         hint = "docs/settings.md shows the forms of MASKRELAY_REDIS_URL"
-        yield wrong("redis", "MASKRELAY_REDIS_URL is no URL of a Redis", hint)
+        yield wrong("redis", "MASKRELAY_REDIS_URL is not a Redis URL", hint)
     except redis.RedisError as error:
         yield wrong("redis", *unreached(error))
 
@@ -52,8 +52,12 @@ def check(settings: Settings) -> Iterator[Finding]:
 def _tls(url: str) -> Iterator[Finding]:
     address = read_address(url)
     if isinstance(address, Address) and not address.is_verified():
-        hint = "leave out ssl_cert_reqs and ssl_check_hostname, and name its CA in MASKRELAY_CA_FILE"
-        yield Finding("redis tls", "warn", "the server's certificate is not verified, as the URL asks", hint)
+        hint = (
+            "remove ssl_cert_reqs and ssl_check_hostname from the URL, and put the server's CA into MASKRELAY_CA_FILE"
+        )
+        yield Finding(
+            "redis tls", "warn", "the server's certificate is not verified, because the URL disables it", hint
+        )
     elif isinstance(address, Address) and address.tls is not None:
         yield ok("redis tls", "the server's certificate is verified")
 
@@ -72,9 +76,9 @@ def _broker(settings: Settings) -> Finding:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, redis.RedisError):
             return wrong("redis broker", *unreached(cause))
-        hint = "the ledger's connection works: look at the options of MASKRELAY_REDIS_URL"
+        hint = "the ledger's own connection works, so check the options in MASKRELAY_REDIS_URL"
         return wrong("redis broker", f"Celery cannot connect ({type(error).__name__})", hint)
-    return ok("redis broker", "answers")
+    return ok("redis broker", "responds")
 
 
 def _version(facts: dict[str, Any]) -> Finding:
@@ -83,27 +87,27 @@ def _version(facts: dict[str, Any]) -> Finding:
     major = version.partition(".")[0]
     if major.isdecimal() and int(major) >= _OLDEST:
         return ok("redis version", named)
-    return wrong("redis version", f"{named} is too old", f"take Redis {_OLDEST} or later, or Valkey")
+    return wrong("redis version", f"{named} is too old", f"use Redis {_OLDEST} or later, or Valkey")
 
 
 def _mode(facts: dict[str, Any]) -> Finding:
     if facts.get("cluster_enabled"):
-        hint = "take one server, or Sentinels (redis+sentinel://): the ledger's scripts touch keys of several slots"
+        hint = "use a single server, or Sentinels (redis+sentinel://): the ledger's scripts use keys in several slots"
         return wrong("redis mode", "this is a node of a cluster", hint)
     if facts.get("role") != "master":
-        hint = "give the primary's address, or that of the Sentinels (redis+sentinel://)"
-        return wrong("redis mode", "this is a replica, which takes no writes", hint)
+        hint = "use the address of the primary, or those of the Sentinels (redis+sentinel://)"
+        return wrong("redis mode", "this is a replica, which accepts no writes", hint)
     return ok("redis mode", "one primary")
 
 
 def _memory(facts: dict[str, Any]) -> Finding:
     used, most = int(facts.get("used_memory", 0)), int(facts.get("maxmemory", 0))
     if not most:
-        return ok("redis memory", f"{used >> 20} MiB in use, without a limit of its own")
+        return ok("redis memory", f"{used >> 20} MiB in use, no maxmemory limit")
     said = f"{used >> 20} of {most >> 20} MiB in use"
     if used < most * _FILLING:
         return ok("redis memory", said)
-    hint = "raise maxmemory: when it is full, submissions are answered 503"
+    hint = "raise maxmemory: when the memory is full, submissions are answered with 503"
     return Finding("redis memory", "warn" if used < most * _FULL else "wrong", said, hint)
 
 
@@ -120,7 +124,7 @@ def _rights(client: "redis.Redis") -> Finding:
         client.delete(queue)
     except redis.RedisError as error:
         return wrong("redis rights", *refused(error))
-    return ok("redis rights", "scripts, keys and channels may be used")
+    return ok("redis rights", "scripts, keys and channels can be used")
 
 
 def _clock(client: "redis.Redis") -> Finding:

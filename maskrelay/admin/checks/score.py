@@ -10,14 +10,14 @@ from maskrelay.imaging.maps import MAX_LE_1, probabilities
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.once import score_once
 
-_ADDRESS = "look at the scoring URI: it ends in /score, and its deployment takes traffic (maskrelay endpoint status)"
-_DEPLOYMENT = "look at the deployment: its state, its logs (maskrelay endpoint status)"
-_FAILS = "it fails on a drawn picture: look at the address, which ends in /score, and at the deployment's logs"
-_REACH = "look at host name, DNS, firewalls and network policies, and certificates (MASKRELAY_CA_FILE)"
+_ADDRESS = "check that the URI ends with /score and that a deployment has traffic (maskrelay endpoint status)"
+_DEPLOYMENT = "check the state and the logs of the deployment (maskrelay endpoint status)"
+_FAILS = "it fails on a test image: check that the address ends with /score, and read the deployment's logs"
+_REACH = "check the host name, DNS, firewalls, network policies and certificates (MASKRELAY_CA_FILE)"
 _HINTS = {
-    "unauthorized": "give the endpoint's present key; a key in a file is read again by itself",
-    "forbidden": "give the identity the role that may score (maskrelay endpoint grant)",
-    "token": "this machine's identity gets no token: look at az login or workload identity, and at the token URL",
+    "unauthorized": "set the endpoint's current key; a changed key file is read again automatically",
+    "forbidden": "grant the identity the role for scoring (maskrelay endpoint grant)",
+    "token": "this machine's identity gets no token: check az login or the workload identity, and the token URL",
     "no_deployment": _ADDRESS,
     "misconfigured": _ADDRESS,
     "redirect": _ADDRESS,
@@ -27,15 +27,15 @@ _HINTS = {
     "refused": _FAILS,
     "connect": _REACH,
     "connection_lost": _REACH,
-    "proxy_auth": "give the proxy's user and password, %-quoted: MASKRELAY_ENDPOINT_PROXY (or HTTPS_PROXY)",
-    "proxy_refused": "have the proxy permit the endpoint's host and port; what it is asked is CONNECT",
-    "proxy_gateway": "the proxy's own DNS, firewall or parent proxy keeps it from the endpoint: read its log",
-    "proxy_unreachable": "look at host, port and scheme of MASKRELAY_ENDPOINT_PROXY (or HTTPS_PROXY), and at firewalls",
-    "proxy_timeout": "the proxy is slow or swallows connections: read its log",
-    "client_timeout": "raise MASKRELAY_SCORE_TIMEOUT_S above the deployment's request timeout, or look at its logs",
-    "pending": "it is busy: it bears less than MASKRELAY_ENDPOINT_MAX_IN_FLIGHT",
-    "rate": "it is asked more often than it allows: lower MASKRELAY_ENDPOINT_MAX_REQUESTS_PER_S",
-    "values": "the encoding is wrong: MASKRELAY_ENDPOINT_ENCODING says what its maps hold",
+    "proxy_auth": "set the proxy's user and password, percent-encoded, in MASKRELAY_ENDPOINT_PROXY (or HTTPS_PROXY)",
+    "proxy_refused": "allow CONNECT to the endpoint's host and port in the proxy",
+    "proxy_gateway": "the proxy cannot reach the endpoint (its DNS, firewall or parent proxy): read the proxy's log",
+    "proxy_unreachable": "check host, port and scheme of MASKRELAY_ENDPOINT_PROXY (or HTTPS_PROXY), and firewalls",
+    "proxy_timeout": "the proxy is slow or drops connections: read its log",
+    "client_timeout": "raise MASKRELAY_SCORE_TIMEOUT_S above the deployment's request timeout, or read its logs",
+    "pending": "it is busy: it accepts fewer concurrent requests than MASKRELAY_ENDPOINT_MAX_IN_FLIGHT",
+    "rate": "it receives more requests than it allows: lower MASKRELAY_ENDPOINT_MAX_REQUESTS_PER_S",
+    "values": "the encoding is wrong: set MASKRELAY_ENDPOINT_ENCODING to what the maps contain",
 }
 
 
@@ -50,6 +50,6 @@ def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
     except EndpointError as error:
         return wrong(name, error.detail, _HINTS.get(str(error.fields.get("kind")), _DEPLOYMENT))
     if MAX_LE_1 in flags[0] and maps.any():
-        said = "its maps hold 0 and 1, and are declared as probabilities 0..255: every mask would be empty"
-        return wrong(name, said, "set MASKRELAY_ENDPOINT_ENCODING=binary01 (in a file: encoding)")
-    return ok(name, f"scored a picture in {scored.seconds:.1f} s")
+        said = "the maps contain only 0 and 1, but are configured as probabilities 0..255: every mask would be empty"
+        return wrong(name, said, "set MASKRELAY_ENDPOINT_ENCODING=binary01 (in an endpoints file: encoding)")
+    return ok(name, f"a test image was scored in {scored.seconds:.1f} s")

@@ -17,23 +17,23 @@ from maskrelay.storage.protocol import Storage
 _LITTLE, _NONE = 2 << 30, 256 << 20  # bytes free
 #: A store tells its time in whole seconds.
 _COARSE = timedelta(seconds=1)
-_ROLE = "look at the credentials or the role: it needs Get, Put, Delete and List on the bucket"
-_HOST = "look at MASKRELAY_S3_ENDPOINT_URL, DNS and firewalls"
+_ROLE = "check the credentials or the role: they need Get, Put, Delete and List on the bucket"
+_HOST = "check MASKRELAY_S3_ENDPOINT_URL, DNS and firewalls"
 _HINTS = {
-    "NoSuchBucket": "make the bucket, or look at its name in MASKRELAY_STORAGE_URL",
+    "NoSuchBucket": "create the bucket, or check its name in MASKRELAY_STORAGE_URL",
     "AccessDenied": _ROLE,
-    "InvalidAccessKeyId": "the access key is not one of this server's",
+    "InvalidAccessKeyId": "this server does not know the access key",
     "SignatureDoesNotMatch": "the secret of the access key is wrong",
-    "RequestTimeTooSkewed": "set this machine's clock: requests signed so far off are refused",
-    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, mount a credentials file, or give a role",
+    "RequestTimeTooSkewed": "set this machine's clock: the server refuses requests that are signed with a wrong time",
+    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, mount a credentials file, or assign a role",
     "NoRegionError": "set AWS_REGION",
     "403": _ROLE,
     "EndpointConnectionError": _HOST,
     "ConnectTimeoutError": _HOST,
-    "SSLError": "the server's certificate is of an unknown authority; MASKRELAY_CA_FILE names more",
+    "SSLError": "the server's certificate was issued by an unknown authority; add the authority to MASKRELAY_CA_FILE",
 }
-_OWN = "another store, or switch its conditional writes (If-None-Match) on: every promise of the service rests on them"
-_FOLDER = "look at MASKRELAY_STORAGE_URL, at who owns the folder, and whether it is mounted to be written"
+_OWN = "use another store, or enable conditional writes (If-None-Match): the service's guarantees depend on them"
+_FOLDER = "check MASKRELAY_STORAGE_URL, the owner of the folder, and whether it is mounted writable"
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
         yield _clock(storage)
         next(iter(storage.list(keys.LIVE)), None)
-        yield ok("store", "answers: an object was written, read, listed and removed")
+        yield ok("store", "responds: an object was written, read, listed and removed")
         yield _creates_once(storage)
     except SettingsError as error:
         yield wrong("store", error.detail, "docs/settings.md shows the forms of MASKRELAY_STORAGE_URL")
@@ -58,7 +58,7 @@ def _creates_once(storage: Storage) -> Finding:
         check_create_once(storage)
     except SettingsError as error:
         return wrong("store creates once", error.detail, _OWN)
-    return ok("store creates once", "a second create of one key is refused")
+    return ok("store creates once", "creating the same key twice is refused")
 
 
 def _clock(storage: Storage) -> Finding:
@@ -84,11 +84,11 @@ def _room(folder: Path) -> Iterator[Finding]:
     except OSError:
         return  # told above
     free = system.f_bavail * system.f_frsize
-    hint = "make room, or move the folder: what cannot be stored is not accepted"
+    hint = "free some space, or move the folder: without space no jobs are accepted"
     said = f"{free >> 20} MiB free"
     if free < _LITTLE:
         yield Finding("store room", "warn" if free >= _NONE else "wrong", said, hint)
     elif system.f_files and system.f_favail < system.f_files // 100:
-        yield warn("store room", "fewer than one in a hundred inodes is free", hint)
+        yield warn("store room", "fewer than 1 % of the inodes are free", hint)
     else:
         yield ok("store room", said)
