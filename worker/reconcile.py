@@ -92,7 +92,7 @@ def reconcile_job(parts: Parts, job: str) -> Found:
     if tombstone := tombstone_of(storage, job):
         jobs.forget(job, tombstone.tenant)
         _unmark(storage, job)
-        return Counter({"markers of jobs that are gone removed": 1})
+        return Counter({"markers of deleted jobs removed": 1})
     record = jobs.get(job)  # first: what makes it terminal is in storage before
     result = read_result(parts, job)
     intent = cancel_intent(storage, job)
@@ -101,7 +101,7 @@ def reconcile_job(parts: Parts, job: str) -> Found:
     except ObjectMissing:
         if record is not None and jobs.forget(job, record.tenant):
             log.warning("forgotten: nothing of it is in storage", extra={"job_id": job})
-        return Counter({"submissions never accepted removed": _forget_orphan(parts, job)})
+        return Counter({"unaccepted submissions removed": _forget_orphan(parts, job)})
     if result is not None:
         concluded = conclude(parts, submission, result)
         resume(parts, submission)
@@ -129,7 +129,7 @@ def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str 
         conclude_halted(parts, record)
     elif cancel is not None:
         jobs.cancel(job, cancel)
-    return Counter({"records restored": restored, "outcome parts adopted": adopted})
+    return Counter({"ledger records restored": restored, "outcome parts adopted": adopted})
 
 
 def _adopt_parts(parts: Parts, job: str) -> int:

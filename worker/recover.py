@@ -1,4 +1,4 @@
-"""`maskrelay recover`: the sweep's own pass, now, and told."""
+"""`maskrelay recover`: run the sweep once, immediately, and print what it found."""
 
 import argparse
 import os
@@ -10,18 +10,18 @@ from maskrelay import logs
 from maskrelay.settings import Settings
 
 _ABOUT = """\
-Does at once what the sweep of the control workers does bit by bit, and says what it found: compares storage with the
-ledger, takes back leases of workers that died, sends lost wake-ups, and removes what is stray or over. It also lets
-jobs go on that ended without a result because a step failed again and again: run it once the cause is gone. A job
-whose objects cannot be read is left out and named. Safe beside running workers, in any number, at any time. It needs
-the settings of a worker."""
+Do immediately what the sweep of the control workers does in small steps, and print what was found. The command
+compares the storage with the ledger, releases the leases of workers that died, sends lost wake-ups, and removes stray
+and expired objects. It also resumes jobs that ended without a result because a step failed repeatedly: run it when the
+cause is fixed. A job whose objects cannot be read is left out and listed. You can run the command at any time, while
+workers are running, and several times at once. It needs the settings of a worker."""
 
 
 def add(subparsers: Any) -> None:
     """Add the command; it leaves its function in `run`."""
     parser = subparsers.add_parser(
         "recover",
-        help="put right, now, whatever was lost",
+        help="find and repair lost work immediately",
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -39,7 +39,7 @@ def _run(_: argparse.Namespace) -> int:
     found = recover(parts, datetime.now(UTC))
     parts.noticed.tell()
     if "live jobs compared" not in found:
-        sys.stdout.write("another process is comparing storage with the ledger just now\n")
+        sys.stdout.write("another process is already comparing the storage with the ledger\n")
     for what, count in found.items():
         sys.stdout.write(f"{count:>8}  {what}\n")
     return 0

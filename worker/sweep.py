@@ -89,7 +89,7 @@ def _look(parts: Parts) -> tuple[Found, list[Condemned]]:
     if lapsed:
         log.warning("leases lapsed: %d", lapsed)
     found: Found = Counter(
-        {"leases of lost workers taken back": lapsed, "frames that ended two workers failed": len(condemned)}
+        {"leases of lost workers released": lapsed, "frames failed after ending two workers": len(condemned)}
     )
     found.update(_kick(parts))
     return found, condemned

@@ -19,15 +19,17 @@ from maskrelay.storage.records import parsed, unreadable
 
 def add(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("audit", help="check or read the audit log (an operator's: reads the store itself)")
+    parser = subparsers.add_parser(
+        "audit", help="verify or show the audit log (for operators: reads the store directly)"
+    )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    verifying = actions.add_parser("verify", help="find the first file that is broken, missing or unclosed")
+    verifying = actions.add_parser("verify", help="check that no file of the log is changed, missing or not closed")
     verifying.set_defaults(run=_verify)
-    showing = actions.add_parser("show", help="print entries, one JSON object a line")
+    showing = actions.add_parser("show", help="print entries, one JSON object per line")
     showing.set_defaults(run=_show)
-    showing.add_argument("--job", metavar="ID", help="only what concerns this job")
-    showing.add_argument("--tenant", help="only what this tenant's callers did")
-    showing.add_argument("--since", default="", metavar="HOUR", help="from this hour on, e.g. 2026-11-25T09 (UTC)")
+    showing.add_argument("--job", metavar="ID", help="only entries about this job")
+    showing.add_argument("--tenant", help="only entries of this tenant's callers")
+    showing.add_argument("--since", default="", metavar="HOUR", help="start at this hour, e.g. 2026-11-25T09 (UTC)")
 
 
 def _verify(_given: argparse.Namespace) -> int:
@@ -42,9 +44,9 @@ def _verify(_given: argparse.Namespace) -> int:
         return 1
     ended = [key for key in found.unclosed if key < keys.audit_hour(opens)]
     for key in ended:
-        sys.stdout.write(f"note: {key}: its process ended without closing it; its last entries may be missing\n")
+        sys.stdout.write(f"note: {key}: its process ended without closing the file; the last entries may be missing\n")
     if found.lost:
-        sys.stdout.write(f"note: {found.lost} entries were lost while the store was away\n")
+        sys.stdout.write(f"note: {found.lost} entries were lost while the store was unavailable\n")
     running = len(found.unclosed) - len(ended)
     sys.stdout.write(f"{found.files} files, {found.entries} entries, {found.processes} processes, {running} open\n")
     return 0
@@ -71,7 +73,7 @@ def _entries(storage: Storage, since: str) -> Iterator[Entry]:
                 raise unreadable(key)
             yield from [parsed(line, Entry, key) for line in lines]
         except RecordUnreadable:
-            sys.stderr.write(f"maskrelay: {key}: it cannot be read as a file of the audit log\n")
+            sys.stderr.write(f"maskrelay: {key}: cannot be read as a file of the audit log\n")
 
 
 def _opened() -> tuple[Settings, Storage]:

@@ -71,7 +71,7 @@ def verify(storage: Storage, kept: str) -> Found:
 def _next(storage: Storage, key: str, last: _Last | None, kept: str, found: Found) -> _Last:
     """Where a process' files have come to with this one, which is added to `found`; raises Break."""
     if not keys.AUDIT_FILE.fullmatch(key):
-        raise Break(key, "it is no file of the audit log")
+        raise Break(key, "not a file of the audit log")
     body = _read(storage, key)
     seal = _sealed(key, body)
     _check_tied(storage, key, seal, last, kept)
@@ -85,9 +85,9 @@ def _read(storage: Storage, key: str) -> bytes:
     try:
         return storage.get(key)
     except ObjectMissing:
-        raise Break(key, "it is missing") from None
+        raise Break(key, "missing") from None
     except KeyInvalid:
-        raise Break(key, "a seal names it, and no object can be called so") from None
+        raise Break(key, "a seal names this file, but the name is not a valid object key") from None
 
 
 def _sealed(key: str, body: bytes) -> Seal:
@@ -102,11 +102,11 @@ def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept
     before = seal.before
     if last is None:
         if before is not None and before.key > keys.audit_hour(kept):
-            raise Break(before.key, "it is missing")
+            raise Break(before.key, "missing")
         return
     last = _caught_up(storage, key, before, last)
     if _hour(key) != last.hour() and not last.closed:
-        raise Break(last.file.key, "its hour was never closed, although its process went on")
+        raise Break(last.file.key, "not closed, although its process continued to write")
 
 
 def _caught_up(storage: Storage, key: str, before: Before | None, last: _Last) -> _Last:
@@ -114,15 +114,15 @@ def _caught_up(storage: Storage, key: str, before: Before | None, last: _Last) -
     newest, at = last, before
     while at != last.file:
         if at is None:
-            raise Break(key, "it does not name the file before")
+            raise Break(key, "does not name the previous file")
         if at.key == last.file.key:
-            raise Break(at.key, "it is not as it was when the next file was written")
+            raise Break(at.key, "changed since the next file was written")
         body = _read(storage, at.key)
         seal = _sealed(at.key, body)
         if at == before:
             newest = _Last(at, seal.closed)
         if at.sha256 != _digest(body):
-            raise Break(at.key, "it is not as it was when the next file was written")
+            raise Break(at.key, "changed since the next file was written")
         at = seal.before
     return newest
 

@@ -11,46 +11,47 @@ from maskrelay.admin.azure.wanted import AUTH_MODES, Probe, Wanted, checked_name
 from maskrelay.errors import AzureError
 
 _EPILOG = """\
-Without --apply, create, traffic, grant, scale and delete touch nothing: they print what to give to `az`. Each may be
-run again. The workspace is that of the nearest .azureml/config.json or config.json, or of --config.
-Azure is asked as the identity that this machine has (extra `azure`; az login is one), or with MASKRELAY_AZURE_TOKEN.
-An endpoint costs by the hour from its creation to its deletion, whether it is asked or not."""
+Without --apply, the commands create, traffic, grant, scale and delete change nothing: they print the equivalent `az`
+commands. You can repeat every command. The workspace is read from --config, or from the nearest .azureml/config.json
+or config.json. Requests to Azure use this machine's identity (extra `azure`; for example after az login), or
+MASKRELAY_AZURE_TOKEN.
+Azure charges for an endpoint by the hour from its creation to its deletion, whether it is used or not."""
 _DEFAULT = Wanted("default", "default")
 
 
 def add(subparsers: Any) -> None:
     """Add the command `endpoint` with its own commands; each leaves its function in `run`."""
-    what = "create, watch and delete the model's endpoint on Azure"
+    what = "create, monitor and delete the model's endpoint on Azure"
     parser = subparsers.add_parser(
         "endpoint", help=what, description=what, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     inner = parser.add_subparsers(required=True, metavar="COMMAND")
-    taken = _command(inner, "import", commands.take, "remember the workspace that a config.json names")
+    taken = _command(inner, "import", commands.take, "save the workspace that a config.json names")
     taken.add_argument("file", type=Path, metavar="CONFIG_JSON")
     _add_create(inner)
-    traffic = _command(inner, "traffic", commands.traffic, "share the traffic between deployments", changes=True)
+    traffic = _command(inner, "traffic", commands.traffic, "divide the traffic between deployments", changes=True)
     traffic.add_argument("name", metavar="ENDPOINT")
     traffic.add_argument("shares", nargs="+", type=_share, metavar="DEPLOYMENT=PERCENT")
     _add_grant(inner)
-    wait = _command(inner, "wait", commands.wait, "wait until Azure is done with it")
+    wait = _command(inner, "wait", commands.wait, "wait until Azure has finished its work on the endpoint")
     wait.add_argument("name", metavar="ENDPOINT")
-    status = _command(inner, "status", commands.status, "show an endpoint, or all of the workspace")
+    status = _command(inner, "status", commands.status, "show an endpoint, or list those of the workspace")
     status.add_argument("name", nargs="?", metavar="ENDPOINT")
-    test = _command(inner, "test", commands.test, "score a drawn picture (extra `worker`)")
+    test = _command(inner, "test", commands.test, "score a test image (extra `worker`)")
     test.add_argument("name", metavar="ENDPOINT")
-    settings = _command(inner, "settings", commands.settings, "write its entry in maskrelay's file of endpoints")
+    settings = _command(inner, "settings", commands.settings, "write the endpoint's entry for the endpoints file")
     settings.add_argument("name", metavar="ENDPOINT")
     settings.add_argument("--file", type=Path, metavar="JSON", help="the file to change (default: print the entry)")
     settings.add_argument(
-        "--key-file", type=Path, metavar="FILE", help="where its key is written, readable by you alone"
+        "--key-file", type=Path, metavar="FILE", help="write the endpoint's key to this file, readable only by you"
     )
-    scale = _command(inner, "scale", commands.scale, "run another number of instances", changes=True)
+    scale = _command(inner, "scale", commands.scale, "change the number of instances", changes=True)
     scale.add_argument("name", metavar="ENDPOINT")
     scale.add_argument("instances", type=_from(1), metavar="INSTANCES")
-    scale.add_argument("--deployment", metavar="NAME", help="needed where there are several")
+    scale.add_argument("--deployment", metavar="NAME", help="required if there are several")
     delete = _command(inner, "delete", commands.delete, "delete the endpoint, or one deployment", changes=True)
     delete.add_argument("name", metavar="ENDPOINT")
-    delete.add_argument("--deployment", metavar="NAME", help="this one alone")
+    delete.add_argument("--deployment", metavar="NAME", help="delete only this deployment")
 
 
 def _add_create(inner: Any) -> None:
@@ -58,50 +59,68 @@ def _add_create(inner: Any) -> None:
         inner, "create", commands.create, "create the endpoint and a deployment of the model", changes=True
     )
     add = create.add_argument
-    add("name", metavar="ENDPOINT", help="the only one of its name in the region")
-    add("--deployment", metavar="NAME", help="default: medimageparse-v and the version")
-    add("--model-version", default=_DEFAULT.model_version, metavar="N", help="of MedImageParse (default: %(default)s)")
-    add("--auth", choices=list(AUTH_MODES), default=_DEFAULT.auth, help="how it is asked (default: %(default)s)")
-    add("--sku", default=_DEFAULT.sku, help="the machine (default: %(default)s)")
-    add("--instances", type=_from(1), default=_DEFAULT.instances, metavar="N", help="machines (default: %(default)s)")
+    add("name", metavar="ENDPOINT", help="the name, unique within the region")
+    add("--deployment", metavar="NAME", help="default: medimageparse-v followed by the version")
+    add(
+        "--model-version",
+        default=_DEFAULT.model_version,
+        metavar="N",
+        help="version of MedImageParse (default: %(default)s)",
+    )
+    add(
+        "--auth",
+        choices=list(AUTH_MODES),
+        default=_DEFAULT.auth,
+        help="how clients authenticate (default: %(default)s)",
+    )
+    add("--sku", default=_DEFAULT.sku, help="type of machine (default: %(default)s)")
+    add(
+        "--instances",
+        type=_from(1),
+        default=_DEFAULT.instances,
+        metavar="N",
+        help="number of machines (default: %(default)s)",
+    )
     add(
         "--timeout",
         type=_from(1, 180),
         default=_DEFAULT.timeout,
         metavar="S",
-        help="of one score (default: %(default)s)",
+        help="timeout of one request in seconds (default: %(default)s)",
     )
     add(
         "--concurrency",
         type=_from(1),
         default=_DEFAULT.concurrency,
         metavar="N",
-        help="scores at a time of one machine; it starts as many processes (default: %(default)s)",
+        help="concurrent requests on one machine, which starts as many processes (default: %(default)s)",
     )
     add(
         "--liveness",
         type=_probe(_DEFAULT.liveness),
         default=_DEFAULT.liveness,
         metavar="delay=S,…",
-        help="delay, period, timeout in seconds, failures (default: delay=600,period=10,timeout=2,failures=30)",
+        help="delay, period and timeout in seconds, and failures (default: delay=600,period=10,timeout=2,failures=30)",
     )
     add(
         "--readiness",
         type=_probe(_DEFAULT.readiness),
         default=_DEFAULT.readiness,
         metavar="delay=S,…",
-        help="the same (default: delay=10,period=10,timeout=2,failures=30)",
+        help="the same for the readiness probe (default: delay=10,period=10,timeout=2,failures=30)",
     )
-    add("--save", type=Path, metavar="DIR", help="write endpoint.yml and deployment.yml there too")
+    add("--save", type=Path, metavar="DIR", help="also write endpoint.yml and deployment.yml to this folder")
 
 
 def _add_grant(inner: Any) -> None:
-    grant = _command(inner, "grant", commands.grant, "let an identity score there, and nothing else", changes=True)
+    grant = _command(
+        inner, "grant", commands.grant, "allow an identity to score at the endpoint, and nothing else", changes=True
+    )
     grant.add_argument("name", metavar="ENDPOINT")
-    grant.add_argument("principal", metavar="OBJECT_ID", help="of the identity, in the directory")
+    grant.add_argument("principal", metavar="OBJECT_ID", help="object id of the identity in the directory")
     kinds = ("ServicePrincipal", "User", "Group")
     grant.add_argument("--principal-type", choices=kinds, default=kinds[0], help="default: %(default)s")
-    grant.add_argument("--role", metavar="ROLE_ID", help="an existing role, where you may not make one")
+    grant.add_argument("--role", metavar="ROLE_ID", help="an existing role, if you may not create one")
 
 
 def _command(
@@ -110,12 +129,12 @@ def _command(
     parser: argparse.ArgumentParser = inner.add_parser(name, help=what, description=what)
     parser.set_defaults(run=_reported(run))
     if name != "import":
-        parser.add_argument("--config", type=Path, metavar="JSON", help="the workspace's file")
+        parser.add_argument("--config", type=Path, metavar="JSON", help="the file that names the workspace")
         parser.add_argument(
-            "--patience", type=_from(1), default=60, metavar="MIN", help="to wait (default: %(default)s)"
+            "--patience", type=_from(1), default=60, metavar="MIN", help="minutes to wait (default: %(default)s)"
         )
     if changes:
-        parser.add_argument("--apply", action="store_true", help="do it, in the place of printing it")
+        parser.add_argument("--apply", action="store_true", help="make the change instead of printing it")
     return parser
 
 
@@ -147,14 +166,16 @@ def _names(given: argparse.Namespace) -> list[str]:
 def _share(text: str) -> tuple[str, int]:
     name, equals, percent = text.partition("=")
     if not equals or not percent.isdecimal():
-        raise argparse.ArgumentTypeError("a share is DEPLOYMENT=PERCENT")
+        raise argparse.ArgumentTypeError("expected DEPLOYMENT=PERCENT")
     return name, int(percent)
 
 
 def _from(least: int, most: int | None = None) -> Callable[[str], int]:
     def number(text: str) -> int:
         if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
-            raise argparse.ArgumentTypeError(f"a whole number from {least}" + (f" to {most}" if most else ""))
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number, {least}" + (f" to {most}" if most else " or more")
+            )
         return int(text)
 
     return number
@@ -167,7 +188,7 @@ def _probe(default: Probe) -> Callable[[str], Probe]:
         for part in text.split(","):
             name, _, value = part.partition("=")
             if name not in given or not value.isdecimal() or int(value) < 1:
-                raise argparse.ArgumentTypeError("delay=S,period=S,timeout=S,failures=N, each at least 1")
+                raise argparse.ArgumentTypeError("expected delay=S,period=S,timeout=S,failures=N, each at least 1")
             given[name] = int(value)
         return Probe(**given)
 

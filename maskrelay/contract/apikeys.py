@@ -54,12 +54,12 @@ def read_keys(path: Path) -> list[KeyEntry]:
     except OSError as error:
         raise unreadable(error) from None
     except ValidationError as error:
-        raise SettingsError(f"the file of keys is not right: {'; '.join(map(_said, error.errors()))}") from None
+        raise SettingsError(f"the keys file is not valid: {'; '.join(map(_said, error.errors()))}") from None
     if len({entry.sha256 for entry in entries}) < len(entries):
-        raise SettingsError("the file of keys is not right: one key stands in it twice")
+        raise SettingsError("the keys file is not valid: it contains a key twice")
     quotas = {(entry.tenant, entry.quotas) for entry in entries if entry.quotas is not None}
     if len({tenant for tenant, _ in quotas}) < len(quotas):
-        raise SettingsError("the file of keys is not right: the keys of one tenant give it different quotas")
+        raise SettingsError("the keys file is not valid: the keys of a tenant have different quotas")
     return entries
 
 
@@ -69,4 +69,4 @@ def _said(error: Any) -> str:
 
 
 def unreadable(error: OSError) -> SettingsError:
-    return SettingsError(f"the file of keys cannot be read ({error.strerror})")
+    return SettingsError(f"the keys file cannot be read ({error.strerror})")

@@ -1,4 +1,4 @@
-"""`python -m maskrelay.stack up|demo`, with PORT (default 8080), DATA (default `.maskrelay`) and MASKRELAY_* read."""
+"""Run the stack (`up`) or the demo (`demo`). PORT (default 8080), DATA (default .maskrelay) and MASKRELAY_* apply."""
 
 import argparse
 import io
@@ -24,7 +24,7 @@ def main() -> int:
         return demo(given, Path("demo-output"))
     port = given.get("PORT") or "8080"
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        parser.error(f"PORT is a number below 65536, not {port!r}")
+        parser.error(f"PORT must be a number from 1 to 65535, not {port!r}")
     return up(given, Path(given.get("DATA") or ".maskrelay"), int(port))
 
 

@@ -39,18 +39,18 @@ def _callback_faults(job: dict[str, Any], receiver: Receiver) -> Iterator[str]:
     if event is None:
         yield f"no callback of job {job['id']} came within {_CALLBACK_WAIT.total_seconds():.0f} s"
     elif (event["type"], event["data"]["id"]) != (f"job.{job['state']}", job["id"]):
-        yield f"the callback of job {job['id']} tells {event['type']}"
+        yield f"the callback of job {job['id']} is of type {event['type']}"
 
 
 def _mask_faults(mask: dict[str, Any], path: Path | None, size: tuple[int, int]) -> Iterator[str]:
     if path is None or not path.is_file():
-        yield f"“{mask['prompt']}” has no mask"
+        yield f"the prompt “{mask['prompt']}” has no mask"
         return
     with Image.open(path) as opened:
         if opened.size != size:
-            yield f"{path.name} is {opened.size}, its source {size}"
+            yield f"{path.name} has the size {opened.size}, but its source {size}"
         area = int(np.count_nonzero(np.asarray(opened)))
     if area != mask["area_px"]:
-        yield f"{path.name} covers {area} px, {mask['area_px']} were told"
+        yield f"{path.name} covers {area} px, but {mask['area_px']} px were reported"
     if area == 0:
         yield f"{path.name} is empty"

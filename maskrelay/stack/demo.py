@@ -45,7 +45,7 @@ def demo(given: Mapping[str, str], output: Path) -> int:
             with running(_settings(given), data, free_port(), say=say, ending=ending) as stack:
                 seen = _segment_all(stack, receiver, output, ending)
         except (SettingsError, StackError) as error:
-            say(f"the demo cannot run: {error.detail}", to_stderr=True)
+            say(f"The demo cannot run: {error.detail}", to_stderr=True)
             return 1
         wrong = [fault for one in seen for fault in one.wrong]
         wrong += [f"process group {group} is still running" for group in stack.supervisor.groups if alive(group)]
@@ -97,13 +97,13 @@ def _segment(stack: Stack, receiver: Receiver, photograph: Photograph, output: P
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return _Seen([], [f"{photograph.file} was not done after {_PATIENCE_S} s"])
+        return _Seen([], [f"{photograph.file} was not finished after {_PATIENCE_S} s"])
     if not ran.stdout:
         return _Seen([], [f"the client ended with exit code {ran.returncode}"])
     answer = json.loads(ran.stdout)
     wrong = list(faults(answer, path, receiver))
     if not wrong:
-        say("callback received, signature verified")
+        say("Callback received and signature verified")
     return _Seen(_rows(answer, photograph), wrong)
 
 
@@ -128,8 +128,10 @@ def _tell(seen: Sequence[_Seen], wrong: Sequence[str], output: Path) -> int:
     say("\n" + table(_HEAD, [row for one in seen for row in one.rows]))
     if wrong:
         say("\n" + "\n".join(f"wrong: {fault}" for fault in wrong), to_stderr=True)
-        say(f"the logs are in {output / 'logs'}", to_stderr=True)
+        say(f"The logs are in {output / 'logs'}.", to_stderr=True)
         return 1
-    say(f"\nAll masks, callbacks and signatures are right, and nothing is left running. The files are in {output}.")
+    say(
+        f"\nAll masks, callbacks and signatures are correct, and no process is left running. The files are in {output}."
+    )
     say("The masks are from the simulator's classical image processing, not from the model. For research use only.")
     return 0

@@ -21,7 +21,7 @@ def refuse_taken(port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
-        what = "is taken" if error.errno == errno.EADDRINUSE else "may not be listened on"
+        what = "is in use" if error.errno == errno.EADDRINUSE else "cannot be used"
         raise StackError(f"port {port} {what}; choose another with PORT=…") from None
 
 

@@ -159,8 +159,8 @@ class Supervisor:
         log, last_words = self._running[name].log, self._running[name].last_words()
         self._bury(name)
         if restart.failed_starts == _FAILED_STARTS:
-            raise StackError(f"{name} ended {_FAILED_STARTS} times while it started, with {_exit(code)}:\n{last_words}")
-        self._say(f"{name} ended with {_exit(code)} (see {log}); it starts again in {restart.pause:g} s")
+            raise StackError(f"{name} ended {_FAILED_STARTS} times during its start, with {_exit(code)}:\n{last_words}")
+        self._say(f"{name} ended with {_exit(code)} (see {log}); it is restarted in {restart.pause:g} s")
         restart.due, restart.pause = now + restart.pause, min(2 * restart.pause, _LONGEST_PAUSE)
 
     def _look_after_watcher(self) -> None:
@@ -168,13 +168,13 @@ class Supervisor:
         assert self._watcher is not None
         if time.monotonic() - self._watched >= _PAUSE and self._watcher.look():
             self._watched = time.monotonic()
-            self._say("the watcher ended and was started again")
+            self._say("the watcher ended and was restarted")
 
     def _await_end(self, running: Running) -> None:
         deadline = time.monotonic() + running.child.grace.total_seconds()
         while running.ended() is None and not self._ending.at_once:
             if time.monotonic() > deadline:
-                self._say(f"{running.child.name} did not end in time and is killed")
+                self._say(f"{running.child.name} did not stop in time and is killed")
                 return
             time.sleep(_LOOK)
 

@@ -14,7 +14,7 @@ from maskrelay.stack.running import running
 from maskrelay.stack.supervisor import Ending
 
 _EXAMPLE_PROMPT = "optic disc in retinal fundus"
-_KEY_OF_A_FILE = "export MASKRELAY_API_KEY=  # one of the keys whose hashes are in MASKRELAY_KEYS_FILE"
+_KEY_OF_A_FILE = "export MASKRELAY_API_KEY=  # a key whose hash is in MASKRELAY_KEYS_FILE"
 
 
 def up(given: Mapping[str, str], data: Path, port: int) -> int:
@@ -71,10 +71,10 @@ def _endpoints(layout: Layout) -> list[str]:
     """A line for each endpoint: its address and how many requests it gets at a time."""
     if layout.simulator:
         (endpoint,) = layout.endpoints
-        return [f"  endpoint   the simulator (not the model), at most {endpoint.max_in_flight} requests at a time"]
+        return [f"  endpoint   the simulator (not the model), at most {endpoint.max_in_flight} concurrent requests"]
     return [
         f"  endpoint   {endpoint.name}: {_without_secrets(endpoint.url)}, "
-        f"at most {endpoint.max_in_flight} requests at a time"
+        f"at most {endpoint.max_in_flight} concurrent requests"
         for endpoint in layout.endpoints
     ]
 

@@ -172,7 +172,7 @@ def test_the_demo_shows_masks_verifies_callbacks_and_leaves_nothing_running(tmp_
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert ran.stdout.count("callback received, signature verified") == 2
+    assert ran.stdout.count("Callback received and signature verified") == 2
     rows = [line for line in ran.stdout.splitlines() if line.startswith(("retina.jpg ", "ihc.png "))]
     assert len(rows) == 4
     named = [Path(word) for row in rows for word in row.split() if word.startswith("demo-output")]

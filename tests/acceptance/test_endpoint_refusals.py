@@ -45,7 +45,7 @@ def test_a_missing_permission_is_named(at: Operator):
 def test_a_name_that_another_has_is_said(at: Operator):
     at.azure.taken = {"mip-east"}
     told = at.run("create", "mip-east", *APPLIED, code=3).lines()
-    assert told[0] == "maskrelay: another endpoint of this region has the name [azure_name_taken]"
+    assert told[0] == "maskrelay: another endpoint in this region already has this name [azure_name_taken]"
     assert told[2].startswith("  next: choose another name")
 
 
@@ -69,7 +69,7 @@ def test_a_deployment_that_fails_shows_azures_words_and_is_made_anew_by_the_next
 
 def test_a_token_that_azure_does_not_take_says_to_sign_in(at: Operator):
     told = at.run("status", code=3, MASKRELAY_AZURE_TOKEN="an-old-one").err
-    assert "maskrelay: Azure does not take the token (InvalidAuthenticationToken) [azure_denied]" in told
+    assert "maskrelay: Azure does not accept the token (InvalidAuthenticationToken) [azure_denied]" in told
     assert "sign in (az login)" in told
 
 
@@ -92,5 +92,5 @@ def test_a_token_goes_to_no_other_host_and_never_without_tls(at: Operator):
     read = {"name": WORKSPACE, "location": "eastus", "properties": {}}
     there = next(one for one in at.azure.there.values() if one["name"] == "mip-east")
     at.azure.first = [(200, read, {}), (200, there, {}), (202, None, elsewhere)]
-    assert "leads to another host [azure_unreachable]" in at.run("delete", "mip-east", *APPLIED, code=3).err
-    assert "by https alone" in at.run("status", code=3, MASKRELAY_AZURE_URL="http://management.example").err
+    assert "points to another host [azure_unreachable]" in at.run("delete", "mip-east", *APPLIED, code=3).err
+    assert "must begin with https://" in at.run("status", code=3, MASKRELAY_AZURE_URL="http://management.example").err

@@ -137,7 +137,7 @@ def test_a_child_that_dies_is_started_again_and_a_job_submitted_meanwhile_succee
             stack.await_said("segment ended with signal 9")
             assert client.wait(job.id, timedelta(seconds=180)).state == "succeeded"
         assert stack.child("worker", "segment").pid != dead.pid
-        assert "starts again in 0.5 s" in stack.said
+        assert "is restarted in 0.5 s" in stack.said
 
 
 def test_everything_ends_when_the_supervisor_itself_is_killed(tmp_path: Path) -> None:
@@ -212,4 +212,4 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         port = int(first.url.rsplit(":", 1)[1])
         with up(tmp_path / "second", port) as second:
             assert second.ended() == 1
-            assert f"port {port} is taken" in second.said
+            assert f"port {port} is in use" in second.said

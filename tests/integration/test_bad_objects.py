@@ -205,7 +205,7 @@ def test_the_sweep_takes_leases_back_beside_a_job_that_cannot_be_compared(
         recover(parts_of(api), later())
         client.zadd("mr:leases", dict.fromkeys(client.zrange("mr:leases", 0, -1), 1))
     found = recover(parts_of(api), later())
-    assert (found["jobs that could not be compared"], found["leases of lost workers taken back"]) == (1, 1)
+    assert (found["jobs that could not be compared"], found["leases of lost workers released"]) == (1, 1)
 
 
 def planned_of_others(api: RunningApi) -> None:
@@ -238,7 +238,7 @@ def test_a_field_of_a_later_release_is_kept_and_in_nobodys_way(
     api.storage.put(keys.accepted(two), json.dumps(said).encode())
     with redis.Redis.from_url(empty_valkey) as client:
         client.flushall()
-    assert reconcile(parts_of(api))["records restored"] == 1
+    assert reconcile(parts_of(api))["ledger records restored"] == 1
     assert driven(api, two, lambda _: "truncated").state == "failed"
     with running_api(api.folder, empty_valkey) as fresh, fresh.client() as again:
         new = again.post(f"/v1/jobs/{two}/redrive").json()["id"]

@@ -58,7 +58,7 @@ def test_leases_and_wake_ups_are_looked_after_while_a_comparison_waits_for_stora
         client.zadd("mr:leases", dict.fromkeys(client.zrange("mr:leases", 0, -1), 1))
         client.delete(*client.keys("mr:woken:*"), "none")
     found = swept(held)
-    assert found["leases of lost workers taken back"] == 1
+    assert found["leases of lost workers released"] == 1
     assert found["wake-ups sent: segment"] == 1
     assert api.ledger.sweeps.begin_reconciling(timedelta(0)) is None
     held.storage.release.set()
@@ -91,7 +91,7 @@ def test_a_comparison_ends_when_it_does_not_count_any_more(
     monkeypatch.setitem(sweeping.reconcile.__globals__, "reconcile_job", emptied)
     assert compare(parts_of(api)) == {}
     monkeypatch.undo()
-    assert compare(parts_of(api))["records restored"] == 1
+    assert compare(parts_of(api))["ledger records restored"] == 1
 
 
 def test_a_comparison_that_fails_is_logged_and_made_again_when_it_is_not_heard_of(

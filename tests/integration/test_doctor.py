@@ -293,7 +293,7 @@ def test_a_server_key_that_was_typed_and_not_drawn(environment: Environment) -> 
     ("content", "state", "word"),
     [
         (None, "wrong", "cannot be read (No such file"),
-        ("[{", "wrong", "is not right"),
+        ("[{", "wrong", "is not valid"),
         ('[{"tenant": "A b", "sha256": "hidden", "scopes": ["all"]}]', "wrong", "0.tenant"),
         ("[]", "warn", "every request is refused"),
     ],

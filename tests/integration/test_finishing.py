@@ -154,7 +154,7 @@ def test_a_finish_that_always_fails_ends_its_job_alone_and_recover_lets_it_go_on
     assert api.ledger.sight.look().counts["halted"] == {"finish": 1}
 
     found = recover(parts_of(api), later())
-    assert found["jobs that had ended without a result released"] == 1
+    assert found["jobs without a result resumed"] == 1
     planned(api)
     assert finished(api, bad).counts.succeeded == 1
     assert (shown(north, bad)["state"], "error" in shown(north, bad)) == ("partial", False)

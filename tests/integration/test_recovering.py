@@ -114,8 +114,8 @@ def test_recovering_puts_an_emptied_ledger_right_at_once_and_a_second_time_finds
     with redis.Redis.from_url(empty_valkey) as client:
         client.flushall()
     found = recovered(api)
-    assert (found["live jobs compared"], found["records restored"]) == (1, 1)
-    assert found["finished jobs listed again"] == 3
+    assert (found["live jobs compared"], found["ledger records restored"]) == (1, 1)
+    assert found["finished jobs returned to the list"] == 3
     assert found["wake-ups sent: plan"] == 1
     assert set(listed(north)) == before == {done, waiting, running, unplanned}
     again = recovered(api)
@@ -128,7 +128,7 @@ def test_recovering_sweeps_everything_and_removes_nothing_that_counts(
     stray = with_losers(api, two)
     kept = set(api.objects()) - set(stray)
     found = recover(parts_of(api), later(minutes=11))
-    assert found["objects of losing tries removed"] == len(stray)
+    assert found["objects of superseded attempts removed"] == len(stray)
     assert set(api.objects()) == kept
     assert Result.model_validate_json(api.storage.get(keys.result(two))).state == "succeeded"
 
@@ -141,9 +141,13 @@ def test_the_command_says_what_it_found_and_did(
     monkeypatch.setenv("MASKRELAY_SERVER_KEY", SERVER_KEY)
     assert main(["recover"]) == 0
     told = dict(reversed(line.split(maxsplit=1)) for line in capsys.readouterr().out.splitlines())
-    assert (told["live jobs compared"], told["records restored"], told["stray uploads removed"]) == ("1", "0", "0")
+    assert (told["live jobs compared"], told["ledger records restored"], told["unused uploads removed"]) == (
+        "1",
+        "0",
+        "0",
+    )
     assert api.ledger.sweeps.begin_reconciling(timedelta(0))
     assert main(["recover"]) == 0
-    assert capsys.readouterr().out.startswith("another process is comparing storage with the ledger")
+    assert capsys.readouterr().out.startswith("another process is already comparing the storage")
     monkeypatch.setenv("MASKRELAY_REDIS_URL", "redis://127.0.0.1:9/0")
     assert main(["recover"]) == 3

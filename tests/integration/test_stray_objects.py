@@ -64,7 +64,7 @@ def test_what_a_submission_left_that_was_never_accepted_goes_after_an_hour(api: 
     reconcile(parts_of(api))
     assert sorted(api.objects()) == sorted(left)
     api.ledger.jobs.end_accepting(job)
-    assert reconcile(parts_of(api))["submissions never accepted removed"] == 1
+    assert reconcile(parts_of(api))["unaccepted submissions removed"] == 1
     assert api.objects() == []
 
 

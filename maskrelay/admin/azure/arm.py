@@ -93,8 +93,11 @@ class Arm(Calls):
 
     def _rest(self, answer: httpx.Response, work: "_Work") -> None:
         if time.monotonic() - work.began > self._patience:
-            ways = ("Azure goes on by itself: maskrelay endpoint wait NAME", "or give it longer with --patience")
-            raise AzureUnfinished(f"{work.doing} takes longer than {self._patience / 60:g} minutes", ways=ways)
+            ways = (
+                "Azure continues the work; to wait again: maskrelay endpoint wait NAME",
+                "or wait longer with --patience",
+            )
+            raise AzureUnfinished(f"{work.doing}: not finished after {self._patience / 60:g} minutes", ways=ways)
         time.sleep(pause(answer))
 
     def _tell(self, work: "_Work", state: str) -> None:

@@ -38,4 +38,4 @@ class OfMachine:
             return asyncio.run(self._source.fetch())
         except EndpointError:
             ways = ("sign in: az login", "or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET")
-            raise AzureDenied("this machine has no identity that Azure gives a token to", ways=ways) from None
+            raise AzureDenied("this machine has no identity for which Azure issues a token", ways=ways) from None

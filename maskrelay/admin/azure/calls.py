@@ -25,8 +25,8 @@ _MOST_BYTES = 64 << 20
 _AGAIN, _TRIES = frozenset({429, 500, 502, 503, 504}), 4
 _ABOVE = frozenset({"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound"})
 _AWAY_WAYS = (
-    "look at the network and its proxy (HTTPS_PROXY, MASKRELAY_ENDPOINT_PROXY)",
-    "work that was begun goes on: maskrelay endpoint wait NAME",
+    "check the network and the proxy (HTTPS_PROXY, MASKRELAY_ENDPOINT_PROXY)",
+    "Azure continues work that has started; to wait for it: maskrelay endpoint wait NAME",
 )
 
 Resource = dict[str, Any]
@@ -48,7 +48,9 @@ class Calls:
     def __init__(self, url: str, bearer: Bearer, proxy: Proxy | None = None) -> None:
         self._url = checked_url(url, "the address of Azure's control plane")
         if self._url.scheme != "https" and self._url.host not in LOOPBACK:
-            raise SettingsError("the control plane is asked by https alone: a token goes with every call")
+            raise SettingsError(
+                "the control plane's URL must begin with https://, because every request carries a token"
+            )
         self._bearer = bearer
         self._http = httpx.Client(timeout=_TIMEOUT, **client_options(self._url, proxy=proxy))
 
@@ -98,7 +100,7 @@ class Calls:
         url = httpx.URL(link)
         near = url.host == self._url.host or url.host.endswith("." + self._url.host)
         if (url.scheme, url.port) != (self._url.scheme, self._url.port) or not near:
-            raise AzureUnreachable("the control plane's answer leads to another host")
+            raise AzureUnreachable("the control plane's response points to another host")
         return link
 
     def send(self, method: str, url: str, body: Resource | None = None) -> httpx.Response:
@@ -111,7 +113,7 @@ class Calls:
             except httpx.HTTPError as trouble:
                 if tried == _TRIES:
                     by_proxy = isinstance(trouble, httpx.ProxyError)
-                    why = f"the proxy says {trouble}" if by_proxy else type(trouble).__name__
+                    why = f"the proxy reports {trouble}" if by_proxy else type(trouble).__name__
                     said = f"Azure's control plane at {self._url.host} cannot be reached ({why})"
                     raise AzureUnreachable(said, ways=_AWAY_WAYS) from None
                 time.sleep(_SHORTEST * 4**tried)

@@ -28,7 +28,7 @@ from maskrelay.settings import Settings, name_of, secret_in
 
 #: What an answer may take beside the work on it.
 _ON_THE_WAY = timedelta(seconds=30)
-_NO_WORKSPACE = "which workspace? maskrelay endpoint import config.json, or --config"
+_NO_WORKSPACE = "no workspace is set: run maskrelay endpoint import config.json, or use --config"
 
 
 def take(given: argparse.Namespace) -> int:
@@ -36,7 +36,7 @@ def take(given: argparse.Namespace) -> int:
     kept = workspace.keep(Path.cwd())
     _out(
         f"workspace {workspace.workspace_name} in resource group {workspace.resource_group}, "
-        f"kept in {kept.relative_to(Path.cwd())}"
+        f"saved in {kept.relative_to(Path.cwd())}"
     )
     _out("next: maskrelay endpoint status")
     return 0
@@ -107,7 +107,7 @@ def test(given: argparse.Namespace) -> int:
     try:
         trial = importlib.import_module("maskrelay.admin.azure.trial")
     except ModuleNotFoundError:
-        raise SettingsError("a test needs the extra `worker` (pip install 'maskrelay[worker,azure]')") from None
+        raise SettingsError("this command needs the extra `worker` (pip install 'maskrelay[worker,azure]')") from None
     with _opened(given) as (workspace, arm):
         seen = showing.look(arm, workspace, given.name)
         uri, bearer = seen.endpoint["properties"].get("scoringUri") or "", _bearer_of(arm, seen)
@@ -118,14 +118,14 @@ def test(given: argparse.Namespace) -> int:
             _warn(seen)
             return 1
         scored = tried.scored
-        _out(f"scored “{trial.PROMPT}” on a drawn fundus in {scored.seconds:.2f} s")
+        _out(f"scored “{trial.PROMPT}” on a test image in {scored.seconds:.2f} s")
         _out(f"  sent {scored.bytes_up / 1e6:.2f} MB, received {scored.bytes_down / 1e6:.2f} MB")
-        _out(f"  the model called it: {scored.answers[0].categories[0] or 'nothing'}")
+        _out(f"  the model's category: {scored.answers[0].categories[0] or 'none'}")
         _out(
-            f"  mask of {tried.area} px, largest value {tried.largest}, overlap with the drawn disc {tried.overlap:.2f}"
+            f"  mask of {tried.area} px, largest value {tried.largest}, overlap with the optic disc {tried.overlap:.2f}"
         )
         if tried.largest <= 1:
-            _out("  warning: no value above 1; if that stays so with real pictures, the encoding is binary01")
+            _out("  warning: no value is above 1; if real images give the same, the encoding is binary01")
     return 0
 
 
@@ -139,12 +139,14 @@ def settings(given: argparse.Namespace) -> int:
         text = json.dumps(entries, indent=2) + "\n"
         if given.file:
             write(given.file, text, mode=0o644)
-            _say(f"{given.file} has the endpoint {entry['name']}; every process needs it: MASKRELAY_ENDPOINTS_FILE")
+            _say(
+                f"wrote endpoint {entry['name']} to {given.file}; set MASKRELAY_ENDPOINTS_FILE to it for every process"
+            )
         else:
             sys.stdout.write(text)
         allowed = _allowed(seen)
         if allowed >= Settings.model_fields["score_timeout"].default:
-            _say(f"a score may take {allowed.seconds} s: set MASKRELAY_SCORE_TIMEOUT_S and the clocks above it higher")
+            _say(f"a request may take {allowed.seconds} s: raise MASKRELAY_SCORE_TIMEOUT_S and the longer times")
         _warn(seen)
     return 0
 
@@ -223,7 +225,7 @@ def _warn(seen: showing.Seen) -> None:
 
 
 def _printed(lines: Sequence[str]) -> int:
-    _out("\n".join(["# nothing was done; --apply does it, and so does:", *lines]))
+    _out("\n".join(["# nothing was changed; use --apply, or run:", *lines]))
     return 0
 
 

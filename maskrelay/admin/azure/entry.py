@@ -29,8 +29,8 @@ def entry_of(seen: Seen, azure_url: str, key_file: str | None) -> dict[str, Any]
     serving = [one for one in seen.deployments if one["name"] in shares]
     if not uri or not serving:
         ways = (
-            "wait for it: maskrelay endpoint wait NAME",
-            "and give it traffic: maskrelay endpoint traffic NAME DEPLOYMENT=100",
+            "wait for a deployment: maskrelay endpoint wait NAME",
+            "then give it traffic: maskrelay endpoint traffic NAME DEPLOYMENT=100",
         )
         raise AzureMissing(f"{seen.endpoint['name']} has no deployment with traffic", ways=ways)
     bears = sum(_bears(one) for one in serving)
@@ -42,7 +42,7 @@ def entry_of(seen: Seen, azure_url: str, key_file: str | None) -> dict[str, Any]
         entry["token_url"] = f"{azure_url.rstrip('/')}{path}/token?api-version={VERSION}"
     if entry["auth"] == "key":
         if key_file is None:
-            raise SettingsError("this endpoint is asked with a key: name with --key-file where it is to be kept")
+            raise SettingsError("this endpoint uses a key: set --key-file to the file in which to save it")
         entry["key_file"] = key_file
     return entry
 
@@ -55,7 +55,7 @@ def merged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[st
         Endpoint.model_validate(new)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, one["loc"])) or one["msg"] for one in error.errors())
-        raise SettingsError(f"the entry {entry['name']} would not be read by the service: {fields}") from None
+        raise SettingsError(f"the service would not accept the entry {entry['name']}: {fields}") from None
     return [new if one is old else one for one in entries] if old else [*entries, new]
 
 
@@ -68,7 +68,7 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     except ValueError:
         read = None
     if not isinstance(read, list) or not all(isinstance(one, dict) for one in read):
-        raise SettingsError(f"{path} is no JSON list of endpoints; it was left alone")
+        raise SettingsError(f"{path} is not a JSON list of endpoints; it was not changed")
     return read
 
 

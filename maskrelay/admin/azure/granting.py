@@ -40,7 +40,7 @@ class Grant:
     def __post_init__(self) -> None:
         for given in (self.principal, self.role):
             if given is not None and not _ID.fullmatch(given):
-                raise AzureNameInvalid(f"{given!r} is no id of the directory", ways=(_WAY,))
+                raise AzureNameInvalid(f"{given!r} is not an object id or a role id", ways=(_WAY,))
 
     @property
     def role_id(self) -> str:
@@ -57,7 +57,7 @@ class Grant:
 
     def definition(self) -> Resource:
         permissions = [{"actions": _ACTIONS, "notActions": []}]
-        about = "Scores at online endpoints, and asks for their tokens."
+        about = "Can score at online endpoints and request their tokens."
         named = {"roleName": self.role_name, "description": about, "type": "CustomRole"}
         return {"properties": named | {"permissions": permissions, "assignableScopes": [self.workspace.group]}}
 
@@ -101,4 +101,4 @@ def grant(arm: Arm, wanted: Grant, say: Callable[[str], None]) -> None:
         if "RoleAssignmentExists" not in error.fields.get("codes", ()):
             raise
     named = wanted.role or wanted.role_name
-    say(f"{wanted.principal} has the role {named} at {wanted.endpoint}; it takes up to some minutes to hold")
+    say(f"{wanted.principal} has the role {named} at {wanted.endpoint}; it can take some minutes to take effect")

@@ -25,7 +25,7 @@ def create(arm: Arm, workspace: Workspace, wanted: Wanted, say: Say) -> None:
     shares = traffic_of(endpoint_of(arm, workspace, wanted.name))
     if shares:
         told = ", ".join(f"{name} {share} %" for name, share in shares.items())
-        moves = f"; maskrelay endpoint traffic {wanted.name} {wanted.deployment}=100 moves it"
+        moves = f"; to move it: maskrelay endpoint traffic {wanted.name} {wanted.deployment}=100"
         say(f"traffic of {wanted.name}: {told}" + ("" if wanted.deployment in shares else moves))
     else:
         route(arm, workspace, wanted.name, {wanted.deployment: 100}, say)
@@ -37,15 +37,17 @@ def route(arm: Arm, workspace: Workspace, name: str, shares: Mapping[str, int], 
     Raises AzureRefused for shares that do not add up and AzureMissing for a deployment that is not there.
     """
     if sum(shares.values()) not in (0, 100) or min(shares.values()) < 0:
-        raise AzureRefused("the shares of the traffic do not add up to 100", ways=("write BLUE=90 GREEN=10",))
+        raise AzureRefused("the traffic does not add up to 100 percent", ways=("for example: BLUE=90 GREEN=10",))
     present = endpoint_of(arm, workspace, name)
     there = {one["name"] for one in deployments_of(arm, workspace, name)}
     missing = [one for one in shares if one not in there]
     if missing:
-        raise AzureMissing(f"{name} has no deployment {missing[0]}", ways=(f"it has: {', '.join(sorted(there))}",))
+        raise AzureMissing(
+            f"{name} has no deployment {missing[0]}", ways=(f"its deployments: {', '.join(sorted(there))}",)
+        )
     wanted = {one: share for one, share in shares.items() if share}
     if traffic_of(present) == wanted:
-        say(f"traffic of {name} is as wanted")
+        say(f"traffic of {name} is unchanged")
         return
     body = _as_set(present)
     routed = body | {"properties": body["properties"] | {"traffic": dict(shares)}}
@@ -57,11 +59,11 @@ def scale(arm: Arm, workspace: Workspace, name: str, deployment: str | None, ins
     """Have a deployment run so many instances; without a name the only one. Raises AzureError."""
     one = chosen(deployments_of(arm, workspace, name), deployment, name)
     if one["sku"]["capacity"] == instances:
-        say(f"{one['name']} has {instances} instances")
+        say(f"{one['name']} already has {instances} instances")
         return
     sku = {"name": one["sku"]["name"], "capacity": instances}
     arm.patch(workspace.deployment(name, one["name"]), {"sku": sku})
-    say(f"{one['name']}: {one['sku']['capacity']} → {instances} instances; write maskrelay's settings anew")
+    say(f"{one['name']}: {one['sku']['capacity']} → {instances} instances; run maskrelay endpoint settings again")
 
 
 def delete(arm: Arm, workspace: Workspace, name: str, deployment: str | None, say: Say) -> None:
@@ -69,7 +71,7 @@ def delete(arm: Arm, workspace: Workspace, name: str, deployment: str | None, sa
     workspace_of(arm, workspace)  # or a slip in its name would look like a success
     path = workspace.deployment(name, deployment) if deployment else workspace.endpoint(name)
     if arm.get(path) is None:
-        say(f"{deployment or name} is not there")
+        say(f"{deployment or name} does not exist")
         return
     arm.delete(path)
     say(f"{deployment or name} is deleted")
@@ -77,13 +79,13 @@ def delete(arm: Arm, workspace: Workspace, name: str, deployment: str | None, sa
 
 def workspace_of(arm: Arm, workspace: Workspace) -> Resource:
     what = f"workspace {workspace.workspace_name} in resource group {workspace.resource_group}"
-    return arm.must(workspace.path, what, "maskrelay endpoint import config.json sets it")
+    return arm.must(workspace.path, what, "set it with: maskrelay endpoint import config.json")
 
 
 def endpoint_of(arm: Arm, workspace: Workspace, name: str) -> Resource:
     """The endpoint. Raises AzureMissing."""
     what = f"endpoint {name} in workspace {workspace.workspace_name}"
-    return arm.must(workspace.endpoint(name), what, "maskrelay endpoint status lists those that are there")
+    return arm.must(workspace.endpoint(name), what, "list the endpoints with: maskrelay endpoint status")
 
 
 def deployments_of(arm: Arm, workspace: Workspace, name: str) -> list[Resource]:
@@ -101,8 +103,8 @@ def chosen(deployments: list[Resource], name: str | None, endpoint: str) -> Reso
     if len(found) == 1:
         return found[0]
     there = ", ".join(one["name"] for one in deployments) or "none"
-    said = f"{endpoint} has no deployment {name}" if name else f"{endpoint} has not exactly one deployment"
-    raise AzureMissing(said, ways=(f"say which with --deployment; it has: {there}",))
+    said = f"{endpoint} has no deployment {name}" if name else f"{endpoint} does not have exactly one deployment"
+    raise AzureMissing(said, ways=(f"choose one with --deployment; its deployments: {there}",))
 
 
 def _create_endpoint(arm: Arm, path: str, body: Resource, say: Say) -> None:
@@ -111,7 +113,7 @@ def _create_endpoint(arm: Arm, path: str, body: Resource, say: Say) -> None:
         arm.put(path, body)
         return
     if _is_good(present) and holds(present["properties"], body["properties"]):
-        say(f"endpoint {present['name']} is there")
+        say(f"endpoint {present['name']} already exists")
         return
     kept = _as_set(present)
     arm.put(path, kept | {"properties": kept["properties"] | body["properties"]})
@@ -121,7 +123,7 @@ def _create_deployment(arm: Arm, path: str, body: Resource, say: Say) -> None:
     present = _rested(arm, path)
     there = present and _is_good(present)
     if present and there and holds({name: present.get(name) for name in ("sku", "properties")}, _without_place(body)):
-        say(f"deployment {present['name']} is there")
+        say(f"deployment {present['name']} already exists")
         return
     if present:
         kept = {name: one for name, one in present["properties"].items() if name != "provisioningState"}

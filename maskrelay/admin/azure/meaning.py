@@ -24,19 +24,21 @@ from maskrelay.errors import (
 #: Of Azure's own words, so many characters are shown.
 _SHOWN = 700
 _QUOTA_WAYS = (
-    "ask for more cores of this family: Azure ML studio, Quota, or https://aka.ms/oe-tsg#error-outofquota",
-    "or delete a deployment that is not used, take another --sku, or another region",
-    "an upgrade needs a fifth more instances than run, rounded up: one instance may ask for the cores of two",
-    "the studio's shared quota needs none of yours, but Azure deletes its endpoint after 168 hours",
+    "request more cores of this family: Azure ML studio, Quota, or https://aka.ms/oe-tsg#error-outofquota",
+    "or delete an unused deployment, or use another --sku or another region",
+    "an upgrade needs 20 % more instances, rounded up: with one instance it needs the cores of two",
+    "the studio's shared quota does not use yours, but Azure deletes such an endpoint after 168 hours",
 )
 _ROLE_WAYS = (
     "ask an owner of the workspace for a role: AzureML Data Scientist, or User Access Administrator to grant roles",
-    "a role just granted takes some minutes; then sign in again",
+    "a new role takes some minutes to take effect; then sign in again",
 )
-_SIGN_IN_WAYS = ("sign in (az login), or give the machine an identity; AZURE_TOKEN_CREDENTIALS narrows the search",)
+_SIGN_IN_WAYS = (
+    "sign in (az login), or assign an identity to the machine; AZURE_TOKEN_CREDENTIALS narrows the search",
+)
 _LOGS_WAYS = (
-    "read the container's log: maskrelay endpoint status NAME shows the command",
-    "then create again: what is there already is kept",
+    "read the container's log; maskrelay endpoint status NAME prints the command",
+    "then run create again; what already exists is kept",
 )
 
 
@@ -57,12 +59,12 @@ _SIGNS = (
         "not enough quota for {sku}: {used} of {limit} cores are in use, and {more} more are needed",
         _QUOTA_WAYS,
     ),
-    Sign(r"\b(OutOfQuota|QuotaExceeded|OutOfCapacity)\b", QuotaExceeded, "Azure answers {0}", _QUOTA_WAYS),
+    Sign(r"\b(OutOfQuota|QuotaExceeded|OutOfCapacity)\b", QuotaExceeded, "Azure reports {0}", _QUOTA_WAYS),
     Sign(
         r"already an endpoint with this name",
         AzureNameTaken,
-        "another endpoint of this region has the name",
-        ("choose another name: it has to be the only one of its region, over all subscriptions",),
+        "another endpoint in this region already has this name",
+        ("choose another name: it must be unique within the region, over all subscriptions",),
     ),
     Sign(
         r"does not have authorization to perform action '(?P<action>[^']+)' over scope '(?P<scope>[^']+)'",
@@ -73,45 +75,45 @@ _SIGNS = (
     Sign(
         r"\b(InvalidAuthenticationToken\w*|ExpiredAuthenticationToken|AuthenticationFailed)\b",
         AzureDenied,
-        "Azure does not take the token ({0})",
+        "Azure does not accept the token ({0})",
         _SIGN_IN_WAYS,
     ),
     Sign(
         r"\b(SubscriptionNotFound|InvalidSubscriptionId)\b",
         AzureMissing,
-        "there is no such subscription, or not for this identity",
-        ("compare with: az account list --output table", "maskrelay endpoint import config.json sets it"),
+        "the subscription does not exist, or this identity has no access to it",
+        ("compare with: az account list --output table", "set it with: maskrelay endpoint import config.json"),
     ),
     Sign(
         r"\bResourceGroupNotFound\b",
         AzureMissing,
-        "there is no such resource group",
-        ("maskrelay endpoint import config.json sets it",),
+        "the resource group does not exist",
+        ("set it with: maskrelay endpoint import config.json",),
     ),
     Sign(
         r"\bRoleDefinitionDoesNotExist\b",
         AzureBusy,
-        "the role is not known yet where it is to be granted",
-        ("a new role takes a minute to be known everywhere: run the same command again",),
+        "Azure does not know the new role everywhere yet",
+        ("this takes about a minute: run the same command again",),
     ),
     Sign(
         r"PrincipalNotFound",
         AzureMissing,
-        "the directory knows no such identity",
-        ("give the object id of its service principal, not its client id: az ad sp show --id CLIENT_ID --query id",),
+        "the directory does not contain this identity",
+        ("use the object id of its service principal, not its client id: az ad sp show --id CLIENT_ID --query id",),
     ),
     Sign(
         r"UnmatchedPrincipalType",
         AzureRefused,
-        "the identity is of another kind",
-        ("say which with --principal-type",),
+        "the identity is of another type",
+        ("set the type with --principal-type",),
     ),
 )
 _BY_STATUS: dict[int, tuple[type[AzureError], tuple[str, ...]]] = {
     401: (AzureDenied, _SIGN_IN_WAYS),
     403: (AzureDenied, _ROLE_WAYS),
     404: (AzureMissing, ("compare the names: maskrelay endpoint status lists the workspace's endpoints",)),
-    409: (AzureBusy, ("wait until Azure is done: maskrelay endpoint wait NAME",)),
+    409: (AzureBusy, ("wait until Azure has finished: maskrelay endpoint wait NAME",)),
     429: (AzureBusy, ("try again in some minutes",)),
 }
 
@@ -119,7 +121,7 @@ _BY_STATUS: dict[int, tuple[type[AzureError], tuple[str, ...]]] = {
 def refusal(status: int, body: bytes, doing: str) -> AzureError:
     """The error that an HTTP answer other than 2xx stands for; `doing` says what was asked, as in `create blue`."""
     kind, ways = _BY_STATUS.get(status, (AzureUnreachable if status >= 500 else AzureRefused, ()))
-    return _said(_json(body), f"{doing}: Azure answers {status}", kind, ways)
+    return _said(_json(body), f"{doing}: Azure responds with {status}", kind, ways)
 
 
 def failure(operation: Any, doing: str) -> AzureError:

@@ -81,17 +81,17 @@ def as_text(seen: Seen, quota: list[Quota] | None, now: datetime) -> str:
     properties = seen.endpoint["properties"]
     lines = [
         f"endpoint   {seen.endpoint['name']}: {state_of(seen.endpoint)}, auth {auth_of(seen.endpoint)}",
-        f"scoring    {properties.get('scoringUri') or 'no address yet'}",
+        f"scoring    {properties.get('scoringUri') or 'none yet'}",
     ]
     lines += [f"warning    {words}" for words in warnings(seen, now)]
     shares = traffic_of(seen.endpoint)
-    head = ("deployment", "state", "traffic %", "model", "machine", "instances", "at a time", "timeout s")
+    head = ("deployment", "state", "traffic %", "model", "machine", "instances", "concurrency", "timeout s")
     lines += ["", table(head, [_row(one, shares) for one in seen.deployments])]
     if quota is None:
-        lines += ["", "quota: this identity may not see it; it takes a reader's role at the subscription"]
+        lines += ["", "quota: this identity may not read it; it needs a reader role at the subscription"]
     elif quota:
         rows = [(one.sku, one.family, one.cores, one.used, one.limit) for one in quota]
-        lines += ["", table(("machine", "family", "cores each", "cores used", "of quota"), rows)]
+        lines += ["", table(("machine", "family", "cores each", "cores used", "quota"), rows)]
     return "\n".join([*lines, *_logs(seen)])
 
 
@@ -100,12 +100,12 @@ def warnings(seen: Seen, now: datetime) -> Iterator[str]:
     ends = shared_until(seen.endpoint)
     if ends:
         left = max((ends - now) / timedelta(hours=1), 0)
-        yield f"shared quota: Azure deletes the endpoint at {ends:%F %H:%M} UTC, in {left:.0f} h (168 h in all)"
+        yield f"shared quota: Azure deletes the endpoint at {ends:%F %H:%M} UTC, in {left:.0f} h (after 168 h in total)"
     if seen.deployments and not traffic_of(seen.endpoint):
-        yield "no deployment has traffic: every score is answered 404"
+        yield "no deployment has traffic: every request is answered with 404"
     for one in seen.deployments:
         if state_of(one) in ("Failed", "Canceled"):
-            yield f"deployment {one['name']} is {state_of(one)}: create again, or delete it"
+            yield f"deployment {one['name']} is {state_of(one)}: run create again, or delete it"
 
 
 def shared_until(endpoint: Resource) -> datetime | None:
@@ -145,7 +145,7 @@ def _logs(seen: Seen) -> Iterator[str]:
         yield f"logs of {one['name']}:"
         yield f"  az ml online-deployment get-logs --endpoint-name {name} --name {one['name']} --lines 100 \\"
         yield f"    {seen.workspace.flags()}"
-        yield "  (while the container does not start: --container storage-initializer)"
+        yield "  (if the container does not start: --container storage-initializer)"
 
 
 def _plain(name: str) -> str:

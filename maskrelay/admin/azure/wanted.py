@@ -119,8 +119,8 @@ def checked_name(name: str) -> str:
     """`name` itself, where Azure takes it for an endpoint or a deployment. Raises AzureNameInvalid."""
     if 3 <= len(name) <= 32 and _NAME.fullmatch(name):
         return name
-    rule = "3 to 32 letters, digits and hyphens, a letter first and no hyphen last"
-    raise AzureNameInvalid(f"{name!r} cannot be the name of an endpoint or a deployment", ways=(f"choose {rule}",))
+    rule = "3 to 32 letters, digits and hyphens, starting with a letter and not ending with a hyphen"
+    raise AzureNameInvalid(f"{name!r} is not a valid name for an endpoint or a deployment", ways=(f"use {rule}",))
 
 
 def duration(seconds: int) -> str:

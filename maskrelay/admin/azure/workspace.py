@@ -29,7 +29,9 @@ class Workspace(BaseModel):
             return cls.model_validate(json.loads(path.read_bytes()))
         except ValidationError as error:
             fields = ", ".join(dict.fromkeys(str(one["loc"][0]) for one in error.errors() if one["loc"]))
-            raise SettingsError(f"{path} names no workspace: {fields or 'no object'} is missing or wrong") from None
+            raise SettingsError(
+                f"{path} does not name a workspace; missing or invalid: {fields or 'a JSON object'}"
+            ) from None
         except ValueError:
             raise SettingsError(f"{path} is not JSON") from None
 

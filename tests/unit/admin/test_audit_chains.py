@@ -150,7 +150,7 @@ def test_the_command_names_the_first_break_and_ends_with_1(command, storage: Fil
         storage.delete(files[place])
     code, out, err = command("verify")
     assert (code, out) == (1, "")
-    assert err == f"maskrelay: {files[1]}: it is missing\n"
+    assert err == f"maskrelay: {files[1]}: missing\n"
 
 
 def test_a_process_that_died_is_a_note_and_one_that_runs_is_none(command, storage: FileStorage) -> None:
@@ -162,7 +162,7 @@ def test_a_process_that_died_is_a_note_and_one_that_runs_is_none(command, storag
     dead = audit_files(storage)[0]
     assert code == 0
     assert out.splitlines() == [
-        f"note: {dead}: its process ended without closing it; its last entries may be missing",
+        f"note: {dead}: its process ended without closing the file; the last entries may be missing",
         "2 files, 2 entries, 2 processes, 1 open",
     ]
 

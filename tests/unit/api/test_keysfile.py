@@ -107,6 +107,6 @@ def test_a_tenants_quotas_differ_from_the_settings_where_one_of_its_keys_says_so
 def test_a_file_that_is_not_right_is_refused(tmp_path: Path, entries: Any) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(entries))
-    with pytest.raises(SettingsError, match="file of keys") as refused:
+    with pytest.raises(SettingsError, match="keys file") as refused:
         KeysFile(path)
     assert hashlib.sha256(b"a").hexdigest() not in str(refused.value)

@@ -83,7 +83,7 @@ UNUSABLE = [
     ({"REDIS_URL": "http://127.0.0.1:6379"}, "MASKRELAY_REDIS_URL|Redis URL"),
     ({"STORAGE_URL": "ftp://here"}, "the storage URL"),
     ({"STORAGE_URL": "s3://bucket/p", "S3_ENDPOINT_URL": "minio:9000"}, "the S3 endpoint URL"),
-    ({"KEYS_FILE": "/nowhere"}, "the file of keys"),
+    ({"KEYS_FILE": "/nowhere"}, "the keys file"),
     ({"CALLBACK_ALLOW": "http://pacs"}, "MASKRELAY_CALLBACK_ALLOW"),
     ({"PUBLIC_URL": "maskrelay.example"}, "MASKRELAY_PUBLIC_URL"),
     ({"CODES_FILE": "/nowhere"}, "MASKRELAY_CODES_FILE"),
@@ -128,7 +128,7 @@ def test_the_welcome_shows_where_things_are_and_no_secret(tmp_path: Path) -> Non
         ENDPOINT_MAX_IN_FLIGHT="8",
     )
     said = "\n".join(welcome(layout, tmp_path, tmp_path / "logs").splitlines())
-    assert "default: https://eye.example/score, at most 8 requests at a time" in said
+    assert "default: https://eye.example/score, at most 8 concurrent requests" in said
     assert "redis://127.0.0.1:6390/3" in said
     assert (tmp_path / "storage").as_uri() in said
     for secret in ("redis-secret", "url-secret", "endpoint-secret"):
@@ -141,7 +141,7 @@ def test_the_welcome_has_lines_that_a_shell_takes(tmp_path: Path) -> None:
     assert f"\n  export MASKRELAY_URL={layout.url}\n" in welcome(layout, tmp_path, tmp_path)
     write_keys(tmp_path / "own.json", "somebody's key")
     layout = laid_out(tmp_path, KEYS_FILE=str(tmp_path / "own.json"))
-    assert "\n  export MASKRELAY_API_KEY=  # one of the keys" in welcome(layout, tmp_path, tmp_path)
+    assert "\n  export MASKRELAY_API_KEY=  # a key whose hash" in welcome(layout, tmp_path, tmp_path)
 
 
 def test_a_data_folder_that_others_could_enter_is_closed_to_them(tmp_path: Path) -> None:

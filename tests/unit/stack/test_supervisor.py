@@ -83,7 +83,7 @@ def test_a_watcher_that_is_killed_is_started_again_and_knows_every_group(tmp_pat
         watching = Thread(target=supervisor.watch)
         watching.start()
         psutil.Process(watcher.pid).kill()
-        assert eventually(lambda: said == ["the watcher ended and was started again"])
+        assert eventually(lambda: said == ["the watcher ended and was restarted"])
         ending.wanted = True
         watching.join()
         processes = [psutil.Process(supervisor.processes["parent"])]
@@ -100,7 +100,7 @@ def test_a_child_that_does_not_end_in_time_is_killed_and_that_is_said(tmp_path: 
     with supervised(tmp_path, [deaf]) as (supervisor, _, said):
         supervisor.start_all()
         assert eventually(lambda: says(tmp_path, "deaf", "deaf"))
-    assert said == ["deaf did not end in time and is killed"]
+    assert said == ["deaf did not stop in time and is killed"]
 
 
 def test_the_grace_is_left_out_when_the_end_is_wanted_at_once(tmp_path: Path) -> None:
@@ -120,13 +120,13 @@ def test_a_child_that_keeps_dying_starts_again_after_longer_and_longer_pauses(tm
         assert eventually(lambda: len(said) >= 2)
         ending.wanted = True
         watching.join()
-    assert [words.split("starts again in ")[1] for words in said[:2]] == ["0.5 s", "1 s"]
+    assert [words.split("is restarted in ")[1] for words in said[:2]] == ["0.5 s", "1 s"]
 
 
 def test_a_child_that_fails_to_start_three_times_in_a_row_ends_the_stack_with_its_last_words(tmp_path: Path) -> None:
     with supervised(tmp_path, [child("bad", "import sys; sys.exit('no such key')")]) as (supervisor, _, said):
         supervisor.start_all()
-        with pytest.raises(StackError, match="bad ended 3 times while it started, with exit code 1:\n    no such key"):
+        with pytest.raises(StackError, match="bad ended 3 times during its start, with exit code 1:\n    no such key"):
             supervisor.watch()
     assert len(said) == 2
 
