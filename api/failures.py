@@ -102,5 +102,5 @@ def _redrive_one(
     except (LedgerUnavailable, StorageUnavailable):
         raise
     except Exception as error:  # noqa: BLE001 - what is stored of one job is in no other's way
-        log.error("left out", extra={"job_id": known.id, "source": "redrive", "code": code_of(error)})  # noqa: TRY400
+        log.error("left out of the redrive", extra={"job_id": known.id, "source": "redrive", "code": code_of(error)})  # noqa: TRY400
         answer.refused.append(_unreadable(known.id))

@@ -102,7 +102,7 @@ def listed(service: Service, tenant: str, before: str | None, limit: int, use: C
         except (LedgerUnavailable, StorageUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - a stored record may be anything
-            log.error("left out", extra={"job_id": job, "source": "list", "code": code_of(error)})  # noqa: TRY400
+            log.error("left out of the list", extra={"job_id": job, "source": "list", "code": code_of(error)})  # noqa: TRY400
             unreadable.append(job)
             return []
 

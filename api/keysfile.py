@@ -51,7 +51,7 @@ class KeysFile:
                     self._seen = stamp
                     self._entries = read_keys(self._path)
             except SettingsError as error:
-                _log.warning("the keys stay as they were: %s", error.detail)
+                _log.warning("the previous keys stay in use: %s", error.detail)
             return self._entries
 
     def _stamp(self) -> tuple[int, ...]:

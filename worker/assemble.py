@@ -129,7 +129,7 @@ class Assembler:
                         file.write(out)
                 except ArtifactUnsupported as error:
                     about = {"job_id": taken.job, "item": taken.item, "output": file.output}
-                    log.warning("a file is not made", extra=about)
+                    log.warning("a file of an item cannot be made", extra=about)
                     errors[file.output] = Failure(code=error.code, detail=error.detail)
                     continue
                 key = keys.whole(taken.job, taken.item, file_name(file.output), taken.token[:8])

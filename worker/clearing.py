@@ -41,11 +41,11 @@ def clear_for_ever(parts: Parts, parent: int) -> None:
             if parts.ledger.sweeps.turn("expiring", ROUND):
                 expire(parts, datetime.now(UTC))
         except (LedgerUnavailable, StorageError) as error:
-            log.warning("clearing put off: %s", error.code)
+            log.warning("cleanup postponed: %s", error.code)
         except SettingsError as error:
-            log.critical("clearing put off: %s", error.detail)
+            log.critical("cleanup postponed: %s", error.detail)
         except Exception:
-            log.exception("clearing failed")
+            log.exception("cleanup failed")
         time.sleep(period.total_seconds())
 
 
@@ -56,7 +56,7 @@ def clear(parts: Parts, now: datetime) -> None:
     losing = sweep_losing(parts, (key.removeprefix(keys.SWEEPING) for key in marked), now)
     listed = relist_next(parts)
     if losing or listed:
-        log.info("cleared: %d objects of losing tries; listed again: %d jobs", losing, listed)
+        log.info("removed: %d objects of superseded attempts; listed again: %d jobs", losing, listed)
 
 
 def expire(parts: Parts, now: datetime) -> None:
@@ -67,7 +67,7 @@ def expire(parts: Parts, now: datetime) -> None:
     _tidy_next(parts, now)
     forget_silent(parts.storage, parts.ledger.senders, SILENT_LEASES * parts.settings.slot_lease)
     if jobs or uploads or records:
-        log.info("expired: %d jobs, %d unused uploads, %d records", jobs, uploads, records)
+        log.info("expired: %d jobs, %d unused uploads, %d ledger records", jobs, uploads, records)
 
 
 def _tidy_next(parts: Parts, now: datetime) -> None:
@@ -76,5 +76,5 @@ def _tidy_next(parts: Parts, now: datetime) -> None:
     place, removed = storage.tidy(sweeps.place("tidying"), FOLDERS_A_PASS, now)
     sweeps.move("tidying", place)
     if removed:
-        log.info("tidied: %d files of killed writers", removed)
+        log.info("removed: %d temporary files of killed writers", removed)
     delete_all(storage, (key for key in storage.list(keys.TRIALS) if written_before(storage, key, now - OLD_TRIAL)))

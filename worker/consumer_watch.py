@@ -43,5 +43,5 @@ class ConsumerWatch:
         if self._silent < LOOKS:
             return
         self._silent = 0
-        log.warning("the consumer takes no messages although some wait; it reconnects to Redis")
-        raise ConnectionResetError("the consumer takes no messages")
+        log.warning("the consumer receives no messages although some are waiting; it reconnects to Redis")
+        raise ConnectionResetError("the consumer receives no messages")

@@ -45,7 +45,8 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
         try:
             deliver(parts, sender, delivery)
         except SealInvalid:
-            log.error("callback: its secret was sealed under another server key", extra={"job_id": delivery.job})  # noqa: TRY400
+            words = "callback not sent: its secret was encrypted with another server key"
+            log.error(words, extra={"job_id": delivery.job})  # noqa: TRY400
             parts.ledger.outbox.again(delivery, UNSEALED, charge=False)
         except StorageUnavailable:
             parts.ledger.outbox.again(delivery, POSTPONED, charge=False)

@@ -45,7 +45,7 @@ def halt(parts: Parts, job: str, step: Step) -> None:
     write_halt(parts.storage, job, Halt(step=step, code=error.code, detail=error.detail, at=datetime.now(UTC)))
     conclude_halted(parts, record)
     parts.noticed.happened("halted", step)
-    log.error("job given up: a step failed again and again", extra={"job_id": job, "step": step, "code": error.code})
+    log.error("job given up: a step failed repeatedly", extra={"job_id": job, "step": step, "code": error.code})
 
 
 def conclude_halted(parts: Parts, record: JobRecord) -> bool:
@@ -65,7 +65,7 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
     except (StorageUnavailable, LedgerUnavailable):
         raise
     except Exception:  # what keeps the job from going on may keep its caller from being told, and still it ends
-        log.exception("the caller of a halted job is not told", extra={"job_id": record.id})
+        log.exception("the event of a halted job cannot be created", extra={"job_id": record.id})
     concluded = parts.ledger.jobs.conclude(
         record.id,
         tenant=record.tenant,
@@ -89,5 +89,5 @@ def release_halted(parts: Parts, job: str) -> bool:
     if halt_of(parts.storage, job) is None:
         return False
     parts.storage.delete(keys.halted(job))
-    log.warning("halted job released", extra={"job_id": job})
+    log.warning("halted job resumed", extra={"job_id": job})
     return True

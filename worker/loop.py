@@ -194,7 +194,7 @@ class SegmentLoop:
         except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:
             await self._park(claim, frame, error)
         except Exception:
-            log.exception("unforeseen", extra=_about(claim, frame))
+            log.exception("unexpected error", extra=_about(claim, frame))
             await self._give_back(claim, frame, timedelta(seconds=30))
         finally:
             self._let_go(claim, frame)
@@ -233,7 +233,7 @@ class SegmentLoop:
         if counts and recorded.outcome.error is not None:
             self._bench.noticed.happened("failed", recorded.outcome.error.code)
         if not counts:
-            log.warning("refused: it has an outcome already", extra=_about(claim, recorded.outcome.frame))
+            log.warning("outcome refused: the frame already has one", extra=_about(claim, recorded.outcome.frame))
 
     async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
         """Give the frame back: nobody is charged now, and only a frame's own error is remembered for judgement."""
@@ -260,7 +260,7 @@ class SegmentLoop:
         try:
             await asyncio.to_thread(call, *arguments)
         except LedgerUnavailable:
-            log.warning("a lease is left to lapse: the ledger is away")
+            log.warning("a lease cannot be released and will lapse: the ledger is unavailable")
 
     async def _hand(self, seconds: float) -> None:
         """Wait until a hand is free, or was since the last wait, or a bell rings; for `seconds` at most."""
@@ -295,7 +295,7 @@ class SegmentLoop:
 
         A frame that was alone fails; any other becomes a suspect.
         """
-        log.error("decode overran", extra={**_about(claim, frame), "alone": claim.alone})
+        log.error("decoding took too long", extra={**_about(claim, frame), "alone": claim.alone})
         try:
             if claim.alone:
                 planned = await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)

@@ -48,7 +48,7 @@ class Opening:
         except ItemError as error:
             return failure_of(error)
         except TimeoutError:
-            log.error("opening overran", extra={"job_id": self._job, "source": what})  # noqa: TRY400  no trace is needed
+            log.error("opening a source took too long; the process ends", extra={"job_id": self._job, "source": what})  # noqa: TRY400  no trace is needed
             os._exit(1)
         finally:
             steps.opened(self._job, self._token, what)

@@ -100,7 +100,7 @@ def reconcile_job(parts: Parts, job: str) -> Found:
         submission = read_submission(storage, job)
     except ObjectMissing:
         if record is not None and jobs.forget(job, record.tenant):
-            log.warning("forgotten: nothing of it is in storage", extra={"job_id": job})
+            log.warning("removed from the ledger: the storage has nothing of this job", extra={"job_id": job})
         return Counter({"unaccepted submissions removed": _forget_orphan(parts, job)})
     if result is not None:
         concluded = conclude(parts, submission, result)
@@ -120,7 +120,7 @@ def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str 
     one, job, jobs = submission, submission.id, parts.ledger.jobs
     restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
     if restored:
-        log.warning("restored", extra={"job_id": job})
+        log.warning("restored from the storage", extra={"job_id": job})
         if tombstone_of(parts.storage, job):  # it was deleted since that was looked for
             jobs.forget(job, one.tenant)
             return Counter()

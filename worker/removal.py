@@ -61,7 +61,7 @@ def remove(parts: Parts, job: str, now: datetime) -> bool:
         _remove_submission(storage, job)
         storage.delete(marker)
         parts.audit.write(Entry(at=datetime.now(UTC), did="removed", tenant=tombstone.tenant, job=job))
-        log.info("removed", extra={"job_id": job, "reason": tombstone.reason})
+        log.info("job removed", extra={"job_id": job, "reason": tombstone.reason})
         return True
     for upload in _uploads(storage, job):
         unpublish(storage, upload, job)

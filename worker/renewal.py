@@ -44,4 +44,4 @@ class Renewal:
             except LedgerUnavailable:
                 continue
             except Exception:
-                log.exception("leases are not renewed")
+                log.exception("leases cannot be renewed")

@@ -65,7 +65,7 @@ def _expire(parts: Parts, job: str, now: datetime) -> bool:
         return False
     entomb(parts.storage, job, Tombstone(tenant=tenant, at=now, reason="expired"))
     parts.audit.write(Entry(at=now, did="expired", tenant=tenant, job=job))
-    log.info("expired", extra={"job_id": job})
+    log.info("job expired", extra={"job_id": job})
     return True
 
 

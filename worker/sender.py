@@ -119,7 +119,7 @@ class Sender:
             held, asking = self._slots.of(endpoint)
             frozen = self._flow.inventory(endpoint, self._slots.child, since, held, asking)
             if frozen and self._flow.thaw(endpoint, frozen, self._senders_to(endpoint)):
-                log.info("Redis was lost; every worker has reported, and scores begin again")
+                log.info("Redis was lost; all workers have reported, and scoring continues")
         self._senders.heard(self._slots.child)
 
     def _senders_to(self, endpoint: str) -> list[str]:

@@ -65,7 +65,7 @@ def _put_off(what: str) -> Iterator[None]:
     try:
         yield
     except (LedgerUnavailable, StorageError) as error:
-        log.warning("%s put off: %s", what, error.code)
+        log.warning("%s postponed: %s", what, error.code)
     except Exception:
         log.exception("%s failed", what)
 
@@ -98,7 +98,7 @@ def _look(parts: Parts) -> tuple[Found, list[Condemned]]:
 def _amend(parts: Parts, plans: Plans, condemned: Sequence[Condemned]) -> None:
     """What needs storage, of one pass."""
     _fail_all(parts, plans, condemned)
-    with _put_off("cancelling what is overdue"):
+    with _put_off("cancelling of overdue jobs"):
         cancel_overdue(parts)
 
 
@@ -136,17 +136,19 @@ def _compare(parts: Parts, token: str) -> Found:
     try:
         found = reconcile(parts, go_on=go_on)
     except ComparisonLost:
-        log.info("a comparison does not count any more and ends; another is or will be made")
+        log.info("a comparison is obsolete and ends; another one is running or will run")
         return Counter()
     complete = parts.ledger.sweeps.end_reconciling(token)
     told_of = ", ".join(f"{what}: {count}" for what, count in found.items() if count) or "nothing"
-    log.info("reconciled %s%s", told_of, "" if complete else "; Redis was lost meanwhile, again soon")
+    log.info(
+        "reconciled %s%s", told_of, "" if complete else "; Redis was lost during the comparison, which will be repeated"
+    )
     return found
 
 
 def _fail_all(parts: Parts, plans: Plans, condemned: Iterable[Condemned]) -> None:
     for frame in condemned:
-        with _put_off("failing a frame"):
+        with _put_off("failing of a frame"):
             parts.bad_objects.alone("condemned", frame.job, partial(_fail, parts, plans, frame))
 
 

@@ -94,7 +94,7 @@ class Visible:
                 break
         if self.complete and (self._unusable or self._lost):
             counts = {"lines": self._unusable, "parts": self._lost}
-            log.warning("outcomes that cannot be used count for nothing", extra={"job_id": self._job, **counts})
+            log.warning("outcomes that cannot be used are ignored", extra={"job_id": self._job, **counts})
 
     @property
     def complete(self) -> bool:

@@ -37,7 +37,7 @@ class Bells:
             except (redis.RedisError, OSError):
                 pass
             except Exception:
-                log.exception("listening for %s failed and begins anew", bell)
+                log.exception("listening for %s failed and is started again", bell)
             await asyncio.sleep(_AGAIN_S)
 
     async def _listen_once(self, bell: Bell, heard: Callable[[str], object]) -> None:

@@ -13,20 +13,20 @@ MOVED = {
     "READONLY": "it is a replica now",
     "MASTERDOWN": "it is a replica without a primary",
     "UNBLOCKED": "it became a replica",
-    "LOADING": "it is reading its file in",
-    "NOREPLICAS": "it has too few replicas to take writes",
+    "LOADING": "it is loading its data from disk",
+    "NOREPLICAS": "it has too few replicas to accept writes",
     "CLUSTERDOWN": "it is a node of a cluster",
     "MOVED": "it is a node of a cluster",
-    "NOAUTH": "it asks for a password",
-    "WRONGPASS": "user or password are wrong",
+    "NOAUTH": "it requires a password",
+    "WRONGPASS": "the user name or the password is wrong",
 }
 #: The server itself has to be mended; another connection to it changes nothing.
 BUSY = {
     "OOM": "its memory is full",
     "MISCONF": "it cannot save to its disk",
-    "BUSY": "a script has been running for long",
-    "UNKILLABLE": "a script that has written runs for ever",
-    "NOPERM": "the user lacks rights",
+    "BUSY": "a script has been running for too long",
+    "UNKILLABLE": "a script that has written data does not end",
+    "NOPERM": "the user lacks permissions",
 }
 _CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
     (redis.exceptions.ReadOnlyError, "READONLY"),

@@ -59,7 +59,7 @@ class Chain:
             self._storage.create(file.key, file.body, "application/x-ndjson")
         except ObjectExists:
             if self._storage.get(file.key) != file.body:
-                log.error("a strange file lies where the audit log goes on; it begins anew")  # noqa: TRY400
+                log.error("an unknown file has the next name of the audit log; a new chain begins")  # noqa: TRY400
                 self._begin()
                 return False
         self._before = Before(key=file.key, sha256=hashlib.sha256(file.body).hexdigest())

@@ -60,10 +60,10 @@ class S3Clients:
         before, stamps = self._made, {path: _stamp(path) for path in self._made.stamps}
         try:
             if _session().get_credentials() is not None:
-                log.info("the files with credentials have changed and were read again")
+                log.info("the credentials files have changed and were read again")
                 return _make(self._endpoint_url)
         except BotoCoreError as error:
-            log.warning("the files with credentials cannot be read", extra={"reason": type(error).__name__})
+            log.warning("the credentials files cannot be read", extra={"reason": type(error).__name__})
         return Clients(before.client, before.once, stamps)
 
 
