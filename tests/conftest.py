@@ -1,4 +1,4 @@
-"""One Valkey for all tests of the ledger; each test finds it empty."""
+"""One Valkey for all tests of the ledger, empty at the start of each test."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,16 @@ import pytest
 from hypothesis import settings
 
 from maskrelay.ledger import Ledger
+from tests import time_per_folder
 from tests.valkeys import RunningValkey, running_valkey
 
 # whatever else is in force (in CI: the same examples each time), no example is judged by the clock
 settings.register_profile("no clock", settings(), deadline=None)
 settings.load_profile("no clock")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(time_per_folder)
 
 
 @pytest.fixture(scope="session")
