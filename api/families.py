@@ -14,39 +14,39 @@ from maskrelay.ledger.sight import BUCKETS, Histogram
 _GATES = ("open", "half-open", "closed", "frozen")
 #: What is counted in the ledger: its word there, the name, the label and its values that are always there, the meaning.
 _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
-    ("settled", "frames_settled", "outcome", ("succeeded", "failed"), "Frames that got their outcome."),
+    ("settled", "frames_settled", "outcome", ("succeeded", "failed"), "Frames settled, by outcome."),
     (
         "failed",
         "frames_failed",
         "code",
         ("decoder_crashed",),
-        "Frames that ended in an error, by its code: the dead letters.",
+        "Frames that failed, by error code (the dead letters).",
     ),
-    ("parked", "frames_parked", "code", (), "Times that a frame was given back to wait, by what was in the way."),
-    ("ended", "jobs_ended", "state", tuple(sorted(TERMINAL)), "Jobs that ended, by how."),
-    ("callback", "delivery_attempts", "result", ("ok",), "Attempts at callbacks, by what came of them."),
+    ("parked", "frames_parked", "code", (), "Times that a frame was released to wait, by cause."),
+    ("ended", "jobs_ended", "state", tuple(sorted(TERMINAL)), "Jobs that ended, by state."),
+    ("callback", "delivery_attempts", "result", ("ok",), "Attempts to send a callback, by result."),
     (
         "unwritten",
         "parts_unwritten",
         "code",
         ("internal", "storage_unavailable", "ledger_unavailable"),
-        "Groups of outcomes that could not be stored or settled, by why; their frames are scored again.",
+        "Groups of outcomes that could not be stored or settled, by cause. Their frames are scored again.",
     ),
-    ("step failed", "step_failures", "step", ("plan", "finish", "assemble"), "Tries of a step that failed."),
+    ("step failed", "step_failures", "step", ("plan", "finish", "assemble"), "Failed attempts of a step."),
     (
         "halted",
         "jobs_halted",
         "step",
         ("plan", "finish", "assemble"),
-        "Jobs that ended without a result, by the step that failed again and again.",
+        "Jobs that ended without a result, by the step that failed repeatedly.",
     ),
-    ("lapsed", "leases_lapsed", "kind", ("claim",), "Leases that ran out: a worker died or stood still."),
+    ("lapsed", "leases_lapsed", "kind", ("claim",), "Leases that lapsed because a worker died or hung."),
     (
         "bad_object",
         "bad_objects",
         "pass",
         ("comparison",),
-        "Times that a pass over many jobs left one out because what is stored of it cannot be used, by pass.",
+        "Times that a pass left out a job because its stored objects cannot be used, by pass.",
     ),
 )
 
@@ -64,50 +64,52 @@ def _gauges(name: str, meaning: str, label: str, values: Iterable[tuple[str, flo
 
 def ledger_up(*, is_up: bool) -> Metric:
     return _gauge(
-        "ledger_up", "Whether Redis answers. Without it only this and the API's own numbers are there.", is_up
+        "ledger_up",
+        "Whether Redis responds. If it does not, only this metric and the API's own metrics are present.",
+        is_up,
     )
 
 
 def work(known: Mapping[str, Any], wanted: int, cap: int) -> Iterator[Metric]:
-    """What waits and what is under way."""
+    """The waiting work and the work in progress."""
     lanes, steps, deliveries = known["lanes"].items(), known["steps"].items(), known["deliveries"]
-    yield _gauge("jobs_running", "Jobs with frames planned and not all of them settled.", known["jobs_running"])
+    yield _gauge("jobs_running", "Jobs with planned frames that are not all settled.", known["jobs_running"])
     for name, kept, meaning in (
-        ("frames_waiting", "waiting", "Frames without outcome that nobody holds, of the 200 oldest running jobs."),
-        ("frames_leased", "leased", "Frames in the hands of workers, of the 200 oldest running jobs."),
-        ("oldest_job_age_seconds", "oldest_s", "Since the oldest running job with open frames was accepted."),
+        ("frames_waiting", "waiting", "Frames of the 200 oldest running jobs that have no outcome and no lease."),
+        ("frames_leased", "leased", "Frames of the 200 oldest running jobs that workers have leased."),
+        ("oldest_job_age_seconds", "oldest_s", "Seconds since the oldest running job with open frames was accepted."),
     ):
         yield _gauges(name, meaning, "lane", [(lane, counted[kept]) for lane, counted in lanes])
     for name, kept, meaning in (
-        ("steps_due", "due", "Jobs to plan or to finish, and items to assemble, that nobody has taken."),
-        ("steps_held", "held", "The same under a lease, or put off."),
-        ("step_late_seconds", "late_s", "For how long the first of those due waits to be taken."),
+        ("steps_due", "due", "Jobs to plan or finish, and items to assemble, that no worker has taken."),
+        ("steps_held", "held", "Jobs to plan or finish, and items to assemble, that are leased or backed off."),
+        ("step_late_seconds", "late_s", "How long the first of the due steps has been waiting."),
     ):
         yield _gauges(name, meaning, "step", [(step, counted[kept]) for step, counted in steps])
-    yield _gauges("loops", "Loops of workers that run, by task.", "task", known["loops"].items())
-    yield _gauge("deliveries_due", "Callbacks that could be sent now.", deliveries["due"])
-    yield _gauge("deliveries_in_flight", "Callbacks under way.", deliveries["in_flight"])
+    yield _gauges("loops", "Running worker loops, by task.", "task", known["loops"].items())
+    yield _gauge("deliveries_due", "Callbacks that are due.", deliveries["due"])
+    yield _gauge("deliveries_in_flight", "Callbacks in progress.", deliveries["in_flight"])
     later = deliveries["total"] - deliveries["due"] - deliveries["in_flight"]
     yield _gauge("deliveries_later", "Callbacks that wait for their next attempt.", later)
     yield _gauge(
-        "callback_hosts_failing", "Receivers, a tenant's each, whose last attempt failed.", known["hosts_failing"]
+        "callback_hosts_failing", "Receivers whose last attempt failed, counted per tenant.", known["hosts_failing"]
     )
-    yield _gauge("workers_wanted", "Segment workers that the work is worth, as autoscaling asks.", wanted)
-    yield _gauge("workers_cap", "The most segment workers that the endpoints can feed.", cap)
+    yield _gauge("workers_wanted", "Segment workers wanted for the work, for autoscaling.", wanted)
+    yield _gauge("workers_cap", "The most segment workers that the endpoints can keep busy.", cap)
 
 
 def redis(known: Mapping[str, Any]) -> Iterator[Metric]:
     """The ledger's server, and whether somebody looks after the ledger."""
     memory = known["memory"]
     yield _gauge("ledger_memory_bytes", "Memory that Redis uses.", memory["used"])
-    yield _gauge("ledger_memory_limit_bytes", "Redis' maxmemory; 0 where there is none.", memory["most"])
+    yield _gauge("ledger_memory_limit_bytes", "Redis' maxmemory. 0 if there is no limit.", memory["most"])
     yield _gauge(
-        "ledger_append_only", "Whether Redis writes its log: 1, or 0 where a restart forgets.", known["persists"]
+        "ledger_append_only", "1 if Redis writes its append-only file. 0 if a restart loses data.", known["persists"]
     )
-    yield _gauge("ledger_evicts", "Whether a full Redis forgets what is not its to forget.", known["evicts"])
+    yield _gauge("ledger_evicts", "Whether a full Redis evicts keys.", known["evicts"])
     for name, kept, meaning in (
-        ("sweep_age_seconds", "sweep_s", "Since the last sweep; it comes every few seconds."),
-        ("reconciled_age_seconds", "reconciled_s", "Since storage and ledger were last compared."),
+        ("sweep_age_seconds", "sweep_s", "Seconds since the last sweep. A sweep runs every few seconds."),
+        ("reconciled_age_seconds", "reconciled_s", "Seconds since the storage and the ledger were last compared."),
     ):
         if kept in known:
             yield _gauge(name, meaning, known[kept])
@@ -124,7 +126,7 @@ def counters(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
 
 def stages(known: Mapping[str, Histogram]) -> Metric:
     family = HistogramMetricFamily(
-        "maskrelay_stage_seconds", "How long the stages of the work take, in all workers.", labels=("stage",)
+        "maskrelay_stage_seconds", "The duration of each stage, over all workers.", labels=("stage",)
     )
     for stage, histogram in known.items():
         bounds = [*map(str, BUCKETS), "+Inf"]
@@ -138,24 +140,29 @@ def endpoints(documents: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     def each(name: str, meaning: str, kept: str) -> Metric:
         return _gauges(f"endpoint_{name}", meaning, "endpoint", [(one["name"], one[kept]) for one in documents])
 
-    yield each("limit", "Scores that may be in flight now.", "limit")
-    yield each("max_in_flight", "The operator's cap on them.", "max_in_flight")
-    yield each("in_flight", "Scores in flight.", "in_flight")
-    yield each("closed_seconds", "For how long the gate lets nothing through.", "closed_for_s")
-    yield each("bytes_per_prompt", "What an answer weighs for each prompt, as learnt.", "bytes_per_prompt")
+    yield each("limit", "The current limit on requests in flight.", "limit")
+    yield each("max_in_flight", "The hard limit on requests in flight.", "max_in_flight")
+    yield each("in_flight", "Requests in flight.", "in_flight")
+    yield each("closed_seconds", "How long the gate stays closed.", "closed_for_s")
+    yield each("bytes_per_prompt", "The measured size of a response for each prompt.", "bytes_per_prompt")
     for name in ("requests_per_s", "bytes_per_s", "bytes_per_s_learnt"):
         values = [(one["name"], one["tokens"][name]) for one in documents]
-        yield _gauges(f"endpoint_{name}", "What may be sent a second.", "endpoint", values)
+        yield _gauges(f"endpoint_{name}", "The rate limit per second.", "endpoint", values)
     for name, label, meaning, of in (
-        ("waiting", "lane", "Children that wait to be admitted.", lambda one: one["waiting"]),
-        ("gate", "gate", "1 for the state of the gate.", lambda one: {gate: one["gate"] == gate for gate in _GATES}),
+        ("waiting", "lane", "Worker children that are waiting for admission.", lambda one: one["waiting"]),
+        (
+            "gate",
+            "gate",
+            "1 for the current state of the gate.",
+            lambda one: {gate: one["gate"] == gate for gate in _GATES},
+        ),
         (
             "gate_reason",
             "reason",
-            "1 for why the gate is not open.",
+            "1 for the reason why the gate is not open.",
             lambda one: {one["reason"]: 1} if one["reason"] else {},
         ),
-        ("recent_errors", "kind", "Failed scores of the last five minutes.", lambda one: one["errors"]),
+        ("recent_errors", "kind", "Failed requests in the last five minutes.", lambda one: one["errors"]),
     ):
         family = GaugeMetricFamily(f"maskrelay_endpoint_{name}", meaning, labels=("endpoint", label))
         for one in documents:

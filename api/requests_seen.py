@@ -20,7 +20,7 @@ class RequestsSeen:
         self._app = app
         self._seconds = Histogram(
             "maskrelay_api_request_seconds",
-            "From a request's head to the end of its answer.",
+            "Seconds from the head of a request to the end of the response.",
             ("method", "route", "status"),
             registry=registry,
             buckets=_BUCKETS,

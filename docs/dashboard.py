@@ -22,17 +22,17 @@ def _slowest(share: float, name: str, by: str, over: str) -> str:
 
 ROWS: list[tuple[str, list[Panel]]] = [
     (
-        "What waits",
+        "Waiting work",
         [
             ("Frames waiting", "short", [(_most("frames_waiting", "lane"), "{{lane}}")]),
-            ("Frames in hand", "short", [(_most("frames_leased", "lane"), "{{lane}}")]),
+            ("Frames in progress", "short", [(_most("frames_leased", "lane"), "{{lane}}")]),
             ("Oldest open job", "s", [(_most("oldest_job_age_seconds", "lane"), "{{lane}}")]),
             (
                 "Segment workers",
                 "short",
                 [
                     (_most("workers_wanted"), "wanted"),
-                    (_most("workers_cap"), "the endpoints can feed"),
+                    (_most("workers_cap"), "cap of the endpoints"),
                     (_most("jobs_running"), "running jobs"),
                 ],
             ),
@@ -41,7 +41,11 @@ ROWS: list[tuple[str, list[Panel]]] = [
     (
         "Endpoints",
         [
-            ("Gate (1: so it is)", "short", [(_most("endpoint_gate", "endpoint, gate"), "{{endpoint}} {{gate}}")]),
+            (
+                "State of the gate (1: current)",
+                "short",
+                [(_most("endpoint_gate", "endpoint, gate"), "{{endpoint}} {{gate}}")],
+            ),
             (
                 "In flight",
                 "short",
@@ -52,7 +56,7 @@ ROWS: list[tuple[str, list[Panel]]] = [
                 ],
             ),
             (
-                "Failed scores, 5 minutes",
+                "Failed requests, 5 minutes",
                 "short",
                 [
                     (_most("endpoint_recent_errors", "endpoint, kind"), "{{endpoint}} {{kind}}"),
@@ -60,11 +64,11 @@ ROWS: list[tuple[str, list[Panel]]] = [
                 ],
             ),
             (
-                "Bytes a second that may go",
+                "Limit on bytes per second",
                 "Bps",
                 [
                     (_most("endpoint_bytes_per_s", "endpoint"), "{{endpoint}} cap"),
-                    (_most("endpoint_bytes_per_s_learnt", "endpoint"), "{{endpoint}} learnt"),
+                    (_most("endpoint_bytes_per_s_learnt", "endpoint"), "{{endpoint}} measured"),
                 ],
             ),
         ],
@@ -74,7 +78,7 @@ ROWS: list[tuple[str, list[Panel]]] = [
         [
             ("Frames settled", "ops", [(_pace("frames_settled_total", "outcome"), "{{outcome}}")]),
             ("Frames failed, by code", "ops", [(_pace("frames_failed_total", "code"), "{{code}}")]),
-            ("Frames put off, by cause", "ops", [(_pace("frames_parked_total", "code"), "{{code}}")]),
+            ("Frames backed off, by cause", "ops", [(_pace("frames_parked_total", "code"), "{{code}}")]),
             (
                 "Jobs ended, leases lapsed, bad objects",
                 "ops",
@@ -91,13 +95,13 @@ ROWS: list[tuple[str, list[Panel]]] = [
         [
             ("Median", "s", [(_slowest(0.5, "stage_seconds", "stage", "max"), "{{stage}}")]),
             ("95th percentile", "s", [(_slowest(0.95, "stage_seconds", "stage", "max"), "{{stage}}")]),
-            ("Seconds a second", "short", [(_pace("stage_seconds_sum", "stage"), "{{stage}}")]),
+            ("Seconds per second", "short", [(_pace("stage_seconds_sum", "stage"), "{{stage}}")]),
             (
                 "Steps",
                 "short",
                 [
                     (_most("steps_due", "step"), "{{step}} due"),
-                    (_most("steps_held", "step"), "{{step}} under way"),
+                    (_most("steps_held", "step"), "{{step}} in progress"),
                     (_most("loops", "task"), "loops: {{task}}"),
                 ],
             ),
@@ -111,7 +115,7 @@ ROWS: list[tuple[str, list[Panel]]] = [
                 "short",
                 [
                     (_most("deliveries_due"), "due"),
-                    (_most("deliveries_in_flight"), "under way"),
+                    (_most("deliveries_in_flight"), "in progress"),
                     (_most("deliveries_later"), "later"),
                     (_most("callback_hosts_failing"), "receivers failing"),
                 ],
@@ -128,7 +132,7 @@ ROWS: list[tuple[str, list[Panel]]] = [
                 ],
             ),
             (
-                "Answered within, 95th percentile",
+                "Response time, 95th percentile",
                 "s",
                 [(_slowest(0.95, "api_request_seconds", "route", "sum"), "{{route}}")],
             ),
@@ -143,16 +147,16 @@ ROWS: list[tuple[str, list[Panel]]] = [
                 [(_most("ledger_memory_bytes"), "used"), (_most("ledger_memory_limit_bytes"), "maxmemory")],
             ),
             (
-                "Answers, keeps, evicts",
+                "Responds, keeps, evicts",
                 "short",
                 [
-                    (_most("ledger_up"), "answers"),
-                    (_most("ledger_append_only"), "writes its log"),
+                    (_most("ledger_up"), "responds"),
+                    (_most("ledger_append_only"), "append-only file"),
                     (_most("ledger_evicts"), "evicts"),
                 ],
             ),
             (
-                "Since the last",
+                "Time since the last",
                 "s",
                 [(_most("sweep_age_seconds"), "sweep"), (_most("reconciled_age_seconds"), "comparison with storage")],
             ),
