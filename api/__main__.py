@@ -54,7 +54,7 @@ def _require_public_url(host: str) -> None:
     """Raise SettingsError where links would be made of what any caller writes into `Host`."""
     if not is_loopback(host) and Settings.from_environment(os.environ).public_url is None:
         name = name_of("public_url")
-        raise SettingsError(f"{name} must be set unless the API listens on loopback alone: links begin with it")
+        raise SettingsError(f"{name} must be set unless the API listens only on loopback, because links start with it")
 
 
 def most_connections(descriptors: int) -> int:

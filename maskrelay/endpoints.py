@@ -111,7 +111,7 @@ def _from_file(path: Path) -> tuple[Endpoint, ...]:
         raise SettingsError(f"{what} is not JSON") from None
     names = [endpoint.name for endpoint in endpoints]
     if not names or len(set(names)) != len(names):
-        raise SettingsError(f"{what} needs at least one endpoint, and each its own name")
+        raise SettingsError(f"{what} must contain at least one endpoint, and the names must be unique")
     return endpoints
 
 

@@ -99,7 +99,7 @@ def _shared_event() -> Event:
     try:
         return multiprocessing.get_context("fork").Event()
     except OSError as error:
-        detail = f"shared memory cannot be used ({error.strerror}): a worker's processes need a writable /dev/shm"
+        detail = f"shared memory cannot be used ({error.strerror}): a worker needs a writable /dev/shm"
         raise SettingsError(detail) from None
 
 

@@ -110,11 +110,13 @@ class Connection:
 
     @contextmanager
     def _stored(self, address: httpx.URL) -> Iterator[httpx.Response]:
-        store = f"the object store at {address.host}, to which maskrelay sends us"  # the rest of the address is secret
+        store = (
+            f"the object store at {address.host}, to which maskrelay redirects,"  # the rest of the address is secret
+        )
         try:
             with self._store(address).stream("GET", address) as answer:
                 if not answer.is_success:
-                    raise ServiceUnreachable(f"{store}, answered {answer.status_code}", status=answer.status_code)
+                    raise ServiceUnreachable(f"{store} returned {answer.status_code}", status=answer.status_code)
                 yield answer
         except httpx.HTTPError as trouble:
             raise ServiceUnreachable(f"cannot reach {store} ({type(trouble).__name__})") from None
@@ -129,11 +131,11 @@ class Connection:
 
     def _unreachable(self, trouble: httpx.HTTPError) -> ServiceUnreachable:
         if isinstance(trouble, httpx.ProxyError):
-            advice = f"the proxy (HTTPS_PROXY, HTTP_PROXY) does not open the way, {trouble}"
+            advice = f"the proxy (HTTPS_PROXY, HTTP_PROXY) refuses the connection, {trouble}"
         elif isinstance(trouble, httpx.ConnectError):
             advice = "is it running, and is MASKRELAY_URL right?"
         elif isinstance(trouble, httpx.TimeoutException):
-            advice = f"it did not answer within {self.timeout:g} s"
+            advice = f"it did not respond within {self.timeout:g} s"
         else:
             advice = "the connection broke"
         return ServiceUnreachable(f"cannot reach maskrelay at {self.url}: {advice} ({type(trouble).__name__})")
@@ -144,7 +146,7 @@ class Connection:
             problem = json.loads(read_body(answer, _MOST_PROBLEM_BYTES))
             code, detail = str(problem["code"]), str(problem.get("detail") or problem.get("title"))
         except (httpx.DecodingError, ValueError, TypeError, KeyError):
-            said = f"{self.url} answered {answer.status_code} without saying why; is it maskrelay?"
+            said = f"{self.url} returned {answer.status_code} without an explanation; is this maskrelay?"
             unknown = ServiceUnreachable if answer.status_code in _BUSY else ServiceAnswerUnknown
             return unknown(said, status=answer.status_code)
         finally:
@@ -173,6 +175,6 @@ def _json(answer: httpx.Response) -> Any:
     try:
         return json.loads(read_body(answer, _MOST_BYTES))
     except BodyTooLarge:
-        raise ServiceAnswerUnknown(f"{answer.url.host} answered more than {_MOST_BYTES >> 20} MiB") from None
+        raise ServiceAnswerUnknown(f"{answer.url.host} returned more than {_MOST_BYTES >> 20} MiB") from None
     except ValueError:
-        raise ServiceAnswerUnknown(f"{answer.url.host} answered no JSON; is it maskrelay?") from None
+        raise ServiceAnswerUnknown(f"{answer.url.host} did not return JSON; is this maskrelay?") from None

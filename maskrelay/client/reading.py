@@ -20,7 +20,9 @@ def read_as(kind: type[_Shown], answer: Any) -> _Shown:
         return kind.model_validate(answer)
     except ValidationError as error:
         where = ".".join(str(step) for step in error.errors()[0]["loc"]) or "body"
-        raise ServiceAnswerUnknown(f"the service answered a {where} this client cannot read; is it newer?") from None
+        raise ServiceAnswerUnknown(
+            f"the service returned a {where} that this client cannot read; is the service newer?"
+        ) from None
 
 
 def pages(connection: Connection, path: str, kind: type[_List], **query: Any) -> Iterator[_List]:

@@ -20,7 +20,7 @@ _SHAPES = (
     "redis://user:password@host:port/database, rediss:// (TLS), unix://user:password@/path?db=number, or "
     "redis+sentinel://user:password@host:port,host:port/master/database"
 )
-_QUOTE = "write special characters of a password %-quoted (# as %23, / as %2F, ? as %3F, @ as %40)"
+_QUOTE = "percent-encode special characters in a password (# as %23, / as %2F, ? as %3F, @ as %40)"
 _TLS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 _TRUE, _FALSE = {"true", "yes", "1", "on"}, {"false", "no", "0", "off"}
 #: A call that waits in Redis takes two seconds.
@@ -104,7 +104,7 @@ def read_address(url: str) -> Address | Sentinels:
     try:
         return sentinels_of(url) or _address(url)
     except ValueError:  # whatever was wrong, its message may quote the URL
-        raise SettingsError(f"MASKRELAY_REDIS_URL is no URL of a Redis ({_SHAPES}); {_QUOTE}") from None
+        raise SettingsError(f"MASKRELAY_REDIS_URL is not a Redis URL ({_SHAPES}); {_QUOTE}") from None
 
 
 def sentinels_of(url: str) -> Sentinels | None:
@@ -123,7 +123,7 @@ def sentinels_of(url: str) -> Sentinels | None:
         return Sentinels(found, _named(master), int(database or 0), credentials)
     except ValueError:
         shape = f"{_SENTINEL}://user:password@host:port,host:port/master/database"
-        raise SettingsError(f"a Redis URL for Sentinels is {shape}; {_QUOTE}") from None
+        raise SettingsError(f"a Redis URL for Sentinels must be {shape}; {_QUOTE}") from None
 
 
 def _host(text: str) -> tuple[str, int]:
@@ -146,16 +146,16 @@ def _address(url: str) -> Address:
     if parts.scheme not in {"redis", "rediss", "unix"} or any(character.isspace() for character in url):
         raise ValueError
     if "#" in url or "@" in parts.path:
-        raise SettingsError(f"MASKRELAY_REDIS_URL: a # or / in it ends the part before; {_QUOTE}")
+        raise SettingsError(f"MASKRELAY_REDIS_URL contains a # or / in the wrong place; {_QUOTE}")
     tls, options, database = _options(parts.query, secure=parts.scheme == "rediss")
     path = unquote(parts.path) if parts.scheme == "unix" else ""
     if parts.scheme == "unix" and (parts.hostname or not path.strip("/")):
-        raise SettingsError("MASKRELAY_REDIS_URL: the path of a socket is absolute, as in unix:///run/redis.sock")
+        raise SettingsError("MASKRELAY_REDIS_URL: the path of a socket must be absolute, as in unix:///run/redis.sock")
     if parts.scheme != "unix" and database is None:
         database = unquote(parts.path).strip("/")
     database = database or "0"
     if not (database.isascii() and database.isdecimal()):
-        raise SettingsError("MASKRELAY_REDIS_URL: the database is a number, as in redis://host:6379/0")
+        raise SettingsError("MASKRELAY_REDIS_URL: the database must be a number, as in redis://host:6379/0")
     return Address(
         host=unquote(parts.hostname or "") or "localhost",
         port=_port(parts),
@@ -174,7 +174,7 @@ def _port(parts: Any) -> int:
     except ValueError:
         port = 0
     if port == 0:
-        raise SettingsError(f"MASKRELAY_REDIS_URL: the port is a number from 1 to 65535; {_QUOTE}") from None
+        raise SettingsError(f"MASKRELAY_REDIS_URL: the port must be a number from 1 to 65535; {_QUOTE}") from None
     return port or _PORT
 
 
@@ -189,12 +189,14 @@ def _options(query: str, *, secure: bool) -> tuple[dict[str, Any] | None, dict[s
         elif name in _TLS and secure:
             tls[name] = _tls_value(name, value)
         elif name in _TLS:
-            raise SettingsError(f"MASKRELAY_REDIS_URL: {name} is for rediss://")
+            raise SettingsError(f"MASKRELAY_REDIS_URL: {name} can be used only with rediss://")
         elif name in _READERS:
             options[name] = _READERS[name](name, value)
         else:
             known = ", ".join(sorted({"db", *_READERS, *_TLS}))
-            raise SettingsError(f"MASKRELAY_REDIS_URL has an unknown option behind its ?; known are {known}; {_QUOTE}")
+            raise SettingsError(
+                f"MASKRELAY_REDIS_URL has an unknown option after the ?; the known options are {known}; {_QUOTE}"
+            )
     options.pop("protocol", None)  # which of both is spoken makes no difference to what is said
     if secure:
         tls["ssl_check_hostname"] &= tls["ssl_cert_reqs"] != "none"
@@ -221,11 +223,13 @@ def _check_files(tls: Mapping[str, Any]) -> None:
         if "ssl_certfile" in tls:
             context.load_cert_chain(tls["ssl_certfile"], tls.get("ssl_keyfile"), password=_no_passphrase)
     except OSError:  # ssl.SSLError is one
-        raise SettingsError("a certificate file of the Redis connection cannot be read, or holds no PEM") from None
+        raise SettingsError(
+            "a certificate file of the Redis connection cannot be read, or is not in PEM format"
+        ) from None
 
 
 def _no_passphrase() -> str:
-    raise SettingsError("the private key for Redis is encrypted; give it without a passphrase")
+    raise SettingsError("the private key for Redis is encrypted; use a key without a passphrase")
 
 
 def _boolean(name: str, value: str) -> bool:
@@ -262,7 +266,7 @@ def _text(name: str, value: str) -> str:
 
 
 def _wrong(name: str, what: str) -> SettingsError:
-    return SettingsError(f"MASKRELAY_REDIS_URL: {name} is {what}")
+    return SettingsError(f"MASKRELAY_REDIS_URL: {name} must be {what}")
 
 
 _READERS = {

@@ -96,7 +96,7 @@ def _trust(context: ssl.SSLContext, name: str, path: str) -> None:
         else:
             context.load_verify_locations(cafile=path)
     except ssl.SSLError:
-        raise SettingsError(f"{name} holds no certificates in PEM form", names=(name,)) from None
+        raise SettingsError(f"{name} contains no certificates in PEM format", names=(name,)) from None
     except OSError as error:
         raise SettingsError(f"{name} cannot be read: {error.strerror}", names=(name,)) from None
 
@@ -105,13 +105,13 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str | None, wha
     """Load the client certificate; OpenSSL asks for a passphrase only where the private key is encrypted."""
 
     def passphrase() -> str:
-        raise SettingsError(f"{what}: the private key is encrypted; give it without a passphrase")
+        raise SettingsError(f"{what}: the private key is encrypted; use a key without a passphrase")
 
     try:
         context.load_cert_chain(cert_file, key_file, password=passphrase)
     except ssl.SSLError as error:
-        fits = "the private key is not that of the certificate"
-        said = fits if error.reason == "KEY_VALUES_MISMATCH" else "no certificate with its private key in PEM form"
+        fits = "the private key does not belong to the certificate"
+        said = fits if error.reason == "KEY_VALUES_MISMATCH" else "not a certificate with its private key in PEM format"
         raise SettingsError(f"{what}: {said}") from None
     except OSError as error:
         raise SettingsError(f"{what} cannot be read: {error.strerror}") from None

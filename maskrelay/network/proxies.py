@@ -47,7 +47,7 @@ def read_proxy(text: str, what: str) -> Proxy:
     if scheme.startswith("socks"):
         raise SettingsError(f"{what} names a SOCKS proxy; only HTTP proxies can be used: {_FORM}", names=(what,))
     if scheme not in _PORTS or not host or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise SettingsError(f"{what} is no address of an HTTP proxy: {_FORM}", names=(what,))
+        raise SettingsError(f"{what} is not the address of an HTTP proxy: {_FORM}", names=(what,))
     authorization = None
     if parts.username is not None:
         user, password = (urllib.parse.unquote(one or "") for one in (parts.username, parts.password))

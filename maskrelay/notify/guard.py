@@ -153,4 +153,4 @@ def _host_of(entry: str) -> str:
     return host.lower().rstrip(".")
 
 
-_ALLOW = "MASKRELAY_CALLBACK_ALLOW takes host names, addresses and networks, each perhaps with :PORT, by commas"
+_ALLOW = "MASKRELAY_CALLBACK_ALLOW: expected host names, addresses and networks, optionally with :PORT, with commas"

@@ -20,7 +20,7 @@ def checked_url(url: str, what: str) -> httpx.URL:
         read = httpx.URL()
     # a user name in the URL would replace the bearer key
     if read.scheme not in ("http", "https") or not read.host or read.userinfo:
-        raise SettingsError(f"{what} is not one of http or https with a host and without a user name")
+        raise SettingsError(f"{what} must begin with http:// or https:// and contain a host but no user name")
     return read
 
 
@@ -32,7 +32,7 @@ def is_header(value: str) -> bool:
 def checked_header(value: str, what: str) -> str:
     """`value` itself; raises SettingsError that calls it `what` and does not quote it."""
     if not is_header(value):
-        raise SettingsError(f"{what} is empty or has characters that no header carries")
+        raise SettingsError(f"{what} is empty, or contains characters that are not allowed in a header")
     return value
 
 

@@ -88,7 +88,9 @@ class EndpointClient(Generic[A_co]):
         max_answer_bytes: int = MAX_BYTES,
     ) -> None:
         if endpoint.wire != wire.name:
-            raise SettingsError(f"endpoint {endpoint.name} speaks {endpoint.wire}, and {wire.name} is wanted")
+            raise SettingsError(
+                f"endpoint {endpoint.name} uses the wire format {endpoint.wire}, but {wire.name} is required"
+            )
         self._url = checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}")
         self._credential = credential
         self._parse = wire.parse

@@ -58,7 +58,9 @@ class KeyFile:
         self._key = SecretStr("")
         self._read()
         if not self._key.get_secret_value():
-            raise SettingsError("the endpoint's key file cannot be read, or holds no key that a header carries")
+            raise SettingsError(
+                "the endpoint's key file cannot be read, or contains a key that is not allowed in a header"
+            )
 
     async def token(self) -> str:
         self._read()

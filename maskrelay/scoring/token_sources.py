@@ -40,7 +40,7 @@ class Entra:
             self._identity = importlib.import_module("azure.identity")
             self._errors = importlib.import_module("azure.core.exceptions").AzureError
         except ImportError:
-            raise SettingsError("this way to ask the endpoint needs the extra `azure` (azure-identity)") from None
+            raise SettingsError("this kind of authentication needs the extra `azure` (azure-identity)") from None
 
     async def fetch(self) -> Token:
         """A token; raises EndpointUnavailable of kind `token`."""

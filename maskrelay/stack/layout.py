@@ -99,12 +99,12 @@ def hold(data: Path) -> int:
             data.chmod(0o700)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StackError(f"{data} cannot be the data folder: {error.strerror}") from None
+        raise StackError(f"{data} cannot be used as the data folder: {error.strerror}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise StackError(f"another stack runs on {data}; choose another folder with DATA=…") from None
+        raise StackError(f"another stack is running in {data}; choose another folder with DATA=…") from None
     return descriptor
 
 

@@ -30,7 +30,7 @@ def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
             return S3Storage(parts.netloc, _prefix(parts.path), _endpoint(s3_endpoint_url))
         except StorageUnavailable as error:
             reason = error.fields["reason"]
-            raise SettingsError(f"boto3's environment or files cannot be used ({reason})") from None
+            raise SettingsError(f"boto3's configuration cannot be used ({reason})") from None
     raise SettingsError("the storage URL must be file:///folder or s3://bucket/prefix")
 
 
@@ -41,7 +41,9 @@ def _prefix(path: str) -> str:
     try:
         check_key(prefix)
     except KeyInvalid:
-        raise SettingsError("the storage URL's prefix may hold letters, digits, '.', '_', '-' and '/'") from None
+        raise SettingsError(
+            "the storage URL's prefix may contain only letters, digits, '.', '_', '-' and '/'"
+        ) from None
     return f"{prefix}/"
 
 
@@ -69,7 +71,7 @@ def check_usable(storage: Storage) -> None:
         if not error.fields.get("refused"):
             raise
         raise SettingsError(
-            f"the object store answers and cannot be used ({reason}): it has to let objects be created once "
+            f"the object store responds, but cannot be used ({reason}): it must allow objects to be created once "
             "(If-None-Match: *, or hard links), read, listed and deleted"
         ) from None
 
@@ -96,6 +98,6 @@ def check_create_once(storage: Storage) -> None:
             storage.create(key, b"second")
             raise SettingsError("the object store accepts two creates of one key: it cannot be used")
         if storage.get(key) != b"first":
-            raise SettingsError("the object store overwrites an object it refuses to create: it cannot be used")
+            raise SettingsError("the object store overwrites an object that it refuses to create: it cannot be used")
     finally:
         storage.delete(key)

@@ -164,7 +164,7 @@ def test_an_unfinished_job_goes_on_when_the_stack_is_started_again_on_its_folder
 def test_a_second_stack_on_the_same_folder_is_refused_and_the_first_unharmed(tmp_path: Path) -> None:
     with running_stack(tmp_path) as first, up(tmp_path, free_port()) as second:
         assert second.ended() == 1
-        assert "another stack runs on" in second.said
+        assert "another stack is running in" in second.said
         assert httpx.get(f"{first.url}/livez", timeout=10).status_code == 200
 
 

@@ -146,8 +146,8 @@ def test_a_wrong_password_and_a_user_without_rights(environment: Environment, go
         ("rediss://127.0.0.1:{plain}/0", "rediss://"),
         ("rediss://127.0.0.1:{tls}/0", "an unknown authority"),
         ("redis://127.0.0.1:{tls}/0", "rediss://"),
-        ("http://127.0.0.1:{plain}/0", "no URL of a Redis"),
-        ("redis+sentinel://127.0.0.1/", "a Redis URL for Sentinels is"),
+        ("http://127.0.0.1:{plain}/0", "not a Redis URL"),
+        ("redis+sentinel://127.0.0.1/", "a Redis URL for Sentinels must be"),
     ],
 )
 def test_a_url_that_does_not_fit_the_port(

@@ -58,7 +58,7 @@ def test_what_is_wrong_in_a_pool_is_named_and_the_key_is_not(tmp_path, more, nam
 
 @pytest.mark.parametrize("endpoints", [[], [described(), described()]])
 def test_a_pool_has_endpoints_and_each_its_own_name(tmp_path, endpoints):
-    with pytest.raises(SettingsError, match="its own name"):
+    with pytest.raises(SettingsError, match="must be unique"):
         read_endpoints(pool(tmp_path, *endpoints))
 
 

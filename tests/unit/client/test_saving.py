@@ -100,7 +100,7 @@ def test_an_address_that_is_over_is_asked_for_anew(tmp_path: Path) -> None:
 def test_a_store_that_fails_is_named_without_the_rest_of_its_address(tmp_path: Path, away: bool) -> None:
     with service(Answer(403, b"no")) as store:
         address = "http://127.0.0.1:9" if away else store.url
-        said = "cannot reach the object store at 127.0.0.1" if away else "the object store at 127.0.0.1.*answered 403"
+        said = "cannot reach the object store at 127.0.0.1" if away else "the object store at 127.0.0.1.*returned 403"
         with (
             service(ONE, moved_to(f"{address}/m?signed=1")) as one,
             pytest.raises(errors.ServiceUnreachable, match=said) as caught,
@@ -111,7 +111,7 @@ def test_a_store_that_fails_is_named_without_the_rest_of_its_address(tmp_path: P
 
 def test_a_redirect_that_says_nothing_of_the_file_is_not_followed(tmp_path: Path) -> None:
     moved = Answer(301, b"", (("location", "/v1/jobs/j1/artifacts/0-0-0.mask.png"),))
-    with service(ONE, moved, MASK) as one, pytest.raises(errors.ServiceAnswerUnknown, match="answered 301"):
+    with service(ONE, moved, MASK) as one, pytest.raises(errors.ServiceAnswerUnknown, match="returned 301"):
         one.client.save("j1", tmp_path)
 
 

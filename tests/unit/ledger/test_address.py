@@ -38,7 +38,7 @@ def test_any_other_url_has_none(url: str):
 
 @pytest.mark.parametrize("rest", ["one", "one/", "one:x/mymaster", ",two/mymaster", "one/mymaster/x", "/mymaster"])
 def test_a_url_of_the_wrong_shape_is_refused_without_its_password(rest: str):
-    with pytest.raises(SettingsError, match=r"a Redis URL for Sentinels is redis\+sentinel") as refused:
+    with pytest.raises(SettingsError, match=r"a Redis URL for Sentinels must be redis\+sentinel") as refused:
         sentinels_of(f"redis+sentinel://user:hidden@{rest}")
     assert "hidden" not in str(refused.value)
 

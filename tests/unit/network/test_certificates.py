@@ -170,9 +170,9 @@ def test_client_certificates_that_cannot_be_used_are_refused_by_name(authority, 
     _, encrypted = authority.issue("three", passphrase=b"secret")
     cases = {
         "the private key is encrypted": (authority.issue("three", passphrase=b"secret")),
-        "not that of the certificate": (certificate, another),
+        "does not belong to the certificate": (certificate, another),
         "cannot be read": (tmp_path / "away", key),
-        "no certificate with its private key": (certificate, None),
+        "not a certificate with its private key": (certificate, None),
     }
     for words, (cert_file, key_file) in cases.items():
         with pytest.raises(SettingsError, match=words) as caught:

@@ -159,7 +159,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_loopback(tmp_path: Path) ->
 
 def test_a_data_folder_belongs_to_one_stack_at_a_time(tmp_path: Path) -> None:
     held = hold(tmp_path / "data")
-    with pytest.raises(StackError, match="another stack runs on"):
+    with pytest.raises(StackError, match="another stack is running in"):
         hold(tmp_path / "data")
     os.close(held)
     os.close(hold(tmp_path / "data"))
@@ -167,5 +167,5 @@ def test_a_data_folder_belongs_to_one_stack_at_a_time(tmp_path: Path) -> None:
 
 def test_a_data_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StackError, match="cannot be the data folder"):
+    with pytest.raises(StackError, match="cannot be used as the data folder"):
         hold(tmp_path / "file" / "data")
