@@ -50,7 +50,7 @@ def test_what_is_wrong_is_a_line_with_a_hint_and_the_exit_code(stack: RunningSta
     (line,) = (line for line in said.splitlines() if line.startswith("wrong"))
     assert code == 1
     assert line.startswith("wrong  endpoint default: the endpoint says its key is wrong")
-    assert " → give the endpoint's present key" in line
+    assert " → set the endpoint's current key" in line
 
 
 def test_json_has_the_same_findings(stack: RunningStack) -> None:
@@ -66,7 +66,7 @@ def test_a_clock_that_is_an_hour_off_is_found(stack: RunningStack) -> None:
     code, said = doctor(stack, before=ahead)
     assert code == 1
     assert "wrong  redis clock: 3600." in said
-    assert "s behind this machine's clock → let every machine keep time by NTP" in said
+    assert "s behind this machine's clock → synchronize every machine's clock with NTP" in said
 
 
 #: Run the command where these modules cannot be found, as in the API's image.
