@@ -43,7 +43,7 @@ types: $(READY)
 imports: $(READY)
 	$(BIN)/lint-imports
 
-docs: $(READY) ## write the pages of settings, errors and the HTTP API anew from the code
+docs: $(READY) ## generate the pages of settings, errors and the HTTP API from the code
 	$(BIN)/python docs/generate.py
 
 fidelity: $(READY) ## compare the simulator with the real serving stack, in an environment of its own
@@ -55,19 +55,19 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
 
-faults: $(READY) ## break everything once and write what came of it to docs/reliability.md (some 30 minutes)
+faults: $(READY) ## run every fault test and write the results to docs/reliability.md (about 30 minutes)
 	FAULTS_PAGE=docs/reliability.md $(BIN)/python -m pytest tests/faults -m 'long or not long'
 
-faults-off: $(READY) ## the same with each protection switched off, in copies: all must fail (an hour; ONLY=)
+faults-off: $(READY) ## run the fault tests with each protection switched off, in copies: all must fail (an hour; ONLY=)
 	$(BIN)/python -m tests.faults.unprotected --page docs/reliability.md --only '$(ONLY)'
 
-soak: $(READY) ## break something every few seconds for a while (MINUTES, SEED)
+soak: $(READY) ## inject a fault every few seconds (MINUTES, SEED)
 	$(BIN)/python -m tests.faults.soak --page docs/reliability.md --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-api-fuzz: $(READY) ## ask a running API for all that its OpenAPI says, and more, by schemathesis (COUNT, SEED)
+api-fuzz: $(READY) ## test a running API against its OpenAPI document with schemathesis (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
 
-bench: $(READY) ## compare with the ways in use, on this machine (some 15 minutes)
+bench: $(READY) ## compare with other clients, on this machine (about 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done
 
 $(HELM_READY): tests/helm/requirements.lock
@@ -85,10 +85,10 @@ $(AZURE_READY): tests/azure/requirements.lock
 	  --requirement tests/azure/requirements.lock
 	@touch $@
 
-azure: $(READY) $(AZURE_READY) ## have azure-ai-ml read what `maskrelay endpoint` writes, in an environment of its own (140 MB)
+azure: $(READY) $(AZURE_READY) ## load the output of `maskrelay endpoint` with azure-ai-ml, in an environment of its own (140 MB)
 	$(BIN)/python -m pytest tests/packaging/test_azure_ml.py
 
-sbom: $(READY) ## write what is in each image as CycloneDX, into dist/sbom
+sbom: $(READY) ## write an SBOM (CycloneDX) of each image to dist/sbom
 	$(BIN)/python image/sbom.py dist/sbom
 
 clean: ## remove the virtual environment and caches
@@ -98,7 +98,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
   --no-emit-index-url --no-emit-find-links
 PINNED := $(COMPILE) --constraint requirements.lock
 
-lock: $(READY) ## resolve requirements.lock and the images' locks anew (needs `uv` on the PATH)
+lock: $(READY) ## resolve requirements.lock and the images' locks again (needs `uv` on the PATH)
 	$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
 	$(PINNED) --extra api pyproject.toml --output-file requirements-api.lock
 	$(PINNED) --extra worker --extra azure pyproject.toml --output-file requirements-worker.lock

@@ -81,7 +81,7 @@ def _redrive(given: argparse.Namespace) -> int:
     else:
         rows: list[tuple[object, ...]] = [(job.redrive_of, job.id, job.state, job.counts.total) for job in done.jobs]
         rows += [(one.job, None, f"{one.error.code}: {one.error.detail}", None) for one in done.refused]
-        out(table(("job", "done again as", "state", "items"), rows))
+        out(table(("job", "new job", "state", "items"), rows))
     return 1 if done.refused else 0
 
 

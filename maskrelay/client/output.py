@@ -13,7 +13,7 @@ from maskrelay.contract.shown import ItemShown, JobShown
 def command(subparsers: Any, name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
     """A new command that `run` answers; `what` is its help."""
     parser: argparse.ArgumentParser = subparsers.add_parser(name, help=what, description=what)
-    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
     return parser
 
