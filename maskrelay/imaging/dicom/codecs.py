@@ -1,5 +1,6 @@
 """One compressed frame → its samples as the codestream holds them, and then as the header means them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jpeg_ls
@@ -82,16 +83,20 @@ def _jpeg_2000(frame: bytes) -> bytes:
 
 def _jpeg(frame: bytes, stream: Codestream) -> bytes:
     end = jpeg.jpeg_end(frame)
-    if end is not None:
-        if stream.sequential:
-            _check_turbo(frame[:end])
+    if end is None:
+        return _complete(_ends(frame))
+    if stream.sequential:
+        _check_turbo(frame[:end])
         return bytes(libjpeg.decode_pixel_data(frame[:end], version=2))
-    return _without_end(frame)
+    return _complete([frame[:end].removesuffix(jpeg.END)])  # libjpeg-turbo does not read lossless frames, nor 12 bits
 
 
-def _without_end(frame: bytes) -> bytes:
-    """A frame without end marker, if its samples do not depend on what follows. Raises Truncated."""
-    for data in _ends(frame):
+def _complete(candidates: Sequence[bytes]) -> bytes:
+    """The samples of the first of these data, without an end marker, whose samples do not depend on what follows.
+
+    libjpeg itself invents the samples that are missing. Raises Truncated.
+    """
+    for data in candidates:
         try:
             first, second = (bytes(libjpeg.decode_pixel_data(data + tail, version=2)) for tail in _TAILS)
         except RuntimeError:  # the codec met what cannot be

@@ -1,8 +1,13 @@
 """What a codestream says of itself and what the header says: layout, depth, sign, colours, and where it ends."""
 
+import io
+
 import jpeg_ls
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import convert_color_space
 
 from maskrelay.errors import ItemError, TagInvalid, Truncated, UnsupportedImage
@@ -185,11 +190,23 @@ def test_data_that_are_cut_are_truncated_whatever_is_behind_them(name, kept, beh
     assert type(refusal.value) is Truncated
 
 
-@pytest.mark.parametrize("name", ["jpeg", "jpeg-ls", "jpeg-2000"])
-def test_cut_data_with_an_end_marker_put_behind_them_are_truncated(name):
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_cut_data_with_an_end_marker_put_behind_them_are_truncated(name, kept):
     stream = ENDS[name][1]()
     with pytest.raises(Truncated):
-        plain(name, stream[: len(stream) // 2] + b"\xff\xd9")
+        plain(name, stream[: int(len(stream) * kept)] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_a_cut_frame_of_12_bits_with_an_end_marker_put_behind_it_is_truncated(kept):
+    dataset = dcmread(str(get_testdata_file("JPGExtended.dcm")))
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame[: int(len(frame) * kept)] + b"\xff\xd9"])
+    cut = io.BytesIO()
+    dataset.save_as(cut)
+    with pytest.raises(Truncated):
+        values_of(cut.getvalue())
 
 
 def test_jpeg_ls_with_one_component_after_the_other_is_read_by_pixel():
