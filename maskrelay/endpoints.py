@@ -1,4 +1,4 @@
-"""The endpoints that the settings describe: one in the environment, or a pool in a file (`docs/endpoints.md`)."""
+"""The configured scoring endpoints: one in the environment, or a pool in a file (`docs/endpoints.md`)."""
 
 import json
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""What a process writes of itself: lines of text, or of JSON for a collector, with the same bound fields.
+"""Logging: lines of text, or of JSON for a log collector, with the same fields.
 
-A line's fields are given as `extra`; only those named here are written, so that nothing else slips in. None of them can
-hold anything of a patient: ids and numbers of ours, codes, words of ours. Of an exception its kind and place are
-written and never its words, which may quote what it stumbled over.
+The fields of a line are passed as `extra`. Only the fields in `FIELDS` are written, so that nothing else gets into the
+log. None of them can contain patient data: they are our own ids, numbers, codes and words. Of an exception, the type
+and the location are written and never the message, which may quote the input.
 """
 
 import json

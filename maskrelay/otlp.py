@@ -1,4 +1,7 @@
-"""Spans by the OpenTelemetry SDK, in batches as OTLP over HTTP. Its own variables decide on sampling and headers."""
+"""Spans exported by the OpenTelemetry SDK, in batches over OTLP/HTTP.
+
+OpenTelemetry's own variables set sampling and headers.
+"""
 
 import os
 from collections.abc import Iterator, Sequence

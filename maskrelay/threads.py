@@ -1,7 +1,7 @@
-"""Threads that nobody waits for: a failed one begins again, and one that cannot ends its process with an error.
+"""Background threads: a thread that fails is restarted, and one that keeps failing ends its process with an error.
 
-A process that lost a thread would go on and look healthy while part of its work stands still. Whoever started the
-process notices that it ended and starts it again.
+A process that lost a thread would look healthy while part of its work is not done. When the process ends, its
+supervisor notices and restarts it.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Traces of a job from its submission to its callback. Nothing is traced, nor imported for it, unless it is wanted."""
+"""Traces of a job from its submission to its callbacks. If tracing is off, nothing is imported for it."""
 
 import os
 from collections.abc import Iterator, Sequence

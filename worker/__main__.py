@@ -1,4 +1,4 @@
-"""`python -m worker segment | assemble | control | deliver`; `sweep PID` is started by a control worker for itself."""
+"""`python -m worker segment | assemble | control | deliver`. A control worker starts `sweep PID` itself."""
 
 import contextlib
 import os
@@ -36,7 +36,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _tell_parent() -> None:
-    """The control worker listens, and kills a sweep that it does not hear of. Without it the sweep ends by itself."""
+    """Report that a pass is over.
+
+    The control worker kills a sweep that stays silent; without its parent the sweep ends itself.
+    """
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), b".")
 

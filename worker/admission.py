@@ -1,4 +1,4 @@
-"""Waiting for the flow control's word, with as few questions as may be: one waiter a child and lane at a time."""
+"""Wait for the flow control to admit a score, with few requests: one waiter per child and lane at a time."""
 
 import asyncio
 import math

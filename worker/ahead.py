@@ -1,4 +1,4 @@
-"""Reads ahead: the next few calls to storage are under way while the caller works on the answer of the last."""
+"""Prefetching: the next few calls to storage run while the caller works on the last result."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
-"""`python -m worker.alive [--ready]`: the probe of a worker, run beside it with the same environment.
+"""`python -m worker.alive [--ready]`: the liveness and readiness probe of a worker, run with the same environment.
 
-It imports nothing of weight while the heart beats, since it runs every few seconds.
+It runs every few seconds, so it imports nothing large while the heartbeat is fresh.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Tells a job's caller what happened: the event's body is an object before the event is on its way."""
+"""Create the events of a job for its callbacks. The event's body is stored before its delivery is queued."""
 
 import contextlib
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The root of a worker process: reads the environment once, and gives Celery its tasks."""
+"""Start a worker process: read the environment once, configure Celery and register its tasks."""
 
 import atexit
 import logging

@@ -1,4 +1,4 @@
-"""From the sources that were found to the items of the job: pure."""
+"""Arrange the sources that a survey found as the items of the job. Pure functions."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence

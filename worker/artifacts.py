@@ -1,4 +1,4 @@
-"""A frame's files: stored one by one, or together with those of other frames in one pack."""
+"""A frame's files: stored one by one, or combined with the files of other frames in one pack."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

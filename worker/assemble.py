@@ -1,4 +1,4 @@
-"""Assemble: make the files of a whole item, one item at a time, under a lease."""
+"""The assemble step: make the files of a whole item, one item at a time, under a lease."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""Which items need files made of them as a whole, and what is recorded of those that have them."""
+"""Which items need whole-item files, and the record of an item that has them."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Runs one try of a step of a job: an outage is no failure, and a step that fails again and again ends its job."""
+"""Run one attempt at a step of a job. An outage does not count as a failure; repeated failures end the job."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Keeps one bad object from stopping a pass over many: it is left out, logged once, counted and kept by name."""
+"""Keep one unusable object from stopping a pass over many: it is left out, logged once, counted, and kept by name."""
 
 import logging
 import threading

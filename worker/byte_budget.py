@@ -1,4 +1,4 @@
-"""Bytes of memory that the frames of one child share: taken before they are used, in the order of asking."""
+"""A budget of memory that the frames of a child share, reserved before use and in the order of the requests."""
 
 import asyncio
 import threading

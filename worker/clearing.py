@@ -1,4 +1,4 @@
-"""Clears away what is gone or over: beside the sweep, in a thread of its own, since leases cannot wait for storage."""
+"""Cleanup of deleted and expired data, in a thread of the sweep process, so that leases never wait for storage."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Writes a finished job's outcomes in item order, with the place of each item, under a name of its own."""
+"""Write a finished job's outcomes in item order, with an index of the items, under new object names."""
 
 import secrets
 from array import array

@@ -1,4 +1,4 @@
-"""The last step of a job, the same for whoever takes it: what the stored result says becomes known everywhere."""
+"""Conclude a job from its stored result: event, terminal state, live marker. The same for every caller."""
 
 from maskrelay.contract.jobs import Result, Submission
 from maskrelay.errors import ObjectMissing

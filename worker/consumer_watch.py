@@ -1,8 +1,8 @@
-"""Reconnects a Celery consumer that takes no messages although some wait and a child or thread is free.
+"""Reconnect a Celery consumer that takes no messages although some are waiting and a child or thread is free.
 
-When Redis goes away between the end of a task and its acknowledgement, Celery logs that it could not acknowledge, and
-counts the message as being worked on from then on. A consumer of one child then never asks for a message again, and so
-does not notice either that its connection is gone.
+When Redis becomes unavailable between the end of a task and its acknowledgement, Celery logs that it could not
+acknowledge the message, and counts it as being processed from then on. A consumer with one child then never asks for a
+message again, and so does not notice that its connection is lost.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""Folders for a worker's temporary files: each has an owner that lives, and together they have a bound.
+"""Folders for a worker's temporary files: each is owned by a running process, and their total size is limited.
 
-They lie where the environment's TMPDIR says, which several containers may share. Two processes never own one folder; a
-lock on a file in it says that its owner lives, and ends with the process, however that ends.
+The folders are in the environment's TMPDIR, which several containers may share. No two processes own the same folder.
+The owner holds a lock on a file in it, which is released when the process ends, however it ends.
 """
 
 import fcntl

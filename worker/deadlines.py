@@ -1,4 +1,4 @@
-"""Cancels jobs whose deadline has passed: an intent in storage first, as for a caller who cancels."""
+"""Cancel jobs whose deadline has passed: the intent is stored first, as for a cancel request."""
 
 import logging
 from functools import partial

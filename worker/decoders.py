@@ -1,4 +1,4 @@
-"""The threads of a child that decode, shared among tenants by the seconds that their files take."""
+"""Fair sharing of a child's decoding threads among tenants, by the seconds that their files take."""
 
 import asyncio
 import time

@@ -1,4 +1,7 @@
-"""Deliver: sign and send one event, on the outbox's own schedule; a marker object says that it is over."""
+"""The deliver step: sign and send one event, on the outbox's schedule.
+
+A marker object records that the delivery is over.
+"""
 
 import contextlib
 import hashlib

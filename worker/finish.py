@@ -1,4 +1,4 @@
-"""Finish: recount from storage, write the final objects, then `result.json` by create-if-absent, then conclude."""
+"""The finish step: recount from storage, write the final objects, create `result.json` if absent, conclude the job."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The story of one frame, straight down: judged, read, decoded, scored, drawn, stored."""
+"""Segment one frame: judge earlier failures, read the source, decode, score, draw and store."""
 
 import asyncio
 import time

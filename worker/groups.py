@@ -1,4 +1,4 @@
-"""Groups outcomes, so that several share one object in storage."""
+"""Group outcomes, so that several of them share one object in storage."""
 
 import asyncio
 import contextlib

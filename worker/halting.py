@@ -1,4 +1,4 @@
-"""Ends a job whose step failed again and again, and takes such a job up again when an operator asks for it."""
+"""Halt a job whose step failed repeatedly, and resume it when an operator asks for it."""
 
 import logging
 from datetime import UTC, datetime

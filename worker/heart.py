@@ -1,4 +1,4 @@
-"""A worker's heartbeat: a file touched from the very loop that hears of wake-ups, for the probe `worker.alive`."""
+"""A worker's heartbeat: a file touched by the loop that consumes wake-ups, for the probe `worker.alive`."""
 
 import contextlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Puts lines aside until they are needed: in memory, then in a temporary file of a limited size."""
+"""A spool for lines that are needed later: in memory first, then in a temporary file of limited size."""
 
 import tempfile
 from typing import BinaryIO

@@ -1,4 +1,4 @@
-"""Puts finished jobs on their tenants' lists again when Redis has lost them: storage knows them all."""
+"""Restore the tenants' lists of finished jobs from storage when Redis has lost them."""
 
 from collections.abc import Iterable
 from functools import partial

@@ -1,6 +1,6 @@
-"""The segment loop: one event loop, one HTTP client and a few hands, for as long as the child lives.
+"""The segment loop: one event loop, one HTTP client and a number of concurrent frames, for the lifetime of the child.
 
-A task lends the loop some seconds in which it may claim; what is in hand goes on between two tasks.
+A task gives the loop some seconds in which it may claim frames. Frames in progress continue between two tasks.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Threads for the blocking calls of one event loop, at half of what an executor's call costs.
+"""A thread pool for the blocking calls of one event loop, at half the cost of a `concurrent.futures` executor.
 
-A `concurrent.futures` call takes two locks, a semaphore and two futures chained by callbacks, 95 µs of CPU beside an
-idle loop; a frame has seven such calls.
+A `concurrent.futures` call takes two locks, a semaphore and two chained futures, 95 µs of CPU time with an otherwise
+idle loop. A frame makes seven such calls.
 """
 
 import asyncio

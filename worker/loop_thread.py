@@ -1,4 +1,4 @@
-"""A thread with an event loop that outlives the calls into it."""
+"""A thread with an event loop that outlives the calls made into it."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Sweeps what losing tries left of jobs that have ended: files, parts and final objects that no result names."""
+"""Remove what superseded attempts left of finished jobs: files, parts and final objects that no result names."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep what one picture gives back for the next one."""
+"""Configure the C library's allocator to keep the memory of one image for the next."""
 
 import ctypes
 

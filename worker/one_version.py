@@ -1,4 +1,4 @@
-"""The frames of one item are scored by one version of the model, whichever worker has them."""
+"""Have all frames of an item scored by one model version, whichever worker segments them."""
 
 import asyncio
 import random

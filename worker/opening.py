@@ -1,4 +1,4 @@
-"""Opening sources while planning, so that one which kills or hangs its decoder is found out and ends alone."""
+"""Open sources during planning, guarded: a source that crashes or hangs its decoder is identified and fails alone."""
 
 import logging
 import os

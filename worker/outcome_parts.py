@@ -1,4 +1,4 @@
-"""Writes outcomes as one object, then settles them: durable before it counts."""
+"""Write outcomes as one object and settle them: an outcome is durable before it counts."""
 
 import contextlib
 from collections.abc import Mapping, Sequence

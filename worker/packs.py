@@ -1,4 +1,4 @@
-"""Rows of one job that share a request, and the search for the bad one when a shared request fails."""
+"""Batches of rows of one job that share a request, and the search for the bad row when such a request fails."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What the steps of a job work with, built once in each process after the fork."""
+"""The objects that the steps of a job work with, built once in each process, after the fork."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""From a source file to the row that is sent, and from the answer to the outcome's masks and artifacts. Pure."""
+"""From a source file to the row that is sent, and from the answer to masks and artifacts. Pure functions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

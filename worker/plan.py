@@ -1,4 +1,7 @@
-"""Plan: expand the accepted items into frames, part by part; frames can be claimed while planning goes on."""
+"""The plan step: expand the accepted items into frames, part by part.
+
+Frames can be claimed while planning continues.
+"""
 
 import contextlib
 import time

@@ -1,4 +1,6 @@
-"""The plan of a job as parts of a fixed number of frames: the sources surveyed, arranged as items, laid out."""
+"""The plan of a job in parts of a fixed number of frames: survey the sources, arrange them as items, lay out the
+frames.
+"""
 
 import hmac
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The endpoints of one child: who may use which, what they take together, and their clients."""
+"""The endpoints of one child: which of them a tenant may use, their common limits, and their clients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A frame with more prompts than a score takes: several scores, put together as one answer."""
+"""Split a frame with more prompts than one score takes into several scores, and join their answers."""
 
 import asyncio
 from collections.abc import Sequence

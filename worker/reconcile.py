@@ -1,4 +1,4 @@
-"""Compares storage with the ledger, job by job: what storage knows better becomes true in the ledger."""
+"""Compare storage with the ledger job by job, and correct the ledger from storage."""
 
 import logging
 import secrets

@@ -1,4 +1,4 @@
-"""What is written down of a frame: its outcome with the files it names, or its coded error."""
+"""The outcome of a frame: its masks with their files, or its coded error."""
 
 from maskrelay.contract import keys
 from maskrelay.contract.jobs import PlannedFrame

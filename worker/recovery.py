@@ -1,4 +1,4 @@
-"""Everything that the sweep does bit by bit, at once, over all there is."""
+"""One complete pass over everything that the sweep otherwise does in small steps."""
 
 from collections import Counter
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Removes what is left of jobs that are gone. Safe to repeat, in any number, at any time."""
+"""Remove the objects of deleted jobs. Safe to repeat, concurrently and at any time."""
 
 import logging
 from collections.abc import Iterable

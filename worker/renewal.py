@@ -1,4 +1,4 @@
-"""Keeps leases alive from a thread of its own, so that neither a busy loop nor a long decode lets them lapse."""
+"""Renew leases from a separate thread, so that neither a busy loop nor a long decode lets them expire."""
 
 import logging
 import threading

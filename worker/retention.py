@@ -1,4 +1,4 @@
-"""Finds what has outlived its time: results, the bodies of events, records of the ledger."""
+"""Expire data past its retention period: results, event bodies, audit files, ledger records."""
 
 import logging
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Walks through everything in storage a window at a time, so that no pass takes long, whatever there is."""
+"""Walk through everything in storage one window at a time, so that no pass takes long."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait

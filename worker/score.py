@@ -1,4 +1,4 @@
-"""One request at a time through the flow control: admitted, sent, reported."""
+"""Send scoring requests through the flow control: wait for admission, send, report."""
 
 import asyncio
 import random

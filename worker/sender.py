@@ -1,8 +1,8 @@
-"""What a segment child has in flight, said to the flow control again and again, so that a loss of Redis costs seconds.
+"""Report a segment child's slots to the flow control periodically, so that losing Redis costs only seconds.
 
-A child leaves a marker in storage before it sends its first score. After Redis was lost, nothing is sent until every
-child with a marker has said which slots it has: those that live do so within seconds, and only a silent one is waited
-for, as long as a slot lease. `worker.clearing` removes the markers of children that were not heard of for long.
+A child stores a marker before it sends its first score. After Redis was lost, nothing is sent until every child with a
+marker has reported its slots. Running children do so within seconds; only for a silent child the flow control waits as
+long as a slot lease. `worker.clearing` removes the markers of children that have been silent for long.
 """
 
 import json

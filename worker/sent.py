@@ -1,4 +1,4 @@
-"""What leaves for an endpoint, noted in the audit log: hashes and numbers, no pixel and no word of it."""
+"""Record every request to an endpoint in the audit log: hashes and numbers, no pixels and no prompts."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

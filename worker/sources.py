@@ -1,4 +1,4 @@
-"""Sources on their way to a decoder: of one frame as bytes, of several as local copies that are kept a while."""
+"""Read sources for decoding: a source of one frame as bytes, a source of several as a cached local copy."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""Writes one stretch of a finished job: the lines of the items that begin in some parts of its plan."""
+"""Write one stretch of a finished job: the lines of the items that begin in some parts of its plan."""
 
 import hashlib
 import struct

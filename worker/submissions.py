@@ -1,4 +1,4 @@
-"""Reads accepted submissions and their plans back from storage; both are written once, so they may be kept."""
+"""Read accepted submissions and their plans from storage. Both are written once, so they may be cached."""
 
 import itertools
 import threading

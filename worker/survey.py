@@ -1,4 +1,7 @@
-"""Survey: which sources a submitted item holds, and what planning must know of each. Plain pictures are not opened."""
+"""The survey: which sources a submitted item contains, and what planning must know of each.
+
+Plain images are not opened.
+"""
 
 import contextlib
 from collections import deque

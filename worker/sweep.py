@@ -1,5 +1,7 @@
-"""The sweep: finds lapsed leases, lost wake-ups, passed deadlines, and jobs that storage knows better. A process of its
-own beside a control worker, since a thread in a parent that forks can leave a lock locked in its child.
+"""The sweep: expired leases, lost wake-ups, passed deadlines, and the comparison of storage with the ledger.
+
+It is a separate process next to a control worker, because a thread in a process that forks can leave a lock locked in
+its child.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The control worker's hold on its sweep process: it is started, watched, started again, and given up in the end."""
+"""Supervise the sweep process of a control worker: start it, watch it, restart it, and give up in the end."""
 
 import logging
 import os

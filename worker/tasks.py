@@ -1,4 +1,4 @@
-"""The Celery tasks: wake-ups that name nothing. Each is a shell over a plain function."""
+"""The Celery tasks. They are wake-ups without arguments, and each only calls a plain function."""
 
 import asyncio
 import contextlib

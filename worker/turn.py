@@ -1,4 +1,4 @@
-"""The time that a worker lends to one step before others have their turn."""
+"""The time slice that a worker gives one step before others have their turn."""
 
 import time
 from collections.abc import Callable

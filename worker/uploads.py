@@ -1,4 +1,4 @@
-"""Uploads that no job uses any more, or never did."""
+"""Remove uploads that no job uses any more, or that none ever used."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Finds which line of which outcome part is the one visible outcome of each frame, and reads the outcomes back."""
+"""Find the visible outcome of each frame among the lines of all outcome parts, and read the outcomes back."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A whole item as the writers of its files want it: masks one frame at a time, read back from its outcomes."""
+"""A whole item for the writers of its files: masks one frame at a time, read back from its outcomes."""
 
 from collections.abc import Sequence
 from functools import cached_property

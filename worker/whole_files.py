@@ -1,4 +1,4 @@
-"""The files of a whole item, each with its name, its type and what writes it."""
+"""The files of a whole item, each with its name, its media type and its writer."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How the values of an item's frames become bytes: decided once, when it is planned, and the same for all of them."""
+"""The intensity window of an item: how its values become bytes. Chosen once during planning, for all its frames."""
 
 import contextlib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Everything that lives in Redis: one Lua script a transition, and flow control."""
+"""The ledger: all state kept in Redis. One Lua script per state transition, plus flow control."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

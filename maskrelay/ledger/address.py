@@ -1,4 +1,4 @@
-"""Where Redis is and how it is spoken to: the URL of the setting, read once for redis-py and for Celery's transport."""
+"""Parse `MASKRELAY_REDIS_URL` once, and build redis-py clients and Celery's broker URL from it."""
 
 import ssl
 from collections.abc import Mapping

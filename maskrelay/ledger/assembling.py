@@ -1,4 +1,4 @@
-"""Items that wait for their whole-item files: one worker at a time holds an item, under a lease with a token."""
+"""Leases on items that wait for their whole-item files. One worker at a time holds an item, under a token."""
 
 import secrets
 from dataclasses import dataclass

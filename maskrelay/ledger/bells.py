@@ -1,4 +1,4 @@
-"""Bells: what is announced over Redis to whoever listens just then. A ring can be lost and is never the only word."""
+"""Notifications over Redis pub/sub. A message can be lost, so every listener also polls for what it announces."""
 
 import asyncio
 import logging

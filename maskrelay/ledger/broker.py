@@ -1,4 +1,4 @@
-"""Celery's configuration, the same in every process: it runs workers and carries wake-ups, nothing else."""
+"""Celery's configuration, the same in every process. Celery only runs the workers and carries wake-ups."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Frames held under a lease: taken, renewed, settled, given back, lost."""
+"""Claims: leases on ranges of frames. Take, renew, settle, release and expire them."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Which endpoints the workers use: said by them, so that the API can show and check them without knowing any key."""
+"""The endpoints in use. Workers announce them, so that the API can show and check them without knowing any key."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Flow control: how many scores may be under way at an endpoint, how fast they begin, whether its gate is open."""
+"""Flow control of the endpoints: the number of scores in flight, the request rate, and the gate of each endpoint."""
 
 import json
 from collections.abc import Mapping, Sequence

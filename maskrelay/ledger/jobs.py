@@ -1,4 +1,4 @@
-"""The records of jobs: created at acceptance, moved by transitions, concluded by what storage says."""
+"""Job records in the ledger: created on acceptance, changed by transitions, concluded from the stored result."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Whether a Redis keeps what it is given, by its own INFO: its log, and what it does when it is full."""
+"""Check the durability settings of Redis, as `INFO` reports them: the append-only file and the eviction policy."""
 
 import logging
 from collections.abc import Mapping

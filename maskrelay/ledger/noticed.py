@@ -1,4 +1,4 @@
-"""What one process notices while it works: how long stages take, and how often things happen."""
+"""Metrics of one process: stage durations and event counts, added to the ledger every few seconds."""
 
 import contextlib
 import threading

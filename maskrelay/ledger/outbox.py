@@ -1,4 +1,4 @@
-"""Events on their way to callers: due, under way under a lease, or over."""
+"""The outbox: events that are due for delivery, being delivered under a lease, or done."""
 
 import secrets
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether a Redis database may be used: one server or primary, and no other deployment's."""
+"""Check whether a Redis database may be used: a single server or primary that belongs to no other deployment."""
 
 import logging
 from collections.abc import Callable

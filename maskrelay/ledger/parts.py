@@ -1,4 +1,6 @@
-"""The names of outcome parts as the ledger keeps them: 14 bytes in place of 32 letters, since a job may have many."""
+"""Names of outcome parts as the ledger stores them: packed into 14 bytes instead of 32 characters, since a job may have
+many parts.
+"""
 
 from maskrelay.contract import keys
 from maskrelay.ledger.scripts import Scripts

@@ -1,4 +1,4 @@
-"""What the ledger shows of the processes around it: who sweeps, who works, what waits."""
+"""What the ledger knows of the running processes: the last sweep, the loops of each task, and the waiting work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

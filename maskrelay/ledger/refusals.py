@@ -1,4 +1,4 @@
-"""What it means that Redis refuses a command, by the word with which its answer begins."""
+"""What an error reply of Redis means, by the word with which the reply begins."""
 
 import logging
 import re

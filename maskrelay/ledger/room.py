@@ -1,4 +1,4 @@
-"""How much a tenant has under way, and whether there is room for more."""
+"""Quotas: what a tenant has in progress, and whether a request fits within its limits."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Runs the ledger's Lua scripts: one a transition, each with the preludes and the table of moves before it."""
+"""Run the ledger's Lua scripts: one per transition, each preceded by the preludes and the table of allowed moves."""
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files

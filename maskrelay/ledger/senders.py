@@ -1,4 +1,4 @@
-"""When each child that may send scores was last heard of."""
+"""The time at which each child that may send scores last reported."""
 
 import json
 from collections.abc import Sequence

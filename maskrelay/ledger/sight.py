@@ -1,4 +1,4 @@
-"""What an operator sees of the ledger: one look at it, and what processes add to its counts and histograms."""
+"""The ledger's metrics: a snapshot for operators, and the counts and histograms that processes add to."""
 
 import json
 from collections.abc import Mapping

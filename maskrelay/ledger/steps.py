@@ -1,4 +1,4 @@
-"""Planning and finishing: one worker at a time holds a job's step, under a lease with a token."""
+"""Leases on the planning and finishing of jobs. One worker at a time holds a job's step, under a token."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Who sweeps now, and whether storage and ledger must be compared."""
+"""Locks and positions of the sweep, and the decision when storage and ledger must be compared."""
 
 import secrets
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Wake-ups: coalesced, so that work sends few messages, and enough of them to put every hand to it."""
+"""Wake-ups: coalesced, so that few messages are sent, but enough to start as many loops as the work needs."""
 
 import secrets
 from collections.abc import Callable

@@ -1,7 +1,8 @@
-"""Bodies of HTTP answers, read under a limit however they are framed and encoded.
+"""Read HTTP response bodies under a size limit, whatever their framing and encoding.
 
-httpx decodes each piece that arrives at once, and an answer of known length can arrive as one piece: a small body would
-then become gigabytes before anybody looks at its size. Here a body is inflated in steps, and its size checked at each.
+httpx decodes each piece at once as it arrives, and a response of known length can arrive as one piece: a small body
+would then expand to gigabytes before anything checks its size. Here a body is decompressed in steps, and its size is
+checked at each step.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """TLS of outgoing connections: trusted certificate authorities (CA), private ones included, and client certificates.
 
-Trusted are the authorities of `SSL_CERT_FILE` or `SSL_CERT_DIR` where one of them is set, else those of the system (of
-certifi where the system has none), and in addition those in the file that `MASKRELAY_CA_FILE` names.
+The trusted authorities are those of `SSL_CERT_FILE` or `SSL_CERT_DIR` if one of them is set, otherwise those of the
+system (of certifi if the system has none), and in addition those in the file that `MASKRELAY_CA_FILE` names.
 """
 
 import os

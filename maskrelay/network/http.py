@@ -1,4 +1,4 @@
-"""HTTP clients of httpx that trust and go the way that this process is to: our authorities, and the proxy."""
+"""Options for httpx clients: the trusted authorities and the proxy that this process uses."""
 
 import ssl
 from typing import Any

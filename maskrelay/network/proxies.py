@@ -1,8 +1,8 @@
-"""Which HTTP proxy a connection goes through: a setting of ours, or the environment's variables.
+"""Which HTTP proxy a connection uses: one from the settings, or one from the environment's variables.
 
-`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (and their lower-case forms, which come first) mean what they
-mean to curl. Only HTTP proxies are spoken to, with TLS or without; a SOCKS proxy is refused by name. No error and no
-`repr` here holds a proxy's password.
+`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (and their lower-case forms, which take precedence) have the
+same meaning as for curl. Only HTTP proxies are supported, with TLS or without; SOCKS proxies are rejected. No error and
+no `repr` of this module contains a proxy's password.
 """
 
 import base64

@@ -1,6 +1,6 @@
-"""Which addresses are hosts of the public internet, by IANA's special-purpose registries for IPv4 and IPv6.
+"""Which addresses are public, according to IANA's special-purpose address registries for IPv4 and IPv6.
 
-The registries are written out here: what Python's `ipaddress` calls global differs from release to release.
+The registries are written out here, because what Python's `ipaddress` considers global differs between releases.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""Sends one event to its receiver, once."""
+"""Send one event to its receiver, in one attempt."""
 
 import re
 import ssl

@@ -1,4 +1,4 @@
-"""Connections to given addresses, whatever the name, under one deadline for everything that happens on them."""
+"""Connections pinned to given addresses instead of the URL's host name, under one deadline for the whole exchange."""
 
 import ssl
 import time

@@ -1,4 +1,4 @@
-"""Where a callback may go: public addresses, and what the operator allows beside them."""
+"""Where callbacks may be sent: to public addresses, and to those that the operator allows in addition."""
 
 import queue
 import re

@@ -1,4 +1,4 @@
-"""When a callback is tried again."""
+"""The retry schedule of callbacks."""
 
 from datetime import timedelta
 

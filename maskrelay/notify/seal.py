@@ -1,4 +1,7 @@
-"""A caller's secret at rest: readable with the server key, for the job it was given for, and no other way."""
+"""Encryption of a caller's secret at rest.
+
+It can be decrypted only with the server key and for the job it was given for.
+"""
 
 import base64
 import binascii

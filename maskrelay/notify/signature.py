@@ -1,6 +1,6 @@
-"""Signatures of callbacks by Standard Webhooks 1.0.0.
+"""Signatures of callbacks according to Standard Webhooks 1.0.0.
 
-A secret is `whsec_` and base64 of 24 to 64 bytes; what is signed is `id.timestamp.body`.
+A secret is `whsec_` followed by the base64 of 24 to 64 bytes. The signed content is `id.timestamp.body`.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Where the slices of a DICOM series lie, as one regular grid in RAS+ millimetres."""
+"""The affine of a DICOM series: its slices as one regular grid in RAS+ millimetres."""
 
 import math
 from collections.abc import Sequence

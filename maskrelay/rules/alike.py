@@ -1,4 +1,4 @@
-"""Which objects of a series are the same, and which slices can lie in one stack: pure comparisons of headers."""
+"""Compare DICOM headers: find duplicate objects, and the slices that can form one stack. Pure functions."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Whether a picture may show burned-in text, and what a policy makes of that.
+"""Whether an image may show burned-in text, and what the policy decides then.
 
 Sources: DICOM PS3.3, C.7.6.1.1.5 (the tag) and C.8.6.1 (conversion).
 """

@@ -1,4 +1,4 @@
-"""What an endpoint's error means for its gate, and for how much it is asked."""
+"""What an endpoint's error means for its gate and for its concurrency limit."""
 
 from dataclasses import dataclass
 from datetime import timedelta

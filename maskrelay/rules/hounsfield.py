@@ -1,4 +1,4 @@
-"""Whether the values of a CT picture are Hounsfield units, which the CT windows are made for.
+"""Whether the values of a CT image are Hounsfield units, for which the CT windows are defined.
 
 Sources: DICOM PS3.3 C.11.1.1.2 (RescaleType), C.8.15.2 and C.7.6.16.2.25 (multi-energy CT), UCUM (`[hnsf'U]`).
 """

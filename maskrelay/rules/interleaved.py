@@ -1,4 +1,4 @@
-"""Volumes whose slices lie between each other's, as when two series were given one UID."""
+"""Separate volumes whose slices are interleaved, as when two series share one series UID."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence

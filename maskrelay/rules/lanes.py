@@ -1,4 +1,4 @@
-"""How much work is asked for, and of which lane."""
+"""Lanes, and how many loops and workers the waiting work needs."""
 
 import math
 

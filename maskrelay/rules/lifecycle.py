@@ -1,4 +1,4 @@
-"""The states of a job and the only moves between them. The ledger's scripts are given this very table."""
+"""The states of a job and the allowed transitions. The ledger's scripts are given the same table."""
 
 from maskrelay.contract.jobs import TERMINAL, Counts, JobState
 

@@ -1,4 +1,4 @@
-"""Which members of an archive are pictures, by what is known of them before and after they are opened."""
+"""Which members of a zip archive are images, judged by their names before and by their errors after they are opened."""
 
 import re
 

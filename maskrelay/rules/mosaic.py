@@ -1,4 +1,4 @@
-"""Siemens mosaics: the slices of a volume side by side in one picture, with the mosaic's own position."""
+"""Siemens mosaics: the slices of a volume side by side in one image, with the position of the mosaic itself."""
 
 from maskrelay.contract.dicom import DicomFacts
 

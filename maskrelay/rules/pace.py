@@ -1,4 +1,4 @@
-"""How many frames a child has in hand, so that the endpoint never waits for one."""
+"""How many frames a child keeps in progress, so that the endpoint never waits for a frame."""
 
 import math
 from dataclasses import dataclass

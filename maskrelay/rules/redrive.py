@@ -1,4 +1,6 @@
-"""Which of a finished job's submitted items are done again: those with failed frames; of a zip only these members."""
+"""Which submitted items of a finished job a redrive repeats: those with failed frames, and of a zip only the failed
+members.
+"""
 
 from collections.abc import Callable, Iterable
 

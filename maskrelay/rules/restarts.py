@@ -1,4 +1,4 @@
-"""When a process or thread that failed is started again: each time a little later, and not without end."""
+"""When a failed process or thread is restarted: with growing pauses, and a limited number of times."""
 
 #: The pause doubles with each failure in a row, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0

@@ -1,4 +1,4 @@
-"""When failed work is tried again, and when an error counts against a frame."""
+"""When failed work is retried, and when an error counts against a frame."""
 
 from dataclasses import dataclass
 from datetime import timedelta

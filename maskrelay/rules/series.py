@@ -1,6 +1,7 @@
-"""From the headers of DICOM objects to stacks: grouped by series, ordered along the normal, judged for what is amiss.
+"""Group DICOM objects into stacks by their headers: by series, ordered along the slice normal, with findings about
+defects.
 
-Instance numbers decide nothing. Source of the geometry: DICOM PS3.3, C.7.6.2.1.1.
+Instance numbers are not used for the order. Source of the geometry: DICOM PS3.3, C.7.6.2.1.1.
 """
 
 import math

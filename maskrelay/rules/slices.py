@@ -1,4 +1,4 @@
-"""Slices in space: where along their normal they lie, and which lie at one place."""
+"""Slices in space: their depth along the slice normal, and which of them share a position."""
 
 import math
 from collections.abc import Iterable

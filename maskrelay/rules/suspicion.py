@@ -1,4 +1,6 @@
-"""What is suspicious about masks once all of a job is known: sizes, neighbours, and what to look at first."""
+"""Flags for suspicious masks that need the whole job: size outliers and neighbours that disagree; and the order for
+review.
+"""
 
 import math
 from array import array

@@ -1,4 +1,4 @@
-"""Where a job's time went: stages that follow each other without a gap, so that they sum to its wall time. Pure."""
+"""Where a job's time went: consecutive stages without gaps, which add up to the job's wall time. Pure functions."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

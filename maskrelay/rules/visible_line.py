@@ -1,4 +1,4 @@
-"""The rule that chooses which line of a job's outcome parts is the one visible outcome of a frame. Pure."""
+"""The rule that chooses the visible outcome of each frame among the lines of a job's outcome parts. Pure."""
 
 from collections.abc import Container
 from typing import Self

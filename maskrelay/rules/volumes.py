@@ -1,4 +1,4 @@
-"""Which of several slices at one place belong to which volume: echoes, diffusion weightings, phases of a perfusion."""
+"""Assign several slices at one position to volumes: echoes, diffusion weightings, phases of a perfusion."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

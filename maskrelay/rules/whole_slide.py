@@ -1,4 +1,4 @@
-"""Pictures of glass slides: which show tissue. Sources: DICOM PS3.3 C.8.12.4 (whole slide images), C.7.6.22."""
+"""Whole slide images: which of them show tissue. Sources: DICOM PS3.3 C.8.12.4 (whole slide images), C.7.6.22."""
 
 from maskrelay.contract.dicom import DicomFacts
 

@@ -1,4 +1,4 @@
-"""What it means when an exchange with the endpoint breaks off: every exception of httpx, as a table."""
+"""What each exception of httpx means when an exchange with an endpoint is interrupted, as a table."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""What an address or a header's value must be before anything is sent."""
+"""Checks of URLs and header values before a request is sent."""
 
 import re
 

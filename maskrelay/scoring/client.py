@@ -1,4 +1,4 @@
-"""The HTTP client of one scoring endpoint: one call is one exchange, never a second try of what may have run."""
+"""The HTTP client of one scoring endpoint. Each call is one exchange; a request that may have run is never repeated."""
 
 import asyncio
 import contextlib

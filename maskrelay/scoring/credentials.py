@@ -1,4 +1,4 @@
-"""What opens an endpoint: a key, a key in a file that may change, or a token that is renewed."""
+"""Credentials of an endpoint: a key, a key in a file that may change, or a renewed token."""
 
 import contextlib
 from collections.abc import Callable

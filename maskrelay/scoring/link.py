@@ -1,7 +1,8 @@
-"""One connection to an endpoint: h11 says what the bytes mean, asyncio moves them in pieces as large as they come.
+"""One HTTP/1.1 connection to an endpoint: h11 parses the protocol, asyncio moves the bytes in pieces as large as they
+arrive.
 
-The body of an answer whose head names its length goes straight from the socket to where it stays: through h11 it would
-be copied three times. What h11 says of the head, it says of the length too.
+The body of a response that states its length goes straight from the socket into its final buffer; through h11 it would
+be copied three times. h11 parses the head, and with it the length.
 """
 
 import asyncio

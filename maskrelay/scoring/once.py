@@ -1,4 +1,4 @@
-"""One score by itself: for a command that asks an endpoint once and ends."""
+"""Send a single score, for commands that ask an endpoint once and end."""
 
 import asyncio
 from datetime import timedelta

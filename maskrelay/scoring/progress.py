@@ -1,4 +1,4 @@
-"""How far TCP is with what was written to a connection, by the kernel's own account (Linux)."""
+"""How much of the data written to a connection TCP has sent and had acknowledged, according to the kernel (Linux)."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""What an endpoint's HTTP answer means, as a table over statuses. Pure."""
+"""What an endpoint's HTTP response means, as a table of statuses. Pure."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Where tokens come from: Entra, by way of azure-identity, and Azure ML's control plane."""
+"""Sources of tokens: Entra, by means of azure-identity, and the control plane of Azure ML."""
 
 import asyncio
 import importlib

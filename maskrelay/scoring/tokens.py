@@ -1,4 +1,4 @@
-"""A token that is renewed before it expires, by one request at a time however many wait for it."""
+"""A token that is renewed before it expires, by one request at a time however many callers wait for it."""
 
 import asyncio
 import time

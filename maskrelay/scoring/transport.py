@@ -1,4 +1,4 @@
-"""A transport for httpx to one origin, which costs a third of its own (`docs/decisions/0007-the-transport.md`)."""
+"""An httpx transport to one origin, at a third of the cost of httpx's own (`docs/decisions/0007-the-transport.md`)."""
 
 import asyncio
 import ssl

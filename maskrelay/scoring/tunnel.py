@@ -1,4 +1,4 @@
-"""The way to an endpoint through an HTTP proxy: CONNECT, and what it means that the proxy does not open it."""
+"""Connections to an endpoint through an HTTP proxy (CONNECT), and the error when the proxy refuses."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""The wire formats: what is sent for rows, and what the answer to them must be."""
+"""The wire formats: how rows are encoded in a request, and how the response is parsed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
-"""The audit log of one process: entries gathered for a moment, then written as one object tied to the one before.
+"""The audit log of one process: entries are collected briefly, then written as one object that is chained to the
+previous one.
 
-Objects cannot grow, so the log grows by small files, each written by create-if-absent and never again.
+Objects cannot be appended to, so the log grows by small files. Each is written once, by create-if-absent.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""One process' audit files in storage: where the next one goes, and what it ties itself to."""
+"""The chain of one process's audit files in storage: the name of the next file, and the hash of the previous one."""
 
 import hashlib
 import logging

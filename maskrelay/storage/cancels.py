@@ -1,4 +1,4 @@
-"""Lets a job be cancelled: the intent, which is what counts, then a marker that the listing of live jobs shows."""
+"""Cancel intents: the intent of a job, which is authoritative, and a marker that the listing of live jobs shows."""
 
 from contextlib import suppress
 from datetime import UTC, datetime

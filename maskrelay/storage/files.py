@@ -1,4 +1,4 @@
-"""Objects as files below one folder."""
+"""Object storage in files below one folder."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Folders below a root, entered descriptor by descriptor, so that no symbolic link leads out of it."""
+"""Open folders below a root one descriptor at a time, so that no symbolic link leads out of it."""
 
 import errno
 import os

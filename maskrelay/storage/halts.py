@@ -1,4 +1,7 @@
-"""The end of a job without a result: the object is what counts, and deleting it lets the job go on."""
+"""Halt records: jobs that ended without a result.
+
+The object is authoritative, and deleting it lets the job continue.
+"""
 
 from contextlib import suppress
 

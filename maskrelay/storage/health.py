@@ -1,4 +1,4 @@
-"""Whether the store can be used right now, and its own reason in the log when that changes."""
+"""Whether the store can be used now. The reason is logged when it changes."""
 
 import logging
 import threading

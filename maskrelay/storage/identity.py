@@ -1,4 +1,4 @@
-"""The id of a store: made once, by whichever process comes first, and kept wherever the store is moved or restored."""
+"""The id of a store: created once, by whichever process is first, and kept when the store is moved or restored."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""A file on its way in: written under a name that is no key, made durable, then named in one step."""
+"""Write a file atomically: under a temporary name that is no valid key, then made durable, then renamed in one step."""
 
 import os
 from collections.abc import Sequence

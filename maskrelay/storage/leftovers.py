@@ -1,4 +1,4 @@
-"""Removes what a file store keeps of writers that were killed, and folders without objects; safe beside any writer."""
+"""Remove the temporary files of killed writers and empty folders from a file store. Safe while others are writing."""
 
 import fcntl
 import functools

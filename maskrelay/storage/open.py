@@ -1,4 +1,4 @@
-"""The store that a setting names, and the trial it stands before anything relies on it."""
+"""Open the store that a setting names, and check that it can be used."""
 
 import logging
 import re

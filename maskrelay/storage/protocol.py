@@ -1,7 +1,7 @@
-"""What every object store offers, and the form of its keys.
+"""The protocol of object stores, and the syntax of their keys.
 
-A key is `/`-separated segments of ASCII letters, digits, `.`, `_` and `-`: the same objects fit a folder and
-a bucket, and no key can leave the store's root. Every call may be made from any thread.
+A key consists of segments of ASCII letters, digits, `.`, `_` and `-`, separated by `/`: the same objects fit into a
+folder and into a bucket, and no key can leave the store's root. Every method may be called from any thread.
 """
 
 import re

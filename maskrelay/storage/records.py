@@ -1,6 +1,7 @@
-"""Records as objects in storage: one as JSON, or many as lines; written once, read as a whole or as they come.
+"""Records as objects in storage: one as JSON, or several as lines of JSON. They are written once, and read as a whole
+or as a stream.
 
-Whoever wrote an object, reading it ends in a record or in RecordUnreadable, whose words quote nothing of it.
+Whoever wrote an object, reading it returns a record or raises RecordUnreadable, whose message quotes nothing of it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Objects in a bucket of S3 or of a server that speaks its protocol."""
+"""Object storage in a bucket of S3 or of an S3-compatible server."""
 
 import math
 import secrets

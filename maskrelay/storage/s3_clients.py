@@ -1,4 +1,4 @@
-"""Clients of S3 as boto3's environment says, made again when the files with credentials change."""
+"""S3 clients configured by boto3's environment and files, and rebuilt when the credentials files change."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What boto3's errors mean for an object."""
+"""Translate boto3's errors into storage errors."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,7 @@
-"""One large object on its way into a bucket: parts of 8 MiB and more, seen when the upload is complete."""
+"""Write a large object to a bucket as a multipart upload with parts of at least 8 MiB.
+
+It is visible once it is complete.
+"""
 
 from contextlib import suppress
 from types import TracebackType

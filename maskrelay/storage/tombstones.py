@@ -1,4 +1,4 @@
-"""Lets a job be gone: a marker that the sweep lists, then the tombstone, which is what counts."""
+"""Tombstones of deleted jobs: a marker that the sweep lists, then the tombstone, which is authoritative."""
 
 from contextlib import suppress
 
