@@ -24,13 +24,13 @@ from maskrelay.ledger.steps import Steps
 from maskrelay.ledger.sweeps import Sweeps
 from maskrelay.ledger.wakes import Wakes
 
-#: As long as any slot may be kept (the broker's visibility timeout is above every lease): the safe side.
+#: The longest slot lease there can be, since the broker's visibility timeout exceeds every lease. The safe default.
 LONGEST_SLOT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger's parts over one connection pool."""
+    """The parts of the ledger, which share one connection pool."""
 
     jobs: Jobs
     room: Room
@@ -47,7 +47,7 @@ class Ledger:
     scripts: Scripts
 
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
-        """The flow control of a pool. Who only looks at it need not know the slots' lease."""
+        """Return the flow control of a pool. A caller that only reads it does not need to know the slot lease."""
         return Flow(self.scripts, endpoints, slot_lease=slot_lease)
 
 
@@ -59,14 +59,17 @@ def open_ledger(
     step_lease: timedelta,
     delivery_lease: timedelta,
 ) -> Ledger:
-    """The ledger at `redis_url`. Connects when first used; no answer within five seconds is LedgerUnavailable."""
+    """Return the ledger at `redis_url`.
+
+    It connects on first use. A call that gets no response within five seconds raises LedgerUnavailable.
+    """
     client = connect(
         redis_url,
         socket_timeout=5,
         socket_connect_timeout=3,
         socket_keepalive=True,
         health_check_interval=10,
-        retry=Retry(NoBackoff(), 0),  # the ledger's callers own their retries; three hidden ones would hang the API
+        retry=Retry(NoBackoff(), 0),  # the callers retry; three hidden retries would block the API
     )
     scripts = Scripts(client)
     return Ledger(

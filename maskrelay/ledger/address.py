@@ -23,32 +23,36 @@ _SHAPES = (
 _QUOTE = "percent-encode special characters in a password (# as %23, / as %2F, ? as %3F, @ as %40)"
 _TLS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 _TRUE, _FALSE = {"true", "yes", "1", "on"}, {"false", "no", "0", "off"}
-#: A call that waits in Redis takes two seconds.
+#: Blocking calls wait in Redis for two seconds, so a shorter timeout would end them.
 _SHORTEST_TIMEOUT_S = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """A set of Sentinels, and the master they watch; user and password are the master's, still quoted as in the URL."""
+    """A set of Sentinels and the master that they monitor."""
 
     hosts: tuple[tuple[str, int], ...]
     master: str
     database: int
+    #: User and password of the master, quoted as in the URL.
     credentials: str = field(repr=False)
 
     def as_broker(self) -> str:
-        """The URL as Celery's transport has it; the master's name is an option beside it."""
+        """Return the URL in the form of Celery's transport. The name of the master is a separate option there."""
         at = f"{self.credentials}@" if self.credentials else ""
         return ";".join(f"sentinel://{at}{host}:{port}/{self.database}" for host, port in self.hosts)
 
     def client(self, **options: Any) -> "redis.Redis":
-        """A client of the master, found anew with each connection. `options` hold for Sentinels and master."""
+        """Return a client of the master, which is looked up for each connection.
+
+        `options` apply to the connections to the Sentinels and to the master.
+        """
         watching = Sentinel(self.hosts, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
         master: redis.Redis = watching.master_for(self.master, **self._known())  # type: ignore[no-untyped-call]
         return master
 
     def listener(self, **options: Any) -> "redis.asyncio.Redis":
-        """The same for one event loop."""
+        """As `client`, for one event loop."""
         watching = redis.asyncio.sentinel.Sentinel(self.hosts, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
         master: redis.asyncio.Redis = watching.master_for(self.master, **self._known())
         return master
@@ -60,26 +64,27 @@ class Sentinels:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One server. `path`: of its socket, in the place of host and port. `tls`: the options of a TLS connection, with
-    redis-py's names; None without TLS. `options`: those of any connection that the URL sets.
-    """
+    """The address of one Redis server."""
 
     host: str
     port: int
+    #: The path of a Unix socket, instead of host and port.
     path: str
     database: int
     username: str | None
     password: str | None = field(repr=False)
+    #: The options of a TLS connection, with redis-py's names; None without TLS.
     tls: Mapping[str, Any] | None
+    #: The options of every connection that the URL sets.
     options: Mapping[str, Any]
 
     def is_verified(self) -> bool:
-        """Whether the server has to show a certificate of its own name that somebody trusted vouches for."""
+        """Return whether the server must present a certificate for its own name, issued by a trusted authority."""
         tls = self.tls
         return tls is None or (tls["ssl_cert_reqs"] == "required" and tls["ssl_check_hostname"])
 
     def as_broker(self) -> str:
-        """The URL as Celery's transport has it. TLS and timeouts are options beside it."""
+        """Return the URL in the form of Celery's transport. TLS and timeouts are separate options there."""
         at = ":".join(quote(part or "", safe="") for part in (self.username, self.password) if part is not None)
         if self.username is None and self.password is not None:
             at = f":{at}"
@@ -90,7 +95,7 @@ class Address:
         return f"{'redis' if self.tls is None else 'rediss'}://{at}{host}:{self.port}/{self.database}"
 
     def connection(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments of a redis-py client; `options` are the caller's, and those of the URL come before them."""
+        """Return the arguments of a redis-py client. Options of the URL take precedence over the caller's `options`."""
         login = {"username": self.username, "password": self.password, "db": self.database}
         given = {**options, **self.options, **login}
         if self.path:
@@ -100,17 +105,17 @@ class Address:
 
 
 def read_address(url: str) -> Address | Sentinels:
-    """What a Redis URL names. Raises SettingsError, which holds nothing of a password, and nothing of the URL else."""
+    """Parse a Redis URL. Raises SettingsError, whose message contains neither the password nor the rest of the URL."""
     try:
         return sentinels_of(url) or _address(url)
-    except ValueError:  # whatever was wrong, its message may quote the URL
+    except ValueError:  # the message of the error may quote the URL
         raise SettingsError(f"MASKRELAY_REDIS_URL is not a Redis URL ({_SHAPES}); {_QUOTE}") from None
 
 
 def sentinels_of(url: str) -> Sentinels | None:
-    """What `redis+sentinel://user:password@host:port,host:port/master/database` names; None for any other URL.
+    """Parse `redis+sentinel://user:password@host:port,host:port/master/database`; return None for any other URL.
 
-    Port and database may be left out, as may user and password. Raises SettingsError, which holds nothing of the URL.
+    Ports, database, user and password may be omitted. Raises SettingsError, whose message quotes nothing of the URL.
     """
     if not url.startswith(f"{_SENTINEL}://"):
         return None
@@ -179,7 +184,7 @@ def _port(parts: Any) -> int:
 
 
 def _options(query: str, *, secure: bool) -> tuple[dict[str, Any] | None, dict[str, Any], str | None]:
-    """The options of TLS, those of any connection, and the database, as the query of a URL says them."""
+    """Return the TLS options, the options of every connection, and the database, as given in the query of the URL."""
     tls: dict[str, Any] = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **redis_options()}
     options: dict[str, Any] = {}
     database = None
@@ -197,7 +202,7 @@ def _options(query: str, *, secure: bool) -> tuple[dict[str, Any] | None, dict[s
             raise SettingsError(
                 f"MASKRELAY_REDIS_URL has an unknown option after the ?; the known options are {known}; {_QUOTE}"
             )
-    options.pop("protocol", None)  # which of both is spoken makes no difference to what is said
+    options.pop("protocol", None)  # both protocol versions work the same here
     if secure:
         tls["ssl_check_hostname"] &= tls["ssl_cert_reqs"] != "none"
         _check_files(tls)
@@ -215,14 +220,14 @@ def _tls_value(name: str, value: str) -> Any:
 
 
 def _check_files(tls: Mapping[str, Any]) -> None:
-    """Raise SettingsError for a file of certificates that cannot be used."""
+    """Raise SettingsError for a certificate file that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if "ssl_ca_certs" in tls:
             context.load_verify_locations(tls["ssl_ca_certs"])
         if "ssl_certfile" in tls:
             context.load_cert_chain(tls["ssl_certfile"], tls.get("ssl_keyfile"), password=_no_passphrase)
-    except OSError:  # ssl.SSLError is one
+    except OSError:  # includes ssl.SSLError
         raise SettingsError(
             "a certificate file of the Redis connection cannot be read, or is not in PEM format"
         ) from None
@@ -280,13 +285,13 @@ _READERS = {
 
 
 def connect(url: str, **options: Any) -> "redis.Redis":
-    """A client for a URL of either kind; it connects when first used. Raises SettingsError."""
+    """Return a client for a URL of either kind. It connects on first use. Raises SettingsError."""
     address = read_address(url)
     return address.client(**options) if isinstance(address, Sentinels) else redis.Redis(**address.connection(options))
 
 
 def connect_listener(url: str, **options: Any) -> "redis.asyncio.Redis":
-    """As `connect`, for one event loop, whose client waits for what is published as long as it likes."""
+    """As `connect`, for one event loop. The client may wait for published messages without a time limit."""
     address = read_address(url)
     if isinstance(address, Sentinels):
         return address.listener(**options)

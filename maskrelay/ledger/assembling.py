@@ -12,12 +12,14 @@ _MS = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An item that is ours; it begins in part `part` of the plan. `tries`: how often it was taken, now included."""
+    """An item under the lease of `token`."""
 
     job: str
     item: int
+    #: The part of the plan in which the item begins.
     part: int
     token: str
+    #: How often the item was taken, this time included.
     tries: int
 
     @property
@@ -26,16 +28,19 @@ class Taken:
 
 
 class Assembling:
+    """The queue of items that wait for assembly."""
+
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS
         self._owed: list[Taken] = []
 
     def take(self) -> Taken | None:
+        """Take the next item, and count a try. Return None when no item is due."""
         self._pay()
         token = secrets.token_hex(8)
         found: list[bytes] | None = []
-        while found == []:  # it looked at items of ended jobs only
+        while found == []:  # only items of ended jobs were found
             found = self._scripts.run("assemble_take", token, self._lease_ms)
         if found is None:
             return None
@@ -47,11 +52,14 @@ class Assembling:
         return bool(self._scripts.run("assemble_renew", taken.job, taken.member, taken.token, self._lease_ms))
 
     def put_off(self, taken: Taken, after: timedelta) -> bool:
-        """Let the item be taken again after a while; the try stays counted."""
+        """Return the item to the queue after a delay. The try remains counted."""
         return self._back(taken, after, counted=True)
 
     def excuse(self, taken: Taken, after: timedelta) -> None:
-        """As `put_off`, without counting the try: an outage cut it short. While Redis is away this is remembered."""
+        """As `put_off`, without counting the try, because an outage interrupted it.
+
+        If Redis is unavailable, this is remembered and done by a later `take`.
+        """
         try:
             self._back(taken, after, counted=False)
         except LedgerUnavailable:
@@ -62,11 +70,14 @@ class Assembling:
         return bool(self._scripts.run("assemble_back", *arguments))
 
     def _pay(self) -> None:
-        """Say what could not be said while Redis was away."""
+        """Make up for the calls that failed while Redis was unavailable."""
         while self._owed:
             self._back(self._owed[-1], timedelta(0), counted=False)
             self._owed.pop()
 
     def done(self, taken: Taken) -> bool:
-        """Its files are stored and recorded; True when the job can finish with it. Safe to repeat, by anybody."""
+        """Record that the item's files are stored; return whether the job can be finished now.
+
+        Any process may repeat this.
+        """
         return bool(self._scripts.run("assemble_done", taken.job, taken.member))

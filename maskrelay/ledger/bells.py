@@ -12,24 +12,24 @@ from redis.backoff import NoBackoff
 from maskrelay.ledger.address import connect_listener
 
 log = logging.getLogger(__name__)
-#: `ended`: a job is terminal; `frames`: frames can be claimed. The word that comes with a ring is the job.
+#: `ended`: a job is terminal. `frames`: frames can be claimed. The message is the id of the job.
 Bell = Literal["ended", "frames"]
-#: After a lost connection the next one is tried so many seconds later.
+#: Pause in seconds before reconnecting after a lost connection.
 _AGAIN_S = 1.0
-#: A silent connection is looked after this often.
+#: A silent connection is checked this often, in seconds.
 _LOOK_S = 5.0
 
 
 class Bells:
-    """Listens at `redis_url`, each listener over one connection of its own; the scripts ring."""
+    """Listens at `redis_url`. Each listener has a connection of its own; the scripts publish."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
 
     async def listen(self, bell: Bell, heard: Callable[[str], object]) -> None:
-        """Call `heard` with the word of every ring, until cancelled. While Redis is away nothing is heard.
+        """Call `heard` with the message of every notification, until cancelled.
 
-        No error ends the listening: after any it begins anew.
+        Nothing is heard while Redis is unavailable. No error ends the listening: it starts again after any error.
         """
         while True:
             try:

@@ -11,23 +11,24 @@ from maskrelay.ledger.wakes import TASKS
 
 
 def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
-    """The Celery app. Every rule of its configuration that is not obvious has its reason beside it."""
+    """Return the Celery app. Every setting that is not obvious has a comment with its reason."""
     address = read_address(redis_url)
     app = Celery("maskrelay", broker=address.as_broker(), set_as_current=False)
     if isinstance(address, Address) and address.tls is not None:
-        app.conf.broker_use_ssl = dict(address.tls)  # of its own accord the transport would trust any server
+        app.conf.broker_use_ssl = dict(address.tls)  # by default the transport would trust any server
     set_by_url = dict(address.options) if isinstance(address, Address) else {"master_name": address.master}
     app.conf.update(
         task_ignore_result=True,
         task_acks_late=True,
-        task_reject_on_worker_lost=False,  # the ledger gives a dead worker's frames back; the message is worth nothing
+        # the ledger releases the frames of a dead worker; the message itself is worthless
+        task_reject_on_worker_lost=False,
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
         worker_send_task_events=False,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_channel_error_retry=True,  # else a full Redis, which refuses to note a message, ends the worker
+        broker_channel_error_retry=True,  # otherwise a full Redis, which refuses to record a message, ends the worker
         task_routes={name: {"queue": name} for name in TASKS},
         task_create_missing_queues=True,
         broker_transport_options={
@@ -46,7 +47,10 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
 
 
 class Publisher:
-    """Sends a wake-up once. One that cannot be sent raises LedgerUnavailable; the sweep will send another."""
+    """Publishes a wake-up once.
+
+    Raises LedgerUnavailable if it cannot be sent; the sweep sends another.
+    """
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -55,7 +59,7 @@ class Publisher:
     def __call__(self, task: str) -> None:
         try:
             self._app.send_task(task, queue=task, retry=False, ignore_result=True)
-        except Exception as error:  # kombu's errors have no common root
+        except Exception as error:  # kombu's errors have no common base class
             self._standing.failed(error)
             if moved(error):
                 self._app.pool.force_close_all(close_pool=False)

@@ -8,7 +8,7 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.scripts import Scripts
 
 _KEY = "mr:endpoints"
-#: What no worker has named for so many seconds is taken for gone.
+#: An endpoint that no worker has announced for this many seconds is no longer listed.
 _FORGOTTEN = 7 * 86400
 _PRIVATE = {"url", "auth", "key", "key_file", "token_url", "deployment", "proxy", "cert_file", "cert_key_file"}
 
@@ -18,13 +18,13 @@ class Endpoints:
         self._scripts = scripts
 
     def announce(self, endpoints: Sequence[Endpoint]) -> None:
-        """Say that these are in use, in this order; nothing of an address or a credential is kept."""
+        """Announce that these endpoints are in use, in this order. No address and no credential is stored."""
         for place, endpoint in enumerate(endpoints):
             said = {"at": time.time(), "place": place, "endpoint": endpoint.model_dump(exclude=_PRIVATE)}
             self._scripts.ask("HSET", _KEY, endpoint.name, json.dumps(said))
 
     def known(self) -> list[Endpoint]:
-        """The endpoints in use, without address and credential."""
+        """Return the endpoints in use, without address and credential."""
         said = [json.loads(one) for one in self._scripts.ask("HVALS", _KEY)]
         fresh = [one for one in said if one["at"] > time.time() - _FORGOTTEN]
         fresh.sort(key=lambda one: (one["place"], one["endpoint"]["name"]))

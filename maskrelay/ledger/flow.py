@@ -12,53 +12,55 @@ from maskrelay.ledger.scripts import Scripts
 from maskrelay.rules.gate import Report
 
 _MS = timedelta(milliseconds=1)
-#: A call is waited for no longer than this: below the patience of the connection.
+#: The longest blocking wait for a call, shorter than the timeout of the connection.
 LONGEST_CALL = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether one score may begin, and at which endpoint. probe: only with the canary.
+    """Whether a score may begin, and at which endpoint.
 
-    Otherwise come back after `wait`, or when called; `why` is one word, and `endpoint` is empty.
+    If it is not granted, ask again after `wait`, or when called. `endpoint` is empty then.
     """
 
     granted: bool
+    #: Only the canary may be sent.
     probe: bool
     wait: timedelta
+    #: The reason in one word.
     why: str
     endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What a good score moved. prompts: of all its rows; body_seconds: from the answer's first to its last byte."""
+    """What a successful score transferred."""
 
     bytes_up: int
     bytes_down: int
+    #: Of all rows.
     prompts: int
     seconds: float
+    #: From the first to the last byte of the answer.
     body_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class FlowState:
-    """The flow as it is.
-
-    last_good_ms: Redis' clock when the endpoint last answered well, or 0. excused_ms: when the last outage ended in
-    which the canary failed too: what failed before that is held against no frame.
-    """
+    """The current state of one endpoint's flow control."""
 
     gate: str
     reason: str
     closed_for: timedelta
     in_flight: int
+    #: Redis' clock when the endpoint last answered successfully, or 0.
     last_good_ms: int
+    #: The end of the last outage in which the canary failed too. Earlier failures count against no frame.
     excused_ms: int
 
 
 class Flow:
-    """The flow control of a pool of endpoints over all workers."""
+    """The flow control of a pool of endpoints, shared by all workers."""
 
     def __init__(self, scripts: Scripts, endpoints: Sequence[Endpoint], *, slot_lease: timedelta) -> None:
         self._scripts = scripts
@@ -68,7 +70,7 @@ class Flow:
         self._slot_lease_ms = slot_lease // _MS
 
     def fresh(self, endpoint: str) -> bool:
-        """Begin without the wait for slots that may be lost: only for who knows that no score was ever sent."""
+        """Skip the wait for slots that may be lost. Only for an endpoint to which no score was ever sent."""
         return bool(self._scripts.run("fresh", endpoint))
 
     def is_new(self, endpoint: str) -> bool:
@@ -77,10 +79,11 @@ class Flow:
     def admit(
         self, lane: Lane, waiter: str, slot: str, *, among: Sequence[str], bytes_up: int, prompts: int, child: str
     ) -> Admission:
-        """Ask for one score at one of the endpoints `among`, which may not be empty.
+        """Ask for admission of one score at one of the endpoints `among`, which must not be empty.
 
-        bytes_up: of the request's body; prompts: of all its rows, for the answer's bytes. A waiter keeps its place in
-        the lane while it asks at least every three seconds, and gives the same `child` (no colon in it) each time.
+        bytes_up: size of the request's body. prompts: of all its rows, to estimate the size of the answer. A waiter
+        keeps its place in the lane if it asks at least every three seconds, each time with the same `child`, which must
+        not contain a colon.
         """
         candidates = ",".join(self._settings[name] for name in among)
         score = (bytes_up, prompts, f"[{candidates}]")
@@ -89,30 +92,32 @@ class Flow:
         return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode())
 
     def now_ms(self) -> float:
-        """Redis' clock, in milliseconds."""
+        """Return Redis' clock, in milliseconds."""
         seconds, microseconds = self._scripts.ask("TIME")
         return int(seconds) * 1000 + int(microseconds) / 1000
 
     def inventory(
         self, endpoint: str, child: str, since_ms: float, held: Mapping[str, timedelta], asking: Sequence[str]
     ) -> int:
-        """Say which slots a child has; 0, or until when nothing is granted because Redis was lost, by its clock in ms.
+        """Report the slots of a child. Return 0, or the time by Redis' clock in ms until which nothing is granted after
+        a loss.
 
-        held: with what is left of their leases. asking: may have been granted. Slots of the child that are neither are
-        freed, if they were granted before `since_ms`: Redis' clock just before the child looked at what it has.
+        held: the granted slots, with the remaining time of their leases. asking: slots that may have been granted.
+        Other slots of the child are freed if they were granted before `since_ms`: Redis' clock just before the child
+        listed its slots.
         """
         left = json.dumps([[slot, max(0, lease // _MS)] for slot, lease in held.items()])
         told = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
         return int(self._scripts.run("inventory", self._settings[endpoint], *told))
 
     def thaw(self, endpoint: str, frozen: int, children: Sequence[str]) -> bool:
-        """Let scores begin again before `frozen`, which `inventory` answered, if all these children have reported."""
+        """Grant scores again before `frozen`, which `inventory` returned, if all these children have reported."""
         return bool(self._scripts.run("thaw", self._settings[endpoint], frozen, json.dumps(list(children))))
 
     def await_call(self, child: str, timeout: timedelta) -> str:
-        """Block until a waiter of this child may go next; its name, or "" after `timeout` (two seconds at most).
+        """Block until a waiter of this child may be next; return its name, or "" after `timeout` (two seconds at most).
 
-        It saves asking again and again, and promises nothing: a call can be lost, and the slot be gone.
+        This only saves polling. A call can be lost, and the slot may be taken.
         """
         seconds = min(timeout, LONGEST_CALL).total_seconds()
         called = self._scripts.ask("BLPOP", f"mr:calls:{child}", f"{seconds:.3f}")
@@ -121,9 +126,10 @@ class Flow:
     def report(
         self, endpoint: str, slot: str, report: Report, frame: str, rand: float, transfer: Transfer | None = None
     ) -> str:
-        """Tell how the score of a slot ended; the gate's state now. `frame` names the input, `rand` jitters a pause.
+        """Report how the score of a slot ended; return the gate's state. `frame` names the input, `rand` jitters a
+        pause.
 
-        transfer: of a good score.
+        transfer: of a successful score.
         """
         ended: dict[str, Any] = {
             "kind": report.kind,
@@ -142,12 +148,12 @@ class Flow:
         return gate.decode()
 
     def look(self, endpoint: str) -> FlowState:
-        """The endpoint's state; changes nothing."""
+        """Return the endpoint's state. Changes nothing."""
         gate, reason, closed_ms, in_flight, good, excused = self._scripts.run("look", endpoint)
         return FlowState(gate.decode(), reason.decode(), closed_ms * _MS, in_flight, good, excused)
 
     def document(self) -> list[dict[str, Any]]:
-        """What holds a run back, of every endpoint; no address and no key is in it."""
+        """Return the limits and the state of every endpoint. They contain no address and no key."""
         return [self._document(endpoint) for endpoint in self._endpoints.values()]
 
     def _document(self, endpoint: Endpoint) -> dict[str, Any]:
@@ -162,7 +168,7 @@ class Flow:
 
 
 def _settings(endpoint: Endpoint) -> str:
-    """What the scripts need of an endpoint, in JSON."""
+    """Return the settings of an endpoint that the scripts need, as JSON."""
     return json.dumps(
         {
             "name": endpoint.name,

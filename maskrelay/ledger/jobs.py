@@ -20,28 +20,28 @@ _SPENT = "spent_"
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One job as the ledger knows it now.
-
-    `total` is what was submitted until all is planned. `items` by state are progress until the job is terminal.
-    `spent`: milliseconds of frames in hand, or put off, by cause. `halted`: the code of why it ended without a result.
-    """
+    """The ledger's current record of one job."""
 
     id: str
     tenant: str
     lane: Lane
     state: JobState
     planned: bool
+    #: The number of submitted items until all are planned, then the number of items.
     total: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     frames: Frames
     frame_parts: int
+    #: Counts by state. They show progress until the job is terminal.
     items: dict[str, int]
     cancel_reason: str | None
     version: int
     moments: Moments
+    #: Milliseconds that frames were processed or backed off, by cause.
     spent: dict[str, int]
+    #: The code of the reason why the job ended without a result.
     halted: str | None = None
 
 
@@ -60,19 +60,22 @@ class Jobs:
         size: int = 0,
         deadline: datetime | None = None,
     ) -> bool:
-        """Record an accepted job, to be planned next. `size`: bytes of its uploads. False if it is known already."""
+        """Record an accepted job, which is planned next.
+
+        `size`: bytes of its uploads. Return False if the job is known already.
+        """
         due = "" if deadline is None else _ms(deadline)
         return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size, due))
 
     def overdue(self, most: int) -> list[str]:
-        """Jobs whose deadline has passed, until `met_deadline` is said of them."""
+        """Return jobs whose deadline has passed, until `met_deadline` is called for them."""
         return [job.decode() for job in self._scripts.run("overdue", most)]
 
     def met_deadline(self, job: str) -> None:
         self._scripts.ask("ZREM", "mr:deadlines", job)
 
     def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
-        """Reserve an id that derives from an idempotency key; False while another request is accepting it."""
+        """Reserve an id that is derived from an idempotency key. Return False while another request is accepting it."""
         held = hold // timedelta(milliseconds=1)
         return bool(self._scripts.run("lock", f"mr:accepting:{job}", nonce, held))
 
@@ -84,7 +87,10 @@ class Jobs:
         return _record(job, json.loads(known)) if known else None
 
     def cancel(self, job: str, reason: str) -> JobState | None:
-        """Ask a job to stop; the state it was in before, None if unknown. Moves only where the lifecycle allows."""
+        """Request cancellation; return the previous state, None if the job is unknown.
+
+        Only transitions of the lifecycle are made.
+        """
         state: bytes | None = self._scripts.run("cancel", job, reason)
         return state.decode() if state else None  # type: ignore[return-value]
 
@@ -100,10 +106,10 @@ class Jobs:
         frames: Frames,
         halted: str | None = None,
     ) -> int:
-        """Make a job terminal because storage says so: 0 if the ledger has it terminal already, 1 if it is news.
+        """Make a job terminal because storage says so. Return 0 if the ledger has it terminal already, 1 if it is news.
 
-        2: the ledger had no record of it, and has one now. Whoever concluded it looks whether it was deleted meanwhile.
-        halted: the code of why it ended without a result.
+        Return 2 if the ledger had no record of the job, and has one now. The caller then checks whether the job was
+        deleted meanwhile. halted: the code of the reason why the job ended without a result.
         """
         fields: list[Any] = ["frames", frames.planned]
         fields += ["frames_succeeded", frames.succeeded, "frames_failed", frames.failed]
@@ -116,11 +122,11 @@ class Jobs:
         return int(self._scripts.run("conclude", *arguments))
 
     def told(self, job: str) -> bool:
-        """Every event of the job is over; False if the ledger does not know it."""
+        """Record that every event of the job is over. Return False if the ledger does not know the job."""
         return bool(self._scripts.run("told", job))
 
     def forget(self, job: str, tenant: str) -> bool:
-        """Drop everything of a job that is gone; False if nothing was known. Whoever holds frames of it loses them."""
+        """Delete everything about a deleted job; return False if nothing was known. Claims on its frames are lost."""
         events = [event_id(job, event_type) for event_type in EVENT_TYPES]
         known, more = self._scripts.run("forget", job, tenant, json.dumps(events))
         while more:
@@ -128,18 +134,20 @@ class Jobs:
         return bool(known)
 
     def scan(self, place: str, most: int) -> tuple[str, list[str]]:
-        """About `most` keys of the ledger further on: where to go on ("0": all were seen), and the jobs among them."""
+        """Scan about `most` further keys; return the next cursor ("0": all were scanned) and the
+        jobs among the keys.
+        """
         following, names = self._scripts.ask("SCAN", place, "MATCH", f"{_RECORD}*", "COUNT", most)
         jobs = (name.decode().removeprefix(_RECORD) for name in names)
         return str(following), [job for job in jobs if keys.ID.fullmatch(job)]
 
     def unfinished(self) -> Iterator[str]:
-        """Every job that the ledger takes for not over, some at a time; one may come twice."""
+        """Yield every job that is not over according to the ledger, in pages. A job may be repeated."""
         for of_tenant in self._elements(["SCAN"], ["MATCH", f"{_LIVE}*"]):
             yield from self._elements(["SSCAN", of_tenant])
 
     def _elements(self, command: Sequence[str], options: Sequence[str] = ()) -> Iterator[str]:
-        """Every element that a scanning command finds."""
+        """Yield every element that a scanning command finds."""
         place = 0
         while True:
             following, found = self._scripts.ask(*command, place, *options, "COUNT", 1000)
@@ -149,12 +157,15 @@ class Jobs:
                 return
 
     def retire(self, job: str, lifetime: timedelta) -> str:
-        """Drop the record of a job that ended longer ago: `retired`; else what it is: `ended`, `running`, `unknown`."""
+        """Delete the record of a job that ended longer ago than `lifetime`.
+
+        Return `retired`, or what prevents it: `ended`, `running` or `unknown`.
+        """
         verdict: bytes = self._scripts.run("retire", job, lifetime // timedelta(milliseconds=1))
         return verdict.decode()
 
     def listed(self, tenant: str, before: str | None, most: int) -> list[str]:
-        """Ids of a tenant's jobs, newest first, from behind the job `before`."""
+        """Return the ids of a tenant's jobs, newest first, after the job `before`."""
         key = f"mr:tenant:{tenant}"
         start = 0
         if before is not None:
@@ -165,14 +176,15 @@ class Jobs:
         return [name.decode() for name in self._scripts.ask("ZREVRANGE", key, start, start + most - 1)]
 
     def list_again(self, job: str, tenant: str, created_at: datetime) -> bool:
-        """Put a finished job on its tenant's list; False if it is there."""
+        """Add a finished job to its tenant's list again. Return False if it is listed."""
         return bool(self._scripts.ask("ZADD", f"mr:tenant:{tenant}", "NX", _ms(created_at), job))
 
     def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
-        """Outcome parts in the order they were settled, each with the frames whose lines in it were refused.
+        """Return outcome parts in the order in which they were settled, each with the frames whose lines in it were
+        refused.
 
-        Those from `start` to `stop`, both included; -1 is the last. Read in pages. A list that is dropped meanwhile,
-        because the job ends, counts as empty.
+        Returns those from `start` to `stop`, both inclusive; -1 is the last. The list is read in pages. If it is
+        deleted meanwhile, because the job ends, it counts as empty.
         """
         listed: list[tuple[str, frozenset[int]]] = []
         while stop < 0 or start <= stop:
@@ -225,7 +237,7 @@ def _record(job: str, known: dict[str, Any]) -> JobRecord:
 
 
 def _items(known: dict[str, Any]) -> dict[str, int]:
-    """As concluded; before, an item of one frame is its frame, and the others are counted as they end."""
+    """Return the counts of items. Before the job ends, single-frame items are counted by frames, others as they end."""
     if known["state"] in TERMINAL:
         return {name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")}
     succeeded, failed = int(known["frames_succeeded"]), int(known["frames_failed"])

@@ -12,16 +12,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """What was found; `of`: what was looked at. `hint` says what to do where the state is not `ok`."""
+    """One finding."""
 
+    #: What was checked.
     of: str
     state: Literal["ok", "warn", "wrong"]
     said: str
+    #: What to do if the state is not `ok`.
     hint: str = ""
 
 
 def persistence(facts: Mapping[str, Any]) -> Keeping:
-    """What `INFO persistence` says of the append-only file."""
+    """Judge the append-only file by `INFO persistence`."""
     of = "redis persistence"
     if not facts.get("aof_enabled"):
         hint = (
@@ -35,7 +37,7 @@ def persistence(facts: Mapping[str, Any]) -> Keeping:
 
 
 def eviction(facts: Mapping[str, Any]) -> Keeping:
-    """What `INFO memory` says of the policy under which a full Redis makes room."""
+    """Judge the eviction policy by `INFO memory`."""
     of, policy = "redis eviction", str(facts.get("maxmemory_policy", "unknown"))
     if policy == "noeviction":
         return Keeping(of, "ok", policy)
@@ -44,9 +46,9 @@ def eviction(facts: Mapping[str, Any]) -> Keeping:
 
 
 def warn_of_forgetting(scripts: Scripts) -> None:
-    """Log a line for each that is not as it should be; raises LedgerUnavailable.
+    """Log a warning for each finding that is not `ok`. Raises LedgerUnavailable.
 
-    CONFIG would say the same, but is refused by many a rented Redis; INFO the ledger's scripts need anyway.
+    CONFIG would report the same, but many managed Redis services refuse it. The ledger's scripts need INFO anyway.
     """
     facts = {**scripts.ask("INFO", "persistence"), **scripts.ask("INFO", "memory")}
     for kept in (persistence(facts), eviction(facts)):

@@ -31,9 +31,10 @@ PERIOD = timedelta(seconds=5)
 
 
 class Noticed:
-    """Adds up and tells every `period`, from a thread of its own that the first thing noticed starts: after a fork.
+    """Collects counts and durations, and reports them every `period` from a thread.
 
-    May be used from any thread. What cannot be told now is told later; what a killed process had not told is lost.
+    The first measurement starts the thread, so it runs in the forked process. May be used from any thread. What cannot
+    be reported now is reported later; what a killed process had not reported is lost.
     """
 
     def __init__(self, tell: Callable[[Counter[str], Counter[str]], None], period: timedelta = PERIOD) -> None:
@@ -45,21 +46,21 @@ class Noticed:
         self._teller: threading.Thread | None = None
 
     def took(self, stage: Stage, seconds: float) -> None:
-        """Note that a stage took so long."""
+        """Record the duration of a stage."""
         with self._lock:
             self._stages[f"{stage} {bisect_left(BUCKETS, seconds)}"] += 1
             self._stages[f"{stage} us"] += round(seconds * 1e6)
             self._begin()
 
     def happened(self, what: str, label: str) -> None:
-        """Count something under one of a few labels, never one that a caller chose."""
+        """Count an event under one of a few fixed labels, never under a label that a caller chose."""
         with self._lock:
             self._counts[f"{what} {label}"] += 1
             self._begin()
 
     @contextlib.contextmanager
     def timed(self, stage: Stage) -> Iterator[None]:
-        """Note how long the block takes, however it ends."""
+        """Record how long the block takes, however it ends."""
         began = time.perf_counter()
         try:
             yield
@@ -67,7 +68,7 @@ class Noticed:
             self.took(stage, time.perf_counter() - began)
 
     def tell(self) -> None:
-        """Tell now; without a ledger it is kept."""
+        """Report now. If the ledger is unavailable, the measurements are kept."""
         with self._lock:
             counts, stages = self._counts, self._stages
             self._counts, self._stages = Counter[str](), Counter[str]()

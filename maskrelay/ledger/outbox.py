@@ -8,24 +8,23 @@ from typing import Any
 from maskrelay.ledger.scripts import Scripts
 
 _MS = timedelta(milliseconds=1)
-#: A delivery that waits for a place is looked at again after so long.
+#: Pause before a delivery that waits for a free place is looked at again.
 PLACE_PAUSE = timedelta(seconds=1)
-#: A host that failed so often in a row is left alone, twice as long after each further failure.
+#: After this many consecutive failures a host is backed off, twice as long after each further failure.
 FAILURES = 5
 REST, LONGEST_REST = timedelta(seconds=30), timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt, counted from 1, to tell a job's caller of an event; ours under `token`.
-
-    traceparent: of the span in which the event came about.
-    """
+    """One attempt to deliver an event of a job to its receiver, under the lease of `token`."""
 
     job: str
     event: str
+    #: Counted from 1.
     attempt: int
     token: str
+    #: Of the span in which the event was created.
     traceparent: str | None = None
 
 
@@ -35,29 +34,29 @@ class Outbox:
         self._lease_ms = lease // _MS
 
     def add(self, job: str, event: str, traceparent: str | None = None) -> None:
-        """Deliver an event whose body is in storage. Nothing changes if it is on its way already."""
+        """Queue an event whose body is in storage. An event that is queued already is not changed."""
         self._scripts.run("announce", f"{job} {event}", traceparent or "")
 
     def replay(self, job: str, event: str) -> None:
-        """Deliver an event again, or now if it waits, with every attempt of the schedule before it."""
+        """Deliver an event again, or immediately if it is waiting. It gets all attempts of the schedule again."""
         self._scripts.run("replay", f"{job} {event}")
 
     def standing(self, job: str, event: str) -> tuple[int, str]:
-        """The attempts made so far, and what was noted of the last; 0 and "" where nothing is known."""
+        """Return the number of attempts so far and the note about the last one; 0 and "" if nothing is known."""
         member = f"{job} {event}"
         attempts: bytes | None = self._scripts.ask("HGET", "mr:outbox:attempts", member)
         last: bytes | None = self._scripts.ask("HGET", "mr:outbox:last", member)
         return int(attempts or 0), (last or b"").decode()
 
     def note(self, delivery: Delivery, last: str) -> None:
-        """Keep what came of an attempt, until the event is over."""
+        """Store the result of an attempt until the event is over."""
         self._scripts.ask("HSET", "mr:outbox:last", f"{delivery.job} {delivery.event}", last)
 
     def take(self) -> Delivery | None:
-        """A delivery that is due, and has room where it waits for a place; None if there is none now."""
+        """Take a delivery that is due, and that has a free place if it waits for one. Return None if there is none."""
         token = secrets.token_hex(8)
         known: list[Any] | None = []
-        while known == []:  # those that wait for a place are looked at a hundred at a time
+        while known == []:  # deliveries that wait for a place are examined a hundred at a time
             known = self._scripts.run("deliver", token, self._lease_ms, PLACE_PAUSE // _MS)
         if known is None:
             return None
@@ -65,21 +64,21 @@ class Outbox:
         return Delivery(job, event, int(known[1]), token, known[2].decode() or None)
 
     def again(self, delivery: Delivery, after: timedelta, *, charge: bool = True) -> bool:
-        """Another attempt after a while; without `charge` this one was none."""
+        """Schedule another attempt after a delay. Without `charge` this attempt is not counted."""
         return self._end(delivery, after // _MS, charge=charge)
 
     def await_place(self, delivery: Delivery, place: str, most: int) -> bool:
-        """Take the attempt back; another is due once fewer than `most` are under way there (`enter_host`)."""
+        """Withdraw the attempt. The next is due when fewer than `most` are in progress at that place (`enter_host`)."""
         return self._end(delivery, PLACE_PAUSE // _MS, charge=False, place=f"{place} {most}")
 
     def over(self, delivery: Delivery) -> bool:
-        """The event is delivered or given up."""
+        """Record that the event was delivered or given up."""
         return self._end(delivery, -1, charge=True)
 
     def enter_host(self, host: str, delivery: Delivery, most: int) -> bool:
-        """Whether the delivery may begin: at most `most` to one host at once.
+        """Return whether the delivery may begin: at most `most` deliveries to one host run at once.
 
-        `host` is any name for it, or for whatever else so many deliveries may have at once.
+        `host` is any name for the host, or for anything else with such a limit.
         """
         return bool(self._scripts.run("enter_host", host, delivery.token, most, self._lease_ms))
 
@@ -87,12 +86,16 @@ class Outbox:
         self._scripts.ask("ZREM", f"mr:callbacks:{host}", delivery.token)
 
     def host_rests(self, host: str) -> timedelta:
-        """For how long the host is still left alone; zero when it is not."""
+        """Return the remaining cool-down of the host, zero if there is none."""
         left = int(self._scripts.ask("PTTL", f"mr:resting:{host}"))
-        return timedelta(0) if left * _MS > LONGEST_REST else max(0, left) * _MS  # longer: Redis' clock went back
+        # a longer one means that Redis' clock went back
+        return timedelta(0) if left * _MS > LONGEST_REST else max(0, left) * _MS
 
     def host_failed(self, host: str) -> None:
-        """The host did not answer, or not well. After five times in a row it is left alone for a while."""
+        """Record that the host did not respond, or failed.
+
+        After five failures in a row it is backed off for a while.
+        """
         self._scripts.run("host_failed", host, FAILURES, REST // _MS, LONGEST_REST // _MS)
 
     def host_answered(self, host: str) -> None:

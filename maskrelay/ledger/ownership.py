@@ -11,9 +11,9 @@ _KEY = "mr:store"
 
 
 class OwnDatabase:
-    """Makes sure once that the database belongs to this store, as soon as both answer. May be used from any thread.
+    """Checks once that the database belongs to this store, as soon as both respond. May be used from any thread.
 
-    store_id: asks the store for its id; raises StorageUnavailable.
+    store_id: returns the id of the store; raises StorageUnavailable.
     """
 
     def __init__(self, scripts: Scripts, store_id: Callable[[], str]) -> None:
@@ -22,14 +22,16 @@ class OwnDatabase:
         self._checked = self._named = False
 
     def check_at_start(self) -> None:
-        """Raise SettingsError for a database that must not be used, LedgerUnavailable, StorageUnavailable."""
+        """Raise SettingsError if the database must not be used; also raises LedgerUnavailable and
+        StorageUnavailable.
+        """
         check_database(self._scripts, self._store_id())
         self._checked = True
 
     def check(self) -> None:
-        """As `check_at_start`, until it has succeeded once; a database that must not be used is one that is away.
+        """As `check_at_start`, until it has succeeded once. A database that must not be used raises LedgerUnavailable.
 
-        It is named in the log once, and can be used as soon as it was put right.
+        This is logged once. The database can be used as soon as the problem is fixed.
         """
         if self._checked:
             return
@@ -43,10 +45,11 @@ class OwnDatabase:
 
 
 def check_database(scripts: Scripts, store_id: str) -> None:
-    """Take the database for the deployment with this store, or make sure that it is its own.
+    """Claim the database for the deployment with this store, or check that it belongs to it.
 
-    A database that names no store, as a new or an emptied one, is taken; of several deployments that start at once the
-    first one gets it. Raises SettingsError for another deployment's database and for a cluster, LedgerUnavailable.
+    A database that names no store, because it is new or was emptied, is claimed. If several deployments start at once,
+    the first one gets it. Raises SettingsError for the database of another deployment and for a cluster, and
+    LedgerUnavailable.
     """
     if scripts.ask("INFO", "cluster").get("cluster_enabled"):
         hint = "use a single server, or Sentinels (redis+sentinel://)"

@@ -9,7 +9,10 @@ _PAGE = 10_000
 
 
 def pack(name: str) -> bytes:
-    """A part's name, `{time}-{worker}-{seq}`, in 14 bytes of the same order. Raises ValueError for another name."""
+    """Pack the name of a part, `{time}-{worker}-{seq}`, into 14 bytes that sort in the same order.
+
+    Raises ValueError for any other name.
+    """
     if not keys.PART.fullmatch(name):
         raise ValueError(f"not the name of a part: {name!r}")
     time, worker, seq = name.split("-")
@@ -17,7 +20,10 @@ def pack(name: str) -> bytes:
 
 
 def search(scripts: Scripts, job: str, packed: bytes) -> int:
-    """Look for a part in a job's list, in pages: -1 if it is listed, else how many parts were looked at."""
+    """Search a job's list for a part, in pages.
+
+    Return -1 if it is listed, else the number of parts that were searched.
+    """
     start = 0
     while page := scripts.ask("LRANGE", f"mr:job:{job}:parts", start, start + _PAGE - 1):
         if packed in page:
@@ -27,5 +33,5 @@ def search(scripts: Scripts, job: str, packed: bytes) -> int:
 
 
 def unpack(packed: bytes) -> str:
-    """The name that `pack` packed."""
+    """Return the name that `pack` packed."""
     return f"{int.from_bytes(packed[:7]):016d}-{packed[7:11].hex()}-{int.from_bytes(packed[11:]):06d}"

@@ -10,18 +10,20 @@ from maskrelay.ledger.wakes import TASKS, Task
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """swept_ago: None where nobody has swept since this Redis began. loops and waiting: of each task, how many run and
-    how much could be taken now. drain_left: a child's wish to be alone has no end, so that no suspect is ever claimed.
-    """
+    """A snapshot of the running processes."""
 
+    #: None if no sweep has run since this Redis started.
     swept_ago: timedelta | None
+    #: The number of running loops of each task.
     loops: Mapping[Task, int]
+    #: How much work of each task could be taken now.
     waiting: Mapping[Task, int]
+    #: Whether a child's request to hold nothing else never expires, so that no suspect is ever claimed.
     drain_left: bool
 
 
 def see_processes(ledger: Ledger) -> Processes:
-    """Look; changes nothing. Raises LedgerUnavailable."""
+    """Return the snapshot. Changes nothing. Raises LedgerUnavailable."""
     known = ledger.sight.look().known
     return Processes(
         swept_ago=timedelta(seconds=known["sweep_s"]) if "sweep_s" in known else None,

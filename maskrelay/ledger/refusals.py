@@ -7,8 +7,8 @@ import threading
 import redis
 
 log = logging.getLogger(__name__)
-#: This server cannot serve any more, or not yet, and the address may lead to another one by now: a failover made it a
-#: replica, it is a node of a cluster, it reads its file in, or the password was changed.
+#: The server cannot serve any more, or not yet, and the address may lead to another server by now: a failover made it a
+#: replica, it is a node of a cluster, it is loading its data file, or the password was changed.
 MOVED = {
     "READONLY": "it is a replica now",
     "MASTERDOWN": "it is a replica without a primary",
@@ -20,7 +20,7 @@ MOVED = {
     "NOAUTH": "it requires a password",
     "WRONGPASS": "the user name or the password is wrong",
 }
-#: The server itself has to be mended; another connection to it changes nothing.
+#: The server itself must be repaired; a new connection to it changes nothing.
 BUSY = {
     "OOM": "its memory is full",
     "MISCONF": "it cannot save to its disk",
@@ -41,7 +41,7 @@ _CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
 
 
 def word_of(error: BaseException) -> str:
-    """The word of a refusal, or the name of the error's class: nothing that came over the connection else."""
+    """Return the error code of a refusal, or the name of the error's class, and nothing else of the reply."""
     for kind, word in _CLASSES:
         if isinstance(error, kind):
             return word
@@ -50,12 +50,12 @@ def word_of(error: BaseException) -> str:
 
 
 def moved(error: BaseException) -> bool:
-    """Whether connections should be made anew, since their server cannot serve."""
+    """Return whether to reconnect, because the server cannot serve."""
     return word_of(error) in MOVED
 
 
 class Standing:
-    """Logs once when Redis begins to fail, or fails for another reason, and once when it answers again."""
+    """Logs once when Redis starts to fail, or fails for another reason, and once when it responds again."""
 
     def __init__(self, of: str) -> None:
         self._of = of
@@ -71,7 +71,7 @@ class Standing:
             log.warning("%s: Redis does not serve (%s)%s", self._of, word, f": {meaning}" if meaning else "")
 
     def answered(self) -> None:
-        if not self._word:  # without the lock: as good as always
+        if not self._word:  # without the lock, since this is nearly always so
             return
         with self._lock:
             was, self._word = self._word, ""

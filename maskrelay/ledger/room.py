@@ -16,34 +16,35 @@ from maskrelay.errors import (
 )
 from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
-#: New work is refused when so much of Redis' memory is used: what was accepted needs the rest to come to its end.
+#: Above this share of Redis' memory, new work is refused: the accepted work needs the rest to finish.
 FULL_AT = 0.9
-#: Room is kept for so long while a request's uploads are being counted, should the process die meanwhile.
+#: How long capacity stays reserved while a request's uploads are counted, in case the process dies meanwhile.
 _HOLD = timedelta(minutes=1)
 _MS = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a tenant has under way, what a request adds to it, or the most that it may have.
+    """What a tenant has in progress, what a request adds to it, or the tenant's limits."""
 
-    jobs: live ones. frames: that wait or are in hand; of a job not planned yet its items, as far as it is not.
-    interactive: those of them in the interactive lane. bytes: of the uploads of live jobs, and of uploads that no job
-    has used.
-    """
-
+    #: Live jobs.
     jobs: int = 0
+    #: Frames that wait or are in progress, and the items that are not planned yet.
     frames: int = 0
+    #: Those of the frames that are in the interactive lane.
     interactive: int = 0
+    #: Sizes of the uploads of live jobs, and of uploads that no job has used.
     bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class UnusedUpload:
-    """An upload that no job has used. size: bytes. left: until it is forgotten, as storage does not keep it longer."""
+    """An upload that no job has used."""
 
     id: str
+    #: In bytes.
     size: int
+    #: The time until it is no longer counted, since storage does not keep it longer.
     left: timedelta
 
 
@@ -61,21 +62,23 @@ class Room:
         self._scripts = scripts
 
     def check(self, tenant: str, more: Load, most: Load) -> None:
-        """Raise the QuotaReached of the first number that `more` would bring above `most`; a zero is not looked at."""
+        """Raise the QuotaReached of the first number that `more` would bring above `most`. Zeros are not checked."""
         self._ask(tenant, more, most, "", timedelta(0))
 
     def keep(self, tenant: str, job: str, more: Load, most: Load, hold: timedelta) -> None:
-        """As `check`, and the room is the job's until its record is there, it is given back, or `hold` is over."""
+        """As `check`, and reserve the capacity for the job until it is recorded, the reservation is released, or `hold`
+        is over.
+        """
         self._ask(tenant, more, most, job, hold)
 
     def give_back(self, tenant: str, job: str) -> None:
-        """Keep no room for the job any more; once it is accepted it counts by its record."""
+        """Release the job's reservation. Once the job is accepted, it counts by its record."""
         self._scripts.run("give_back", tenant, job)
 
     def keep_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], most: Load) -> None:
-        """Count these uploads until they are taken or forgotten; raises BytesQuotaReached, with none counted.
+        """Count these uploads until a job takes them or they expire; raises BytesQuotaReached, and counts none then.
 
-        A Redis that is lost forgets them: until they expire, or a job uses them, they count no more.
+        If Redis is lost, the uploads are no longer counted.
         """
         request = keys.new_id()
         self.keep(tenant, request, Load(bytes=sum(one.size for one in uploads)), most, _HOLD)
@@ -83,7 +86,7 @@ class Room:
         self.give_back(tenant, request)
 
     def take_uploads(self, tenant: str, ids: Iterable[str]) -> list[UnusedUpload]:
-        """Count these uploads as unused no more; answers those that were."""
+        """No longer count these uploads as unused; return those that were."""
         taken: list[UnusedUpload] = []
         for page, _ in paged(list(ids), CHANGES):
             answer = self._scripts.run("take_uploads", tenant, json.dumps(page))
@@ -92,7 +95,7 @@ class Room:
         return taken
 
     def put_back_uploads(self, tenant: str, uploads: Sequence[UnusedUpload]) -> None:
-        """Count uploads again that were taken for a job which was not accepted."""
+        """Count uploads as unused again that were taken for a job which was not accepted."""
         self._count_uploads(tenant, uploads, "")
 
     def _count_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], request: str) -> None:
@@ -103,7 +106,7 @@ class Room:
     def _ask(self, tenant: str, more: Load, most: Load, job: str, hold: timedelta) -> None:
         told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
         while (reached := self._scripts.run("room", tenant, *told)) == [b"again"]:
-            pass  # more has expired than one call clears
+            pass  # more reservations have expired than one call clears
         if not reached:
             return
         name, used = reached[0].decode(), int(reached[1])
@@ -111,7 +114,7 @@ class Room:
         raise kind(f"At most {getattr(most, name)} {what}: {used} are, and this would be {getattr(more, name)} more.")
 
     def check_memory(self) -> None:
-        """Raise LedgerFull when Redis has a bound for its memory and comes near it."""
+        """Raise LedgerFull when Redis has a memory limit and is close to it."""
         known = self._scripts.ask("INFO", "memory")
         used, most = int(known["used_memory"]), int(known.get("maxmemory", 0))
         if most and used >= FULL_AT * most:

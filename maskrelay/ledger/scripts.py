@@ -13,20 +13,20 @@ from maskrelay.rules.lifecycle import MOVES
 
 _FOLDER = files("maskrelay.ledger") / "scripts"
 T = TypeVar("T")
-#: How many entries one call passes to Redis, or reads from it: a larger number would hold up every other client.
+#: The number of entries that one call passes to or reads from Redis. More would delay every other client.
 PAGE = 250
-#: How many entries one call changes, where each of them takes several commands there.
+#: The number of entries that one call changes, where each entry takes several commands.
 CHANGES = 50
 
 
 def _moves() -> str:
-    """The lifecycle's table in Lua: MOVES[from][to] is true or nil."""
+    """Return the table of transitions as Lua: MOVES[from][to] is true or nil."""
     rows = (f"{before}={{{','.join(f'{after}=true' for after in sorted(afters))}}}" for before, afters in MOVES.items())
     return f"local MOVES = {{{','.join(rows)}}}\n"
 
 
 def texts() -> dict[str, str]:
-    """Every script by its name, after the preludes of its folder and of the one above."""
+    """Return every script by its name, preceded by the preludes of its folder and of the parent folder."""
     common = _moves() + (_FOLDER / "prelude.lua").read_text()
     return {**_of_folder(_FOLDER, common), **_of_folder(_FOLDER / "flow", common)}
 
@@ -40,13 +40,13 @@ def _of_folder(folder: Traversable, before: str) -> dict[str, str]:
 
 
 def paged(entries: Sequence[T], size: int) -> Iterator[tuple[Sequence[T], bool]]:
-    """The entries in pages of `size`, each with whether it is the last; no entries are one empty page."""
+    """Yield the entries in pages of `size`, each with whether it is the last. No entries are one empty page."""
     for start in range(0, max(1, len(entries)), size):
         yield entries[start : start + size], start + size >= len(entries)
 
 
 class Scripts:
-    """The scripts over one Redis client; every failure of Redis leaves as LedgerUnavailable."""
+    """The scripts over one Redis client. Every failure of Redis is raised as LedgerUnavailable."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
@@ -58,12 +58,14 @@ class Scripts:
         return self._answered(lambda: self._scripts[script](args=plain))
 
     def ask(self, command: str, *arguments: Any) -> Any:
-        """One plain command, for what needs no transition."""
+        """Run one plain command that needs no transition."""
         return self._answered(lambda: self._client.execute_command(command, *arguments))  # type: ignore[no-untyped-call]
 
     def _answered(self, call: Callable[[], Any]) -> Any:
-        """What the call answers. A refusal by a server that cannot serve any more drops the idle connections to it, so
-        that the next call finds whichever server the address leads to then.
+        """Return the result of the call.
+
+        If the server refuses because it cannot serve any more, the idle connections to it are closed, so that the next
+        call connects to whichever server the address leads to then.
         """
         try:
             answer = call()
@@ -76,12 +78,12 @@ class Scripts:
         return answer
 
     def check_writable(self) -> None:
-        """Raise LedgerUnavailable unless Redis takes writes: a full one, or a replica, still answers a PING."""
+        """Raise LedgerUnavailable unless Redis accepts writes. A full Redis and a replica still answer a PING."""
         self.ask("SET", "mr:asked", 1, "PX", 60_000)
 
 
 def _plain(argument: Any) -> str | int | float | bytes:
-    """What Redis takes: None is empty, a boolean is 1 or 0."""
+    """Convert an argument for Redis: None becomes empty, a boolean 1 or 0."""
     if argument is None:
         return ""
     return int(argument) if isinstance(argument, bool) else argument

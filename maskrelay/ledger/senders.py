@@ -15,11 +15,14 @@ class Senders:
         self._scripts = scripts
 
     def heard(self, child: str) -> None:
-        """The child lives."""
+        """Record that the child is alive."""
         self._scripts.run("sender_heard", child)
 
     def silent(self, children: Sequence[str], silent_for: timedelta) -> list[str]:
-        """Those of `children` that were not heard of for so long; one that is unknown counts as heard of just now."""
+        """Return the children that have not reported for this long.
+
+        An unknown child counts as having reported just now.
+        """
         gone: list[bytes] = []
         for page, _ in paged(children, _PAGE):
             gone += self._scripts.run("senders_silent", json.dumps(page), silent_for // timedelta(milliseconds=1))

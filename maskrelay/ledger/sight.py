@@ -8,25 +8,29 @@ from typing import Any
 
 from maskrelay.ledger.scripts import Scripts
 
-#: Of so many running jobs, the oldest, the frames are counted; more would hold up the ledger for milliseconds.
+#: Frames are counted for this many running jobs, the oldest; more would block the ledger for milliseconds.
 JOBS_MOST = 200
-#: Upper bounds of the histograms' buckets in seconds; one more holds what is longer.
+#: Upper bounds of the histogram buckets in seconds. One more bucket holds longer times.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How often something took how long. at_most: for each of BUCKETS, and for no bound, the times up to it."""
+    """A histogram of durations."""
 
+    #: Cumulative counts: one for each of BUCKETS, then one without a bound.
     at_most: tuple[int, ...]
+    #: The sum of the durations.
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The ledger at one moment: `known` as `sight.lua` tells it; counts by what is counted, then by label."""
+    """A snapshot of the ledger."""
 
+    #: As `sight.lua` returns it.
     known: dict[str, Any]
+    #: By what is counted, then by label.
     counts: dict[str, dict[str, int]]
     stages: dict[str, Histogram]
 
@@ -36,7 +40,7 @@ class Sight:
         self._scripts = scripts
 
     def look(self) -> Seen:
-        """Everything at once; raises LedgerUnavailable. Changes nothing."""
+        """Return a snapshot. Changes nothing. Raises LedgerUnavailable."""
         known = json.loads(self._scripts.run("sight", JOBS_MOST))
         counts: dict[str, dict[str, int]] = {}
         for field, count in known.pop("counts", {}).items():

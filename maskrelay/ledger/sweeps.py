@@ -13,7 +13,7 @@ class Sweeps:
         self._scripts = scripts
 
     def lock(self, hold: timedelta) -> bool:
-        """Whether this process sweeps for the next `hold`; everything in a sweep is safe if two do."""
+        """Return whether this process sweeps for the next `hold`. It is safe if two processes do."""
         return bool(self._scripts.run("lock", "mr:sweep:lock", "1", hold // _MS))
 
     def turn(self, duty: str, hold: timedelta) -> bool:
@@ -21,7 +21,7 @@ class Sweeps:
         return bool(self._scripts.run("lock", f"mr:sweep:{duty}", "1", hold // _MS))
 
     def place(self, walk: str) -> str:
-        """Where a walk stands; "" at its beginning."""
+        """Return the position of a walk; "" at its beginning."""
         known: bytes | None = self._scripts.ask("HGET", "mr:sweep", f"at_{walk}")
         return known.decode() if known else ""
 
@@ -29,26 +29,31 @@ class Sweeps:
         self._scripts.ask("HSET", "mr:sweep", f"at_{walk}", place)
 
     def listing(self, *, done: bool = False) -> bool:
-        """Whether the tenants' lists are to be written again from storage, by the walk `listing`: Redis is another one
-        than when they last were. `done`: that walk has come to its end; it counts unless Redis was lost meanwhile.
+        """Return whether the tenants' lists must be restored from storage by the walk `listing`, because Redis was
+        lost.
+
+        done: the walk is complete, which counts unless Redis was lost meanwhile.
         """
         return bool(self._scripts.run("listing", done))
 
     def begin_reconciling(self, period: timedelta) -> str | None:
-        """A token if Redis is not the one that storage was last compared with, or if it is time; else None.
+        """Return a token if Redis was lost since the last comparison with storage, or if the period is over; else None.
 
-        None also while another comparison is under way that was heard of within half a minute.
+        Also returns None while another comparison is running that reported within the last half minute.
         """
         token = secrets.token_hex(8)
         return token if self._scripts.run("reconcile", period // _MS, token) else None
 
     def go_on_reconciling(self, token: str) -> bool:
-        """Say that the comparison goes on; False if it does not count any more.
+        """Report that the comparison continues. Return False if it no longer counts.
 
-        Then Redis was lost since it began, or another comparison came to its end.
+        That is so if Redis was lost since it began, or if another comparison was completed.
         """
         return bool(self._scripts.run("reconciling", token))
 
     def end_reconciling(self, token: str) -> bool:
-        """False if Redis was lost meanwhile: then it has to be done again."""
+        """Record that the comparison is complete.
+
+        Return False if Redis was lost meanwhile: then it must be repeated.
+        """
         return bool(self._scripts.run("reconciled", token))

@@ -9,23 +9,24 @@ from maskrelay.ledger.scripts import Scripts
 
 Task = Literal["segment", "plan", "assemble", "finish", "deliver"]
 TASKS: tuple[Task, ...] = ("segment", "plan", "assemble", "finish", "deliver")
-#: A wake-up that started no loop by then was lost.
+#: A wake-up that has started no loop by then counts as lost.
 LOST_AFTER = timedelta(seconds=4)
 _MS = timedelta(milliseconds=1)
 
 
 class Wakes:
-    """Sends wake-ups through `publish(task)`; a message that cannot be sent is found by the sweep."""
+    """Sends wake-ups through `publish(task)`. The sweep makes up for a message that cannot be sent."""
 
     def __init__(self, scripts: Scripts, publish: Callable[[str], None]) -> None:
         self._scripts = scripts
         self._publish = publish
 
     def wake(self, task: Task, wanted: int = 1) -> bool:
-        """Send a wake-up if fewer loops are woken than are wanted, and no message waits that nobody has taken yet.
+        """Send a wake-up if fewer loops are awake than wanted, and no message is waiting that nobody has taken.
 
-        wanted: of segment, all loops that should run. Of the other tasks, those that should begin: what waits, since
-        each that runs is busy with one job, item or delivery. Each that begins wakes the next.
+        wanted: for segment, the total number of loops that should run. For the other tasks, the number of loops that
+        should start: the waiting work, since each running loop is busy with one job, item or delivery. Each loop that
+        starts wakes the next.
         """
         if wanted < 1:
             return False
@@ -35,16 +36,16 @@ class Wakes:
         return bool(sent)
 
     def running(self, task: Task, loop: str, lasts: timedelta) -> None:
-        """A loop of this task runs, and will say so again before that."""
+        """Record that a loop of this task is running, and will report again before `lasts` is over."""
         self._scripts.run("loop", task, loop, lasts // _MS)
 
     def ended(self, task: Task, loop: str) -> None:
         self._scripts.run("loop", task, loop, 0)
 
     def loops(self, task: Task) -> int:
-        """How many loops of a task are known to run."""
+        """Return the number of running loops of a task."""
         return int(self._scripts.ask("ZCARD", f"mr:loops:{task}"))
 
     def work(self, task: Task) -> int:
-        """How much waits for a task's loops now."""
+        """Return how much work waits for the loops of a task."""
         return int(self._scripts.run("work", task))
