@@ -12,13 +12,13 @@ from maskrelay.contract.sources import Affine
 
 @dataclass(frozen=True)
 class SeriesPlacement:
-    """affine: (column, row, slice) → RAS+ millimetres. places: each slice's number, from 0, gaps skipped.
+    """The grid of a series."""
 
-    off_mm: how far the worst slice's own position lies from where the affine puts it; a caller judges it.
-    """
-
+    #: From (column, row, slice) to RAS+ millimetres.
     affine: Affine
+    #: The number of each slice on the grid, from 0; gaps are skipped.
     places: tuple[int, ...]
+    #: The largest distance between a slice's own position and its position by the affine. The caller judges it.
     off_mm: float
 
 
@@ -28,13 +28,13 @@ def affine_of_series(
     spacing: tuple[float, float],
     thickness: float | None = None,
 ) -> SeriesPlacement:
-    """The grid of slices that are in order along their normal, in either direction.
+    """Return the grid of slices that are sorted along their normal, in either direction.
 
-    orientation, positions: as DICOM gives them (LPS+), one position a slice, of one orientation. spacing: millimetres
-    between rows, between columns. thickness: the depth of a slice that is alone, 1 if unknown. The usual gap between
-    neighbours is their median; a wider one skips places. The step keeps its own direction, so a tilted gantry gives a
-    sheared grid. Raises ValueError where neighbours lie in one plane. Source: DICOM PS3.3, C.7.6.2.1.1 (equation
-    C.7.6.2.1-1); RAS is LPS with x and y negated.
+    orientation, positions: as in DICOM (LPS+), one position per slice, all with the same orientation. spacing:
+    millimetres between rows, between columns. thickness: the depth of a single slice in millimetres, 1 if unknown. The
+    step is the median gap between neighbours; a wider gap skips places. The direction of the step is kept, so a tilted
+    gantry results in a sheared grid. Raises ValueError if neighbours are in the same plane. Source: DICOM PS3.3,
+    C.7.6.2.1.1 (equation C.7.6.2.1-1); RAS is LPS with x and y negated.
     """
     rows, columns = orientation[:3], orientation[3:]
     step, places = _step(_cross(rows, columns), positions, thickness or 1.0)
@@ -52,7 +52,7 @@ def affine_of_series(
 
 
 def _step(normal: Vector, positions: Sequence[Vector], thickness: float) -> tuple[Vector, tuple[int, ...]]:
-    """From a slice to the next, and how many steps each slice is from the first."""
+    """Return the vector from one slice to the next, and the number of steps from the first slice to each."""
     depths = [sum(part * along for part, along in zip(position, normal, strict=True)) for position in positions]
     gaps = [after - before for before, after in pairwise(depths)]
     if not gaps:

@@ -10,20 +10,21 @@ from maskrelay.rules.slices import Slice, normal_of
 
 Numbered = tuple[int, DicomFacts]
 
-#: Direction cosines may differ by so much within one stack, and spacings by this part.
+#: Tolerances within one stack: of direction cosines absolute, of spacings relative.
 _ALIKE = 1e-3
-#: The normal of two directions of unit length at a right angle is of unit length, give or take their rounding.
+#: The tolerance of the length of the normal, which is 1 for two unit vectors at a right angle.
 _RIGHT_ANGLE = 1e-2
-#: Farther from the origin (millimetres) nothing is a position.
+#: Values beyond this, in millimetres, are not valid positions.
 _FARTHEST = 1e6
 
 
 def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Counter[int]]:
-    """Each object once, and how often again, by the number of the one that is kept: the first.
+    """Return each object once, and the number of its duplicates by the number of the first object, which is kept.
 
-    Where the pixels were read, they decide and not the identity: equal pixels at one place that nothing tells apart are
-    one object, sent again under another UID, and other pixels are another object, whatever a careless anonymiser called
-    it. Where they were not, the same instance is one with the same identity at the same place.
+    If the pixels were read, they decide and not the UID: equal pixels at one place with equal attributes are one object
+    that was sent again under another UID, and different pixels are different objects, even if a careless anonymiser
+    gave them the same UID. If the pixels were not read, objects with the same SOP instance UID at the same place are
+    duplicates.
     """
     first: dict[tuple[object, ...], int] = {}
     kept, again = [], Counter[int]()
@@ -40,9 +41,10 @@ def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Cou
 
 
 def slices_of(number: int, facts: DicomFacts) -> list[Slice]:
-    """The object's frames in space; none if it does not say where they lie, or if several all lie at one place.
+    """Return the object's frames as slices; none if their positions are unknown, or if several frames share one
+    position.
 
-    The latter is a clip, whose frames follow each other in time.
+    The latter is a cine clip, whose frames are consecutive in time.
     """
     if len(facts.positions) != facts.frames or len(facts.orientations) != facts.frames or shows_mosaic(facts):
         return []
@@ -60,12 +62,12 @@ def _is_placed(position: Sequence[float], orientation: Orientation) -> bool:
 
 
 def split_alike(slices: Iterable[Slice]) -> list[list[Slice]]:
-    """Slices of one size, frame of reference, spacing and orientation together; the same for any order they come in."""
+    """Group slices by size, frame of reference, spacing and orientation. The result does not depend on their order."""
     clusters: list[list[Slice]] = []
     for one in sorted(slices, key=_sorting):
         for cluster in reversed(clusters):
             if one.orientation[0] - cluster[0].orientation[0] > _ALIKE or _size(one) != _size(cluster[0]):
-                clusters.append([one])  # sorted: no earlier one is nearer
+                clusters.append([one])  # sorted, so no earlier cluster is closer
                 break
             if _fits(one, cluster[0]):
                 cluster.append(one)
@@ -76,7 +78,7 @@ def split_alike(slices: Iterable[Slice]) -> list[list[Slice]]:
 
 
 def count_orientations(clusters: Sequence[Sequence[Slice]]) -> int:
-    """How many orientations there are among clusters."""
+    """Return the number of different orientations among the clusters."""
     found: list[Orientation] = []
     for cluster in clusters:
         orientation = cluster[0].orientation
@@ -86,7 +88,7 @@ def count_orientations(clusters: Sequence[Sequence[Slice]]) -> int:
 
 
 def count_sizes(clusters: Sequence[Sequence[Slice]]) -> int:
-    """How many different frame sizes and spacings there are among clusters."""
+    """Return the number of different frame sizes and spacings among the clusters."""
     found: list[Slice] = []
     for first in (cluster[0] for cluster in clusters):
         if not any(_size(first)[:3] == _size(other)[:3] and _same_spacing(first, other) for other in found):

@@ -10,7 +10,7 @@ from maskrelay.rules.whole_slide import shows_label
 
 Policy = Literal["allow", "warn", "refuse"]
 
-#: Modalities whose pictures commonly show names, dates or marks when BurnedInAnnotation is absent.
+#: Modalities whose images commonly show names, dates or marks even when BurnedInAnnotation is absent.
 _MODALITIES = frozenset({"US", "SC", "XA", "RF", "ES", "OT"})
 #: Secondary Capture, single and multi-frame (7, 7.1 … 7.4).
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -19,9 +19,9 @@ _SCANNED = frozenset({"DF", "DV", "SD", "SI"})
 
 
 def may_be_burned_in(facts: DicomFacts) -> bool:
-    """What the object says decides; where it says nothing, its modality and where it comes from.
+    """Return whether the image may show burned-in text: by its tag, and without a tag by its modality and origin.
 
-    A slide's label is text, whatever the object says.
+    A slide's label always counts as text, whatever the tag says.
     """
     if shows_label(facts):
         return True
@@ -32,7 +32,9 @@ def may_be_burned_in(facts: DicomFacts) -> bool:
 
 
 def judge_burned_in(facts: DicomFacts, policy: Policy) -> Literal["go", "warn", "refuse"]:
-    """go: it is sent. warn: it is sent, and flagged. refuse: its item fails with `burned_in_annotation`."""
+    """Apply the policy. go: the image is sent. warn: it is sent and flagged. refuse: its item fails with
+    `burned_in_annotation`.
+    """
     if policy == "allow" or not may_be_burned_in(facts):
         return "go"
     return policy

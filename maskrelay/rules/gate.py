@@ -6,30 +6,31 @@ from typing import Literal
 
 from maskrelay.errors import EndpointDenied, EndpointError, EndpointThrottled, EndpointTimeout, FrameRefused
 
-#: A gate is closed for so long at most: where somebody must mend something, while the endpoint is being changed, and
-#: where it may be back at any moment.
+#: The longest time that a gate stays closed: where an operator must fix something, while the endpoint is being updated,
+#: and where the endpoint may recover at any moment.
 LONGEST = timedelta(minutes=5)
 ROLLED = timedelta(seconds=30)
 SOON = timedelta(seconds=15)
 
-#: How much was asked: too many in flight (`pending`), too many a second (`rate`), or too much in another way (`slow`).
+#: The kind of overload: too many requests in flight (`pending`), too many per second (`rate`), or any other (`slow`).
 Overload = Literal["", "pending", "rate", "slow"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One score's end, as the flow control takes it.
+    """How one score ended, as reported to the flow control."""
 
-    kind: `good`; `failed` on this frame; `busy`: closes the gate after three in a row or for `retry_after`; `denied`:
-    closes it at once; `cancelled`: says nothing of the endpoint. keep_slot: the container may still be working. base
-    and cap: the first and the longest pause of the gate without a `retry_after`. reason: one word, counted and shown.
-    """
-
+    #: `good`; `failed` on this frame; `busy`: closes the gate after three in a row or for `retry_after`; `denied`:
+    #: closes it at once; `cancelled`: says nothing about the endpoint.
     kind: Literal["good", "failed", "busy", "denied", "cancelled"]
+    #: Whether the container may still be working.
     keep_slot: bool = False
     retry_after: timedelta = timedelta(0)
+    #: The first pause of the gate without a `retry_after`.
     base: timedelta = timedelta(seconds=1)
+    #: The longest pause of the gate without a `retry_after`.
     cap: timedelta = SOON
+    #: One word, which is counted and shown.
     reason: str = ""
     overload: Overload = ""
 
@@ -39,7 +40,7 @@ CANCELLED = Report("cancelled", keep_slot=True)
 
 
 def report_of(error: EndpointError) -> Report:
-    """The report of a score that ended in `error`."""
+    """Return the report of a score that ended with `error`."""
     kind = str(error.fields.get("kind") or error.code)
     keep_slot = bool(error.fields.get("still_working"))
     if isinstance(error, FrameRefused):

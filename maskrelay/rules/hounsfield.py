@@ -5,12 +5,12 @@ Sources: DICOM PS3.3 C.11.1.1.2 (RescaleType), C.8.15.2 and C.7.6.16.2.25 (multi
 
 from maskrelay.contract.dicom import DicomFacts
 
-#: Written as RescaleType, or as the unit of a real world value mapping.
+#: Values of RescaleType, or of the unit of a real world value mapping.
 _HOUNSFIELD = frozenset({"HU", "HU_MOD", "[HNSF'U]", "HOUNSFIELD"})
 _UNSPECIFIED = frozenset({"US", "UNSPECIFIED"})
-#: Objects that are pictures of pictures, or maps: in HU only where they say so.
+#: Secondary captures and parametric maps: in HU only if they say so.
 _DERIVED_CLASSES = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.66.4")
-#: Words of ImageType for maps of something else, as the standard and the vendors write them.
+#: Values of ImageType for other maps, as the standard and the vendors write them.
 _OTHER = frozenset(
     {
         "MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "Z_EFF", "ZEFF",
@@ -19,14 +19,14 @@ _OTHER = frozenset(
         "LUNG_PBV", "PBV", "DENSITY", "PERFUSION", "CBF", "CBV", "MTT", "TTP", "TMAX", "TTD", "TTS", "PERM", "ADC",
     }
 )  # fmt: skip
-#: Projections, which scanners mark as HU all the same.
+#: Projections, which scanners label as HU nevertheless.
 _PROJECTIONS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
-#: A scan in HU begins at air or below; objects without units are taken at their intercept.
+#: Scans in HU have an intercept at air or below. Objects without units are judged by their intercept.
 _AIR = -900.0
 
 
 def other_than_hounsfield(facts: DicomFacts) -> str | None:
-    """What a CT object's values are instead of HU, in a word; None where they are HU, or the object is no CT."""
+    """Return what a CT object's values are instead of HU, in one word; None if they are HU, or the object is not CT."""
     if facts.modality != "CT":
         return None
     units = (facts.units or "").upper()

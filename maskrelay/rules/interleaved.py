@@ -8,21 +8,21 @@ from statistics import median
 from maskrelay.contract.dicom import MARKS
 from maskrelay.rules.slices import Place, Slice
 
-#: Marks in which the slices of one volume never take turns.
+#: Marks that do not alternate within one volume.
 _KINDS = ("image_type", "echo_time", "b_value", "gradient_direction", "inversion_time")
-#: Fewer slices than this are no volume of their own.
+#: Fewer slices than this do not form a separate volume.
 _LEAST = 3
-#: Steps may differ by this part of the usual one within a volume.
+#: The tolerance of the steps within a volume, relative to the usual step.
 _EVEN = 0.1
-#: Volumes lie between each other if they share this part of their extent.
+#: Volumes are interleaved if they share this fraction of their extent.
 _SHARED = 0.5
 
 
 def interleaved(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
-    """The volumes among places of one slice each; None where they are one volume.
+    """Return the volumes among places with one slice each; None if they are one volume.
 
-    They are apart by what they show, or where instance numbers come again from volume to volume. Either has to give
-    volumes that are even and lie between each other.
+    They are separated by what they show, or by instance numbers that repeat from volume to volume. In both cases the
+    resulting volumes must be evenly spaced and interleaved.
     """
     if len(places) < 2 * _LEAST or any(len(place.slices) != 1 for place in places):
         return None
@@ -40,7 +40,7 @@ def interleaved(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
 
 
 def _turns(numbers: Iterable[int | None]) -> list[Hashable]:
-    """How often each number came before; all 0 where some object has none, or all have the same."""
+    """Return how often each number occurred before; all 0 if a number is missing, or if all are equal."""
     found, before = list(numbers), defaultdict[int | None, int](int)
     if None in found or len(set(found)) == 1:
         return [0] * len(found)

@@ -2,8 +2,8 @@
 
 from maskrelay.contract.jobs import TERMINAL, Counts, JobState
 
-#: From each state, where a job may go. Terminal states absorb. `finishing → running`: a settled frame whose line is
-#: nowhere in storage waits again.
+#: The states that may follow each state. Terminal states have none. `finishing → running`: a settled frame that has no
+#: line in storage must be segmented again.
 MOVES: dict[JobState, frozenset[JobState]] = {
     "accepted": frozenset({"running", "cancelling"}),
     "running": frozenset({"cancelling", "finishing"}),
@@ -21,14 +21,15 @@ def may_move(before: JobState, after: JobState) -> bool:
 
 
 def may_cancel(state: JobState) -> bool:
-    """Whether asking to cancel is right now: also again, while the job is being cancelled."""
+    """Return whether a cancel request is valid now. It is also valid while the job is being cancelled."""
     return state == "cancelling" or may_move(state, "cancelling")
 
 
 def verdict(counts: Counts, *, cancelled: bool) -> JobState:
-    """The terminal state of a job whose items have come to these counts.
+    """Return the terminal state of a job with these counts of items.
 
-    All succeeded: succeeded. Cancelled with anything unfinished: cancelled. Nothing succeeded: failed. Else partial.
+    All succeeded: succeeded. Cancelled with anything unfinished: cancelled. Nothing succeeded: failed. Otherwise
+    partial.
     """
     if counts.succeeded == counts.total:
         return "succeeded"

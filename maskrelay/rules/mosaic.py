@@ -4,6 +4,9 @@ from maskrelay.contract.dicom import DicomFacts
 
 
 def shows_mosaic(facts: DicomFacts) -> bool:
-    """Whether the object's one picture is a mosaic: it is nowhere in space, and its masks make no volume and no SEG."""
+    """Return whether the object's one image is a mosaic.
+
+    A mosaic has no position in space, so its masks make no volume and no SEG.
+    """
     marked = "MOSAIC" in (word.upper() for word in facts.image_type) or (facts.mosaic or 0) > 1
     return facts.frames == 1 and marked

@@ -6,42 +6,41 @@ from dataclasses import dataclass
 from maskrelay.rules.lanes import BULK_SHARE
 from maskrelay.settings import LEAST_HANDS
 
-#: Beyond this the ledger's leases and the loop's own work cost more than another frame could bring.
+#: With more frames, the leases and the loop itself cost more than another frame could gain.
 MOST_HANDS = 256
-#: What the requests and answers of the frames in hand may take together.
+#: The memory limit for the requests and answers of all frames in progress.
 MOST_BYTES = 512 << 20
-#: More in hand than the mean of the stages asks for, since their times vary; and some that wait at the endpoint's door.
+#: A margin over the mean of the stage times, since these vary; and some frames that wait for admission.
 _SPARE, _AT_THE_DOOR = 1.25, 4
-#: Times as long as a score that the other stages count at most. Beyond it frames wait for the processors and not for
-#: the endpoint: more of them in progress would each take longer, which would ask for more still.
+#: The largest ratio of the other stages to a score that counts. Above it frames wait for the processors and not for the
+#: endpoint: with more frames in progress each would take longer, which would increase the ratio further.
 _LONGEST_RATIO = 3.0
-#: The weight of one frame in what is known of the frames before it.
+#: The weight of the newest frame in the moving averages.
 _WEIGHT = 0.05
 
 
 @dataclass(slots=True)
 class Pace:
-    """Moving averages over a child's frames, in seconds and bytes.
+    """Moving averages over a child's frames, in seconds and bytes."""
 
-    scoring: one request, without the wait for its admission. working: everything else that keeps a hand. bytes: of the
-    frame's request and answer.
-    """
-
+    #: One request, without the wait for its admission.
     scoring: float | None = None
+    #: All other stages of the worker.
     working: float | None = None
+    #: Of the frame's request and answer.
     bytes: float = 0.0
 
     def note(self, *, scoring: float, working: float, bytes: float) -> None:  # noqa: A002  it is what it is
-        """Take in a frame that was scored and drawn."""
+        """Add a frame that was scored and drawn."""
         self.scoring = _mean(self.scoring, scoring)
         self.working = _mean(self.working, working)
         self.bytes = _mean(self.bytes or None, bytes)
 
     def hands(self, slots: int) -> int:
-        """Frames to have in hand where `slots` frames can be scored at once.
+        """Return how many frames to keep in progress if `slots` frames can be scored at once.
 
-        Little's law: so many are scored, and while one is, others take `working` for each `scoring`. Bulk frames get
-        a part of the hands alone. Never more than the memory for requests and answers allows.
+        By Little's law: `slots` frames are scored, and `working / scoring` times as many are in the other stages. Bulk
+        frames get only a share of the capacity. The result is limited by the memory for requests and answers.
         """
         ratio = 0.5
         if self.working is not None and self.scoring is not None:

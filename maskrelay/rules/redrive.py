@@ -8,26 +8,29 @@ from maskrelay.contract.dead_letters import DeadLetter
 from maskrelay.contract.jobs import Item
 from maskrelay.errors import ArchiveNested, BurnedInAnnotation, DirectoryFile, NoPixels, NotAnImage, ZeroSized
 
-#: What a file is, and what the job's own options refuse, no second try changes.
+#: Errors that no further attempt changes: the kind of the file, or what the job's own options refuse.
 FINAL = frozenset(
     cls.code for cls in (ArchiveNested, BurnedInAnnotation, DirectoryFile, NoPixels, NotAnImage, ZeroSized)
 )
-#: Of a source: the members of a zip by where they begin, with what their items were called; None: all of it.
+#: For each source, the zip members by their offset, with the custom ids of their items; None: the whole source.
 _Places = dict[str, dict[int, str] | None]
 
 
 def is_redriven(letter: DeadLetter, code: str | None) -> bool:
-    """Whether a failed frame is done again: if it failed by the error that was named, or by any that can change."""
+    """Return whether a failed frame is repeated: if it has the given error code, or without one, any error that can
+    change.
+    """
     return letter.error.code == code if code is not None else letter.error.code not in FINAL
 
 
 def items_again(
     items: Iterable[Item], letters: Iterable[DeadLetter], members_of: Callable[[DeadLetter], tuple[str, ...]]
 ) -> list[Item]:
-    """The items to submit again, in their order. An item of several frames is done again as a whole.
+    """Return the items to submit again, in their order. An item of several frames is repeated as a whole.
 
-    members_of: the custom ids of the submitted items that a failed item was made of, if they were several; asked once
-    an item. Those of a series whose own frames are good come along (`only` empty), so that it is the same series.
+    members_of: returns the custom ids of the submitted items that a failed item was made of, if there were several. It
+    is called once per item. The members of a series whose own frames succeeded are included (with an empty `only`), so
+    that the series stays the same.
     """
     places: _Places = {}
     named: set[str] = set()
@@ -41,7 +44,7 @@ def items_again(
     return [
         item.model_copy(update={"only": places.get(item.source, {})})
         for item in items
-        # what comes out of a zip goes by other names than the zip
+        # items from a zip have other custom ids than the zip
         if item.custom_id in named or (item.kind == "zip" and item.source in places)
     ]
 

@@ -8,39 +8,41 @@ from maskrelay.errors import EndpointBusy, EndpointTimeout, FrameRefused, Maskre
 
 FIRST = timedelta(seconds=1)
 MOST = timedelta(minutes=5)
-#: A frame that timed out waits as long as one that failed so many times more: about 16 s.
+#: A timed-out frame waits as if it had failed this many more times: about 16 s.
 LATE = 4
-#: A frame whose gates are closed is looked at again after so long at most: another may have opened them.
+#: A frame whose gates are closed is tried again after this at the latest, since another gate may have opened.
 COME_BACK = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What the ledger remembers of an unsettled frame that had trouble.
+    """What the ledger records about earlier failures of an unsettled frame."""
 
-    attempts: those held against it. deaths: workers that died with it alone. struck: when the endpoint last failed on
-    it and nobody has judged it yet, in milliseconds of Redis' clock, or 0. code: of that error, endpoint: the
-    one that failed.
-    """
-
+    #: Attempts counted against the frame.
     attempts: int = 0
+    #: Workers that died while it was their only frame.
     deaths: int = 0
+    #: When the endpoint last failed on it, in milliseconds of Redis' clock, while that failure is not judged yet; else
+    #: 0.
     struck: int = 0
+    #: The code of that error.
     code: str = ""
+    #: The endpoint that failed.
     endpoint: str = ""
 
 
 def backoff(attempt: int, rand: float) -> timedelta:
-    """The pause after `attempt` (from 1): from a second, doubling, to five minutes; half of it is jitter."""
+    """Return the pause after `attempt` (from 1): doubles from one second to five minutes. Half of it is jitter."""
     full: timedelta = min(MOST, FIRST * 2 ** min(attempt - 1, 20))
     return full * (0.5 + rand / 2)
 
 
 def left_alone(error: MaskrelayError, attempt: int, rand: float) -> timedelta:
-    """How long a frame waits that is given back for this error, in its `attempt` (from 1).
+    """Return how long a frame waits after it was released because of this error in its `attempt` (from 1).
 
-    Of an error on the frame, as long as for its attempts; after a timeout, when the container goes on working, later,
-    and as few times. One whose gates are closed comes back soon after they may open, any other in a moment.
+    After an error on the frame, it waits as long as its attempts demand; after a timeout, when the container may still
+    be working, longer. A frame whose gates are closed is tried again soon after they may open, any other frame after a
+    moment.
     """
     if isinstance(error, FrameRefused | EndpointTimeout):
         return backoff(attempt + (LATE if isinstance(error, EndpointTimeout) else 0), rand)
@@ -53,11 +55,12 @@ def left_alone(error: MaskrelayError, attempt: int, rand: float) -> timedelta:
 def judge(
     trouble: Trouble, last_good_ms: int, excused_ms: int = 0, *, is_open: bool = True
 ) -> Literal["clear", "charge", "ask"]:
-    """Whether the frame's last strike is held against it.
+    """Return whether the frame's last failure is counted as an attempt.
 
-    Only if the endpoint has answered another input well since: then charge. If it has not, ask it with the canary
-    (a bad roll-out and a bad image fail alike). Without a strike the frame is clear; so it is while the gate is not
-    open, and when it was struck before `excused_ms`, the end of the last outage in which the canary failed too.
+    It is counted only if the endpoint has answered another input successfully since: `charge`. If it has not, `ask`
+    sends the canary (a bad roll-out and a bad image fail in the same way). Without a failure the result is `clear`, as
+    it is while the gate is not open, and if the failure was before `excused_ms`, the end of the last outage in which
+    the canary failed too.
     """
     if not trouble.struck or not is_open or trouble.struck <= excused_ms:
         return "clear"

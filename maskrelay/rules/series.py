@@ -20,20 +20,21 @@ from maskrelay.rules.volumes import Volume, volumes_of
 Policy = Literal["fail", "best_effort", "hold"]
 Findings = dict[Finding, tuple[float, ...]]
 
-#: Findings by which slices are missing, or cannot be told from each other.
+#: Findings that mean that slices are missing or cannot be told apart.
 INCOMPLETE: frozenset[Finding] = frozenset({"gaps", "missing_slices", "ambiguous_positions"})
 
-#: An even grid's slices lie where it says, give or take this part of a step.
+#: On an even grid, slices may be off by this fraction of a step.
 _UNEVEN = 0.1
-#: A slice may lie aside by this part of a pixel's side, half of what a mask may be off; without a spacing, millimetres.
+#: The lateral tolerance of a slice as a fraction of the pixel spacing, half of that of a mask; without a spacing, in
+#: millimetres.
 _ASIDE, _ASIDE_MM = 0.25, 0.1
 
 
 def group(facts: Sequence[Numbered]) -> list[Stack]:
-    """The stacks of these objects, each given with its number; in the order of their lowest numbers.
+    """Return the stacks of these numbered objects, in the order of their lowest numbers.
 
-    An object that does not say where it lies is a stack of its own, and so is one without a series. Anonymised data may
-    have one series UID for all: patients, studies and series that differ in anything else are kept apart.
+    An object without a position is a stack of its own, and so is an object without a series. Anonymised data may have
+    one series UID for everything, so patients, studies and series that differ in anything else are separated.
     """
     series: dict[str | int, list[Numbered]] = {}
     for number, one in sorted(facts, key=lambda pair: pair[0]):
@@ -43,7 +44,7 @@ def group(facts: Sequence[Numbered]) -> list[Stack]:
 
 
 def _of_one_uid(objects: Sequence[Numbered]) -> list[Stack]:
-    """The stacks of objects that name the same series."""
+    """Return the stacks of objects with the same series UID."""
     apart: dict[tuple[object, ...], list[Numbered]] = {}
     for number, one in objects:
         apart.setdefault((one.patient, one.study, one.modality, one.series_number), []).append((number, one))
@@ -59,14 +60,14 @@ def _of_one_uid(objects: Sequence[Numbered]) -> list[Stack]:
 
 
 def judge_partial(stack: Stack, policy: Policy) -> Literal["go", "fail", "hold"]:
-    """What becomes of an item by what was found of its stack.
+    """Apply the policy for incomplete series to the findings of a stack.
 
-    go: as if nothing were missing; the findings are its flags. fail: with `series_incomplete`. hold: its frames are
-    segmented, whole-item artifacts are withheld, and it ends partial.
+    go: process it normally; the findings become flags. fail: with `series_incomplete`. hold: segment its frames,
+    withhold whole-item artifacts, and end as partial.
     """
     found = INCOMPLETE & stack.findings.keys()
     if found == {"missing_slices"} and stack.findings["missing_slices"][0] == 1:
-        return "go"  # one picture alone claims to be no volume
+        return "go"  # a single image does not claim to be a volume
     return policy if found and policy != "best_effort" else "go"
 
 
@@ -97,7 +98,7 @@ def _unplaced(number: int, facts: DicomFacts, mixed: Findings, again: Counter[in
 
 
 def _of_series(objects: Sequence[DicomFacts], clusters: Sequence[Sequence[Slice]]) -> Findings:
-    """What is found of a series as a whole. A frame counts like an object, since some headers count frames."""
+    """Return the findings of a series as a whole. Frames are counted like objects, since some headers count frames."""
     came = sum(facts.frames for facts in objects)
     expected = max(facts.expected or 0 for facts in objects)
     found: Findings = {}
@@ -130,7 +131,7 @@ def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Co
         **_across(slices, orientation),
     }
     broken = {"tilted", "uneven_steps", "ambiguous_positions"} & found.keys()
-    mostly_there = numbers[-1] < 2 * len(numbers)  # or a few slices far apart would make a volume without an end
+    mostly_there = numbers[-1] < 2 * len(numbers)  # otherwise a few distant slices would make an endless volume
     return Stack(
         members=tuple((one.source, one.frame) for one in slices),
         places=tuple(number for number, place in zip(numbers, places, strict=True) for _ in place.slices),
@@ -144,7 +145,7 @@ def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Co
 
 
 def _numbers(depths: Sequence[float]) -> list[int]:
-    """Each place's slice number: a step is the median one, or as many of them as fit best."""
+    """Return the slice number of each place: a step is the median step, or the best-fitting multiple of it."""
     steps = [after - before for before, after in pairwise(depths)]
     usual = median(steps) if steps else 1.0
     return list(accumulate((max(1, round(step / usual)) for step in steps), initial=0))
@@ -157,7 +158,7 @@ def _step(places: Sequence[Place], numbers: Sequence[int]) -> float | None:
 
 
 def _along(places: Sequence[Place], numbers: Sequence[int], step: float | None) -> Findings:
-    """What is amiss along the normal."""
+    """Return the findings along the normal."""
     found: Findings = {}
     crowded = sum(len(place.slices) > 1 for place in places)
     if crowded:
@@ -175,7 +176,7 @@ def _along(places: Sequence[Place], numbers: Sequence[int], step: float | None) 
 
 
 def _across(slices: Sequence[Slice], orientation: Orientation) -> Findings:
-    """Whether a slice lies aside of the normal through the first: a tilted gantry, or rows that were moved."""
+    """Return whether slices deviate from the normal through the first: a tilted gantry, or shifted rows."""
     normal, spacing = normal_of(orientation), slices[0].facts.spacing
     start = aside(slices[0].position, normal)
     worst = max(math.dist(start, aside(one.position, normal)) for one in slices)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from maskrelay.contract.dicom import DicomFacts, Mark, Orientation, Vector
 
-#: Two slices are at one place when they are closer than this part of a pixel's side; without one, millimetres.
+#: Two slices share a place if they are closer than this fraction of the pixel spacing; without a spacing, in
+#: millimetres.
 _AT_ONE_PLACE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Frame `frame` of the object `source`, where its header says it lies."""
+    """Frame `frame` of the object `source`, with its position and orientation from the header."""
 
     source: int
     frame: int
@@ -28,14 +29,17 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """All slices at one depth, which is millimetres along the normal."""
+    """All slices at one depth, in millimetres along the normal."""
 
     depth: float
     slices: tuple[Slice, ...]
 
 
 def normal_of(orientation: Orientation) -> Vector:
-    """The cross product of the row's and the column's direction, not yet of unit length where they are not."""
+    """Return the cross product of the row and column directions.
+
+    It is of unit length only if they are perpendicular unit vectors.
+    """
     a, b, c, d, e, f = orientation
     return b * f - c * e, c * d - a * f, a * e - b * d
 
@@ -45,7 +49,7 @@ def depth_of(position: Vector, normal: Vector) -> float:
 
 
 def aside(position: Vector, normal: Vector) -> Vector:
-    """What of a position lies across the normal."""
+    """Return the component of a position that is perpendicular to the normal."""
     length = math.hypot(*normal)
     depth = depth_of(position, normal)
     x, y, z = (value - depth * along / length for value, along in zip(position, normal, strict=True))
@@ -53,9 +57,9 @@ def aside(position: Vector, normal: Vector) -> Vector:
 
 
 def places_of(slices: Iterable[Slice], orientation: Orientation) -> list[Place]:
-    """The slices by depth, increasing along the normal; those at one place in an order of their own.
+    """Return the slices grouped by depth, increasing along the normal, and sorted within a place.
 
-    That order is by ordinal, then instance number, then identity: never by how they came.
+    Within a place they are sorted by ordinal, then instance number, then UID, never by the order of arrival.
     """
     normal = normal_of(orientation)
     runs: list[tuple[float, list[Slice]]] = []

@@ -15,19 +15,19 @@ from maskrelay.contract.outcomes import MaskOutcome, Outcome
 SIZE_OUTLIER = "size_outlier"
 NEIGHBOURS_DISAGREE = "neighbours_disagree"
 
-#: Fewer masks of a prompt than this say nothing about what is usual.
+#: With fewer masks of a prompt than this, no size is an outlier.
 FEWEST = 20
-#: Robust z-score beyond which a size is one.
+#: The robust z-score beyond which a size is an outlier.
 FAR = 4.0
-#: The median absolute deviation of a normal distribution is its standard deviation divided by this (Iglewicz, Hoaglin).
+#: The standard deviation of a normal distribution is its median absolute deviation times this (Iglewicz, Hoaglin).
 _MAD_OF_NORMAL = 1.4826
-#: Sizes that differ by less than so much of their logarithm are alike, however alike all the others are.
+#: The smallest spread of log sizes, so that small differences are no outliers even if all other sizes are equal.
 _LEAST_SPREAD = 0.1
-#: A mask alone between empty neighbours counts from this area on, in pixels.
+#: A mask between two empty neighbours is flagged from this area on, in pixels.
 FLOOR_PX = 64
-#: How little boxes of neighbours may share, and how much their areas may differ, before they disagree.
+#: Neighbours disagree if their boxes overlap less than this (IoU), or their areas differ by more than this factor.
 LEAST_SHARED, MOST_TIMES = 0.1, 4.0
-#: A flag that tells of a mistake weighs more than one that tells of a picture.
+#: Flags that point to an error weigh more than flags that describe the image.
 _WEIGHTS = {
     "geometry_check": 8.0,
     "too_thin": 8.0,
@@ -44,7 +44,7 @@ _WEIGHTS = {
 
 
 class Sizes:
-    """How large each prompt's masks are over a job, as shares of their frames; 8 bytes a mask."""
+    """The sizes of each prompt's masks over a job, as fractions of their frames. Takes 8 bytes per mask."""
 
     def __init__(self) -> None:
         self._logs: dict[str, array[float]] = defaultdict(lambda: array("d"))
@@ -52,26 +52,26 @@ class Sizes:
 
     @classmethod
     def of_state(cls, state: Iterable[tuple[str, bytes]]) -> Self:
-        """As they were when `state` was taken."""
+        """Restore from `state`."""
         sizes = cls()
         for prompt, logs in state:
             sizes._logs[prompt] = array("d", logs)
         return sizes
 
     def state(self) -> list[tuple[str, bytes]]:
-        """Everything that was added, by prompt."""
+        """Return everything that was added, by prompt."""
         return [(prompt, logs.tobytes()) for prompt, logs in self._logs.items()]
 
     def add(self, prompt: str, share: float) -> None:
-        """An empty mask does not count."""
+        """Add the size of a mask. An empty mask is ignored."""
         if share > 0:
             self._logs[prompt].append(math.log(share))
             self._usual.pop(prompt, None)
 
     def outlier(self, prompt: str, share: float) -> float:
-        """The robust z-score of this size among the prompt's, by median and median absolute deviation of logarithms.
+        """Return the robust z-score of this size, by median and median absolute deviation of the logarithms.
 
-        0 for an empty mask and where fewer than FEWEST masks are known.
+        Returns 0 for an empty mask, and if fewer than FEWEST masks are known.
         """
         logs = self._logs.get(prompt)
         if logs is None or len(logs) < FEWEST or share <= 0:
@@ -85,7 +85,7 @@ class Sizes:
 
 
 def judged(line: ItemLine, sizes: Sizes) -> ItemLine:
-    """The item with the flags that only the whole job, and its neighbours, can tell; and its suspicion."""
+    """Return the item with its suspicion and the flags that need the whole job or neighbouring slices."""
     outcomes = [_sized(outcome, sizes) for outcome in line.outcomes]
     for prompt in range(max((len(outcome.masks) for outcome in outcomes), default=0)):
         slices = [outcome.masks[prompt] if prompt < len(outcome.masks) else None for outcome in outcomes]
@@ -96,10 +96,11 @@ def judged(line: ItemLine, sizes: Sizes) -> ItemLine:
 
 
 def neighbours_disagree(slices: Sequence[MaskOutcome | None]) -> list[int]:
-    """The places whose mask fits neither neighbour; None: a frame that failed, which says nothing.
+    """Return the positions of masks that match neither neighbour. None stands for a failed frame and is not compared.
 
-    Empty between two that are not; not empty, from FLOOR_PX on, between two that are; or, all being there, sharing
-    less than LEAST_SHARED of the boxes, or differing in area by more than MOST_TIMES, with both.
+    A mask disagrees if it is empty between two that are not; if it has at least FLOOR_PX pixels between two empty
+    masks; or, if none is empty, if with both neighbours the boxes overlap less than LEAST_SHARED or the areas differ by
+    more than a factor of MOST_TIMES.
     """
     return [
         place
@@ -125,7 +126,7 @@ def _apart(one: MaskOutcome, other: MaskOutcome) -> bool:
 
 
 def _shared(one: MaskOutcome, other: MaskOutcome) -> float:
-    """Intersection over union of the bounding boxes."""
+    """Return the intersection over union of the bounding boxes."""
     assert one.bbox is not None
     assert other.bbox is not None
     (x, y, width, height), (u, v, across, down) = one.bbox, other.bbox
@@ -154,6 +155,6 @@ def _flagged(outcome: Outcome, prompt: int, flag: str) -> Outcome:
 
 
 def _suspicion(mask: MaskOutcome, sizes: Sizes) -> float:
-    """The weights of the mask's flags together; of two alike, the one whose size is stranger comes first."""
+    """Return the sum of the weights of the mask's flags. Among equal sums, the more unusual size ranks higher."""
     strange = abs(sizes.outlier(mask.prompt, _share(mask)))
     return sum(_WEIGHTS.get(flag, 1.0) for flag in mask.flags) + strange / (1 + strange)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-#: What a frame waits for, or is worked on by, while its job is segmented.
+#: What a frame waits for, or what processes it, while its job is segmented.
 Cause = Literal["endpoint", "workers", "storage"]
-#: Of the stages of a frame's own stopwatch.
+#: The cause of each stage of a frame's stopwatch.
 _CAUSES: Mapping[str, Cause] = {
     "fetch": "storage",
     "decode": "workers",
@@ -20,31 +20,32 @@ TOTAL = "total"
 
 
 class Moments(NamedTuple):
-    """When a job came from one stage into the next; None: not yet, or the ledger lost it.
-
-    started: the first frames can be claimed. claimed: the first claim. scored: every frame is settled (the last time,
-    if some had to wait again). assembling, assembled: whole-item files are made in between. told: every event is over.
-    """
+    """When a job moved from one stage to the next; None if it has not yet, or if the ledger lost the time."""
 
     created: datetime | None = None
+    #: The first frames can be claimed.
     started: datetime | None = None
+    #: The first claim.
     claimed: datetime | None = None
+    #: Every frame is settled (the last time, if some frames had to be repeated).
     scored: datetime | None = None
+    #: Whole-item files are made from here to `assembled`.
     assembling: datetime | None = None
     assembled: datetime | None = None
     finished: datetime | None = None
+    #: Every event is over.
     told: datetime | None = None
 
 
 class Spent:
-    """Milliseconds of frames by cause."""
+    """Time that frames spent, by cause."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[Cause, float] = defaultdict(float)
 
     @classmethod
     def of(cls, timings_ms: Iterable[Mapping[str, float]]) -> "Spent":
-        """What the stopwatches of these frames say."""
+        """Add up the stopwatches of these frames."""
         spent = cls()
         for timings in timings_ms:
             for stage, milliseconds in timings.items():
@@ -56,7 +57,7 @@ class Spent:
         self.seconds[cause] += seconds
 
     def take(self, other: "Spent") -> None:
-        """Add what another one holds."""
+        """Add the times of `other`."""
         for cause, seconds in other.seconds.items():
             self.add(cause, seconds)
 
@@ -65,11 +66,12 @@ class Spent:
 
 
 def timings(moments: Moments, spent: Mapping[str, int], until: datetime) -> dict[str, float]:
-    """Seconds by stage and, as `total`, their sum: from acceptance to the last moment known, or `until` if it runs.
+    """Return seconds by stage and their sum as `total`: from acceptance to the last known moment, or to `until` if the
+    job runs.
 
-    planning; queue: frames can be claimed and none is; endpoint, workers, storage: the time from the first claim to
-    the last outcome, in the proportion of what its frames spent; assembling, where whole-item files are made;
-    finishing; callback, once every event is over. The time before a moment that was lost belongs to the stage before.
+    planning. queue: frames can be claimed and none is. endpoint, workers, storage: the time from the first claim to the
+    last outcome, split in proportion to what the frames spent. assembling, if whole-item files are made. finishing.
+    callback, once every event is over. If a moment was lost, its time belongs to the previous stage.
     """
     spans = _spans(moments, until)
     found: dict[str, int] = {}
@@ -84,7 +86,7 @@ def timings(moments: Moments, spent: Mapping[str, int], until: datetime) -> dict
 
 
 def bottleneck(known: Mapping[str, float]) -> str | None:
-    """The stage that took most of the time; None before any did."""
+    """Return the stage that took the most time; None if no stage took any."""
     stages = {stage: seconds for stage, seconds in known.items() if stage != TOTAL and seconds > 0}
     return max(stages, key=lambda stage: stages[stage], default=None)
 
@@ -95,7 +97,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _spans(moments: Moments, until: datetime) -> dict[str, int]:
-    """Milliseconds of each stage that was reached; the one that is under way ends at `until`."""
+    """Return the milliseconds of each stage that was reached; the current stage ends at `until`."""
     ends = {
         "planning": moments.started,
         "queue": moments.claimed,
@@ -119,7 +121,10 @@ def _spans(moments: Moments, until: datetime) -> dict[str, int]:
 
 
 def _split(milliseconds: int, spent: Mapping[str, int]) -> dict[str, int]:
-    """In proportion; what rounding leaves goes to the largest. Where nothing was spent, workers had it."""
+    """Split in proportion to `spent`.
+
+    The rounding error goes to the largest part; without any time spent, all goes to workers.
+    """
     causes = {cause: spent.get(cause, 0) for cause in ("endpoint", "workers", "storage")}
     whole = sum(causes.values())
     if whole <= 0:
@@ -131,7 +136,7 @@ def _split(milliseconds: int, spent: Mapping[str, int]) -> dict[str, int]:
 
 
 def _split_finishing(milliseconds: int, moments: Moments, until: datetime) -> dict[str, int]:
-    """What was assembled in between, and the rest."""
+    """Split into the time of assembling and the rest."""
     if moments.assembling is None:
         return {"finishing": milliseconds}
     end = moments.assembled or moments.finished or until

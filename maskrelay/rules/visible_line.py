@@ -8,14 +8,15 @@ from maskrelay.contract.planned import PlannedItem
 
 
 class VisibleLines:
-    """The standing of each frame's visible line among the lines offered so far; one byte a frame.
+    """The rank of each frame's visible line among the lines offered so far. Takes one byte per frame.
 
-    Of the parts that the ledger lists, the first line that it did not refuse is visible: it is the one that was
-    settled. A line in a part that the ledger does not list was never settled, or the list was lost; it is visible only
-    where no listed line is. Among such lines a success is visible before a failure, and then the first.
+    Of the parts that the ledger lists, the first line that was not refused is visible: it is the line that was settled.
+    A line in a part that the ledger does not list was never settled, or the list was lost. Such a line is visible only
+    if the frame has no listed line. Among such lines, successes take precedence over failures, and then earlier lines
+    over later ones.
 
-    Offer listed parts in the order in which they were settled, and parts that are not listed in the order of their
-    names. A line whose frame the job does not have is never visible.
+    Offer listed parts in the order in which they were settled, and unlisted parts in the order of their names. A line
+    whose frame is not in the job is never visible.
     """
 
     def __init__(self, frames: int) -> None:
@@ -23,17 +24,17 @@ class VisibleLines:
 
     @classmethod
     def of_ranks(cls, ranks: bytes) -> Self:
-        """As it was when `ranks` were taken."""
+        """Restore from `ranks`."""
         lines = cls(0)
         lines._ranks = bytearray(ranks)
         return lines
 
     def ranks(self) -> bytes:
-        """Everything it knows, a byte a frame."""
+        """Return the complete state, one byte per frame."""
         return bytes(self._ranks)
 
     def offer(self, frame: int, *, succeeded: bool, refused: Container[int] = (), listed: bool = True) -> bool:
-        """Whether this line is now its frame's visible one."""
+        """Return whether this line is now the visible line of its frame."""
         if not 0 <= frame < len(self._ranks) or frame in refused:
             return False
         rank = 3 if listed else 1 + succeeded
@@ -43,12 +44,15 @@ class VisibleLines:
         return True
 
     def decided(self, frame: int) -> bool:
-        """Whether the frame has a visible line."""
+        """Return whether the frame has a visible line."""
         return 0 <= frame < len(self._ranks) and self._ranks[frame] > 0
 
 
 def placed(outcome: Outcome, item: PlannedItem) -> Outcome:
-    """The outcome with the item and the index that the plan gives its frame: the frame number identifies an outcome."""
+    """Return the outcome with the item and index that the plan assigns to its frame.
+
+    The frame number identifies an outcome.
+    """
     index = outcome.frame - item.first
     if (outcome.item, outcome.index) == (item.item, index):
         return outcome

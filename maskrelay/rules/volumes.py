@@ -9,34 +9,33 @@ from maskrelay.contract.dicom import CLOCKS, KINDS, MARKS, Mark
 from maskrelay.rules.interleaved import interleaved
 from maskrelay.rules.slices import Place, Slice
 
-#: Columns of the marks in the order in which they are preferred.
+#: Columns of the marks, in order of preference.
 _PREFERRED = tuple(MARKS.index(name) for name in (*KINDS, *(name for name in MARKS if name not in KINDS + CLOCKS)))
 _CLOCKS = tuple(MARKS.index(name) for name in CLOCKS)
 _KINDS = frozenset(MARKS.index(name) for name in KINDS)
-#: At most so many marks are needed together; a hostile header could otherwise ask for every combination.
+#: The largest number of marks that are combined. Without a limit, a malicious header could cause a search of all
+#: combinations.
 _MOST_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Slices with at most one at each place, unless nothing tells them apart.
-
-    told_apart_by: the marks by which this volume differs from the others, empty where it is the only one; of a clock
-    the order from 1. repeats: slices that were left out since an equal one lies at the same place.
-    """
+    """Slices with at most one per place, unless they cannot be told apart."""
 
     slices: tuple[Slice, ...]
+    #: The marks by which this volume differs from the others; for a clock, the order from 1. Empty for a single volume.
     told_apart_by: dict[str, Mark] = field(default_factory=dict)
+    #: Slices that were left out because an equal slice is at the same place.
     repeats: tuple[Slice, ...] = ()
 
 
 def volumes_of(places: Sequence[Place]) -> list[Volume]:
-    """The volumes that share these places, each slice in one of them.
+    """Return the volumes that share these places. Each slice belongs to one volume.
 
-    First the fewest marks that give as many volumes as the fullest place has slices. Where none do, slices of
-    different kinds (ImageType, echo, b-value …) are separated, and those of one kind by the order of their times. What
-    is left with several slices at a place loses exact repeats; what then is left stays one volume. Volumes whose slices
-    lie between each other's are apart too.
+    First, the smallest set of marks is searched that results in as many volumes as the fullest place has slices. If
+    there is none, slices of different kinds (ImageType, echo, b-value …) are separated, and slices of one kind by the
+    order of their times. If a place still has several slices, exact repeats are removed, and what is left is one
+    volume. Interleaved volumes are separated too.
     """
     everything = tuple(one for place in places for one in place.slices)
     if between := interleaved(places):
@@ -54,7 +53,9 @@ def volumes_of(places: Sequence[Place]) -> list[Volume]:
 
 
 def _resolved(places: Sequence[Place]) -> list[Volume]:
-    """Slices of one kind: by the fewest marks, by the order of their times, or as one volume without repeats."""
+    """Separate slices of one kind: by the fewest marks, by the order of their times, or as one
+    volume without repeats.
+    """
     sets = _by_fewest_marks(places) or _by_order(places)
     if sets is not None:
         return [Volume(slices) for slices in sets]
@@ -81,7 +82,9 @@ def _by_fewest_marks(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
 
 
 def _separated(places: Sequence[Place], chosen: Sequence[int], most: int) -> list[tuple[Slice, ...]] | None:
-    """The slices by these marks; None if a set would have two at one place, or there would be more than `most`."""
+    """Group the slices by these marks; None if a group would have two slices at one place, or there are not exactly
+    `most` groups.
+    """
     sets: dict[tuple[Mark, ...], list[Slice]] = defaultdict(list)
     for place in places:
         values = [_marks(one, chosen) for one in place.slices]
@@ -95,7 +98,10 @@ def _separated(places: Sequence[Place], chosen: Sequence[int], most: int) -> lis
 
 
 def _by_order(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
-    """The first at each place, the second …, by one mark that differs at every place; all are to be equally full."""
+    """Take the first at each place, the second and so on, by one mark that differs at every place.
+
+    All places must be equally full.
+    """
     most = max(len(place.slices) for place in places)
     if any(len(place.slices) != most for place in places):
         return None
@@ -111,7 +117,9 @@ def _by_order(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
 
 
 def _without_repeats(places: Sequence[Place]) -> tuple[list[Place], tuple[Slice, ...]]:
-    """The places with each picture once; and the slices that are left out, whose pixels are those of another there."""
+    """Return the places with each image once, and the slices left out, whose pixels equal another
+    slice at the place.
+    """
     kept, repeats = [], []
     for place in places:
         first: dict[str, Slice] = {}
@@ -126,7 +134,7 @@ def _without_repeats(places: Sequence[Place]) -> tuple[list[Place], tuple[Slice,
 
 
 def _named(sets: Sequence[Sequence[Slice]]) -> list[Volume]:
-    """Each set with the marks that are one value within every set and not the same in all."""
+    """Return each set with the marks that have one value within every set and are not the same in all sets."""
     if len(sets) == 1:
         return [Volume(tuple(sets[0]))]
     width = min(len(one.ordinal) for slices in sets for one in slices)
@@ -157,14 +165,14 @@ def _positions(values: Iterable[tuple[Mark, ...]]) -> dict[tuple[Mark, ...], lis
 
 
 def _columns(places: Sequence[Place]) -> list[int]:
-    """The columns of these slices' marks, those preferred first and clocks last."""
+    """Return the columns of these slices' marks, preferred columns first and clocks last."""
     width = len(places[0].slices[0].ordinal)
     known = [column for column in (*_PREFERRED, *_CLOCKS) if column < width]
     return known + list(range(len(MARKS), width))
 
 
 def _varying(places: Sequence[Place]) -> set[int]:
-    """The columns that differ within some place."""
+    """Return the columns that differ within at least one place."""
     width = len(places[0].slices[0].ordinal)
     return {
         column

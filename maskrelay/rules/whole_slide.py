@@ -8,13 +8,16 @@ _AROUND = frozenset({"OVERVIEW", "LOCALIZER"})
 
 
 def shows_label(facts: DicomFacts) -> bool:
-    """Whether a slide's label, which carries text, is or may be in the picture: also a tag that denies it is wrong."""
+    """Return whether the image shows or may show a slide's label, which carries text.
+
+    A tag that denies it is not trusted.
+    """
     words = {word.upper() for word in facts.image_type}
     return _LABEL in words or facts.label_in_image is True or (_is_slide(facts) and bool(words & _AROUND))
 
 
 def why_not_tissue(facts: DicomFacts) -> str | None:
-    """Why the object is no picture of tissue that can be segmented as a whole; None where it is one."""
+    """Return why the object is no image of tissue that can be segmented as a whole; None if it is."""
     words = {word.upper() for word in facts.image_type}
     if _LABEL in words or (_is_slide(facts) and words & _AROUND):
         return "the picture is of a slide's label or of the whole slide, not of tissue"
