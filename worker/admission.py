@@ -13,19 +13,19 @@ from maskrelay.errors import EndpointBusy, LedgerUnavailable
 from maskrelay.ledger.flow import LONGEST_CALL, Admission, Flow
 from worker.sender import Slots
 
-#: A frame waits in hand this long at most for a gate; then it is given back.
+#: The longest time that a prepared frame waits for a gate; then it is released.
 PATIENCE = timedelta(seconds=5)
-#: A waiter asks again at least this often, to keep its place.
+#: A waiter asks again at least this often, to keep its place in the queue.
 ASK_AGAIN = timedelta(seconds=1)
-#: A gate's state is asked for again after so many seconds.
+#: Seconds for which a gate's state is cached.
 GLANCE = 0.25
-#: Where no endpoint may be used at all, a frame is looked at again after so long.
+#: The delay before a frame is tried again if it may use no endpoint at all.
 NOWHERE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """On whose behalf is scored, and where: `among` names the endpoints that may be used."""
+    """A request for admission: the job and lane, and the endpoints that may be used (`among`)."""
 
     job: str
     lane: Lane
@@ -47,11 +47,17 @@ class Admissions:
         self._closes_at = math.inf
 
     def close(self, at: float) -> None:
-        """Let no score begin after `at` (monotonic seconds), since the worker ends: its frame goes to another."""
+        """Let no score begin after `at` (monotonic seconds), because the worker ends.
+
+        Its frames go to other workers.
+        """
         self._closes_at = at
 
     async def closed_for(self, among: Sequence[str]) -> timedelta:
-        """For how long no gate of `among` lets anything through; zero when one does. A moment old at most."""
+        """Return how long every gate of `among` stays closed; zero if one is open.
+
+        The answer may be slightly out of date.
+        """
         return min([await self._glance(name) for name in among], default=NOWHERE)
 
     async def _glance(self, name: str) -> timedelta:
@@ -62,10 +68,10 @@ class Admissions:
         return closed_for
 
     async def next(self, asked: Asked, slot: str, bytes_up: int, prompts: int) -> Admission:
-        """Wait until a score may begin in `slot`; a probe is admitted as one.
+        """Wait until a score may begin in `slot`. A probe of a closed gate is admitted as such.
 
-        Raises EndpointBusy (`parked`, `come_back_s`) when the gates stay closed for longer than is waited with pixels
-        in hand, or the worker ends; LedgerUnavailable when the flow cannot be asked, and then nothing may be sent.
+        Raises EndpointBusy (`parked`, `come_back_s`) when the gates stay closed for longer than a prepared frame waits,
+        or when the worker ends; LedgerUnavailable when the flow control cannot be asked, and then nothing may be sent.
         """
         waiter, called = secrets.token_hex(8), asyncio.Event()
         async with self._turns.setdefault((asked.lane, asked.among), asyncio.Lock()):
@@ -98,7 +104,7 @@ class Admissions:
             await self._pause(called, min(admission.wait, ASK_AGAIN))
 
     async def _pause(self, called: asyncio.Event, wait: timedelta) -> None:
-        """Until `wait` is over, or the waiter is called."""
+        """Wait until `wait` is over, or until the waiter is called."""
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
         try:
@@ -108,7 +114,10 @@ class Admissions:
             return
 
     async def _listen(self) -> None:
-        """Pass on the calls of this child's waiters, as long as any waits; for one that is gone, to another."""
+        """Pass calls on to the waiters of this child while there are any.
+
+        A call for a waiter that is gone goes to another.
+        """
         while self._called:
             try:
                 name = await asyncio.to_thread(self._flow.await_call, self._child, LONGEST_CALL)

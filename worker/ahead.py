@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-#: Calls under way at once: what counts is their way there and back.
+#: Concurrent calls. They are limited by the round-trip time to storage.
 _HANDS = 8
 T = TypeVar("T")
 
 
 def ahead(call: Callable[[int], T], numbers: Sequence[int]) -> Iterator[T]:
-    """`call` of each number, in order; at most a few answers are held. Raises what a call raises.
+    """Yield `call` of each number, in order. At most a few results are held. Raises what a call raises.
 
-    Threads are started only where there is more than one call to make.
+    Threads are started only if there is more than one call to make.
     """
     if len(numbers) <= 1:
         yield from map(call, numbers)

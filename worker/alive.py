@@ -9,14 +9,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-#: A heart that has not beaten for so many seconds, six beats, stands still.
+#: A heartbeat older than this many seconds, which is six periods, counts as stopped.
 STILL = 30.0
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
-    """0 when the heart beats. When it stands still, 1, except that a worker without its Redis is excused.
+    """Return 0 if the heartbeat is fresh, otherwise 1; but a worker that cannot reach Redis still counts as alive.
 
-    No restart mends an outage of Redis; but a worker that cannot reach it is not ready (`--ready`).
+    No restart fixes an outage of Redis. A worker that cannot reach it is not ready, though (`--ready`).
     """
     if _beats(Path(environment["MASKRELAY_HEARTBEAT_FILE"])):
         return 0
@@ -33,7 +33,7 @@ def _beats(path: Path) -> bool:
 
 
 def _redis_answers(environment: Mapping[str, str]) -> bool:
-    import redis  # noqa: PLC0415 - only a heart that stands still costs this
+    import redis  # noqa: PLC0415 - only needed if the heartbeat has stopped
 
     from maskrelay.ledger.address import connect  # noqa: PLC0415
     from maskrelay.settings import Settings  # noqa: PLC0415

@@ -14,7 +14,7 @@ from worker.parts import Parts
 def announce(
     parts: Parts, submission: Submission, event_type: str, *, state: str, at: datetime, counts: dict[str, int]
 ) -> None:
-    """Store the event and put it on its way, if the caller asked for it; safe to repeat, by anybody."""
+    """Store the event and queue its delivery, if the caller subscribed to it. Any process may repeat this."""
     if submission.callback is None or event_type not in submission.callback.events:
         return
     job, event = submission.id, event_id(submission.id, event_type)
@@ -31,7 +31,7 @@ def announce(
 
 
 def resume(parts: Parts, submission: Submission) -> None:
-    """Put every event that happened and is not over on its way again: Redis may have lost it, or never heard of it."""
+    """Queue every event again that happened and is not over: Redis may have lost it, or never known it."""
     for event_type in submission.callback.events if submission.callback else ():
         event = event_id(submission.id, event_type)
         if has(parts.storage, keys.event(submission.id, event)) and not is_delivered(
@@ -41,12 +41,14 @@ def resume(parts: Parts, submission: Submission) -> None:
 
 
 def is_delivered(storage: Storage, job: str, event: str) -> bool:
-    """Whether the event has its marker: delivered, or given up."""
+    """Return whether the event has its marker: it was delivered or given up."""
     return has(storage, keys.delivered(job, event))
 
 
 def leave_live(storage: Storage, submission: Submission) -> bool:
-    """Take a finished job's marker away once every event that was asked for, and happened, has its own."""
+    """Delete a finished job's live marker if every event that was subscribed to and happened is over; return whether it
+    is.
+    """
     asked = submission.callback.events if submission.callback else ()
     for event_type in EVENT_TYPES:
         event = event_id(submission.id, event_type)

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 Role = Literal["segment", "assemble", "control", "deliver"]
 #: Seconds between two announcements of the endpoints.
 ANNOUNCED_EVERY = 10.0
-#: Seconds between two looks for temporary files of workers and children that were killed.
+#: Seconds between two searches for temporary files of workers and children that were killed.
 LEFTOVERS_EVERY = 15.0
 ROLES: tuple[Role, ...] = ("segment", "assemble", "control", "deliver")
 QUEUES: dict[Role, str] = {
@@ -54,15 +54,15 @@ QUEUES: dict[Role, str] = {
 
 
 def run(role: Role, environment: Mapping[str, str]) -> int:
-    """Be a worker of this role until SIGTERM: then claim nothing new, and finish or release what is in hand.
+    """Run a worker of this role until SIGTERM; then claim nothing new, and finish or release what is in progress.
 
-    The exit code: 0, unless the sweep of a control worker could not be kept up.
+    Returns the exit code: 0, unless the sweep of a control worker could not be kept running.
     """
     settings = Settings.from_environment(environment)
-    client_context()  # a file of certificates that cannot be used ends the process here
+    client_context()  # an unusable certificate file ends the process here
     if settings.callback_proxy:
         read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
-    if role == "segment":  # its children would notice, and die one after the other
+    if role == "segment":  # otherwise its children would fail one after the other
         for endpoint in read_endpoints(settings):
             check_endpoint(endpoint)
     logs.configure(settings.log_level, settings.log_format)
@@ -76,10 +76,10 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
 
 
 def await_own_database(settings: Settings) -> None:
-    """Wait until Redis and the store answer, and make sure that the store can be used and the two belong together.
+    """Wait until Redis and the store respond, then check that the store is usable and that the two belong together.
 
-    Raises SettingsError if not. A worker that only connected to another deployment's Redis would take its wake-ups
-    away; one whose store refuses writes would take up work and lose what came of it.
+    Raises SettingsError if not. A worker that connected to another deployment's Redis would take its wake-ups. A worker
+    whose store refuses writes would take up work and lose the results.
     """
     storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url), False
     while True:
@@ -95,7 +95,9 @@ def await_own_database(settings: Settings) -> None:
 
 
 def _shared_event() -> Event:
-    """An event that is made before the fork and seen by every child; raises SettingsError where it has no place."""
+    """Return an event that is created before the fork and shared with every child; raises SettingsError if there is no
+    shared memory.
+    """
     try:
         return multiprocessing.get_context("fork").Event()
     except OSError as error:
@@ -104,7 +106,7 @@ def _shared_event() -> Event:
 
 
 def _logs_are_ours(**_: Any) -> None:
-    """Whoever listens to this signal keeps Celery from configuring logs of its own."""
+    """A receiver of this signal keeps Celery from configuring logging itself."""
 
 
 def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
@@ -141,7 +143,7 @@ def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
     def on_end(**_: Any) -> None:
         child.close()
 
-    signals.worker_process_shutdown.connect(on_end, weak=False)  # of a child; the pool of threads has none
+    signals.worker_process_shutdown.connect(on_end, weak=False)  # of a child; the thread pool has no children
     signals.worker_shutdown.connect(on_end, weak=False)
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
@@ -149,8 +151,9 @@ def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
 
 
 def _look_at_redis(settings: Settings) -> None:
-    """Say in the log when Redis may forget. It has just answered; should it be away again, work is waited for all the
-    same.
+    """Log a warning if Redis may lose data.
+
+    Redis has just responded. If it is unavailable again, the worker waits for work anyway.
     """
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         warn_of_forgetting(scripts)
@@ -158,27 +161,27 @@ def _look_at_redis(settings: Settings) -> None:
 
 @contextmanager
 def _briefly_connected(settings: Settings) -> Iterator[Scripts]:
-    """A connection of the parent process, which may keep none: its children are forked from it."""
+    """Open a connection in the parent process, which may not keep one: its children are forked from it."""
     url = settings.redis_url.get_secret_value()
     with connect(url, socket_timeout=3, socket_connect_timeout=3) as client:
         yield Scripts(client)
 
 
 def _announce_endpoints(settings: Settings) -> None:
-    """Say which endpoints are in use, before any work comes: Redis may have forgotten them."""
+    """Announce which endpoints are in use, even without any work: Redis may have lost them."""
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         Endpoints(scripts).announce(read_endpoints(settings))
 
 
 def _waiting_messages(role: Role, settings: Settings) -> int | None:
-    """How many messages wait in this role's queues; None when Redis does not answer."""
+    """Return how many messages wait in this role's queues; None when Redis does not respond."""
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         return sum(int(scripts.ask("LLEN", queue)) for queue in QUEUES[role].split(","))
     return None
 
 
 def _look_after(sweep: Sweeper, stop: Callable[[], None]) -> None:
-    """Keep the sweep running; where that cannot be done, let this worker end."""
+    """Keep the sweep running; if that fails, end this worker."""
     sweep.look()
     if sweep.given_up:
         stop()
@@ -193,7 +196,7 @@ def _options(role: Role, settings: Settings) -> list[str]:
 
 
 def _concurrency(role: Role, settings: Settings) -> int:
-    """How many children, or threads, of a worker take up tasks."""
+    """Return how many children, or threads, of a worker process tasks."""
     counts: dict[Role, int] = {
         "segment": settings.segment_children,
         "assemble": settings.assemble_children,

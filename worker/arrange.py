@@ -19,34 +19,35 @@ from maskrelay.rules.mosaic import shows_mosaic
 from maskrelay.rules.series import group, judge_partial
 from maskrelay.rules.whole_slide import why_not_tissue
 
-#: The prompts of a submitted item: objects of one series with other prompts are another item.
+#: Returns the prompts of a submitted item. Objects of one series with different prompts are separate items.
 PromptsOf = Callable[[int], tuple[str, ...]]
-#: Whether this source is to be done; where none of an item's sources is, there is no item.
+#: Returns whether this source is to be segmented. An item without any such source is left out.
 Wanted = Callable[[Surveyed], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An item to be. frames: its pictures in order, each the place of its source and the picture's number in it.
-
-    facts: of its first DICOM object. grid: where the frames lie in space. error: why it cannot be segmented.
-    """
+    """An item that is to be planned."""
 
     sources: tuple[Surveyed, ...]
+    #: Its images in order, each as the index of its source and the number of the image in it.
     frames: tuple[tuple[int, int], ...]
+    #: Where the frames are in space.
     grid: Grid | None = None
+    #: Of its first DICOM object.
     facts: DicomFacts | None = None
     findings: dict[str, Any] = field(default_factory=dict)
     held: bool = False
+    #: Why it cannot be segmented.
     error: Failure | None = None
 
 
 def arrange(
     surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf, wanted: Wanted
 ) -> Iterator[Draft]:
-    """The items in the order of what was submitted; streamed as far as no DICOM object comes.
+    """Yield the items in the order of the submission, one by one until the first DICOM object, the rest together.
 
-    A source that was ignored becomes an item only where nothing else does, and an operating system's own file never.
+    An ignored source becomes an item only if there are no others, and a file of the operating system never does.
     """
     ignored: list[Surveyed] = []
     empty = True
@@ -83,7 +84,7 @@ def _alone(one: Surveyed) -> Draft:
 
 
 def _grouped(sources: Sequence[Surveyed], options: PixelOptions, prompts_of: PromptsOf) -> Iterator[Draft]:
-    """DICOM objects in their series, everything else by itself; each at the place of its first source."""
+    """Group DICOM objects into their series; every other source is an item. Items are ordered by their first source."""
     placed: list[tuple[int, Draft]] = []
     alike: dict[Any, list[tuple[int, DicomFacts]]] = defaultdict(list)
     for place, one in enumerate(sources):
@@ -131,7 +132,7 @@ def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) 
 
 
 def _of_objects(everyone: Sequence[DicomFacts]) -> dict[str, Any]:
-    """What was found of single objects: of each code, what the first object with it shows."""
+    """Return the findings about single objects: for each code, the values of the first object with it."""
     findings: dict[str, Any] = {}
     for one in everyone:
         other, is_mosaic = other_than_hounsfield(one), shows_mosaic(one)
@@ -142,7 +143,7 @@ def _of_objects(everyone: Sequence[DicomFacts]) -> dict[str, Any]:
 
 
 def _grid(stack: Stack, sources: Sequence[Surveyed]) -> Grid | None:
-    """None where the frames make no even volume."""
+    """Return the grid; None if the frames do not form an evenly spaced volume."""
     if not stack.is_volume or stack.orientation is None or stack.spacing is None:
         return None
     positions = [_position(sources[source], frame) for source, frame in stack.members]

@@ -11,13 +11,12 @@ from maskrelay.storage.protocol import Storage
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An outcome with those of its files that are not stored yet, by the key under which it names them.
-
-    traceparent: of the span in which it came about.
-    """
+    """An outcome with those of its files that are not stored yet."""
 
     outcome: Outcome
+    #: By the key with which the outcome refers to them.
     files: Mapping[str, bytes] = field(default_factory=dict)
+    #: Of the span in which the outcome was produced.
     traceparent: str | None = None
 
     def size(self) -> int:
@@ -25,12 +24,12 @@ class Recorded:
 
 
 def ref_of(key: str, body: bytes) -> ArtifactRef:
-    """What an outcome says of a file that will lie under `key`."""
+    """Return an outcome's reference to a file that will be stored under `key`."""
     return ArtifactRef(key=key, length=len(body), sha256=hashlib.sha256(body).hexdigest())
 
 
 def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
-    """Write each file under the try's own name; one that is there was written by this very try."""
+    """Store each file under the attempt's own name. A file that exists was written by this very attempt."""
     for key, body in files.items():
         try:
             storage.create(key, body, "image/png")
@@ -39,7 +38,7 @@ def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
 
 
 def pack(key: str, recorded: Sequence[Recorded]) -> tuple[bytes, list[Outcome]]:
-    """All files end to end, and the outcomes naming them as places in the object `key`."""
+    """Concatenate all files, and return the outcomes with references to their positions in the object `key`."""
     places: dict[str, int] = {}
     bodies: list[bytes] = []
     size = 0

@@ -36,12 +36,12 @@ from worker.whole import WholeItem, read_item, whole_outputs
 from worker.whole_files import files_of
 
 log = logging.getLogger(__name__)
-#: An item whose assembly failed, or ended its child, so often is recorded as failed.
+#: An item whose assembly failed, or crashed its child, this many times is recorded as failed.
 DEATHS = 2
 
 
 def assemble_items(parts: Parts, until: float) -> None:
-    """Assemble whatever waits for it until `until` (monotonic seconds), and leave the rest."""
+    """Assemble waiting items until `until` (monotonic seconds), and leave the rest."""
     with closing(parts.sources()) as sources:
         assembler = Assembler(parts, sources)
         while time.monotonic() < until:
@@ -52,7 +52,7 @@ def assemble_items(parts: Parts, until: float) -> None:
 
 
 def _attempt(parts: Parts, assembler: "Assembler", taken: Taken) -> None:
-    """One try at one item, as `attempts.attempt` is one at a step."""
+    """Make one attempt at one item, as `attempts.attempt` does for a step."""
     assembling = parts.ledger.assembling
     try:
         if taken.tries > TRIES:
@@ -76,7 +76,7 @@ def _attempt(parts: Parts, assembler: "Assembler", taken: Taken) -> None:
 
 
 class Assembler:
-    """Makes items' files, as many of one job after another as come; their outcomes are looked up once a job."""
+    """Makes items' files. The outcomes of a job are looked up once for consecutive items of the job."""
 
     def __init__(self, parts: Parts, sources: Sources) -> None:
         self._parts = parts
@@ -84,12 +84,12 @@ class Assembler:
         self._visible = Kept[str, Visible](self._look, most=2)
 
     def assemble(self, taken: Taken) -> None:
-        """Store the item's files and then their record, which a second try finds; safe to repeat."""
+        """Store the item's files and then their record, which a second attempt finds. Safe to repeat."""
         storage, key = self._parts.storage, keys.assembled_item(taken.job, taken.item)
         if not has(storage, key):
             try:
                 made = self._made(taken)
-            except ObjectMissing:  # the job is gone: the sweep clears the rest away
+            except ObjectMissing:  # the job was deleted: the sweep removes the rest
                 return
             with suppress(ObjectExists):
                 storage.create(key, made.model_dump_json(exclude_none=True).encode(), "application/json")
@@ -138,7 +138,7 @@ class Assembler:
 
 
 def _codes(parts: Parts) -> CodeTable:
-    """The operator's own codes of segments; raises CodesInvalid."""
+    """Return the operator's own segment codes; raises CodesInvalid."""
     file = parts.settings.codes_file
     return read_code_table(Path(file).read_bytes()) if file else {}
 

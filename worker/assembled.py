@@ -16,7 +16,7 @@ def needs_assembling(item: PlannedItem) -> bool:
 
 
 def unassembled(storage: Storage, job: str, parts: int) -> list[tuple[int, int]]:
-    """The items that lack their whole-item files, each with the part of the plan it begins in."""
+    """Return the items that lack their whole-item files, each with the part of the plan in which it begins."""
     wanted = [(item.item, part) for part, item in _items(storage, job, parts) if needs_assembling(item)]
     if not wanted:
         return []
@@ -25,7 +25,7 @@ def unassembled(storage: Storage, job: str, parts: int) -> list[tuple[int, int]]
 
 
 def read_assembled(storage: Storage, job: str, item: PlannedItem) -> Assembled | None:
-    """What was made of the item; None where nothing was to be, or was not (a cancelled job)."""
+    """Return the record of the item's files; None if none were requested, or none were made (a cancelled job)."""
     if not needs_assembling(item):
         return None
     try:

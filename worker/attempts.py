@@ -12,27 +12,28 @@ from worker.parts import Parts
 from worker.renewal import Renewal
 
 log = logging.getLogger(__name__)
-#: A step that failed, or ended its process, so often without making progress in between ends its job.
+#: A step that failed, or crashed its process, this many times without progress in between ends its job.
 TRIES = 5
-#: How long a step waits while storage or Redis is away.
+#: Pause before a step is retried while storage or Redis is unavailable.
 OUTAGE = timedelta(seconds=5)
 
 
 def pause_after(tries: int) -> timedelta:
-    """How long a step waits after so many failed tries."""
+    """Return how long a step waits after this many failed attempts."""
     return timedelta(seconds=2 ** (tries - 1))
 
 
 def attempt(parts: Parts, kind: Kind, job: str, token: str, step: Callable[[], None]) -> None:
     """Call `step` while the lease on the job's step is renewed.
 
-    Raises StorageUnavailable and LedgerUnavailable: such a try does not count. Any other error counts as a failed try,
-    as does a try that ended its process; it is logged and not raised, so that other jobs' steps go on.
+    Raises StorageUnavailable and LedgerUnavailable; such an attempt does not count. Any other error counts as a failed
+    attempt, as does an attempt that crashed its process. It is logged and not raised, so that the steps of other jobs
+    continue.
     """
     steps, tries = parts.ledger.steps, 0
     try:
         tries = steps.tries(kind, job)
-        if tries > TRIES:  # the last of them ended its process
+        if tries > TRIES:  # the last attempt crashed its process
             halt(parts, job, kind)
             return
         with Renewal(parts.settings.renewal_period, partial(steps.renew, kind, job, token)), parts.noticed.timed(kind):

@@ -13,7 +13,7 @@ from maskrelay.storage.open import check_writable
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: The passes over many objects, as the metric labels them.
+#: The passes over many objects, which are the labels of the metric.
 Pass = Literal[
     "comparison",
     "removal",
@@ -26,13 +26,13 @@ Pass = Literal[
     "condemned",
     "delivery",
 ]
-#: Of so many bad objects the names are kept; the log and the metric have the others too.
+#: The names of this many bad objects are kept; the log and the metric include the others too.
 MOST = 1000
 T = TypeVar("T")
 
 
 class BadObjects:
-    """What the passes of one process had to leave out. May be used from any thread."""
+    """The objects that the passes of one process left out. May be used from any thread."""
 
     def __init__(self, storage: Storage, ledger: Ledger, noticed: Noticed) -> None:
         self._storage = storage
@@ -42,16 +42,16 @@ class BadObjects:
         self._named: dict[str, str] = {}
 
     def alone(self, passing: Pass, name: str, call: Callable[[], T]) -> T | None:
-        """What `call` answers for the job or upload `name`; None where it fails because of that one alone.
+        """Return what `call` returns for the job or upload `name`; None if it fails because of that object alone.
 
-        Raises LedgerUnavailable and StorageUnavailable where ledger or storage do not answer for others either. While
-        they do, the call is made a second time, since what failed may have been a short outage.
+        Raises LedgerUnavailable and StorageUnavailable if the ledger or storage fails for other objects too. If they
+        respond, the call is repeated once, since the failure may have been a short outage.
         """
         try:
             return call()
         except (LedgerUnavailable, StorageUnavailable):
             self._check_answering()
-        except Exception as error:  # noqa: BLE001 - whatever one object does to its reader, the others go on
+        except Exception as error:  # noqa: BLE001 - one object must not stop the others
             self.leave_out(passing, name, error)
             return None
         try:
@@ -61,7 +61,7 @@ class BadObjects:
             return None
 
     def leave_out(self, passing: Pass, name: str, error: Exception) -> None:
-        """Count the object and keep its name. It is logged when it is new, or fails in another way than before."""
+        """Count the object and keep its name. It is logged if it is new, or fails in another way than before."""
         self._noticed.happened("bad_object", passing)
         ours = error if isinstance(error, MaskrelayError) else None
         why = code_of(error)
@@ -76,7 +76,7 @@ class BadObjects:
             log.error("left out", extra=told, exc_info=None if ours else error)
 
     def named(self) -> list[str]:
-        """The jobs and uploads that were left out, each with why."""
+        """Return the jobs and uploads that were left out, each with the reason."""
         with self._lock:
             return [f"{name}: {why}" for name, why in self._named.items()]
 

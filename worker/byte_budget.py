@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 
 class ByteBudget:
-    """`total` bytes. Belongs to one event loop; `try_take` and `give_back` may be called from any thread.
+    """A budget of `total` bytes. Belongs to one event loop; `try_take` and `give_back` may be called from any thread.
 
-    Whoever asks for much is not overtaken by those who ask for little, so that it is served. Nothing is taken for
-    ever: a taker gives back in a `finally`, and the budget ends with its process.
+    Requests are served in order, so that small requests do not overtake a large one. Nothing stays reserved forever:
+    callers release in a `finally`, and the budget ends with its process.
     """
 
     def __init__(self, total: int) -> None:
@@ -21,7 +21,7 @@ class ByteBudget:
         self._waiting: deque[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
     def try_take(self, amount: int) -> bool:
-        """Take `amount` at once, if it is free and nobody waits."""
+        """Reserve `amount` at once, if it is free and nobody waits."""
         with self._lock:
             if self._waiting or amount > self._free:
                 return False
@@ -63,7 +63,7 @@ class ByteBudget:
             raise
 
     def _left(self, waiting: "tuple[int, asyncio.AbstractEventLoop, asyncio.Future[None]]") -> None:
-        """Leave the line; what was granted in the same moment is given back."""
+        """Leave the queue. If the amount was granted in the same moment, it is released."""
         amount, _, turn = waiting
         with self._lock:
             if waiting in self._waiting:
@@ -75,7 +75,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def of(self, amount: int) -> AsyncIterator[None]:
-        """`amount` bytes, or all of them where it is more, for as long as the block lasts."""
+        """Reserve `amount` bytes, or the total if it is more, for the duration of the block."""
         taken = min(amount, self.total)
         await self.take(taken)
         try:

@@ -19,19 +19,19 @@ from worker.sender import forget_silent
 from worker.uploads import expire_uploads
 
 log = logging.getLogger(__name__)
-#: How often the next window of everything is looked at for what has outlived its time.
+#: How often the next window of everything is checked for expired data.
 ROUND = timedelta(minutes=1)
 FOLDERS_A_PASS = 2000
-#: A trial whose process was killed between its two calls.
+#: The age at which a trial object counts as left by a process that was killed between its two calls.
 OLD_TRIAL = timedelta(hours=1)
-#: A child that was not heard of for so many slot leases has ended, and so has all that it sent.
+#: After this many slot leases without a report a child has ended, and so have all its scores.
 SILENT_LEASES = 10
 
 
 def clear_for_ever(parts: Parts, parent: int) -> None:
-    """Clear every period until the parent process is gone. What fails is done in a later pass."""
+    """Clean up in every period until the parent process is gone. What fails is repeated in a later pass."""
     period = parts.settings.sweep_period
-    place: str | None = ""  # at the start everything is tidied, one window a pass
+    place: str | None = ""  # at the start the whole store is tidied, one window per pass
     while os.getppid() == parent:
         try:
             if place is not None:
@@ -50,7 +50,7 @@ def clear_for_ever(parts: Parts, parent: int) -> None:
 
 
 def clear(parts: Parts, now: datetime) -> None:
-    """One window of what is marked to be cleared; safe anywhere, in any number, at any time."""
+    """Process one window of what is marked for removal. Safe anywhere, concurrently and at any time."""
     remove_gone(parts, now)
     marked = next_keys(parts, "sweeping", keys.SWEEPING, JOBS_A_PASS)
     losing = sweep_losing(parts, (key.removeprefix(keys.SWEEPING) for key in marked), now)
@@ -60,8 +60,8 @@ def clear(parts: Parts, now: datetime) -> None:
 
 
 def expire(parts: Parts, now: datetime) -> None:
-    """One window of each walk; safe anywhere, in any number, at any time."""
-    check_database(parts.ledger.scripts, store_id(parts.storage))  # names the store again in a Redis that was emptied
+    """Process one window of each walk. Safe anywhere, concurrently and at any time."""
+    check_database(parts.ledger.scripts, store_id(parts.storage))  # claims the database again if Redis was emptied
     jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
     expire_audit(parts, now)
     _tidy_next(parts, now)
@@ -71,7 +71,7 @@ def expire(parts: Parts, now: datetime) -> None:
 
 
 def _tidy_next(parts: Parts, now: datetime) -> None:
-    """The next folders of a file store; and what trials of the store left."""
+    """Tidy the next folders of a file store, and remove old trial objects."""
     storage, sweeps = parts.storage, parts.ledger.sweeps
     place, removed = storage.tidy(sweeps.place("tidying"), FOLDERS_A_PASS, now)
     sweeps.move("tidying", place)

@@ -28,15 +28,15 @@ from worker.submissions import planned_items, read_item_part
 from worker.turn import ENDLESS, TimeIsUp, Turn
 from worker.visible import Visible
 
-#: Parts of the plan that are one stretch: what is done again when finishing is broken off.
+#: The number of plan parts in a stretch, which is repeated if finishing is interrupted.
 STRETCH_PARTS = 10
 
 
 class Compacted:
-    """What was written, and the counts that came out of it; `flags` counts masks.
+    """Writes the final objects, and holds them and their counts; `flags` counts masks.
 
-    A large job is written in stretches, which are kept in storage: a later try goes on behind the last of them, and
-    joins them in the end, calling `between` before each. However it fails, nothing that it opened stays open. Raises
+    A large job is written in stretches, which are kept in storage. A later attempt continues after the last of them,
+    and joins them in the end, calling `between` before each. If it fails, nothing that it opened stays open. Raises
     TimeIsUp between two stretches when `turn` is over, StorageUnavailable, and ObjectMissing when the job is being
     removed.
     """
@@ -82,7 +82,9 @@ class Compacted:
         return keys.final(self._submission.id, self._nonce, name)
 
     def _lines(self, begin: int, end: int) -> Iterator[Line]:
-        """Of the items that begin in these parts of the plan, and behind its last those that were never planned."""
+        """Return the lines of the items that begin in these parts; after the last part, also of items that were never
+        planned.
+        """
         storage, submission = self._storage, self._submission
         planned = _planned_lines(storage, submission.id, begin, end, self._parts, self._visible)
         if self._planned or end < self._parts:
@@ -104,7 +106,7 @@ class Compacted:
         return keys.unfinished_object(self._submission.id, self._visible.name, keys.stretch(number, kind))
 
     def _kept(self, number: int) -> Stretch | None:
-        """The stretch as an earlier try left it."""
+        """Return the stretch if an earlier attempt wrote it."""
         with suppress(ObjectMissing):
             return Stretch.model_validate_json(self._storage.get(self._key(number, "json")))
         return None
@@ -125,7 +127,7 @@ class Compacted:
             return writer.done()
 
     def _index(self, stretches: list[Stretch]) -> FinalObject:
-        """Where each line begins in the joined object, from where it begins in its stretch."""
+        """Write the offset of each line in the joined object, computed from its offset in its stretch."""
         with FinalWriter(self._storage, self._final("items.index")) as writer:
             before = 0
             for one in stretches:
@@ -141,9 +143,10 @@ class Compacted:
 
 
 def _planned_lines(storage: Storage, job: str, begin: int, end: int, parts: int, visible: Visible) -> Iterator[Line]:
-    """The items that begin in the parts `begin` … `end - 1` of a plan of `parts` parts, with their frames' outcomes.
+    """Yield the items that begin in the parts `begin` … `end - 1` of a plan of `parts` parts, with their frames'
+    outcomes.
 
-    What was never done is cancelled.
+    Frames without an outcome are cancelled.
     """
     for item, frames in planned_items(storage, job, parts, begin, end):
         outcomes = [_outcome(item, frame, visible) for frame in frames]
@@ -160,7 +163,7 @@ def _outcome(item: PlannedItem, frame: PlannedFrame, visible: Visible) -> Outcom
 
 
 def _lines_never_planned(storage: Storage, submission: Submission, parts: int) -> Iterator[Line]:
-    """What was submitted and is not in the plan's parts, as the job was cancelled before."""
+    """Yield the submitted items that are not in the plan, because the job was cancelled first."""
     number, planned = 0, set[str]()
     for items in ahead(lambda part: read_item_part(storage, submission.id, part), range(parts)):
         for item in items:
@@ -179,7 +182,7 @@ def _cancelled(item: PlannedItem, index: int) -> Outcome:
 
 
 def _without_runs(outcome: Outcome) -> Outcome:
-    """The outcome as flags are made of it: all of a large item's run lengths would not fit in memory."""
+    """Return the outcome as it is needed for flags: all run lengths of a large item would not fit into memory."""
     masks = (
         mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
         for mask in outcome.masks
@@ -195,7 +198,7 @@ def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
 
 
 def _flagged(stretches: list[Stretch]) -> bytes:
-    """A line a flag, its items the most suspicious first; of two that are as suspicious, the smaller number first."""
+    """Return one line per flag, its items ordered by suspicion, and by number where the suspicion is equal."""
     items: dict[str, array[int]] = defaultdict(lambda: array("q"))
     suspicions: dict[str, array[float]] = defaultdict(lambda: array("d"))
     for one in stretches:

@@ -7,12 +7,12 @@ from maskrelay.storage.tombstones import tombstone_of
 from worker.announce import announce, leave_live
 from worker.parts import Parts
 
-#: What `Jobs.conclude` answers where the ledger had no record.
+#: Returned by `Jobs.conclude` if the ledger had no record.
 CREATED = 2
 
 
 def read_result(parts: Parts, job: str) -> Result | None:
-    """The job's result, if it has one; raises RecordUnreadable."""
+    """Return the job's result, if it has one; raises RecordUnreadable."""
     try:
         return records.read_result(parts.storage, job)
     except ObjectMissing:
@@ -20,7 +20,10 @@ def read_result(parts: Parts, job: str) -> Result | None:
 
 
 def conclude(parts: Parts, submission: Submission, result: Result) -> bool:
-    """Event, then terminal state, then the live marker goes: each safe to repeat. Whether it was news to the ledger."""
+    """Create the event, make the job terminal, delete the live marker; return whether it was news to the ledger.
+
+    Each of these is safe to repeat.
+    """
     counts = result.counts.model_dump()
     announce(parts, submission, f"job.{result.state}", state=result.state, at=result.finished_at, counts=counts)
     concluded = parts.ledger.jobs.conclude(
@@ -39,9 +42,10 @@ def conclude(parts: Parts, submission: Submission, result: Result) -> bool:
 
 
 def forget_deleted(parts: Parts, job: str) -> None:
-    """Drop a record that was made just now of a job that is gone: it was deleted while this process worked on it.
+    """Delete a record that was just created for a job that was deleted while this process worked on it.
 
-    The tombstone comes before the record is dropped for it: whoever finds none here is before it, and drops nothing.
+    The tombstone is written before the record is deleted because of it. If there is no tombstone here, that deletion is
+    still to come, and nothing is deleted now.
     """
     tombstone = tombstone_of(parts.storage, job)
     if tombstone is not None:

@@ -10,18 +10,18 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two checks.
 PERIOD = 5.0
-#: How many looks in a row must find a message waiting, a child free and nothing received since the look before. A
+#: How many consecutive checks must find a message waiting, a child free and nothing received since the last check. A
 #: consumer that works takes a message within milliseconds.
 LOOKS = 3
 
 
 class ConsumerWatch:
-    """Called from the consumer's own loop. A new connection starts with no message counted as being worked on.
+    """Called from the consumer's own loop. A new connection starts with no message counted as being processed.
 
-    is_free: whether a child or thread of this worker is idle. received: how many messages it has received so far.
-    waiting: how many messages nobody has taken; None when Redis does not answer.
+    is_free: returns whether a child or thread of this worker is idle. received: returns how many messages it has
+    received so far. waiting: returns how many messages nobody has taken; None when Redis does not respond.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ConsumerWatch:
         self._silent = 0
 
     def look(self) -> None:
-        """Raise ConnectionResetError, which makes Celery reconnect, when nothing was taken for some looks."""
+        """Raise ConnectionResetError, which makes Celery reconnect, when nothing was taken during several checks."""
         last, self._last = self._last, self._received()
         if self._last != last or not self._is_free() or not self._waiting():
             self._silent = 0

@@ -15,14 +15,14 @@ from pathlib import Path
 from maskrelay.errors import StorageUnavailable
 
 _PREFIX, _LOCK = "maskrelay-copies-", "lock"
-#: Held while the sizes of all copies are added up and space is set aside.
+#: Held while the sizes of all copies are added up and space is reserved.
 _SPACE_LOCK = "maskrelay-space.lock"
-#: Space is set aside in steps of so many bytes.
+#: Space is reserved in steps of this many bytes.
 STEP = 16 << 20
 
 
 def new_folder() -> tuple[Path, int]:
-    """A folder, and the descriptor whose lock says that its owner lives."""
+    """Return a new folder, and the descriptor whose lock shows that its owner is running."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,7 +31,7 @@ def new_folder() -> tuple[Path, int]:
 
 @contextmanager
 def owned_folder() -> Iterator[Path]:
-    """A folder that goes at the end of the block; if this process is killed in it, another worker removes it."""
+    """A folder that is removed at the end of the block. If this process is killed, another worker removes it."""
     folder, descriptor = new_folder()
     try:
         yield folder
@@ -43,12 +43,12 @@ def owned_folder() -> Iterator[Path]:
 def remove_leftovers() -> None:
     """Remove the folders of processes that were killed: those whose lock nobody holds.
 
-    A process number would not do: containers that share a volume do not see each other's.
+    A process id would not do: containers that share a volume do not see each other's processes.
     """
     for folder in _folders():
         try:
             descriptor = os.open(folder / _LOCK, os.O_RDWR)
-        except OSError:  # somebody else's, gone by now, or not locked yet
+        except OSError:  # another user's, removed meanwhile, or not locked yet
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,9 +61,9 @@ def remove_leftovers() -> None:
 
 
 def set_aside(path: Path, size: int, *, most_bytes: int) -> None:
-    """Make the file at least `size` bytes long if all workers' files stay within `most_bytes` together then.
+    """Extend the file to at least `size` bytes, if the files of all workers then stay within `most_bytes`.
 
-    Raises StorageUnavailable if they do not, or the disk is full: there is room when others are done with theirs.
+    Raises StorageUnavailable if they do not, or if the disk is full. Space becomes free when others are done.
     """
     try:
         with _space_locked():
@@ -93,7 +93,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _taken() -> int:
-    """Bytes that the files of all workers have, and those that were set aside for them."""
+    """Return the bytes of all workers' files, including the space reserved for them."""
     total = 0
     for folder in _folders():
         for file in folder.glob("*"):

@@ -14,10 +14,10 @@ JOBS_A_PASS = 100
 
 
 def cancel_overdue(parts: Parts) -> None:
-    """Cancel what is overdue; a job that is finishing by then ends as it would. Safe to repeat, in any number."""
+    """Cancel overdue jobs. A job that is finishing by then ends normally. Safe to repeat, and to run concurrently."""
     for job in parts.ledger.jobs.overdue(JOBS_A_PASS):
         parts.bad_objects.alone("deadlines", job, partial(_cancel, parts, job))
-        parts.ledger.jobs.met_deadline(job)  # also of one that was left out, which would stand before all others
+        parts.ledger.jobs.met_deadline(job)  # also for a job that was left out, which would otherwise block the others
 
 
 def _cancel(parts: Parts, job: str) -> None:
@@ -26,7 +26,7 @@ def _cancel(parts: Parts, job: str) -> None:
     if record is not None and may_cancel(record.state):
         intend_cancel(parts.storage, job, BY_DEADLINE)
         before = jobs.cancel(job, BY_DEADLINE)
-        if before is not None and not may_cancel(before):  # it came to its end in between
+        if before is not None and not may_cancel(before):  # it ended meanwhile
             parts.storage.delete(keys.live_cancel(job))
         log.info("deadline passed", extra={"job_id": job})
         parts.ledger.wakes.wake("finish")

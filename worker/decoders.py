@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 
 class Decoders:
-    """As many places as there are threads. Belongs to one event loop.
+    """Admits as many files as there are threads. Belongs to one event loop.
 
-    A free place goes to the tenant that has used the fewest seconds among those that wait; a tenant's own files are
-    served in the order of asking. So a tenant with many costly files delays another's picture by one of them at most.
-    Nobody is owed anything for the time it had no files.
+    A free thread goes to the waiting tenant that has used the fewest seconds; a tenant's own files are served in order.
+    A tenant with many expensive files therefore delays another tenant's image by at most one of them. A tenant gets no
+    credit for the time in which it had no files.
     """
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,7 +25,7 @@ class Decoders:
 
     @asynccontextmanager
     async def place(self, tenant: str) -> AsyncIterator[None]:
-        """A place for one file of this tenant, for as long as the block lasts."""
+        """Wait for a thread for one file of this tenant, and occupy it for the duration of the block."""
         self._come(tenant)
         await self._take(tenant)
         self._running[tenant] += 1
@@ -40,7 +40,7 @@ class Decoders:
             self._leave_place()
 
     def whole_seconds(self, tenant: str) -> int:
-        """Seconds that the tenant used since this was last asked; what is less than one is kept for the next time."""
+        """Return the seconds that the tenant used since the last call; fractions are carried over to the next."""
         seconds = int(self._uncounted[tenant])
         self._uncounted[tenant] -= seconds
         return seconds
@@ -66,7 +66,7 @@ class Decoders:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._drop(tenant, turn)
-            else:  # the place was given in the same moment
+            else:  # the place was granted in the same moment
                 self._leave_place()
             raise
 
@@ -78,7 +78,7 @@ class Decoders:
             self._waiting.pop(tenant, None)
 
     def _leave_place(self) -> None:
-        """Pass the place on, or leave it free where nobody waits."""
+        """Pass the place on, or leave it free if nobody waits."""
         while self._waiting:
             tenant = min(self._waiting, key=self._used.__getitem__)
             turn = self._waiting[tenant].popleft()

@@ -29,13 +29,13 @@ from worker.announce import is_delivered, leave_live
 from worker.parts import Parts
 
 log = logging.getLogger(__name__)
-#: When storage is away: not an attempt.
+#: Delay while storage is unavailable. It does not count as an attempt.
 POSTPONED = timedelta(seconds=1)
-#: Another server key than the one that sealed the secret is an operator's slip: wait for the right one.
+#: Delay while the secret cannot be decrypted: the operator changed the server key by mistake, and may correct it.
 UNSEALED = timedelta(minutes=5)
-#: The proxy for callbacks is away or refuses us: no receiver is to blame, so no attempt is charged.
+#: Delay while the callback proxy is unavailable or refuses us. The receiver is not at fault, so no attempt is counted.
 PROXY_AWAY = timedelta(seconds=30)
-#: After an error that nobody thought of: what is stored of the job may be read again once it is mended.
+#: Delay after an unexpected error: the stored data of the job may be readable again once it is repaired.
 UNFORESEEN = timedelta(minutes=5)
 
 
@@ -55,13 +55,15 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
             parts.ledger.outbox.again(delivery, POSTPONED, charge=False)
         except LedgerUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - one delivery must not end the loop that others wait for
+        except Exception as error:  # noqa: BLE001 - one delivery must not stop the others
             parts.bad_objects.leave_out("delivery", delivery.job, error)
             parts.ledger.outbox.again(delivery, UNFORESEEN, charge=False)
 
 
 def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
-    """One attempt, if the receiver and its tenant may have one more under way; else it waits, and is no attempt."""
+    """Make one attempt, if the limits of the receiver and of its tenant allow another delivery; otherwise it waits
+    uncounted.
+    """
     outbox = parts.ledger.outbox
     try:
         submission = read_submission(parts.storage, delivery.job)
@@ -90,7 +92,7 @@ def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
 def _look_and_attempt(
     parts: Parts, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
 ) -> None:
-    """The marker is looked for first, so that a delivered event is not repeated because Redis was lost."""
+    """Check the marker first, so that a delivered event is not repeated because Redis was lost."""
     storage, outbox = parts.storage, parts.ledger.outbox
     if tombstone_of(storage, delivery.job):
         outbox.over(delivery)
@@ -150,24 +152,28 @@ def _attempt(
 
 
 def _secrets(parts: Parts, job: str, target: CallbackTarget) -> list[str]:
-    """What signs: two while the receiver, or the server key that secrets derive from, moves from one to the other."""
+    """Return the secrets to sign with: two while the receiver, or the server key that secrets derive from, is being
+    rotated.
+    """
     if target.sealed is None:
         return [derive_secret(server_key, job) for server_key in parts.settings.server_keys]
     return unseal_with_any(parts.settings.server_keys, target.sealed, job).split(" ")
 
 
 def _receiver(submission: Submission, target: CallbackTarget) -> str:
-    """A name for the host as this tenant knows it: one tenant's broken address does not hold up another's events."""
+    """Return a name for the host as used by this tenant: one tenant's broken receiver does not
+    delay another's events.
+    """
     return _name_of(f"{submission.tenant}\n{urlsplit(target.url).netloc}")
 
 
 def _name_of(what: str) -> str:
-    """A name in the ledger for what is not to be read there."""
+    """Return a name for the ledger that does not reveal the original."""
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def _note(parts: Parts, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:
-    """Keep what came of the attempt; a host that is not there, or broken, is left alone after a while."""
+    """Store the result of the attempt. A host that is unreachable or fails is backed off after a while."""
     parts.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
     if sent.status is not None and sent.status < 500:
         parts.ledger.outbox.host_answered(receiver)
@@ -176,7 +182,9 @@ def _note(parts: Parts, delivery: Delivery, receiver: str, sent: DeliveryResult)
 
 
 def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, int | None]:
-    """Attempts and status for the marker of an event that its receiver wants no more; others were never tried."""
+    """Return attempts and status for the marker of an event that its receiver refuses; other events were never
+    attempted.
+    """
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 
 
@@ -187,7 +195,7 @@ def _mark(parts: Parts, job: str, event: str, how: str, attempts: int, status: i
 
 
 def _close(parts: Parts, submission: Submission, delivery: Delivery) -> None:
-    """The event is over; if the job is too, and nothing else is to be told, its live marker goes."""
+    """Record that the event is over. If the job and all its events are over, its live marker is deleted."""
     parts.ledger.outbox.over(delivery)
     try:
         parts.storage.head(keys.result(submission.id))

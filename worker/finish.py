@@ -27,15 +27,15 @@ from worker.submissions import planned_frames
 from worker.turn import ENDLESS, TimeIsUp, Turn, others_wait
 from worker.visible import Saved, Visible, nothing_saved
 
-#: What had a part in the pixels.
+#: The packages that affect the pixels.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
 
-#: What was found of the visible lines, among what finish keeps of a job that it has not finished.
+#: The name of the saved state of the visible lines of an unfinished job.
 _LINES = "lines"
 
 
 def finish_jobs(parts: Parts, until: float) -> None:
-    """Finish whatever waits for it until `until` (monotonic seconds), and leave the rest."""
+    """Finish waiting jobs until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
         taken = parts.ledger.steps.take("finish")
         if taken is None:
@@ -49,9 +49,9 @@ def finish_jobs(parts: Parts, until: float) -> None:
 
 
 def _finish_another(parts: Parts, turn: Turn) -> None:
-    """Finish another job that waits, or do a piece of it, once the one under way has had its least time.
+    """Finish another waiting job, or a part of it, once the current job has had its minimum time.
 
-    What is being joined cannot be put aside, so the others are let pass within it.
+    Joining cannot be interrupted, so other jobs are processed within it.
     """
     if turn.is_over() and (taken := parts.ledger.steps.take("finish")) is not None:
         job, token = taken
@@ -63,7 +63,7 @@ def finish_job(
 ) -> None:
     """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result.
 
-    `others` is called between the pieces of what cannot be put aside.
+    `others` is called between the pieces of work that cannot be interrupted.
     """
     try:
         submission = read_submission(parts.storage, job)
@@ -82,9 +82,9 @@ def finish_job(
 def _make_result(
     parts: Parts, submission: Submission, token: str, turn: Turn, others: Callable[[], None]
 ) -> Result | None:
-    """The stored result; None when frames without a line went back to waiting, or the step is not ours.
+    """Return the stored result; None if frames without a line are waiting again, or if the step is no longer held.
 
-    Raises TimeIsUp: what was done so far is in storage, and another try goes on from there.
+    Raises TimeIsUp: what was done so far is in storage, and another attempt continues from there.
     """
     record = parts.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
@@ -92,7 +92,7 @@ def _make_result(
     record = _counted(parts, record)
     listed = parts.ledger.jobs.parts(submission.id)
     saved: Saved = partial(_saved, parts.storage, submission.id)
-    if record.frame_parts <= STRETCH_PARTS:  # a small job is finished in one go
+    if record.frame_parts <= STRETCH_PARTS:  # a small job is finished without interruption
         turn, saved = ENDLESS, nothing_saved
     frames = record.frames.planned
     with closing(Visible(parts.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
@@ -104,7 +104,7 @@ def _make_result(
 
 
 def _counted(parts: Parts, record: JobRecord) -> JobRecord:
-    """The record with the plan as storage has it, where the ledger does not know it as a whole.
+    """Return the record with the plan counted from storage, if the ledger does not know the whole plan.
 
     A job that was cancelled while it was planned, or that the ledger lost, may have more parts than the ledger counted.
     A part that is not full is the last.
@@ -136,7 +136,7 @@ def _result_of(
     if not visible.was_complete and (pending := _pending(parts, submission.id, record, token, visible)):
         parts.ledger.wakes.wake(*pending)
         return None
-    with ThreadPoolExecutor(1) as beside:  # before the result, so that none is without its sweep
+    with ThreadPoolExecutor(1) as beside:  # before the result, so that no result is without its sweep
         marked = beside.submit(parts.storage.put, keys.sweeping(submission.id), b"")
         plan = parts.storage, submission, record.frame_parts, visible
         compacted = Compacted(*plan, planned=record.planned, turn=turn, between=others)
@@ -152,7 +152,7 @@ def _result_of(
 def _pending(
     parts: Parts, job: str, record: JobRecord, token: str, visible: Visible
 ) -> tuple[Literal["segment", "assemble"], int] | None:
-    """What has to be done before the job can be finished, if anything: it is put on its way."""
+    """Return what must be done before the job can be finished, if anything, after queueing it."""
     if record.cancel_reason is not None:
         return None
     if missing := visible.missing():

@@ -47,25 +47,25 @@ from worker.sources import Sources
 from worker.submissions import Plans
 
 T = TypeVar("T")
-#: How often a row's image is in memory while it is scored: itself and as base64; and a map of its answer: so too.
+#: Memory that a row takes while it is scored, in copies: of its image, itself and as base64; of each map of the answer,
+#: likewise.
 ROW_COPIES, MAP_COPIES = 2.4, 2.4
 
 
 class ClaimLost(Exception):
-    """The claim's token is not known any more."""
+    """The claim's token is no longer valid."""
 
 
 class DecodeOverran(Exception):
-    """Decoding ran past its limit; its thread cannot be stopped."""
+    """Decoding exceeded its time limit. Its thread cannot be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a frame is worked on with. `decoders` admits as many decodes as there are threads for them.
+    """The objects that a frame is segmented with.
 
-    Memory is taken before it is used. files: source files, until they are decoded. decoding: what decoding and drawing
-    set aside. pictures: those that are kept while their score is under way, to be drawn into; any other is decoded
-    again. Whoever holds of one budget waits for none that stands before it, so that nobody waits in a circle.
+    Memory is reserved before it is used. A frame that holds memory of one budget waits for no budget listed before it,
+    so that there is no deadlock.
     """
 
     storage: Storage
@@ -78,9 +78,13 @@ class Bench:
     scorer: Scorer
     packs: Packs
     threads: Executor
+    #: Admits as many decodes as there are threads for them.
     decoders: Decoders
+    #: Memory for source files, until they are decoded.
     files: ByteBudget
+    #: Memory that decoding and drawing use.
     decoding: ByteBudget
+    #: Memory for images that are kept while they are scored, to be drawn into. Any other image is decoded again.
     pictures: ByteBudget
     decode_timeout: timedelta
     max_pixels: int
@@ -91,13 +95,13 @@ class Bench:
     pace: Pace = field(default_factory=Pace)
 
 
-#: What a frame's stopwatch says of the worker itself; the scorer times its own stages, a request each.
+#: The stages that the worker times here. The scorer times its own stages, per request.
 _OWN_STAGES: tuple[Stage, ...] = ("fetch", "decode", "prepare", "restore", "store")
 
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Milliseconds by stage; `score` holds the wait for the endpoint's admission too."""
+    """Milliseconds by stage. `score` includes the wait for admission."""
 
     timings: dict[str, float] = field(default_factory=dict)
     _since: float = field(default_factory=time.monotonic)
@@ -108,7 +112,7 @@ class Stopwatch:
         self._since = now
 
     def working(self) -> float:
-        """Seconds of the worker's own stages together."""
+        """Return the total seconds of the worker's own stages."""
         return sum(self.timings.get(stage, 0.0) for stage in _OWN_STAGES) / 1000
 
     def tell(self, noticed: Noticed) -> None:
@@ -118,11 +122,11 @@ class Stopwatch:
 
 
 async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
-    """The frame's outcome: its masks, or the coded error that is its own.
+    """Return the frame's outcome: its masks, or its own coded error.
 
-    In the interactive lane its files are stored; in the bulk lane they come with it, to share an object with others.
-    Raises what is not the frame's own and parks it: EndpointError, StorageUnavailable, LedgerUnavailable, ClaimLost;
-    and DecodeOverran.
+    In the interactive lane its files are stored; in the bulk lane they are returned with it, to share an object with
+    others. Raises errors that are not the frame's own, after which it is released: EndpointError, StorageUnavailable,
+    LedgerUnavailable, ClaimLost; and DecodeOverran.
     """
     if planned.error is not None:
         return Recorded(failed(planned, planned.error, 1))
@@ -169,7 +173,7 @@ async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submissi
 
 
 async def _among(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> tuple[str, ...]:
-    """The endpoints that the frame may be scored at."""
+    """Return the endpoints that may score the frame."""
     among = bench.pool.among(claim.tenant, submission.endpoint)
     if planned.of == 1:
         return among
@@ -177,16 +181,17 @@ async def _among(bench: Bench, claim: Claim, planned: PlannedFrame, submission: 
 
 
 async def _check_open(bench: Bench, asked: Asked) -> None:
-    """Raise EndpointBusy while every gate the frame might go through is closed: pixels are not decoded for nothing."""
+    """Raise EndpointBusy while every gate for the frame is closed, so that pixels are not decoded in vain."""
     closed_for = await bench.admissions.closed_for(asked.among)
     if closed_for > timedelta(0):
         raise EndpointBusy(kind="gate", parked=True, come_back_s=closed_for.total_seconds())
 
 
 async def _judged(bench: Bench, claim: Claim, frame: int, asked: Asked) -> tuple[int, str | None]:
-    """The attempts held against the frame, and the code it fails with if they are too many.
+    """Return the attempts counted against the frame, and the code it fails with if they are too many.
 
-    A strike counts only if its endpoint answered another input well since; if nobody asked it, the canary does.
+    A recorded failure counts only if its endpoint has answered another input successfully since; if it was not asked
+    since, the canary is sent.
     """
     trouble = claim.trouble(frame)
     attempts = trouble.attempts
@@ -203,7 +208,7 @@ async def _judged(bench: Bench, claim: Claim, frame: int, asked: Asked) -> tuple
 
 
 async def _prepared(bench: Bench, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool) -> Prepared:
-    """The source, decoded; raises its ItemError, or DecodeOverran past the limit."""
+    """Return the decoded source; raises its ItemError, or DecodeOverran past the time limit."""
     if planned.size > bench.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
     reading = planned.reading
@@ -215,7 +220,7 @@ async def _prepared(bench: Bench, claim: Claim, planned: PlannedFrame, watch: St
             return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
 
         def begin() -> Prepared | OpenedFrame:
-            """In one call with the decoding where the memory for it is free, as it mostly is."""
+            """Decode in the same call if the memory is free, as it usually is."""
             watch.lap("fetch")
             opened = open_frame(source, reading, max_pixels=bench.max_pixels)
             if not bench.decoding.try_take(opened.footprint):
@@ -237,7 +242,7 @@ async def _prepared(bench: Bench, claim: Claim, planned: PlannedFrame, watch: St
 
 @asynccontextmanager
 async def _source(bench: Bench, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
-    """The frame's source, opened; its bytes count as held until it is decoded."""
+    """The frame's opened source. Its bytes count as held until it is decoded."""
     async with bench.files.of(0 if planned.reading.several else planned.size):
         with ExitStack() as held:
             opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
@@ -245,7 +250,7 @@ async def _source(bench: Bench, planned: PlannedFrame) -> AsyncIterator[bytes | 
 
 
 async def _timed(bench: Bench, claim: Claim, call: Callable[[], T]) -> T:
-    """What decodes, in a thread of its own, when it is the tenant's turn; raises DecodeOverran past the limit."""
+    """Run decoding work in a thread when it is the tenant's turn; raises DecodeOverran past the time limit."""
     try:
         async with bench.decoders.place(claim.tenant):
             decoding = asyncio.get_running_loop().run_in_executor(bench.threads, call)
@@ -260,7 +265,7 @@ async def _timed(bench: Bench, claim: Claim, call: Callable[[], T]) -> T:
 
 
 def _check_footprint(bench: Bench, what: str, footprint: int) -> None:
-    """Raise DecodeTooLarge for what would never fit."""
+    """Raise DecodeTooLarge if it would never fit."""
     if footprint > bench.decoding.total:
         fields = {"bytes": footprint, "most_bytes": bench.decoding.total}
         raise DecodeTooLarge(f"{what} may take {footprint} bytes of memory; at most {bench.decoding.total}.", **fields)
@@ -271,7 +276,7 @@ def _draw_footprint(planned: PlannedFrame, prepared: Prepared) -> int:
 
 
 def _kept(bench: Bench, prepared: Prepared, outputs: Sequence[Output], held: ExitStack) -> Prepared:
-    """Without its picture, unless that is drawn into and there is room for it until `held` ends."""
+    """Return the frame without its image, unless it is drawn into and there is memory for it until `held` ends."""
     size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
     if needs_pixels(outputs) and bench.pictures.try_take(size):
         held.callback(bench.pictures.give_back, size)
@@ -282,7 +287,7 @@ def _kept(bench: Bench, prepared: Prepared, outputs: Sequence[Output], held: Exi
 async def _restored(
     bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, scored: ScoredRow, attempts: int
 ) -> Recorded:
-    """The outcome with its files; raises AnswerInvalid, DecodeOverran."""
+    """Return the outcome with its files; raises AnswerInvalid, DecodeOverran."""
     footprint = _draw_footprint(planned, prepared)
     if prepared.picture is not None or not needs_pixels(planned.outputs):
         async with bench.decoding.of(footprint):
@@ -294,14 +299,17 @@ async def _restored(
             )
             again = replace(prepared, picture=picture)
             return await _in_thread(bench, record, claim, planned, again, scored, attempts)
-    except ItemError as error:  # the source is gone since
+    except ItemError as error:  # the source was removed meanwhile
         return Recorded(failed(planned, failure_of(error), attempts))
 
 
 async def _scored(
     bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, asked: Asked, *, one_by_one: bool
 ) -> ScoredRow:
-    """The answer; one that breaks the contract is kept as it came before it is reported."""
+    """Return the answer.
+
+    An answer that violates the contract is stored as it was received before the error is raised.
+    """
     try:
         name = f"{claim.job}:{planned.frame}"
         return await score_prompts(bench.pool, bench.packs, prepared.row, asked, name, one_by_one=one_by_one)

@@ -22,19 +22,20 @@ from worker.artifacts import Recorded
 from worker.outcome_parts import Held, part_name, settle_part, store_part
 
 log = logging.getLogger(__name__)
-#: How often a part is written and settled again while storage or Redis is away, before its frames are given up.
+#: How often writing and settling a part is attempted while storage or Redis is unavailable, before its frames are
+#: released.
 TRIES = 6
 #: The longest pause before another frame is scored to find out whether outcomes can be written again.
 LONGEST_PAUSE = timedelta(seconds=30)
-#: A worker numbers so many parts under one name, then it takes another: the names' width is fixed.
+#: The number of parts under one worker name; then a new name is chosen, because the names have a fixed width.
 PARTS_MOST = 999_999
-#: A group is written when its files weigh so much, whatever else it waits for.
+#: A group is written when its files reach this size, whatever else it waits for.
 PACK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A group is written with `most` outcomes, or after `wait` seconds: what a crash can cost at most."""
+    """A group is written with `most` outcomes, or after `wait` seconds. This bounds what a crash can lose."""
 
     most: int
     wait: float
@@ -42,7 +43,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class Group:
-    """Outcomes of one job that will share a part; `settling` ends with the frames that count."""
+    """Outcomes of one job that will share a part. `settling` returns the frames that count."""
 
     bounds: Bounds
     held: list[Held] = field(default_factory=list)
@@ -51,14 +52,14 @@ class Group:
     settling: asyncio.Task[set[int]] | None = None
 
     def add(self, token: str, recorded: Recorded) -> bool:
-        """Whether the group is full with it."""
+        """Add an outcome; return whether the group is full with it."""
         self.held.append((token, recorded))
         self.size += recorded.size()
         return len(self.held) >= self.bounds.most or self.size >= PACK_BYTES
 
 
 class Groups:
-    """The open groups of one child; one is written early on `hurry`."""
+    """The open groups of one child. `hurry` has them written early."""
 
     def __init__(
         self, storage: Storage, ledger: Ledger, noticed: Noticed, spans: Spans, bounds: Mapping[Lane, Bounds]
@@ -77,15 +78,18 @@ class Groups:
         self._parked: dict[str, Spent] = {}
 
     def parked(self, job: str, cause: Cause, seconds: float) -> None:
-        """A frame of the job waits so long outside of any hand; told with the job's next part."""
+        """Record how long a frame of the job is backed off. It is reported with the job's next part."""
         self._parked.setdefault(job, Spent()).add(cause, seconds)
 
     def tell_time(self, now_ms: int) -> None:
-        """What Redis' clock said just now: parts are named by it."""
+        """Set the current time of Redis' clock, which the names of parts contain."""
         self._ahead = now_ms / 1000 - time.monotonic()
 
     async def add(self, job: str, lane: Lane, token: str, recorded: Recorded) -> bool:
-        """Wait until the outcome is settled; whether it counts. Raises StorageUnavailable or LedgerUnavailable."""
+        """Wait until the outcome is settled; return whether it counts.
+
+        Raises StorageUnavailable or LedgerUnavailable.
+        """
         group = self._open.setdefault(job, Group(self._bounds[lane]))
         full = group.add(token, recorded)
         if group.settling is None:
@@ -96,18 +100,19 @@ class Groups:
         return recorded.outcome.frame in await asyncio.shield(group.settling)
 
     def waiting(self) -> int:
-        """How many outcomes wait in open groups."""
+        """Return how many outcomes wait in open groups."""
         return sum(len(group.held) for group in self._open.values())
 
     def held_back(self) -> float | None:
-        """For how many seconds nothing more should be scored, as outcomes cannot be written; None while they can.
+        """Return for how many seconds nothing should be scored, because outcomes cannot be written; None while they
+        can.
 
-        0: the pause is over. One frame at a time finds out whether they can be written again.
+        0 means that the pause is over. One frame at a time then finds out whether outcomes can be written again.
         """
         return max(0.0, self._resumes - time.monotonic()) if self._failures else None
 
     def hurry(self) -> None:
-        """Nothing else is in hand that could share a part: write what is there."""
+        """Write the open groups now, because nothing else is in progress that could share their parts."""
         for group in self._open.values():
             group.full.set()
 
@@ -132,7 +137,9 @@ class Groups:
         return part_name((time.monotonic() + self._ahead) * 1000, self._worker, self._written)
 
     def _hold_back(self, job: str, error: Exception) -> None:
-        """Outcomes are lost to their frames, which return: their scores were for nothing, and more would be."""
+        """Pause scoring: the outcomes are lost and their frames are released, and further scores
+        would be in vain too.
+        """
         if self.held_back() in {None, 0.0}:
             self._failures += 1
             pause = min(LONGEST_PAUSE, backoff(self._failures, random.random()))
@@ -150,7 +157,7 @@ class Groups:
         return await asyncio.to_thread(self._traced, job, part, held)
 
     def _traced(self, job: str, part: str, held: list[Held]) -> set[int]:
-        """In the first frame's span; the others are linked."""
+        """Write within the span of the first frame; the others are linked."""
         first, *others = [recorded.traceparent for _, recorded in held]
         linked = [one for one in others if one is not None]
         with self._spans.span("settle", first, links=linked, job_id=job, frames=len(held)):

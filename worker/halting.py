@@ -34,9 +34,9 @@ _ERRORS: dict[Step, type[JobHalted]] = {
 
 
 def halt(parts: Parts, job: str, step: Step) -> None:
-    """End the job as failed, without a result: `halted.json`, event, terminal state. Its outcomes stay as they are.
+    """End the job as failed, without a result: `halted.json`, event, terminal state. Its outcomes are kept.
 
-    Safe to repeat, by anybody. A job that has a result, or has ended, stays as it is.
+    Any process may repeat this. A job that has a result, or has ended, is not changed.
     """
     record = parts.ledger.jobs.get(job)
     if record is None or is_terminal(record.state) or has(parts.storage, keys.result(job)):
@@ -49,7 +49,10 @@ def halt(parts: Parts, job: str, step: Step) -> None:
 
 
 def conclude_halted(parts: Parts, record: JobRecord) -> bool:
-    """Let everybody know what `halted.json` says; safe to repeat. Whether it was news to the ledger."""
+    """Publish what `halted.json` says, in an event and in the ledger.
+
+    Safe to repeat. Return whether it was news to the ledger.
+    """
     stands = halt_of(parts.storage, record.id)
     if stands is None:
         return False
@@ -64,7 +67,7 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
         announce(parts, submission, "job.failed", state="failed", at=stands.at, counts=counts)
     except (StorageUnavailable, LedgerUnavailable):
         raise
-    except Exception:  # what keeps the job from going on may keep its caller from being told, and still it ends
+    except Exception:  # the defect may also prevent the event, and still the job must end
         log.exception("the event of a halted job cannot be created", extra={"job_id": record.id})
     concluded = parts.ledger.jobs.conclude(
         record.id,
@@ -82,7 +85,8 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
 
 
 def release_halted(parts: Parts, job: str) -> bool:
-    """Let a halted job go on from what storage holds. Whether it was one. Safe to repeat, wherever it was broken off.
+    """Let a halted job continue from what storage holds; return whether it was halted. Safe to repeat after an
+    interruption.
 
     Without `halted.json` the ledger's record contradicts storage, and the comparison restores it.
     """

@@ -7,14 +7,14 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
-#: Seconds between two beats.
+#: Seconds between two heartbeats.
 PERIOD = 5.0
 
 
 def beating(app: Celery, path: Path, is_whole: Callable[[], bool]) -> None:
-    """Let the app's worker touch `path` as long as it is connected, its loop turns, and `is_whole()`.
+    """Let the app's worker touch `path` as long as it is connected, its loop runs, and `is_whole()` is true.
 
-    A file that an earlier worker left is taken away: the first beat says that this one is ready.
+    A file left by an earlier worker is deleted: the first heartbeat shows that this worker is ready.
     """
     path.unlink(missing_ok=True)
 
@@ -27,12 +27,12 @@ def beating(app: Celery, path: Path, is_whole: Callable[[], bool]) -> None:
 
 
 def repeating(app: Celery, what: str, period: float, act: Callable[[], None]) -> None:
-    """Let the app's worker call `act` from its own loop, at once and every `period` seconds, while it is connected."""
+    """Let the app's worker call `act` in its own loop, at once and every `period` seconds, while it is connected."""
 
     class Repeated(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-        """Begins anew with every connection, since a lost one ends what its timer held."""
+        """Starts again with every connection, since losing one cancels its timers."""
 
-        name = f"maskrelay.{what}"  # Celery keeps one step of each name
+        name = f"maskrelay.{what}"  # Celery keeps one step per name
         requires = ("celery.worker.consumer.tasks:Tasks",)
         _next: Any = None
 

@@ -3,19 +3,19 @@
 import tempfile
 from typing import BinaryIO
 
-#: Lines are kept in memory up to so many bytes, and written to the file in pieces of this size.
+#: Lines are kept in memory up to this many bytes, and written to the file in pieces of this size.
 MEMORY_BYTES = 8 << 20
 #: The temporary file of one spool holds at most this much.
 FILE_BYTES = 2 << 30
-#: The place of a line that was not taken.
+#: The position of a line that was not stored.
 NOWHERE = -1
 
 
 class LineSpool:
-    """An append-only store of lines, each found again by its place. Use it from one thread.
+    """An append-only store of lines, each found again by its position. Use it from one thread.
 
-    The temporary file has no name, so that nothing is left behind when the process dies. When the file is full, or
-    its disk is, further lines are not taken.
+    The temporary file has no name, so that nothing is left behind when the process dies. When the file or its disk is
+    full, further lines are not stored.
     """
 
     def __init__(self, most_bytes: int = FILE_BYTES) -> None:
@@ -25,7 +25,7 @@ class LineSpool:
         self._filed = 0
 
     def add(self, line: bytes) -> int:
-        """The place of the line; NOWHERE when the spool takes no more."""
+        """Append a line; return its position, or NOWHERE when the spool is full."""
         place = self._filed + len(self._held)
         if place + len(line) > self._most_bytes or (len(self._held) + len(line) > MEMORY_BYTES and not self._spill()):
             self._most_bytes = 0
@@ -35,7 +35,7 @@ class LineSpool:
         return place
 
     def read(self, place: int, length: int) -> bytes:
-        """The line of this length that was added at `place`."""
+        """Return the line of this length at `place`."""
         if place >= self._filed:
             start = place - self._filed
             return bytes(self._held[start : start + length])
@@ -44,7 +44,7 @@ class LineSpool:
         return self._file.read(length)
 
     def close(self) -> None:
-        """Give the memory and the disk space back."""
+        """Release the memory and the disk space."""
         if self._file is not None:
             self._file.close()
         self._held.clear()
@@ -53,7 +53,7 @@ class LineSpool:
         self.close()
 
     def _spill(self) -> bool:
-        """Move what is held to the file; False when there is no room for it."""
+        """Move the lines in memory to the file; return False when there is no space."""
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the spool

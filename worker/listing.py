@@ -13,7 +13,7 @@ KEYS_A_PASS = 2000
 
 
 def relist_next(parts: Parts) -> int:
-    """The next window, while Redis is not the one whose lists were last written; how many jobs were listed again."""
+    """Restore the next window, if Redis lost the lists; return how many jobs were listed again."""
     sweeps = parts.ledger.sweeps
     if not sweeps.listing():
         return 0
@@ -24,7 +24,10 @@ def relist_next(parts: Parts) -> int:
 
 
 def relist(parts: Parts, found: Iterable[str]) -> int:
-    """List every job of which the result is among these objects; how many were not. The others have live markers."""
+    """List every job whose result is among these objects; return how many were not listed.
+
+    Other jobs have live markers.
+    """
     finished = filter(None, map(keys.finished_job, found))
     alone = parts.bad_objects.alone
     return sum(bool(alone("listing", job, partial(_relist, parts, job))) for job in finished)

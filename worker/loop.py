@@ -37,20 +37,21 @@ from worker.record import overran
 from worker.renewal import Renewal
 
 log = logging.getLogger(__name__)
-#: How long an idle loop looks for work before it ends; more would keep a child from other wake-ups for nothing.
+#: How long an idle loop looks for work before it ends. A longer time would keep the child from other wake-ups.
 IDLE = 0.5
-#: New frames are announced; for what falls due, and for a lost announcement, the ledger is asked so often.
+#: New frames are announced. For frames that become due, and for lost announcements, the ledger is polled this often.
 GLANCE = 0.25
-#: A loop says that it runs this often, and counts as gone after three times as long.
+#: A loop reports this often that it is running, and counts as gone after three times as long.
 BEAT = timedelta(seconds=2)
-#: Outcomes that may wait to be settled before no more frames are claimed.
+#: The number of outcomes waiting to be settled above which no more frames are claimed.
 UNSETTLED = 512
 
 
 class SegmentLoop:
-    """The hands of one child. `stopping` says that the worker is to end.
+    """Segments frames concurrently in one child. `stopping` returns whether the worker is to end.
 
-    With a `pace` the number of hands follows the stage times seen, the endpoints' limit and how many loops share it.
+    With a `pace`, the number of frames in progress follows the measured stage times, the endpoints' limit, and the
+    number of loops that share it.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class SegmentLoop:
         self._alone = False
         self._hand_free = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
-        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # of these lanes, unless the bell rings
+        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes; cleared by a notification
         self._rings = 0
         Renewal(renewal_period, self._renew).__enter__()
 
@@ -86,7 +87,10 @@ class SegmentLoop:
         self._ledger.claims.renew(list({token for token, _ in list(self._held)}))
 
     async def lend(self, until: float) -> None:
-        """Claim and work until `until` (monotonic seconds) or until nothing waits; what is in hand goes on."""
+        """Claim and segment frames until `until` (monotonic seconds), or until none are waiting.
+
+        Frames in progress continue afterwards.
+        """
         run_on = self._run_on
         self._listen()
         await asyncio.to_thread(run_on)
@@ -107,7 +111,7 @@ class SegmentLoop:
         await asyncio.to_thread(self._pass_on)
 
     def _run_on(self) -> None:
-        """Say that this loop runs, and see how many hands it should have."""
+        """Report that this loop is running, and update the number of frames it keeps in progress."""
         wakes = self._ledger.wakes
         wakes.running("segment", self._name, BEAT * 3)
         if self._pace is not None:
@@ -118,11 +122,11 @@ class SegmentLoop:
         self._ledger.wakes.wake("segment", wanted)
 
     async def _work_waits_for_a_gate(self) -> bool:
-        """Whether the next loop would be begun at once if this one ended, and could do no more."""
+        """Return whether a new loop would start at once if this one ended, without being able to do more."""
         return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wakes.work, "segment") > 0
 
     def _listen(self) -> None:
-        """From the first time on: a ring for new frames ends a wait like a hand that is free again."""
+        """Start listening on first use: a notification about new frames ends a wait, as a finished frame does."""
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._ledger.bells.listen("frames", self._rung))
 
@@ -132,12 +136,15 @@ class SegmentLoop:
         self._hand_free.set()
 
     def _pass_on(self) -> None:
-        """Say that this loop ends, then look once more: work that came meanwhile was promised to it."""
+        """Report that this loop ends, then check once more for work that arrived while it counted on this loop."""
         self._ledger.wakes.ended("segment", self._name)
         self._wake_another()
 
     async def _claim_more(self) -> bool:
-        """Take one claim if a hand is free and the gate is open; else wait a moment. Whether there was work."""
+        """Claim once if there is capacity and a gate is open; otherwise wait a moment.
+
+        Return whether there was work.
+        """
         held_back = self._groups.held_back()
         if self._full() or held_back or (held_back is not None and self._held):
             await self._hand(GLANCE)
@@ -163,7 +170,9 @@ class SegmentLoop:
         return False
 
     def _full(self) -> bool:
-        """Whether no hand is free; or so much waits to be settled that storage or Redis must be slow or away."""
+        """Return whether there is no capacity, or so many outcomes are unsettled that storage or Redis must be slow or
+        unavailable.
+        """
         unsettled = len(self._held) - self._busy
         return self._alone or self._busy >= self._hands or unsettled >= UNSETTLED
 
@@ -180,7 +189,7 @@ class SegmentLoop:
             self._busy += 1
 
     async def _work(self, claim: Claim, frame: int) -> None:
-        """One frame from claim to settle, or back to where it waits."""
+        """Process one frame from claim to settlement, or release it."""
         try:
             recorded = await self._in_hand(claim, frame)
             await self._settle(claim, recorded)
@@ -200,7 +209,7 @@ class SegmentLoop:
             self._let_go(claim, frame)
 
     async def _in_hand(self, claim: Claim, frame: int) -> Recorded:
-        """The frame's outcome. The hand is free again while that waits to share a part."""
+        """Return the frame's outcome. Its capacity is free again while the outcome waits to share a part."""
         try:
             planned, submission = await self._looked_up(claim.job, frame)
             return await segment_frame(self._bench, claim, planned, submission)
@@ -220,7 +229,7 @@ class SegmentLoop:
         self._hurry()
 
     def _hurry(self) -> None:
-        """When every frame that is held waits to be settled, no other will come to share its part."""
+        """When every held frame waits to be settled, write the groups now, because no other frame will join them."""
         if self._held and self._groups.waiting() >= len(self._held):
             self._groups.hurry()
 
@@ -236,7 +245,7 @@ class SegmentLoop:
             log.warning("outcome refused: the frame already has one", extra=_about(claim, recorded.outcome.frame))
 
     async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
-        """Give the frame back: nobody is charged now, and only a frame's own error is remembered for judgement."""
+        """Release the frame without counting an attempt. Only the frame's own error is recorded, to be judged later."""
         where = {"endpoint": error.fields["endpoint"]} if "endpoint" in error.fields else {}
         log.info("parked", extra={**_about(claim, frame), "code": error.code, **where})
         self._bench.noticed.happened("parked", error.code)
@@ -256,14 +265,14 @@ class SegmentLoop:
         await self._quietly(release)
 
     async def _quietly(self, call: Callable[..., object], *arguments: object) -> None:
-        """The call, from a thread; without Redis the lease lapses instead."""
+        """Make the call in a thread. If Redis is unavailable, the lease expires instead."""
         try:
             await asyncio.to_thread(call, *arguments)
         except LedgerUnavailable:
             log.warning("a lease cannot be released and will lapse: the ledger is unavailable")
 
     async def _hand(self, seconds: float) -> None:
-        """Wait until a hand is free, or was since the last wait, or a bell rings; for `seconds` at most."""
+        """Wait until a frame has ended since the last wait, or a notification arrives; for `seconds` at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hand_free.wait()
@@ -275,13 +284,13 @@ class SegmentLoop:
             await self._hand(GLANCE)
 
     async def drain(self, until: float, last_score: float) -> None:
-        """Finish what is in hand until `until`, begin no score after `last_score` (monotonic), give the rest back."""
+        """Finish frames until `until`, begin no score after `last_score` (monotonic seconds), and release the rest."""
         self._bench.admissions.close(last_score)
         await self._empty_hands(until)
         await self._drop_all()
 
     def close(self) -> None:
-        """Remove the local copies of sources: the process ends."""
+        """Remove the local copies of sources when the process ends."""
         self._bench.sources.close()
 
     async def _drop_all(self, keep: tuple[str, int] | None = None) -> None:
@@ -291,7 +300,7 @@ class SegmentLoop:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _leave(self, claim: Claim, frame: int) -> NoReturn:
-        """A decode overran: its thread cannot be stopped, so the child ends.
+        """End the child after a decode that exceeded its time limit, because its thread cannot be stopped.
 
         A frame that was alone fails; any other becomes a suspect.
         """

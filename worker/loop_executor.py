@@ -16,22 +16,26 @@ _Call = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...], dict[s
 
 
 class LoopExecutor(ThreadPoolExecutor):
-    """For `run_in_executor` and `to_thread` of the loop it serves, whose own futures it gives out, and nothing else.
+    """For `run_in_executor` and `to_thread` of the loop it serves, and nothing else; it returns that loop's own
+    futures.
 
-    A ThreadPoolExecutor by name alone, since asyncio takes no other as its default. Its threads are daemons: who needs
-    a call's end awaits it.
+    It is a ThreadPoolExecutor only by inheritance, since asyncio accepts nothing else as its default. Its threads are
+    daemons: await a call whose end matters.
     """
 
     def __init__(self, most: int, name: str) -> None:
         super().__init__(most)
         self._most = most
         self._name = name
-        self._started = self._unanswered = 0  # of the loop's thread
+        self._started = self._unanswered = 0  # used in the loop's thread only
         self._calls: SimpleQueue[_Call] = SimpleQueue()
 
-    # asyncio passes a future of its own through as it is, where it would chain one of concurrent.futures
+    # asyncio returns its own future unchanged, where it would chain one of concurrent.futures
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
-        """In the loop's thread: the call's future. Cancelled before a thread takes it up, it is not made."""
+        """Return the call's future.
+
+        Call it in the loop's thread. A call that is cancelled before a thread takes it is not made.
+        """
         future = asyncio.get_running_loop().create_future()
         self._unanswered += 1
         self._calls.put((future, call, args, kwargs))
@@ -51,11 +55,11 @@ class LoopExecutor(ThreadPoolExecutor):
         try:
             if not future.cancelled():
                 value = call(*args, **kwargs)
-        except BaseException as raised:  # noqa: BLE001  whoever awaits the call gets it
+        except BaseException as raised:  # noqa: BLE001  raised where the call is awaited
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits any more
             future.get_loop().call_soon_threadsafe(self._answer, future, value, error)
-        del future, error  # the error's traceback holds this frame, and with it all that the call was given
+        del future, error  # the error's traceback refers to this frame, and so to all arguments of the call
 
     def _answer(self, future: "asyncio.Future[Any]", value: Any, error: BaseException | None) -> None:
         self._unanswered -= 1

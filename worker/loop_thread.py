@@ -12,18 +12,18 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs an event loop in a thread of its own, for as long as the process lives."""
+    """Runs an event loop in its own thread, for the lifetime of the process."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        # calls that block on Redis and storage wait here; two cores' default of six would hold up the hands
+        # blocking calls to Redis and storage wait here; the default of six threads on two cores would be a bottleneck
         self._loop.set_default_executor(LoopExecutor(BLOCKING_THREADS, "blocking"))
         threading.Thread(target=self._run, name="segment-loop", daemon=True).start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's value, waited for from another thread."""
+        """Wait in the calling thread for the coroutine's result, and return it."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _run(self) -> None:
         self._loop.run_forever()
-        raise RuntimeError("the event loop was stopped")  # who waits in `run` would wait without end
+        raise RuntimeError("the event loop was stopped")  # callers of `run` would wait forever

@@ -18,39 +18,42 @@ from worker.conclude import read_result
 from worker.parts import Parts
 from worker.rounds import delete_all, written_before
 
-#: How a record names an object. Nothing that a caller wrote can look like it: a quote within a text is escaped.
+#: How a record refers to an object. Nothing that a caller wrote can match: a quote within a string is escaped.
 _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
-#: More than one name takes in a stream.
+#: Longer than any reference in a stream.
 _LONGEST = 1024
 
 
 def sweep_losing(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
-    """Sweep these jobs, which are marked for it, as far as they are quiet; how many objects were removed."""
+    """Clean up these marked jobs once they are quiet; return how many objects were removed."""
     alone = parts.bad_objects.alone
     return sum(alone("losing", job, partial(_sweep, parts, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
 
 
 def _sweep(parts: Parts, job: str, now: datetime) -> int:
-    """Every lease is shorter than the visibility timeout: so long after the mark nobody writes what will count."""
+    """Clean up one job.
+
+    Every lease is shorter than the visibility timeout, so after it nobody writes what will count.
+    """
     storage, marker = parts.storage, keys.sweeping(job)
     quiet_since = now - parts.settings.visibility_timeout
     if not written_before(storage, marker, quiet_since):
         return 0
     result = read_result(parts, job)
     if result is None and has(storage, keys.accepted(job)) and tombstone_of(storage, job) is None:
-        return 0  # it has not ended; the mark waits
+        return 0  # it has not ended; the mark stays
     try:
         stray = list(strays(storage, result)) if result is not None else []
     except ObjectMissing:  # it is being removed
         stray = []
     delete_all(storage, stray)
-    if written_before(storage, marker, quiet_since):  # else another try was refused meanwhile
+    if written_before(storage, marker, quiet_since):  # otherwise another attempt was refused meanwhile
         storage.delete(marker)
     return len(stray)
 
 
 def strays(storage: Storage, result: Result) -> Iterator[str]:
-    """The objects of a finished job that nothing names. Raises ObjectMissing where the job is being removed."""
+    """Yield the objects of a finished job that nothing refers to. Raises ObjectMissing if the job is being removed."""
     job = result.job
     final = result.items.key.rsplit("/", 1)[0] + "/"
     yield from _others(storage, keys.finals(job), lambda key: key.startswith(final))
@@ -65,12 +68,15 @@ def strays(storage: Storage, result: Result) -> Iterator[str]:
         named = named_keys(chunks)
     failed = _failed_frames(storage, result)
     yield from _others(storage, keys.packs(job), named.__contains__)
-    # an answer that broke the contract stays as long as its frame's outcome is that it did
+    # an answer that violated the contract is kept if that is the outcome of its frame
     yield from _others(storage, keys.artifacts(job), lambda key: key in named or keys.answered_frame(key) in failed)
 
 
 def named_keys(chunks: Iterable[bytes]) -> set[str]:
-    """Every object that a stream of records names; memory for the names alone, however long a record is."""
+    """Return every object that a stream of records refers to.
+
+    Only the names are held in memory, however long a record is.
+    """
     named: set[str] = set()
     rest = b""
     for chunk in chunks:
@@ -84,9 +90,9 @@ def named_keys(chunks: Iterable[bytes]) -> set[str]:
 
 
 def vouched(storage: Storage, final: FinalObject) -> Generator[bytes, None, None]:
-    """The object in chunks; raises RecordUnreadable behind the last one unless it is what the result vouches for.
+    """Yield the object in chunks; raise RecordUnreadable after the last one unless length and hash match the result's.
 
-    What is removed is what this object does not name: one that was cut off or changed would name too little.
+    Objects that this object does not name are removed, so a truncated or changed object would name too few.
     """
     digest, length = hashlib.sha256(), 0
     for chunk in storage.stream(final.key):

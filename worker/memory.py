@@ -2,20 +2,21 @@
 
 import ctypes
 
-#: Numbers of glibc's malloc.h.
+#: Constants of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-#: Pictures' buffers have 1 to 6 MB. Above this a buffer is the system's again at once; glibc before 2.35 takes no more.
+#: Image buffers have 1 to 6 MB. Larger buffers are returned to the system at once; glibc before 2.35 takes no larger
+#: value.
 _LARGEST_KEPT = 32 << 20
-#: So much may lie unused at an arena's end.
+#: The number of unused bytes kept at the end of an arena.
 _KEPT = 256 << 20
-#: Two threads work on pixels; an arena more would keep as much again.
+#: Two threads process pixels. Another arena would keep as much memory again.
 _ARENAS = 2
 
 
 def keep_buffers() -> None:
-    """Keep freed buffers in this process instead of having them taken and faulted in again for every picture.
+    """Keep freed buffers in this process instead of allocating and faulting them in again for every image.
 
-    To be called before the threads start. Does nothing where the C library is not glibc.
+    Call it before the threads start. It does nothing if the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

@@ -13,9 +13,11 @@ from worker.pool import Pool
 async def of_one_version(
     pool: Pool, admissions: Admissions, claims: Claims, job: str, item: int, among: Sequence[str]
 ) -> tuple[str, ...]:
-    """Those of `among` whose version is the item's: the first of its frames to come draws it by the open ones' weights.
+    """Return those of `among` that serve the item's model version. The item's first frame draws it by the open
+    endpoints' weights.
 
-    All of `among` where they have one version, and where the item's is configured no more. Raises LedgerUnavailable.
+    Returns all of `among` if they have one version, or if the item's version is no longer configured. Raises
+    LedgerUnavailable.
     """
     if len({one.model_version for one in pool.named(among)}) < 2:
         return tuple(among)

@@ -12,17 +12,17 @@ from worker.parts import Parts
 from worker.record import failure_of
 
 log = logging.getLogger(__name__)
-#: A source that ended so many children is opened no more.
+#: A source that crashed this many children is not opened again.
 DEATHS = 2
 T = TypeVar("T")
 
 
 class StepLost(Exception):
-    """The job's plan step is another worker's by now."""
+    """Another worker holds the job's plan step now."""
 
 
 class Opening:
-    """Opens sources of one job under its plan step, in a thread that `close` ends. Call from one thread."""
+    """Opens sources of one job under its plan step, in a thread that `close` ends. Call it from one thread."""
 
     def __init__(self, parts: Parts, job: str, token: str) -> None:
         self._parts = parts
@@ -31,10 +31,11 @@ class Opening:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="opening")
 
     def __call__(self, what: str, call: Callable[[], T], planes: int = 1) -> T | Failure:
-        """What `call` answers, or why the source cannot be opened; `planes`: how many limits of time it may take.
+        """Return what `call` returns, or why the source cannot be opened. `planes`: multiplies the time limit.
 
-        Recorded in the ledger before it begins. Past its time the child ends, as a thread cannot be stopped; the step
-        is taken over when its lease lapses. Raises StepLost, LedgerUnavailable, StorageUnavailable.
+        The opening is recorded in the ledger first. Past the time limit the child ends, since a thread cannot be
+        stopped; another worker takes the step over when its lease expires. Raises StepLost, LedgerUnavailable,
+        StorageUnavailable.
         """
         steps = self._parts.ledger.steps
         begun = steps.opening(self._job, self._token, what)

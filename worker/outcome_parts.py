@@ -14,7 +14,8 @@ Held = tuple[str, Recorded]
 
 
 def part_name(at_ms: float, worker: str, written: int) -> str:
-    """A part's name, in order of time: `at_ms` of Redis' clock, 8 hex digits of the worker, its running number.
+    """Return the name of a part; names sort by time: `at_ms` of Redis' clock, 8 hex digits of the worker, a serial
+    number.
 
     Raises ValueError for a number that does not fit.
     """
@@ -22,17 +23,17 @@ def part_name(at_ms: float, worker: str, written: int) -> str:
 
 
 def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held]) -> set[int]:
-    """Write one part and settle its outcomes, each under the token that holds its frame; the frames that count.
+    """Write one part and settle its outcomes, each under the token that holds its frame; return the frames that count.
 
-    Safe to repeat under the same name: a name belongs to one group of one worker. Where a line is refused its job is
-    marked for the sweep of losing tries.
+    Safe to repeat under the same name: a name belongs to one group of one worker. If a line is refused, its job is
+    marked for the removal of superseded attempts.
     """
     store_part(storage, job, part, held)
     return settle_part(storage, claims, job, part, held, {})
 
 
 def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> None:
-    """Write one part. Files that are not stored yet go before it, into one pack beside the part."""
+    """Write one part. Files that are not stored yet are written first, into one pack."""
     outcomes = _packed(storage, job, part, [recorded for _, recorded in held])
     body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for outcome in outcomes)
     with contextlib.suppress(ObjectExists):
@@ -42,9 +43,9 @@ def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> N
 def settle_part(
     storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held], spent: Mapping[str, int]
 ) -> set[int]:
-    """Settle the outcomes of a part that is stored; the frames that count. spent: as `Claims.settle` takes it.
+    """Settle the outcomes of a stored part; return the frames that count. spent: as in `Claims.settle`.
 
-    Where a line is refused its job is marked for the sweep of losing tries.
+    If a line is refused, its job is marked for the removal of superseded attempts.
     """
     lines = [Settlement(token, one.outcome.frame, one.outcome.state == "failed") for token, one in held]
     accepted = claims.settle(job, part, lines, spent)

@@ -13,13 +13,13 @@ from worker.admission import Asked
 from worker.pool import Pool
 from worker.score import Scorer
 
-#: How long a row waits in seconds for others of its job, where more than one may share a request.
+#: How long a row waits for others of its job, in seconds, if a request may have more than one.
 GATHERING: dict[Lane, float] = {"interactive": 0.02, "bulk": 0.2}
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
-    """One row's answer and who gave it."""
+    """One row's answer, and the endpoint that gave it."""
 
     answer: RowAnswer
     endpoint: Endpoint
@@ -30,7 +30,7 @@ Ended = ScoredRow | Exception
 
 @dataclass(slots=True)
 class Gathering:
-    """Rows that will share a request, the names of their frames, and where their ends are awaited."""
+    """Rows that will share a request, with the names of their frames and the futures of their results."""
 
     rows: list[Row] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Gathering:
 
 
 class Packs:
-    """Scores rows one a request, or as many together as every endpoint in question takes."""
+    """Scores rows, one per request, or as many together as every possible endpoint accepts."""
 
     def __init__(self, pool: Pool, scorer: Scorer) -> None:
         self._pool = pool
@@ -56,7 +56,7 @@ class Packs:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def score(self, row: Row, asked: Asked, name: str) -> ScoredRow:
-        """The answer to `row`, the input called `name`; raises what `Scorer.score` raises."""
+        """Return the answer to `row`, the input called `name`; raises what `Scorer.score` raises."""
         if self._pool.rows_per_request(asked.among) == 1:
             answers, endpoint = await self._scorer.score([row], asked, name, [name])
             return ScoredRow(answers[0], endpoint)
@@ -66,7 +66,7 @@ class Packs:
         return ended
 
     def _gathering(self, row: Row, asked: Asked) -> Gathering:
-        """The pack that the row is to join: the open one while it has room."""
+        """Return the batch for the row: the open one while it has room, otherwise a new one."""
         pack = self._open.get(asked)
         if pack is None or pack.size + _weight(row) > self._pool.request_bytes(asked.among):
             pack = self._open[asked] = Gathering()
@@ -90,9 +90,11 @@ class Packs:
                 awaited.set_result(end)
 
     async def _searched(self, rows: Sequence[Row], names: Sequence[str], asked: Asked, pack: str) -> list[Ended]:
-        """How each row ended. A request that fails by its rows is halved until the bad ones are alone.
+        """Return the result of each row. A request that fails because of its rows is halved until the bad rows are
+        alone.
 
-        The halves go by the name of the whole pack, so that one bad row is not taken for many that fail in a row.
+        The halves are sent under the name of the whole batch, so that one bad row does not look like many consecutive
+        failures.
         """
         try:
             name = names[0] if len(rows) == 1 else pack
@@ -100,7 +102,7 @@ class Packs:
         except FrameRefused as error:
             if len(rows) == 1:
                 return [error]
-        except Exception as error:  # noqa: BLE001  every row's frame is told, whatever it was
+        except Exception as error:  # noqa: BLE001  every row's frame gets the error
             return [error] * len(rows)
         else:
             return [ScoredRow(answer, endpoint) for answer in answers]
@@ -111,5 +113,5 @@ class Packs:
 
 
 def _weight(row: Row) -> int:
-    """Bytes on the wire: base64 is a third longer."""
+    """Return the bytes on the wire: base64 is a third longer."""
     return len(row.image) * 4 // 3

@@ -19,6 +19,8 @@ from worker.sources import Sources
 
 @dataclass(frozen=True)
 class Parts:
+    """The shared objects of one process."""
+
     settings: Settings
     storage: Storage
     ledger: Ledger
@@ -26,26 +28,26 @@ class Parts:
 
     @cached_property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The configured pool; raises SettingsError. Read at its first use: not every worker is given one."""
+        """The configured pool; raises SettingsError. Read on first use, because not every worker is given one."""
         return read_endpoints(self.settings)
 
     @cached_property
     def audit(self) -> AuditLog:
-        """The audit log of this process, made at its first use: after the fork."""
+        """The audit log of this process, created on first use: after the fork."""
         return AuditLog(self.storage, "worker")
 
     @cached_property
     def noticed(self) -> Noticed:
-        """What this process notices for the operator; its first use is after the fork."""
+        """The metrics recorder of this process. Its first use is after the fork."""
         return Noticed(self.ledger.sight.tell)
 
     @cached_property
     def bad_objects(self) -> BadObjects:
-        """What the passes of this process leave out, so that one bad object stops no others."""
+        """The objects that the passes of this process left out."""
         return BadObjects(self.storage, self.ledger, self.noticed)
 
     def sources(self) -> Sources:
-        """A reader of sources with local copies of its own."""
+        """Return a reader of sources with its own local copies."""
         settings = self.settings
         bounds = {"max_bytes": settings.max_source_bytes, "most_bytes": settings.copies_bytes}
         return Sources(self.storage, **bounds, space_bytes=settings.copies_space_bytes)
@@ -54,12 +56,12 @@ class Parts:
         return self.ledger.flow(self.endpoints, slot_lease=self.settings.slot_lease)
 
     def in_flight(self) -> int:
-        """Scores that the whole pool bears at most, as far as the workers have told."""
+        """Return the limit of scores in flight of the whole pool, as far as the workers have announced it."""
         return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
 
 
 def build(settings: Settings, process: str) -> Parts:
-    """Connect to nothing yet: clients connect when first used. `process` is what traces call this one."""
+    """Build the shared objects. Clients connect on first use. `process` is the name of this process in traces."""
     app = broker(
         settings.redis_url.get_secret_value(),
         visibility_timeout=settings.visibility_timeout,

@@ -26,11 +26,12 @@ from maskrelay.imaging.spacing import Spacing
 from maskrelay.imaging.whole.contact_sheet import thumbnail
 
 OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN = "overlaps", "category_at_odds", "geometry_check", "too_thin"
-#: A picture that covers fewer pixels of the canvas across shows the model next to nothing, so that empty says nothing.
+#: If an image covers fewer pixels of the canvas than this in one direction, the model sees almost nothing, and an empty
+#: mask means nothing.
 _THIN = 4
-#: Bytes of the masks of one frame that are kept as they are; above it they are packed, eight pixels a byte.
+#: Masks of one frame above this many bytes are packed, eight pixels per byte.
 _UNPACKED = 128 << 20
-#: What drawing takes whatever the frame's size: probability maps as arrays, bands, the legend.
+#: The memory that drawing needs regardless of the frame's size: probability maps as arrays, bands, the legend.
 _WORKING = 48 << 20
 #: A still image.
 PLAIN = Reading()
@@ -38,31 +39,28 @@ PLAIN = Reading()
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A frame's row with the record that undoes its canvas, and its picture as long as that is kept.
-
-    intensity: what was done to its samples. footprint: bytes that decoding it again takes at its peak. spacing:
-    millimetres between rows and between columns.
-    """
+    """A frame's row, the letterbox that reverses its canvas, and the image while it is kept."""
 
     picture: Picture | None
     box: Letterbox
     row: Row
+    #: How its samples were converted.
     intensity: str
+    #: Peak memory of decoding it again, in bytes.
     footprint: int
+    #: Millimetres between rows and between columns.
     spacing: Spacing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnMask:
-    """One prompt's mask in the source's geometry: measures, run lengths and the PNGs that were asked for.
-
-    label_rle: without what another prompt's mask has with more probability; None where that is nothing, or no label
-    volume is made.
-    """
+    """One prompt's mask in the source's geometry: measures, run lengths and the requested PNGs."""
 
     measures: Measures
     category: str | None
     rle: Rle
+    #: The mask without pixels where another prompt's mask has a higher probability. None if there are none, or if no
+    #: label volume is requested.
     label_rle: Rle | None
     self_check: SelfCheck
     mask: bytes | None
@@ -71,7 +69,7 @@ class DrawnMask:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What was drawn of a frame; the pictures are None where nobody asked for them."""
+    """The masks and images of a frame. Images that were not requested are None."""
 
     masks: tuple[DrawnMask, ...]
     overlay: bytes | None
@@ -80,7 +78,9 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class _Back:
-    """A map brought back: its mask, the rows of the canvas that hold its foreground, and where wanted its PNG."""
+    """A probability map mapped back to the source: its mask, the canvas rows that hold its foreground, and its PNG if
+    requested.
+    """
 
     mask: Mask
     rows: slice
@@ -97,8 +97,9 @@ def prepare(
     gray: bool = False,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> Prepared:
-    """Read, letterbox and encode one frame; raises ItemError. `gray`: a gray picture is sent as grayscale. `lap` is
-    called at the end of each stage.
+    """Read, letterbox and encode one frame; raises ItemError.
+
+    gray: send a gray image as grayscale. lap: called at the end of each stage.
     """
     opened = open_frame(source, reading, max_pixels=max_pixels)
     return prepare_opened(opened, prompts, reading=reading, square_pixels=square_pixels, gray=gray, lap=lap)
@@ -113,7 +114,7 @@ def prepare_opened(
     gray: bool = False,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> Prepared:
-    """As `prepare`, of a frame whose header was read."""
+    """As `prepare`, for a frame whose header has been read."""
     picture = picture_of(opened, reading)
     lap("decode")
     height, width = picture.pixels.shape[:2]
@@ -124,12 +125,12 @@ def prepare_opened(
 
 
 def needs_pixels(outputs: Sequence[Output]) -> bool:
-    """Whether the picture itself is drawn into any of these."""
+    """Return whether any of these outputs draws into the image itself."""
     return not {"overlay", "contact-sheet"}.isdisjoint(outputs)
 
 
 def draw_footprint(box: Letterbox, prompts: int, outputs: Sequence[Output]) -> int:
-    """Bytes that `draw` takes at its peak besides the answer, however much of the frame the masks cover."""
+    """Return the peak memory of `draw` in bytes, without the answer, whatever the size of the masks."""
     pixels = box.width * box.height
     held = 3.0 * prompts if "nifti" in outputs else min(2 * prompts, prompts / 8 + _UNPACKED / pixels)
     files = prompts if "probability" in outputs else 0
@@ -138,7 +139,7 @@ def draw_footprint(box: Letterbox, prompts: int, outputs: Sequence[Output]) -> i
 
 
 def draw(prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Sequence[Output]) -> Drawn:
-    """The masks of every prompt in source geometry, and the frame's pictures; raises AnswerInvalid."""
+    """Return the masks of every prompt in source geometry, and the frame's images; raises AnswerInvalid."""
     maps, flags = probabilities(answer.maps, encoding)
     pixels = prepared.box.width * prepared.box.height
     packed = 2 * pixels * len(maps) > _UNPACKED and "nifti" not in outputs
@@ -161,7 +162,7 @@ def draw(prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Seq
 def _overlapping(
     drawn: list[DrawnMask], masks: Sequence[Mask | PackedMask], flags: Sequence[Sequence[str]], *, labelled: bool
 ) -> list[DrawnMask]:
-    """The masks with what is known once all of them are: which ones overlap, and what is left of each as a label."""
+    """Return the masks with what requires all of them: which ones overlap, and what is left of each as a label."""
     together = [mask for mask in masks if isinstance(mask, Mask)]
     overlaps = overlaps_of(together)
     pairs = {overlap.numbers for overlap in overlaps} | meetings_of(
@@ -186,7 +187,7 @@ def _label(label: Mask | None, mask: Mask | PackedMask) -> Rle | None:
 
 
 def _flagged(measures: Measures, flag: str, *, after: Sequence[str]) -> Measures:
-    """With one flag more, behind those of the mask and of its map, and before the findings."""
+    """Add a flag after the flags of the mask and of its map, and before the findings."""
     findings = [
         one for one in measures.flags if one in (CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN) and one not in after
     ]
@@ -224,7 +225,7 @@ def _drawn(
 
 
 def _back(one: Probability, box: Letterbox, *, whole: bool) -> _Back:
-    """A map's mask in source geometry, and the map itself as a PNG if `whole`."""
+    """Return a map's mask in source geometry, and with `whole` also the map as a PNG."""
     rows = foreground_rows(one)
     if not whole:
         columns, part = part_from_canvas(one, rows, box)

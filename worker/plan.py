@@ -25,7 +25,7 @@ from worker.turn import TimeIsUp, Turn, others_wait
 
 
 def plan_jobs(parts: Parts, until: float) -> None:
-    """Plan whatever waits to be planned until `until` (monotonic seconds), and leave the rest."""
+    """Plan waiting jobs until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
         taken = parts.ledger.steps.take("plan")
         if taken is None:
@@ -36,7 +36,7 @@ def plan_jobs(parts: Parts, until: float) -> None:
 
 
 def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float) -> None:
-    """Plan one job from where the ledger's count of parts stands; hands the step back when its time is up."""
+    """Plan one job, starting after the parts that the ledger counts; hand the step back when its time is up."""
     steps = parts.ledger.steps
     try:
         submission = read_submission(parts.storage, job)
@@ -75,12 +75,12 @@ def _plan(parts: Parts, sources: Sources, submission: Submission, token: str, un
 
 
 def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart) -> bool:
-    """Write one part of the plan (or adopt the one that is there) and make its frames claimable."""
+    """Write one part of the plan (or adopt the existing one) and make its frames claimable."""
     job, storage = submission.id, parts.storage
     items, frames = part.items, part.frames
     if part.ignored:
         write_records(storage, keys.ignored(job), part.ignored)
-    with ThreadPoolExecutor(1) as beside:  # at once: somebody may be waiting, and each takes its time
+    with ThreadPoolExecutor(1) as beside:  # concurrently, since each write takes a while and somebody may be waiting
         frames_are_ours = beside.submit(write_records, storage, keys.frame_part(job, part.number), frames)
         if not write_records(storage, keys.item_part(job, part.number), items):
             items = read_item_part(storage, job, part.number)
@@ -104,5 +104,5 @@ def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart)
 
 
 def _lane(submission: Submission, frames: int) -> Lane:
-    """A job of many frames is bulk, however few items it was submitted as."""
+    """A job of many frames is bulk, however few items were submitted."""
     return "bulk" if frames > INTERACTIVE_ITEMS else submission.lane

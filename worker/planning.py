@@ -22,15 +22,13 @@ from worker.windows import Windows
 
 @dataclass(slots=True)
 class PlannedPart:
-    """One part of the plan: up to FRAMES_PER_PART frames, and the items that begin among them.
-
-    ignored: with the last part, the files that became no items.
-    """
+    """One part of the plan: up to FRAMES_PER_PART frames, and the items that begin among them."""
 
     number: int
     items: list[PlannedItem] = field(default_factory=list)
     frames: list[PlannedFrame] = field(default_factory=list)
     last: bool = False
+    #: With the last part, the files that became no items.
     ignored: list[IgnoredFile] = field(default_factory=list)
 
 
@@ -42,9 +40,9 @@ def planned_parts(
     first_part: int,
     check_time: Callable[[], None],
 ) -> Iterator[PlannedPart]:
-    """The parts from number `first_part` on; `check_time` is called between sources and may raise.
+    """Yield the parts from number `first_part` on. `check_time` is called between sources and may raise.
 
-    The same job is planned the same way again: the parts before are passed over without opening anything.
+    The plan of a job is deterministic: earlier parts are skipped without opening any source.
     """
     planning = Planning(parts, sources, submission, opening, check_time)
     part = PlannedPart(first_part)
@@ -66,7 +64,7 @@ def planned_parts(
 
 
 class Planning:
-    """One job's items in order, each with its frames."""
+    """The items of one job in order, each with its frames."""
 
     def __init__(
         self,
@@ -86,11 +84,11 @@ class Planning:
         self.ignored: list[IgnoredFile] = []
 
     def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
-        """Raises what `check_time` raises. Items that end before frame `skip` are passed over."""
+        """Yield the items; raises what `check_time` raises. Items that end before frame `skip` are skipped."""
         first = 0
         drafts = arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted)
         for number, draft in enumerate(drafts):
-            if draft.sources[0].ignored:  # there is nothing else, and these become items
+            if draft.sources[0].ignored:  # there are only ignored files, and these become items
                 self.ignored.clear()
             frames = len(draft.frames) if draft.error is None else 1
             custom_id = self._custom_id(draft)
@@ -100,7 +98,7 @@ class Planning:
             first += frames
 
     def _surveyed(self) -> Iterator[Surveyed]:
-        """What is found, of which that what is ignored is noted."""
+        """Yield what the survey finds, and note the ignored files."""
         for one in self._surveys:
             if one.ignored and one.error is not None:
                 custom_id, name = self._asked[one.upload].custom_id, self._source_name(one)
@@ -108,8 +106,10 @@ class Planning:
             yield one
 
     def _custom_id(self, draft: Draft) -> str:
-        """What it was called, if it is done again; else as the first submitted item it is of, and a further item of the
-        same zip with a number behind it.
+        """Return the item's custom id.
+
+        In a redrive it is the previous custom id. Otherwise it is that of the first submitted item; further items of
+        the same zip get a number appended.
         """
         again = (self._again(one).get(one.extent.offset) for one in draft.sources if one.extent)
         if called := next(filter(None, again), None):
@@ -188,11 +188,11 @@ class Planning:
         )
 
     def _source_name(self, source: Surveyed) -> str | None:
-        """What the caller called the file, with its folders; of a zip's member its path in the zip."""
+        """Return the file name and folders given by the caller; of a zip member its path in the zip."""
         return source.name or self._asked[source.upload].source_name
 
     def _identifiers(self, draft: Draft) -> dict[str, str]:
-        """UIDs that link the result back to its series, as the caller wants them."""
+        """Return the UIDs that link the result to its series, in the form that the caller chose."""
         if draft.facts is None:
             return {}
         facts = draft.facts
@@ -201,7 +201,9 @@ class Planning:
         return {name: uid for name, uid in named.items() if uid is not None}
 
     def _name(self, uid: str) -> str | None:
-        """A UID as the caller asked for: itself, its keyed hash (HMAC-SHA256, 32 hex digits), or not at all."""
+        """Return a UID in the form that the caller chose: itself, its keyed hash (HMAC-SHA256, 32
+        hex digits), or None.
+        """
         how = self._submission.pixels.identifiers
         if how == "hashed":
             return hmac.digest(self._server_key, f"uid\0{self._submission.tenant}\0{uid}".encode(), "sha256").hex()[:32]

@@ -10,15 +10,16 @@ from maskrelay.scoring.client import EndpointClient
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Every configured endpoint with its client, in the order given."""
+    """Every configured endpoint with its client, in the configured order."""
 
     endpoints: tuple[Endpoint, ...]
     clients: dict[str, EndpointClient[RowAnswer]]
 
     def among(self, tenant: str, pinned: str | None) -> tuple[str, ...]:
-        """The names that a tenant's frame may be scored at.
+        """Return the names of the endpoints that may score a tenant's frame.
 
-        A job's pin narrows them to one; nothing is left when that is not, or no longer, the tenant's to use.
+        A job that is pinned to an endpoint may use only that one. The result is empty if the tenant may not, or no
+        longer, use it.
         """
         names = tuple(one.name for one in usable(self.endpoints, tenant))
         return names if pinned is None else tuple(name for name in names if name == pinned)
@@ -27,7 +28,9 @@ class Pool:
         return [one for one in self.endpoints if one.name in names]
 
     def alike(self, chosen: Endpoint, names: Sequence[str]) -> tuple[str, ...]:
-        """Of `names`, those whose answers go together with `chosen`'s: the same model version and encoding."""
+        """Return those of `names` whose answers can be combined with `chosen`'s: the same model
+        version and encoding.
+        """
         kind = chosen.model_version, chosen.encoding
         return tuple(one.name for one in self.named(names) if (one.model_version, one.encoding) == kind)
 

@@ -14,10 +14,10 @@ from worker.pool import Pool
 async def score_prompts(
     pool: Pool, packs: Packs, row: Row, asked: Asked, name: str, *, one_by_one: bool = False
 ) -> ScoredRow:
-    """The answer for every prompt of `row`. All of it comes from one model version, so the first score chooses.
+    """Return the answer for every prompt of `row`. All scores use one model version, which the first score determines.
 
-    one_by_one: a score for each prompt, since those of one request influence each other.
-    Raises what `Packs.score` raises, and AnswerInvalid where the scores do not go together.
+    one_by_one: send each prompt in its own score, since prompts of one request influence each other. Raises what
+    `Packs.score` raises, and AnswerInvalid if the answers cannot be combined.
     """
     most = 1 if one_by_one else pool.prompts_per_score(asked.among)
     if len(row.prompts) <= most:
@@ -37,7 +37,7 @@ async def score_prompts(
 
 
 def together(answers: Sequence[RowAnswer]) -> RowAnswer:
-    """The answers to groups of one frame's prompts as one, in their order."""
+    """Join the answers to groups of one frame's prompts, in their order."""
     dtypes = {answer.maps.dtype for answer in answers}
     if len(dtypes) != 1:
         raise AnswerInvalid(

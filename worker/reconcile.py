@@ -26,20 +26,20 @@ from worker.submissions import planned_frames
 from worker.visible import Visible
 
 log = logging.getLogger(__name__)
-#: Jobs that are compared at a time: what counts is the way to the store and back.
+#: The number of jobs compared concurrently. The round trips to the store dominate.
 HANDS = 16
-#: What a submission left that was never accepted is removed after this.
+#: What remains of a submission that was never accepted is removed at this age.
 ORPHANED = timedelta(hours=1)
-#: How long an id stays reserved while that is removed.
+#: How long an id stays reserved during that removal.
 _HOLD = timedelta(minutes=2)
-#: What was found and done, in words, with how often.
+#: Counts of what was found and done, by a description in words.
 Found = Counter[str]
 
 
 def reconcile(parts: Parts, *, go_on: Callable[[], object] = lambda: None) -> Found:
-    """Bring every live job's record to what storage says, several jobs at a time. Safe anywhere, at any time.
+    """Bring the record of every live job in line with storage, several jobs at a time. Safe anywhere, at any time.
 
-    `go_on` is called after each job; what it raises ends the comparison.
+    `go_on` is called after each job; an exception from it ends the comparison.
     """
     found: Found = Counter({"live jobs compared": 0})
     for one in side_by_side(lambda job: reconcile_alone(parts, job.id, marked=job.marked), _jobs(parts), HANDS):
@@ -55,7 +55,7 @@ class _Job(NamedTuple):
 
 
 def _jobs(parts: Parts) -> Iterator[_Job]:
-    """Every job that storage marks as live, then those that the ledger alone takes for unfinished."""
+    """Yield every job that storage marks as live, then the jobs that only the ledger considers unfinished."""
     marked: set[str] = set()
     for job in live_jobs(parts.storage):
         marked.add(job)
@@ -64,11 +64,11 @@ def _jobs(parts: Parts) -> Iterator[_Job]:
 
 
 def reconcile_alone(parts: Parts, job: str, *, marked: bool = True) -> Found:
-    """As `reconcile_job`; a job whose objects cannot be used is left out, counted and named, so that the others go on.
+    """As `reconcile_job`. A job whose objects are unusable is left out, counted and named, so that the others continue.
 
-    marked: whether storage marks it as live. A ledger brought back from a copy may know a job that is not; it is marked
-    first, so that it is found whatever happens next. Raises LedgerUnavailable and StorageUnavailable where they do not
-    answer for other jobs either.
+    marked: whether storage marks the job as live. A ledger restored from a backup may contain a job that is not; it is
+    marked first, so that it is found whatever happens next. Raises LedgerUnavailable and StorageUnavailable if they
+    fail for other jobs too.
     """
 
     def compared() -> Found:
@@ -81,19 +81,19 @@ def reconcile_alone(parts: Parts, job: str, *, marked: bool = True) -> Found:
 
 
 def live_jobs(storage: Storage) -> Iterator[str]:
-    """Every job with a marker, also where that of its cancelling was left alone."""
+    """Yield every job with a live marker, or with only a marker of its cancellation."""
     names = (key.removeprefix(keys.LIVE).removesuffix(keys.CANCEL) for key in storage.list(keys.LIVE))
     return (job for job, _ in groupby(names) if keys.ID.fullmatch(job))
 
 
 def reconcile_job(parts: Parts, job: str) -> Found:
-    """`gone.json`, `result.json`, `cancel.json`, `job.json`, in that order."""
+    """Compare one job, by `gone.json`, `result.json`, `cancel.json`, `job.json`, in this order."""
     storage, jobs = parts.storage, parts.ledger.jobs
     if tombstone := tombstone_of(storage, job):
         jobs.forget(job, tombstone.tenant)
         _unmark(storage, job)
         return Counter({"markers of deleted jobs removed": 1})
-    record = jobs.get(job)  # first: what makes it terminal is in storage before
+    record = jobs.get(job)  # read first: what makes the job terminal is stored before
     result = read_result(parts, job)
     intent = cancel_intent(storage, job)
     try:
@@ -110,18 +110,18 @@ def reconcile_job(parts: Parts, job: str) -> Found:
     if record is not None and is_terminal(record.state):
         if halted:
             return Counter({"jobs that ended without a result": 1})
-        jobs.forget(job, submission.tenant)  # it was released, or Redis is newer than storage
+        jobs.forget(job, submission.tenant)  # it was resumed, or Redis is newer than storage
         resume(parts, submission)
     return _restore(parts, submission, halted=halted, cancel=intent.reason if intent else None)
 
 
 def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
-    """Give the ledger what it lacks of a job that has no result."""
+    """Add to the ledger what it lacks about a job without a result."""
     one, job, jobs = submission, submission.id, parts.ledger.jobs
     restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
     if restored:
         log.warning("restored from the storage", extra={"job_id": job})
-        if tombstone_of(parts.storage, job):  # it was deleted since that was looked for
+        if tombstone_of(parts.storage, job):  # it was deleted since the tombstone was checked
             jobs.forget(job, one.tenant)
             return Counter()
     adopted = _adopt_parts(parts, job)
@@ -133,7 +133,7 @@ def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str 
 
 
 def _adopt_parts(parts: Parts, job: str) -> int:
-    """List the parts that the ledger does not, and how many; a frame's visible line is taken, others are refused."""
+    """List the parts that the ledger lacks; return how many. Lines that are not visible for their frame are refused."""
     listed = parts.ledger.jobs.parts(job)
     known = {name for name, _ in listed}
     found = [keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))]
@@ -150,7 +150,7 @@ def _adopt_parts(parts: Parts, job: str) -> int:
 
 
 def _forget_orphan(parts: Parts, job: str) -> bool:
-    """Remove the markers and the items of a submission that never came, unless it is just being made once more."""
+    """Remove the markers and items of a submission that never arrived, unless it is being accepted right now."""
     storage, jobs, oldest = parts.storage, parts.ledger.jobs, datetime.now(UTC) - ORPHANED
     left = [*storage.list(keys.item_lists(job)), keys.live_cancel(job), keys.live(job)]
     old = [key for key in left if written_before(storage, key, oldest)]

@@ -17,7 +17,7 @@ def record(
     scored: ScoredRow,
     attempts: int,
 ) -> Recorded:
-    """The outcome of a scored frame, with its files; raises AnswerInvalid."""
+    """Return the outcome of a scored frame, with its files; raises AnswerInvalid."""
     drawn = draw(prepared, scored.answer, scored.endpoint.encoding, planned.outputs)
     job, item, attempt = claim.job, planned.item, claim.token[:8]
     files: dict[str, bytes] = {}
@@ -54,7 +54,7 @@ def record(
 
 
 def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef | None:
-    """The reference to a file that is to be stored; None for one that nobody asked for."""
+    """Return the reference to a file that is to be stored; None if it was not requested."""
     if body is None:
         return None
     files[key] = body
@@ -79,5 +79,5 @@ def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
 
 
 def overran(planned: PlannedFrame) -> Outcome:
-    """A decode that ran past its limit while the child held nothing else."""
+    """Return the outcome of a frame whose decoding exceeded the time limit while the child held nothing else."""
     return failed(planned, failure_of(DecodeTimeout()), 1)

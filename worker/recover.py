@@ -18,7 +18,7 @@ workers are running, and several times at once. It needs the settings of a worke
 
 
 def add(subparsers: Any) -> None:
-    """Add the command; it leaves its function in `run`."""
+    """Add the command; its function is stored in `run`."""
     parser = subparsers.add_parser(
         "recover",
         help="find and repair lost work immediately",
@@ -29,7 +29,7 @@ def add(subparsers: Any) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    # other commands must not wait for what a worker imports
+    # imported here, so that other commands need not wait for the imports of a worker
     from worker.parts import build  # noqa: PLC0415
     from worker.recovery import recover  # noqa: PLC0415
 

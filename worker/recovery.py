@@ -20,10 +20,10 @@ from worker.uploads import sweep_uploads
 
 
 def recover(parts: Parts, now: datetime) -> Found:
-    """One pass, and what it found and did. Safe anywhere, in any number, at any time.
+    """Make one pass; return what was found and done. Safe anywhere, concurrently and at any time.
 
-    `live jobs compared` is absent while another process compares storage with the ledger. What could not be used is
-    named, `left out: {job}: {why}`. Raises LedgerUnavailable and StorageUnavailable; what was done until then stands.
+    `live jobs compared` is absent while another process compares storage with the ledger. Unusable objects are listed
+    as `left out: {job}: {why}`. Raises LedgerUnavailable and StorageUnavailable; what was done until then is kept.
     """
     storage = parts.storage
     alone = parts.bad_objects.alone

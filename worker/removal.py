@@ -18,29 +18,30 @@ from worker.uploads import drop, unpublish
 
 log = logging.getLogger(__name__)
 JOBS_A_PASS = 50
-#: A marker whose tombstone never came is removed after this.
+#: A marker without a tombstone is removed at this age.
 ORPHANED = timedelta(hours=1)
-#: What the marker holds after the first go.
+#: The content of the marker after the first round.
 BEGUN = b"begun"
 
 
 def remove_gone(parts: Parts, now: datetime) -> None:
-    """Go on with the removal of the next jobs that are marked for it."""
+    """Continue the removal of the next marked jobs."""
     marked = next_keys(parts, "removing", keys.REMOVING, JOBS_A_PASS)
     remove_jobs(parts, (key.removeprefix(keys.REMOVING) for key in marked), now)
 
 
 def remove_jobs(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
-    """Go on with the removal of these jobs; how many were removed further."""
+    """Continue the removal of these jobs; return for how many a round was done."""
     alone = parts.bad_objects.alone
     return sum(bool(alone("removal", job, partial(remove, parts, job, now))) for job in jobs if keys.ID.fullmatch(job))
 
 
 def remove(parts: Parts, job: str, now: datetime) -> bool:
-    """Remove a job in two goes; whether one was done now.
+    """Remove a job in two rounds; return whether a round was done now.
 
-    The first takes everything but the submission and its uploads, which no new job can name from then on. The second
-    comes when whatever was under way has ended, and takes what it wrote, the uploads, the submission and the marker.
+    The first round removes everything but the submission and its uploads, which no new job can use from then on. The
+    second round runs when all work in progress has ended, and removes what that wrote, the uploads, the submission and
+    the marker.
     """
     storage, marker = parts.storage, keys.removing(job)
     tombstone = tombstone_of(storage, job)
@@ -50,7 +51,7 @@ def remove(parts: Parts, job: str, now: datetime) -> bool:
         return False
     try:
         begun = storage.get(marker) == BEGUN
-    except ObjectMissing:  # another has done it
+    except ObjectMissing:  # another process has done it
         return False
     # every lease is shorter than the visibility timeout
     if begun and not written_before(storage, marker, now - parts.settings.visibility_timeout):
@@ -79,7 +80,7 @@ def _remove_own(storage: Storage, job: str) -> None:
 
 
 def _remove_submission(storage: Storage, job: str) -> None:
-    """`job.json` last: while it is there the rest can be found."""
+    """Remove `job.json` last: while it exists, the rest can be found."""
     for upload in _uploads(storage, job):
         drop(storage, upload, job)
     last = {keys.gone(job), keys.accepted(job)}
@@ -88,7 +89,10 @@ def _remove_submission(storage: Storage, job: str) -> None:
 
 
 def _uploads(storage: Storage, job: str) -> set[str]:
-    """The uploads that the job uses. Where its record cannot be read they are found by their age, as any stray one."""
+    """Return the uploads that the job uses.
+
+    If its record is unreadable, they are removed by their age, as stray uploads are.
+    """
     try:
         sources = {item.source for item in read_items(storage, read_submission(storage, job))}
     except (ObjectMissing, RecordUnreadable):

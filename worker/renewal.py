@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 class Renewal:
     """Calls `renew` every `period` while entered.
 
-    No error ends it: while Redis is away, or whatever else is wrong, it goes on trying, since a lease may outlast that,
-    and good work would be taken from this process.
+    No error ends it: while Redis is unavailable, or anything else fails, it keeps trying. The leases may outlast the
+    problem, and if they expired, this process would lose valid work.
     """
 
     def __init__(self, period: timedelta, renew: Callable[[], object]) -> None:

@@ -22,12 +22,12 @@ RECORDS_A_PASS = 1000
 
 
 def expire_jobs(parts: Parts, now: datetime) -> int:
-    """Look at the next window of all jobs' objects; how many jobs have expired. An expired job is a deleted one."""
+    """Check the next window of all jobs' objects; return how many jobs expired. An expired job is deleted."""
     return judge_jobs(parts, next_keys(parts, "jobs", keys.JOBS, KEYS_A_PASS), now)
 
 
 def judge_jobs(parts: Parts, found: Iterable[str], now: datetime) -> int:
-    """Look at the jobs of these objects, which are in order; how many have expired."""
+    """Check the jobs of these objects, which must be sorted; return how many expired."""
     named = (key.removeprefix(keys.JOBS).partition("/") for key in found)
     expired = 0
     for job, of_job in groupby(named, lambda one: one[0]):
@@ -38,7 +38,7 @@ def judge_jobs(parts: Parts, found: Iterable[str], now: datetime) -> int:
 
 
 def _judge(parts: Parts, job: str, names: set[str], now: datetime) -> bool:
-    """Whether the job expired now. What was written after its removal marks a job that is gone once more."""
+    """Return whether the job expired now. A deleted job with new objects is marked for removal again."""
     storage, settings = parts.storage, parts.settings
     if _name(job, keys.gone(job)) in names:
         if len(names) > 1:
@@ -51,7 +51,7 @@ def _judge(parts: Parts, job: str, names: set[str], now: datetime) -> bool:
     for name in names:
         event = keys.event_of(name)
         if event and written_before(storage, keys.delivered(job, event), now - settings.delivery_lifetime):
-            storage.delete(keys.event(job, event))  # the marker stays: nothing is delivered twice
+            storage.delete(keys.event(job, event))  # the marker is kept, so that nothing is delivered twice
     return False
 
 
@@ -70,7 +70,7 @@ def _expire(parts: Parts, job: str, now: datetime) -> bool:
 
 
 def expire_audit(parts: Parts, now: datetime) -> int:
-    """Remove the oldest files of the audit log that are past their time; how many."""
+    """Remove the oldest expired files of the audit log; return how many."""
     kept = keys.audit_hour(hour_of(now - parts.settings.audit_lifetime))
     old = list(islice(takewhile(lambda key: key < kept, parts.storage.list(keys.AUDIT)), KEYS_A_PASS))
     delete_all(parts.storage, old)
@@ -78,9 +78,10 @@ def expire_audit(parts: Parts, now: datetime) -> int:
 
 
 def retire_records(parts: Parts) -> int:
-    """Drop the ledger's records of jobs that ended long ago, in the next window of all; how many.
+    """Delete the ledger's records of jobs that ended long ago, in the next window; return how many.
 
-    They are answered from storage then. A record of a job that is gone, brought back by an old copy of Redis, goes too.
+    These jobs are then served from storage. The record of a deleted job, restored by an old backup of Redis, is deleted
+    too.
     """
     jobs, sweeps = parts.ledger.jobs, parts.ledger.sweeps
     place, found = jobs.scan(sweeps.place("records") or "0", RECORDS_A_PASS)
@@ -89,7 +90,7 @@ def retire_records(parts: Parts) -> int:
 
 
 def retire_all(parts: Parts) -> int:
-    """The same for every record there is."""
+    """As `retire_records`, for all records."""
     retired, place = 0, ""
     while place != "0":
         place, found = parts.ledger.jobs.scan(place or "0", RECORDS_A_PASS)

@@ -10,7 +10,7 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
 from worker.parts import Parts
 
-#: Calls to storage at once: what counts is their way there and back.
+#: Concurrent calls to storage. The round trips dominate.
 _HANDS = 8
 _BATCH = 500
 A = TypeVar("A")
@@ -18,9 +18,11 @@ B = TypeVar("B")
 
 
 def next_keys(parts: Parts, walk: str, prefix: str, most: int) -> list[str]:
-    """The `most` keys of a prefix behind those of the walk's last window; after the last key it begins anew.
+    """Return the next `most` keys of a prefix, after those of the walk's last window; it starts again after the last
+    key.
 
-    The place is kept in the ledger before anything is done about the keys: what fails on one does not stop the walk.
+    The position is stored in the ledger before the keys are processed, so that a failure on one of them does not stop
+    the walk.
     """
     after = parts.ledger.sweeps.place(walk)
     found = list(islice(parts.storage.list(prefix, after), most))
@@ -29,7 +31,7 @@ def next_keys(parts: Parts, walk: str, prefix: str, most: int) -> list[str]:
 
 
 def delete_all(storage: Storage, keys: Iterable[str]) -> None:
-    """Delete these objects, some at a time; what is not there is no error."""
+    """Delete these objects, several at a time. Missing objects are not an error."""
     waiting: Iterator[str] = iter(keys)
     with ThreadPoolExecutor(_HANDS) as hands:
         while batch := list(islice(waiting, _BATCH)):
@@ -37,9 +39,9 @@ def delete_all(storage: Storage, keys: Iterable[str]) -> None:
 
 
 def side_by_side(call: Callable[[A], B], values: Iterable[A], hands: int) -> Iterator[B]:
-    """`call` of each value, `hands` at a time and in no order; of the values, few more are taken than are in hand.
+    """Yield `call` of each value, `hands` at a time and in no order. Few more values are consumed than are in progress.
 
-    Raises what `call` raised first, once those in hand have ended.
+    Raises what `call` raised first, once the calls in progress have ended.
     """
     with ThreadPoolExecutor(hands) as pool:
         waiting: set[Future[B]] = set()
@@ -52,7 +54,7 @@ def side_by_side(call: Callable[[A], B], values: Iterable[A], hands: int) -> Ite
 
 
 def written_before(storage: Storage, key: str, moment: datetime) -> bool:
-    """Whether the object is there and was written before `moment`."""
+    """Return whether the object exists and was written before `moment`."""
     try:
         return storage.head(key).modified < moment
     except ObjectMissing:

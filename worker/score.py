@@ -20,7 +20,7 @@ CANARY = "canary"
 
 
 class Scorer:
-    """Scores rows, never more at once or faster than the flow allows."""
+    """Scores rows within the limits of the flow control."""
 
     def __init__(
         self, pool: Pool, flow: Flow, admissions: Admissions, sent: Sent, noticed: Noticed, spans: Spans
@@ -31,16 +31,17 @@ class Scorer:
         self.sent = sent
         self._noticed = noticed
         self._spans = spans
-        self.seconds = 1.0  # of the last request that was answered well
+        self.seconds = 1.0  # of the last successful request
 
     async def score(
         self, rows: Sequence[Row], asked: Asked, name: str, names: Sequence[str] = ()
     ) -> tuple[Sequence[RowAnswer], Endpoint]:
-        """The answers to `rows`, sent as one request, and who gave them. `name` is the input's among those failing,
-        `names` are the rows' own.
+        """Return the answers to `rows`, sent as one request, and the endpoint. `name` identifies the input, `names` its
+        rows.
 
-        Raises EndpointError with the field `endpoint`; EndpointBusy also when no gate opens in time; LedgerUnavailable
-        when the flow cannot be asked, and then nothing was sent.
+        `name` is what the flow control counts failures by. Raises EndpointError with the field `endpoint`; EndpointBusy
+        also when no gate opens in time; LedgerUnavailable when the flow control cannot be asked, and then nothing was
+        sent.
         """
         body = encode_request(rows)
         while True:
@@ -52,7 +53,7 @@ class Scorer:
             await self._probe(endpoint, slot)
 
     async def _admitted(self, asked: Asked, bytes_up: int, prompts: int) -> tuple[str, Admission]:
-        """Wait until a score may begin; its slot is among this child's from before it is asked for."""
+        """Wait until a score may begin. Its slot is among this child's slots before it is requested."""
         slots = self._admissions.slots
         slot = slots.begin()
         try:
@@ -65,14 +66,14 @@ class Scorer:
         return slot, admission
 
     async def ask_canary(self, asked: Asked) -> None:
-        """Have an endpoint answer the canary; raises EndpointBusy if it does not."""
+        """Send the canary to an endpoint; raises EndpointBusy if it does not answer correctly."""
         try:
             await self.score([canary()], asked, CANARY)
         except FrameRefused as error:
             raise _not_the_frames(error) from None
 
     async def _probe(self, endpoint: Endpoint, slot: str) -> None:
-        """Ask a closed gate's endpoint with the canary. What it makes of that is held against no frame."""
+        """Send the canary to the endpoint of a closed gate. The result counts against no frame."""
         rows = [canary()]
         body = encode_request(rows)
         self.sent.note(endpoint, rows, len(body), None, ())

@@ -29,7 +29,8 @@ PERIOD = 3.0
 class Slots:
     """The slots of one child. May be used from any thread.
 
-    A slot begins before Redis is asked for it, and ends after Redis was told, so that an inventory never misses one.
+    A slot begins before it is requested from Redis, and ends after its end was reported to Redis, so that an inventory
+    never misses one.
     """
 
     def __init__(self, lease: timedelta) -> None:
@@ -37,10 +38,10 @@ class Slots:
         self._lease = lease.total_seconds()
         self._lock = threading.Lock()
         self._asking: set[str] = set()
-        self._held: dict[str, tuple[str, float]] = {}  # slot → its endpoint, and when its lease is over
+        self._held: dict[str, tuple[str, float]] = {}  # slot → its endpoint, and when its lease ends
 
     def begin(self) -> str:
-        """A new slot, to be asked for."""
+        """Return a new slot, to be requested."""
         slot = self.child + secrets.token_hex(8)
         with self._lock:
             self._asking.add(slot)
@@ -52,14 +53,14 @@ class Slots:
             self._asking.discard(slot)
 
     def end(self, slot: str, *, keep: bool = False) -> None:
-        """The score has ended, or was never begun. keep: the endpoint may still be working on it."""
+        """End a slot: the score has ended, or never began. keep: the endpoint may still be working on it."""
         with self._lock:
             self._asking.discard(slot)
             if not keep:
                 self._held.pop(slot, None)
 
     def of(self, endpoint: str) -> tuple[dict[str, timedelta], list[str]]:
-        """The slots at an endpoint, with what is left of their leases, and those that are being asked for."""
+        """Return the slots at an endpoint, with the remaining time of their leases, and the slots being requested."""
         with self._lock:
             now = time.monotonic()
             self._held = {slot: (where, ends) for slot, (where, ends) in self._held.items() if ends > now}
@@ -72,7 +73,7 @@ class Slots:
 
 
 class Sender:
-    """Says what one child has in flight, from a thread of its own."""
+    """Reports the slots of one child from a separate thread."""
 
     def __init__(self, storage: Storage, senders: Senders, flow: Flow, endpoints: Sequence[str], slots: Slots) -> None:
         self._storage = storage
@@ -85,7 +86,7 @@ class Sender:
         self._stopped = threading.Event()
 
     def mark(self) -> None:
-        """Leave the marker; nothing may be sent before. Raises StorageError."""
+        """Store the marker; nothing may be sent before. Raises StorageError."""
         body = json.dumps({"endpoints": self._endpoints}).encode()
         self._storage.put(keys.sender(self._slots.child), body, "application/json")
         self._marked_at = time.monotonic()
@@ -95,7 +96,7 @@ class Sender:
         threads.start(self._run, "sender")
 
     def close(self) -> None:
-        """Remove the marker, unless the endpoint may still be working for this child."""
+        """Delete the marker, unless the endpoint may still be working for this child."""
         self._stopped.set()
         if self._slots.is_empty():
             with suppress(StorageError):
@@ -111,9 +112,12 @@ class Sender:
                 log.debug("what is in flight is not reported: %s", error.code)
 
     def report(self) -> None:
-        """Report once; where Redis was lost, let scores begin again when everybody has. Raises LedgerUnavailable."""
+        """Report once.
+
+        If Redis was lost, let scores begin again when every child has reported. Raises LedgerUnavailable.
+        """
         if time.monotonic() - self._marked_at > self._flow.slot_lease.total_seconds():
-            self.mark()  # others may have taken this child for gone
+            self.mark()  # others may have deleted the marker, assuming that this child has ended
         for endpoint in self._endpoints:
             since = self._flow.now_ms()
             held, asking = self._slots.of(endpoint)
@@ -123,7 +127,7 @@ class Sender:
         self._senders.heard(self._slots.child)
 
     def _senders_to(self, endpoint: str) -> list[str]:
-        """Every child that may have sent a score to the endpoint."""
+        """Return every child that may have sent a score to the endpoint."""
         children = [key.removeprefix(keys.SENDERS) for key in self._storage.list(keys.SENDERS)]
         self._others = {child: self._others[child] for child in children if child in self._others}
         for child in children:
@@ -134,7 +138,7 @@ class Sender:
 
 
 def _endpoints_in(body: bytes) -> frozenset[str] | None:
-    """The endpoints that a marker names; None, for all of them, where it cannot be read."""
+    """Return the endpoints that a marker names; None if it is unreadable, which stands for all of them."""
     try:
         return frozenset(map(str, json.loads(body)["endpoints"]))
     except (ValueError, KeyError, TypeError):
@@ -142,7 +146,7 @@ def _endpoints_in(body: bytes) -> frozenset[str] | None:
 
 
 def forget_silent(storage: Storage, senders: Senders, silent_for: timedelta) -> int:
-    """Remove the markers of children that were not heard of for so long; how many."""
+    """Delete the markers of children that have been silent for this long; return how many."""
     children = [key.removeprefix(keys.SENDERS) for key in storage.list(keys.SENDERS)]
     gone = senders.silent(children, silent_for)
     for child in gone:

@@ -10,14 +10,15 @@ from maskrelay.storage.audit import AuditLog
 
 
 class Sent:
-    """Notes requests."""
+    """Records requests in the audit log."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
 
     def note(self, endpoint: Endpoint, rows: Sequence[Row], size: int, job: str | None, names: Sequence[str]) -> None:
-        """Note a request of `size` bytes that is about to be sent; `names` are its rows' (`job:frame`), no job means
-        the canary. Returns at once.
+        """Record a request of `size` bytes that is about to be sent. Returns at once.
+
+        names: of its rows (`job:frame`). Without a job it is the canary.
         """
         self._audit.write(
             Entry(
@@ -33,5 +34,5 @@ class Sent:
         )
 
     def close(self) -> None:
-        """Write what waits: the process ends."""
+        """Write the waiting entries when the process ends."""
         self._audit.close()

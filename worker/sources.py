@@ -26,7 +26,7 @@ GZIP = b"\x1f\x8b"
 
 @dataclass(slots=True)
 class Copy:
-    """One local copy. `readers` of it are under way; it stays as long."""
+    """One local copy. It is kept while there are `readers`."""
 
     path: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -35,12 +35,12 @@ class Copy:
 
 
 class Sources:
-    """Reads sources from storage; every method blocks and may be called from any thread.
+    """Reads sources from storage. Every method blocks and may be called from any thread.
 
-    Copies lie in a folder of their own, `most_bytes` of them together (one alone may be larger), which goes with
-    `close`; those of all workers that share a place for temporary files have `space_bytes` together. Raises
-    SourceMissing, SourceTooLarge above `max_bytes` (inflated), Truncated, StorageUnavailable; the last also while
-    others' copies take the space.
+    Copies are in a folder of their own, up to `most_bytes` together (a single copy may be larger), which `close`
+    removes. The copies of all workers that share a TMPDIR have `space_bytes` together. Raises SourceMissing,
+    SourceTooLarge above `max_bytes` (decompressed), Truncated, StorageUnavailable; the last also while the copies of
+    others take up the space.
     """
 
     def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int, space_bytes: int = 1 << 62) -> None:
@@ -54,9 +54,9 @@ class Sources:
         self._lock = threading.Lock()
 
     def read(self, key: str, extent: Extent | None = None) -> bytes:
-        """The whole source; one that lies by itself at one go."""
+        """Return the whole source. A source that is an object of its own is read in one call."""
         if extent is not None:
-            whole = BytesIO()  # which hands its bytes out without a copy
+            whole = BytesIO()  # getvalue() returns the bytes without a copy
             whole.writelines(self._chunks(key, extent))
             return whole.getvalue()
         try:
@@ -65,7 +65,7 @@ class Sources:
             raise SourceMissing from error
 
     def head(self, key: str, extent: Extent | None, length: int) -> bytes:
-        """Its first bytes, at least `length` of them where there are as many."""
+        """Return the first bytes, at least `length` of them if there are as many."""
         held = b""
         chunks = self._chunks(key, extent)
         for chunk in chunks:
@@ -75,7 +75,7 @@ class Sources:
         return held
 
     def unpacked(self, key: str, extent: Extent | None) -> Iterator[bytes]:
-        """The source in pieces, inflated where it is a gzip; nothing of it is kept."""
+        """Yield the source in pieces, decompressed if it is a gzip. Nothing of it is kept."""
         chunks = self._chunks(key, extent)
         begin = next(chunks, b"")
         whole = chain([begin], chunks)
@@ -83,7 +83,7 @@ class Sources:
 
     @contextmanager
     def file(self, key: str, extent: Extent | None, kind: Kind) -> Iterator[Path]:
-        """A local copy, as long as the block lasts; a compressed NIfTI is inflated."""
+        """A local copy for the duration of the block. A compressed NIfTI is decompressed."""
         place = key, extent
         copy = self._taken(place)
         try:
@@ -96,7 +96,7 @@ class Sources:
 
     @contextmanager
     def opened(self, key: str, extent: Extent | None, reading: Reading) -> Iterator[bytes | Path]:
-        """The source as it is best read: one that holds several frames as a local copy, any other as bytes."""
+        """The source in its best form: with several frames as a local copy, otherwise as bytes."""
         if reading.several:
             with self.file(key, extent, reading.kind) as path:
                 yield path
@@ -104,7 +104,7 @@ class Sources:
             yield self.read(key, extent)
 
     def close(self) -> None:
-        """Remove every copy; whatever is read from one afterwards fails."""
+        """Remove every copy. Reading from one afterwards fails."""
         with self._lock:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -134,7 +134,7 @@ class Sources:
                     self._remove(place)
 
     def drop_unused(self) -> None:
-        """Remove the copies that nobody reads now."""
+        """Remove the copies without readers."""
         with self._lock:
             for place, one in list(self._copies.items()):
                 if one.readers == 0:
@@ -156,7 +156,7 @@ class Sources:
         copy.size = written
 
     def _set_aside(self, path: Path, size: int) -> None:
-        """Space for a copy; where there is none, copies of our own that nobody reads make room."""
+        """Reserve space for a copy. If there is none, own copies without readers are removed."""
         if size > self._space_bytes:
             raise SourceTooLarge(f"at most {self._space_bytes} bytes of local copies are made")
         try:
@@ -185,7 +185,10 @@ class Sources:
 
 
 def begin_of(chunks: Iterator[bytes]) -> bytes:
-    """The first bytes of an unpacked NIfTI file, which hold its header: no more is fetched or inflated."""
+    """Return the first bytes of an unpacked NIfTI file, which contain its header.
+
+    Nothing more is fetched or decompressed.
+    """
     held = b""
     while len(held) < HEADER_BYTES and (chunk := next(chunks, b"")):
         held += chunk

@@ -16,14 +16,15 @@ from maskrelay.contract.stretches import Stretch
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage
 from worker.visible import Visible
 
-#: An item with its outcomes, and as much of its frames as was planned.
+#: An item with its outcomes, and its frames as far as they were planned.
 Line = tuple[ItemLine, list[PlannedFrame]]
-#: An item of at most so many frames is held whole; of a larger one the run lengths are read again as it is written.
+#: An item of at most this many frames is held in memory; the run lengths of a larger item are read again when it is
+#: written.
 HELD_FRAMES = 64
 
 
 class FinalWriter:
-    """One object under `final/`: its length and hash are known when it is whole. Left without `done`, it is aborted."""
+    """Writes one object under `final/`; its length and hash are known at the end. Without `done`, it is aborted."""
 
     def __init__(self, storage: Storage, key: str) -> None:
         self.key = key
@@ -59,10 +60,10 @@ class FinalWriter:
 
 
 def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterator[Line], visible: Visible) -> Stretch:
-    """Write the objects of a stretch, `items.ndjson`, `items.index` and `dead.ndjson`, under the keys of these names.
+    """Write the objects of a stretch, `items.ndjson`, `items.index` and `dead.ndjson`, under the keys for these names.
 
-    However it fails, nothing that it opened stays open. Raises StorageUnavailable, and ObjectMissing when the job is
-    being removed.
+    If it fails, nothing that it opened stays open. Raises StorageUnavailable, and ObjectMissing when the job is being
+    removed.
     """
     states, frames, flags = Counter[str](), Counter[str](), Counter[str]()
     flagged: dict[str, list[int]] = defaultdict(list)
@@ -99,7 +100,7 @@ def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterato
 
 
 def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
-    """The line as JSON, outcome by outcome, each with the run lengths that `_without_runs` took from it."""
+    """Yield the line as JSON, outcome by outcome, each with the run lengths that `_without_runs` removed."""
     if len(line.outcomes) <= HELD_FRAMES:
         yield line.model_dump_json(exclude_none=True).encode() + b"\n"
         return
@@ -113,7 +114,7 @@ def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
 
 
 def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
-    """The outcome as it was read back, with the place and the flags of the one that was judged."""
+    """Return the outcome as read back, with the item, index and flags of the judged outcome."""
     pairs = zip(outcome.masks, judged_one.masks, strict=True)
     masks = tuple(mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
     return outcome.model_copy(update={"masks": masks, "item": judged_one.item, "index": judged_one.index})

@@ -19,10 +19,11 @@ V = TypeVar("V")
 
 
 class Kept(Generic[K, V]):
-    """The values last asked for, as many as weigh `most` together; `read` makes the others. Any thread may ask.
+    """An LRU cache of values with a total weight of at most `most`; `read` loads missing values. May be used from any
+    thread.
 
-    Threads that ask for different values read at the same time. Two that ask for the same one may both read it; one of
-    what they read is kept.
+    Threads that request different values read concurrently. Two threads that request the same value may both read it;
+    one of the two is kept.
     """
 
     def __init__(self, read: Callable[[K], V], most: int, weigh: Callable[[V], int] = lambda _: 1) -> None:
@@ -66,9 +67,9 @@ def read_item_part(storage: Storage, job: str, part: int) -> list[PlannedItem]:
 
 
 def planned_frames(storage: Storage, job: str) -> tuple[int, int]:
-    """How many parts the plan in storage has, and how many frames: every part but the last is full.
+    """Return how many parts the plan in storage has, and how many frames. Every part but the last is full.
 
-    A part counts once its items are there too, and all the parts before it; other objects among them do not.
+    A part counts once its items are stored too, and all parts before it. Other objects are ignored.
     """
     there = {*storage.list(keys.frames(job)), *storage.list(keys.item_parts(job))}
     parts = 0
@@ -80,14 +81,15 @@ def planned_frames(storage: Storage, job: str) -> tuple[int, int]:
 def planned_items(
     storage: Storage, job: str, parts: int, begin: int = 0, end: int | None = None
 ) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
-    """Every item that begins in the parts `begin` … `end - 1` of a plan of so many parts, with its frames, in order.
+    """Yield every item that begins in the parts `begin` … `end - 1` of a plan of `parts` parts, with its frames, in
+    order.
 
-    Of an unfinished plan the last item may lack some frames.
+    In an unfinished plan the last item may lack some frames.
     """
     own, later = range(begin, parts if end is None else end), range(parts if end is None else end, parts)
     read = partial(read_frame_part, storage, job)
     frames = itertools.chain.from_iterable(itertools.chain(ahead(read, own), map(read, later)))
-    passed = begin * FRAMES_PER_PART  # frames of an item that begins before
+    passed = begin * FRAMES_PER_PART  # including frames of an item that begins in an earlier part
     for items in ahead(partial(read_item_part, storage, job), own):
         for item in items:
             deque(itertools.islice(frames, max(0, item.first - passed)), maxlen=0)
@@ -97,7 +99,7 @@ def planned_items(
 
 
 class Plans:
-    """Looks up what was planned for a frame, keeping the parts and submissions last used."""
+    """Looks up planned frames, and caches the most recently used parts and submissions."""
 
     def __init__(self, storage: Storage) -> None:
         self._part = Kept[tuple[str, int], list[PlannedFrame]](lambda key: read_frame_part(storage, *key), most=16)
@@ -111,5 +113,5 @@ class Plans:
         return self.frame(job, frame), self.submission(job)
 
     def holds(self, job: str, frame: int) -> bool:
-        """Whether `of` will answer without reading anything."""
+        """Return whether `of` can answer without reading anything."""
         return self._part.holds((job, frame // FRAMES_PER_PART)) and self.submission.holds(job)

@@ -39,16 +39,16 @@ from worker.record import failure_of
 from worker.sources import GZIP, Sources, begin_of
 from worker.turn import TimeIsUp
 
-#: Submitted items whose surveys share an object: what planning does again when its process ends.
+#: The number of submitted items whose surveys share an object, and are repeated when the planning process dies.
 ITEMS_PER_SURVEY = 8
-#: A DICOM object of so many bytes is read as a whole for its header; of a larger one a copy is made.
+#: A DICOM object up to this size is read completely for its header; of a larger one a local copy is made.
 SMALL_BYTES = 8 << 20
-#: Members of one zip.
+#: The largest number of members of a zip.
 MOST_MEMBERS = 20_000
 
 
 class Surveys:
-    """What is found in a job's submitted items, in order; where anything was opened, it is kept in storage."""
+    """The sources found in a job's submitted items, in order. If anything had to be opened, the results are stored."""
 
     def __init__(
         self,
@@ -65,13 +65,14 @@ class Surveys:
         self._asked = asked
         self._opening = opening
         self._check_time = check_time
-        self._found: list[Surveyed] = []  # of the present part, source by source
-        self._begun: deque[Surveyed] = deque()  # of those, what an earlier try left that is still to be taken up
+        self._found: list[Surveyed] = []  # of the current part, source by source
+        self._begun: deque[Surveyed] = deque()  # sources that an earlier attempt found and that are still to be adopted
         self._looked, self._begun_key = False, ""
 
     def __iter__(self) -> Iterator[Surveyed]:
-        """Raises StepLost, StorageUnavailable, LedgerUnavailable, and TimeIsUp between two sources: what was found so
-        far is kept.
+        """Yield the sources. Raises StepLost, StorageUnavailable, LedgerUnavailable, and TimeIsUp between two sources.
+
+        What was found until then is stored.
         """
         for first in range(0, len(self._asked), ITEMS_PER_SURVEY):
             yield from self._part(first, self._asked[first : first + ITEMS_PER_SURVEY])
@@ -93,7 +94,7 @@ class Surveys:
         return []
 
     def _one(self, upload: int, look: Callable[[], Surveyed]) -> Surveyed:
-        """What the next source is: as an earlier try found it, or by looking, when it is not others' turn."""
+        """Return the next source: as an earlier attempt found it, or by opening it, if it is not the turn of others."""
         if self._begun and self._begun[0].upload == upload:
             one = self._begun.popleft()
         else:
@@ -104,7 +105,7 @@ class Surveys:
         return one
 
     def _give_way(self) -> None:
-        """Between two sources; at least one is looked at each time, however many there are to take up."""
+        """Give way between two sources. At least one is opened each time, however many are adopted."""
         if not self._looked:
             self._looked = True
             return
@@ -124,7 +125,7 @@ class Surveys:
         return [self._one(upload, lambda: self._opened(item.source, about, str(upload)))]
 
     def _zip(self, upload: int, item: Item) -> list[Surveyed]:
-        """Every member, those that are no pictures ignored; a zip without any file is one source that failed."""
+        """Return every member; members that are no images are ignored. A zip without any file is one failed source."""
 
         def read(offset: int, length: int) -> bytes:
             return self._parts.storage.get(item.source, offset, length)
@@ -179,7 +180,7 @@ class Surveys:
         return Surveyed(**about) if kind == "still" else self._opened(item.source, about, what)
 
     def _opened(self, key: str, about: dict[str, Any], what: str) -> Surveyed:
-        """What a source that needs opening is; of a zip's members, those of another kind are ignored."""
+        """Open a source and describe it. Zip members of other kinds are ignored."""
         settings, options = self._parts.settings, self._submission.pixels
         extent, kind, size = about["extent"], about["kind"], about["size"]
 
@@ -216,7 +217,7 @@ def _is_hidden(one: Surveyed) -> bool:
 
 
 def _beside_directory(one: Surveyed) -> Surveyed:
-    """A plain picture on a medium that has a DICOMDIR and its images belongs to the viewer."""
+    """A plain image on a medium with a DICOMDIR and DICOM images belongs to the viewer."""
     if one.kind not in ("still", "tiff") or one.error is not None:
         return one
     return one.model_copy(update={"error": failure_of(ViewerPicture()), "ignored": True})

@@ -31,19 +31,19 @@ from worker.record import failed
 from worker.submissions import Plans
 
 log = logging.getLogger(__name__)
-#: A comparison says this often, in seconds, that it goes on.
+#: A comparison reports this often, in seconds, that it continues.
 GO_ON = 3.0
 
 
 class ComparisonLost(Exception):
-    """Redis was lost since the comparison began, or another one came to its end."""
+    """Redis was lost since the comparison began, or another comparison was completed."""
 
 
 def sweep_for_ever(parts: Parts, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
-    """Sweep every period until the parent process is gone. Redis or storage away: the next sweep finds it all.
+    """Sweep every period until the parent process is gone.
 
-    `made_pass` is called after every pass, also after one that failed. What needs storage is done in threads beside:
-    leases and wake-ups never wait for it.
+    If Redis or storage is unavailable, the next pass makes up for it. `made_pass` is called after every pass, even if
+    it failed. What needs storage is done in separate threads, so that leases and wake-ups never wait for it.
     """
     period = parts.settings.sweep_period
     plans, amending = Plans(parts.storage), Thread()
@@ -53,7 +53,7 @@ def sweep_for_ever(parts: Parts, parent: int, made_pass: Callable[[], None] = la
         with _put_off("sweep"):
             if parts.ledger.sweeps.lock(period * 0.9):
                 _, condemned = _look(parts)
-                if not amending.is_alive():  # else those that are condemned are found again when their new leases lapse
+                if not amending.is_alive():  # otherwise these frames are found again when their new leases expire
                     amending = Thread(target=_amend, args=(parts, plans, condemned), name="amending", daemon=True)
                     amending.start()
                 _compare_beside(parts, parts.settings.reconcile_period)
@@ -63,7 +63,7 @@ def sweep_for_ever(parts: Parts, parent: int, made_pass: Callable[[], None] = la
 
 @contextmanager
 def _put_off(what: str) -> Iterator[None]:
-    """Log any error and go on: the next pass does what this one did not."""
+    """Log any error and continue: the next pass makes up for this one."""
     try:
         yield
     except (LedgerUnavailable, StorageError) as error:
@@ -73,9 +73,10 @@ def _put_off(what: str) -> Iterator[None]:
 
 
 def sweep(parts: Parts, plans: Plans, *, compare_every: timedelta | None) -> Found:
-    """One pass; safe anywhere, in any number, at any time.
+    """Make one pass. Safe anywhere, concurrently and at any time.
 
-    Storage and ledger are compared after so long, in a thread that goes on after this pass; None: not here.
+    Storage and ledger are compared if `compare_every` has passed since the last comparison, in a thread that continues
+    after this pass; not at all if it is None.
     """
     found, condemned = _look(parts)
     _fail_all(parts, plans, condemned)
@@ -86,7 +87,7 @@ def sweep(parts: Parts, plans: Plans, *, compare_every: timedelta | None) -> Fou
 
 
 def _look(parts: Parts) -> tuple[Found, list[Condemned]]:
-    """What needs the ledger alone: lapsed leases and lost wake-ups; the frames that are to be failed."""
+    """Do what needs only the ledger: expired leases and lost wake-ups. Return counts, and the frames to be failed."""
     lapsed, condemned = parts.ledger.claims.lapse()
     if lapsed:
         log.warning("leases lapsed: %d", lapsed)
@@ -98,16 +99,16 @@ def _look(parts: Parts) -> tuple[Found, list[Condemned]]:
 
 
 def _amend(parts: Parts, plans: Plans, condemned: Sequence[Condemned]) -> None:
-    """What needs storage, of one pass."""
+    """Do what needs storage in one pass."""
     _fail_all(parts, plans, condemned)
     with _put_off("cancelling of overdue jobs"):
         cancel_overdue(parts)
 
 
 def _compare_beside(parts: Parts, period: timedelta) -> None:
-    """Begin a comparison that is due, in a thread of its own.
+    """Start a comparison that is due, in a separate thread.
 
-    Should the thread end or hang, nothing is heard of it any more, and after half a minute another sweep begins anew.
+    If the thread ends or hangs, it stops reporting, and after half a minute another sweep starts a new comparison.
     """
     token = parts.ledger.sweeps.begin_reconciling(period)
     if token is not None:
@@ -120,7 +121,7 @@ def _compared(parts: Parts, token: str) -> None:
 
 
 def compare(parts: Parts) -> Found:
-    """Compare storage with the ledger now, unless another process is about it; then nothing is found."""
+    """Compare storage with the ledger now. Return no counts if another process is already comparing them."""
     token = parts.ledger.sweeps.begin_reconciling(timedelta(0))
     return Counter() if token is None else _compare(parts, token)
 
@@ -155,7 +156,7 @@ def _fail_all(parts: Parts, plans: Plans, condemned: Iterable[Condemned]) -> Non
 
 
 def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
-    """Write the outcome of a frame that ended two workers alone."""
+    """Write the outcome of a frame that ended two workers while it was their only frame."""
     try:
         planned = plans.frame(frame.job, frame.frame)
     except ObjectMissing:
@@ -169,8 +170,8 @@ def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
 
 
 def _kick(parts: Parts) -> Found:
-    """A wake-up wherever work waits that no loop was woken for: also where whoever planned, assembled or finished fell
-    silent.
+    """Send a wake-up wherever work waits and no loop was woken, also if a planning, assembling or finishing process
+    died.
     """
     found: Found = Counter()
     for task in TASKS:
@@ -183,7 +184,7 @@ def _kick(parts: Parts) -> Found:
 
 
 def _all_closed(parts: Parts) -> bool:
-    """Whether no gate will open before the next sweep."""
+    """Return whether no gate will open before the next sweep."""
     flow = parts.ledger.flow(())
     closed = [flow.look(endpoint.name).closed_for for endpoint in parts.ledger.endpoints.known()]
     return bool(closed) and min(closed) > parts.settings.sweep_period

@@ -10,21 +10,21 @@ from collections.abc import Sequence
 from maskrelay.rules.restarts import failures_in_a_row, pause_after
 
 log = logging.getLogger(__name__)
-#: The control worker looks after its sweep this often, in seconds.
+#: The control worker checks its sweep this often, in seconds.
 PERIOD = 0.5
-#: A sweep tells after every pass that it lives; one that has told nothing for so many seconds is killed.
+#: A sweep reports after every pass; a sweep that has been silent for this many seconds is killed.
 SILENT = 60.0
 
 
 def command() -> tuple[str, ...]:
-    """The sweep of the process that asks."""
+    """Return the command line of a sweep for the calling process."""
     return (sys.executable, "-m", "worker", "sweep", str(os.getpid()))
 
 
 class Sweeper:
-    """One sweep process at a time. Call `look` again and again from one thread; it never blocks.
+    """Runs one sweep process at a time. Call `look` repeatedly from one thread; it never blocks.
 
-    The process writes to its standard output whenever it has made a pass, or tried to.
+    The process writes to its standard output after each pass, successful or not.
     """
 
     def __init__(self, command: Sequence[str], silent: float = SILENT) -> None:
@@ -34,16 +34,16 @@ class Sweeper:
         self._started = self._heard = 0.0
         self._failures = 0
         self._next = 0.0
-        #: It failed again and again: the control worker ends with an error.
+        #: The sweep failed repeatedly: the control worker ends with an error.
         self.given_up = False
 
     def is_alive(self) -> bool:
-        """Whether a sweep runs that was heard of lately."""
+        """Return whether a sweep is running that has reported recently."""
         running = self._process is not None and self._process.poll() is None
         return running and time.monotonic() - self._heard < self._silent
 
     def look(self) -> None:
-        """Start the sweep if none runs and its pause is over; kill one that has fallen silent."""
+        """Start the sweep if none is running and the pause is over; kill a sweep that has fallen silent."""
         if self.given_up:
             return
         if self._process is None:
@@ -60,7 +60,7 @@ class Sweeper:
             self._failed(f"was killed: it made no pass for {self._silent:g} s")
 
     def end(self) -> None:
-        """End the sweep with the control worker."""
+        """End the sweep together with the control worker."""
         if self._process is not None:
             self._process.terminate()
 

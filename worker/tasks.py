@@ -42,20 +42,20 @@ from worker.sender import Sender
 from worker.sent import Sent
 from worker.submissions import Plans
 
-#: Threads of a child that decode, draw and encode; two cores are what a small machine has.
+#: Threads of a child that decode, draw and encode. A small machine has two cores.
 PIXEL_THREADS = 2
-#: Bytes of decoded pictures that are kept while their score is under way.
+#: Bytes of decoded images that are kept while they are scored.
 KEPT_PICTURES = 256 << 20
 AWAY = (LedgerUnavailable, StorageUnavailable)
-#: A task that lasts for so many times its budget hangs: its worker kills the child and forks another. A task of segment
-#: ends with its budget; the others end with a step, which takes minutes where an item is large.
+#: A task that runs for this many times its budget hangs: its worker kills the child and forks another. A segment task
+#: ends with its budget; the others end with a step, which takes minutes for a large item.
 HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "finish": 120}
-#: Redis is asked again after so many seconds whether it is back.
+#: Seconds between two checks whether Redis is available again.
 ASK_AGAIN = 0.5
 
 
 class Child:
-    """What one worker process builds after the fork, when its first wake-up comes."""
+    """The objects that one worker process builds after the fork, at its first wake-up."""
 
     def __init__(self, settings: Settings, role: str, stopping: Callable[[], bool]) -> None:
         self._settings = settings
@@ -75,7 +75,7 @@ class Child:
             return self._parts
 
     def sender(self) -> CallbackSender:
-        """The one sender of this process, whose threads share it."""
+        """Return the callback sender, which the threads of this process share."""
         with self._lock:
             self._callbacks = self._callbacks or self._new_sender()
             return self._callbacks
@@ -89,7 +89,7 @@ class Child:
         return CallbackSender(AddressGuard(settings.callback_allow), settings.callback_timeout, tls, proxy=proxy)
 
     def await_ledger(self) -> None:
-        """Wait until Redis answers, or the worker is to stop."""
+        """Wait until Redis responds, or the worker is to stop."""
         while not self._stopping():
             with contextlib.suppress(LedgerUnavailable):
                 self.parts().ledger.scripts.ask("PING")
@@ -97,7 +97,7 @@ class Child:
             time.sleep(ASK_AGAIN)
 
     def close(self) -> None:
-        """The process ends: see to what is in hand between tasks, tell what is not told yet, close the audit log."""
+        """End the process: finish or release the frames in progress, report metrics, close the audit log."""
         self._drain()
         if self._segment is not None:
             self._segment.close()
@@ -110,25 +110,25 @@ class Child:
                 self._parts.spans.end()
 
     def time_limit(self, task: Task) -> float:
-        """Seconds after which a child that still works on the task is killed."""
+        """Return the seconds after which a child that is still working on the task is killed."""
         return HANGS_AFTER[task] * self._settings.task_budget.total_seconds()
 
     def until(self) -> float:
         return time.monotonic() + self._settings.task_budget.total_seconds()
 
     def segment(self) -> None:
-        """Lend the loop the task's budget; when the worker stops, see to what is in hand."""
+        """Give the loop the task's time budget. When the worker stops, finish or release the frames in progress."""
         if self._thread is None:
             keep_buffers()
             self._thread = LoopThread()
-        if self._segment is None:  # the thread is kept where this fails: the next wake-up tries again
+        if self._segment is None:  # if this fails, the thread is kept and the next wake-up tries again
             self._segment, self._sender = self._thread.run(_segment_loop(self.parts(), self._stopping))
         self._thread.run(self._segment.lend(self.until()))
         if self._stopping():
             self._drain()
 
     def _drain(self) -> None:
-        """Finish what is in hand, or give it back. No score begins that might last beyond the time for that."""
+        """Finish or release the frames in progress. No score begins that might outlast the time for this."""
         if self._thread is not None and self._segment is not None:
             settings = self._settings
             ends = time.monotonic() + (settings.soft_shutdown - settings.task_budget).total_seconds()
@@ -137,7 +137,10 @@ class Child:
 
 
 async def _segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[SegmentLoop, Sender]:
-    """Built inside the running event loop, whose clients and events it keeps; nothing is opened until Redis answers."""
+    """Build the loop inside the running event loop, to which its clients and events belong.
+
+    Nothing is opened until Redis responds.
+    """
     settings = parts.settings
     flow = parts.flow()
     admissions = Admissions(flow)
@@ -204,7 +207,10 @@ def _pool(parts: Parts) -> Pool:
 
 
 def _open_flows(parts: Parts) -> None:
-    """Without flow state nothing may be sent for a slot lease, unless nothing ever was: storage knows."""
+    """Announce the endpoints, and start the flow control of new ones.
+
+    Without flow state nothing may be sent for a slot lease, unless storage shows that nothing ever was sent.
+    """
     parts.ledger.endpoints.announce(parts.endpoints)
     flow = parts.flow()
     for endpoint in parts.endpoints:
@@ -217,8 +223,10 @@ def _open_flows(parts: Parts) -> None:
 
 @contextlib.contextmanager
 def _awake(parts: Parts, task: Task) -> Iterator[None]:
-    """Be counted as a loop of this task, wake the next if more waits than the one thing that this loop takes first, and
-    afterwards look once more: the time that it was lent may have ended before the work.
+    """Count as a loop of this task, and wake the next loop if there is more work than the first piece that this loop
+    takes.
+
+    Afterwards, check once more: the loop's time may have ended before the work.
     """
     wakes, loop = parts.ledger.wakes, secrets.token_hex(8)
     wakes.running(task, loop, parts.settings.task_budget * 2)
@@ -232,10 +240,10 @@ def _awake(parts: Parts, task: Task) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _outliving(child: Child) -> Iterator[None]:
-    """End only while Redis answers; what it was away for, the sweep finds.
+    """End the task only while Redis responds. The sweep makes up for what the outage interrupted.
 
-    A task that ended without Redis could not be acknowledged, and a consumer that asks for nothing, as its only child
-    was busy, would not notice that its connection is gone: it would never hear of a wake-up again.
+    A task that ended without Redis could not be acknowledged. A consumer whose only child was busy is not reading, and
+    would not notice that its connection is lost: it would never receive a wake-up again.
     """
     try:
         with contextlib.suppress(LedgerUnavailable):
@@ -245,7 +253,7 @@ def _outliving(child: Child) -> Iterator[None]:
 
 
 def register(app: Celery, child: Child) -> None:
-    """Give the app its tasks. Without storage a task just ends: the sweep finds what it left."""
+    """Register the tasks. Without storage a task just ends, and the sweep makes up for it."""
 
     @app.task(name="plan", throws=AWAY, time_limit=child.time_limit("plan"))
     def plan() -> None:

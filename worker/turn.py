@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from maskrelay.ledger.steps import Kind
 from worker.parts import Parts
 
-#: A long step gives way to steps that wait after so many seconds, and asks so often whether any do.
+#: A long step gives way to waiting steps after `LEAST` seconds, and checks every `ASK` seconds whether there are any.
 LEAST, ASK = 5.0, 1.0
 _CONTROL: tuple[Kind, ...] = ("plan", "finish")
 
 
 class TimeIsUp(Exception):
-    """The step was lent no more time; what was done so far is kept, and the step can be taken again."""
+    """The step's time is over. What was done so far is kept, and the step can be taken again."""
 
 
 @dataclass
 class Turn:
-    """Time until `until` (monotonic seconds), or less where other steps wait: `waiting` says so.
+    """Time until `until` (monotonic seconds), or less if other steps wait, as `waiting` returns.
 
-    It begins when it is first asked about, and is not over then: however little time there is, some work is done.
+    It begins with the first call of `is_over`, which returns False: however little time there is, some work is done.
     """
 
     until: float
@@ -30,7 +30,7 @@ class Turn:
     _over: bool = False
 
     def is_over(self) -> bool:
-        """Whether the step should give way now."""
+        """Return whether the step should give way now."""
         now = time.monotonic()
         if self._began is None:
             self._began = self._asked = now
@@ -43,10 +43,10 @@ class Turn:
         return self._over
 
 
-#: A turn without an end.
+#: A turn without a time limit.
 ENDLESS = Turn(float("inf"))
 
 
 def others_wait(parts: Parts) -> bool:
-    """Whether a job waits to be planned or finished that nobody has taken."""
+    """Return whether a job waits to be planned or finished that no worker has taken."""
     return any(parts.ledger.wakes.work(kind) for kind in _CONTROL)

@@ -11,18 +11,21 @@ from worker.parts import Parts
 from worker.rounds import delete_all, next_keys, written_before
 
 KEYS_A_PASS = 2000
-#: A submission takes no longer from its first mark to its acceptance.
+#: The longest time from the first mark of a submission to its acceptance.
 UNACCEPTED = timedelta(hours=1)
 
 
 def unpublish(storage: Storage, upload: str, job: str) -> None:
-    """Let no new job name the upload, unless another than `job` uses it."""
+    """Let no new job refer to the upload, unless a job other than `job` uses it."""
     if not _other_uses(storage, upload, job):
         storage.delete(keys.upload_facts(upload))
 
 
 def drop(storage: Storage, upload: str, job: str) -> None:
-    """End the use by `job`; remove the upload if that was the last. Its bytes go last: by them it is found again."""
+    """End the use by `job`, and delete the upload if that was the last.
+
+    Its bytes are deleted last, so that it is found again.
+    """
     storage.delete(keys.upload_use(upload, job))
     if not _other_uses(storage, upload, job):
         storage.delete(keys.upload_facts(upload))
@@ -30,15 +33,16 @@ def drop(storage: Storage, upload: str, job: str) -> None:
 
 
 def expire_uploads(parts: Parts, now: datetime) -> int:
-    """Remove what is stray in the walk's next window; how many uploads."""
+    """Remove stray uploads in the walk's next window; return how many."""
     return sweep_uploads(parts, next_keys(parts, "uploads", keys.UPLOADS, KEYS_A_PASS), now)
 
 
 def sweep_uploads(parts: Parts, found: Iterable[str], now: datetime) -> int:
-    """Remove the uploads among these objects, in order, that are past their age and that no job uses; how many.
+    """Delete those of these sorted objects' uploads that have expired and that no job uses; return how many.
 
-    An hour before that age the API refuses them in new jobs, so that none is taken up meanwhile. Marks of jobs that
-    were not accepted within an hour are no uses and go, and so does what lies beside an upload that is not there.
+    An hour before they expire, the API refuses them in new jobs, so that none is taken up meanwhile. Marks of jobs that
+    were not accepted within an hour do not count as uses and are deleted, and so are the marks of an upload that does
+    not exist.
     """
     removed = 0
     for upload, beside in groupby(found, keys.upload_of):
@@ -49,7 +53,10 @@ def sweep_uploads(parts: Parts, found: Iterable[str], now: datetime) -> int:
 
 
 def _judge(parts: Parts, upload: str, beside: list[str], now: datetime) -> bool:
-    """`beside`: what the walk found of the upload, itself perhaps among it."""
+    """Check one upload.
+
+    `beside`: the objects of the upload that the walk found, possibly including the upload itself.
+    """
     storage = parts.storage
     if upload not in beside and not has(storage, upload):
         delete_all(storage, (key for key in beside if written_before(storage, key, now - UNACCEPTED)))
@@ -63,14 +70,18 @@ def _judge(parts: Parts, upload: str, beside: list[str], now: datetime) -> bool:
     if len(idle) < len(uses):
         return False
     _, tenant, upload_id = upload.split("/")
-    parts.ledger.room.take_uploads(tenant, [upload_id])  # first: once it is removed, nothing would lead to it again
+    # first, since nothing would lead to it again after the deletion
+    parts.ledger.room.take_uploads(tenant, [upload_id])
     storage.delete(keys.upload_facts(upload))
     storage.delete(upload)
     return True
 
 
 def _is_idle(storage: Storage, use: str, now: datetime) -> bool:
-    """Whether the mark is of a job that was never accepted; a young one may be of a job that is being accepted."""
+    """Return whether the mark is of a job that was never accepted.
+
+    A recent mark may be of a job that is being accepted.
+    """
     return not has(storage, keys.accepted(use.rsplit("/", 1)[1])) and written_before(storage, use, now - UNACCEPTED)
 
 

@@ -19,27 +19,27 @@ from worker.submissions import Kept
 from worker.turn import ENDLESS, Turn
 
 log = logging.getLogger(__name__)
-#: Parts whose lines were not put aside are read again, and as many bytes of them are kept.
+#: Bytes of parts that are cached when they must be read again because their lines are not in the spool.
 _KEPT_BYTES = 64 << 20
 
 
-#: Asked for the state that an earlier try left of a choice of lines, by the name of the choice.
+#: Returns the state that an earlier attempt saved for a choice of lines, by the name of the choice.
 Saved = Callable[[str], bytes | None]
 
 
 def nothing_saved(_: str) -> None:
-    """No earlier try left anything."""
+    """No earlier attempt saved anything."""
 
 
 class Visible:
-    """The visible line of every frame of a job, found by reading each part once; some 21 bytes a frame.
+    """The visible line of every frame of a job, found by reading each part once. Takes about 21 bytes per frame.
 
-    The lines are put aside in a spool, so that `outcome` reads no part again; only lines that did not fit are read from
-    their parts once more. `spool_bytes`: 0 where few outcomes will be asked for. A line that cannot be used, and a
-    part that was lost, count for nothing. Raises StorageUnavailable.
+    The lines are put into a spool, so that `outcome` reads no part again, except for lines that did not fit.
+    `spool_bytes`: 0 if few outcomes will be needed. Unusable lines and lost parts are ignored. Raises
+    StorageUnavailable.
 
-    When `turn` is over before all parts are read, `complete` is False, and `state` is what another try goes on from:
-    `saved` is asked for it by the choice's name, which stands for exactly these parts, refused and planned frames.
+    If `turn` is over before all parts are read, `complete` is False, and `state` returns what another attempt continues
+    from. `saved` is called with `name`, which identifies exactly these parts, refused lines and planned frames.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Visible:
         self._spool = LineSpool(spool_bytes)
         self._again = Kept[int, list[bytes]](self._read, most=_KEPT_BYTES, weigh=_weight)
         self.lines_read = 0
-        #: How large each prompt's masks are, over the whole job.
+        #: The sizes of each prompt's masks over the whole job.
         self.sizes = Sizes()
         self._unusable = self._lost = 0
         self._refused = dict(listed)
         self._names = [*self._refused, *self._unlisted()]
         self.name = self._name(frames)
         self.looked = 0
-        #: Whether an earlier try had read every part already.
+        #: Whether an earlier attempt had already read every part.
         self.was_complete = False
         if (state := saved(self.name)) is not None:
             self._restore(state)
@@ -78,7 +78,7 @@ class Visible:
         self._look(turn)
 
     def _name(self, frames: int) -> str:
-        """16 hex digits of everything that the choice of lines depends on."""
+        """Return 16 hex digits that identify everything on which the choice of lines depends."""
         digest = hashlib.sha256(f"{frames} {len(self._refused)}".encode())
         for name in self._names:
             refused = " ".join(map(str, sorted(self._refused.get(name, ()))))
@@ -102,7 +102,7 @@ class Visible:
         return self.looked == len(self._names)
 
     def state(self) -> bytes:
-        """What was found so far, without the lines themselves: 9 bytes a frame and 8 a mask, compressed."""
+        """Return what was found so far, without the lines themselves: 9 bytes per frame and 8 per mask, compressed."""
         counts = {"looked": self.looked, "lines": self.lines_read, "unusable": self._unusable, "lost": self._lost}
         arrays = [self._lines.ranks(), self._part.tobytes(), self._line.tobytes()]
         prompts = self.sizes.state()
@@ -111,7 +111,7 @@ class Visible:
         return zlib.compress(json.dumps(head).encode() + b"\n" + b"".join(arrays), 1)
 
     def _restore(self, state: bytes) -> None:
-        """What `state` said; it is of this very choice, see `name`."""
+        """Restore what `state` returned for this very choice, see `name`."""
         head, _, rest = zlib.decompress(state).partition(b"\n")
         known, arrays, begin = json.loads(head), [], 0
         for length in known["lengths"]:
@@ -152,15 +152,15 @@ class Visible:
             return []
 
     def counted(self) -> list[str]:
-        """The parts that hold the visible line of some frame."""
+        """Return the parts that contain the visible line of some frame."""
         return [self._names[number] for number in sorted(set(self._part) - {NOWHERE})]
 
     def missing(self) -> list[int]:
-        """The frames that have no line anywhere."""
+        """Return the frames without a line in any part."""
         return [frame for frame, part in enumerate(self._part) if part == NOWHERE]
 
     def outcome(self, frame: int) -> Outcome | None:
-        """The frame's visible outcome, read back."""
+        """Return the frame's visible outcome, read back; None if it has none."""
         if not self._lines.decided(frame):
             return None
         if self._place[frame] != NOWHERE:
@@ -171,7 +171,9 @@ class Visible:
         return Outcome.model_validate_json(lines[self._line[frame]])
 
     def lines_of(self, name: str) -> list[tuple[int, bool, bool]]:
-        """The usable lines of a part: the frame, whether it failed, and whether the line is the frame's visible one."""
+        """Return the usable lines of a part: the frame, whether it failed, and whether the line is visible for the
+        frame.
+        """
         number = self._names.index(name)
         return [
             (outcome.frame, outcome.state != "succeeded", (self._part[outcome.frame], self._line[outcome.frame]) == at)
@@ -185,7 +187,7 @@ class Visible:
                 yield (number, line), outcome
 
     def close(self) -> None:
-        """Give the spool back."""
+        """Close the spool."""
         self._spool.close()
 
 

@@ -17,7 +17,7 @@ from worker.visible import Visible
 
 
 class WholeItem:
-    """One item with its frames and their visible outcomes, of which a few are held at a time."""
+    """One item with its frames and their visible outcomes, a few of which are held at a time."""
 
     def __init__(
         self,
@@ -36,28 +36,33 @@ class WholeItem:
         self._outcome = Kept[int, Outcome | None](lambda place: visible.outcome(frames[place].frame), most=16)
 
     def masks(self, place: int) -> tuple[MaskOutcome, ...]:
-        """The masks of a frame by its place in the item; none where it failed."""
+        """Return the masks of a frame by its position in the item; none if it failed."""
         outcome = self._outcome(place)
         return outcome.masks if outcome is not None else ()
 
     @cached_property
     def first(self) -> Outcome | None:
-        """The first frame's outcome that has masks."""
+        """The first outcome with masks."""
         outcomes = (self._outcome(place) for place in range(len(self.frames)))
         return next((outcome for outcome in outcomes if outcome is not None and outcome.masks), None)
 
     @property
     def sizes(self) -> set[tuple[int, int]]:
-        """The (height, width) of the frames that have masks."""
+        """The (height, width) of the frames with masks."""
         return {masks[0].rle.size for masks in map(self.masks, range(len(self.frames))) if masks}
 
     def mask_of(self, place: int, prompt: int) -> npt.NDArray[np.bool_]:
-        """(height, width) as the picture is; empty where the frame failed."""
+        """Return a prompt's mask as a bool array of shape (height, width) in source pixels; all False if the frame
+        failed.
+        """
         masks = self.masks(place)
         return decode_rle(masks[prompt].rle) if masks else np.zeros(self._size, np.bool_)
 
     def labels_of(self, place: int) -> npt.NDArray[np.uint16]:
-        """(height, width), prompt numbers from 1; where masks overlap, that of the higher probability."""
+        """Return the labels as a uint16 array of shape (height, width): prompt numbers from 1, 0 for the background.
+
+        Where masks overlap, the prompt with the higher probability wins.
+        """
         labels = np.zeros(self._size, np.uint16)
         for number, mask in enumerate(self.masks(place), start=1):
             labels[decode_rle(mask.label_rle or mask.rle)] = number
@@ -69,7 +74,7 @@ class WholeItem:
         return None if ref is None else self._storage.get(ref.key, ref.offset, ref.length)
 
     def first_found(self, prompt: int) -> MaskOutcome | None:
-        """The first mask of this prompt that is not empty."""
+        """Return the first mask of this prompt that is not empty."""
         masks = (self.masks(place) for place in range(len(self.frames)))
         return next((some[prompt] for some in masks if some and not some[prompt].empty), None)
 
@@ -80,12 +85,12 @@ class WholeItem:
 
 
 def whole_outputs(item: PlannedItem) -> list[Output]:
-    """The outputs wanted of the item as a whole."""
+    """Return the requested outputs of the item as a whole."""
     return [output for output in item.outputs if output in OF_ITEM]
 
 
 def read_item(storage: Storage, job: str, item: int, part: int) -> tuple[PlannedItem, list[PlannedFrame]]:
-    """An item that begins in this part of the plan, and its frames; raises ObjectMissing."""
+    """Return an item that begins in this part of the plan, and its frames; raises ObjectMissing."""
     planned = next(one for one in read_item_part(storage, job, part) if one.item == item)
     last = (planned.first + planned.frames - 1) // FRAMES_PER_PART
     frames = [frame for number in range(part, last + 1) for frame in read_frame_part(storage, job, number)]

@@ -26,15 +26,17 @@ _GZIP, _DICOM, _PNG, _GEOJSON = "application/gzip", "application/dicom", "image/
 
 @dataclass(frozen=True, slots=True)
 class WholeFile:
-    """`output`: as `Assembled.files` names it; `write` may raise ArtifactUnsupported."""
+    """A file of a whole item."""
 
+    #: The key in `Assembled.files`.
     output: str
     content_type: str
+    #: Writes the file; may raise ArtifactUnsupported.
     write: Callable[[BinaryIO], None]
 
 
 def files_of(whole: WholeItem, sources: Sources, codes: CodeTable) -> Iterator[WholeFile]:
-    """Every file that is wanted of the item."""
+    """Yield every requested file of the item."""
     prompts = whole.prompts
     for output in whole.wanted:
         match output:
@@ -97,7 +99,10 @@ def _segments(whole: WholeItem, codes: CodeTable) -> list[Segment]:
 
 
 def _making(whole: WholeItem) -> Making:
-    """The same submission gives the same UIDs, so that a second run stores the same object."""
+    """Return the identity of the object.
+
+    The same submission gives the same UIDs, so that a second run stores the same object.
+    """
     assert whole.first is not None
     model = whole.first.model_version or "unknown"
     return Making(

@@ -23,12 +23,12 @@ from worker.opening import Opening
 from worker.parts import Parts
 from worker.sources import Sources, begin_of
 
-#: Presets for which the pixels are looked at.
+#: Presets that require reading the pixels.
 PERCENTILES = (POSITIVE, EVERY)
 
 
 class Windows:
-    """Chooses the window of each item; one that takes reading all its pixels is kept in storage."""
+    """Chooses the window of each item. A window that requires reading all pixels is stored."""
 
     def __init__(
         self, parts: Parts, sources: Sources, submission: Submission, asked: Sequence[Item], opening: Opening
@@ -40,7 +40,7 @@ class Windows:
         self._opening = opening
 
     def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
-        """What every frame's reading says of intensity: `window`, or by whose `percentiles`."""
+        """Return the intensity fields of every frame's reading: the `window`, or the preset of its `percentiles`."""
         asked = self._submission.pixels.intensity
         facts, bits = draft.facts, draft.sources[0].bits
         if asked == VOI and facts is not None and facts.windows:
@@ -54,7 +54,9 @@ class Windows:
         return {"window": self._kept(item, draft, name)}
 
     def _kept(self, item: PlannedItem, draft: Draft, name: Intensity) -> Window | None:
-        """Of all the item's pixels; None where none can be read, which its frames will say one by one."""
+        """Return the window of all the item's pixels; None if none can be read, which each of its
+        frames will report.
+        """
         storage, key = self._parts.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):
             return read_record(storage, key, Window)
@@ -72,7 +74,10 @@ class Windows:
         return read_record(storage, key, Window)
 
     def _voxels(self, draft: Draft) -> Iterator[Plane]:
-        """All of a volume as it comes from storage, no copy being made of it; nothing more where it is damaged."""
+        """Yield the planes of a volume as it is streamed from storage, without a local copy.
+
+        Ends early if it is damaged.
+        """
         source = draft.sources[0]
         key = self._asked[source.upload].source
         with contextlib.suppress(ItemError):
@@ -81,7 +86,7 @@ class Windows:
             yield from walk_volume(self._sources.unpacked(key, source.extent), facts, number)
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
-        """One frame after the other; those that cannot be read, or not in the memory there is, are left out."""
+        """Yield the frames' pixels. Frames that cannot be read, or not within the memory limit, are left out."""
         settings = self._parts.settings
         for place, picture in draft.frames:
             source = draft.sources[place]
@@ -94,7 +99,10 @@ class Windows:
 
 
 def default_of(facts: DicomFacts | None, bits: int) -> Preset:
-    """The preset of a source with `bits` bits a sample; colours and palettes of any depth are read as bytes."""
+    """Return the preset of a source with `bits` bits per sample.
+
+    Colour and palette images of any depth are read as bytes.
+    """
     if facts is None:
         return default_preset(None, None, bits)
     if facts.samples > 1 or facts.photometric == "PALETTE COLOR":
