@@ -1,4 +1,4 @@
-"""The files a caller asks for of one frame. PNG all of them, without metadata."""
+"""Per-frame artifact files: mask, probability map and overlay, each as a PNG without metadata."""
 
 from collections.abc import Iterator, Sequence
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""Arrays worked on a band of rows at a time, so that what a calculation sets aside does not grow with the picture."""
+"""Process arrays in bands of rows, so that temporary memory does not grow with the size of the image."""
 
 from collections.abc import Callable, Iterator
 from math import prod

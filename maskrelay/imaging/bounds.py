@@ -1,6 +1,7 @@
-"""What a file may ask of its decoder in time, looked at before it is opened: a few bytes can keep one busy for minutes.
+"""Limits on the decoding time of an image file, checked before the file is opened.
 
-Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification, third edition, §5.3 (chunks).
+A few bytes can keep a decoder busy for minutes. Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification,
+third edition, §5.3 (chunks).
 """
 
 import re

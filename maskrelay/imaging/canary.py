@@ -1,4 +1,7 @@
-"""A picture every working deployment answers: asked before the gate opens again, or before a frame is blamed."""
+"""The canary: an image that every working deployment can segment.
+
+It is scored before a gate opens again, and before a frame is blamed for a failure.
+"""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""The canvas as the bytes that are sent."""
+"""Encode the canvas as the PNG that is sent to the endpoint."""
 
 import numpy as np
 import numpy.typing as npt

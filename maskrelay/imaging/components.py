@@ -1,4 +1,4 @@
-"""How many pieces a mask has, and which pixel belongs to which."""
+"""Connected components of a mask: their number, and the component of each pixel."""
 
 from dataclasses import dataclass
 

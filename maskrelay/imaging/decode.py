@@ -1,4 +1,4 @@
-"""Image file → pixels the rest of the house understands: uint8, gray or RGB, upright."""
+"""Decode a still image file to pixels in the form that all later steps expect: uint8, gray or RGB, upright."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

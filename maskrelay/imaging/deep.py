@@ -1,7 +1,7 @@
-"""Samples of more than 8 bits, whole.
+"""Read samples of more than 8 bits without losing precision.
 
-Pillow keeps deep gray, but of 16-bit colour only the high byte of each sample. The file is read a second time with
-the byte order named the other way round, so that the low bytes come out, and the two are put together.
+Pillow keeps deep gray, but only the high byte of each sample of 16-bit colour. The file is therefore read a second
+time with the opposite byte order declared, which yields the low bytes, and the two are combined.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""How many bytes preparing a frame takes at its peak, reckoned from its header before a pixel is decoded.
+"""Estimate the peak memory of preparing a frame from its header, before a pixel is decoded.
 
-The figures are what each decoder was measured to set aside at once, without the file itself; `tests/unit/imaging/
-test_footprint.py` compares them with the peak of a process for every format and kind of pixels.
+The constants are the measured peak allocations of each decoder, without the file itself.
+`tests/unit/imaging/test_footprint.py` compares them with the peak of a process for every format and pixel type.
 """
 
 from math import prod

@@ -1,7 +1,7 @@
-"""What an image file says of itself before a pixel is decoded, and names for what is wrong with it.
+"""Read the header of a still image file without decoding it, and turn decoding failures into coded errors.
 
-Pillow's file classes are used directly, not through `Image.open`: that one asks `Image.MAX_IMAGE_PIXELS`, a setting
-of the whole process which cannot be changed for one call while other threads decode. The limit is an argument here.
+Pillow's file classes are used directly instead of `Image.open`, which consults `Image.MAX_IMAGE_PIXELS`: a setting of
+the whole process that cannot be changed for one call while other threads decode. Here the limit is an argument.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""A gzip stream, such as a .nii.gz, unpacked piece by piece and no further than allowed."""
+"""Decompress a gzip stream, such as a .nii.gz, piece by piece and up to a limit."""
 
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO

@@ -1,7 +1,7 @@
-"""A JPEG's pixels by libjpeg-turbo without a detour: Pillow keeps four bytes a pixel and copies them out again.
+"""Decode a JPEG with libjpeg-turbo directly: Pillow keeps four bytes a pixel and copies them once more.
 
-Both have the same decoder below; only a file that it decodes without so much as a warning is taken from here. Any other
-is Pillow's to judge.
+Both use the same decoder underneath. The result is used only if libjpeg-turbo decodes the file without any warning;
+every other file is left to Pillow.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The strip below an overlay that says which colour is which prompt."""
+"""The legend below an overlay, which shows the colour of each prompt."""
 
 from dataclasses import dataclass
 from math import ceil, sqrt

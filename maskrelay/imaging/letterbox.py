@@ -1,6 +1,6 @@
-"""Source ↔ canvas: pad with black to a square, resize to the canvas; and the record that undoes it exactly.
+"""Letterbox between source and canvas: pad with black to a square, resize to the canvas, and map back exactly.
 
-Where asked, a source whose pixels are no squares is stretched first, so that the canvas shows true proportions.
+On request, a source whose pixels are not square is stretched first, so that the canvas shows true proportions.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Words in a picture: a font that comes with Pillow, any text made drawable, lines that fit a width."""
+"""Text in images: Pillow's bundled font, text reduced to drawable characters, and line wrapping."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""The endpoint's answer as arrays: probabilities 0..255, whatever dtype they came in."""
+"""Convert the endpoint's maps to probabilities 0..255, whatever their dtype."""
 
 from typing import Any, Literal, NoReturn
 

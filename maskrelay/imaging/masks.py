@@ -1,4 +1,4 @@
-"""Probability → yes or no, and where in the frame there is any."""
+"""Threshold probability maps to masks, and store a mask as its bounding box in the frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

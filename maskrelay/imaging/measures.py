@@ -1,4 +1,4 @@
-"""What is measured of one mask."""
+"""Measures of one mask: area, centroid, bounding box, components and flags."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -1,4 +1,4 @@
-"""NIfTI 1 and 2, single files already unpacked → one slice at a time as a plane."""
+"""Read NIfTI-1 and NIfTI-2 volumes (single files, already decompressed) one slice at a time."""
 
 import math
 from collections.abc import Iterator

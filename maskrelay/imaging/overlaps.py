@@ -1,4 +1,4 @@
-"""Masks of one frame that overlap, made into labels: a pixel belongs to one prompt at most."""
+"""Resolve overlapping masks of one frame to labels, so that each pixel belongs to at most one prompt."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

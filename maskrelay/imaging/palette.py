@@ -1,9 +1,9 @@
-"""Colours for masks that people with any colour vision can tell apart.
+"""Mask colours that people with any kind of colour vision can tell apart.
 
-The first eight are Okabe and Ito's set ("Color Universal Design", 2008) with white for its black, brightened where
-photographs swallow them, in an order that lets the first stand out on red fundus, violet pathology and gray alike.
-The next are from IBM's colour-blind safe palette and Paul Tol's "light" scheme (SRON/EPS/TN/09-002). None is so dark
-that it is lost on a scan's black.
+The first eight are Okabe and Ito's set ("Color Universal Design", 2008) with white in place of black. They are
+brightened where photographs absorb them, and ordered so that the first is distinct on red fundus, violet pathology and
+gray alike. The next are from IBM's colour-blind safe palette and Paul Tol's "light" scheme (SRON/EPS/TN/09-002). None
+is so dark that it is lost on the black of a scan.
 """
 
 Colour = tuple[int, int, int]

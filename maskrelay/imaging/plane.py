@@ -1,4 +1,4 @@
-"""One frame's samples as a source holds them, before they become the bytes of a picture."""
+"""A plane: the samples of one frame as the source stores them, before they are scaled to 8 bits."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,7 @@
-"""Arrays as PNG: every row as its difference to the row above, then one fast deflate.
+"""Write arrays as PNG: the "up" filter on every row, then one fast deflate.
 
-Written here because general writers try five filters on every row and deflate slowly; `docs/decisions` has the figures.
-Source of the layout: the PNG specification, third edition, §5 (chunks) and §9 (filters).
+General writers try five filters on every row and deflate slowly; `docs/decisions` has the figures. Source of the
+format: the PNG specification, third edition, §5 (chunks) and §9 (filters).
 """
 
 import struct

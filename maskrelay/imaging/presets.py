@@ -1,4 +1,4 @@
-"""From the name of a preset, or a caller's own window, to the window of one source; and which preset fits a source."""
+"""Intensity presets: choose the preset that fits a source, and resolve a preset or custom window to limits."""
 
 from maskrelay.contract.intensity import CT_WINDOWS, EXPLICIT, NONE, VOI, ExplicitWindow, Intensity, Preset
 from maskrelay.contract.sources import Window

@@ -1,4 +1,4 @@
-"""One frame from its source, whatever the source is: what the plan wrote down is followed here."""
+"""Read one frame of any kind of source, as recorded in the plan."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

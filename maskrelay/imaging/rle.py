@@ -1,8 +1,8 @@
-"""Masks as COCO run lengths.
+"""Encode masks as COCO run lengths (RLE), and decode them.
 
-Runs are counted down the columns, beginning with the zeros. Each count from the fourth on is written as its
-difference to the count two before it; a number is written in groups of 5 bits, lowest first, as characters from '0' on,
-with 0x20 set on all but the last, whose bit 0x10 is the sign. Source: COCO's `maskApi.c`, `rleToString`.
+Runs are counted down the columns and begin with the zeros. Each count from the fourth on is written as its
+difference to the count two before it. A number is written in groups of 5 bits, lowest first, as characters from '0'
+on; all but the last have 0x20 set, and bit 0x10 of the last is the sign. Source: COCO's `maskApi.c`, `rleToString`.
 """
 
 from collections.abc import Iterator

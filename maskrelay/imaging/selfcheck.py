@@ -1,4 +1,4 @@
-"""Whether a mask lies where the canvas showed it: its place is reckoned a second time, from the map as it came."""
+"""Geometry check: compare the position of a mask in the source with a second computation from the canvas map."""
 
 import math
 

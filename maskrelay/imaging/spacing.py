@@ -1,4 +1,4 @@
-"""Millimetres from pixel to pixel, where a source gives them."""
+"""Pixel spacing in millimetres, where a source declares it."""
 
 #: From row to row, and from column to column, in millimetres.
 Spacing = tuple[float, float]

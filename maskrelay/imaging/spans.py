@@ -1,4 +1,4 @@
-"""From where to where along one side something is found."""
+"""The extent of the nonzero entries of an array along one axis."""
 
 from typing import Any
 

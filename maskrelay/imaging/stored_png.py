@@ -1,8 +1,9 @@
-"""A PNG whose pixels are inflated already, by igzip, so that Pillow's slower inflate has nothing left to do.
+"""Decompress the pixel data of a PNG with igzip, and hand Pillow a PNG whose pixel data are not compressed.
 
-Only the packing of the pixels' stream changes, and only where it is whole and has its checksum: any other file stays as
-it is, and Pillow says what is wrong with it. Sources: the PNG specification, third edition, §5 (chunks) and §7
-(scanlines); RFC 1950 (zlib); RFC 1951 §3.2.4 (stored blocks).
+This replaces Pillow's slower inflate. Only the compression of the pixel stream changes, and only if the stream is
+complete and its checksum is right; any other file is returned unchanged, so that Pillow reports what is wrong with
+it. Sources: the PNG specification, third edition, §5 (chunks) and §7 (scanlines); RFC 1950 (zlib); RFC 1951 §3.2.4
+(stored blocks).
 """
 
 import struct

@@ -1,7 +1,7 @@
-"""A loaded Pillow image as an array, converted a band of rows at a time.
+"""Convert a loaded Pillow image to an array in bands of rows.
 
-`np.asarray` of an image sets aside its bytes twice more, and a conversion of the whole image as much again. Of a large
-image that is more than the picture itself takes.
+`np.asarray` of an image allocates its bytes twice more, and a conversion of the whole image as much again; for a large
+image that is more than the image itself takes.
 """
 
 from collections.abc import Callable

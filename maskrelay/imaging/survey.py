@@ -1,4 +1,4 @@
-"""What planning must know of a source that is not a plain picture: how many frames it holds and how each is read."""
+"""Survey DICOM, NIfTI and multi-page TIFF sources for the plan: the number of frames, and how each is read."""
 
 from pathlib import Path
 from typing import Any

@@ -1,8 +1,8 @@
-"""Percentiles of a whole volume from its planes, one at a time: exact, in memory that its size does not change.
+"""Exact percentiles of a whole volume, computed plane by plane in memory that is independent of the volume's size.
 
-Every value has a key, an unsigned integer of 16, 32 or 64 bits in the same order. The keys' highest 16 bits are
-counted in one walk over the planes; each further walk counts the next 16 bits of those keys alone that begin like a
-wanted one. So integers of up to 16 bits take one walk, others of up to 32 bits two, and the rest four.
+Every value is mapped to a key: an unsigned integer of 16, 32 or 64 bits with the same order. One pass over the planes
+counts the highest 16 bits of the keys; each further pass counts the next 16 bits of only those keys that share the
+prefix of a wanted one. Integers of up to 16 bits take one pass, other types of up to 32 bits two, and the rest four.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""A TIFF of several pages, one page at a time."""
+"""Read a multi-page TIFF one page at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
-"""Which layouts of samples in a TIFF are read: those of which every byte is known to come out right.
+"""The sample layouts of TIFF that are supported: those for which every byte is known to be read correctly.
 
-Pillow takes some layouts for others without a word, so that what is not here is refused before it is decoded. Source:
-TIFF 6.0 §3 to §21, and the technical notes for JPEG in TIFF.
+Pillow silently mistakes some layouts for others, so a layout that is not listed here is refused before decoding.
+Source: TIFF 6.0 §3 to §21, and the technical notes for JPEG in TIFF.
 """
 
 from PIL import TiffImagePlugin

@@ -1,7 +1,8 @@
-"""The directories of a TIFF, and which of them are pictures of their own.
+"""Parse the directories of a TIFF, and find those that are images of their own.
 
-Sources: TIFF 6.0 §2 and §8 (a chain of directories, each a count of entries, the entries, and the place of the next
-directory, 0 after the last; NewSubfileType), the BigTIFF design, and what OpenSlide documents of slide scanners' files.
+Sources: TIFF 6.0 §2 and §8 (a chain of directories, each a count of entries, the entries, and the offset of the next
+directory, 0 after the last; NewSubfileType), the BigTIFF design, and OpenSlide's documentation of the files of slide
+scanners.
 """
 
 import re

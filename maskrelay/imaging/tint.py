@@ -1,4 +1,4 @@
-"""Masks drawn into a picture: a translucent tint, an outline, and a thin dark line around that."""
+"""Draw masks into an image: a translucent tint, an outline, and a thin dark line around the outline."""
 
 from collections.abc import Sequence
 

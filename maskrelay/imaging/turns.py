@@ -1,7 +1,7 @@
-"""How a slice of a volume is turned into the picture that radiologists expect, and back.
+"""Orient a slice of a volume as radiologists expect to see it, and reverse the orientation.
 
-Patient axes are those of NIfTI: x to the right, y to the front, z to the head; all are counted from 0. A picture's
-rows run to the back (axial) or to the feet, its columns to the patient's left or, in a sagittal one, to the back:
+Patient axes are those of NIfTI: x to the right, y to the front, z to the head, numbered from 0. The rows of an image
+run to the back (axial) or to the feet; its columns run to the patient's left or, in a sagittal image, to the back:
 always against the patient axis. Source: DICOM PS3.17 and the display of every common workstation.
 """
 

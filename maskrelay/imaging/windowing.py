@@ -1,9 +1,9 @@
-"""A plane → the bytes of a picture, the way the model's training pictures were made.
+"""Scale a plane to 8 bits in the same way as the model's training images.
 
-Source: the model's own pre-processing (BiomedParse, `process_intensity_image`): clip to a CT window, or to percentiles
-0.5 and 99.5 of the values above 0; then `(value − low) / (high − low) × 255`. (It takes the least and greatest value
-after the clip for low and high: the same two numbers wherever a slice reaches both.) Rounding, which it leaves to the
-resize, is half up here: `floor(x + 0.5)`, computed in float64.
+Source: the model's own preprocessing (BiomedParse, `process_intensity_image`): clip to a CT window, or to percentiles
+0.5 and 99.5 of the values above 0; then `(value − low) / (high − low) × 255`. (It uses the minimum and maximum after
+the clip as low and high: the same two numbers wherever a slice reaches both.) Rounding, which the original leaves to
+the resize, is half up here: `floor(x + 0.5)`, computed in float64.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""DICOM objects → facts of the header, and one frame after another as planes."""
+"""Read DICOM objects: the facts of the header, and the frames as planes, one at a time."""
 
 from maskrelay.imaging.dicom.facts import read_facts
 from maskrelay.imaging.dicom.header import looks_like_dicom

@@ -1,4 +1,4 @@
-"""One compressed frame → its samples as the codestream holds them, and then as the header means them."""
+"""Decode one compressed frame: the samples as the codestream stores them, then as the header defines them."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a compressed frame declares about itself, compared with the object's header before anything is decoded."""
+"""Compare the header of a compressed frame's codestream with the object's header, before anything is decoded."""
 
 from dataclasses import dataclass
 from typing import Literal

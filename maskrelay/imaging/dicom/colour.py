@@ -1,4 +1,4 @@
-"""Colours of every kind → (height, width, 3) uint8 RGB. Embedded colour profiles are not applied.
+"""Convert DICOM colours to (height, width, 3) uint8 RGB. Embedded colour profiles are not applied.
 
 Source of the formulas: PS3.3 C.7.6.3.1.2 (photometric interpretations).
 """

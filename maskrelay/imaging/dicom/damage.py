@@ -1,4 +1,4 @@
-"""Whatever goes wrong inside pydicom or a codec becomes one of our errors, and what they would say is not heard.
+"""Turn failures inside pydicom and the codecs into coded errors, and suppress their messages.
 
 Their warnings, log lines and messages quote values of the file, which may name the patient.
 """

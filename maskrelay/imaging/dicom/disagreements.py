@@ -1,4 +1,4 @@
-"""Where an object's header and its pixels disagree, found from the headers of its codestreams: nothing is decoded."""
+"""Find where an object's header and its pixel data disagree, from the codestream headers alone: nothing is decoded."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What an object's header says, as far as grouping, ordering, windowing and judging it need."""
+"""Read the facts of an object's header that grouping, ordering, windowing and acceptance need."""
 
 import hashlib
 import hmac

@@ -1,7 +1,7 @@
-"""Which fragments of an encapsulated object make up which frame. Source: PS3.5 A.4.
+"""Assign the fragments of an encapsulated object to frames. Source: PS3.5 A.4.
 
-A frame begins where a codestream begins. The offset tables are not followed: where they are right they say nothing
-more, and where they are wrong they give another frame's picture under this frame's number.
+A frame begins where a codestream begins. The offset tables are not followed: a correct table adds no information, and
+a wrong one returns another frame's image under this frame's number.
 """
 
 import struct

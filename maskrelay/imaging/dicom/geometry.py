@@ -1,4 +1,4 @@
-"""Where an object's frames lie in the patient, and how large their pixels are.
+"""Frame positions and orientations in the patient, and pixel spacing.
 
 Sources: PS3.3 C.7.6.2 (Image Plane), C.7.6.16.2 (functional groups), C.8.5.5 (US Region Calibration), 10.7.1.3
 (what PixelSpacing means in projection radiography).

@@ -1,4 +1,4 @@
-"""Functional groups: what an enhanced object says of all its frames, and of each."""
+"""Functional groups of an enhanced object: the attributes shared by all frames, and those of each frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

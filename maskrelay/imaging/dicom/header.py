@@ -1,4 +1,4 @@
-"""A DICOM file up to its pixels."""
+"""Read a DICOM file up to its pixel data."""
 
 import math
 import zlib

@@ -1,4 +1,4 @@
-"""The structure of JPEG and JPEG-LS codestreams. Sources: ITU-T T.81 B.1–B.2, T.87 C.2, T.872 6.5.3 (APP14)."""
+"""Parse JPEG and JPEG-LS codestreams. Sources: ITU-T T.81 B.1–B.2, T.87 C.2, T.872 6.5.3 (APP14)."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The structure of JPEG 2000 and HTJ2K codestreams. Source: ITU-T T.800 A.4–A.6 (SIZ, COD, SOT)."""
+"""Parse JPEG 2000 and HTJ2K codestreams. Source: ITU-T T.800 A.4–A.6 (SIZ, COD, SOT)."""
 
 from maskrelay.errors import Truncated, UnsupportedImage
 from maskrelay.imaging.dicom.codestream import Codestream

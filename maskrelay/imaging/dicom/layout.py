@@ -1,4 +1,4 @@
-"""How an object's samples are laid out, checked before anything is set aside for them."""
+"""The sample layout of an object (Image Pixel module), validated before any memory is allocated for the samples."""
 
 import math
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What tells two objects, or two frames, at one position apart: numbers, words and directions of their headers.
+"""Attributes that distinguish two objects, or two frames, at the same position: numbers, strings and directions.
 
 Sources: PS3.3 C.8.3 (MR), C.8.13 (enhanced MR), C.8.2 and C.8.15 (CT), C.7.6.16 (functional groups), and the vendors'
 DICOM conformance statements for diffusion.

@@ -1,4 +1,4 @@
-"""Stored values → the units of the modality: a rescale or a table. Source: PS3.3 C.11.1."""
+"""Convert stored values to modality units with a rescale or a lookup table. Source: PS3.3 C.11.1."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pixels that hold no measurement. Source: PS3.3 C.7.5.1.1.2 (PixelPaddingValue and PixelPaddingRangeLimit)."""
+"""Padding pixels, which hold no measurement. Source: PS3.3 C.7.5.1.1.2 (PixelPaddingValue, PixelPaddingRangeLimit)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A DICOM object's frames as planes, one at a time."""
+"""Read the frames of a DICOM object as planes, one at a time."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""RLE frames, decoded into exactly as many bytes as the header asks for. Source: PS3.5 Annex G."""
+"""Decode RLE frames into exactly the number of bytes that the header requires. Source: PS3.5 Annex G."""
 
 import struct
 

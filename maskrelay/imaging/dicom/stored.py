@@ -1,4 +1,4 @@
-"""One frame of an object as it is stored: decoded, with the header's sign, but nothing else done to it."""
+"""Read one frame of an object as it is stored: decoded, with the header's sign, and otherwise unchanged."""
 
 from dataclasses import dataclass
 from typing import Any

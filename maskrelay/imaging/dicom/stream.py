@@ -1,4 +1,4 @@
-"""The bytes of a source, read no further than there are any and no more often than an honest header needs."""
+"""Read the bytes of a source, never past its end and no more often than a valid header requires."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Lookup tables of DICOM: of the modality, and the three of a palette. Sources: PS3.3 C.7.6.3.1.5–6, C.7.9.2."""
+"""DICOM lookup tables: the modality LUT, and the three of a palette. Sources: PS3.3 C.7.6.3.1.5–6, C.7.9.2."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Values of a DICOM dataset, each of the type that was asked for, or an error that names the tag."""
+"""Read values of a DICOM dataset with the requested type, or raise an error that names the tag."""
 
 import math
 import re

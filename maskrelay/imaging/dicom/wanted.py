@@ -1,6 +1,6 @@
-"""The tags that are read of an object. What is not here never leaves the file, such as free text.
+"""The tags that are read of an object. All others, such as free text, never leave the file.
 
-What identifies the patient is read to be hashed, and times to be compared.
+Tags that identify the patient are read in order to be hashed, and times in order to be compared.
 """
 
 from pydicom.datadict import tag_for_keyword

@@ -1,4 +1,4 @@
-"""The windows that an object proposes for display."""
+"""The display windows (VOI) that an object proposes."""
 
 from pydicom import Dataset
 

@@ -1,6 +1,6 @@
-"""What is made of a whole item: label volumes, DICOM SEG, contact sheets, outlines.
+"""Per-item artifacts: NIfTI label volumes, DICOM SEG, contact sheets and GeoJSON outlines.
 
-Every writer asks for one frame's mask at a time and writes into a file as it goes, so that its memory does not grow
+Every writer requests the mask of one frame at a time and writes to a file as it goes, so that its memory does not grow
 with the number of frames.
 """
 

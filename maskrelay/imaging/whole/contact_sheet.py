@@ -1,4 +1,4 @@
-"""All of an item on one page: its frames as small overlays, numbered, with a legend."""
+"""Contact sheet of an item: its frames as small numbered overlays on one page, with a legend."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence

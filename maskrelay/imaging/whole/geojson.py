@@ -1,4 +1,4 @@
-"""An item's masks as outlines that QuPath and other pathology tools read."""
+"""Write an item's masks as GeoJSON outlines, which QuPath and other pathology tools read."""
 
 import json
 from collections.abc import Sequence

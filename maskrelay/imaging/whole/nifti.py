@@ -1,4 +1,4 @@
-"""An item's masks as a NIfTI label volume on the very grid they were cut from."""
+"""Write an item's masks as a NIfTI label volume on the grid of the source."""
 
 import tempfile
 from collections.abc import Callable, Iterator

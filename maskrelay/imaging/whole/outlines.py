@@ -1,9 +1,10 @@
-"""A mask's pieces as polygons along the edges of its pixels, exact to the pixel.
+"""Trace the components of a mask as polygons along pixel edges, exact to the pixel.
 
-Straight edges are found in whole arrays and linked into rings: each has the mask on its right, and at its end turns
-right or left. Where two pixels meet only at a corner both turns are open. If they belong to one piece (they are joined
-elsewhere by sides) the ring turns left, which keeps a hole apart from the outline around it; else it turns right,
-which keeps the two pixels apart. So no ring touches itself, as polygons must not (OGC Simple Features, 6.1.11).
+Straight edges are found with whole-array operations and linked into rings: each edge has the mask on its right, and at
+its end turns right or left. Where two pixels meet only at a corner, both turns are possible. If the pixels belong to
+one component (they are joined elsewhere by sides), the ring turns left, which keeps a hole separate from the outline
+around it; otherwise it turns right, which keeps the two pixels separate. So no ring touches itself, as polygons must
+not (OGC Simple Features, 6.1.11).
 """
 
 from dataclasses import dataclass

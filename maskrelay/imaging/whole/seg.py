@@ -1,7 +1,8 @@
-"""An item's masks as one DICOM SEG: written as it goes, since neither its frames nor their groups fit in memory.
+"""Write an item's masks as one DICOM SEG, streamed because neither its frames nor their groups fit in memory.
 
-highdicom gives the words of the standard (segments, codes, algorithm). Its own `Segmentation` is not used: it holds
-every mask as a byte a pixel and takes neither clips without a frame of reference nor sources lacking a type 2 tag.
+highdicom supplies the standard's vocabulary (segments, codes, algorithm). Its own `Segmentation` is not used: it holds
+every mask as one byte a pixel, and accepts neither clips without a frame of reference nor sources that lack a type 2
+tag.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""Where each frame of a segmentation lies and what it was made of: functional groups and dimensions.
+"""Functional groups and dimensions of a segmentation: the position of each frame, and the source it is derived from.
 
 Source: DICOM PS3.3, C.7.6.16.2 (functional group macros), C.7.6.17 (dimensions), C.8.20.3 (those of segmentations).
 """

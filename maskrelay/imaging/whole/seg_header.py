@@ -1,4 +1,4 @@
-"""The part of a segmentation object that stands before its frames: whose it is, what it shows, what made it.
+"""The header of a segmentation object: the patient, the segments, and the software that made it.
 
 Source of the modules: DICOM PS3.3, A.51 (Segmentation IOD), with C.8.20.2 (Segmentation Image), C.7.6.16 (Multi-frame
 Functional Groups) and C.7.6.17 (Multi-frame Dimension).

@@ -1,4 +1,4 @@
-"""What a segmentation must know of each source frame, read from the source objects' headers."""
+"""The source frames of a segmentation, read from the headers of the source objects."""
 
 import math
 import re
