@@ -1,4 +1,4 @@
-"""Reading the endpoint's answer: every tolerated form, and one error, AnswerInvalid, for everything else."""
+"""Parse the endpoint's response: every tolerated form, and AnswerInvalid for everything else."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The file of API keys: each by its sha256, with its tenant, what it allows, and its time."""
+"""The file of API keys: the SHA-256 of each, with its tenant, permissions and validity."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""The audit log's entries, and the seal that ends each of its files and ties it to the one before.
+"""The entries of the audit log, and the seal that ends each file and links it to the previous one.
 
-A file is written once, as a whole: lines of entries, then one line that is its seal. Names, hashes and numbers only: no
-prompt, no pixel, no file name.
+A file is written once, as a whole: lines of entries, then one line with the seal. It holds names, hashes and numbers
+only: no prompts, pixels or file names.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A cancelling that was asked for, `cancel.json`: by the caller, or by the job's deadline."""
+"""A requested cancellation, `cancel.json`: by the caller, or by the job's deadline."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Which of the endpoint's category words can be true of a prompt: a word at odds with it makes its mask suspicious."""
+"""The category words of the endpoint that are consistent with a prompt; any other word makes its mask suspicious."""
 
 import re
 

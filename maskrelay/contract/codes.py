@@ -1,6 +1,6 @@
-"""Which codes of SNOMED CT say what a segment is: by the prompt's words, then by the endpoint's category word.
+"""SNOMED CT codes of a segment: chosen by the prompt's words, then by the endpoint's category word.
 
-The category word is the model's own guess and may be missing, so the prompt is asked first. Source of the codes: DICOM
+The category word is the model's own guess and may be missing, so the prompt comes first. Source of the codes: DICOM
 PS3.16, CID 7150 (categories) and CID 7151 (types), and the SNOMED CT codes for cells, nuclei and effusions.
 """
 

@@ -1,4 +1,4 @@
-"""Frames that ended in a coded error: as a finished job lists them in storage, and as they are answered over HTTP."""
+"""Dead letters, the frames that ended in a coded error: as stored with a finished job, and as returned over HTTP."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Events on their way to a job's caller: how each ended (storage), and how they stand (HTTP)."""
+"""Deliveries of events to a job's caller: the stored outcome of each, and its state over HTTP."""
 
 from datetime import datetime
 from typing import Literal

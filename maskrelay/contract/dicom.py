@@ -1,4 +1,4 @@
-"""What is read of a DICOM object's header: enough to group, order, window and judge it. No arrays, no identity."""
+"""The facts read from a DICOM header for grouping, ordering, windowing and acceptance. No arrays and no identity."""
 
 from typing import Final
 

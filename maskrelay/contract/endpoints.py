@@ -1,4 +1,4 @@
-"""The flow of each endpoint as it is shown: what holds a run back, and never an address or a key."""
+"""The flow state of an endpoint over HTTP: what limits a run at present, without addresses or keys."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Facts for the caller: an immutable body under a computed id, at most one of a type and job."""
+"""Events for the caller: an immutable body under a computed id, at most one of each type for a job."""
 
 import hashlib
 import json

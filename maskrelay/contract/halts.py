@@ -1,4 +1,4 @@
-"""The end of a job whose step failed again and again, `halted.json`: while it is there, the job has ended."""
+"""`halted.json`, which ends a job whose step failed repeatedly: the job has ended for as long as the object exists."""
 
 from datetime import datetime
 

@@ -1,9 +1,10 @@
-"""An answer without its maps: megabytes of base64 taken out, so that what remains is parsed in microseconds.
+"""Cut the base64 maps out of a response: megabytes are removed, so that the rest is parsed in microseconds.
 
-Why it is safe: a stretch is taken out only between a double quote and the next one, and only if it is base64 through
-and through. None of its characters means anything to JSON, nor to JSON inside a JSON string, and neither do those of
-the mark put in its place. So what remains parses if and only if the whole does, to the same values, with the mark
-where the stretch was. The parser exchanges a mark only where it looks for base64, and each of them has to be found.
+Why this is safe: a stretch is removed only between a double quote and the next one, and only if it is base64
+throughout. None of its characters has a meaning in JSON, or in JSON inside a JSON string, and neither have those of
+the placeholder that replaces it. So the rest parses if and only if the whole does, to the same values, with the
+placeholder in place of the stretch. The parser resolves a placeholder only where it expects base64, and every
+placeholder must be found.
 """
 
 import re

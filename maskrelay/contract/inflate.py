@@ -1,4 +1,4 @@
-"""A zip's member as its own bytes again, piece by piece and never more than was declared."""
+"""Decompress a zip member piece by piece, and never beyond its declared size."""
 
 import zlib
 from collections.abc import Iterable, Iterator

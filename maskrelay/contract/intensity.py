@@ -1,4 +1,4 @@
-"""Names for how deep samples become bytes, and the CT windows. Names alone: statistics of pixels are in imaging."""
+"""The names of the intensity presets, which map deep samples to 8 bits, and the CT windows. Statistics: see imaging."""
 
 import math
 from typing import Any, Literal, get_args

@@ -1,4 +1,4 @@
-"""A job as storage holds it: what was accepted, how it is planned, what came of it."""
+"""A job as stored: the accepted submission, its plan and its result."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""The JSON that others send or stored: how deep it may be nested, and whether an answer can carry it."""
+"""Limits on received or stored JSON: the nesting depth, and whether a response can represent it."""
 
 import json
 from typing import Any, TypeVar

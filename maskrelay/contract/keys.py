@@ -1,6 +1,6 @@
-"""The names of every object in storage. Numbers and random letters only: nothing that a caller wrote.
+"""The keys of all objects in storage. They contain numbers and random letters only, and no text of a caller.
 
-Ids are 26 letters of base32 in lower case; a part is `{time}-{worker}-{seq}`.
+Ids are 26 letters of lower-case base32; a part is `{time}-{worker}-{seq}`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What kind of source an upload is, told from its first bytes alone. Its name and its declared type say nothing."""
+"""Detect the kind of an uploaded source from its first bytes. Its name and its declared type are ignored."""
 
 import re
 import struct

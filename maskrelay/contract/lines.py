@@ -1,4 +1,4 @@
-"""An item with its outcomes: one line of the final object, and what is shown of it while the job runs."""
+"""An item with its outcomes: one line of the final object, and its representation while the job runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The header of a NIfTI file: shape, type of its voxels and where they lie in space. Bytes only; no arrays here.
+"""Parse the header of a NIfTI file: shape, voxel type and position in space. Bytes only; no arrays.
 
 Source: the NIfTI-1.1 and NIfTI-2 standards (nifti1.h, nifti2.h), single files of two to four dimensions.
 """

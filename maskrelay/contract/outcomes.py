@@ -1,4 +1,4 @@
-"""What is recorded of one frame: one JSON line in a part, written once and never changed."""
+"""The outcome of one frame: one JSON line in a part, written once and never changed."""
 
 import math
 from typing import Annotated, Any, Literal

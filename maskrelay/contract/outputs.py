@@ -1,4 +1,4 @@
-"""The files that a caller may ask for, by name, and what is made where nobody chose."""
+"""The names of the artifacts that a caller may request, and the defaults."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What the plan found and decided: the sources in what was uploaded, and the items made of them."""
+"""The plan of a job: the sources found in the uploads, and the items made of them."""
 
 from typing import Any
 

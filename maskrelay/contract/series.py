@@ -1,4 +1,4 @@
-"""A stack: frames of one series that belong together, in their order along the normal. What becomes one item."""
+"""A stack: frames of one series that belong together, ordered along the normal. Each stack becomes one item."""
 
 from typing import Literal
 

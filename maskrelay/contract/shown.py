@@ -1,4 +1,4 @@
-"""Jobs, items and uploads as the API answers them."""
+"""Jobs, items and uploads as the API returns them."""
 
 from datetime import datetime
 from typing import Annotated, Any

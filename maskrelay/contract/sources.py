@@ -1,4 +1,4 @@
-"""What a source is, and how one frame is read from it: what the plan writes down and the segment step follows."""
+"""The description of a source and of how to read one frame of it: written by the plan, followed by the segment step."""
 
 from typing import Literal
 

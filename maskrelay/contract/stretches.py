@@ -1,4 +1,4 @@
-"""A stretch of an unfinished result: what finish has written of some parts of the plan, so that it can go on later."""
+"""A checkpoint of an unfinished result: what finish has written for some parts of the plan, so that it can resume."""
 
 from maskrelay.contract.jobs import FinalObject
 from maskrelay.contract.outcomes import Record

@@ -1,4 +1,4 @@
-"""What the model was trained to find, by modality and site; and the nearest of that for a prompt that is not among it.
+"""The targets that the model was trained to find, by modality and site, and the nearest one for any other prompt.
 
 The training form of a prompt is "{target} in {site} {modality}". Source: the model card's list of targets.
 """

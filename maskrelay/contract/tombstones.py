@@ -1,4 +1,4 @@
-"""What is left of a job that was deleted or has expired: `gone.json`."""
+"""The tombstone of a job that was deleted or has expired: `gone.json`."""
 
 from datetime import datetime
 from typing import Literal

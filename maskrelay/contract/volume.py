@@ -1,7 +1,7 @@
-r"""MedImageParse 3D on the wire: one NIfTI volume in, an integer label map of its shape and place out.
+r"""The wire format of MedImageParse 3D: one NIfTI volume in, an integer label map of the same shape and affine out.
 
-Request: the envelope of the 2-D model, `image` being base64 of a .nii.gz. Answer:
-`[{"nifti_file": "{\"data\": <base64 of a .nii.gz>}"}]`. Source: the model's published request and answer examples.
+Request: the envelope of the 2-D model, with `image` as the base64 of a .nii.gz. Response:
+`[{"nifti_file": "{\"data\": <base64 of a .nii.gz>}"}]`. Source: the model's published request and response examples.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""What crosses the wire to the endpoint and back: bytes, shape and dtype; no arrays here."""
+"""The wire format of the endpoint: bytes, shape and dtype of requests and responses. No arrays."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Where a zip's directory lies, from its last bytes: the end record, and the wider one of zip64 where that is full.
+"""Find the central directory of a zip from its last bytes: the end record, and the zip64 record where that is full.
 
 Source: PKWARE's APPNOTE 6.3.10, sections 4.3.14 to 4.3.16.
 """

@@ -1,7 +1,7 @@
-"""What a zip holds, from a few ranges of its bytes: nothing is unpacked, and no name is ever a path.
+"""List the members of a zip from a few ranges of its bytes. Nothing is unpacked, and no name is ever used as a path.
 
 Source: PKWARE's APPNOTE 6.3.10, sections 4.3 (records), 4.4 (fields) and 4.5.3 (zip64). A member's number, from 1, is
-its place in the central directory; errors name numbers, never names.
+its place in the central directory; errors give numbers, never names.
 """
 
 import re
