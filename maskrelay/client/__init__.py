@@ -1,4 +1,4 @@
-"""What users import: `from maskrelay.client import Client`."""
+"""The Python client: `from maskrelay.client import Client`."""
 
 from maskrelay.client.client import Client
 from maskrelay.client.saving import SavedFile

@@ -1,4 +1,4 @@
-"""NumPy arrays and Pillow images as PNG files, without needing either library here."""
+"""Convert NumPy arrays and Pillow images to PNG files, without importing either library."""
 
 import array
 import io

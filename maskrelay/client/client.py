@@ -1,4 +1,4 @@
-"""The service from Python: submit, wait, read the items, save the artifacts, cancel."""
+"""The Python client of the service: submit, wait, read the items, save the artifacts, cancel."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The commands about jobs that exist, and about the service's endpoints."""
+"""Commands for existing jobs and for the service's endpoints."""
 
 import argparse
 import json

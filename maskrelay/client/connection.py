@@ -1,4 +1,4 @@
-"""Requests to the service: bounded retries of what may be repeated, and problem documents turned into errors."""
+"""HTTP requests to the service: bounded retries of repeatable requests, and problem documents raised as errors."""
 
 import json
 import random

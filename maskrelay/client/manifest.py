@@ -1,4 +1,4 @@
-"""`manifest.json` beside the saved files: which file shows what of which source, and its measures."""
+"""`manifest.json` next to the saved files: the source, the content and the measures of each file."""
 
 import json
 import os

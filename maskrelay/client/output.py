@@ -1,4 +1,4 @@
-"""What every command shares: its parser, and its answer on standard output."""
+"""The parts that all commands share: the argument parser, and the output on standard output."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""A job's progress for people: a bar that moves on a terminal, a line for each change elsewhere."""
+"""Progress of a job: a moving bar on a terminal, one line for each change elsewhere."""
 
 import shutil
 from typing import TextIO

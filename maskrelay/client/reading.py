@@ -1,4 +1,4 @@
-"""The service's JSON as the contract's models."""
+"""Parse the service's JSON into the models of the contract."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar

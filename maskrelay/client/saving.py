@@ -1,4 +1,4 @@
-"""A job's artifacts on the user's disk: under readable names, inside the folder, whole, and overwriting nothing."""
+"""Save a job's artifacts to disk: readable names, inside the folder, complete files only, and nothing overwritten."""
 
 import contextlib
 import hashlib

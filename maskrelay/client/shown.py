@@ -1,4 +1,4 @@
-"""A job with its items and saved files, as text for people or as JSON for programs."""
+"""Render a job with its items and saved files, as text for people or as JSON for programs."""
 
 import json
 import os

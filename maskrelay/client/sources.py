@@ -1,4 +1,4 @@
-"""What users hand in, as named files on their way to the service: read from disk while they are sent."""
+"""The user's inputs as named files for upload: read from disk while they are sent."""
 
 import contextlib
 import hashlib

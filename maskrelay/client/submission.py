@@ -1,4 +1,4 @@
-"""How files become a job: with the submission when few and small, uploaded one by one before it otherwise."""
+"""Submit files as a job: inside the submission if they are few and small, otherwise uploaded one by one before it."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Aligned columns."""
+"""Format rows as aligned columns."""
 
 from collections.abc import Iterable, Sequence
 
