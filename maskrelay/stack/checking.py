@@ -1,4 +1,4 @@
-"""What the demo insists on before it says that all is well."""
+"""The checks that the demo must pass before it reports success."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""One process of the stack: how it is started, asked whether it is ready, and ended with all that it started."""
+"""A process of the stack: start it, test its readiness, and end it together with everything that it started."""
 
 import contextlib
 import os

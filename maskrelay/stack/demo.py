@@ -1,4 +1,4 @@
-"""`python -m maskrelay.stack demo`: everything once, on real photographs, from nothing to a verified callback."""
+"""`python -m maskrelay.stack demo`: run every step once on real photographs, up to a verified callback."""
 
 import json
 import shutil

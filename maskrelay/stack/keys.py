@@ -1,4 +1,4 @@
-"""What the embedded stack makes once and keeps in its data folder, readable by its owner alone."""
+"""Secrets that the embedded stack creates once and keeps in its data folder, readable only by the owner."""
 
 import hashlib
 import json

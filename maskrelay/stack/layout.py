@@ -1,4 +1,4 @@
-"""Which processes make up the stack, and the environment they share: what is given replaces the embedded part."""
+"""The processes of the stack and their shared environment. A given setting replaces the embedded part."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Ports of the loopback interface, and whether something answers there."""
+"""Ports of the loopback interface, and whether a server listens on one."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""The demo's pictures: real photographs that come with scikit-image, and prompts the model was trained on."""
+"""The demo's images: real photographs that are shipped with scikit-image, and prompts that the model was trained on."""
 
 import importlib.resources
 import shutil

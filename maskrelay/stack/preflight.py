@@ -1,7 +1,7 @@
-"""Validates what every process of the stack will need, before the first of them starts.
+"""Validate the settings of all processes of the stack before the first of them starts.
 
-A setting that only a worker reads would otherwise be noticed by that worker alone, which then dies again and again
-behind a stack that says it is ready. Nothing is contacted here: `maskrelay doctor` does that.
+An error in a setting that only a worker reads would otherwise be noticed by that worker alone, which would then fail
+again and again behind a stack that reports itself ready. Nothing is contacted here: `maskrelay doctor` does that.
 """
 
 from pathlib import Path

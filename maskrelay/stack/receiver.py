@@ -1,4 +1,4 @@
-"""A receiver of callbacks on loopback, as a caller would run one."""
+"""A callback receiver on the loopback interface, as a caller would run one."""
 
 import contextlib
 import json

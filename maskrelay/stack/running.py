@@ -1,4 +1,4 @@
-"""The whole stack on one data folder, from its start to the end of the last process."""
+"""Run the whole stack on one data folder, from startup until the last process has ended."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Starts the stack's processes in order, restarts one that dies, and ends them in reverse order."""
+"""Start the stack's processes in order, restart one that dies, and end them in reverse order."""
 
 import signal
 import time

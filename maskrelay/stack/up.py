@@ -1,4 +1,4 @@
-"""`python -m maskrelay.stack up`: the stack in the foreground, until Ctrl-C or SIGTERM."""
+"""`python -m maskrelay.stack up`: run the stack in the foreground, until Ctrl-C or SIGTERM."""
 
 import shlex
 import signal

@@ -1,4 +1,4 @@
-"""The embedded ledger: a Redis or Valkey server found on the PATH, else the one that comes as a wheel."""
+"""The embedded Redis server: a Redis or Valkey server found on the PATH, otherwise the one installed from a wheel."""
 
 import contextlib
 import os

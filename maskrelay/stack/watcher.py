@@ -1,9 +1,10 @@
-"""Run as a process of its own: ends the stack's processes when the supervisor is gone, however it went.
+"""A separate process that ends the stack's processes when the supervisor is gone, for whatever reason.
 
-The supervisor writes `+GROUP` for every process group it starts and `-GROUP` for every one that ended; when the pipe
-closes without the groups being taken back, the supervisor died (a SIGKILL leaves it no word) and the groups are killed.
-A pipe rather than Linux' parent-death signal: that one reaches a child only, not what the child has forked, is bound to
-the thread that started it, and does not exist on macOS. Killing is safe: whatever dies in the middle is continued.
+The supervisor writes `+GROUP` for every process group that it starts and `-GROUP` for every group that has ended. If
+the pipe closes while groups are left, the supervisor has died (SIGKILL gives it no chance to clean up), and the groups
+are killed. A pipe is used rather than Linux' parent-death signal, which reaches only a child and not what the child has
+forked, is bound to the thread that started the child, and does not exist on macOS. Killing is safe: interrupted work is
+resumed.
 """
 
 import contextlib
