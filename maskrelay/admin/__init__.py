@@ -1,1 +1,1 @@
-"""What an operator types: `maskrelay doctor`, `audit`, `endpoint`; each module adds its command by an entry point."""
+"""Operators' commands: `maskrelay doctor`, `audit`, `endpoint`. Each module adds its command by an entry point."""

@@ -1,4 +1,4 @@
-"""`maskrelay audit verify` and `maskrelay audit show`: the audit log read back, from storage alone."""
+"""`maskrelay audit verify` and `maskrelay audit show`: verify and print the audit log, from storage alone."""
 
 import argparse
 import os

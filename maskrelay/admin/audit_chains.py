@@ -1,4 +1,4 @@
-"""Whether the audit log is whole: each file as it was sealed, each tied to the one before, none missing between."""
+"""Verify the audit log: every file matches its seal, every file links to the previous one, and none is missing."""
 
 import hashlib
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""`maskrelay doctor`: check everything that the service depends on, and print what is wrong and what to do."""
+"""`maskrelay doctor`: check everything that the service depends on, and print what is wrong and how to fix it."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`maskrelay endpoint …`: the life of the model's own endpoint, from its creation to its end."""
+"""`maskrelay endpoint …`: the life cycle of a MedImageParse endpoint, from creation to deletion."""
 
 import argparse
 import sys

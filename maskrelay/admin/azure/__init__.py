@@ -1,1 +1,1 @@
-"""The life of an endpoint by way of Azure's control plane: what is wanted, the calls, and what the answers mean."""
+"""Manage an endpoint through Azure's control plane: the specification, the calls, and the meaning of errors."""

@@ -1,7 +1,7 @@
-"""Long work of Azure's control plane: begun by one call, waited for by others.
+"""Long-running operations of Azure's control plane: start one with a call, and poll until it ends.
 
-Source: "Track asynchronous Azure operations". Following an operation takes a right above the resource, so who has none
-looks at the resource itself.
+Source: "Track asynchronous Azure operations". Polling an operation needs a permission above the resource; without it,
+the resource itself is polled.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The same work as text for `az`: what every command prints unless it is told to act. Pure."""
+"""The equivalent `az` commands as text, which every command prints unless it is told to act. Pure."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What opens Azure: a token that was given, or those of the identity that the machine has."""
+"""Access tokens for Azure: a given token, or the tokens of the machine's identity."""
 
 import asyncio
 import time

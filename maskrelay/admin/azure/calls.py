@@ -1,4 +1,4 @@
-"""Single calls to Azure's control plane (the resource manager): read, list, and the exchange below them."""
+"""Single calls to Azure's control plane (Azure Resource Manager): read, list, and the HTTP exchange below them."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What each command of `maskrelay endpoint` does with what was given."""
+"""The implementation of each `maskrelay endpoint` command, from its parsed arguments."""
 
 import argparse
 import importlib

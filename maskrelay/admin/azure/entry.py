@@ -1,4 +1,4 @@
-"""An endpoint's entry in maskrelay's own file of endpoints, read off the control plane (`docs/endpoints.md`)."""
+"""Build an endpoint's entry for maskrelay's endpoints file from the control plane (`docs/endpoints.md`)."""
 
 import contextlib
 import json

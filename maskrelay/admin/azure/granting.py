@@ -1,7 +1,7 @@
-"""The role that may score and nothing else, and giving it to an identity at one endpoint.
+"""Define a role that may only score, and assign it to an identity at one endpoint.
 
-The built-in role that may score, AzureML Data Scientist, may also change and delete endpoints; so a role of our own is
-made, once in each resource group. Ids are computed, so that the same grant is the same resource.
+The built-in role that may score, AzureML Data Scientist, may also change and delete endpoints, so a custom role is
+created once in each resource group. Ids are computed, so that repeating a grant addresses the same resource.
 """
 
 import json

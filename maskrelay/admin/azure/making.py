@@ -1,4 +1,4 @@
-"""What changes an endpoint: create, traffic, scale, delete. Each may be asked for again and then does nothing more."""
+"""Commands that change an endpoint: create, traffic, scale, delete. All are idempotent."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,7 @@
-"""What an error of Azure's control plane means, as a table over its words. Pure.
+"""Explanations of the errors of Azure's control plane, as a table over their text. Pure.
 
-Sources: the resource manager's error format (code, message, details), and the words of real refusals as people have
-reported them; "Troubleshoot online endpoint deployment" names the codes.
+Sources: the resource manager's error format (code, message, details), and the text of real refusals as users have
+reported them; "Troubleshoot online endpoint deployment" lists the codes.
 """
 
 import json

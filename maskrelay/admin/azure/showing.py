@@ -1,4 +1,4 @@
-"""What an endpoint looks like now: its state, its deployments, the quota they use, and where their logs are."""
+"""The current status of an endpoint: its state, its deployments, the quota they use, and where their logs are."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One real score: a drawn fundus through the service's own client, and what came back. Needs the extra `worker`."""
+"""Smoke test: score one drawn fundus image with the service's own client. Needs the extra `worker`."""
 
 from dataclasses import dataclass
 from datetime import timedelta

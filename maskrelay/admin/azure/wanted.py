@@ -1,7 +1,7 @@
-"""The endpoint and the deployment that are wanted, as `az ml` reads them and as the control plane takes them. Pure.
+"""The specification of an endpoint and a deployment: as YAML for `az ml`, and as REST bodies. Pure.
 
-Sources: the YAML schemas of managed online endpoints and deployments, and the REST models of the same, which
-azure-ai-ml's loaders turn into each other (`make azure` compares).
+Sources: the YAML schemas of managed online endpoints and deployments, and the corresponding REST models;
+azure-ai-ml's loaders convert between them (`make azure` compares).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Which workspace is meant: three names, as Azure's own client keeps them in a `config.json`."""
+"""The workspace to use: three names, as Azure's own client stores them in `config.json`."""
 
 import json
 from pathlib import Path

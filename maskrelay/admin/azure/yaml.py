@@ -1,4 +1,4 @@
-"""YAML of mappings, numbers and text, which is all that a description of an endpoint needs. Pure."""
+"""Write YAML of mappings, numbers and text, which is all that an endpoint's specification needs. Pure."""
 
 import json
 import re

@@ -1,1 +1,1 @@
-"""What `maskrelay doctor` looks at: a module for each thing the service depends on."""
+"""The checks of `maskrelay doctor`: one module for each thing that the service depends on."""

@@ -1,4 +1,4 @@
-"""All checks, one after the other; what breaks one does not hide the others."""
+"""Run all checks in order; a failure in one does not hide the others."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 

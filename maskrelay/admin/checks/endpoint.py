@@ -1,4 +1,4 @@
-"""Each endpoint: its settings, one real score, and its clock."""
+"""Check each endpoint: its settings, one real score, and its clock."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Settings read as far as they can be: what is wrong is told and left out, so that the rest can be looked at."""
+"""Read the settings as far as possible: errors are reported and left out, so that the rest can be checked."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

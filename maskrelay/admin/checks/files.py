@@ -1,4 +1,4 @@
-"""What settings name and say beyond their form: the file of keys, the codes, addresses."""
+"""Check the content of settings beyond their form: the file of keys, the codes, addresses."""
 
 import resource
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The processes around the ledger, by what they leave in it."""
+"""Check the processes of the service by the traces that they leave in the ledger."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What it means that Redis does not answer, or refuses: (what is said, hint). Nothing of the URL is in either."""
+"""Explain Redis connection errors and refusals as (message, hint). Neither contains any part of the URL."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""Redis: reachable, one that the ledger can live in, and set up to keep what it is given."""
+"""Check Redis: reachable, suitable for the ledger, and configured to keep its data."""
 
 import secrets
 import time

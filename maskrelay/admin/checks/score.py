@@ -1,4 +1,4 @@
-"""One real score of an endpoint. Needs the extra `worker`."""
+"""Score one image at an endpoint. Needs the extra `worker`."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The object store: it answers, creates a key once, has room, and its clock goes right."""
+"""Check the object store: it responds, supports create-if-absent, has free space, and its clock is right."""
 
 import os
 import secrets
