@@ -1,7 +1,7 @@
-"""`python -m api [--host HOST] [--port PORT]`: the API with deadlines and a bound on connections, until SIGTERM.
+"""`python -m api [--host HOST] [--port PORT]`: serve the API with read deadlines and a connection limit, until SIGTERM.
 
 Without `--host` it listens on every address of the machine, IPv4 and IPv6. `uvicorn api.app:create --factory` serves
-the same application without those guards, for a machine where something in front of it has them.
+the same application without these protections, for deployments where a proxy in front provides them.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Accepting a job, step by step. Everything before the submission's own object can be left half done; nothing after."""
+"""Accept a job, step by step: everything before `job.json` may be left half done, and nothing after it."""
 
 import hashlib
 import hmac

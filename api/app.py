@@ -1,4 +1,4 @@
-"""The root of the API process: `uvicorn api.app:create --factory`."""
+"""The composition root of the API process: `uvicorn api.app:create --factory`."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What storage holds of jobs, with a few of the things that never change kept at hand."""
+"""Read the records of jobs from storage, with a small cache of those that never change."""
 
 from bisect import bisect_right
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""A job's files, found by name among what its visible outcomes name: a name is never made into a path."""
+"""Download a job's files. A name is looked up among those that the visible outcomes list, never turned into a path."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""The audit log of the API: one entry for every answer to a caller who is known, whatever the route."""
+"""Audit middleware: one entry for every response to an authenticated caller, whatever the route."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Who calls, and how much they announce: settled before a byte of the body is read."""
+"""Authentication middleware: check the caller and the declared length before a byte of the body is read."""
 
 import hmac
 

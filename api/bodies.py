@@ -1,4 +1,4 @@
-"""Request bodies: received with back-pressure and flat memory."""
+"""Receive request bodies with back-pressure and constant memory."""
 
 from collections.abc import Callable
 

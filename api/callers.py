@@ -1,4 +1,4 @@
-"""Whom a request comes from, and what they may do."""
+"""The caller of a request: its tenant and scopes."""
 
 from dataclasses import dataclass
 

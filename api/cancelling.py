@@ -1,4 +1,4 @@
-"""Cancelling a job: the intent is durable before it is answered."""
+"""Cancel a job: the intent is durable before the response is sent."""
 
 from contextlib import suppress
 from dataclasses import replace

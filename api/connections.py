@@ -1,7 +1,7 @@
-"""Connections that cost nothing to open must not cost anybody else the service: deadlines, and a bound on their number.
+"""Read deadlines and a limit on the number of connections, so that idle or slow clients cannot exhaust the service.
 
-uvicorn closes a connection that is idle between two requests, and waits for ever for the first bytes of a request, for
-the rest of its headers and for the rest of its body. This protocol adds those deadlines to it.
+uvicorn closes a connection that is idle between two requests, but waits without a limit for the first bytes of a
+request, for the rest of its headers and for the rest of its body. This protocol adds those deadlines.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Where a page goes on: opaque to callers, so that what lies behind it may change."""
+"""Pagination cursors: opaque to callers, so that their content may change."""
 
 import base64
 import re

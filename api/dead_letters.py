@@ -1,4 +1,4 @@
-"""A job's frames that ended in an error, page by page: so far while it runs, all of them once it has ended."""
+"""A job's failed frames, page by page: those so far while it runs, all of them once it has ended."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Deleting a job on request: gone for everybody once this has answered, its objects soon after."""
+"""Delete a job on request: gone for every caller once the response is sent; its objects are removed soon after."""
 
 from contextlib import suppress
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The events of a job's callback: listed, and sent again on request."""
+"""List the events of a job's callback, and send one again on request."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The flow of each endpoint that the caller's tenant may use, and whether a job may be pinned to one."""
+"""The flow state of the endpoints that a tenant may use, and the check whether a job may be pinned to one of them."""
 
 from starlette.requests import Request
 

@@ -1,4 +1,4 @@
-"""The ends of jobs, as they are announced: one listener a process, however many wait."""
+"""Listen for the announced ends of jobs: one listener a process, however many requests wait."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The calls for what failed: looking at a job's dead letters, and doing them again by job, by error or all."""
+"""Routes for failed frames: list a job's dead letters, and redrive them by job, by error or all at once."""
 
 import logging
 from typing import Annotated

@@ -1,6 +1,6 @@
-"""The families of metrics that `/metrics` shows of the ledger: names, meanings, labels. Pure.
+"""The metric families of the ledger that `/metrics` exposes: names, descriptions, labels. Pure.
 
-A label's value is a word of ours, or an endpoint's name; never a job, a tenant, or what a caller wrote.
+A label's value is one of a fixed set of words or an endpoint's name; never a job, a tenant or a caller's text.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

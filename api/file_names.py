@@ -1,4 +1,4 @@
-"""The file name of a form's part, as the clients in use write one that is not ASCII."""
+"""Decode the file name of a multipart part, in the forms that common clients use for non-ASCII names."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""multipart/form-data, read as it comes: files go to storage piece by piece, fields are short and kept."""
+"""Parse multipart/form-data as a stream: files go to storage piece by piece, short fields are kept in memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

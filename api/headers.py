@@ -1,4 +1,4 @@
-"""Request headers with a meaning of their own."""
+"""Parse and validate the request headers that the API interprets."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Uploads on their way into storage: hashed as they come, dropped together unless the request succeeds."""
+"""Stream uploads into storage: hashed as they arrive, and discarded together unless the request succeeds."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""A job's items, page by page: as they are completed while it runs, in their order once it has ended."""
+"""A job's items, page by page: in the order of completion while it runs, in item order once it has ended."""
 
 import re
 import struct

@@ -1,4 +1,4 @@
-"""Reading, cancelling and deleting jobs."""
+"""Read, cancel and delete jobs."""
 
 import json
 import logging

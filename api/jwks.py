@@ -1,4 +1,4 @@
-"""The public keys of an OpenID Connect issuer: found by its discovery document, kept, fetched again when needed."""
+"""The public keys (JWKS) of an OpenID Connect issuer: found by discovery, cached, and fetched again when needed."""
 
 import json
 import logging

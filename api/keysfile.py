@@ -1,4 +1,4 @@
-"""Who may call: a file of API keys, by their sha256."""
+"""Authenticate API keys against a file that holds their SHA-256."""
 
 import hashlib
 import hmac

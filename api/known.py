@@ -1,4 +1,4 @@
-"""What is known of a job: by the ledger, and by storage where the ledger lacks it."""
+"""Look up a job: in the ledger, and in storage where the ledger lacks it."""
 
 from contextlib import suppress
 from dataclasses import dataclass

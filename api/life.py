@@ -1,4 +1,4 @@
-"""What the API does beside its requests: at the start it looks at Redis, at the end it keeps nobody waiting."""
+"""Lifespan of the API: check Redis at startup, and release waiting requests at shutdown."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""`GET /metrics`: the ledger's numbers and this process's own, in Prometheus' text format."""
+"""`GET /metrics`: the metrics of the ledger and of this process, in the Prometheus text format."""
 
 from collections.abc import Iterable
 

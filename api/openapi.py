@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document that the handlers' signatures do not give.
+"""The parts of the OpenAPI document that the handlers' signatures do not provide.
 
 These are the bodies that handlers parse themselves, the problems, and the callbacks as webhooks.
 """

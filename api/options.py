@@ -1,4 +1,4 @@
-"""What a caller may ask for beside images and prompts: read strictly, so that a slip of the pen is told."""
+"""Validate a submission's options strictly, so that a misspelled field is an error."""
 
 import json
 from collections.abc import Callable

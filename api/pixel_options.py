@@ -1,4 +1,4 @@
-"""What a caller may say of how sources become frames."""
+"""Options for how sources are converted to frames."""
 
 from typing import Any
 

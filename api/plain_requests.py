@@ -1,4 +1,4 @@
-"""What HTTP tools take for granted: HEAD wherever there is a GET, and a path with a slash behind it."""
+"""Middleware for what HTTP tools expect: HEAD wherever there is a GET, and paths with a trailing slash."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

@@ -1,4 +1,4 @@
-"""Where in a request something is wrong: JSON pointers (RFC 6901) in their form as a URI fragment."""
+"""Locate an error in a request: JSON pointers (RFC 6901) in their URI fragment form."""
 
 from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""Errors as answers (RFC 9457). HTTP statuses live here and nowhere else."""
+"""Errors as problem details (RFC 9457). HTTP status codes are assigned here and nowhere else."""
 
 import logging
 import re

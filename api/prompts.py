@@ -1,4 +1,4 @@
-"""Prompts as the endpoint can take them."""
+"""Validate prompts and normalise them to the form that the endpoint accepts."""
 
 import unicodedata
 from typing import Any

@@ -1,4 +1,4 @@
-"""Doing the failed items of a finished job again, as a new job: what its result says never changes."""
+"""Redrive the failed items of a finished job as a new job; the result of the first job never changes."""
 
 import hashlib
 import secrets

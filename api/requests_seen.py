@@ -1,4 +1,4 @@
-"""How long the API takes to answer, by route: counted in this process, shown by its `/metrics`."""
+"""Request metrics: the response times of the API by route, counted in this process and shown by its `/metrics`."""
 
 import time
 

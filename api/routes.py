@@ -1,4 +1,4 @@
-"""Every path, what answers it, and what is said of it in the OpenAPI document."""
+"""The route table: every path, its handler, and its description in the OpenAPI document."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How many segment workers the work is worth: what an autoscaler asks."""
+"""The number of segment workers that the current load calls for, as an autoscaler queries it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

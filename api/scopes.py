@@ -1,4 +1,4 @@
-"""Which scope each route needs: the whole table. A route without a row lets nobody in."""
+"""The scope that each route requires. A route that is not in this table admits nobody."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What the handlers work with, built once at the root."""
+"""The dependencies of the handlers, built once at the composition root."""
 
 import ipaddress
 from collections.abc import Callable, Iterable

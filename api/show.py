@@ -1,4 +1,4 @@
-"""Jobs and items as their callers see them."""
+"""Representations of jobs and items for callers."""
 
 import hashlib
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Where a job's time went, or goes: of its result where there is one, else of the ledger's record."""
+"""The time a job spent in each stage: from its result if there is one, otherwise from the ledger's record."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""From a request's form or JSON to what is asked for: pure, and every refusal names its place."""
+"""Parse a submission from its form or JSON. Pure; every error names the place of the mistake."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""POST /v1/jobs and POST /v1/uploads."""
+"""Handlers of POST /v1/jobs and POST /v1/uploads."""
 
 import time
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""GET /v1/prompts: what the model was trained to find."""
+"""`GET /v1/prompts`: the targets that the model was trained to find."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Callers by OpenID Connect: a bearer token that the configured issuer signed for this service."""
+"""Authenticate callers by OpenID Connect: bearer tokens that the configured issuer signed for this service."""
 
 import hashlib
 from collections.abc import Callable

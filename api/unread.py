@@ -1,4 +1,4 @@
-"""Answers that are given before the request's body was read."""
+"""Middleware for responses that are sent before the request's body was read."""
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -1,4 +1,4 @@
-"""The quota of bytes: of bodies that are on their way, and of uploads that no job has used."""
+"""The byte quota: bodies that are being received, and uploads that no job has used."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress

@@ -1,4 +1,4 @@
-"""The visible outcomes of a job that has no result yet: what its parts say, without the lines that were refused."""
+"""The visible outcomes of a job that has no result yet: the lines of its parts, without those that were refused."""
 
 from collections.abc import Iterator, Sequence
 

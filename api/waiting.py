@@ -1,4 +1,4 @@
-"""Long polls (RFC 7240 `wait`): a job's end is announced, and asked for now and then; no thread is held meanwhile."""
+"""Long polling (RFC 7240 `wait`): wait for the announcement of a job's end, with occasional checks and no thread."""
 
 import asyncio
 import time
