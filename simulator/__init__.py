@@ -1,1 +1,1 @@
-"""A local endpoint that answers as Azure ML's container and gateway do, with classical segmentation inside."""
+"""A local endpoint that answers like Azure ML's container and gateway, with classical segmentation inside."""

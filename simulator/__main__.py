@@ -1,4 +1,4 @@
-"""`python -m simulator`: start the endpoint; one JSON line on stdout says where, once it answers."""
+"""`python -m simulator`: start the endpoint. One JSON line on stdout gives its address once it answers."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""One endpoint behind its control page: a request in, an answer out, whatever server carries them."""
+"""The endpoint and its control page: one request in, one response out, independent of the server that carries them."""
 
 import asyncio
 import functools

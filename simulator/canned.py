@@ -1,4 +1,4 @@
-"""Answers made ready at start: a model that costs next to nothing, so that a benchmark measures its client."""
+"""Responses computed at startup: a model of almost no cost, so that a benchmark measures its client."""
 
 import json
 from typing import Any

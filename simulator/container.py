@@ -1,6 +1,6 @@
-"""The container behind the gateway: the serving stack's own answers, around the stand-in model.
+"""The container behind the gateway: the responses of the serving stack, around the stand-in for the model.
 
-Statuses, messages and headers are those of azureml-inference-server-http 1.5.1, read off the running server.
+Statuses, messages and headers are those of azureml-inference-server-http 1.5.1, as observed on the running server.
 """
 
 import asyncio

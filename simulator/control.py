@@ -1,4 +1,4 @@
-"""The control page at `/_simulator`: counters to read, knobs to turn, a script that turns them over time."""
+"""The control page at `/_simulator`: counters to read, options to set, and a script that sets them over time."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the simulator was sent, answered and worked on; read at `GET /_simulator`."""
+"""Counters of the requests received, answered and worked on; read at `GET /_simulator`."""
 
 import time
 from collections import Counter

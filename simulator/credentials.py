@@ -1,4 +1,4 @@
-"""Who may ask: a key, tokens of the control plane with an end, or Entra tokens that it was told of."""
+"""Authentication: a key, expiring tokens of the control plane, or Entra tokens that the simulator was given."""
 
 import hmac
 import math

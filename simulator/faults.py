@@ -1,4 +1,4 @@
-"""Faults a test asks for: which request they hit, and what they make of its answer."""
+"""Fault injection: which requests a fault affects, and how it changes the response."""
 
 import json
 from collections.abc import Awaitable, Callable

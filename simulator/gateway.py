@@ -1,6 +1,6 @@
-"""The gateway in front: who may ask, how much at once, how long.
+"""The gateway in front of the container: authentication, concurrency limits and time limits.
 
-Statuses and limits are documented; the wording of the bodies is not, and is ours.
+Statuses and limits are documented; the wording of the bodies is not, and was written for the simulator.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What the control page can set, each by its name in JSON."""
+"""The options that the control page can set, each by its name in JSON."""
 
 from collections.abc import Callable
 from typing import Any

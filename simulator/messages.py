@@ -1,4 +1,4 @@
-"""What passes between the layers: one request, one answer."""
+"""The messages between the layers: one request, one response."""
 
 import json
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Two meters that counters are made of. Every time is of the monotonic clock, in seconds."""
+"""Two meters that the counters are built on. All times are of the monotonic clock, in seconds."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""The place of the model: rows in, rows out, in the form MedImageParse gives them."""
+"""The stand-in for the model: rows in, rows out, in the format of MedImageParse."""
 
 import asyncio
 import base64

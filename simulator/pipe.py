@@ -1,4 +1,4 @@
-"""The gateway's bandwidth: requests and answers share it, and what goes over it is delayed, never refused."""
+"""The gateway's bandwidth, shared by requests and responses: traffic above it is delayed, never refused."""
 
 import asyncio
 import time

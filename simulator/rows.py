@@ -1,7 +1,7 @@
-"""From `input_data` to rows, with the tolerance and the severity of the stock score script.
+"""Parse `input_data` into rows, as tolerant and as strict as the stock score script.
 
-That script builds a pandas table and lets the model's signature pick its two columns by name. The shapes it takes
-and refuses were read off `pandas.DataFrame(data=…, index=…, columns=…)`.
+That script builds a pandas table and lets the model's signature select its two columns by name. The accepted and
+refused shapes were observed on `pandas.DataFrame(data=…, index=…, columns=…)`.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""From a canvas and its prompts to probability maps, by classical methods.
+"""Compute probability maps from a canvas and its prompts, by classical methods.
 
-A prompt picks a family by its words; the family finds a region or a texture in the picture; the distance to the
-region's edge becomes a soft probability. Nothing is learnt, nothing is random, and nothing has clinical meaning.
+The words of a prompt select a family; the family finds a region or a texture in the image; the distance to the
+region's edge becomes a soft probability. Nothing is learnt, nothing is random, and nothing has a clinical meaning.
 """
 
 from dataclasses import dataclass

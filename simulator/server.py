@@ -1,7 +1,7 @@
-"""The HTTP/1.1 server: one connection, one request after another, as few copies and steps as Python allows.
+"""The HTTP/1.1 server: one request after another on each connection, with as few copies and steps as Python allows.
 
-Bodies come with a Content-Length and are read straight into the place where they stay. A general server costs
-several milliseconds for a body of a megabyte, and could neither delay its reading nor reset a connection.
+Bodies come with a Content-Length and are read straight into their final buffer. A general server costs several
+milliseconds for a body of a megabyte, and could neither delay reading it nor reset a connection.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The places where requests are worked on, and the line before them."""
+"""The slots in which requests are processed, and the queue in front of them."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
-"""Which words pick which family, and the category's word that goes with them.
+"""The words that select each family, and the category word that goes with them.
 
-The first rule that matches the target (the text before " in ") wins; if none does, the first that matches the
-whole text. The categories are the sixteen the contract lists.
+The first rule that matches the target (the text before " in ") applies; if none does, the first that matches the
+whole text. The categories are the sixteen that the contract lists.
 """
 
 import re

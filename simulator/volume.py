@@ -1,4 +1,4 @@
-"""The place of MedImageParse 3D: a NIfTI volume in, a label map of its shape and affine out."""
+"""The stand-in for MedImageParse 3D: a NIfTI volume in, a label map of the same shape and affine out."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Ways of finding things in a picture, one module for each kind of picture."""
+"""Segmentation methods, one module for each kind of image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

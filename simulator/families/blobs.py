@@ -1,4 +1,4 @@
-"""Things that stand out from what surrounds them: growths, lesions, polyps, opacities."""
+"""Segment regions that stand out from their surroundings: growths, lesions, polyps, opacities."""
 
 import numpy as np
 

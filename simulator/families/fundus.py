@@ -1,4 +1,4 @@
-"""Photographs of the retina: the optic disc, its cup, the vessels."""
+"""Segment photographs of the retina: the optic disc, its cup, the vessels."""
 
 import numpy as np
 from scipy import ndimage

@@ -1,4 +1,4 @@
-"""Grey pictures of the body (X-ray, CT, MR, ultrasound): lungs, and organs by place and brightness."""
+"""Segment gray images of the body (X-ray, CT, MR, ultrasound): lungs, and organs by position and brightness."""
 
 import re
 from dataclasses import dataclass

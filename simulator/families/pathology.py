@@ -1,6 +1,6 @@
-"""Stained tissue: nuclei by kind, cells and glands, after colour deconvolution.
+"""Segment stained tissue: nuclei by kind, cells and glands, after colour deconvolution.
 
-The stains' colours are those of Ruifrok & Johnston (2001) as scikit-image gives them: haematoxylin, eosin, DAB.
+The stains' colours are those of Ruifrok & Johnston (2001) as scikit-image provides them: haematoxylin, eosin, DAB.
 """
 
 from dataclasses import dataclass

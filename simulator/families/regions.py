@@ -1,4 +1,4 @@
-"""Small steps on planes and regions that several families take."""
+"""Operations on planes and regions that several families share."""
 
 import numpy as np
 from scipy import ndimage
