@@ -1,4 +1,4 @@
-"""The page of the HTTP API as Markdown, from its OpenAPI document. Written by `make docs`."""  # noqa: INP001
+"""Render the page of the HTTP API as Markdown from its OpenAPI document. Run by `make docs`."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
