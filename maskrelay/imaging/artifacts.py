@@ -15,21 +15,21 @@ from maskrelay.imaging.tint import tinted
 
 
 def mask_png(mask: Mask) -> bytes:
-    """8-bit grayscale in the frame's size, 255 where true."""
+    """Encode a mask as 8-bit grayscale PNG in the size of the frame, 255 where the mask is true."""
     return part_png(np.negative(mask.inside.view(np.uint8)), mask.window, mask.size)  # 1 becomes 255
 
 
 def probability_png(probability: npt.NDArray[np.uint8]) -> bytes:
-    """(height, width) uint8, 0..255 → 8-bit grayscale of the same values."""
+    """Encode a (height, width) uint8 probability map, 0..255, as 8-bit grayscale PNG of the same values."""
     return png(probability)
 
 
 def overlay_png(pixels: npt.NDArray[np.uint8], masks: Sequence[npt.NDArray[np.bool_]], labels: Sequence[str]) -> bytes:
-    """The source under translucent colours and outlines, RGB, with a legend below it.
+    """Return an RGB PNG of the source with the masks as translucent colours and outlines, and a legend below it.
 
-    pixels: (height, width) or (height, width, 3) uint8; masks: (height, width) bool each, one label for each. The
-    picture keeps its size and lies in the top left corner, nothing drawn over it but the masks; a narrow picture's
-    legend is wider than it. An empty mask is in the legend too, and called so.
+    pixels: (height, width) or (height, width, 3) uint8; masks: (height, width) bool each; labels: one for each mask.
+    The image keeps its size at the top left corner, and nothing but the masks is drawn over it. The legend is wider
+    than a narrow image. An empty mask appears in the legend too, marked as empty.
     """
     picture = tinted(pixels, masks)
     entries = [
@@ -43,7 +43,7 @@ def overlay_png(pixels: npt.NDArray[np.uint8], masks: Sequence[npt.NDArray[np.bo
 
 
 def _sheet(picture: npt.NDArray[np.uint8], legend: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-    """The picture in bands as wide as the legend, then the legend."""
+    """Yield the image in bands as wide as the legend, then the legend."""
     width = picture.shape[1]
     for rows in bands(picture.shape, 1 << 22):
         if width == legend.shape[1]:

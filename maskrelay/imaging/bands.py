@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: Values of a band where nobody asks for another number: below the caches of most machines, above a call's own cost.
+#: The default number of values in a band: small enough for most caches, large enough to outweigh the cost of a call.
 AT_ONCE = 1 << 20
 
 
 def bands(shape: tuple[int, ...], most: int | None = None) -> Iterator[slice]:
-    """The rows of an array of this shape in bands of at most `most` values; of a longer row, one row at a time."""
+    """Yield the rows of an array of this shape in bands of at most `most` values; single rows if a row is longer."""
     rows = max(1, (most or AT_ONCE) // max(1, prod(shape[1:])))
     for first in range(0, shape[0], rows):
         yield slice(first, min(first + rows, shape[0]))
 
 
 def in_bands(values: npt.NDArray[Any], change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """What `change` makes of an array, called once for each band of its rows; it must answer as many rows."""
+    """Apply `change` to each band of rows and return the results as one array; it must return as many rows."""
     whole: npt.NDArray[Any] | None = None
     for rows in bands(values.shape):
         changed = change(values[rows])

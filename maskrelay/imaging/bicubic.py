@@ -8,11 +8,12 @@ from cykooz_resizer import FilterType, ImageData, PixelType, ResizeAlg, ResizeOp
 
 
 def bicubic(pixels: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
-    """(rows, columns) or (rows, columns, 3) uint8 → the same with `height` rows and `width` columns.
+    """Resize (rows, columns) or (rows, columns, 3) uint8 pixels to `height` rows and `width` columns.
 
-    First across, then down, each rounded to 8 bits: then only rounding parts it from Pillow's BICUBIC (Keys' cubic with
-    a = −1/2, widened when it makes smaller), because its weights have 14 bits where Pillow's have 22. In one call it
-    would go down first, which rounds and clips at other places. The same array where nothing changes.
+    The horizontal pass comes first, then the vertical pass, each rounded to 8 bits. The result then differs from
+    Pillow's BICUBIC (Keys' cubic with a = −1/2, widened for downscaling) only by rounding, because the weights have 14
+    bits where Pillow's have 22. A single call would start with the vertical pass, which rounds and clips at other
+    points. Returns the same array if the size does not change.
     """
     rows, columns = pixels.shape[:2]
     if (rows, columns) == (height, width):
@@ -28,14 +29,14 @@ def bicubic(pixels: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArr
 
 def _resized(image: ImageData, width: int, height: int, kind: PixelType) -> ImageData:
     resized = ImageData(width, height, kind)
-    # A resizer keeps buffers and may not be shared between threads; making one costs microseconds.
+    # A resizer keeps buffers and must not be shared between threads; creating one takes microseconds.
     options = ResizeOptions(ResizeAlg.convolution(FilterType.catmull_rom), use_alpha=False)
     Resizer().resize(image, resized, options)
     return resized
 
 
 def _bytes_of(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Row after row, without a copy where the array is a view of just these bytes, as Pillow's and ours here are."""
+    """The bytes row by row, without a copy if the array is a view of exactly these bytes (Pillow's and ours are)."""
     base: Any = pixels.base
     while isinstance(base, np.ndarray):
         base = base.base

@@ -8,24 +8,24 @@ import re
 
 from maskrelay.errors import UnsupportedImage
 
-#: A progressive picture has about ten; libtiff's own limit is the same.
+#: A progressive JPEG has about ten; libtiff's own limit is the same.
 MOST_SCANS = 100
-#: Pixels of all scans together: each scan walks over the whole picture. A hundred megapixels may have 25 scans.
+#: Pixels of all scans together: each scan covers the whole image. An image of a hundred megapixels may have 25 scans.
 MOST_SCANNED = 2_500_000_000
 #: Segments before the first scan. A colour profile or a depth map has one for each 64 KB.
 MOST_SEGMENTS = 10_000
-#: Most writers make a chunk of each 8 KB or more.
+#: Most writers put 8 KB or more into each chunk.
 MOST_CHUNKS = 100_000
 
 _SCAN = b"\xff\xda"
-#: Inside a scan's data 0xFF is followed by 0x00, by a restart marker, or by itself where it fills up.
+#: Inside a scan's data, 0xFF is followed by 0x00, by a restart marker, or by another 0xFF as fill.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _END = 0xD9
 
 
 def check_segments(file: bytes) -> None:
-    """Raise UnsupportedImage for a JPEG with more than MOST_SEGMENTS segments, or fill bytes, before its first scan."""
+    """Raise UnsupportedImage for a JPEG with more than MOST_SEGMENTS segments or fill bytes before its first scan."""
     if len(file) < 2 * MOST_SEGMENTS:
         return
     at = 2
@@ -37,7 +37,7 @@ def check_segments(file: bytes) -> None:
 
 
 def check_scans(file: bytes, pixels: int) -> None:
-    """Raise UnsupportedImage for a JPEG of so many pixels that has too many scans."""
+    """Raise UnsupportedImage for a JPEG with too many scans for this number of pixels."""
     most = max(1, min(MOST_SCANS, MOST_SCANNED // max(1, pixels)))
     if file.count(_SCAN) <= most:  # previews, and whatever lies behind the picture, are counted too
         return
@@ -53,7 +53,7 @@ def check_scans(file: bytes, pixels: int) -> None:
 
 
 def _behind(file: bytes, at: int) -> int:
-    """Where what begins with the marker at `at` ends."""
+    """The offset after the segment that begins with the marker at `at`."""
     marker = file[at + 1]
     if marker in (0x00, 0xFF):  # a fill byte, or none
         return at + 1
@@ -63,7 +63,7 @@ def _behind(file: bytes, at: int) -> int:
 
 
 def check_chunks(file: bytes) -> None:
-    """Raise UnsupportedImage for a PNG of more than MOST_CHUNKS chunks."""
+    """Raise UnsupportedImage for a PNG with more than MOST_CHUNKS chunks."""
     if len(file) < 12 * MOST_CHUNKS:
         return
     at = 8

@@ -13,7 +13,7 @@ from maskrelay.imaging.canvas import canvas_png
 
 @functools.cache
 def canary() -> Row:
-    """A bright disc on black; nothing of any patient."""
+    """Return the row of the canary: a bright disc on black, without any patient data."""
     across = np.arange(CANVAS) - CANVAS // 2
     inside = across[:, None] ** 2 + across[None, :] ** 2 < (CANVAS // 4) ** 2
     gray = np.where(inside, np.uint8(200), np.uint8(0))

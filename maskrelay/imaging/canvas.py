@@ -7,8 +7,8 @@ from maskrelay.imaging.png import gray_as_rgb_png, png
 
 
 def canvas_png(canvas: npt.NDArray[np.uint8], *, gray: bool = False) -> bytes:
-    """(1024, 1024) or (1024, 1024, 3) uint8 → a PNG of the same size, without metadata.
+    """Encode a (1024, 1024) or (1024, 1024, 3) uint8 canvas as a PNG of the same size, without metadata.
 
-    8-bit RGB, as the endpoint is known to read; a gray canvas stays grayscale only where `gray` allows it.
+    The PNG is 8-bit RGB, which the endpoint is known to read; a gray canvas stays grayscale only if `gray` allows it.
     """
     return gray_as_rgb_png(canvas) if canvas.ndim == 2 and not gray else png(canvas)

@@ -10,32 +10,33 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Runs:
-    """The unbroken stretches of a mask's rows and the piece each belongs to.
+    """The runs of a mask's rows (maximal stretches of true pixels) and the component of each."""
 
-    starts, ends: first and one-past-last position, row * stride + column. pieces: numbers, equal within a piece.
-    """
-
+    #: Position of each run's first pixel, row * stride + column.
     starts: Positions
+    #: Position after each run's last pixel.
     ends: Positions
     stride: int
+    #: The component of each run: numbers that are equal within a component.
     pieces: Positions
 
     def piece_at(self, rows: Positions, columns: Positions) -> Positions:
-        """The piece of each of these pixels, all of them true."""
+        """Return the component of each of these pixels, all of which must be true."""
         return self.pieces[np.searchsorted(self.starts, rows * self.stride + columns, side="right") - 1]
 
 
 def count_components(mask: npt.NDArray[np.bool_]) -> int:
-    """The number of 8-connected pieces of a (height, width) mask."""
+    """Return the number of 8-connected components of a (height, width) mask."""
     pieces = runs_of(mask, corners=True).pieces
     return int(np.count_nonzero(pieces == np.arange(pieces.size)))
 
 
 def runs_of(mask: npt.NDArray[np.bool_], *, corners: bool) -> Runs:
-    """The runs of a (height, width) mask, joined into pieces that share sides, or `corners` too.
+    """Return the runs of a (height, width) mask, joined into components that share sides, or `corners` too.
 
-    Works on runs, not on pixels. Runs that touch are joined by union-find in whole arrays: each round hooks the larger
-    root of every open pair under the smaller, then flattens the trees. A piece's number is that of its first run.
+    The algorithm works on runs instead of pixels. Touching runs are joined by union-find on whole arrays: each round
+    hooks the larger root of every open pair under the smaller, then flattens the trees. The number of a component is
+    that of its first run.
     """
     starts, ends, stride = _runs(mask)
     upper, lower = _touching(starts, ends, stride, corners=corners)
@@ -50,7 +51,7 @@ def runs_of(mask: npt.NDArray[np.bool_], *, corners: bool) -> Runs:
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> tuple[Positions, Positions, int]:
-    """First and one-past-last position of each run, in a raster that has one empty column more than the mask."""
+    """The first position and the position after the last of each run, in a raster with one extra empty column."""
     height, width = mask.shape
     stride = width + 1
     flat = np.zeros(1 + height * stride, np.bool_)

@@ -32,19 +32,18 @@ _GRAY = ("1", "L", "LA", "La")
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded source.
+    """A decoded source."""
 
-    pixels: uint8, (height, width) for gray or (height, width, 3) for RGB. bits: of one sample in the source.
-    intensity: what was done to bring them to 8 bits, `none` if nothing.
-    """
-
+    #: uint8, (height, width) for gray or (height, width, 3) for RGB.
     pixels: npt.NDArray[np.uint8]
+    #: Bits per sample in the source.
     bits: int
+    #: How the samples were converted to 8 bits; `none` if they were not.
     intensity: str
 
 
 def decode(file: bytes, *, max_pixels: int) -> Picture:
-    """Decode a PNG, JPEG, TIFF, WebP or BMP of one page, as `read_still` does, and bring it to 8 bits.
+    """Decode a single-page PNG, JPEG, TIFF, WebP or BMP as `read_still` does, and convert it to 8 bits.
 
     Deeper samples are scaled by `windowing.to_bytes` (16-bit colour over its three channels together).
     """
@@ -55,14 +54,15 @@ def decode(file: bytes, *, max_pixels: int) -> Picture:
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """A file whose header was read and found acceptable. footprint: bytes that decoding it takes at its peak."""
+    """A file whose header was read and accepted."""
 
     file: bytes
     image: ImageFile.ImageFile
+    #: The peak memory of decoding it, in bytes.
     footprint: int
 
     def plane(self) -> Plane:
-        """Decode it, as `read_still` says; once only."""
+        """Decode the image as `read_still` does. Call this only once."""
         file, image = stored_png(self.file), self.image
         with named_damage():
             if file is not self.file:
@@ -81,19 +81,19 @@ def open_still(file: bytes, *, max_pixels: int) -> Still:
 
 
 def read_still(file: bytes, *, max_pixels: int) -> Plane:
-    """A PNG, JPEG, TIFF, WebP or BMP of one page as it is, upright.
+    """Decode a single-page PNG, JPEG, TIFF, WebP or BMP at its own depth, upright.
 
-    Palettes, CMYK and YCbCr become RGB; alpha is dropped over black; the EXIF orientation is applied. Raises the
-    ItemErrors of `header.open_header`, and nothing else; never fills in what a cut file lacks.
+    Palettes, CMYK and YCbCr become RGB; alpha is composited over black; the EXIF orientation is applied. Raises only
+    the ItemErrors of `header.open_header`, and never fills in the missing part of a truncated file.
     """
     return open_still(file, max_pixels=max_pixels).plane()
 
 
 def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> Plane:
-    """Decode an image that is opened: upright gray or RGB, of the source's depth above 8 bits, else uint8.
+    """Decode an opened image to upright gray or RGB: at the source's depth if that is above 8 bits, else as uint8.
 
-    again: opens the same picture once more, which 16-bit colour needs. Raises UnsupportedImage for a layout of a TIFF
-    that is not read, and whatever Pillow raises.
+    again: opens the same image once more, which 16-bit colour needs. Raises UnsupportedImage for an unsupported TIFF
+    layout, and whatever Pillow raises.
     """
     inverted = False
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -129,7 +129,7 @@ def _has_signed_bytes(image: ImageFile.ImageFile) -> bool:
 
 
 def _over_black(image: Image.Image) -> Image.Image:
-    """Gray (`L`) or `RGB`; where the source is transparent, black shines through."""
+    """Convert to gray (`L`) or `RGB`, composited over black where the source is transparent."""
     target, with_alpha = ("L", "LA") if image.mode in _GRAY else ("RGB", "RGBA")
     if not image.has_transparency_data:
         return image if image.mode == target else image.convert(target)
@@ -140,7 +140,7 @@ def _over_black(image: Image.Image) -> Image.Image:
 
 
 def _without_colour(values: npt.NDArray[Any], image: Image.Image) -> npt.NDArray[Any]:
-    """Deep samples of which the one value or colour that a PNG calls transparent (tRNS) is black."""
+    """Deep samples in which the single value or colour that a PNG declares transparent (tRNS) is black."""
     transparent = image.info.get("transparency")
     if not isinstance(transparent, int | tuple):
         return values

@@ -17,21 +17,24 @@ from maskrelay.imaging.bands import bands
 from maskrelay.imaging.strips import array_of
 
 _GRAY_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-#: Layouts of big-endian samples that Pillow names as they lie in the file, and the same in native order.
+#: Pillow's names for big-endian layouts as stored in the file, and for the same layouts in native order.
 _BIG_ENDIAN = {"I;16BS": "I;16NS", "I;32B": "I;32N", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 _BIG, _LITTLE = ("16B", "16L")
 _OTHER_ORDER = {_BIG: _LITTLE, _LITTLE: _BIG, "16N": _BIG if sys.byteorder == "little" else _LITTLE}
-# Layouts that Pillow reads in both orders, sample by sample, without arithmetic between them.
+# Layouts that Pillow reads in both byte orders, sample by sample, without combining samples.
 _BOTH_WAYS = ("RGB", "RGBA", "RGBX")
 
 
 def has_deep_gray(image: ImageFile.ImageFile) -> bool:
-    """Whether the image has one channel of 16 or 32 bits, integer or float."""
+    """Return whether the image has one channel of 16 or 32 bits, integer or float."""
     return image.mode in _GRAY_MODES
 
 
 def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
-    """(height, width), uint16, int32, uint32 or float32 in native order; a 16-bit TIFF where 0 is white is inverted."""
+    """Return (height, width) uint16, int32, uint32 or float32 in native order.
+
+    A 16-bit TIFF in which 0 is white is inverted.
+    """
     image.tile = [_as_libtiff_gives(tile) for tile in image.tile]
     image.load()
     values = array_of(image)
@@ -49,7 +52,7 @@ def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
 
 
 def _as_libtiff_gives(tile: ImageFile._Tile) -> ImageFile._Tile:
-    """Samples come out of libtiff in the machine's own order; Pillow takes some of them as the file's still."""
+    """Samples from libtiff are in native byte order, but Pillow still reads some of them in the file's order."""
     layout = _layout(tile)
     if tile.codec_name != "libtiff" or layout not in _BIG_ENDIAN:
         return tile
@@ -57,15 +60,15 @@ def _as_libtiff_gives(tile: ImageFile._Tile) -> ImageFile._Tile:
 
 
 def has_deep_colour(image: ImageFile.ImageFile) -> bool:
-    """Whether an image not loaded yet has several 16-bit channels, which Pillow alone would cut to 8."""
+    """Return whether an image that is not loaded yet has several 16-bit channels, which Pillow would cut to 8 bits."""
     return not has_deep_gray(image) and any(";16" in _layout(tile) for tile in image.tile)
 
 
 def read_deep_colour(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> npt.NDArray[np.uint16]:
-    """(height, width, 3), or (height, width) for gray with alpha, uint16; alpha is dropped over black.
+    """Return (height, width, 3) uint16, or (height, width) for gray with alpha; alpha is composited over black.
 
     Loads `image`, and a second one that `again` opens. Raises UnsupportedImage for a layout that Pillow reads in one
-    byte order only (CMYK, alpha multiplied in, channels apart).
+    byte order only (CMYK, premultiplied alpha, separate planes).
     """
     layouts = {_layout(tile) for tile in image.tile}
     if layouts == {"LA;16B"}:  # four bytes a pixel: read as such
@@ -88,17 +91,20 @@ def read_deep_colour(image: ImageFile.ImageFile, again: Callable[[], ImageFile.I
 
 
 def has_multiplied_alpha(image: ImageFile.ImageFile) -> bool:
-    """Whether the colours of an image not loaded yet are stored as they look over black."""
+    """Return whether an image that is not loaded yet has premultiplied alpha."""
     return {_layout(tile) for tile in image.tile} == {"RGBa"}
 
 
 def read_over_black(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
-    """(height, width, 3) of an image with multiplied alpha, as it is stored: Pillow would divide by alpha and round."""
+    """Return the (height, width, 3) colours of an image with premultiplied alpha as stored.
+
+    Pillow would divide by alpha and round.
+    """
     return array_of(_loaded(image, "RGBA"), lambda band: np.asarray(band)[..., :3])
 
 
 def _layout(tile: ImageFile._Tile) -> str:
-    """Pillow's word for the bytes in the file; a tile's arguments are that word, or begin with it."""
+    """Pillow's name for the layout in the file: the tile's arguments, or the first of them."""
     first = tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0]
     return first if isinstance(first, str) else ""
 
@@ -113,6 +119,6 @@ def _loaded(image: ImageFile.ImageFile, layout: str) -> ImageFile.ImageFile:
 
 
 def _over_black(layered: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-    """The last channel is alpha: multiply the others with it, rounded."""
+    """Multiply the other channels by alpha, the last channel, with rounding."""
     product = layered[..., :-1].astype(np.uint32) * layered[..., -1:]
     return ((product + 0x7FFF) // 0xFFFF).astype(np.uint16)

@@ -14,19 +14,19 @@ from maskrelay.imaging.deep import has_deep_colour, has_deep_gray
 from maskrelay.imaging.header import orientation_of
 from maskrelay.imaging.letterbox import PIXELS_AT_ONCE
 
-#: Bands that are converted at a time, and what the libraries hold for themselves.
+#: The bands that are converted at a time, and the libraries' own allocations.
 _BANDS = 48 << 20
 _GRAY = ("1", "L", "LA", "La")
-#: Bytes that Pillow keeps of a pixel; four of every other mode.
+#: Bytes that Pillow holds per pixel, by mode; four in every other mode.
 _KEPT = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
-#: WebP's decoder keeps two canvases and hands out copies of its picture, all of them with alpha.
+#: Bytes per pixel: WebP's decoder keeps two canvases and returns copies of the image, all of them with alpha.
 _WEBP = 12
-#: A JPEG of several scans keeps all its coefficients, of 2 bytes; each component may have as many as the picture.
+#: A JPEG of several scans keeps all coefficients, 2 bytes each; a component may have as many as the image has pixels.
 _COEFFICIENT = 2
 
 
 def still_footprint(image: ImageFile.ImageFile) -> int:
-    """Bytes at the peak, from file to canvas, for an image that Pillow has opened and not decoded."""
+    """Return the peak memory in bytes, from file to canvas, of an image that Pillow has opened but not decoded."""
     pixels, kept = prod(image.size), _KEPT.get(image.mode, 4)
     if has_deep_gray(image):
         made, shown = kept, 1
@@ -40,12 +40,12 @@ def still_footprint(image: ImageFile.ImageFile) -> int:
 
 
 def _may_be_turned(image: ImageFile.ImageFile) -> bool:
-    """Whether the picture may be copied to bring it upright. A PNG says so behind its pixels, or before them."""
+    """Whether the image may be copied to bring it upright. A PNG may declare that after its pixels."""
     return isinstance(image, PngImagePlugin.PngImageFile) or orientation_of(image) != 1
 
 
 def _of_codec(image: ImageFile.ImageFile) -> int:
-    """Bytes a pixel that the codec itself needs beside the picture."""
+    """Bytes per pixel that the codec needs in addition to the image."""
     if isinstance(image, WebPImagePlugin.WebPImageFile):
         return _WEBP
     if isinstance(image, JpegImagePlugin.JpegImageFile):
@@ -56,7 +56,7 @@ def _of_codec(image: ImageFile.ImageFile) -> int:
 
 
 def _of_libtiff(image: TiffImagePlugin.TiffImageFile) -> int:
-    """A strip or tile as it is stored: one may hold the whole picture. And Pillow turns a copy."""
+    """A strip or tile as stored, which may hold the whole image; and a copy if Pillow applies an orientation."""
     tags, turned = image.tag_v2, 0 if orientation_of(image) == 1 else 8
     if tags.get(TiffImagePlugin.COMPRESSION, 1) == 1:
         return turned
@@ -65,19 +65,27 @@ def _of_libtiff(image: TiffImagePlugin.TiffImageFile) -> int:
 
 
 def canvas_bytes(width: int, height: int, channels: int) -> int:
-    """Bytes that the way to the canvas takes beside the picture: bands of the padded square, and what is resized."""
+    """Return the bytes that the conversion to the canvas needs in addition to the image.
+
+    These are bands of the padded square, and the resized rows.
+    """
     side = max(width, height)
     return 3 * channels * (min(PIXELS_AT_ONCE, side * height) + CANVAS * side)
 
 
 def nifti_footprint(width: int, height: int, stored_bytes: int) -> int:
-    """Of a slice of `stored_bytes` a voxel: as stored, scaled as float64 with a copy, and as bytes."""
+    """Return the peak memory of a slice with `stored_bytes` a voxel: as stored, scaled to float64 with a copy, and as
+    bytes.
+    """
     decoding = width * height * (2 * stored_bytes + 3 * 8 + 2)
     return _BANDS + max(decoding, width * height * 3 + canvas_bytes(width, height, 3))
 
 
 def dicom_footprint(width: int, height: int, sample_bytes: int, samples: int, *, compressed: bool) -> int:
-    """Of a frame: what a codec holds at once, or the samples with their values as float64, padding and bytes."""
+    """Return the peak memory of a DICOM frame.
+
+    This is what a codec holds at once, or the samples together with their values as float64, padding and bytes.
+    """
     stored = sample_bytes * samples
     decoding = stored * (7 if compressed else 2)
     values = stored + (8 if samples == 1 else stored + 3) + 6

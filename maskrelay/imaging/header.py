@@ -26,7 +26,7 @@ from maskrelay.imaging.letterbox import LONGEST_SIDE
 
 _Kind = TypeVar("_Kind", bound=ImageFile.ImageFile)
 
-# The whole list of formats. A JPEG with further pictures inside (MPO: previews, gain maps) is read as its first.
+# All supported formats. Of a JPEG with further images inside (MPO: previews, gain maps), the first one is read.
 _KINDS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
     (re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.JpegImageFile),
@@ -45,9 +45,10 @@ _BEYOND_US = re.compile(
 
 @contextmanager
 def named_damage() -> Iterator[None]:
-    """Turn whatever Pillow raises inside into one `ItemError`; Pillow's own words may quote the file and are dropped.
+    """Turn whatever Pillow raises inside the block into an `ItemError`.
 
-    Raises TooManyPixels where memory ran out: within the pixel limit only a lying header asks for that much.
+    Pillow's own message is dropped, because it may quote the file. Raises TooManyPixels if memory runs out: within the
+    pixel limit, only a forged header asks for that much.
     """
     try:
         yield
@@ -62,7 +63,7 @@ def named_damage() -> Iterator[None]:
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether a file that begins like this says that it is of a format taken here."""
+    """Return whether a file that begins with these bytes declares a supported format."""
     return _kind(head) is not None
 
 
@@ -71,10 +72,10 @@ def _kind(head: bytes) -> type[ImageFile.ImageFile] | None:
 
 
 def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
-    """Open `file` (PNG, JPEG, TIFF, WebP or BMP) without decoding, once its size and pages are found acceptable.
+    """Open `file` (PNG, JPEG, TIFF, WebP or BMP) without decoding it, after checking its size and page count.
 
-    Raises NotAnImage, ZeroSized (also for no bytes at all), TooManyPixels (fields: width, height, pixels,
-    max_pixels), UnsupportedImage (several pages, or more of something than `bounds` lets a decoder see), Truncated.
+    Raises NotAnImage, ZeroSized (also for an empty file), TooManyPixels (fields: width, height, pixels, max_pixels),
+    UnsupportedImage (several pages, or more of something than `bounds` allows), Truncated.
     """
     if not file:
         raise ZeroSized("The file is empty.")
@@ -98,7 +99,7 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
 
 
 def opened(kind: type[_Kind], stream: BinaryIO) -> _Kind:
-    """The image that `stream` holds from its start, not decoded. Raises ZeroSized, and whatever Pillow raises."""
+    """Open the image at the start of `stream` without decoding it. Raises ZeroSized, and whatever Pillow raises."""
     stream.seek(0)
     image = kind.__new__(kind)
     try:
@@ -112,7 +113,7 @@ def opened(kind: type[_Kind], stream: BinaryIO) -> _Kind:
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise TooManyPixels (fields: width, height, pixels, max_pixels) for a (width, height) that is not taken."""
+    """Raise TooManyPixels (fields: width, height, pixels, max_pixels) if (width, height) exceeds the limits."""
     width, height = size
     fields = {"width": width, "height": height, "pixels": width * height, "max_pixels": max_pixels}
     if width * height > max_pixels:
@@ -124,7 +125,7 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 
 def _webp_size(file: bytes) -> tuple[int, int]:
-    """(width, height) as the WebP container gives them (RFC 9649 §2.5–2.7)."""
+    """(width, height) as declared by the WebP container (RFC 9649 §2.5–2.7)."""
     if file[12:16] == b"VP8X":
         return 1 + int.from_bytes(file[24:27], "little"), 1 + int.from_bytes(file[27:30], "little")
     if file[12:16] == b"VP8L":
@@ -134,7 +135,10 @@ def _webp_size(file: bytes) -> tuple[int, int]:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation 1..8; 1 where there is none or it cannot be read. A TIFF is turned while it is loaded."""
+    """Return the EXIF orientation 1..8, or 1 if there is none or it cannot be read.
+
+    Pillow applies the orientation of a TIFF while loading it.
+    """
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001  broken metadata does not make the picture unreadable

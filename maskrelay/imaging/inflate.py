@@ -8,7 +8,7 @@ from isal.igzip_lib import IsalError
 
 from maskrelay.errors import ArchiveTooLarge, SourceTooLarge, Truncated
 
-_GZIP = 31  # zlib's word for "with a gzip header and checksum around it"
+_GZIP = 31  # zlib's `wbits` for data with a gzip header and checksum
 _PIECE = 1 << 20
 _SLICE = 1 << 16
 #: Blocked gzip (bgzip) makes a member of every 64 KiB, so that the members' own bytes bound them; what has more members
@@ -17,10 +17,11 @@ MOST_MEMBERS = 1 << 16
 
 
 def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
-    """Write what the gzip stream `chunks` holds to `out`: its members one after another; how many bytes that were.
+    """Write the decompressed content of the gzip stream `chunks` to `out`, and return the number of bytes.
 
-    Raises Truncated for what is damaged, ends early or is no gzip, SourceTooLarge (field: most_bytes) before more
-    than `most_bytes` are written, ArchiveTooLarge for more than MOST_MEMBERS members.
+    Members are decompressed one after another. Raises Truncated for a stream that is damaged, ends early or is not
+    gzip, SourceTooLarge (field: most_bytes) before more than `most_bytes` are written, and ArchiveTooLarge for more
+    than MOST_MEMBERS members.
     """
     written = 0
     for piece in unpack(chunks):
@@ -32,9 +33,9 @@ def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
 
 
 def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """What the gzip stream `chunks` holds, without a limit; raises as `inflate` does.
+    """Yield the decompressed content of the gzip stream `chunks` without a limit. Raises as `inflate` does.
 
-    Pieces of at most `_PIECE` bytes, however much a chunk unpacks to. Zeros behind a member are padding.
+    Pieces have at most `_PIECE` bytes, however much a chunk expands to. Zeros after a member are padding.
     """
     unpacker, between, members = isal_zlib.decompressobj(_GZIP), True, 0
     for slice_ in _sliced(chunks):
@@ -63,7 +64,7 @@ def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in slices that are cheap to copy: behind every member the rest of a slice is."""
+    """Yield the same bytes in slices that are cheap to copy: the rest of a slice is copied after every member."""
     for chunk in chunks:
         for start in range(0, len(chunk), _SLICE):
             yield chunk[start : start + _SLICE]

@@ -13,9 +13,10 @@ _COLOURS = {"L": "GRAY", "RGB": "RGB"}
 
 
 def jpeg_pixels(file: bytes, image: ImageFile.ImageFile) -> npt.NDArray[np.uint8] | None:
-    """uint8, (height, width) or (height, width, 3), of a file that is opened as `image` but not decoded.
+    """Return the pixels, (height, width) or (height, width, 3) uint8, of a file that is opened as `image` but not
+    decoded.
 
-    None for another format than JPEG, for CMYK, and for whatever is not in order.
+    Returns None for a format other than JPEG, for CMYK, and for a file with any defect.
     """
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode not in _COLOURS:
         return None

@@ -20,7 +20,7 @@ _LINES = 3  # of one prompt
 
 @dataclass(frozen=True)
 class Entry:
-    """One prompt: its words, its colour, and whether nothing was found for it."""
+    """One entry of the legend: the prompt's label, its colour, and whether its mask is empty."""
 
     label: str
     colour: Colour
@@ -29,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Block:
-    """An entry set in lines, and where its top left corner goes. All in pixels."""
+    """An entry broken into lines, and the position of its top left corner. All in pixels."""
 
     entry: Entry
     lines: list[str]
@@ -68,7 +68,10 @@ class _Setting:
 
 
 def draw_legend(entries: list[Entry], width: int, height: int) -> npt.NDArray[np.uint8]:
-    """(strip height, strip width, 3) uint8 for a picture of `width` × `height`; at least as wide as the picture."""
+    """Return the legend, (strip height, strip width, 3) uint8, for an image of `width` × `height` pixels.
+
+    The legend is at least as wide as the image.
+    """
     size = round(min(max(min(sqrt(width * height) / 48, width / 20), _SMALLEST), _LARGEST))
     setting = _Setting(font_of(size), size, max(width, _NARROWEST))
     blocks, depth = _placed([_set(entry, setting) for entry in entries], setting)
@@ -87,7 +90,10 @@ def _set(entry: Entry, setting: _Setting) -> _Block:
 
 
 def _placed(blocks: list[_Block], setting: _Setting) -> tuple[list[_Block], int]:
-    """Blocks in columns, row under row, and the depth of the strip. A block too wide for its column has a row alone."""
+    """The blocks placed in columns, row by row, and the height of the strip.
+
+    A block that is too wide for its column has a row of its own.
+    """
     column, columns = _columns(blocks, setting)
     placed: list[_Block] = []
     place, y, deepest = 0, setting.margin * 0.8, 0.0

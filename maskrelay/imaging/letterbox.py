@@ -18,19 +18,19 @@ from maskrelay.imaging.spans import span
 
 Pixels = npt.NDArray[np.uint8]
 
-# The way to the canvas costs time with the square of the longer side; JPEG ends at 65,535, WebP at 16,383.
+# The time to make a canvas grows with the square of the longer side. JPEG allows 65,535 pixels, WebP 16,383.
 LONGEST_SIDE = 32_767
 
-PIXELS_AT_ONCE = 1 << 24  # of the padded square, so that a picture of 1 × 32,767 needs no gigabyte
+PIXELS_AT_ONCE = 1 << 24  # of the padded square, so that an image of 1 × 32,767 does not need a gigabyte
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where a source of `width` × `height` pixels lies in a square of `side`, which is resized to `canvas`.
+    """The position of a `width` × `height` source in a square of `side`, which is resized to `canvas`.
 
-    The source is stretched to `stretched_width` × `stretched_height` first: its own size, unless its pixels were to
-    become squares. The four pads are in stretched pixels, add up to `side − stretched_width` and
-    `side − stretched_height`, and of an odd difference the larger half is to the right or at the bottom.
+    The source is first stretched to `stretched_width` × `stretched_height`, which is its own size unless its pixels are
+    made square. The four pads are in stretched pixels and add up to `side − stretched_width` and `side −
+    stretched_height`; of an odd difference, the larger half is on the right or at the bottom.
     """
 
     width: int
@@ -46,7 +46,7 @@ class Letterbox:
 
     @classmethod
     def of(cls, width: int, height: int, spacing: Spacing | None = None, canvas: int = CANVAS) -> Self:
-        """The letterbox of a source; with `spacing`, millimetres between rows and between columns, of square pixels."""
+        """Return the letterbox of a source. With `spacing`, (row, column) in mm, its pixels are made square."""
         stretched_width, stretched_height = _squared(width, height, spacing)
         side = max(stretched_width, stretched_height)
         across, down = side - stretched_width, side - stretched_height
@@ -55,34 +55,34 @@ class Letterbox:
         return cls(width, height, *pads, side, canvas, stretched_width, stretched_height)
 
     def record(self) -> dict[str, int]:
-        """The numbers by name, for JSON."""
+        """Return the fields by name, for JSON."""
         return asdict(self)
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Self:
-        """The letterbox of a record; the first ones were made before sources could be stretched."""
+        """Return the letterbox of a record. The oldest records lack the stretched size: it is the source's own."""
         unstretched = {"stretched_width": record["width"], "stretched_height": record["height"]}
         return cls(**{**unstretched, **record})
 
     def scales(self) -> tuple[float, float]:
-        """How many canvas pixels a source pixel covers, across and down."""
+        """Return how many canvas pixels a source pixel covers, horizontally and vertically."""
         scale = self.canvas / self.side
         return self.stretched_width / self.width * scale, self.stretched_height / self.height * scale
 
     def part(self) -> tuple[float, float, float, float]:
-        """Where the source lies on the canvas, in canvas pixels: left, top, right, bottom."""
+        """Return the rectangle of the source on the canvas, in canvas pixels: left, top, right, bottom."""
         scale = self.canvas / self.side
         right, bottom = self.left + self.stretched_width, self.top + self.stretched_height
         return self.left * scale, self.top * scale, right * scale, bottom * scale
 
     def thinnest(self) -> float:
-        """How many canvas pixels the source covers along its shorter side."""
+        """Return how many canvas pixels the source covers along its shorter side."""
         left, top, right, bottom = self.part()
         return min(right - left, bottom - top)
 
 
 def _squared(width: int, height: int, spacing: Spacing | None) -> tuple[int, int]:
-    """The size in square pixels as wide as the finer spacing; if a side is too long for that, in larger ones."""
+    """The size in square pixels as wide as the finer spacing; in larger ones if a side would be too long."""
     known = measurable(spacing)
     if known is None or known[0] == known[1]:
         return width, height
@@ -92,11 +92,12 @@ def _squared(width: int, height: int, spacing: Spacing | None) -> tuple[int, int
 
 
 def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
-    """(height, width) or (height, width, 3) uint8 → (canvas, canvas) or (canvas, canvas, 3) uint8.
+    """Letterbox a (height, width) or (height, width, 3) uint8 image to (canvas, canvas) or (canvas, canvas, 3) uint8.
 
-    Pillow's BICUBIC on the padded 8-bit square, within `bicubic`'s tolerance. Pillow resizes across, rounds to
-    8 bits, then down: done here as two calls where something is added above and below, so that the square never
-    exists as a whole. Stretching, bicubic and rounded to 8 bits too, comes before the padding of each direction.
+    The result is Pillow's BICUBIC of the padded 8-bit square, within the tolerance of `bicubic`. Pillow resizes
+    horizontally, rounds to 8 bits, then resizes vertically. If rows are added above and below, this is done in two
+    calls, so that the whole square is never in memory. Stretching, also bicubic and rounded to 8 bits, precedes the
+    padding of each direction.
     """
     if box.height == box.stretched_height == box.side <= _strip(box):
         return bicubic(_widened(pixels, box), box.canvas, box.canvas)
@@ -104,7 +105,7 @@ def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
 
 
 def _strip(box: Letterbox) -> int:
-    """How many rows are resized at once."""
+    """The number of rows that are resized at once."""
     return max(1, PIXELS_AT_ONCE // box.side)
 
 
@@ -135,18 +136,18 @@ def _down(rows: Pixels, box: Letterbox) -> Pixels:
     stretched = bicubic(rows, box.canvas, box.stretched_height)
     if box.stretched_height < box.side:
         line = stretched[0].nbytes
-        # as one piece of bytes, which the resizer takes as it is
+        # one contiguous buffer, which the resizer uses without a copy
         framed = b"".join((bytes(box.top * line), np.ascontiguousarray(stretched).data, bytes(box.bottom * line)))
         stretched = np.frombuffer(framed, np.uint8).reshape(box.side, *stretched.shape[1:])
     return bicubic(stretched, box.canvas, box.canvas)
 
 
 def from_canvas(canvas: Pixels, box: Letterbox) -> Pixels:
-    """(canvas, canvas) uint8 → (height, width) uint8.
+    """Map a (canvas, canvas) uint8 probability map back to the source: (height, width) uint8.
 
-    Bilinear to the padded square, of which only the source's part is computed; bit for bit Pillow's BILINEAR, which
-    averages when it makes smaller. A stretched source is reached in the same step. Only the rows and then the columns
-    that hold anything go through it.
+    The map is resized bilinearly to the padded square, of which only the source's part is computed. The result equals
+    Pillow's BILINEAR bit for bit, which averages when it makes smaller. A stretched source is reached in the same step.
+    Only the rows and then the columns that hold nonzero values are resized.
     """
     back = np.zeros((box.height, box.width), np.uint8)
     columns, part = _back_of_rows(canvas, span(np.max(canvas, axis=1)), box)
@@ -155,35 +156,35 @@ def from_canvas(canvas: Pixels, box: Letterbox) -> Pixels:
 
 
 def part_from_canvas(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, Pixels]:
-    """What `from_canvas` gives for the foreground: some columns of the frame and, uint8, their (height, columns).
+    """Return the part of `from_canvas` that holds the foreground: a slice of columns, and (height, columns) uint8.
 
-    rows: from the first to the last row of the canvas that holds any foreground. Values below FOREGROUND stay below it,
-    and may be smaller than they are; those of the other columns all are below it.
+    rows: the range from the first to the last canvas row with any foreground. Values below FOREGROUND stay below it,
+    but may be smaller than those of `from_canvas`; all values of the other columns are below it.
     """
     reach = _reach(box) if rows.start < rows.stop else 0
     return _back_of_rows(canvas, slice(max(0, rows.start - reach), rows.stop + reach), box)
 
 
 def _back_of_rows(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, Pixels]:
-    """Where in the frame something of these rows lies, and (height, columns) of it."""
+    """The columns of the frame that these rows affect, and their (height, columns) values."""
     if rows.start == rows.stop:
         return slice(0, 0), np.zeros((box.height, 0), np.uint8)
     return _back_down(_back_across(canvas[rows], box), rows.start, box)
 
 
 def _reach(box: Letterbox) -> int:
-    """Rows of the canvas that can share a row of the source: twice the kernel's half width, rounded up."""
+    """Canvas rows that can contribute to the same source row: twice the kernel's half width, rounded up."""
     return 2 * math.ceil(max(1.0, box.scales()[1])) + 1
 
 
 def _back_across(rows: Pixels, box: Letterbox) -> Pixels:
-    """(rows, canvas) → (rows, width)."""
+    """Resize (rows, canvas) to (rows, width)."""
     left, _, right, _ = box.part()
     return _bilinear(rows, (box.width, len(rows)), (left, 0, right, len(rows)))
 
 
 def _back_down(rows: Pixels, first: int, box: Letterbox) -> tuple[slice, Pixels]:
-    """(rows, width), from row `first` of the canvas on → the columns that hold anything, (height, columns)."""
+    """From (rows, width), beginning at canvas row `first`: the columns with nonzero values, and (height, columns)."""
     columns = span(np.max(rows, axis=0))
     width = columns.stop - columns.start
     if not width:

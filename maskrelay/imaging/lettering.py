@@ -11,21 +11,21 @@ _ELLIPSIS = "…"
 
 
 def font_of(size: int) -> Font:
-    """Aileron of `size` pixels, made anew each time: FreeType's faces may not be shared between threads.
+    """Return the font Aileron at `size` pixels, created anew: FreeType faces must not be shared between threads.
 
-    It knows Latin letters; others are drawn as boxes.
+    It covers Latin letters; others are drawn as boxes.
     """
     return ImageFont.load_default(size)
 
 
 def clean(text: str) -> str:
-    """The text without what cannot be drawn: control and format characters, lone surrogates, runs of blanks."""
+    """Return the text without control and format characters, lone surrogates and repeated blanks."""
     visible = (" " if unicodedata.category(letter).startswith("C") else letter for letter in text[:_LONGEST])
     return " ".join("".join(visible).split())
 
 
 def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
-    """Break a cleaned text into at most `lines` lines of at most `width` pixels; what is cut ends in an ellipsis."""
+    """Break a cleaned text into at most `lines` lines of at most `width` pixels; a cut text ends in an ellipsis."""
     wrapped: list[str] = []
     rest = text
     while rest and len(wrapped) < lines:
@@ -38,7 +38,7 @@ def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
 
 
 def _fitting(text: str, font: Font, width: float) -> str:
-    """The longest beginning of whole words that fits, or of letters where not even one word does."""
+    """The longest prefix of whole words that fits, or of letters if not even one word does."""
     letters = _fitting_letters(text, font, width)
     if len(letters) == len(text) or text[len(letters)] == " ":
         return letters
@@ -47,7 +47,7 @@ def _fitting(text: str, font: Font, width: float) -> str:
 
 
 def _fitting_letters(text: str, font: Font, width: float) -> str:
-    """The longest beginning that fits, found by halving; at least one letter, so that every line makes progress."""
+    """The longest prefix that fits, found by bisection; at least one letter, so that every line makes progress."""
     fits, too_long = 1, len(text) + 1
     while too_long - fits > 1:
         middle = (fits + too_long) // 2

@@ -17,39 +17,41 @@ Window = tuple[slice, slice]
 
 
 def threshold(probability: Probability) -> Inside:
-    """A uint8 probability map as a mask of the same shape: true where the byte is at least 128."""
+    """Return the mask of a uint8 probability map, bool of the same shape: true where the byte is at least 128."""
     mask: npt.NDArray[Any] = probability >= FOREGROUND
     return mask
 
 
 def foreground_rows(canvas: Probability) -> slice:
-    """From the first to the last row of a map that holds any foreground; `slice(0, 0)` if there is none."""
+    """Return the range from the first to the last row of a map with any foreground; `slice(0, 0)` if there is none."""
     return span(np.max(canvas, axis=1) >= FOREGROUND)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
-    """The foreground of a frame, held as the part of it outside of which there is none: most masks are small.
+    """The foreground of a frame, stored as its bounding box only, because most masks are small."""
 
-    size: (height, width) of the frame. window: the rows and columns of the part, which is the mask's bounding box; of
-    an empty mask the whole frame. inside, probability: bool and uint8, of the part's shape.
-    """
-
+    #: (height, width) of the frame.
     size: tuple[int, int]
+    #: The rows and columns of the bounding box; of an empty mask, the whole frame.
     window: Window
+    #: The mask within the window, bool.
     inside: Inside
+    #: The probability map within the window, uint8.
     probability: Probability
 
     @classmethod
     def of(cls, probability: Probability, *, width: int | None = None, left: int = 0) -> Self:
-        """The mask of a (height, columns) map. Where its columns are only those from `left` on of a frame that is
-        `width` wide, there is no foreground in the others, and an empty mask is not to be had.
+        """Return the mask of a (height, columns) uint8 map.
+
+        If the map covers only the columns from `left` on of a frame that is `width` wide, there must be no foreground
+        in the others, and the mask must not be empty.
         """
         return cls.cut(threshold(probability), probability, width=width, left=left)
 
     @classmethod
     def cut(cls, found: Inside, probability: Probability, *, width: int | None = None, left: int = 0) -> Self:
-        """As `of`, with the foreground found already."""
+        """Like `of`, with the foreground already computed."""
         height, across = found.shape
         rows = span(np.logical_or.reduce(found, axis=1))
         columns = span(np.logical_or.reduce(found[rows], axis=0))
@@ -59,7 +61,7 @@ class Mask:
         return cls((height, width or across), window, found[rows, columns], probability[rows, columns])
 
     def at(self, window: Window) -> tuple[Inside, Probability]:
-        """Both in a window of the frame that lies within the mask's own; views."""
+        """Return views of `inside` and `probability` in a window of the frame that lies within the mask's own."""
         rows, columns = (
             slice(there.start - own.start, there.stop - own.start)
             for there, own in zip(window, self.window, strict=True)
@@ -67,7 +69,7 @@ class Mask:
         return self.inside[rows, columns], self.probability[rows, columns]
 
     def whole(self) -> Inside:
-        """(height, width) bool."""
+        """Return the mask over the whole frame, (height, width) bool."""
         found = np.zeros(self.size, np.bool_)
         found[self.window] = self.inside
         return found
@@ -75,16 +77,17 @@ class Mask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedMask:
-    """A mask of a large frame, eight pixels a byte. rows: those of the frame that `bits` holds, in whole rows."""
+    """A mask of a large frame, packed eight pixels to a byte."""
 
     size: tuple[int, int]
+    #: The rows of the frame that `bits` holds, at full width.
     rows: slice
     bits: npt.NDArray[np.uint8]
 
     @classmethod
     def of(cls, mask: Mask) -> Self:
         rows, columns = mask.window
-        begin = columns.start & ~7  # packed from a whole byte on
+        begin = columns.start & ~7  # packing begins at a whole byte
         found = np.zeros((rows.stop - rows.start, columns.stop - begin), np.bool_)
         found[:, columns.start - begin :] = mask.inside
         bits = np.zeros((len(found), -(-mask.size[1] // 8)), np.uint8)
@@ -93,7 +96,7 @@ class PackedMask:
         return cls(mask.size, rows, bits)
 
     def meets(self, other: Self) -> bool:
-        """Whether both have a pixel in common; the other is of the same frame."""
+        """Return whether the two masks, which must be of the same frame, share a pixel."""
         start, stop = max(self.rows.start, other.rows.start), min(self.rows.stop, other.rows.stop)
         if start >= stop:
             return False
@@ -101,14 +104,14 @@ class PackedMask:
         return bool((mine & theirs).any())
 
     def whole(self) -> Inside:
-        """(height, width) bool."""
+        """Return the mask over the whole frame, (height, width) bool."""
         found = np.zeros(self.size, np.bool_)
         found[self.rows] = np.unpackbits(self.bits, axis=1, count=self.size[1]).view(np.bool_)
         return found
 
 
 class WholeMasks(Sequence[Inside]):
-    """Masks as (height, width) bool, each made when it is asked for and not kept."""
+    """Masks as (height, width) bool, each created on access and not kept."""
 
     def __init__(self, masks: Sequence[Mask | PackedMask]) -> None:
         self._masks = masks

@@ -24,14 +24,14 @@ Side = Literal["left", "top", "right", "bottom"]
 
 
 def measure(mask: Mask, extra_flags: Sequence[str] = (), *, spacing: Spacing | None = None) -> Measures:
-    """Measure a mask in source pixels.
+    """Return the measures of a mask in source pixels.
 
-    The centroid is the mean column and row number: (0, 0) is the middle of the top left pixel. Pieces are
-    8-connected. Flags: `empty`; `full_frame`; `touches_border`; `many_fragments` above `FRAGMENTS_EXPECTED` pieces;
-    then `extra_flags` as given. spacing: millimetres between rows and between columns, for the area in mm².
+    The centroid is the mean column and row index: (0, 0) is the centre of the top left pixel. Components are
+    8-connected. Flags: `empty`; `full_frame`; `touches_border`; `many_fragments` above `FRAGMENTS_EXPECTED` components;
+    then `extra_flags` as given. spacing: (row, column) spacing in millimetres, for the area in mm².
     """
     inside, (down, across) = mask.inside, mask.window
-    # a side has at most 32,767 pixels, and numpy adds bools quickly only into narrow numbers
+    # a side has at most 32,767 pixels, and numpy sums bools fast only into narrow integers
     columns, rows = inside.sum(axis=0, dtype=np.uint16), inside.sum(axis=1, dtype=np.uint16)
     area = int(columns.sum(dtype=np.int64))
     bbox = (across.start, down.start, columns.size, rows.size)
@@ -57,7 +57,7 @@ def measure(mask: Mask, extra_flags: Sequence[str] = (), *, spacing: Spacing | N
 
 
 def _mean(counts: npt.NDArray[np.uint16], area: int) -> float:
-    """The mean place, each taken so many times."""
+    """The mean index, weighted by the counts."""
     return int(counts.astype(np.int64) @ np.arange(counts.size)) / area
 
 

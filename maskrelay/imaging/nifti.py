@@ -26,7 +26,7 @@ from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.turns import turn_of, turned
 
 _RGB24 = 128
-#: Types read here, by NIfTI's code: numpy's, without the byte order. Complex and 128-bit numbers are not pictures.
+#: Supported voxel types by NIfTI code, as numpy types without byte order. Complex and 128-bit types are not images.
 _STORED = {
     2: "u1",
     4: "i2",
@@ -40,36 +40,40 @@ _STORED = {
     1024: "i8",
     1280: "u8",
 }
-#: Bytes that are scaled at a time where a volume is walked through.
+#: Bytes that are scaled at a time when a whole volume is traversed.
 _WALKED = 1 << 20
-#: Of scaled values, the smallest that holds all that could be stored. Not signed bytes: those would pass for a picture.
+#: Types for scaled integers, smallest first. Signed bytes are left out: 8-bit values would be shown unscaled.
 _WHOLE = tuple(np.dtype(name) for name in ("u1", "u2", "i2", "u4", "i4", "i8"))
-#: How far a corner of the volume may lie from itself by sform and qform, in sides of its smallest voxel.
+#: How far sform and qform may place a corner of the volume apart, as a multiple of the smallest voxel side.
 _SAME_PLACE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class NiftiFacts:
-    """What is needed of a file's header.
+    """The facts of a file's header that reading needs."""
 
-    shape: voxels along x, y, z; volumes: how many of these. affine: index to millimetres, RAS+ (sform, else qform,
-    else voxel sizes). spacing: millimetres from voxel to voxel along x, y, z. values: the type of values once
-    scaled, bits: of one of them; 8 only where a byte is stored and meant. rgb: a voxel is three bytes of colour.
-    stored, start, slope, shift: how and where voxels lie in the file; a value is stored · slope + shift. forms: both
-    affines as declared. findings: what of them is amiss, by code.
-    """
-
+    #: Voxels along x, y, z of one volume.
     shape: tuple[int, int, int]
+    #: The number of volumes.
     volumes: int
+    #: Voxel index to millimetres, RAS+ (sform, else qform, else voxel sizes).
     affine: Affine
+    #: Millimetres from voxel to voxel along x, y, z.
     spacing: tuple[float, float, float]
+    #: The type of the values after scaling; one byte only if bytes are stored and not scaled.
     values: np.dtype[Any]
+    #: Whether a voxel is three bytes of colour.
     rgb: bool
+    #: The type of the values in the file.
     stored: np.dtype[Any]
+    #: The offset of the voxels in the file.
     start: int
+    #: A value is stored · slope + shift.
     slope: float
     shift: float
+    #: Both affines as declared.
     forms: Forms
+    #: What is wrong with the affines, by code.
     findings: dict[str, Any]
 
     @property
@@ -82,11 +86,10 @@ class NiftiFacts:
 
 
 def open_nifti(path: Path) -> NiftiFacts:
-    """Read the header of the file at `path` and see that its voxels are all there.
+    """Read the header of the file at `path`, and check that the file holds all of its voxels.
 
-    Raises the ItemErrors of `contract.nifti.read_header`, ZeroSized for an empty file, UnsupportedImage for a type of
-    voxels that is not read, TooManyPixels for a side too long,
-    Truncated.
+    Raises the ItemErrors of `contract.nifti.read_header`, ZeroSized for an empty file, UnsupportedImage for an
+    unsupported voxel type, TooManyPixels for a side that is too long, and Truncated.
     """
     with path.open("rb") as file:
         facts = read_facts_of(file.read(HEADER_BYTES))
@@ -97,16 +100,16 @@ def open_nifti(path: Path) -> NiftiFacts:
 
 
 def read_facts_of(head: bytes) -> NiftiFacts:
-    """Read the first HEADER_BYTES of a file. Raises as `open_nifti` does, but for missing voxels."""
+    """Read the first HEADER_BYTES of a file. Raises as `open_nifti` does, except for missing voxels."""
     if not head:
         raise ZeroSized("The file is empty.")
     return _facts(read_header(head))
 
 
 def walk_volume(chunks: Iterator[bytes], facts: NiftiFacts, number: int) -> Iterator[Plane]:
-    """The values of volume `number`, scaled, as they come: in no picture's shape, for statistics.
+    """Yield the scaled values of volume `number` in file order, without the shape of an image, for statistics.
 
-    chunks: the file, unpacked. Raises Truncated.
+    chunks: the decompressed file. Raises Truncated.
     """
     left, skipped, held = facts.volume_bytes, facts.start + number * facts.volume_bytes, bytearray()
     voxel = facts.stored.itemsize * (3 if facts.rgb else 1)
@@ -136,7 +139,7 @@ def _facts(header: NiftiHeader) -> NiftiFacts:
     if max(header.shape) > LONGEST_SIDE:
         raise TooManyPixels(f"dim has a side of {max(header.shape)} voxels; at most {LONGEST_SIDE} are taken.")
     rgb = header.datatype == _RGB24
-    # the standard has no scaling of colours
+    # the standard does not scale colours
     slope, shift = (1.0, 0.0) if rgb else (header.slope, header.shift)
     stored = np.dtype(header.order + name)
     affine = _in_millimetres(header.affines[0], header.unit)
@@ -176,7 +179,7 @@ def _forms(header: NiftiHeader) -> Forms:
 
 
 def _findings(header: NiftiHeader, forms: Forms) -> dict[str, Any]:
-    """forms_differ: how far a corner of the volume lies from itself by sform and qform, in millimetres."""
+    """Findings by code. `forms_differ`: how far sform and qform place a corner of the volume apart, in millimetres."""
     found: dict[str, Any] = {}
     if header.unusable:
         found["forms_unusable"] = list(header.unusable)
@@ -192,7 +195,7 @@ def _findings(header: NiftiHeader, forms: Forms) -> dict[str, Any]:
 
 
 def _value_type(stored: np.dtype[Any], slope: float, shift: float) -> np.dtype[Any]:
-    """Integers for integers scaled by whole numbers, as far as 64 bits hold them; else float64, or what is stored."""
+    """An integer type for integers scaled by whole numbers, up to 64 bits; else float64, or the stored float type."""
     native = stored.newbyteorder("=")
     unscaled = (slope, shift) == (1, 0)
     if native.kind == "f":
@@ -209,7 +212,7 @@ def _value_type(stored: np.dtype[Any], slope: float, shift: float) -> np.dtype[A
 
 
 def grid_of(facts: NiftiFacts, axis: int) -> Grid:
-    """The grid whose frames are all slices along the voxel axis `axis`, in the order they are stored."""
+    """Return the grid whose frames are all slices along the voxel axis `axis`, in stored order."""
     return Grid(
         shape=facts.shape,
         affine=facts.affine,
@@ -221,13 +224,13 @@ def grid_of(facts: NiftiFacts, axis: int) -> Grid:
 
 
 def picture_spacing(facts: NiftiFacts, axis: int, turn: Turn) -> tuple[float, float]:
-    """Millimetres from row to row and from column to column of the picture of a slice."""
+    """Return the (row, column) spacing in millimetres of the image of a slice."""
     first, second = (side for other, side in enumerate(facts.spacing) if other != axis)
     return (second, first) if turn.transpose else (first, second)
 
 
 def chosen_volume(facts: NiftiFacts, asked: int | None) -> int:
-    """The volume that `asked` (from 0) names, or the only one. Raises VolumeNeeded (field: volumes)."""
+    """Return the volume that `asked` (from 0) names, or the only one. Raises VolumeNeeded (field: volumes)."""
     if asked is None and facts.volumes == 1:
         return 0
     if asked is None or not 0 <= asked < facts.volumes:
@@ -239,9 +242,9 @@ def chosen_volume(facts: NiftiFacts, asked: int | None) -> int:
 def read_slice(
     path: Path, facts: NiftiFacts, axis: int, index: int, volume: int | None, turn: Turn, *, max_pixels: int
 ) -> Plane:
-    """Slice `index` along the voxel axis `axis`, scaled and turned into its picture; the rest stays on the disk.
+    """Read slice `index` along the voxel axis `axis`, scaled and oriented for display. The rest is not loaded.
 
-    Raises VolumeNeeded, FrameOutOfRange, TooManyPixels, and Truncated where the file became shorter.
+    Raises VolumeNeeded, FrameOutOfRange, TooManyPixels, and Truncated if the file has become shorter.
     """
     number = chosen_volume(facts, volume)
     if not 0 <= index < facts.shape[axis]:
@@ -254,13 +257,13 @@ def read_slice(
 
 
 def slice_footprint(facts: NiftiFacts, axis: int) -> int:
-    """Bytes that `read_slice` and the way to the canvas take at their peak for a slice along `axis`."""
+    """Return the peak memory, in bytes, of `read_slice` and the conversion to the canvas for a slice along `axis`."""
     height, width = (side for other, side in enumerate(facts.shape) if other != axis)
     return nifti_footprint(width, height, facts.stored.itemsize * (3 if facts.rgb else 1))
 
 
 def _mapped(path: Path, facts: NiftiFacts, number: int) -> npt.NDArray[Any]:
-    """One volume, [x, y, z] or [x, y, z, colour], of which nothing is read yet."""
+    """One memory-mapped volume, [x, y, z] or [x, y, z, colour]; nothing is read yet."""
     shape = (3, *facts.shape) if facts.rgb else facts.shape
     start = facts.start + number * facts.volume_bytes
     try:
@@ -271,10 +274,10 @@ def _mapped(path: Path, facts: NiftiFacts, number: int) -> npt.NDArray[Any]:
 
 
 def _scaled(stored: npt.NDArray[Any], facts: NiftiFacts) -> npt.NDArray[Any]:
-    """A copy of its own, in native byte order."""
+    """A new array in native byte order."""
     if (facts.slope, facts.shift) == (1, 0):
         return np.array(stored, facts.values, order="C")
     if facts.values.kind == "f":
-        with np.errstate(over="ignore", invalid="ignore"):  # infinite or no number then, which windows put in place
+        with np.errstate(over="ignore", invalid="ignore"):  # gives infinities and NaN, which windowing handles
             return np.array(stored, np.float64, order="C") * facts.slope + facts.shift
     return (np.array(stored, np.int64, order="C") * int(facts.slope) + int(facts.shift)).astype(facts.values)

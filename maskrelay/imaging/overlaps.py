@@ -9,15 +9,16 @@ from maskrelay.imaging.masks import Inside, Mask, PackedMask, Window
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlap:
-    """Two masks, by their numbers, that share pixels; `both`: which ones of the window (rows, columns)."""
+    """Two masks, by their numbers, that share pixels."""
 
     numbers: tuple[int, int]
     window: Window
+    #: The shared pixels within the window.
     both: Inside
 
 
 def overlaps_of(masks: Sequence[Mask]) -> list[Overlap]:
-    """Every pair of these masks of one frame that has a pixel in common."""
+    """Return every pair of masks of one frame that share a pixel."""
     overlaps: list[Overlap] = []
     for first, second in combinations(range(len(masks)), 2):
         window = _common(masks[first].window, masks[second].window)
@@ -27,15 +28,15 @@ def overlaps_of(masks: Sequence[Mask]) -> list[Overlap]:
 
 
 def meetings_of(masks: Sequence[PackedMask]) -> set[tuple[int, int]]:
-    """The numbers of every pair of these packed masks of one frame that has a pixel in common."""
+    """Return the numbers of every pair of packed masks of one frame that share a pixel."""
     pairs = combinations(range(len(masks)), 2)
     return {(first, second) for first, second in pairs if masks[first].meets(masks[second])}
 
 
 def labels_of(masks: Sequence[Mask], overlaps: Iterable[Overlap]) -> list[Mask | None]:
-    """For each mask what is left of it as a label, in its own window; None for one that overlaps no other.
+    """Return what remains of each mask as a label, in its own window; None for a mask without overlaps.
 
-    A pixel in several masks goes to the one whose probability is highest there, of equals to the first.
+    A pixel in several masks goes to the mask with the highest probability there; of equals, to the first.
     """
     labels: list[Mask | None] = [None] * len(masks)
     for overlap in overlaps:

@@ -27,5 +27,5 @@ PALETTE: tuple[Colour, ...] = (
 
 
 def colour_of(number: int) -> Colour:
-    """The colour of the mask of this number, counted from 0; they begin again after the last."""
+    """Return the colour of the mask with this number, counted from 0; the colours repeat after the last."""
     return PALETTE[number % len(PALETTE)]

@@ -9,16 +9,15 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """values: (height, width) integers or floats in the source's units (HU for CT), or (height, width, 3) RGB,
-    uint8 or deeper.
+    """The samples of one frame."""
 
-    bits: of one sample in the source; unsigned ones of 8 or fewer (as 0 to 255 here) are shown as they are unless a
-    window is asked for. inverted: the
-    lowest value is white (MONOCHROME1): inverted after the window. padding: (height, width), true where a pixel holds
-    no measurement: it becomes black and counts for no statistics; None where every pixel holds one.
-    """
-
+    #: (height, width) integers or floats in the source's units (HU for CT), or (height, width, 3) RGB, uint8 or deeper.
     values: npt.NDArray[Any]
+    #: Bits per sample in the source. Unsigned samples of 8 bits or fewer (scaled to 0..255 here) are shown as they are
+    #: unless a window is requested.
     bits: int
+    #: The lowest value is white (MONOCHROME1); the plane is inverted after windowing.
     inverted: bool = False
+    #: (height, width) bool, true where a pixel holds no measurement: it becomes black and is left out of statistics.
+    #: None if every pixel holds a measurement.
     padding: npt.NDArray[np.bool_] | None = None

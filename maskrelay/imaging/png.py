@@ -19,15 +19,15 @@ _LEVEL = 1  # of igzip's 0..3: 2 is no smaller, 3 is three times slower
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """(height, width) → 8-bit grayscale, (height, width, 3) → 8-bit RGB; pixels only, no metadata of any kind."""
+    """Encode (height, width) uint8 as 8-bit grayscale or (height, width, 3) as 8-bit RGB, without any metadata."""
     height, width = pixels.shape[:2]
     return _file(width, height, _GRAY if pixels.ndim == 2 else _RGB, _filtered(pixels.reshape(height, -1)))
 
 
 def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tuple[int, int]) -> bytes:
-    """A part of a frame, (rows, columns) of its window → 8-bit grayscale of `size`, (height, width), black elsewhere.
+    """Encode the (rows, columns) window of a frame as 8-bit grayscale of `size`, (height, width), black elsewhere.
 
-    The same file as `png` makes of the whole frame, which is never made.
+    The file is the same as `png` makes of the whole frame, which is never created.
     """
     (height, width), (rows, columns) = size, window
     differences = np.zeros((height, 1 + width), np.uint8)
@@ -41,18 +41,18 @@ def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tup
 
 
 def gray_as_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """(height, width) → an 8-bit RGB PNG of three equal channels, which as an array is never made."""
+    """Encode (height, width) as an 8-bit RGB PNG of three equal channels, without creating that array."""
     height, width = pixels.shape
     differences = _filtered(pixels)[:, 1:]
     rows = np.empty((height, 1 + 3 * width), np.uint8)
     rows[:, 0] = _UP
-    for channel in range(3):  # three strided copies take a fifth of a broadcast one
+    for channel in range(3):  # three strided copies take a fifth of the time of a broadcast
         rows[:, 1 + channel :: 3] = differences
     return _file(width, height, _RGB, rows)
 
 
 def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.NDArray[np.uint8]]) -> None:
-    """Write bands of (rows, width, 3), from the top down, as one PNG; one is held at a time.
+    """Write bands of (rows, width, 3) uint8, from the top down, as one PNG; one band is held at a time.
 
     The bands must have `height` rows together.
     """
@@ -67,7 +67,7 @@ def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.ND
 
 
 def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8] | int = 0) -> npt.NDArray[np.uint8]:
-    """(height, bytes) → (height, 1 + bytes): the filter's number, then the differences modulo 256."""
+    """Convert (height, bytes) to (height, 1 + bytes): the filter type, then the differences modulo 256."""
     height, length = rows.shape
     filtered = np.empty((height, 1 + length), np.uint8)
     filtered[:, 0] = _UP
@@ -87,6 +87,6 @@ def _head(width: int, height: int, colour_type: int) -> bytes:
 
 
 def chunk(name: bytes, body: bytes) -> tuple[bytes, ...]:
-    """A chunk in pieces: its length, its name of four letters, its body and the checksum of both."""
+    """Return a chunk in pieces: its length, its name of four letters, its body, and the checksum of name and body."""
     check = isal_zlib.crc32(body, isal_zlib.crc32(name))
     return struct.pack(">I", len(body)), name, body, struct.pack(">I", check)

@@ -6,7 +6,7 @@ from maskrelay.imaging.tally import Planes, volume_window
 
 _NARROWEST = 1e-6  # of a width of 1, which is a threshold
 _ABDOMEN: Preset = "ct-abdomen"
-#: By DICOM's BodyPartExamined, in capitals without spaces; what is not here, or covers more, is seen as abdomen.
+#: CT presets by DICOM's BodyPartExamined, in capitals without spaces; any other, or a larger region: abdomen.
 _CT_OF: dict[str, Preset] = {
     "CHEST": "ct-lung",
     "COLON": "ct-colon",
@@ -23,7 +23,7 @@ _CT_OF: dict[str, Preset] = {
 
 
 def default_preset(modality: str | None, body_part: str | None, bits: int, *, hounsfield: bool = True) -> Preset:
-    """The preset of a source of which nothing is asked, by its DICOM modality and body part, and its bits a sample.
+    """Return the default preset of a source by its DICOM modality, body part and bits per sample.
 
     8 bits or fewer: `none`. CT in Hounsfield units: by body part, or the abdomen's. Others: `percentile-positive`.
     """
@@ -35,7 +35,7 @@ def default_preset(modality: str | None, body_part: str | None, bits: int, *, ho
 
 
 def voi_window(centre: float, width: float, function: str | None = None) -> Window:
-    """A VOI window as limits, by its VOILUTFunction or as LINEAR (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    """Convert a VOI window to limits, by its VOILUTFunction or as LINEAR (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
     if function in ("LINEAR_EXACT", "SIGMOID"):
         return Window(name=VOI, low=centre - width / 2, high=centre + width / 2, sigmoid=function == "SIGMOID")
     half = max(width - 1, _NARROWEST) / 2
@@ -43,7 +43,7 @@ def voi_window(centre: float, width: float, function: str | None = None) -> Wind
 
 
 def window_of(asked: Intensity, planes: Planes) -> Window | None:
-    """The window of a source whose planes are `planes`: they are walked for percentiles alone. None for `none`."""
+    """Return the window of the source with these planes, which are read only for percentiles. None for `none`."""
     if isinstance(asked, ExplicitWindow):
         low, high = asked.window
         return Window(name=EXPLICIT, low=low, high=high)

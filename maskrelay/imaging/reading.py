@@ -18,19 +18,18 @@ from maskrelay.imaging.windowing import to_bytes
 
 @dataclass(frozen=True, eq=False)
 class OpenedFrame:
-    """A frame whose header was read. footprint: bytes that `plane` and the way to the canvas take at their peak.
+    """A frame whose header was read."""
 
-    plane: decodes the frame; to be called once. Raises ItemErrors alone.
-    """
-
+    #: The peak memory of `plane` and the conversion to the canvas, in bytes.
     footprint: int
+    #: Decodes the frame; to be called once. Raises only ItemErrors.
     plane: Callable[[], Plane]
 
 
 def open_frame(source: bytes | Path, reading: Reading, *, max_pixels: int) -> OpenedFrame:
-    """Read the frame's header alone. A volume's source is a path, and a file that stays as it is.
+    """Read only the frame's header. A volume's source must be the path of a file that does not change.
 
-    Raises ItemErrors alone.
+    Raises only ItemErrors.
     """
     if reading.kind == "dicom":
         opened = (
@@ -49,23 +48,23 @@ def open_frame(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Op
 
 
 def read_plane(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Plane:
-    """The frame's samples. Raises ItemErrors alone."""
+    """Return the frame's samples. Raises only ItemErrors."""
     return open_frame(source, reading, max_pixels=max_pixels).plane()
 
 
 @lru_cache(maxsize=2)
 def _frames_of(file: Path, max_pixels: int) -> DicomPlanes:
-    """The header of an object of many frames is as long as they are many: it is read once and not for each of them."""
+    """The header of a multi-frame object grows with its frames, so it is cached instead of read for each frame."""
     return open_planes(file, max_pixels=max_pixels)
 
 
 def read_picture(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Picture:
-    """The frame as bytes, gray or RGB; raises ItemErrors alone."""
+    """Return the frame as uint8, gray or RGB. Raises only ItemErrors."""
     return picture_of(open_frame(source, reading, max_pixels=max_pixels), reading)
 
 
 def picture_of(opened: OpenedFrame, reading: Reading) -> Picture:
-    """The opened frame as bytes, gray or RGB; raises ItemErrors alone."""
+    """Return the opened frame as uint8, gray or RGB. Raises only ItemErrors."""
     plane = opened.plane()
     window = reading.window
     if window is None and reading.percentiles != POSITIVE:

@@ -14,11 +14,11 @@ from maskrelay.contract.outcomes import Rle
 from maskrelay.errors import Malformed
 from maskrelay.imaging.masks import Mask
 
-_GROUPS = 7  # of 5 bits: enough for the difference of any two counts below 2³³
+_GROUPS = 7  # groups of 5 bits: enough for the difference of any two counts below 2³³
 
 
 def encode_rle(mask: Mask) -> Rle:
-    """The run lengths of a mask over its frame."""
+    """Return the run lengths of a mask over its frame."""
     return Rle(size=mask.size, counts=_text(_counts(mask)))
 
 
@@ -35,7 +35,7 @@ def _counts(mask: Mask) -> npt.NDArray[np.int64]:
 
 
 def _edge(mask: Mask, row: int) -> npt.NDArray[np.bool_]:
-    """(width,): a row of the frame."""
+    """A row of the frame, (width,) bool."""
     edge = np.zeros(mask.size[1], np.bool_)
     rows, columns = mask.window
     if rows.start <= row < rows.stop:
@@ -44,9 +44,9 @@ def _edge(mask: Mask, row: int) -> npt.NDArray[np.bool_]:
 
 
 def _changes_below(mask: Mask) -> npt.NDArray[np.int64]:
-    """Where the value differs from the one above it, counted down the columns of the frame.
+    """Positions, counted down the columns of the frame, where the value differs from the pixel above.
 
-    Found row by row, as the mask lies in memory, to be sorted: an outline is short, a transposed copy is not.
+    They are found row by row in memory order and then sorted, because outlines are short and a transposed copy is not.
     """
     inside, (height, _), (rows, columns) = mask.inside, mask.size, mask.window
     places = np.flatnonzero(inside[1:] != inside[:-1])
@@ -75,7 +75,7 @@ def _text(counts: npt.NDArray[np.int64]) -> str:
 
 
 def _groups(numbers: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Group after group: which numbers have one more, and its characters. Most numbers have one or two."""
+    """Group by group: which numbers have a further group, and its characters. Most numbers have one or two."""
     place, rest = np.arange(numbers.size), numbers
     while rest.size:
         group, rest = rest & 0x1F, rest >> 5
@@ -85,7 +85,7 @@ def _groups(numbers: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int
 
 
 def decode_rle(rle: Rle) -> npt.NDArray[np.bool_]:
-    """(height, width) bool. Raises Malformed where the counts are not COCO's or do not fill the size."""
+    """Return the (height, width) bool mask. Raises Malformed if the counts are not COCO's or do not fill the size."""
     height, width = rle.size
     counts = _numbers(rle.counts)
     counts[1::2] = np.cumsum(counts[1::2])

@@ -10,20 +10,21 @@ from maskrelay.imaging.letterbox import Letterbox
 from maskrelay.imaging.masks import FOREGROUND
 from maskrelay.imaging.spans import span
 
-#: The area of a mask over its longer side, in pixels of the source and of the canvas: thinner ones, and those of fewer
-#: than 16 pixels, are too ragged to be judged.
+#: The least thickness (area over longer side) of a mask, in source and canvas pixels: thinner masks, and those of fewer
+#: than 16 pixels, are too ragged for a verdict.
 THINNEST = 4
 
 
 def self_check(canvas: npt.NDArray[np.uint8], rows: slice, measures: Measures, box: Letterbox) -> SelfCheck:
-    """Compare the mask's centroid with that of the foreground of its (canvas, canvas) uint8 map, all of it in `rows`.
+    """Compare the mask's centroid with the centroid of the foreground of its (canvas, canvas) uint8 map.
 
-    The map's centroid, over what the source covers of the canvas, is brought to the source by the numbers of `box`
-    alone; `shift_px` is the distance of both in source pixels. `padding_px` is the foreground in the padding, in
-    canvas pixels, that no mask can show. `ok`: the shift is explained by the grids, see `_bound`, or the bounding boxes
-    agree: of parts that the grids make thicker or thinner the centroid moves and the box does not. None for an empty
-    mask and for one thinner than `THINNEST`, here or there. A flip, a turn and a wrong place show; a slightly wrong
-    scale about the right place does not.
+    rows: the canvas rows that hold all of the foreground. The centroid of the map, taken over the area that the source
+    covers, is converted to source coordinates with the numbers of `box` alone; `shift_px` is the distance between the
+    two in source pixels. `padding_px` is the foreground in the padding, in canvas pixels, which no mask can show. `ok`
+    is true if the pixel grids explain the shift (see `_bound`), or if the bounding boxes agree: where the grids make
+    parts thicker or thinner, the centroid moves and the box does not. It is None for an empty mask, and for one that is
+    thinner than `THINNEST` on the canvas or in the source. The check detects a flip, a rotation and a wrong position,
+    but not a slightly wrong scale about the right position.
     """
     window: npt.NDArray[np.bool_] = canvas[rows] >= FOREGROUND
     across = _covered(box.left, box.stretched_width, box)
@@ -47,15 +48,15 @@ def self_check(canvas: npt.NDArray[np.uint8], rows: slice, measures: Measures, b
 
 
 def _ends(counts: npt.NDArray[np.uint16], start: int) -> tuple[int, int]:
-    """The first and the last canvas pixel along one side that hold any foreground."""
+    """The first and the last canvas pixel along one side with any foreground."""
     places = span(counts)
     return start + int(places.start), start + int(places.stop) - 1
 
 
 def _boxes_agree(across: tuple[int, int], down: tuple[int, int], measures: Measures, box: Letterbox) -> bool:
-    """Whether each side of both bounding boxes lies within half a source pixel and a canvas pixel of the other's.
+    """Whether every side of the two bounding boxes agrees within half a source pixel plus a canvas pixel.
 
-    Never where both grids coincide: there the centroids are equal, or the mask was moved.
+    Never true if the two grids coincide: then the centroids are equal, or the mask was moved.
     """
     assert measures.bbox is not None
     left, top, width, height = measures.bbox
@@ -74,25 +75,25 @@ def _boxes_agree(across: tuple[int, int], down: tuple[int, int], measures: Measu
 
 
 def _covered(pad: int, length: int, box: Letterbox) -> slice:
-    """The canvas pixels whose middle the source covers, along one side."""
+    """The canvas pixels along one side whose centre the source covers."""
     scale = box.canvas / box.side
     return slice(math.ceil(pad * scale - 0.5), math.ceil((pad + length) * scale - 0.5))
 
 
 def _in_source(place: float, pad: int, unstretched: float, box: Letterbox) -> float:
-    """A place on the canvas as one in the source; the middle of the first pixel is 0 in both."""
+    """Convert a canvas coordinate to a source coordinate; the centre of the first pixel is 0 in both."""
     return ((place + 0.5) * box.side / box.canvas - pad) * unstretched - 0.5
 
 
 def _bound(area: int, extent: tuple[int, int], measures: Measures, box: Letterbox) -> tuple[float, float]:
-    """How far apart the centroids may lie, across and down, in source pixels.
+    """How far apart the centroids may be, horizontally and vertically, in source pixels.
 
-    Where both grids coincide, half a pixel: they are equal. Else every edge of the mask lies within half a source pixel
-    of where the probability crosses the threshold, and every edge on the canvas within half a canvas pixel: together
-    the most that a shape may move if all edges err alike. Besides, what is finer than a pixel can be in one and not
-    in the other, and that share of the area moves the centroid by at most its share of the extent. Known is the
-    difference of both areas; what cancels out in it grows with the root of the number of pieces, by about two pixels
-    each.
+    If the grids coincide, half a pixel: the centroids are equal. Otherwise every edge of the mask is within half a
+    source pixel of where the probability crosses the threshold, and every edge on the canvas within half a canvas
+    pixel; their sum bounds the shift of a shape whose edges are all off in the same direction. In addition, details
+    finer than a pixel may exist in one grid and not in the other, and that share of the area moves the centroid by at
+    most its share of the extent. The difference of the two areas is known; the part of it that cancels out grows with
+    the square root of the number of components, by about two pixels each.
     """
     scales = box.scales()
     if scales == (1.0, 1.0):

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 
 def span(found: npt.NDArray[Any]) -> slice:
-    """From the first true (or nonzero) place of a line of them to the last; `slice(0, 0)` if there is none."""
+    """Return the range from the first true (or nonzero) entry of a 1-D array to the last; `slice(0, 0)` if there is
+    none.
+    """
     places = np.flatnonzero(found)
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)

@@ -15,12 +15,15 @@ from maskrelay.imaging.png import SIGNATURE, chunk
 
 _HEAD = struct.Struct(">8sI4sIIBBBBB")  # the signature, then the IHDR chunk
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
-_MOST_BYTES = 1 << 25  # of pixels, which are held twice for a moment
+_MOST_BYTES = 1 << 25  # of pixel data, which are held twice for a moment
 _BLOCK = 0xFFFF
 
 
 def stored_png(file: bytes) -> bytes:
-    """The same picture with its pixels in stored blocks; `file` itself if it is no PNG, interlaced, large or odd."""
+    """Return the same image with its pixel data in stored blocks.
+
+    Returns `file` itself if it is not a PNG, or is interlaced, large or irregular.
+    """
     length = _stream_bytes(file)
     if not length:
         return file
@@ -36,7 +39,7 @@ def stored_png(file: bytes) -> bytes:
 
 
 def _stream_bytes(file: bytes) -> int:
-    """How many bytes the pixels' stream inflates to, a filter's number before each row; 0 where it is not our case."""
+    """The decompressed size of the pixel data, with a filter type before each row; 0 for an unsupported PNG."""
     if len(file) < _HEAD.size:
         return 0
     signature, _, name, width, height, depth, colour, _, _, interlaced = _HEAD.unpack_from(file)
@@ -47,9 +50,9 @@ def _stream_bytes(file: bytes) -> int:
 
 
 def _stream(file: bytes) -> tuple[bytearray, int, int]:
-    """What the first IDAT chunks hold, which follow each other, and from where to where in the file they lie.
+    """The content of the first consecutive IDAT chunks, and the range that they occupy in the file.
 
-    Nothing is kept of a chunk but its bytes, however many without any a file has.
+    Only the bytes of each chunk are kept, so a file with many empty chunks costs no memory.
     """
     packed, begin, at = bytearray(), 0, len(SIGNATURE)
     while at + 12 <= len(file):
@@ -65,7 +68,7 @@ def _stream(file: bytes) -> tuple[bytearray, int, int]:
 
 
 def _stored(pixels: bytes) -> bytes:
-    """A zlib stream in which nothing is packed."""
+    """A zlib stream of uncompressed blocks."""
     view, length = memoryview(pixels), len(pixels)
     blocks: list[bytes | memoryview] = [b"\x78\x01"]
     for start in range(0, length, _BLOCK):

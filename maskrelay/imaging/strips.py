@@ -20,9 +20,9 @@ def _unchanged(image: Image.Image) -> Image.Image:
 
 
 def array_of(image: Image.Image, change: Callable[[Image.Image], Any] = _unchanged) -> npt.NDArray[Any]:
-    """(height, width) or (height, width, channels) of what `change` makes of the image, which is loaded.
+    """Return `change` of a loaded image as a (height, width) or (height, width, channels) array.
 
-    change: from a band of rows to an image or an array of the same rows; each pixel must depend on itself alone.
+    change: maps a band of rows to an image or an array of the same rows; each pixel must depend on itself alone.
     """
     rows = max(1, _AT_ONCE // image.width)
     if image.height <= rows:

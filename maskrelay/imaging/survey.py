@@ -14,10 +14,11 @@ from maskrelay.imaging.turns import slice_axis
 
 
 def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> Surveyed:
-    """One object; `about`: what is known of the source already. key: under which identities are hashed. Of a zip's
-    members, doses are no pictures.
+    """Survey one DICOM object.
 
-    Raises ItemErrors alone, as all of these do.
+    about: the fields of `Surveyed` that are already known. key: the key under which identities are hashed. A dose
+    object that is a member of a zip is refused as not an image. Raises only ItemErrors, as all functions of this module
+    do.
     """
     facts = read_facts(source, key=key, among_others=about.get("extent") is not None)
     several = facts.frames > 1
@@ -29,9 +30,10 @@ def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> 
 def survey_nifti(
     head: bytes, about: dict[str, Any], options: PixelOptions, *, length: int | None = None, most_bytes: int
 ) -> Surveyed:
-    """A volume, or the one of several that the options name, cut along the axis they ask for, by its header alone.
+    """Survey a volume, or the one that the options select of several, by its header alone.
 
-    length: of the unpacked file, where it is known; what is missing of any other is found when its frames are read.
+    The volume is cut along the axis that the options select. length: of the decompressed file, if it is known;
+    otherwise missing voxels are detected when the frames are read.
     """
     facts = read_facts_of(head)
     needed = facts.start + facts.volumes * facts.volume_bytes
@@ -56,7 +58,7 @@ def survey_nifti(
 
 
 def survey_tiff(path: Path, about: dict[str, Any], *, max_pixels: int) -> Surveyed:
-    """Every page that is a picture of its own is a frame; how deep they are, the first one says."""
+    """Survey a TIFF: every page that is an image of its own is a frame. The first one gives the depth of all."""
     pages = find_pages(path, max_pixels=max_pixels)
     findings = {"pages_left_out": pages.left_out} if pages.left_out else {}
     if pages.count == 1:

@@ -20,7 +20,7 @@ from maskrelay.imaging.plane import Plane
 
 PERCENTILES = (0.5, 99.5)
 
-#: Yields the planes of a volume anew each time it is called.
+#: Returns a new iterator over the planes of a volume each time it is called.
 Planes = Callable[[], Iterator[Plane]]
 
 _DIGIT = 16
@@ -30,12 +30,12 @@ _Type = np.dtype[Any]
 
 
 def volume_window(name: str, planes: Planes) -> Window:
-    """The window between percentiles 0.5 and 99.5 of all planes together.
+    """Return the window between percentiles 0.5 and 99.5 of all planes together.
 
-    name: `percentile-positive` (of the values above 0) or `percentile-all`. What is padding or not finite does not
-    count. The percentiles are those of `np.percentile`, linear, in float64; of 64-bit integers beyond 2⁵³ the nearest
-    float64. The window's name says what was taken: `percentile-all` also where no value is above 0, `min-max` where
-    both percentiles fall on one value, `constant` (low = high) where there is one value alone, or none.
+    name: `percentile-positive` (of the values above 0) or `percentile-all`. Padding and values that are not finite are
+    left out. The percentiles are those of `np.percentile`, linear, in float64; for 64-bit integers beyond 2⁵³, of the
+    nearest float64. The name of the window says what was used: `percentile-all` also if no value is above 0, `min-max`
+    if both percentiles are equal, `constant` (low = high) if there is only one value, or none.
     """
     kind, first, below = _first_walk(planes)
     every = int(first.sum())
@@ -54,7 +54,7 @@ def volume_window(name: str, planes: Planes) -> Window:
 
 
 def _between(values: dict[int, float], offset: int, place: float) -> float:
-    """Between two neighbours, computed from the nearer one, as numpy does."""
+    """Interpolate between two neighbours, from the nearer one, as numpy does."""
     low, high = values[offset + math.floor(place)], values[offset + math.ceil(place)]
     share = place - math.floor(place)
     return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
@@ -75,7 +75,7 @@ def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Coun
 
 
 def _strips(planes: Iterator[Plane]) -> Iterator[Plane]:
-    """The planes in bands of rows, views all of them, so that memory does not grow with the size of a plane."""
+    """The planes as views of bands of rows, so that memory does not grow with the size of a plane."""
     for plane in planes:
         for rows in bands(plane.values.shape):
             padding = None if plane.padding is None else plane.padding[rows]
@@ -83,8 +83,8 @@ def _strips(planes: Iterator[Plane]) -> Iterator[Plane]:
 
 
 def _values_at(ranks: set[int], kind: _Type, first: _Counts, planes: Planes) -> dict[int, float]:
-    """The values that have these ranks, counted from 0, among all of them."""
-    # of each rank: how its key begins, and its rank among the keys that begin so
+    """The values at these ranks, counted from 0, among all values."""
+    # by rank: the prefix of its key, and its rank among the keys with that prefix
     found = {rank: _narrowed(0, rank, first) for rank in ranks}
     for shift in range(_shift(kind) - _DIGIT, -1, -_DIGIT):
         counts = {start: np.zeros(_BINS, np.int64) for start, _ in found.values()}
@@ -112,12 +112,12 @@ def _shift(kind: _Type) -> int:
 
 
 def _unsigned(kind: _Type) -> _Type:
-    """Of the keys; bytes are widened."""
+    """The type of the keys; bytes are widened."""
     return np.dtype(f"u{max(2, kind.itemsize)}")
 
 
 def _keys(plane: Plane, kind: _Type) -> npt.NDArray[Any]:
-    """Of the values that count, in any order."""
+    """The keys of the values that count, in any order."""
     values = plane.values.ravel() if plane.padding is None else plane.values[~plane.padding].ravel()
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]

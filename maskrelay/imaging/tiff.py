@@ -17,20 +17,20 @@ from maskrelay.imaging.header import check_size, named_damage, opened
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.tiff_pages import Pages, read_pages
 
-#: Layouts of an uncompressed picture, by Pillow's mode: numpy's letters without the byte order, and the channels.
+#: Layouts of an uncompressed image by Pillow's mode: numpy's type without byte order, and the number of channels.
 _CONTIGUOUS = {"L": ("u1", 1), "I;16": ("u2", 1), "I;16B": ("u2", 1), "F": ("f4", 1), "RGB": ("u1", 3)}
 
 
 def count_pages(file: bytes | Path, *, max_pixels: int) -> int:
-    """How many pictures a TIFF holds, as `find_pages` does."""
+    """Return the number of images in a TIFF, as `find_pages` counts them."""
     return find_pages(file, max_pixels=max_pixels).count
 
 
 def find_pages(file: bytes | Path, *, max_pixels: int) -> Pages:
-    """Which pictures a TIFF holds, in memory or at a path.
+    """Find the images of a TIFF, in memory or at a path.
 
-    Raises NotAnImage, ZeroSized, Truncated (also for a chain of pages that leaves the file or runs in a circle),
-    UnsupportedImage, and TooManyPixels for a first picture that is too large.
+    Raises NotAnImage, ZeroSized, Truncated (also for a chain of pages that leaves the file or is circular),
+    UnsupportedImage, and TooManyPixels if the first image is too large.
     """
     with _stream(file) as stream, named_damage():
         pages = _pages_of(file, stream)
@@ -41,10 +41,10 @@ def find_pages(file: bytes | Path, *, max_pixels: int) -> Pages:
 
 
 def read_page(file: bytes | Path, index: int, *, max_pixels: int) -> Plane:
-    """Picture `index` of those of `find_pages`, counted from 0, read by `decode.plane_of` as a file of one page is.
+    """Read image `index`, counted from 0 among those of `find_pages`, as `decode.plane_of` reads a single-page file.
 
-    The first page's header is read too: where that is of a kind not read, no page is. Raises the errors of
-    `find_pages`, here of this page, and FrameOutOfRange.
+    The first page's header is read too: if it is unsupported, no page is read. Raises the errors of `find_pages`, here
+    for this page, and FrameOutOfRange.
     """
     with _stream(file) as stream, named_damage():
         pages = _pages_of(file, stream)
@@ -57,7 +57,7 @@ def read_page(file: bytes | Path, index: int, *, max_pixels: int) -> Plane:
 
 
 def page_footprint(file: bytes | Path, index: int, *, max_pixels: int) -> int:
-    """Bytes that reading picture `index` takes at its peak. Raises the errors of `read_page`; decodes nothing."""
+    """Return the peak memory, in bytes, of reading image `index`, without decoding it. Raises as `read_page`."""
     with _stream(file) as stream, named_damage():
         pages = _pages_of(file, stream)
         if not 0 <= index < pages.count:
@@ -80,13 +80,13 @@ def _pages_of(file: bytes | Path, stream: BinaryIO) -> Pages:
 
 @lru_cache(maxsize=2)
 def _pages_at(path: Path, _written: int, _size: int) -> Pages:
-    """Of a stack of many pages the chain is followed once and not for each of them."""
+    """Cached, so that the chain of a stack of many pages is followed once and not for each page."""
     with path.open("rb") as stream:
         return read_pages(stream)
 
 
 def _page(stream: BinaryIO, pages: Pages, number: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
-    """The directory of this number, of all that there are."""
+    """The directory with this number among all directories."""
     image = opened(TiffImagePlugin.TiffImageFile, stream)
     image._frame_pos = list(pages.places)  # noqa: SLF001  known already: Pillow would parse every page up to this one
     image.seek(number)
@@ -95,7 +95,7 @@ def _page(stream: BinaryIO, pages: Pages, number: int, max_pixels: int) -> TiffI
 
 
 def _check_planes(stream: BinaryIO, image: TiffImagePlugin.TiffImageFile, planes: int) -> tuple[int, int]:
-    """Where a stack of one directory begins, and how many bytes each of its pictures has."""
+    """Where the images of a single-directory stack begin, and the number of bytes of each."""
     tags = image.tag_v2
     offsets, sizes = tags.get(TiffImagePlugin.STRIPOFFSETS, ()), tags.get(TiffImagePlugin.STRIPBYTECOUNTS, ())
     starts = [offsets[0] + sum(sizes[:number]) for number in range(len(sizes))] if offsets else []

@@ -12,12 +12,12 @@ _NONE, _JPEG = 1, (6, 7)
 _RGB, _PALETTE, _SEPARATED, _YCBCR, _CIELAB = 2, 3, 5, 6, 8
 _PHOTOMETRIC = frozenset({0, 1, _RGB, _PALETTE, _SEPARATED, _YCBCR, _CIELAB})
 _FLOAT = 3
-#: Channels that may lie apart: how many, and what those beyond the colours are (2: alpha that is not multiplied in).
+#: Supported separate planes: the number of channels, and the kinds of extra samples (2: unassociated alpha).
 _PLANAR = frozenset({(3, ()), (4, (2,))})
 
 
 def check_layout(tags: TiffImagePlugin.ImageFileDirectory_v2) -> None:
-    """Raise UnsupportedImage, which names the tag, for a layout that is not read. tags: of one page."""
+    """Raise UnsupportedImage, which names the tag, for an unsupported layout. tags: those of one page."""
     compression = int(tags.get(TiffImagePlugin.COMPRESSION, _NONE))
     photometric = int(tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 0))
     if photometric not in _PHOTOMETRIC:
@@ -35,6 +35,6 @@ def check_layout(tags: TiffImagePlugin.ImageFileDirectory_v2) -> None:
 
 
 def is_white_at_zero(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
-    """Whether floating-point samples are meant to be white at 0, which Pillow leaves as they are."""
+    """Return whether 0 means white in floating-point samples, which Pillow does not invert."""
     sample_format = tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
     return int(tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1)) == 0 and int(sample_format[0]) == _FLOAT

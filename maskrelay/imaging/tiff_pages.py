@@ -13,16 +13,16 @@ from typing import BinaryIO, NamedTuple
 
 from maskrelay.errors import NotAnImage, Truncated, UnsupportedImage, ZeroSized
 
-#: More pages than any stack has; a longer chain is somebody's joke.
+#: More pages than any stack has; a longer chain is refused.
 MOST_PAGES = 65_535
-#: More tags than any page has; each is read for itself.
+#: More tags than any page has; each is read separately.
 MOST_TAGS = 4096
 
-#: By the first four bytes: the byte order, whether it is a BigTIFF.
+#: By the first four bytes: the byte order, and whether it is a BigTIFF.
 _KINDS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True)}
-#: A BigTIFF of the other order, which Pillow takes for a plain one.
+#: A big-endian BigTIFF, which Pillow mistakes for a plain TIFF.
 _NOT_READ = b"MM\0+"
-#: The types of entries that are read here, by number: struct's letter.
+#: The supported entry types by number, as struct letters.
 _TYPES = {1: "B", 2: "s", 3: "H", 4: "L", 13: "L", 16: "Q", 18: "Q"}
 _LONGEST_TEXT = 8192
 
@@ -32,11 +32,11 @@ _SIZES = (_WIDTH, _HEIGHT, _TILE_WIDTH)
 _WANTED = frozenset(
     {*_SIZES, _NEW_SUBFILE, _SUBFILE, _COMPRESSION, _DESCRIPTION, _SUB_DIRECTORIES, _METAMORPH, _HAMAMATSU}
 )
-#: None, CCITT, LZW, JPEG, deflate, PackBits, LZMA, ZStandard; and where nothing is said.
+#: None, CCITT, LZW, JPEG, deflate, PackBits, LZMA, ZStandard; and 0, where the tag is absent.
 _COMPRESSIONS = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000})
 #: NewSubfileType: a smaller version of another page; a mask of another page. SubfileType: a smaller version.
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
-#: Makers of slide scanners whose first page is the slide at its full size, and those whose pages need more than that.
+#: Descriptions of slide scans whose first page is the slide at full size, and of those that are not supported.
 _SLIDES = re.compile(r"^Aperio|DPUfsImport")
 _OTHER_SLIDES = re.compile(r"<iScan|<scn|^Label[ _]Image", re.IGNORECASE)
 _IMAGEJ = re.compile(r"^ImageJ=.*?^images=([0-9]+)", re.DOTALL | re.MULTILINE)
@@ -44,7 +44,7 @@ _SHAPED = re.compile(r'^\{"shape": \[([0-9, ]+)\].*"truncated": true')
 
 
 class Layout(NamedTuple):
-    """How numbers of a file are read: byte order, format of a count, bytes of an entry, format of a place."""
+    """How numbers of a file are read: byte order, format of a count, bytes of an entry, format of an offset."""
 
     order: str
     counted: str
@@ -54,7 +54,7 @@ class Layout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One directory, at `place` of the file. planes: how many pictures follow each other from its first byte on."""
+    """One directory, at offset `place` of the file. planes: the number of consecutive images from its first byte on."""
 
     place: int
     size: tuple[int, int] = (0, 0)
@@ -68,13 +68,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """places: of all directories, in their order. pictures: the numbers of those that are pictures of their own.
+    """The directories of a file, and which of them are images of their own."""
 
-    planes: how many pictures the one directory stands for, as ImageJ writes them; 1 elsewhere.
-    """
-
+    #: The offsets of all directories, in order.
     places: tuple[int, ...]
+    #: The numbers of the directories that are images of their own.
     pictures: tuple[int, ...]
+    #: The number of images that a single directory stands for, as ImageJ writes them; 1 otherwise.
     planes: int = 1
 
     @property
@@ -87,10 +87,10 @@ class Pages:
 
 
 def read_pages(stream: BinaryIO) -> Pages:
-    """Which pictures the file holds. Raises NotAnImage, ZeroSized, Truncated and UnsupportedImage.
+    """Find the images of a file. Raises NotAnImage, ZeroSized, Truncated and UnsupportedImage.
 
-    Left out are smaller versions and masks of other pages, and beside a slide's scan everything of another size: lower
-    levels of its pyramid, the label and the overview.
+    Smaller versions and masks of other pages are left out. In a slide scan, so is every page of another size: lower
+    levels of the pyramid, the label and the overview.
     """
     pages = _directories(stream)
     places, first = tuple(page.place for page in pages), pages[0]
@@ -141,7 +141,7 @@ def _directories(stream: BinaryIO) -> Sequence[Page]:
 
 
 def _directory(stream: BinaryIO, place: int, layout: Layout) -> tuple[Page, int]:
-    """The page at `place`, and where the next one is."""
+    """The page at `place`, and the offset of the next one."""
     stream.seek(place)
     counted = struct.Struct(layout.order + layout.counted)
     [entries] = counted.unpack(stream.read(counted.size))
@@ -188,7 +188,7 @@ def _page(stream: BinaryIO, place: int, tags: dict[int, tuple[int, int, bytes]],
 
 
 def _text(stream: BinaryIO, entry: tuple[int, int, bytes] | None, layout: Layout) -> str:
-    """The beginning of a text; empty where there is none."""
+    """The beginning of a text; empty if there is none."""
     if entry is None or entry[0] not in (1, 2, 7):
         return ""
     _, count, raw = entry
@@ -199,7 +199,7 @@ def _text(stream: BinaryIO, entry: tuple[int, int, bytes] | None, layout: Layout
 
 
 def _planes(description: str) -> int:
-    """How many pictures one directory stands for: those of ImageJ's and tifffile's stacks lie behind each other."""
+    """The number of images that one directory stands for: ImageJ's and tifffile's stacks store them consecutively."""
     if found := _IMAGEJ.search(description):
         return int(found[1])
     if found := _SHAPED.search(description):

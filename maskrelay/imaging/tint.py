@@ -14,11 +14,11 @@ Pixels = npt.NDArray[np.uint8]
 _TINT = 0.28
 _SHADE = 0.35  # of the dark line that keeps an outline visible on its own colour
 _DARK: Colour = (0, 0, 0)
-_PIXELS_PER_LINE = 480  # one pixel of outline for so many of the picture's shorter side
+_PIXELS_PER_LINE = 480  # pixels of the image's shorter side for each pixel of outline width
 
 
 def tinted(pixels: Pixels, masks: Sequence[Mask]) -> Pixels:
-    """A new (height, width, 3) picture; all tints lie under all outlines, later masks over earlier ones."""
+    """Return a new (height, width, 3) uint8 image; all tints are below all outlines, later masks above earlier ones."""
     picture = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels.copy()
     line = max(1, round(min(picture.shape[:2]) / _PIXELS_PER_LINE))
     windows = [_window(mask, 1 + line) for mask in masks]
@@ -32,7 +32,7 @@ def tinted(pixels: Pixels, masks: Sequence[Mask]) -> Pixels:
 
 
 def _window(mask: Mask, margin: int) -> tuple[slice, slice]:
-    """The smallest part of the picture that holds the mask and `margin` around it."""
+    """The smallest part of the image that holds the mask and a `margin` around it."""
     return _span(np.count_nonzero(mask, axis=1), margin), _span(np.count_nonzero(mask, axis=0), margin)
 
 
@@ -53,9 +53,9 @@ def _blend(part: Pixels, where: Mask, colour: Colour, strength: float) -> None:
 
 
 def _eroded(mask: Mask, steps: int) -> Mask:
-    """The mask less `steps` pixels along its edge, but not along the frame.
+    """The mask without `steps` pixels along its edge, but not along the frame.
 
-    Diamonds and squares in turn, which comes closer to a circle than either.
+    Diamond and square neighbourhoods alternate, which approximates a circle better than either.
     """
     for step in range(steps):
         across = mask.copy()

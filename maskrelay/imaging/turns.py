@@ -16,14 +16,14 @@ from maskrelay.contract.sources import Affine, Turn
 SliceAxis = Literal["axial", "sagittal", "coronal"] | int | None
 
 _ACROSS = {"sagittal": 0, "coronal": 1, "axial": 2}
-#: Down the picture, by the patient axis that its slices are cut along.
+#: The patient axis that runs down the image, by the patient axis that the slices are cut along.
 _DOWN = (2, 2, 1)
 
 
 def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) -> int:
-    """The voxel axis to cut along: the one nearest to the patient axis that is asked for; a number is taken as it is.
+    """Return the voxel axis to cut along: the one nearest to the requested patient axis; a number is used as it is.
 
-    None: axial, except that a volume of one slice is that slice, whichever way it lies.
+    With None: axial, except that a volume of one slice is that slice, whatever its orientation.
     """
     if isinstance(asked, int):
         return asked
@@ -34,7 +34,7 @@ def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) ->
 
 
 def turn_of(affine: Affine, axis: int) -> Turn:
-    """From a stored slice, [a, b] of the two voxel axes other than `axis`, to its picture."""
+    """Return the transform from a stored slice, [a, b] of the two voxel axes other than `axis`, to its image."""
     directions = _directions(affine)
     down = _DOWN[directions[axis][0]]
     first, second = (direction for other, direction in enumerate(directions) if other != axis)
@@ -43,9 +43,9 @@ def turn_of(affine: Affine, axis: int) -> Turn:
 
 
 def _directions(affine: Affine) -> list[tuple[int, bool]]:
-    """For each voxel axis the patient axis it runs along, and whether it runs with it.
+    """For each voxel axis, the patient axis that it follows, and whether in the same direction.
 
-    An oblique volume gets the assignment of axes, one each, whose cosines are largest in sum.
+    An oblique volume gets the one-to-one assignment of axes with the largest sum of cosines.
     """
     columns = [[row[axis] for row in affine] for axis in range(3)]
     cosines = [[part / math.hypot(*column) for part in column] for column in columns]
@@ -57,12 +57,12 @@ def _directions(affine: Affine) -> list[tuple[int, bool]]:
 
 
 def turned(stored: npt.NDArray[Any], turn: Turn) -> npt.NDArray[Any]:
-    """A view: (a, b, …) as stored → (row, column, …) as shown."""
+    """Return a view: (a, b, …) as stored → (row, column, …) as shown."""
     return _flipped(stored.swapaxes(0, 1) if turn.transpose else stored, turn)
 
 
 def unturned(picture: npt.NDArray[Any], turn: Turn) -> npt.NDArray[Any]:
-    """A view: (row, column, …) as shown → (a, b, …) as stored."""
+    """Return a view: (row, column, …) as shown → (a, b, …) as stored."""
     flipped = _flipped(picture, turn)
     return flipped.swapaxes(0, 1) if turn.transpose else flipped
 

@@ -21,11 +21,11 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def to_bytes(plane: Plane, window: Window | None) -> tuple[Pixels, str]:
-    """The plane as uint8 of its values' shape, and the name of what was done.
+    """Return the plane as uint8 of the same shape as its values, and the name of the conversion.
 
-    With a window: `low` and below 0, `high` and above 255; all black where low = high. None: unsigned samples of 8
-    bits or fewer stay (`none`); others get the window of their own percentiles (`volume_window`'s names). Then the
-    plane is inverted if it says so, and last what is padding or NaN becomes black.
+    With a window: `low` and below becomes 0, `high` and above 255; all is black if low = high. With None: unsigned
+    samples of 8 bits or fewer stay (`none`); others get the window of their own percentiles (named as by
+    `volume_window`). Then the plane is inverted if `inverted` is set, and finally padding and NaN become black.
     """
     values = plane.values
     if window is None and not (plane.bits <= 8 and values.dtype.kind == "u"):
@@ -44,7 +44,9 @@ def _windowed(values: npt.NDArray[Any], window: Window) -> Pixels:
 
 
 def _table(kind: np.dtype[Any], window: Window) -> Pixels | None:
-    """The byte of every value of a narrow integer type, by its bits: at most 65,536 sums instead of one a pixel."""
+    """The byte of every value of a narrow integer type, by its bits: at most 65,536 computations instead of one a
+    pixel.
+    """
     if kind.kind not in "ui" or kind.itemsize > 2:
         return None
     every = np.arange(1 << 8 * kind.itemsize, dtype=f"u{kind.itemsize}")
@@ -54,11 +56,11 @@ def _table(kind: np.dtype[Any], window: Window) -> Pixels | None:
 def _line(values: npt.NDArray[Any], window: Window) -> Pixels:
     if window.high <= window.low:
         return np.zeros(values.shape, np.uint8)
-    with np.errstate(over="ignore", invalid="ignore"):  # of infinities and NaN, which are put in place below
+    with np.errstate(over="ignore", invalid="ignore"):  # from infinities and NaN, which are handled below
         scaled = values.astype(np.float64)
         scaled -= window.low
         scaled /= window.high - window.low
-        if window.sigmoid:  # PS3.3 C.11.2.1.3.1, with the value's place in the window from 0 to 1
+        if window.sigmoid:  # PS3.3 C.11.2.1.3.1, with the value's position in the window from 0 to 1
             scaled = 1.0 / (1.0 + np.exp(2.0 - 4.0 * scaled))
         scaled *= 255.0
     scaled += 0.5
