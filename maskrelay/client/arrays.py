@@ -9,25 +9,25 @@ from typing import Any
 
 from maskrelay.errors import OptionInvalid
 
-#: PNG's colour type by the number of channels.
+#: PNG colour types by the number of channels.
 _COLOUR = {1: 0, 3: 2, 4: 6}
 _KINDS = {"b1": 8, "u1": 8, "u2": 16}
 
 
 def is_image(value: Any) -> bool:
-    """Whether this is a Pillow image."""
+    """Return whether the value is a Pillow image."""
     return all(hasattr(value, name) for name in ("save", "mode", "convert", "size"))
 
 
 def is_array(value: Any) -> bool:
-    """Whether this is a NumPy array, or says that it is like one."""
+    """Return whether the value is a NumPy array, or declares the array interface."""
     return hasattr(value, "__array_interface__") and hasattr(value, "tobytes")
 
 
 def png_of_image(image: Any) -> bytes:
-    """The picture as Pillow shows it now: of several frames the current one, and no orientation tag beside it.
+    """Encode a Pillow image as PNG, as Pillow shows it: the current frame, without an orientation tag.
 
-    Raises OptionInvalid for a mode that a picture cannot be made of without choosing a range of values for you.
+    Raises OptionInvalid for a mode that cannot be converted without choosing a range of values on your behalf.
     """
     if image.mode == "F":
         raise OptionInvalid("A Pillow image of mode F has no range of its own; scale it to 8 or 16 bits first.")
@@ -39,9 +39,9 @@ def png_of_image(image: Any) -> bytes:
 
 
 def png_of_array(values: Any) -> bytes:
-    """A PNG of an array [rows, columns] or [rows, columns, 1, 3 or 4]; uint8, uint16, or bool as 0 and 255.
+    """Encode an array [rows, columns] or [rows, columns, 1, 3 or 4] of uint8, uint16 or bool (0 and 255) as PNG.
 
-    Raises OptionInvalid for another shape or type: what its values mean is not for us to guess.
+    Raises OptionInvalid for another shape or dtype, because the meaning of its values cannot be guessed.
     """
     about = values.__array_interface__
     shape, kind = tuple(about["shape"]), about["typestr"]
@@ -64,7 +64,7 @@ def png_of_array(values: Any) -> bytes:
 
 
 def _big_endian(raw: bytes, kind: str) -> bytes:
-    """The samples as PNG stores them."""
+    """The samples in the byte order of PNG."""
     if kind[1:] == "b1":
         return raw.translate(b"\0" + b"\xff" * 255)
     little = kind[0] == "<" or (kind[0] == "=" and sys.byteorder == "little")

@@ -19,8 +19,8 @@ For research use only, not for clinical use."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code. A problem is one line on stderr, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter gets a mark in its place
+    """Run one command and return its exit code. Errors are printed as one line on stderr, never as a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # replace characters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     given = _parser().parse_args(arguments)

@@ -28,18 +28,19 @@ from maskrelay.errors import SettingsError, WaitTimeout
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 _TIMEOUT = timedelta(seconds=60)
-#: How long `wait` keeps asking a service that is away.
+#: How long `wait` keeps trying while the service is unreachable.
 _PATIENCE = timedelta(minutes=5)
 _LONG_POLL_S, _SHORT_POLL_S = 30, 1
 _LEAST_PAUSE = 0.5
 
 
 class Client:
-    """One caller of the service at `url`.
+    """A client of the service at `url`, with one API key.
 
-    Without arguments the address and the key are those of MASKRELAY_URL and MASKRELAY_API_KEY. `timeout` bounds each
-    step of one request, not a whole upload. Every method raises the class of `maskrelay.errors` whose `code` the
-    service answered, ServiceUnreachable when it cannot be reached, ServiceAnswerUnknown when it answers something else.
+    Without arguments, the address and the key are read from MASKRELAY_URL and MASKRELAY_API_KEY. `timeout` limits each
+    step of one request, not a whole upload. Every method raises the class of `maskrelay.errors` for the error `code`
+    that the service returned, ServiceUnreachable if the service cannot be reached, and ServiceAnswerUnknown if the
+    response is not one of the service's.
     """
 
     def __init__(self, url: str | None = None, api_key: str | None = None, timeout: timedelta = _TIMEOUT) -> None:
@@ -60,7 +61,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         self._connection.close()
 
     def submit(
@@ -78,17 +79,18 @@ class Client:
         idempotency_key: str | None = None,
         wait_s: int = 0,
     ) -> JobShown:
-        """Submit every file with every prompt as one job; the job as it was accepted.
+        """Submit every file with every prompt as one job, and return the job as it was accepted.
 
-        A file is a path (text or `os.PathLike`), its bytes, a binary file object, a NumPy array of one picture (uint8,
-        uint16 or bool; [rows, columns] or with 1, 3 or 4 channels), or a Pillow image (as it is shown, its current
-        frame). One file or one prompt need no list. The names of paths go along below the folder they share.
+        A file is a path (text or `os.PathLike`), its bytes, a binary file object, a NumPy array of one image (uint8,
+        uint16 or bool; [rows, columns], or with 1, 3 or 4 channels), or a Pillow image (as it is shown, its current
+        frame). A single file or prompt needs no list. The names of paths are sent relative to the folder that they
+        share.
 
-        A generated callback secret is in `callback.secret` of this answer alone. Repeating the call with the same
-        `idempotency_key` finds the first job; without one, a key is made that covers this call's own retries. `wait_s`
-        lets the answer come when the job ends, at most so many seconds (≤ 50) later. `options`: any others by name.
-        Few small files go with the request, others are uploaded first. Raises SourceMissing for a path that is no file,
-        OptionInvalid for what cannot be a file, a prompt or an output.
+        A generated callback secret is in `callback.secret` of this response only. Repeating the call with the same
+        `idempotency_key` returns the first job; without a key, one is generated that covers this call's own retries.
+        With `wait_s`, the call returns when the job has ended, or after that many seconds (≤ 50). `options`: any other
+        options by name. Small files in small numbers are sent with the request, others are uploaded first. Raises
+        SourceMissing for a path that is not a file, and OptionInvalid for an invalid file, prompt or output.
         """
         sources, asked = sources_of(files), texts(prompts, "Prompt")
         about = {"url": callback} if callback else None
@@ -103,11 +105,11 @@ class Client:
         return submit(self._connection, sources, asked, options, headers, custom_ids=ids, wait_s=wait_s)
 
     def job(self, job_id: str) -> JobShown:
-        """The job as it is now."""
+        """Return the job in its current state."""
         return read_as(JobShown, self._connection.get(f"/v1/jobs/{job_id}"))
 
     def jobs(self, *, unreadable: Callable[[str], None] = lambda _id: None) -> Iterator[JobShown]:
-        """Every job of this key's tenant, the newest first.
+        """Yield all jobs of this key's tenant, newest first.
 
         `unreadable` is called with the id of each job whose stored record the service cannot read.
         """
@@ -117,15 +119,16 @@ class Client:
                 unreadable(job_id)
 
     def endpoints(self) -> list[EndpointShown]:
-        """The flow of each endpoint that this key's jobs may be scored at."""
+        """Return the flow state of each endpoint that may score this key's jobs."""
         return read_as(EndpointList, self._connection.get("/v1/endpoints")).endpoints
 
     def wait(
         self, job_id: str, timeout: timedelta | None = None, on_progress: Callable[[JobShown], None] | None = None
     ) -> JobShown:
-        """The job once it has ended, after telling `on_progress` about it on the way.
+        """Wait until the job has ended and return it, calling `on_progress` with its state on the way.
 
-        Outlives a service that is away for some minutes. Raises WaitTimeout when the job has not ended after `timeout`.
+        A service that is unreachable for a few minutes is tolerated. Raises WaitTimeout if the job has not ended after
+        `timeout`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
         poll = _LONG_POLL_S if on_progress is None else _SHORT_POLL_S
@@ -143,20 +146,20 @@ class Client:
             time.sleep(max(0.0, min(asked + _LEAST_PAUSE, deadline or now + 1) - now))
 
     def items(self, job_id: str) -> Iterator[ItemShown]:
-        """The job's items: in order of completion while it runs, in order of submission after.
+        """Yield the job's items: in order of completion while it runs, in order of submission once it has ended.
 
-        An item comes twice when the job ends while its list is being read, never not at all.
+        If the job ends while its items are being read, an item may come twice, but none is missed.
         """
         for page in pages(self._connection, f"/v1/jobs/{job_id}/items", ItemList):
             yield from page.items
 
     def save(self, job_id: str, folder: str | os.PathLike[str]) -> list[SavedFile]:
-        """Save every artifact there is into `folder`, which is made; the files in order of the items.
+        """Save all available artifacts in `folder`, which is created, and return the files in order of the items.
 
-        Names are those the service gives, made safe, below the folders of their source. A file that is already there,
-        equal, is not fetched again, so that a second call goes on where the first was interrupted; one that differs is
-        never overwritten: ours then has the job's id in its name. `manifest.json` says which file shows what of which
-        source, with its measures. Raises OSError where the disk does.
+        File names are those of the service, made safe, inside the folders of their source. An identical file that
+        exists is not fetched again, so a second call resumes an interrupted one. A different file is never overwritten:
+        the new file then has the job's id in its name. `manifest.json` gives the source, the content and the measures
+        of each file. Raises OSError for failures of the disk.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -168,32 +171,32 @@ class Client:
         return saved
 
     def deliveries(self, job_id: str) -> list[DeliveryShown]:
-        """The job's events so far, and how each stands on its way to the callback."""
+        """Return the job's events so far, with the state of the delivery of each."""
         return read_as(DeliveryList, self._connection.get(f"/v1/jobs/{job_id}/deliveries")).deliveries
 
     def replay(self, job_id: str, event: str) -> DeliveryShown:
-        """Have an event sent again. Raises Gone for one that is too old."""
+        """Send an event again. Raises Gone if it is too old."""
         address = self._connection.address(f"/v1/jobs/{job_id}/deliveries/{event}/replay")
         return read_as(DeliveryShown, self._connection.send(lambda http: http.build_request("POST", address)))
 
     def dead_letters(self, job_id: str, code: str | None = None) -> Iterator[DeadLetterShown]:
-        """The job's frames that ended in an error, in this one or in any; while it runs, those so far."""
+        """Yield the job's failed frames, of one error code or of any; while the job runs, those so far."""
         for page in pages(self._connection, f"/v1/jobs/{job_id}/dead-letters", DeadLetterList, code=code):
             yield from page.dead_letters
 
     def redrive(self, job_id: str, code: str | None = None) -> JobShown:
-        """The new job in which a finished job's items that failed, by this error or any, are done again.
+        """Process the failed items of a finished job, of one error code or of any, again, and return the new job.
 
-        A repeat finds the same one. Raises NotEnded, NothingToRedrive, UploadGone.
+        Repeating the call returns the same job. Raises NotEnded, NothingToRedrive, UploadGone.
         """
         address = self._connection.address(f"/v1/jobs/{job_id}/redrive")
         params = {"code": code} if code else {}
         return read_as(JobShown, self._connection.send(lambda http: http.build_request("POST", address, params=params)))
 
     def redrive_all(self, code: str | None = None) -> RedriveList:
-        """The same for every finished job of this key's tenant, the newest first.
+        """Redrive every finished job of this key's tenant, newest first.
 
-        A job that cannot be done again is named in `refused` and does not stop the others.
+        A job that cannot be redriven is listed in `refused` and does not stop the others.
         """
         address, cursor = self._connection.address("/v1/redrive"), None
         done = RedriveList(jobs=[], refused=[])
@@ -208,6 +211,6 @@ class Client:
                 return done
 
     def cancel(self, job_id: str) -> JobShown:
-        """Ask for the job's end; what is under way may still settle. Raises NotCancellable when it is too late."""
+        """Cancel the job. Frames in progress may still complete. Raises NotCancellable if it is too late."""
         address = self._connection.address(f"/v1/jobs/{job_id}/cancel")
         return read_as(JobShown, self._connection.send(lambda http: http.build_request("POST", address)))

@@ -14,7 +14,7 @@ from maskrelay.contract.endpoints import EndpointShown
 
 
 def add(subparsers: Any) -> None:
-    """Add the commands; each leaves its function in `run`."""
+    """Add the commands; each stores its function in `run`."""
     status = command(subparsers, "status", _status, "show a job and its items")
     status.add_argument("job", metavar="ID")
     fetch = command(subparsers, "fetch", _fetch, "save a job's artifacts")
@@ -70,7 +70,7 @@ def _dead_letters(given: argparse.Namespace) -> int:
 
 
 def _redrive(given: argparse.Namespace) -> int:
-    """Exit code 1: some jobs could not be done again."""
+    """Exit code 1 if some jobs could not be redriven."""
     with Client() as client:
         if not given.all:
             show(given.json, client.redrive(given.job, given.code))
@@ -106,7 +106,7 @@ def _show_deliveries(wants_json: bool, deliveries: Sequence[DeliveryShown]) -> N
 
 
 def _jobs(given: argparse.Namespace) -> int:
-    """Jobs whose record the service cannot read stand at the end, with `unreadable` as their state."""
+    """Jobs whose record the service cannot read are listed last, with the state `unreadable`."""
     unreadable: list[str] = []
     with Client() as client:
         jobs = list(client.jobs(unreadable=unreadable.append))

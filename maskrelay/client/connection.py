@@ -17,17 +17,17 @@ from maskrelay.network.http import client_options
 
 _BUSY = frozenset({429, 502, 503, 504})
 _TRIES = 4
-#: Seconds: the first pause, the longest of our own, the longest that a service may ask for.
+#: Seconds: the first pause, the longest pause of the client's own, the longest that a service may request.
 _PAUSE, _LONGEST_PAUSE, _LONGEST_ASKED = 0.25, 2.0, 30.0
-#: The largest document, and the largest problem document, that is read.
+#: The largest document and the largest problem document that are read.
 _MOST_BYTES, _MOST_PROBLEM_BYTES = 256 << 20, 1 << 20
 _BY_CODE = {cls.code: cls for _, cls in tree()}
-#: Begins a request anew: a body that was streamed once cannot be sent again.
+#: Creates the request for each attempt: a body that was streamed once cannot be sent again.
 Ask = Callable[[httpx.Client], httpx.Request]
 
 
 class Connection:
-    """The service at `url` under one API key. The key goes to this address alone, whatever a link says."""
+    """The service at `url` with one API key. The key is sent to this address only, whatever a link says."""
 
     def __init__(self, url: str, api_key: str, timeout: timedelta) -> None:
         self.url = url.rstrip("/")
@@ -36,7 +36,7 @@ class Connection:
         self._trusted = client_context()
         options = client_options(self.url, trusted=self._trusted)
         self._http = httpx.Client(headers=headers, timeout=self.timeout, **options)
-        #: Of object stores, by scheme, host and port.
+        #: Clients of object stores, by scheme, host and port.
         self._stores: dict[tuple[str, str, int | None], httpx.Client] = {}
 
     def close(self) -> None:
@@ -45,12 +45,12 @@ class Connection:
             store.close()
 
     def address(self, path_or_link: str) -> str:
-        """The address of a path or of a link, which may name the service as others reach it."""
-        _, found, rest = path_or_link.rpartition("/v1/")  # a gateway's own path may have one before it
+        """Return the URL of a path or of a link, which may contain another address of the service."""
+        _, found, rest = path_or_link.rpartition("/v1/")  # a gateway's prefix may contain another /v1/
         return f"{self.url}/v1/{rest}" if found else self.url + path_or_link
 
     def get(self, path: str, *, patience: timedelta = timedelta(0), wait_s: int = 0, **query: Any) -> Any:
-        """The JSON at `path`. A lost connection is tried again for `patience`; `wait_s` asks for a long poll."""
+        """Return the JSON at `path`. Lost connections are retried for `patience`; `wait_s` requests a long poll."""
         params = {name: value for name, value in query.items() if value is not None}
         headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
         timeout = self.timeout + wait_s
@@ -62,13 +62,14 @@ class Connection:
             return _json(answer)
 
     def send(self, ask: Ask) -> Any:
-        """The JSON answer to a request that may be repeated."""
+        """Return the JSON response to a request that may be repeated."""
         with self.answer(ask) as answer:
             return _json(answer)
 
     @contextmanager
     def answer(self, ask: Ask, *, patience: timedelta = timedelta(0)) -> Iterator[httpx.Response]:
-        """The streamed good answer; tried again while the service is away or busy, four times or for `patience`.
+        """Yield the streamed successful response; retried four times or for `patience` while the service is away or
+        busy.
 
         Raises the class of `maskrelay.errors` that the problem document names, ServiceUnreachable or
         ServiceAnswerUnknown.
@@ -95,10 +96,10 @@ class Connection:
 
     @contextmanager
     def file(self, link: str) -> Iterator[tuple[httpx.Headers, httpx.Response]]:
-        """What the service says of a file, and the streamed answer whose body it is.
+        """Yield the service's headers for a file, and the streamed response with its body.
 
-        That is the service's own, or the object store's to which it sends us: that one is not given the key. Raises as
-        `answer` does; ServiceUnreachable also for the store, whatever is wrong there.
+        The body comes from the service, or from the object store to which it redirects; the store does not receive the
+        key. Raises as `answer` does, and ServiceUnreachable for any failure of the store.
         """
         address = self.address(link)
         with self.answer(lambda http: http.build_request("GET", address)) as told:
@@ -122,7 +123,7 @@ class Connection:
             raise ServiceUnreachable(f"cannot reach {store} ({type(trouble).__name__})") from None
 
     def _store(self, address: httpx.URL) -> httpx.Client:
-        """The client of the store at this address, made at its first use."""
+        """The client for the store at this address, created on first use."""
         origin = (address.scheme, address.host, address.port)
         if origin not in self._stores:
             options = client_options(address, trusted=self._trusted)
@@ -141,7 +142,7 @@ class Connection:
         return ServiceUnreachable(f"cannot reach maskrelay at {self.url}: {advice} ({type(trouble).__name__})")
 
     def _problem(self, answer: httpx.Response) -> MaskrelayError:
-        """The error that an answer other than 2xx means."""
+        """The error for a response other than 2xx."""
         try:
             problem = json.loads(read_body(answer, _MOST_PROBLEM_BYTES))
             code, detail = str(problem["code"]), str(problem.get("detail") or problem.get("title"))
@@ -159,12 +160,12 @@ class Connection:
 
 
 def _lies_elsewhere(answer: httpx.Response) -> bool:
-    """Whether the service sends us to its object store; a front's own redirect says nothing of the file."""
+    """Whether the service redirects to its object store; a redirect by a proxy says nothing about the file."""
     return answer.status_code == httpx.codes.TEMPORARY_REDIRECT and {"etag", "location"} <= answer.headers.keys()
 
 
 def _pause(tries: int, error: MaskrelayError) -> float:
-    """Seconds before the next try: what the service asks for, else growing and jittered."""
+    """Seconds until the next attempt: as the service requests, otherwise growing and jittered."""
     asked: Any = error.fields.get("retry_after_s")
     if isinstance(asked, int | float):
         return min(float(asked), _LONGEST_ASKED)

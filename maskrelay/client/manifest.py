@@ -16,9 +16,9 @@ _NOTICE = "For research use only, not for clinical use."
 
 
 def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> Path:
-    """Write the manifest, whole or not at all; where it is.
+    """Write the manifest, completely or not at all, and return its path.
 
-    A manifest of another job in this folder stays; this one then has the job's id in its name.
+    The manifest of another job in this folder is kept; this one then has the job's id in its name.
     """
     path = folder / _NAME
     if os.path.lexists(path) and _job_of(path) != job:
@@ -33,7 +33,7 @@ def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Se
 
 
 def _job_of(path: Path) -> str | None:
-    """The job whose manifest this is; None for a file that is no manifest."""
+    """The job of this manifest; None for a file that is not a manifest."""
     try:
         found: str | None = json.loads(path.read_bytes())["job"]["id"]
     except (OSError, ValueError, TypeError, KeyError):
@@ -74,7 +74,7 @@ def _measures(item: ItemShown, file: SavedFile) -> dict[str, Any]:
 
 
 def _item(item: ItemShown) -> dict[str, Any]:
-    """What became of an item, and of each of its frames that failed."""
+    """The result of an item, and of each of its frames that failed."""
     about = item.model_dump(mode="json", exclude={"masks", "frames", "links"}, exclude_none=True)
     failed = list(_failed(item))
     return {**about, **({"failed_frames": failed} if failed else {})}

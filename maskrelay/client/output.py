@@ -11,7 +11,7 @@ from maskrelay.contract.shown import ItemShown, JobShown
 
 
 def command(subparsers: Any, name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
-    """A new command that `run` answers; `what` is its help."""
+    """Add a command that calls `run`; `what` is its help text."""
     parser: argparse.ArgumentParser = subparsers.add_parser(name, help=what, description=what)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -19,7 +19,7 @@ def command(subparsers: Any, name: str, run: Callable[[argparse.Namespace], int]
 
 
 def show(wants_json: bool, job: JobShown, items: Sequence[ItemShown] = (), saved: Sequence[SavedFile] = ()) -> None:
-    """Print a job, its items and the files that were saved."""
+    """Print a job, its items and the saved files."""
     out((as_json if wants_json else as_text)(job, items, saved))
 
 

@@ -10,7 +10,7 @@ _BAR = 24
 
 
 class Progress:
-    """Shows a job on `stream` each time it is called with it."""
+    """Shows the progress of a job on `stream` each time it is called."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -30,13 +30,13 @@ class Progress:
         self._last = line
 
     def end(self) -> None:
-        """Leave the bar's line, when the job was not seen to its end."""
+        """End the line of the bar if the job was not followed to its end."""
         if self._moves and self._last:
             self._stream.write("\n")
 
 
 def describe(job: JobShown) -> str:
-    """The job on one line."""
+    """Return the state of the job as one line."""
     done = job.frames.succeeded + job.frames.failed + job.frames.cancelled
     total = max(job.frames.planned, job.counts.total)
     full = _BAR * done // total if total else 0

@@ -15,7 +15,7 @@ _List = TypeVar("_List", JobList, ItemList, DeadLetterList)
 
 
 def read_as(kind: type[_Shown], answer: Any) -> _Shown:
-    """The answer as a model; raises ServiceAnswerUnknown when it is not one."""
+    """Parse a response into a model. Raises ServiceAnswerUnknown if it does not match."""
     try:
         return kind.model_validate(answer)
     except ValidationError as error:
@@ -26,7 +26,7 @@ def read_as(kind: type[_Shown], answer: Any) -> _Shown:
 
 
 def pages(connection: Connection, path: str, kind: type[_List], **query: Any) -> Iterator[_List]:
-    """Every page of a list, following its cursor."""
+    """Yield every page of a list, following its cursor."""
     cursor: str | None = None
     while True:
         page = read_as(kind, connection.get(path, cursor=cursor, **query))
@@ -37,7 +37,7 @@ def pages(connection: Connection, path: str, kind: type[_List], **query: Any) ->
 
 
 def pictures(item: ItemShown) -> Sequence[tuple[int | None, ItemShown | FrameShown]]:
-    """What holds an item's masks, each with its number: the item itself, or its frames."""
+    """Return the objects that hold an item's masks, each with its frame number: the item itself, or its frames."""
     if item.frames is None:
         return [(None, item)]
     return [(frame.frame, frame) for frame in item.frames]

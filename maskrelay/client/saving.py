@@ -27,30 +27,30 @@ _TRIES = 3
 #: The largest artifact that is saved.
 _MOST_BYTES = 64 << 30
 _ALLOWED = re.compile(r"[^\w.()+=@,-]+")
-#: A name's stem, and what follows it: `.mask.png`, `.labels.nii.gz`, `.seg.dcm`, …; a UID's dots are of the stem.
+#: A name's stem and ending: `.mask.png`, `.labels.nii.gz`, `.seg.dcm`, …; the dots of a UID belong to the stem.
 _ENDING = re.compile(r"(.+?)((?:\.[a-z][a-z0-9-]{1,14}){1,3})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """One artifact on disk."""
+    """An artifact on disk."""
 
     custom_id: str
-    #: The frame's number within its item; None where the item is one picture, and for a file of the whole item.
+    #: The frame's number within its item; None if the item is a single image, and for a file of the whole item.
     frame: int | None
     output: str
     #: None for a file that shows several prompts.
     prompt: str | None
     path: Path
-    #: What was submitted, with its folders.
+    #: The name of the submitted source, with its folders.
     source_name: str | None = None
-    #: The DICOM object of the frame, as `options.identifiers` asked for it.
+    #: The DICOM object of the frame, in the form that `options.identifiers` requested.
     instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One artifact to be saved, and where it lies."""
+    """An artifact to save, and its link."""
 
     item: ItemShown
     picture: ItemShown | FrameShown | None
@@ -61,7 +61,7 @@ class Wanted:
 
     @property
     def source_name(self) -> str | None:
-        """What the picture was read from: its own file where an item was made of several."""
+        """The name of the source of the image: its own file if the item was made of several."""
         own = self.picture.source_name if self.picture is not None else None
         return own or self.item.source_name
 
@@ -72,10 +72,10 @@ class Wanted:
 
 
 class Folder:
-    """Where one job's artifacts are saved, each below the folders of its source.
+    """The folder of one job's artifacts, each inside the folders of its source.
 
-    No two artifacts of the job get one name, and no file of anybody else is overwritten: one that is there and differs
-    stays, and ours is saved under a name with the job's id.
+    No two artifacts of the job get the same name, and no other file is overwritten: if a different file exists, it is
+    kept, and the artifact is saved under a name with the job's id.
     """
 
     def __init__(self, folder: Path, job: str, items: Sequence[ItemShown]) -> None:
@@ -86,9 +86,9 @@ class Folder:
         self._shared = {name for name, count in names.items() if name is not None and count > 1}
 
     def save(self, connection: Connection, wanted: Wanted) -> SavedFile:
-        """Save one artifact. A file that is there already, equal, is left as it is."""
+        """Save one artifact. An identical file that exists is left as it is."""
         for _ in range(_TRIES - 1):
-            with contextlib.suppress(ServiceUnreachable):  # broken off in the middle of a body
+            with contextlib.suppress(ServiceUnreachable):  # interrupted in the middle of a body
                 return self._save(connection, wanted)
         return self._save(connection, wanted)
 
@@ -104,9 +104,9 @@ class Folder:
         return wanted.as_saved(path)
 
     def _free(self, wanted: Wanted, name: str, sha256: str | None) -> Path:
-        """The first name that is neither another artifact's nor that of a file with other content."""
+        """The first name that belongs neither to another artifact nor to a file with other content."""
         parent = self._folder.joinpath(*_folders(wanted.source_name))
-        if wanted.item.source_name in self._shared:  # two items of one name: whatever else is saved, each keeps its own
+        if wanted.item.source_name in self._shared:  # two items of the same name: each keeps its own name, whatever else is saved
             name = _inserted(name, wanted.item.custom_id)
         tried = itertools.chain(
             [name, _inserted(name, self._job[:8])],
@@ -122,7 +122,7 @@ class Folder:
 
 
 def wanted(item: ItemShown) -> Iterator[Wanted]:
-    """Every artifact that an item links to."""
+    """Yield every artifact that an item links to."""
     for number, picture in pictures(item):
         for mask in picture.masks:
             for output, link in (("mask", mask.links.mask), ("probability", mask.links.probability)):
@@ -137,7 +137,7 @@ def wanted(item: ItemShown) -> Iterator[Wanted]:
 
 
 def safe_name(name: str) -> str:
-    """A file name of one path component from any text: no separators, no control characters, not hidden, not long."""
+    """Return a file name of one path component: no separators, no control characters, not hidden, not too long."""
     plain = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
     plain = _ALLOWED.sub("_", plain).lstrip(".")
     stem, dot, end = plain.rpartition(".")
@@ -158,14 +158,14 @@ def _folders(source_name: str | None) -> list[str]:
 
 
 def _inserted(name: str, word: str) -> str:
-    """The name with a word before its ending: `a.mask.png` becomes `a-word.mask.png`."""
+    """The name with a word inserted before its ending: `a.mask.png` becomes `a-word.mask.png`."""
     parts = _ENDING.fullmatch(name)
     stem, ending = (parts[1], parts[2]) if parts else (name, "")
     return safe_name(f"{stem}-{word}{ending}")
 
 
 def _given_name(headers: httpx.Headers) -> str | None:
-    """The file name of Content-Disposition (RFC 6266), its extended form before the plain one."""
+    """The file name in Content-Disposition (RFC 6266); the extended form takes precedence."""
     given = headers.get("content-disposition", "")
     extended = re.search(r"filename\*\s*=\s*utf-8''([^;]+)", given, re.IGNORECASE)
     if extended:
@@ -175,7 +175,7 @@ def _given_name(headers: httpx.Headers) -> str | None:
 
 
 def _given_sha256(headers: httpx.Headers) -> str | None:
-    """The hash of the artifact, which its ETag is."""
+    """The hash of the artifact, from its ETag."""
     tag = headers.get("etag", "").strip('"')
     return tag if re.fullmatch(r"[0-9a-f]{64}", tag) else None
 
@@ -188,7 +188,7 @@ def _is_there(path: Path, sha256: str | None) -> bool:
 
 
 def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
-    """Write the body beside `path` and move it there when it is whole and has its hash."""
+    """Write the body next to `path`, and move it there once it is complete and its hash is right."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as written:
@@ -201,7 +201,7 @@ def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
 
 
 def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> None:
-    """Write the body; raises ServiceAnswerUnknown when it has not this hash."""
+    """Write the body. Raises ServiceAnswerUnknown if its hash is different."""
     digest = hashlib.sha256()
     decoder = Decoder(answer.headers, _MOST_BYTES)
     for piece in answer.iter_raw():
@@ -214,7 +214,7 @@ def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> 
 
 
 def open_to_all(name: str) -> None:
-    """Give a temporary file the mode that any new file of this user has."""
+    """Give a temporary file the mode of any other new file of this user."""
     mask = os.umask(0)
     os.umask(mask)
     Path(name).chmod(0o666 & ~mask)

@@ -17,7 +17,7 @@ _HEAD = ("item", "source", "frame", "prompt", "category", "area px", "remarks")
 
 
 def as_json(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> str:
-    """`{"job", "items", "files"}`; a file's path is relative where the folder was."""
+    """Return `{"job", "items", "files"}` as JSON; the path of a file is relative if the folder was."""
     files = [{**asdict(file), "path": str(file.path)} for file in saved]
     shown = {
         "job": job.model_dump(mode="json", exclude_none=True),
@@ -28,7 +28,7 @@ def as_json(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
 
 
 def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> str:
-    """The job on a line, its masks in a table, and what to do next."""
+    """Return the job on one line, its masks in a table, and the next steps."""
     lines = [f"job {job.id}", describe(job)]
     if job.error is not None:
         lines.append(f"{job.error.code}: {job.error.detail}")
@@ -49,13 +49,13 @@ def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
 
 
 def _warning(warning: PromptWarning) -> str:
-    """A prompt that the model was not trained on still gets a mask; say so before anybody relies on it."""
+    """A prompt that the model was not trained on still gets a mask, so users are warned before they rely on it."""
     nearest = f"; did you mean “{warning.nearest}”?" if warning.nearest else ""
     return f"warning: {warning.code}: the model was not trained on “{warning.prompt}”{nearest}"
 
 
 def _rows(item: ItemShown) -> Iterator[tuple[object, ...]]:
-    """One row a mask; one row for an item or a frame that has none."""
+    """One row for each mask, and one for an item or a frame without masks."""
     for number, picture in pictures(item):
         begin = (item.custom_id, item.source_name, number)
         for mask in picture.masks:

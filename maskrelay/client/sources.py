@@ -14,7 +14,7 @@ from maskrelay.errors import OptionInvalid, SourceMissing
 
 
 class Array(Protocol):
-    """A NumPy array, or something that is laid out like one."""
+    """A NumPy array, or an object with the same memory layout."""
 
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
@@ -28,9 +28,9 @@ class Image(Protocol):
     def save(self, *arguments: Any, **options: Any) -> None: ...
 
 
-#: A path, the bytes of a file, a binary file object, a NumPy array (one picture), or a Pillow image.
+#: A path, the bytes of a file, a binary file object, a NumPy array (one image), or a Pillow image.
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Array | Image
-#: Up to this many files and bytes go with the submission itself; more are uploaded one by one before it.
+#: Up to this many files and bytes are sent with the submission itself; more are uploaded one by one before it.
 _TOGETHER_FILES, _TOGETHER_BYTES = 20, 64 << 20
 _TAKEN = "a path, bytes, a binary file object, a NumPy array or a Pillow image"
 Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
@@ -38,7 +38,7 @@ Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """One file to send. `name` has the folders below the one that all the paths handed in share."""
+    """A file to send. `name` includes the folders below the folder that all given paths share."""
 
     name: str
     content: Path | bytes
@@ -59,9 +59,9 @@ class NamedSource:
 
 
 def sources_of(given: Source | Sequence[Source]) -> list[NamedSource]:
-    """The files behind one source or several, in order.
+    """Return the files of one source or several, in order.
 
-    Raises SourceMissing for the first path that is not a file, OptionInvalid for what is no source at all.
+    Raises SourceMissing for the first path that is not a file, and OptionInvalid for an unsupported type.
     """
     several: Sequence[Any] = [given] if _is_one(given) else list(given)  # type: ignore[arg-type]
     contents = [_content(source, number) for number, source in enumerate(several)]
@@ -75,13 +75,13 @@ def sources_of(given: Source | Sequence[Source]) -> list[NamedSource]:
 
 
 def together(sources: Sequence[NamedSource]) -> bool:
-    """Whether the sources are few and small enough for one request."""
+    """Return whether the sources are few and small enough for one request."""
     return len(sources) <= _TOGETHER_FILES and sum(source.size for source in sources) <= _TOGETHER_BYTES
 
 
 @contextlib.contextmanager
 def parts(sources: Sequence[NamedSource]) -> Iterator[list[Part]]:
-    """Form parts named `image`, their files open as long as the block."""
+    """Yield form parts named `image`, whose files stay open for the duration of the block."""
     with contextlib.ExitStack() as opened:
         made: list[Part] = []
         for source in sources:
@@ -92,7 +92,7 @@ def parts(sources: Sequence[NamedSource]) -> Iterator[list[Part]]:
 
 
 def _is_one(given: Any) -> bool:
-    """Whether this is a single source and not a collection of them."""
+    """Whether this is a single source and not a collection of sources."""
     single = isinstance(given, str | os.PathLike | bytes | bytearray | memoryview)
     return single or is_image(given) or is_array(given) or hasattr(given, "read") or not hasattr(given, "__iter__")
 
@@ -122,7 +122,7 @@ def _file(path: Path) -> Path:
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Each path's name below the deepest folder that holds them all; nothing above that folder leaves this machine."""
+    """Each path's name below the deepest folder that holds them all; no folder above it is ever sent."""
     if not paths:
         return {}
     whole = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100 - resolve() would follow links
@@ -131,6 +131,6 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _own_name(number: int, several: Sequence[Any]) -> str:
-    """The name of a source that has no path; a picture made of values is a PNG."""
+    """The name of a source that has no path; an image made from values is a PNG."""
     is_png = is_image(several[number]) or is_array(several[number])
     return f"image-{number}.png" if is_png else f"image-{number}"

@@ -24,7 +24,7 @@ def submit(
     custom_ids: Sequence[str] | None,
     wait_s: int,
 ) -> JobShown:
-    """Submit one job; `headers` carry the idempotency key that makes a repeat harmless."""
+    """Submit one job; `headers` hold the idempotency key that makes a repetition harmless."""
     if custom_ids is not None and len(custom_ids) != len(files):
         raise OptionInvalid(f"{len(custom_ids)} custom_ids for {len(files)} files")
     timeout = connection.timeout + wait_s
@@ -44,16 +44,16 @@ def submit(
 
 
 def key_of(files: Sequence[NamedSource], prompts: Sequence[str], options: dict[str, Any]) -> str:
-    """An idempotency key that is the same for the same files, names, prompts and options."""
+    """Return an idempotency key that is the same for the same files, names, prompts and options."""
     content = [[source.name, source.sha256()] for source in files]
     canonical = json.dumps([content, list(prompts), options], sort_keys=True, ensure_ascii=False, default=str)
     return f"content-{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
 def texts(given: str | Sequence[str], what: str) -> list[str]:
-    """One text or several as a list: a lone text is not a sequence of its letters.
+    """Return one text or several as a list; a single text is not treated as a sequence of letters.
 
-    Raises OptionInvalid that says `what` for anything that is no text.
+    Raises OptionInvalid, which names `what`, for anything that is not text.
     """
     several = [given] if isinstance(given, str) else list(given)
     for number, text in enumerate(several):
@@ -63,7 +63,7 @@ def texts(given: str | Sequence[str], what: str) -> list[str]:
 
 
 def _upload(connection: Connection, source: NamedSource) -> str:
-    """Upload one file; its id."""
+    """Upload one file and return its id."""
     answer = _post_files(connection, "/v1/uploads", [source], {}, {}, connection.timeout)
     return read_as(UploadList, answer).uploads[0].id
 

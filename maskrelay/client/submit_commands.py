@@ -18,13 +18,13 @@ from maskrelay.contract.outputs import Output
 from maskrelay.contract.shown import JobShown
 from maskrelay.errors import Gone
 
-#: A job that is older than this when its submission is answered was submitted by an earlier command.
+#: A job that is older than this when the response arrives was submitted by an earlier command.
 _EARLIER = timedelta(minutes=1)
 _OPTIONS = ("outputs", "callback", "lane", "endpoint")
 
 
 def add(subparsers: Any) -> None:
-    """Add the commands; each leaves its function in `run`."""
+    """Add the commands; each stores its function in `run`."""
     submit = command(subparsers, "submit", _submit, "submit images as one job")
     submit.add_argument("files", nargs="+", type=Path, metavar="FILE")
     submit.add_argument(
@@ -56,7 +56,7 @@ def add(subparsers: Any) -> None:
 
 
 def _option(text: str) -> tuple[str, Any]:
-    """`intensity=ct-lung`, `volume=2`: the value is JSON where it reads as such, and text otherwise."""
+    """`intensity=ct-lung`, `volume=2`: the value is parsed as JSON if possible, otherwise it is text."""
     name, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError("an option must be NAME=VALUE")
@@ -77,7 +77,7 @@ def _submit(given: argparse.Namespace) -> int:
 
 
 def _accepted(client: Client, given: argparse.Namespace) -> JobShown:
-    """The job of this command: the one that an equal command made before, unless a new one is asked for."""
+    """The job of this command: the one of an equal earlier command, unless a new one is requested."""
     options = {name: getattr(given, name) for name in _OPTIONS}
     key = uuid.uuid4().hex if given.again else key_of(sources_of(given.files), given.prompts, _all_options(given))
     try:
@@ -105,12 +105,12 @@ def _wait(given: argparse.Namespace) -> int:
 
 
 def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> int:
-    """Show progress until the job has ended, save what was asked for; 0 if the job succeeded in full."""
+    """Show progress until the job has ended and save the requested files; 0 if the job succeeded completely."""
     progress = Progress(sys.stderr)
     sys.stderr.write(f"job {accepted.id}\n")
     try:
         job = client.wait(accepted.id, on_progress=progress)
-        job.callback = accepted.callback  # only the submission's answer has a generated secret
+        job.callback = accepted.callback  # only the response to the submission has a generated secret
         saved = client.save(job.id, given.save) if given.save else []
     except KeyboardInterrupt:
         progress.end()
@@ -123,6 +123,6 @@ def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> in
 
 
 def _make_folder(folder: Path | None) -> None:
-    """Make the folder before an hour of work, and not after it."""
+    """Create the folder before an hour of work rather than after it."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

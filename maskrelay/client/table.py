@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows under a head, columns as wide as their widest cell, numbers to the right."""
+    """Format rows below a header: columns as wide as their widest cell, numbers right-aligned."""
     cells = [[_text(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     right = [all(_is_number(row[column]) or not row[column] for row in cells[1:]) for column in range(len(head))]
@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _text(cell: object) -> str:
-    """One line of printable text: a name may hold anything, a terminal should not."""
+    """One line of printable text: a name may contain anything, and a terminal should not receive it."""
     text = "" if cell is None else str(cell)
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
