@@ -1,11 +1,11 @@
-"""What a frame costs the ledger as the backlog grows: claimed and settled through real claims over a real server.
+"""Cost of a frame in the ledger as the backlog grows: claims and settlements against a real server.
 
     python -m bench.backlog [--runs 3] [--frames 2000] [--sizes 100 1000 10000 100000 1000000] [--half]
 
-No picture is looked at and nothing is scored: this is the part of the cost that could grow with the backlog. One bulk
-job of each size is planned as the planner does it, a thousand frames a part; then photos are claimed one by one and
-settled in parts of 64, as the segment loop does in the bulk lane. A backlog smaller than `--frames` is made again and
-again. `--half` settles half of the job first, so that its bitmaps and the list of its parts are at work.
+No image is read and nothing is scored: this is the part of the cost that could grow with the backlog. One bulk job of
+each size is planned as the planner does it, a thousand frames a part; then photos are claimed one by one and settled in
+parts of 64, as the segment loop does in the bulk lane. A backlog smaller than `--frames` is created repeatedly.
+`--half` settles half of the job first, so that its bitmaps and its list of parts are in use.
 """
 
 import argparse

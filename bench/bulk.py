@@ -1,4 +1,4 @@
-"""A bulk job of very many frames, made of few uploads."""
+"""Create a bulk job of very many frames from a few uploads."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,13 +1,13 @@
-"""How much of an endpoint's capacity the service uses: a share of its busy time, or of its bandwidth.
+"""Measure how much of an endpoint's capacity the service uses: a share of its busy time, or of its bandwidth.
 
     python -m bench.capacity [--runs 3] [--window 40] [--service-time 1] [--bandwidth 5e6 | --byte-limit 5e6]
         [--workers 4]
 
-One large job waits all the time. The clock starts ten seconds after the first score and runs for `--window` seconds;
-figures are differences of the endpoint's own counters, which count a score under way so far. Beside the share stands
-what must not be exceeded, over the whole run: requests pending at the gateway, which refuses at twice the slots,
-refusals, and bytes in any ten seconds. `--byte-limit` is our own limit before an endpoint that lets more through, so
-that its counters show what we hold ourselves to.
+One large job waits all the time. The measurement starts ten seconds after the first score and lasts `--window` seconds;
+figures are differences of the endpoint's own counters, which include the elapsed part of a score in progress. The
+output also shows the values that have limits, over the whole run: pending requests at the gateway, which refuses at
+twice the slots, refusals, and bytes in any ten seconds. `--byte-limit` is the service's own limit in front of an
+endpoint that allows more, so that the endpoint's counters show whether the service keeps it.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Our service's caller as a process: submits the folder as one job, waits for its end, saves its masks."""
+"""A caller of the service as a process: submits the folder as one job, waits for its end, and saves its masks."""
 
 import time
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
-"""CPU of the way of a picture in one thread with no HTTP: step by step beside the textbook's, and the whole of it.
+"""CPU time of encoding and decoding an image in one thread without HTTP, step by step, compared with the textbook way.
 
     python -m bench.codec [--rounds 7] [--prompts 1 3]
 
-Nothing is sent: the answer is the canned simulator's, in memory. Each figure is the median of the rounds, a round the
-mean over the same mix of pictures.
+Nothing is sent: the response is that of the canned simulator, in memory. Each figure is the median of the rounds; a
+round is the mean over the same mix of images.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What is compared, each as processes that are started once and given folders of pictures to segment."""
+"""The contenders of a comparison: each a set of processes that starts once and then segments folders of images."""
 
 import contextlib
 import json

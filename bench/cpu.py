@@ -1,10 +1,11 @@
-"""CPU an image: our worker processes against the ways in use, on the same files against the same endpoint.
+"""CPU time per image: the service's worker processes against common alternatives, on the same files and endpoint.
 
     python -m bench.cpu [--images 160] [--runs 3] [--prompts 1 3]
 
-Every way starts its processes, segments four pictures to be warm, and then the same folder in each run, in turn with
-the others. `workers` is the CPU of our segment, control and deliver processes together (a peer: of all it has, its
-masks written); the API, Valkey and the caller, who uploads the pictures and fetches the masks, are beside it.
+Every contender starts its processes, segments four images to warm up, and then processes the same folder in each run,
+alternating with the others. `workers` is the CPU time of the service's segment, control and deliver processes together
+(for a peer: of all its processes, with its masks written). The API, Valkey and the caller, which uploads the images and
+fetches the masks, are listed separately.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""CPU of processes with everything they started, whether it still runs or not."""
+"""CPU time of processes and all of their descendants, running or ended."""
 
 import psutil
 

@@ -1,4 +1,4 @@
-"""The simulator as a process of its own, the same one for every way that is compared."""
+"""The simulator as a separate process, the same for every contender."""
 
 import contextlib
 import json

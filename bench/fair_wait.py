@@ -1,12 +1,12 @@
-"""How long an interactive image waits longer because a bulk job of 100,000 frames is running.
+"""Measure the added wait of an interactive image while a bulk job of 100,000 frames is running.
 
     python -m bench.fair_wait [--frames 100000] [--images 20] [--slots 8] [--service-time 1] [--workers 4]
 
-The times are the ledger's own: from acceptance to the end as its record of the job says. First as many images are
-segmented on an idle system as later beside the bulk job, one after another, each after a pause of another length, so
-that they meet the slots in every phase. An image's added wait is what it took beside the bulk job, minus the median on
-the idle system. The bulk job names a few uploads again and again; its slots are full all the time, which the
-endpoint's own busy time shows.
+The times are the ledger's own, from acceptance to the end of the job. The same number of images is segmented first on
+an idle system and then next to the bulk job, one after another, each after a pause of a different length, so that they
+meet the slots in every phase. The added wait of an image is its time next to the bulk job minus the median on the idle
+system. The bulk job refers to a few uploads repeatedly; its slots are always full, as the endpoint's own busy time
+shows.
 """
 
 import argparse

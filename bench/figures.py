@@ -1,4 +1,4 @@
-"""Medians of runs, and tables of them in Markdown, so that they can be taken over as they are."""
+"""Medians of runs, and Markdown tables of them for the documentation."""
 
 import os
 import platform

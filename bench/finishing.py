@@ -1,8 +1,8 @@
-"""Finishing one job of very many frames: seconds, peak memory, temporary file, and calls to storage.
+"""Finish one job of very many frames: seconds, peak memory, temporary file, and calls to storage.
 
-`python -m bench.finishing --frames 1000000 --children 64`: the frames lie in outcome parts of 64 lines, as so many
-segment children that work side by side write them, in a folder of files; then the job is finished as a control worker
-does it, in turns of `--turn` seconds.
+`python -m bench.finishing --frames 1000000 --children 64`: the frames are in outcome parts of 64 lines, as that many
+concurrent segment children write them, in a folder of files; then the job is finished as a control worker does it, in
+turns of `--turn` seconds.
 """
 
 import argparse

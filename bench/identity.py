@@ -1,4 +1,4 @@
-"""The managed identity of a machine, played on loopback, so that tokens of the control plane can be had and renewed."""
+"""A fake managed identity on loopback, so that tokens of the control plane can be obtained and renewed."""
 
 import contextlib
 import json

@@ -1,12 +1,12 @@
-"""What the service adds to one picture on an idle system: `POST /v1/jobs` with `Prefer: wait`, minus a bare client.
+"""The latency that the service adds to one image on an idle system, compared with a bare client.
 
     python -m bench.latency [--images 40] [--prompts 1] [--service-time 0.1]
 
-The bare client is this process: our own codec in one thread and a kept connection, from the file's bytes to the mask
-PNGs' bytes. Both take the same file, one after the other, so that a busy moment of the machine meets both; the figure
-is the median of the differences. Before each pair a second passes, so that every loop is asleep and every token of the
-byte limit back. The split is by the clocks of the job's record, of the frame's outcome and of the
-caller.
+The service is measured as `POST /v1/jobs` with `Prefer: wait`. The bare client is this process: the service's own codec
+in one thread and a persistent connection, from the bytes of the file to the bytes of the mask PNGs. Both process the
+same file, one after the other, so that other load on the machine affects both; the figure is the median of the
+differences. Before each pair there is a pause of one second, so that every loop is asleep and the byte limit has all of
+its tokens. The breakdown uses the clocks of the job's record, of the frame's outcome and of the caller.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Workers' commands as fast as they go: claimed, admitted, reported and settled one after another, without a wait."""
+"""Run the workers' ledger commands at full speed: claim, admit, report and settle in sequence, without a wait."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Segment workers with all of theirs that speaks to Redis, and nothing of pixels: many of them in one process."""
+"""Segment workers reduced to their Redis traffic, without pixels: many of them in one process."""
 
 import asyncio
 import os

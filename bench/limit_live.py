@@ -1,4 +1,4 @@
-"""`python -m bench.limit_live`: the rule as it is deployed, against the simulator's process over a real Valkey."""
+"""`python -m bench.limit_live`: the deployed rule against the simulator process, with a real Valkey."""
 
 import asyncio
 import secrets

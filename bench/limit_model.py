@@ -1,4 +1,4 @@
-"""An endpoint and clients that always have more to send, event by event, by a clock of its own."""
+"""Discrete-event simulation of an endpoint and of clients that always have more to send."""
 
 import heapq
 import itertools

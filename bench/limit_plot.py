@@ -1,4 +1,4 @@
-"""The limit over time as an SVG: a panel a scene, every seed of every rule a line, the real limit dashed."""
+"""Plot the limit over time as SVG: one panel a scene, one line for every seed of every rule, the real limit dashed."""
 
 import math
 from collections.abc import Mapping, Sequence

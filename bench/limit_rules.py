@@ -1,4 +1,4 @@
-"""The rules for the limit in flight that are compared; ours is the ledger's own Lua, run by a real Valkey."""
+"""The compared rules for the concurrency limit; ours is the ledger's own Lua script, run by a real Valkey."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""One run of one contender: what it took of the clock, of the processors and of the endpoint."""
+"""One run of one contender: elapsed time, CPU time, and load on the endpoint."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -1,15 +1,15 @@
-"""Where Redis becomes the limit: segment workers' commands alone, and what each frame costs Redis' one thread.
+"""Find the point where Redis becomes the limit: segment workers' commands alone, and the Redis CPU time of each frame.
 
     python -m bench.redis_limit [--workers 1 10 25 50 100 200] [--service-time 1] [--window 10] [--runs 1] [--rush]
 
 The workers are real segment loops over a real ledger, many in a process, but a score is a wait of about
 `--service-time`, and nothing is read, sent or drawn. The endpoint has four slots a worker, the number that a worker of
-eight hands feeds fully, so that frames stand in line before it all the time. `--rush`: the workers are played one
-after another without any wait and slots are never short, so that Redis gets as much as these processes can send.
+eight hands keeps fully busy, so that frames are always waiting for it. With `--rush`, the workers are simulated one
+after another without any wait and slots are never short, so that Redis receives as much as these processes can send.
 
-Redis has one core to itself and the workers share the other, where there are two. It runs commands in one thread:
-how many frames a second would fill that is reckoned from its CPU time. The shares by script are from its slow log, in
-which everything is noted for two seconds after the window.
+Redis has one core to itself and the workers share the other, if there are two. Redis runs commands in one thread: the
+number of frames a second that would saturate it is computed from its CPU time. The shares by script are from its slow
+log, which records everything for two seconds after the window.
 """
 
 import argparse

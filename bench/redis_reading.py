@@ -1,4 +1,4 @@
-"""What Redis says of its own work: read before and after, and by script."""
+"""Redis' own statistics of its work: read before and after, and by script."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping

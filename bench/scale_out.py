@@ -1,15 +1,15 @@
-"""What more segment workers give: frames a second with 1, 2 and 4 of them, and what a frame costs each process.
+"""Measure scaling with segment workers: frames a second with 1, 2 and 4 of them, and CPU time per frame by process.
 
     python -m bench.scale_out [--workers 1 2 4] [--service-time 1] [--seconds 20] [--runs 3] [--cpu]
 
 Every segment worker is a process group with a folder of its own, as on a machine of its own; they share one Redis, one
-S3 server (moto, one Python process) and one API. The endpoint has `--slots`, more than all of them fill. A worker has
-six bulk frames in hand, so that its pace is bound by their scores' service time: this is what scales with workers,
-as long as the cores hold out. With `--cpu` scores take no time: then the cores are the limit, everything
-shares them, and the figure is whether a frame's CPU time stays the same with more workers.
+S3 server (moto, one Python process) and one API. The endpoint has `--slots`, more than all workers fill together. A
+worker has six bulk frames in progress, so that its throughput is bound by the service time of their scores: this scales
+with the number of workers as long as the cores suffice. With `--cpu`, scores take no time: then the cores are the
+limit, everything shares them, and the question is whether the CPU time per frame stays the same with more workers.
 
-One bulk job a measurement, timed from a fifth to four fifths of its scores. After its end the endpoint must have scored
-each of its frames once, and each must have its mask.
+One bulk job per measurement, timed from a fifth to four fifths of its scores. At the end, the endpoint must have scored
+each frame once, and each frame must have its mask.
 """
 
 import argparse

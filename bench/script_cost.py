@@ -1,10 +1,10 @@
-"""How long each of the ledger's commands holds Redis: with many live jobs, and with one very large job.
+"""How long each ledger command blocks Redis: with many live jobs, and with one very large job.
 
 `python -m bench.script_cost [--jobs 10000] [--frames 1000000] [--parts 500000] [--runs 3] [--only jobs|frames]`
 starts a server of its own, fills it, and runs every operation of the ledger. The figures are CPU time of the server's
-main thread for one command or script, with reading it and writing its answer. An operation that makes several calls
-shows its longest one (of hundreds, what 99 % stay below); of several runs the least counts, since a busy machine can
-only add to it.
+main thread for one command or script, including reading it and writing the reply. For an operation of several calls the
+longest one is shown (for hundreds of calls, the 99th percentile); of several runs the minimum counts, because other
+load on the machine can only add to it.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Whether memory grows with the slices of a series: peak resident memory of each worker, by number of slices.
+"""Measure whether memory grows with the slices of a series: peak resident memory of each worker by number of slices.
 
     python -m bench.series_memory [--slices 100 300 600] [--prompts 2]
 
-One CT series of 512 × 512 slices is submitted as files of their own; whole-item files of every kind are made of it. A
-service is started anew for each number; what is printed is the largest resident memory (VmHWM) of any one process of
-each role, beside what the sources and the labels of the series would take as arrays.
+One CT series of 512 × 512 slices is submitted as separate files; whole-item files of every kind are made of it. The
+service is restarted for each number of slices. The output is the largest resident memory (VmHWM) of any process of each
+role, together with the size that the sources and labels of the series would have as arrays.
 """
 
 import argparse

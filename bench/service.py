@@ -1,4 +1,4 @@
-"""Our service for a bench: the embedded stack beside the bench's endpoint, with as many segment workers as wanted."""
+"""The service for a benchmark: the embedded stack with the benchmark's endpoint and a chosen number of segment workers."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The pictures that every way is measured on: crops and turns of real images that come with packages."""
+"""The images that every contender is measured on: crops and rotations of real images that Python packages include."""
 
 import importlib.resources
 from collections.abc import Callable, Sequence

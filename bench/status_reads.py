@@ -1,11 +1,11 @@
-"""How long a read of a job's status takes: beside many live jobs, and of one very large job.
+"""Time to read a job's status: among many live jobs, and of one very large job.
 
     python -m bench.status_reads [--jobs 10000] [--frames 1000000] [--parts 500000] [--reads 2000]
 
-An API process of its own over a server of its own and a folder of files. One caller asks for one running job after
-another over one connection, and so the figures are those of single requests, with the caller's own part. The records of
-all jobs are in the ledger; the objects of those that are asked for are in the folder. The large job has items of two
-frames, and its outcome parts are listed.
+A separate API process uses a separate server and a folder of files. One caller requests one running job after another
+over one connection, so the figures are those of single requests, including the caller's own time. The records of all
+jobs are in the ledger; the objects of the requested jobs are in the folder. The large job has items of two frames, and
+its outcome parts are listed.
 """
 
 import argparse

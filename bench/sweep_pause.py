@@ -1,10 +1,10 @@
-"""How long leases and wake-ups wait for the sweep while storage and ledger are compared.
+"""How long leases and wake-ups wait for the sweep while it compares storage and ledger.
 
     python -m bench.sweep_pause [--jobs 600 10000] [--latency-ms 20]
 
-Running jobs of one planned frame lie in a folder whose every call takes the latency, as an object store's does. One
-sweep runs as it does beside a control worker, with a period of five seconds, until all was compared and it has looked
-at leases a few times. The pauses are those between two such looks, as the ledger saw them.
+Running jobs of one planned frame each are in a folder in which every call takes the given latency, as in an object
+store. One sweep runs as in a control worker, with a period of five seconds, until everything was compared and the
+leases were checked a few times. The pauses are the times between two such checks, as the ledger saw them.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The trace of one job as a picture: a real stack, a real collector, and `docs/trace.svg` made of what it was sent.
+"""The trace of one job as an SVG: a real stack, a real collector, and `docs/trace.svg` drawn from the received spans.
 
 python -m bench.trace [--out docs/trace.svg]
 """

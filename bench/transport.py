@@ -1,9 +1,9 @@
-"""CPU of one exchange through each HTTP client: 1 MB up, an answer of one or three prompts down, one at a time.
+"""CPU time of one exchange by HTTP client: 1 MB up, a response of one or three prompts down, one at a time.
 
     python -m bench.transport [exchanges]
 
-The server is another process, so the figures are the client's alone: milliseconds of CPU an exchange, the median and
-the range of five runs. `floor` is a blocking socket that sends and receives the same bytes and looks at none.
+The server is another process, so the figures are the client's alone: milliseconds of CPU time per exchange, the median
+and the range of five runs. `floor` is a blocking socket that sends and receives the same bytes without parsing them.
 """
 
 import asyncio

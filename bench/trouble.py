@@ -1,16 +1,16 @@
-"""The simulator's scripted hour of trouble, compressed: what becomes of the pictures, and of how many requests.
+"""A scripted hour of failures in the simulator, compressed: the fate of the images, and the number of requests.
 
     python -m bench.trouble [--speed 60] [--images 160] [--runs 1] [--ways maskrelay "5 threads, blind retries" …]
 
-Every way is given the same pictures and then, at the same moment, the same script begins: a roll-out, a storm of 429,
-a restart, an expired token, a drop of the bandwidth, twenty minutes in which every input is answered 424 or 500. A way
-may go on after the hour's end until it has no picture left that it does not give up. What is wasted goes with the
-number of troubles, what is needed with the pictures: the shorter the hour, the larger the share. Ours asks with
-tokens that expire and are renewed through azure-identity; the peers, which cannot renew one, are given a key, which
+Every contender gets the same images, and at the same moment the same script begins: a roll-out, a storm of 429, a
+restart, an expired token, a drop of the bandwidth, twenty minutes in which every input is answered with 424 or 500. A
+contender may continue after the hour until it has no image left that it has not given up. Wasted requests grow with the
+number of failures and necessary ones with the number of images, so a shorter hour means a larger share. The service
+uses expiring tokens that are renewed through azure-identity; the peers, which cannot renew a token, use a key, which
 does not expire.
 
-`wasted` are the requests at the endpoint beyond the one that each succeeded picture needs; our canary's count too.
-`charged`: pictures that had more than one attempt held against them when they ended; peers know no such thing.
+`wasted`: the requests at the endpoint beyond the one that each succeeded image needs, including the canaries.
+`charged`: images with more than one counted attempt when they ended; peers have no such count.
 """
 
 import argparse

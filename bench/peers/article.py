@@ -1,4 +1,4 @@
-"""The way of the published article and notebook: one picture after another, a new connection each, no retry."""
+"""The method of the published article and notebook: one image after another, a new connection each, no retries."""
 
 import json
 import urllib.request

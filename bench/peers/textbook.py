@@ -1,4 +1,4 @@
-"""The steps as published examples take them: Pillow, `json` and base64, each with its defaults."""
+"""The processing steps as in published examples: Pillow, `json` and base64, each with its defaults."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""The article's way in five threads with blind retries: any failure is tried again at once, five times in all."""
+"""The article's method in five threads with blind retries: any failure is retried at once, five attempts in all."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

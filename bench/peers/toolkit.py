@@ -1,7 +1,8 @@
-"""The official toolkit's way: five threads, each channel resized by itself in doubles, `requests`, patient retries.
+"""The method of the official toolkit: five threads, each channel resized separately as doubles, `requests`, long
+retries.
 
-It tries up to 15 times after 429, 5xx, a timeout or a lost connection, with a random pause that doubles from one
-second to two minutes at most; a 424 or 404 is final. It sets no timeout; two minutes here, so that a run ends.
+It makes up to 15 attempts after 429, 5xx, a timeout or a lost connection, with a random pause that doubles from one
+second to at most two minutes; 424 and 404 are final. It sets no timeout; here it is two minutes, so that a run ends.
 """
 
 import random

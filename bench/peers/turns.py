@@ -1,6 +1,6 @@
-"""How a way of segmenting runs as a process: it says when it is ready, then does one folder for each line it is told.
+"""Run a contender as a process: it reports when it is ready, then processes one folder for each line on its input.
 
-So its imports and warm-up cost nothing in the figures, and several runs can be taken of one process.
+Its imports and warm-up therefore do not count, and one process can serve several runs.
 """
 
 import json

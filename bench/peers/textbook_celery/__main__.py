@@ -1,6 +1,6 @@
-"""`python -m bench.peers.textbook_celery URL KEY PROMPT…`, BENCH_CHILDREN prefork children: sends, then waits.
+"""`python -m bench.peers.textbook_celery URL KEY PROMPT…`: send the tasks to BENCH_CHILDREN prefork children, and wait.
 
-Starts the broker and the worker as its children, so that their CPU is its own; waiting is done by the client's
+Starts the broker and the worker as its children, so that their CPU time counts as its own; it waits with the client's
 `get`, as in a tutorial.
 """
 

@@ -1,6 +1,6 @@
-"""A pipeline as a tutorial builds it: a task a picture, retried by Celery with growing pauses, a PNG a mask.
+"""A pipeline as in a tutorial: one task per image, retried by Celery with growing pauses, one PNG per mask.
 
-Broker and result backend are the server of BENCH_BROKER; a prefork worker imports this module.
+The server of BENCH_BROKER is both broker and result backend; a prefork worker imports this module.
 """
 
 import os
