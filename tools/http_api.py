@@ -1,4 +1,4 @@
-"""Render the page of the HTTP API as Markdown from its OpenAPI document. Run by `make docs`."""
+"""Render the page of the HTTP API as Markdown from its OpenAPI document. Run by `make docs`."""  # noqa: INP001
 
 import textwrap
 from collections.abc import Iterator, Mapping
