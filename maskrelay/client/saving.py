@@ -106,7 +106,7 @@ class Folder:
     def _free(self, wanted: Wanted, name: str, sha256: str | None) -> Path:
         """The first name that belongs neither to another artifact nor to a file with other content."""
         parent = self._folder.joinpath(*_folders(wanted.source_name))
-        if wanted.item.source_name in self._shared:  # two items of the same name: each keeps its own name, whatever else is saved
+        if wanted.item.source_name in self._shared:  # two items of the same name: each keeps its own
             name = _inserted(name, wanted.item.custom_id)
         tried = itertools.chain(
             [name, _inserted(name, self._job[:8])],
