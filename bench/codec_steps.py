@@ -1,4 +1,4 @@
-"""The steps of one image, in the service and in the textbook way, with the CPU time of each step measured separately."""
+"""The steps of one image, in the service and in the textbook way, with the CPU time of each step."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""`python -m bench.limit`: find the rule that best detects an endpoint's real limit; prints a table, draws a plot."""
+"""`python -m bench.limit`: which rule finds the real limit of an endpoint; prints a table and draws docs/limit.svg."""
 
 import statistics
 from collections.abc import Sequence

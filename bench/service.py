@@ -1,4 +1,4 @@
-"""The service for a benchmark: the embedded stack with the benchmark's endpoint and a chosen number of segment workers."""
+"""The service for a benchmark: the embedded stack with the benchmark's endpoint and a given number of workers."""
 
 import contextlib
 import os
