@@ -1,4 +1,4 @@
-"""Decode one compressed frame: the samples as the codestream stores them, then as the header defines them."""
+"""One compressed frame → its samples as the codestream holds them, and then as the header means them."""
 
 from collections.abc import Sequence
 from typing import Any
