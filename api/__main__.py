@@ -17,7 +17,7 @@ from api.service import is_loopback
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings, name_of
 
-#: Descriptors kept for everything but connections of callers: Redis, the object store, files being written.
+#: File descriptors reserved for everything but callers' connections: Redis, the object store, files being written.
 _RESERVED = 1024
 
 
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
             host=given.host,
             port=given.port,
             http=guarded(connections),
-            # asyncio accepts this many in a row before one of them can be counted, so it must not use up the rest.
+            # asyncio accepts this many in a row before any of them is counted, so it must not exceed the rest.
             backlog=max(16, connections // 4),
             access_log=False,
             log_level="warning",
@@ -51,19 +51,19 @@ def main(arguments: list[str]) -> int:
 
 
 def _require_public_url(host: str) -> None:
-    """Raise SettingsError where links would be made of what any caller writes into `Host`."""
+    """Raise SettingsError if links would be built from the `Host` header of any caller."""
     if not is_loopback(host) and Settings.from_environment(os.environ).public_url is None:
         name = name_of("public_url")
         raise SettingsError(f"{name} must be set unless the API listens only on loopback, because links start with it")
 
 
 def most_connections(descriptors: int) -> int:
-    """How many connections of callers a process with this limit of descriptors may hold: at most half of them."""
+    """Return how many callers' connections a process with this descriptor limit may hold: at most half of it."""
     return min(MOST, max(descriptors - _RESERVED, descriptors // 2))
 
 
 def _descriptors() -> int:
-    """Raise the limit of open descriptors to the most that this process is allowed, and return it."""
+    """Raise the limit of open file descriptors to the maximum for this process, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = hard if hard != resource.RLIM_INFINITY else max(soft, MOST + _RESERVED)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

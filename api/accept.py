@@ -34,14 +34,14 @@ from maskrelay.ledger.room import Load
 from maskrelay.notify.seal import seal
 from maskrelay.storage.records import record_body
 
-#: How long an id stays reserved for a request that ends without giving it back, and a repeat is told to come again.
-#: One that takes longer is only joined by its repeat: `job.json` is created once.
+#: How long an id stays reserved if its request ends without releasing it; until then, a repeat is told to retry.
+#: If a request takes longer, its repeat merely runs at the same time: `job.json` is created only once.
 _HOLD = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, under which idempotency key, within which trace."""
+    """The caller of a request, its idempotency key, and its trace."""
 
     tenant: str
     key: str | None
@@ -49,9 +49,9 @@ class Request:
 
 
 def check_room(service: Service, request: Request, declared: int) -> None:
-    """Raise QuotaReached or LedgerFull where a body of so many declared bytes cannot become a job, LedgerUnavailable.
+    """Raise QuotaReached, LedgerFull or LedgerUnavailable if a body of this declared size cannot become a job.
 
-    Nothing is read for it yet. A repeat under the key of an accepted job takes no room.
+    Called before anything is read. A repeat with the key of an accepted job needs no quota.
     """
     more = Load(jobs=1, frames=1, bytes=declared)
     try:
@@ -63,7 +63,7 @@ def check_room(service: Service, request: Request, declared: int) -> None:
 
 
 def accept(service: Service, request: Request, wanted: Wanted, incoming: Incoming) -> Submission:
-    """The submission that now stands for this request: a new one, or the first under its key.
+    """Return the submission that now exists for this request: a new one, or the first with its key.
 
     Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
     Gone; UploadExpired, CallbackForbidden, LaneForbidden, QuotaReached. Once this returns, the job is durable.
@@ -84,7 +84,7 @@ def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: In
     submission, items = _written(service, request, wanted, job)
     with uploads_used(service, request.tenant, wanted.uploads, incoming), room_kept(service, submission):
         prepare(service, submission, items)
-        incoming.kept = True  # from here on the job may exist even if we never hear of it
+        incoming.kept = True  # from here on the job may exist, even if the store's response is lost
         if stand(service, submission):
             return submission
         incoming.kept = False
@@ -93,7 +93,7 @@ def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: In
 
 @contextmanager
 def reserved(service: Service, job: str) -> Iterator[None]:
-    """Accept the job of a derived id alone; raises StillAccepting while another request does."""
+    """Reserve a derived id for this request alone. Raises StillAccepting while another request holds it."""
     if not service.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
         raise StillAccepting
     try:
@@ -104,7 +104,7 @@ def reserved(service: Service, job: str) -> Iterator[None]:
 
 
 def prepare(service: Service, submission: Submission, items: Sequence[Item]) -> None:
-    """All that lies in storage before the submission itself: the marks of uses, the live marker, many items.
+    """Write everything that precedes the submission itself: the marks of uploads in use, the live marker, many items.
 
     Nothing is stored of a submission that could not be read back; raises RecordUnreadable.
     """
@@ -119,7 +119,7 @@ def prepare(service: Service, submission: Submission, items: Sequence[Item]) -> 
 
 @contextmanager
 def room_kept(service: Service, submission: Submission) -> Iterator[None]:
-    """Keep the job's room among its tenant's while it is being accepted; raises QuotaReached, LedgerUnavailable."""
+    """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached, LedgerUnavailable."""
     room, one = service.ledger.room, submission
     interactive = one.total if one.lane == "interactive" else 0
     more = Load(jobs=1, frames=one.total, interactive=interactive, bytes=one.size)
@@ -132,14 +132,14 @@ def room_kept(service: Service, submission: Submission) -> Iterator[None]:
 
 
 def _id_of(service: Service, request: Request) -> str:
-    """A random id, or the one that tenant and idempotency key stand for, so that a repeat finds it anywhere."""
+    """A random id, or the one derived from tenant and idempotency key, so that a repeat finds the job anywhere."""
     if request.key is None:
         return keys.new_id()
     return derived_id(service, f"{request.tenant}\0{request.key}".encode())
 
 
 def derived_id(service: Service, meaning: bytes) -> str:
-    """The id that the server's key makes of this; if there is a job of the key before, that job's."""
+    """Return the id derived with the current server key, or the id with the previous key if that job exists."""
     newest, *before = (_derived(server_key, meaning) for server_key in service.server_keys)
     return next((job for job in before if earlier(service, job) is not None), newest)
 
@@ -149,7 +149,7 @@ def _derived(server_key: bytes, meaning: bytes) -> str:
 
 
 def earlier(service: Service, job: str) -> Submission | None:
-    """What was accepted under this id; raises Gone."""
+    """Return the submission that was accepted with this id, if any. Raises Gone."""
     if service.archive.has(keys.gone(job)):
         raise Gone
     return service.archive.submission(job)
@@ -162,7 +162,7 @@ def _same(found: Submission, wanted: Wanted) -> Submission:
 
 
 def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
-    """What may have changed since a first request under the same key: asked of new jobs only."""
+    """Checks whose result may differ from that of a first request with the same key; for new jobs only."""
     wanted.lane()
     now = datetime.now(UTC)
     for number, upload in enumerate(wanted.uploads):
@@ -175,7 +175,7 @@ def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
 
 
 def check_targets(service: Service, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
-    """Raise OptionInvalid for an endpoint that is not there for the tenant, CallbackForbidden for a forbidden URL."""
+    """Raise OptionInvalid for an endpoint that the tenant cannot use, CallbackForbidden for a forbidden URL."""
     if endpoint is not None:
         check_pin(service, tenant, endpoint)
     if callback_url is not None:
@@ -186,7 +186,7 @@ def check_targets(service: Service, tenant: str, endpoint: str | None, callback_
 
 
 def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tuple[Submission, tuple[Item, ...]]:
-    """The submission as it will be stored, and its items, which lie beside it when they are many."""
+    """The submission as it will be stored, and its items, which are separate objects if there are many."""
     items = tuple(
         Item(
             source=upload.key,
@@ -201,7 +201,7 @@ def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tu
     )
     inline = len(items) <= INTERACTIVE_ITEMS
     now = datetime.now(UTC)
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger keeps milliseconds
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger stores milliseconds
     submission = Submission(
         id=job,
         tenant=request.tenant,
@@ -246,7 +246,7 @@ def _lines(items: Iterable[Item]) -> bytes:
 
 
 def stand(service: Service, submission: Submission) -> bool:
-    """Accept the job and tell the ledger; False where another was accepted under its id, which is then `standing`."""
+    """Accept the job and record it in the ledger; False if another was accepted with its id (see `standing`)."""
     try:
         _create(service, submission)
     except ObjectExists:
@@ -256,14 +256,14 @@ def stand(service: Service, submission: Submission) -> bool:
 
 
 def standing(service: Service, job: str) -> Submission:
-    """What was accepted under this id, where something was; raises Gone."""
+    """Return the submission that was accepted with this id, if any. Raises Gone."""
     found = earlier(service, job)
     assert found is not None
     return found
 
 
 def _create(service: Service, submission: Submission) -> None:
-    """The point of acceptance; raises ObjectExists. Without an answer of the store, what it holds decides."""
+    """The point of acceptance. Raises ObjectExists. If the store does not respond, what it then holds decides."""
     try:
         service.storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
     except StorageUnavailable:
@@ -272,7 +272,7 @@ def _create(service: Service, submission: Submission) -> None:
 
 
 def _tell_ledger(service: Service, submission: Submission) -> None:
-    """Record the job and wake a planner; if that fails the sweep finds the live marker."""
+    """Record the job and wake a planner. If this fails, the sweep finds the live marker."""
     with suppress(LedgerUnavailable):
         one = submission
         service.ledger.jobs.create(

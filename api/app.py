@@ -48,7 +48,7 @@ from maskrelay.storage.protocol import Storage
 from maskrelay.threads import end_process_with_threads
 from maskrelay.tracing import open_spans
 
-#: What pages of the origins in MASKRELAY_CORS_ORIGINS may send and read; a key goes in a header and never as a cookie.
+#: What pages of the origins in MASKRELAY_CORS_ORIGINS may send and read. Keys are sent in a header, never as a cookie.
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "HEAD", "POST", "DELETE"],
     "allow_headers": [
@@ -66,13 +66,14 @@ _CORS: dict[str, Any] = {
 
 
 def create() -> ASGIApp:
-    """The API for the environment's settings; raises SettingsError. A store that does not answer yet is waited for
-    by readiness, not here.
+    """Return the API for the settings of the environment. Raises SettingsError.
+
+    A store that does not respond yet is waited for by readiness, not here.
     """
     settings = Settings.from_environment(os.environ)
     _configure_logs(settings)
     end_process_with_threads()
-    client_context()  # a file of certificates that cannot be used ends the process here
+    client_context()  # fail at startup if the file of certificates cannot be used
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     try_at_start(storage)
     ledger = _ledger(settings)
@@ -83,7 +84,7 @@ def create() -> ASGIApp:
 
 
 def _configure_logs(settings: Settings) -> None:
-    """The server's lines, of its start and of what went wrong in it, go with ours."""
+    """Send the server's own log lines, of its startup and its errors, to the same log."""
     logs.configure(settings.log_level, settings.log_format)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
@@ -93,7 +94,10 @@ def _configure_logs(settings: Settings) -> None:
 def build(
     settings: Settings, ledger: Ledger, storage: Storage, check_database: Callable[[], None] = lambda: None
 ) -> ASGIApp:
-    """The API over this ledger and store. `check_database` raises while the two are not known to belong together."""
+    """Return the API for this ledger and store.
+
+    `check_database` raises while it is not certain that the two belong together.
+    """
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
@@ -137,7 +141,7 @@ def build(
     describe(app)
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, framework_problem)
-    # The last one added is the outermost.
+    # The last middleware added is the outermost.
     app.add_middleware(
         Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes, metrics_key=_metrics_key(settings)
     )

@@ -12,15 +12,17 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
 from maskrelay.storage.records import read_records, read_result, read_submission
 
-#: No plan has as many: the numbers of its parts have six digits.
+#: More frames than any plan has: the numbers of its parts have six digits.
 _MOST_FRAMES = 10**6 * FRAMES_PER_PART
 
 
 class Archive:
-    """Reads jobs from `storage`; objects that are written once are kept, the least used go first.
+    """Reads the records of jobs from `storage`.
 
-    Every method raises StorageUnavailable when the store cannot answer, and RecordUnreadable for a record that cannot
-    be read, whoever wrote it.
+    Objects that are written once are cached, least recently used first out.
+
+    Every method raises StorageUnavailable if the store does not respond, and RecordUnreadable for a record that cannot
+    be parsed, whoever wrote it.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -45,7 +47,7 @@ class Archive:
         return has(self._storage, key)
 
     def item_of(self, job: str, frame: int) -> PlannedItem | None:
-        """The planned item that the frame belongs to; None where the plan has no such frame."""
+        """Return the planned item of the frame; None if the plan has no such frame."""
         if frame >= _MOST_FRAMES:
             return None
         for part in range(frame // FRAMES_PER_PART, -1, -1):
@@ -60,22 +62,22 @@ class Archive:
         return None
 
     def most_frames(self, job: str) -> int:
-        """What the frames planned so far cannot exceed."""
+        """Return an upper bound of the frames planned so far."""
         return FRAMES_PER_PART * sum(1 for _ in self._storage.list(keys.item_parts(job)))
 
     def parts(self, job: str) -> list[str]:
-        """The outcome parts that storage holds, oldest first."""
+        """Return the outcome parts in storage, oldest first."""
         names = map(keys.part_of, self._storage.list(keys.outcomes(job)))
         return [name for name in names if keys.PART.fullmatch(name)]
 
     def outcomes(self, job: str, part: str) -> tuple[Outcome | None, ...]:
-        """A part's lines, None for one that cannot be used; none at all if the part was lost."""
+        """Return a part's lines, None for each that cannot be used; empty if the part is lost."""
         with suppress(ObjectMissing):
             return self._parts(job, part)
         return ()
 
     def frames(self, job: str, part: str) -> tuple[tuple[int, bool], ...]:
-        """The frame of every usable line of a part, and whether it succeeded."""
+        """Return the frame of every usable line of a part, and whether it succeeded."""
         with suppress(ObjectMissing):
             return self._frames(job, part)
         return ()

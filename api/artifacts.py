@@ -29,14 +29,14 @@ _ENDING = re.compile(r"(?<=.)\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{1,5}$")
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One file: where its bytes lie, and what a person would call it."""
+    """A file: the location of its bytes, and a readable name."""
 
     ref: ArtifactRef
     human_name: str
 
 
 def find(service: Service, known: Known, name: str) -> Artifact:
-    """The artifact of this name; raises NotFound."""
+    """Return the artifact with this name. Raises NotFound."""
     if name == RESULT:
         return _manifest(service, known)
     if whole := _WHOLE.fullmatch(name):
@@ -56,13 +56,13 @@ def find(service: Service, known: Known, name: str) -> Artifact:
 
 
 def _is_of_several(service: Service, known: Known, frame: int) -> bool:
-    """Whether a running job's item has other frames than this one, which is all that its line has."""
+    """Whether an item of a running job has other frames than this one, the only frame of its line."""
     planned = service.archive.item_of(known.id, frame) if known.result is None else None
     return planned is not None and planned.frames > 1
 
 
 def _of_item(service: Service, known: Known, name: str, parts: re.Match[str]) -> Artifact:
-    """A file of a whole item: there once the job has ended."""
+    """A file of a whole item, available once the job has ended."""
     line = final_line(service, known.result, int(parts[1])) if known.result is not None else None
     output = whole_names(line).get(name) if line is not None else None
     if line is None or output is None:
@@ -95,7 +95,7 @@ def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str,
 
 
 def _stem(source_name: str | None, item: int) -> str:
-    """The file's own name without its ending, `.nii.gz` included; the last number of a UID is no ending."""
+    """The file's own name without its extension, including `.nii.gz`; the last number of a UID is not an extension."""
     name = (source_name or "").rpartition("/")[2].removesuffix(".gz")
     return _ENDING.sub("", name) or name or f"item-{item}"
 
@@ -105,9 +105,9 @@ def _slug(prompt: str) -> str:
 
 
 def disposition(name: str) -> str:
-    """`Content-Disposition` (RFC 6266): the name in UTF-8, and one in plain ASCII for who cannot read that.
+    """Return `Content-Disposition` (RFC 6266): the name in UTF-8, with a plain ASCII fallback.
 
-    Whatever a caller wrote into the name, nothing but letters, digits, `.`, `_` and `-` stands in it unescaped.
+    Only letters, digits, `.`, `_` and `-` appear unescaped, whatever a caller wrote into the name.
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", plain)
@@ -115,7 +115,7 @@ def disposition(name: str) -> str:
 
 
 def elsewhere(service: Service, artifact: Artifact) -> str | None:
-    """A short-lived address of the store, where that is set and the file is an object of its own.
+    """Return a presigned URL of the store, if that is enabled and the file is an object of its own.
 
     Raises ObjectMissing and StorageUnavailable.
     """
@@ -133,7 +133,7 @@ async def answer(
     *,
     head: bool = False,
 ) -> Response:
-    """The artifact's bytes as they are read, or the `part` (offset, length) of them; of a HEAD the headers alone.
+    """Stream the artifact's bytes, or the `part` (offset, length) of them; for HEAD, send only the headers.
 
     Raises ObjectMissing and StorageUnavailable before any byte is sent.
     """

@@ -13,19 +13,20 @@ from maskrelay.contract.audit import Entry
 from maskrelay.storage.audit import AuditLog
 
 _READING = frozenset({"GET", "HEAD"})
-#: An answer is held back so long at most for its entry to be durable; then the entry follows later.
+#: The longest that a response is delayed until its entry is durable; after that, the entry follows later.
 _PATIENCE_S = 5.0
 
 
 def note(request: Request, **made: Any) -> None:
-    """Add to the request's entry what it has made: fields of `Entry`."""
+    """Add fields of `Entry` to the entry of this request."""
     request.state.made = made
 
 
 class Audited:
-    """ASGI middleware, outside of what turns errors into answers.
+    """ASGI middleware, outside of the error handling.
 
-    What changed something is answered only once its entry is durable; what was read or refused may follow in seconds.
+    The response to a request that changed something is sent only once its entry is durable; entries of reads and
+    refusals may follow seconds later.
     """
 
     def __init__(self, app: ASGIApp, audit: AuditLog) -> None:
@@ -51,8 +52,9 @@ class Audited:
 
 
 def entry_of(scope: Scope, status: int, at: datetime) -> Entry | None:
-    """What is noted of a request: nothing without a caller or a route. What a caller wrote into a path is noted only
-    where it has the form of our own ids, or names a file that we have.
+    """Return the audit entry of a request, or None if it has no caller or no route.
+
+    Text from the path is recorded only if it has the form of an id of the service, or is the name of an existing file.
     """
     caller: Caller | None = scope.get("state", {}).get("caller")
     route = scope.get("route")

@@ -13,10 +13,10 @@ from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 
 
 class Authorise:
-    """ASGI middleware: puts the `Caller` into the request's state; what they may do is the route's business.
+    """ASGI middleware that stores the `Caller` in the request's state. Routes check the scopes.
 
-    Raises Unauthenticated, IssuerUnavailable, and BodyTooLarge for a declared length over `max_body_bytes`; how long a
-    body of unknown length gets is watched while it comes.
+    Raises Unauthenticated, IssuerUnavailable, and BodyTooLarge for a declared length over `max_body_bytes`. A body of
+    unknown length is checked while it is received.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Authorise:
         await self._app(scope, receive, send)
 
     async def _caller(self, bearer: str) -> Caller:
-        """By the file of keys first: what looks like a token may be a key."""
+        """The file of keys is consulted first, because a key may look like a token."""
         caller = self._keys.caller(bearer)
         if caller is None and self._tokens is not None and bearer.count(".") == 2:
             caller = await self._tokens.caller(bearer)

@@ -12,22 +12,22 @@ from api.service import Limits, in_thread
 from api.upload_room import ByteCheck
 from maskrelay.errors import BodyIncomplete, BodyTooLarge, EncodingUnsupported, Malformed, NoItems
 
-#: What is handed to a thread at once; while it is written nothing more is received.
+#: Bytes passed to a thread at once; nothing more is received while they are written.
 _FEED_BYTES = 1 << 20
 OPTIONS_BYTES = 64 << 10
-#: A JSON body names uploads by id: this is enough for ten thousand items with prompts of their own.
+#: A JSON body refers to uploads by id; this is enough for ten thousand items with their own prompts.
 JSON_BYTES = 32 << 20
 
 
 async def receive(
     request: Request, feed: Callable[[bytes], None], max_bytes: int, check: ByteCheck | None = None
 ) -> None:
-    """Push the body through `feed`, in threads, and before each piece ask `check` about what has come so far.
+    """Feed the body to `feed`, in threads, and call `check` with the bytes received so far before each piece.
 
     Raises EncodingUnsupported, BodyIncomplete, BodyTooLarge and what `feed` and `check` raise.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:  # it would be stored as it is, and no decoder would know it
+    if encoding not in {"", "identity"}:  # it would be stored compressed, and no decoder would recognise it
         raise EncodingUnsupported(headers={"Accept-Encoding": "identity"})
     held, waiting, total = [], 0, 0
     try:
@@ -51,7 +51,7 @@ async def receive(
 async def receive_job_form(
     request: Request, incoming: Incoming, limits: Limits, check: ByteCheck
 ) -> dict[str, list[bytes]]:
-    """The fields of a job's form; its `image` parts are in `incoming` afterwards."""
+    """Receive a job's form and return its fields; its `image` parts are stored in `incoming`."""
     fields = {
         "prompt": Field(
             limits.prompts,
@@ -74,7 +74,7 @@ async def receive_job_form(
 
 
 async def receive_files(request: Request, incoming: Incoming, limits: Limits, check: ByteCheck) -> None:
-    """A form whose parts are files, whatever they are called."""
+    """Receive a form whose parts are files, whatever their names."""
     content_type = request.headers["content-type"]
     form = Form(content_type, incoming, fields={}, file_name=None, max_files=limits.items)
     await receive(request, form.feed, limits.body_bytes, check)
@@ -82,7 +82,7 @@ async def receive_files(request: Request, incoming: Incoming, limits: Limits, ch
 
 
 async def receive_file(request: Request, incoming: Incoming, limits: Limits, check: ByteCheck) -> None:
-    """A body that is one file; raises NoItems when there is none."""
+    """Receive a body that is a single file. Raises NoItems if it is empty."""
     await in_thread(incoming.begin, None)
     await receive(request, incoming.write, limits.body_bytes, check)
     await in_thread(incoming.end)
@@ -91,12 +91,12 @@ async def receive_file(request: Request, incoming: Incoming, limits: Limits, che
 
 
 async def receive_json(request: Request, limits: Limits) -> bytes:
-    """A JSON body's bytes."""
+    """Receive a JSON body and return its bytes."""
     pieces: list[bytes] = []
     await receive(request, pieces.append, min(JSON_BYTES, limits.body_bytes))
     return b"".join(pieces)
 
 
 def kind_of(request: Request) -> str:
-    """The body's media type, in lower case and without parameters."""
+    """Return the body's media type in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

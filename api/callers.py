@@ -7,8 +7,10 @@ from maskrelay.contract.apikeys import Scope
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller of a tenant. `name` stands for the key or the token's subject where it is noted who did what; it holds
-    neither. `admin` allows everything, within the tenant.
+    """A caller, who belongs to a tenant.
+
+    `name` identifies the key or the token's subject in logs and records, and contains neither. `admin` allows
+    everything within the tenant.
     """
 
     tenant: str

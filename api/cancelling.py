@@ -13,9 +13,9 @@ from maskrelay.storage.cancels import intend_cancel
 
 
 def cancel(service: Service, known: Known) -> Known:
-    """The job as it is once its cancelling is durable; raises NotCancellable when it is finishing or over.
+    """Cancel the job and return it once the intent is durable. Raises NotCancellable if it is finishing or has ended.
 
-    The ledger may fail meanwhile: the sweep reads the intent. Again while it is being cancelled changes nothing.
+    The ledger may be unavailable: the sweep reads the intent. Repeating the call changes nothing.
     """
     if not may_cancel(known.state):
         raise NotCancellable
@@ -23,7 +23,7 @@ def cancel(service: Service, known: Known) -> Known:
     record = replace(known.record, state="cancelling") if known.record is not None else None
     with suppress(LedgerUnavailable):
         before = service.ledger.jobs.cancel(known.id, BY_CALLER)
-        if before is not None and not may_cancel(before):  # it came to its end in between
+        if before is not None and not may_cancel(before):  # it has ended in the meantime
             service.storage.delete(keys.live_cancel(known.id))
             raise NotCancellable
         service.ledger.wakes.wake("finish")

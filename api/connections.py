@@ -12,15 +12,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: Seconds from the connection, or from the first byte after a response, until the headers are complete.
 HEADERS_S = 10.0
-#: Seconds without a byte of a body that is not complete, while we are ready to take more.
+#: Seconds without a byte of an incomplete body while the server is ready to read.
 IDLE_BODY_S = 30.0
-#: Connections at most; beyond it the one that has been silent for longest makes room.
+#: The most connections; beyond that, the longest silent one is closed.
 MOST = 4096
 _LOOK_S = 1.0
 
 
 class Silent:
-    """The connections without a complete request so far, the oldest first, and how many there are in all."""
+    """The connections without a complete request so far, oldest first, and the number of all connections."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -28,7 +28,7 @@ class Silent:
         self.open = 0
 
     def begin(self, connection: "GuardedProtocol") -> None:
-        """A new connection: where there are too many, the oldest silent one is closed, perhaps this one."""
+        """Add a connection. If there are too many, the oldest silent one is closed, possibly this one."""
         self.open += 1
         self._waiting[connection] = None
         if self.open > self._most:
@@ -44,7 +44,7 @@ class Silent:
 
 
 class GuardedProtocol(H11Protocol):
-    """One connection with deadlines; `silent` is shared by all connections of the server."""
+    """A connection with deadlines; `silent` is shared by all connections of the server."""
 
     silent = Silent(MOST)
     headers_s = HEADERS_S
@@ -63,7 +63,7 @@ class GuardedProtocol(H11Protocol):
         if self._is_answering():
             self._headers_due = None
             self.silent.speaks(self)
-        elif self._headers_due is None:  # the first bytes of a further request
+        elif self._headers_due is None:  # the first bytes of the next request
             self._headers_due = self._last_byte + self.headers_s
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -73,7 +73,7 @@ class GuardedProtocol(H11Protocol):
             self._look.cancel()
 
     def abort(self) -> None:
-        """End the connection without an answer: nothing was asked."""
+        """Close the connection without a response, because there is no request."""
         self.transport.abort()
 
     def _look_again(self) -> None:
@@ -91,12 +91,12 @@ class GuardedProtocol(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _body_is_awaited(self) -> bool:
-        """Whether more of the body is to come and it is not we who keep the caller from sending it."""
+        """Whether more of the body is expected and the server is not the one that paused reading."""
         paused: bool = self.flow.read_paused
         return bool(self.cycle.more_body) and not paused
 
 
 def guarded(most: int = MOST, headers_s: float = HEADERS_S, idle_body_s: float = IDLE_BODY_S) -> type[GuardedProtocol]:
-    """The protocol for one server, with these limits."""
+    """Return the protocol class for one server, with these limits."""
     limits: dict[str, Any] = {"silent": Silent(most), "headers_s": headers_s, "idle_body_s": idle_body_s}
     return type("Guarded", (GuardedProtocol,), limits)

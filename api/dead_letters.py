@@ -16,7 +16,7 @@ from maskrelay.contract.planned import PlannedItem
 from maskrelay.contract.shown import ErrorShown
 from maskrelay.storage.records import lines_of, unreadable
 
-#: Cursors into the list of parts, and into the final object by bytes.
+#: Kinds of cursors: into the list of parts, and into the final object by byte offset.
 _RUNNING, _FINAL = "q", "d"
 _CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile("[0-9]{1,18}")}
 
@@ -24,9 +24,9 @@ _CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile(
 def read_dead_letters(
     service: Service, known: Known, cursor: str | None, limit: int, code: str | None
 ) -> DeadLetterList:
-    """The failed frames behind `cursor`, at most `limit`, of this error or of any; raises Malformed.
+    """Return at most `limit` failed frames after `cursor`, of this error code or of any. Raises Malformed.
 
-    A cursor from before the end of the job begins anew: frames come twice rather than not at all.
+    A cursor from before the end of the job starts again: frames may come twice, but none is missed.
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None:
@@ -38,7 +38,7 @@ def read_dead_letters(
 
 
 def letters_of(service: Service, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
-    """Every failed frame of a finished job from this place of the list on, each with the place behind it."""
+    """Yield the failed frames of a finished job from this offset on, each with the offset after it."""
     if result.dead is None or offset >= result.dead.length:
         return
     of_cursor = offset > 0
@@ -47,13 +47,16 @@ def letters_of(service: Service, result: Result, offset: int = 0) -> Iterator[tu
             offset += len(raw) + 1
             try:
                 letter = DeadLetter.model_validate_json(raw)
-            except ValueError:  # perhaps the cursor leads into the middle of a line
+            except ValueError:  # the cursor may point into the middle of a line
                 raise no_cursor() if of_cursor else unreadable(result.dead.key) from None
             yield offset, letter
 
 
 def redriven_as(service: Service, known: Known) -> list[str]:
-    """The jobs that items of this one were done again in. A mark whose job was never accepted counts for nothing."""
+    """Return the jobs in which items of this job were redriven.
+
+    A marker whose job was never accepted is ignored.
+    """
     named = (key.rsplit("/", 1)[1] for key in service.storage.list(keys.redriven(known.id, "")))
     found = ((new, service.archive.submission(new)) for new in named)
     return [new for new, submission in found if submission is not None and submission.redrive_of == known.id]
@@ -75,7 +78,7 @@ def _final(
 def _so_far(
     service: Service, known: Known, first: tuple[int, int], limit: int, code: str | None
 ) -> tuple[list[DeadLetterShown], str | None]:
-    """In order of completion."""
+    """Failed frames in order of completion."""
     shown: list[DeadLetterShown] = []
     for place, outcome, item in _visible(service, known, first):
         if outcome.error is None or code not in {None, outcome.error.code}:

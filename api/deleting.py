@@ -12,10 +12,10 @@ from maskrelay.storage.tombstones import entomb
 
 
 def delete(service: Service, job: str, caller: Caller) -> None:
-    """Lay the tombstone, then let the ledger forget the job: without claims nothing more of it is begun or counted.
+    """Write the tombstone, then make the ledger forget the job: without claims, no more work is begun or counted.
 
-    The job's record is not read as a whole: one that cannot be read can be deleted. Where the ledger fails the sweep
-    does its part. Safe to repeat. Raises NotFound, Gone, and StorageUnavailable with the job as it was.
+    The job's record is not parsed as a whole, so an unreadable job can be deleted. If the ledger fails, the sweep does
+    its part. Safe to repeat. Raises NotFound, Gone, and StorageUnavailable with the job unchanged.
     """
     check_owned(service, caller.tenant, job)
     tombstone = Tombstone(tenant=caller.tenant, at=datetime.now(UTC), reason="deleted", by=caller.name)

@@ -41,7 +41,7 @@ def _listed(service: Service, known: Known) -> list[DeliveryShown]:
 
 
 def _shown(service: Service, job: str, event_type: str) -> DeliveryShown | None:
-    """One event; None for one that has not happened, also where its receiver has refused it beforehand."""
+    """One event; None if it has not happened, even if its receiver has already refused it."""
     event = event_id(job, event_type)
     with suppress(ObjectMissing):
         end = read_record(service.storage, keys.delivered(job, event), DeliveryEnd)
@@ -58,7 +58,9 @@ def _shown(service: Service, job: str, event_type: str) -> DeliveryShown | None:
 
 
 def _replay(service: Service, known: Known, event: str) -> DeliveryShown:
-    """The live marker first, then the end is taken back: from then on the sweep would find it without the ledger."""
+    """Write the live marker first, then remove the marker of the end: from then on the sweep finds it without the
+    ledger.
+    """
     listed = {one.event: one for one in _listed(service, known)}
     if event not in listed:
         raise NotFound

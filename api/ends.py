@@ -8,18 +8,18 @@ from maskrelay.ledger.bells import Bells
 
 
 class Ends:
-    """Who waits for the end of which job. One connection to the bell while anybody waits, however many they are."""
+    """The requests that wait for the end of jobs. One subscription while any request waits, however many there are."""
 
     def __init__(self, bells: Bells) -> None:
         self._bells = bells
-        #: This process is to end: nobody is to be kept waiting any more.
+        #: True once this process is shutting down; nothing may wait any more.
         self.closed = False
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._listening: asyncio.Task[None] | None = None
 
     @contextmanager
     def of(self, job: str) -> Iterator[asyncio.Event]:
-        """An event that is set when the job's end is announced."""
+        """Yield an event that is set when the job's end is announced."""
         ended = asyncio.Event()
         self._waiting.setdefault(job, set()).add(ended)
         if self._listening is None or self._listening.done():
@@ -30,7 +30,7 @@ class Ends:
             self._leave(job, ended)
 
     def close(self) -> None:
-        """Let everybody go who waits, and who would."""
+        """Release all waiters and refuse new ones."""
         self.closed = True
         for waiting in self._waiting.values():
             for ended in waiting:

@@ -101,6 +101,6 @@ def _redrive_one(
         answer.refused.append(NotRedriven(job=known.id, error=told))
     except (LedgerUnavailable, StorageUnavailable):
         raise
-    except Exception as error:  # noqa: BLE001 - what is stored of one job is in no other's way
+    except Exception as error:  # noqa: BLE001 - an unreadable job must not block the others
         log.error("left out of the redrive", extra={"job_id": known.id, "source": "redrive", "code": code_of(error)})  # noqa: TRY400
         answer.refused.append(_unreadable(known.id))

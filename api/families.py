@@ -12,7 +12,7 @@ from maskrelay.contract.jobs import TERMINAL
 from maskrelay.ledger.sight import BUCKETS, Histogram
 
 _GATES = ("open", "half-open", "closed", "frozen")
-#: What is counted in the ledger: its word there, the name, the label and its values that are always there, the meaning.
+#: Counters of the ledger: their name there, the metric's name, the label with its fixed values, the description.
 _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
     ("settled", "frames_settled", "outcome", ("succeeded", "failed"), "Frames settled, by outcome."),
     (
@@ -71,7 +71,7 @@ def ledger_up(*, is_up: bool) -> Metric:
 
 
 def work(known: Mapping[str, Any], wanted: int, cap: int) -> Iterator[Metric]:
-    """The waiting work and the work in progress."""
+    """Yield the metrics of waiting work and of work in progress."""
     lanes, steps, deliveries = known["lanes"].items(), known["steps"].items(), known["deliveries"]
     yield _gauge("jobs_running", "Jobs with planned frames that are not all settled.", known["jobs_running"])
     for name, kept, meaning in (
@@ -99,7 +99,7 @@ def work(known: Mapping[str, Any], wanted: int, cap: int) -> Iterator[Metric]:
 
 
 def redis(known: Mapping[str, Any]) -> Iterator[Metric]:
-    """The ledger's server, and whether somebody looks after the ledger."""
+    """Yield the metrics of the ledger's server, and whether the ledger is being swept."""
     memory = known["memory"]
     yield _gauge("ledger_memory_bytes", "Memory that Redis uses.", memory["used"])
     yield _gauge("ledger_memory_limit_bytes", "Redis' maxmemory. 0 if there is no limit.", memory["most"])
@@ -116,7 +116,7 @@ def redis(known: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def counters(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
-    """What was counted since Redis is this one. All processes show the same: a sum over them counts it twice."""
+    """Yield the counters since this Redis began. All processes show the same values, so do not sum over them."""
     for what, name, label, always, meaning in _COUNTED:
         family = CounterMetricFamily(f"maskrelay_{name}", meaning, labels=(label,))
         for labelled, count in {**dict.fromkeys(always, 0), **counts.get(what, {})}.items():
@@ -135,7 +135,7 @@ def stages(known: Mapping[str, Histogram]) -> Metric:
 
 
 def endpoints(documents: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
-    """What holds a run back at each endpoint."""
+    """Yield the metrics of what limits a run at each endpoint."""
 
     def each(name: str, meaning: str, kept: str) -> Metric:
         return _gauges(f"endpoint_{name}", meaning, "endpoint", [(one["name"], one[kept]) for one in documents])

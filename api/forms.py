@@ -14,7 +14,7 @@ from maskrelay.errors import BodyIncomplete, Malformed, RequestError, TooManyIte
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a form's field may hold, and what is raised when it comes more than `most` times or is longer."""
+    """The limits of a form field, and the errors for a field that comes more than `most` times or is too long."""
 
     most: int
     max_bytes: int
@@ -23,10 +23,11 @@ class Field:
 
 
 class Form:
-    """Pushed through `feed`; afterwards `fields` holds the fields' bytes by name, `incoming` the files.
+    """A parser to which a form is passed with `feed`; then `fields` has the fields' bytes by name, `incoming` the
+    files.
 
-    `file_name`: what the parts are called that are files; None: whatever they are called. Raises Malformed,
-    BodyIncomplete, BodyTooLarge, TooManyItems, and what the fields' rules raise.
+    `file_name`: the name of the parts that are files; None: all names. Raises Malformed, BodyIncomplete, BodyTooLarge,
+    TooManyItems, and the errors of the fields' limits.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Form:
             raise Malformed("The multipart body is not well-formed.") from None
 
     def close(self) -> None:
-        """The body has ended; raises BodyIncomplete unless the form has."""
+        """End the body. Raises BodyIncomplete unless the form is complete."""
         if not self._ended:
             raise BodyIncomplete
 

@@ -6,17 +6,17 @@ from starlette.datastructures import Headers
 
 from maskrelay.errors import Malformed, RangeNotSatisfiable
 
-#: 1 to 255 visible characters of ASCII; blanks between them.
+#: 1 to 255 visible ASCII characters, with blanks between them.
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
 _KEY = re.compile(KEY_PATTERN.strip("^$"))
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
-#: Proxies commonly cut a request that is silent for 60 s.
+#: Proxies commonly close a request that is silent for 60 s.
 WAIT_MOST_S = 50
 
 
 def idempotency_key(headers: Headers) -> str | None:
-    """The `Idempotency-Key`: the same whether it is quoted (as the draft says) or not. Raises Malformed."""
+    """Return the `Idempotency-Key`, the same with quotes (as in the draft) and without. Raises Malformed."""
     given = headers.get("idempotency-key")
     if given is None:
         return None
@@ -29,7 +29,7 @@ def idempotency_key(headers: Headers) -> str | None:
 
 
 def wait_asked(headers: Headers) -> int | None:
-    """The seconds of `Prefer: wait=N` (RFC 7240), at most 50; None when it is not asked for."""
+    """Return the seconds of `Prefer: wait=N` (RFC 7240), at most 50; None without it."""
     for given in headers.getlist("prefer"):
         for preference in given.split(","):
             known = _WAIT.fullmatch(preference.split(";")[0].strip())
@@ -39,21 +39,21 @@ def wait_asked(headers: Headers) -> int | None:
 
 
 def none_match(headers: Headers, etag: str) -> bool:
-    """Whether the caller has this version already (`If-None-Match`, compared weakly)."""
+    """Return whether the caller has this version already (`If-None-Match`, weak comparison)."""
     given = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
     return "*" in given or etag in given
 
 
 def wants_lines(headers: Headers) -> bool:
-    """Whether NDJSON is asked for rather than JSON."""
+    """Return whether NDJSON is preferred to JSON."""
     return "application/x-ndjson" in headers.get("accept", "").lower()
 
 
 def byte_range(headers: Headers, length: int, etag: str) -> tuple[int, int] | None:
-    """The one range of bytes that is asked for (RFC 9110), as offset and length; None where the whole is to be sent.
+    """Return the single requested byte range (RFC 9110) as offset and length; None if the whole file is to be sent.
 
-    That is so without a range, for another unit, for several ranges, for one that is not well-formed, and where
-    `If-Range` names another version. Raises RangeNotSatisfiable for a range that the file has nothing of.
+    That is the case without a range, for another unit, for several ranges, for a malformed range, and if `If-Range`
+    names another version. Raises RangeNotSatisfiable for a range outside of the file.
     """
     given = _RANGE.fullmatch(headers.get("range", "").strip())
     condition = headers.get("if-range")

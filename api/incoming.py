@@ -19,7 +19,7 @@ from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUn
 from maskrelay.storage.protocol import Storage, Writer
 from maskrelay.storage.records import read_record, record_body
 
-#: So long before it is swept an unused upload is refused in new jobs.
+#: How long before it is swept an unused upload is refused in new jobs.
 REFUSED_BEFORE = timedelta(hours=1)
 _NAME_LENGTH, _PATH_LENGTH = 255, 1024
 _DRIVE = re.compile("[A-Za-z]:")
@@ -27,7 +27,7 @@ _DRIVE = re.compile("[A-Za-z]:")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One upload, whole in storage."""
+    """One upload that is completely in storage."""
 
     id: str
     key: str
@@ -42,8 +42,9 @@ class Upload:
 
 
 class UploadFacts(Record):
-    """`uploads/{tenant}/{id}.json`: written after the upload is whole, so that a job can be accepted without reading
-    gigabytes again. An upload without it is unknown.
+    """`uploads/{tenant}/{id}.json`: written once the upload is complete; an upload without it is unknown.
+
+    It allows a job to be accepted without reading gigabytes again.
     """
 
     size: int
@@ -54,7 +55,7 @@ class UploadFacts(Record):
 
 
 class Incoming:
-    """The uploads of one request, one after another; `kept` once they belong to an accepted job or were answered.
+    """The uploads of one request, in sequence; `kept` is set once they belong to an accepted job or were returned.
 
     Every method blocks and may raise StorageUnavailable.
     """
@@ -74,7 +75,7 @@ class Incoming:
         self._writer = self._storage.writer(keys.upload(self._tenant, self._id))
 
     def write(self, chunk: bytes) -> None:
-        """Raises BodyTooLarge once this upload has more than its bytes."""
+        """Write a chunk. Raises BodyTooLarge if this upload exceeds its limit."""
         assert self._writer is not None
         self._size += len(chunk)
         if self._size > self._max_bytes:
@@ -102,7 +103,7 @@ class Incoming:
         self.kept = True
 
     def discard(self) -> None:
-        """Remove what came, and the marks of its use: nobody was told of it. What cannot be removed is swept later."""
+        """Remove the uploads and the marks of their use. No caller knows of them; the sweep removes what is left."""
         with suppress(StorageError):
             if self._writer is not None:
                 self._writer.abort()
@@ -115,7 +116,7 @@ class Incoming:
 
 @asynccontextmanager
 async def incoming_of(service: Service, tenant: str) -> AsyncIterator[Incoming]:
-    """A request's uploads; they are gone afterwards unless they were kept."""
+    """Yield a request's uploads, and discard them afterwards unless they are kept."""
     incoming = Incoming(service.storage, tenant, service.limits.image_bytes)
     try:
         yield incoming
@@ -126,7 +127,7 @@ async def incoming_of(service: Service, tenant: str) -> AsyncIterator[Incoming]:
 
 
 def find_upload(storage: Storage, tenant: str, upload_id: str) -> Upload:
-    """An upload by its id; raises UploadUnknown, also for another tenant's."""
+    """Return an upload by its id. Raises UploadUnknown, also for another tenant's."""
     if not keys.ID.fullmatch(upload_id):
         raise UploadUnknown
     key = keys.upload(tenant, upload_id)
@@ -142,14 +143,14 @@ def _facts_key(upload_key: str) -> str:
 
 
 def _plain_name(name: str | None) -> str | None:
-    """A file's name with its folders, as a label: it is never made into a path here.
+    """A file's name with its folders, as a label; it is never used as a path.
 
-    Of an absolute path only the file's own name is kept: the rest says how somebody's disk is laid out.
+    Of an absolute path, only the file's own name is kept, because the rest shows the layout of somebody's disk.
     """
     parts = [part for part in (name or "").replace("\\", "/").split("/") if part not in {"", ".", ".."}]
     if (name or "").startswith(("/", "\\")) or (parts and _DRIVE.fullmatch(parts[0])):
         parts = parts[-1:]
     plain = ["".join(letter for letter in part if letter.isprintable())[:_NAME_LENGTH] for part in parts]
-    while len("/".join(plain)) > _PATH_LENGTH:  # the file's own name matters most
+    while len("/".join(plain)) > _PATH_LENGTH:  # drop leading folders first: the file's own name matters most
         plain.pop(0)
     return "/".join(filter(None, plain)) or None

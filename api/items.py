@@ -19,7 +19,7 @@ from maskrelay.contract.planned import IgnoredFile
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.records import lines_of, parsed, read_records
 
-#: Cursors into the list of parts, and into the final object by bytes.
+#: Kinds of cursors: into the list of parts, into the final object by byte offset, and into its flagged items.
 _RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
 _CURSORS = {
     _RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"),
@@ -31,17 +31,17 @@ _OFFSET = struct.Struct(">Q")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` is None when there is nothing more now; a running job may have more later."""
+    """A page of items. `next` is None if there are no more at present; a running job may have more later."""
 
     lines: tuple[ItemLine, ...]
     next: str | None
 
 
 def read_page(service: Service, known: Known, cursor: str | None, limit: int, flag: str | None = None) -> Page:
-    """The items behind `cursor`, at most `limit`; raises Malformed for a cursor that is none.
+    """Return at most `limit` items after `cursor`. Raises Malformed for an invalid cursor.
 
-    A cursor from before the end of the job begins anew in the final order: items come twice rather than not at all.
-    `flag`: only items with a mask that carries it, the most suspicious first once the job has ended.
+    A cursor from before the end of the job starts again in the final order: items may come twice, but none is missed.
+    `flag`: only items with a mask that has this flag, the most suspicious first once the job has ended.
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None and flag is not None:
@@ -56,7 +56,7 @@ def read_page(service: Service, known: Known, cursor: str | None, limit: int, fl
 
 
 def read_ignored(service: Service, known: Known) -> list[IgnoredFile]:
-    """The files that became no items; known once the job is planned."""
+    """Return the files that did not become items; they are known once the job is planned."""
     if not known.planned:
         return []
     try:
@@ -66,7 +66,7 @@ def read_ignored(service: Service, known: Known) -> list[IgnoredFile]:
 
 
 def _completed(service: Service, known: Known, first_part: int, first_line: int, limit: int) -> Page:
-    """In order of completion: an item comes with the last of its frames."""
+    """Items in order of completion: an item comes with the last of its frames."""
     parts = listed_parts(service, known)
     visible = no_lines(service, known)
     done: Counter[int] = Counter()
@@ -92,7 +92,7 @@ def _completed(service: Service, known: Known, first_part: int, first_line: int,
 
 
 def _final(service: Service, result: Result, offset: int, limit: int) -> Page:
-    """From the final object: what is read is a page, whatever the size of the job."""
+    """Items from the final object; only one page is read, whatever the size of the job."""
     end = result.items.length
     lines: list[ItemLine] = []
     if offset > end:
@@ -108,7 +108,7 @@ def _final(service: Service, result: Result, offset: int, limit: int) -> Page:
 
 
 def _flagged(service: Service, result: Result, flag: str, first: int, limit: int) -> Page:
-    """In the order that finishing wrote down."""
+    """Flagged items in the order that finish recorded."""
     if result.flagged is None:
         return Page((), None)
     flagged = read_records(service.storage, result.flagged.key, FlaggedItems)
@@ -119,7 +119,7 @@ def _flagged(service: Service, result: Result, flag: str, first: int, limit: int
 
 
 def final_line(service: Service, result: Result, item: int) -> ItemLine | None:
-    """One line of the final object, by the index of where each begins; None where there is no such item."""
+    """Return one line of the final object, located by its index; None if there is no such item."""
     if item >= result.counts.total:
         return None
     raw = service.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
@@ -131,5 +131,5 @@ def final_line(service: Service, result: Result, item: int) -> ItemLine | None:
 def _line(raw: bytes) -> ItemLine:
     try:
         return ItemLine.model_validate_json(raw)
-    except ValidationError:  # the cursor leads into the middle of a line
+    except ValidationError:  # the cursor points into the middle of a line
         raise no_cursor() from None

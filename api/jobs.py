@@ -73,7 +73,7 @@ def _shown(known: Known, base: str) -> Any:
 
 
 def before(cursor: str | None) -> str | None:
-    """The job that a page of the list begins behind; raises Malformed."""
+    """Return the job after which a page of the list begins. Raises Malformed."""
     if cursor is None:
         return None
     _, (job,) = places_of(cursor, _CURSORS)
@@ -82,7 +82,7 @@ def before(cursor: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[T]):
-    """A page of a tenant's jobs, newest first; `unreadable`: those of it of which the record cannot be used."""
+    """A page of a tenant's jobs, newest first. `unreadable`: the jobs of the page whose record cannot be used."""
 
     jobs: list[T]
     unreadable: list[str]
@@ -90,7 +90,7 @@ class Listed(Generic[T]):
 
 
 def listed(service: Service, tenant: str, before: str | None, limit: int, use: Callable[[Known], T]) -> Listed[T]:
-    """What `use` makes of each job of a page. Whatever is stored of one, the others are there."""
+    """Return `use` of each job of a page. An unreadable job does not affect the others."""
     ids = service.ledger.jobs.listed(tenant, before, limit + 1)
     unreadable: list[str] = []
 
@@ -150,7 +150,7 @@ def _page(
 
 
 def next_link(url: str, cursor: str | None, limit: int, only: str = "") -> dict[str, str]:
-    """`Link` to the next page (RFC 8288)."""
+    """Return the `Link` header to the next page (RFC 8288)."""
     return {"Link": f'<{url}?{only}cursor={cursor}&limit={limit}>; rel="next"'} if cursor else {}
 
 

@@ -20,13 +20,13 @@ from maskrelay.network.certificates import client_context
 from maskrelay.network.http import client_options
 from maskrelay.scoring.checks import LOOPBACK
 
-#: Seconds: kept keys are asked for anew after this, so that a withdrawn one ends.
+#: Seconds after which cached keys are fetched again, so that a withdrawn key stops working.
 FRESH_S = 600
-#: While the issuer is away, keys that were seen this recently still count.
+#: Seconds for which cached keys remain valid while the issuer is unavailable.
 LASTING_S = 3600
-#: No two fetches begin within this, whatever callers send.
+#: The shortest time between the starts of two fetches, whatever callers send.
 LEAST_PAUSE_S = 10
-#: Seconds: one step of a fetch, and both of its requests together.
+#: Timeouts in seconds: one step of a fetch, and both of its requests together.
 _TIMEOUT_S, _TOTAL_S = 5.0, 10.0
 #: The largest document that is read.
 _MOST_BYTES = 1 << 20
@@ -37,17 +37,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """A public key and the one algorithm that it verifies: told by its kind, never by a token."""
+    """A public key and the only algorithm that it verifies: determined by the key's type, never by a token."""
 
     key: RSAPublicKey | EllipticCurvePublicKey
     algorithm: str
 
 
 class IssuerKeys:
-    """The keys of `issuer` by their `kid`. Belongs to one event loop; `clock` gives monotonic seconds.
+    """The keys of `issuer` by their `kid`. Belongs to one event loop; `clock` returns monotonic seconds.
 
-    Raises SettingsError for an issuer that is not reached by https (or loopback): whoever sits on a plain path could
-    put keys of their own in its place.
+    Raises SettingsError for an issuer that is reached neither by https nor on loopback: anyone on a plain connection
+    could replace the keys.
     """
 
     def __init__(self, issuer: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,17 +56,17 @@ class IssuerKeys:
         self._issuer = issuer
         self._clock = clock
         self._trusted = client_context()
-        client_options(issuer, trusted=self._trusted)  # a proxy that cannot be used ends the process here
+        client_options(issuer, trusted=self._trusted)  # fail at startup if the proxy cannot be used
         self._lock = anyio.Lock()
         self._keys: dict[str, VerifyingKey] = {}
         self._fetched: float | None = None
         self._tried: float | None = None
 
     async def key(self, kid: str) -> VerifyingKey | None:
-        """The key of this id, None when the issuer has none; raises IssuerUnavailable when that cannot be told.
+        """Return the key with this id, None if the issuer has none. Raises IssuerUnavailable if that is not known.
 
-        An unknown id fetches the keys again, as does age; at most one fetch every ten seconds, and callers wait for one
-        that is under way.
+        An unknown id or old keys cause a fetch; there is at most one every ten seconds, and callers wait for a fetch in
+        progress.
         """
         if kid in self._keys and self._age(self._fetched) <= FRESH_S:
             return self._keys[kid]
@@ -84,7 +84,7 @@ class IssuerKeys:
         return float("inf") if moment is None else self._clock() - moment
 
     async def _fetch(self) -> None:
-        """Replace the keys; where that fails they stay, and the log says why."""
+        """Replace the keys. If that fails, they are kept and the reason is logged."""
         self._tried = self._clock()
         try:
             with anyio.fail_after(_TOTAL_S):
@@ -95,7 +95,7 @@ class IssuerKeys:
             _log.warning("the issuer's keys cannot be fetched: %s", type(error).__name__)
 
     async def _listed(self) -> list[dict[str, Any]]:
-        """The keys that the issuer lists now. Raises whatever is wrong with what it answers."""
+        """The keys that the issuer lists now. Raises whatever is wrong with its response."""
         about = await self._json(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
         if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
             raise ValueError("the discovery document is not this issuer's")
@@ -117,7 +117,7 @@ def _is_safe(url: str) -> bool:
 
 
 def _verifying(listed: dict[str, Any]) -> tuple[str, VerifyingKey | None]:
-    """A listed key by its id; None for one that we do not take: secret, short, of another curve, or to encrypt with."""
+    """A listed key by its id; None for an unsupported one: secret, short, of another curve, or for encryption."""
     kid = str(listed.get("kid", ""))
     if listed.get("kty") not in {"RSA", "EC"} or listed.get("use", "sig") != "sig":
         return kid, None

@@ -17,10 +17,10 @@ _log = logging.getLogger(__name__)
 
 
 class KeysFile:
-    """The keys of one file, read again when it changes.
+    """The keys of one file, which is read again when it changes.
 
-    Raises SettingsError when the file cannot be read at first; later the keys that were last good stay, with a
-    warning in the log, since a half-written file must not lock everybody out.
+    Raises SettingsError if the file cannot be read the first time. Later, the last valid keys are kept with a warning
+    in the log, because a half-written file must not lock all callers out.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +30,7 @@ class KeysFile:
         self._entries = read_keys(self._path)
 
     def caller(self, key: str) -> Caller | None:
-        """Whose key this is, if anybody's now. Every entry is compared, each in constant time."""
+        """Return the caller of this key, if it is valid now. Every entry is compared in constant time."""
         digest = hashlib.sha256(key.encode()).hexdigest()
         found = [entry for entry in self._current() if hmac.compare_digest(entry.sha256, digest)]
         if not found or not found[0].counts_at(datetime.now(UTC)):
@@ -39,7 +39,7 @@ class KeysFile:
         return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
 
     def quotas(self, tenant: str, default: Load) -> Load:
-        """What the tenant may have under way: as the file says, else as `default` does."""
+        """Return the tenant's quotas: those of the file, otherwise `default`."""
         given = [entry.quotas for entry in self._current() if entry.tenant == tenant and entry.quotas is not None]
         return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
 

@@ -17,14 +17,13 @@ from maskrelay.storage.tombstones import tombstone_of
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One job. `result` is there once it is terminal, but for a job that was halted: then `halted` says why.
-
-    cancelling: storage holds the intent, the ledger no record.
-    """
+    """A job as the ledger and storage know it."""
 
     submission: Submission
     record: JobRecord | None
+    #: Set once the job is terminal, except for a halted job: then `halted` gives the reason.
     result: Result | None
+    #: Storage holds the intent, and the ledger has no record.
     cancelling: bool = False
     halted: Halt | None = None
 
@@ -51,7 +50,7 @@ class Known:
         return is_terminal(self.state)
 
     def counts(self) -> Counts:
-        """Items by state; until all is planned, the total is what was submitted."""
+        """Return the items by state; until the job is planned, the total is the number of submitted items."""
         if self.result is not None:
             return self.result.counts
         if self.record is None:
@@ -59,7 +58,7 @@ class Known:
         return Counts(total=self.record.total, **self.record.items)
 
     def reason(self) -> str | None:
-        """Why it was cancelled, or the code of why it ended without a result."""
+        """Return why the job was cancelled, or the code of why it ended without a result."""
         if self.result is not None:
             return self.result.reason
         if self.halted is not None:
@@ -73,9 +72,10 @@ class Known:
 
 
 def look(service: Service, tenant: str, job: str) -> Known:
-    """The tenant's job of this id; raises NotFound (the same for another tenant's), Gone, LedgerUnavailable.
+    """Return the tenant's job with this id. Raises NotFound (also for another tenant's), Gone, LedgerUnavailable.
 
-    A job that is finished in storage is answered without the ledger; for any other its state is worth waiting for.
+    A job that is finished in storage is returned without the ledger; for any other job, callers can retry for its
+    state.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
@@ -120,9 +120,9 @@ def _from_storage(service: Service, tenant: str, job: str) -> Known | None:
 
 
 def check_owned(service: Service, tenant: str, job: str) -> None:
-    """Raise NotFound unless the job is the tenant's, Gone after its deletion. Its record need not be readable.
+    """Raise NotFound unless the job is the tenant's, Gone if it was deleted. Its record may be unreadable.
 
-    Raises LedgerUnavailable for a job that has no result, whose work the ledger has to forget.
+    Raises LedgerUnavailable for a job without a result, because the ledger has to forget its work.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
@@ -139,7 +139,7 @@ def check_owned(service: Service, tenant: str, job: str) -> None:
 
 
 def _check_gone(service: Service, tenant: str, job: str) -> None:
-    """Raise Gone for the tenant's own tombstone; whose it was stands in it (`tenant`), or still in the submission."""
+    """Raise Gone for the tenant's own tombstone. The tombstone (`tenant`) or the submission gives the owner."""
     if not service.archive.has(keys.gone(job)):
         return
     with suppress(ObjectMissing, RecordUnreadable):

@@ -13,13 +13,13 @@ from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.keeping import warn_of_forgetting
 
-#: A Redis that does not answer yet is looked at later.
+#: Seconds until the check is repeated if Redis does not respond yet.
 _AGAIN_S = 5.0
 
 
 @asynccontextmanager
 async def living(ledger: Ledger, ends: Ends) -> AsyncIterator[None]:
-    """Meanwhile the API serves."""
+    """Run the background work of the API for the duration of the block."""
     looking = asyncio.create_task(_look_at(ledger))
     with _told_to_end(ends.close):
         yield
@@ -27,7 +27,7 @@ async def living(ledger: Ledger, ends: Ends) -> AsyncIterator[None]:
 
 
 async def _look_at(ledger: Ledger) -> None:
-    """Have it told in the log when Redis may forget; nothing waits for this."""
+    """Log a warning if the configuration of Redis may lose data; nothing waits for this."""
     while True:
         try:
             await in_thread(warn_of_forgetting, ledger.scripts)
@@ -38,11 +38,11 @@ async def _look_at(ledger: Ledger) -> None:
 
 @contextmanager
 def _told_to_end(act: Callable[[], None]) -> Iterator[None]:
-    """Let `act` be called on the loop when a signal asks for the end; the server's own handler is called as well.
+    """Call `act` on the event loop when a signal asks for the end, in addition to the server's own handler.
 
-    The server would tell us only after the last request, and break those off that last longer than its grace, with 500.
+    The server would report the shutdown only after the last request, and end requests that exceed its grace with 500.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals are not this server's
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
     loop = asyncio.get_running_loop()

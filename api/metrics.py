@@ -30,7 +30,7 @@ def _body(service: Service, own: CollectorRegistry) -> bytes:
 
 
 def _look(service: Service) -> list[Metric]:
-    """While the ledger is away that alone is said: the API's own numbers are wanted then more than ever."""
+    """While the ledger is unavailable, only that is reported: the API's own metrics matter all the more then."""
     try:
         return [families.ledger_up(is_up=True), *_of_ledger(service)]
     except LedgerUnavailable:
@@ -49,7 +49,7 @@ def _of_ledger(service: Service) -> Iterable[Metric]:
 
 
 class _Shared(Collector):
-    """What was read already, as prometheus_client wants to be given it."""
+    """A collector of metrics that were read already, as prometheus_client expects it."""
 
     def __init__(self, read: list[Metric]) -> None:
         self._read = read

@@ -114,7 +114,7 @@ Answers = dict[int | str, dict[str, Any]]
 
 
 def answers(*problems: int, others: Answers | None = None) -> Answers:
-    """The `responses` of a route: the problems it can answer with, and `others`."""
+    """Return the `responses` of a route: the problems that it can return, and `others`."""
     told: Answers = dict(others or {})
     for status in problems:
         told[status] = {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": _REF}}}
@@ -150,7 +150,7 @@ JOB_BODY = {
 UPLOAD_BODY = {
     "required": True,
     "content": {
-        # files, whatever they are called
+        # files, whatever their names
         "multipart/form-data": {"schema": {"type": "object", "minProperties": 1, "properties": {"image": _IMAGES}}},
         "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
     },
@@ -203,7 +203,7 @@ _EVENT_ANSWERS = {
 
 
 def _webhooks() -> dict[str, Any]:
-    """What is sent to the caller: one webhook for each type of event."""
+    """The callbacks: one webhook for each type of event."""
     parameters = [
         {**header(name, description, pattern), "required": True} for name, description, pattern in _EVENT_HEADERS
     ]
@@ -226,7 +226,7 @@ def _webhooks() -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> None:
-    """Complete the document of `app`: the schemas that are referred to above, and who may call."""
+    """Complete the document of `app`: the schemas referenced above, and authentication."""
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -250,6 +250,6 @@ def describe(app: FastAPI) -> None:
 
 
 def _drop_the_frameworks_own(responses: dict[str, Any]) -> None:
-    """A parameter that cannot be read is a problem of status 400 here."""
+    """Remove the framework's 422: here, an invalid parameter is a problem with status 400."""
     if "application/json" in responses.get("422", {}).get("content", {}):
         del responses["422"]

@@ -26,7 +26,7 @@ LONGEST_S = 366 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Where events go; without a `secret` one is derived, and two with a blank between both sign."""
+    """Where events are sent. Without a `secret` one is derived; of two, separated by a blank, both sign."""
 
     url: str
     secret: str | None
@@ -35,12 +35,14 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`outputs`: none, what is sensible for each source. `deadline`: from acceptance on, or a time in UTC."""
+    """The options of a submission."""
 
+    #: Empty: the defaults for each source.
     outputs: tuple[Output, ...] = ()
     pixels: PixelOptions = field(default_factory=PixelOptions)
     callback: Callback | None = None
     lane: Lane | None = None
+    #: Relative to acceptance, or a time in UTC.
     deadline: timedelta | datetime | None = None
     endpoint: str | None = None
     one_prompt_per_request: bool = False
@@ -48,7 +50,7 @@ class Options:
 
 
 def read_json(body: bytes, at: str) -> Any:
-    """The JSON value of `body`; raises NestedTooDeep, and Malformed for what cannot be read or carried on."""
+    """Parse the JSON `body`. Raises NestedTooDeep, and Malformed for a value that cannot be read or represented."""
     try:
         value = read_json_text(body)
     except (ValueError, RecursionError):
@@ -59,7 +61,7 @@ def read_json(body: bytes, at: str) -> Any:
 
 
 def read_options(value: Any) -> Options:
-    """The options that `value`, a JSON value, stands for; raises Malformed, OptionUnknown and OptionInvalid."""
+    """Parse the options from a JSON value. Raises Malformed, OptionUnknown and OptionInvalid."""
     readers: dict[str, Callable[[Any], Any]] = {
         "outputs": _outputs,
         "callback": _callback,
@@ -76,7 +78,7 @@ def read_options(value: Any) -> Options:
 
 
 def members(value: Any, known: frozenset[str], path: tuple[str | int, ...]) -> dict[str, Any]:
-    """The members of a JSON object that has none but the known ones; a null member counts as absent."""
+    """Return the members of a JSON object that may have only the known ones; a null member counts as absent."""
     if not isinstance(value, dict):
         raise Malformed("Expected a JSON object.", pointer=pointer(*path))
     for name in value:
@@ -102,7 +104,7 @@ def _lane(value: Any) -> Lane:
 
 
 def _deadline(value: Any) -> timedelta | datetime:
-    """Seconds from acceptance, or a time; whether that is still to come is asked of new jobs only."""
+    """Seconds from acceptance, or a time; only new jobs require it to be in the future."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_S:
         return timedelta(seconds=value)
     with suppress(ValueError, TypeError, OverflowError):

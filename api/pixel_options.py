@@ -21,7 +21,7 @@ _EXPECTED = {
 
 
 def read_pixel_options(given: dict[str, Any]) -> PixelOptions:
-    """The options that these JSON values stand for; raises OptionInvalid, which names the option."""
+    """Parse the pixel options from JSON values. Raises OptionInvalid, which names the option."""
     if "intensity" in given:
         given = {**given, "intensity": _intensity(given["intensity"])}
     try:

@@ -4,9 +4,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class PlainRequests:
-    """ASGI middleware, the outermost: HEAD is answered as GET without its body, `/v1/jobs/` as `/v1/jobs`.
+    """The outermost ASGI middleware: HEAD is handled as GET without a body, `/v1/jobs/` as `/v1/jobs`.
 
-    `scope["state"]["head"]` tells a handler that nobody will read its body.
+    `scope["state"]["head"]` tells a handler that its body will not be sent.
     """
 
     def __init__(self, app: ASGIApp) -> None:

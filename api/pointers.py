@@ -2,12 +2,12 @@
 
 from urllib.parse import quote
 
-#: Names that a caller made up are cut, so that an answer does not echo a body.
+#: Names chosen by a caller are truncated, so that a response does not echo a body.
 _SEGMENT_LENGTH = 64
 
 
 def pointer(*segments: str | int) -> str:
-    """`#/items/3/prompts/0` for ("items", 3, "prompts", 0)."""
+    """Return a JSON pointer: `#/items/3/prompts/0` for ("items", 3, "prompts", 0)."""
     return "#" + "".join(f"/{_escaped(str(segment)[:_SEGMENT_LENGTH])}" for segment in segments)
 
 

@@ -19,7 +19,7 @@ from api.pointers import pointer
 from maskrelay import errors
 
 MEDIA_TYPE = "application/problem+json"
-#: The nearest class on the way up the tree decides.
+#: Statuses by error class; the nearest ancestor applies.
 _STATUS: dict[type[Exception], int] = {
     errors.Malformed: 400,
     errors.Unauthenticated: 401,
@@ -38,9 +38,9 @@ _STATUS: dict[type[Exception], int] = {
     errors.IssuerUnavailable: 503,
     errors.MaskrelayError: 500,
 }
-#: What the framework raises by itself.
+#: Errors that the framework raises itself.
 _OF_STATUS: dict[int, type[errors.MaskrelayError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
-#: Seconds after which the same request may do better.
+#: Seconds after which the same request may succeed.
 _RETRY_AFTER = {409: 1, 429: 10, 503: 5}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Problem(BaseModel):
 
 
 class Problems:
-    """ASGI middleware: whatever is raised further in becomes a problem; an unknown error without any of its words."""
+    """ASGI middleware that turns errors into problem details; of an unknown error, the text is withheld."""
 
     def __init__(
         self, app: ASGIApp, store_failed: Callable[[errors.StorageUnavailable], None] = lambda _: None
@@ -91,17 +91,17 @@ class Problems:
             await self._app(scope, receive, answering)
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001 - the last place before the server, which would tell too much
+        except Exception as error:  # noqa: BLE001 - the last handler before the server, which would reveal too much
             _tell(error, scope["state"]["trace_id"])
             if isinstance(error, errors.StorageUnavailable):
                 self._store_failed(error)
-            if started:  # too late for an answer: end the connection, so that half a body is not taken for a whole one
+            if started:  # too late for a problem: break the connection, so that half a body is not taken for a whole
                 raise errors.MaskrelayError from None
             await problem(error, scope)(scope, receive, send)
 
 
 def problem(error: Exception, scope: Scope) -> Response:
-    """The answer to an error; one that is not of the tree is `internal`."""
+    """Return the response for an error; one outside of the error tree is `internal`."""
     if not isinstance(error, errors.MaskrelayError):
         error = errors.MaskrelayError("Something went wrong inside the service.")
     status = status_of(type(error))
@@ -128,12 +128,12 @@ def problem(error: Exception, scope: Scope) -> Response:
 
 
 def status_of(kind: type[errors.MaskrelayError]) -> int:
-    """The HTTP status that this kind of error is answered with."""
+    """Return the HTTP status of this kind of error."""
     return next(_STATUS[parent] for parent in kind.__mro__ if parent in _STATUS)
 
 
 def framework_problem(request: Request, error: Exception) -> Response:
-    """The framework's own refusals: no such path, no such method, a query parameter that cannot be read."""
+    """Handle the framework's own errors: unknown path, wrong method, invalid query parameter."""
     if isinstance(error, RequestValidationError):
         places = [(pointer(*place["loc"]), str(place["msg"])) for place in error.errors()]
         return problem(errors.Malformed("A parameter cannot be read.", errors=places), request.scope)
@@ -144,7 +144,7 @@ def framework_problem(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """Every method of the path; the framework names those of one of its routes alone."""
+    """Every method of the path; the framework lists only those of one of its routes."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     methods = {method for route in routes for method in route.methods or ()}
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
@@ -158,7 +158,7 @@ def _places(error: errors.MaskrelayError) -> list[ProblemError]:
 
 
 def _begin_trace(scope: Scope) -> None:
-    """The caller's trace where one was given well-formed, else a new id for what is told of this request."""
+    """Use the caller's trace if it is well-formed, otherwise a new id, for everything logged of this request."""
     given = next((value for name, value in scope["headers"] if name == b"traceparent"), b"").decode("latin-1")
     known = _TRACEPARENT.fullmatch(given)
     state = scope.setdefault("state", {})
@@ -167,7 +167,7 @@ def _begin_trace(scope: Scope) -> None:
 
 
 def _tell(error: Exception, trace_id: str) -> None:
-    """Log what nobody expected by its kind and place alone: its words may hold what is private."""
+    """Log an unexpected error by its type and location only: its message may contain private data."""
     if not isinstance(error, errors.MaskrelayError):
         where = "".join(traceback.format_tb(error.__traceback__))
         _log.error("unexpected %s (trace %s)\n%s", type(error).__name__, trace_id, where, extra={"trace_id": trace_id})

@@ -20,9 +20,10 @@ _CONTROL = frozenset({"Cc", "Zl", "Zp"})
 
 
 def check_prompts(prompts: Any, limits: Limits, path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The prompts of one item, without blanks around them.
+    """Return the prompts of one item, stripped of surrounding blanks.
 
-    Raises Malformed, NoPrompts, TooManyPrompts, or what is wrong with one of them; `path` is where they stand.
+    `path`: their location in the request. Raises Malformed, NoPrompts, TooManyPrompts, or the error of an invalid
+    prompt.
     """
     if not isinstance(prompts, list):
         raise Malformed("Expected a list of prompts.", pointer=pointer(*path))

@@ -21,14 +21,12 @@ from maskrelay.storage.records import read_items
 
 
 def redrive(service: Service, known: Known, code: str | None, traceparent: str | None) -> Submission:
-    """The job in which the items with a frame that failed, or failed by this error, are done again.
+    """Return the job in which the items with a failed frame, of this error code or of any, are processed again.
 
-    An error that no second try can change (the file is no image) counts only where it is asked for by name.
-
-    Its id derives from the job's and the error's, so a repeat answers the same job. Raises NotEnded, NothingToRedrive,
-    UploadGone, Gone (the new job was deleted, or this one just now), StillAccepting, and what a submission can raise
-    for its endpoint, its callback and its tenant's quotas; LedgerUnavailable and StorageUnavailable with nothing
-    accepted.
+    An error that a second attempt cannot change (the file is not an image) counts only if it is named. The new id is
+    derived from the job and the code, so a repeat returns the same job. Raises NotEnded, NothingToRedrive, UploadGone,
+    Gone (the new job was deleted, or this one just now), StillAccepting, and the errors of a submission for its
+    endpoint, its callback and its tenant's quotas; LedgerUnavailable and StorageUnavailable with nothing accepted.
     """
     service.ledger.scripts.check_writable()
     if known.result is None:
@@ -40,7 +38,7 @@ def redrive(service: Service, known: Known, code: str | None, traceparent: str |
     with accept.reserved(service, job):
         try:
             return _accept(service, known.submission, known.result, code, job, traceparent)
-        except ObjectMissing:  # what the job left is being removed
+        except ObjectMissing:  # the job's objects are being removed
             raise Gone from None
 
 
@@ -53,14 +51,14 @@ def _accept(
     _check_uploads(service, {item.source for item in items})
     submission = _submission(service, old, items, code, job, traceparent)
     with accept.room_kept(service, submission):
-        # before the job is accepted, so that no job is without it
+        # written before the job is accepted, so that every redriven job has its marker
         service.storage.put(keys.redriven(old.id, job), b"")
         accept.prepare(service, submission, items)
         return submission if accept.stand(service, submission) else accept.standing(service, job)
 
 
 def _id_of(service: Service, job: str, code: str | None) -> str:
-    """No idempotency key stands for it: a header holds no NUL at its beginning."""
+    """No idempotency key can produce this id: a header cannot begin with NUL."""
     return accept.derived_id(service, f"\0redrive\0{job}\0{code or ''}".encode())
 
 
@@ -81,7 +79,7 @@ def _members(service: Service, job: str) -> Callable[[DeadLetter], tuple[str, ..
 
 
 def _check_uploads(service: Service, uploads: set[str]) -> None:
-    """They are kept as long as the job that uses them; one that is gone all the same was taken by somebody else."""
+    """Uploads are kept as long as the job that uses them; a missing one was removed by somebody else."""
     there = side_by_side(lambda upload: has(service.storage, upload), uploads)
     if missing := there.count(False):
         raise UploadGone(f"{missing} of {len(uploads)} uploads that the failed items need are no longer there.")
@@ -90,7 +88,7 @@ def _check_uploads(service: Service, uploads: set[str]) -> None:
 def _submission(
     service: Service, old: Submission, items: list[Item], code: str | None, job: str, traceparent: str | None
 ) -> Submission:
-    """As the old one was asked for, with these items."""
+    """The new submission: the old one with these items."""
     inline = len(items) <= INTERACTIVE_ITEMS
     now = datetime.now(UTC)
     changed = {
@@ -102,7 +100,7 @@ def _submission(
         "items": tuple(items) if inline else (),
         "items_key": None if inline else keys.items(job, secrets.token_hex(8)),
         "fingerprint": hashlib.sha256(f"{old.id} {code or ''}".encode()).hexdigest(),
-        "deadline": None,  # the old job's was for the old job
+        "deadline": None,  # the deadline applied to the old job only
         "redrive_of": old.id,
         "traceparent": traceparent,
     }
@@ -110,7 +108,7 @@ def _submission(
 
 
 def _target(service: Service, old: Submission, job: str) -> CallbackTarget | None:
-    """A secret that the caller gave is sealed for its job: it is sealed anew."""
+    """A secret given by the caller is sealed for its job, so it is sealed again for the new one."""
     if old.callback is None or old.callback.sealed is None:
         return old.callback
     secret = unseal_with_any(service.server_keys, old.callback.sealed, old.id)

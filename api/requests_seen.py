@@ -5,15 +5,15 @@ import time
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Of paths that no route has.
+#: The label of paths without a route.
 _NO_ROUTE = "none"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
 class RequestsSeen:
-    """ASGI middleware: times each request until its answer has left, under its route's template and its status.
+    """ASGI middleware that times each request until its response is sent, by route template and status.
 
-    Never under its path: that holds a job's id, or whatever somebody typed.
+    The path itself is never used as a label: it contains a job's id, or anything a caller typed.
     """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
@@ -30,7 +30,7 @@ class RequestsSeen:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 499  # who called has gone
+        began, status = time.perf_counter(), 499  # 499: the caller has disconnected
 
         async def answering(message: Message) -> None:
             nonlocal status

@@ -30,10 +30,10 @@ def _look(service: Service) -> Scaling:
 
 
 def worth(service: Service, endpoints: Sequence[Mapping[str, Any]]) -> Scaling:
-    """The work that waits now, and what it is worth beside these endpoints, as `Flow.document` tells of them."""
+    """Return the waiting work, and the number of workers for it at these endpoints (as in `Flow.document`)."""
     ledger, per_worker = service.ledger, service.frames_per_worker
     waiting, cap = ledger.wakes.work("segment"), workers_most(sum(one["limit"] for one in endpoints), per_worker)
-    if not endpoints:  # Redis forgot them, and nobody has announced them yet: keep the workers that there are
+    if not endpoints:  # Redis lost the endpoints and no worker has announced them yet: keep the current workers
         cap = max(cap, ledger.wakes.loops("segment"))
     wanted = workers_wanted(waiting, ledger.claims.held(), per_worker, cap)
     return Scaling(waiting_frames=waiting, workers_wanted=wanted, cap=cap)

@@ -8,11 +8,11 @@ from api.callers import Caller
 from maskrelay.contract.apikeys import Scope
 from maskrelay.errors import ScopeMissing
 
-#: What is told to everybody who reaches the port; an ingress should let all but the last of them stay inside.
+#: Routes without authentication; an ingress should expose only the last of them.
 PUBLIC = frozenset({"/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"})
-#: Of those, what MASKRELAY_METRICS_KEY closes.
+#: Those of them that MASKRELAY_METRICS_KEY protects.
 OPERATORS = frozenset({"/metrics", "/v1/scaling"})
-#: Deleting needs `admin`: a key that only feeds the service, on a scanner or in a pipeline, cannot destroy results.
+#: Deleting needs `admin`, so that a key that only submits, on a scanner or in a pipeline, cannot destroy results.
 NEEDED: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/jobs"): "submit",
     ("GET", "/v1/jobs"): "read",
@@ -33,7 +33,7 @@ NEEDED: Mapping[tuple[str, str], Scope] = {
 
 
 async def check_scope(request: Request) -> None:
-    """Raise ScopeMissing unless the caller has the route's scope; before any of the body is read."""
+    """Raise ScopeMissing unless the caller has the route's scope. Runs before any of the body is read."""
     path = request.scope["route"].path
     if path in PUBLIC:
         return

@@ -21,12 +21,12 @@ from maskrelay.tracing import Spans
 
 T = TypeVar("T")
 V = TypeVar("V")
-#: Calls to storage that one request makes at once, where it makes one an upload or a job.
+#: Concurrent storage calls of a request that makes one call for each upload or job.
 _HANDS = 8
 
 
 class UrlGuard(Protocol):
-    """Says where callbacks may go."""
+    """Decides where callbacks may be sent."""
 
     def check_url(self, url: str) -> None:
         """Raise CallbackForbidden unless events may be sent there."""
@@ -34,7 +34,7 @@ class UrlGuard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one request may bring, and how long an upload waits for its job."""
+    """The limits of one request, and how long an upload waits for its job."""
 
     body_bytes: int
     image_bytes: int
@@ -46,30 +46,32 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`server_keys`: the one in use, then the one before it. `quotas`: the most that a tenant may have under way.
-    `public_url`: how callers reach us, without a slash behind; None: see `base_of`. `presigned_lifetime`: of
-    addresses of the store; 0: none are given. `check_database` raises LedgerUnavailable or StorageUnavailable while
-    Redis and store are not known to belong together. `frames_per_worker`: what a segment worker has in hand.
-    """
+    """The dependencies of the handlers."""
 
     ledger: Ledger
     storage: Storage
+    #: Raises LedgerUnavailable or StorageUnavailable while it is not certain that Redis and the store belong together.
     check_database: Callable[[], None]
     archive: Archive
     health: StoreHealth
     guard: UrlGuard
+    #: The current key, then the previous one.
     server_keys: tuple[bytes, ...]
     limits: Limits
+    #: The most that a tenant may have in progress.
     quotas: Callable[[str], Load]
     ends: Ends
+    #: The URL of the API for callers, without a trailing slash; None: see `base_of`.
     public_url: str | None
+    #: The lifetime of presigned URLs of the store; 0 disables them.
     presigned_lifetime: timedelta
+    #: The number of frames that a segment worker has in progress.
     frames_per_worker: int
     spans: Spans
 
     @property
     def server_key(self) -> bytes:
-        """What is sealed and derived from now on, is so under this one."""
+        """Return the key for everything that is sealed or derived from now on."""
         return self.server_keys[0]
 
 
@@ -88,9 +90,9 @@ def tenant_of(request: Request) -> str:
 
 
 def base_of(request: Request) -> str:
-    """What links begin with. Without a public URL `Host` counts on loopback alone, where nobody else can write it.
+    """Return the prefix of links: the public URL, otherwise the address that the request reached.
 
-    Elsewhere it is the address that the request reached.
+    Without a public URL, the `Host` header is used only on loopback, where nobody else can set it.
     """
     if public_url := service_of(request).public_url:
         return public_url
@@ -103,7 +105,7 @@ def base_of(request: Request) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this name or address is reached from this machine alone."""
+    """Return whether this name or address can be reached only from this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -111,17 +113,17 @@ def is_loopback(host: str) -> bool:
 
 
 async def check_own_database(request: Request) -> None:
-    """Raise LedgerUnavailable or StorageUnavailable before anything is written that another deployment might find."""
+    """Raise LedgerUnavailable or StorageUnavailable before writing what another deployment might find."""
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
         await in_thread(service_of(request).check_database)
 
 
 async def in_thread(call: Callable[..., T], *arguments: object) -> T:
-    """Ledger and storage block: every call to them leaves the event loop."""
+    """Run a blocking call in a thread: all calls to the ledger and to storage leave the event loop."""
     return await run_sync(call, *arguments)
 
 
 def side_by_side(call: Callable[[V], T], values: Iterable[V]) -> list[T]:
-    """`call` of each value, in their order; for small objects, whose cost is the way there and back."""
+    """Return `call` of each value, in order, run concurrently; for small objects, whose cost is the round trip."""
     with ThreadPoolExecutor(_HANDS) as hands:
         return list(hands.map(call, values))

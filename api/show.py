@@ -26,7 +26,7 @@ from maskrelay.contract.shown import (
 )
 from maskrelay.rules.timings import bottleneck
 
-#: Shown only when there is something to show; every other member is always there, null or not.
+#: Members that are left out if they are empty; all others are always present, null or not.
 _ABSENT = frozenset(
     {
         "deadline",
@@ -50,7 +50,7 @@ _ABSENT = frozenset(
 
 
 def body_of(shown: BaseModel) -> Any:
-    """The JSON value of what is shown."""
+    """Return the JSON value of a representation."""
     return _present(shown.model_dump(mode="json", by_alias=True))
 
 
@@ -68,7 +68,7 @@ def job_url(base: str, job: str) -> str:
 
 
 def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown:
-    """`secret`: a callback secret that was generated; shown to whoever submitted."""
+    """Return a job's representation. `secret`: a generated callback secret, shown only to the submitter."""
     url = job_url(base, known.id)
     callback, spent = known.submission.callback, timings_of(known)
     return JobShown(
@@ -100,14 +100,14 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
 
 
 def etag_of(known: Known) -> str:
-    """Over the ledger's version counter, and over what is shown: the counter begins anew when Redis was lost."""
+    """Return an ETag of the ledger's version counter and the representation: the counter restarts if Redis was lost."""
     version = known.record.version if known.record is not None else 0
     shown = f"{known.state} {known.planned} {known.counts()} {known.frames()}"
     return f'"{version}-{hashlib.sha256(shown.encode()).hexdigest()[:16]}"'
 
 
 def _eta(known: Known) -> float | None:
-    """Seconds left at the pace so far; None before there is one."""
+    """Seconds left at the current pace; None before there is one."""
     started = known.record.started_at if known.record is not None else None
     frames = known.frames()
     done = frames.succeeded + frames.failed
@@ -124,7 +124,7 @@ def ignored_shown(one: IgnoredFile) -> IgnoredShown:
 
 
 def item_shown(line: ItemLine, url: str) -> ItemShown:
-    """One item; `url` is its job's."""
+    """Return an item's representation; `url` is that of its job."""
     shown = ItemShown(
         custom_id=line.custom_id,
         source_name=line.source_name,
@@ -153,7 +153,7 @@ def _whole_links(line: ItemLine, url: str) -> ItemLinks:
 
 
 def item_body(line: ItemLine, url: str) -> Any:
-    """The JSON value of an item; one of several frames has them in place of its masks."""
+    """Return the JSON value of an item; an item of several frames has them instead of its masks."""
     body = body_of(item_shown(line, url))
     if "frames" in body:
         del body["masks"]

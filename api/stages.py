@@ -7,7 +7,7 @@ from maskrelay.rules.timings import TOTAL, timings
 
 
 def timings_of(known: Known) -> dict[str, float]:
-    """Seconds by stage and in `total`; nothing where neither storage nor the ledger say anything."""
+    """Return the seconds by stage and in `total`; empty if neither storage nor the ledger has any."""
     result, record = known.result, known.record
     if result is None:
         return timings(record.moments, record.spent, datetime.now(UTC)) if record is not None else {}

@@ -20,7 +20,7 @@ _CUSTOM_ID_LENGTH = 256
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One item as it is asked for; in a form the uploads come in the same order and have no ids yet."""
+    """A requested item; in a form, the uploads come in the same order and have no ids yet."""
 
     custom_id: str
     prompts: tuple[str, ...]
@@ -29,21 +29,21 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Everything one submission asks for, its uploads known by size and hash."""
+    """A complete submission, with the size and hash of its uploads."""
 
     items: tuple[Asked, ...]
     uploads: tuple[Upload, ...]
     options: Options
 
     def lane(self) -> Lane:
-        """Raises LaneForbidden."""
+        """Return the lane of the job. Raises LaneForbidden."""
         try:
             return lane_of(self.options.lane, len(self.items))
         except LaneForbidden as error:
             raise LaneForbidden(error.detail, pointer=pointer("options", "lane")) from None
 
     def fingerprint(self) -> str:
-        """The same for the same request, however it was sent: options, prompts and the uploads' hashes."""
+        """Return a hash of options, prompts and uploads: equal for equal requests, however they were sent."""
         items = [
             [upload.size, upload.sha256, item.custom_id, item.prompts]
             for item, upload in zip(self.items, self.uploads, strict=True)
@@ -54,7 +54,7 @@ class Wanted:
 
 
 def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
-    """The items and options of a form with this many images: each has all the form's prompts."""
+    """Parse the items and options of a form with this many images; each item has all prompts of the form."""
     raw_options = fields["options"]
     options = read_options(read_json(raw_options[0], pointer("options"))) if raw_options else Options()
     _check_total(images, limits)
@@ -63,7 +63,7 @@ def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tu
 
 
 def read_body(body: bytes, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
-    """The items and options of a JSON body; the items name their uploads."""
+    """Parse the items and options of a JSON body, whose items refer to uploads."""
     given = members(read_json(body, pointer()), frozenset({"items", "prompts", "options"}), ())
     options = read_options(given.get("options", {}))
     items = given.get("items", [])
@@ -98,7 +98,7 @@ def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
 
 
 def _check_custom_ids(asked: Sequence[Asked], items: Sequence[Any]) -> None:
-    """An item that gives none has its index; one that gives another's index is a duplicate of it."""
+    """An item without a custom id has its index; a custom id that equals another's index is a duplicate."""
     first: dict[str, int] = {}
     for number, one in enumerate(asked):
         if one.custom_id in first:

@@ -32,7 +32,7 @@ from maskrelay.errors import (
 )
 from maskrelay.notify.signature import derive_secret
 
-#: How long a repeat waits for the first request under its key before it is told to come again.
+#: How long a repeat waits for the first request with its key before it is told to retry.
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.1
 RETRY_AFTER = {"Retry-After": "1"}
@@ -48,7 +48,7 @@ async def submit_job(request: Request) -> Response:
     asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
     declared = _declared(request) if bodies.kind_of(request) == "multipart/form-data" else 0
-    await in_thread(accept.check_room, service, asking, declared)  # no bytes are taken that could not be accepted
+    await in_thread(accept.check_room, service, asking, declared)  # read no body that could not be accepted
     async with incoming_of(service, tenant) as incoming:
         with service.spans.span("submit", asking.traceparent, kind="server") as span:
             wanted = await _read(request, service, incoming, asking)
@@ -58,7 +58,7 @@ async def submit_job(request: Request) -> Response:
 
 
 def _declared(request: Request) -> int:
-    """The body's announced bytes, 0 where none are."""
+    """The declared length of the body, 0 without one."""
     return int(request.headers.get("content-length", "0"))
 
 
@@ -91,7 +91,7 @@ def _find_uploads(service: Service, tenant: str, items: tuple[Asked, ...]) -> tu
 
 
 async def _accept(service: Service, asking: accept.Request, wanted: Wanted, incoming: Incoming) -> Submission:
-    """Accept, or wait for the other request that is accepting under the same key."""
+    """Accept the job, or wait for the other request that is accepting with the same key."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -103,7 +103,7 @@ async def _accept(service: Service, asking: accept.Request, wanted: Wanted, inco
 
 
 async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
-    """The accepted job as it is now, or at its end if that comes within `wait` seconds."""
+    """Return the accepted job in its current state, or once it has ended if that takes at most `wait` seconds."""
     note(request, job=submission.id, fingerprint=submission.fingerprint)
     service = service_of(request)
     if wait:
@@ -121,7 +121,7 @@ async def answer_accepted(request: Request, submission: Submission, wait: int | 
 
 
 def _known(service: Service, submission: Submission) -> Known:
-    """The job as it is now. It is accepted, so whatever fails from here on is no reason to say otherwise."""
+    """The job in its current state. It is accepted, so no later failure may suggest otherwise."""
     try:
         return look(service, submission.tenant, submission.id)
     except (LedgerUnavailable, StorageUnavailable, NotFound):

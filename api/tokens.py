@@ -14,14 +14,14 @@ from maskrelay.contract.apikeys import SCOPES, Scope
 from maskrelay.errors import Unauthenticated
 from maskrelay.settings import Settings
 
-#: How far the issuer's clock and ours may be apart.
+#: The tolerated difference between the issuer's clock and this machine's.
 LEEWAY = timedelta(seconds=60)
 _NEEDED = ("exp", "iss", "aud", "sub")
 _ALGORITHMS = frozenset({"RS256", "ES256"})
 
 
 class Tokens:
-    """Verifies tokens of one issuer and audience; `tenant_claim` and `scopes_claim` say who may do what."""
+    """Verifies tokens of one issuer and audience; `tenant_claim` and `scopes_claim` give tenant and scopes."""
 
     def __init__(
         self, issuer_keys: IssuerKeys, issuer: str, audience: str, *, tenant_claim: str, scopes_claim: str
@@ -33,7 +33,7 @@ class Tokens:
         self._scopes_claim = scopes_claim
 
     async def caller(self, token: str) -> Caller:
-        """Whom the token names; raises Unauthenticated, and IssuerUnavailable when its key cannot be looked up."""
+        """Return the caller of the token. Raises Unauthenticated, and IssuerUnavailable if a key cannot be fetched."""
         kid = _kid(token)
         key = await self._keys.key(kid)
         if key is None:
@@ -61,7 +61,7 @@ class Tokens:
 
 
 def _kid(token: str) -> str:
-    """The id of the key that is said to have signed; nothing is looked up for an algorithm that is not taken."""
+    """The id of the declared signing key; nothing is fetched for an unsupported algorithm."""
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError:
@@ -74,18 +74,18 @@ def _kid(token: str) -> str:
 
 
 def _scopes(claim: Any) -> frozenset[Scope]:
-    """Ours among the claim's words: one text with blanks between (RFC 8693), or a list."""
+    """The known scopes in the claim: a text separated by blanks (RFC 8693), or a list."""
     words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
     return frozenset(scope for scope in SCOPES if scope in words)
 
 
 def _name(claims: dict[str, Any]) -> str:
-    """The subject under a hash: it may be a person's address, and stands in tombstones."""
+    """The hashed subject: it may be a person's address, and is stored in tombstones."""
     return "oidc:" + hashlib.sha256(f"{claims['iss']}\n{claims['sub']}".encode()).hexdigest()[:16]
 
 
 def tokens_of(settings: Settings, issuer_keys: Callable[[str], IssuerKeys] = IssuerKeys) -> Tokens | None:
-    """What the settings say; None without an issuer. Raises SettingsError."""
+    """Return the verifier for the settings; None without an issuer. Raises SettingsError."""
     if settings.oidc_issuer is None:
         return None
     settings.require("oidc_audience")

@@ -3,18 +3,18 @@
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Bytes and seconds that are still taken, so that a caller who is sending finds the answer before the end.
+#: Bytes and seconds that are still read, so that a caller who is sending finds the response before the end.
 _Patience = tuple[int, float]
-#: A proxy that is still sending when the connection ends answers 502 in our place: a body of this size is taken whole.
+#: A proxy that is still sending when the connection closes returns 502 instead: bodies up to this size are read fully.
 _WHOLE: _Patience = (64 << 20, 10.0)
-#: Of a longer body, or one of unknown length, little is taken; the sender is held up instead while it reads the answer.
+#: Of a longer body, or one of unknown length, little is read; instead the sender is stalled until it has the response.
 _BRIEF: _Patience = (64 << 10, 3.0)
 
 
 class Unread:
-    """ASGI middleware: a body that nobody wants to read further ends the connection.
+    """ASGI middleware that closes the connection if a body is not read to its end.
 
-    Without it the server would go on receiving a refused upload to its end.
+    Without it, the server would go on receiving a refused upload.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,7 +39,7 @@ class Unread:
 
 
 class _Body:
-    """The request's body as it is received; `ended` once nothing more will come."""
+    """The request's body as it is received; `ended` is set once nothing more will come."""
 
     def __init__(self, receive: Receive, patience: _Patience) -> None:
         self._receive = receive
@@ -52,10 +52,10 @@ class _Body:
         return message
 
     async def linger(self) -> None:
-        """Take the body up to the limit, then hold the sender up until the time is over.
+        """Read the body up to the limit, then stall the sender until the time is over.
 
-        To close with bytes unread resets the connection, and a proxy whose write fails before it has read the answer
-        reports 502. While nothing is read, the sender's buffers fill and it finds the answer instead of an error.
+        Closing with unread bytes resets the connection, and a proxy whose write fails before it has read the response
+        reports 502. While nothing is read, the sender's buffers fill, and it finds the response instead of an error.
         """
         taken = 0
         with anyio.move_on_after(self._seconds):

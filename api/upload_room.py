@@ -10,9 +10,9 @@ from maskrelay.ledger.room import Load, UnusedUpload
 
 
 class ByteCheck:
-    """Checks what a request has received so far, by `check`, which raises what refuses it.
+    """Checks the bytes received so far with `check`, which raises to refuse them.
 
-    Once the ledger does not answer it is not asked again, since each question might take seconds.
+    If the ledger does not respond, it is not asked again, because each attempt might take seconds.
     """
 
     def __init__(self, check: Callable[[int], None]) -> None:
@@ -28,16 +28,17 @@ class ByteCheck:
 
 
 def byte_check(service: Service, tenant: str) -> ByteCheck:
-    """The check of bytes that become uploads: raises BytesQuotaReached. Uploads need storage alone."""
+    """Return the check for bytes that become uploads. Raises BytesQuotaReached. Uploads need only storage."""
     return ByteCheck(
         lambda received: service.ledger.room.check(tenant, Load(bytes=received), service.quotas(tenant)),
     )
 
 
 def publish(service: Service, tenant: str, incoming: Incoming) -> None:
-    """Let jobs use the uploads, and count them until one does; raises BytesQuotaReached, StorageUnavailable.
+    """Make the uploads available to jobs, and count them until a job uses them.
 
-    Without the ledger, and where it is so full that what it has left is for accepted jobs, they are not counted.
+    Without the ledger, and if it is so full that its remaining memory is reserved for accepted jobs, they are not
+    counted. Raises BytesQuotaReached, StorageUnavailable.
     """
     room, lifetime = service.ledger.room, service.limits.upload_lifetime
     try:
@@ -54,7 +55,7 @@ def publish(service: Service, tenant: str, incoming: Incoming) -> None:
 
 @contextmanager
 def uploads_used(service: Service, tenant: str, uploads: Sequence[Upload], incoming: Incoming) -> Iterator[None]:
-    """The uploads count as the job's alone; unless it is accepted, they count as unused again as they did before.
+    """Count the uploads as the job's alone; unless it is accepted, they count as unused again.
 
     Raises LedgerUnavailable.
     """

@@ -13,10 +13,10 @@ Listed = Sequence[tuple[str, frozenset[int] | None]]
 
 
 def listed_parts(service: Service, known: Known) -> Listed:
-    """The job's parts in the order they were settled, each with its refused frames.
+    """Return the job's parts in the order in which they were settled, each with its refused frames.
 
-    Where the ledger lacks the job, or keeps no list as it has ended, what storage holds in the order of names, with
-    None in place of the refused frames.
+    If the ledger lacks the job, or keeps no list because it has ended: the parts in storage in the order of names, with
+    None instead of the refused frames.
     """
     if known.record is not None and not known.terminal:
         return service.ledger.jobs.parts(known.id)
@@ -24,7 +24,7 @@ def listed_parts(service: Service, known: Known) -> Listed:
 
 
 def no_lines(service: Service, known: Known) -> VisibleLines:
-    """The rule, before any line of the job's parts was offered to it."""
+    """Return the visibility rule before any line of the job's parts was offered to it."""
     frames = known.frames().planned if known.planned else service.archive.most_frames(known.id)
     return VisibleLines(frames)
 
@@ -32,7 +32,7 @@ def no_lines(service: Service, known: Known) -> VisibleLines:
 def pass_over(
     service: Service, known: Known, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> list[int]:
-    """Offer every line of a part; the frames that got their first visible line from it."""
+    """Offer every line of a part, and return the frames that got their first visible line from it."""
     decided = []
     for frame, succeeded in service.archive.frames(known.id, part):
         fresh = not lines.decided(frame)
@@ -44,9 +44,9 @@ def pass_over(
 def visible_in(
     service: Service, known: Known, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> Iterator[tuple[int, Outcome, PlannedItem, bool]]:
-    """The lines of a part that are visible so far: place, outcome, item, and whether the frame had none before.
+    """Yield the lines of a part that are visible so far: place, outcome, item, and whether the frame had none before.
 
-    Every line is offered to `lines`. A line whose frame the plan does not have is left out.
+    Every line is offered to `lines`. A line whose frame is not in the plan is left out.
     """
     for place, outcome in enumerate(service.archive.outcomes(known.id, part)):
         if outcome is None or (item := service.archive.item_of(known.id, outcome.frame)) is None:
@@ -61,7 +61,7 @@ def _offer(lines: VisibleLines, frame: int, succeeded: bool, refused: frozenset[
 
 
 def outcomes_of(service: Service, known: Known, listed: Listed, frames: range) -> list[Outcome]:
-    """The visible outcomes of these frames among the listed parts, in order of frames."""
+    """Return the visible outcomes of these frames among the listed parts, in order of frames."""
     found: dict[int, Outcome] = {}
     lines = no_lines(service, known)
     for name, refused in listed:
@@ -72,7 +72,7 @@ def outcomes_of(service: Service, known: Known, listed: Listed, frames: range) -
 
 
 def visible_line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
-    """The line of an item as far as the visible outcome of this frame of it says; None where there is none."""
+    """Return an item's line from the visible outcome of this frame of it; None if there is none."""
     planned = service.archive.item_of(known.id, frame)
     if planned is None or planned.item != item:
         return None

@@ -8,13 +8,14 @@ from api.service import Service, in_thread
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.rules.lifecycle import is_terminal
 
-#: An announcement that is lost costs the longest pause.
+#: Pauses between checks; a lost announcement delays the response by the longest pause.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 
 
 async def until_ended(service: Service, job: str, seconds: int) -> None:
-    """Return when the job is terminal, the time is over or this process is to end, whichever is first; the ledger may
-    be away meanwhile.
+    """Return once the job is terminal, the time is over or this process shuts down, whichever comes first.
+
+    The ledger may be unavailable in the meantime.
     """
     deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_S
     with service.ends.of(job) as ended:
