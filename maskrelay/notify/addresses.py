@@ -49,16 +49,16 @@ _IPV6 = tuple(
         ),
     )
 )
-#: IPv4 hosts as networks without IPv4 see them (RFC 6052): as public as the address inside.
+#: IPv4 hosts as seen from IPv6-only networks (RFC 6052): public if the embedded address is.
 _NAT64 = IPv6Network("64:ff9b::/96")
-#: The beginning of an ISATAP interface's identifier (RFC 5214), which ends in an IPv4 address.
+#: The beginning of an ISATAP interface identifier (RFC 5214), which ends with an IPv4 address.
 _ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
 
 Address = IPv4Address | IPv6Address
 
 
 def plain(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64), any other as it is."""
+    """Return the IPv4 address that an IPv6 address embeds (mapped, 6to4, NAT64); any other address unchanged."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:
@@ -67,7 +67,7 @@ def plain(address: Address) -> Address:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one that a host on the internet can have."""
+    """Return whether a host on the public internet can have the address."""
     if isinstance(address, IPv6Address):
         if address in _NAT64 or address.ipv4_mapped:
             return is_public(plain(address))
@@ -79,9 +79,9 @@ def is_public(address: Address) -> bool:
 
 
 def literal(host: str) -> Address | None:
-    """The address that `host` spells, in every way that a resolver reads; None for a name.
+    """Return the address that `host` spells, in every notation that a resolver accepts; None for a name.
 
-    `localhost` and what is below it are loopback (RFC 6761). Raises CallbackForbidden for what is neither.
+    `localhost` and its subdomains are loopback (RFC 6761). Raises CallbackForbidden for what is neither.
     """
     host = host.strip("[]").rstrip(".").lower()
     if ":" in host:
@@ -94,6 +94,6 @@ def literal(host: str) -> Address | None:
     if "%" in host or not host:
         raise CallbackForbidden("the callback's host cannot be read")
     try:
-        return IPv4Address(socket.inet_aton(host))  # decimal, octal, hexadecimal and short forms too
+        return IPv4Address(socket.inet_aton(host))  # also decimal, octal, hexadecimal and short forms
     except (OSError, UnicodeError):
         return None

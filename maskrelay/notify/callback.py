@@ -22,17 +22,17 @@ from maskrelay.notify.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HE
 
 Reason = Literal[
     "ok",
-    "redirect",  # 3xx: never followed, since the address behind it was not checked
-    "gone",  # 410: the receiver wants no more
+    "redirect",  # 3xx: never followed, since the new address was not checked
+    "gone",  # 410: the receiver wants no more events
     "http_error",  # any other status
     "timeout",
     "refused",  # no connection
     "unresolved",  # the name has no address
     "forbidden_address",
-    "tls",  # no certificate for this name, or no TLS at all
-    "no_answer",  # the connection broke, or what came was no HTTP
-    "proxy",  # the proxy for callbacks cannot be reached, or refuses its user and password
-    "proxy_refused",  # the proxy for callbacks does not open the way to this receiver
+    "tls",  # no valid certificate for this name, or no TLS at all
+    "no_answer",  # the connection was interrupted, or the response was not HTTP
+    "proxy",  # the callback proxy cannot be reached, or refuses its user and password
+    "proxy_refused",  # the callback proxy refuses to connect to this receiver
 ]
 _ANSWER_BYTES = 64 << 10
 _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -41,25 +41,24 @@ _BROKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolEr
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What came of one attempt.
-
-    `retry_after_s` is the pause that the receiver asks for; `disable` says that it wants nothing more.
-    """
+    """The result of one attempt."""
 
     delivered: bool
     status: int | None
     reason: Reason
+    #: The pause that the receiver requests.
     retry_after_s: float | None = None
+    #: Whether the receiver wants no more events.
     disable: bool = False
 
 
 class CallbackSender:
-    """Sends events; may be used from several threads at once.
+    """Sends events. May be used from several threads at once.
 
-    `timeout` is for the whole exchange, from the name's look-up to the last byte. `tls` says which certificates
-    are trusted and which one is shown; by default, `client_context` says it. Through a `proxy` names are looked up
-    there, so that it has to be the guard; only a host that is written as an address is checked here. The proxies of the
-    environment are not used: the guard would not hold for whoever they lead to.
+    `timeout` applies to the whole exchange, from the DNS lookup to the last byte. `tls` sets the trusted authorities
+    and the client certificate; by default it is `client_context()`. Through a `proxy`, names are resolved by the proxy,
+    which therefore has to restrict the destinations; only a host that is written as an address is checked here. The
+    environment's proxies are not used, because the address guard would not apply behind them.
     """
 
     def __init__(
@@ -85,9 +84,10 @@ class CallbackSender:
         now: int,
         traceparent: str | None = None,
     ) -> DeliveryResult:
-        """One attempt at `now` (unix seconds), signed with each of `secrets`; every failure is a result.
+        """Make one attempt at `now` (unix seconds), signed with each of `secrets`. Every failure is returned as a
+        result.
 
-        Raises OptionInvalid for a secret that is none. A `traceparent` that is not well-formed is left out.
+        Raises OptionInvalid for a malformed secret. A malformed `traceparent` is left out.
         """
         ends = time.monotonic() + self._timeout.total_seconds()
         headers = {
@@ -115,7 +115,7 @@ class CallbackSender:
         return _judged(status, _seconds(asked, now))
 
     def _addresses(self, target: httpx.URL) -> tuple[str, ...]:
-        """Where to connect to. Raises CallbackForbidden."""
+        """Return the addresses to connect to. Raises CallbackForbidden."""
         host, port = target.raw_host.decode(), port_of(target)
         if self._proxy is None:
             return self._guard.resolve(host, port, self._timeout)
@@ -136,7 +136,7 @@ class CallbackSender:
         )
 
     def _post(self, target: httpx.URL, dialler: Dialler, headers: dict[str, str], body: bytes) -> tuple[int, str]:
-        """The answer's status and `Retry-After`."""
+        """Return the response's status and `Retry-After`."""
         url = httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path)
         fields = [("host", target.netloc.decode()), *headers.items()]
         with (
@@ -144,7 +144,7 @@ class CallbackSender:
             pool.stream("POST", url, headers=fields, content=body) as answer,
         ):
             asked = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"")
-            # The status has decided; what follows is read so that an honest receiver can finish its sentence.
+            # The status decides. The body is read so that the receiver can finish sending it.
             with suppress(*_BROKEN):
                 left = _ANSWER_BYTES
                 for chunk in answer.iter_stream():
@@ -159,7 +159,7 @@ def _failed(reason: Reason) -> DeliveryResult:
 
 
 def _reason(error: Exception, *, through_proxy: bool) -> Reason:
-    if isinstance(error, httpcore.ProxyError):  # its text begins with the proxy's status
+    if isinstance(error, httpcore.ProxyError):  # its message begins with the proxy's status
         return "proxy" if str(error).startswith("407") else "proxy_refused"
     if isinstance(error, httpcore.TimeoutException):
         return "timeout"
@@ -180,7 +180,7 @@ def _judged(status: int, retry_after_s: float | None) -> DeliveryResult:
 
 
 def _seconds(retry_after: str, now: int) -> float | None:
-    """A `Retry-After` field (seconds or an HTTP date) as seconds from `now`; None for anything else."""
+    """Return a `Retry-After` field (seconds or an HTTP date) as seconds from `now`; None for anything else."""
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

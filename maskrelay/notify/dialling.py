@@ -9,13 +9,13 @@ import httpcore
 
 
 class TlsRefused(httpcore.ConnectError):
-    """Connected, but no TLS, or none with a certificate for this name."""
+    """Connected, but without TLS, or without a valid certificate for this name."""
 
 
 class Dialler(httpcore.NetworkBackend):
-    """Connects to the first of `addresses` that answers, until `ends` (monotonic seconds).
+    """Connects to the first of `addresses` that responds, until `ends` (monotonic seconds).
 
-    httpcore keeps using the URL's name for the Host field, for SNI and to check the certificate.
+    httpcore still uses the URL's host name for the Host field, for SNI and to verify the certificate.
     """
 
     def __init__(self, addresses: Sequence[str], ends: float) -> None:
@@ -32,7 +32,7 @@ class Dialler(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError()
         for tried, address in enumerate(self._addresses):
-            # A share of what is left for each, so that one that swallows everything does not hide the next.
+            # Each address gets a share of the remaining time, so that an unresponsive one does not use it up.
             share = time_left(self._ends) / (len(self._addresses) - tried)
             try:
                 stream = httpcore.SyncBackend().connect_tcp(address, port, share, local_address, socket_options)
@@ -43,7 +43,9 @@ class Dialler(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A stream whose every step gets what is left of the whole exchange: a slow drip does not begin it anew."""
+    """A stream on which every operation gets only the remaining time of the whole exchange, so that a slow peer cannot
+    extend it.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream, ends: float) -> None:
         self._stream = stream
@@ -75,7 +77,7 @@ class _TimedStream(httpcore.NetworkStream):
 
 
 def time_left(ends: float) -> float:
-    """Seconds until `ends`; raises httpcore.ReadTimeout when there are none."""
+    """Return the seconds until `ends`; raises httpcore.ReadTimeout when there are none."""
     left = ends - time.monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout

@@ -16,7 +16,7 @@ from maskrelay.errors import CallbackForbidden, SettingsError
 from maskrelay.notify.addresses import Address, is_public, literal, plain
 
 Lookup = Callable[[str, int], Iterable[str]]
-#: Look-ups under way at most: the system's resolver takes no timeout, so a stuck one keeps its thread.
+#: The number of concurrent lookups. The system's resolver takes no timeout, so a stuck lookup keeps its thread.
 _LOOKUPS = 32
 _PORTS = {"http": 80, "https": 443}
 _ENTRY = re.compile(r"(?P<host>\[[^\]]+\]|[^:]+)(:(?P<port>\d{1,5}))?")
@@ -24,16 +24,17 @@ _FORBIDDEN = "the callback's host is at an address that callbacks may not reach"
 
 
 def system_lookup(host: str, port: int) -> list[str]:
-    """The addresses of `host` by the system's resolver; raises OSError or UnicodeError when it has none."""
+    """Return the addresses of `host` from the system's resolver; raises OSError or UnicodeError if there are none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class AddressGuard:
-    """Decides by address, not by name: a name is looked up once and what was checked is what is connected to.
+    """Decides by address, not by name: a name is resolved once, and the checked addresses are those that are connected
+    to.
 
-    `allow` holds host names, which may lead anywhere, and addresses or networks (`10.1.0.0/16`), each perhaps with the
-    one port that it is allowed for (`pacs.example:8443`, `[fd00::1]:443`).
+    `allow` contains host names, which may resolve to any address, and addresses or networks (`10.1.0.0/16`), each
+    optionally with the only port that is allowed (`pacs.example:8443`, `[fd00::1]:443`).
     """
 
     def __init__(self, allow: Sequence[str], lookup: Lookup = system_lookup) -> None:
@@ -49,23 +50,25 @@ class AddressGuard:
                 self._hosts.add((_host_of(text), port))
 
     def check_url(self, url: str) -> None:
-        """Raise CallbackForbidden unless `url` is one to which callbacks may go, as far as it says itself.
+        """Raise CallbackForbidden unless callbacks may be sent to `url`, judged by the URL alone.
 
-        No name is looked up: a slow resolver would hold whoever asks. Every attempt looks, and checks what it finds.
+        No name is resolved, since a slow resolver would block the caller. Every attempt resolves the name and checks
+        the addresses.
         """
         target = target_of(url)
         self.check_host(target.raw_host.decode(), port_of(target))
 
     def check_host(self, host: str, port: int) -> None:
-        """Raise CallbackForbidden for an address, in whatever spelling, that callbacks may not reach."""
+        """Raise CallbackForbidden for an address, in any notation, that callbacks may not reach."""
         address = literal(host)
         if address is not None and not self._is_named(host, port) and not self._allowed(address, port):
             raise CallbackForbidden(_FORBIDDEN)
 
     def resolve(self, host: str, port: int, within: timedelta) -> tuple[str, ...]:
-        """Every address of `host`, all of them checked; none when it has none or the resolver is too slow.
+        """Return every address of `host`, all of them checked; none if it has none or the resolver is too slow.
 
-        Raises CallbackForbidden if one of them is not allowed: a name with two faces is not trusted with either.
+        Raises CallbackForbidden if one of them is not allowed: a name with a public and a private address is not
+        trusted at all.
         """
         self.check_host(host, port)
         addresses = tuple(self._addresses(host, port, within))
@@ -92,7 +95,7 @@ class AddressGuard:
         return named or is_public(address)
 
     def _addresses(self, host: str, port: int, within: timedelta) -> Iterable[str]:
-        """Looked up in a thread of its own, since the system's resolver takes no timeout."""
+        """Resolve in a separate thread, since the system's resolver takes no timeout."""
         ends = monotonic() + within.total_seconds()
         if not self._free.acquire(timeout=max(0.0, within.total_seconds())):
             return ()
@@ -115,7 +118,9 @@ class AddressGuard:
 
 
 def target_of(url: str) -> httpx.URL:
-    """The URL as it is both checked and sent to; raises CallbackForbidden for what is no plain http(s) address."""
+    """Parse the URL in the form that is both checked and sent to; raises CallbackForbidden unless it is a plain http(s)
+    URL.
+    """
     try:
         target = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
@@ -132,7 +137,7 @@ def port_of(target: httpx.URL) -> int:
 
 
 def _split(entry: str) -> tuple[str, int | None]:
-    """An entry of the allow-list without its port, and the port."""
+    """Split an entry of the allow list into host and port."""
     if entry.count(":") > 1 and not entry.startswith("["):
         return entry, None  # an IPv6 address or network
     found = _ENTRY.fullmatch(entry)
@@ -143,7 +148,7 @@ def _split(entry: str) -> tuple[str, int | None]:
 
 
 def _host_of(entry: str) -> str:
-    """A host name as it stands in `target_of`; raises SettingsError for an entry that is none."""
+    """Return a host name as `target_of` normalizes it; raises SettingsError for an invalid entry."""
     try:
         host = httpx.URL(scheme="http", host=entry).raw_host.decode()
     except (httpx.InvalidURL, ValueError):

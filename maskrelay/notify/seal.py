@@ -20,14 +20,14 @@ _NONCE_BYTES = 12
 
 
 def seal(server_key: bytes, plaintext: str, context: str) -> str:
-    """`plaintext` under AES-256-GCM, as base64url; `context` (the job's id) has to be the same to open it."""
+    """Encrypt `plaintext` with AES-256-GCM; return base64url. Decryption needs the same `context` (the job's id)."""
     nonce = os.urandom(_NONCE_BYTES)
     sealed = _cipher(server_key).encrypt(nonce, plaintext.encode(), context.encode())
     return base64.urlsafe_b64encode(nonce + sealed).decode()
 
 
 def unseal_with_any(server_keys: Sequence[bytes], sealed: str, context: str) -> str:
-    """What was sealed under one of the keys; raises SealInvalid when it was none of them."""
+    """Decrypt with whichever key fits; raises SealInvalid if none does."""
     for server_key in server_keys:
         with suppress(SealInvalid):
             return unseal(server_key, sealed, context)
@@ -35,7 +35,7 @@ def unseal_with_any(server_keys: Sequence[bytes], sealed: str, context: str) -> 
 
 
 def unseal(server_key: bytes, sealed: str, context: str) -> str:
-    """What was sealed; raises SealInvalid for another key, another context or a changed text."""
+    """Decrypt; raises SealInvalid for another key, another context or a modified text."""
     try:
         raw = base64.b64decode(sealed, altchars=b"-_", validate=True)
         nonce, body = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
@@ -45,5 +45,5 @@ def unseal(server_key: bytes, sealed: str, context: str) -> str:
 
 
 def _cipher(server_key: bytes) -> AESGCM:
-    """The server key has other uses too (ids, derived secrets): this one gets a key of its own."""
+    """Derive a separate key, because the server key has other uses too (ids, derived secrets)."""
     return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"maskrelay callback seal").derive(server_key))

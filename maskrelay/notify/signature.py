@@ -20,13 +20,13 @@ _VERSION = "v1,"
 
 
 def derive_secret(server_key: bytes, job_id: str) -> str:
-    """The secret of a job whose caller gave none: the same whenever it is asked for, so it is kept nowhere."""
+    """Return the secret of a job whose caller gave none. It is always the same, so it is not stored."""
     digest = hmac.digest(server_key, b"callback secret\n" + job_id.encode(), hashlib.sha256)
     return _PREFIX + base64.b64encode(digest).decode()
 
 
 def check_secret(secret: str) -> None:
-    """Raise OptionInvalid unless `secret` is `whsec_` and base64 of 24 to 64 bytes."""
+    """Raise OptionInvalid unless `secret` is `whsec_` followed by the base64 of 24 to 64 bytes."""
     _key(secret)
 
 
@@ -41,7 +41,7 @@ def _key(secret: str) -> bytes:
 
 
 def sign(secret: str, event_id: str, timestamp: int, body: bytes) -> str:
-    """The signature of one attempt at `timestamp` (unix seconds, the integer that goes into the header)."""
+    """Return the signature of one attempt at `timestamp` (unix seconds, the integer that is sent in the header)."""
     signed = f"{event_id}.{timestamp}.".encode() + body
     digest = hmac.digest(_key(secret), signed, hashlib.sha256)
     return _VERSION + base64.b64encode(digest).decode()
@@ -56,7 +56,7 @@ def verify(
 ) -> None:
     """Raise SignatureInvalid unless one of the signatures in `headers` (any case) is `secret`'s for `body`.
 
-    `now` is in unix seconds; an attempt more than `tolerance` before or after it is refused, since it may be a replay.
+    `now` is in unix seconds. An attempt more than `tolerance` before or after it is refused, since it may be a replay.
     """
     given = {name.lower(): value for name, value in headers.items()}
     try:

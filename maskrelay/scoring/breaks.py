@@ -6,7 +6,7 @@ from maskrelay.errors import EndpointError, EndpointTimeout, EndpointUnavailable
 from maskrelay.scoring.statuses import PROXY_AUTH, Meaning, failure
 from maskrelay.scoring.tunnel import ProxyFailed
 
-#: Everything that an exchange can raise. OSError: TLS errors that no layer wraps, and asyncio's TimeoutError.
+#: Every exception that an exchange can raise. OSError: TLS errors that no layer wraps, and asyncio's TimeoutError.
 BREAKS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict, OSError)
 
 _UNREACHED = Meaning(EndpointUnavailable, "connect", "the endpoint cannot be reached")
@@ -20,7 +20,8 @@ _PROXY_GATEWAY = Meaning(ProxyUnavailable, "proxy_gateway", "the proxy cannot re
 _PROXY_AWAY = Meaning(ProxyUnavailable, "proxy_unreachable", "the proxy cannot be reached, or is none")
 _PROXY_LATE = Meaning(ProxyUnavailable, "proxy_timeout", "the proxy did not answer in time")
 
-#: The first row that fits counts. What cannot be placed may have reached the container: that is the safe side.
+#: The first matching row applies. An exception that cannot be classified may have reached the container, which is the
+#: safe assumption.
 _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
     (httpx.ConnectError, _UNREACHED),
     (httpx.ConnectTimeout, _UNREACHED),
@@ -39,14 +40,20 @@ _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
 
 
 def classify_break(broken: Exception) -> EndpointError:
-    """The error for an exception of BREAKS. Nothing of the exception is kept: it knows the request's headers."""
+    """Return the error for an exception of BREAKS.
+
+    Nothing of the exception is kept, since it refers to the request's headers.
+    """
     if isinstance(broken, ProxyFailed):
         return failure(_of_proxy(broken), status=broken.status)
     return failure(next(meaning for kind, meaning in _TABLE if isinstance(broken, kind)))
 
 
 def _of_proxy(broken: ProxyFailed) -> Meaning:
-    """What a proxy's failure means. Nothing of the request has left, so nothing runs and no frame is to blame."""
+    """Return what a proxy's failure means.
+
+    Nothing of the request was sent, so nothing runs and no frame is at fault.
+    """
     if broken.status is None:
         return _PROXY_LATE if broken.is_late else _PROXY_AWAY
     if broken.status == 407:

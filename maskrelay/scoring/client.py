@@ -26,9 +26,9 @@ from maskrelay.scoring.transport import Body, Transport
 from maskrelay.scoring.wires import A_co, WireFormat
 
 CONNECT_TIMEOUT_S = 5.0
-#: The container answers 431 to a longer one.
+#: The container answers 431 to longer ids.
 REQUEST_ID_LENGTH = 100
-#: Of an answer that is no 200, this much is read.
+#: The number of bytes read of a response that is not 200.
 _ERROR_BYTES = 64 << 10
 _KEPT = (
     "x-request-id",
@@ -44,16 +44,16 @@ _ENCODED = Meaning(EndpointUnavailable, "encoding", "the answer came in an encod
 
 @dataclass(frozen=True, slots=True)
 class Scored(Generic[A_co]):
-    """One good score.
-
-    seconds: from sending to the answer's last byte. body_seconds: from the first to the last byte of its body, 0 where
-    they came together. bytes_up and bytes_down: bodies on the wire.
-    """
+    """One successful score."""
 
     answers: Sequence[A_co]
+    #: From sending to the last byte of the answer.
     seconds: float
+    #: From the first to the last byte of the answer's body, 0 if they arrived together.
     body_seconds: float
+    #: Size of the request's body on the wire.
     bytes_up: int
+    #: Size of the answer's body on the wire.
     bytes_down: int
     headers: dict[str, str]
 
@@ -69,12 +69,12 @@ class _Exchange:
 
 
 class EndpointClient(Generic[A_co]):
-    """One scoring URI behind one pool of connections; belongs to one event loop.
+    """A client of one scoring URI with one connection pool. Belongs to one event loop.
 
-    Goes through the endpoint's proxy, or else through the environment's. Knows no redirect and no cookie (one would pin
-    the pool to an instance), as no client of httpx stands above its transport; and never tries again what may have run:
-    the ledger alone owns retries. Raises SettingsError for a URL, header or proxy that cannot be used, and for an
-    endpoint of another wire format.
+    Uses the endpoint's proxy, otherwise the environment's. It follows no redirects and keeps no cookies (a cookie would
+    pin the pool to an instance), since it uses the transport without an httpx client. It never repeats a request that
+    may have run: only the ledger retries. Raises SettingsError for a URL, header or proxy that cannot be used, and for
+    an endpoint with another wire format.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class EndpointClient(Generic[A_co]):
     async def score(
         self, body: bytes, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None
     ) -> Scored[A_co]:
-        """Send `body`, the wire format's form of `rows`, as one request; their answers are in the same order.
+        """Send `body`, the wire format's encoding of `rows`, as one request; return their answers in the same order.
 
-        Raises an EndpointError with the fields `status`, `kind`, `retry_after_s` and `still_working` (the container
-        may go on working, so its slot is not free yet). A cancelled score leaves the container working as well.
-        A 401 is tried once more at once where the credential has another token: the gateway refused, nothing ran.
+        Raises an EndpointError with the fields `status`, `kind`, `retry_after_s` and `still_working` (the container may
+        still be working, so its slot is not free yet). A cancelled score leaves the container working as well. After a
+        401 the request is repeated once if the credential has another token: the gateway refused it, so nothing ran.
         """
         ends = asyncio.get_running_loop().time() + self._timeout.total_seconds()
         token, headers = await self._credential.token(), _identity(request_id, traceparent)
@@ -134,7 +134,7 @@ class EndpointClient(Generic[A_co]):
                 return await self._post(body, {**headers, "authorization": f"Bearer {token}"})
         except BREAKS as broken:
             error = classify_break(broken)
-        # outside the handler: as context, httpx's exception would carry the request and with it the token
+        # raised outside the handler: as its context, httpx's exception would contain the request and with it the token
         raise error
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> _Exchange:
@@ -150,7 +150,7 @@ class EndpointClient(Generic[A_co]):
             return _Exchange(response.status_code, response.headers, read, down, ended - began, took)
 
     async def _read(self, response: httpx.Response) -> bytes | bytearray:
-        """The decoded body, under the cap; of an error's body the beginning."""
+        """Return the decoded body, up to the limit; of an error's body only the beginning."""
         if response.status_code != 200:
             return await _beginning(response)
         if response.headers.get("content-encoding", "gzip").strip().lower() not in ("gzip", "identity"):
@@ -163,7 +163,7 @@ class EndpointClient(Generic[A_co]):
 
 
 async def _beginning(response: httpx.Response) -> bytes:
-    """As much of an error's body as says what it is; nothing where it cannot be decoded."""
+    """Return enough of an error's body to classify it; nothing if it cannot be decoded."""
     read = bytearray()
     with contextlib.suppress(httpx.DecodingError):
         decoder = Decoder(response.headers, sys.maxsize)

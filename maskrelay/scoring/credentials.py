@@ -15,25 +15,25 @@ from maskrelay.scoring.checks import checked_header, checked_url, is_header, pro
 from maskrelay.scoring.token_sources import ControlPlane, Entra
 from maskrelay.scoring.tokens import RenewedToken, TokenSource
 
-#: What a token of Entra is for: asking the control plane, or scoring itself.
+#: The scopes of Entra tokens: for the control plane, and for scoring.
 CONTROL_PLANE_SCOPE = "https://management.azure.com/.default"
 SCORING_SCOPE = "https://ml.azure.com/.default"
 
 
 class Credential(Protocol):
-    """Gives the text that follows `Bearer`; belongs to one event loop."""
+    """Provides the bearer token of a request. Belongs to one event loop."""
 
     async def token(self) -> str:
-        """What to send now. Raises EndpointUnavailable of kind `token` when there is none to be had."""
+        """Return the token to send now. Raises EndpointUnavailable of kind `token` when none is available."""
         ...
 
     def refuse(self, token: str) -> bool:
-        """Be told that `token` was answered 401; True when `token()` may give another one."""
+        """Report that `token` was answered with 401; return True if `token()` may now return another one."""
         ...
 
 
 class Key:
-    """A key from the settings. Raises SettingsError for one that no header carries."""
+    """A key from the settings. Raises SettingsError if a header cannot contain it."""
 
     def __init__(self, key: SecretStr) -> None:
         self._key = key
@@ -47,9 +47,9 @@ class Key:
 
 
 class KeyFile:
-    """A key in a file, read again when the file changes; the last good one stays while the file cannot be used.
+    """A key in a file, read again when the file changes. The last valid key is kept while the file cannot be used.
 
-    Raises SettingsError when there is no key at the start.
+    Raises SettingsError if there is no key at the start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +67,7 @@ class KeyFile:
         return self._key.get_secret_value()
 
     def refuse(self, token: str) -> bool:
-        """Reads the file whatever its dates say: a coarse clock can hide a change."""
+        """Reads the file whatever its timestamps: a coarse clock can hide a change."""
         self._read_of = None
         self._read()
         return token != self._key.get_secret_value()
@@ -84,11 +84,10 @@ class KeyFile:
 
 
 def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None = None) -> Credential:
-    """The credential that an endpoint's settings name; `entra` makes the source of Entra's tokens for a scope.
+    """Return the credential that an endpoint's settings name. `entra` returns the source of Entra tokens for a scope.
 
-    Tokens are fetched through the endpoint's proxy.
-
-    Raises SettingsError for a key, file or address that cannot be used, and where an extra is missing.
+    Tokens are fetched through the endpoint's proxy. Raises SettingsError for a key, file or URL that cannot be used,
+    and if an extra is missing.
     """
     entra = entra or partial(Entra, proxy=endpoint.proxy)
     if endpoint.auth == "entra":
@@ -104,7 +103,7 @@ def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
-    """Raise SettingsError that names the endpoint unless a client of it could be built; nothing is sent."""
+    """Raise SettingsError that names the endpoint unless a client for it can be built. Nothing is sent."""
     proxy_of(endpoint, checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}"))
     if endpoint.deployment is not None:
         checked_header(endpoint.deployment, f"the deployment of endpoint {endpoint.name}")

@@ -14,18 +14,21 @@ import httpx
 
 from maskrelay.scoring.progress import UNKNOWN, Progress
 
-#: As much of an answer may wait unread; then the socket is left alone, in bytes.
+#: The number of unread bytes of an answer above which reading from the socket is paused.
 _WAITING = 1 << 20
-#: The longest head of an answer, in bytes.
+#: The longest head of a response, in bytes.
 _HEAD = 100 << 10
-#: So much is read at once where h11 is to say what it is.
+#: The size of the read buffer for bytes that h11 parses.
 _SPARE = 256 << 10
-#: Room is made at once for a body of at most so many bytes.
+#: The largest body for which a buffer is allocated in advance, in bytes.
 _ROOM = 64 << 20
 
 
 class Link(asyncio.BufferedProtocol):
-    """One connection, one exchange at a time. Every break is an exception of httpx, as its own transport has them."""
+    """One connection, with one exchange at a time.
+
+    Every failure is raised as the same httpx exception as by httpx's transport.
+    """
 
     def __init__(self) -> None:
         self._http = _begun()
@@ -37,10 +40,10 @@ class Link(asyncio.BufferedProtocol):
         self._lost = False
         self._idle_since = 0.0
         self._heard = False
-        #: Of the request under way: its bytes, and what TCP had done with the connection's before it and at its end.
+        #: The size of the current request, and TCP's progress of the connection before the request and at its end.
         self._length = 0
         self._sending = self._sent = UNKNOWN
-        #: When the first byte of the answer's body came, by the loop's clock; 0 before.
+        #: When the first byte of the response's body arrived, by the loop's clock; 0 before that.
         self.began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,9 +79,9 @@ class Link(asyncio.BufferedProtocol):
         self._arrived.set()
 
     def send(self, request: httpx.Request, proxy_headers: Sequence[tuple[str, str]] | None = None) -> None:
-        """Send a request whole. Raises httpx.LocalProtocolError, and then nothing was sent.
+        """Send a complete request. Raises httpx.LocalProtocolError, and then nothing was sent.
 
-        `proxy_headers`: this is a connection to a proxy, which is given the whole address, and these headers.
+        proxy_headers: if given, this is a connection to a proxy, which gets the absolute URL and these headers.
         """
         body = request.content
         target, headers = request.url.raw_path, request.headers.raw
@@ -95,10 +98,10 @@ class Link(asyncio.BufferedProtocol):
         self._sending = self._sent = Progress.of(self._transport)
         self._length, self._heard = len(head) + len(body), False
         self._transport.write(head)
-        self._transport.write(memoryview(body))  # of a view no rest is copied
+        self._transport.write(memoryview(body))  # with a view, an unsent rest is not copied
 
     async def head(self) -> h11.Response:
-        """The answer's head. Raises httpx.ReadError or httpx.RemoteProtocolError."""
+        """Return the head of the response. Raises httpx.ReadError or httpx.RemoteProtocolError."""
         while isinstance(event := await self._event(), h11.InformationalResponse):
             pass
         if not isinstance(event, h11.Response):
@@ -112,7 +115,8 @@ class Link(asyncio.BufferedProtocol):
         return event
 
     async def piece(self) -> bytes | bytearray:
-        """The next piece of the answer's body, empty at its end; of a good one whose length is known all at once.
+        """Return the next piece of the response's body, empty at its end; a successful body of known length in one
+        piece.
 
         Raises as `head` does.
         """
@@ -127,7 +131,7 @@ class Link(asyncio.BufferedProtocol):
         return self._body.take()
 
     def rest(self) -> bool:
-        """End an exchange: True when the connection is fit for another one, else it is closed."""
+        """End an exchange. Return True if the connection can be used again; otherwise it is closed."""
         whole = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
         unread, unsent = bool(self._http.trailing_data[0]), self._transport.get_write_buffer_size()
         if self._body is not None:
@@ -145,16 +149,21 @@ class Link(asyncio.BufferedProtocol):
         return True
 
     def was_cut_off(self) -> bool:
-        """Whether the connection ended before the request was whole on the other side, so that nobody can act on it."""
+        """Return whether the connection ended before the peer had the complete request, so that it cannot have
+        processed it.
+        """
         if self._heard or self._length == 0:
             return False
         left = self._sent.sent - self._sending.sent < self._length
-        # what arrived before the other side ended the connection, it acknowledged at the latest with that end
+        # the peer acknowledges what it received at the latest when it ends the connection
         unheard = self._ended and self._sent.acknowledged - self._sending.acknowledged < self._length
         return self._sending.is_known and self._sent.is_known and (left or unheard)
 
     def is_fit(self, longest_idle: float) -> bool:
-        """Whether an idle connection can still be used: nothing arrived, which would be no answer to anybody."""
+        """Return whether an idle connection can still be used.
+
+        Bytes that arrived meanwhile would belong to no request.
+        """
         idle = asyncio.get_running_loop().time() - self._idle_since
         return (
             not self._arrived.is_set()
@@ -179,7 +188,7 @@ class Link(asyncio.BufferedProtocol):
             await self._more()
 
     async def _more(self) -> None:
-        """Wait until more has arrived. Raises httpx.ReadError when nothing more can."""
+        """Wait until more has arrived. Raises httpx.ReadError when nothing more can arrive."""
         if self._lost:
             raise httpx.ReadError("the connection broke off")
         self._listen()
@@ -192,9 +201,9 @@ class Link(asyncio.BufferedProtocol):
 
 
 class _Room:
-    """Where a body of known length is put, to be given out whole and without another copy.
+    """A buffer for a body of known length, which is returned whole and without another copy.
 
-    There is room for one byte more, which shows at once that more came than was asked for.
+    It has room for one more byte, which shows at once that more arrived than was expected.
     """
 
     def __init__(self, length: int, early: bytes, *, keeps: bool) -> None:
@@ -208,7 +217,7 @@ class _Room:
         return memoryview(self._bytes)[self._come :]
 
     def add(self, size: int) -> bool:
-        """So much more came; whether that is all."""
+        """Count `size` more bytes; return whether the body is complete."""
         self._come += size
         return self.is_full()
 
@@ -219,14 +228,14 @@ class _Room:
         return self._come > self._length
 
     def take(self) -> bytearray:
-        """The body, once; then nothing."""
+        """Return the body once; empty afterwards."""
         taken, self._bytes = self._bytes, bytearray()
         del taken[self._length :]
         return taken
 
 
 def _is_readable(transport: asyncio.Transport) -> bool:
-    """Whether something has arrived that the event loop has not looked at yet; on an idle connection, its end."""
+    """Return whether something arrived that the event loop has not read yet. On an idle connection this is its end."""
     sock = transport.get_extra_info("socket")
     if sock is None or sock.fileno() < 0:
         return True
@@ -240,7 +249,9 @@ def _begun() -> h11.Connection:
 
 
 def _length(head: h11.Response) -> int | None:
-    """The body's length where the head names it (RFC 9112 §6.3); h11 has seen that there is one such field at most."""
+    """Return the body's length if the head states it (RFC 9112 §6.3). h11 has checked that there is at most one such
+    field.
+    """
     named = dict(head.headers)
     if head.status_code in (204, 304) or b"transfer-encoding" in named:
         return None
@@ -248,6 +259,6 @@ def _length(head: h11.Response) -> int | None:
 
 
 def _keeps(head: h11.Response) -> bool:
-    """Whether the connection serves again after this answer (RFC 9112 §9.3)."""
+    """Return whether the connection can be used again after this response (RFC 9112 §9.3)."""
     words = b",".join(value for name, value in head.headers if name == b"connection").lower().split(b",")
     return head.http_version >= b"1.1" and b"close" not in [word.strip() for word in words]

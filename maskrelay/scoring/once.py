@@ -13,7 +13,7 @@ from maskrelay.scoring.wires import IMAGE2D
 def score_once(
     endpoint: Endpoint, credential: Credential, row: Row, *, timeout: timedelta, request_id: str
 ) -> Scored[RowAnswer]:
-    """Have the endpoint answer one row, past every limit; blocks. Raises EndpointError, SettingsError."""
+    """Have the endpoint score one row, without the flow control; blocks. Raises EndpointError, SettingsError."""
 
     async def scored() -> Scored[RowAnswer]:
         client = EndpointClient(endpoint, credential, IMAGE2D, timeout=timeout, max_connections=1)

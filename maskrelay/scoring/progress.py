@@ -5,25 +5,26 @@ import socket
 import struct
 from dataclasses import dataclass
 
-#: Where `struct tcp_info` of linux/tcp.h has these, in bytes from its beginning; 64-bit numbers.
+#: Byte offsets of these fields in `struct tcp_info` of linux/tcp.h; 64-bit numbers.
 _ACKNOWLEDGED, _SENT, _SENT_AGAIN = 120, 200, 208
 _SIZE = 216
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Bytes of a connection so far: those that the kernel has sent, and those that the other side has acknowledged.
+    """The bytes of a connection that the kernel has sent, and those that the peer has acknowledged.
 
-    Over TLS they are more than what was written. is_known: whether the kernel tells, which only Linux does.
+    Over TLS they exceed what was written.
     """
 
     sent: int = 0
     acknowledged: int = 0
+    #: Whether the kernel reports them, which only Linux does.
     is_known: bool = False
 
     @classmethod
     def of(cls, transport: asyncio.BaseTransport) -> "Progress":
-        """The progress now; UNKNOWN where the kernel does not tell, or the socket is closed."""
+        """Return the current progress; UNKNOWN if the kernel does not report it, or the socket is closed."""
         sock, option = transport.get_extra_info("socket"), getattr(socket, "TCP_INFO", None)
         if sock is None or option is None:
             return UNKNOWN

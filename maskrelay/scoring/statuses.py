@@ -17,7 +17,7 @@ from maskrelay.errors import (
     ScoringFailed,
 )
 
-#: No `Retry-After` is honoured for longer, in seconds.
+#: The longest `Retry-After` that is honoured, in seconds.
 LONGEST_RETRY_AFTER_S = 300.0
 _INNER_STATUS = "ms-azureml-model-error-statuscode"
 _RUN_FAILED = "x-ms-run-function-failed"
@@ -25,11 +25,13 @@ _RATE = re.compile(rb"rate[ -]?limit", re.IGNORECASE)
 
 
 class Meaning(NamedTuple):
-    """One row of the table; `kind` is a word for metrics, `still_working`: the container may not have stopped."""
+    """One row of the table."""
 
     error: type[EndpointError]
+    #: A word for metrics.
     kind: str
     detail: str
+    #: The container may not have stopped.
     still_working: bool = False
 
 
@@ -47,7 +49,7 @@ _BY_STATUS: dict[int, Meaning] = {
     401: Meaning(EndpointDenied, "unauthorized", "the endpoint says its key is wrong or has expired"),
     403: Meaning(EndpointDenied, "forbidden", "the endpoint's key does not permit scoring"),
     404: Meaning(EndpointUnavailable, "no_deployment", "no deployment of the endpoint takes traffic"),
-    # the same for every frame, so no frame may be blamed: the address or our own headers are wrong
+    # the same for every frame, so no frame is at fault: the URL or our own headers are wrong
     405: Meaning(EndpointUnavailable, "misconfigured", _NOT_OURS),
     407: PROXY_AUTH,
     408: Meaning(EndpointTimeout, "request_timeout", "the deployment's request timeout passed", True),
@@ -57,7 +59,7 @@ _BY_STATUS: dict[int, Meaning] = {
     503: _AWAY,
     504: Meaning(EndpointUnavailable, "gateway_timeout", "the endpoint's gateway waited in vain", True),
 }
-#: Under a 424, when the container itself says that it is not the request's fault; every other status is a failure.
+#: The container's own statuses within a 424 that are not the request's fault. Every other status is a failure.
 _BY_INNER_STATUS: dict[int, Meaning] = {413: _TOO_LARGE, 429: _PENDING, 502: _AWAY, 503: _AWAY, 504: _AWAY}
 _EMPTY = Meaning(EndpointUnavailable, "empty", "the answer is empty")
 _PAGE = Meaning(EndpointUnavailable, "html", "the answer is a web page")
@@ -67,13 +69,13 @@ CUT = Meaning(EndpointUnavailable, "truncated", "the answer ends early")
 def classify(
     status: int, headers: Mapping[str, str], body: bytes | bytearray, *, now: datetime | None = None
 ) -> EndpointError | None:
-    """The error that an answer stands for; None when it is to be parsed.
+    """Return the error that a response stands for; None if it is to be parsed.
 
-    Of an error's `body` the beginning is enough, and nothing of it is ever quoted: it can echo the input. `now`
-    reads a `Retry-After` date where the answer has no `Date` of its own. Every error has the fields `status`,
-    `kind`, `retry_after_s` (0 to 300, or None) and `still_working`.
+    The beginning of an error's `body` is enough, and nothing of it is ever quoted, since it can echo the input. `now`
+    is used for a `Retry-After` date if the response has no `Date`. Every error has the fields `status`, `kind`,
+    `retry_after_s` (0 to 300, or None) and `still_working`.
 
-    Source: the gateway's documented statuses, and the serving stack's own answers as probed.
+    Source: the gateway's documented statuses, and the serving stack's responses as probed.
     """
     named = {name.lower(): value for name, value in headers.items()}
     meaning = _of_body(named, body) if status == 200 else _of_status(status, named, body)
@@ -83,7 +85,7 @@ def classify(
 
 
 def failure(meaning: Meaning, *, status: int | None = None, retry_after_s: float | None = None) -> EndpointError:
-    """The error of a row of the table, with the fields that every endpoint error has."""
+    """Return the error of a row of the table, with the fields of every endpoint error."""
     return meaning.error(
         f"{meaning.detail} ({status})" if status else meaning.detail,
         status=status,
@@ -99,13 +101,15 @@ def _of_status(status: int, headers: dict[str, str], body: bytes | bytearray) ->
         return _BY_INNER_STATUS.get(int(inner) if inner.isdecimal() and len(inner) < 4 else 0, _FAILED)
     if status == 429:
         return _LIMITED if _RATE.search(body[:2048]) else _PENDING
-    if status == 500:  # a bare container marks the model's own failures; the gateway has no such mark
+    if status == 500:  # a bare container marks the model's own failures, and the gateway does not
         return _FAILED if headers.get(_RUN_FAILED, "").lower() == "true" else _BROKEN
     return _BY_STATUS.get(status) or _unlisted(status)
 
 
 def _unlisted(status: int) -> Meaning:
-    """4xx blames the request, so a frame may fail by it in the end; all else is something in front."""
+    """A 4xx is caused by the request, so a frame may fail with it; everything else comes from something in front of the
+    model.
+    """
     if 400 <= status < 500:
         return _REFUSED
     if status >= 500:
@@ -114,19 +118,21 @@ def _unlisted(status: int) -> Meaning:
 
 
 def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None:
-    """A 200 that never was the container's whole answer; whatever else is wrong with it, the parser says."""
+    """Detect a 200 that is not the container's complete answer. The parser detects all other defects."""
     first = body[:512].lstrip()[:1]
     if not first:
         return _EMPTY
     if first == b"[":
-        last = body[-512:].rstrip() or body.rstrip()  # all of it would be a copy of megabytes
+        last = body[-512:].rstrip() or body.rstrip()  # stripping the whole body would copy megabytes
         return None if last.endswith(b"]") else CUT
     page = first == b"<" or "html" in headers.get("content-type", "").lower()
     return _PAGE if page else None
 
 
 def _retry_after_s(headers: dict[str, str], now: datetime | None) -> float | None:
-    """`Retry-After` in seconds, given as such or as a date; None when absent, unreadable or not to be placed."""
+    """Return `Retry-After` in seconds, given as a number or a date; None if absent, unreadable, or a date without a
+    reference.
+    """
     given = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", given, re.ASCII):
         return min(float(given), LONGEST_RETRY_AFTER_S)

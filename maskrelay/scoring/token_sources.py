@@ -18,22 +18,23 @@ from maskrelay.scoring.tokens import NO_TOKEN, RenewedToken, Token
 from maskrelay.scoring.transport import Transport
 from maskrelay.scoring.tunnel import ProxyFailed
 
-#: Entra says when a token ends and not when to renew it, in seconds; as long as its own libraries take.
+#: Entra tokens state when they expire and not when to renew them. This many seconds before, as in Entra's own
+#: libraries.
 RENEWED_BEFORE_S = 300.0
 TIMEOUT_S = 10.0
-#: The largest answer of the control plane that is read.
+#: The largest response of the control plane that is read.
 _MOST_BYTES = 1 << 20
 
 
 class Entra:
-    """Tokens of Entra for one scope, from whatever identity the machine has (DefaultAzureCredential).
+    """Entra tokens for one scope, from the identity that the machine has (DefaultAzureCredential).
 
-    `proxy` comes before the environment's proxies. Raises SettingsError where the extra `azure` is missing.
+    `proxy` takes precedence over the environment's proxies. Raises SettingsError if the extra `azure` is missing.
     """
 
     def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:
         self._scope = scope
-        # of https alone: a managed identity's own service is on the machine and asked by http
+        # for https only: a managed identity's service is on the machine and is called over http
         self._way = {"proxies": {"https": proxy.get_secret_value()}} if proxy else {}
         self._trusted = ca_bundle("REQUESTS_CA_BUNDLE")
         try:
@@ -43,23 +44,23 @@ class Entra:
             raise SettingsError("this kind of authentication needs the extra `azure` (azure-identity)") from None
 
     async def fetch(self) -> Token:
-        """A token; raises EndpointUnavailable of kind `token`."""
+        """Return a token; raises EndpointUnavailable of kind `token`."""
         got = await asyncio.to_thread(self._ask)
         if got is None or not is_header(got.token):
             raise failure(NO_TOKEN)
         return Token(got.token, got.expires_on - RENEWED_BEFORE_S, got.expires_on)
 
     def _ask(self) -> Any:
-        """Asks through a credential of its own: a kept one would give the token again that was refused."""
+        """Use a new credential each time: a reused one would return the refused token again."""
         try:
             with self._identity.DefaultAzureCredential(connection_verify=self._trusted, **self._way) as credential:
                 return credential.get_token(self._scope)
         except (self._errors, ValueError):
-            return None  # and none of its words: they can carry the request
+            return None  # the message is dropped, since it can contain the request
 
 
 class _Answer(BaseModel):
-    """The control plane's answer; both times in seconds since 1970."""
+    """The control plane's response. Both times are in seconds since 1970."""
 
     accessToken: str = Field(pattern=r"^[!-~]+$", repr=False)  # noqa: N815 - the control plane's names
     expiryTimeUtc: float  # noqa: N815
@@ -67,9 +68,9 @@ class _Answer(BaseModel):
 
 
 class ControlPlane:
-    """Azure ML tokens of one endpoint: `POST …/onlineEndpoints/{name}/token?api-version=…`, which `management` opens.
+    """Azure ML tokens of one endpoint: `POST …/onlineEndpoints/{name}/token?api-version=…`, authorized by `management`.
 
-    Without `proxy`, the environment's counts. Raises SettingsError for an address that cannot be asked.
+    Without `proxy`, the environment's is used. Raises SettingsError for a URL that cannot be used.
     """
 
     def __init__(self, url: str, management: RenewedToken, proxy: Proxy | None = None) -> None:
@@ -79,8 +80,10 @@ class ControlPlane:
         self._tls = client_context()
 
     async def fetch(self) -> Token:
-        """A token; raises EndpointUnavailable of kind `token`, with the control plane's status if it answered, or what
-        the proxy's failure means.
+        """Return a token.
+
+        Raises EndpointUnavailable of kind `token`, with the control plane's status if it responded, or the error for
+        the proxy's failure.
         """
         opener = await self._management.token()
         got: _Answer | EndpointError
@@ -91,7 +94,7 @@ class ControlPlane:
             got = classify_break(broken)
         except (httpx.HTTPError, OSError, ValidationError):
             got = failure(NO_TOKEN)
-        # outside the handler: as context, those exceptions would carry the request or the token
+        # raised outside the handler: as its context, those exceptions would contain the request or the token
         if isinstance(got, EndpointError):
             raise got
         renew_at = got.refreshAfterTimeUtc or got.expiryTimeUtc - RENEWED_BEFORE_S

@@ -9,32 +9,37 @@ from typing import Protocol
 from maskrelay.errors import EndpointUnavailable
 from maskrelay.scoring.statuses import Meaning, failure
 
-#: Nobody waits longer for a token, in seconds: a slot of the endpoint is held meanwhile.
+#: The longest wait for a token, in seconds, since a slot of the endpoint is held meanwhile.
 PATIENCE_S = 15.0
-#: While a token still holds, its renewal is tried this often, in seconds.
+#: While a token is still valid, its renewal is retried this often, in seconds.
 RETRY_S = 5.0
-#: A token is not used in its last seconds: it must still hold when the request arrives.
+#: A token is not used in its last seconds, because it must still be valid when the request arrives.
 MARGIN_S = 2.0
 NO_TOKEN = Meaning(EndpointUnavailable, "token", "no token for the endpoint can be had")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token; renew_at and expires_at in seconds since 1970."""
+    """A bearer token."""
 
     text: str = field(repr=False)
+    #: Seconds since 1970.
     renew_at: float
+    #: Seconds since 1970.
     expires_at: float
 
 
 class TokenSource(Protocol):
     async def fetch(self) -> Token:
-        """A token as new as can be had. Raises EndpointUnavailable of kind `token`."""
+        """Return a new token. Raises EndpointUnavailable of kind `token`."""
         ...
 
 
 class RenewedToken:
-    """The credential over a source: while a token holds, nobody waits for the next and a failing source hurts none."""
+    """A credential over a token source.
+
+    While a token is valid, nobody waits for the next, and failures of the source do no harm.
+    """
 
     def __init__(self, source: TokenSource, *, now: Callable[[], float] = time.time) -> None:
         self._source = source
@@ -44,7 +49,7 @@ class RenewedToken:
         self._renew_at = 0.0
 
     async def token(self) -> str:
-        """The token now. Raises EndpointUnavailable of kind `token` when there is none that holds."""
+        """Return the current token. Raises EndpointUnavailable of kind `token` if there is no valid one."""
         held = self._held()
         if held is None:
             return (await self._awaited()).text
@@ -53,7 +58,7 @@ class RenewedToken:
         return held.text
 
     def refuse(self, token: str) -> bool:
-        """Forget `token`; what was renewed meanwhile stays."""
+        """Forget `token`. A token that was renewed meanwhile is kept."""
         if self._token and self._token.text == token:
             self._token = None
         return True
@@ -61,7 +66,8 @@ class RenewedToken:
     async def _awaited(self) -> Token:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await asyncio.shield(self._renewed())  # who is cancelled must not end the others' renewal
+                # a cancelled caller must not cancel the renewal for the others
+                return await asyncio.shield(self._renewed())
         except TimeoutError:
             pass
         raise failure(NO_TOKEN)
@@ -71,7 +77,7 @@ class RenewedToken:
         return token if token and self._now() < token.expires_at - MARGIN_S else None
 
     def _renewed(self) -> asyncio.Task[Token]:
-        """The renewal under way, or a new one."""
+        """Return the renewal in progress, or start one."""
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renew())
             self._renewal.add_done_callback(_heard)
@@ -85,6 +91,6 @@ class RenewedToken:
 
 
 def _heard(renewal: asyncio.Task[Token]) -> None:
-    """Look at the error: nobody may be waiting for it, and asyncio would print it."""
+    """Retrieve the error: nobody may be waiting for it, and asyncio would log it."""
     if not renewal.cancelled():
         renewal.exception()

@@ -12,18 +12,18 @@ from maskrelay.network.proxies import Proxy
 from maskrelay.scoring.link import Link
 from maskrelay.scoring.tunnel import open_tunnel, reach
 
-#: A connection idle for longer is not used again: the other side may be closing it just now. httpx takes as long.
+#: A connection that was idle for longer is not used again, since the peer may be closing it. httpx uses the same time.
 LONGEST_IDLE_S = 5.0
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Keeps up to `max_connections` to the host of `origin`; belongs to one event loop.
+    """Keeps up to `max_connections` to the host of `origin`. Belongs to one event loop.
 
-    Honours the timeouts `connect` and `pool` of a request and no others: the whole exchange is the caller's to bound.
-    Raises what httpx's own transport raises, and ProxyFailed for the `proxy`, where there is one: an https origin is
-    reached through it by CONNECT, an http one is asked of it. A request is sent a second time only where a kept
-    connection ended before it was whole. Knows no redirect and no HTTP/2. `tls`: by default, what `client_context`
-    trusts, and no client certificate.
+    Honours only the timeouts `connect` and `pool` of a request; the caller limits the whole exchange. Raises the
+    exceptions of httpx's own transport, and ProxyFailed for the `proxy`, if there is one: an https origin is reached
+    through it by CONNECT, an http origin is requested from it. A request is sent a second time only if a kept
+    connection ended before the peer had received it completely. Redirects and HTTP/2 are not supported. tls: by
+    default, the authorities of `client_context` and no client certificate.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle: list[Link] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One exchange; the answer's body is read from the connection as it is asked for."""
+        """Make one exchange. The response's body is read from the connection on demand."""
         limits = request.extensions.get("timeout", {})
         await self._enter(limits.get("pool"))
         link = None
@@ -71,10 +71,10 @@ class Transport(httpx.AsyncBaseTransport):
         return await link.head()
 
     async def aclose(self) -> None:
-        """Close the idle connections; those in use close with their answers."""
+        """Close the idle connections. Connections in use are closed after their responses."""
         while self._idle:
             self._idle.pop().close()
-        await asyncio.sleep(0)  # asyncio closes a socket in its next round
+        await asyncio.sleep(0)  # asyncio closes a socket in the next iteration of the loop
 
     async def _enter(self, seconds: float | None) -> None:
         try:
@@ -121,7 +121,9 @@ class Transport(httpx.AsyncBaseTransport):
         return link
 
     async def _over(self, tunnel: asyncio.Transport) -> Link:
-        """A link over a connection that a proxy has opened: to an http origin's proxy itself, else with TLS inside."""
+        """Return a link over a connection that a proxy opened: for an http origin to the proxy itself, otherwise with
+        TLS inside.
+        """
         link, transport = Link(), tunnel
         try:
             if self._tls is not None:
@@ -138,7 +140,10 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class Body(httpx.AsyncByteStream):
-    """An answer's body; closing it early closes the connection, for the rest of the answer would be the next one's."""
+    """A response's body.
+
+    Closing it early closes the connection, because the rest would be read as the next response.
+    """
 
     def __init__(self, link: Link, leave: Callable[[Link], None]) -> None:
         self._link = link
@@ -149,7 +154,7 @@ class Body(httpx.AsyncByteStream):
             yield piece  # type: ignore[misc]  # httpx counts and decodes pieces, and a bytearray does for that
 
     def began(self) -> float:
-        """When its first byte came, by the loop's clock."""
+        """Return when its first byte arrived, by the loop's clock."""
         return self._link.began
 
     async def aclose(self) -> None:

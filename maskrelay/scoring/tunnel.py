@@ -8,12 +8,12 @@ import httpx
 
 from maskrelay.network.proxies import Proxy
 
-#: The longest head of a proxy's answer, in bytes.
+#: The longest head of a proxy's response, in bytes.
 _HEAD = 64 << 10
 
 
 class ProxyFailed(httpx.ProxyError):
-    """The proxy cannot be reached, or does not open the way. `status`: its answer, None where there was none."""
+    """The proxy cannot be reached, or refuses the connection. `status`: of its response, None if there was none."""
 
     def __init__(self, message: str, *, status: int | None = None, is_late: bool = False) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class ProxyFailed(httpx.ProxyError):
 
 
 class _Asking(asyncio.Protocol):
-    """The exchange with the proxy, until the way is open."""
+    """The exchange with the proxy, until the tunnel is open."""
 
     def __init__(self) -> None:
         self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
@@ -48,16 +48,16 @@ class _Asking(asyncio.Protocol):
 
 
 async def reach(proxy: Proxy, tls: ssl.SSLContext | None, seconds: float | None) -> asyncio.Transport:
-    """A connection to the proxy itself, over `tls` where the proxy speaks it. Raises ProxyFailed."""
+    """Connect to the proxy itself, over `tls` if the proxy uses TLS. Raises ProxyFailed."""
     return (await _reached(proxy, tls, seconds)).transport
 
 
 async def open_tunnel(
     proxy: Proxy, tls: ssl.SSLContext | None, host: str, port: int, seconds: float | None
 ) -> asyncio.Transport:
-    """A connection to `host` through the proxy, on which nothing was said yet. Raises ProxyFailed.
+    """Open a connection to `host` through the proxy, on which nothing has been sent yet. Raises ProxyFailed.
 
-    `seconds` are for all of it; `tls` is how the proxy itself is spoken to, None for plain HTTP.
+    `seconds` limits the whole operation. `tls` is for the connection to the proxy itself, None for plain HTTP.
     """
     loop = asyncio.get_running_loop()
     ends = None if seconds is None else loop.time() + seconds
@@ -89,7 +89,7 @@ async def _reached(proxy: Proxy, tls: ssl.SSLContext | None, seconds: float | No
 
 
 async def _connect(asking: _Asking, proxy: Proxy, target: str) -> None:
-    """Ask for the way to `target`, and wait until it is open."""
+    """Request a tunnel to `target`, and wait until it is open."""
     headers = [("Host", target), ("User-Agent", "maskrelay"), *proxy.headers]
     sent = asking.http.send(h11.Request(method="CONNECT", target=target, headers=headers))
     assert sent
@@ -110,5 +110,5 @@ async def _connect(asking: _Asking, proxy: Proxy, target: str) -> None:
             raise ProxyFailed("the proxy ended the connection")
     if not 200 <= event.status_code < 300:
         raise ProxyFailed("the proxy does not open the way", status=event.status_code)
-    if asking.http.trailing_data[0]:  # the endpoint speaks second, so this is the proxy's
+    if asking.http.trailing_data[0]:  # a server does not send first, so this is from the proxy
         raise ProxyFailed("the proxy said more than was asked")
