@@ -11,15 +11,15 @@ from collections.abc import Iterator
 
 import httpx
 
-#: The encodings that are decoded.
+#: The supported content encodings.
 ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
-#: At most so many bytes are inflated in one step.
+#: The number of bytes decompressed in one step.
 _STEP = 256 << 10
-#: A gzip body may have several members; a good one has few, and each costs time even where it is empty.
+#: A gzip body may have several members. A valid one has few, and each takes time even if it is empty.
 _MEMBERS = 1000
-#: Chunks of a few bytes cost much time for little: so many are free, beyond that their average must be so large.
+#: Tiny chunks cost much time for little data: beyond this number of chunks, their average size must be this large.
 _PIECES, _SMALL_PIECE = 10_000, 64
-#: What an encoding may add to a body that does not compress: a body on the wire may be so much larger than its limit.
+#: What an encoding may add to an incompressible body: the body on the wire may exceed the limit by this much.
 _OVERHEAD = 64 << 10
 
 
@@ -28,13 +28,13 @@ class BodyTooLarge(httpx.DecodingError):
 
 
 class BodyCut(httpx.DecodingError):
-    """The body ends before what it encodes does."""
+    """The body ends before the encoded data does."""
 
 
 class Decoder:
-    """Decodes one body of at most `most` bytes, given piece by piece.
+    """Decodes one body of at most `most` bytes, which is passed piece by piece.
 
-    Raises httpx.DecodingError for an encoding that is none of ENCODINGS.
+    Raises httpx.DecodingError for an encoding that is not in ENCODINGS.
     """
 
     def __init__(self, headers: httpx.Headers, most: int) -> None:
@@ -51,11 +51,11 @@ class Decoder:
 
     @property
     def is_plain(self) -> bool:
-        """Whether pieces are passed on as they are."""
+        """Whether pieces are passed on unchanged."""
         return self._encoding in ("", "identity")
 
     def feed(self, piece: bytes | bytearray) -> Iterator[bytes | bytearray]:
-        """What the next piece decodes to, in steps. Raises BodyTooLarge, or httpx.DecodingError for a damaged body."""
+        """Yield the decoded next piece, in steps. Raises BodyTooLarge, or httpx.DecodingError for a damaged body."""
         self._wire += len(piece)
         self._pieces += 1
         if self._pieces > _PIECES + self._wire // _SMALL_PIECE:
@@ -69,7 +69,7 @@ class Decoder:
             yield decoded
 
     def end(self) -> None:
-        """The body is over. Raises BodyCut where its last member is not."""
+        """End the body. Raises BodyCut if its last member is incomplete."""
         if self._inflating is not None and not self._inflating.eof:
             raise BodyCut("the body ends early")
 
@@ -78,7 +78,7 @@ class Decoder:
             if self._inflating is None or (self._inflating.eof and self._encoding != "deflate"):
                 self._inflating = self._begun(piece)
             if self._inflating.eof:
-                return  # bytes after a deflate body mean nothing
+                return  # bytes after a deflate body have no meaning
             try:
                 yield self._inflating.decompress(piece, _STEP)
             except zlib.error:
@@ -89,13 +89,13 @@ class Decoder:
         self._members += 1
         if self._members > _MEMBERS:
             raise httpx.DecodingError("the body has too many members")
-        if self._encoding == "deflate":  # with the wrapper of zlib as RFC 9110 has it, or without as some send it
+        if self._encoding == "deflate":  # with the zlib wrapper as in RFC 9110, or without it as some servers send it
             return zlib.decompressobj(zlib.MAX_WBITS if piece[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS)
         return zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
 def read_body(response: httpx.Response, most: int) -> bytes:
-    """The decoded body of a streamed response. Raises BodyTooLarge, or httpx.DecodingError for a damaged one."""
+    """Return the decoded body of a streamed response. Raises BodyTooLarge, or httpx.DecodingError for a damaged one."""
     decoder, read = Decoder(response.headers, most), bytearray()
     for piece in response.iter_raw():
         for decoded in decoder.feed(piece):
@@ -105,14 +105,17 @@ def read_body(response: httpx.Response, most: int) -> bytes:
 
 
 def received(streamed: httpx.Response, most: int) -> httpx.Response:
-    """A streamed response with its body read and decoded. Raises as `read_body` does."""
+    """Return a streamed response with its body read and decoded. Raises as `read_body` does."""
     framing = ("content-encoding", "content-length", "transfer-encoding")
     headers = [(name, value) for name, value in streamed.headers.multi_items() if name.lower() not in framing]
     return httpx.Response(streamed.status_code, headers=headers, content=read_body(streamed, most))
 
 
 async def aread_body(response: httpx.Response, most: int) -> bytes | bytearray:
-    """The same for one event loop, which others may use between two steps. A body that is one piece is not copied."""
+    """As `read_body`, for an event loop, which other tasks may use between two steps.
+
+    A body in one piece is not copied.
+    """
     decoder, read = Decoder(response.headers, most), bytearray()
     async for piece in response.aiter_raw():
         for decoded in decoder.feed(piece):

@@ -15,25 +15,25 @@ import certifi
 
 from maskrelay.errors import SettingsError
 
-#: Names a PEM file with the authorities to trust in addition to the usual ones.
+#: The variable that names a PEM file with authorities to trust in addition to the usual ones.
 CA_FILE = "MASKRELAY_CA_FILE"
-#: Name the client certificate that Redis is shown, and its private key where that is in a file of its own.
+#: The variables that name the client certificate for Redis, and its private key if that is in a separate file.
 REDIS_CERT_FILE, REDIS_CERT_KEY_FILE = "MASKRELAY_REDIS_CERT_FILE", "MASKRELAY_REDIS_CERT_KEY_FILE"
-#: OpenSSL's own: a file and a folder of authorities in the place of the system's.
+#: OpenSSL's own variables: a file and a folder of authorities that replace the system's.
 _CERT_FILE, _CERT_DIR = "SSL_CERT_FILE", "SSL_CERT_DIR"
 _PEM = b"-----BEGIN "
-#: Temporary files that live as long as the process, where there is no `memfd_create`.
+#: Temporary files that exist as long as the process, if there is no `memfd_create`.
 _kept: list[IO[bytes]] = []
 
 
 def client_context(cert_file: str | None = None, key_file: str | None = None, *, what: str = "") -> ssl.SSLContext:
-    """The TLS settings of a connection that we open, with a client certificate where `cert_file` names one.
+    """Return the TLS settings of an outgoing connection, with a client certificate if `cert_file` names one.
 
-    `key_file` may be left out where `cert_file` holds the private key too. `what` names the certificate's setting in
-    errors. Raises SettingsError for a file that cannot be used; an encrypted private key is refused as such.
+    `key_file` may be omitted if `cert_file` contains the private key too. `what` names the certificate's setting in
+    errors. Raises SettingsError for a file that cannot be used, and for an encrypted private key.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Python 3.13 refuses certificates that lack an extension, as those of many private authorities do.
+    # Python 3.13 rejects certificates that lack an extension, as those of many private authorities do.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     given = [(name, os.environ[name]) for name in (_CERT_FILE, _CERT_DIR) if os.environ.get(name)]
     if not given:
@@ -51,25 +51,26 @@ def client_context(cert_file: str | None = None, key_file: str | None = None, *,
 
 
 def ca_file() -> str | None:
-    """The file of `MASKRELAY_CA_FILE`, for libraries that trust it in addition to the system's authorities."""
+    """Return the file of `MASKRELAY_CA_FILE`, for libraries that trust it in addition to the system's authorities."""
     return os.environ.get(CA_FILE) or None
 
 
 def redis_options() -> dict[str, str]:
-    """Options of redis-py and of kombu's Redis transport (`broker_use_ssl`) for a connection by `rediss://`.
+    """Return the TLS options of redis-py and of kombu's Redis transport (`broker_use_ssl`) for `rediss://`.
 
-    Both trust `ssl_ca_certs` in addition to the system's authorities. What a URL says itself comes before these.
+    Both trust `ssl_ca_certs` in addition to the system's authorities. Options in the URL take precedence.
     """
     named = {"ssl_ca_certs": CA_FILE, "ssl_certfile": REDIS_CERT_FILE, "ssl_keyfile": REDIS_CERT_KEY_FILE}
     return {option: os.environ[name] for option, name in named.items() if os.environ.get(name)}
 
 
 def ca_bundle(*variables: str) -> str:
-    """The path of one PEM file with all trusted authorities, for libraries that take a path in the place of their own.
+    """Return the path of a PEM file with all trusted authorities, for libraries that take a path instead of their own
+    bundle.
 
-    `variables` are the library's own names for such a file: where one is set, it is in the place of the system's, and
-    `SSL_CERT_FILE` and `MASKRELAY_CA_FILE` are trusted in addition. The path is good in this process and its forks, as
-    long as they run. Raises SettingsError.
+    `variables` are the library's own names for such a file. If one is set, its file replaces the system's authorities,
+    and `SSL_CERT_FILE` and `MASKRELAY_CA_FILE` are trusted in addition. The path is valid in this process and its
+    forks, as long as they run. Raises SettingsError.
     """
     named = [(name, os.environ[name]) for name in (_CERT_FILE, _CERT_DIR, *variables) if os.environ.get(name)]
     named = named or _systems()
@@ -80,7 +81,7 @@ def ca_bundle(*variables: str) -> str:
 
 
 def _systems() -> list[tuple[str, str]]:
-    """Where the system's authorities are, or else certifi's; with a name for each."""
+    """Return where the system's authorities are, or else certifi's, with a name for each."""
     system = ssl.get_default_verify_paths()
     if system.cafile:
         return [("the system's authorities", system.cafile)]
@@ -102,7 +103,7 @@ def _trust(context: ssl.SSLContext, name: str, path: str) -> None:
 
 
 def _identify(context: ssl.SSLContext, cert_file: str, key_file: str | None, what: str) -> None:
-    """Load the client certificate; OpenSSL asks for a passphrase only where the private key is encrypted."""
+    """Load the client certificate. OpenSSL asks for a passphrase only if the private key is encrypted."""
 
     def passphrase() -> str:
         raise SettingsError(f"{what}: the private key is encrypted; use a key without a passphrase")
@@ -119,7 +120,7 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str | None, wha
 
 @lru_cache
 def _merged(named: tuple[tuple[str, str], ...]) -> str:
-    """A file with the certificates of all these files and folders, in memory where the system has such files."""
+    """Return a file with the certificates of all these files and folders, in memory if the system supports that."""
     content = b"\n".join(text for name, path in named for text in _texts(name, Path(path)) if _PEM in text)
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("maskrelay-ca")

@@ -12,10 +12,10 @@ from maskrelay.network.proxies import Proxy, proxy_for
 def client_options(
     url: str | httpx.URL, *, trusted: ssl.SSLContext | None = None, proxy: Proxy | None = None
 ) -> dict[str, Any]:
-    """Arguments for an httpx client that asks the host of `url` and no other.
+    """Return arguments for an httpx client that sends requests only to the host of `url`.
 
-    Without `proxy`, the environment's counts. httpx reads neither the environment's proxies nor its certificates then:
-    it would end with a traceback at some that others take. Raises SettingsError.
+    Without `proxy`, the environment's is used. httpx then reads neither the environment's proxies nor its certificates,
+    because it fails on some that other libraries accept. Raises SettingsError.
     """
     trusted = trusted or client_context()
     proxy = proxy or proxy_for(str(url))

@@ -18,23 +18,25 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy. `is_tls`: it is itself spoken to over TLS. `authorization`: the value of `Proxy-Authorization`."""
+    """An HTTP proxy."""
 
     host: str
     port: int
+    #: Whether connections to the proxy itself use TLS.
     is_tls: bool = False
+    #: The value of `Proxy-Authorization`.
     authorization: str | None = field(default=None, repr=False)
-    #: The whole address, with user and password, for libraries that take it so.
+    #: The complete URL, with user and password, for libraries that take it in this form.
     url: str = field(default="", repr=False)
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """What the proxy is shown."""
+        """The headers that authenticate us to the proxy."""
         return [("Proxy-Authorization", self.authorization)] if self.authorization else []
 
 
 def read_proxy(text: str, what: str) -> Proxy:
-    """The proxy at `http://user:password@host:port`, quoted as in URLs; scheme, user and port may be left out.
+    """Parse `http://user:password@host:port`, quoted as in URLs; scheme, user and port may be omitted.
 
     Raises SettingsError that names `what` and quotes nothing.
     """
@@ -42,7 +44,7 @@ def read_proxy(text: str, what: str) -> Proxy:
     try:
         parts = urllib.parse.urlsplit(given)
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
-    except ValueError:  # an IPv6 address without brackets, or a port that is no number
+    except ValueError:  # an IPv6 address without brackets, or a port that is not a number
         raise SettingsError(f"{what} cannot be read: {_FORM}", names=(what,)) from None
     if scheme.startswith("socks"):
         raise SettingsError(f"{what} names a SOCKS proxy; only HTTP proxies can be used: {_FORM}", names=(what,))
@@ -61,7 +63,7 @@ _FORM = "http://user:password@host:port, an IPv6 address in brackets"
 
 
 def environment_proxy(scheme: str, host: str, port: int) -> Proxy | None:
-    """The proxy that the environment names for an address; None where it is reached directly. Raises SettingsError."""
+    """Return the environment's proxy for an address; None if it is reached directly. Raises SettingsError."""
     for name in (f"{scheme}_proxy", "all_proxy"):
         for spelt in (name, name.upper()):
             if text := os.environ.get(spelt, "").strip():
@@ -70,13 +72,13 @@ def environment_proxy(scheme: str, host: str, port: int) -> Proxy | None:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The environment's proxy for the host of a URL, as `environment_proxy` finds it."""
+    """Return the environment's proxy for the host of a URL, as `environment_proxy` does."""
     parts = urllib.parse.urlsplit(url)
     return environment_proxy(parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
 
 
 def _is_excepted(host: str, port: int) -> bool:
-    """Whether `NO_PROXY` lists the host: a name, which stands for those below it too, an address or a network."""
+    """Return whether `NO_PROXY` lists the host: by a name, which includes its subdomains, an address or a network."""
     listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     host = host.strip("[]").lower().rstrip(".")
     return any(

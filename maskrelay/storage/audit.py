@@ -19,12 +19,12 @@ from maskrelay.storage.audit_chain import Chain, File, Role
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: An entry that nobody waits for is written within so many seconds: what a crash costs.
+#: An entry that nobody waits for is written within this many seconds: what a crash can lose.
 FLUSH_S = 5.0
-#: An entry that somebody waits for is joined by those of the next millisecond, and by all that come during a write.
+#: The delay before an awaited entry is written, so that entries of the next millisecond are written with it.
 GATHER_S = 0.001
 FILE_LINES = 2000
-#: Entries that are kept while storage is away; further ones are lost, and the next seal counts them.
+#: The number of entries kept while storage is unavailable. Further ones are lost, and the next seal counts them.
 KEPT_LINES = 100_000
 
 
@@ -36,7 +36,7 @@ class _Line:
 
 
 class AuditLog:
-    """May be written to from any thread. Its own begins with the first entry: none may come before a fork."""
+    """May be used from any thread. The first entry starts its own thread, so none may be written before a fork."""
 
     def __init__(self, storage: Storage, role: Role) -> None:
         self._chain = Chain(storage, role)
@@ -49,18 +49,18 @@ class AuditLog:
         self._file: File | None = None
 
     def write(self, entry: Entry) -> None:
-        """Take an entry, to be written within `FLUSH_S`."""
+        """Add an entry, to be written within `FLUSH_S`."""
         self._take(entry, None)
 
     def write_now(self, entry: Entry) -> "Future[bool]":
-        """Have an entry written at once; whether it is durable. If it is not, it is tried again all the same."""
+        """Write an entry at once; the result is whether it is durable. If it is not, writing it is retried anyway."""
         durable: Future[bool] = Future()
         self._take(entry, durable)
         self._hurry.set()
         return durable
 
     def close(self) -> None:
-        """Write what waits and close the hour: for the end of the process."""
+        """Write the waiting entries and close the hour, at the end of the process."""
         self._flush(ending=True)
         self._closing.set()
         self._hurry.set()
@@ -78,7 +78,7 @@ class AuditLog:
                 self._thread = threads.start(self._run, "audit")
 
     def _hour(self, at: datetime) -> str:
-        """Hours of one process never go back, whatever its clock does."""
+        """Return the hour of an entry. The hours of one process never decrease, whatever its clock does."""
         last = self._waiting[-1].hour if self._waiting else self._chain.open or ""
         return max(last, hour_of(at))
 
@@ -89,13 +89,14 @@ class AuditLog:
                 self._closing.wait(GATHER_S)
             try:
                 self._flush(ending=False)
-            except BaseException:  # nobody waits for this thread to begin again, and then it writes at once
+            # the waiting callers must not wait until this thread restarts, which then writes at once
+            except BaseException:
                 self._give_up_waiting()
                 self._hurry.set()
                 raise
 
     def _flush(self, *, ending: bool) -> None:
-        """Write all there is. A file whose writing failed is tried again as it was: it may be there."""
+        """Write all waiting entries. A file whose write failed is written again unchanged, because it may exist."""
         with self._flushing:
             try:
                 while (file := self._file or self._next(ending=ending)) is not None:
@@ -109,7 +110,7 @@ class AuditLog:
                 self._give_up_waiting()
 
     def _next(self, *, ending: bool) -> File | None:
-        """The next file: lines of one hour, or the mere end of an hour that is over."""
+        """Return the next file: lines of one hour, or only the end of an hour that is over."""
         with self._lock:
             now, started = self._hour(datetime.now(UTC)), self._chain.open
             first = self._waiting[0].hour if self._waiting else None

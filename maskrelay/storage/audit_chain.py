@@ -16,24 +16,25 @@ log = logging.getLogger(__name__)
 Role = Literal["api", "worker"]
 
 
-#: After so many files a process begins another chain, at the end of an hour: their numbers have nine digits.
+#: After this many files a process starts a new chain, at the end of an hour: file numbers have nine digits.
 FILES_MOST = 900_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file as it will be, or perhaps already is, in storage. `lost`: what its seal says was lost before it."""
+    """One file as it will be, or possibly already is, in storage."""
 
     key: str
     body: bytes
     hour: str
     lines: int
     closed: bool
+    #: The number of entries lost before it, according to its seal.
     lost: int
 
 
 class Chain:
-    """Used by one thread at a time. `open`: the hour that has files and is not closed."""
+    """Use it from one thread at a time. `open`: the hour that has files and is not closed."""
 
     def __init__(self, storage: Storage, role: Role) -> None:
         self._storage = storage
@@ -51,9 +52,9 @@ class Chain:
         return File(audit_file(hour, self._process, self._number), body, hour, len(lines), closed, lost)
 
     def write(self, file: File) -> bool:
-        """Write the file that `next` made; False when a stranger's lies in its place, and then the chain begins anew.
+        """Write the file that `next` returned. Return False if another file has its name, and then a new chain starts.
 
-        Raises StorageError; the file may be written all the same, so the same one is tried again.
+        Raises StorageError. The file may have been written nevertheless, so the same file is tried again.
         """
         try:
             self._storage.create(file.key, file.body, "application/x-ndjson")

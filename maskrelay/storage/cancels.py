@@ -11,7 +11,10 @@ from maskrelay.storage.records import read_record, record_body
 
 
 def intend_cancel(storage: Storage, job: str, reason: str) -> None:
-    """From its return on the job is being cancelled, whatever fails later. The first intent stays. Safe to repeat."""
+    """Store the intent. From then on the job is being cancelled, whatever fails later.
+
+    The first intent is kept. Safe to repeat.
+    """
     intent = CancelIntent(reason=reason, at=datetime.now(UTC))
     with suppress(ObjectExists):
         storage.create(keys.cancel(job), record_body(intent), "application/json")
@@ -19,7 +22,7 @@ def intend_cancel(storage: Storage, job: str, reason: str) -> None:
 
 
 def cancel_intent(storage: Storage, job: str) -> CancelIntent | None:
-    """Why the job is being cancelled, if it is; raises RecordUnreadable."""
+    """Return why the job is being cancelled, None if it is not; raises RecordUnreadable."""
     try:
         return read_record(storage, keys.cancel(job), CancelIntent)
     except ObjectMissing:

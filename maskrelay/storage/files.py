@@ -22,10 +22,10 @@ from maskrelay.storage.protocol import (
 
 
 class FileStorage:
-    """A `Storage` on a file system with hard links, on one machine or shared; `root` is there already.
+    """A `Storage` on a file system with hard links, local or shared. `root` must exist.
 
-    Content types are not kept. A writer killed half-way leaves a file whose name begins with `~`; it is never
-    read or listed, and `tidy` removes it. A folder goes with its last object.
+    Content types are not stored. A killed writer leaves a file whose name begins with `~`. It is never read or listed,
+    and `tidy` removes it. A folder is removed with its last object.
     """
 
     def __init__(self, root: Path) -> None:
@@ -42,7 +42,7 @@ class FileStorage:
             incoming.commit()
 
     def presign(self, key: str, lifetime: timedelta) -> None:
-        """No address leads into a folder."""
+        """Return None: no URL leads into a folder."""
 
     def writer(self, key: str, content_type: str = BINARY) -> FileWriter:  # noqa: ARG002
         return FileWriter(self._root, key)
@@ -53,7 +53,7 @@ class FileStorage:
     def stream(self, key: str, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
         check_range(start, length)
         chunks = self._read(key, start, length)
-        next(chunks)  # opens the file: a missing one is known here
+        next(chunks)  # opens the file, so that a missing object is detected here
         return chunks
 
     def _read(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
@@ -74,7 +74,7 @@ class FileStorage:
     def _open(self, key: str) -> int:
         check_key(key)
         *folders, name = key.split("/")
-        # Without O_NONBLOCK a planted pipe would hold the reader.
+        # Without O_NONBLOCK, a named pipe placed in the folder would block the reader.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with storage_errors(READING), opened(self._root, folders) as folder:
             file = os.open(name, flags, dir_fd=folder)
@@ -111,7 +111,7 @@ class FileStorage:
         return self._keys_in(prefix[: prefix.rfind("/") + 1], prefix, after)
 
     def _keys_in(self, folder: str, prefix: str, after: str) -> Iterator[str]:
-        """The keys below `folder`, which is empty or ends in `/`; holds one folder's names on each level."""
+        """Yield the keys below `folder`, which is empty or ends in `/`. Holds the names of one folder per level."""
         for entry in self._entries(folder):
             key = folder + entry
             if entry.endswith("/"):
@@ -121,7 +121,7 @@ class FileStorage:
                 yield key
 
     def _entries(self, folder: str) -> tuple[str, ...]:
-        """Names of files, and of folders with `/` behind: sorted, they are in the order of the keys."""
+        """Return the names of files, and of folders with a trailing `/`, in the order of the keys."""
         with (
             suppress(ObjectMissing),
             storage_errors(READING),
@@ -133,7 +133,9 @@ class FileStorage:
 
 
 def _name(entry: os.DirEntry[str]) -> str | None:
-    """How an entry of a folder is listed; None for what is no object: temporary files, links, strangers."""
+    """Return an entry's name in listings; None for anything that is no object: temporary files,
+    links, foreign files.
+    """
     with suppress(KeyInvalid):
         check_key(entry.name)
         if entry.is_dir(follow_symlinks=False):
@@ -144,6 +146,6 @@ def _name(entry: os.DirEntry[str]) -> str | None:
 
 
 def _may_hold(folder: str, prefix: str, after: str) -> bool:
-    """Whether a key below `folder` can begin with `prefix` and sort behind `after`."""
+    """Return whether a key below `folder` can begin with `prefix` and sort after `after`."""
     wanted = folder.startswith(prefix) or prefix.startswith(folder)
     return wanted and (folder > after or after.startswith(folder))

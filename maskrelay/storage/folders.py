@@ -9,7 +9,7 @@ from pathlib import Path
 from maskrelay.errors import KeyInvalid, ObjectMissing, StorageError
 from maskrelay.storage.protocol import unavailable
 
-#: What an errno says of a key that is read, and of one that is written; any other means the store failed.
+#: What an errno means for a key that is read, and for one that is written. Any other errno means that the store failed.
 READING: Mapping[int, type[StorageError]] = {
     errno.ENOENT: ObjectMissing,
     errno.ENOTDIR: ObjectMissing,
@@ -21,7 +21,7 @@ WRITING: Mapping[int, type[StorageError]] = {
     errno.ELOOP: KeyInvalid,
     errno.EISDIR: KeyInvalid,
 }
-#: The file system was reached and does not let it be done: rights, room, or hard links that it does not have.
+#: The file system is reachable and refuses: permissions, space, or missing support for hard links.
 _REFUSED = frozenset(
     {
         errno.EACCES,
@@ -35,7 +35,7 @@ _REFUSED = frozenset(
         errno.EOPNOTSUPP,
     }
 )
-# Nothing for others: sources and masks are patient data.
+# No permissions for others: sources and masks are patient data.
 FILE_MODE = 0o660
 _FOLDER_MODE = 0o770
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -43,7 +43,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @contextmanager
 def storage_errors(meanings: Mapping[int, type[StorageError]]) -> Iterator[None]:
-    """Turn an OSError into what it means for the key, else into StorageUnavailable; without the path."""
+    """Translate an OSError into its meaning for the key, otherwise into StorageUnavailable; without the path."""
     try:
         yield
     except OSError as error:
@@ -56,7 +56,7 @@ def storage_errors(meanings: Mapping[int, type[StorageError]]) -> Iterator[None]
 
 @contextmanager
 def opened(root: Path, segments: Sequence[str], *, make: bool = False) -> Iterator[int]:
-    """A descriptor of the folder at `segments` below `root`, which exists; `make` makes the rest."""
+    """A descriptor of the folder at `segments` below `root`, which exists. `make` creates missing folders."""
     here = enter(root, segments, make=make)
     try:
         yield here
@@ -65,7 +65,7 @@ def opened(root: Path, segments: Sequence[str], *, make: bool = False) -> Iterat
 
 
 def enter(root: Path, segments: Sequence[str], *, make: bool) -> int:
-    """As `opened`, for a caller who closes the descriptor."""
+    """As `opened`, for a caller that closes the descriptor."""
     with storage_errors({}):
         here = os.open(root, _FOLDER)
     for segment in segments:
@@ -83,5 +83,5 @@ def _enter_one(here: int, segment: str, *, make: bool) -> int:
             return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
         with suppress(FileExistsError):
             os.mkdir(segment, _FOLDER_MODE, dir_fd=here)
-        os.fsync(here)  # also when another made it: its own fsync may not have come yet
+        os.fsync(here)  # also if another process created it, whose own fsync may be still to come
     return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)

@@ -13,7 +13,7 @@ from maskrelay.storage.records import read_record, record_body
 
 
 def halt_of(storage: Storage, job: str) -> Halt | None:
-    """Why the job ended without a result; None for any other job. Raises RecordUnreadable."""
+    """Return why the job ended without a result; None for any other job. Raises RecordUnreadable."""
     try:
         return read_record(storage, keys.halted(job), Halt)
     except ObjectMissing:
@@ -21,6 +21,9 @@ def halt_of(storage: Storage, job: str) -> Halt | None:
 
 
 def write_halt(storage: Storage, job: str, halt: Halt) -> None:
-    """From its return on the job has ended, whatever fails later. The first halt stays. Safe to repeat."""
+    """Store the halt. From then on the job has ended, whatever fails later.
+
+    The first halt is kept. Safe to repeat.
+    """
     with suppress(ObjectExists):
         storage.create(keys.halted(job), record_body(halt), "application/json")

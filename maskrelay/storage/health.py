@@ -10,14 +10,14 @@ from maskrelay.storage.open import check_writable
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: An object is written for the trial at most once in so many seconds.
+#: A trial object is written at most once in this many seconds.
 PERIOD_S = 5.0
-#: A reason that was not heard of for so many seconds is news again.
+#: A reason that has not occurred for this many seconds is logged again.
 FORGOTTEN_S = 60.0
 
 
 class StoreHealth:
-    """Tries the store on request and notes failures of others. May be used from any thread."""
+    """Tests the store on request, and records failures seen by others. May be used from any thread."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -28,7 +28,7 @@ class StoreHealth:
         self._heard = float("-inf")
 
     def check(self) -> None:
-        """Raise StorageUnavailable unless the store answers now, and took an object the last time one was tried."""
+        """Raise StorageUnavailable unless the store responds now and accepted the last trial object."""
         try:
             next(iter(self._storage.list(keys.LIVE)), None)
             self._check_writable()
@@ -37,7 +37,7 @@ class StoreHealth:
             raise
 
     def failed(self, error: StorageUnavailable) -> None:
-        """Log why the store could not be used, when it is another reason than before."""
+        """Log why the store could not be used, if the reason changed."""
         reason = str(error.fields.get("reason", error.code))
         with self._lock:
             now = time.monotonic()
@@ -47,7 +47,7 @@ class StoreHealth:
             log.error("the object store cannot be used", extra={"reason": reason})
 
     def _check_writable(self) -> None:
-        """One caller tries; what came of it holds for the others until the period is over."""
+        """One caller writes a trial object; its result applies to the others until the period is over."""
         with self._lock:
             if time.monotonic() - self._tried < PERIOD_S:
                 failure = self._failure

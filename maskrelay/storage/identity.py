@@ -10,7 +10,10 @@ from maskrelay.storage.protocol import Storage
 
 
 def store_id(storage: Storage) -> str:
-    """The store's id, made now where it has none. Raises StorageUnavailable, and SettingsError if it cannot be read."""
+    """Return the store's id, creating it if needed.
+
+    Raises StorageUnavailable, and SettingsError if it cannot be read.
+    """
     try:
         body = storage.get(keys.STORE_ID)
     except ObjectMissing:

@@ -14,7 +14,7 @@ from maskrelay.storage.protocol import check_key
 
 
 class FileWriter:
-    """One object of a FileStorage being written; see `protocol.Writer`."""
+    """Writes one object of a FileStorage; see `protocol.Writer`."""
 
     def __init__(self, root: Path, key: str) -> None:
         check_key(key)
@@ -26,7 +26,7 @@ class FileWriter:
         self._open = True
 
     def _begin(self, root: Path, folders: Sequence[str]) -> bool:
-        """Make the temporary file; False where its folder, or itself, was removed in that moment as a leftover."""
+        """Create the temporary file; return False if it or its folder was removed as a leftover in that moment."""
         self._temporary = temporary_name()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -61,13 +61,13 @@ class FileWriter:
         self.abort()
 
     def commit_new(self) -> None:
-        """As `commit`, but raises ObjectExists when the name is taken."""
+        """As `commit`, but raises ObjectExists if the name is taken."""
         with storage_errors(WRITING):
             os.fsync(self._file)
             try:
                 self._link()
             finally:
-                # Also for an object of another writer: who hears that it is there may rely on it.
+                # Also for another writer's object: a caller that learns that it exists may rely on it.
                 os.fsync(self._folder)
         self.abort()
 
@@ -81,12 +81,12 @@ class FileWriter:
                 follow_symlinks=False,
             )
         except FileExistsError:
-            # A network file system may lose the answer to our own link and repeat the call (open(2), O_EXCL).
+            # A network file system may lose the response to our own link and repeat the call (open(2), O_EXCL).
             if os.fstat(self._file).st_nlink < 2:
                 raise ObjectExists from None
 
     def abort(self) -> None:
-        """Remove what is left under the temporary name and let go of the descriptors."""
+        """Remove the temporary file, if it is still there, and close the descriptors."""
         if not self._open:
             return
         self._open = False

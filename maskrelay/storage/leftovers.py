@@ -17,31 +17,34 @@ from maskrelay.contract.keys import UPLOADS
 from maskrelay.errors import ObjectMissing, StorageError
 from maskrelay.storage.folders import READING, opened, storage_errors
 
-#: A temporary file of another machine is left alone for so long since it was last written to.
+#: A temporary file of another machine is kept until this long after it was last written to.
 OLD = timedelta(hours=1)
-#: The first level stays, and that of the tenants among the uploads: the next object needs them again.
+#: The first level is kept, and so is the level of the tenants among the uploads: the next object needs them again.
 _TENANT_LEVELS = 2
 _TEMPORARY = re.compile(r"~[0-9a-f]{24}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def temporary_name() -> str:
-    """A name that is no key, and by which a file of this machine is known: `~`, the machine, a random number."""
+    """Return a name that is no valid key and that identifies a file of this machine:
+
+    `~`, the machine, a random number.
+    """
     return f"~{_machine()}{secrets.token_hex(8)}"
 
 
 @functools.cache
 def _machine() -> str:
-    """8 hex digits for this machine since it was started, as processes see it that share its locks."""
+    """Return 8 hex digits for this machine since its last boot, the same for all processes that share its locks."""
     with suppress(OSError):
         return hashlib.sha256(f"{_BOOT_ID.read_text()}{socket.gethostname()}".encode()).hexdigest()[:8]
     return secrets.token_hex(4)
 
 
 def claim(file: int) -> bool:
-    """Lock a temporary file that was just made, for as long as it is open; False where it was removed before that.
+    """Lock a new temporary file for as long as it is open; return False if it was removed before that.
 
-    A file system without locks is no error: there the file's age alone protects it.
+    A file system without locks is not an error: there only the age of the file protects it.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,18 +56,20 @@ def claim(file: int) -> bool:
 
 
 def remove_empty(root: Path, folders: Sequence[str]) -> None:
-    """Remove a folder that has nothing in it, and those above it that have not either, but for those that stay."""
+    """Remove a folder if it is empty, and its parents if they are, except for the levels that are kept."""
     stay = _TENANT_LEVELS if folders[:1] == [UPLOADS.rstrip("/")] else 1
     for depth in range(len(folders), stay, -1):
         try:
             with opened(root, folders[: depth - 1]) as above:
                 os.rmdir(folders[depth - 1], dir_fd=above)
-        except (OSError, StorageError):  # there is something in it, or somebody else was here
+        except (OSError, StorageError):  # not empty, or changed by another process
             return
 
 
 def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
-    """Look into the `most` folders behind `after`: where to go on ("": all were seen), and what was removed."""
+    """Check the next `most` folders after `after`; return where to continue ("": all were checked) and how much was
+    removed.
+    """
     removed, seen = 0, ""
     for folder in islice(_folders(root, "", after), most):
         removed += _tidy_folder(root, folder, now)
@@ -74,7 +79,7 @@ def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
 
 
 def _folders(root: Path, folder: str, after: str) -> Iterator[str]:
-    """The folders below `folder`, each with `/` behind, that sort behind `after`."""
+    """Yield the folders below `folder`, each with a trailing `/`, that sort after `after`."""
     for name in _names(root, folder, files=False):
         inner = f"{folder}{name}/"
         if inner > after:
@@ -124,7 +129,11 @@ def _remove_left(here: int, name: str, now: datetime) -> bool:
 
 
 def _is_left(file: int, name: str, now: datetime) -> bool:
-    """A lock shows whether its writer lives, where this machine wrote it; elsewhere locks may not be shared."""
+    """Return whether the file's writer is gone.
+
+    A lock shows whether the writer is alive if this machine created the file; another machine's locks may not be
+    visible.
+    """
     old = now.timestamp() - os.fstat(file).st_mtime > OLD.total_seconds()
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

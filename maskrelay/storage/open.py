@@ -18,9 +18,9 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
-    """The store behind `file:///folder` (the folder exists) or `s3://bucket/prefix`; raises SettingsError.
+    """Return the store at `file:///folder` (which must exist) or `s3://bucket/prefix`; raises SettingsError.
 
-    Nothing is asked of the store yet. `s3_endpoint_url` is the address of an S3-compatible server, None for AWS.
+    No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, None for AWS.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
@@ -54,7 +54,7 @@ def _endpoint(url: str | None) -> str | None:
 
 
 def try_at_start(storage: Storage) -> None:
-    """Raise SettingsError unless the store can be used; one that cannot be reached yet is waited for."""
+    """Raise SettingsError unless the store can be used. A store that is not reachable yet only logs a warning."""
     try:
         check_usable(storage)
     except StorageUnavailable as error:
@@ -62,7 +62,7 @@ def try_at_start(storage: Storage) -> None:
 
 
 def check_usable(storage: Storage) -> None:
-    """Raise SettingsError unless the store can be used, StorageUnavailable when it cannot be reached."""
+    """Raise SettingsError unless the store can be used, StorageUnavailable if it cannot be reached."""
     try:
         check_create_once(storage)
         next(iter(storage.list(TRIALS)), None)
@@ -77,7 +77,7 @@ def check_usable(storage: Storage) -> None:
 
 
 def check_writable(storage: Storage) -> None:
-    """Raise StorageUnavailable unless an object can be created and deleted; costs two calls."""
+    """Raise StorageUnavailable unless an object can be created and deleted. Takes two calls."""
     key = f"{TRIALS}{secrets.token_hex(16)}"
     try:
         storage.create(key, b"trial")
@@ -88,8 +88,8 @@ def check_writable(storage: Storage) -> None:
 def check_create_once(storage: Storage) -> None:
     """Raise SettingsError unless a second create of one key is refused and changes nothing.
 
-    Every promise of the service rests on this: two workers that both believe their `result.json` is the one would
-    make a job end twice. Raises StorageUnavailable when the store does not answer.
+    Every guarantee of the service depends on this: if two workers both believed that they had created `result.json`,
+    the job would end twice. Raises StorageUnavailable when the store does not respond.
     """
     key = f"{TRIALS}{secrets.token_hex(16)}"
     storage.create(key, b"first")

@@ -22,22 +22,27 @@ _PREFIX = re.compile(r"[A-Za-z0-9._/-]*")
 
 @dataclass(frozen=True)
 class ObjectFacts:
-    """What is known of an object without reading it: `size` in bytes and when it was written (aware UTC)."""
+    """The metadata of an object."""
 
+    #: In bytes.
     size: int
+    #: When the object was written (aware UTC).
     modified: datetime
 
 
 class Writer(Protocol):
-    """One object being written in pieces, seen by nobody before `commit`; left without, it is aborted."""
+    """Writes one object in pieces, which is invisible until `commit`.
+
+    As a context manager it aborts without a commit.
+    """
 
     def write(self, chunk: bytes) -> None: ...
 
     def commit(self) -> None:
-        """Make the object visible, whole; one of the same key is replaced."""
+        """Make the complete object visible; an object with the same key is replaced."""
 
     def abort(self) -> None:
-        """Drop what was written; nothing happens after a commit."""
+        """Discard what was written. Has no effect after a commit."""
 
     def __enter__(self) -> Self: ...
 
@@ -47,57 +52,59 @@ class Writer(Protocol):
 
 
 class Storage(Protocol):
-    """An object store. Readers never see half an object.
+    """An object store. Readers never see a partial object.
 
-    Every method raises StorageUnavailable when the store cannot answer and KeyInvalid for a key it does not
-    take. A key that is also the folder of others (`a` beside `a/b`) fits a bucket but no folder: use none.
+    Every method raises StorageUnavailable when the store cannot respond, and KeyInvalid for an invalid key. A key that
+    is also the folder of other keys (`a` and `a/b`) is possible in a bucket but not in a folder, so it must not be
+    used.
     """
 
     def create(self, key: str, body: bytes, content_type: str = BINARY) -> None:
-        """Write an object that is not there yet; raises ObjectExists when it is.
+        """Write an object that does not exist yet; raises ObjectExists if it does.
 
-        After StorageUnavailable the object may still be there: whoever tries again compares.
+        After StorageUnavailable the object may exist nevertheless: compare it when you retry.
         """
 
     def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:
-        """Write an object; one of the same key is replaced."""
+        """Write an object; an object with the same key is replaced."""
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """The bytes from `start` on, `length` of them or as many as there are; raises ObjectMissing."""
+        """Return the bytes from `start` on, at most `length` of them; raises ObjectMissing."""
 
     def stream(self, key: str, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
-        """As `get`, in chunks of at most 1 MiB; ObjectMissing comes from the call itself, before any chunk.
+        """As `get`, in chunks of at most 1 MiB. ObjectMissing is raised by the call itself, before any chunk.
 
-        Who stops early closes the generator.
+        Close the generator if you stop early.
         """
 
     def head(self, key: str) -> ObjectFacts:
-        """Size and time of an object; raises ObjectMissing."""
+        """Return size and time of an object; raises ObjectMissing."""
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
-        """The keys that begin with `prefix` and sort behind `after`, in order of their bytes, page by page."""
+        """Yield the keys that begin with `prefix` and sort after `after`, in byte order, page by page."""
 
     def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
+        """Delete an object. A missing object is not an error."""
 
     def presign(self, key: str, lifetime: timedelta) -> str | None:
-        """An address at which whoever has it reads the object for so long; None where a store has none.
+        """Return a URL with which anyone can read the object for `lifetime`; None if the store has no such URLs.
 
-        Nothing is asked of the store: there may be no such object.
+        No request is sent, so the object may not exist.
         """
 
     def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
-        """Remove what killed writers left in the next `most` places behind `after`: where to go on, how much went.
+        """Remove what killed writers left in the next `most` folders after `after`; return where to continue, and how
+        much was removed.
 
-        "" at the beginning and at the end. A bucket's lifecycle does it for S3.
+        The position is "" at the beginning and at the end. For S3, the bucket's lifecycle does this.
         """
 
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
-        """Write a large object in pieces, with flat memory."""
+        """Write a large object in pieces, with constant memory."""
 
 
 def has(storage: Storage, key: str) -> bool:
-    """Whether there is an object of this key; raises StorageUnavailable."""
+    """Return whether an object with this key exists; raises StorageUnavailable."""
     try:
         storage.head(key)
     except ObjectMissing:
@@ -112,22 +119,22 @@ def check_key(key: str) -> None:
 
 
 def check_prefix(prefix: str) -> None:
-    """Raise KeyInvalid unless some key can begin with `prefix`."""
+    """Raise KeyInvalid unless a key can begin with `prefix`."""
     *folders, _begun = prefix.split("/")
     if not _PREFIX.fullmatch(prefix) or not all(_SEGMENT.fullmatch(segment) for segment in folders):
         raise KeyInvalid
 
 
 def check_range(start: int, length: int | None) -> None:
-    """Raise ValueError for a range that no object has: a mistake of the caller's code."""
+    """Raise ValueError for an impossible range, which is a bug of the caller."""
     if start < 0 or (length is not None and length < 0):
         raise ValueError("a range begins at 0 or later and has no negative length")
 
 
 def unavailable(reason: str, *, refused: bool = False) -> StorageUnavailable:
-    """The error for a store that failed; `reason` is a word of the system or the server: no path, URL or key.
+    """Return the error for a store that failed. `reason` is a word of the system or the server: no path, URL or key.
 
-    refused: it was reached, and will answer the same again until an operator changes something.
+    refused: the store was reached, and will refuse again until an operator changes something.
     """
     told = {"refused": True} if refused else {}
     return StorageUnavailable(f"The object store cannot be used ({reason}).", reason=reason, **told)

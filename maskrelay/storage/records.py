@@ -17,9 +17,9 @@ from maskrelay.contract.outcomes import Record
 from maskrelay.errors import ObjectExists, ObjectMissing, RecordUnreadable
 from maskrelay.storage.protocol import Storage
 
-#: A record of one job is never longer; the longest there are name 20,000 members of each of 20 zips.
+#: The size limit of a record. The longest possible records name 20,000 members of each of 20 zips.
 LONGEST_BYTES = 256 << 20
-#: How a submission's record begins. Both values are ours: a caller's words come later.
+#: The beginning of a submission's record. Both values are ours; the caller's text comes later.
 _OWNER = re.compile(
     rf'\s*{{\s*"id"\s*:\s*"({keys.ID.pattern})"\s*,\s*"tenant"\s*:\s*"({keys.TENANT.pattern})"'.encode()
 )
@@ -28,10 +28,10 @@ R = TypeVar("R", bound=Record)
 
 
 def record_body(record: Record) -> bytes:
-    """The record as JSON; raises RecordUnreadable where reading it back would not give the same record again."""
+    """Return the record as JSON; raises RecordUnreadable if reading it back would not return an equal record."""
     try:
         body = record.model_dump_json().encode()
-    except ValueError:  # half a surrogate pair, or nested too deep
+    except ValueError:  # half a surrogate pair, or nested too deeply
         raise RecordUnreadable from None
     if parsed(body, type(record)) != record:
         raise RecordUnreadable
@@ -39,7 +39,7 @@ def record_body(record: Record) -> bytes:
 
 
 def parsed(body: bytes, kind: type[R], key: str = "") -> R:
-    """The record that these bytes of the object `key` are; raises RecordUnreadable."""
+    """Parse the content of the object `key` as a record; raises RecordUnreadable."""
     try:
         return kind.model_validate_json(body)
     except (ValidationError, ValueError, RecursionError):
@@ -47,12 +47,12 @@ def parsed(body: bytes, kind: type[R], key: str = "") -> R:
 
 
 def unreadable(key: str) -> RecordUnreadable:
-    """The error for this object; its detail names the object without the job's folder."""
+    """Return the error for this object. Its detail names the object without the job's folder."""
     return RecordUnreadable(f"The stored record {key.rsplit('/', 1)[-1]} cannot be read.", key=key)
 
 
 def read_record(storage: Storage, key: str, kind: type[R]) -> R:
-    """The record that is the object `key`; raises ObjectMissing and RecordUnreadable."""
+    """Read the object `key` as a record; raises ObjectMissing and RecordUnreadable."""
     body = storage.get(key, 0, LONGEST_BYTES + 1)
     if len(body) > LONGEST_BYTES:
         raise unreadable(key)
@@ -60,7 +60,7 @@ def read_record(storage: Storage, key: str, kind: type[R]) -> R:
 
 
 def read_submission(storage: Storage, job: str) -> Submission:
-    """What was accepted under this id; raises ObjectMissing and RecordUnreadable."""
+    """Return the submission that was accepted under this id; raises ObjectMissing and RecordUnreadable."""
     submission = read_record(storage, keys.accepted(job), Submission)
     if submission.id != job:
         raise unreadable(keys.accepted(job))
@@ -68,7 +68,7 @@ def read_submission(storage: Storage, job: str) -> Submission:
 
 
 def read_result(storage: Storage, job: str) -> Result:
-    """What came of this job; raises ObjectMissing and RecordUnreadable."""
+    """Return the result of this job; raises ObjectMissing and RecordUnreadable."""
     result = read_record(storage, keys.result(job), Result)
     if result.job != job:
         raise unreadable(keys.result(job))
@@ -76,9 +76,9 @@ def read_result(storage: Storage, job: str) -> Result:
 
 
 def owner_of(storage: Storage, job: str) -> str | None:
-    """The tenant whose job this is, by the beginning of its record, the rest of which may be unreadable.
+    """Return the tenant of a job from the beginning of its record, even if the rest is unreadable.
 
-    None where there is no record, or where it does not begin as this service writes it.
+    Returns None if there is no record, or if it does not begin as this service writes it.
     """
     try:
         begun = _OWNER.match(storage.get(keys.accepted(job), 0, _OWNER_BYTES))
@@ -88,7 +88,7 @@ def owner_of(storage: Storage, job: str) -> str | None:
 
 
 def write_records(storage: Storage, key: str, records: Sequence[Record]) -> bool:
-    """Whether they were written now; False: an object of this key is there already, and stands."""
+    """Write the records; return False if an object with this key exists already, which is kept."""
     body = "\n".join(record.model_dump_json(exclude_defaults=True) for record in records).encode()
     try:
         storage.create(key, body, "application/x-ndjson")
@@ -98,12 +98,14 @@ def write_records(storage: Storage, key: str, records: Sequence[Record]) -> bool
 
 
 def read_records(storage: Storage, key: str, kind: type[R]) -> list[R]:
-    """Every record of the object; raises ObjectMissing and RecordUnreadable."""
+    """Return every record of the object; raises ObjectMissing and RecordUnreadable."""
     return [parsed(line, kind, key) for line in storage.get(key).splitlines()]
 
 
 def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
-    """Every submitted item in order, wherever the submission keeps them; raises ObjectMissing and RecordUnreadable."""
+    """Yield every submitted item in order, wherever the submission keeps them; raises ObjectMissing and
+    RecordUnreadable.
+    """
     if submission.items_key is None:
         yield from submission.items
         return
@@ -113,7 +115,7 @@ def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines of an object that comes in chunks; a line of many chunks is put together once."""
+    """Yield the lines of an object that is read in chunks. A line of many chunks is joined once."""
     held: list[bytes] = []
     for chunk in chunks:
         first, *others = chunk.split(b"\n")

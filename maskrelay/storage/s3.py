@@ -22,15 +22,14 @@ from maskrelay.storage.s3_clients import S3Clients
 from maskrelay.storage.s3_errors import MISSING, TAKEN, s3_errors
 from maskrelay.storage.s3_writer import S3Writer
 
-_CREATE_PAUSES = (0.1, 0.4)  # seconds before the second and the third try
+_CREATE_PAUSES = (0.1, 0.4)  # seconds before the second and the third attempt
 
 
 class S3Storage:
-    """A `Storage` in `bucket` under `prefix` (empty, or ending in `/`); credentials by boto3's usual chain.
+    """A `Storage` in `bucket` under `prefix` (empty, or ending in `/`). Credentials come from boto3's usual chain.
 
-    The server has to honour `If-None-Match: *`: `check_create_once` says whether it does. The credentials need
-    ListBucket, or a missing object looks like a denied one. The bucket's lifecycle should abort stale multipart
-    uploads.
+    The server must support `If-None-Match: *`, which `check_create_once` tests. The credentials need ListBucket;
+    otherwise a missing object looks like a denied one. The bucket's lifecycle should abort stale multipart uploads.
     """
 
     def __init__(self, bucket: str, prefix: str = "", endpoint_url: str | None = None) -> None:
@@ -44,7 +43,10 @@ class S3Storage:
 
     @property
     def _once(self) -> Any:
-        """`create` repeats its own call, since only it can tell its own object by the nonce."""
+        """The client without retries:
+
+        `create` repeats its own call, since only it can recognize its own object by the nonce.
+        """
         return self._clients.now().once
 
     def _named(self, key: str) -> dict[str, str]:
@@ -74,7 +76,10 @@ class S3Storage:
                 raise
 
     def _nonce(self, key: str) -> str | None:
-        """Who made the object. A 409 can also mean that it went in this moment: then the write is tried again."""
+        """Return the nonce of the object's creator.
+
+        A 409 can also mean that it was just deleted: then the write is repeated.
+        """
         try:
             metadata: dict[str, str] = self._head(key)["Metadata"]
         except ObjectMissing:
@@ -94,7 +99,7 @@ class S3Storage:
     def stream(self, key: str, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
         check_range(start, length)
         chunks = self._read(key, start, length)
-        next(chunks)  # asks for the object: a missing one is known here
+        next(chunks)  # requests the object, so that a missing object is detected here
         return chunks
 
     def _read(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
@@ -114,7 +119,7 @@ class S3Storage:
             body.close()
 
     def _body(self, key: str, start: int, length: int | None) -> Any | None:
-        """The answer's body, or None when the object has no byte in the range, for which S3 has an error."""
+        """Return the response's body, or None if the object has no byte in the range, for which S3 returns an error."""
         if length == 0:
             self.head(key)
             return None
@@ -137,14 +142,14 @@ class S3Storage:
             with s3_errors(MISSING):
                 facts: dict[str, Any] = self._client.head_object(**self._named(key))
         except ObjectMissing:
-            # The answer to HEAD has no body that says whether the object is missing or the whole bucket.
+            # The response to HEAD has no body that distinguishes a missing object from a missing bucket.
             with s3_errors():
                 self._client.head_bucket(Bucket=self._bucket)
             raise
         return facts
 
     def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:  # noqa: ARG002
-        """The bucket's lifecycle aborts what a writer left."""
+        """Do nothing: the bucket's lifecycle aborts what a writer left."""
         return "", 0
 
     def delete(self, key: str) -> None:
@@ -168,6 +173,6 @@ class S3Storage:
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, **begin):
                 for entry in page.get("Contents", ()):
                     key = entry["Key"].removeprefix(self._prefix)
-                    with suppress(KeyInvalid):  # a stranger's object, such as a console's folder marker
+                    with suppress(KeyInvalid):  # a foreign object, such as a console's folder marker
                         check_key(key)
                         yield key

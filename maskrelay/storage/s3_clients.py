@@ -22,23 +22,27 @@ log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3
 _READ_SECONDS = 20
 _CONNECTIONS = 32
-#: What a file is known by: when it was written, which file it is, its length. None: it is not there.
+#: The version of a file: modification time, inode, size. None: it does not exist.
 Stamp = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """`client` repeats calls that failed by itself, `once` never does. stamps: of the files they were made from."""
+    """The clients in use."""
 
+    #: Retries failed calls itself.
     client: Any
+    #: Never retries.
     once: Any
+    #: The versions of the files that the clients were made from.
     stamps: Mapping[Path, Stamp]
 
 
 class S3Clients:
-    """The clients in use; boto3 reads the files with credentials once, so they are made anew when those change.
+    """The clients in use. boto3 reads the credentials files once, so the clients are made again when these change.
 
-    May be used from any thread. While the files cannot be read, or hold no credentials, the clients before stay.
+    May be used from any thread. While the files cannot be read, or contain no credentials, the previous clients are
+    kept.
     """
 
     def __init__(self, endpoint_url: str | None) -> None:
@@ -72,7 +76,7 @@ def _make(endpoint_url: str | None) -> Clients:
     stamps = {path: _stamp(path) for path in _files(core)}
     session = boto3.session.Session(botocore_session=core)
     client = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 3))
-    if endpoint_url is None and not _is_aws(client.meta.endpoint_url):  # AWS_ENDPOINT_URL_S3 and its like
+    if endpoint_url is None and not _is_aws(client.meta.endpoint_url):  # AWS_ENDPOINT_URL_S3 and similar variables
         endpoint_url = client.meta.endpoint_url
         client = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 3))
     once = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 1))
@@ -80,7 +84,7 @@ def _make(endpoint_url: str | None) -> Clients:
 
 
 def _core() -> Any:
-    """A session whose clients, those that fetch credentials included, trust our authorities too."""
+    """Return a session whose clients, including those that fetch credentials, trust our authorities too."""
     core = botocore.session.get_session()
     core.set_config_variable("ca_bundle", ca_bundle("AWS_CA_BUNDLE"))
     return core
@@ -91,7 +95,7 @@ def _session() -> Any:
 
 
 def _files(core: Any) -> list[Path]:
-    """The shared files with credentials and configuration."""
+    """Return the shared files with credentials and configuration."""
     return [Path(core.get_config_variable(name)).expanduser() for name in ("credentials_file", "config_file")]
 
 
@@ -113,7 +117,7 @@ def _is_aws(url: str) -> bool:
 
 
 def _config(core: Any, endpoint_url: str | None, attempts: int) -> Config:
-    """What this service needs, where boto3's environment and files say nothing else."""
+    """Return the options that this service needs, unless boto3's environment and files set them."""
     profile: Mapping[str, Any] = core.get_scoped_config()
 
     def is_chosen(name: str) -> bool:
@@ -122,16 +126,16 @@ def _config(core: Any, endpoint_url: str | None, attempts: int) -> Config:
     given: dict[str, Any] = {}
     if attempts == 1 or not (is_chosen("max_attempts") or is_chosen("retry_mode")):
         given["retries"] = {"mode": "standard", "total_max_attempts": attempts}
-    # Checksum trailers break servers older than them; without, the signature covers the body's hash.
+    # Older servers do not support checksum trailers. Without them, the signature covers the body's hash.
     for name in ("request_checksum_calculation", "response_checksum_validation"):
         if not is_chosen(name):
             given[name] = "when_required"
-    # A server at an address of its own rarely has a host name for every bucket; AWS has one in the bucket's region,
-    # which addresses that are given away have to name.
+    # Self-hosted servers rarely have a host name for every bucket. AWS has one in the bucket's region, which presigned
+    # URLs must contain.
     if "addressing_style" not in dict(profile.get("s3") or {}):
         given["s3"] = {"addressing_style": "path" if endpoint_url else "virtual"}
     return Config(
-        signature_version="s3v4",  # a presigned address would get an older one
+        signature_version="s3v4",  # presigned URLs would get an older version
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
         max_pool_connections=_CONNECTIONS,
@@ -142,7 +146,7 @@ def _config(core: Any, endpoint_url: str | None, attempts: int) -> Config:
 
 
 def _proxies(endpoint_url: str | None) -> dict[str, str]:
-    """The environment's proxy for the store, read as everywhere here. Raises SettingsError."""
+    """Return the environment's proxy for the store, parsed as everywhere in this package. Raises SettingsError."""
     asked = endpoint_url or "https://s3.amazonaws.com"
     proxy = proxy_for(asked)
     return {urlsplit(asked).scheme: proxy.url} if proxy else {}

@@ -22,18 +22,18 @@ TAKEN: Mapping[str, type[StorageError]] = {
     "412": ObjectExists,
     "409": ObjectExists,
 }
-#: 4xx by which a server asks to be tried again.
+#: 4xx statuses with which a server asks to retry.
 _LATER = frozenset({408, 409, 425, 429})
 _LATER_CODES = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"})
-#: There is nothing to sign a request with.
+#: There are no credentials to sign a request with.
 _UNSIGNED = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
 
 
 @contextmanager
 def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Iterator[None]:
-    """Turn an error of boto3 into what it means for the key, else into StorageUnavailable.
+    """Translate an error of boto3 into its meaning for the key, otherwise into StorageUnavailable.
 
-    `meanings` are by S3's error code. The URL and the key that boto3's texts hold stay out.
+    `meanings` are by S3's error code. The URL and the key in boto3's messages are left out.
     """
     try:
         yield
@@ -49,6 +49,6 @@ def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Itera
 
 
 def _is_refusal(error: ClientError, code: str) -> bool:
-    """Whether the server understood the request and does not do it: 4xx, but for "later", and 501."""
+    """Return whether the server understood the request and refuses it: 4xx, except "later", and 501."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status == 501 or (400 <= status < 500 and status not in _LATER and code not in _LATER_CODES)

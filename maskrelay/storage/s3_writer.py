@@ -15,12 +15,15 @@ _PARTS_OF_ONE_SIZE = 2000
 
 
 def _part_bytes(number: int) -> int:
-    """The size of part `number` (from 1): S3 takes 10,000 parts, and so they hold an object of 484 GiB."""
+    """Return the size of part `number` (from 1). S3 accepts 10,000 parts, which thus hold an object of 484 GiB."""
     return _PART_BYTES << ((number - 1) // _PARTS_OF_ONE_SIZE)
 
 
 class S3Writer:
-    """One object of an S3Storage being written; see `protocol.Writer`. Holds one part; a small object is one put."""
+    """Writes one object of an S3Storage; see `protocol.Writer`.
+
+    Holds one part in memory; a small object is a single put.
+    """
 
     def __init__(self, client: Any, named: dict[str, str], content_type: str) -> None:
         self._client = client
@@ -60,7 +63,7 @@ class S3Writer:
         self._upload = {}
 
     def abort(self) -> None:
-        """Drop the parts sent so far; where that fails, the bucket's lifecycle does it."""
+        """Discard the parts sent so far. If that fails, the bucket's lifecycle does it."""
         if self._upload:
             with suppress(StorageError), s3_errors():
                 self._client.abort_multipart_upload(**self._named, **self._upload)

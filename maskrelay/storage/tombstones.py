@@ -10,7 +10,7 @@ from maskrelay.storage.records import read_record, record_body
 
 
 def tombstone_of(storage: Storage, job: str) -> Tombstone | None:
-    """The tombstone of a job that is gone; raises RecordUnreadable."""
+    """Return the tombstone of a deleted job, None for any other; raises RecordUnreadable."""
     try:
         return read_record(storage, keys.gone(job), Tombstone)
     except ObjectMissing:
@@ -18,10 +18,10 @@ def tombstone_of(storage: Storage, job: str) -> Tombstone | None:
 
 
 def entomb(storage: Storage, job: str, tombstone: Tombstone) -> None:
-    """From its return on the job is gone, whatever fails later; its objects are removed by the sweep.
+    """Write the tombstone. From then on the job is deleted, whatever fails later; the sweep removes its objects.
 
-    The marker comes first, so that no tombstone is without its sweep; one whose tombstone never came is removed. The
-    first tombstone stays. Safe to repeat.
+    The marker is written first, so that no tombstone is without its sweep; a marker without a tombstone is removed. The
+    first tombstone is kept. Safe to repeat.
     """
     storage.put(keys.removing(job), b"")
     with suppress(ObjectExists):
