@@ -13,19 +13,12 @@ from maskrelay.settings import Settings, name_of
 Auth = Literal["key", "aml_token", "entra"]
 Wire = Literal["image2d", "volume3d"]
 
-#: The name of an endpoint that is set in the environment; it stands in keys and records.
+#: The name of the endpoint that is set in the environment. It is used in keys and records.
 DEFAULT = "default"
 
 
 class Endpoint(BaseModel):
-    """One scoring URI with its limits; no two of a pool share a name.
-
-    concurrency: what the deployments declare to bear in flight (instances × requests an instance, twice over: as many
-    again wait in line); the limit starts there and never passes `max_in_flight`. tenants: the only ones that may use
-    it, and they use no other; empty: everybody. proxy: on the way to it and to its tokens. cert_file and cert_key_file:
-    the client certificate that it is shown. model_version: an item stays with one. rows_per_request and
-    max_request_bytes bound a pack; prompts_per_score splits a frame's prompts over several scores.
-    """
+    """One scoring URI with its limits. Names are unique within a pool."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -35,21 +28,30 @@ class Endpoint(BaseModel):
     key: SecretStr | None = None
     key_file: str | None = None
     token_url: str | None = None
+    #: The proxy for connections to the endpoint and for its tokens.
     proxy: SecretStr | None = None
+    #: The client certificate that is presented to the endpoint; its private key may be in `cert_key_file`.
     cert_file: str | None = None
     cert_key_file: str | None = None
     deployment: str | None = None
     wire: Wire = "image2d"
     encoding: Literal["probability", "binary01"] = "probability"
+    #: All frames of an item are scored by one version.
     model_version: str = "1"
     weight: float = Field(1.0, gt=0)
+    #: The only tenants that may use the endpoint, and they use no others. Empty: everybody else.
     tenants: tuple[str, ...] = ()
     max_in_flight: int = Field(2, ge=1)
+    #: The number of requests in flight that the deployment supports (instances × requests per instance, times two,
+    #: since as many again may wait in its queue). The limit starts there and never exceeds `max_in_flight`.
     concurrency: int | None = Field(None, ge=1)
     max_requests_per_s: float = Field(500, gt=0)
     max_bytes_per_s: float = Field(5e6, gt=0)
+    #: The largest number of rows in a request.
     rows_per_request: int = Field(1, ge=1, le=256)
+    #: The largest size of a request with several rows.
     max_request_bytes: int = Field(64 << 20, ge=1 << 20)
+    #: A frame with more prompts is split into several scores.
     prompts_per_score: int = Field(16, ge=1)
     gray: bool = False
 
@@ -62,14 +64,14 @@ class Endpoint(BaseModel):
         return self
 
     def starts_at(self) -> int:
-        """The limit in flight before anything was learnt."""
+        """Return the initial limit of requests in flight, before anything was learnt."""
         return min(self.concurrency or self.max_in_flight, self.max_in_flight)
 
 
 def usable(endpoints: Sequence[Endpoint], tenant: str) -> list[Endpoint]:
-    """The endpoints that a tenant's frames may be scored at.
+    """Return the endpoints that may score a tenant's frames.
 
-    One that is reserved for tenants is for them alone, and they use no other.
+    An endpoint that is reserved for tenants is only for them, and they use no other.
     """
     reserved = [one for one in endpoints if tenant in one.tenants]
     return reserved or [one for one in endpoints if not one.tenants]
@@ -79,7 +81,7 @@ _POOL = TypeAdapter(tuple[Endpoint, ...])
 
 
 def read_endpoints(settings: Settings) -> tuple[Endpoint, ...]:
-    """Every endpoint, at least one, in the order given. Raises SettingsError that names what is wrong."""
+    """Return every endpoint, at least one, in the configured order. Raises SettingsError that names what is wrong."""
     if settings.endpoints_file is None:
         return (_from_environment(settings),)
     if settings.endpoint_url is not None:
@@ -116,7 +118,7 @@ def _from_file(path: Path) -> tuple[Endpoint, ...]:
 
 
 def _said(error: ValidationError) -> str:
-    """Where and what, without the value: it may be a key."""
+    """Return location and message of each error without the value, which may be a key."""
     return "; ".join(_said_of(one) for one in error.errors())
 
 

@@ -25,19 +25,22 @@ _TEXT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
 
 
 def configure(level: str, form: Format, stream: TextIO | None = None) -> None:
-    """Write what is logged to `stream` (else to standard error); replaces what was configured before."""
+    """Write log records to `stream` (by default to standard error). Replaces any previous configuration."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(_without_words_of_tasks)
     handler.addFilter(Flood())
     handler.setFormatter(JsonLines() if form == "json" else TextLines(_TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    for chatty in ("httpx", "azure", "msal"):  # they log addresses
+    for chatty in ("httpx", "azure", "msal"):  # they log URLs
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _without_words_of_tasks(record: logging.LogRecord) -> bool:
-    """Celery writes of a task that failed what its exception says, which may quote an input; only its kind is kept."""
+    """Reduce an exception to its type:
+
+    Celery logs the message of a failed task's exception, which may quote an input.
+    """
     if record.name == "celery.app.trace" and isinstance(record.args, dict) and "exc" in record.args:
         kind = re.match(r"[\w.]*", str(record.args["exc"]))
         record.args = {**record.args, "exc": kind[0] if kind else ""}
@@ -45,21 +48,21 @@ def _without_words_of_tasks(record: logging.LogRecord) -> bool:
 
 
 class Flood(logging.Filter):
-    """Lets one cause, which is one place in the code, write so many lines in a while; the rest are counted.
+    """Limits how many lines one location in the code may write in a period. The others are counted.
 
-    Who fills the disk with one line a million times hides every other line. The count is written with the next line of
-    the same place that is let through.
+    A line that is repeated a million times would fill the disk and hide all others. The count is written with the next
+    line of the same location that passes.
     """
 
     def __init__(self, most: int = 500, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._most, self._seconds, self._clock = most, seconds, clock
         self._lock = threading.Lock()
-        #: By place: when its while began, and the lines it had since.
+        #: By location: when its period began, and the lines since then.
         self._seen: dict[tuple[str, int], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this line is written."""
+        """Return whether this line is written."""
         place, now = (record.pathname, record.lineno), self._clock()
         with self._lock:
             began, lines = self._seen.get(place, (now, 0))
@@ -80,23 +83,25 @@ def _bound(record: logging.LogRecord) -> dict[str, object]:
 
 
 class TextLines(logging.Formatter):
-    """A line of text, its fields as `name=value` behind the words."""
+    """Formats a line of text, followed by its fields as `name=value`."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
-        """The line itself."""
+        """Return the line with its fields."""
         fields = "".join(f" {name}={value}" for name, value in _bound(record).items())
         return super().formatMessage(record) + fields
 
     def formatException(self, ei) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001, N802  logging's own
-        """Kind and place."""
+        """Return the location and the type of the exception."""
         return _place(ei[1])
 
 
 class JsonLines(logging.Formatter):
-    """A JSON object a line: time, level, process, logger, message, the bound fields, an exception's kind and place."""
+    """Formats one JSON object per line: time, level, process, logger, message, the fields, an exception's type and
+    location.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line itself."""
+        """Return the line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -51,7 +51,7 @@ class Otlp:
         links: Sequence[str] = (),
         **attributes: str | int,
     ) -> Iterator[Span]:
-        """As `Spans.span` says."""
+        """See `Spans.span`."""
         is_inside = trace.get_current_span().get_span_context().is_valid
         with self._tracer.start_as_current_span(
             name,
@@ -69,11 +69,11 @@ class Otlp:
                 raise
 
     def here(self) -> str | None:
-        """As `Spans.here` says."""
+        """See `Spans.here`."""
         return _traceparent(trace.get_current_span())
 
     def end(self) -> None:
-        """Send what is left; a collector that is away holds up the end for as long as one sending may take."""
+        """Send the remaining spans. An unavailable collector delays the end by the timeout of one export."""
         self._provider.shutdown()
 
 
@@ -82,7 +82,7 @@ def _standard_url() -> str:
 
 
 class _Trusting(HTTPAdapter):
-    """Trusts our authorities, whatever requests would find in the environment."""
+    """Trusts our authorities, whatever requests finds in the environment."""
 
     def __init__(self) -> None:
         self._trusted = ca_bundle("REQUESTS_CA_BUNDLE", *_AUTHORITIES)
@@ -93,7 +93,10 @@ class _Trusting(HTTPAdapter):
 
 
 def _session(url: str) -> requests.Session:
-    """Goes through the environment's proxy, read as everywhere here. Raises SettingsError."""
+    """Return a session that uses the environment's proxy, parsed as everywhere in this package.
+
+    Raises SettingsError.
+    """
     proxy = proxy_for(url)
     session = requests.Session()
     session.trust_env = False
@@ -108,7 +111,7 @@ class _OtlpSpan:
         self.traceparent = _traceparent(span)
 
     def note(self, **attributes: str | int) -> None:
-        """As `Span.note` says."""
+        """See `Span.note`."""
         self._span.set_attributes(_named(attributes))
 
 

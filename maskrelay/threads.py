@@ -13,15 +13,15 @@ from collections.abc import Callable
 from maskrelay.rules.restarts import failures_in_a_row, pause_after
 
 log = logging.getLogger(__name__)
-#: The exit code of a process that a thread ended; EX_SOFTWARE of sysexits.h.
+#: The exit code of a process that a failed thread ended; EX_SOFTWARE of sysexits.h.
 EXIT_CODE = 70
 
 
 def start(run: Callable[[], None], name: str) -> threading.Thread:
     """Start a daemon thread that calls `run` until it returns.
 
-    After any error, also one that would end a thread in silence, `run` is called again, each time after a longer pause.
-    When it keeps failing, the last error ends the thread and with it the process, if `end_process_with_threads` holds.
+    After any error, including those that end a thread silently, `run` is called again, after growing pauses. If it
+    keeps failing, the last error ends the thread, and with it the process if `end_process_with_threads` was called.
     """
     thread = threading.Thread(target=_keep_running, args=(run, name), name=name, daemon=True)
     thread.start()
@@ -44,9 +44,9 @@ def _keep_running(run: Callable[[], None], name: str) -> None:
 
 
 def end_process_with_threads() -> None:
-    """From now on, and in every process forked from this one, an error that ends a thread ends the whole process.
+    """Let an error that ends a thread end the whole process, in this process and in every process forked from it.
 
-    This holds for every thread, whoever started it, the threads of pools included.
+    This applies to every thread, whoever started it, including the threads of pools.
     """
     threading.excepthook = _on_dead_thread
     pools = logging.getLogger("concurrent.futures")
@@ -62,7 +62,7 @@ def _on_dead_thread(dead: threading.ExceptHookArgs) -> None:
 
 
 class _OnDeadPoolThread(logging.Handler):
-    """A thread of a `concurrent.futures` pool hides the error that ends it: it is only logged, as critical."""
+    """Detects a dead thread of a `concurrent.futures` pool, which only logs the error, as critical."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None

@@ -5,22 +5,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol
 
-#: Who is asked: `server` is called from outside, `client` calls outside, `consumer` takes up what waited.
+#: `server`: handles a call from outside. `client`: calls outside. `consumer`: takes up waiting work.
 Kind = Literal["server", "client", "consumer", "internal"]
 _STANDARD = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 class Span(Protocol):
-    """One thing done. traceparent: what whoever goes on from here is given (W3C Trace Context)."""
+    """One operation in a trace."""
 
+    #: Passed to whatever continues from here (W3C Trace Context).
     traceparent: str | None
 
     def note(self, **attributes: str | int) -> None:
-        """Add ids, numbers and codes; never anything of a patient."""
+        """Add ids, numbers and codes; never patient data."""
 
 
 class Spans(Protocol):
-    """Where spans are begun; one a process, made after its fork."""
+    """Creates spans. There is one per process, made after the fork."""
 
     def span(
         self,
@@ -31,20 +32,20 @@ class Spans(Protocol):
         links: Sequence[str] = (),
         **attributes: str | int,
     ) -> AbstractContextManager[Span]:
-        """A span around the block, in the one that is open here, else in `within`. links: of others that it ends.
+        """Wrap the block in a span. Its parent is the span that is open here, otherwise `within`.
 
-        An error ends it with its code, or its kind, never with its words.
+        links: to other spans that it concludes. An error ends the span with its code or type, never with its message.
         """
 
     def here(self) -> str | None:
-        """The traceparent of the span that is open here; None without one."""
+        """Return the traceparent of the span that is open here; None without one."""
 
     def end(self) -> None:
-        """Send what is not sent yet; the process ends."""
+        """Send the remaining spans when the process ends."""
 
 
 class Untraced:
-    """What is used where nothing is traced: who gave a traceparent finds it passed on as it came."""
+    """Used if tracing is off. A given traceparent is passed on unchanged."""
 
     @contextmanager
     def span(
@@ -56,15 +57,15 @@ class Untraced:
         links: Sequence[str] = (),  # noqa: ARG002
         **attributes: str | int,  # noqa: ARG002
     ) -> Iterator[Span]:
-        """Nothing but the block."""
+        """Only run the block."""
         yield _NoSpan(within)
 
     def here(self) -> str | None:
-        """No span is ever open."""
+        """Return None: no span is ever open."""
         return None
 
     def end(self) -> None:
-        """Nothing to send."""
+        """Do nothing."""
 
 
 class _NoSpan:
@@ -76,12 +77,13 @@ class _NoSpan:
 
 
 def open_spans(endpoint: str | None, process: str) -> Spans:
-    """Spans to the collector at this base address, or at the one that OpenTelemetry's own variables name; else none.
+    """Return spans for the collector at `endpoint`, or at the one in OpenTelemetry's own variables; otherwise untraced
+    ones.
 
-    process: what this process is, such as `segment`. Begins a thread: call after the fork.
+    process: the name of this process, such as `segment`. Starts a thread, so call it after the fork.
     """
     if endpoint is None and not any(os.environ.get(name) for name in _STANDARD):
         return Untraced()
-    from maskrelay.otlp import Otlp  # noqa: PLC0415  half a second of imports that few need
+    from maskrelay.otlp import Otlp  # noqa: PLC0415  half a second of imports that are rarely needed
 
     return Otlp(endpoint, process)
