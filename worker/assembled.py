@@ -12,6 +12,7 @@ from worker.submissions import read_item_part
 
 
 def needs_assembling(item: PlannedItem) -> bool:
+    """Return whether the item needs whole-item files."""
     return not item.held and not OF_ITEM.isdisjoint(item.outputs)
 
 

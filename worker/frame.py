@@ -107,6 +107,7 @@ class Stopwatch:
     _since: float = field(default_factory=time.monotonic)
 
     def lap(self, stage: str) -> None:
+        """Add the time since the last call to `stage`."""
         now = time.monotonic()
         self.timings[stage] = round(self.timings.get(stage, 0.0) + (now - self._since) * 1000, 1)
         self._since = now
@@ -116,6 +117,7 @@ class Stopwatch:
         return sum(self.timings.get(stage, 0.0) for stage in _OWN_STAGES) / 1000
 
     def tell(self, noticed: Noticed) -> None:
+        """Report the worker's own stages."""
         for stage in _OWN_STAGES:
             if stage in self.timings:
                 noticed.took(stage, self.timings[stage] / 1000)

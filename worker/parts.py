@@ -53,6 +53,7 @@ class Parts:
         return Sources(self.storage, **bounds, space_bytes=settings.copies_space_bytes)
 
     def flow(self) -> Flow:
+        """Return the flow control of the configured endpoints."""
         return self.ledger.flow(self.endpoints, slot_lease=self.settings.slot_lease)
 
     def in_flight(self) -> int:

@@ -35,13 +35,17 @@ class Pool:
         return tuple(one.name for one in self.named(names) if (one.model_version, one.encoding) == kind)
 
     def rows_per_request(self, names: Sequence[str]) -> int:
+        """Return the largest number of rows that each of these endpoints accepts in a request."""
         return min(one.rows_per_request for one in self.named(names))
 
     def request_bytes(self, names: Sequence[str]) -> int:
+        """Return the largest size of a request, in bytes, that each of these endpoints accepts."""
         return min(one.max_request_bytes for one in self.named(names))
 
     def prompts_per_score(self, names: Sequence[str]) -> int:
+        """Return the largest number of prompts that each of these endpoints takes in a score."""
         return min(one.prompts_per_score for one in self.named(names))
 
     def takes_gray(self, names: Sequence[str]) -> bool:
+        """Return whether all of these endpoints accept grayscale images."""
         return all(one.gray for one in self.named(names))

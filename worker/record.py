@@ -66,6 +66,7 @@ def failure_of(error: ItemError) -> Failure:
 
 
 def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
+    """Return the outcome of a failed frame."""
     return Outcome(
         frame=planned.frame,
         item=planned.item,

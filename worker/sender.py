@@ -48,6 +48,7 @@ class Slots:
         return slot
 
     def grant(self, slot: str, endpoint: str) -> None:
+        """Record that the slot was granted at this endpoint, which starts its lease."""
         with self._lock:
             self._held[slot] = endpoint, time.monotonic() + self._lease
             self._asking.discard(slot)
@@ -68,6 +69,7 @@ class Slots:
             return {slot: timedelta(seconds=left) for slot, left in held.items()}, list(self._asking)
 
     def is_empty(self) -> bool:
+        """Return whether no slot is held or being requested."""
         with self._lock:
             return not self._asking and all(ends <= time.monotonic() for _, ends in self._held.values())
 

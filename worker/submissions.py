@@ -35,6 +35,7 @@ class Kept(Generic[K, V]):
         self._lock = threading.Lock()
 
     def holds(self, key: K) -> bool:
+        """Return whether the value is cached."""
         return key in self._values
 
     def __call__(self, key: K) -> V:
@@ -59,10 +60,12 @@ class Kept(Generic[K, V]):
 
 
 def read_frame_part(storage: Storage, job: str, part: int) -> list[PlannedFrame]:
+    """Return the planned frames of a part of the plan; raises ObjectMissing and RecordUnreadable."""
     return read_records(storage, keys.frame_part(job, part), PlannedFrame)
 
 
 def read_item_part(storage: Storage, job: str, part: int) -> list[PlannedItem]:
+    """Return the items that begin in a part of the plan; raises ObjectMissing and RecordUnreadable."""
     return read_records(storage, keys.item_part(job, part), PlannedItem)
 
 
@@ -106,10 +109,12 @@ class Plans:
         self.submission = Kept[str, Submission](lambda job: read_submission(storage, job), most=64)
 
     def frame(self, job: str, frame: int) -> PlannedFrame:
+        """Return the planned frame."""
         part, place = divmod(frame, FRAMES_PER_PART)
         return self._part((job, part))[place]
 
     def of(self, job: str, frame: int) -> tuple[PlannedFrame, Submission]:
+        """Return the planned frame and its submission."""
         return self.frame(job, frame), self.submission(job)
 
     def holds(self, job: str, frame: int) -> bool:

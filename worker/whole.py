@@ -69,6 +69,7 @@ class WholeItem:
         return labels
 
     def thumbnail_of(self, place: int) -> bytes | None:
+        """Return the thumbnail of a frame; None if it has none."""
         outcome = self._outcome(place)
         ref = outcome.thumbnail if outcome is not None else None
         return None if ref is None else self._storage.get(ref.key, ref.offset, ref.length)

@@ -28,7 +28,7 @@ class Taken:
 
 
 class Assembling:
-    """The queue of items that wait for assembly."""
+    """Takes and returns items that wait for assembly."""
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
@@ -49,6 +49,7 @@ class Assembling:
         return Taken(job.decode(), int(item), int(part), token, int(tries))
 
     def renew(self, taken: Taken) -> bool:
+        """Renew the lease; return False if the item is no longer held."""
         return bool(self._scripts.run("assemble_renew", taken.job, taken.member, taken.token, self._lease_ms))
 
     def put_off(self, taken: Taken, after: timedelta) -> bool:

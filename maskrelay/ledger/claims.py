@@ -34,9 +34,11 @@ class Claim:
     now_ms: int
 
     def frames(self) -> range:
+        """The numbers of the claimed frames."""
         return range(self.first, self.first + self.n)
 
     def trouble(self, frame: int) -> Trouble:
+        """Return what the ledger records about earlier failures of the frame."""
         return self.troubles[frame - self.first]
 
 
@@ -62,6 +64,8 @@ class Condemned:
 
 
 class Claims:
+    """Claims frames and settles their outcomes. Every claim has a lease of `lease`, which `renew` extends."""
+
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS

@@ -14,6 +14,8 @@ _PRIVATE = {"url", "auth", "key", "key_file", "token_url", "deployment", "proxy"
 
 
 class Endpoints:
+    """Announces and lists the endpoints in use."""
+
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 

@@ -70,10 +70,14 @@ class Flow:
         self._slot_lease_ms = slot_lease // _MS
 
     def fresh(self, endpoint: str) -> bool:
-        """Skip the wait for slots that may be lost. Only for an endpoint to which no score was ever sent."""
+        """Skip the wait for slots that may be lost; return False if there is flow state already.
+
+        Call it only for an endpoint to which no score was ever sent.
+        """
         return bool(self._scripts.run("fresh", endpoint))
 
     def is_new(self, endpoint: str) -> bool:
+        """Return whether the endpoint has no flow state in this Redis."""
         return not self._scripts.ask("HEXISTS", f"mr:flow:{endpoint}", "run_id")
 
     def admit(

@@ -46,6 +46,8 @@ class JobRecord:
 
 
 class Jobs:
+    """Reads and changes the records of jobs. Every method raises LedgerUnavailable when Redis does not respond."""
+
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
@@ -72,6 +74,7 @@ class Jobs:
         return [job.decode() for job in self._scripts.run("overdue", most)]
 
     def met_deadline(self, job: str) -> None:
+        """Remove the job from those that `overdue` returns."""
         self._scripts.ask("ZREM", "mr:deadlines", job)
 
     def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
@@ -80,9 +83,11 @@ class Jobs:
         return bool(self._scripts.run("lock", f"mr:accepting:{job}", nonce, held))
 
     def end_accepting(self, job: str) -> None:
+        """Release the id that `begin_accepting` reserved."""
         self._scripts.ask("DEL", f"mr:accepting:{job}")
 
     def get(self, job: str) -> JobRecord | None:
+        """Return the record of a job; None if it is unknown."""
         known = self._scripts.run("view", job)
         return _record(job, json.loads(known)) if known else None
 

@@ -14,15 +14,15 @@ from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.sight import BUCKETS
 
 Stage = Literal[
-    "fetch",  # a source from storage, and the wait for a thread that decodes
-    "decode",  # its pixels
-    "prepare",  # canvas and PNG
-    "admission",  # the wait until a score may begin
-    "score",  # one request, there and back
-    "restore",  # masks in the source's geometry, measures, files
-    "store",  # a frame's files, or a part of outcomes with its pack
-    "settle",  # from an outcome to where it counts: the wait for others to share its part, the part, the ledger
-    "plan",  # one job's turn
+    "fetch",  # reading a source from storage, and the wait for a decoding thread
+    "decode",  # decoding its pixels
+    "prepare",  # making the canvas and its PNG
+    "admission",  # waiting for the flow control's admission
+    "score",  # one scoring request
+    "restore",  # making masks in the source's geometry, measures and files
+    "store",  # storing a frame's files, or a part of outcomes with its pack
+    "settle",  # from an outcome until it counts: waiting for others to share its part, writing the part, the ledger
+    "plan",  # one time slice of a job
     "assemble",  # one item
     "finish",  # one job
     "deliver",  # one attempt at a callback

@@ -29,6 +29,8 @@ class Delivery:
 
 
 class Outbox:
+    """Queues events for delivery, and limits and backs off the deliveries to each host."""
+
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS
@@ -83,6 +85,7 @@ class Outbox:
         return bool(self._scripts.run("enter_host", host, delivery.token, most, self._lease_ms))
 
     def leave_host(self, host: str, delivery: Delivery) -> None:
+        """End the delivery's use of a place at the host."""
         self._scripts.ask("ZREM", f"mr:callbacks:{host}", delivery.token)
 
     def host_rests(self, host: str) -> timedelta:
@@ -99,6 +102,7 @@ class Outbox:
         self._scripts.run("host_failed", host, FAILURES, REST // _MS, LONGEST_REST // _MS)
 
     def host_answered(self, host: str) -> None:
+        """Record that the host responded, which ends its series of failures and its cool-down."""
         self._scripts.ask("DEL", f"mr:failing:{host}", f"mr:resting:{host}")
         self._scripts.ask("ZREM", "mr:failing", host)
 

@@ -58,6 +58,8 @@ assert tuple(_REACHED) == tuple(field.name for field in fields(Load))
 
 
 class Room:
+    """Checks and reserves quotas, and counts unused uploads."""
+
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 

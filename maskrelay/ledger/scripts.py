@@ -54,6 +54,7 @@ class Scripts:
         self._scripts = {name: client.register_script(text) for name, text in texts().items()}
 
     def run(self, script: str, *arguments: Any) -> Any:
+        """Run a script with these arguments, and return its result."""
         plain = [_plain(argument) for argument in arguments]
         return self._answered(lambda: self._scripts[script](args=plain))
 

@@ -11,6 +11,8 @@ _PAGE = 500
 
 
 class Senders:
+    """Records reports of children, and finds silent ones."""
+
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
@@ -29,5 +31,6 @@ class Senders:
         return [child.decode() for child in gone]
 
     def forget(self, children: Sequence[str]) -> None:
+        """Delete the records of these children."""
         if children:
             self._scripts.ask("ZREM", _KEY, *children)

@@ -36,6 +36,8 @@ class Seen:
 
 
 class Sight:
+    """Reads the snapshot, and adds to the counts and histograms."""
+
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 

@@ -17,6 +17,8 @@ _MS = timedelta(milliseconds=1)
 
 
 class Steps:
+    """Takes and returns the plan and finish steps of jobs."""
+
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS
@@ -35,6 +37,7 @@ class Steps:
         return (job.decode(), token) if job else None
 
     def renew(self, kind: Kind, job: str, token: str) -> bool:
+        """Renew the lease; return False if the step is no longer held."""
         return bool(self._scripts.run("step_renew", kind, job, token, self._lease_ms))
 
     def hand_back(self, kind: Kind, job: str, token: str, after: timedelta = timedelta(0)) -> bool:
@@ -103,6 +106,7 @@ class Steps:
         return int(self._scripts.run("opening", job, token, what, 1))
 
     def opened(self, job: str, token: str, what: str) -> None:
+        """Record that the opening of the source has ended, with or without success."""
         self._scripts.run("opening", job, token, what, -1)
 
     def assemble(self, job: str, token: str, items: Sequence[tuple[int, int]]) -> bool:

@@ -9,6 +9,8 @@ _MS = timedelta(milliseconds=1)
 
 
 class Sweeps:
+    """Locks and positions that all sweep processes share."""
+
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
@@ -26,6 +28,7 @@ class Sweeps:
         return known.decode() if known else ""
 
     def move(self, walk: str, place: str) -> None:
+        """Store the position of a walk."""
         self._scripts.ask("HSET", "mr:sweep", f"at_{walk}", place)
 
     def listing(self, *, done: bool = False) -> bool:

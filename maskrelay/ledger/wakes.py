@@ -40,6 +40,7 @@ class Wakes:
         self._scripts.run("loop", task, loop, lasts // _MS)
 
     def ended(self, task: Task, loop: str) -> None:
+        """Record that a loop of this task has ended."""
         self._scripts.run("loop", task, loop, 0)
 
     def loops(self, task: Task) -> int:

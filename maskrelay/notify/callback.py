@@ -26,8 +26,8 @@ Reason = Literal[
     "gone",  # 410: the receiver wants no more events
     "http_error",  # any other status
     "timeout",
-    "refused",  # no connection
-    "unresolved",  # the name has no address
+    "refused",  # no connection could be made
+    "unresolved",  # the host name has no address
     "forbidden_address",
     "tls",  # no valid certificate for this name, or no TLS at all
     "no_answer",  # the connection was interrupted, or the response was not HTTP

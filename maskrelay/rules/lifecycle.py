@@ -17,6 +17,7 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 
 
 def may_move(before: JobState, after: JobState) -> bool:
+    """Return whether the table allows this transition."""
     return after in MOVES[before]
 
 

@@ -23,6 +23,9 @@ class Slice:
 
     @property
     def ordinal(self) -> tuple[Mark, ...]:
+        """The marks that tell slices at one place apart: those of the frame if the header has them,
+        else of the object.
+        """
         of_frames = self.facts.frame_ordinals
         return of_frames[self.frame] if len(of_frames) == self.facts.frames else self.facts.ordinal
 
@@ -45,6 +48,7 @@ def normal_of(orientation: Orientation) -> Vector:
 
 
 def depth_of(position: Vector, normal: Vector) -> float:
+    """Return the position along the normal, in millimetres."""
     return sum(value * along for value, along in zip(position, normal, strict=True)) / math.hypot(*normal)
 
 

@@ -62,6 +62,7 @@ class Spent:
             self.add(cause, seconds)
 
     def milliseconds(self) -> dict[str, int]:
+        """Return the milliseconds by cause, rounded."""
         return {cause: round(seconds * 1000) for cause, seconds in self.seconds.items()}
 
 

@@ -50,7 +50,7 @@ class Link(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 the place is ours to choose
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 only a hint
         return memoryview(self._spare) if self._body is None or self._body.is_full() else self._body.left()
 
     def buffer_updated(self, nbytes: int) -> None:

@@ -151,7 +151,7 @@ class Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._link.piece():
-            yield piece  # type: ignore[misc]  # httpx counts and decodes pieces, and a bytearray does for that
+            yield piece  # type: ignore[misc]  # httpx counts and decodes the pieces, for which a bytearray works too
 
     def began(self) -> float:
         """Return when its first byte arrived, by the loop's clock."""

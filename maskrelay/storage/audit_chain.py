@@ -48,6 +48,7 @@ class Chain:
         self.open: str | None = None
 
     def next(self, hour: str, lines: Sequence[bytes], *, closed: bool, lost: int) -> File:
+        """Return the next file of the chain, sealed. It is not written yet."""
         body = sealed(lines, self._before, closed=closed, lost=lost)
         return File(audit_file(hour, self._process, self._number), body, hour, len(lines), closed, lost)
 

@@ -52,6 +52,7 @@ class S3Clients:
             self._made = _make(endpoint_url)
 
     def now(self) -> Clients:
+        """Return the clients, made again if the credentials files have changed."""
         made = self._made
         if not _changed(made.stamps):
             return made
