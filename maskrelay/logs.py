@@ -96,8 +96,9 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Formats one JSON object per line: time, level, process, logger, message, the fields, an exception's type and
-    location.
+    """Formats one JSON object per line.
+
+    It contains time, level, process, logger, message, the fields, and an exception's type and location.
     """
 
     def format(self, record: logging.LogRecord) -> str:

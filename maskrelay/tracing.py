@@ -77,10 +77,10 @@ class _NoSpan:
 
 
 def open_spans(endpoint: str | None, process: str) -> Spans:
-    """Return spans for the collector at `endpoint`, or at the one in OpenTelemetry's own variables; otherwise untraced
-    ones.
+    """Return spans for the collector at the base URL `endpoint`, or at the one in OpenTelemetry's own variables.
 
-    process: the name of this process, such as `segment`. Starts a thread, so call it after the fork.
+    If neither is set, nothing is traced. process: the name of this process, such as `segment`. Starts a thread, so call
+    it after the fork.
     """
     if endpoint is None and not any(os.environ.get(name) for name in _STANDARD):
         return Untraced()

@@ -46,9 +46,7 @@ def is_delivered(storage: Storage, job: str, event: str) -> bool:
 
 
 def leave_live(storage: Storage, submission: Submission) -> bool:
-    """Delete a finished job's live marker if every event that was subscribed to and happened is over; return whether it
-    is.
-    """
+    """Delete a finished job's live marker if all its events are over; return whether they are."""
     asked = submission.callback.events if submission.callback else ()
     for event_type in EVENT_TYPES:
         event = event_id(submission.id, event_type)

@@ -95,8 +95,9 @@ def await_own_database(settings: Settings) -> None:
 
 
 def _shared_event() -> Event:
-    """Return an event that is created before the fork and shared with every child; raises SettingsError if there is no
-    shared memory.
+    """Return an event that is created before the fork and shared with every child.
+
+    Raises SettingsError if shared memory cannot be used.
     """
     try:
         return multiprocessing.get_context("fork").Event()

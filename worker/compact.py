@@ -82,8 +82,9 @@ class Compacted:
         return keys.final(self._submission.id, self._nonce, name)
 
     def _lines(self, begin: int, end: int) -> Iterator[Line]:
-        """Return the lines of the items that begin in these parts; after the last part, also of items that were never
-        planned.
+        """Return the lines of the items that begin in these parts.
+
+        After the last part they include the items that were never planned.
         """
         storage, submission = self._storage, self._submission
         planned = _planned_lines(storage, submission.id, begin, end, self._parts, self._visible)
@@ -143,10 +144,9 @@ class Compacted:
 
 
 def _planned_lines(storage: Storage, job: str, begin: int, end: int, parts: int, visible: Visible) -> Iterator[Line]:
-    """Yield the items that begin in the parts `begin` … `end - 1` of a plan of `parts` parts, with their frames'
-    outcomes.
+    """Yield the items that begin in the parts `begin` … `end - 1`, with the outcomes of their frames.
 
-    Frames without an outcome are cancelled.
+    `parts` is the number of parts of the plan. Frames without an outcome are cancelled.
     """
     for item, frames in planned_items(storage, job, parts, begin, end):
         outcomes = [_outcome(item, frame, visible) for frame in frames]

@@ -18,10 +18,11 @@ LOOKS = 3
 
 
 class ConsumerWatch:
-    """Called from the consumer's own loop. A new connection starts with no message counted as being processed.
+    """Detects a consumer that takes no messages. Called from the consumer's own loop.
 
-    is_free: returns whether a child or thread of this worker is idle. received: returns how many messages it has
-    received so far. waiting: returns how many messages nobody has taken; None when Redis does not respond.
+    A new connection starts with no message counted as being processed. is_free: returns whether a child or thread of
+    this worker is idle. received: returns how many messages it has received so far. waiting: returns how many messages
+    nobody has taken; None when Redis does not respond.
     """
 
     def __init__(

@@ -61,8 +61,9 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
 
 
 def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
-    """Make one attempt, if the limits of the receiver and of its tenant allow another delivery; otherwise it waits
-    uncounted.
+    """Make one attempt, if the limits of the receiver and of its tenant allow another delivery.
+
+    If they do not, the delivery waits, which does not count as an attempt.
     """
     outbox = parts.ledger.outbox
     try:
@@ -152,8 +153,8 @@ def _attempt(
 
 
 def _secrets(parts: Parts, job: str, target: CallbackTarget) -> list[str]:
-    """Return the secrets to sign with: two while the receiver, or the server key that secrets derive from, is being
-    rotated.
+    """Return the secrets to sign with: two while the receiver's secret, or the server key it
+    derives from, is rotated.
     """
     if target.sealed is None:
         return [derive_secret(server_key, job) for server_key in parts.settings.server_keys]
@@ -161,9 +162,7 @@ def _secrets(parts: Parts, job: str, target: CallbackTarget) -> list[str]:
 
 
 def _receiver(submission: Submission, target: CallbackTarget) -> str:
-    """Return a name for the host as used by this tenant: one tenant's broken receiver does not
-    delay another's events.
-    """
+    """Return a name for the host as used by this tenant: its failures do not delay the events of other tenants."""
     return _name_of(f"{submission.tenant}\n{urlsplit(target.url).netloc}")
 
 
@@ -182,8 +181,9 @@ def _note(parts: Parts, delivery: Delivery, receiver: str, sent: DeliveryResult)
 
 
 def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, int | None]:
-    """Return attempts and status for the marker of an event that its receiver refuses; other events were never
-    attempted.
+    """Return attempts and status for the marker of an event that its receiver refuses.
+
+    Events other than the current one were never attempted.
     """
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 

@@ -104,8 +104,7 @@ class Groups:
         return sum(len(group.held) for group in self._open.values())
 
     def held_back(self) -> float | None:
-        """Return for how many seconds nothing should be scored, because outcomes cannot be written; None while they
-        can.
+        """Return how many seconds to pause scoring because outcomes cannot be written; None while they can.
 
         0 means that the pause is over. One frame at a time then finds out whether outcomes can be written again.
         """
@@ -137,9 +136,7 @@ class Groups:
         return part_name((time.monotonic() + self._ahead) * 1000, self._worker, self._written)
 
     def _hold_back(self, job: str, error: Exception) -> None:
-        """Pause scoring: the outcomes are lost and their frames are released, and further scores
-        would be in vain too.
-        """
+        """Pause scoring: these outcomes are lost and their frames are released, and further scores would be in vain."""
         if self.held_back() in {None, 0.0}:
             self._failures += 1
             pause = min(LONGEST_PAUSE, backoff(self._failures, random.random()))

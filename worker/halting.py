@@ -85,10 +85,10 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
 
 
 def release_halted(parts: Parts, job: str) -> bool:
-    """Let a halted job continue from what storage holds; return whether it was halted. Safe to repeat after an
-    interruption.
+    """Let a halted job continue from what storage holds; return whether it was halted.
 
-    Without `halted.json` the ledger's record contradicts storage, and the comparison restores it.
+    Safe to repeat, wherever it was interrupted. Without `halted.json` the ledger's record contradicts storage, and the
+    comparison restores it.
     """
     if halt_of(parts.storage, job) is None:
         return False

@@ -170,7 +170,9 @@ class SegmentLoop:
         return False
 
     def _full(self) -> bool:
-        """Return whether there is no capacity, or so many outcomes are unsettled that storage or Redis must be slow or
+        """Return whether nothing more may be claimed.
+
+        That is so if there is no capacity, or if so many outcomes are unsettled that storage or Redis must be slow or
         unavailable.
         """
         unsettled = len(self._held) - self._busy

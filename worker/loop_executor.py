@@ -16,8 +16,7 @@ _Call = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...], dict[s
 
 
 class LoopExecutor(ThreadPoolExecutor):
-    """For `run_in_executor` and `to_thread` of the loop it serves, and nothing else; it returns that loop's own
-    futures.
+    """An executor for `run_in_executor` and `to_thread` of one loop, and nothing else; it returns that loop's futures.
 
     It is a ThreadPoolExecutor only by inheritance, since asyncio accepts nothing else as its default. Its threads are
     daemons: await a call whose end matters.

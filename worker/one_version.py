@@ -13,11 +13,10 @@ from worker.pool import Pool
 async def of_one_version(
     pool: Pool, admissions: Admissions, claims: Claims, job: str, item: int, among: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return those of `among` that serve the item's model version. The item's first frame draws it by the open
-    endpoints' weights.
+    """Return those of `among` that serve the item's model version.
 
-    Returns all of `among` if they have one version, or if the item's version is no longer configured. Raises
-    LedgerUnavailable.
+    The item's first frame draws the version, by the weights of the open endpoints. Returns all of `among` if they have
+    one version, or if the item's version is no longer configured. Raises LedgerUnavailable.
     """
     if len({one.model_version for one in pool.named(among)}) < 2:
         return tuple(among)

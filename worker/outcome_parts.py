@@ -14,10 +14,10 @@ Held = tuple[str, Recorded]
 
 
 def part_name(at_ms: float, worker: str, written: int) -> str:
-    """Return the name of a part; names sort by time: `at_ms` of Redis' clock, 8 hex digits of the worker, a serial
-    number.
+    """Return the name of a part. Names sort by time.
 
-    Raises ValueError for a number that does not fit.
+    at_ms: Redis' clock. worker: 8 hex digits. written: a serial number of the worker. Raises ValueError for a number
+    that does not fit.
     """
     return keys.outcome_part_name(round(at_ms), worker, written)
 

@@ -90,8 +90,7 @@ class Packs:
                 awaited.set_result(end)
 
     async def _searched(self, rows: Sequence[Row], names: Sequence[str], asked: Asked, pack: str) -> list[Ended]:
-        """Return the result of each row. A request that fails because of its rows is halved until the bad rows are
-        alone.
+        """Return the result of each row. A request that fails because of its rows is halved, to find the bad rows.
 
         The halves are sent under the name of the whole batch, so that one bad row does not look like many consecutive
         failures.

@@ -78,12 +78,12 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class _Back:
-    """A probability map mapped back to the source: its mask, the canvas rows that hold its foreground, and its PNG if
-    requested.
-    """
+    """A probability map mapped back to the source."""
 
     mask: Mask
+    #: The rows of the canvas that hold its foreground.
     rows: slice
+    #: Its PNG, if requested.
     probability: bytes | None
 
 

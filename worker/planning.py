@@ -1,5 +1,5 @@
-"""The plan of a job in parts of a fixed number of frames: survey the sources, arrange them as items, lay out the
-frames.
+"""The plan of a job, in parts of a fixed number of frames: survey the sources, arrange the items,
+lay out the frames.
 """
 
 import hmac
@@ -201,8 +201,9 @@ class Planning:
         return {name: uid for name, uid in named.items() if uid is not None}
 
     def _name(self, uid: str) -> str | None:
-        """Return a UID in the form that the caller chose: itself, its keyed hash (HMAC-SHA256, 32
-        hex digits), or None.
+        """Return a UID in the form that the caller chose: itself, its keyed hash, or None.
+
+        The hash is HMAC-SHA256, 32 hex digits of it.
         """
         how = self._submission.pixels.identifiers
         if how == "hashed":

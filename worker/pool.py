@@ -28,9 +28,7 @@ class Pool:
         return [one for one in self.endpoints if one.name in names]
 
     def alike(self, chosen: Endpoint, names: Sequence[str]) -> tuple[str, ...]:
-        """Return those of `names` whose answers can be combined with `chosen`'s: the same model
-        version and encoding.
-        """
+        """Return those of `names` whose answers can be combined with `chosen`'s: same model version, same encoding."""
         kind = chosen.model_version, chosen.encoding
         return tuple(one.name for one in self.named(names) if (one.model_version, one.encoding) == kind)
 

@@ -18,8 +18,7 @@ B = TypeVar("B")
 
 
 def next_keys(parts: Parts, walk: str, prefix: str, most: int) -> list[str]:
-    """Return the next `most` keys of a prefix, after those of the walk's last window; it starts again after the last
-    key.
+    """Return the next `most` keys of a prefix, after the walk's last window. After the last key it starts again.
 
     The position is stored in the ledger before the keys are processed, so that a failure on one of them does not stop
     the walk.

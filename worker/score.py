@@ -36,12 +36,11 @@ class Scorer:
     async def score(
         self, rows: Sequence[Row], asked: Asked, name: str, names: Sequence[str] = ()
     ) -> tuple[Sequence[RowAnswer], Endpoint]:
-        """Return the answers to `rows`, sent as one request, and the endpoint. `name` identifies the input, `names` its
-        rows.
+        """Return the answers to `rows`, sent as one request, and the endpoint.
 
-        `name` is what the flow control counts failures by. Raises EndpointError with the field `endpoint`; EndpointBusy
-        also when no gate opens in time; LedgerUnavailable when the flow control cannot be asked, and then nothing was
-        sent.
+        name: the input, by which the flow control counts failures. names: of the rows. Raises EndpointError with the
+        field `endpoint`; EndpointBusy also when no gate opens in time; LedgerUnavailable when the flow control cannot
+        be asked, and then nothing was sent.
         """
         body = encode_request(rows)
         while True:

@@ -19,11 +19,10 @@ V = TypeVar("V")
 
 
 class Kept(Generic[K, V]):
-    """An LRU cache of values with a total weight of at most `most`; `read` loads missing values. May be used from any
-    thread.
+    """An LRU cache of values with a total weight of at most `most`; `read` loads missing values.
 
-    Threads that request different values read concurrently. Two threads that request the same value may both read it;
-    one of the two is kept.
+    May be used from any thread. Threads that request different values read concurrently. Two threads that request the
+    same value may both read it; one of the two is kept.
     """
 
     def __init__(self, read: Callable[[K], V], most: int, weigh: Callable[[V], int] = lambda _: 1) -> None:
@@ -84,10 +83,9 @@ def planned_frames(storage: Storage, job: str) -> tuple[int, int]:
 def planned_items(
     storage: Storage, job: str, parts: int, begin: int = 0, end: int | None = None
 ) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
-    """Yield every item that begins in the parts `begin` … `end - 1` of a plan of `parts` parts, with its frames, in
-    order.
+    """Yield every item that begins in the parts `begin` … `end - 1`, with its frames, in order.
 
-    In an unfinished plan the last item may lack some frames.
+    `parts` is the number of parts of the plan. In an unfinished plan the last item may lack some frames.
     """
     own, later = range(begin, parts if end is None else end), range(parts if end is None else end, parts)
     read = partial(read_frame_part, storage, job)

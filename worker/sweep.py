@@ -170,8 +170,9 @@ def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
 
 
 def _kick(parts: Parts) -> Found:
-    """Send a wake-up wherever work waits and no loop was woken, also if a planning, assembling or finishing process
-    died.
+    """Send a wake-up wherever work waits for which no loop was woken.
+
+    That includes work whose planning, assembling or finishing process fell silent.
     """
     found: Found = Counter()
     for task in TASKS:

@@ -223,10 +223,10 @@ def _open_flows(parts: Parts) -> None:
 
 @contextlib.contextmanager
 def _awake(parts: Parts, task: Task) -> Iterator[None]:
-    """Count as a loop of this task, and wake the next loop if there is more work than the first piece that this loop
-    takes.
+    """Count as a loop of this task, and wake the next loop if one loop is not enough.
 
-    Afterwards, check once more: the loop's time may have ended before the work.
+    It is not if more waits than the one job, item or delivery that this loop takes first. Afterwards, check once more:
+    the loop's time may have ended before the work.
     """
     wakes, loop = parts.ledger.wakes, secrets.token_hex(8)
     wakes.running(task, loop, parts.settings.task_budget * 2)

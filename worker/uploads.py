@@ -38,7 +38,7 @@ def expire_uploads(parts: Parts, now: datetime) -> int:
 
 
 def sweep_uploads(parts: Parts, found: Iterable[str], now: datetime) -> int:
-    """Delete those of these sorted objects' uploads that have expired and that no job uses; return how many.
+    """Delete the expired and unused uploads among these objects, which must be sorted; return how many.
 
     An hour before they expire, the API refuses them in new jobs, so that none is taken up meanwhile. Marks of jobs that
     were not accepted within an hour do not count as uses and are deleted, and so are the marks of an upload that does

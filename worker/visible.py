@@ -171,9 +171,7 @@ class Visible:
         return Outcome.model_validate_json(lines[self._line[frame]])
 
     def lines_of(self, name: str) -> list[tuple[int, bool, bool]]:
-        """Return the usable lines of a part: the frame, whether it failed, and whether the line is visible for the
-        frame.
-        """
+        """Return the usable lines of a part, each as (frame, whether it failed, whether the line is visible)."""
         number = self._names.index(name)
         return [
             (outcome.frame, outcome.state != "succeeded", (self._part[outcome.frame], self._line[outcome.frame]) == at)

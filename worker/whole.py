@@ -52,8 +52,9 @@ class WholeItem:
         return {masks[0].rle.size for masks in map(self.masks, range(len(self.frames))) if masks}
 
     def mask_of(self, place: int, prompt: int) -> npt.NDArray[np.bool_]:
-        """Return a prompt's mask as a bool array of shape (height, width) in source pixels; all False if the frame
-        failed.
+        """Return a prompt's mask as a bool array of shape (height, width) in source pixels.
+
+        All False if the frame failed.
         """
         masks = self.masks(place)
         return decode_rle(masks[prompt].rle) if masks else np.zeros(self._size, np.bool_)

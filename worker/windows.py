@@ -54,8 +54,9 @@ class Windows:
         return {"window": self._kept(item, draft, name)}
 
     def _kept(self, item: PlannedItem, draft: Draft, name: Intensity) -> Window | None:
-        """Return the window of all the item's pixels; None if none can be read, which each of its
-        frames will report.
+        """Return the window of all the item's pixels; None if none can be read.
+
+        In that case each of its frames fails by itself.
         """
         storage, key = self._parts.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):

@@ -148,8 +148,9 @@ class Claims:
         self._scripts.run("used", lane, tenant, seconds)
 
     def charge(self, token: str, frame: int) -> int:
-        """Count the frame's recorded failure as an attempt; return the number of counted attempts, -1 if the token was
-        lost.
+        """Count the frame's recorded failure as an attempt.
+
+        Returns the number of counted attempts, -1 if the token was lost.
         """
         return int(self._scripts.run("charge", token, frame))
 
@@ -159,8 +160,9 @@ class Claims:
         return version.decode()
 
     def lapse(self, most: int = 1000) -> tuple[int, list[Condemned]]:
-        """Release the frames of workers whose leases have expired; return the number of claims, and the frames to be
-        failed.
+        """Release the frames of workers whose leases have expired.
+
+        Returns the number of claims, and the frames that are to be failed.
         """
         lapsed, condemned, more = 0, list[Condemned](), True
         while more:

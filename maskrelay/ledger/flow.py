@@ -103,8 +103,9 @@ class Flow:
     def inventory(
         self, endpoint: str, child: str, since_ms: float, held: Mapping[str, timedelta], asking: Sequence[str]
     ) -> int:
-        """Report the slots of a child. Return 0, or the time by Redis' clock in ms until which nothing is granted after
-        a loss.
+        """Report which slots a child has.
+
+        Returns 0, or, if Redis was lost, the time by its clock in milliseconds until which nothing is granted.
 
         held: the granted slots, with the remaining time of their leases. asking: slots that may have been granted.
         Other slots of the child are freed if they were granted before `since_ms`: Redis' clock just before the child
@@ -130,10 +131,9 @@ class Flow:
     def report(
         self, endpoint: str, slot: str, report: Report, frame: str, rand: float, transfer: Transfer | None = None
     ) -> str:
-        """Report how the score of a slot ended; return the gate's state. `frame` names the input, `rand` jitters a
-        pause.
+        """Report how the score of a slot ended; return the gate's state.
 
-        transfer: of a successful score.
+        frame: names the input. rand: jitters a pause. transfer: of a successful score.
         """
         ended: dict[str, Any] = {
             "kind": report.kind,

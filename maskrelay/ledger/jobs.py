@@ -139,9 +139,7 @@ class Jobs:
         return bool(known)
 
     def scan(self, place: str, most: int) -> tuple[str, list[str]]:
-        """Scan about `most` further keys; return the next cursor ("0": all were scanned) and the
-        jobs among the keys.
-        """
+        """Return the next cursor ("0" at the end) and the jobs among about `most` further keys of the ledger."""
         following, names = self._scripts.ask("SCAN", place, "MATCH", f"{_RECORD}*", "COUNT", most)
         jobs = (name.decode().removeprefix(_RECORD) for name in names)
         return str(following), [job for job in jobs if keys.ID.fullmatch(job)]
@@ -185,8 +183,7 @@ class Jobs:
         return bool(self._scripts.ask("ZADD", f"mr:tenant:{tenant}", "NX", _ms(created_at), job))
 
     def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
-        """Return outcome parts in the order in which they were settled, each with the frames whose lines in it were
-        refused.
+        """Return outcome parts in the order in which they were settled, each with the frames whose lines were refused.
 
         Returns those from `start` to `stop`, both inclusive; -1 is the last. The list is read in pages. If it is
         deleted meanwhile, because the job ends, it counts as empty.

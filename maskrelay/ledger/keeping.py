@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """One finding."""
+    """One finding about the durability of Redis."""
 
     #: What was checked.
     of: str

@@ -22,8 +22,9 @@ class OwnDatabase:
         self._checked = self._named = False
 
     def check_at_start(self) -> None:
-        """Raise SettingsError if the database must not be used; also raises LedgerUnavailable and
-        StorageUnavailable.
+        """Raise SettingsError if the database must not be used.
+
+        Also raises LedgerUnavailable and StorageUnavailable.
         """
         check_database(self._scripts, self._store_id())
         self._checked = True

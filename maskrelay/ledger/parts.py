@@ -1,6 +1,4 @@
-"""Names of outcome parts as the ledger stores them: packed into 14 bytes instead of 32 characters, since a job may have
-many parts.
-"""
+"""Names of outcome parts as the ledger stores them, in 14 bytes instead of 32 characters: a job may have many."""
 
 from maskrelay.contract import keys
 from maskrelay.ledger.scripts import Scripts

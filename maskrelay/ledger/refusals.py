@@ -71,7 +71,7 @@ class Standing:
             log.warning("%s: Redis does not serve (%s)%s", self._of, word, f": {meaning}" if meaning else "")
 
     def answered(self) -> None:
-        if not self._word:  # without the lock, since this is nearly always so
+        if not self._word:  # checked without the lock first, since there is hardly ever a failure
             return
         with self._lock:
             was, self._word = self._word, ""

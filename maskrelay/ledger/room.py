@@ -68,8 +68,9 @@ class Room:
         self._ask(tenant, more, most, "", timedelta(0))
 
     def keep(self, tenant: str, job: str, more: Load, most: Load, hold: timedelta) -> None:
-        """As `check`, and reserve the capacity for the job until it is recorded, the reservation is released, or `hold`
-        is over.
+        """As `check`, and reserve the capacity for the job.
+
+        The reservation ends when the job is recorded, when it is released, or when `hold` is over.
         """
         self._ask(tenant, more, most, job, hold)
 

@@ -98,10 +98,9 @@ class Steps:
         return added and bool(self._scripts.run("extend", job, token, part, first, n, last, lane, items))
 
     def opening(self, job: str, token: str, what: str) -> int:
-        """Record that planning opens this source; return how often that was recorded without an end, this time
-        included.
+        """Record that planning opens this source; return how often that was recorded without an end.
 
-        Returns -1 when another worker holds the step.
+        This time is included. Returns -1 when another worker holds the step.
         """
         return int(self._scripts.run("opening", job, token, what, 1))
 
@@ -110,10 +109,9 @@ class Steps:
         self._scripts.run("opening", job, token, what, -1)
 
     def assemble(self, job: str, token: str, items: Sequence[tuple[int, int]]) -> bool:
-        """Postpone finishing until these items have their whole-item files. Items are (item, part of the plan it begins
-        in).
+        """Postpone finishing until these items have their whole-item files.
 
-        Returns False unless the step is still held.
+        items: (item, part of the plan in which it begins). Returns False unless the step is still held.
         """
         return self._in_pages("assemble", job, token, [f"{item} {part}" for item, part in items])
 

@@ -32,8 +32,7 @@ class Sweeps:
         self._scripts.ask("HSET", "mr:sweep", f"at_{walk}", place)
 
     def listing(self, *, done: bool = False) -> bool:
-        """Return whether the tenants' lists must be restored from storage by the walk `listing`, because Redis was
-        lost.
+        """Return whether Redis was lost, so that the walk `listing` must restore the tenants' lists from storage.
 
         done: the walk is complete, which counts unless Redis was lost meanwhile.
         """

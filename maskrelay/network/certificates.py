@@ -65,8 +65,7 @@ def redis_options() -> dict[str, str]:
 
 
 def ca_bundle(*variables: str) -> str:
-    """Return the path of a PEM file with all trusted authorities, for libraries that take a path instead of their own
-    bundle.
+    """Return the path of one PEM file with all trusted authorities, for libraries that need such a path.
 
     `variables` are the library's own names for such a file. If one is set, its file replaces the system's authorities,
     and `SSL_CERT_FILE` and `MASKRELAY_CA_FILE` are trusted in addition. The path is valid in this process and its

@@ -84,10 +84,10 @@ class CallbackSender:
         now: int,
         traceparent: str | None = None,
     ) -> DeliveryResult:
-        """Make one attempt at `now` (unix seconds), signed with each of `secrets`. Every failure is returned as a
-        result.
+        """Make one attempt at `now` (unix seconds), signed with each of `secrets`.
 
-        Raises OptionInvalid for a malformed secret. A malformed `traceparent` is left out.
+        Every failure is returned as a result. Raises OptionInvalid for a malformed secret. A malformed `traceparent` is
+        left out.
         """
         ends = time.monotonic() + self._timeout.total_seconds()
         headers = {

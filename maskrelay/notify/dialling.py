@@ -43,8 +43,8 @@ class Dialler(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A stream on which every operation gets only the remaining time of the whole exchange, so that a slow peer cannot
-    extend it.
+    """A stream under one deadline: every operation gets only the remaining time, so that a slow
+    peer cannot extend it.
     """
 
     def __init__(self, stream: httpcore.NetworkStream, ends: float) -> None:

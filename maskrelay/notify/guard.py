@@ -30,11 +30,11 @@ def system_lookup(host: str, port: int) -> list[str]:
 
 
 class AddressGuard:
-    """Decides by address, not by name: a name is resolved once, and the checked addresses are those that are connected
-    to.
+    """Decides where callbacks may go, by address and not by name.
 
-    `allow` contains host names, which may resolve to any address, and addresses or networks (`10.1.0.0/16`), each
-    optionally with the only port that is allowed (`pacs.example:8443`, `[fd00::1]:443`).
+    A name is resolved once, and the checked addresses are those that are connected to. `allow` contains host names,
+    which may resolve to any address, and addresses or networks (`10.1.0.0/16`), each optionally with the only port that
+    is allowed (`pacs.example:8443`, `[fd00::1]:443`).
     """
 
     def __init__(self, allow: Sequence[str], lookup: Lookup = system_lookup) -> None:
@@ -67,8 +67,8 @@ class AddressGuard:
     def resolve(self, host: str, port: int, within: timedelta) -> tuple[str, ...]:
         """Return every address of `host`, all of them checked; none if it has none or the resolver is too slow.
 
-        Raises CallbackForbidden if one of them is not allowed: a name with a public and a private address is not
-        trusted at all.
+        Raises CallbackForbidden if one of them is not allowed: a name that also has a forbidden address is not trusted
+        at all.
         """
         self.check_host(host, port)
         addresses = tuple(self._addresses(host, port, within))
@@ -118,8 +118,9 @@ class AddressGuard:
 
 
 def target_of(url: str) -> httpx.URL:
-    """Parse the URL in the form that is both checked and sent to; raises CallbackForbidden unless it is a plain http(s)
-    URL.
+    """Parse the URL in the form that is both checked and sent to.
+
+    Raises CallbackForbidden unless it is a plain http(s) URL.
     """
     try:
         target = httpx.URL(url)

@@ -41,8 +41,7 @@ def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Cou
 
 
 def slices_of(number: int, facts: DicomFacts) -> list[Slice]:
-    """Return the object's frames as slices; none if their positions are unknown, or if several frames share one
-    position.
+    """Return the object's frames as slices; none if their positions are unknown, or if all share one position.
 
     The latter is a cine clip, whose frames are consecutive in time.
     """

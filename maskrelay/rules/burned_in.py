@@ -32,8 +32,9 @@ def may_be_burned_in(facts: DicomFacts) -> bool:
 
 
 def judge_burned_in(facts: DicomFacts, policy: Policy) -> Literal["go", "warn", "refuse"]:
-    """Apply the policy. go: the image is sent. warn: it is sent and flagged. refuse: its item fails with
-    `burned_in_annotation`.
+    """Apply the policy for burned-in text to an object.
+
+    go: the image is sent. warn: it is sent and flagged. refuse: its item fails with `burned_in_annotation`.
     """
     if policy == "allow" or not may_be_burned_in(facts):
         return "go"

@@ -10,10 +10,9 @@ BULK_SHARE = 0.75
 
 
 def lane_of(asked: Lane | None, total: int) -> Lane:
-    """Return the lane of a job of `total` items or frames. Raises LaneForbidden if it is too large for the interactive
-    lane.
+    """Return the lane of a job of `total` items or frames. The bulk lane may always be requested.
 
-    The bulk lane may always be requested.
+    Raises LaneForbidden if the interactive lane is requested for too large a job.
     """
     if total <= INTERACTIVE_ITEMS:
         return asked or "interactive"
@@ -23,15 +22,13 @@ def lane_of(asked: Lane | None, total: int) -> Lane:
 
 
 def lanes_to_claim(holding: int, hands: int) -> list[Lane]:
-    """Return the lanes that a child with `holding` of `hands` frames in progress may claim from, in order of
-    preference.
-    """
+    """Return the lanes that a child may claim from, in order of preference; it has `holding` of `hands` frames."""
     return ["interactive", "bulk"] if holding < math.ceil(hands * BULK_SHARE) else ["interactive"]
 
 
 def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:
-    """Return the number of loops for the waiting frames: enough for the work, and at most twice what the endpoint can
-    take.
+    """Return the number of loops for the waiting frames: enough for the work, at most twice what
+    the endpoint can take.
     """
     return min(math.ceil(waiting / hands), math.ceil(2 * in_flight / hands) + 1)
 
@@ -45,10 +42,10 @@ def callbacks_share(threads: int) -> int:
 
 
 def workers_most(limit: int, per_worker: int) -> int:
-    """Return how many workers an endpoint with `limit` scores in flight can use. `per_worker`: frames in progress in
-    one worker.
+    """Return how many workers an endpoint with `limit` scores in flight can use.
 
-    While half of the frames in progress are scored, the other half is prepared and drawn.
+    While half of the frames in progress are scored, the other half is prepared and drawn. per_worker: frames in
+    progress in one worker.
     """
     return max(1, math.ceil(2 * limit / per_worker))
 

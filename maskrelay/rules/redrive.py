@@ -1,6 +1,4 @@
-"""Which submitted items of a finished job a redrive repeats: those with failed frames, and of a zip only the failed
-members.
-"""
+"""Which submitted items of a finished job a redrive repeats: those with failed frames; of a zip only these members."""
 
 from collections.abc import Callable, Iterable
 
@@ -17,8 +15,8 @@ _Places = dict[str, dict[int, str] | None]
 
 
 def is_redriven(letter: DeadLetter, code: str | None) -> bool:
-    """Return whether a failed frame is repeated: if it has the given error code, or without one, any error that can
-    change.
+    """Return whether a failed frame is repeated: if it has the given code, or without one, any
+    error that can change.
     """
     return letter.error.code == code if code is not None else letter.error.code not in FINAL
 

@@ -1,7 +1,7 @@
-"""Group DICOM objects into stacks by their headers: by series, ordered along the slice normal, with findings about
-defects.
+"""Group DICOM objects by series into stacks that are ordered along the slice normal, and report defects.
 
-Instance numbers are not used for the order. Source of the geometry: DICOM PS3.3, C.7.6.2.1.1.
+Only the headers are used, and never the instance numbers for the order. Source of the geometry: DICOM PS3.3,
+C.7.6.2.1.1.
 """
 
 import math

@@ -23,9 +23,7 @@ class Slice:
 
     @property
     def ordinal(self) -> tuple[Mark, ...]:
-        """The marks that tell slices at one place apart: those of the frame if the header has them,
-        else of the object.
-        """
+        """The marks that tell slices at one place apart: those of the frame, or else those of the object."""
         of_frames = self.facts.frame_ordinals
         return of_frames[self.frame] if len(of_frames) == self.facts.frames else self.facts.ordinal
 

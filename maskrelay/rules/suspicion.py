@@ -1,5 +1,5 @@
-"""Flags for suspicious masks that need the whole job: size outliers and neighbours that disagree; and the order for
-review.
+"""Flags for suspicious masks that need the whole job (size outliers, neighbours that disagree), and
+the review order.
 """
 
 import math

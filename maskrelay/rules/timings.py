@@ -67,12 +67,12 @@ class Spent:
 
 
 def timings(moments: Moments, spent: Mapping[str, int], until: datetime) -> dict[str, float]:
-    """Return seconds by stage and their sum as `total`: from acceptance to the last known moment, or to `until` if the
-    job runs.
+    """Return seconds by stage, and their sum as `total`.
 
-    planning. queue: frames can be claimed and none is. endpoint, workers, storage: the time from the first claim to the
-    last outcome, split in proportion to what the frames spent. assembling, if whole-item files are made. finishing.
-    callback, once every event is over. If a moment was lost, its time belongs to the previous stage.
+    The time is from acceptance to the last known moment, or to `until` while the job runs. Stages: planning. queue:
+    frames can be claimed and none is. endpoint, workers, storage: the time from the first claim to the last outcome,
+    split in proportion to what the frames spent. assembling, if whole-item files are made. finishing. callback, once
+    every event is over. If a moment was lost, its time belongs to the previous stage.
     """
     spans = _spans(moments, until)
     found: dict[str, int] = {}

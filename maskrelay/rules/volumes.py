@@ -53,9 +53,7 @@ def volumes_of(places: Sequence[Place]) -> list[Volume]:
 
 
 def _resolved(places: Sequence[Place]) -> list[Volume]:
-    """Separate slices of one kind: by the fewest marks, by the order of their times, or as one
-    volume without repeats.
-    """
+    """Separate slices of one kind: by the fewest marks, by the order of their times, or as one volume."""
     sets = _by_fewest_marks(places) or _by_order(places)
     if sets is not None:
         return [Volume(slices) for slices in sets]
@@ -82,8 +80,9 @@ def _by_fewest_marks(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
 
 
 def _separated(places: Sequence[Place], chosen: Sequence[int], most: int) -> list[tuple[Slice, ...]] | None:
-    """Group the slices by these marks; None if a group would have two slices at one place, or there are not exactly
-    `most` groups.
+    """Group the slices by these marks.
+
+    Returns None if a group would have two slices at one place, or if there are not exactly `most` groups.
     """
     sets: dict[tuple[Mark, ...], list[Slice]] = defaultdict(list)
     for place in places:
@@ -117,9 +116,7 @@ def _by_order(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
 
 
 def _without_repeats(places: Sequence[Place]) -> tuple[list[Place], tuple[Slice, ...]]:
-    """Return the places with each image once, and the slices left out, whose pixels equal another
-    slice at the place.
-    """
+    """Return the places with each image once, and the slices that were left out because their pixels are repeated."""
     kept, repeats = [], []
     for place in places:
         first: dict[str, Slice] = {}

@@ -37,10 +37,9 @@ def checked_header(value: str, what: str) -> str:
 
 
 def proxy_of(endpoint: Endpoint, url: httpx.URL) -> Proxy | None:
-    """Return the proxy for connections to `url`, which is the endpoint's or one that it needs: its own, or the
-    environment's.
+    """Return the proxy for connections to `url`: the endpoint's own, or else the environment's.
 
-    Raises SettingsError, which quotes nothing of it.
+    `url` is the endpoint's, or one that it needs. Raises SettingsError, which quotes nothing of the proxy.
     """
     if endpoint.proxy is not None and (text := endpoint.proxy.get_secret_value()):
         return read_proxy(text, f"the proxy of endpoint {endpoint.name}")

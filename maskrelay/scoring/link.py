@@ -1,5 +1,4 @@
-"""One HTTP/1.1 connection to an endpoint: h11 parses the protocol, asyncio moves the bytes in pieces as large as they
-arrive.
+"""One HTTP/1.1 connection to an endpoint: h11 parses the protocol, asyncio moves the bytes in large pieces.
 
 The body of a response that states its length goes straight from the socket into its final buffer; through h11 it would
 be copied three times. h11 parses the head, and with it the length.
@@ -115,10 +114,9 @@ class Link(asyncio.BufferedProtocol):
         return event
 
     async def piece(self) -> bytes | bytearray:
-        """Return the next piece of the response's body, empty at its end; a successful body of known length in one
-        piece.
+        """Return the next piece of the response's body, empty at its end.
 
-        Raises as `head` does.
+        A successful body of known length is returned in one piece. Raises as `head` does.
         """
         if self._body is None:
             event = await self._event()
@@ -149,8 +147,8 @@ class Link(asyncio.BufferedProtocol):
         return True
 
     def was_cut_off(self) -> bool:
-        """Return whether the connection ended before the peer had the complete request, so that it cannot have
-        processed it.
+        """Return whether the connection ended before the peer had the whole request, which it
+        therefore cannot act on.
         """
         if self._heard or self._length == 0:
             return False
@@ -249,9 +247,7 @@ def _begun() -> h11.Connection:
 
 
 def _length(head: h11.Response) -> int | None:
-    """Return the body's length if the head states it (RFC 9112 §6.3). h11 has checked that there is at most one such
-    field.
-    """
+    """Return the body's length if the head states it (RFC 9112 §6.3). h11 ensures that there is at most one."""
     named = dict(head.headers)
     if head.status_code in (204, 304) or b"transfer-encoding" in named:
         return None

@@ -107,9 +107,7 @@ def _of_status(status: int, headers: dict[str, str], body: bytes | bytearray) ->
 
 
 def _unlisted(status: int) -> Meaning:
-    """A 4xx is caused by the request, so a frame may fail with it; everything else comes from something in front of the
-    model.
-    """
+    """A 4xx is caused by the request, so a frame may fail with it. Any other status comes from something in front."""
     if 400 <= status < 500:
         return _REFUSED
     if status >= 500:
@@ -130,8 +128,9 @@ def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None
 
 
 def _retry_after_s(headers: dict[str, str], now: datetime | None) -> float | None:
-    """Return `Retry-After` in seconds, given as a number or a date; None if absent, unreadable, or a date without a
-    reference.
+    """Return `Retry-After` in seconds, given as a number or a date.
+
+    Returns None if it is absent, unreadable, or a date without a reference.
     """
     given = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", given, re.ASCII):

@@ -121,8 +121,9 @@ class Transport(httpx.AsyncBaseTransport):
         return link
 
     async def _over(self, tunnel: asyncio.Transport) -> Link:
-        """Return a link over a connection that a proxy opened: for an http origin to the proxy itself, otherwise with
-        TLS inside.
+        """Return a link over a connection that a proxy opened.
+
+        For an http origin it is the connection to the proxy itself, otherwise TLS is started inside.
         """
         link, transport = Link(), tunnel
         try:

@@ -1,5 +1,4 @@
-"""The audit log of one process: entries are collected briefly, then written as one object that is chained to the
-previous one.
+"""The audit log of one process: entries are collected briefly, then written as an object chained to the previous one.
 
 Objects cannot be appended to, so the log grows by small files. Each is written once, by create-if-absent.
 """
@@ -36,7 +35,10 @@ class _Line:
 
 
 class AuditLog:
-    """May be used from any thread. The first entry starts its own thread, so none may be written before a fork."""
+    """The audit log of one process. May be used from any thread.
+
+    The first entry starts its own thread, so none may be written before a fork.
+    """
 
     def __init__(self, storage: Storage, role: Role) -> None:
         self._chain = Chain(storage, role)

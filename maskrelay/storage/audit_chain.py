@@ -34,7 +34,10 @@ class File:
 
 
 class Chain:
-    """Use it from one thread at a time. `open`: the hour that has files and is not closed."""
+    """The chain of one process's audit files. Use it from one thread at a time.
+
+    `open`: the hour that has files and is not closed.
+    """
 
     def __init__(self, storage: Storage, role: Role) -> None:
         self._storage = storage

@@ -133,9 +133,7 @@ class FileStorage:
 
 
 def _name(entry: os.DirEntry[str]) -> str | None:
-    """Return an entry's name in listings; None for anything that is no object: temporary files,
-    links, foreign files.
-    """
+    """Return an entry's name in listings; None if it is no object: temporary files, links, foreign files."""
     with suppress(KeyInvalid):
         check_key(entry.name)
         if entry.is_dir(follow_symlinks=False):

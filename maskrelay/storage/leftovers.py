@@ -67,8 +67,9 @@ def remove_empty(root: Path, folders: Sequence[str]) -> None:
 
 
 def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
-    """Check the next `most` folders after `after`; return where to continue ("": all were checked) and how much was
-    removed.
+    """Remove leftovers in the next `most` folders after `after`.
+
+    Returns where to continue ("": all were checked), and how much was removed.
     """
     removed, seen = 0, ""
     for folder in islice(_folders(root, "", after), most):

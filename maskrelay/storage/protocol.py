@@ -93,10 +93,10 @@ class Storage(Protocol):
         """
 
     def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
-        """Remove what killed writers left in the next `most` folders after `after`; return where to continue, and how
-        much was removed.
+        """Remove what killed writers left in the next `most` folders after `after`.
 
-        The position is "" at the beginning and at the end. For S3, the bucket's lifecycle does this.
+        Returns where to continue ("" at the end, as at the beginning), and how much was removed. For S3, the bucket's
+        lifecycle does this.
         """
 
     def writer(self, key: str, content_type: str = BINARY) -> Writer:

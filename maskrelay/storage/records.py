@@ -1,5 +1,4 @@
-"""Records as objects in storage: one as JSON, or several as lines of JSON. They are written once, and read as a whole
-or as a stream.
+"""Records as objects in storage: a single one as JSON, or several as lines of JSON. Each object is written once.
 
 Whoever wrote an object, reading it returns a record or raises RecordUnreadable, whose message quotes nothing of it.
 """
@@ -103,8 +102,9 @@ def read_records(storage: Storage, key: str, kind: type[R]) -> list[R]:
 
 
 def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
-    """Yield every submitted item in order, wherever the submission keeps them; raises ObjectMissing and
-    RecordUnreadable.
+    """Yield every submitted item in order, wherever the submission keeps them.
+
+    Raises ObjectMissing and RecordUnreadable.
     """
     if submission.items_key is None:
         yield from submission.items
