@@ -12,28 +12,30 @@ MOST_PRECISION = 32
 
 @dataclass(frozen=True)
 class Codestream:
-    """The frame header of a JPEG, JPEG-LS or JPEG 2000 codestream.
-
-    precision: bits of a sample. signed: the samples have a sign (JPEG 2000 alone can say so). rgb_ids, jfif, adobe:
-    how a JPEG marks its colours; adobe is the transform of its APP14 marker. transformed: a JPEG 2000 colour transform,
-    which its decoder undoes. sequential: 8-bit Huffman coding, which libjpeg-turbo decodes.
-    """
+    """The frame header of a JPEG, JPEG-LS or JPEG 2000 codestream."""
 
     family: Literal["jpeg", "jpeg-ls", "jpeg-2000"]
     columns: int
     rows: int
     samples: int
+    #: Bits per sample.
     precision: int
+    #: Whether samples are signed (only JPEG 2000 can declare that).
     signed: bool = False
+    #: Whether a JPEG marks its colours as RGB by its component ids.
     rgb_ids: bool = False
+    #: Whether a JPEG has a JFIF marker.
     jfif: bool = False
+    #: The colour transform in a JPEG's APP14 (Adobe) marker.
     adobe: int | None = None
+    #: A JPEG 2000 colour transform, which its decoder reverses.
     transformed: bool = False
+    #: 8-bit Huffman coding, which libjpeg-turbo decodes.
     sequential: bool = False
 
 
 def check_codestream(stream: Codestream, layout: Layout) -> None:
-    """Raise TagInvalid where the size or the samples are not the object's, UnsupportedImage for more than 32 bits."""
+    """Raise TagInvalid if the size or the samples differ from the object's, UnsupportedImage for more than 32 bits."""
     if (stream.columns, stream.rows) != (layout.columns, layout.rows):
         tags = f"{named('Columns')} and {named('Rows')}"
         detail = f"{tags} are {layout.columns} and {layout.rows}, and the frame's own {stream.columns} and "
@@ -45,10 +47,10 @@ def check_codestream(stream: Codestream, layout: Layout) -> None:
 
 
 def meaning_of(stream: Codestream, layout: Layout) -> str:
-    """The photometric interpretation of what the codec returns for a colour frame.
+    """Return the photometric interpretation of what the codec returns for a colour frame.
 
-    The codestream decides where it marks its colours without contradicting itself; otherwise the header. Raises
-    TagInvalid where the header and a mark that other readers overlook exclude each other.
+    The codestream decides if it marks its colours consistently, otherwise the header. Raises TagInvalid if the header
+    contradicts a mark that other readers ignore.
     """
     header = layout.photometric
     if stream.family == "jpeg-2000":

@@ -15,13 +15,13 @@ from maskrelay.imaging.dicom.layout import SUBSAMPLED, Layout
 from maskrelay.imaging.dicom.tables import Table, expanded, read_descriptor, read_table
 from maskrelay.imaging.dicom.tags import named, octets, words
 
-_ROWS = 256  # converted at a time: floats take four times the room of the bytes
-_FULL = (0.0, 1.0, 1.0)  # of Y, Cb and Cr: what black is; how far a step of luma and one of colour reach
+_ROWS = 256  # converted at a time: floats take four times the memory of the bytes
+_FULL = (0.0, 1.0, 1.0)  # Y of black, and the factors of luma and of colour
 _PARTIAL = (16.0, 255 / 219, 255 / 224)
 
 
 def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray[np.uint8]:
-    """(height, width, 3) of `bits` bits each, in the meaning of `photometric`."""
+    """Convert (height, width, 3) samples of `bits` bits in the interpretation `photometric` to uint8 RGB."""
     octet = _to_bytes(values, bits)
     reach = {"YBR_FULL": _FULL, "YBR_PARTIAL": _PARTIAL}.get(SUBSAMPLED.get(photometric, photometric))
     return _converted(octet, *reach) if reach else octet
@@ -30,7 +30,7 @@ def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray
 def palette_to_rgb(
     values: npt.NDArray[Any], dataset: Dataset, layout: Layout, *, little: bool
 ) -> npt.NDArray[np.uint8]:
-    """(height, width) stored values of PALETTE COLOR by the object's three tables. Raises TagInvalid."""
+    """Convert (height, width) PALETTE COLOR values with the object's three tables. Raises TagInvalid."""
     tables = [_palette(dataset, colour, layout, little=little) for colour in ("Red", "Green", "Blue")]
     return in_bands(values, lambda band: np.stack([table.of(band) for table in tables], axis=-1))
 
@@ -43,7 +43,7 @@ def _palette(dataset: Dataset, colour: str, layout: Layout, *, little: bool) -> 
     else:
         table, bits = _segmented(dataset, descriptor, f"Segmented{content}", layout, little=little)
     if bits == 16 and table.entries.max(initial=0) < 256:
-        bits = 8  # entries of 8 bits in words, and a descriptor that says 16: black all over otherwise
+        bits = 8  # 8-bit entries stored in words although the descriptor says 16, which would give a black image
     return Table(table.first, _to_bytes(table.entries, bits))
 
 
@@ -57,7 +57,7 @@ def _segmented(dataset: Dataset, descriptor: str, content: str, layout: Layout, 
 
 
 def _to_bytes(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
-    """The highest 8 of `bits` bits, which gives back what was widened by shifting or by repeating; fewer are spread."""
+    """The highest 8 of `bits` bits, which reverses widening by shifting or repeating; fewer bits are scaled up."""
     if bits >= 8:
         return (values >> (bits - 8)).astype(np.uint8)
     return (values * (255.0 / ((1 << bits) - 1)) + 0.5).astype(np.uint8)

@@ -11,11 +11,11 @@ from threading import Lock
 
 from maskrelay.errors import ItemError, TooManyPixels, Truncated
 
-logging.getLogger("pydicom").propagate = False  # its lines would reach our own log
+logging.getLogger("pydicom").propagate = False  # otherwise its lines would reach this service's log
 
 
 class _Hush:
-    """No warnings while anybody is inside: the filters are the process's, so threads must not undo each other."""
+    """Suppresses warnings while any thread is inside: filters are global, so threads must not undo each other's."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -42,9 +42,9 @@ _hush = _Hush()
 
 @contextmanager
 def named_damage() -> Iterator[None]:
-    """Turn whatever is raised inside into one `ItemError`, and keep warnings of the libraries away.
+    """Turn whatever is raised inside the block into an `ItemError`, and suppress warnings of the libraries.
 
-    Raises TooManyPixels where memory ran out, Truncated for damage that was not named inside.
+    Raises TooManyPixels if memory runs out, Truncated for damage that has no more specific error.
     """
     _hush.enter()
     try:
@@ -53,7 +53,7 @@ def named_damage() -> Iterator[None]:
         raise
     except MemoryError:
         raise TooManyPixels("The object needs more memory than it may have.") from None
-    except Exception:  # noqa: BLE001  a reader fed with hostile bytes may raise anything
+    except Exception:  # noqa: BLE001  a reader of hostile bytes may raise anything
         raise Truncated from None
     finally:
         _hush.leave()

@@ -13,7 +13,7 @@ from maskrelay.imaging.dicom.layout import Layout
 from maskrelay.imaging.dicom.stream import opened
 from maskrelay.imaging.dicom.tags import octets, text
 
-#: Findings by code, each with what the header says and what was found.
+#: Findings by code, each with the value of the header and the value found.
 Findings = dict[str, tuple[int | str, ...]]
 
 _HEAD, _LONG_HEAD = 2048, 1 << 18
@@ -21,17 +21,18 @@ _HEAD, _LONG_HEAD = 2048, 1 << 18
 
 @dataclass(frozen=True)
 class Seen:
-    """bits: of a sample, BitsStored or the codestream's precision, whichever is more."""
+    """The result of the comparison."""
 
     findings: Findings
+    #: Bits per sample: BitsStored or the codestream's precision, whichever is more.
     bits: int
 
 
 def look_at(header: Header, layout: Layout, pixels: PixelElement, frames: Frames | None) -> Seen:
-    """What the object's header and its frames say differently.
+    """Return the differences between the object's header and its frames.
 
-    Raises TagInvalid for colours that contradict each other. A frame whose own header cannot be read is passed over: it
-    is refused when it is decoded.
+    Raises TagInvalid for colours that contradict each other. A frame whose own header cannot be read is skipped,
+    because it is refused when it is decoded.
     """
     findings = _of_header(header, layout, pixels)
     if frames is not None and frames.ignored_offsets:

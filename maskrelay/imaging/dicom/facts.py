@@ -22,28 +22,27 @@ from maskrelay.imaging.dicom.tags import items, number, text, uid, value_of, val
 from maskrelay.imaging.dicom.wanted import MOSAIC_COUNT, MOSAIC_CREATOR
 from maskrelay.imaging.dicom.windows import voi_function, voi_windows
 
-#: What identifies a patient, hashed together.
+#: Tags that identify a patient, hashed together.
 _IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
-#: What gives stored pixels their meaning, hashed with them.
+#: Tags that give stored pixels their meaning, hashed with them.
 _MEANING = ("PhotometricInterpretation", "PixelRepresentation", "BitsStored", "RescaleSlope", "RescaleIntercept")
-#: A frame of so many bytes is read for its hash; longer ones, and those of several, are compared by their identity.
+#: The largest frame that is read for its hash; larger frames, and multi-frame objects, are compared by identity.
 _HASHED_BYTES = 64 << 20
 
 
-#: Segmentations and label maps, which are never pictures to segment, and doses, which are none beside a series.
+#: Segmentations and label maps, which are never images to segment; and doses, which are not if found among others.
 _SEGMENTATIONS = frozenset(f"1.2.840.10008.5.1.4.1.1.{leaf}" for leaf in ("66.4", "66.7"))
 _DERIVED = _SEGMENTATIONS | {"1.2.840.10008.5.1.4.1.1.481.2"}
 
 
 def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) -> DicomFacts:
-    """Read the header of `source` (bytes, or the path of a file); its pixels are hashed and not decoded.
+    """Read the header of `source` (bytes, or the path of a file); its pixels are hashed but not decoded.
 
-    key: under which the patient's identity is hashed. among_others: the object was found among others rather than
-    chosen, so that a dose is no picture either, and what is none is not looked at further.
-
-    An object that `planes.open_planes` could not read for a reason its header shows is refused here already. Raises
-    ItemErrors alone: those of `header.read_header` and `layout.read_layout`, TagInvalid for a broken geometry, and
-    NotAPicture for an object of another kind.
+    key: the key under which the patient's identity is hashed. among_others: the object was found among others rather
+    than chosen, so a dose does not count as an image, and an object that is not an image is not examined further. An
+    object that `planes.open_planes` could not read for a reason visible in its header is refused here. Raises only
+    ItemErrors: those of `header.read_header` and `layout.read_layout`, TagInvalid for invalid geometry, and NotAPicture
+    for another kind of object.
     """
     with named_damage():
         header = read_header(source)
@@ -63,7 +62,7 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
 
 
 def _bits(header: Header, layout: Layout, groups: Groups, bits: int) -> int:
-    """Of a sample once the modality's rescale or table is applied: what is no longer a byte has more than 8."""
+    """Bits per sample after the modality's rescale or table; values that no longer fit a byte have more than 8."""
     if bits > 8 or layout.samples > 1 or layout.photometric == "PALETTE COLOR":
         return bits
     modality = read_modality(header.dataset, groups, layout, 0, little=header.little_endian)
@@ -77,7 +76,7 @@ def _check_is_picture(dataset: Dataset, others: Collection[str]) -> None:
 
 
 def _patient(dataset: Dataset, key: bytes) -> str:
-    """A keyed hash by which objects of two patients differ; names are compared without case and padding."""
+    """A keyed hash that differs between patients; names are compared without case and padding."""
     found = []
     for keyword in _IDENTITY:
         try:
@@ -89,7 +88,7 @@ def _patient(dataset: Dataset, key: bytes) -> str:
 
 
 def _pixels(header: Header, layout: Layout, pixels: PixelElement) -> str:
-    """A hash of the one frame as it is stored; empty for several frames, or for more bytes than are read for it."""
+    """A hash of the single frame as stored; empty for several frames, or for more bytes than are read for it."""
     if layout.frames > 1 or pixels.available > _HASHED_BYTES:
         return ""
     meaning = [str(header.transfer_syntax), *(str(header.dataset.get(keyword, "")) for keyword in _MEANING)]
@@ -180,7 +179,7 @@ def _rescale(dataset: Dataset, groups: Groups) -> tuple[float, float] | None:
 
 
 def _mosaic(dataset: Dataset) -> int | None:
-    """NumberOfImagesInMosaic, where it is Siemens' own element."""
+    """NumberOfImagesInMosaic, if the element is Siemens' own."""
     try:
         creator, count = dataset.get(MOSAIC_CREATOR), dataset.get(MOSAIC_COUNT)
         own = creator is not None and str(creator.value).strip() == "SIEMENS MR HEADER"

@@ -26,7 +26,7 @@ _STARTS = (jpeg.START + b"\xff", jpeg2000.START, _JP2)
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """`length` bytes at `offset` of the source; begins: a codestream begins in it."""
+    """`length` bytes at `offset` of the source. begins: whether a codestream begins in it."""
 
     offset: int
     length: int
@@ -35,29 +35,31 @@ class Fragment:
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """each: the fragments of each frame that is there. ignored_offsets: entries of a table that does not fit them."""
+    """The frames of an encapsulated object."""
 
+    #: The fragments of each frame that exists.
     each: Sequence[Sequence[Fragment]]
+    #: The entries of an offset table that does not match the frames.
     ignored_offsets: int = 0
 
     def read(self, stream: Stream, index: int) -> bytes:
-        """The bytes of frame `index`. Raises Truncated where the source ends before or inside it."""
+        """Return the bytes of frame `index`. Raises Truncated if the source ends before or inside it."""
         if index >= len(self.each):
             raise Truncated(f"{named('PixelData')} holds no frame {index}, counted from 0.")
         return b"".join(_read(stream, one) for one in self.each[index])
 
     def head(self, stream: Stream, index: int, length: int) -> bytes:
-        """At most `length` bytes of the first fragment of frame `index`."""
+        """Return at most `length` bytes of the first fragment of frame `index`."""
         first = self.each[index][0]
         stream.seek(first.offset)
         return stream.read(max(0, min(first.length, length, stream.size - first.offset)))
 
 
 def find_frames(stream: Stream, header: Header, layout: Layout, pixels: PixelElement) -> Frames:
-    """The frames of an encapsulated object.
+    """Return the frames of an encapsulated object.
 
-    Raises TagInvalid where the object is complete and holds another number of frames than NumberOfFrames says, or its
-    pixels are not in fragments; Truncated where it is complete and holds fewer.
+    Raises TagInvalid if the object is complete and its number of frames differs from NumberOfFrames, or if its pixels
+    are not in fragments; Truncated if it is complete and has fewer frames.
     """
     stream.seek(pixels.offset)
     table, start = _basic_offsets(stream)
@@ -78,7 +80,7 @@ def _detail(layout: Layout, found: int) -> str:
 
 
 def _basic_offsets(stream: Stream) -> tuple[tuple[int, ...], int]:
-    """The basic offset table, and where the first fragment's item begins."""
+    """The basic offset table, and the offset of the first fragment's item."""
     tag, length = _item(stream)
     if tag != _ITEM:
         raise TagInvalid(f"{named('PixelData')} is not in fragments, and its transfer syntax is compressed.")
@@ -96,7 +98,7 @@ def _extended_offsets(header: Header) -> tuple[int, ...]:
 
 
 def _walk(stream: Stream, layout: Layout) -> tuple[list[Fragment], bool]:
-    """All fragments that are not empty, and whether the delimiter that ends them was found."""
+    """All fragments that are not empty, and whether the delimiter after them was found."""
     found: list[Fragment] = []
     while stream.size - stream.tell() >= 8:
         tag, length = _item(stream)
@@ -129,7 +131,7 @@ def _begins(head: bytes, layout: Layout) -> bool:
 def _grouped(fragments: list[Fragment], layout: Layout, offsets: Sequence[int]) -> list[list[Fragment]]:
     """The fragments of each frame: from one that begins a codestream up to the next.
 
-    Where no beginning is found, the decoder will judge what a single frame, or a frame a fragment, is.
+    If no beginning is found, the decoder judges a single frame, or one frame per fragment.
     """
     begins = [number for number, one in enumerate(fragments) if one.begins]
     if not begins and layout.frames == 1 and fragments:

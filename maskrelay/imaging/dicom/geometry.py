@@ -17,11 +17,11 @@ from maskrelay.imaging.dicom.tags import items, named, number, numbers
 _Value = TypeVar("_Value")
 
 _CENTIMETRES = 3  # in PhysicalUnitsXDirection
-_UNIT = 0.01  # how far a direction may be from length 1, and two of them from a right angle
+_UNIT = 0.01  # tolerance of the length of a direction, and of the right angle between two
 
 
 def positions(dataset: Dataset, groups: Groups, frames: int) -> tuple[Vector, ...]:
-    """One a frame, or empty where not every frame has one. Raises TagInvalid."""
+    """Return one position per frame, or nothing unless every frame has one. Raises TagInvalid."""
 
     def read(place: Dataset) -> Vector | None:
         found = numbers(place, "ImagePositionPatient", 3)
@@ -31,14 +31,18 @@ def positions(dataset: Dataset, groups: Groups, frames: int) -> tuple[Vector, ..
 
 
 def orientations(dataset: Dataset, groups: Groups, frames: int) -> tuple[Orientation, ...]:
-    """One a frame, or empty where not every frame has one. Raises TagInvalid, also for directions askew."""
+    """Return one orientation per frame, or nothing unless every frame has one.
+
+    Raises TagInvalid, also for directions that are not perpendicular unit vectors.
+    """
     return _of_frames(dataset, groups, frames, "PlaneOrientationSequence", _directions)
 
 
 def spacing(dataset: Dataset, groups: Groups, frames: int) -> tuple[float, float] | None:
-    """Millimetres between rows, between columns; None where unknown or not the same in all frames. Raises TagInvalid.
+    """Return the (row, column) spacing in millimetres; None if it is unknown or not the same in all frames.
 
-    Of a radiograph it may be the detector's (ImagerPixelSpacing), which is larger than the patient's.
+    Raises TagInvalid. For a radiograph it may be the detector's (ImagerPixelSpacing), which is larger than the
+    patient's.
     """
     if groups:
         found = _measures(groups, frames, lambda measures: _positive_pair(measures, "PixelSpacing"))
@@ -83,13 +87,13 @@ def _directions(place: Dataset) -> Orientation | None:
 
 
 def _positive_pair(place: Dataset, keyword: str) -> tuple[float, float] | None:
-    """Many secondary captures write zeros for a spacing that nobody knows."""
+    """Many secondary captures contain zeros for an unknown spacing."""
     found = numbers(place, keyword, 2)
     return (found[0], found[1]) if found and min(found) > 0 else None
 
 
 def _measures(groups: Groups, frames: int, read: Callable[[Dataset], _Value | None]) -> _Value | None:
-    """What all frames agree on."""
+    """The value that all frames agree on."""
     macros = [groups.macro("PixelMeasuresSequence", index) for index in range(frames if groups.each else 1)]
     found = {None if macro is None else read(macro) for macro in macros}
     return found.pop() if len(found) == 1 else None
@@ -103,7 +107,7 @@ def _along(dataset: Dataset, groups: Groups, frames: int, keyword: str) -> float
 
 
 def _ultrasound_spacing(dataset: Dataset) -> tuple[float, float] | None:
-    """The one spacing that all regions in centimetres share; None if there is none, or they differ."""
+    """The spacing that all regions in centimetres share; None if there is none, or they differ."""
     found = set()
     for region in items(dataset, "SequenceOfUltrasoundRegions"):
         units = {number(region, f"PhysicalUnits{axis}Direction") for axis in "XY"}

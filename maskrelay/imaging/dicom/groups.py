@@ -13,13 +13,15 @@ _SHARED, _EACH = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequ
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """shared: at most one item. each: one item a frame, or none at all."""
+    """The functional groups of an object."""
 
+    #: At most one item.
     shared: Sequence[Dataset]
+    #: One item per frame, or none.
     each: Sequence[Dataset]
 
     def macro(self, keyword: str, index: int) -> Dataset | None:
-        """The first item of this sequence for the frame `index`: its own, otherwise the shared one."""
+        """Return the first item of this sequence for the frame `index`: its own, otherwise the shared one."""
         for group in (*self.each[index : index + 1], *self.shared):
             found = items(group, keyword)
             if found:
@@ -31,7 +33,7 @@ class Groups:
 
 
 def read_groups(dataset: Dataset, frames: int) -> Groups:
-    """The functional groups; both empty for an object that is not enhanced. Raises TagInvalid."""
+    """Return the functional groups; both are empty for an object that is not enhanced. Raises TagInvalid."""
     each = items(dataset, _EACH)
     if each and len(each) != frames:
         raise TagInvalid(f"{named(_EACH)} has {len(each)} items for {frames} frames.")

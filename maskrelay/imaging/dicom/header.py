@@ -27,13 +27,13 @@ _MAGIC = b"DICM"
 _META = 0x0002
 _PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 _UNDEFINED = 0xFFFFFFFF
-_INFLATED = 1 << 28  # so many bytes of a deflated object at most
-_FIRST_INFLATED = 1 << 16  # as long as its pixels have not begun, four times as many at each try
+_INFLATED = 1 << 28  # the most decompressed bytes of a deflated object
+_FIRST_INFLATED = 1 << 16  # until its pixels begin, four times as many at each attempt
 
 
 @dataclass(frozen=True)
 class PixelElement:
-    """Where the pixels are: `available` bytes from `offset` on; length: as declared, None if undefined."""
+    """The location of the pixels: `available` bytes from `offset` on. length: as declared, None if undefined."""
 
     keyword: str
     vr: str
@@ -44,7 +44,10 @@ class PixelElement:
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """The tags that are read of an object, and where its pixels are in `source`: the file, or what it inflates to."""
+    """The tags that were read of an object, and the location of its pixels in `source`.
+
+    source: the file, or its decompressed content.
+    """
 
     dataset: Dataset
     transfer_syntax: UID | None
@@ -54,9 +57,9 @@ class Header:
 
 
 def looks_like_dicom(head: bytes) -> bool:
-    """Whether a file that begins so (132 bytes or more) may be DICOM: by its magic, or by its first element.
+    """Return whether a file that begins with these bytes (132 or more) may be DICOM.
 
-    Without the magic, the first element must be of group 2 or 8, as of every object that lost its preamble.
+    Detected by its magic, or without it by a first element of group 2 or 8, as in objects that lost their preamble.
     """
     if head[_PREAMBLE : _PREAMBLE + 4] == _MAGIC:
         return True
@@ -70,8 +73,8 @@ def looks_like_dicom(head: bytes) -> bool:
 def read_header(source: Source) -> Header:
     """Read the wanted tags of `source`, which is bytes or the path of a file.
 
-    Raises ZeroSized (no bytes), NotAnImage (not DICOM), DirectoryFile, TagInvalid, SourceTooLarge (a deflated
-    object), Truncated (ends before its pixels).
+    Raises ZeroSized (no bytes), NotAnImage (not DICOM), DirectoryFile, TagInvalid, SourceTooLarge (a deflated object),
+    Truncated (ends before its pixels).
     """
     with opened(source) as stream:
         if not stream.size:
@@ -88,12 +91,12 @@ def read_header(source: Source) -> Header:
 
 
 def _read_meta(stream: Stream) -> Dataset:
-    """The file meta group; empty where there is none. Explicit little endian, whatever follows."""
+    """The file meta group, in explicit little endian whatever follows; empty if there is none."""
     stream.seek(_PREAMBLE)
     if stream.read(4) != _MAGIC:
         stream.seek(0)
     return read_dataset(
-        stream,  # type: ignore[arg-type]  # all that is asked of it is read, seek and tell
+        stream,  # type: ignore[arg-type]  # only read, seek and tell are used
         is_implicit_VR=False,
         is_little_endian=True,
         stop_when=lambda tag, _vr, _length: tag >> 16 != _META,
@@ -101,7 +104,7 @@ def _read_meta(stream: Stream) -> Dataset:
 
 
 class _Inflating:
-    """A deflated object (PS3.5 A.5), inflated as far as it was asked for."""
+    """A deflated object (PS3.5 A.5), decompressed as far as requested."""
 
     def __init__(self, deflated: bytes) -> None:
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -110,7 +113,7 @@ class _Inflating:
         self.is_whole = False
 
     def first(self, length: int) -> bytes:
-        """At least `length` bytes, or all there are. Raises SourceTooLarge for more than are inflated of any object."""
+        """Return at least `length` bytes, or all there are. Raises SourceTooLarge beyond the limit of decompression."""
         if length > _INFLATED:
             raise SourceTooLarge(f"The deflated object holds more than {_INFLATED} bytes.")
         missing = length - len(self._content)
@@ -149,7 +152,7 @@ def _rest_of(content: bytes, meta: Dataset, syntax: str) -> Header:
 
 
 def _needed(dataset: Dataset) -> int:
-    """The bytes of all frames as far as the header says: none where it does not, and the layout is refused."""
+    """The bytes of all frames according to the header; none if it does not say, and then the layout is refused."""
     keywords = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
     rows, columns, samples, allocated = (number(dataset, keyword) or 0 for keyword in keywords)
     frames = number(dataset, "NumberOfFrames") or 1

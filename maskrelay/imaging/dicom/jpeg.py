@@ -20,7 +20,7 @@ _AFTER_SCAN_LS = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 
 def read_jpeg(frame: bytes) -> Codestream:
-    """The frame header, its components and colour marks; `frame` may be cut behind it. Raises Truncated."""
+    """Parse the frame header, its components and colour marks; `frame` may be cut after it. Raises Truncated."""
     jfif, adobe = False, None
     for marker, place, length in _segments(frame):
         body = frame[place + 4 : place + 2 + length]
@@ -45,10 +45,10 @@ def read_jpeg(frame: bytes) -> Codestream:
 
 
 def jpeg_end(frame: bytes) -> int | None:
-    """Where the end marker ends; None where there is none, although every component has its scan.
+    """Return the offset after the end marker; None if it is missing although every component has its scan.
 
-    Raises Truncated where the data end before the last component's scan, UnsupportedImage for more scans than anybody
-    writes: each of them is decoded over the whole picture.
+    Raises Truncated if the data end before the last component's scan, UnsupportedImage for an implausible number of
+    scans, because each of them is decoded over the whole image.
     """
     after_scan, components, scanned, scans = _AFTER_SCAN, 0, set[int](), 0
     for marker, place, length in _segments(frame):
@@ -70,13 +70,13 @@ def jpeg_end(frame: bytes) -> int | None:
 
 
 def _segments(frame: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, where it begins, the length of its segment) of each marker; entropy-coded data are passed over."""
+    """(marker, offset, segment length) of each marker; entropy-coded data are skipped."""
     place, after_scan = 2, _AFTER_SCAN
     if not frame.startswith(START):
         return
     while place + 2 <= len(frame) and frame[place] == 0xFF:
         marker = frame[place + 1]
-        if marker == 0xFF:  # markers may be filled up with 0xFF
+        if marker == 0xFF:  # 0xFF may precede a marker as fill
             place += 1
             continue
         if marker == _EOI:

@@ -10,7 +10,10 @@ _PADDING = 16
 
 
 def read_jpeg_2000(frame: bytes) -> Codestream:
-    """The main header; `frame` may be cut behind it. Raises Truncated, UnsupportedImage for components that differ."""
+    """Parse the main header; `frame` may be cut after it.
+
+    Raises Truncated, and UnsupportedImage for unequal components.
+    """
     if not frame.startswith(START) or len(frame) < 45:
         raise Truncated("A frame does not begin as JPEG 2000.")
     right, bottom, left, top = (int.from_bytes(frame[at : at + 4], "big") for at in (8, 12, 16, 20))
@@ -41,9 +44,9 @@ def _is_transformed(frame: bytes) -> bool:
 
 
 def whole_jpeg_2000(frame: bytes) -> bytes:
-    """The codestream with its end marker, which is added where it alone is missing, and without what follows it.
+    """Return the codestream with its end marker, which is added if only it is missing, and without what follows.
 
-    The lengths of the tile-parts say where it ends. Raises Truncated where data are missing.
+    The lengths of the tile-parts give its end. Raises Truncated if data are missing.
     """
     place = frame.find(_SOT, 2)
     tiles: dict[int, set[int]] = {}
@@ -56,7 +59,7 @@ def whole_jpeg_2000(frame: bytes) -> bytes:
         tiles.setdefault(tile, set()).add(frame[place + 10])
         if frame[place + 11]:
             counts[tile] = frame[place + 11]
-        if length == 0:  # the last tile-part goes on to the end marker
+        if length == 0:  # the last tile-part extends to the end marker
             return frame[: _last_end(frame, place)]
         if length < 12 or place + length > len(frame):
             raise Truncated("A frame ends inside a tile-part.")
@@ -70,7 +73,7 @@ def whole_jpeg_2000(frame: bytes) -> bytes:
         if rest and frame[:place].endswith((rest[:1] * 4, b"\xff")):  # padding began before the tile-part ends
             raise Truncated("A frame ends inside a tile-part.")
         return frame[:place] + END
-    return frame[: _last_end(frame, place)]  # lengths that lie: some writers leave them wrong
+    return frame[: _last_end(frame, place)]  # the lengths are wrong, as some writers leave them
 
 
 def _last_end(frame: bytes, start: int) -> int:

@@ -23,7 +23,7 @@ from maskrelay.imaging.letterbox import LONGEST_SIDE
 
 _GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
-#: Of which two pixels natively share their colour; a codec has spread it already.
+#: Interpretations in which two pixels share their colour if stored natively; a codec has already upsampled it.
 SUBSAMPLED = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}
 _ALLOCATED = (1, 8, 16, 32, 64)
 _LONGEST_SIDE_OF_TAG = 0xFFFF
@@ -34,7 +34,7 @@ _LEAST_FRAGMENT = 8  # the tag and length of an encapsulated frame
 
 @dataclass(frozen=True)
 class Layout:
-    """One object's Image Pixel module. stored: bits of a sample; allocated: bits it takes up natively."""
+    """The Image Pixel module of one object."""
 
     rows: int
     columns: int
@@ -42,7 +42,9 @@ class Layout:
     samples: int
     photometric: str
     planar: int
+    #: Bits that a sample occupies natively.
     allocated: int
+    #: Bits of a sample.
     stored: int
     high_bit: int
     signed: bool
@@ -51,14 +53,14 @@ class Layout:
 
     @property
     def frame_bytes(self) -> float:
-        """The bytes of one frame, not compressed; of single bits it may be no whole number."""
+        """Return the bytes of one uncompressed frame; for one-bit samples it may not be a whole number."""
         samples = self.rows * self.columns * self.samples
         length = samples / 8 if self.allocated == 1 else samples * (self.allocated // 8)
         return length // 3 * 2 if self.photometric in SUBSAMPLED else length
 
 
 def read_layout(header: Header) -> tuple[Layout, PixelElement]:
-    """The layout of an object that can be decoded.
+    """Return the layout of an object that can be decoded.
 
     Raises NoPixels, TagInvalid, ZeroSized, UnsupportedTransferSyntax, UnsupportedImage (its colours, compressed single
     bits), Truncated (fewer bytes than its frames need).
@@ -95,7 +97,7 @@ def read_layout(header: Header) -> tuple[Layout, PixelElement]:
 
 
 def decoder_of(transfer_syntax: UID | None) -> Decoder:
-    """The decoder to use. Raises UnsupportedTransferSyntax, or TagInvalid where the encoding is not said."""
+    """Return the decoder to use. Raises UnsupportedTransferSyntax, or TagInvalid if the encoding is not declared."""
     if transfer_syntax is None:
         raise TagInvalid(f"{named('TransferSyntaxUID')} is missing, and the pixels are compressed.")
     try:
@@ -106,7 +108,7 @@ def decoder_of(transfer_syntax: UID | None) -> Decoder:
 
 
 def check_frame(layout: Layout, index: int, max_pixels: int) -> None:
-    """Raises TooManyPixels (fields as of the still formats), FrameOutOfRange (fields: index, frames)."""
+    """Raise TooManyPixels (fields as for still images) or FrameOutOfRange (fields: index, frames)."""
     width, height = layout.columns, layout.rows
     fields = {"width": width, "height": height, "pixels": width * height, "max_pixels": max_pixels}
     if width * height > max_pixels:
@@ -162,7 +164,7 @@ def _high_bit(dataset: Dataset, stored: int, allocated: int) -> int:
 
 
 def _not_subsampled(layout: Layout, pixels: PixelElement) -> Layout:
-    """Some writers name YBR_FULL_422 and store every colour sample: the length tells."""
+    """Some writers declare YBR_FULL_422 and store every colour sample; the length shows that."""
     every_sample = layout.frames * layout.rows * layout.columns * 3
     native = layout.photometric in SUBSAMPLED and not layout.transfer_syntax.is_encapsulated
     if native and (pixels.length or 0) >= every_sample:

@@ -15,7 +15,7 @@ from maskrelay.imaging.dicom.groups import Groups
 from maskrelay.imaging.dicom.tags import number, numbers, text, values_of
 
 _MOST_WORDS, _LONGEST_WORD = 8, 64
-#: The numbers among the marks, by tag: of a classic object.
+#: The numeric marks of a classic object, by tag.
 NUMBERS = {
     "acquisition_number": "AcquisitionNumber",
     "echo_number": "EchoNumbers",
@@ -29,7 +29,7 @@ NUMBERS = {
     "cardiac_phase_percent": "NominalPercentageOfCardiacPhase",
     "kvp": "KVP",
 }
-#: The same of an enhanced object's frame: macro and tag.
+#: The numeric marks of a frame of an enhanced object: macro and tag.
 _FRAME_NUMBERS = {
     "acquisition_number": ("FrameContentSequence", "FrameAcquisitionNumber"),
     "echo_time": ("MREchoSequence", "EffectiveEchoTime"),
@@ -43,12 +43,12 @@ _FRAME_NUMBERS = {
 }
 WORDS = {"sequence_name": "SequenceName", "kernel": "ConvolutionKernel"}
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
-#: Dates and times of day, and the two in one.
+#: Tags of the date, the time of day, and the two combined.
 TIMES = {
     "acquisition_time": ("AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime"),
     "content_time": ("ContentDate", "ContentTime", ""),
 }
-#: Writers round these from slice to slice: to so many decimals they are the same.
+#: Decimals to which these are compared, because writers round them differently from slice to slice.
 _DECIMALS = {"echo_time": 2, "inversion_time": 1, "b_value": 0, "flip_angle": 1, "gradient_direction": 2}
 
 #: Private elements: (group, element of the creator, creator), then the element that holds the b-value, and the one or
@@ -79,7 +79,7 @@ PRIVATE = (
 
 
 def marks_of(dataset: Dataset) -> tuple[Mark, ...]:
-    """The marks of a classic object, in the order of `MARKS`; what is absent or cannot be read tells nothing."""
+    """Return the marks of a classic object in the order of `MARKS`; absent or unreadable ones are empty."""
     found: dict[str, Mark] = {name: number(dataset, tag) or 0.0 for name, tag in NUMBERS.items()}
     found |= {name: _words(dataset, tag) for name, tag in WORDS.items()}
     found |= {name: _seconds(dataset, *tags) for name, tags in TIMES.items()}
@@ -91,7 +91,7 @@ def marks_of(dataset: Dataset) -> tuple[Mark, ...]:
 
 
 def frame_marks(groups: Groups, index: int) -> tuple[Mark, ...]:
-    """The marks of a frame of an enhanced object."""
+    """Return the marks of a frame of an enhanced object."""
 
     def macro(name: str) -> Dataset:
         return groups.macro(name, index) or Dataset()
@@ -111,7 +111,7 @@ def frame_marks(groups: Groups, index: int) -> tuple[Mark, ...]:
 
 
 def _items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
-    """The items of a sequence that only informs."""
+    """The items of an informational sequence."""
     return tuple(one for one in _values(dataset, keyword) if isinstance(one, Dataset))
 
 
@@ -137,14 +137,14 @@ def _rounded(name: str, mark: Mark) -> Mark:
 
 
 def _words(dataset: Dataset, keyword: str) -> str:
-    """The words of a tag as DICOM writes them, of which those that are long or not plain ASCII are left out."""
+    """The words of a tag as DICOM writes them, without those that are long or not plain ASCII."""
     found = [str(word).strip() for word in _values(dataset, keyword)]
     plain = (word for word in found[:_MOST_WORDS] if len(word) <= _LONGEST_WORD and word.isascii())
     return "\\".join(word for word in plain if word.isprintable())
 
 
 def _image_type(dataset: Dataset) -> str:
-    """ImageType, and GE's private number of what it leaves out."""
+    """ImageType, extended by GE's private number for what it leaves out."""
     kind = _private(dataset, _GE[0], _GE_IMAGE_TYPE, 1)
     words = _words(dataset, "ImageType")
     return f"{words}\\{int(kind[0])}" if kind and kind[0] else words
@@ -158,7 +158,7 @@ def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
 
 
 def _seconds(dataset: Dataset, date: str, time: str, both: str) -> float:
-    """Seconds since an epoch of its own; without a date, since midnight; 0 where there is no time."""
+    """Seconds since a fixed epoch; without a date, since midnight; 0 without a time."""
     written = text(dataset, both) if both else None
     if written is None:
         day, clock = (text(dataset, date) if date else None) or "19000101", text(dataset, time) if time else None
@@ -175,7 +175,7 @@ def _seconds(dataset: Dataset, date: str, time: str, both: str) -> float:
 def _fill_in(
     found: dict[str, Mark], dataset: Dataset, creator: tuple[int, int, str], b_value: int, direction: tuple[int, ...]
 ) -> None:
-    """A vendor's own elements, where the standard ones are absent."""
+    """Fill in from a vendor's private elements where the standard ones are absent."""
     if not found["b_value"] and (own := _private(dataset, creator, b_value, 1)):
         found["b_value"] = own[0] % _GE_B_VALUE_OFFSET if creator == _GE[0] else own[0]
     if not found["gradient_direction"]:
@@ -192,5 +192,5 @@ def _private(dataset: Dataset, creator: tuple[int, int, str], tag: int, count: i
         value: Any = dataset[tag].value
         values = (value,) if isinstance(value, str | int | float) else tuple(value)
         return tuple(float(one) for one in values)[:count]
-    except Exception:  # noqa: BLE001  it only informs, and pydicom converts lazily
+    except Exception:  # noqa: BLE001  informational only, and pydicom converts lazily
         return ()

@@ -24,9 +24,9 @@ class Rescale:
 
 
 def read_modality(dataset: Dataset, groups: Groups, layout: Layout, index: int, *, little: bool) -> Rescale | Table:
-    """What applies to frame `index`: its own rescale, that of all frames, the table or the rescale of the object.
+    """Return what applies to frame `index`: its own rescale, the shared one, or the object's table or rescale.
 
-    What is absent is the identity. Raises TagInvalid.
+    Without any of them, the identity. Raises TagInvalid.
     """
     macro = groups.macro("PixelValueTransformationSequence", index)
     if macro is not None:
@@ -45,9 +45,10 @@ def _rescale(place: Dataset) -> Rescale:
 
 
 def apply_modality(values: npt.NDArray[Any], modality: Rescale | Table, layout: Layout) -> npt.NDArray[Any]:
-    """Values of the same shape: unchanged by an identity, else integers where the rescale is whole, else float64.
+    """Return values of the same shape: unchanged for an identity, integers for a whole rescale, else float64.
 
-    The integers' type is the smallest for all that could be stored, so that all frames of a series have one type.
+    The integer type is the smallest for all values that could be stored, so that all frames of a series have the same
+    type.
     """
     if isinstance(modality, Table):
         return in_bands(values, modality.of)
@@ -57,7 +58,7 @@ def apply_modality(values: npt.NDArray[Any], modality: Rescale | Table, layout: 
     target = None if layout.floating else _whole_type(modality, layout)
     if target is None:
         return in_bands(values, lambda band: band.astype(np.float64) * slope + intercept)
-    # computed where neither the stored value, nor the product, nor the sum can overflow
+    # computed in int64, so that neither the product nor the sum can overflow
     return in_bands(values, lambda band: (band.astype(np.int64) * int(slope) + int(intercept)).astype(target))
 
 

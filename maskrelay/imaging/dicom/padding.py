@@ -11,7 +11,7 @@ from maskrelay.imaging.dicom.tags import number
 
 
 def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: Layout) -> npt.NDArray[np.bool_] | None:
-    """True where a stored value is the padding value, or in its range; None where there is no such value or pixel."""
+    """Return a mask of the pixels with the padding value or in its range; None if there is no such value or pixel."""
     prefix = {32: "Float", 64: "DoubleFloat"}[layout.allocated] if layout.floating else ""
     value = number(dataset, f"{prefix}PixelPaddingValue")
     if value is None:
@@ -23,7 +23,7 @@ def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: Layout) -> 
 
 
 def _as_stored(value: float, layout: Layout) -> float:
-    """The value as its word comes out of the pixels: some writers give it without its sign, or unused bits with it."""
+    """The padding value as pixels store it: some writers give it without its sign, or with unused bits."""
     if layout.floating:
         return value
     span = 1 << layout.stored

@@ -21,7 +21,7 @@ from maskrelay.imaging.plane import Plane
 
 @dataclass(frozen=True, eq=False)
 class DicomPlanes:
-    """An object whose header was read, and whose frames are decoded one by one; threads may share it."""
+    """An object whose header was read, and whose frames are decoded one by one. Thread-safe."""
 
     header: Header
     layout: Layout
@@ -32,7 +32,7 @@ class DicomPlanes:
 
     @property
     def footprint(self) -> int:
-        """Bytes that decoding one frame and the way to the canvas take at their peak."""
+        """Return the peak memory, in bytes, of decoding one frame and the conversion to the canvas."""
         layout, source = self.layout, self.header.source
         compressed = layout.transfer_syntax.is_encapsulated
         inflated = len(source) if isinstance(source, bytes) else 0
@@ -42,11 +42,11 @@ class DicomPlanes:
         return reckoned + 2 * codestream
 
     def plane(self, index: int) -> Plane:
-        """Frame `index`, counted from 0; the others are neither read nor decoded.
+        """Return frame `index`, counted from 0; the others are neither read nor decoded.
 
-        Gray: modality units, VOI not applied; integers as stored where nothing has to be applied, integers where the
-        rescale is whole, else float64. One-bit samples become 0 and 255. Colours and palettes: (height, width, 3)
-        uint8, scaled from the bits stored. Overlays are not drawn. Raises ItemErrors alone.
+        Gray: modality units without VOI; integers as stored if nothing has to be applied, integers if the rescale is
+        whole, else float64. One-bit samples become 0 and 255. Colours and palettes: (height, width, 3) uint8, scaled
+        from the bits stored. Overlays are not drawn. Raises only ItemErrors.
         """
         with named_damage():
             check_frame(self.layout, index, self.max_pixels)
@@ -76,9 +76,9 @@ class DicomPlanes:
 
 
 def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:
-    """Read the header of `source` (bytes, or the path of a file that stays) for its frames to follow.
+    """Read the header of `source` (bytes, or the path of a file that does not change).
 
-    Raises ItemErrors alone: those of `header.read_header`, `layout.read_layout` and `layout.check_frame`.
+    Raises only ItemErrors: those of `header.read_header`, `layout.read_layout` and `layout.check_frame`.
     """
     with named_damage():
         header = read_header(source)
@@ -89,7 +89,7 @@ def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:
 
 
 def read_frames(header: Header, layout: Layout, pixels: PixelElement) -> Frames | None:
-    """Where an encapsulated object's frames are; None for one that is not. Raises TagInvalid, Truncated."""
+    """Return the frames of an encapsulated object; None for one that is not. Raises TagInvalid, Truncated."""
     if not layout.transfer_syntax.is_encapsulated:
         return None
     with opened(header.source) as stream:

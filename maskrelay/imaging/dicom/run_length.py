@@ -14,7 +14,7 @@ _PADDING = (b"\0", b"\xff", b"\x80")
 
 
 def looks_like_rle(head: bytes, layout: Layout) -> bool:
-    """Whether a fragment begins with the RLE header of a frame of this layout."""
+    """Return whether a fragment begins with the RLE header of a frame of this layout."""
     if len(head) < _HEADER:
         return False
     count, first = struct.unpack("<2L", head[:8])
@@ -22,7 +22,7 @@ def looks_like_rle(head: bytes, layout: Layout) -> bool:
 
 
 def decode_rle(frame: bytes, layout: Layout) -> npt.NDArray[np.unsignedinteger]:
-    """(rows, columns) or (rows, columns, samples), unsigned, of the bits allocated.
+    """Return (rows, columns) or (rows, columns, samples), unsigned, of the bits allocated.
 
     Raises Truncated (a segment ends too early), TagInvalid (another number of segments, or segments of more samples
     than Rows × Columns).
@@ -57,7 +57,7 @@ def _starts(frame: bytes, layout: Layout) -> list[int]:
 
 
 def _decode_segment(segment: bytes, length: int) -> npt.NDArray[np.uint8]:
-    """`length` bytes; nothing is set aside for more, whatever the segment says."""
+    """`length` bytes; no memory is allocated for more, whatever the segment says."""
     out = bytearray()
     place, end = 0, len(segment)
     most = length + length % 2  # some encoders pad an odd plane before they encode it

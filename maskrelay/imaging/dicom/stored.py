@@ -18,20 +18,20 @@ from maskrelay.imaging.dicom.stream import Stream, opened
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """values: (rows, columns) or (rows, columns, samples) in native byte order. photometric: what they mean.
+    """The stored values of a frame."""
 
-    bits: of a sample: BitsStored, or the precision of a codestream whose samples need more.
-    """
-
+    #: (rows, columns) or (rows, columns, samples) in native byte order.
     values: npt.NDArray[Any]
+    #: The photometric interpretation of the values.
     photometric: str
+    #: Bits per sample: BitsStored, or the precision of a codestream whose samples need more.
     bits: int
 
 
 def read_stored(header: Header, layout: Layout, pixels: PixelElement, frames: Frames | None, index: int) -> Stored:
-    """Frame `index`; only this one is read and decoded. frames: of an encapsulated object.
+    """Return frame `index`; only this one is read and decoded. frames: those of an encapsulated object.
 
-    Bits above those stored are gone: overlays may be there. Raises Truncated, TagInvalid, UnsupportedImage.
+    Bits above those stored, which may hold overlays, are removed. Raises Truncated, TagInvalid, UnsupportedImage.
     """
     with opened(header.source, exact=frames is not None) as stream:
         if frames is not None:
@@ -62,7 +62,7 @@ def _native(stream: Stream, layout: Layout, pixels: PixelElement, index: int) ->
 
 
 def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
-    # the decoder undoes the subsampling of one name only; what the numbers mean is decided elsewhere
+    # the decoder reverses subsampling under one name only; the meaning of the numbers is decided elsewhere
     photometric = layout.photometric.replace("PARTIAL", "FULL")
     return {
         "rows": layout.rows,
@@ -81,7 +81,7 @@ def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
 
 
 def _bits(stream: Stream, layout: Layout, index: int) -> npt.NDArray[np.uint8]:
-    """(rows, columns) of 0 and 1. A frame may begin and end inside a byte, the lowest bit of which comes first."""
+    """(rows, columns) of 0 and 1. A frame may begin and end inside a byte; the lowest bit comes first."""
     count = layout.rows * layout.columns
     first, skipped = divmod(index * count, 8)
     stream.seek(stream.tell() + first)
@@ -90,10 +90,10 @@ def _bits(stream: Stream, layout: Layout, index: int) -> npt.NDArray[np.uint8]:
 
 
 def _without_unused_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
-    """Shift the unused bits out at the top, and fill with zeros or the sign from there.
+    """Shift out the unused bits at the top, and fill with zeros or the sign.
 
-    A HighBit above its usual place is followed unless the words themselves show that their samples are at the bottom:
-    other readers overlook it.
+    A HighBit above its usual position is respected, unless the words themselves show that their samples are at the
+    bottom; other readers ignore it.
     """
     if layout.floating or layout.allocated == layout.stored:
         return values
@@ -105,7 +105,7 @@ def _without_unused_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArra
 
 
 def _are_low(values: npt.NDArray[Any], layout: Layout, above: int) -> bool:
-    """Whether the lowest `above` bits are in use, and nothing but zeros or a sign is above the bits stored."""
+    """Whether the lowest `above` bits are in use, and only zeros or a sign are above the bits stored."""
     if not (values & values.dtype.type((1 << above) - 1)).any():
         return False
     rest = values >> (layout.stored - 1)

@@ -8,18 +8,18 @@ from typing import BinaryIO
 
 from maskrelay.errors import TagInvalid, Truncated
 
-#: Where the bytes are: in memory, or in a local file that nobody changes.
+#: The location of the bytes: in memory, or in a local file that does not change.
 Source = bytes | Path
 
-# An enhanced object with nine groups a frame takes 107 reads for each, where its sequences have no length; a million
+# An enhanced object with nine groups a frame takes 107 reads per frame if its sequences have no length; a million
 # reads of a hostile one cost 4 s and 450 MB.
 _READS = 1_000_000
 
 
 class Stream:
-    """What pydicom asks of a file, and whether it ever asked for more than there is.
+    """A file object for pydicom that records whether more was requested than there is.
 
-    exact: raise Truncated then, instead of giving less. Raises TagInvalid after too many reads.
+    exact: raise Truncated in that case instead of returning less. Raises TagInvalid after too many reads.
     """
 
     def __init__(self, inner: BinaryIO, size: int, *, exact: bool = False) -> None:
@@ -32,7 +32,7 @@ class Stream:
         self.seek = inner.seek
 
     def read(self, length: int = -1) -> bytes:
-        """At most `length` bytes; a file object alone would set aside room for as many as a lying length says."""
+        """Return at most `length` bytes; a plain file object would allocate as many as a forged length says."""
         self._reads += 1
         if self._reads > _READS:
             raise TagInvalid("The header has more elements than this service reads.")
@@ -46,7 +46,7 @@ class Stream:
 
 @contextmanager
 def opened(source: Source, *, exact: bool = False) -> Iterator[Stream]:
-    """A stream of its own over `source`, at its beginning: threads may each have one."""
+    """Yield a separate stream over `source`, at its beginning, so that every thread can have its own."""
     if isinstance(source, bytes):
         yield Stream(BytesIO(source), len(source), exact=exact)
         return

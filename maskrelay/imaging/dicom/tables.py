@@ -16,13 +16,13 @@ _MOST_ENTRIES = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """entries: for the values from `first` on; lower ones take the first, higher ones the last."""
+    """A lookup table. entries: for values from `first` on; lower values map to the first, higher ones to the last."""
 
     first: int
     entries: npt.NDArray[Any]
 
     def of(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The entry of each value, in the shape of the values."""
+        """Return the entry of each value, in the shape of the values."""
         last = self.first + len(self.entries) - 1
         inside = np.clip(values.astype(np.int64), self.first, last)
         inside -= self.first
@@ -30,7 +30,7 @@ class Table:
 
 
 def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, little: bool) -> Table:
-    """A table with entries of uint8 or uint16. Raises TagInvalid."""
+    """Return a table with entries of uint8 or uint16. Raises TagInvalid."""
     count, first, bits = read_descriptor(place, descriptor, signed=signed, little=little)
     raw = octets(place, content) or b""
     if len(raw) >= 2 * count:
@@ -42,7 +42,7 @@ def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, l
 
 
 def read_descriptor(place: Dataset, keyword: str, *, signed: bool, little: bool) -> tuple[int, int, int]:
-    """(entries, first value, bits of an entry: 8 or above up to 16). Raises TagInvalid."""
+    """Return (entries, first value, bits of an entry: 8 to 16). Raises TagInvalid."""
     found = words(place, keyword, little=little)
     if len(found) != 3 or not 8 <= found[2] <= 16:
         raise TagInvalid(f"{named(keyword)} is not three numbers, the last of them 8 to 16.")
@@ -51,10 +51,10 @@ def read_descriptor(place: Dataset, keyword: str, *, signed: bool, little: bool)
 
 
 def expanded(segments: npt.NDArray[Any], count: int, keyword: str) -> npt.NDArray[np.uint16]:
-    """The `count` entries that segments of a palette stand for (C.7.9.2). Raises TagInvalid.
+    """Expand the segments of a palette to `count` entries (C.7.9.2). Raises TagInvalid.
 
-    segments: uint8 or uint16 as they are stored. An indirect segment repeats earlier ones; none of these may be
-    indirect itself, and no more than `count` entries are ever made.
+    segments: uint8 or uint16 as stored. An indirect segment repeats earlier ones, none of which may be indirect, and no
+    more than `count` entries are ever created.
     """
     entries: list[int] = []
     stored = segments.tolist()
@@ -70,7 +70,7 @@ def expanded(segments: npt.NDArray[Any], count: int, keyword: str) -> npt.NDArra
 
 
 def _append(stored: list[int], place: int, entries: list[int]) -> int:
-    """Add the segment at `place`; where the next one begins."""
+    """Append the segment at `place`, and return the place of the next one."""
     kind, length = stored[place : place + 2]
     if kind == _DISCRETE:
         entries += stored[place + 2 : place + 2 + length]
@@ -83,7 +83,7 @@ def _append(stored: list[int], place: int, entries: list[int]) -> int:
 
 
 def _repeat(stored: list[int], place: int, entries: list[int], count: int, *, wide: bool) -> int:
-    """Add again the segments that the indirect one at `place` points to; where the next one begins."""
+    """Repeat the segments that the indirect one at `place` points to, and return the place of the next one."""
     parts = stored[place + 2 : place + (4 if wide else 6)]
     offset = sum(part << (16 if wide else 8) * at for at, part in enumerate(parts))
     source = offset // 2 if wide else offset

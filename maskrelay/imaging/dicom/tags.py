@@ -17,28 +17,28 @@ _UID = re.compile(r"[0-9.]{1,64}")
 _LONGEST_TEXT = 64
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag that begins an item, in either byte order
 _MOST_ITEMS = 200_000  # each costs half a kilobyte once parsed
-_LONGEST_SEQUENCE = 1 << 24  # such an enhanced object has half a kilobyte a frame; a hostile one grows thirtyfold
+_LONGEST_SEQUENCE = 1 << 24  # an enhanced object has half a kilobyte a frame; a hostile one grows thirtyfold
 
 
 def named(keyword: str) -> str:
-    """`(0028,0010) Rows`: how an error names a tag."""
+    """Return how an error names a tag: `(0028,0010) Rows`."""
     tag = tag_for_keyword(keyword) or 0
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {keyword}"
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
-    """The value as pydicom understands it, None where it is absent or empty. Raises TagInvalid."""
+    """Return the value as pydicom parses it, None if it is absent or empty. Raises TagInvalid."""
     if keyword not in dataset:
         return None
     try:
         value = dataset[keyword].value
-    except Exception:  # noqa: BLE001  pydicom's words quote the value
+    except Exception:  # noqa: BLE001  pydicom's messages quote the value
         raise TagInvalid(f"{named(keyword)} cannot be read.") from None
     return None if value is None or (isinstance(value, str | bytes | Sequence) and not value) else value
 
 
 def values_of(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
-    """The values of a tag that may have several; none where it is absent."""
+    """Return the values of a tag that may have several; none if it is absent."""
     value = value_of(dataset, keyword)
     if value is None:
         return ()
@@ -46,7 +46,7 @@ def values_of(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
 
 
 def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[float, ...]:
-    """Finite numbers, `count` of them where it is given; none where the tag is absent. Raises TagInvalid."""
+    """Return finite numbers, `count` of them if it is given; none if the tag is absent. Raises TagInvalid."""
     values = values_of(dataset, keyword)
     try:
         found = tuple(float(value) for value in values)
@@ -60,7 +60,7 @@ def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[f
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """The first number of a tag that only informs: None also where it cannot be read."""
+    """Return the first number of an informational tag; None also if it cannot be read."""
     try:
         return next(iter(numbers(dataset, keyword)), None)
     except TagInvalid:
@@ -68,7 +68,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def whole(dataset: Dataset, keyword: str) -> int | None:
-    """One integer; None where the tag is absent. Raises TagInvalid."""
+    """Return one integer; None if the tag is absent. Raises TagInvalid."""
     found = numbers(dataset, keyword, 1)
     if found and found[0] != int(found[0]):
         raise TagInvalid(f"{named(keyword)} is not a whole number.")
@@ -76,7 +76,7 @@ def whole(dataset: Dataset, keyword: str) -> int | None:
 
 
 def text(dataset: Dataset, keyword: str) -> str | None:
-    """A short word of a tag that only informs: None where it is absent, unreadable or not plain ASCII."""
+    """Return a short word of an informational tag; None if it is absent, unreadable or not plain ASCII."""
     try:
         word = str(next(iter(values_of(dataset, keyword)), "")).strip()
     except TagInvalid:
@@ -85,7 +85,7 @@ def text(dataset: Dataset, keyword: str) -> str | None:
 
 
 def uid(dataset: Dataset, keyword: str) -> str:
-    """A UID, empty where it is absent. Raises TagInvalid where it is anything but digits and dots."""
+    """Return a UID, empty if it is absent. Raises TagInvalid for anything but digits and dots."""
     found = str(value_of(dataset, keyword) or "").strip(" \0")
     if found and not _UID.fullmatch(found):
         raise TagInvalid(f"{named(keyword)} is not a UID.")
@@ -93,7 +93,7 @@ def uid(dataset: Dataset, keyword: str) -> str:
 
 
 def items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    """The items of a sequence, none where it is absent. Raises TagInvalid, also for more than anybody writes."""
+    """Return the items of a sequence, none if it is absent. Raises TagInvalid, also for an implausible number."""
     raw = octets(dataset, keyword)
     if raw is not None and (len(raw) > _LONGEST_SEQUENCE or max(map(raw.count, _ITEM)) > _MOST_ITEMS):
         raise TagInvalid(f"{named(keyword)} has more items than this service reads.")
@@ -106,7 +106,7 @@ def items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
 
 
 def octets(dataset: Dataset, keyword: str) -> bytes | None:
-    """The value's bytes as they are in the file; None where the tag is absent or was parsed before."""
+    """Return the value's bytes as they are in the file; None if the tag is absent or was parsed before."""
     if keyword not in dataset:
         return None
     element = dataset.get_item(keyword)
@@ -115,7 +115,7 @@ def octets(dataset: Dataset, keyword: str) -> bytes | None:
 
 
 def words(dataset: Dataset, keyword: str, *, little: bool) -> npt.NDArray[np.uint16]:
-    """The value as 16-bit numbers without sign: tables are written as any of three types. Raises TagInvalid."""
+    """Return the value as unsigned 16-bit numbers: tables are written as any of three types. Raises TagInvalid."""
     raw = octets(dataset, keyword)
     if not raw:
         raise TagInvalid(f"{named(keyword)} is missing.")

@@ -80,7 +80,7 @@ _KEYWORDS = (
     "ExtendedOffsetTableLengths",
 )
 
-#: Siemens' private element of how many slices a mosaic holds, and the one that reserves it.
+#: Siemens' private element of the number of slices in a mosaic, and the element that reserves its block.
 MOSAIC_CREATOR, MOSAIC_COUNT = 0x00190010, 0x0019100A
 
 _PRIVATE = (*PRIVATE, MOSAIC_CREATOR, MOSAIC_COUNT)

@@ -8,10 +8,10 @@ from maskrelay.imaging.dicom.tags import numbers, text
 
 
 def voi_windows(dataset: Dataset, groups: Groups) -> tuple[tuple[float, float], ...]:
-    """(centre, width) in modality units, in the object's order; an enhanced object's as of its first frame.
+    """Return (centre, width) in modality units, in the object's order; of an enhanced object, those of its first frame.
 
-    Pairs without a positive width are left out, and so is everything where a number cannot be read. A VOI LUT
-    sequence is not read: it is a curve, and what follows here is linear.
+    Pairs without a positive width are left out; everything is left out if a number cannot be read. A VOI LUT sequence
+    is not read, because it is a curve and the following steps are linear.
     """
     place = _place(dataset, groups)
     try:
@@ -22,7 +22,7 @@ def voi_windows(dataset: Dataset, groups: Groups) -> tuple[tuple[float, float], 
 
 
 def voi_function(dataset: Dataset, groups: Groups) -> str | None:
-    """VOILUTFunction: LINEAR_EXACT or SIGMOID where the windows are not meant as LINEAR."""
+    """Return VOILUTFunction: LINEAR_EXACT or SIGMOID if the windows are not meant as LINEAR."""
     return text(_place(dataset, groups), "VOILUTFunction")
 
 

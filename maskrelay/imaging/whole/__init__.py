@@ -9,5 +9,5 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-#: A mask of one frame: (frame's place in its item, prompt's number from 0) → (height, width) bool, as the picture is.
+#: Returns a mask: (frame's place in its item, prompt's number from 0) → (height, width) bool, oriented as displayed.
 MaskOf = Callable[[int, int], npt.NDArray[np.bool_]]

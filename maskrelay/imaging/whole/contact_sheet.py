@@ -17,7 +17,7 @@ from maskrelay.imaging.tint import tinted
 #: The longer side of a thumbnail, in pixels.
 THUMBNAIL = 160
 MOST_TILES = 400
-#: A frame's thumbnail by its place in the item, PNG; None where there is none (the frame failed).
+#: Returns a frame's thumbnail, a PNG, by its place in the item; None if there is none (the frame failed).
 ThumbnailOf = Callable[[int], bytes | None]
 _Pixels = npt.NDArray[np.uint8]
 _Size = tuple[int, int]
@@ -26,14 +26,14 @@ _PAPER = (22, 24, 28)
 _INK = (236, 238, 240)
 _GAP = 4  # pixels between tiles, and around them
 _FONT = 14
-_WIDE = 1.5  # columns to rows: a page is looked at on a screen
+_WIDE = 1.5  # columns to rows: a page is viewed on a screen
 
 
 def thumbnail(pixels: _Pixels, masks: Sequence[npt.NDArray[np.bool_]]) -> bytes:
-    """A frame with its masks' tints and outlines as a PNG of at most THUMBNAIL pixels a side; never enlarged.
+    """Return a PNG of a frame with its masks' tints and outlines, at most THUMBNAIL pixels a side; never enlarged.
 
-    pixels: (height, width) or (height, width, 3) uint8; masks: (height, width) bool. A mask is reduced so that what is
-    small stays visible: a pixel of the thumbnail belongs to it if an eighth of what it stands for does.
+    pixels: (height, width) or (height, width, 3) uint8; masks: (height, width) bool. Masks are reduced so that small
+    ones stay visible: a pixel of the thumbnail belongs to a mask if an eighth of the pixels that it represents do.
     """
     size = _reduced_size(*pixels.shape[:2])
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
@@ -52,7 +52,7 @@ def _reduced(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[
 
 
 def sampled(frames: int) -> list[int]:
-    """The places that are shown: all, or MOST_TILES of them evenly spread, the first and the last among them."""
+    """Return the places that are shown: all, or MOST_TILES evenly spaced ones including the first and the last."""
     if frames <= MOST_TILES:
         return list(range(frames))
     return [round(tile * (frames - 1) / (MOST_TILES - 1)) for tile in range(MOST_TILES)]
@@ -63,7 +63,7 @@ def write_contact_sheet(
 ) -> None:
     """Write one PNG: at most MOST_TILES thumbnails in rows, each with its frame's place (from 0), and the legend below.
 
-    sizes: the (height, width) that occur among the frames. A frame without a thumbnail leaves its place dark, with its
+    sizes: the (height, width) that occur among the frames. A frame without a thumbnail leaves its tile dark, with its
     number. One row of thumbnails is held at a time.
     """
     places = sampled(frames)
@@ -99,13 +99,13 @@ def _row(places: Sequence[int], cell: tuple[int, int], width: int, thumbnail_of:
 
 
 def _cell(sizes: Iterable[_Size]) -> tuple[int, int]:
-    """(width, height) of what holds every thumbnail, and a number."""
+    """(width, height) of a cell that holds every thumbnail and a number."""
     reduced = [_reduced_size(*size) for size in sizes] or [(THUMBNAIL, THUMBNAIL)]
     return max(32, *(width for width, _ in reduced)), max(20, *(height for _, height in reduced))
 
 
 def _number(draw: ImageDraw.ImageDraw, corner: tuple[int, int], place: int) -> None:
-    """In the top left corner, on a dark ground so that it can be read on any picture."""
+    """Draw the number in the top left corner, on a dark background so that it is legible on any image."""
     font = font_of(_FONT)
     left, top, right, bottom = draw.textbbox((corner[0] + 3, corner[1] + 2), str(place), font=font)
     draw.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=_PAPER)

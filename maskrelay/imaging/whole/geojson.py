@@ -12,9 +12,9 @@ from maskrelay.imaging.whole.outlines import Region, regions_of
 def write_geojson(out: BinaryIO, prompts: Sequence[str], frames: int, mask_of: MaskOf) -> None:
     """Write a FeatureCollection: one annotation for each 8-connected region of each prompt's mask, frame by frame.
 
-    Coordinates are source pixels, x to the right and y down from the top left corner, along the edges of pixels: filled
-    again, the polygons are the mask. A region whose parts meet only at corners is a MultiPolygon. `frame` (from 0) is
-    given where the item has several. Source: RFC 7946, and QuPath's properties of an annotation.
+    Coordinates are source pixels, x to the right and y down from the top left corner, along pixel edges: filling the
+    polygons gives the mask again. A region whose parts meet only at corners is a MultiPolygon. `frame` (from 0) is
+    present if the item has several. Source: RFC 7946, and QuPath's properties of an annotation.
     """
     out.write(b'{"type":"FeatureCollection","features":[')
     parting = b"\n"

@@ -13,25 +13,25 @@ from maskrelay.contract.sources import Forms, Grid
 from maskrelay.imaging.turns import unturned
 from maskrelay.imaging.whole import MaskOf
 
-#: A frame's labels by its place in the item: (height, width) integers, as the picture is; 0 is background.
+#: Returns a frame's labels by its place in the item: (height, width) integers, oriented as displayed; 0 is background.
 LabelsOf = Callable[[int], npt.NDArray[np.integer]]
 _Plane = npt.NDArray[np.integer]
 # neither library has types
 _Header: Any = nib.Nifti1Header
 _GzipFile: Any = igzip.IGzipFile
 
-_LEVEL = 2  # of igzip's 0..3: a label volume shrinks some hundredfold at either
-_HELD = 8 << 20  # bytes of planes gathered at once where frames are not the file's own planes
-_SHEAR = 1e-3  # millimetres that a quaternion may put a voxel's edge off before it is not declared
+_LEVEL = 2  # of igzip's 0..3: a label volume shrinks about a hundredfold at any of them
+_HELD = 8 << 20  # bytes of planes gathered at once if frames are not the planes of the file
+_SHEAR = 1e-3  # millimetres of error in a voxel's edge above which no quaternion is declared
 
 
 def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: int) -> None:
     """Write one label volume as .nii.gz: value = prompt number from 1.
 
     uint8, or uint16 for more than 255 prompts; intent 1002 (label); millimetres. sform and qform are the source's with
-    its codes, if that was a NIfTI; else they hold the grid's affine with code 1. A sheared grid (tilted gantry) has no
-    quaternion: its qform has code 0. Slices that no frame stands for are 0. The same input gives the same bytes.
-    Source: nifti1.h.
+    its codes if that was a NIfTI; otherwise they hold the grid's affine with code 1. A sheared grid (tilted gantry) has
+    no quaternion, so its qform has code 0. Slices without a frame are 0. The same input gives the same bytes. Source:
+    nifti1.h.
     """
     dtype = np.dtype("<u1" if prompts <= 255 else "<u2")
     header = _header(grid, dtype)
@@ -43,7 +43,7 @@ def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: 
 
 
 def write_mask_nifti(out: BinaryIO, grid: Grid, mask_of: MaskOf, prompt: int) -> None:
-    """Write one prompt's masks as a volume of 0 and 1; otherwise as `write_labels_nifti`."""
+    """Write one prompt's masks as a volume of 0 and 1; otherwise like `write_labels_nifti`."""
     write_labels_nifti(out, grid, lambda frame: mask_of(frame, prompt).view(np.uint8), prompts=1)
 
 
@@ -67,7 +67,7 @@ def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
 
 
 def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None:
-    """What the source declares, so that every reader puts both into the same place, whichever it goes by."""
+    """Declare the source's own forms, so that every reader places both volumes alike, whichever form it uses."""
     qform = affine if forms.qform is None else np.array([*forms.qform, (0.0, 0.0, 0.0, 1.0)])
     sform = affine if forms.sform is None else np.array([*forms.sform, (0.0, 0.0, 0.0, 1.0)])
     header.set_qform(qform, code=forms.qform_code)
@@ -75,7 +75,7 @@ def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None
 
 
 def _slices(grid: Grid, labels_of: LabelsOf) -> Iterator[tuple[int, _Plane]]:
-    """Each frame's place along the grid's axis and its stored slice, in the order of places."""
+    """Each frame's slice number along the grid's axis and its stored slice, in order."""
     sides = tuple(side for axis, side in enumerate(grid.shape) if axis != grid.axis)
     for frame in sorted(range(len(grid.places)), key=grid.places.__getitem__):
         stored = unturned(labels_of(frame), grid.turn)
@@ -85,7 +85,7 @@ def _slices(grid: Grid, labels_of: LabelsOf) -> Iterator[tuple[int, _Plane]]:
 
 
 def _own_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinteger]) -> Iterator[_Plane]:
-    """Frames cut along k are the file's planes: [j, i], i fastest."""
+    """Frames cut along k are planes of the file: [j, i], i fastest."""
     width, height, depth = grid.shape
     empty = np.zeros((height, width), dtype)
     following = 0
@@ -97,9 +97,9 @@ def _own_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinte
 
 
 def _gathered_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinteger]) -> Iterator[_Plane]:
-    """Frames cut along i or j cross every plane of the file, so they are laid into a temporary file first.
+    """Frames cut along i or j cross every plane of the file, so they are first written to a temporary file.
 
-    There a slice is [k, other], k slowest: a run of planes is one short read a slice, and memory holds no more.
+    There a slice is [k, other], k slowest: a run of planes is one short read per slice, and memory holds no more.
     """
     width, height, depth = grid.shape
     others = height if grid.axis == 0 else width

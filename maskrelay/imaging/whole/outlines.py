@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from maskrelay.imaging.components import runs_of
 
-#: Corners (x, y), the first again at the end. By the shoelace formula the area of an outer ring is above 0, of a hole
-#: below.
+#: Corners (x, y), the first repeated at the end. The area by the shoelace formula is positive for an outer ring and
+#: negative for a hole.
 Ring = list[tuple[int, int]]
 #: An outer ring, then its holes.
 Polygon = list[Ring]
@@ -25,7 +25,7 @@ _Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Region:
-    """One 8-connected piece of a mask: its polygons, which meet only at corners, and its pixels."""
+    """One 8-connected component of a mask: its polygons, which meet only at corners, and its pixels."""
 
     polygons: list[Polygon]
     area_px: int
@@ -47,7 +47,7 @@ class _Edges(NamedTuple):
 
 
 def regions_of(mask: npt.NDArray[np.bool_]) -> list[Region]:
-    """The regions of a (height, width) mask, from the top. x to the right, y down, (0, 0) the top left corner."""
+    """Return the regions of a (height, width) mask, from the top. x to the right, y down, (0, 0) at the top left."""
     edges = _edges(mask)
     parts = runs_of(mask, corners=False)
     wholes = runs_of(mask, corners=True)
@@ -80,7 +80,7 @@ def _edges(mask: npt.NDArray[np.bool_]) -> _Edges:
 
 
 def _lines(mask: npt.NDArray[np.bool_]) -> tuple[_Numbers, _Numbers, _Numbers, npt.NDArray[np.bool_]]:
-    """The level edges: each one's y, its two x, and whether the mask lies below it (else above)."""
+    """The horizontal edges: y, both x, and whether the mask is below (else above)."""
     height, width = mask.shape
     inside = np.zeros((height + 2, width + 2), np.int8)
     inside[1:-1, 1:-1] = mask
@@ -92,7 +92,7 @@ def _lines(mask: npt.NDArray[np.bool_]) -> tuple[_Numbers, _Numbers, _Numbers, n
 
 
 def _following(edges: _Edges, part: _Numbers, stride: int) -> list[int]:
-    """For each edge the one that begins where it ends."""
+    """For each edge, the edge that begins where it ends."""
     starts = (edges.y * stride + edges.x) * 4 + edges.way
     ends = (edges.to_y * stride + edges.to_x) * 4
     order = np.argsort(starts)
@@ -104,7 +104,7 @@ def _following(edges: _Edges, part: _Numbers, stride: int) -> list[int]:
 
 
 def _find(keys: _Numbers, order: _Numbers, wanted: _Numbers) -> tuple[_Numbers, npt.NDArray[np.bool_]]:
-    """The place of each wanted key, and whether it is there."""
+    """The place of each requested key, and whether it exists."""
     if not keys.size:
         return order, np.zeros(0, np.bool_)
     places = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), keys.size - 1)]
@@ -128,6 +128,6 @@ def _rings(following: list[int]) -> list[list[int]]:
 
 
 def _shoelace(edges: _Edges) -> list[int]:
-    """Each edge's share of twice its ring's area."""
+    """The contribution of each edge to twice its ring's area."""
     shares: list[int] = (edges.x * edges.to_y - edges.to_x * edges.y).tolist()
     return shares

@@ -39,12 +39,12 @@ def write_seg(
 ) -> None:
     """Write a BINARY segmentation of an item: segment = prompt, Explicit VR Little Endian.
 
-    frames: for each of the item's frames the number of its source object and its frame in there (from 0). header_of:
-    that object's header, asked for in the order of frames. mask_of: (rows, columns) bool. A mask without foreground
-    has no frame; an object without any has one empty frame, since none at all is not allowed. Positions are the
-    source's, character for character, and left out where it has none or no frame of reference; every frame names the
-    source frame it was made of. Masks are asked for segment by segment. Raises ArtifactUnsupported for a source that no
-    segmentation can be made of.
+    frames: for each of the item's frames, the number of its source object and its frame in there (from 0). header_of:
+    returns that object's header; called in the order of frames. mask_of: returns (rows, columns) bool. A mask without
+    foreground has no frame; an object without any has one empty frame, because the standard requires one. Positions are
+    the source's, character for character, and are left out if it has none or no frame of reference; every frame names
+    the source frame it was derived from. Masks are requested segment by segment. Raises ArtifactUnsupported for a
+    source of which no segmentation can be made.
     """
     sources = source_frames(frames, header_of)
     with tempfile.TemporaryFile() as bits:
@@ -65,7 +65,7 @@ def write_seg(
 def _spool(
     bits: IO[bytes], size: tuple[int, int], segments: int, frames: int, mask_of: MaskOf
 ) -> list[tuple[int, int]]:
-    """Pack every mask that has foreground, a bit a pixel, lowest first, frame after frame without a gap (PS3.5, 8.1.1).
+    """Pack every mask that has foreground, one bit a pixel, lowest first, frames without gaps (PS3.5, 8.1.1).
 
     Returns the (segment, frame) of each frame written.
     """

@@ -16,39 +16,35 @@ from maskrelay.imaging.whole.seg_sources import Decimals, SourceFrame
 
 _DERIVATION = CodedConcept.from_code(codes.DCM.Segmentation)
 _PURPOSE = CodedConcept.from_code(codes.DCM.SourceImageForImageProcessingOperation)
-#: Dimensions: label, the attribute that is counted, the functional group it stands in.
+#: Dimensions: label, the attribute that is counted, and its functional group.
 _SEGMENT = ("Segment Number", "ReferencedSegmentNumber", "SegmentIdentificationSequence")
 _PLACE = ("Image Position (Patient)", "ImagePositionPatient", "PlanePositionSequence")
 _TIME = ("Temporal Position Index", "TemporalPositionIndex", "FrameContentSequence")
 
 
 class Groups:
-    """The functional groups of an item's frames.
-
-    frames: the source's, in the item's order. placed: whether positions are written: only with a frame of reference
-    that they belong to, and only if every frame has one.
-    """
+    """The functional groups of an item's frames."""
 
     def __init__(self, frames: Sequence[SourceFrame], frame_of_reference: bool) -> None:
         self._frames = frames
         self._placed = frame_of_reference and all(frame.position for frame in frames)
         self._ranks = _ranks(frames) if self._placed else []
         repeated = len(set(self._ranks)) < len(frames)
-        # frames without positions, or several at one, are told apart by their order
+        # frames without positions, or several at one position, are distinguished by their order
         self._timed = repeated and len(frames) > 1
         self._shared = {key for key in ("measures", "orientation") if len({getattr(f, key) for f in frames}) == 1}
 
     def dimensions(self, organization: str) -> list[Dataset]:
-        """The dimension indices: the segment, then the position, then the order where positions do not tell."""
+        """Return the dimension indices: the segment, then the position, then the order if positions are ambiguous."""
         pointers = [_SEGMENT, *([_PLACE] if self._placed else []), *([_TIME] if self._timed else [])]
         return [_dimension(organization, *pointer) for pointer in pointers]
 
     def shared(self) -> Dataset:
-        """What all frames have in common."""
+        """Return the groups that all frames share."""
         return self._geometry(self._frames[0], self._shared)
 
     def of_frame(self, frame: int, segment: int) -> Dataset:
-        """The groups of one frame of the segmentation: a source frame's place in the item, a segment from 0."""
+        """Return the groups of one frame of the segmentation: a source frame's place in the item, a segment from 0."""
         source = self._frames[frame]
         groups = self._geometry(source, {"measures", "orientation"} - self._shared)
         if self._placed:
@@ -80,7 +76,7 @@ class Groups:
 
 
 def _ranks(frames: Sequence[SourceFrame]) -> list[int]:
-    """From 1, along the normal of the first frame; equal positions have equal ranks."""
+    """Ranks from 1, along the normal of the first frame; equal positions have equal ranks."""
     orientation = _floats(frames[0].orientation)
     rows, columns = orientation[:3], orientation[3:]
     normal = [rows[(k + 1) % 3] * columns[(k + 2) % 3] - rows[(k + 2) % 3] * columns[(k + 1) % 3] for k in range(3)]

@@ -25,7 +25,7 @@ ALGORITHM = "MedImageParse"
 _RESEARCH = "MedImageParse segmentation, research use only"
 _NOTICE = "For research only, not for clinical use"
 _IMPLEMENTATION = uuid.uuid5(uuid.NAMESPACE_URL, "maskrelay:implementation")
-#: Of the patient and the study: what every object of a study says alike. Type 2 first: written empty where absent.
+#: Patient and study attributes, equal in all objects of a study. These are of type 2: written empty if absent.
 _EMPTY_IF_ABSENT = (
     "PatientName",
     "PatientID",
@@ -50,7 +50,7 @@ _LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 @dataclass(frozen=True)
 class Segment:
-    """One prompt and what its segment is."""
+    """A prompt and the codes of its segment."""
 
     prompt: str
     codes: SegmentCodes
@@ -58,25 +58,25 @@ class Segment:
 
 @dataclass(frozen=True)
 class Making:
-    """What made the object. The same values give the same bytes.
+    """The circumstances of the object's creation. The same values give the same bytes."""
 
-    fingerprint: of everything that decides the pixels; the UIDs come from it. made: when, aware. software: ours and
-    its version. model_version: of MedImageParse, as the endpoint declares it.
-    """
-
+    #: A hash of everything that determines the pixels; the UIDs are derived from it.
     fingerprint: str
+    #: The time of creation, timezone-aware.
     made: datetime
+    #: The name and version of this software.
     software: str
+    #: The version of MedImageParse that the endpoint declares.
     model_version: str
 
 
 def derived_uid(fingerprint: str, part: str) -> str:
-    """A UID below 2.25 (DICOM PS3.5, B.2) of a name-based UUID: the same for the same two words."""
+    """Return a UID below 2.25 (DICOM PS3.5, B.2) of a name-based UUID: the same for the same arguments."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'maskrelay:{fingerprint}:{part}').int}"
 
 
 def seg_header(source: Dataset, frames: Sequence[SourceFrame], segments: Sequence[Segment], making: Making) -> Dataset:
-    """All attributes but the functional groups, the dimensions and the pixels. `source`: the first object's header."""
+    """Return all attributes except functional groups, dimensions and pixels. `source`: the first object's header."""
     header = Dataset()
     _add_identity(header, source)
     _add_making(header, making)
@@ -97,20 +97,20 @@ def file_meta(header: Dataset) -> FileMetaDataset:
 
 
 def _add_identity(header: Dataset, source: Dataset) -> None:
-    # whatever the source's characters are, prompts may be in any script
+    # prompts may be in any script, whatever the source's character set
     header.SpecificCharacterSet = "ISO_IR 192"
     header.StudyInstanceUID = source.StudyInstanceUID
     for keyword in _EMPTY_IF_ABSENT:
         _copy_or_empty(header, source, keyword)
     for keyword in _IF_PRESENT:
         copy_value(header, source, keyword)
-    # without its method the word alone would make the object invalid
+    # without the method, PatientIdentityRemoved alone would make the object invalid
     if "DeidentificationMethod" in header or "DeidentificationMethodCodeSequence" in header:
         copy_value(header, source, "PatientIdentityRemoved")
     if (frame_of_reference := uid_of(source, "FrameOfReferenceUID")) is not None:
         header.FrameOfReferenceUID = frame_of_reference
         _copy_or_empty(header, source, "PositionReferenceIndicator")
-    # says which way a picture without a position is turned
+    # gives the orientation of an image without a position
     _copy_or_empty(header, source, "PatientOrientation")
 
 
@@ -176,7 +176,7 @@ def _segments(segments: Sequence[Segment], making: Making) -> list[Dataset]:
 
 
 def segment_labels(prompts: Sequence[str]) -> list[str]:
-    """A label a prompt: at most 64 characters, no two alike, without the backslash that parts values in DICOM."""
+    """Return one label per prompt: at most 64 characters, all distinct, without DICOM's separator, the backslash."""
     labels: list[str] = []
     for prompt in prompts:
         plain = prompt.replace("\\", "/").strip() or "segment"
@@ -189,7 +189,7 @@ def segment_labels(prompts: Sequence[str]) -> list[str]:
 
 
 def _long(text: str) -> str:
-    """As DICOM's LO takes it; never empty."""
+    """A valid value for DICOM's LO; never empty."""
     return text.replace("\\", "/").strip()[:64] or "unknown"
 
 

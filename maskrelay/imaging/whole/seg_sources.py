@@ -22,7 +22,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from maskrelay.errors import ArtifactUnsupported
 
-#: An object's header by its number: a Dataset that need not hold pixels.
+#: Returns an object's header by its number: a Dataset that need not hold pixels.
 HeaderOf = Callable[[int], Dataset]
 #: What pydicom raises for a value that cannot be read.
 _UNREADABLE = (
@@ -36,7 +36,7 @@ _UNREADABLE = (
     InvalidOperation,
     struct.error,
 )
-#: Leading zeros are against the standard and occur all the same.
+#: Leading zeros violate the standard but occur in practice.
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 #: Decimal strings, character for character as the source has them.
 Decimals = tuple[str, ...]
@@ -44,32 +44,32 @@ Decimals = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class SourceFrame:
-    """One frame of a source object.
-
-    number: the frame's within its object, from 1; None in an object of one frame. position, orientation: as the
-    source gives them, both or neither. measures: of the pixels, DICOM keyword and decimals; may be empty.
-    """
+    """One frame of a source object."""
 
     series: str
     sop_class: str
     sop_instance: str
+    #: The frame's number within its object, from 1; None in an object of one frame.
     number: int | None
     size: tuple[int, int]
+    #: As the source gives it; present only together with the orientation.
     position: Decimals | None
+    #: As the source gives it; present only together with the position.
     orientation: Decimals | None
+    #: Of the pixels, DICOM keyword and decimals; may be empty.
     measures: tuple[tuple[str, Decimals], ...]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Odd values in a source are taken as they are, without pydicom's warning of each. Not only for this thread."""
+    """Accept odd values in a source without pydicom's warning for each. Affects all threads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def read_source_header(source: bytes | Path) -> Dataset:
-    """The header of a source object without its pixels; raises ArtifactUnsupported where it cannot be read."""
+    """Return a source object's header without its pixels. Raises ArtifactUnsupported if it cannot be read."""
     with quiet():
         try:
             file = BytesIO(source) if isinstance(source, bytes) else source
@@ -79,9 +79,10 @@ def read_source_header(source: bytes | Path) -> Dataset:
 
 
 def source_frames(frames: Sequence[tuple[int, int]], header_of: HeaderOf) -> list[SourceFrame]:
-    """The frames of an item, each given as (object's number, frame in it from 0). Neighbours share a look.
+    """Return the frames of an item, each given as (object's number, frame in it from 0).
 
-    Raises ArtifactUnsupported for objects of several studies, frames of reference or sizes, and for a missing tag.
+    Adjacent frames of one object share a read of its header. Raises ArtifactUnsupported for objects of several studies,
+    frames of reference or sizes, and for a missing tag.
     """
     found: list[SourceFrame] = []
     header, held = Dataset(), -1
@@ -101,7 +102,7 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
     count = value_of(header, "NumberOfFrames")
     several = isinstance(count, int) and count > 1
     grouped = "PerFrameFunctionalGroupsSequence" in header
-    # without functional groups an object of several frames gives one position for all of them, which is none
+    # without functional groups, a multi-frame object has one position for all frames, which is useless
     placed = grouped or not several
     position = _decimals(_macro(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3) if placed else None
     orientation = _decimals(_macro(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
@@ -118,7 +119,7 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
 
 
 def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
-    """Spacing and thickness, or nothing: one alone is not valid. Unsaid, slices are as thick as they are apart."""
+    """Spacing and thickness, or neither: one alone is not valid. The default thickness is the slice distance."""
     spacing, apart = _decimals(group, "PixelSpacing", 2), _decimals(group, "SpacingBetweenSlices", 1)
     thickness = _decimals(group, "SliceThickness", 1) or apart
     if not spacing or not thickness:
@@ -128,7 +129,7 @@ def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
 
 
 def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
-    """The frame's own functional group, else the shared one; the header itself in an object that has no groups."""
+    """The frame's own functional group, else the shared one; the header itself if the object has no groups."""
     per_frame = _items(header, "PerFrameFunctionalGroupsSequence")
     if not per_frame:
         return header
@@ -144,7 +145,7 @@ def _items(header: Dataset, keyword: str) -> Sequence[Dataset]:
 
 
 def _decimals(group: Dataset, keyword: str, count: int) -> Decimals | None:
-    """`count` finite numbers as decimal strings, None where the group has anything else."""
+    """`count` finite numbers as decimal strings, None if the group has anything else."""
     value = value_of(group, keyword)
     try:
         values = [value] if count == 1 else list(value)
@@ -161,7 +162,7 @@ def _decimal(number: Any) -> str:
 
 
 def value_of(header: Dataset, keyword: str) -> Any:
-    """The tag's value; None where it is absent, empty or unreadable."""
+    """Return the tag's value; None if it is absent, empty or unreadable."""
     try:
         value = header.get(keyword)
     except _UNREADABLE:
@@ -170,7 +171,7 @@ def value_of(header: Dataset, keyword: str) -> Any:
 
 
 def copy_value(header: Dataset, source: Dataset, keyword: str) -> bool:
-    """Set the source's value in `header`, if it has one that can be read and written again; whether it has."""
+    """Copy the source's value to `header` if it can be read and written, and return whether it was copied."""
     value = value_of(source, keyword)
     alone, written = Dataset(), DicomBytesIO()
     written.is_little_endian, written.is_implicit_VR = True, False
@@ -185,7 +186,7 @@ def copy_value(header: Dataset, source: Dataset, keyword: str) -> bool:
 
 
 def uid_of(header: Dataset, keyword: str) -> str | None:
-    """The tag's UID; None where it is absent or is none."""
+    """Return the tag's UID; None if it is absent or invalid."""
     value = value_of(header, keyword)
     return str(value) if isinstance(value, str) and _UID.fullmatch(value) else None
 
