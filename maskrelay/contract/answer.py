@@ -18,12 +18,12 @@ _CATEGORY_LENGTH = 64
 
 
 def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int = MAX_BYTES) -> list[RowAnswer]:
-    """The answers to `rows`, one each, in their order.
+    """Parse the endpoint's response to `rows` into one answer per row, in order.
 
-    Reads `image_features` as JSON in a JSON string (the usual form), as an object, and as the article's
-    single-quoted literal (with a warning); also a whole row given as a string. `max_bytes` caps the body.
-    Raises AnswerInvalid for anything else: `detail` names the offending part and quotes nothing of the body,
-    `kind` is a word for metrics, `raw` keeps the body.
+    Accepts `image_features` as JSON in a JSON string (the usual form), as an object, and as the article's single-quoted
+    literal (with a warning); also a whole row given as a string. `max_bytes` limits the body. Raises AnswerInvalid for
+    anything else: `detail` names the offending part and quotes nothing of the body, `kind` is a word for metrics, `raw`
+    keeps the body.
     """
     try:
         if len(body) > max_bytes:
@@ -35,7 +35,7 @@ def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int
 
 
 def _read_hollow(body: bytes | bytearray, rows: Sequence[Row]) -> list[RowAnswer] | None:
-    """What `_read_rows` gives, many times faster; None where the answer is not of the usual form, good or bad."""
+    """The result of `_read_rows`, many times faster; None if the response is not of the usual form, valid or not."""
     try:
         remaining, taken = hollow(body)
         answers = _read_rows(remaining, rows, taken)
@@ -45,7 +45,7 @@ def _read_hollow(body: bytes | bytearray, rows: Sequence[Row]) -> list[RowAnswer
 
 
 def _read_rows(body: bytes | bytearray, rows: Sequence[Row], taken: dict[str, bytes]) -> list[RowAnswer]:
-    """`taken`: what marks in the body stand for; a mark is exchanged once, and gone from it then."""
+    """`taken`: the bytes behind the placeholders in the body; each is resolved once and then removed."""
     answers = _json(body, "the body")
     if not isinstance(answers, list):
         _refuse("not_a_list", f"the body is {_kind(answers)}, not a list of rows")
@@ -70,11 +70,11 @@ def _read_row(answer: Any, row: Row, taken: dict[str, bytes], where: str) -> Row
 
 
 def _mapping(value: Any, where: str) -> tuple[dict[str, Any], bool]:
-    """The object that `value` is, or that it holds as text; and whether that text was single-quoted."""
+    """The object that `value` is or holds as text, and whether that text was single-quoted."""
     quoted = False
     if isinstance(value, str):
-        # No literal of Python is evaluated: where neither `"` nor `\` occurs, `'` can only be a quote, so
-        # exchanging it gives JSON of the same meaning, and what is not JSON then is refused.
+        # No Python literal is evaluated: if neither `"` nor `\` occurs, `'` can only be a quote, so
+        # replacing it gives JSON of the same meaning, and what is not JSON then is refused.
         quoted = "'" in value and '"' not in value and "\\" not in value
         value = _json(value.replace("'", '"') if quoted else value, where)
     if not isinstance(value, dict):
@@ -102,7 +102,7 @@ def _read_maps(features: dict[str, Any], prompts: int, taken: dict[str, bytes], 
 
 
 def _read_shape(shape: Any, prompts: int, where: str) -> tuple[int, int, int]:
-    """(prompts, CANVAS, CANVAS); two dimensions are lifted to three."""
+    """(prompts, CANVAS, CANVAS); a shape of two dimensions is extended to three."""
     if not isinstance(shape, list) or len(shape) not in (2, 3) or any(type(side) is not int for side in shape):
         _refuse("shape", f"{where} is not two or three whole numbers")
     if shape[-2:] != [CANVAS, CANVAS]:
@@ -115,7 +115,7 @@ def _read_shape(shape: Any, prompts: int, where: str) -> tuple[int, int, int]:
 
 
 def _read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
-    """One word per prompt, by position alone; the prediction can lack, and never makes an answer invalid."""
+    """One word per prompt, by position alone; categories may be missing, and never make a response invalid."""
     if words is None:
         return (None,) * prompts, ("categories_missing",)
     if not isinstance(words, list):
@@ -130,7 +130,7 @@ def _read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], 
 
 
 def _is_word(word: Any) -> bool:
-    # printable also means no lone surrogates, which JSON can carry and UTF-8 cannot
+    # printable text has no lone surrogates, which JSON can represent and UTF-8 cannot
     return isinstance(word, str) and 0 < len(word) <= _CATEGORY_LENGTH and word.isprintable()
 
 
@@ -157,7 +157,7 @@ def _json(text: bytes | bytearray | str, where: str) -> Any:
         reason = "is nested too deeply"
     except ValueError:
         pass  # not UTF-8, not JSON, NaN, or an integer of thousands of digits
-    # outside the handlers: a decoder's error carries the document, and would stay on ours as its context
+    # raised outside the handlers: a decoder's error holds the document, and would stay attached as context
     return _refuse("not_json", f"{where} {reason}")
 
 

@@ -14,7 +14,7 @@ SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 
 class Quotas(BaseModel):
-    """What a tenant may have under way at most, where it differs from the settings."""
+    """A tenant's own quotas: the most that it may have in progress, where that differs from the settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -25,11 +25,11 @@ class Quotas(BaseModel):
 
 
 class KeyEntry(BaseModel):
-    """One key of the file: whose it is, what it allows, and from when until when. `admin` allows everything. `quotas`
-    are the tenant's; one of its keys is enough to give them.
+    """One key of the file: its tenant, its scopes, and the start and end of its validity.
 
-    A tenant may have several, so that a new one is in use before the old one ends. `name` is noted where it is noted
-    who did what; without one, the first letters of the hash are.
+    `admin` allows everything. `quotas` apply to the tenant; it is enough if one of its keys has them. A tenant may have
+    several keys, so that a new one is in use before the old one ends. `name` identifies the key in logs and records;
+    without a name, the first letters of the hash do.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -48,7 +48,7 @@ class KeyEntry(BaseModel):
 
 
 def read_keys(path: Path) -> list[KeyEntry]:
-    """Every key of the file; raises SettingsError that names the place of what is wrong, and no value."""
+    """Read all keys of the file. Raises SettingsError, which gives the place of a mistake and no value."""
     try:
         entries = TypeAdapter(list[KeyEntry]).validate_json(path.read_bytes())
     except OSError as error:

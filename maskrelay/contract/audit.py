@@ -14,28 +14,28 @@ from maskrelay.contract.outcomes import Record
 
 
 class Entry(Record):
-    """What was done, when, and as far as it concerns the deed by whom and to what.
-
-    did: a route with its method (`DELETE /v1/jobs/{job}`), or `sent` to an endpoint, `expired`, `removed`.
-    by: the name of a key or a hash of a token's subject. status: what was answered. fingerprint: of the submission.
-    image_sha256, body_bytes: of each picture as it was sent, and of the whole request that left for the endpoint with
-    these frames of the job, in their order.
-    """
+    """One entry: the action, its time, and, where they apply, its author and its object."""
 
     at: datetime
+    #: A route with its method (`DELETE /v1/jobs/{job}`), or `sent` to an endpoint, `expired`, `removed`.
     did: str
     tenant: str | None = None
+    #: The name of a key, or a hash of a token's subject.
     by: str | None = None
+    #: The status of the response.
     status: int | None = None
     job: str | None = None
     artifact: str | None = None
     event: str | None = None
     uploads: tuple[str, ...] | None = None
+    #: The fingerprint of the submission.
     fingerprint: str | None = None
     endpoint: str | None = None
     model_version: str | None = None
     frames: tuple[int, ...] | None = None
+    #: The hash of each image as it was sent, for the frames of the job in their order.
     image_sha256: tuple[str, ...] | None = None
+    #: The size of the whole request to the endpoint with these frames.
     body_bytes: int | None = None
 
     def line(self) -> bytes:
@@ -43,33 +43,34 @@ class Entry(Record):
 
 
 class Before(Record):
-    """The file before, of the same process, and the hash of all its bytes."""
+    """The previous file of the same process, and the hash of all its bytes."""
 
     key: str
     sha256: str
 
 
 class Seal(Record):
-    """The last line of a file.
+    """The last line of a file."""
 
-    lines, sha256: of the lines above. before: None in a process' first file. closed: the process writes nothing more in
-    this hour. lost: entries that found no room while storage was away.
-    """
-
+    #: The number of lines above.
     lines: int
+    #: The hash of the lines above.
     sha256: str
+    #: None in the first file of a process.
     before: Before | None = None
+    #: The process writes nothing more in this hour.
     closed: bool
+    #: Entries that were dropped while storage was unavailable.
     lost: int = 0
 
 
 def hour_of(at: datetime) -> str:
-    """The hour that a file lies under, in UTC."""
+    """Return the hour under which a file is stored, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H")
 
 
 def sealed(lines: Sequence[bytes], before: Before | None, *, closed: bool, lost: int = 0) -> bytes:
-    """A file's bytes: the lines, each with its line feed, and their seal."""
+    """Return the bytes of a file: the lines, each with its line feed, and their seal."""
     body = b"".join(lines)
     digest = hashlib.sha256(body).hexdigest()
     seal = Seal(lines=len(lines), sha256=digest, before=before, closed=closed, lost=lost)
@@ -77,7 +78,7 @@ def sealed(lines: Sequence[bytes], before: Before | None, *, closed: bool, lost:
 
 
 def unsealed(file: bytes) -> tuple[list[bytes], Seal]:
-    """A file's lines and its seal; raises ValueError where they do not go together."""
+    """Return the lines of a file and its seal. Raises ValueError if they do not match."""
     *lines, last = file.splitlines(keepends=True) or [b""]
     try:
         seal = Seal.model_validate_json(last)

@@ -9,7 +9,7 @@ BY_DEADLINE = "the deadline has passed"
 
 
 class CancelIntent(Record):
-    """Why the job is to end, and since when."""
+    """Why the job is to end, and when that was requested."""
 
     reason: str
     at: datetime

@@ -2,7 +2,7 @@
 
 import re
 
-#: Words of a prompt's target, and the categories that fit; a target that no row matches is never at odds.
+#: Words of a prompt's target, and the consistent categories; a target without a row is never inconsistent.
 _FITTING: tuple[tuple[str, frozenset[str]], ...] = (
     (
         r"tumou?r|cancer|carcinoma|glioma|melanoma|neoplas|malignan|polyp|nodule|lesion|cyst|enhancing",
@@ -25,16 +25,16 @@ _FITTING: tuple[tuple[str, frozenset[str]], ...] = (
         frozenset({"other organ"}),
     ),
 )
-#: Says of itself that it is none of the classes.
+#: Categories that stand for none of the classes.
 _NOTHING = frozenset({"background", "others"})
-#: Says nothing against any prompt.
+#: Consistent with every prompt.
 _ANY = frozenset({"other"})
 
 
 def at_odds(prompt: str, category: str | None) -> bool:
-    """Whether the category cannot be that of the prompt's target, the words before " in ".
+    """Return whether the category is inconsistent with the prompt's target, the words before " in ".
 
-    Careful: words that are not known, and a category that is missing or `other`, are at odds with nothing.
+    Cautious: unknown words, and a category that is missing or `other`, are never inconsistent.
     """
     word = (category or "").strip().lower()
     if word in _NOTHING:

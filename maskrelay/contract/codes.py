@@ -13,7 +13,7 @@ from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from maskrelay.contract.outcomes import Record
 from maskrelay.errors import CodesInvalid
 
-#: DICOM's SH and LO, without the backslash that separates values and without control characters.
+#: Characters of DICOM's SH and LO: no backslash, which separates values, and no control characters.
 _WORDS = r"^[^\\\x00-\x1f]+$"
 _Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=_WORDS)]
 _Long = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_WORDS)]
@@ -21,9 +21,9 @@ _MOST_BYTES = 1 << 20
 
 
 class Code(Record):
-    """One coded concept: its value in a coding scheme, and what it means in words."""
+    """A coded concept: its value in a coding scheme, and its meaning in words."""
 
-    model_config = ConfigDict(extra="forbid")  # an operator writes it: a misspelt field is an error
+    model_config = ConfigDict(extra="forbid")  # written by operators, so a misspelled field is an error
 
     value: _Short
     scheme: _Short = "SCT"
@@ -31,7 +31,7 @@ class Code(Record):
 
 
 class SegmentCodes(Record):
-    """What a segment is: its category (CID 7150) and its type (CID 7151)."""
+    """The codes of a segment: its category (CID 7150) and its type (CID 7151)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,7 +39,7 @@ class SegmentCodes(Record):
     type: Code
 
 
-#: A user's own codes, by prompt in lower case.
+#: A user's own codes by prompt, in lower case.
 CodeTable = Mapping[str, SegmentCodes]
 
 _ANATOMY = Code(value="91723000", meaning="Anatomical Structure")
@@ -86,7 +86,7 @@ _CELL = SegmentCodes(category=_TISSUE, type=Code(value="4421005", meaning="Cell"
 _NUCLEUS = SegmentCodes(category=_TISSUE, type=Code(value="84640000", meaning="Nucleus"))
 _ANY_TISSUE = SegmentCodes(category=_TISSUE, type=_TISSUE)
 
-#: Words of a target that say more than the category does; the first that is found counts.
+#: Words of a target that are more specific than the category; the first match applies.
 _FINDINGS: tuple[tuple[str, SegmentCodes], ...] = (
     (r"non-?neoplastic|polyp|cyst|lesion", _LESION),
     (r"\bnucle(us|i)\b", _NUCLEUS),
@@ -114,7 +114,7 @@ _BY_CATEGORY: dict[str, SegmentCodes] = {
     "other abnormality": _LESION,
     "histology structure": _ANY_TISSUE,
 }
-#: Words of a target that name what the model's whole list of prompts asks for, or a part of it.
+#: Words of a target that name an organ of the model's list of prompts, or a part of one.
 _ORGANS: tuple[tuple[str, SegmentCodes], ...] = (
     (r"\bspleen\b", _SPLEEN),
     (r"\bstomach\b", _STOMACH),
@@ -144,10 +144,10 @@ _TABLE = TypeAdapter(dict[str, SegmentCodes])
 
 
 def codes_of(prompt: str, category: str | None, table: CodeTable | None = None) -> SegmentCodes:
-    """The codes of a prompt's segment: the user's own, else by the words before " in ", else by the category word.
+    """Return the codes of a prompt's segment: the user's own, else by the words before " in ", else by the category.
 
-    The category word is the model's guess and comes last: a spleen that it took for a liver is coded as a spleen. A
-    prompt that nothing is known of is an organ: an anatomical structure, and no more is claimed.
+    The category word is the model's guess and comes last: a spleen that it took for a liver is coded as a spleen. An
+    unknown prompt is coded as an organ, an anatomical structure, and nothing more specific.
     """
     own = (table or {}).get(_plain(prompt))
     target = _plain(prompt).split(" in ")[0]
@@ -156,10 +156,10 @@ def codes_of(prompt: str, category: str | None, table: CodeTable | None = None) 
 
 
 def read_code_table(text: str | bytes) -> dict[str, SegmentCodes]:
-    """A user's table from JSON: `{"prompt": {"category": {"value", "scheme", "meaning"}, "type": {…}}}`.
+    """Parse a user's table from JSON: `{"prompt": {"category": {"value", "scheme", "meaning"}, "type": {…}}}`.
 
-    `scheme` is SCT where it is left out. Prompts are compared without regard to case and blanks. Raises CodesInvalid;
-    its detail names the place and quotes no value.
+    `scheme` defaults to SCT. Prompts are compared without regard to case and blanks. Raises CodesInvalid; its detail
+    gives the place and quotes no value.
     """
     if len(text) > _MOST_BYTES:
         raise CodesInvalid(f"The table of codes has more than {_MOST_BYTES} bytes.")

@@ -11,11 +11,7 @@ from maskrelay.contract.shown import ErrorShown, JobShown
 
 
 class DeadLetter(Record):
-    """One failed frame of a finished job: picture `index` of item `item`, with what doing it again needs.
-
-    source: the upload it was read from, a storage key. offset: where in a zip it begins; None outside one, or where
-    the zip itself could not be read.
-    """
+    """A failed frame of a finished job: frame `index` of item `item`, with what is needed to redrive it."""
 
     frame: Number
     item: Number
@@ -23,13 +19,15 @@ class DeadLetter(Record):
     custom_id: str
     error: Failure
     attempts: int = 1
+    #: The storage key of the upload that it was read from.
     source: str
+    #: The offset of its member in a zip; None outside a zip, or if the zip itself could not be read.
     offset: Amount | None = None
 
 
 def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[DeadLetter]:
-    """The failed frames of an item; `frames` are its planned ones, in the order of its outcomes."""
-    for outcome, planned in zip(line.outcomes, frames, strict=False):  # what was never planned did not fail
+    """Yield the failed frames of an item. `frames`: its planned frames, in the order of its outcomes."""
+    for outcome, planned in zip(line.outcomes, frames, strict=False):  # a frame that was never planned did not fail
         if outcome.state == "failed" and outcome.error is not None:
             yield DeadLetter(
                 frame=outcome.frame,

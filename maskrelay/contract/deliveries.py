@@ -9,11 +9,13 @@ from maskrelay.contract.outcomes import Record
 
 
 class DeliveryEnd(Record):
-    """The marker of an event that is over. `how` is "ok", or why it was given up; `status` of the last answer."""
+    """The marker of a completed delivery."""
 
+    #: "ok", or why the delivery was given up.
     how: str
     at: datetime
     attempts: int = 0
+    #: The status of the last response.
     status: int | None = None
 
 

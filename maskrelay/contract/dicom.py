@@ -8,10 +8,10 @@ Vector = tuple[float, float, float]
 #: Row direction cosines, then column direction cosines, in patient coordinates (LPS+).
 Orientation = tuple[float, float, float, float, float, float]
 
-#: A value that tells two slices at one position apart; 0, an empty text or an empty tuple where it is absent.
+#: A value that distinguishes two slices at one position; 0, an empty text or an empty tuple if it is absent.
 Mark = float | str | tuple[float, ...]
 
-#: The marks in the order of `DicomFacts.ordinal`. Times are in milliseconds but for the two clocks, in seconds.
+#: The marks in the order of `DicomFacts.ordinal`. Times are in milliseconds, except the two clocks, in seconds.
 MARKS: Final = (
     "acquisition_number",
     "echo_number",
@@ -31,7 +31,7 @@ MARKS: Final = (
     "acquisition_time",
     "content_time",
 )
-#: Marks that say what a picture shows: slices that differ in one of them are never of one volume.
+#: Marks of the kind of image: slices that differ in one of them never belong to the same volume.
 KINDS: Final = (
     "image_type",
     "echo_time",
@@ -41,27 +41,12 @@ KINDS: Final = (
     "temporal_position",
     "inversion_time",
 )
-#: Marks that may differ from slice to slice of one volume, so that only their order at a place tells volumes apart.
+#: Marks that may differ between slices of one volume, so that only their order at a position separates volumes.
 CLOCKS: Final = ("trigger_time", "frame_reference_time", "acquisition_time", "content_time")
 
 
 class DicomFacts(Record):
-    """One object. Of every tag that is absent the field is None, and of lists and UIDs they are empty.
-
-    positions, orientations: one a frame (millimetres and cosines, LPS+), or empty where the object gives none.
-    spacing: millimetres between rows, between columns. windows: VOI (centre, width) in modality units.
-    expected: how many objects the series says to have. acquired: how many its acquisition had, of which the series may
-    show a part, or another number once they are reformatted. burned_in: BurnedInAnnotation. ordinal: what tells two
-    objects at one position apart, as `MARKS` names it. frame_ordinals: the same for each frame of an enhanced object.
-    patient: a keyed hash of what identifies the patient. pixels: a hash of the stored pixels and of what gives them
-    their meaning, empty where they were not read.
-    slice_distance: SpacingBetweenSlices. units: RescaleType, such as HU. voi_function: how the windows are meant if
-    not linear. image_type: ImageType, among others to know a localizer. conversion: where a secondary capture comes
-    from (`SD`: a scanned document). rescale: slope and intercept of the first frame, None where the object gives none.
-    total_matrix: columns and rows of the whole slide that an object's tiles are parts of. label_in_image: whether a
-    slide's label is in the picture. mosaic: how many slices a Siemens mosaic says it holds. findings: by code, where
-    the header and the pixels disagree, and what is left out.
-    """
+    """The facts of one object. For an absent tag, the field is None; lists and UIDs are empty."""
 
     sop_class: str
     sop_instance: str
@@ -77,27 +62,49 @@ class DicomFacts(Record):
     bits: int
     photometric: str
     transfer_syntax: str
+    #: (row, column) spacing in millimetres.
     spacing: tuple[float, float] | None = None
+    #: One per frame (millimetres, LPS+), or empty if the object gives none.
     positions: tuple[Vector, ...] = ()
+    #: One per frame (cosines, LPS+), or empty if the object gives none.
     orientations: tuple[Orientation, ...] = ()
     thickness: float | None = None
+    #: VOI windows (centre, width) in modality units.
     windows: tuple[tuple[float, float], ...] = ()
     instance_number: int | None = None
+    #: The marks that distinguish two objects at one position, in the order of `MARKS`.
     ordinal: tuple[Mark, ...] = ()
+    #: The number of objects that the series declares.
     expected: int | None = None
+    #: BurnedInAnnotation.
     burned_in: bool | None = None
+    #: The marks of each frame of an enhanced object.
     frame_ordinals: tuple[tuple[Mark, ...], ...] = ()
+    #: SpacingBetweenSlices.
     slice_distance: float | None = None
+    #: RescaleType, such as HU.
     units: str | None = None
+    #: How the windows are meant, if not linear.
     voi_function: str | None = None
+    #: ImageType, used among others to recognise a localizer.
     image_type: tuple[str, ...] = ()
+    #: The origin of a secondary capture (`SD`: a scanned document).
     conversion: str | None = None
+    #: A keyed hash of what identifies the patient.
     patient: str = ""
     series_number: int | None = None
+    #: A hash of the stored pixels and of what gives them their meaning; empty if they were not read.
     pixels: str = ""
+    #: The number of objects of its acquisition. The series may hold a part of them, or another number after
+    #: reformatting.
     acquired: int | None = None
+    #: Slope and intercept of the first frame; None if the object gives none.
     rescale: tuple[float, float] | None = None
+    #: Columns and rows of the whole slide that the object's tiles are parts of.
     total_matrix: tuple[int, int] | None = None
+    #: Whether a slide's label is in the image.
     label_in_image: bool | None = None
+    #: The number of slices that a Siemens mosaic declares.
     mosaic: int | None = None
+    #: By code: where the header and the pixels disagree, and what is left out.
     findings: dict[str, tuple[int | str, ...]] = {}

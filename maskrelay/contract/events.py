@@ -39,13 +39,13 @@ class JobEvent(BaseModel):
 
 
 def event_id(job: str, event_type: str) -> str:
-    """The same for the same job and type, whoever computes it and whenever."""
+    """Return the id of the event: always the same for the same job and type."""
     return "evt_" + hashlib.sha256(f"{job}\n{event_type}".encode()).hexdigest()[:32]
 
 
 def event_body(
     event_type: str, at: datetime, *, job: str, state: str, counts: dict[str, int], links: dict[str, str]
 ) -> bytes:
-    """The body as it is stored, signed and sent: ids, state, counts and links, nothing of a patient."""
+    """Return the body as it is stored, signed and sent: ids, state, counts and links, nothing about a patient."""
     about: dict[str, Any] = {"id": job, "state": state, "counts": counts, "links": links}
     return json.dumps({"type": event_type, "timestamp": at.isoformat(), "data": about}).encode()

@@ -6,7 +6,9 @@ from maskrelay.contract.outcomes import Record
 
 
 class Halt(Record):
-    """Which step failed (`plan`, `assemble` or `finish`), since when the job has ended, and the error's stable code."""
+    """The step that failed (`plan`, `assemble` or `finish`), the time since the job has ended, and the error's stable
+    code.
+    """
 
     step: str
     code: str

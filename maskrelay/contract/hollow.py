@@ -16,15 +16,15 @@ import pybase64
 # The key, and the quotes of a string at any depth of nesting.
 _BEFORE = re.compile(rb'data\\*"\s*:\s*\\*"')
 _BACKSLASH = 0x5C
-_WORTHWHILE = 4096  # shorter stretches stay where they are
-#: Unlike anything an endpoint may send, and longer than any word that is kept of an answer.
+_WORTHWHILE = 4096  # shorter stretches are not removed
+#: The prefix of placeholders: unlike anything an endpoint may send, and longer than any text kept of a response.
 _MARK = secrets.token_hex(48)
 
 
 def hollow(body: bytes | bytearray) -> tuple[bytes, dict[str, bytes]]:
-    """What remains of the body, and the decoded bytes by their marks.
+    """Return the rest of the body, and the decoded bytes by their placeholders.
 
-    Raises ValueError where a stretch under `data` is not plain base64 in one piece.
+    Raises ValueError if a stretch under `data` is not plain base64 in one piece.
     """
     pieces: list[bytes | bytearray] = []
     taken: dict[str, bytes] = {}
@@ -39,7 +39,7 @@ def hollow(body: bytes | bytearray) -> tuple[bytes, dict[str, bytes]]:
 
 
 def _stretches(body: bytes | bytearray) -> Iterator[tuple[int, int]]:
-    """Where long strings under `data` begin and end, without the backslashes that may belong to the closing quote."""
+    """The ranges of long strings under `data`, without backslashes that may belong to the closing quote."""
     place = 0
     while before := _BEFORE.search(body, place):
         start = before.end()

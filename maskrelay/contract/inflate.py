@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator
 from maskrelay.contract.sources import Extent
 from maskrelay.errors import Truncated
 
-#: The most that one piece may inflate to.
+#: The largest decompressed piece.
 _PIECE_BYTES = 256 << 10
 
 
 def inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
-    """The member's bytes, in pieces of at most 256 KiB where it is deflated; `chunks` are those of its extent.
+    """Yield the member's decompressed bytes, in pieces of at most 256 KiB if it is deflated.
 
-    Raises Truncated as soon as they are more than declared, and at the end if they are fewer, damaged or of another
-    checksum: whoever reads must not use the pieces before it ends.
+    chunks: the bytes of its extent. Raises Truncated as soon as there are more bytes than declared, and at the end if
+    there are fewer, if they are damaged or if the checksum differs, so the pieces must not be used before the iteration
+    ends.
     """
     declared = extent.length if extent.inflated is None else extent.inflated
     total = checksum = 0
@@ -34,7 +35,7 @@ def _deflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     for chunk in chunks:
         rest, full = chunk, True
-        while rest or full:  # a full piece may not be all that the bytes so far inflate to
+        while rest or full:  # after a full piece, the same input may yield more
             try:
                 piece = stream.decompress(rest, _PIECE_BYTES)
             except zlib.error:

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, field_validator
 
 from maskrelay.contract.outcomes import Record
 
-#: Windows of CT in Hounsfield units, low and high. Source: those that the model's training pictures were made with.
+#: CT windows in Hounsfield units, low and high. Source: the windows of the model's training images.
 CT_WINDOWS: dict[str, tuple[float, float]] = {
     "ct-abdomen": (-150.0, 250.0),
     "ct-colon": (-68.0, 187.0),
@@ -17,20 +17,20 @@ CT_WINDOWS: dict[str, tuple[float, float]] = {
     "ct-pelvis": (-55.0, 200.0),
 }
 
-#: Percentiles 0.5 and 99.5: of the values above 0 (the paper's code), or of all of them (the official toolkit).
+#: Percentiles 0.5 and 99.5: of the values above 0 (the paper's code), or of all values (the official toolkit).
 POSITIVE = "percentile-positive"
 EVERY = "percentile-all"
-#: No window: 8-bit samples stay as they are, and of deeper ones each frame is scaled by its own percentiles.
+#: No window: 8-bit samples stay as they are; deeper frames are scaled by their own percentiles.
 NONE = "none"
 
-#: The first window that the DICOM object itself brings (VOI); where it brings none, the default.
+#: The first window of the DICOM object itself (VOI); without one, the default.
 VOI = "voi"
 
-#: What percentiles fall back to: from the least to the greatest value, and black where there is one value alone.
+#: Fallbacks for percentiles: from the least to the greatest value, and black if there is only one value.
 RANGE = "min-max"
 CONSTANT = "constant"
 
-#: What a caller's own window is recorded as.
+#: The recorded name of a caller's own window.
 EXPLICIT = "window"
 
 Preset = Literal[
@@ -58,20 +58,21 @@ class ExplicitWindow(Record):
     @field_validator("window")
     @classmethod
     def _rises(cls, window: tuple[float, float]) -> tuple[float, float]:
-        # a difference that is not finite would make every pixel black
+        # an infinite width would make every pixel black
         if not 0 < window[1] - window[0] < math.inf:
             raise ValueError("a window's low is below its high, and both are finite")
         return window
 
 
-#: What may be asked for.
+#: The intensity that a caller may request.
 Intensity = Preset | ExplicitWindow
 
 
 def read_intensity(value: Any) -> Intensity:
-    """A preset's name, or `{"window": [low, high]}` in numbers, low below high. Raises ValueError for another value.
+    """Parse a preset's name, or `{"window": [low, high]}` in numbers, low below high.
 
-    The message is a sentence about what is taken, and quotes nothing of `value`.
+    Raises ValueError for another value. The message is a sentence about what is accepted, and quotes nothing of
+    `value`.
     """
     if isinstance(value, str) and value in PRESETS:
         return value

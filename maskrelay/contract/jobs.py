@@ -21,103 +21,101 @@ TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancell
 INTERACTIVE_ITEMS = 20
 #: The plan is written in parts of this many frames; part p covers the frames p·n … (p+1)·n-1.
 FRAMES_PER_PART = 1000
-#: The caller's own JSON object. It is answered as it was stored, so it holds only what an answer can carry.
+#: The caller's own JSON object. It is returned as stored, so it holds only values that a response can represent.
 Metadata = Annotated[dict[str, Any], AfterValidator(check_carried)]
 RESEARCH_ONLY = "For research use only. Not for clinical use: no mask here may guide the care of a patient."
 
 
 class Item(Record):
-    """One upload with its prompts. `source` is a storage key; `source_name` is shown to the caller only.
+    """One upload with its prompts."""
 
-    only: None, all of it is wanted. Of a zip that is done again: the wanted members by where they begin, each with
-    what its item was called. Empty: it is there as a part of another's series alone.
-    """
-
+    #: A storage key.
     source: str
     size: Amount
     sha256: str
     kind: Kind = "still"
     custom_id: str
+    #: The file name, shown only to the caller.
     source_name: str | None = None
     prompts: tuple[str, ...]
+    #: None: all of it is processed. In a redrive of a zip: the members to process by offset, each with the custom id
+    #: of its item. Empty: it is present only as a part of another item's series.
     only: dict[int, str] | None = None
 
 
 class CallbackTarget(Record):
-    """Where events go. `sealed`: the caller's own secret under the server key, or two of them with a
-    blank between; None: the derived one.
-    """
+    """Where events are sent."""
 
     url: str
+    #: The caller's own secret, encrypted with the server key, or two of them separated by a blank; None: derived.
     sealed: str | None = None
     events: tuple[str, ...]
 
 
 class PixelOptions(Record):
-    """How sources become frames, where the caller has a say.
+    """The options for how sources become frames."""
 
-    intensity: the name of a preset, `none`, or limits; None: by modality and body part. group_series: DICOM objects of
-    one series are one item. partial_series: what becomes of a series with slices missing. slice_axis: along which a
-    volume is cut, None: axial. volume: which one of a 4-D volume. square_pixels: pixels of unequal sides are stretched
-    to squares for the canvas. burned_in: what becomes of pictures that may show text. identifiers: how results name
-    the DICOM objects they belong to.
-    """
-
+    #: The name of a preset, `none`, or limits; None: by modality and body part.
     intensity: Intensity | None = None
+    #: Whether the DICOM objects of one series form one item.
     group_series: bool = True
+    #: What to do with a series with missing slices.
     partial_series: Literal["fail", "best_effort", "hold"] = "fail"
+    #: The axis along which a volume is cut; None: axial.
     slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = None
+    #: Which volume of a 4-D volume.
     volume: Annotated[int, Field(ge=0)] | None = None
+    #: Whether pixels of unequal sides are stretched to squares for the canvas.
     square_pixels: bool = False
+    #: What to do with images that may show text.
     burned_in: Literal["allow", "warn", "refuse"] = "warn"
+    #: How results name the DICOM objects they belong to.
     identifiers: Literal["uids", "hashed", "none"] = "uids"
 
 
 class Submission(Record):
-    """`job.json`: everything that was accepted, written once.
-
-    `items` are inline for a small job; for a large one they are lines of the object `items_key`. They are what was
-    uploaded: what the plan makes of them can be more items (a zip) or fewer (a series). `outputs`: empty, by source.
-    `size`: bytes of its uploads. `endpoint` is the only one its frames may be scored at. `one_prompt_per_request`:
-    prompts of one request influence each other. `deadline`: when it is cancelled if it has not ended. `redrive_of`: the
-    finished job whose failed items these are.
-    `fingerprint` covers options and hashes of uploads, so that a repeat can be told from another request.
-    """
+    """`job.json`: the accepted submission, written once."""
 
     id: str
     tenant: str
     created_at: datetime
     lane: Lane
+    #: Empty: the defaults for each source.
     outputs: tuple[Output, ...]
     pixels: PixelOptions = PixelOptions()
+    #: The only endpoint that may score its frames.
     endpoint: str | None = None
+    #: Scores each prompt in a request of its own, because prompts of one request influence each other.
     one_prompt_per_request: bool = False
     metadata: Metadata = {}
     warnings: tuple[PromptWarning, ...] = ()
     callback: CallbackTarget | None = None
     total: Amount
+    #: The bytes of its uploads.
     size: Amount = 0
+    #: Inline for a small job; for a large one, lines of the object `items_key`. They are the uploads: the plan may make
+    #: more items (from a zip) or fewer (from a series).
     items: tuple[Item, ...] = ()
     items_key: str | None = None
+    #: When the job is cancelled if it has not ended.
     deadline: datetime | None = None
+    #: Covers the options and the hashes of the uploads, to distinguish a repeat from another request.
     fingerprint: str
+    #: The finished job whose failed items these are.
     redrive_of: str | None = None
     traceparent: str | None = None
 
 
 class PlannedFrame(Record):
-    """One line of a frame part: frame `frame` is picture `index` of item `item`, to be read from `source`.
-
-    of: how many frames the item has. size: bytes that reading it takes. instance: the DICOM object it belongs to, as
-    results name it. source_name: the file of a frame whose item was made of several files. error: the plan found that
-    the item cannot be segmented; it is the frame's outcome.
-    """
+    """One line of a frame part: frame `frame` is image `index` of item `item`, read from `source`."""
 
     frame: Number
     item: Number
     index: Number = 0
+    #: The number of frames of the item.
     of: Number = 1
     source: str
+    #: The bytes that reading it takes.
     size: Amount
     sha256: str
     prompts: tuple[str, ...]
@@ -125,8 +123,11 @@ class PlannedFrame(Record):
     reading: Reading = Reading()
     outputs: tuple[Output, ...] = ("mask", "overlay")
     square_pixels: bool = False
+    #: The DICOM object it belongs to, as results name it.
     instance: str | None = None
+    #: The file of a frame whose item was made of several files.
     source_name: str | None = None
+    #: The reason why the item cannot be segmented; it becomes the frame's outcome.
     error: Failure | None = None
 
 
@@ -152,7 +153,7 @@ class Frames(Record):
 
 
 class FinalObject(Record):
-    """An object under `final/` that `result.json` vouches for."""
+    """An object under `final/` that `result.json` refers to."""
 
     key: str
     length: Amount
@@ -160,21 +161,14 @@ class FinalObject(Record):
 
 
 class FlaggedItems(Record):
-    """The items with a mask that carries this flag, most suspicious first."""
+    """The items with a mask that has this flag, most suspicious first."""
 
     flag: str
     items: tuple[int, ...]
 
 
 class Result(Record):
-    """`result.json`: the final manifest. What it says never changes.
-
-    `timings`: seconds by stage up to here (`rules/timings.py`).
-    `endpoints` are those in use when it ended; each outcome names its own.
-    `items` holds one line an item in item order (`ItemLine`), `index` where each begins: 8 bytes, big-endian.
-    `flags`: how many masks carry each. `flagged`: a line a flag (`FlaggedItems`), with its items' numbers. `dead`: a
-    line a failed frame (`DeadLetter`); None where none failed. `parts`: the names of the outcome parts that count.
-    """
+    """`result.json`: the final manifest, which never changes."""
 
     job: str
     tenant: str
@@ -185,16 +179,24 @@ class Result(Record):
     counts: Counts
     frames: Frames
     rescored: int
+    #: Seconds by stage up to here (`rules/timings.py`).
     timings: dict[str, float] = {}
     reason: str | None = None
+    #: One line per item, in item order (`ItemLine`).
     items: FinalObject
+    #: Where each line of `items` begins: 8 bytes, big-endian.
     index: FinalObject
+    #: How many masks have each flag.
     flags: dict[str, int] = {}
+    #: One line per flag (`FlaggedItems`), with the numbers of its items.
     flagged: FinalObject | None = None
+    #: One line per failed frame (`DeadLetter`); None if none failed.
     dead: FinalObject | None = None
+    #: The names of the outcome parts that count.
     parts: FinalObject | None = None
     software: dict[str, str]
     pixels: dict[str, Any]
+    #: The endpoints in use when the job ended; each outcome names its own.
     endpoints: tuple[dict[str, str], ...]
     metadata: Metadata = {}
     notice: str = RESEARCH_ONLY

@@ -3,21 +3,21 @@
 import json
 from typing import Any, TypeVar
 
-#: Containers within one another in what a caller sends. The parsers of stored records stop at about 200.
+#: The deepest nesting of containers that a caller may send. The parsers of stored records stop at about 200.
 DEEPEST = 32
 J = TypeVar("J")
 
 
 def read_json_text(text: bytes | str) -> Any:
-    """The value of a JSON text; raises ValueError for any other text, and for a value that no answer can carry.
+    """Parse a JSON text. Raises ValueError for invalid JSON and for a value that no response can represent.
 
-    Raises RecursionError for one that is nested far deeper than DEEPEST.
+    Raises RecursionError for a value that is nested far deeper than DEEPEST.
     """
     return check_carried(json.loads(text))
 
 
 def check_carried(value: J) -> J:
-    """The value itself; raises ValueError where JSON in UTF-8 cannot carry it: NaN, 1e999, half a surrogate pair."""
+    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it: NaN, 1e999, a lone surrogate."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:
@@ -26,7 +26,7 @@ def check_carried(value: J) -> J:
 
 
 def depth_of(value: Any) -> int:
-    """How many containers of a JSON value are within one another; 0 for a plain value."""
+    """Return how deep the containers of a JSON value are nested; 0 for a plain value."""
     depth, level = 0, [value]
     while inner := [one for one in level if isinstance(one, dict | list)]:
         depth += 1

@@ -21,30 +21,30 @@ CANCEL = ".cancel"
 REMOVING = "removing/"
 SWEEPING = "sweeping/"
 SENDERS = "senders/"
-#: The id of the store, which a Redis database of the same deployment names too.
+#: The id of the store, which is also recorded in the Redis database of the same deployment.
 STORE_ID = "store/id.json"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
 AUDIT = "audit/"
-#: Written and deleted again, to see whether the store can be used.
+#: Objects that are written and deleted again to test the store.
 TRIALS = "trials/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 def _fixed(number: int, width: int) -> str:
-    """The number in so many digits, as names of a fixed width sort; raises ValueError for one that has more."""
+    """The number with leading zeros, so that names sort. Raises ValueError if it has more digits than `width`."""
     if not 0 <= number < 10**width:
         raise ValueError(f"no number of {width} digits")
     return f"{number:0{width}d}"
 
 
 def new_id() -> str:
-    """A random id of 130 bits."""
+    """Return a random id of 130 bits."""
     return id_of_bytes(secrets.token_bytes(32))
 
 
 def id_of_bytes(digest: bytes) -> str:
-    """The id that 32 bytes of a digest stand for."""
+    """Return the id for a digest of 32 bytes."""
     number = int.from_bytes(digest[:17])
     return "".join(_LETTERS[(number >> (5 * place)) & 31] for place in range(26))
 
@@ -54,7 +54,7 @@ def upload(tenant: str, name: str) -> str:
 
 
 def upload_facts(upload_key: str) -> str:
-    """Beside an upload that jobs may name by its id."""
+    """Return the key of the facts of an upload that jobs may refer to by id."""
     return f"{upload_key}.json"
 
 
@@ -63,7 +63,7 @@ def upload_use(upload_key: str, job: str) -> str:
 
 
 def upload_of(key: str) -> str | None:
-    """The upload that an object below `uploads/` is, or lies beside; None for a stranger."""
+    """Return the upload that an object below `uploads/` is or belongs to; None for an unknown object."""
     known = _UPLOAD.match(key)
     return known[0] if known else None
 
@@ -81,7 +81,7 @@ def accepted(job: str) -> str:
 
 
 def item_lists(job: str) -> str:
-    """What the keys of its items begin with, also where a submission left some and was not accepted."""
+    """Return the prefix of the keys of a job's items, including those of a submission that was not accepted."""
     return f"jobs/{job}/items-"
 
 
@@ -94,7 +94,7 @@ def cancel(job: str) -> str:
 
 
 def halted(job: str) -> str:
-    """Why a job ended without a result; while it is there, the job has ended."""
+    """Return the key of the reason why a job ended without a result; while it exists, the job has ended."""
     return f"jobs/{job}/halted.json"
 
 
@@ -103,22 +103,28 @@ def gone(job: str) -> str:
 
 
 def removing(job: str) -> str:
-    """Marks a job that is gone and whose objects are not all removed yet."""
+    """Return the key of the marker of a deleted job whose objects are not all removed yet."""
     return f"{REMOVING}{job}"
 
 
 def sweeping(job: str) -> str:
-    """Marks a job that has ended, or of which a line was refused: what no outcome names is swept when all is quiet."""
+    """Return the key of the marker of a job that has ended or had a line refused.
+
+    Objects that no outcome refers to are swept once nothing more is written.
+    """
     return f"{SWEEPING}{job}"
 
 
 def redriven(job: str, new: str) -> str:
-    """Beside a finished job: items of it were done again as the job `new`, if that was accepted."""
+    """Return the key, below a finished job, of the marker of the job `new`.
+
+    Items of the finished job were redriven in it, if it was accepted.
+    """
     return f"jobs/{job}/redriven/{new}"
 
 
 def objects(job: str) -> str:
-    """What the keys of all of a job's own objects begin with."""
+    """Return the prefix of the keys of all of a job's own objects."""
     return f"{JOBS}{job}/"
 
 
@@ -127,7 +133,7 @@ def result(job: str) -> str:
 
 
 def finished_job(key: str) -> str | None:
-    """The job whose result this object is; None for another."""
+    """Return the job whose result this object is; None for another object."""
     known = _RESULT.fullmatch(key)
     return known[1] if known else None
 
@@ -145,27 +151,27 @@ def item_parts(job: str) -> str:
 
 
 def item_part(job: str, part: int) -> str:
-    """The planned items that begin in frame part `part`."""
+    """Return the key of the planned items that begin in frame part `part`."""
     return f"{item_parts(job)}{_fixed(part, 6)}.ndjson"
 
 
 def survey_part(job: str, part: int) -> str:
-    """What was found in a few of the submitted items."""
+    """Return the key of the survey of a few of the submitted items."""
     return f"jobs/{job}/survey/{_fixed(part, 6)}.ndjson"
 
 
 def survey_begun(job: str, part: int) -> str:
-    """What was found of such a part before planning gave way to other jobs."""
+    """Return the key of an unfinished survey part, from when planning gave way to other jobs."""
     return f"jobs/{job}/survey/{_fixed(part, 6)}.begun.ndjson"
 
 
 def ignored(job: str) -> str:
-    """The files that became no items; absent where there is none."""
+    """Return the key of the list of files that became no items; absent if there are none."""
     return f"jobs/{job}/survey/ignored.ndjson"
 
 
 def window(job: str, item: int) -> str:
-    """The intensity limits of one item, taken over all its pixels."""
+    """Return the key of the intensity limits of one item, computed over all its pixels."""
     return f"jobs/{job}/survey/window-{_fixed(item, 9)}.json"
 
 
@@ -178,12 +184,12 @@ def outcome_part(job: str, part: str) -> str:
 
 
 def outcome_part_name(at_ms: int, worker: str, number: int) -> str:
-    """A part's name, in the order of time: of Redis' clock, the worker's 8 hex digits, and its running number."""
+    """Return a part's name, which sorts by time: Redis' clock, the worker's 8 hex digits, its running number."""
     return f"{_fixed(at_ms, 16)}-{worker}-{_fixed(number, 6)}"
 
 
 def part_of(key: str) -> str:
-    """The part's name in the key of an outcome part."""
+    """Return the part's name from the key of an outcome part."""
     return key.rsplit("/", 1)[1].removesuffix(".ndjson")
 
 
@@ -208,7 +214,7 @@ def thumbnail(job: str, item: int, frame: int, attempt: str) -> str:
 
 
 def whole(job: str, item: int, name: str, attempt: str) -> str:
-    """A file of a whole item, e.g. `labels.nii.gz`."""
+    """Return the key of a file of a whole item, e.g. `labels.nii.gz`."""
     return f"{artifacts(job)}{item}/{attempt}.{name}"
 
 
@@ -217,7 +223,7 @@ def assembled(job: str) -> str:
 
 
 def assembled_item(job: str, item: int) -> str:
-    """Which whole-item files were made of an item; written once, when all are there."""
+    """Return the key of the record of an item's whole-item files; written once, when all of them exist."""
     return f"{assembled(job)}{_fixed(item, 9)}.json"
 
 
@@ -226,17 +232,17 @@ def packs(job: str) -> str:
 
 
 def pack(job: str, part: str) -> str:
-    """The files of the outcomes in one part, end to end."""
+    """Return the key of the artifacts of the outcomes in one part, concatenated."""
     return f"{packs(job)}{part}.bin"
 
 
 def rejected_answer(job: str, item: int, frame: int, attempt: str) -> str:
-    """An answer that broke the contract, kept as it came."""
+    """Return the key of an invalid response, kept as it was received."""
     return f"{artifacts(job)}{item}/{frame}.{attempt}.answer"
 
 
 def answered_frame(key: str) -> int | None:
-    """The frame of an answer that was kept; None for another key."""
+    """Return the frame of a kept response; None for another key."""
     known = _ANSWER.search(key)
     return int(known[1]) if known else None
 
@@ -250,17 +256,20 @@ def final(job: str, nonce: str, name: str) -> str:
 
 
 def unfinished(job: str) -> str:
-    """What finish has done so far of a large job; of no use once there is a result."""
+    """Return the key of the progress of finish in a large job; unused once there is a result."""
     return f"jobs/{job}/unfinished/"
 
 
 def unfinished_object(job: str, lines: str, name: str) -> str:
-    """lines: which choice of visible lines it belongs to, in 16 hex digits."""
+    """Return the key of an object of an unfinished result.
+
+    lines: the choice of visible lines it belongs to, as 16 hex digits.
+    """
     return f"{unfinished(job)}{lines}/{name}"
 
 
 def stretch(number: int, kind: str) -> str:
-    """The name of one object of a stretch of the result."""
+    """Return the name of one object of a stretch of the result."""
     return f"{_fixed(number, 6)}.{kind}"
 
 
@@ -269,7 +278,7 @@ def event(job: str, event_id: str) -> str:
 
 
 def event_of(name: str) -> str | None:
-    """The event whose body lies under this name among its job's objects, if one does."""
+    """Return the event whose body has this name among its job's objects, if any."""
     known = _EVENT_NAME.fullmatch(name)
     return known[1] if known else None
 
@@ -279,20 +288,20 @@ def delivered(job: str, event_id: str) -> str:
 
 
 def sender(child: str) -> str:
-    """Made before a child of a segment worker may send its first score: names the endpoints that it sends to."""
+    """Return the key that a segment child creates before its first score; it names the endpoints that it sends to."""
     return f"{SENDERS}{child}"
 
 
 def endpoint_used(endpoint: str) -> str:
-    """Made before the first score ever: while it is absent, no score can be in flight."""
+    """Return the key that is created before the first score ever; while it is absent, no score can be in flight."""
     return f"endpoints/{endpoint}.used"
 
 
 def audit_hour(hour: str) -> str:
-    """What the keys of an hour's audit files begin with; `hour` as in `2026-11-25T09`, UTC."""
+    """Return the prefix of the keys of an hour's audit files; `hour` as in `2026-11-25T09`, UTC."""
     return f"{AUDIT}{hour}/"
 
 
 def audit_file(hour: str, process: str, number: int) -> str:
-    """The `number`-th file of a process' audit log, counted over all its hours."""
+    """Return the key of the `number`-th file of a process' audit log, counted over all its hours."""
     return f"{audit_hour(hour)}{process}/{_fixed(number, 9)}.ndjson"

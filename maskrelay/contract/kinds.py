@@ -5,27 +5,27 @@ import struct
 
 from maskrelay.contract.sources import Kind
 
-#: Bytes of the beginning that decide.
+#: The number of leading bytes that detection reads.
 HEAD_BYTES = 1024
 
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
-#: A file of entries, and an empty archive (APPNOTE 4.3.7 and 4.3.16).
+#: The signatures of an archive with entries, and of an empty one (APPNOTE 4.3.7 and 4.3.16).
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")
 #: Value representations of the elements of groups 0002 and 0008 (PS3.6).
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|IS|LO|LT|OB|OW|PN|SH|SQ|ST|TM|UC|UI|UL|UN|UR|US|UT")
 #: The groups a DICOM file without a preamble can begin with, and the highest element there.
 _FIRST_GROUPS = {0x0002: 0x0102, 0x0008: 0x0070}
-#: No first element of theirs is longer; the group's length is 4.
+#: No first element of these groups is longer; a group length element has 4 bytes.
 _FIRST_LENGTH = 1024
-#: The header's size, where its magic lies, and the magic of a single file and of a pair's header (nifti1.h, nifti2.h).
+#: Header size, offset of the magic, and the magic of a single file and of a header of a pair (nifti1.h, nifti2.h).
 _NIFTI = ((348, 344, (b"n+1\0", b"ni1\0")), (540, 4, (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")))
 
 
 def kind_of(head: bytes) -> Kind:
-    """The kind of a file that begins with `head`, its first HEAD_BYTES or all of it if it is shorter.
+    """Return the kind of a file from `head`, its first HEAD_BYTES or all of it if it is shorter.
 
-    gzip counts as NIfTI: no other source is taken in that form. Whatever is not recognised is a `still`, and whether
-    it is one is found out where it is decoded.
+    gzip counts as NIfTI, because no other source is accepted in that form. An unrecognised file is a `still`; decoding
+    it shows whether it is an image.
     """
     if head[128:132] == b"DICM" or _begins_with_element(head):
         return "dicom"
@@ -37,7 +37,7 @@ def kind_of(head: bytes) -> Kind:
 
 
 def _begins_with_element(head: bytes) -> bool:
-    """Whether a data element of group 0002 or 0008 stands at the very beginning (PS3.5 §7.1): no preamble."""
+    """Whether the bytes begin with a data element of group 0002 or 0008 (PS3.5 §7.1), without a preamble."""
     if len(head) < 8:
         return False
     for order in "<>":

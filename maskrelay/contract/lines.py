@@ -6,7 +6,7 @@ from maskrelay.contract.jobs import ItemState
 from maskrelay.contract.outcomes import ArtifactRef, Failure, Number, Outcome, Record
 from maskrelay.contract.planned import Assembled, PlannedItem
 
-#: The files of an item by output, as `Assembled` has them; the labels of each prompt end with its number.
+#: The prefix of the outputs of per-prompt label volumes in `Assembled`; the prompt's number follows it.
 PER_PROMPT = "nifti-per-prompt-"
 _ENDINGS = {
     "nifti": "labels.nii.gz",
@@ -19,28 +19,33 @@ WHOLE_ENDINGS = (*_ENDINGS.values(), _OF_PROMPT)
 
 
 class ItemLine(Record):
-    """An item's final record: its state and the one visible outcome of each of its frames, in order.
-
-    files: of the whole item, by output; errors: of those that could not be made. suspicion: the higher, the more there
-    is to look at. members, findings, identifiers: as planned.
-    """
+    """The final record of an item: its state and the visible outcome of each of its frames, in order."""
 
     item: Number
     custom_id: str
     source_name: str | None = None
+    #: As planned.
     members: tuple[str, ...] = ()
     state: ItemState
     error: Failure | None = None
+    #: As planned.
     findings: dict[str, Any] = {}
+    #: As planned.
     identifiers: dict[str, str] = {}
+    #: The files of the whole item, by output.
     files: dict[str, ArtifactRef] = {}
+    #: Why files could not be made, by output.
     errors: dict[str, Failure] = {}
+    #: The higher, the more there is to review.
     suspicion: float = 0.0
     outcomes: tuple[Outcome, ...]
 
 
 def item_state(outcomes: tuple[Outcome, ...], *, whole: bool = True) -> ItemState:
-    """All frames succeeded: succeeded; some, or not `whole`: partial; none: failed, or cancelled if nothing else."""
+    """Return the state of an item.
+
+    All frames succeeded: succeeded. Some, or not `whole`: partial. None: failed, or cancelled if all were cancelled.
+    """
     states = {outcome.state for outcome in outcomes}
     if states == {"succeeded"} and whole:
         return "succeeded"
@@ -50,9 +55,9 @@ def item_state(outcomes: tuple[Outcome, ...], *, whole: bool = True) -> ItemStat
 
 
 def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: Assembled | None = None) -> ItemLine:
-    """The line of an item whose frames have all been decided; its error is its first frame's that has one.
+    """Return the line of an item whose frames are all decided; its error is that of its first failed frame.
 
-    An item that is held, or lacks a file that was to be made of it, is partial at best.
+    An item that is held, or lacks a requested file, is at best partial.
     """
     error = next((outcome.error for outcome in outcomes if outcome.error), None)
     errors = assembled.errors if assembled else {}
@@ -72,7 +77,7 @@ def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: As
 
 
 def whole_names(line: ItemLine) -> dict[str, str]:
-    """The item's own files by artifact name, with the output each is: `{item}.labels.nii.gz`, `{item}.seg.dcm` …"""
+    """Return the item's own files by artifact name, with their outputs: `{item}.labels.nii.gz`, `{item}.seg.dcm` …"""
     return {_whole_name(line.item, output): output for output in line.files}
 
 
@@ -82,12 +87,12 @@ def _whole_name(item: int, output: str) -> str:
 
 
 def file_name(output: str) -> str:
-    """What a whole-item file of this output is called within its item."""
+    """Return the name of a whole-item file of this output within its item."""
     if output.startswith(PER_PROMPT):
         return f"{output.removeprefix(PER_PROMPT)}.{_OF_PROMPT}"
     return _ENDINGS[output]
 
 
 def flags_of(line: ItemLine) -> list[str]:
-    """Every flag of the item's masks, once a mask."""
+    """Return the flags of all masks of the item, once for each mask."""
     return [flag for outcome in line.outcomes for mask in outcome.masks for flag in mask.flags]

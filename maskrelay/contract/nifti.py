@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 from maskrelay.errors import NotAnImage, TagInvalid, Truncated, UnsupportedImage, ZeroSized
 
-#: Bytes that hold the longer of the two headers, NIfTI-2's.
+#: The size of the longer of the two headers, that of NIfTI-2.
 HEADER_BYTES = 540
-#: Integer types by their code: bytes a voxel.
+#: Bytes per voxel of the integer types, by code.
 INTEGERS = {2: 1, 256: 1, 4: 2, 512: 2, 8: 4, 768: 4, 1024: 8, 1280: 8}
 _OTHERS = {16: 4, 32: 8, 64: 8, 128: 3, 1536: 16, 1792: 16, 2048: 32, 2304: 4}
 
-#: Rows x, y, z of voxel indices to millimetres: three factors and an offset each.
+#: Voxel indices to millimetres, rows x, y, z: three factors and an offset each.
 Affine = tuple[tuple[float, float, float, float], ...]
 
 
 class _Layout(NamedTuple):
-    """Where the fields of one of the two versions lie; the formats are struct's, without the byte order."""
+    """The offsets of the fields in one of the two versions, with struct formats without the byte order."""
 
     size: int
     magic: tuple[int, bytes]
@@ -67,41 +67,45 @@ _VERSION_2 = _Layout(
 )
 
 
-#: How thin the box of three voxel sides may be, as a part of a rectangular one, before they count as one plane.
+#: The least volume of the box of three voxel sides, as a share of a rectangular box; below it, they form a plane.
 _FLAT = 1e-4
-#: The square of a unit quaternion's length, with its rounding.
+#: The greatest squared length of a unit quaternion, including rounding.
 _LONGEST_QUATERNION = 1.0001
-#: Millimetres in a unit of length, by the lowest bits of xyzt_units: metre, millimetre, micrometre.
+#: Millimetres per unit of length, by the lowest bits of xyzt_units: metre, millimetre, micrometre.
 _MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
 
 
 @dataclass(frozen=True, slots=True)
 class NiftiHeader:
-    """What a header says.
+    """The content of a header."""
 
-    dims: x, y, z and volumes, as many of them (2 to 4) as the file has; x is fastest in the file. datatype: NIfTI's
-    code. order: struct's `<` or `>`. start: where the voxels begin. affines: every usable one that is declared (sform,
-    then qform), or the one of the voxel sizes alone. sides: of a voxel. Both are in the file's unit of length, of which
-    `unit` says the millimetres. slope, shift: a value is stored · slope + shift. sform, qform: each with its code, None
-    where it is not declared. unusable: what of `sform`, `qform` and `pixdim` is declared and makes no sense.
-    """
-
+    #: x, y, z and volumes, as many of them (2 to 4) as the file has; x is fastest in the file.
     dims: tuple[int, ...]
+    #: The NIfTI code.
     datatype: int
+    #: struct's `<` or `>`.
     order: str
+    #: The offset of the voxels.
     start: int
+    #: Every usable declared affine (sform, then qform), otherwise only that of the voxel sizes; in the file's unit.
     affines: tuple[Affine, ...]
+    #: The sides of a voxel, in the file's unit.
     sides: tuple[float, float, float]
+    #: Millimetres per unit of length.
     unit: float
+    #: A value is stored · slope + shift.
     slope: float
     shift: float
+    #: The affine with its code; None if it is not declared.
     sform: tuple[Affine, int] | None = None
+    #: The affine with its code; None if it is not declared.
     qform: tuple[Affine, int] | None = None
+    #: Those of `sform`, `qform` and `pixdim` that are declared but invalid.
     unusable: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(x, y, z); one slice where the file has two dimensions."""
+        """Return (x, y, z); one slice if the file has two dimensions."""
         return self.dims[0], self.dims[1], self.dims[2] if len(self.dims) > 2 else 1
 
     @property
@@ -114,20 +118,20 @@ class NiftiHeader:
 
     @property
     def voxels(self) -> int:
-        """Of one volume."""
+        """Return the number of voxels of one volume."""
         return math.prod(self.shape)
 
     @property
     def scaled(self) -> bool:
-        """Whether values are to be multiplied or shifted."""
+        """Return whether values have to be multiplied or shifted."""
         return (self.slope, self.shift) != (1, 0)
 
 
 def read_header(head: bytes) -> NiftiHeader:
-    """Read the first HEADER_BYTES of a decompressed file.
+    """Parse the first HEADER_BYTES of a decompressed file.
 
-    Raises NotAnImage for what is no NIfTI, UnsupportedImage for a header without its voxels and for five dimensions
-    or more, ZeroSized, Truncated, and TagInvalid whose detail names the field.
+    Raises NotAnImage for a file that is not NIfTI, UnsupportedImage for a header without its voxels and for five
+    dimensions or more, ZeroSized, Truncated, and TagInvalid, whose detail names the field.
     """
     layout, order = _version(head)
 
@@ -178,7 +182,7 @@ def _version(head: bytes) -> tuple[_Layout, str]:
 
 
 def _dims(dim: tuple[float, ...]) -> tuple[int, ...]:
-    """Without what follows the fourth: it has to be 1."""
+    """The dimensions up to the fourth; all others must be 1."""
     count, *sides = (int(side) for side in dim)
     if not 2 <= count <= 7 or min(sides[:count]) < 0:
         raise TagInvalid("dim is not that of a picture or a volume.")
@@ -203,7 +207,7 @@ def _forms(
     pixdim: tuple[float, ...],
     dims: tuple[int, ...],
 ) -> _Forms:
-    """Where the voxels lie: what is declared and can be used. Raises TagInvalid where nothing is left of it."""
+    """The declared and usable affines. Raises TagInvalid if none is left."""
     qform_code, sform_code = (int(code) for code in codes)
     sides, unusable = _sides(pixdim, dims), []
     rows: Affine = tuple((srow[row], srow[row + 1], srow[row + 2], srow[row + 3]) for row in (0, 4, 8))
@@ -227,7 +231,7 @@ def _forms(
 
 
 def _sides(pixdim: tuple[float, ...], dims: tuple[int, ...]) -> tuple[float, float, float] | None:
-    """Along a side of one voxel writers often leave 0, and nothing there is measured: taken as 1. None: unusable."""
+    """The voxel sides; None if unusable. A side of 0 along one voxel, common and never measured, is taken as 1."""
     sides = [*pixdim[1:4]]
     for place, side in enumerate(sides):
         if math.isfinite(side) and side > 0:
@@ -249,7 +253,7 @@ def _lengths(affine: Affine) -> tuple[float, float, float]:
 
 
 def _fault(affine: Affine) -> str:
-    """Why the affine puts no voxels into space; empty where it does."""
+    """Why the affine does not place the voxels in space; empty if it does."""
     if not all(math.isfinite(number) for row in affine for number in row):
         return "has a number that is not finite"
     (a, b, c, _), (d, e, f, _), (g, h, i, _) = affine
@@ -270,9 +274,9 @@ def _scaling(fields: tuple[float, ...]) -> tuple[float, float]:
 
 
 def _of_quaternion(quatern: tuple[float, ...], sides: tuple[float, float, float], handed: float) -> Affine | None:
-    """Method 2 of the standard: a unit quaternion (its first part left out), voxel sizes, and a flip of z.
+    """Method 2 of the standard: a unit quaternion (without its first component), voxel sizes, and a flip of z.
 
-    None for a quaternion that is longer than 1. What says nothing of the flip (0) means none.
+    Returns None for a quaternion longer than 1. A flip of 0 means no flip.
     """
     b, c, d, *offset = quatern
     if not b * b + c * c + d * d <= _LONGEST_QUATERNION:

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: A number of bytes, items or frames: never more than a double, which is what the ledger's scripts count in, can hold.
+#: A number of bytes, items or frames: exact in a double, the number type of the ledger's scripts.
 Amount = Annotated[int, Field(ge=0, lt=1 << 53)]
-#: A number of a frame or an item, counted from 0: it is an offset into the ledger's bitmaps.
+#: The number of a frame or an item, counted from 0: an offset into the ledger's bitmaps.
 Number = Annotated[int, Field(ge=0, lt=1 << 31)]
 
 
@@ -23,7 +23,7 @@ class Record(BaseModel):
 
 
 class ArtifactRef(Record):
-    """Where an artifact's bytes lie: `length` bytes at `offset` of the object `key`."""
+    """The location of an artifact: `length` bytes at `offset` of the object `key`."""
 
     key: str
     offset: Amount = 0
@@ -72,15 +72,13 @@ class SelfCheck(Record):
 
 
 class MaskOutcome(Measures):
-    """One prompt's mask: its measures, its run lengths and the artifacts made of it.
-
-    label_rle: the mask without the pixels where another prompt's mask of the frame is more probable; None where it
-    equals `rle`, or no label volume is made.
-    """
+    """The mask of one prompt: its measures, its run lengths and its artifacts."""
 
     prompt: str
     category: str | None = None
     rle: Rle
+    #: The mask without the pixels where another prompt's mask of the frame is more probable; None if equal to `rle`, or
+    #: if no label volume is made.
     label_rle: Rle | None = None
     self_check: SelfCheck | None = None
     mask: ArtifactRef | None = None
@@ -88,39 +86,40 @@ class MaskOutcome(Measures):
 
 
 class Failure(Record):
-    """Why a frame has no mask: a stable code of the error tree and a sentence without anything private."""
+    """Why a frame has no mask: a stable code of the error tree and a sentence without private data."""
 
     code: str
     detail: str
 
 
 class Outcome(Record):
-    """The durable record of one frame: masks, or a coded error.
-
-    `index` is the frame's place within its item. `instance`: the DICOM object it belongs to, as results name it.
-    `source_name`: the file of a frame whose item was made of several files. `thumbnail`: for the contact sheet.
-    `geometry` undoes the canvas. Timings are milliseconds.
-    """
+    """The durable record of one frame: masks, or a coded error."""
 
     frame: Number
     item: Number
+    #: The frame's place within its item.
     index: Number = 0
     state: Literal["succeeded", "failed", "cancelled"]
     error: Failure | None = None
     masks: tuple[MaskOutcome, ...] = ()
     overlay: ArtifactRef | None = None
+    #: For the contact sheet.
     thumbnail: ArtifactRef | None = None
+    #: The DICOM object it belongs to, as results name it.
     instance: str | None = None
+    #: The file of a frame whose item was made of several files.
     source_name: str | None = None
+    #: The letterbox, which maps the canvas back to the source.
     geometry: dict[str, Any] | None = None
     intensity: str | None = None
     endpoint: str | None = None
     model_version: str | None = None
     attempts: int = 1
+    #: In milliseconds.
     timings_ms: dict[str, float] = {}
 
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """The frame's artifacts by name: `{item}-{frame}-{prompt}.mask.png`, `{item}-{frame}.overlay.png` …"""
+        """Return the frame's artifacts by name: `{item}-{frame}-{prompt}.mask.png`, `{item}-{frame}.overlay.png` …"""
         named: dict[str, ArtifactRef] = {}
         for number, mask in enumerate(self.masks):
             if mask.mask:
@@ -132,12 +131,12 @@ class Outcome(Record):
         return named
 
 
-#: Numbers of frames and items, and lengths in pixels, are below this.
+#: The upper bound of frame and item numbers and of lengths in pixels.
 _BOUND = 1 << 31
 
 
 def read_outcome(line: bytes) -> Outcome | None:
-    """The outcome in one line of a part; None for a line that this release cannot use, whoever wrote it."""
+    """Parse one line of a part; None for a line that this release cannot use, whoever wrote it."""
     try:
         outcome = Outcome.model_validate_json(line)
     except ValueError:
@@ -149,7 +148,7 @@ def read_outcome(line: bytes) -> Outcome | None:
 
 
 def _is_consistent(mask: MaskOutcome) -> bool:
-    """Whether the measures can be reckoned with: finite, and within the mask's own size."""
+    """Whether the measures are usable: finite, and within the size of the mask."""
     height, width = mask.rle.size
     if not (0 < height < _BOUND and 0 < width < _BOUND and 0 <= mask.area_px <= height * width):
         return False

@@ -6,9 +6,9 @@ from typing import Literal
 from maskrelay.contract.sources import Kind
 
 Output = Literal["mask", "overlay", "probability", "nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"]
-#: Made of one frame, while its pixels are in memory.
+#: Outputs of a frame, made while its pixels are in memory.
 OF_FRAME: frozenset[Output] = frozenset({"mask", "overlay", "probability"})
-#: Made of a whole item, once all its frames are done.
+#: Outputs of a whole item, made once all its frames are done.
 OF_ITEM: frozenset[Output] = frozenset({"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"})
 
 _VOLUMES: tuple[Output, ...] = ("nifti", "nifti-per-prompt")
@@ -17,12 +17,12 @@ _VOLUMES: tuple[Output, ...] = ("nifti", "nifti-per-prompt")
 def outputs_of(
     asked: Sequence[Output], kind: Kind, frames: int, *, volume: bool, placed: bool = True
 ) -> tuple[Output, ...]:
-    """What is made of an item of this kind and number of frames; `volume`: its frames lie evenly in space.
+    """Return the outputs of an item of this kind and number of frames.
 
-    placed: its pictures are where their headers say, which a mosaic is not: no SEG can refer to it.
-
-    What was asked for and cannot be made of it is left out. Asked for nothing, a picture gets mask and overlay, a
-    DICOM item its SEG and a volume its labels, and what has several frames a contact sheet.
+    volume: its frames are evenly spaced. placed: its images are at the positions in their headers, which is not true of
+    a mosaic, so that no SEG can refer to it. Requested outputs that cannot be made of the item are left out. If none is
+    requested, an image gets mask and overlay, a DICOM item its SEG, a volume its labels, and an item of several frames
+    a contact sheet.
     """
     possible = set(OF_FRAME) | {"geojson", "contact-sheet"}
     if kind == "dicom" and placed:

@@ -9,31 +9,35 @@ from maskrelay.contract.sources import Extent, Grid, Kind, Reading
 
 
 class Surveyed(Record):
-    """One source found in the upload of submitted item `upload`: the whole of it, or the member `extent` of a zip.
-
-    frames: how many pictures it holds, all read as `reading` but for their number. size: bytes that reading one takes.
-    bits: of one sample; 0 where it was not looked at. facts: of a DICOM object. grid: of a volume. error: it cannot be
-    read. ignored: it is no picture and was not meant as one (a DICOMDIR beside its files): it becomes no item unless
-    it is all there is. name: of a member of a zip, with its folders. findings: what was noticed of it, by code.
-    """
+    """A source found in the upload of submitted item `upload`: the whole upload, or the member `extent` of a zip."""
 
     upload: Number
     extent: Extent | None = None
     kind: Kind
+    #: The bytes that reading one image takes.
     size: Amount
+    #: The number of images; all are read as `reading` describes, except for their number.
     frames: Number = 1
+    #: Bits per sample; 0 if they were not determined.
     bits: int = 0
     reading: Reading = Reading()
+    #: The header of a DICOM object.
     facts: DicomFacts | None = None
+    #: The grid of a volume.
     grid: Grid | None = None
+    #: Why it cannot be read.
     error: Failure | None = None
+    #: It is not an image and not meant as one (a DICOMDIR next to its files); it becomes an item only if it is
+    #: the only source.
     ignored: bool = False
+    #: The name of a member of a zip, with its folders.
     name: str | None = None
+    #: Observations, by code.
     findings: dict[str, Any] = {}
 
 
 class IgnoredFile(Record):
-    """A file that became no item, of the submitted item `custom_id`. reason: why not."""
+    """A file of the submitted item `custom_id` that did not become an item. reason: why not."""
 
     custom_id: str
     source_name: str | None = None
@@ -41,34 +45,32 @@ class IgnoredFile(Record):
 
 
 class PlannedItem(Record):
-    """One item of the plan: `frames` frames from number `first` on; at least one, which then carries its error.
-
-    members: the custom ids of the submitted items it was made of, if it is not just the one it is called by. findings:
-    what the plan noticed, by code. identifiers: UIDs, or keyed hashes of them, that link its result back. held: its
-    whole-item files are not made. grid: where its frames lie in space.
-    """
+    """An item of the plan: `frames` frames from number `first` on; at least one, which holds the item's error."""
 
     item: Number
     custom_id: str
     source_name: str | None = None
+    #: The custom ids of the submitted items it was made of, unless that is only the one that gives its id.
     members: tuple[str, ...] = ()
     first: Number
     frames: Number
     kind: Kind = "still"
     outputs: tuple[Output, ...] = ()
     modality: str | None = None
+    #: Observations of the plan, by code.
     findings: dict[str, Any] = {}
+    #: UIDs, or keyed hashes of them, that link the result to its source.
     identifiers: dict[str, str] = {}
+    #: Its whole-item files are not made.
     held: bool = False
+    #: The position of its frames in space.
     grid: Grid | None = None
 
 
 class Assembled(Record):
-    """The whole-item files of one item, by output (`nifti-per-prompt` by `nifti-per-prompt-{prompt number}`).
-
-    errors: what was asked for and could not be made.
-    """
+    """The whole-item files of one item, by output (`nifti-per-prompt` by `nifti-per-prompt-{prompt number}`)."""
 
     item: Number
     files: dict[str, ArtifactRef] = {}
+    #: The requested files that could not be made.
     errors: dict[str, Failure] = {}

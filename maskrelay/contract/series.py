@@ -5,17 +5,17 @@ from typing import Literal
 from maskrelay.contract.dicom import Mark, Orientation
 from maskrelay.contract.outcomes import Record
 
-#: What was found out of order, each with numbers that say how much.
-#: ambiguous_positions: places that hold several slices which nothing tells apart.
-#: duplicates: objects that were dropped, since the same object, or an equal picture at its place, is there already.
-#: fewer_than_acquired: how many frames came, how many the acquisition had. A reformatted series has another number, so
-#: that nothing need be missing.
-#: gaps: for each gap, in their order, how many slices it lacks.
-#: missing_slices: how many frames came, how many the series says to have.
+#: Irregularities of a series, each with numbers that quantify it.
+#: ambiguous_positions: positions with several slices that nothing distinguishes.
+#: duplicates: objects that were dropped because the same object, or an equal image at the same position, exists.
+#: fewer_than_acquired: received frames, frames of the acquisition. A reformatted series has another number, so
+#: that possibly nothing is missing.
+#: gaps: for each gap, in order, the number of missing slices.
+#: missing_slices: received frames, frames that the series declares.
 #: mixed_patients, mixed_studies, mixed_series (by number or modality), mixed_frames_of_reference, mixed_orientations,
-#: mixed_sizes: into how many of these the objects of one series UID were split.
-#: tilted: how far the worst slice lies aside of the normal through the first one, in millimetres.
-#: uneven_steps: slices that lie off the even grid.
+#: mixed_sizes: the number of groups into which the objects of one series UID were split.
+#: tilted: the greatest distance of a slice from the normal through the first one, in millimetres.
+#: uneven_steps: slices off the even grid.
 Finding = Literal[
     "ambiguous_positions",
     "duplicates",
@@ -34,21 +34,21 @@ Finding = Literal[
 
 
 class Stack(Record):
-    """Frames in order; without positions there is no orientation, and the order is that of one object's frames.
+    """Frames in order. Without positions there is no orientation, and the order is that of one object's frames."""
 
-    members: (source, frame): the number of the object, as it was given, and the frame in it, from 0. places: for each
-    member its whole slice number, from 0 along the normal; missing slices leave numbers out. orientation: cosines,
-    LPS+. spacing: millimetres between rows, between columns. step: millimetres from place to place, for a slice
-    that is alone its thickness. is_volume: all of it is one even grid, which a NIfTI can describe. told_apart_by: what
-    distinguishes it from the other stacks at the same places, by the names of `MARKS`; `order` counts those that differ
-    in nothing but their times.
-    """
-
+    #: (source, frame): the number of the object, as given, and the frame in it, from 0.
     members: tuple[tuple[int, int], ...]
+    #: For each member its slice number, from 0 along the normal; missing slices leave numbers out.
     places: tuple[int, ...]
     findings: dict[Finding, tuple[float, ...]] = {}
+    #: Direction cosines, LPS+.
     orientation: Orientation | None = None
+    #: (row, column) spacing in millimetres.
     spacing: tuple[float, float] | None = None
+    #: Millimetres from slice to slice; for a single slice, its thickness.
     step: float | None = None
+    #: Whether all of it is one even grid, which a NIfTI can describe.
     is_volume: bool = False
+    #: What distinguishes it from other stacks at the same positions, by the names of `MARKS`; `order`
+    #: numbers the stacks that differ only in their times.
     told_apart_by: dict[str, Mark] = {}

@@ -6,26 +6,25 @@ from maskrelay.contract.outcomes import Record
 
 Kind = Literal["still", "tiff", "dicom", "nifti", "zip"]
 
-#: Rows x, y, z (millimetres, RAS+) for voxel (i, j, k): three factors and an offset each.
+#: Voxel (i, j, k) to millimetres (RAS+), rows x, y, z: three factors and an offset each.
 Affine = tuple[tuple[float, float, float, float], ...]
 
 
 class Extent(Record):
-    """A member of a zip: `length` bytes at `offset` of the upload. `inflated`: its size once inflated; None: stored.
-
-    crc32: the checksum of its own bytes; None where it is not known, as in plans of earlier releases.
-    """
+    """A member of a zip: `length` bytes at `offset` of the upload."""
 
     offset: int
     length: int
+    #: Its decompressed size; None: stored without compression.
     inflated: int | None = None
+    #: The checksum of its decompressed bytes; None if unknown, as in plans of earlier releases.
     crc32: int | None = None
 
 
 class Turn(Record):
-    """From a stored slice to the picture that is shown: transpose first, then flip.
+    """The transform from a stored slice to the displayed image: transpose first, then flip.
 
-    A stored slice of a volume is [a, b], its two remaining voxel axes in order; a picture is [row, column].
+    A stored slice of a volume is [a, b], its two remaining voxel axes in order; an image is [row, column].
     """
 
     transpose: bool = False
@@ -34,39 +33,36 @@ class Turn(Record):
 
 
 class Window(Record):
-    """How values become bytes: `low` and below 0, `high` and above 255, between them linear. `name` says where from.
-
-    sigmoid: a curve instead, of which `low` and `high` are the ends of the window's width.
-    """
+    """How values become bytes: `low` and below 0, `high` and above 255, linear in between. `name`: its origin."""
 
     name: str
     low: float
     high: float
+    #: A curve instead, for which `low` and `high` are the ends of the window's width.
     sigmoid: bool = False
 
 
 class Reading(Record):
-    """How one frame is read.
-
-    index: page of a TIFF, frame of a DICOM object (from 0), slice of a volume along `axis`. volume: which one of a
-    4-D NIfTI. window: None leaves 8-bit samples as they are and scales deeper ones by the frame's own percentiles, of
-    values above 0 or of all. spacing: millimetres from row to row and from column to column of the picture, None if
-    unknown. several: the source holds other frames too, so that a local copy of it is worth keeping.
-    """
+    """How one frame is read."""
 
     kind: Kind = "still"
+    #: The source holds other frames too, so that a local copy of it is worth keeping.
     several: bool = False
+    #: Page of a TIFF, frame of a DICOM object (from 0), slice of a volume along `axis`.
     index: int = 0
     axis: int | None = None
+    #: Which volume of a 4-D NIfTI.
     volume: int | None = None
     turn: Turn = Turn()
+    #: None leaves 8-bit samples as they are and scales deeper ones by the frame's own `percentiles`.
     window: Window | None = None
     percentiles: Literal["percentile-positive", "percentile-all"] = "percentile-positive"
+    #: (row, column) spacing of the image in millimetres, None if unknown.
     spacing: tuple[float, float] | None = None
 
 
 class Forms(Record):
-    """A NIfTI's own two affines (RAS+, millimetres) with their codes; None where one is not declared."""
+    """The two affines of a NIfTI (RAS+, millimetres) with their codes; None for one that is not declared."""
 
     sform: Affine | None = None
     sform_code: int = 0
@@ -75,17 +71,20 @@ class Forms(Record):
 
 
 class Grid(Record):
-    """The volume that an item's frames are slices of.
+    """The volume whose slices are an item's frames.
 
-    shape: voxels along i, j, k. affine: index to millimetres, RAS+. axis: along which the frames are cut. places: for
-    each frame its slice number along `axis`; numbers may be missing. turn: from a stored slice to the frame's picture.
-    A DICOM series is stored as i = column, j = row, k = slice, so its `turn` is a transposition. forms: how a NIfTI
-    declares where its voxels lie.
+    A DICOM series is stored as i = column, j = row, k = slice, so its `turn` is a transposition.
     """
 
+    #: Voxels along i, j, k.
     shape: tuple[int, int, int]
+    #: Voxel index to millimetres, RAS+.
     affine: Affine
+    #: The axis along which the frames are cut.
     axis: int = 2
+    #: For each frame its slice number along `axis`; numbers may be missing.
     places: tuple[int, ...]
+    #: From a stored slice to the frame's image.
     turn: Turn = Turn()
+    #: How a NIfTI declares the position of its voxels.
     forms: Forms | None = None

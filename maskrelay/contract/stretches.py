@@ -5,17 +5,18 @@ from maskrelay.contract.outcomes import Record
 
 
 class Stretch(Record):
-    """The items that begin in some parts of the plan: their lines, where each begins, and their dead letters.
-
-    items, frames: by state. flags: how many masks carry each. flagged: of each flag the items with such a mask,
-    suspicions: beside them.
-    """
+    """The items that begin in some parts of the plan: their lines, the offset of each, and their dead letters."""
 
     lines: FinalObject
     index: FinalObject
     dead: FinalObject | None = None
+    #: By state.
     items: dict[str, int]
+    #: By state.
     frames: dict[str, int]
+    #: How many masks have each flag.
     flags: dict[str, int]
+    #: The items with such a mask, by flag.
     flagged: dict[str, list[int]]
+    #: The suspicions of the flagged items.
     suspicions: dict[str, list[float]]

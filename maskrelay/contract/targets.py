@@ -47,7 +47,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("ultrasound", "transperineal", "fetal head, pubic symphysis"),
 )
 _ANY = "any organ"
-#: Other words for a target.
+#: Synonyms of targets.
 SYNONYMS: dict[str, str] = {
     "inferior vena cava": "postcava",
     "ivc": "postcava",
@@ -64,7 +64,7 @@ SYNONYMS: dict[str, str] = {
     "brain tumor": "tumor",
     "liver tumor": "tumor",
 }
-#: Other words for a modality, DICOM's codes among them.
+#: Synonyms of modalities, including DICOM's codes.
 _MODALITIES = {
     "mr": "mri",
     "cr": "x-ray",
@@ -77,15 +77,15 @@ _MODALITIES = {
     "es": "endoscope",
     "endoscopy": "endoscope",
 }
-#: A word less alike than this is another word.
+#: The least similarity for a match.
 _ALIKE = 0.75
-#: No more warnings than this a job.
+#: The most warnings for a job.
 MOST_WARNINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing the model was trained to find."""
+    """A target that the model was trained to find."""
 
     target: str
     site: str
@@ -93,7 +93,7 @@ class Target:
 
     @property
     def prompt(self) -> str:
-        """In the training form; where any organ will do, its name goes into the site's place."""
+        """Return the prompt in the training form; `{organ}` replaces the site if any organ will do."""
         site = "{organ}" if self.site == _ANY else self.site
         return f"{self.target} in {site} {self.modality}"
 
@@ -124,7 +124,7 @@ class TargetList(BaseModel):
 
 
 def targets_of(modality: str | None, site: str | None) -> list[TargetShown]:
-    """The known targets, of a modality (`MRI` has its sequences with it) and a site; none where nothing is known."""
+    """Return the targets of a modality (`MRI` includes its sequences) and a site; empty if either is unknown."""
     return [
         TargetShown(
             target=one.target, site=one.site, modality=one.modality, prompt=one.prompt, synonyms=_synonyms(one.target)
@@ -135,15 +135,15 @@ def targets_of(modality: str | None, site: str | None) -> list[TargetShown]:
 
 
 def prompt_warnings(prompts: list[str] | tuple[str, ...]) -> tuple[PromptWarning, ...]:
-    """A warning for each distinct prompt whose target is not known, at most MOST_WARNINGS."""
+    """Return a warning for each distinct prompt whose target is unknown, at most MOST_WARNINGS."""
     unknown = [prompt for prompt in dict.fromkeys(prompts) if not is_known(prompt)]
     return tuple(PromptWarning(prompt=prompt, nearest=nearest(prompt)) for prompt in unknown[:MOST_WARNINGS])
 
 
 def is_known(prompt: str) -> bool:
-    """Whether the words before " in " are a known target or another word for one; case and plural do not matter.
+    """Return whether the words before " in " are a known target or a synonym, in any case, singular or plural.
 
-    A modality or a site that the table has and that is named after them must be one of the target's own.
+    A known modality or site after them must be one of the target's own.
     """
     target, place = _split(prompt)
     known = _known().get(_plain(target))
@@ -158,7 +158,7 @@ def is_known(prompt: str) -> bool:
 
 
 def nearest(prompt: str) -> str | None:
-    """The prompt of the known target that looks most like this one; of several, one whose site or modality is named."""
+    """Return the prompt of the most similar known target; of several, one whose site or modality is named."""
     target, place = _split(prompt)
     alike = difflib.get_close_matches(_plain(target), _known(), n=1, cutoff=_ALIKE)
     if not alike:
@@ -170,7 +170,7 @@ def nearest(prompt: str) -> str | None:
 
 @cache
 def _known() -> dict[str, str]:
-    """Every plain word for a target, and the target."""
+    """Targets by every normalised synonym."""
     names = {_plain(one.target): one.target for one in TARGETS}
     return names | {_plain(other): target for other, target in SYNONYMS.items()}
 
@@ -180,7 +180,7 @@ def _synonyms(target: str) -> list[str]:
 
 
 def _split(prompt: str) -> tuple[str, str]:
-    """What is to be found, and where: the words before and after the first " in "."""
+    """The target and its location: the words before and after the first " in "."""
     target, *place = re.split(r"\s+in\s+", prompt.strip(), maxsplit=1)
     return target, "".join(place)
 
@@ -196,12 +196,12 @@ def _sites() -> set[str]:
 
 
 def _modality(target: Target) -> str:
-    """Without its sequence: `mri` for "MRI T2"."""
+    """The modality without its sequence: `mri` for "MRI T2"."""
     return target.modality.split()[0].lower()
 
 
 def _plain(text: str) -> str:
-    """In lower case, one blank between words, each in the singular."""
+    """Lower case, one blank between words, each in the singular."""
     return " ".join(word.removesuffix("s") if len(word) > 3 else word for word in _words(text))
 
 

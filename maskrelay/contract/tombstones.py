@@ -7,7 +7,10 @@ from maskrelay.contract.outcomes import Record
 
 
 class Tombstone(Record):
-    """Whose job it was, since when it is gone, and why. `by`: the name of the key or subject that asked for it."""
+    """The job's tenant, the time of its removal, and the reason.
+
+    `by`: the name of the key or subject that asked for it.
+    """
 
     tenant: str
     at: datetime

@@ -17,35 +17,35 @@ from maskrelay.contract.nifti import HEADER_BYTES, INTEGERS, Affine, NiftiHeader
 from maskrelay.contract.wire import Row, encode_request
 from maskrelay.errors import AnswerInvalid, ItemError, TagInvalid
 
-#: The most bytes of voxels in one volume, question or answer.
+#: The most bytes of voxels in one volume, request or response.
 MAX_VOLUME_BYTES = 1 << 30
-#: A label is a byte here, and 0 is the background.
+#: A label is one byte, and 0 is the background.
 MAX_VOLUME_PROMPTS = 255
-#: Between a header and its voxels there may be extensions, in bytes.
+#: The most bytes of extensions between a header and its voxels.
 _EXTENSIONS = 1 << 20
-#: How far a corner of the answer's volume may lie from the question's, in sides of its smallest voxel: what is lost
-#: between a float of 32 bits, a quaternion and back, and no more.
+#: The greatest distance of a corner between response and request, in sides of the smallest voxel: the rounding
+#: of a conversion to 32-bit floats and a quaternion and back, and no more.
 _OFF_PLACE = 0.01
 _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeAnswer:
-    """A label map: `labels` holds one byte a voxel in the file's order (x fastest), `shape` is (x, y, z).
+    """A label map."""
 
-    0 is background, label k the k-th prompt. affine: voxel indices to millimetres, as the question has it.
-    """
-
+    #: One byte per voxel in the file's order (x fastest): 0 is the background, k the k-th prompt.
     labels: bytes
+    #: (x, y, z).
     shape: tuple[int, int, int]
+    #: Voxel indices to millimetres, as in the request.
     affine: Affine
 
 
 def encode_volume(rows: Sequence[Row]) -> bytes:
-    """The JSON body that scores one volume: the row's `image` is a NIfTI file, plain or gzip; sent is gzip.
+    """Return the JSON body that scores one volume. The row's `image` is a NIfTI file, plain or gzip; gzip is sent.
 
-    Raises ValueError for more or fewer rows than one, for 0 or more than MAX_VOLUME_PROMPTS prompts, and for a file
-    that is no volume or too large: the caller's slip, not the endpoint's.
+    Raises ValueError for a number of rows other than one, for 0 or more than MAX_VOLUME_PROMPTS prompts, and for a file
+    that is not a volume or too large: a mistake of the caller, not of the endpoint.
     """
     [row] = _one(rows)
     if not 0 < len(row.prompts) <= MAX_VOLUME_PROMPTS:
@@ -56,10 +56,10 @@ def encode_volume(rows: Sequence[Row]) -> bytes:
 
 
 def parse_volume(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int) -> list[VolumeAnswer]:
-    """The answer to the one row, checked against the question: shape, place, integer type, labels of its prompts.
+    """Parse the response to the one row, and check it against the request: shape, position, integer type, labels.
 
-    `max_bytes` caps the body. Raises AnswerInvalid for anything else: `detail` names the offending part and quotes
-    nothing of the body, `kind` is a word for metrics, `raw` keeps the body. Raises ValueError as `encode_volume`.
+    `max_bytes` limits the body. Raises AnswerInvalid for anything else: `detail` names the offending part and quotes
+    nothing of the body, `kind` is a word for metrics, `raw` keeps the body. Raises ValueError as `encode_volume` does.
     """
     [row] = _one(rows)
     question = _question(row.image)
@@ -102,7 +102,7 @@ def _one_volume(head: bytes) -> NiftiHeader:
 
 
 def _file(body: bytes | bytearray) -> bytes:
-    """The .nii.gz of an answer."""
+    """The .nii.gz of a response."""
     answers = _json(body, "the body")
     if not isinstance(answers, list) or len(answers) != 1:
         _refuse("row_count", "the body is not a list of one answer")
@@ -122,7 +122,7 @@ def _file(body: bytes | bytearray) -> bytes:
 
 
 def _labels(packed: bytes, question: NiftiHeader, prompts: int) -> VolumeAnswer:
-    """The header is judged before more is unpacked, and no more is unpacked than it says."""
+    """The header is checked before more is decompressed, and no more is decompressed than it declares."""
     head, _ = _unpack(packed, HEADER_BYTES)
     answer = _judged(head, question)
     expected = answer.start + answer.voxels * answer.itemsize
@@ -139,7 +139,7 @@ def _labels(packed: bytes, question: NiftiHeader, prompts: int) -> VolumeAnswer:
 
 
 def _unpack(packed: bytes, most: int) -> tuple[bytes, bool]:
-    """At most the first `most` bytes of what `packed` holds, so that no small answer grows large; and if it ended."""
+    """At most the first `most` decompressed bytes, so that no small response grows large; and whether it ended."""
     if not packed.startswith(_GZIP):
         return packed[:most], len(packed) <= most
     unpacker = zlib.decompressobj(wbits=31)
@@ -170,7 +170,7 @@ def _judged(head: bytes, question: NiftiHeader) -> NiftiHeader:
 
 
 def _in_place(affine: Affine, question: NiftiHeader) -> bool:
-    """Whether every corner lies where the question has it; between corners an affine cannot be further off."""
+    """Whether every corner is where the request has it; an affine is never further off between corners."""
     most = _OFF_PLACE * min(question.sides)
     corners = list(itertools.product(*((0, side - 1) for side in question.shape)))
     for ours, theirs in zip(question.affines[0], affine, strict=True):
@@ -181,7 +181,7 @@ def _in_place(affine: Affine, question: NiftiHeader) -> bool:
 
 
 def _narrowed(voxels: memoryview, header: NiftiHeader) -> bytes | None:
-    """One byte a voxel; None where a value needs more, as every negative one does."""
+    """One byte per voxel; None if a value needs more, as every negative value does."""
     size = header.itemsize
     low = 0 if header.order == "<" else size - 1
     for place in range(size):
@@ -195,7 +195,7 @@ def _json(text: bytes | bytearray | str, where: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
-    # outside the handler: a decoder's error carries the document, and would stay on ours as its context
+    # raised outside the handler: a decoder's error holds the document, and would stay attached as context
     return _refuse("not_json", f"{where} is not JSON")
 
 

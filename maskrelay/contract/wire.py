@@ -8,9 +8,9 @@ from typing import Literal
 
 import pybase64
 
-#: The canvas is CANVAS × CANVAS pixels; so is every map in an answer.
+#: The canvas is CANVAS × CANVAS pixels, and so is every map of a response.
 CANVAS = 1024
-#: The endpoint takes no more rows in one request.
+#: The most rows that the endpoint accepts in one request.
 MAX_ROWS = 256
 
 _HEAD = b'{"input_data": {"columns": ["image", "text"], "index": ['
@@ -20,13 +20,11 @@ Dtype = Literal["uint8", "bool", "float16", "float32"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One frame on the wire: a PNG of CANVAS × CANVAS pixels (8-bit RGB or gray) and its prompts.
-
-    image_sha256: what the audit log keeps of it, in hex; made where the image is, whose bytes are at hand there.
-    """
+    """One frame on the wire: a PNG of CANVAS × CANVAS pixels (8-bit RGB or gray) and its prompts."""
 
     image: bytes
     prompts: tuple[str, ...]
+    #: The hash for the audit log, in hex; computed where the image is made.
     image_sha256: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -35,35 +33,35 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class MapStack:
-    """One map per prompt: `raw` holds C-order bytes of `shape` = (prompts, CANVAS, CANVAS).
+    """One map per prompt. The meaning of the values is a setting of the endpoint.
 
-    What the values mean is a setting of the endpoint. Floats are not looked at: they can be NaN.
+    Floats are not checked: they may be NaN.
     """
 
+    #: C-order bytes of `shape`.
     raw: bytes
+    #: (prompts, CANVAS, CANVAS).
     shape: tuple[int, int, int]
     dtype: Dtype
 
 
 @dataclass(frozen=True, slots=True)
 class RowAnswer:
-    """What the endpoint answered for one row.
-
-    categories: one per prompt, None where the endpoint named none; informative, never a key.
-    warnings: `single_quoted`, `categories_missing`, `categories_short`, `categories_long`,
-    `categories_unreadable`.
-    """
+    """The endpoint's answer to one row."""
 
     maps: MapStack
+    #: One per prompt, None where the endpoint gave none; informative, never a key.
     categories: tuple[str | None, ...]
+    #: `single_quoted`, `categories_missing`, `categories_short`, `categories_long`, `categories_unreadable`.
     warnings: tuple[str, ...]
 
 
 def encode_request(rows: Sequence[Row]) -> bytes:
-    """The JSON body that scores `rows`: columns image and text, one list a row, prompts joined by ` & `.
+    """Return the JSON body that scores `rows`: columns image and text, one list per row, prompts joined by ` & `.
 
-    The base64 text is spliced in as bytes: a JSON encoder would look for characters to escape in megabytes
-    that have none. Raises ValueError for no rows or more than MAX_ROWS: the caller's slip, not the endpoint's.
+    The base64 text is inserted as bytes, because a JSON encoder would search megabytes for characters to escape that
+    they cannot contain. Raises ValueError for no rows or more than MAX_ROWS: a mistake of the caller, not of the
+    endpoint.
     """
     if not 0 < len(rows) <= MAX_ROWS:
         raise ValueError(f"a request has 1 to {MAX_ROWS} rows, not {len(rows)}")

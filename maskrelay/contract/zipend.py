@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 from maskrelay.errors import ArchiveInvalid
 
-#: `read(offset, length)`: so many bytes of the archive, or fewer where it ends.
+#: `read(offset, length)`: that many bytes of the archive, or fewer at its end.
 Read = Callable[[int, int], bytes]
 
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR_64 = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
-#: The end record with the longest comment there can be, and a zip64 locator before it.
+#: The size of the end record with the longest possible comment, and a zip64 locator before it.
 _TAIL_BYTES = _LOCATOR_64.size + _END.size + 0xFFFF
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """`length` bytes at `offset` of the archive that describe `entries` of its members."""
+    """The central directory: `length` bytes at `offset` of the archive that describe `entries` members."""
 
     offset: int
     length: int
@@ -30,7 +30,7 @@ class Directory:
 
 
 def find_directory(read: Read, size: int) -> Directory:
-    """The directory of an archive of `size` bytes; one or two calls of `read`. Raises ArchiveInvalid."""
+    """Find the directory of an archive of `size` bytes; one or two calls of `read`. Raises ArchiveInvalid."""
     start = max(0, size - _TAIL_BYTES)
     tail = read(start, size - start)
     at = _end_record(tail)
@@ -48,7 +48,7 @@ def find_directory(read: Read, size: int) -> Directory:
 
 
 def _end_record(tail: bytes) -> int:
-    """Where the end record stands: the last whose comment reaches exactly to the end (4.3.16)."""
+    """The offset of the end record: the last one whose comment reaches exactly to the end (4.3.16)."""
     at = tail.rfind(b"PK\x05\x06")
     while at >= 0:
         if at + _END.size <= len(tail) and at + _END.size + _END.unpack_from(tail, at)[-1] == len(tail):

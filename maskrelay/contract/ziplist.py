@@ -16,16 +16,16 @@ from maskrelay.errors import ArchiveInvalid, ArchiveTooLarge
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
-#: The directory is read at once: room for names and fields of ordinary length.
+#: The directory is read at once: a base size, and bytes per entry for names and fields of ordinary length.
 _DIRECTORY_BYTES = (64 << 10, 512)
 
 _STORED, _DEFLATED = 0, 8
-#: Encrypted, strongly encrypted, headers masked.
+#: Flags: encrypted, strongly encrypted, headers masked.
 _ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 _UTF_8 = 1 << 11
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 
-#: Deflate's own ceiling is about 1,000; pictures stay far below a fifth of it.
+#: The greatest compression ratio. Deflate's maximum is about 1,000; images stay far below a fifth of it.
 _RATIO = 200
 _RATIO_FROM = 1 << 20
 _SEPARATORS = re.compile(r"[/\\]+")
@@ -35,23 +35,24 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in the archive.
-
-    name: a label to show, with folders; never a path. header: where its local header stands; the bytes follow it,
-    `length` of them, and end by `ends_by`. inflated: its size, None where it is stored as it is. raw_name: as its
-    header repeats it. crc32: the checksum of its own bytes. is_hidden: an operating system's own file. refusal: why it
-    cannot be read, empty where it can.
-    """
+    """A file in the archive."""
 
     number: int
+    #: A label to show, with folders; never a path.
     name: str
+    #: As its header repeats it.
     raw_name: bytes
+    #: The offset of its local header; `length` bytes follow it and end by `ends_by`.
     header: int
     length: int
+    #: Its decompressed size, None if it is stored without compression.
     inflated: int | None
     ends_by: int = 0
+    #: The checksum of its decompressed bytes.
     crc32: int | None = None
+    #: An operating system's own file.
     is_hidden: bool = False
+    #: Why it cannot be read; empty if it can.
     refusal: str = ""
 
     @property
@@ -60,12 +61,12 @@ class Member:
 
 
 def list_members(read: Read, size: int, *, most_members: int, most_bytes: int, every: bool = False) -> list[Member]:
-    """The files of an archive of `size` bytes, in the directory's order; two or three calls of `read`.
+    """Return the files of an archive of `size` bytes, in the directory's order; two or three calls of `read`.
 
-    Left out: folders; and unless `every` is asked for, hidden and empty files. Raises ArchiveTooLarge for more than
-    `most_members` files, for more than `most_bytes` once inflated, and for a file that claims to inflate out of all
-    proportion; ArchiveInvalid for what is damaged, split over disks or overlapping. A file that is encrypted or packed
-    in another way than stored or deflated has a `refusal`.
+    Folders are left out, and so are hidden and empty files unless `every` is set. Raises ArchiveTooLarge for more than
+    `most_members` files, for more than `most_bytes` once decompressed, and for a file with an implausible compression
+    ratio; ArchiveInvalid for an archive that is damaged, split over disks or has overlapping members. A file that is
+    encrypted, or compressed by another method than deflate, has a `refusal`.
     """
     directory = find_directory(read, size)
     fixed, each = _DIRECTORY_BYTES
@@ -81,9 +82,9 @@ def list_members(read: Read, size: int, *, most_members: int, most_bytes: int, e
 
 
 def locate(read: Read, member: Member) -> Extent:
-    """Where the member's bytes lie; one call of `read`, for the local header whose length only it knows.
+    """Return the location of the member's bytes; one call of `read`, for the local header with its variable length.
 
-    Raises ArchiveInvalid if the header is not this member's, its bytes would reach into what comes next, or it cannot
+    Raises ArchiveInvalid if the header is not this member's, if its bytes would overlap what follows, or if it cannot
     be read.
     """
     if member.refusal:
@@ -105,7 +106,7 @@ def locate(read: Read, member: Member) -> Extent:
 
 
 def _entries(body: bytes, directory: Directory) -> Iterator[Member | None]:
-    """Each entry as a member, or None where it is a folder."""
+    """Each entry as a member, or None if it is a folder."""
     at = 0
     if len(body) != directory.length:
         raise ArchiveInvalid("The archive's directory is cut short.")
@@ -149,10 +150,10 @@ def _refusal(flags: int, method: int, size: int, length: int) -> str:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """A label to show: UTF-8 where it is, else code page 437 (appendix D).
+    """A label to show: UTF-8 if it is valid, else code page 437 (appendix D).
 
-    Writers in other code pages do not say so, and their names come out as other letters; some write a backslash between
-    folders. What could lead elsewhere, were it a path, is left out.
+    Writers in other code pages do not declare them, so their names come out with other letters; some write a backslash
+    between folders. Whatever could lead elsewhere, were it a path, is left out.
     """
     try:
         name = raw.decode("utf-8")
@@ -163,7 +164,7 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _widened(extra: bytes, short: tuple[int, int, int, int], number: int) -> tuple[int, int, int, int]:
-    """(inflated size, length, header, disk): those that are full stand in the zip64 field, in this order (4.5.3)."""
+    """(decompressed size, length, header, disk): maximum values come from the zip64 field, in this order (4.5.3)."""
     wide = b""
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<2H", extra)
