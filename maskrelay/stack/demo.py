@@ -130,8 +130,6 @@ def _tell(seen: Sequence[_Seen], wrong: Sequence[str], output: Path) -> int:
         say("\n" + "\n".join(f"wrong: {fault}" for fault in wrong), to_stderr=True)
         say(f"The logs are in {output / 'logs'}.", to_stderr=True)
         return 1
-    say(
-        f"\nAll masks, callbacks and signatures are correct, and no process is left running. The files are in {output}."
-    )
+    say(f"\nAll masks, callbacks and signatures are correct, and nothing is left running. The files are in {output}.")
     say("The masks are from the simulator's classical image processing, not from the model. For research use only.")
     return 0
