@@ -37,10 +37,7 @@ def configure(level: str, form: Format, stream: TextIO | None = None) -> None:
 
 
 def _without_words_of_tasks(record: logging.LogRecord) -> bool:
-    """Reduce an exception to its type:
-
-    Celery logs the message of a failed task's exception, which may quote an input.
-    """
+    """Reduce an exception in Celery's log to its type, because the message of a failed task may quote an input."""
     if record.name == "celery.app.trace" and isinstance(record.args, dict) and "exc" in record.args:
         kind = re.match(r"[\w.]*", str(record.args["exc"]))
         record.args = {**record.args, "exc": kind[0] if kind else ""}

@@ -111,10 +111,11 @@ class Jobs:
         frames: Frames,
         halted: str | None = None,
     ) -> int:
-        """Make a job terminal because storage says so. Return 0 if the ledger has it terminal already, 1 if it is news.
+        """Make a job terminal because storage says so.
 
-        Return 2 if the ledger had no record of the job, and has one now. The caller then checks whether the job was
-        deleted meanwhile. halted: the code of the reason why the job ended without a result.
+        Returns 0 if the ledger has it terminal already, 1 if it is news, and 2 if the ledger had no record of it and
+        has one now. In the last case the caller checks whether the job was deleted meanwhile. halted: the code of the
+        reason why the job ended without a result.
         """
         fields: list[Any] = ["frames", frames.planned]
         fields += ["frames_succeeded", frames.succeeded, "frames_failed", frames.failed]

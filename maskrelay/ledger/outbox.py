@@ -40,7 +40,10 @@ class Outbox:
         self._scripts.run("announce", f"{job} {event}", traceparent or "")
 
     def replay(self, job: str, event: str) -> None:
-        """Deliver an event again, or immediately if it is waiting. It gets all attempts of the schedule again."""
+        """Deliver an event again, or immediately if it is waiting. It gets all attempts of the schedule again.
+
+        An event that is being delivered is left to its sender.
+        """
         self._scripts.run("replay", f"{job} {event}")
 
     def standing(self, job: str, event: str) -> tuple[int, str]:

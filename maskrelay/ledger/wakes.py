@@ -22,11 +22,11 @@ class Wakes:
         self._publish = publish
 
     def wake(self, task: Task, wanted: int = 1) -> bool:
-        """Send a wake-up if fewer loops are awake than wanted, and no message is waiting that nobody has taken.
+        """Send a wake-up if fewer loops are awake than wanted, and fewer than two of the task's messages are waiting.
 
-        wanted: for segment, the total number of loops that should run. For the other tasks, the number of loops that
-        should start: the waiting work, since each running loop is busy with one job, item or delivery. Each loop that
-        starts wakes the next.
+        Messages that wait show that every child is busy; more of them would only pile up. wanted: for segment, the
+        total number of loops that should run. For the other tasks, the number of loops that should start: the waiting
+        work, since each running loop is busy with one job, item or delivery. Each loop that starts wakes the next.
         """
         if wanted < 1:
             return False

@@ -26,10 +26,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def temporary_name() -> str:
-    """Return a name that is no valid key and that identifies a file of this machine:
-
-    `~`, the machine, a random number.
-    """
+    """Return a name that is no valid key: `~`, the id of this machine, a random number."""
     return f"~{_machine()}{secrets.token_hex(8)}"
 
 

@@ -43,10 +43,7 @@ class S3Storage:
 
     @property
     def _once(self) -> Any:
-        """The client without retries:
-
-        `create` repeats its own call, since only it can recognize its own object by the nonce.
-        """
+        """The client without retries. `create` retries itself, since only it recognizes its own object by the nonce."""
         return self._clients.now().once
 
     def _named(self, key: str) -> dict[str, str]:
