@@ -39,7 +39,7 @@ def check_segments(file: bytes) -> None:
 def check_scans(file: bytes, pixels: int) -> None:
     """Raise UnsupportedImage for a JPEG with too many scans for this number of pixels."""
     most = max(1, min(MOST_SCANS, MOST_SCANNED // max(1, pixels)))
-    if file.count(_SCAN) <= most:  # previews, and whatever lies behind the picture, are counted too
+    if file.count(_SCAN) <= most:  # includes previews and data after the image
         return
     at, scans = 2, 0
     while found := _MARKER.search(file, at):

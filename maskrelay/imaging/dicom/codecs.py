@@ -1,4 +1,4 @@
-"""One compressed frame → its samples as the codestream holds them, and then as the header means them."""
+"""Decode one compressed frame: the samples as the codestream stores them, then as the header defines them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,17 +17,18 @@ from maskrelay.imaging.dicom.codestream import Codestream, check_codestream
 from maskrelay.imaging.dicom.layout import Layout
 
 _Samples = npt.NDArray[Any]
-#: What two decodings are continued with where the end marker is missing: complete data do not depend on it.
+#: Two continuations of data without an end marker: complete data decode to the same samples with both.
 _TAILS = (b"\x00" * 32 + jpeg.END, b"\xaa" * 32 + jpeg.END)
-#: Entropy-coded data may end so; more of it is padding.
+#: Possible last bytes of entropy-coded data; more of them are padding.
 _LAST_BYTES = (b"\0", b"\xff\0")
 _UNSIGNED, _SIGNED = {1: "<u1", 2: "<u2", 4: "<u4"}, {1: "<i1", 2: "<i2", 4: "<i4"}
 
 
 def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
-    """What the frame declares, and the frame from its codestream on; boxes of a JP2 file before it are left out.
+    """Return the declared properties of the frame, and its bytes from the codestream on, without the boxes of a JP2
+    file.
 
-    Raises Truncated for what does not begin as JPEG, JPEG-LS or JPEG 2000.
+    Raises Truncated for a frame that does not begin as JPEG, JPEG-LS or JPEG 2000.
     """
     if frame.startswith(jpeg.START):
         return jpeg.read_jpeg(frame), frame
@@ -36,10 +37,10 @@ def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
 
 
 def decode_codestream(frame: bytes, layout: Layout) -> tuple[_Samples, Codestream]:
-    """(rows, columns) or (rows, columns, samples) by pixel, of the codestream's own depth and sign.
+    """Return (rows, columns) or (rows, columns, samples) by pixel, with the codestream's own depth and sign.
 
-    Nothing is decoded before its size is the header's. Bytes behind the end are padding; a missing end marker is
-    forgiven where all data are there. Raises TagInvalid, UnsupportedImage, Truncated.
+    Nothing is decoded unless its size is that of the header. Bytes after the end are padding; a missing end marker is
+    accepted if all data are present. Raises TagInvalid, UnsupportedImage, Truncated.
     """
     stream, frame = read_codestream(frame)
     check_codestream(stream, layout)
@@ -52,7 +53,7 @@ def decode_codestream(frame: bytes, layout: Layout) -> tuple[_Samples, Codestrea
 
 
 def _shaped(raw: bytes, stream: Codestream, *, by_plane: bool = False) -> _Samples:
-    """The bytes a codec returned as an array, by pixel."""
+    """The bytes that a codec returned, as an array by pixel."""
     size = 1 if stream.precision <= 8 else 2 if stream.precision <= 16 else 4
     kinds = _SIGNED if stream.signed else _UNSIGNED
     values = np.frombuffer(raw, kinds[size])
@@ -66,7 +67,7 @@ def _shaped(raw: bytes, stream: Codestream, *, by_plane: bool = False) -> _Sampl
 
 
 def _jpeg_ls(frame: bytes, stream: Codestream) -> _Samples:
-    """By CharLS, which refuses a codestream that lacks data; its components may come one after the other."""
+    """Decode with CharLS, which refuses a codestream that lacks data; its components may be stored in sequence."""
     end = jpeg.jpeg_end(frame)
     for data in [frame[:end]] if end is not None else [data + jpeg.END for data in _ends(frame)]:
         try:
@@ -92,9 +93,9 @@ def _jpeg(frame: bytes, stream: Codestream) -> bytes:
 
 
 def _complete(candidates: Sequence[bytes]) -> bytes:
-    """The samples of the first of these data, without an end marker, whose samples do not depend on what follows.
+    """The samples of the first candidate, without an end marker, whose samples do not depend on what follows.
 
-    libjpeg itself invents the samples that are missing. Raises Truncated.
+    libjpeg itself invents missing samples. Raises Truncated.
     """
     for data in candidates:
         try:
@@ -107,14 +108,14 @@ def _complete(candidates: Sequence[bytes]) -> bytes:
 
 
 def _ends(frame: bytes) -> list[bytes]:
-    """The entropy-coded data without the padding behind them; their own last bytes may look like it."""
+    """The entropy-coded data without the padding after them; their own last bytes may look like padding."""
     body = frame.rstrip(b"\0\xff")
     rest = frame[len(body) :]
     return [body, *(body + last for last in _LAST_BYTES if rest.startswith(last))]
 
 
 def _check_turbo(frame: bytes) -> None:
-    """Raise Truncated where libjpeg-turbo says that data are missing before the end marker: libjpeg fills them in."""
+    """Raise Truncated if libjpeg-turbo reports missing data before the end marker: libjpeg fills them in."""
     try:
         decode_jpeg(frame, "GRAY", fastdct=True, strict=True)
     except ValueError as error:
@@ -123,14 +124,14 @@ def _check_turbo(frame: bytes) -> None:
 
 
 def as_header_means(values: _Samples, stream: Codestream, layout: Layout) -> tuple[_Samples, int]:
-    """The values with the header's sign in integers of at least the bits allocated, and how many bits they have.
+    """Return the values with the header's sign, in integers of at least the bits allocated, and their number of bits.
 
-    The depth is the codestream's, the sign is PixelRepresentation's: a signed number may have been put into a
-    codestream without a sign as its two's complement, of the precision or, if that is larger, of BitsStored.
+    The depth is the codestream's, the sign is PixelRepresentation's: a signed number may be stored in an unsigned
+    codestream as its two's complement, of the precision or, if that is larger, of BitsStored.
     """
     precision, stored = stream.precision, layout.stored
     if stream.family == "jpeg" and stored < precision <= layout.allocated and layout.samples == 1:
-        precision = stored  # bits above those stored, such as of overlays, come along
+        precision = stored  # bits above those stored, such as overlays, are included
     size = max(layout.allocated // 8, values.itemsize)
     target = np.dtype(f"{'i' if layout.signed else 'u'}{size}")
     if layout.signed and not stream.signed:
@@ -145,7 +146,7 @@ def as_header_means(values: _Samples, stream: Codestream, layout: Layout) -> tup
 
 
 def _fits(values: _Samples, stored: int, precision: int) -> bool:
-    """Whether every word is a number of `stored` bits, with zeros or with its sign in the bits above."""
+    """Whether every word is a number of `stored` bits, with zeros or its sign in the bits above."""
     above = values >> (stored - 1)
     return bool(((above <= 1) | (above == (1 << precision - stored + 1) - 1)).all())
 
