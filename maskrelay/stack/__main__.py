@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("what", choices=("up", "demo"))
     what = parser.parse_args().what
     given = dict(os.environ)
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter gets a mark in its place
+    for stream in (sys.stdout, sys.stderr):  # replace characters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     if what == "demo":

@@ -15,7 +15,7 @@ _CALLBACK_WAIT = timedelta(seconds=30)
 
 
 def faults(answer: dict[str, Any], photograph: Path, receiver: Receiver) -> Iterator[str]:
-    """Everything that is wrong with the answer of `maskrelay submit --wait --save --json`, in words."""
+    """Yield everything that is wrong with the output of `maskrelay submit --wait --save --json`, in words."""
     job = answer["job"]
     if job["state"] != "succeeded":
         yield f"job {job['id']} is {job['state']}"

@@ -11,13 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 
 _LAST_WORDS = 5
-#: How long a killed process may need to be gone.
+#: How long a killed process may take to disappear.
 _DYING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What runs under a name. `ready` is asked until True; None is not waited for. `grace`: SIGTERM to SIGKILL."""
+    """A named process. `ready` is called until it returns True; None: do not wait. `grace`: from SIGTERM to SIGKILL."""
 
     name: str
     command: tuple[str, ...]
@@ -26,7 +26,7 @@ class Child:
 
 
 class Running:
-    """A started child. It leads a process group of its own, so that Ctrl-C reaches it only through the supervisor."""
+    """A started child. It leads its own process group, so that Ctrl-C reaches it only through the supervisor."""
 
     def __init__(self, child: Child, environment: Mapping[str, str], log: Path) -> None:
         self.child = child
@@ -44,16 +44,16 @@ class Running:
         self.pid = self._process.pid
 
     def ended(self) -> int | None:
-        """The exit code, or None while it runs."""
+        """Return the exit code, or None while it runs."""
         return self._process.poll()
 
     def terminate(self) -> None:
-        """Ask it to end; it tells its own children."""
+        """Ask the process to end; it tells its own children."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it and everything left in its group at once; what it had started is gone when this returns."""
+        """Kill the process and everything left in its group; when this returns, all of it is gone."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -62,7 +62,7 @@ class Running:
             time.sleep(0.01)
 
     def last_words(self) -> str:
-        """The last lines it wrote in this run."""
+        """Return the last lines that it wrote in this run."""
         with self.log.open("rb") as written:
             written.seek(self._said_before)
             lines = written.read()[-4096:].decode(errors="replace").splitlines()
@@ -70,21 +70,21 @@ class Running:
 
 
 def alive(group: int) -> bool:
-    """Whether any process of the group still runs; one that has ended and is not reaped yet does not."""
+    """Return whether any process of the group still runs; one that has ended but is not reaped yet does not."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # what macOS says of a group that has ended
+    except PermissionError:  # macOS raises this for a group that has ended
         return False
     proc = Path("/proc")
     return not proc.is_dir() or any(_runs_in(group, entry / "stat") for entry in proc.glob("[0-9]*"))
 
 
 def _runs_in(group: int, stat: Path) -> bool:
-    """proc(5): after the name in parentheses come state, parent and process group."""
+    """See proc(5): state, parent and process group follow the name in parentheses."""
     try:
         state, _parent, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-    except OSError:  # ended while we looked
+    except OSError:  # it ended in the meantime
         return False
     return int(its_group) == group and state not in "ZX"

@@ -28,14 +28,14 @@ _HEAD = ("image", "prompt", "category", "area px", "mask", "overlay")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one photograph gave: rows for the table, and what was wrong."""
+    """The result of one photograph: rows for the table, and what was wrong."""
 
     rows: Sequence[tuple[object, ...]]
     wrong: Sequence[str]
 
 
 def demo(given: Mapping[str, str], output: Path) -> int:
-    """Segment the photographs through the whole stack; 0 only if everything was right and nothing is left running."""
+    """Segment the photographs through the whole stack; 0 only if everything was right and no process is left."""
     ending = Ending()
     end_on_signals(ending)
     say("Starting Valkey, the simulator, the API and the workers …")
@@ -57,7 +57,7 @@ def demo(given: Mapping[str, str], output: Path) -> int:
 
 
 def _settings(given: Mapping[str, str]) -> dict[str, str]:
-    """The given environment with a callback allowed on loopback and a key of the demo's own."""
+    """The given environment, with callbacks allowed on loopback and an API key for the demo."""
     allowed = given.get("MASKRELAY_CALLBACK_ALLOW")
     changed = {"MASKRELAY_CALLBACK_ALLOW": f"{allowed},{HOST}" if allowed else HOST}
     unset = {"MASKRELAY_KEYS_FILE", "MASKRELAY_PUBLIC_URL"}
@@ -65,7 +65,7 @@ def _settings(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _segment_all(stack: Stack, receiver: Receiver, output: Path, ending: Ending) -> list[_Seen]:
-    """Submit each photograph by the command line client, while somebody looks after the stack."""
+    """Submit each photograph with the command-line client, while a thread supervises the stack."""
     watching = Thread(target=stack.supervisor.watch, daemon=True)
     watching.start()
     output.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def _segment_all(stack: Stack, receiver: Receiver, output: Path, ending: Ending)
                 say(f"\n{photograph.file}: {' & '.join(photograph.prompts)}")
                 seen.append(_segment(stack, receiver, photograph, output))
     finally:
-        ending.wanted = True  # or what ends next would be started again
+        ending.wanted = True  # otherwise the next process that ends would be restarted
         watching.join()
     say("\nStopping …")
     return seen

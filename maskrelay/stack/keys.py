@@ -6,13 +6,13 @@ import os
 import secrets
 from pathlib import Path
 
-#: The embedded stack has one user, who may delete what is theirs.
+#: The embedded stack has one user, who may delete their own jobs.
 _SCOPES = ("submit", "read", "admin")
 _TENANT = "local"
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` under mode 0600, whole or not at all."""
+    """Write `text` with mode 0600, completely or not at all."""
     new = path.with_name(f".{path.name}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as written:
@@ -21,13 +21,13 @@ def write_private(path: Path, text: str) -> None:
 
 
 def kept_secret(path: Path, prefix: str = "") -> str:
-    """The secret kept at `path`; made at the first call."""
+    """Return the secret stored at `path`, creating it on the first call."""
     if not path.exists():
         write_private(path, prefix + secrets.token_urlsafe(32) + "\n")
     return path.read_text().strip()
 
 
 def write_keys(path: Path, api_key: str) -> None:
-    """A keys file that knows `api_key` as the only key of the only tenant."""
+    """Write a keys file with `api_key` as the only key of the only tenant."""
     digest = hashlib.sha256(api_key.encode()).hexdigest()
     write_private(path, json.dumps([{"tenant": _TENANT, "sha256": digest, "scopes": list(_SCOPES)}], indent=2) + "\n")

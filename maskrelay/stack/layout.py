@@ -19,7 +19,7 @@ from maskrelay.stack.preflight import check
 from maskrelay.stack.supervisor import Stage
 from maskrelay.stack.valkey import embedded_valkey
 
-#: Beside an endpoint on the same machine, leases can be short: a restart goes on after seconds.
+#: With an endpoint on the same machine, leases can be short, so that work resumes seconds after a restart.
 SHORT_CLOCKS = {
     "MASKRELAY_SCORE_TIMEOUT_S": "20",
     "MASKRELAY_SLOT_LEASE_S": "25",
@@ -37,25 +37,25 @@ SHORT_CLOCKS = {
 class Layout:
     """The stack as it will run.
 
-    A part that is embedded has an address of its own here (`valkey`, `simulator`); None where yours is used.
+    An embedded part has its own address here (`valkey`, `simulator`); None if an external one is used.
     """
 
     stages: tuple[Stage, ...]
     environment: Mapping[str, str]
     url: str
-    #: The key that callers use; None where MASKRELAY_KEYS_FILE holds the keys.
+    #: The callers' API key; None if MASKRELAY_KEYS_FILE holds the keys.
     api_key: str | None
     valkey: str | None
     simulator: str | None
-    #: What the workers will score at.
+    #: The endpoints that the workers will use.
     endpoints: tuple[Endpoint, ...]
     settings: Settings
 
 
 def lay_out(given: Mapping[str, str], data: Path, port: int) -> Layout:
-    """Decide what runs for the environment `given`, and make secrets and folders under `data`.
+    """Decide what runs in the environment `given`, and create secrets and folders under `data`.
 
-    Raises SettingsError for a setting that cannot be used, StackError when `port` is taken.
+    Raises SettingsError for an invalid setting, StackError if `port` is in use.
     """
     refuse_taken(port)
     environment = {**given, "PYTHONUNBUFFERED": "1"}
@@ -89,13 +89,13 @@ def lay_out(given: Mapping[str, str], data: Path, port: int) -> Layout:
 
 
 def hold(data: Path) -> int:
-    """Take the data folder until the descriptor is closed everywhere, and close it to other users.
+    """Lock the data folder until the descriptor is closed everywhere, and make it private.
 
-    Raises StackError if another stack has it, or if it belongs to somebody else.
+    Raises StackError if another stack uses it, or if it belongs to another user.
     """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if stat.S_IMODE(data.stat().st_mode) & 0o077:  # it holds keys and images, and others could look in
+        if stat.S_IMODE(data.stat().st_mode) & 0o077:  # it holds keys and images, which others could read
             data.chmod(0o700)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
@@ -109,7 +109,7 @@ def hold(data: Path) -> int:
 
 
 def _keys(environment: dict[str, str], data: Path) -> str | None:
-    """Fill in the server's key and the callers'; the caller's key where it is ours."""
+    """Set the server key and the callers' key file; returns the caller's key if it was created here."""
     if not _is_given(environment, "MASKRELAY_SERVER_KEY"):
         environment["MASKRELAY_SERVER_KEY"] = kept_secret(data / "server-key")
     if environment.get("MASKRELAY_KEYS_FILE"):
@@ -121,12 +121,12 @@ def _keys(environment: dict[str, str], data: Path) -> str | None:
 
 
 def _is_given(environment: Mapping[str, str], secret: str) -> bool:
-    """Whether the environment holds this secret, or names the file that does."""
+    """Whether the environment contains this secret, or names a file with it."""
     return bool(environment.get(secret) or environment.get(f"{secret}_FILE"))
 
 
 def _with_clocks(environment: dict[str, str], clocks: Mapping[str, str]) -> Settings:
-    """Settings with `clocks` where nothing else is given; without them where the given clocks need longer ones."""
+    """Settings with `clocks` as defaults; without them if the given clocks require longer ones."""
     shorter = {**clocks, **{name: value for name, value in environment.items() if value}}
     try:
         settings = Settings.from_environment(shorter)
@@ -137,7 +137,7 @@ def _with_clocks(environment: dict[str, str], clocks: Mapping[str, str]) -> Sett
 
 
 def _speak_directly(environment: dict[str, str]) -> None:
-    """A proxy of the environment is not for the stack's own loopback addresses."""
+    """Exclude the stack's own loopback addresses from a proxy of the environment."""
     for name in ("no_proxy", "NO_PROXY"):
         given = environment.get(name)
         environment[name] = f"{given},{HOST},localhost" if given else f"{HOST},localhost"
@@ -148,7 +148,7 @@ def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> C
     origin = f"http://{HOST}:{port}"
     environment["MASKRELAY_ENDPOINT_URL"], environment["MASKRELAY_ENDPOINT_KEY"] = f"{origin}/score", key
     timeout = settings.score_timeout.total_seconds() * 3 / 4
-    # Joined with "=", since a random key may begin with "-" and would be read as another switch.
+    # Joined with "=", because a random key may begin with "-" and would be parsed as another option.
     command = ["simulator", "--port", str(port), f"--key={key}"]
     command += ["--max-concurrent", str(settings.endpoint_max_in_flight)]
     command += ["--request-timeout", f"{timeout:g}"]
@@ -161,7 +161,7 @@ def _api(url: str, port: int) -> Child:
 
 
 def _workers(settings: Settings) -> list[Child]:
-    """They are not waited for: what is submitted meanwhile waits in the ledger."""
+    """Workers are not waited for, because jobs submitted in the meantime wait in the ledger."""
     grace: timedelta = settings.termination_grace
     roles = ("segment", "assemble", "control", "deliver")
     return [Child(name, _python("worker", name), grace=grace) for name in roles]

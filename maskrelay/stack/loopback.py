@@ -11,13 +11,13 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
+    """Return a port of the loopback interface that is not in use now."""
     with socket.create_server((HOST, 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def refuse_taken(port: int) -> None:
-    """Raise StackError unless `port` can be listened on."""
+    """Raise StackError unless `port` is free to listen on."""
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
@@ -26,7 +26,7 @@ def refuse_taken(port: int) -> None:
 
 
 def says_ok(url: str) -> bool:
-    """Whether a GET of `url` is answered with 200."""
+    """Return whether a GET of `url` returns 200."""
     try:
         return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
     except httpx.TransportError:

@@ -19,7 +19,7 @@ from maskrelay.storage.open import open_storage
 
 
 def check(settings: Settings) -> tuple[Endpoint, ...]:
-    """The endpoints that the workers will use. Raises SettingsError naming what some process could not work with."""
+    """Return the endpoints that the workers will use. Raises SettingsError for a setting that a process cannot use."""
     _check_redis(settings)
     open_storage(settings.storage_url, settings.s3_endpoint_url)
     AddressGuard(settings.callback_allow)

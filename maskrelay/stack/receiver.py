@@ -18,14 +18,14 @@ _LONGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One request as it came."""
+    """One request as received."""
 
     headers: dict[str, str]
     body: bytes
 
 
 class Receiver:
-    """What has come so far, at `url`."""
+    """The callbacks received so far, at `url`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -38,9 +38,9 @@ class Receiver:
             self._changed.notify_all()
 
     def verified(self, job_id: str, secret: str, timeout: timedelta) -> dict[str, Any] | None:
-        """The first event about the job, once its signature is checked; None if none comes in time.
+        """Return the first event of the job after checking its signature; None if none arrives in time.
 
-        Raises SignatureInvalid for one that is not signed with the job's secret.
+        Raises SignatureInvalid for an event that is not signed with the job's secret.
         """
         with self._changed:
             callback = self._changed.wait_for(lambda: self._about(job_id), timeout.total_seconds())
@@ -56,17 +56,17 @@ class Receiver:
 
 @contextlib.contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver on a free port, as long as the block."""
+    """Run a receiver on a free port for the duration of the block."""
 
     class Take(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # the server looks for this name
+        def do_POST(self) -> None:  # http.server requires this name
             length = min(int(self.headers.get("content-length", 0)), _LONGEST)
             receiver.take(Callback(dict(self.headers.items()), self.rfile.read(length)))
             self.send_response(204)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: the terminal is the demo's."""
+            """Log nothing: the terminal belongs to the demo."""
 
     with ThreadingHTTPServer((HOST, 0), Take) as server:
         receiver = Receiver(f"http://{HOST}:{server.server_port}/")

@@ -12,7 +12,7 @@ from maskrelay.stack.supervisor import Ending, Supervisor
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A started stack: what was decided, and who looks after it."""
+    """A started stack: its layout and its supervisor."""
 
     layout: Layout
     supervisor: Supervisor
@@ -24,10 +24,10 @@ class Stack:
 def running(
     given: Mapping[str, str], data: Path, port: int, *, say: Callable[[str], None], ending: Ending
 ) -> Iterator[Stack]:
-    """Start the stack for the environment `given` on `data`, and end it with the block.
+    """Start the stack in the environment `given` on `data`, and end it with the block.
 
-    Waiting for a start ends early when the end is wanted. Raises SettingsError, or StackError for a folder or a port
-    that is taken and for a child that does not start.
+    Startup is interrupted if the end is requested. Raises SettingsError, or StackError for a folder or a port in use
+    and for a child that does not start.
     """
     folder = data.resolve()
     lock = hold(folder)

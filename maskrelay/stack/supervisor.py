@@ -11,21 +11,21 @@ from maskrelay.errors import StackError
 from maskrelay.stack.children import Child, Running
 from maskrelay.stack.watcher import Watcher
 
-#: Children of one stage start together and end together; a stage starts when the one before it is ready.
+#: Children of one stage start and end together; a stage starts once the previous one is ready.
 Stage = Sequence[Child]
 _START = timedelta(seconds=90)
 _LOOK = 0.05
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-#: A child that has run this long starts again with the shortest pause.
+#: A child that has run this long is restarted with the shortest pause.
 _STEADY = 60.0
-#: A child that ends sooner than this has failed to start; that many failures in a row end the stack.
+#: A child that ends sooner than this has failed to start; several failures in a row end the stack.
 _STARTING = 15.0
 _FAILED_STARTS = 3
 
 
 @dataclass(slots=True)
 class _Restart:
-    """When a dead child is started again, the pause after its next death, and how often it failed to start."""
+    """When a dead child is restarted, the pause after its next death, and how often it failed to start."""
 
     due: float | None = None
     pause: float = _PAUSE
@@ -35,9 +35,10 @@ class _Restart:
 
 @dataclass(slots=True)
 class Ending:
-    """What was asked for from outside: to stop waiting and watching, and to leave out what is left of every grace.
+    """What was requested from outside: to stop waiting and watching, and to skip the rest of every grace period.
 
-    Plain flags and not events: a signal handler sets them, and an event's lock may be held by what it interrupts.
+    Plain flags instead of events, because a signal handler sets them, and the code that it interrupts may hold the lock
+    of an event.
     """
 
     wanted: bool = False
@@ -47,7 +48,7 @@ class Ending:
 class Supervisor:
     """The running stack.
 
-    `ending` is looked at all the time; `held` are descriptors kept open until the last child is gone, whoever ends it.
+    `ending` is checked continuously; `held` are descriptors kept open until the last child is gone, whoever ends it.
     """
 
     def __init__(
@@ -70,17 +71,17 @@ class Supervisor:
         self._running: dict[str, Running] = {}
         self._restarts = {name: _Restart() for name in self._children}
         self._watcher: Watcher | None = None
-        self._watched = 0.0  # when a watcher was last started again
+        self._watched = 0.0  # when the watcher was last restarted
         #: Every process group that was ever started.
         self.groups: list[int] = []
 
     @property
     def processes(self) -> dict[str, int]:
-        """The process id of each child that runs; each leads a group of the same number."""
+        """Return the process id of each running child; each leads a group of the same number."""
         return {name: running.pid for name, running in self._running.items() if running.ended() is None}
 
     def start_all(self) -> None:
-        """Start each stage once the one before it is ready. Raises StackError naming the child that is not."""
+        """Start each stage once the previous one is ready. Raises StackError, which names a child that is not."""
         self._logs.mkdir(parents=True, exist_ok=True)
         self._watcher = Watcher(self._held)
         for stage in self._stages:
@@ -90,18 +91,19 @@ class Supervisor:
                 self._await_ready(self._running[child.name])
 
     def start(self, name: str) -> None:
-        """Start the child of this name, which does not run now, and wait until it is ready."""
+        """Start the child with this name, which must not be running, and wait until it is ready."""
         self._launch(name)
         self._await_ready(self._running[name])
 
     def kill(self, name: str) -> None:
-        """SIGKILL the child of this name and everything in its group."""
+        """Send SIGKILL to the child with this name and to everything in its group."""
         self._bury(name)
 
     def watch(self) -> None:
-        """Restart what dies, each time after a longer pause, until the end is wanted.
+        """Restart processes that die, after growing pauses, until the end is requested.
 
-        Raises StackError when a child ends three times in a row while it starts: a fourth try would end as they did.
+        Raises StackError if a child ends three times in a row while it starts, because a fourth attempt would end
+        alike.
         """
         while not self._ending.wanted:
             time.sleep(_LOOK)
@@ -110,7 +112,7 @@ class Supervisor:
             self._look_after_watcher()
 
     def end(self) -> None:
-        """End every child in reverse order: SIGTERM, its grace, then SIGKILL for what is left of its group."""
+        """End all children in reverse order: SIGTERM, the grace period, then SIGKILL for the rest of the group."""
         for stage in reversed(self._stages):
             stopping = [self._running[child.name] for child in stage if child.name in self._running]
             for running in stopping:
@@ -164,7 +166,7 @@ class Supervisor:
         restart.due, restart.pause = now + restart.pause, min(2 * restart.pause, _LONGEST_PAUSE)
 
     def _look_after_watcher(self) -> None:
-        """Without it the children would outlive a killed supervisor."""
+        """Without the watcher, the children would outlive a killed supervisor."""
         assert self._watcher is not None
         if time.monotonic() - self._watched >= _PAUSE and self._watcher.look():
             self._watched = time.monotonic()
@@ -179,7 +181,7 @@ class Supervisor:
             time.sleep(_LOOK)
 
     def _bury(self, name: str) -> None:
-        """Kill what is left of the child's group and take it off the watcher's list."""
+        """Kill what is left of the child's group, and remove it from the watcher's list."""
         assert self._watcher is not None
         running = self._running.pop(name)
         running.kill()
@@ -187,7 +189,7 @@ class Supervisor:
 
 
 def _by_itself(code: int) -> bool:
-    """Whether the process ended of its own accord, and not because somebody ended it from outside."""
+    """Whether the process ended by itself, and was not ended from outside."""
     return -code not in {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 
 

@@ -18,7 +18,7 @@ _KEY_OF_A_FILE = "export MASKRELAY_API_KEY=  # a key whose hash is in MASKRELAY_
 
 
 def up(given: Mapping[str, str], data: Path, port: int) -> int:
-    """Run until a signal comes; a second one leaves out the rest of the children's grace. The exit code."""
+    """Run until a signal arrives, and return the exit code; a second signal skips the rest of the grace periods."""
     ending = Ending()
     end_on_signals(ending)
     say(f"Starting with the data folder {data} …")
@@ -36,7 +36,7 @@ def up(given: Mapping[str, str], data: Path, port: int) -> int:
 
 
 def end_on_signals(ending: Ending) -> None:
-    """Let the first SIGINT or SIGTERM ask for the end, and a further one for the end at once."""
+    """Make the first SIGINT or SIGTERM request the end, and a further one the immediate end."""
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         ending.wanted, ending.at_once = True, ending.wanted
@@ -46,7 +46,7 @@ def end_on_signals(ending: Ending) -> None:
 
 
 def welcome(layout: Layout, data: Path, logs: Path) -> str:
-    """What runs where, and a first request to paste. Holds no secret but the caller's own API key."""
+    """Return the addresses and a first request to paste. Contains no secret except the caller's own API key."""
     settings = layout.settings
     key = f"export MASKRELAY_API_KEY={shlex.quote(layout.api_key)}" if layout.api_key else _KEY_OF_A_FILE
     lines = [
@@ -68,7 +68,7 @@ def welcome(layout: Layout, data: Path, logs: Path) -> str:
 
 
 def _endpoints(layout: Layout) -> list[str]:
-    """A line for each endpoint: its address and how many requests it gets at a time."""
+    """One line for each endpoint: its address and its number of concurrent requests."""
     if layout.simulator:
         (endpoint,) = layout.endpoints
         return [f"  endpoint   the simulator (not the model), at most {endpoint.max_in_flight} concurrent requests"]
@@ -80,7 +80,7 @@ def _endpoints(layout: Layout) -> list[str]:
 
 
 def _without_secrets(url: str) -> str:
-    """Scheme, host, port and path of a URL: user, password and query may be secrets."""
+    """Scheme, host, port and path of a URL, because user, password and query may be secrets."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 

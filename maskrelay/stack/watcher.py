@@ -36,7 +36,7 @@ class Watcher:
         self._write(f"-{group}\n")
 
     def look(self) -> bool:
-        """Start the watcher again if it has ended; whether it had."""
+        """Restart the watcher if it has ended, and return whether it had."""
         if self._process.poll() is None:
             return False
         assert self._process.stdin is not None
@@ -46,7 +46,7 @@ class Watcher:
         return True
 
     def close(self) -> None:
-        """End it; what was not forgotten is killed."""
+        """End the watcher, which kills the remaining groups."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
@@ -64,12 +64,12 @@ class Watcher:
 
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # somebody ended the watcher: the next look starts another
+        with contextlib.suppress(BrokenPipeError):  # the watcher was ended: the next look restarts it
             self._process.stdin.write(line.encode())
 
 
 def follow(lines: IO[str]) -> set[int]:
-    """The groups that were named and not taken back when the pipe closed."""
+    """Return the groups that were named and not taken back when the pipe closed."""
     groups: set[int] = set()
     for line in lines:
         (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))
