@@ -62,11 +62,11 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _entries(storage: Storage, since: str) -> Iterator[Entry]:
-    """Every entry in order of hour, process and time; the seals are left out, and what is no entry is named."""
+    """Every entry in order of hour, process and time, without the seals; invalid entries are reported."""
     for key in storage.list(keys.AUDIT, keys.AUDIT + since):
         try:
             lines = storage.get(key).splitlines()[:-1]
-        except ObjectMissing:  # its time is over
+        except ObjectMissing:  # its retention is over
             continue
         try:
             if not keys.AUDIT_FILE.fullmatch(key):

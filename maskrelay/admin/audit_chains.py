@@ -10,7 +10,7 @@ from maskrelay.storage.protocol import Storage
 
 
 class Break(Exception):
-    """The first place where the log is not whole; `key` names the file. `others`: the further places."""
+    """The first place where the log is broken; `key` names the file. `others`: further places."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -20,7 +20,7 @@ class Break(Exception):
 
 @dataclass(slots=True)
 class Found:
-    """What a log that is whole consists of. unclosed: the last file of each process that has not closed its hour."""
+    """The content of an unbroken log. unclosed: the last file of each process that has not closed its hour."""
 
     files: int = 0
     entries: int = 0
@@ -31,7 +31,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """Where a process' files have come to."""
+    """The current position in the files of a process."""
 
     file: Before
     closed: bool
@@ -41,11 +41,11 @@ class _Last:
 
 
 def verify(storage: Storage, kept: str) -> Found:
-    """Read every file from the hour `kept` on; raises Break for the first that is changed, missing or unclosed.
+    """Read every file from the hour `kept` on. Raises Break for the first file that is changed, missing or unclosed.
 
-    One place that is not whole ends the check of its own process' files alone: the breaks of others are in `others`.
-    What a process wrote before that hour may be gone: retention takes it. A process' last files can be cut off, or all
-    of them, without a trace here; only a store that lets nobody remove objects keeps from that.
+    A break ends the check only of its own process' files: the breaks of others are in `others`. Files from before that
+    hour may be gone, because retention removes them. Removing the last files of a process, or all of them, leaves no
+    trace here; only a store that lets nobody remove objects prevents that.
     """
     found = Found()
     chains: dict[str, _Last] = {}
@@ -69,7 +69,7 @@ def verify(storage: Storage, kept: str) -> Found:
 
 
 def _next(storage: Storage, key: str, last: _Last | None, kept: str, found: Found) -> _Last:
-    """Where a process' files have come to with this one, which is added to `found`; raises Break."""
+    """The position in a process' files after this one, which is added to `found`. Raises Break."""
     if not keys.AUDIT_FILE.fullmatch(key):
         raise Break(key, "not a file of the audit log")
     body = _read(storage, key)
@@ -98,7 +98,7 @@ def _sealed(key: str, body: bytes) -> Seal:
 
 
 def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept: str) -> None:
-    """Compare what the file says of the one before with that one."""
+    """Compare what the file records of the previous one with that file."""
     before = seal.before
     if last is None:
         if before is not None and before.key > keys.audit_hour(kept):
@@ -110,7 +110,7 @@ def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept
 
 
 def _caught_up(storage: Storage, key: str, before: Before | None, last: _Last) -> _Last:
-    """The file before. Some may have come since their place was listed: the way back to `last` leads over them."""
+    """The previous file. New files may have been added since the listing: the path back to `last` leads over them."""
     newest, at = last, before
     while at != last.file:
         if at is None:

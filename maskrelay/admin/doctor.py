@@ -16,7 +16,7 @@ Run it with the environment of the process that you want to check. What is not c
 It writes one object and removes it, and sends one test image to each endpoint, in addition to the workers' requests.
 Exit codes: 0 if nothing is wrong, 1 if something is. A warning does not count as wrong."""
 
-for _module in ("redis", "boto3"):  # the command is there where its checks can run; they are imported when it does
+for _module in ("redis", "boto3"):  # only available if its checks can run; they are imported on use
     if find_spec(_module) is None:
         raise ModuleNotFoundError(_module)
 
@@ -32,7 +32,7 @@ def add(subparsers: Any) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print each finding; 1 if one of them is wrong."""
+    """Print each finding; return 1 if any is wrong."""
     from maskrelay.admin.checks.diagnosis import diagnose  # noqa: PLC0415
 
     findings = []

@@ -20,7 +20,7 @@ _DEFAULT = Wanted("default", "default")
 
 
 def add(subparsers: Any) -> None:
-    """Add the command `endpoint` with its own commands; each leaves its function in `run`."""
+    """Add the command `endpoint` with its subcommands; each stores its function in `run`."""
     what = "create, monitor and delete the model's endpoint on Azure"
     parser = subparsers.add_parser(
         "endpoint", help=what, description=what, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -139,7 +139,7 @@ def _command(
 
 
 def _reported(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """`run` with Azure's errors told in full: what, its code, Azure's words, and what to do next. They end with 3."""
+    """Wrap `run` so that Azure's errors are printed in full, with code, Azure's text and next step; exit code 3."""
 
     def reported(given: argparse.Namespace) -> int:
         try:
@@ -158,7 +158,7 @@ def _reported(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
 
 
 def _names(given: argparse.Namespace) -> list[str]:
-    """Every name of an endpoint or a deployment that was given."""
+    """All given names of endpoints and deployments."""
     named = [getattr(given, "name", None), getattr(given, "deployment", None)]
     return [name for name in (*named, *dict(getattr(given, "shares", ()))) if name is not None]
 

@@ -14,14 +14,14 @@ from maskrelay.admin.azure.meaning import failure
 from maskrelay.errors import AzureDenied, AzureUnfinished
 from maskrelay.network.proxies import Proxy
 
-#: Seconds without a change after which a line says that the work goes on.
+#: Seconds without a change after which a line says that the operation continues.
 _SILENCE = 60.0
-#: The states of a resource that Azure is not at work on.
+#: The states of a resource without an operation in progress.
 ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
 class Arm(Calls):
-    """Waits at most `patience` seconds for one piece of work, and says how it goes. Raises as Calls does."""
+    """Runs operations, waits at most `patience` seconds for each, and reports progress. Raises as Calls does."""
 
     def __init__(
         self, url: str, bearer: Bearer, *, say: Callable[[str], None], patience: float, proxy: Proxy | None = None
@@ -31,15 +31,15 @@ class Arm(Calls):
         self._patience = patience
 
     def put(self, path: str, body: Resource, *, doing: str | None = None) -> Resource:
-        """Create or replace, and wait; the resource as it is then. `doing` is what is told of it."""
+        """Create or replace a resource, wait, and return it. `doing`: the description in progress messages."""
         return self._settled(self.send("PUT", self.address(path), body), path, doing or f"create {last_of(path)}")
 
     def patch(self, path: str, body: Resource) -> Resource:
-        """Change a part, and wait; the resource as it is then."""
+        """Change a part of a resource, wait, and return it."""
         return self._settled(self.send("PATCH", self.address(path), body), path, f"change {last_of(path)}")
 
     def delete(self, path: str) -> None:
-        """Delete, and wait until it is gone. What is not there is deleted."""
+        """Delete a resource and wait until it is gone. A missing resource counts as deleted."""
         answer, work = self.send("DELETE", self.address(path)), _Work(f"delete {last_of(path)}")
         if answer.status_code in (204, 404):
             return
@@ -52,13 +52,13 @@ class Arm(Calls):
                 self._rest(answer, work)
 
     def ready(self, path: str) -> Resource:
-        """Wait for a resource that Azure is at work on. Raises AzureFailed where that failed."""
+        """Wait for the operation in progress on a resource. Raises AzureFailed if it failed."""
         work = _Work(last_of(path))
         while True:
             answer = self.send("GET", self.address(path))
             found = self.resource(answer, f"read {work.doing}")
             state = state_of(found)
-            if state not in ENDED or work.state:  # who finds it done has nothing to tell
+            if state not in ENDED or work.state:  # nothing to report if it was already done
                 self._tell(work, state)
             if state in ENDED:
                 break
@@ -73,7 +73,7 @@ class Arm(Calls):
         return self.ready(path)
 
     def _followed(self, answer: httpx.Response, work: "_Work") -> None:
-        """Wait for an operation by the address that came with its acceptance, where there is one."""
+        """Wait for an operation at the address that was returned with its acceptance, if any."""
         link, tells = answer.headers.get("azure-asyncoperation"), True
         if link is None and answer.status_code == 202:
             link, tells = answer.headers.get("location"), False
@@ -109,7 +109,7 @@ class Arm(Calls):
 
 
 class _Work:
-    """One piece of work: what it is, when it began, and what was told of it last, and when."""
+    """An operation: its description, its start, and the last progress message with its time."""
 
     def __init__(self, doing: str) -> None:
         self.doing = doing

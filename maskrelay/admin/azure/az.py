@@ -10,12 +10,12 @@ ENDPOINT_FILE, DEPLOYMENT_FILE = "endpoint.yml", "deployment.yml"
 
 
 def files(wanted: Wanted) -> dict[str, str]:
-    """The two descriptions that `az ml` reads, by the names of their files."""
+    """Return the two YAML files that `az ml` reads, by file name."""
     return {ENDPOINT_FILE: as_yaml(wanted.endpoint_yaml()), DEPLOYMENT_FILE: as_yaml(wanted.deployment_yaml())}
 
 
 def creating(wanted: Wanted, workspace: Workspace | None) -> str:
-    """Both descriptions as one YAML stream; its comments are the commands that take them."""
+    """Return both specifications as one YAML stream, with the commands that take them as comments."""
     described = files(wanted)
     flags = _flags(workspace)
     kinds = {ENDPOINT_FILE: "online-endpoint", DEPLOYMENT_FILE: "online-deployment"}

@@ -11,7 +11,7 @@ from maskrelay.scoring.tokens import Token
 
 
 class Given:
-    """One token, as it stands in the environment."""
+    """A token given in the environment."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -21,14 +21,14 @@ class Given:
 
 
 class OfMachine:
-    """Tokens of Entra for one scope, renewed in time. Raises SettingsError without the extra `azure`."""
+    """Entra tokens for one scope, renewed in time. Raises SettingsError without the extra `azure`."""
 
     def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:
         self._source = Entra(scope, proxy)
         self._held: Token | None = None
 
     def token(self) -> str:
-        """The token now. Raises AzureDenied when there is none to be had."""
+        """Return a valid token. Raises AzureDenied if none can be obtained."""
         if self._held is None or time.time() >= self._held.renew_at:
             self._held = self._fetched()
         return self._held.text

@@ -14,14 +14,14 @@ from maskrelay.network.proxies import Proxy
 from maskrelay.scoring.checks import LOOPBACK, checked_url
 
 AZURE = "https://management.azure.com"
-#: Of the calls about workspaces, and of those about roles.
+#: API versions: of the calls about workspaces, and of those about roles.
 VERSION = "2024-10-01"
 _VERSIONS = {"Microsoft.MachineLearningServices": VERSION, "Microsoft.Authorization": "2022-04-01"}
-#: Seconds: one call; until the next look where Azure names no time; the longest and shortest that it may name.
+#: Seconds: timeout of a call; polling interval if Azure gives none; the longest and shortest that it may give.
 _TIMEOUT, _LOOK, _LONGEST, _SHORTEST = 60.0, 10.0, 60.0, 0.05
-#: The largest answer that is read.
+#: The largest response that is read.
 _MOST_BYTES = 64 << 20
-#: Every call here can be repeated: a PUT, a PATCH and a DELETE say how it shall be.
+#: Statuses that are retried, and the attempts. Every call is idempotent: PUT, PATCH and DELETE give the target state.
 _AGAIN, _TRIES = frozenset({429, 500, 502, 503, 504}), 4
 _ABOVE = frozenset({"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound"})
 _AWAY_WAYS = (
@@ -41,8 +41,8 @@ class Bearer(Protocol):
 class Calls:
     """The control plane at `url`. Every method raises AzureError.
 
-    Without `proxy`, the environment's counts. Raises SettingsError for an address that a token must not go to: anything
-    but https or this machine.
+    Without `proxy`, the environment's proxy is used. Raises SettingsError for an address to which a token must not be
+    sent: anything but https or this machine.
     """
 
     def __init__(self, url: str, bearer: Bearer, proxy: Proxy | None = None) -> None:
@@ -58,7 +58,7 @@ class Calls:
         self._http.close()
 
     def get(self, path: str) -> Resource | None:
-        """The resource, or None where there is none. A subscription or a group that is not there is an error."""
+        """Return the resource, or None if it does not exist. A missing subscription or resource group is an error."""
         answer, doing = self.send("GET", self.address(path)), f"read {last_of(path)}"
         if answer.status_code != 404:
             return self.resource(answer, doing)
@@ -68,14 +68,14 @@ class Calls:
         return None
 
     def must(self, path: str, what: str, *ways: str) -> Resource:
-        """The resource. Raises AzureMissing that calls it `what`."""
+        """Return the resource. Raises AzureMissing, which calls it `what`."""
         found = self.get(path)
         if found is None:
             raise AzureMissing(f"there is no {what}", ways=ways)
         return found
 
     def list(self, path: str) -> list[Resource]:
-        """Every member of a collection, page after page."""
+        """Return all members of a collection, page by page."""
         found: list[Resource] = []
         link: str | None = self.address(path)
         while link:
@@ -88,7 +88,7 @@ class Calls:
         return self.good(self.send("POST", self.address(path)), last_of(path))
 
     def put_role(self, path: str, body: Resource) -> Resource:
-        """Create or replace a role or its assignment, which is done at once."""
+        """Create or replace a role or its assignment, which takes effect at once."""
         return self.good(self.send("PUT", self.address(path), body), "grant")
 
     def address(self, path: str) -> str:
@@ -96,7 +96,7 @@ class Calls:
         return str(self._url.join(f"{path}?api-version={_VERSIONS[provider]}"))
 
     def own(self, link: str) -> str:
-        """A link that the control plane gave. Raises AzureUnreachable where it leads elsewhere: a token goes along."""
+        """Return a link from the control plane. Raises AzureUnreachable if it leads elsewhere: it receives a token."""
         url = httpx.URL(link)
         near = url.host == self._url.host or url.host.endswith("." + self._url.host)
         if (url.scheme, url.port) != (self._url.scheme, self._url.port) or not near:
@@ -104,7 +104,7 @@ class Calls:
         return link
 
     def send(self, method: str, url: str, body: Resource | None = None) -> httpx.Response:
-        """One exchange, tried again where that can help. Raises AzureUnreachable."""
+        """Send one request, with retries where they can help. Raises AzureUnreachable."""
         for tried in range(1, _TRIES + 1):
             headers = {"authorization": f"Bearer {self._bearer.token()}", "accept": "application/json"}
             try:
@@ -124,7 +124,7 @@ class Calls:
         return answer
 
     def good(self, answer: httpx.Response, doing: str) -> Resource:
-        """What a good answer holds; raises what another one means."""
+        """Return the content of a successful response; raises the error of any other."""
         if not answer.is_success:
             raise refusal(answer.status_code, answer.content, doing)
         try:
@@ -136,7 +136,7 @@ class Calls:
         return read
 
     def resource(self, answer: httpx.Response, doing: str) -> Resource:
-        """The resource that a good answer holds."""
+        """Return the resource in a successful response."""
         read = self.good(answer, doing)
         if not isinstance(read.get("properties"), dict):
             raise self._foreign()
@@ -147,7 +147,7 @@ class Calls:
 
 
 def pause(answer: httpx.Response) -> float:
-    """Seconds until the next look, as Azure asks for."""
+    """Return the seconds until the next poll, as Azure requests."""
     try:
         return min(max(float(answer.headers["retry-after"]), _SHORTEST), _LONGEST)
     except (KeyError, ValueError):
@@ -155,7 +155,7 @@ def pause(answer: httpx.Response) -> float:
 
 
 def state_of(resource: Resource) -> str:
-    """What the control plane says of its work on the resource; one of which it says nothing is done."""
+    """Return the provisioning state of the resource; without one, it counts as succeeded."""
     return str(resource["properties"].get("provisioningState") or "Succeeded")
 
 

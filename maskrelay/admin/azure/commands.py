@@ -26,7 +26,7 @@ from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.credentials import SCORING_SCOPE
 from maskrelay.settings import Settings, name_of, secret_in
 
-#: What an answer may take beside the work on it.
+#: Time for a response in addition to its processing.
 _ON_THE_WAY = timedelta(seconds=30)
 _NO_WORKSPACE = "no workspace is set: run maskrelay endpoint import config.json, or use --config"
 
@@ -103,7 +103,7 @@ def status(given: argparse.Namespace) -> int:
 
 
 def test(given: argparse.Namespace) -> int:
-    """Exit code 1 where the endpoint gave no usable answer."""
+    """Exit code 1 if the endpoint gave no usable response."""
     try:
         trial = importlib.import_module("maskrelay.admin.azure.trial")
     except ModuleNotFoundError:
@@ -170,7 +170,7 @@ def delete(given: argparse.Namespace) -> int:
 
 @contextmanager
 def _opened(given: argparse.Namespace) -> Iterator[tuple[Workspace, Arm]]:
-    """The workspace that is meant and the way to ask for it. Raises SettingsError."""
+    """Yield the selected workspace and the client for it. Raises SettingsError."""
     workspace = _workspace(given)
     if workspace is None:
         raise SettingsError(_NO_WORKSPACE)
@@ -187,7 +187,7 @@ def _workspace(given: argparse.Namespace) -> Workspace | None:
 
 
 def _proxy() -> SecretStr | None:
-    """The endpoint's proxy, as the service is given it. Raises SettingsError."""
+    """The endpoint's proxy, as the service is configured. Raises SettingsError."""
     name = name_of("endpoint_proxy")
     text, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if file and not text:
@@ -200,7 +200,7 @@ def _azure_url() -> str:
 
 
 def _bearer_of(arm: Arm, seen: showing.Seen) -> str:
-    """What the endpoint is asked with."""
+    """The token or key for requests to the endpoint."""
     auth = showing.auth_of(seen.endpoint)
     if auth == "entra":
         return OfMachine(SCORING_SCOPE, _proxy()).token()
@@ -214,7 +214,7 @@ def _key_of(arm: Arm, seen: showing.Seen) -> str:
 
 
 def _allowed(seen: showing.Seen) -> timedelta:
-    """How long a score may take, by what the deployments say; Azure's default is 5 s."""
+    """The time that a score may take according to the deployments; Azure's default is 5 s."""
     asked = [one["properties"].get("requestSettings") or {} for one in seen.deployments]
     return timedelta(seconds=max([seconds_of(str(one.get("requestTimeout"))) or 5 for one in asked], default=5))
 

@@ -15,15 +15,16 @@ from maskrelay.admin.azure.showing import Seen, auth_of, version_of
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AzureMissing, SettingsError
 
-#: Fields that belong to one way of asking; those of another are taken out.
+#: Fields of one authentication method; those of other methods are removed.
 _CREDENTIALS = ("key", "key_file", "token_url")
 
 
 def entry_of(seen: Seen, azure_url: str, key_file: str | None) -> dict[str, Any]:
-    """What the control plane knows of the endpoint, as fields of its entry.
+    """Return the control plane's knowledge of the endpoint as fields of its entry.
 
-    concurrency and max_in_flight are what the deployments with traffic take: each instance as many as it declares, and
-    as many again in line. Raises AzureMissing while nothing can be scored, and SettingsError without a place for a key.
+    concurrency and max_in_flight are the capacity of the deployments with traffic: each instance scores as many
+    requests as it declares, and queues as many again. Raises AzureMissing while nothing can be scored, and
+    SettingsError without a place for a key.
     """
     uri, shares = seen.endpoint["properties"].get("scoringUri"), traffic_of(seen.endpoint)
     serving = [one for one in seen.deployments if one["name"] in shares]
@@ -48,7 +49,10 @@ def entry_of(seen: Seen, azure_url: str, key_file: str | None) -> dict[str, Any]
 
 
 def merged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """The file with this entry: what was set by hand in one of its name stays. Raises SettingsError for a wrong one."""
+    """Return the file's entries with this one; manual settings under the same name are kept.
+
+    Raises SettingsError for an invalid entry.
+    """
     old = next((one for one in entries if one.get("name") == entry["name"]), {})
     new = {name: one for name, one in old.items() if name not in _CREDENTIALS} | entry
     try:
@@ -60,7 +64,7 @@ def merged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[st
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
-    """The entries of a file that may not be there yet. Raises SettingsError for one that holds something else."""
+    """Return the entries of a file that may not exist yet. Raises SettingsError for other content."""
     try:
         read = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -73,7 +77,7 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
 
 
 def write(path: Path, text: str, *, mode: int) -> None:
-    """Replace a file as a whole: who reads it meanwhile finds the old one or the new one."""
+    """Replace a file atomically: a concurrent reader finds the old file or the new one."""
     handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:
@@ -87,6 +91,6 @@ def write(path: Path, text: str, *, mode: int) -> None:
 
 
 def _bears(deployment: dict[str, Any]) -> int:
-    """Scores that a deployment takes before it answers 429: twice what runs at a time."""
+    """Requests that a deployment accepts before it returns 429: twice its concurrency."""
     asked = deployment["properties"].get("requestSettings") or {}
     return 2 * int(asked.get("maxConcurrentRequestsPerInstance") or 1) * int(deployment["sku"]["capacity"])

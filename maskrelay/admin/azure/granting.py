@@ -25,10 +25,10 @@ _ROLES = "/providers/Microsoft.Authorization/roleDefinitions/"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An identity (its object id) that is to score at one endpoint.
+    """An identity (its object id) that may score at one endpoint.
 
-    kind: `ServicePrincipal` (managed identities too), `User` or `Group`. role: the id of a role that is there already;
-    by default ours. Raises AzureNameInvalid.
+    kind: `ServicePrincipal` (also managed identities), `User` or `Group`. role: the id of an existing role; by default,
+    the custom one. Raises AzureNameInvalid.
     """
 
     workspace: Workspace
@@ -48,7 +48,7 @@ class Grant:
 
     @property
     def role_name(self) -> str:
-        """The directory wants it to be the only one of its name."""
+        """Return the name of the role, which must be unique in the directory."""
         return f"maskrelay scoring {self.role_id[:8]}"
 
     @property
@@ -73,7 +73,7 @@ class Grant:
         )
 
     def commands(self) -> list[str]:
-        """The same with `az`."""
+        """Return the equivalent `az` commands."""
         role = {
             "Name": self.role_name,
             "IsCustom": True,
@@ -91,7 +91,7 @@ class Grant:
 
 
 def grant(arm: Arm, wanted: Grant, say: Callable[[str], None]) -> None:
-    """Make the role if it is ours, and give it; what is given already is no error. Raises AzureError."""
+    """Create the custom role if needed, and assign it; an existing assignment is not an error. Raises AzureError."""
     endpoint_of(arm, wanted.workspace, wanted.endpoint)
     if wanted.role is None:
         arm.put_role(f"{wanted.workspace.group}{_ROLES}{wanted.role_id}", wanted.definition())

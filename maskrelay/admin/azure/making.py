@@ -9,14 +9,14 @@ from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureMissing, AzureRefused
 
 Say = Callable[[str], None]
-#: Of an endpoint's properties, those that a caller sets; the rest is Azure's and is not sent back.
+#: The properties of an endpoint that callers set; the others are Azure's and are not sent back.
 _SET = frozenset({"description", "publicNetworkAccess", "properties", "traffic", "mirrorTraffic", "authMode"})
 
 
 def create(arm: Arm, workspace: Workspace, wanted: Wanted, say: Say) -> None:
-    """The endpoint and its deployment as wanted; what is as wanted already is not touched.
+    """Create the endpoint and its deployment as specified; what already matches is not changed.
 
-    All traffic goes to the deployment where no other one has any. Raises AzureError.
+    All traffic goes to the deployment if no other one has any. Raises AzureError.
     """
     location = workspace_of(arm, workspace)["location"]
     _create_endpoint(arm, workspace.endpoint(wanted.name), wanted.endpoint_body(location), say)
@@ -32,9 +32,9 @@ def create(arm: Arm, workspace: Workspace, wanted: Wanted, say: Say) -> None:
 
 
 def route(arm: Arm, workspace: Workspace, name: str, shares: Mapping[str, int], say: Say) -> None:
-    """Give each deployment its share of the traffic, in percent; all together have 100, or nobody has any.
+    """Give each deployment its share of the traffic, in percent; the sum is 100, or 0 for no traffic.
 
-    Raises AzureRefused for shares that do not add up and AzureMissing for a deployment that is not there.
+    Raises AzureRefused for shares with another sum, AzureMissing for a deployment that does not exist.
     """
     if sum(shares.values()) not in (0, 100) or min(shares.values()) < 0:
         raise AzureRefused("the traffic does not add up to 100 percent", ways=("for example: BLUE=90 GREEN=10",))
@@ -56,7 +56,7 @@ def route(arm: Arm, workspace: Workspace, name: str, shares: Mapping[str, int], 
 
 
 def scale(arm: Arm, workspace: Workspace, name: str, deployment: str | None, instances: int, say: Say) -> None:
-    """Have a deployment run so many instances; without a name the only one. Raises AzureError."""
+    """Set the number of instances of a deployment; without a name, of the only one. Raises AzureError."""
     one = chosen(deployments_of(arm, workspace, name), deployment, name)
     if one["sku"]["capacity"] == instances:
         say(f"{one['name']} already has {instances} instances")
@@ -67,8 +67,8 @@ def scale(arm: Arm, workspace: Workspace, name: str, deployment: str | None, ins
 
 
 def delete(arm: Arm, workspace: Workspace, name: str, deployment: str | None, say: Say) -> None:
-    """Delete a deployment, or the endpoint with all of them. What is gone already is no error."""
-    workspace_of(arm, workspace)  # or a slip in its name would look like a success
+    """Delete a deployment, or the endpoint with all of them. It is not an error if it does not exist."""
+    workspace_of(arm, workspace)  # otherwise a misspelled workspace would look like a success
     path = workspace.deployment(name, deployment) if deployment else workspace.endpoint(name)
     if arm.get(path) is None:
         say(f"{deployment or name} does not exist")
@@ -83,7 +83,7 @@ def workspace_of(arm: Arm, workspace: Workspace) -> Resource:
 
 
 def endpoint_of(arm: Arm, workspace: Workspace, name: str) -> Resource:
-    """The endpoint. Raises AzureMissing."""
+    """Return the endpoint. Raises AzureMissing."""
     what = f"endpoint {name} in workspace {workspace.workspace_name}"
     return arm.must(workspace.endpoint(name), what, "list the endpoints with: maskrelay endpoint status")
 
@@ -93,12 +93,12 @@ def deployments_of(arm: Arm, workspace: Workspace, name: str) -> list[Resource]:
 
 
 def traffic_of(endpoint: Resource) -> dict[str, int]:
-    """The deployments that have traffic, with their shares in percent."""
+    """Return the deployments with traffic, and their shares in percent."""
     return {name: share for name, share in (endpoint["properties"].get("traffic") or {}).items() if share}
 
 
 def chosen(deployments: list[Resource], name: str | None, endpoint: str) -> Resource:
-    """The deployment of this name, or the only one. Raises AzureMissing."""
+    """Return the deployment with this name, or the only one. Raises AzureMissing."""
     found = [one for one in deployments if name in (None, one["name"])]
     if len(found) == 1:
         return found[0]
@@ -136,7 +136,7 @@ def _without_place(body: Resource) -> Resource:
 
 
 def _rested(arm: Arm, path: str) -> Resource | None:
-    """What is there, once Azure is done with it."""
+    """The resource, once no operation is in progress."""
     present = arm.get(path)
     return present if present is None or state_of(present) in ENDED else arm.ready(path)
 
@@ -146,7 +146,7 @@ def _is_good(resource: Resource) -> bool:
 
 
 def _as_set(endpoint: Resource) -> Resource:
-    """An endpoint as it has to be sent to stay what it is."""
+    """The endpoint as it must be sent to remain unchanged."""
     identity = endpoint.get("identity") or {"type": "SystemAssigned"}
     sent: Resource = {"type": identity["type"]}
     if identity.get("userAssignedIdentities"):

@@ -21,7 +21,7 @@ from maskrelay.errors import (
     QuotaExceeded,
 )
 
-#: Of Azure's own words, so many characters are shown.
+#: The most characters of Azure's own text that are shown.
 _SHOWN = 700
 _QUOTA_WAYS = (
     "request more cores of this family: Azure ML studio, Quota, or https://aka.ms/oe-tsg#error-outofquota",
@@ -43,7 +43,7 @@ _LOGS_WAYS = (
 
 
 class Sign(NamedTuple):
-    """One row: what it looks for in all codes and words, and what it stands for; `detail` may use the groups."""
+    """One row: the pattern searched in all codes and messages, and its meaning; `detail` may use the groups."""
 
     pattern: str
     error: type[AzureError]
@@ -119,13 +119,13 @@ _BY_STATUS: dict[int, tuple[type[AzureError], tuple[str, ...]]] = {
 
 
 def refusal(status: int, body: bytes, doing: str) -> AzureError:
-    """The error that an HTTP answer other than 2xx stands for; `doing` says what was asked, as in `create blue`."""
+    """Return the error for an HTTP response other than 2xx; `doing` describes the request, as in `create blue`."""
     kind, ways = _BY_STATUS.get(status, (AzureUnreachable if status >= 500 else AzureRefused, ()))
     return _said(_json(body), f"{doing}: Azure responds with {status}", kind, ways)
 
 
 def failure(operation: Any, doing: str) -> AzureError:
-    """The error that an operation's end other than success stands for."""
+    """Return the error for an operation that ended without success."""
     state = operation.get("status") if isinstance(operation, dict) else None
     return _said(operation, f"{doing}: {state or 'Failed'}", AzureFailed, _LOGS_WAYS)
 
@@ -144,7 +144,7 @@ def _said(answer: Any, otherwise: str, kind: type[AzureError], ways: tuple[str, 
 
 
 def _parts(error: Any) -> Iterator[tuple[str, str]]:
-    """Every code with its words, the outermost first; the inferencing service puts JSON of its own into a message."""
+    """Every code with its message, outermost first; the inferencing service puts JSON into a message."""
     if not isinstance(error, dict):
         return
     code, words = str(error.get("code") or ""), str(error.get("message") or "")
@@ -161,7 +161,7 @@ def _parts(error: Any) -> Iterator[tuple[str, str]]:
 
 
 def _words(parts: list[tuple[str, str]]) -> str:
-    """The innermost words on one line: they say the most."""
+    """The innermost message on one line, which is the most specific one."""
     last = next((words for _, words in reversed(parts) if words), "")
     return " ".join(last.split())[:_SHOWN]
 

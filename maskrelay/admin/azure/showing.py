@@ -14,13 +14,13 @@ from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.client.table import table
 from maskrelay.errors import AzureDenied
 
-#: Azure deletes an endpoint that runs on the quota of all after so long.
+#: Azure deletes an endpoint on the shared quota after this time.
 SHARED_QUOTA_LIFE = timedelta(hours=168)
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The cores of one family of machines in the region; `cores`: what one instance of `sku` takes."""
+    """The cores of one machine family in the region. `cores`: those of one instance of `sku`."""
 
     sku: str
     family: str
@@ -31,7 +31,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An endpoint as the control plane shows it."""
+    """An endpoint as the control plane describes it."""
 
     workspace: Workspace
     location: str
@@ -40,14 +40,14 @@ class Seen:
 
 
 def look(arm: Arm, workspace: Workspace, name: str) -> Seen:
-    """An endpoint and its deployments. Raises AzureMissing."""
+    """Return an endpoint and its deployments. Raises AzureMissing."""
     location = workspace_of(arm, workspace)["location"]
     endpoint = endpoint_of(arm, workspace, name)
     return Seen(workspace, location, endpoint, deployments_of(arm, workspace, name))
 
 
 def every(arm: Arm, workspace: Workspace) -> str:
-    """The endpoints of a workspace as a table."""
+    """Return the endpoints of a workspace as a table."""
     workspace_of(arm, workspace)
     endpoints = sorted(arm.list(f"{workspace.path}/onlineEndpoints"), key=lambda one: str(one["name"]))
     rows = [(one["name"], state_of(one), auth_of(one), one["properties"].get("scoringUri")) for one in endpoints]
@@ -55,9 +55,9 @@ def every(arm: Arm, workspace: Workspace) -> str:
 
 
 def quotas(arm: Arm, seen: Seen) -> list[Quota] | None:
-    """The quota behind each machine in use, or None for who may not see it: it is the subscription's.
+    """Return the quota of each machine type in use, or None without permission to read the subscription's quota.
 
-    A family is named in one list and counted, differently spelt, in another.
+    The name of a family is spelled differently in the list of sizes and in the list of usages.
     """
     sizes = {one["properties"]["instanceType"] for one in seen.deployments}
     try:
@@ -77,7 +77,7 @@ def quotas(arm: Arm, seen: Seen) -> list[Quota] | None:
 
 
 def as_text(seen: Seen, quota: list[Quota] | None, now: datetime) -> str:
-    """The endpoint in a few lines and tables."""
+    """Return the endpoint as a few lines and tables."""
     properties = seen.endpoint["properties"]
     lines = [
         f"endpoint   {seen.endpoint['name']}: {state_of(seen.endpoint)}, auth {auth_of(seen.endpoint)}",
@@ -96,7 +96,7 @@ def as_text(seen: Seen, quota: list[Quota] | None, now: datetime) -> str:
 
 
 def warnings(seen: Seen, now: datetime) -> Iterator[str]:
-    """What an operator should know before it hurts."""
+    """Yield what an operator should know before it causes a failure."""
     ends = shared_until(seen.endpoint)
     if ends:
         left = max((ends - now) / timedelta(hours=1), 0)
@@ -109,7 +109,7 @@ def warnings(seen: Seen, now: datetime) -> Iterator[str]:
 
 
 def shared_until(endpoint: Resource) -> datetime | None:
-    """When Azure deletes an endpoint of the shared quota; None for any other one."""
+    """Return when Azure deletes an endpoint on the shared quota; None for any other one."""
     marks = {name.lower(): str(one) for name, one in (endpoint["properties"].get("properties") or {}).items()}
     if marks.get("sharedcomputecapacityenabled", "").lower() != "true":
         return None
@@ -119,13 +119,13 @@ def shared_until(endpoint: Resource) -> datetime | None:
 
 
 def auth_of(endpoint: Resource) -> str:
-    """How the endpoint is asked, in our word for it."""
+    """Return the endpoint's authentication method, by maskrelay's name for it."""
     mode = str(endpoint["properties"].get("authMode"))
     return next((ours for ours, (_, theirs) in AUTH_MODES.items() if theirs.lower() == mode.lower()), mode)
 
 
 def version_of(deployment: Resource) -> str:
-    """The model's version as the end of its id says."""
+    """Return the model's version, from the end of its id."""
     return str(deployment["properties"].get("model") or "").rpartition("/")[2] or "?"
 
 

@@ -15,22 +15,24 @@ from maskrelay.scoring.credentials import Key
 from maskrelay.scoring.once import score_once
 
 PROMPT = "optic disc in retinal fundus"
-#: The disc's middle and radius in pixels of the canvas.
+#: The centre (x, y) and the radius of the disc in canvas pixels.
 _DISC, _RADIUS = (660, 500), 80
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """overlap: of mask and drawn disc, 0..1. largest: of the values, 0..255; 1 hints at the encoding `binary01`."""
+    """The result of the test."""
 
     scored: Scored[RowAnswer]
+    #: Of the mask and the drawn disc, 0..1.
     overlap: float
     area: int
+    #: The greatest value, 0..255; 1 suggests the encoding `binary01`.
     largest: int
 
 
 def fundus() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """A drawing of the back of an eye, (1024, 1024, 3) uint8, and where its optic disc is, (1024, 1024) bool."""
+    """Return a drawing of a fundus, (1024, 1024, 3) uint8, and the mask of its optic disc, (1024, 1024) bool."""
     eye = _within((CANVAS // 2, CANVAS // 2), 490)
     disc = _within(_DISC, _RADIUS)
     picture = np.zeros((CANVAS, CANVAS, 3), np.uint8)
@@ -41,7 +43,7 @@ def fundus() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
 
 
 def score(url: str, bearer: str, timeout: timedelta, proxy: SecretStr | None = None) -> Tried:
-    """Score the drawing at a scoring URI. Raises EndpointError, SettingsError for an address that cannot be asked."""
+    """Score the drawing at a scoring URI. Raises EndpointError, and SettingsError for an unusable address."""
     picture, disc = fundus()
     row = Row(canvas_png(picture), (PROMPT,))
     endpoint, key = Endpoint.model_validate({"url": url, "key": bearer, "proxy": proxy}), Key(SecretStr(bearer))
@@ -54,7 +56,7 @@ def score(url: str, bearer: str, timeout: timedelta, proxy: SecretStr | None = N
 
 
 def _within(middle: tuple[int, int], radius: int) -> npt.NDArray[np.bool_]:
-    """(1024, 1024) bool: the pixels nearer than `radius` to (x, y)."""
+    """(1024, 1024) bool: the pixels closer than `radius` to (x, y)."""
     x, y = middle
     across, down = np.arange(CANVAS) - x, np.arange(CANVAS) - y
     inside: npt.NDArray[np.bool_] = down[:, None] ** 2 + across[None, :] ** 2 < radius**2

@@ -11,9 +11,9 @@ from typing import Any
 from maskrelay.endpoints import Auth
 from maskrelay.errors import AzureNameInvalid
 
-#: The one model that this service speaks to, in the registry that everybody can read.
+#: The model that this service supports, in the public registry.
 MODEL = "azureml://registries/azureml/models/MedImageParse/versions/{version}"
-#: How each way to ask an endpoint is called in YAML, and by the control plane.
+#: The names of each authentication method in YAML, and in the control plane.
 AUTH_MODES: dict[Auth, tuple[str, str]] = {
     "key": ("key", "Key"),
     "aml_token": ("aml_token", "AMLToken"),
@@ -26,7 +26,7 @@ _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How the container is asked whether it lives or is ready; times in seconds."""
+    """How liveness or readiness of the container is probed; times in seconds."""
 
     delay: int
     period: int = 10
@@ -47,8 +47,7 @@ class Probe:
 class Wanted:
     """One endpoint with one deployment. The defaults are those of Microsoft's own sample for this model.
 
-    timeout: seconds that one score may take, at most 180. concurrency: scores at a time of one instance; the container
-    starts as many processes, and each holds the model. Raises AzureNameInvalid.
+    Raises AzureNameInvalid.
     """
 
     name: str
@@ -57,7 +56,9 @@ class Wanted:
     auth: Auth = "key"
     sku: str = "Standard_NC40ads_H100_v5"
     instances: int = 1
+    #: Seconds that one score may take, at most 180.
     timeout: int = 90
+    #: Concurrent scores of one instance; the container starts as many processes, and each loads the model.
     concurrency: int = 8
     liveness: Probe = field(default_factory=lambda: Probe(600))
     readiness: Probe = field(default_factory=lambda: Probe(10))
@@ -111,12 +112,12 @@ class Wanted:
         return {"location": location, "sku": {"name": "Default", "capacity": self.instances}, "properties": properties}
 
     def _environment(self) -> dict[str, str]:
-        """The stock server runs one request at a time in each of its processes, and one process unless told."""
+        """The stock server runs one request at a time in each process, and one process by default."""
         return {"WORKER_COUNT": str(self.concurrency)}
 
 
 def checked_name(name: str) -> str:
-    """`name` itself, where Azure takes it for an endpoint or a deployment. Raises AzureNameInvalid."""
+    """Return `name` if Azure accepts it for an endpoint or a deployment. Raises AzureNameInvalid."""
     if 3 <= len(name) <= 32 and _NAME.fullmatch(name):
         return name
     rule = "3 to 32 letters, digits and hyphens, starting with a letter and not ending with a hyphen"
@@ -124,7 +125,7 @@ def checked_name(name: str) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Seconds as ISO 8601, in the form of Azure's own client: 90 → `PT1M30S`."""
+    """Return seconds as ISO 8601, in the format of Azure's own client: 90 → `PT1M30S`."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     parts = [f"{count}{unit}" for count, unit in ((hours, "H"), (minutes, "M"), (rest, "S")) if count]
@@ -132,7 +133,7 @@ def duration(seconds: int) -> str:
 
 
 def seconds_of(text: str) -> float | None:
-    """An ISO 8601 duration of days and less in seconds; None for anything else."""
+    """Return an ISO 8601 duration of days or smaller units in seconds; None for anything else."""
     found = _DURATION.fullmatch(text)
     if not found or not any(found.groups()):
         return None
@@ -141,7 +142,10 @@ def seconds_of(text: str) -> float | None:
 
 
 def holds(present: Any, wanted: Any) -> bool:
-    """Whether what is there has all that is wanted; the control plane adds much, and writes a duration as it likes."""
+    """Return whether `present` contains everything in `wanted`.
+
+    The control plane adds fields, and writes durations in its own form.
+    """
     if isinstance(wanted, dict):
         return isinstance(present, dict) and all(holds(present.get(name), one) for name, one in wanted.items())
     if isinstance(wanted, str) and isinstance(present, str):

@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maskrelay.errors import SettingsError
 
-#: Where Azure's own client looks as well, from the folder in use upwards; the first is where `import` writes.
+#: Files that Azure's own client also searches, from the current folder upwards; `import` writes the first.
 PLACES = (Path(".azureml/config.json"), Path("config.json"))
 _PROVIDER = "Microsoft.MachineLearningServices"
 
 
 class Workspace(BaseModel):
-    """An Azure ML workspace by its three names. Paths are those of Azure's resource manager."""
+    """An Azure ML workspace, identified by three names. Paths are those of Azure Resource Manager."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -24,7 +24,7 @@ class Workspace(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The workspace that a file names. Raises SettingsError for one that cannot be used, OSError for none."""
+        """Return the workspace in a file. Raises SettingsError for invalid content, OSError for a missing file."""
         try:
             return cls.model_validate(json.loads(path.read_bytes()))
         except ValidationError as error:
@@ -36,7 +36,7 @@ class Workspace(BaseModel):
             raise SettingsError(f"{path} is not JSON") from None
 
     def keep(self, folder: Path) -> Path:
-        """Write the three names to where every command looks for them; the file's path."""
+        """Write the three names where every command looks for them, and return the file's path."""
         path = folder / PLACES[0]
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(self.model_dump(), indent=2) + "\n")
@@ -57,17 +57,17 @@ class Workspace(BaseModel):
         return f"{self.endpoint(endpoint)}/deployments/{name}"
 
     def of_location(self, location: str, what: str) -> str:
-        """The path of the subscription's `usages` or `vmSizes` in a region."""
+        """Return the path of the subscription's `usages` or `vmSizes` in a region."""
         return f"/subscriptions/{self.subscription_id}/providers/{_PROVIDER}/locations/{location}/{what}"
 
     def flags(self) -> str:
-        """The three names as options of `az ml`."""
+        """Return the three names as options of `az ml`."""
         where = f"--subscription {self.subscription_id} --resource-group '{self.resource_group}'"
         return f"{where} --workspace-name {self.workspace_name}"
 
 
 def found_workspace(start: Path) -> Workspace | None:
-    """The workspace of the nearest file from `start` upwards, or None. A file of something else is passed by."""
+    """Return the workspace of the nearest file from `start` upwards, or None. Files with other content are skipped."""
     for folder in (start, *start.parents):
         for place in PLACES:
             try:

@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: Text that every reader of YAML takes for text without quotes.
+#: Text that every YAML parser reads as a string without quotes.
 _PLAIN = re.compile(r"[A-Za-z$][\w$./:-]*[\w/]")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off"}
 
 
 def as_yaml(mapping: Mapping[str, Any]) -> str:
-    """Nested mappings of text and whole numbers as a YAML document, one entry a line."""
+    """Return nested mappings of text and integers as a YAML document, one entry a line."""
     return "\n".join(_lines(mapping, "")) + "\n"
 
 

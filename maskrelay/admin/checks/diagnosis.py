@@ -7,7 +7,7 @@ from maskrelay.admin.checks.environment import read
 from maskrelay.admin.checks.finding import Finding, skip, wrong
 from maskrelay.settings import Settings, name_of
 
-#: By name, with the settings that each cannot do without.
+#: The checks by name, with the settings that each requires.
 _CHECKS: dict[str, tuple[Callable[[Settings], Iterable[Finding]], frozenset[str]]] = {
     "files": (files.check, frozenset()),
     "redis": (redis_server.check, frozenset({"redis_url"})),
@@ -18,7 +18,7 @@ _CHECKS: dict[str, tuple[Callable[[Settings], Iterable[Finding]], frozenset[str]
 
 
 def diagnose(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at everything that a process with this environment depends on; each finding as it comes."""
+    """Check everything that a process with this environment depends on, and yield each finding as it comes."""
     reading = read(environment)
     yield from reading.findings
     for name, (check, needs) in _CHECKS.items():
@@ -32,7 +32,7 @@ def diagnose(environment: Mapping[str, str]) -> Iterator[Finding]:
 def _guarded(name: str, check: Callable[[Settings], Iterable[Finding]], settings: Settings) -> Iterator[Finding]:
     try:
         yield from check(settings)
-    except Exception as error:  # noqa: BLE001 - what nobody foresaw is a finding too; its words may hold a secret
+    except Exception as error:  # noqa: BLE001 - an unexpected error is a finding too; its text may contain a secret
         yield wrong(
             name, f"the check itself failed ({type(error).__name__})", "report this as a bug, with the versions in use"
         )

@@ -15,12 +15,12 @@ from maskrelay.network.http import client_options
 from maskrelay.scoring.checks import LOOPBACK, proxy_of
 from maskrelay.settings import Settings
 
-#: An answer's bytes for one prompt, in base64; and a canvas that nothing compresses.
+#: Bytes in base64: a response for one prompt, and a canvas that does not compress.
 _ANSWER, _NOISE = 1024 * 1024 * 4 // 3, 1024 * 1024 * 3 * 4 // 3
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Every endpoint of the environment or of the file; none is no fault of a process that scores nothing."""
+    """Check every endpoint of the environment or of the file; none is fine for a process that does not score."""
     if settings.endpoint_url is None and settings.endpoints_file is None:
         yield skip("endpoint", "not set; only segment workers need an endpoint")
         return
@@ -37,7 +37,7 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 
 def _settings(name: str, endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
-    """Whether its address and its numbers can be meant so; one finding where they can."""
+    """Whether its address and numbers are plausible; one finding if they are."""
     found = list(_odd(f"{name} settings", endpoint, settings.score_timeout))
     yield from found or [ok(f"{name} settings", f"at most {endpoint.max_in_flight} in flight")]
 
@@ -65,13 +65,13 @@ def _odd(check: str, endpoint: Endpoint, timeout: timedelta) -> Iterator[Finding
 def _score(name: str, endpoint: Endpoint, settings: Settings) -> Finding:
     if find_spec("numpy") is None:
         return skip(name, "not tested: this needs the extra `worker`. Run the command where a segment worker runs")
-    from maskrelay.admin.checks.score import score  # noqa: PLC0415 - what it imports is not in the API's image
+    from maskrelay.admin.checks.score import score  # noqa: PLC0415 - its dependencies are not in the API's image
 
     return score(name, endpoint, settings.score_timeout)
 
 
 def _clock(check: str, endpoint: Endpoint) -> Finding:
-    """By the `Date` of any answer of its host; no key is sent."""
+    """Compare the `Date` header of any response of its host; no key is sent."""
     began = datetime.now(UTC)
     try:
         origin = httpx.URL(endpoint.url).copy_with(raw_path=b"/", userinfo=b"")

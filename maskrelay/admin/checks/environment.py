@@ -7,9 +7,9 @@ from maskrelay.admin.checks.finding import Finding, ok, warn, wrong
 from maskrelay.errors import SettingsError
 from maskrelay.settings import PREFIX, Settings, name_of
 
-#: Stand for what must be set and is not; whoever needs one is told so and looks at nothing.
+#: Placeholders for required settings that are missing; a check that needs one is skipped and says so.
 _STAND_INS = {"redis_url": "redis://unset.invalid", "storage_url": "file:///", "server_key": "unset" * 8}
-#: A key of fewer different characters was typed, not drawn.
+#: A key of fewer different characters was typed, not generated.
 _DIFFERENT = 10
 _HINT = "docs/settings.md lists every setting"
 _HINTS = {
@@ -24,7 +24,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """unset: the fields whose value is a stand-in."""
+    """The settings that could be read. unset: the fields whose value is a placeholder."""
 
     settings: Settings
     unset: frozenset[str]
@@ -32,7 +32,7 @@ class Reading:
 
 
 def read(environment: Mapping[str, str]) -> Reading:
-    """The settings, without those that are wrong; each problem is a finding."""
+    """Return the settings without those that are invalid; each problem is a finding."""
     given = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
     unset: set[str] = set()
     findings: list[Finding] = []
@@ -53,7 +53,7 @@ def _said(error: SettingsError) -> Finding:
 
 
 def _leave_out(given: dict[str, str], names: tuple[str, ...]) -> set[str]:
-    """Take these names out of `given`; the fields for which a stand-in was put there."""
+    """Remove these names from `given`, and return the fields for which a placeholder was inserted."""
     for name in names:
         given.pop(name, None)
     stood_in = {field for field in _STAND_INS if {name_of(field), f"{name_of(field)}_FILE"} & set(names)}

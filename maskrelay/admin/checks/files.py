@@ -18,7 +18,7 @@ from maskrelay.settings import Settings, name_of
 
 _KEYS = 'the file is a JSON list of {"tenant", "sha256", "scopes"}; see docs/settings.md'
 _SHOWN = ("redis_cert_file", "callback_cert_file")
-#: The API takes 4,096 connections, and needs some for Redis and the store beside them.
+#: The API accepts 4,096 connections, and needs more descriptors for Redis and the store.
 _DESCRIPTORS = 5120
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 
@@ -102,7 +102,7 @@ def _certificates(settings: Settings) -> Finding:
 
 
 def _descriptors() -> Finding:
-    """Whether a process of ours may open enough files and connections; the API raises its limit to the most allowed."""
+    """Whether a process may open enough files and connections; the API raises its limit to the maximum."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < _DESCRIPTORS:
         hint = f"raise the hard limit (ulimit -Hn, LimitNOFILE=, nofile) to {_DESCRIPTORS}"

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-#: `skip`: not looked at, with the reason; neither good nor bad.
+#: `skip`: not checked, with the reason; neither good nor bad.
 State = Literal["ok", "warn", "wrong", "skip"]
-#: Clocks may be so far apart before anybody is told, and before something breaks: callbacks are refused as old and
-#: requests to the store as forged some minutes later.
+#: Clock differences that cause a warning, and an error: some minutes later, callbacks are refused as too old and
+#: requests to the store as forged.
 _TOLD, _BAD = timedelta(seconds=5), timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line. `said` and `hint` hold no secret, no path and nothing of a patient."""
+    """One line of the report. `said` and `hint` contain no secret, no path and nothing about a patient."""
 
     check: str
     state: State
@@ -38,7 +38,7 @@ def wrong(check: str, said: str, hint: str) -> Finding:
 
 
 def clock(check: str, ahead: timedelta, give: timedelta) -> Finding:
-    """How far a clock is ahead of this machine's; `give`: what the measurement cannot tell."""
+    """Return a finding about how far a clock is ahead of this machine's; `give`: the uncertainty of the measurement."""
     apart = max(abs(ahead) - give, timedelta(0))
     seconds = ahead.total_seconds()
     said = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's clock"

@@ -9,13 +9,13 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.processes import Processes, see_processes
 from maskrelay.settings import Settings
 
-#: Nobody has swept for so many periods, or for so long: then no control worker lives.
+#: Periods, and time, without a sweep after which no control worker can be running.
 _PERIODS, _QUIET = 6, timedelta(seconds=30)
 _ROLES = {"plan": "control", "finish": "control"}
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Sweep, loops, the flag of a child that drains, and the gates."""
+    """Check the sweep, the loops, the flag of a draining child, and the gates."""
     try:
         ledger = _ledger(settings)
         seen = see_processes(ledger)
@@ -30,7 +30,7 @@ def check(settings: Settings) -> Iterator[Finding]:
 def _ledger(settings: Settings) -> Ledger:
     return open_ledger(
         settings.redis_url.get_secret_value(),
-        lambda _task: None,  # nothing is woken from here
+        lambda _task: None,  # this process wakes no workers
         claim_lease=settings.claim_lease,
         step_lease=settings.step_lease,
         delivery_lease=settings.delivery_lease,
@@ -66,7 +66,7 @@ def _drain(seen: Processes) -> Finding:
 
 
 def _gates(ledger: Ledger) -> Iterator[Finding]:
-    """Of the endpoints that workers have announced."""
+    """The gates of the endpoints that workers have announced."""
     flow = ledger.flow(())
     for endpoint in ledger.endpoints.known():
         name, state = f"gate {endpoint.name}", flow.look(endpoint.name)

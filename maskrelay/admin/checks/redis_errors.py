@@ -31,7 +31,7 @@ _ENDED = (
 )
 _NO_MASTER = ("the Sentinels do not know a master of this name", "list the names: redis-cli -p 26379 SENTINEL MASTERS")
 
-#: The first that fits counts.
+#: The first match applies.
 _CAUSES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
     (ssl.SSLCertVerificationError, _CERTIFICATE),
     (ssl.SSLError, _NO_TLS),
@@ -55,7 +55,7 @@ _RIGHTS = "the user needs +@all ~* &* (ACL SETUSER) for scripts, INFO, and the k
 
 
 def unreached(error: redis.RedisError) -> tuple[str, str]:
-    """Why it does not answer."""
+    """Explain why Redis does not respond."""
     if "Authentication required" in str(error):
         return _NO_PASSWORD
     for cause in _chain(error):
@@ -66,7 +66,7 @@ def unreached(error: redis.RedisError) -> tuple[str, str]:
 
 
 def refused(error: redis.RedisError) -> tuple[str, str]:
-    """Why it does not do what it is asked."""
+    """Explain why Redis refuses a command."""
     if isinstance(error, redis.exceptions.NoPermissionError):
         return _REFUSALS["NOPERM"], _RIGHTS
     found = re.match(r"[A-Z]{3,20}\b", str(error))
@@ -75,7 +75,7 @@ def refused(error: redis.RedisError) -> tuple[str, str]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The innermost cause first."""
+    """The chain of causes, innermost first."""
     behind = error.__cause__ or error.__context__
     if behind is not None:
         yield from _chain(behind)

@@ -18,14 +18,14 @@ from maskrelay.settings import Settings
 
 _OLDEST = 7
 _PATIENCE_S = 3
-#: Shares of `maxmemory` in use.
+#: Shares of `maxmemory` in use that cause a warning, and an error.
 _FILLING, _FULL = 0.75, 0.95
-#: What the service does, in small: the ledger's scripts, its bells, and Celery's own keys.
+#: A small sample of what the service does: the ledger's scripts, its notifications, and Celery's own keys.
 _SCRIPT = "redis.call('INFO', 'server') redis.call('SET', ARGV[1], redis.call('TIME')[1], 'EX', 60) return 1"
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Everything about the server; one finding where it cannot be reached."""
+    """Check everything about the server; one finding if it cannot be reached."""
     url = settings.redis_url.get_secret_value()
     try:
         with connect(url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S) as client:
@@ -63,7 +63,7 @@ def _tls(url: str) -> Iterator[Finding]:
 
 
 def _broker(settings: Settings) -> Finding:
-    """Open Celery's own connection: it is made by another library."""
+    """Open Celery's own connection, which another library makes."""
     url = settings.redis_url.get_secret_value()
     app = broker(url, visibility_timeout=settings.visibility_timeout)
     try:
@@ -112,7 +112,7 @@ def _memory(facts: dict[str, Any]) -> Finding:
 
 
 def _rights(client: "redis.Redis") -> Finding:
-    """Do once what the service does all the time; nothing of it stays."""
+    """Do once what the service does all the time; nothing of it remains."""
     trial = f"mr:trial:{secrets.token_hex(8)}"
     queue = f"_kombu.binding.{trial}"
     try:

@@ -40,7 +40,7 @@ _HINTS = {
 
 
 def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
-    """Send one picture that every working deployment answers, beside what the workers send, past the limiter."""
+    """Score the canary at an endpoint, in addition to the workers' requests and outside of the rate limiter."""
     try:
         credential = credential_of(endpoint)
         scored = score_once(endpoint, credential, canary(), timeout=within, request_id="maskrelay-doctor")

@@ -15,7 +15,7 @@ from maskrelay.storage.open import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
 
 _LITTLE, _NONE = 2 << 30, 256 << 20  # bytes free
-#: A store tells its time in whole seconds.
+#: A store gives its time in whole seconds.
 _COARSE = timedelta(seconds=1)
 _ROLE = "check the credentials or the role: they need Get, Put, Delete and List on the bucket"
 _HOST = "check MASKRELAY_S3_ENDPOINT_URL, DNS and firewalls"
@@ -37,7 +37,7 @@ _FOLDER = "check MASKRELAY_STORAGE_URL, the owner of the folder, and whether it 
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """A trial object is written, listed and removed."""
+    """Write, list and remove a trial object."""
     try:
         storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
         yield _clock(storage)
@@ -62,7 +62,7 @@ def _creates_once(storage: Storage) -> Finding:
 
 
 def _clock(storage: Storage) -> Finding:
-    """By the time that the store gives an object made just now."""
+    """Compare the time that the store gives a new object."""
     key = f"trials/{secrets.token_hex(16)}"
     began = datetime.now(UTC)
     storage.put(key, b"")
@@ -78,11 +78,11 @@ def _is_folder(settings: Settings) -> bool:
 
 
 def _room(folder: Path) -> Iterator[Finding]:
-    """Bytes and names (inodes) that are free where the folder lies."""
+    """Free bytes and inodes of the file system of the folder."""
     try:
         system = os.statvfs(folder)
     except OSError:
-        return  # told above
+        return  # reported above
     free = system.f_bavail * system.f_frsize
     hint = "free some space, or move the folder: without space no jobs are accepted"
     said = f"{free >> 20} MiB free"
