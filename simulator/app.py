@@ -16,7 +16,7 @@ from simulator.pipe import Pipe
 
 @dataclass
 class Simulator:
-    """Without a gateway the bare container answers."""
+    """The simulated endpoint. Without a gateway, the bare container answers."""
 
     container: Container
     gateway: Gateway | None
@@ -30,7 +30,7 @@ class Simulator:
         self.control = Control(self.counters, knobs)
 
     async def answer(self, request: Request) -> Answer:
-        """The answer, compressed where that is on and the client accepts it."""
+        """Return the response, compressed if that is enabled and the client accepts it."""
         if request.path == CONTROL:
             return self.control.answer(request)
         answer = await (self.gateway or self.container).answer(request)
@@ -43,10 +43,10 @@ class Simulator:
 
 
 def measured(path: str) -> bool:
-    """Whether what is asked for here counts, and goes through the pipe."""
+    """Return whether a request for this path is counted and goes through the bandwidth limit."""
     return path == "/score"
 
 
-@functools.lru_cache(maxsize=8)  # canned answers come again and again
+@functools.lru_cache(maxsize=8)  # canned responses repeat
 def _compressed(body: bytes) -> bytes:
     return gzip.compress(body, 1)

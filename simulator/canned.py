@@ -11,12 +11,12 @@ from simulator.model import Rows, Scored, answer_row, prompts_of
 from simulator.segment import CANVAS, segment
 
 PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
-# Shorter stretches between quotes are kept: an index of 256 numbers is about 1,200 characters, a canvas far more.
+# Shorter stretches between quotes are kept: an index of 256 numbers has about 1,200 characters, a canvas far more.
 LONG = 2048
 
 
 class Canned:
-    """Whatever the picture, the maps are those of one real photograph; only their number follows the prompts."""
+    """A model whose maps are those of one real photograph, whatever the image; only their number varies."""
 
     def __init__(self, prompts_most: int) -> None:
         photograph = Image.fromarray(data.retina())  # type: ignore[no-untyped-call]
@@ -25,7 +25,7 @@ class Canned:
         self._alone = {prompts: b"[" + self._row(prompts) + b"]" for prompts in range(1, prompts_most + 1)}
 
     def parse(self, body: Body) -> Any:
-        """The request's JSON, its long strings left out: an image is never looked at."""
+        """Parse the request's JSON without its long strings, because images are never read."""
         try:
             return json.loads(without_images(body))
         except ValueError:
@@ -39,7 +39,7 @@ class Canned:
         return Scored(body, len(rows), prompts=[one for of_row in prompts for one in of_row])
 
     def _row(self, prompts: int) -> bytes:
-        """One row of the answer to so many prompts; beyond those known the same maps come round again."""
+        """One row of the response for this number of prompts; the same maps repeat if there are more."""
         if prompts not in self._rows:
             segments = [self._segments[number % len(self._segments)] for number in range(prompts)]
             self._rows[prompts] = json.dumps(answer_row(segments)).encode()
@@ -47,9 +47,9 @@ class Canned:
 
 
 def without_images(body: Body) -> bytes:
-    """The body without the long stretches between two quotes that hold no `&`; so a text keeps its prompts.
+    """Return the body without long stretches between two quotes that contain no `&`, so that texts keep their prompts.
 
-    base64 holds no quote, so what is left is JSON unless such a stretch was not a string; then it is no JSON at all.
+    base64 contains no quotes, so the rest is JSON unless such a stretch was not a string; then it is not valid JSON.
     """
     kept, start, before = [], 0, body.find(b'"')
     while before >= 0:

@@ -35,9 +35,9 @@ SWAGGER = {
 
 @dataclass
 class Container:
-    """All instances of one deployment: what there is no slot for waits in line.
+    """All instances of one deployment. Requests wait in a queue if no slot is free.
 
-    `service_time_s` × `slowdown` is what one row takes at least; `scoring_timeout_s` is the server's own limit.
+    `service_time_s` × `slowdown` is the least time for one row; `scoring_timeout_s` is the server's own limit.
     """
 
     model: Model
@@ -48,7 +48,7 @@ class Container:
     slowdown: float = 1.0
 
     async def answer(self, request: Request) -> Answer:
-        """The container's answer, whatever was sent."""
+        """Return the container's response to any request."""
         methods = METHODS.get(request.path)
         if methods is None:
             return failed(404, NO_URL)
@@ -96,7 +96,7 @@ class Container:
         self.counters.prompts.update(scored.prompts)
 
     def _input_data(self, request: Request) -> tuple[Answer | None, Any]:
-        """A refusal, or None and the value of `input_data`."""
+        """An error response, or None and the value of `input_data`."""
         if request.method == "GET":
             return failed(400, NO_INPUT), None
         if not _is_json(request.headers.get("content-type", "")):
@@ -114,24 +114,24 @@ class Container:
 
 
 async def _not_before(due: float) -> float:
-    """Wait for `due`; the time when it was done, which is exactly that unless it had passed."""
+    """Wait for `due` and return the time of completion, which is exactly `due` unless it had passed."""
     now = time.monotonic()
     await asyncio.sleep(due - now)
     return max(now, due)
 
 
 def failed(status: int, message: str, run: str = "False") -> Answer:
-    """The server's own form of an error; `run` says whether the score script is to blame."""
+    """Return an error in the server's own format; `run` says whether the score script is the cause."""
     return json_answer(status, {"message": message}, x_ms_run_function_failed=run)
 
 
 def script_failed(status: int = 500) -> Answer:
-    """What the server says when the score script raised."""
+    """Return the server's response after an exception in the score script."""
     return failed(status, SCRIPT_FAILED, run="True")
 
 
 def _identity(sent: dict[str, str]) -> tuple[dict[str, str], str | None]:
-    """The id headers of the answer, and the complaint when an id is too long."""
+    """The id headers of the response, and an error message if an id is too long."""
     headers = {"x-ms-server-version": SERVER_VERSION}
     request_id = sent.get("x-request-id", str(uuid.uuid4()))
     if len(request_id) > HEADER_LIMIT:

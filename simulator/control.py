@@ -17,7 +17,7 @@ STEP_KEYS = {"at", "set", "note"}
 
 @dataclass(frozen=True)
 class Knob:
-    """`read` makes a value of what JSON gave, or raises ValueError or TypeError; `turn` puts it in force."""
+    """One option. `read` converts a JSON value, or raises ValueError or TypeError; `turn` applies it."""
 
     read: Callable[[Any], Any]
     turn: Callable[[Any], None]
@@ -26,16 +26,17 @@ class Knob:
 
 @dataclass(frozen=True)
 class Step:
-    """What a script turns `at` so many seconds after its start."""
+    """The options that a script sets `at` seconds after its start."""
 
     at: float
     values: dict[str, Any]
 
 
 class Control:
-    """Takes JSON objects of knobs; the word "initial" is what a knob stood at when the simulator started.
+    """Applies JSON objects of options; the word "initial" restores an option's value at the simulator's start.
 
-    Everything is read before anything is turned, a script's steps included, so that a wrong wish changes nothing.
+    Everything, including a script's steps, is validated before anything is applied, so that an invalid request changes
+    nothing.
     """
 
     def __init__(self, counters: Counters, knobs: dict[str, Knob]) -> None:
@@ -45,7 +46,7 @@ class Control:
         self._running: asyncio.Task[None] | None = None
 
     def answer(self, request: Request) -> Answer:
-        """GET: the counters. POST: turns what the JSON object names."""
+        """GET returns the counters. POST sets the options in the JSON object."""
         if request.method == "GET":
             return json_answer(200, {**self._counters.as_json(), "script_steps_left": len(self._steps)})
         try:
@@ -55,7 +56,10 @@ class Control:
         return json_answer(200, {})
 
     def turn(self, wanted: Any) -> None:
-        """Raises ValueError or TypeError for what no knob is or takes. A new script ends the one before it."""
+        """Apply options. Raises ValueError or TypeError for an unknown option or value.
+
+        A new script ends the previous one.
+        """
         if not isinstance(wanted, dict):
             raise TypeError("an object is wanted")
         knobs = {name: value for name, value in wanted.items() if name not in ("script", "speed")}

@@ -8,18 +8,19 @@ from typing import Any
 from simulator.meters import Level, Window
 
 RATE_SPAN_S = 1.0
-# Long enough that the edges of bursts do not matter, short enough to see a client that overdoes it.
+# Long enough that the edges of bursts do not matter, short enough to detect a client that exceeds a limit.
 BYTES_SPAN_S = 10.0
 
 
 @dataclass
 class Counters:
-    """Written by the event loop's thread alone, so plain numbers do.
+    """The counters, plain numbers because only the event loop's thread writes them.
 
-    `scores` are requests that reached the model, `rows` the rows in them that it looked at. `working` are slots in
-    use, those of requests the gateway gave up on (408) included; `capacity` the slots there are; `pending` what the
-    gateway has passed on and the container has not done with. `refused` counts by kind. `images` counts rows by the
-    sha256 of the picture as 8-bit RGB in C order; `kinds` by mode and size as sent, e.g. "RGB 1024x1024".
+    `scores` are requests that reached the model, `rows` the rows in them that it processed. `working` are slots in use,
+    including those of requests that the gateway gave up on (408); `capacity` is the number of slots; `pending` are
+    requests that the gateway has passed on and the container has not completed. `refused` counts by kind. `images`
+    counts rows by the sha256 of the image as 8-bit RGB in C order; `kinds` by mode and size as sent, e.g. "RGB
+    1024x1024".
     """
 
     scores: int = 0
@@ -39,16 +40,16 @@ class Counters:
     traffic: Window = field(default_factory=lambda: Window(BYTES_SPAN_S))
 
     def begin(self, at: float) -> None:
-        """A slot is in use since `at`."""
+        """Record a slot in use since `at`."""
         self.scores += 1
         self.working.change(1, at)
 
     def end(self, at: float) -> None:
-        """It was in use until `at`."""
+        """Record the end of its use at `at`."""
         self.working.change(-1, at)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, with the clock it was read at, so that two readings give shares and rates of a window."""
+        """Return all counters with the time of reading, so that two readings give shares and rates of a window."""
         at = time.monotonic()
         plain = {name: value for name, value in vars(self).items() if not isinstance(value, Level | Window)}
         return {
@@ -66,7 +67,7 @@ class Counters:
         }
 
     def reset(self) -> None:
-        """Start counting anew; what is under way stays under way."""
+        """Restart all counts; work in progress remains."""
         fresh, at = Counters(), time.monotonic()
         for name, value in vars(fresh).items():
             if isinstance(value, Level):

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from simulator.messages import Answer, Request, json_answer
 
 MODES = ("key", "aml_token", "entra")
-# After this share of its life a token should be fetched anew. A guess.
+# The share of its life after which a token should be renewed. A guess.
 REFRESH_SHARE = 0.5
 
 
 @dataclass
 class Credentials:
-    """The bearer tokens the gateway accepts, in one of `MODES`.
+    """The bearer tokens that the gateway accepts, in one of `MODES`.
 
-    `fixed` is the key, or the Entra token; it may be replaced while it runs, and None accepts nothing. `aml_token`
-    accepts what `issue` gave, for `token_life_s` seconds each.
+    `fixed` is the key, or the Entra token; it may be replaced at run time, and None accepts nothing. `aml_token`
+    accepts tokens from `issue`, for `token_life_s` seconds each.
     """
 
     mode: str
@@ -28,18 +28,18 @@ class Credentials:
     _issued: dict[str, int] = field(default_factory=dict)
 
     def accepts(self, request: Request) -> bool:
-        """Whether the request's `Authorization` holds a token that is good now."""
+        """Return whether the request's `Authorization` contains a token that is valid now."""
         token = _bearer(request)
         if self.mode != "aml_token":
             return self.fixed is not None and hmac.compare_digest(token.encode(), self.fixed.encode())
         return time.time() < self._issued.get(token, 0)
 
     def answers(self, request: Request) -> bool:
-        """Whether this is a call of the control plane's operation that gives tokens."""
+        """Return whether this is a call of the control plane's operation that issues tokens."""
         return self.mode == "aml_token" and request.path.endswith("/token")
 
     def issue(self, request: Request) -> Answer:
-        """A new token, as the control plane's "Online Endpoints - Get Token" answers: times are epoch seconds."""
+        """Issue a token as the control plane does in "Online Endpoints - Get Token", with times in epoch seconds."""
         if request.method != "POST":
             return json_answer(405, {"error": {"code": "MethodNotAllowed", "message": "POST only."}})
         known = self.control_plane_token or ""
@@ -56,7 +56,7 @@ class Credentials:
         return json_answer(200, content)
 
     def expire(self) -> None:
-        """Every token that can expire does so now; a key cannot."""
+        """Expire every token that can expire; a key cannot."""
         self._issued.clear()
         if self.mode == "entra":
             self.fixed = None

@@ -19,10 +19,10 @@ TOO_MANY = {"pending": "Too many pending requests.", "rate": "Rate-limited: too 
 class Fault:
     """One entry of the control body's `fail`.
 
-    `status` is an HTTP status or a word of `SPOILERS`; `times` how often it strikes (None: until replaced); `rate`
-    the share of requests it strikes; `when_prompt` restricts it to requests whose body holds this text; `kind` is one
-    of the two kinds of 429; `inner_status` the container's status under a 424; `retry_after` goes into the header of
-    that name as it is; `seconds` is what a slow body takes.
+    `status` is an HTTP status or a word of `SPOILERS`; `times` is how often it applies (None: until replaced); `rate`
+    the share of requests that it affects; `when_prompt` restricts it to requests whose body contains this text; `kind`
+    is one of the two kinds of 429; `inner_status` the container's status under a 424; `retry_after` is sent as the
+    header of that name, unchanged; `seconds` is the duration of a slow body.
     """
 
     status: int | str
@@ -45,7 +45,7 @@ class Fault:
             raise ValueError("rate is a share above 0 and up to 1")
 
     def strikes(self, body: Body, random: Random) -> bool:
-        """Whether this request is hit; uses up one of `times` if so."""
+        """Return whether this request is affected; if so, one of `times` is used up."""
         if self.times == 0 or self.when_prompt.encode() not in body:
             return False
         if self.rate < 1 and random.random() >= self.rate:
@@ -55,7 +55,7 @@ class Fault:
         return True
 
     async def apply(self, rightly: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The spoiled answer; `rightly` gives the right one, and is asked only by faults that need it."""
+        """Return the faulty response; `rightly` gives the right one, and is called only by faults that need it."""
         if isinstance(self.status, str):
             return replace(await SPOILERS[self.status](rightly), drip_s=self.seconds)
         if self.status == 424:
@@ -67,7 +67,7 @@ class Fault:
 
 
 def model_error(answer: Answer) -> Answer:
-    """The gateway's 424 around a container's answer, its body and headers kept."""
+    """Return the gateway's 424 around a container's response, whose body and headers are kept."""
     code, reason = str(answer.status), json.loads(answer.body)["message"]
     return replace(answer, status=424).with_headers(
         ms_azureml_model_error_statuscode=code, ms_azureml_model_error_reason=reason
@@ -75,7 +75,7 @@ def model_error(answer: Answer) -> Answer:
 
 
 def parse_faults(asked: Any) -> list[Fault]:
-    """The faults of a control body: one object, a list of them, or null for none. Raises ValueError or TypeError."""
+    """Parse the faults of a control body: one object, a list, or null for none. Raises ValueError or TypeError."""
     entries = asked if isinstance(asked, list) else [asked] if asked else []
     return [Fault(**entry) for entry in entries]
 
@@ -102,7 +102,7 @@ async def _short_count(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 async def _bad_dtype(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The right bytes under a dtype nobody allows; of a volume's answer, bytes that are no volume."""
+    """The right bytes with a dtype that is not allowed; for a volume, bytes that are not a volume."""
 
     def relabel(row: dict[str, Any]) -> dict[str, Any]:
         if "nifti_file" in row:

@@ -21,7 +21,7 @@ UNGATED = ("/", "/swagger.json")
 
 @dataclass
 class Gateway:
-    """One endpoint with one deployment behind it. Everything public may be changed while it runs."""
+    """One endpoint with one deployment behind it. All public attributes may be changed at run time."""
 
     container: Container
     counters: Counters
@@ -36,7 +36,7 @@ class Gateway:
     _running: set[asyncio.Task[Answer]] = field(default_factory=set)
 
     async def answer(self, request: Request) -> Answer:
-        """The endpoint's answer, or the control plane's."""
+        """Return the endpoint's response, or the control plane's."""
         if request.path in UNGATED:
             return _relayed(await self.container.answer(request))
         if self.credentials.answers(request):
@@ -46,7 +46,7 @@ class Gateway:
         return refused or await self._spoiled(request) or await self._forward(request)
 
     def restart(self) -> None:
-        """The container's processes end: connections that wait for it are reset and its work is lost."""
+        """End the container's processes: waiting connections are reset and their work is lost."""
         for work in self._running:
             work.cancel()
 
@@ -73,7 +73,7 @@ class Gateway:
         return None
 
     async def _spoiled(self, request: Request) -> Answer | None:
-        """The answer of the first fault that strikes. After a 408 the container works on, as after a real one."""
+        """The response of the first fault that applies. After a 408 the container works on, as a real one does."""
         for fault in self.faults:
             if fault.strikes(request.body, self.random):
                 self.counters.refused["fault"] += 1
@@ -83,7 +83,7 @@ class Gateway:
         return None
 
     async def _forward(self, request: Request) -> Answer:
-        """What the container says in time; after that it is left working and keeps its place in the line."""
+        """The container's response if it is in time; otherwise the container works on and keeps its place in line."""
         if self._full():
             return self._refusal("pending", 429, TOO_MANY["pending"])
         work = self._begin(request)

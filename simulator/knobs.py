@@ -14,7 +14,7 @@ from simulator.pipe import Pipe
 def knobs_of(
     app: object, container: Container, gateway: Gateway | None, pipe: Pipe, counters: Counters
 ) -> dict[str, Knob]:
-    """Every knob of one simulator by name; `app` has `gzip_answers`."""
+    """Return all options of one simulator by name; `app` has `gzip_answers`."""
     slots = container.slots
     return {
         "service_time": _attribute(container, "service_time_s", _not_negative),

@@ -9,7 +9,7 @@ Body = bytes | bytearray
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request. Header names are in lower case; `body_bytes` counts also what was too long to keep."""
+    """An HTTP request. Header names are in lower case; `body_bytes` includes bytes of a body too long to keep."""
 
     method: str
     path: str
@@ -20,10 +20,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer.
+    """An HTTP response.
 
-    `cut` says how the connection ends early: "reset" or "truncated"; None is a whole answer. The body takes at least
-    `drip_s` seconds to go out.
+    `cut` says how the connection ends early: "reset" or "truncated"; None for a complete response. Sending the body
+    takes at least `drip_s` seconds.
     """
 
     status: int
@@ -33,12 +33,12 @@ class Answer:
     drip_s: float = 0.0
 
     def with_headers(self, **headers: str) -> "Answer":
-        """The same answer with more headers; an underscore in a name stands for a dash."""
+        """Return the same response with more headers; underscores in names become dashes."""
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         return replace(self, headers={**self.headers, **more})
 
 
 def json_answer(status: int, content: Any, **headers: str) -> Answer:
-    """An answer whose body is JSON in the form `json.dumps` gives by default."""
+    """Return a response whose body is JSON as `json.dumps` formats it by default."""
     answer = Answer(status, json.dumps(content).encode(), {"content-type": "application/json"})
     return answer.with_headers(**headers)

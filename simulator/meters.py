@@ -4,7 +4,7 @@ from collections import deque
 
 
 class Level:
-    """How many there are, and the integral of that over time: the seconds of all of them together."""
+    """A level and its integral over time: for example the number of slots in use, and their seconds together."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -13,23 +13,23 @@ class Level:
         self._before = 0.0
 
     def change(self, by: int, at: float) -> None:
-        """So many more or fewer since `at`, which may lie a little in the past."""
+        """Change the level by `by` since `at`, which may be slightly in the past."""
         self.now += by
         self.most = max(self.most, self.now)
         self._sum -= by * at
 
     def seconds(self, at: float) -> float:
-        """What has been spent until `at` since the last reset; what is under way counts so far."""
+        """Return the seconds spent between the last reset and `at`, including the elapsed part of work in progress."""
         return self._sum + self.now * at - self._before
 
     def reset(self, at: float) -> None:
-        """Forget what was spent and the most; what is there stays."""
+        """Reset the integral and the maximum; the level itself remains."""
         self._before += self.seconds(at)
         self.most = self.now
 
 
 class Window:
-    """Amounts as they come, and the most that ever fell into one span of time."""
+    """Amounts over time, and the largest sum within one span of time."""
 
     def __init__(self, span_s: float) -> None:
         self.span_s = span_s
@@ -38,13 +38,13 @@ class Window:
         self._recent: deque[tuple[float, int]] = deque()
 
     def add(self, amount: int, at: float) -> None:
-        """`amount` more at this time."""
+        """Add `amount` at this time."""
         self._recent.append((at, amount))
         self._total += amount
         self.most = max(self.most, self.total(at))
 
     def total(self, at: float) -> int:
-        """What came within the span before `at`."""
+        """Return the sum within the span before `at`."""
         while self._recent and self._recent[0][0] <= at - self.span_s:
             self._total -= self._recent.popleft()[1]
         return self._total

@@ -24,7 +24,7 @@ Rows = list[tuple[str, str]]
 
 @dataclass
 class Scored:
-    """The answer's body (a JSON list, one object for each of `count` rows) and what it was made from."""
+    """The response's body (a JSON list, one object for each of `count` rows), and the images it was made from."""
 
     body: bytes = b"[]"
     count: int = 0
@@ -34,17 +34,20 @@ class Scored:
 
 
 class Model(Protocol):
-    """What a container holds."""
+    """The interface of a container's model."""
 
     def parse(self, body: Body) -> Any:
-        """The request's JSON. Raises JSONDecodeError, or UnicodeDecodeError for what is no UTF-8."""
+        """Parse the request's JSON. Raises JSONDecodeError, or UnicodeDecodeError for invalid UTF-8."""
 
     async def score(self, rows: Rows) -> Scored:
-        """The answer to (image, text) rows. Raises ScriptError at the first bad row: no answer is partial."""
+        """Return the response to (image, text) rows.
+
+        Raises ScriptError at the first bad row: there is no partial response.
+        """
 
 
 class Threaded:
-    """A model that computes: `score` runs beside the event loop."""
+    """A model that computes: `score` runs in a thread next to the event loop."""
 
     def __init__(self, score: Callable[[Rows], Scored]) -> None:
         self._score = score
@@ -60,8 +63,8 @@ class Threaded:
 def score(rows: Rows) -> Scored:
     """Segment every (image, text) row, one at a time as the stock server does.
 
-    An image is base64 of any picture Pillow reads, with or without line breaks; one that is not 1024×1024 is
-    resized, which is a guess. Raises ScriptError at the first bad row: there is no partial answer.
+    An image is base64 of any image that Pillow reads, with or without line breaks; it is resized unless it is
+    1024×1024, which is a guess. Raises ScriptError at the first bad row: there is no partial response.
     """
     scored, answered = Scored(count=len(rows)), []
     for image, text in rows:
@@ -79,12 +82,12 @@ def score(rows: Rows) -> Scored:
 
 
 def prompts_of(text: str) -> list[str]:
-    """The prompts of one row; an empty text is one empty prompt."""
+    """Return the prompts of one row; an empty text is one empty prompt."""
     return [prompt.strip() for prompt in text.split("&")]
 
 
 def answer_row(segments: list[Segment]) -> dict[str, object]:
-    """One row of the answer: JSON within JSON, one map and one word for each prompt."""
+    """Return one row of the response: JSON within JSON, one map and one word for each prompt."""
     maps = np.stack([one.probability for one in segments])
     features = {
         "data": base64.b64encode(maps.tobytes()).decode("ascii"),

@@ -8,14 +8,14 @@ from typing import Any
 
 
 class ScriptError(Exception):
-    """The score script would raise here; the container answers 500 and says nothing more."""
+    """The score script would raise here; the container answers 500 without details."""
 
 
 def rows_of(input_data: Any) -> list[tuple[str, str]]:
-    """The (image, text) pairs of one request, in order.
+    """Return the (image, text) pairs of one request, in order.
 
-    An index longer than the only row repeats that row; with any other number of rows another length raises.
-    Raises ScriptError for everything the table or the signature refuses.
+    An index longer than the only row repeats that row; with any other number of rows, another length raises. Raises
+    ScriptError for everything that the table or the signature refuses.
     """
     if not isinstance(input_data, dict) or not isinstance(input_data.get("data"), list):
         raise ScriptError

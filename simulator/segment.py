@@ -15,23 +15,23 @@ from simulator.families import Found
 from simulator.vocabulary import rule_for
 
 CANVAS = 1024
-# How far the edge reaches, in canvas pixels: the scale of the logistic function of the distance to the edge.
+# The softness of the edge in canvas pixels: the scale of the logistic function of the distance to the edge.
 SOFTNESS_PX = 3.0
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One prompt's answer: a map of 1024×1024 uint8, 0..255, and the category's word."""
+    """The result of one prompt: a map of 1024×1024 uint8, 0..255, and the category word."""
 
     probability: npt.NDArray[np.uint8]
     category: str
 
 
 def segment(canvas: Image.Image, prompts: list[str]) -> list[Segment]:
-    """One map and one category for each prompt, in order.
+    """Return one map and one category for each prompt, in order.
 
-    `canvas` is 1024×1024 RGB. Its black margin, as a letterbox leaves it, is cut off first, takes no part in any
-    statistic and stays exactly 0. Any text gets a map; words nobody knows get a weak one that stays below 128.
+    `canvas` is 1024×1024 RGB. Its black margin, left by a letterbox, is cut off first, is not part of any statistic and
+    stays exactly 0. Any text gets a map; unknown words get a weak one that stays below 128.
     """
     box = canvas.getbbox()
     field = canvas.crop(box) if box else None
@@ -52,11 +52,11 @@ def _segment_one(field: Image.Image | None, box: tuple[int, int, int, int] | Non
 
 
 def _soft_edged(found: Found, scale: float) -> npt.NDArray[np.uint8]:
-    """255 × confidence / (1 + exp(−distance / softness)), the distance being positive inside the region."""
+    """255 × confidence / (1 + exp(−distance / softness)), where the distance is positive inside the region."""
     inside, outside = ndimage.distance_transform_edt(found.region), ndimage.distance_transform_edt(~found.region)
     if not found.region.any():
         return np.zeros(found.region.shape, np.uint8)
-    # Half a pixel on either side, so that the border between in and out lies at zero.
+    # Half a pixel on either side, so that the border between inside and outside is at zero.
     distance = np.where(found.region, inside - 0.5, 0.5 - outside) / (SOFTNESS_PX * scale)
     soft = found.confidence / (1 + np.exp(-np.clip(distance, -30, 30)))
     probability: npt.NDArray[np.uint8] = np.rint(255 * soft).astype(np.uint8)

@@ -19,7 +19,7 @@ END = b"\r\n\r\n"
 
 
 class Unreadable(Exception):
-    """The head of a request that cannot be served, with the status that says so."""
+    """The head of a request that cannot be served; it has the HTTP status to return."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class Unreadable(Exception):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """A body beyond the gateway's limit is read, so that it can be answered, but not kept."""
+    """One connection. A body beyond the gateway's limit is read, so that it can be answered, but not kept."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -43,7 +43,7 @@ class Connection(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 the place is ours to choose
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 the buffer is our own choice
         if not self._missing:
             return self._spare
         most = self._simulator.pipe.piece() or self._missing
@@ -61,7 +61,9 @@ class Connection(asyncio.BufferedProtocol):
             self._look()
 
     def _came(self, size: int) -> None:
-        """So much of the body came; the next is read when the pipe allows, and the request begins when it is whole."""
+        """Account for received bytes of the body; the next are read when the pipe allows, and a complete body starts
+        the request.
+        """
         request = self._request
         assert request is not None
         waits = 0.0
@@ -82,7 +84,7 @@ class Connection(asyncio.BufferedProtocol):
             self._begin()
 
     def _look(self) -> None:
-        """Start on the next request if its head is there and the one before is answered."""
+        """Start the next request if its head has arrived and the previous one is answered."""
         end = self._early.find(END)
         if self._serving is not None or (end < 0 and len(self._early) < HEAD_LIMIT):
             return
@@ -130,20 +132,20 @@ class Connection(asyncio.BufferedProtocol):
             self._look()
 
     def _served(self, serving: asyncio.Task[None]) -> None:
-        """Nobody waits for ever for an answer that a mistake of ours has swallowed."""
+        """Abort the connection after an internal error, so that no client waits for ever for the response."""
         if not serving.cancelled() and serving.exception() is not None:
             self._loop.call_exception_handler({"message": "no answer", "exception": serving.exception()})
             self._transport.abort()
 
     def _reset(self) -> None:
-        """End the connection with a TCP reset instead of an answer."""
+        """End the connection with a TCP reset instead of a response."""
         linger_zero = struct.pack("ii", 1, 0)
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_zero)
         self._transport.abort()
 
 
 def head_of(head: bytes) -> Request:
-    """Everything of a request but its body, whose size is `body_bytes`. Raises Unreadable."""
+    """Parse everything of a request except its body, whose size is `body_bytes`. Raises Unreadable."""
     lines = head.decode("latin-1").split("\r\n")
     try:
         method, target, version = lines[0].split(" ")
@@ -160,7 +162,7 @@ def head_of(head: bytes) -> Request:
 
 
 def head_bytes(answer: Answer) -> bytes:
-    """The status line and the headers, with the length of the whole body."""
+    """Return the status line and the headers, with the length of the whole body."""
     try:
         reason = HTTPStatus(answer.status).phrase
     except ValueError:

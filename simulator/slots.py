@@ -8,10 +8,10 @@ from simulator.meters import Level
 
 
 class Slots:
-    """`max_concurrent` × `instances` of them; first come, first served. May be resized while it runs.
+    """`max_concurrent` × `instances` slots, first come, first served. May be resized at run time.
 
-    A slot is handed on as of the moment its work was due to end, not as of the moment this process got round to
-    noticing, so that a busy machine does not make the simulated one slower.
+    A slot is passed on as of the time its work was due to end, rather than the time when this process noticed, so that
+    a busy machine does not slow the simulated one down.
     """
 
     def __init__(self, max_concurrent: int, instances: int, capacity: Level) -> None:
@@ -24,7 +24,7 @@ class Slots:
         self.resize()
 
     async def take(self) -> float:
-        """Wait for a slot; the time since when it is ours."""
+        """Wait for a slot, and return the time since which it is taken."""
         arrived = time.monotonic()
         if self._in_use < self.count:
             self._in_use += 1
@@ -39,12 +39,12 @@ class Slots:
             raise
 
     def free(self, at: float) -> None:
-        """Give a slot back; its work ended at `at`."""
+        """Release a slot whose work ended at `at`."""
         self._in_use -= 1
         self._call(at)
 
     def resize(self, *, max_concurrent: int | None = None, instances: int | None = None) -> None:
-        """From now on their product; slots in use beyond that are not handed on."""
+        """Change the number of slots to the new product; slots in use beyond it are not passed on."""
         self.max_concurrent = max_concurrent or self.max_concurrent
         self.instances = instances or self.instances
         at, count = time.monotonic(), self.max_concurrent * self.instances

@@ -14,7 +14,7 @@ from simulator.families.organs import Place
 
 @dataclass(frozen=True)
 class Rule:
-    """`side` is the length in pixels that the canvas' side is reduced to before looking."""
+    """A rule. `side` is the length in pixels to which the side of the canvas is reduced before the search."""
 
     words: str
     category: str
@@ -28,7 +28,7 @@ def _at(x: float, y: float, reach: float, level: float = 0.6) -> Finder:
 
 
 def _anything(picture: Picture, prompt: str) -> Found:
-    """A weak map for words nobody knows: a place and a brightness drawn from the text, never foreground."""
+    """A weak map for unknown words: a position and a brightness derived from the text, never foreground."""
     drawn = zlib.crc32(prompt.encode())
     place = Place(0.3 + 0.4 * (drawn & 0xFF) / 255, 0.3 + 0.4 * (drawn >> 8 & 0xFF) / 255, 0.2, 0.5)
     return Found(organs.organ(picture, place).region, confidence=0.25)
@@ -81,7 +81,7 @@ UNKNOWN = Rule(r"", "other", _anything)
 
 
 def rule_for(prompt: str) -> Rule:
-    """The rule for a prompt; there always is one."""
+    """Return the rule for a prompt; there always is one."""
     text = prompt.lower()
     for part in (text.split(" in ")[0], text):
         for rule in RULES:

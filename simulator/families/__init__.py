@@ -18,7 +18,7 @@ Region = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Found:
-    """A region, and how sure the finder is of it (0..1); below a half nothing is called foreground."""
+    """A region, and the finder's confidence (0..1); below a half, nothing is called foreground."""
 
     region: Region
     confidence: float = 1.0

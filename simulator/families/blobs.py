@@ -7,12 +7,12 @@ from simulator.families.regions import convex, filled, grey, largest, opened, ot
 
 
 def bright_half(picture: Picture, _prompt: str) -> Found:
-    """Whatever is brighter than the middle of the scale: shapes of known size in a phantom, to the pixel."""
+    """Whatever is brighter than the middle of the scale: shapes of known size in a phantom, exact to the pixel."""
     return Found(grey(picture) > 0.5)
 
 
 def bright_spot(picture: Picture, _prompt: str) -> Found:
-    """The brightest compact region: a growth, an oedema, an opacity in a grey picture."""
+    """The brightest compact region: a growth, an oedema, an opacity in a gray image."""
     return Found(_standing_out(smooth(grey(picture), 2)))
 
 
@@ -23,7 +23,7 @@ def dark_spot(picture: Picture, _prompt: str) -> Found:
 
 
 def skin_lesion(picture: Picture, _prompt: str) -> Found:
-    """What differs most in colour from the skin, near the middle."""
+    """The region that differs most in colour from the skin, near the centre."""
     skin = np.median(picture.reshape(-1, 3), axis=0)
     strange = smooth(np.linalg.norm(picture - skin, axis=2).astype(np.float32), 3) * _middle(picture)
     return Found(filled(largest(opened(strange > otsu(strange), 3))))
@@ -37,7 +37,7 @@ def polyp(picture: Picture, _prompt: str) -> Found:
 
 
 def _middle(picture: Picture) -> Plane:
-    """1 in the middle, falling off to the corners, where a dermatoscope's rim is dark."""
+    """1 in the centre, decreasing to the corners, where a dermatoscope's rim is dark."""
     height, width = picture.shape[:2]
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     weight: Plane = np.exp(-(x * x + y * y)).astype(np.float32)
@@ -45,7 +45,7 @@ def _middle(picture: Picture) -> Plane:
 
 
 def _standing_out(plane: Plane) -> Region:
-    """The piece around the highest local contrast, above half of its height over the surroundings."""
+    """The component around the highest local contrast, above half of its height over the surroundings."""
     side = max(plane.shape)
     contrast = smooth(plane, side / 60) - smooth(plane, side / 10)
     y, x = np.unravel_index(np.argmax(contrast), contrast.shape)

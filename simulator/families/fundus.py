@@ -8,7 +8,7 @@ from simulator.families.regions import convex, disk, filled, opened, otsu, piece
 
 
 def optic_disc(picture: Picture, _prompt: str) -> Found:
-    """The brightest compact region once the vessels are closed over, made convex."""
+    """The brightest compact region after a closing removes the vessels, made convex."""
     region, _ = _disc(picture)
     return Found(region)
 
@@ -38,7 +38,7 @@ def _eye(picture: Picture) -> Region:
 
 
 def _disc(picture: Picture) -> tuple[Region, Plane]:
-    """The disc's region, and brightness with the vessels closed over."""
+    """The disc's region, and the brightness after a closing removes the vessels."""
     eye = _eye(picture)
     bright = smooth(ndimage.grey_closing(picture[..., :2].mean(axis=2), footprint=disk(4)), 1)
     side = max(picture.shape[:2])

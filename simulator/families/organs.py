@@ -11,8 +11,8 @@ from simulator.families.regions import filled, grey, largest, opened, otsu, smoo
 
 @dataclass(frozen=True)
 class Place:
-    """Where an organ is looked for: x and y in shares of the picture as displayed (the patient's right on the
-    left), its reach, and its brightness as a quantile of the body's.
+    """Where an organ is searched: x and y as shares of the displayed image (the patient's right is on the left), the
+    reach of the search, and the organ's brightness as a quantile of the body's.
     """
 
     x: float
@@ -22,7 +22,7 @@ class Place:
 
 
 def lungs(picture: Picture, prompt: str) -> Found:
-    """The two largest dark regions enclosed by the body; one of them when the prompt names a side."""
+    """The two largest dark regions enclosed by the body; one of them if the prompt names a side."""
     plane = smooth(grey(picture), 2)
     body = _body(plane)
     dark = opened(body & (plane < otsu(plane[body])), 2) if body.any() else body
@@ -42,10 +42,10 @@ def bright_parts(picture: Picture, _prompt: str) -> Found:
 
 
 def organ(picture: Picture, place: Place) -> Found:
-    """The largest piece whose brightness and place both fit.
+    """The largest component that matches in brightness and position.
 
-    A fit is a product of two Gaussians, one of the distance to the place and one of the difference in brightness;
-    the region is where it exceeds half of its maximum.
+    The match is a product of two Gaussians, one of the distance to the position and one of the difference in
+    brightness; the region is where it exceeds half of its maximum.
     """
     plane = smooth(grey(picture), 2)
     body = _body(plane)
@@ -66,5 +66,5 @@ def _near(plane: Plane, place: Place) -> Plane:
 
 
 def _body(plane: Plane) -> Region:
-    """The largest lit piece with the hollows it encloses."""
+    """The largest lit component with the cavities that it encloses."""
     return filled(largest(plane > otsu(plane) / 2))

@@ -28,23 +28,23 @@ def neoplastic(picture: Picture, _prompt: str) -> Found:
 
 
 def inflammatory(picture: Picture, _prompt: str) -> Found:
-    """Compact nuclei in the loose tissue between."""
+    """Compact nuclei in the loose tissue in between."""
     return Found(_loose(_tissue(picture), spindle=False))
 
 
 def connective(picture: Picture, _prompt: str) -> Found:
-    """Spindle-shaped nuclei in the loose tissue between."""
+    """Spindle-shaped nuclei in the loose tissue in between."""
     return Found(_loose(_tissue(picture), spindle=True))
 
 
 def epithelial(picture: Picture, _prompt: str) -> Found:
-    """Nuclei of the epithelium with what surrounds them."""
+    """Nuclei of the epithelium with their surroundings."""
     tissue = _tissue(picture)
     return Found(ndimage.binary_dilation(tissue.nuclei & tissue.epithelium, disk(3)) & tissue.epithelium)
 
 
 def glands(picture: Picture, _prompt: str) -> Found:
-    """The dense epithelium with the hollows it encloses."""
+    """The dense epithelium with the cavities that it encloses."""
     return Found(filled(_tissue(picture).epithelium))
 
 
@@ -63,7 +63,7 @@ def _tissue(picture: Picture) -> Tissue:
 
 
 def _nuclei(blue: Plane) -> Region:
-    """Where haematoxylin exceeds its neighbourhood and, over the whole picture, the lighter class."""
+    """Where haematoxylin exceeds its neighbourhood and, over the whole image, the lighter class."""
     local = blue - smooth(blue, 12)
     return filled(opened((local > max(otsu(local), 0)) & (blue > np.median(blue)), 2))
 
@@ -78,7 +78,7 @@ def _loose(tissue: Tissue, *, spindle: bool) -> Region:
 
 
 def _elongation(labels: np.ndarray, count: int) -> Plane:
-    """Longest over shortest axis of every label, from the second moments of its pixels."""
+    """The ratio of the longest to the shortest axis of every label, from the second moments of its pixels."""
     flat = labels.ravel()
     y, x = (axis.ravel().astype(np.float64) for axis in np.indices(labels.shape))
     size = np.maximum(np.bincount(flat, minlength=count + 1), 1)

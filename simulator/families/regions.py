@@ -9,7 +9,7 @@ from simulator.families import Picture, Plane, Region
 
 
 def grey(picture: Picture) -> Plane:
-    """Luma of ITU-R BT.601."""
+    """Return the luma of ITU-R BT.601."""
     plane: Plane = picture @ np.array([0.299, 0.587, 0.114], np.float32)
     return plane
 
@@ -20,7 +20,7 @@ def smooth(plane: Plane, sigma_px: float) -> Plane:
 
 
 def otsu(values: Plane) -> float:
-    """Otsu's threshold; on a flat plane the value itself, so that nothing lies above it."""
+    """Return Otsu's threshold; on a flat plane the value itself, so that nothing exceeds it."""
     if values.size == 0 or np.ptp(values) == 0:
         return float(values.max(initial=0))
     return float(threshold_otsu(values))  # type: ignore[no-untyped-call]
@@ -43,7 +43,7 @@ def opened(region: Region, radius_px: int) -> Region:
 
 
 def largest(region: Region, count: int = 1) -> Region:
-    """The `count` largest connected pieces."""
+    """Return the `count` largest connected components."""
     labels, found = ndimage.label(region)
     if found == 0:
         return region
@@ -54,7 +54,7 @@ def largest(region: Region, count: int = 1) -> Region:
 
 
 def piece_at(region: Region, y: int, x: int) -> Region:
-    """The connected piece that holds the point; empty when the point lies outside."""
+    """Return the connected component that contains the point; empty if the point is outside."""
     labels, _ = ndimage.label(region)
     piece: Region = (labels == labels[y, x]) & region
     return piece if region[y, x] else np.zeros_like(region)
