@@ -83,7 +83,7 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     if kind is None:
         raise NotAnImage
     with named_damage():
-        if kind is WebPImagePlugin.WebPImageFile:  # its decoder sets aside the whole picture when opened
+        if kind is WebPImagePlugin.WebPImageFile:  # its decoder allocates the whole image when opened
             check_size(_webp_size(file), max_pixels)
         if kind is JpegImagePlugin.JpegImageFile:
             check_segments(file)
@@ -141,5 +141,5 @@ def orientation_of(image: Image.Image) -> int:
     """
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001  broken metadata does not make the picture unreadable
+    except Exception:  # noqa: BLE001  broken metadata does not make the image unreadable
         return 1

@@ -125,7 +125,7 @@ class _Inflating:
 
 
 def _read_deflated(inflating: _Inflating, meta: Dataset, syntax: str) -> Header:
-    """Inflate up to the pixels, and from there as many bytes as the header's frames need."""
+    """Decompress up to the pixels, and from there as many bytes as the header's frames need."""
     length = _FIRST_INFLATED
     while True:
         content = inflating.first(length)

@@ -32,7 +32,7 @@ class Region:
 
 
 class _Edges(NamedTuple):
-    """Straight edges from one corner to another, which way each runs, and a pixel on its right.
+    """Straight edges between corners, the direction of each, and a pixel on its right.
 
     way: 0 right, 1 down, 2 left, 3 up.
     """

@@ -113,7 +113,7 @@ def _write_header(out: BinaryIO, header: Dataset, groups: Groups, count: int, ma
 
 
 def _write_groups(out: BinaryIO, groups: Groups, held: Sequence[tuple[int, int]]) -> None:
-    """The per-frame groups, item by item: no attribute of the header comes after them but the pixels."""
+    """Write the per-frame groups item by item: in the file, only the pixels follow them."""
     out.write(_PER_FRAME)
     for segment, frame in held:
         item = DicomBytesIO()
