@@ -14,9 +14,9 @@ Number = Annotated[int, Field(ge=0, lt=1 << 31)]
 class Record(BaseModel):
     """A frozen value that crosses a boundary as JSON.
 
-    Unknown fields are kept, and written again with the record: a later release may have stored them, and this one may
-    read them after a roll-back. What callers send is checked for unknown names before it becomes a record. A record
-    may be written without what is None, so every field that can be None has that default.
+    Unknown fields are kept and written again with the record: a later release may have stored them, and may read them
+    again after this one was rolled back to. Callers' input is checked for unknown names before it becomes a record.
+    Fields that are None may be omitted, so every field that can be None has that default.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -40,20 +40,20 @@ class Rle(Record):
 
 
 class Measures(Record):
-    """What is measured of one mask, in source pixels; x to the right, y down, from the top left corner.
-
-    bbox: (x, y, width, height), None when empty. centroid: (x, y) of pixel centres, None when empty. area_mm2: None
-    where the source gives no spacing. mean_probability: 0..1, over the mask (over the frame when the mask is empty).
-    border: the sides touched.
-    """
+    """The measures of one mask, in source pixels; x to the right, y down, from the top left corner."""
 
     empty: bool
     area_px: int
+    #: None if the source gives no spacing.
     area_mm2: float | None = None
+    #: (x, y, width, height), None when empty.
     bbox: tuple[int, int, int, int] | None = None
+    #: (x, y) of pixel centres, None when empty.
     centroid: tuple[float, float] | None = None
     components: int
+    #: 0..1, over the mask (over the frame when the mask is empty).
     mean_probability: float
+    #: The sides that the mask touches.
     border: tuple[Literal["left", "top", "right", "bottom"], ...] = ()
     flags: tuple[str, ...] = ()
 
@@ -136,7 +136,7 @@ _BOUND = 1 << 31
 
 
 def read_outcome(line: bytes) -> Outcome | None:
-    """Parse one line of a part; None for a line that this release cannot use, whoever wrote it."""
+    """Parse one line of a part; None for a line that this release cannot use, of whatever origin."""
     try:
         outcome = Outcome.model_validate_json(line)
     except ValueError:

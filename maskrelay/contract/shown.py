@@ -91,7 +91,7 @@ class MaskShown(BaseModel):
 
 
 def _named(name: str) -> Any:
-    """A field that JSON calls so."""
+    """A field with this name in JSON."""
     return Field(serialization_alias=name, validation_alias=name)
 
 
