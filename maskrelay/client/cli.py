@@ -1,4 +1,4 @@
-"""The `maskrelay` command."""
+"""The `maskrelay` command-line client."""
 
 import argparse
 import io
