@@ -34,7 +34,7 @@ Resource = dict[str, Any]
 
 class Bearer(Protocol):
     def token(self) -> str:
-        """What follows `Bearer` now. Raises AzureDenied."""
+        """Return the token to send after `Bearer`. Raises AzureDenied."""
         ...
 
 
