@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def arguments_of(line: list[str] | None) -> argparse.Namespace:
-    """What the command line asks for (`None`: this process's own); a wrong one ends it with a usage message."""
+    """Parse the command line (`None`: this process's own); invalid arguments exit with a usage message."""
     parser = _parser()
     arguments = parser.parse_args(line)
     needed = {"key": "key", "aml_token": "control_plane_token", "entra": "entra_token"}[arguments.auth]
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def build(arguments: argparse.Namespace) -> Simulator:
-    """The endpoint these arguments describe."""
+    """Return the endpoint that these arguments describe."""
     counters = Counters()
     slots = Slots(arguments.max_concurrent, arguments.instances, counters.capacity)
     container = Container(_model(arguments), slots, arguments.service_time, arguments.scoring_timeout, counters)

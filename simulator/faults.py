@@ -97,7 +97,7 @@ async def _truncated(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 async def _short_count(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
-    """One row too few."""
+    """The response with one row too few."""
     return _with_rows(await rightly(), lambda rows: rows[:-1])
 
 
