@@ -27,11 +27,15 @@ _PART = 64
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds a frame: by the clock, of this process' CPU, of the server's; and its bytes a frame before."""
+    """Costs per frame, in milliseconds, and the memory per waiting frame."""
 
+    #: Elapsed time.
     wall: float
+    #: CPU time of this process.
     client: float
+    #: CPU time of the server.
     server: float
+    #: Bytes per frame before the run.
     memory: float
 
 
@@ -78,13 +82,13 @@ def _measured(valkey: RunningValkey, ledger: Ledger, frames: int, memory: float)
 
 
 def _turn_over(valkey: RunningValkey, ledger: Ledger, job: str, frames: int) -> None:
-    """Once through everything: the server knows the scripts, this process its connections."""
+    """Process frames once as a warm-up: then the server has the scripts, and this process its connections."""
     queue(ledger, job, frames)
     _measured(valkey, ledger, frames, 0)
 
 
 def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
-    """A bulk job of so many frames, planned part by part, and all of them waiting."""
+    """Create a bulk job of this many frames, planned part by part, all of them waiting."""
     ledger.jobs.create(job, tenant, "bulk", size, datetime.now(UTC))
     taken = ledger.steps.take("plan")
     assert taken is not None
@@ -97,7 +101,7 @@ def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
 
 
 def _settle_first(ledger: Ledger, job: str, frames: int) -> None:
-    """Take up parts as recovery does: they leave the same keys as settled ones."""
+    """Adopt parts as recovery does: they leave the same keys as settled parts."""
     for first in range(0, frames, _PART):
         lines = [(frame, False, True) for frame in range(first, min(first + _PART, frames))]
         ledger.claims.adopt(job, _part_name(first, "0a0a0a0a"), lines)
@@ -120,7 +124,7 @@ def _part_name(number: int, worker: str) -> str:
 
 
 def _memory(valkey: RunningValkey) -> int:
-    """Bytes of every key of the ledger."""
+    """The memory in bytes of all keys of the ledger."""
     client: Any = valkey.client
     return sum(client.memory_usage(key, samples=0) or 0 for key in client.scan_iter("mr:*"))
 

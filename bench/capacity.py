@@ -26,15 +26,15 @@ from bench.sources import PROMPTS, make_sources
 from maskrelay.client import Client
 
 _START_S, _FIRST_SCORE_S = 10.0, 60.0
-#: Distinct files; a job names each several times.
+#: Distinct files; a job refers to each several times.
 _FILES = 64
-#: What a picture with one prompt takes on the wire, up and down together, for the number of pictures alone.
+#: Bytes of an image with one prompt on the wire, both directions together; used only for the number of images.
 _BYTES = 2.2e6
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the endpoint's counters and our processes' CPU seconds grew by, and the counters at the end."""
+    """The increase of the endpoint's counters and of the processes' CPU seconds, and the counters at the end."""
 
     counted: dict[str, float]
     cpu: dict[str, float]
@@ -79,7 +79,7 @@ def _run(asked: argparse.Namespace, ceiling: float | None) -> Window:
 
 
 def _submit(service: RunningService, files: list[Path], pictures: int) -> None:
-    """One bulk job of so many pictures."""
+    """Submit one bulk job of this many images."""
     repeated = [files[number % len(files)] for number in range(pictures)]
     with Client(service.url, service.api_key) as client:
         client.submit(repeated, PROMPTS[:1], outputs=["mask"], lane="bulk")

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.peers.turns import Done, Target, serve
 from maskrelay.client import Client
 
-#: Longer than any run: a job that has not ended by then is a failure of the bench.
+#: Longer than any run: a job that has not ended by then is a failure of the benchmark.
 _PATIENCE = timedelta(hours=2)
 
 

@@ -27,7 +27,9 @@ Steps = Callable[[Path, tuple[str, ...], bytes], dict[str, float]]
 
 
 def floor(images: Sequence[bytes], prompts: int) -> float:
-    """CPU milliseconds an image of all that a worker does to pixels, from files' bytes to masks' bytes."""
+    """Return CPU milliseconds per image of all pixel work of a worker, from the bytes of the file to those of the
+    masks.
+    """
     words, answer = PROMPTS[:prompts], canned_answer(prompts)
     began = time.process_time()
     for file in images:
@@ -40,7 +42,7 @@ def floor(images: Sequence[bytes], prompts: int) -> float:
 
 @functools.cache
 def canned_answer(prompts: int) -> bytes:
-    """The body that answers one row of the first so many `PROMPTS`."""
+    """Return the response to one row of the first `prompts` of `PROMPTS`."""
     return asyncio.run(Canned(prompts).score([("", " & ".join(PROMPTS[:prompts]))])).body
 
 
@@ -48,7 +50,7 @@ def report(files: Sequence[Path], prompts: int, rounds: int) -> None:
     words, answer, images = PROMPTS[:prompts], canned_answer(prompts), [path.read_bytes() for path in files]
     print_head(f"Codec, {prompts} prompt(s), {len(files)} images", rounds)
     ours, theirs, floors = [], [], []
-    for _ in range(rounds):  # in turn, so that a busy moment of the machine meets all alike
+    for _ in range(rounds):  # alternating, so that other load on the machine affects all alike
         ours.append(_means(our_steps, files, words, answer))
         theirs.append(_means(textbook_steps, files, words, answer))
         floors.append(floor(images, prompts))

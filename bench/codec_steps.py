@@ -28,7 +28,7 @@ ANSWER, BACK, MEASURES, RLE, MASK = "answer to array", "back and threshold", "me
 
 
 class Laps:
-    """Milliseconds of this process's CPU by step."""
+    """CPU milliseconds of this process by step."""
 
     def __init__(self) -> None:
         self.steps: dict[str, float] = {}
@@ -41,7 +41,7 @@ class Laps:
 
 
 def our_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, float]:
-    """Milliseconds by step, as `worker.pixels` goes them."""
+    """Return milliseconds by step, in the order of `worker.pixels`."""
     file, laps = path.read_bytes(), Laps()
     pixels = decode(file, max_pixels=MAX_PIXELS).pixels
     laps.lap(DECODE)
@@ -69,7 +69,9 @@ def our_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, 
 
 
 def textbook_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, float]:
-    """Milliseconds by step with Pillow, `json`, base64 and pycocotools at their defaults; it measures nothing."""
+    """Return milliseconds by step with Pillow, `json`, base64 and pycocotools at their defaults; it computes no
+    measures.
+    """
     laps = Laps()
     pixels = textbook.read(path)
     laps.lap(DECODE)

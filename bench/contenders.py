@@ -16,14 +16,14 @@ from bench.service import running_service
 
 
 class Contender:
-    """A way of segmenting that is ready. `pids`: its processes by name; what they started counts as theirs."""
+    """A contender that is ready. `pids`: its processes by name; what they started counts as theirs."""
 
     def __init__(self, teller: "subprocess.Popen[str]", pids: Mapping[str, int]) -> None:
         self._teller = teller
         self._pids = pids
 
     def work(self, files: Sequence[Path], out: Path) -> Done:
-        """Segment the files and write a PNG a mask into `out`, which is made."""
+        """Segment the files and write one PNG per mask into `out`, which is created."""
         out.mkdir(parents=True)
         assert self._teller.stdin is not None
         self._teller.stdin.write(json.dumps({"files": [str(path) for path in files], "out": str(out)}) + "\n")
@@ -31,7 +31,7 @@ class Contender:
         return _heard(self._teller)
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds until now, by process."""
+        """Return the CPU seconds so far, by process."""
         return {name: cpu_seconds(pid) for name, pid in self._pids.items()}
 
 
@@ -42,7 +42,7 @@ Start = Callable[[RunningEndpoint, Sequence[str], Path], AbstractContextManager[
 def ours(
     endpoint: RunningEndpoint, prompts: Sequence[str], folder: Path, *, segments: int = 1, **settings: object
 ) -> Iterator[Contender]:
-    """The whole service on its embedded stack with `segments` segment workers, and one caller."""
+    """Start the whole service on its embedded stack with `segments` segment workers, and one caller."""
     with (
         running_service(endpoint, folder / "data", segments=segments, **settings) as service,
         _process("bench.client", [service.url, service.api_key, *prompts], {}) as caller,
@@ -51,7 +51,7 @@ def ours(
 
 
 def peer(module: str, **environment: str) -> Start:
-    """The one of `bench.peers` with this name."""
+    """Return the contender of `bench.peers` with this name."""
 
     @contextlib.contextmanager
     def start(endpoint: RunningEndpoint, prompts: Sequence[str], folder: Path) -> Iterator[Contender]:
@@ -94,7 +94,7 @@ def _process(
         process.stdout.close()
 
 
-#: As in our workers' children: the pictures are worked on side by side, not each by several threads.
+#: As in the workers' children: images are processed concurrently, not each by several threads.
 _SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 

@@ -43,7 +43,7 @@ def main() -> None:
 def compare(
     images: int, runs: int, prompts: Sequence[str], service_time: float, peers: Sequence[str]
 ) -> tuple[dict[str, list[Measured]], list[float]]:
-    """Every contender's runs, and the floor in milliseconds an image beside each of ours."""
+    """Return the runs of every contender, and for each run of the service the floor in milliseconds per image."""
     measured: dict[str, list[Measured]] = {name: [] for name in (OURS, *peers)}
     floors: list[float] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name, contextlib.ExitStack() as stack:
@@ -73,7 +73,7 @@ def _start(
 def _checked(
     contender: Contender, endpoint: RunningEndpoint, files: Sequence[Path], out: Path, prompts: int
 ) -> Measured:
-    """A run, unless it left a mask out: then its CPU says nothing."""
+    """A run, unless a mask is missing: then its CPU time has no meaning."""
     measured = measure(contender, endpoint, files, out)
     written = len(list(out.rglob("*.png")))
     if measured.done.failed or written != len(files) * prompts:
@@ -82,7 +82,7 @@ def _checked(
 
 
 def report(runs: dict[str, list[Measured]], floors: Sequence[float]) -> None:
-    """The table of ratios, and where our milliseconds go."""
+    """Print the table of ratios, and the breakdown of the service's milliseconds."""
     base = [one.workers_cpu for one in runs[OURS]]
     rows = []
     for name, measured in runs.items():

@@ -4,7 +4,7 @@ import psutil
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system seconds of the process, its living descendants and the ended ones that were waited for."""
+    """Return user and system seconds of the process, its living descendants and the ended ones that were waited for."""
     try:
         root = psutil.Process(pid)
         family = [root, *root.children(recursive=True)]
@@ -15,6 +15,6 @@ def cpu_seconds(pid: int) -> float:
 
 def _seconds(process: psutil.Process) -> float:
     try:
-        return float(sum(process.cpu_times()[:4]))  # user, system, and both of ended children
+        return float(sum(process.cpu_times()[:4]))  # user and system time, of the process and of ended children
     except psutil.NoSuchProcess:
         return 0.0

@@ -20,11 +20,11 @@ class RunningEndpoint:
     pid: int
 
     def counters(self) -> dict[str, Any]:
-        """What it counted until now; `clock` is in seconds."""
+        """Return the current counters; `clock` is in seconds."""
         return dict(self._ask("GET").json())
 
     def turn(self, **knobs: Any) -> None:
-        """Change what the control page lets one change, the counters' reset and scripts included."""
+        """Set options of the control page, including the reset of the counters and scripts."""
         self._ask("POST", json=knobs)
 
     def _ask(self, method: str, **given: Any) -> httpx.Response:
@@ -34,7 +34,7 @@ class RunningEndpoint:
 
 @contextlib.contextmanager
 def running_endpoint(**switches: Any) -> Iterator[RunningEndpoint]:
-    """`python -m simulator --canned`; `service_time=0.25` becomes `--service-time 0.25`, None leaves a switch out."""
+    """Run `python -m simulator --canned`; `service_time=0.25` becomes `--service-time 0.25`, None omits a switch."""
     command = [sys.executable, "-m", "simulator", "--canned"]
     switches = {"key": _KEY, **switches}
     for name, value in switches.items():

@@ -40,7 +40,7 @@ _SHOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds by stage of the ledger's record, as `maskrelay.rules.timings` names them, an image each."""
+    """Seconds by stage of the ledger's record, as `maskrelay.rules.timings` names them, for each image."""
 
     idle: Sequence[dict[str, float]]
     beside: Sequence[dict[str, float]]

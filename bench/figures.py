@@ -12,14 +12,14 @@ def median(values: Sequence[float]) -> float:
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """`median (least to most)`."""
+    """Return `median (least to most)`."""
     if len(values) == 1:
         return f"{values[0]:.{digits}f}"
     return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def print_head(what: str, runs: int) -> None:
-    """The first line of a report: what, when, and on how busy a machine."""
+    """Print the first line of a report: the benchmark, the date, and the load of the machine."""
     load = os.getloadavg()[0]
     machine = f"{os.cpu_count()} cores, load {load:.1f} at the start, Python {platform.python_version()}"
     print(f"\n### {what}\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine}, {runs} run(s): median (least to most)\n")

@@ -48,7 +48,7 @@ class Counting:
 
 
 def outcome(frame: int) -> bytes:
-    """A line as a picture of 512 × 512 leaves it, of some 1.3 kB."""
+    """Return a line like that of an image of 512 × 512, about 1.3 kB."""
     ref = ArtifactRef(key=keys.pack(JOB, "0" * 32), offset=frame, length=900, sha256="0" * 64)
     mask = MaskOutcome(
         prompt=PROMPT,
@@ -77,14 +77,14 @@ def outcome(frame: int) -> bytes:
 
 
 def write(root: Path, key: str, body: bytes) -> None:
-    """Past the store, which would flush each file."""
+    """Write without the store, which would flush each file."""
     path = root / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
 
 
 def interleaved(frames: int, children: int) -> Iterator[list[int]]:
-    """The frames of each part, in the order in which parts are settled."""
+    """Yield the frames of each part, in the order in which parts are settled."""
     for first in range(0, frames, children * LINES):
         block = range(first, min(frames, first + children * LINES))
         for child in range(children):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-#: What opens the simulator's control plane.
+#: The token that the simulator's control plane accepts.
 OPENER = "bench-control-plane"
 
 
@@ -23,12 +23,12 @@ class _Identity(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def managed_identity() -> Iterator[None]:
-    """Processes started within the block find the identity as azure-identity looks for it: in the environment."""
+    """Let processes started within the block find the identity in the environment, where azure-identity looks."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Identity)
     Thread(target=server.serve_forever, daemon=True).start()
     found = {

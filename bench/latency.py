@@ -34,7 +34,7 @@ _WARM = 4
 _IDLE_S = 1.0
 _MAX_PIXELS = 100_000_000
 Split = dict[str, float]
-#: From a file's bytes and its prompts to the masks' bytes.
+#: Maps the bytes of a file and its prompts to the bytes of the masks.
 BareClient = Callable[[bytes, tuple[str, ...]], None]
 
 
@@ -76,7 +76,7 @@ def _bare_client(endpoint: RunningEndpoint) -> Iterator[BareClient]:
 def _pair(
     service: RunningService, client: Client, bare: BareClient, path: Path, prompts: tuple[str, ...]
 ) -> tuple[float, Split]:
-    """Milliseconds of the bare client, and those of the service by stage with `all` of them."""
+    """Milliseconds of the bare client, and those of the service by stage, with `all` as their total."""
     time.sleep(_IDLE_S)
     began = time.monotonic()
     bare(path.read_bytes(), prompts)
@@ -90,7 +90,7 @@ def _pair(
 
 
 def _split(service: RunningService, job: JobShown, whole: float) -> Split:
-    """By stage; `settled and concluded` is what the job ran beside its only frame's own stages."""
+    """By stage; `settled and concluded` is the job's time in addition to the stages of its only frame."""
     frame = _frame_timings(service, job.id)
     planning, total = (job.timings[name] * 1000 for name in ("planning", "total"))
     return {
@@ -103,7 +103,7 @@ def _split(service: RunningService, job: JobShown, whole: float) -> Split:
 
 
 def _frame_timings(service: RunningService, job: str) -> Split:
-    """The only frame's stages in milliseconds, as its outcome says."""
+    """The stages of the only frame in milliseconds, from its outcome."""
     [part] = (service.data / "storage" / "jobs" / job / "outcomes").glob("*.ndjson")
     timings: Split = json.loads(part.read_bytes().splitlines()[0])["timings_ms"]
     return timings

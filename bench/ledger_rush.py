@@ -15,22 +15,22 @@ from maskrelay.rules.gate import GOOD
 
 _LANES: list[Lane] = ["interactive", "bulk"]
 _IN_FLIGHT = 6
-#: A picture of one prompt, as bytes up and down.
+#: The transfer of an image with one prompt, in bytes up and down.
 MOVED = Transfer(800_000, 1_400_000, 1, 0.1, 0.01)
 
 
 @dataclass(slots=True)
 class Hurried:
-    """One worker: its scores under way, and the frames by job that are not settled yet."""
+    """One worker: its scores in progress, and the unsettled frames by job."""
 
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     scores: deque[tuple[Claim, str]] = field(default_factory=deque)
     ended: list[Claim] = field(default_factory=list)
     parts: int = 0
-    full: int = field(default_factory=lambda: random.randint(32, 64))  # not all settle at one time
+    full: int = field(default_factory=lambda: random.randint(32, 64))  # so that not all settle at the same time
 
     def step(self, ledger: Ledger, flow: Flow, endpoint: str) -> None:
-        """Begin a frame; with its hands full, end the oldest; with a part full, settle it."""
+        """Begin a frame; if all hands are busy, end the oldest one; if a part is full, settle it."""
         claim = ledger.claims.take(len(self.scores) + len(self.ended), _LANES, 8)
         if not isinstance(claim, Claim):
             raise SystemExit("no frame waits")
@@ -50,7 +50,7 @@ class Hurried:
         self.ended.append(claim)
 
     def _settle(self, ledger: Ledger) -> None:
-        """A part a job."""
+        """Settle one part for each job."""
         lines: defaultdict[str, list[Settlement]] = defaultdict(list)
         for claim in self.ended:
             lines[claim.job].append(Settlement(claim.token, claim.first, failed=False))
@@ -63,6 +63,6 @@ class Hurried:
 
 
 def rush(ledger: Ledger, flow: Flow, endpoint: str, workers: int) -> None:
-    """So many workers in turn, until the process is ended."""
+    """Run this many workers in turn, until the process is ended."""
     for worker in itertools.cycle([Hurried() for _ in range(workers)]):
         worker.step(ledger, flow, endpoint)

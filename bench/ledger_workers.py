@@ -48,10 +48,11 @@ _BOUNDS: dict[Lane, Bounds] = {"interactive": Bounds(16, 0.2), "bulk": Bounds(64
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """So many workers before an endpoint of `slots`, whose scores take about `service_s`; on `core`, any if it is -1.
+    """A number of workers for an endpoint of `slots`, whose scores take about `service_s`; on `core`, or any if it is
+    -1.
 
-    Without a service time they are played one after another instead, as fast as their commands go. What they write
-    lies in `folder`.
+    Without a service time, they are simulated one after another instead, as fast as their commands go. Their files are
+    written to `folder`.
     """
 
     url: str
@@ -62,19 +63,19 @@ class Crew:
     core: int
 
     def endpoint(self) -> Endpoint:
-        """Only slots hold anything back: requests and bytes a second are never short."""
+        """Return an endpoint that is limited only by its slots; requests and bytes a second are never short."""
         limits: dict[str, Any] = {"max_in_flight": self.slots, "max_requests_per_s": 1e6, "max_bytes_per_s": 1e13}
         return Endpoint(url="http://127.0.0.1/score", auth="entra", **limits)
 
     def start(self) -> BaseProcess:
-        """Run the crew as a process of its own, until that is ended."""
+        """Run the crew as a separate process, until that is ended."""
         process = get_context("spawn").Process(target=_run, args=(self,), daemon=True)
         process.start()
         return process
 
 
 class CommandsOnly(SegmentLoop):
-    """The worker's own loop, but a frame in hand is admitted, waited for and reported: nothing is read, sent, drawn."""
+    """The worker's own loop, but frames are only admitted, waited for and reported: nothing is read, sent or drawn."""
 
     def score_with(self, bench: Bench, crew: Crew) -> None:
         self._parts = bench
@@ -113,7 +114,7 @@ def _run(crew: Crew) -> None:
 
 
 async def _work(crew: Crew, storage: Storage) -> None:
-    """Until the process is ended: each worker lends its loop again and again, as wake-ups would have it."""
+    """Until the process is ended, each worker lends its loop repeatedly, as wake-ups would make it."""
     threads = ThreadPoolExecutor(crew.workers * HANDS, thread_name_prefix="blocking")
     asyncio.get_running_loop().set_default_executor(threads)
     await asyncio.gather(*(_one(crew, storage) for _ in range(crew.workers)))
@@ -178,4 +179,4 @@ def _bench(storage: Storage, ledger: Ledger, flow: Flow, noticed: Noticed, pool:
 
 
 def _unheard(_task: str) -> None:
-    """A wake-up that nobody needs: every worker is awake."""
+    """Ignore a wake-up, because every worker is awake."""

@@ -24,7 +24,7 @@ SCENES = (
 
 
 def settled(run: Run, scene: Scene) -> float:
-    """Seconds until the limit's mean over five seconds is within 10 % of the real one and stays there."""
+    """Return the seconds until the mean limit over five seconds is within 10 % of the real one and stays there."""
     for tenth in reversed(range(len(run.limit) - 50)):
         mean, real = statistics.fmean(run.limit[tenth : tenth + 50]), scene.real(tenth / 10)
         if abs(mean - real) > 0.1 * real:
@@ -33,7 +33,7 @@ def settled(run: Run, scene: Scene) -> float:
 
 
 def error(run: Run, scene: Scene) -> float:
-    """The mean distance from the real limit over the last half, as a share of it."""
+    """Return the mean distance from the real limit over the last half, as a share of it."""
     tenths = range(len(run.limit) // 2, len(run.limit))
     return statistics.fmean(abs(run.limit[one] / scene.real(one / 10) - 1) for one in tenths)
 

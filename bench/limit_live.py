@@ -31,7 +31,7 @@ SCENES = (
 
 
 class Crowd:
-    """Clients of one child that score the same picture again and again, each in turn with what the flow says."""
+    """Clients of one process that score the same image repeatedly, each admitted by the flow control."""
 
     def __init__(self, flow: Flow, simulator: RunningSimulator) -> None:
         self.run = Run()
@@ -43,7 +43,7 @@ class Crowd:
         self._began = time.monotonic()
 
     async def work(self) -> None:
-        """All clients for a minute, and a look at the limit ten times a second."""
+        """Run all clients for a minute, and record the limit ten times a second."""
         headers = {"authorization": f"Bearer {self._simulator.key}", "content-type": "application/json"}
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
         async with httpx.AsyncClient(headers=headers, timeout=60, limits=httpx.Limits(max_connections=None)) as client:
@@ -106,7 +106,7 @@ def _found(run: Run, scene: Scene) -> list[str]:
 
 
 def _spent(client: "redis.Redis", scores: int) -> list[str]:
-    """Scripts a score, and Valkey's CPU milliseconds a score."""
+    """Scripts per score, and Valkey's CPU milliseconds per score."""
     calls = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     cpu = client.info("cpu")
     return [f"{calls / scores:.1f}", f"{1000 * (cpu['used_cpu_user'] + cpu['used_cpu_sys']) / scores:.2f}"]

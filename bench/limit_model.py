@@ -12,7 +12,7 @@ from bench.limit_rules import Rule, Score
 
 @dataclass(frozen=True)
 class Scene:
-    """slots: how many the endpoint works on at once, from each second on; as many again may wait. times in seconds."""
+    """A scenario. slots: the endpoint's concurrency, from each second on; as many again may wait. Times in seconds."""
 
     name: str
     slots: tuple[tuple[float, int], ...]
@@ -22,13 +22,13 @@ class Scene:
     seconds: float = 120.0
 
     def real(self, at: float) -> int:
-        """The most in flight that is not refused at this time."""
+        """Return the most requests in flight that are not refused at this time."""
         return 2 * next(count for since, count in reversed(self.slots) if since <= at)
 
 
 @dataclass
 class Run:
-    """limit: by tenth of a second. sent, refused: at which second each was."""
+    """limit: by tenth of a second. sent, refused: the second of each."""
 
     limit: list[int] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Run:
 
 
 class Model:
-    """Delays of the network and of workers, and the jitter of the service time, are the seed's."""
+    """The seed determines the delays of the network and of workers, and the jitter of the service time."""
 
     def __init__(self, scene: Scene, rule: Rule, seed: int) -> None:
         self._scene, self._rule, self._random = scene, rule, Random(seed)
@@ -48,7 +48,7 @@ class Model:
         self.run = Run()
 
     def play(self) -> Run:
-        """The whole scene."""
+        """Run the whole scene."""
         self._begin_what_may()
         for tenth in range(round(self._scene.seconds * 10)):
             self._at(tenth / 10 - self._now, self._sample)

@@ -11,7 +11,7 @@ import redis
 
 @dataclass(frozen=True)
 class Score:
-    """One score as it began: when (ms), as the how manieth in flight, and how many refusals were known."""
+    """A score as it began: the time (ms), its number among those in flight, and the number of known refusals."""
 
     begun: float
     place: int
@@ -56,7 +56,7 @@ return cjson.encode(flow)
 
 
 class Ours:
-    """The rule of `flow/prelude-limit.lua` by a clock of our own."""
+    """The rule of `flow/prelude-limit.lua`, with a simulated clock."""
 
     def __init__(self, client: "redis.Redis", start: int, most: int) -> None:
         rule = files("maskrelay.ledger") / "scripts" / "flow" / "prelude-limit.lua"
@@ -86,7 +86,7 @@ class Ours:
 
 
 def rules(client: "redis.Redis") -> dict[str, Callable[[int, int], Rule]]:
-    """Each by its name, made of a start and a hard cap."""
+    """Return the rules by name, as functions of a start and a hard cap."""
     return {
         "AIMD ½": lambda start, most: Aimd(start, most, 0.5),
         "AIMD 0.9": lambda start, most: Aimd(start, most, 0.9),

@@ -10,13 +10,13 @@ from bench.contenders import Contender
 from bench.endpoint import RunningEndpoint
 from bench.peers.turns import Done
 
-#: Our processes whose CPU is the workers'; whatever else runs is named for itself.
+#: The processes that count as workers; all others are listed separately.
 WORKERS = ("segment", "assemble", "control", "deliver")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`cpu`: milliseconds an image by process; `counted`: how much each of the endpoint's counters grew."""
+    """`cpu`: milliseconds per image by process; `counted`: the increase of each of the endpoint's counters."""
 
     done: Done
     images: int
@@ -30,7 +30,7 @@ class Measured:
 
     @property
     def workers_cpu(self) -> float:
-        """Milliseconds an image of the worker processes; of a peer, of all it has."""
+        """Return milliseconds per image of the worker processes; of a peer, of all its processes."""
         own = [value for name, value in self.cpu.items() if name.startswith(WORKERS)]
         return sum(own) if own else sum(self.cpu.values())
 
@@ -40,22 +40,22 @@ class Measured:
 
     @property
     def saving_cpu(self) -> float:
-        """Milliseconds an image that the caller took to fetch and write the masks."""
+        """Return milliseconds per image that the caller took to fetch and write the masks."""
         return self.done.saving_cpu_s * 1000 / self.images
 
     @property
     def share(self) -> float:
-        """The endpoint's busy time as a share of its capacity over the whole run."""
+        """Return the endpoint's busy time as a share of its capacity over the whole run."""
         return self.counted["busy_seconds"] / self.counted["capacity_seconds"]
 
     @property
     def bytes_up(self) -> float:
-        """Bytes that the endpoint received, an image."""
+        """Return the bytes per image that the endpoint received."""
         return self.counted["bytes_in"] / self.images
 
 
 def measure(contender: Contender, endpoint: RunningEndpoint, files: Sequence[Path], out: Path) -> Measured:
-    """Let it segment the files into `out` and look at the clocks and counters around it."""
+    """Let the contender segment the files into `out`, and read clocks and counters before and after."""
     counters, cpu, began = endpoint.counters(), contender.cpu(), time.monotonic()
     done = contender.work(files, out)
     seconds = time.monotonic() - began
@@ -64,5 +64,5 @@ def measure(contender: Contender, endpoint: RunningEndpoint, files: Sequence[Pat
 
 
 def grown(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
-    """How much every number among the counters grew."""
+    """Return the increase of every number among the counters."""
     return {name: value - before[name] for name, value in after.items() if isinstance(value, int | float)}

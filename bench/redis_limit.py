@@ -39,7 +39,7 @@ _SMALL_JOBS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What Redis did in the window, the workers' CPU seconds in it, and the scripts' shares after it."""
+    """Redis' work in the window, the workers' CPU seconds in it, and the scripts' shares after it."""
 
     redis: Reading
     workers_s: float
@@ -51,12 +51,12 @@ class Measured:
 
     @property
     def busy(self) -> float:
-        """Of Redis' one thread, in percent."""
+        """Return the load of Redis' one thread, in percent."""
         return 100 * self.redis.main_s / self.redis.clock
 
     @property
     def micros(self) -> float:
-        """Of that thread, a frame."""
+        """Return the microseconds of that thread per frame."""
         return 1e6 * self.redis.main_s / self.redis.frames
 
 
@@ -89,12 +89,12 @@ def loaded(asked: argparse.Namespace, workers: int) -> Measured:
         _prepare(valkey, crews[0])
         processes = [ending.enter_context(_started(crew)) for crew in crews]
         _await_frames(client, processes)
-        time.sleep(_START_S + 2 * service)  # the first frames come all at once
+        time.sleep(_START_S + 2 * service)  # the first frames come all at the same time
         return _measured(client, processes, asked.window)
 
 
 def _pin(redis: int) -> int:
-    """Give Redis the last core; the first for everything else, or -1 where there is but one."""
+    """Give Redis the last core; the first one is for everything else, or -1 if there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         return -1
@@ -103,13 +103,13 @@ def _pin(redis: int) -> int:
 
 
 def _shares(workers: int) -> list[int]:
-    """So many workers, in a few processes."""
+    """Distribute this many workers over a few processes."""
     processes = min(workers, _PROCESSES)
     return [workers // processes + (number < workers % processes) for number in range(processes)]
 
 
 def _prepare(valkey: RunningValkey, crew: Crew) -> None:
-    """Tenants with more frames than are worked on, and an endpoint that was never asked before."""
+    """Create tenants with more frames than are processed, and an endpoint without any history."""
     ledger = valkey.ledger(lease=LEASE)
     ledger.endpoints.announce([crew.endpoint()])
     ledger.flow([crew.endpoint()]).fresh(crew.endpoint().name)
@@ -128,7 +128,7 @@ def _started(crew: Crew) -> Iterator[BaseProcess]:
 
 
 def _await_frames(client: Any, processes: Sequence[BaseProcess]) -> None:
-    """Until the first are settled."""
+    """Wait until the first frames are settled."""
     ends = time.monotonic() + 60
     while not read(client).frames:
         if time.monotonic() > ends or not all(process.is_alive() for process in processes):
@@ -175,7 +175,7 @@ def report(runs: Mapping[int, Sequence[Measured]]) -> None:
 
 
 def report_scripts(measured: Sequence[Measured]) -> None:
-    """Of the last run."""
+    """Print the shares by script, of the last run."""
     last = measured[-1]
     calls, micros = last.redis.scripts / last.redis.frames, 1e6 * last.redis.scripts_s / last.redis.frames
     rows = [
@@ -192,7 +192,7 @@ def report_scripts(measured: Sequence[Measured]) -> None:
 
 
 def _bytes_a_job() -> float:
-    """What a waiting job of one frame takes of Redis' memory."""
+    """The Redis memory of a waiting job of one frame."""
     with running_valkey() as valkey:
         client: Any = valkey.client
         ledger = valkey.ledger(lease=LEASE)

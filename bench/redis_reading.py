@@ -10,7 +10,7 @@ from maskrelay.ledger.scripts import texts
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Seconds of the main thread's CPU and of all threads', counts and bytes, ever; seconds of Redis' clock."""
+    """CPU seconds of the main thread and of all threads, total counts and bytes, and the seconds of Redis' clock."""
 
     clock: float
     frames: float
@@ -28,7 +28,7 @@ class Reading:
 
 
 def read(client: Any) -> Reading:
-    """Now. `frames`: settled ones. `commands`: all, those within scripts too."""
+    """Read the current values. `frames`: settled frames. `commands`: all commands, including those in scripts."""
     with client.pipeline(transaction=False) as asked:
         asked.time().hget("mr:counts", "settled succeeded")
         asked.info("cpu").info("commandstats").info("stats")
@@ -50,16 +50,16 @@ def read(client: Any) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Of all calls of scripts, and of all the time in them."""
+    """The share of all script calls, and of all the time in them."""
 
     calls: float
     time: float
 
 
 def by_script(client: Any, sample: int) -> Mapping[str, Share]:
-    """Which scripts the last `sample` entries of the slow log were, of which everything is in it.
+    """Return the shares of each script in the last `sample` entries of the slow log, which records everything.
 
-    Noting each command makes scripts slower, the more commands they call; so only shares are taken from it.
+    Recording slows scripts down in proportion to the commands that they call, so only shares are taken from it.
     """
     names = {client.register_script(text).sha.encode(): name for name, text in texts().items()}
     calls: Counter[str] = Counter()

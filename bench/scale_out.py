@@ -31,9 +31,9 @@ from bench.service import RunningService, running_service
 from bench.sources import make_sources
 from tests.s3_servers import RunningS3, running_s3
 
-#: Bulk frames that a worker of eight hands has in hand.
+#: Bulk frames that a worker of eight hands has in progress.
 _IN_HAND = 6
-#: About what two cores manage; only the number of frames follows from it.
+#: The approximate throughput of two cores; it determines only the number of frames.
 _MOST_PER_S = 50
 _FILES = 16
 _SKIPPED, _PATIENCE_S = 0.2, 240
@@ -41,7 +41,7 @@ _SKIPPED, _PATIENCE_S = 0.2, 240
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What grew between two looks: the endpoint's counters, and CPU seconds by process."""
+    """The increase between two readings: of the endpoint's counters, and of CPU seconds by process."""
 
     counted: Mapping[str, float]
     cpu: Mapping[str, float]
@@ -52,16 +52,16 @@ class Span:
 
     @property
     def under_way(self) -> float:
-        """Scores at the endpoint at a time, on average."""
+        """Return the mean number of concurrent scores at the endpoint."""
         return self.counted["busy_seconds"] / self.counted["clock"]
 
     @property
     def busy(self) -> float:
-        """Percent of all cores' time that these processes took."""
+        """Return the share of all cores' time that these processes took, in percent."""
         return 100 * sum(self.cpu.values()) / self.counted["clock"] / (os.cpu_count() or 1)
 
     def milliseconds(self, *names: str) -> float:
-        """CPU a frame of the processes whose names begin so."""
+        """Return the CPU time per frame of the processes whose names begin with one of `names`."""
         return sum(self.cpu[name] for name in self.cpu if name.startswith(names)) * 1000 / self.counted["scores"]
 
 
@@ -120,7 +120,7 @@ def scaled(
     frames: int,
 ) -> Span:
     settings = {
-        "storage_url": f"{s3.storage_url}/{data.name}",  # an empty one: else slots of a lost Redis would be waited for
+        "storage_url": f"{s3.storage_url}/{data.name}",  # an empty store, else slots of a lost Redis are awaited
         "s3_endpoint_url": s3.endpoint_url,
         "endpoint_max_in_flight": slots,
         "endpoint_max_bytes_per_s": 1e9,
@@ -135,7 +135,7 @@ def scaled(
 
 
 def _look_at(endpoint: RunningEndpoint, processes: Mapping[str, int], scores: int) -> Looked:
-    """Once so many scores were begun."""
+    """Wait until this many scores have begun, and read the counters."""
     ends = time.monotonic() + _PATIENCE_S
     while (counters := endpoint.counters())["scores"] < scores:
         if time.monotonic() > ends:
@@ -145,7 +145,7 @@ def _look_at(endpoint: RunningEndpoint, processes: Mapping[str, int], scores: in
 
 
 def _check(service: RunningService, endpoint: RunningEndpoint, job: str, frames: int) -> None:
-    """As many rows were scored as there are frames, and every frame has its own mask: none is missing or doubled."""
+    """Check that as many rows were scored as there are frames, and that every frame has exactly one mask of its own."""
     with service.client() as client:
         ended = client.wait(job)
         masks = [mask.links.mask for item in client.items(job) for mask in item.masks]

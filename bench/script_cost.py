@@ -34,7 +34,7 @@ ENDPOINT = Endpoint(name="bench", url="", auth="entra", max_in_flight=200)
 
 
 class Bench:
-    """Runs operations of a ledger and keeps, for each, the CPU time that each of its commands took."""
+    """Runs operations of a ledger, and records the CPU time of each of their commands."""
 
     def __init__(self, valkey: RunningValkey) -> None:
         self.client = valkey.client
@@ -69,7 +69,7 @@ class Bench:
     # -- what is filled in ---------------------------------------------------------------------------------------------
 
     def running(self, frames: int, part: int, *, spans: int = 0) -> str:
-        """A running bulk job, planned in parts of `part` frames; `spans`: the frames of an item, 0 for single ones."""
+        """Create a running bulk job, planned in parts of `part` frames. `spans`: frames per item, 0 for single ones."""
         job = keys.new_id()
         self.run("create", self.ledger.jobs.create, job, TENANT, "bulk", frames, datetime.now(UTC), size=1000)
         taken = self.run("step", self.ledger.steps.take, "plan")
@@ -100,7 +100,7 @@ def _settled(bench: Bench, claim: Claim, number: int) -> None:
 
 
 def shared(bench: Bench, job: str) -> None:
-    """What is asked of the ledger all the time, whatever is in it. `job` is running and has frames to claim."""
+    """Run the operations that every ledger needs all the time. `job` is running and has frames to claim."""
     ledger, claims = bench.ledger, bench.ledger.claims
     bench.run("room", ledger.room.check, TENANT, Load(jobs=1, frames=1), UNBOUNDED)
     bench.run("room (kept)", ledger.room.keep, TENANT, keys.new_id(), Load(1, 1, 1, 1), UNBOUNDED, timedelta(minutes=1))
@@ -143,7 +143,7 @@ def _flow(bench: Bench) -> None:
 
 
 def many_jobs(bench: Bench, jobs: int) -> None:
-    """Every operation beside so many live jobs of one tenant, and then the end of some of them in every way."""
+    """Run every operation with this many live jobs of one tenant, then end some of them in every way."""
     live = [bench.running(100, 100) for _ in range(jobs)]
     while bench.client.hlen("mr:claims") < CLAIMS:
         bench.ledger.claims.take(1, BULK)
@@ -175,7 +175,7 @@ def _conclude(ledger: Ledger, job: str, total: int) -> bool:
 
 
 def large_job(bench: Bench, frames: int, parts: int) -> None:
-    """Every operation on one job of so many frames in items of two, with so many outcome parts."""
+    """Run every operation on one job of this many frames in items of two, with this many outcome parts."""
     job = bench.running(frames, 1000, spans=2)
     bench.list_parts(job, parts)
     shared(bench, job)
@@ -210,12 +210,12 @@ def large_job(bench: Bench, frames: int, parts: int) -> None:
 
 
 def _long(calls: list[float]) -> float:
-    """The longest of some calls, or what 99 of 100 stay below."""
+    """The longest of some calls, or the 99th percentile of many."""
     return sorted(calls)[math.ceil(0.99 * len(calls)) - 1]
 
 
 def _least(runs: int, fill: Callable[[Bench], None]) -> dict[str, float]:
-    """For each operation the least of the runs' longest: whatever else the machine does can only add to it."""
+    """For each operation the minimum over the runs of the longest call, because other load can only add to it."""
     least: dict[str, float] = {}
     for _ in range(runs):
         with running_valkey() as valkey:

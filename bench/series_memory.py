@@ -54,7 +54,7 @@ def _segment(service: RunningService, files: list[Path], prompts: tuple[str, ...
 
 
 def peak(pid: int) -> int:
-    """Bytes of the largest resident memory that any process of this one's tree has had."""
+    """Return the largest resident memory in bytes of any process in this one's tree."""
     process = psutil.Process(pid)
     return max(_peak_of(one.pid) for one in (process, *process.children(recursive=True)))
 

@@ -18,7 +18,7 @@ from maskrelay.stack.supervisor import Ending
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """`processes`: valkey, api, segment, segment-2 …, control and deliver, each with all that it started."""
+    """The running service. `processes`: valkey, api, segment, segment-2 …, control and deliver, with descendants."""
 
     url: str
     api_key: str
@@ -33,9 +33,9 @@ class RunningService:
 def running_service(
     endpoint: RunningEndpoint, data: Path, *, segments: int = 1, **settings: object
 ) -> Iterator[RunningService]:
-    """Start it on `data` in front of `endpoint`; `hands=12` becomes MASKRELAY_HANDS, None leaves out.
+    """Run the service on `data` in front of `endpoint` for the duration of the block.
 
-    Ended with the block.
+    `hands=12` becomes MASKRELAY_HANDS=12; None removes a variable.
     """
     given = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | SHORT_CLOCKS
     wanted = {"endpoint_url": endpoint.url, "endpoint_key": endpoint.key, **settings}
@@ -62,7 +62,7 @@ def _segment_workers(names: Sequence[str], stack: Stack) -> Iterator[dict[str, i
 
 
 def _segment_worker(environment: Mapping[str, str], folder: Path, logs: Path) -> "subprocess.Popen[bytes]":
-    """As on a machine of its own: a process group, and a folder for its copies of sources that no other sees."""
+    """A worker as on a machine of its own: a process group, and a private folder for its copies of sources."""
     folder.mkdir()
     with (logs / f"{folder.name}.log").open("wb") as written:
         return subprocess.Popen(

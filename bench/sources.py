@@ -14,15 +14,15 @@ from pydicom.uid import generate_uid
 Pixels = npt.NDArray[np.uint8]
 #: The trained prompts of a fundus photograph; a canned endpoint answers any.
 PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
-#: Up to so much of each side is cut off, in 16 steps of a pixel at least.
+#: The largest share of each side that is cut off, in 16 steps of at least one pixel.
 _CUT = 0.08
 
 
 def make_sources(folder: Path, count: int) -> list[Path]:
-    """Write `count` distinct files into `folder`: in turn a JPEG and a PNG in RGB and two gray PNGs.
+    """Write `count` distinct files into `folder`: in rotation a JPEG and a PNG in RGB, and two gray PNGs.
 
     JPEG: 1411 pixels square, a fundus photograph; PNG: a stained section of 512, cells of 550 × 660 and a CT slice of
-    128 square in the abdomen's window; each a little smaller by its crop.
+    128 square in the abdomen's window; each slightly smaller by its crop.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kinds: Sequence[tuple[str, Callable[[], Pixels]]] = (
@@ -41,7 +41,7 @@ def make_sources(folder: Path, count: int) -> list[Path]:
 
 
 def _varied(pixels: Pixels, turn: int) -> Pixels:
-    """The crop and turn of this number; 8 × 16 × 16 of them differ."""
+    """The crop and rotation of this number; 8 × 16 × 16 of them differ."""
     steps, way = divmod(turn, 8)
     down, across = (
         max(step, int(_CUT * side * step / 16)) for side, step in zip(pixels.shape, divmod(steps, 16), strict=False)
@@ -63,7 +63,7 @@ def _slice() -> Pixels:
 
 
 def make_series(folder: Path, slices: int, side: int) -> list[Path]:
-    """Write one CT series of so many axial slices, `side` pixels square, noise around soft tissue: an object a file."""
+    """Write one CT series of `slices` axial slices, `side` pixels square, noise around soft tissue, one file each."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     series, study, frame = generate_uid(), generate_uid(), generate_uid()

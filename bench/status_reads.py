@@ -30,7 +30,7 @@ from maskrelay.storage.files import FileStorage
 from tests.apis import SERVER_KEY, write_keys
 from tests.valkeys import RunningValkey, running_valkey
 
-#: How many of the jobs are asked for, in turn.
+#: How many of the jobs are requested in turn.
 _ASKED = 200
 
 
@@ -56,7 +56,7 @@ def main() -> None:
 def _row(
     store: FileStorage, connection: http.client.HTTPConnection, jobs: Sequence[str], reads: int
 ) -> tuple[str, str, str, str]:
-    """Ask for these jobs in turn, `reads` times in all."""
+    """Request these jobs in turn, `reads` times in all."""
     connection.close()  # the API may have closed it while the ledger was filled; the next request opens another
     for job in jobs:
         store_submission(store, job, TENANT)
@@ -67,7 +67,7 @@ def _row(
 
 
 def _read(connection: http.client.HTTPConnection, job: str) -> float:
-    """Milliseconds from the request to its whole answer."""
+    """Milliseconds from the request to its complete response."""
     began = time.perf_counter()
     connection.request("GET", f"/v1/jobs/{job}", headers={"authorization": "Bearer reader"})
     answer = connection.getresponse()
@@ -79,7 +79,7 @@ def _read(connection: http.client.HTTPConnection, job: str) -> float:
 
 @contextmanager
 def _served() -> Iterator[tuple[Bench, FileStorage, http.client.HTTPConnection]]:
-    """A ledger to fill, the store beside it, and a connection to the API over both."""
+    """A ledger to fill, its store, and a connection to the API over both."""
     with tempfile.TemporaryDirectory() as folder, running_valkey() as valkey:
         root, port = Path(folder) / "objects", free_port()
         root.mkdir()

@@ -31,12 +31,12 @@ from worker.parts import Parts
 from worker.sweep import sweep_for_ever
 
 _CALLS = frozenset({"get", "stream", "create", "put", "list", "head", "delete"})
-#: At least so many looks are awaited, however soon all is compared.
+#: The least number of lease checks to wait for, however soon the comparison ends.
 _LOOKS = 4
 
 
 class Distant:
-    """A store whose every call takes so many seconds."""
+    """A store in which every call takes the given latency."""
 
     def __init__(self, inner: FileStorage, seconds: float) -> None:
         self._inner = inner
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=20)
     asked = parser.parse_args()
     print_head(f"Sweep: pauses while live jobs are compared, {asked.latency_ms:g} ms a call to storage", 1)
-    fresh = get_context("spawn")  # a sweep ends with its process alone
+    fresh = get_context("spawn")  # a sweep ends only with its process
     with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as processes:
         rows = list(processes.map(partial(_row, latency=asked.latency_ms / 1000), asked.jobs))
     print_table(["live jobs", "compared in", "longest pause"], rows)
@@ -88,7 +88,7 @@ def _live(store: FileStorage, ledger: Ledger) -> None:
 
 
 def store_submission(store: FileStorage, job: str, tenant: str) -> None:
-    """What storage holds of an accepted job of one picture."""
+    """Write what storage holds of an accepted job of one image."""
     item = Item(
         source="uploads/bench/one",
         size=1,
@@ -114,7 +114,7 @@ def store_submission(store: FileStorage, job: str, tenant: str) -> None:
 
 
 def _swept(valkey: RunningValkey, parts: Parts) -> tuple[float, float]:
-    """Seconds until everything was compared, and the longest between two looks at leases."""
+    """Seconds until everything was compared, and the longest pause between two lease checks."""
     Thread(target=sweep_for_ever, args=(parts, os.getppid(), lambda: None), daemon=True).start()
     began, looks, took = time.monotonic(), [_now(valkey)], 0.0
     while not took or len(looks) < _LOOKS:

@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def traced() -> list[Collected]:
-    """The spans of a volume of three slices, from its submission to its callback."""
+    """Return the spans of a volume of three slices, from its submission to its callback."""
     with (
         tempfile.TemporaryDirectory(prefix="trace-") as name,
         collector() as traces,
@@ -58,7 +58,7 @@ def traced() -> list[Collected]:
 
 
 def draw(spans: Sequence[Collected]) -> str:
-    """A bar a span, in the order of a walk down the tree; the arrow of a link goes from the span that is linked."""
+    """Draw one bar per span in depth-first order; the arrow of a link begins at the linked span."""
     ordered = _walk(spans)
     begins, ends = min(one.began for one in spans), max(one.ended for one in spans)
     scale = WIDTH / (ends - begins)

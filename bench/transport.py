@@ -21,7 +21,7 @@ import httpx
 from maskrelay.scoring.transport import Transport
 
 BODY = b"x" * 1_000_000
-#: Bytes of an answer to one prompt, and to three.
+#: Bytes of a response to one prompt, and to three.
 ANSWERS = (1_400_000, 4_200_000)
 RUNS = 5
 
@@ -72,7 +72,7 @@ async def through_a_socket(url: str, size: int, times: int) -> float:
 
 
 async def _cpu(once: Callable[[], Awaitable[None]], times: int) -> float:
-    """Milliseconds of this process's CPU for one call, after three calls that warm up."""
+    """CPU milliseconds of this process for one call, after three calls as a warm-up."""
     for _ in range(3):
         await once()
     began = time.process_time()

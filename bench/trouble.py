@@ -37,7 +37,7 @@ _WARM = 4
 
 @dataclass(frozen=True, slots=True)
 class Endured:
-    """One way's hour; `answers`: what the endpoint answered, by status or kind of broken connection."""
+    """The hour of one contender; `answers`: the endpoint's responses by status or kind of broken connection."""
 
     measured: Measured
     answers: dict[str, int]
@@ -45,7 +45,7 @@ class Endured:
 
     @property
     def wasted(self) -> float:
-        """Per cent of the requests."""
+        """Return the wasted share of the requests, in percent."""
         requests = sum(self.answers.values())
         return 100 * (requests - self.measured.done.succeeded) / max(requests, 1)
 
@@ -81,7 +81,7 @@ def _endure(name: str, asked: argparse.Namespace) -> Endured:
 
 @contextlib.contextmanager
 def _started(name: str, folder: Path, asked: argparse.Namespace) -> Iterator[tuple[RunningEndpoint, Contender]]:
-    """The endpoint, as the way can ask it, and the way itself."""
+    """The endpoint with the credentials that the contender can use, and the contender."""
     switches: dict[str, Any] = {"service_time": asked.service_time, "max_concurrent": 8, "bandwidth": 50e6}
     with contextlib.ExitStack() as stack:
         if name != OURS:
@@ -102,7 +102,7 @@ def _started(name: str, folder: Path, asked: argparse.Namespace) -> Iterator[tup
 
 
 def _charged(folder: Path) -> int:
-    """Pictures with more than one attempt in their outcome."""
+    """The number of images with more than one attempt in their outcome."""
     parts = (folder / "data" / "storage" / "jobs").glob("*/outcomes/*.ndjson")
     outcomes = [json.loads(line) for part in parts for line in part.read_bytes().splitlines()]
     return sum(outcome["attempts"] > 1 for outcome in outcomes)

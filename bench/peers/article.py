@@ -10,7 +10,7 @@ from bench.peers.turns import Done, Target, serve
 
 
 def segment(target: Target, path: Path, out: Path) -> None:
-    """One picture, whatever goes wrong raised."""
+    """Segment one image; every failure is raised."""
     pixels = read(path)
     content = json.dumps(body(canvas(pixels), target.prompts)).encode()
     headers = {
@@ -29,7 +29,7 @@ def work(target: Target, files: Sequence[Path], out: Path) -> Done:
     for path in files:
         try:
             segment(target, path, out)
-        except (OSError, ValueError, KeyError):  # a notebook's cell would end here; its user goes on with the next
+        except (OSError, ValueError, KeyError):  # a notebook's cell would end here, and its user would run the next one
             failed += 1
     return Done(len(files) - failed, failed)
 

@@ -12,7 +12,7 @@ _THREADS, _TRIES = 5, 5
 
 
 def persist(target: Target, out: Path, path: Path) -> bool:
-    """Whether one of the tries went well; the picture is made ready anew for each."""
+    """Return whether an attempt succeeded; the image is prepared again for each."""
     for _ in range(_TRIES):
         try:
             segment(target, path, out)

@@ -1,5 +1,4 @@
-"""The method of the official toolkit: five threads, each channel resized separately as doubles, `requests`, long
-retries.
+"""The method of the official toolkit: five threads, each channel resized separately, `requests`, long retries.
 
 It makes up to 15 attempts after 429, 5xx, a timeout or a lost connection, with a random pause that doubles from one
 second to at most two minutes; 424 and 404 are final. It sets no timeout; here it is two minutes, so that a run ends.
@@ -25,7 +24,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 120
 
 
 def canvas(pixels: Pixels) -> Pixels:
-    """(1024, 1024, 3), a gray picture three times: cubic splines in doubles, smoothed before they are made smaller."""
+    """Return (1024, 1024, 3), a gray image three times: cubic splines in doubles, smoothed before downscaling."""
     square = np.atleast_3d(padded(pixels))
     made = [_resized(channel) for channel in np.moveaxis(square, 2, 0)]
     return np.stack(made if len(made) == 3 else made * 3, axis=2)
@@ -57,7 +56,7 @@ def _headers(target: Target) -> dict[str, str]:
 
 
 def segment(target: Target, out: Path, path: Path) -> bool:
-    """Whether its masks are written."""
+    """Return whether the masks were written."""
     pixels = read(path)
     try:
         answer = post(target, {**body(canvas(pixels), target.prompts), "params": {}})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the pictures go, and what is asked of them."""
+    """The endpoint and the prompts."""
 
     url: str
     key: str
@@ -21,7 +21,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a run ended: pictures with every mask written, pictures without; CPU seconds spent on fetching masks."""
+    """The result of a run: images with all masks written, images without; CPU seconds spent on fetching masks."""
 
     succeeded: int
     failed: int
@@ -32,7 +32,7 @@ Work = Callable[[Target, Sequence[Path], Path], Done]
 
 
 def serve(work: Work, close: Callable[[], None] = lambda: None) -> None:
-    """`URL KEY PROMPT…` on the command line; then `{"files": […], "out": folder}` a line until the input ends."""
+    """Read `URL KEY PROMPT…` from the command line, then `{"files": […], "out": folder}` lines until the input ends."""
     url, key, *prompts = sys.argv[1:]
     target = Target(url, key, tuple(prompts))
     try:
