@@ -49,7 +49,7 @@ webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
           "links": {"self": "https://masks.example/v1/jobs/2jthr7fh2cxyz6svsjgwk4sxpw",
                     "items": "https://masks.example/v1/jobs/2jthr7fh2cxyz6svsjgwk4sxpw/items"}}}
 ```"""
-#: What a request's body looks like in an example; the others have none.
+#: The example body of each request that has one.
 _BODIES = {
     ("/v1/jobs", "post"): "-F image=@retina.jpg -F 'prompt=optic disc in retinal fundus'",
     ("/v1/uploads", "post"): "-F image=@retina.jpg",
@@ -57,7 +57,7 @@ _BODIES = {
 
 
 def http_api_blocks(document: Json) -> Iterator[str]:
-    """The page's blocks: each operation with an example, then the callbacks, then every schema."""
+    """Yield the blocks of the page: each operation with an example, then the callbacks, then every schema."""
     yield _wrapped(_INTRODUCTION)
     for tag, title in _TITLES.items():
         yield f"## {title}"
@@ -83,7 +83,7 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[str]:
 
 
 def _example(path: str, method: str, operation: Json) -> str:
-    """One `curl` command: the variables in a path are those of the shell."""
+    """One `curl` command; the variables of a path become shell variables."""
     body = _BODIES.get((path, method), "")
     begin = "curl" if method == "get" or body else f"curl -X {method.upper()}"
     key = [] if operation.get("security") == [] else ['-H "Authorization: Bearer $MASKRELAY_API_KEY"']
@@ -107,7 +107,7 @@ def _answer(status: str, answer: Json) -> tuple[str, ...]:
 
 
 def _callbacks(webhooks: Json) -> Iterator[str]:
-    """The types of event differ in their name alone, so the first one describes all."""
+    """The types of events differ only in name, so the first one describes all."""
     yield "## Callbacks"
     yield _EXAMPLE_EVENT
     yield _wrapped(_SIGNED)
@@ -146,7 +146,7 @@ def _meaning(about: Json) -> str:
 
 
 def _type(schema: Json) -> str:
-    """A schema in a few words, with a link to one that has a name."""
+    """A schema in a few words, with a link if it has a name."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
@@ -183,7 +183,7 @@ def _table(head: tuple[str, ...], rows: Any) -> str:
 
 
 def _wrapped(text: str) -> str:
-    """Paragraphs at 100 columns."""
+    """Wrap paragraphs at 100 columns."""
     return "\n\n".join(
         textwrap.fill(part, _WIDTH, break_long_words=False, break_on_hyphens=False) for part in text.split("\n\n")
     )
