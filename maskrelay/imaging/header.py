@@ -56,7 +56,7 @@ def named_damage() -> Iterator[None]:
         raise
     except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise TooManyPixels("The image needs more memory than it may have.") from None
-    except Exception as error:  # noqa: BLE001  a decoder fed with hostile bytes may raise anything
+    except Exception as error:  # noqa: BLE001  a decoder of hostile bytes may raise anything
         if isinstance(error, NotImplementedError) or _BEYOND_US.search(str(error)):
             raise UnsupportedImage from None
         raise Truncated from None
@@ -105,7 +105,7 @@ def opened(kind: type[_Kind], stream: BinaryIO) -> _Kind:
     try:
         kind.__init__(image, stream)
     except SyntaxError:
-        # Pillow refuses a size of zero with the same words as garbage; only the half-made image tells them apart
+        # Pillow reports a size of zero like garbage; only the half-initialised image distinguishes the two
         if image.mode and 0 in image.size:
             raise ZeroSized(width=image.width, height=image.height) from None
         raise

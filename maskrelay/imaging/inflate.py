@@ -11,8 +11,8 @@ from maskrelay.errors import ArchiveTooLarge, SourceTooLarge, Truncated
 _GZIP = 31  # zlib's `wbits` for data with a gzip header and checksum
 _PIECE = 1 << 20
 _SLICE = 1 << 16
-#: Blocked gzip (bgzip) makes a member of every 64 KiB, so that the members' own bytes bound them; what has more members
-#: than this, most of them empty, is made to keep its reader busy.
+#: The most members. Blocked gzip (bgzip) has a member for every 64 KiB, so the size of its members limits their number;
+#: a file with more members, most of them empty, is made to keep its reader busy.
 MOST_MEMBERS = 1 << 16
 
 

@@ -22,7 +22,7 @@ def jpeg_pixels(file: bytes, image: ImageFile.ImageFile) -> npt.NDArray[np.uint8
         return None
     try:
         height, width, *_ = decode_jpeg_header(file)
-        if (width, height) != image.size:  # no other size than the one that was found acceptable
+        if (width, height) != image.size:  # only the size that was checked is accepted
             return None
         pixels = np.asarray(decode_jpeg(file, _COLOURS[image.mode], strict=True), np.uint8)
     except ValueError:

@@ -6,7 +6,7 @@ from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-_LONGEST = 400  # characters looked at; a prompt is far shorter
+_LONGEST = 400  # the most characters that are processed; prompts are far shorter
 _ELLIPSIS = "…"
 
 

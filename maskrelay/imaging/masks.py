@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from maskrelay.imaging.spans import span
 
-FOREGROUND = 128  # the model card's 127.5, in bytes
+FOREGROUND = 128  # the model card's threshold of 127.5, for integers
 
 Inside = npt.NDArray[np.bool_]
 Probability = npt.NDArray[np.uint8]

@@ -16,9 +16,7 @@ FULL_FRAME = "full_frame"
 TOUCHES_BORDER = "touches_border"
 MANY_FRAGMENTS = "many_fragments"
 
-FRAGMENTS_EXPECTED = (
-    100  # more pieces than this are flagged: hundreds of nuclei are normal, of an optic disc they are not
-)
+FRAGMENTS_EXPECTED = 100  # more components are flagged: hundreds are normal for nuclei, but not for an optic disc
 
 Side = Literal["left", "top", "right", "bottom"]
 

@@ -14,7 +14,7 @@ from isal import isal_zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB = 0, 2  # colour types
-_UP = 2  # the filter "difference to the byte above"
+_UP = 2  # the filter type "Up": the difference to the byte above
 _LEVEL = 1  # of igzip's 0..3: 2 is no smaller, 3 is three times slower
 
 

@@ -88,7 +88,7 @@ def _pages_at(path: Path, _written: int, _size: int) -> Pages:
 def _page(stream: BinaryIO, pages: Pages, number: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
     """The directory with this number among all directories."""
     image = opened(TiffImagePlugin.TiffImageFile, stream)
-    image._frame_pos = list(pages.places)  # noqa: SLF001  known already: Pillow would parse every page up to this one
+    image._frame_pos = list(pages.places)  # noqa: SLF001  already known; Pillow would parse every page up to this one
     image.seek(number)
     check_size(image.size, max_pixels)
     return image

@@ -12,7 +12,7 @@ Mask = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
 _TINT = 0.28
-_SHADE = 0.35  # of the dark line that keeps an outline visible on its own colour
+_SHADE = 0.35  # opacity of the dark line that keeps an outline visible on its own colour
 _DARK: Colour = (0, 0, 0)
 _PIXELS_PER_LINE = 480  # pixels of the image's shorter side for each pixel of outline width
 

@@ -57,7 +57,7 @@ _SIEMENS = ((0x0019, 0x0010, "SIEMENS MR HEADER"), 0x0019100C, (0x0019100E,))
 _PHILIPS = ((0x2001, 0x0010, "Philips Imaging DD 001"), 0x20011003, (0x200510B0, 0x200510B1, 0x200510B2))
 _GE = ((0x0043, 0x0010, "GEMS_PARM_01"), 0x00431039, (0x001910BB, 0x001910BC, 0x001910BD))
 _VENDORS = (_SIEMENS, _PHILIPS, _GE)
-#: GE's real, imaginary, phase and magnitude pictures of one series have the same ImageType.
+#: GE's private image type: real, imaginary, phase and magnitude images of one series have the same ImageType.
 _GE_IMAGE_TYPE = 0x0043102F
 _GE_B_VALUE_OFFSET = 1e6  # added to some b-values, in multiples of ten
 

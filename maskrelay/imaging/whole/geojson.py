@@ -32,7 +32,7 @@ def _feature(region: Region, shown: dict[str, Any], frame: int | None) -> dict[s
     properties: dict[str, Any] = {
         "objectType": "annotation",
         "classification": shown,
-        "measurements": [{"name": "area_px", "value": region.area_px}],  # the form that every QuPath reads
+        "measurements": [{"name": "area_px", "value": region.area_px}],  # the format that all versions of QuPath read
     }
     if frame is not None:
         properties["frame"] = frame

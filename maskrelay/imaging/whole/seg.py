@@ -26,7 +26,7 @@ from maskrelay.imaging.whole.seg_sources import HeaderOf, quiet, source_frames
 
 _PER_FRAME = struct.pack("<HH2s2xL", 0x5200, 0x9230, b"SQ", 0xFFFFFFFF)  # of undefined length
 _PER_FRAME_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
-_MOST_BYTES = 0xFFFFFFFE  # of pixels: their length is written in 32 bits, and is even
+_MOST_BYTES = 0xFFFFFFFE  # of pixel data: its length is even and written in 32 bits
 
 
 def write_seg(

@@ -24,7 +24,7 @@ from maskrelay.errors import ArtifactUnsupported
 
 #: Returns an object's header by its number: a Dataset that need not hold pixels.
 HeaderOf = Callable[[int], Dataset]
-#: What pydicom raises for a value that cannot be read.
+#: The exceptions of pydicom for a value that cannot be read.
 _UNREADABLE = (
     ValueError,
     TypeError,
