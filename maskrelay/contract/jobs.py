@@ -17,7 +17,7 @@ ItemState = Literal["waiting", "running", "succeeded", "partial", "failed", "can
 Lane = Literal["interactive", "bulk"]
 
 TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancelled"})
-#: A job of at most this many items goes to the interactive lane unless bulk is asked for.
+#: A job of at most this many items uses the interactive lane unless bulk is requested.
 INTERACTIVE_ITEMS = 20
 #: The plan is written in parts of this many frames; part p covers the frames p·n … (p+1)·n-1.
 FRAMES_PER_PART = 1000
