@@ -72,7 +72,7 @@ class Supervisor:
         self._restarts = {name: _Restart() for name in self._children}
         self._watcher: Watcher | None = None
         self._watched = 0.0  # when the watcher was last restarted
-        #: Every process group that was ever started.
+        #: All process groups that were ever started.
         self.groups: list[int] = []
 
     @property
