@@ -34,7 +34,7 @@ _WHY = {
     503: "Redis, the storage or the token issuer is unavailable. `Retry-After` says when to try again.",
 }
 _TEXT = {"type": "string"}
-#: At least one visible character; no `&` and no control characters.
+#: The pattern of a prompt: at least one visible character; no `&` and no control characters.
 _PROMPT = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\x7f-\x9f]*$"
 Prompts = Annotated[list[Annotated[str, Field(pattern=_PROMPT)]], Field(min_length=1)]
 
