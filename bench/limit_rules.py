@@ -39,7 +39,7 @@ class Aimd:
         self.refused = 0
         self._most, self._factor, self._cut_at = most, factor, 0.0
 
-    def good(self, score: Score, now: float) -> None:  # noqa: ARG002 - the rules' common form
+    def good(self, score: Score, now: float) -> None:  # noqa: ARG002 - the common signature of the rules
         self.limit = min(self._most, self.limit + 1 / self.limit)
 
     def refuse(self, score: Score, now: float) -> None:

@@ -45,7 +45,7 @@ class Bench:
             f"/proc/{pid}/task/{pid}/schedstat"
         )  # its first number: nanoseconds of the main thread on a CPU
         self._what = ""
-        connected = self.ledger.scripts._client  # noqa: SLF001 - every command of the ledger passes here
+        connected = self.ledger.scripts._client  # noqa: SLF001 - all ledger commands pass through it
         self._execute, connected.execute_command = connected.execute_command, self._measured  # type: ignore[method-assign]
 
     def _measured(self, *command: Any, **options: Any) -> Any:
