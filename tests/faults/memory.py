@@ -1,4 +1,4 @@
-"""Samples the memory of a scene's processes; what has grown from the first third of the samples to the last."""
+"""Samples the memory of a scene's processes, and finds growth beyond the most of the first third of the samples."""
 
 import statistics
 import threading
@@ -50,7 +50,7 @@ class Memory:
     def _thirds(self) -> Iterator[tuple[str, float, float, int]]:
         for role, samples in sorted(self._samples.items()):
             third = max(1, len(samples) // 3)
-            yield role, statistics.median(samples[:third]), statistics.median(samples[-third:]), len(samples)
+            yield role, max(samples[:third]), statistics.median(samples[-third:]), len(samples)
 
     def rows(self) -> list[tuple[object, ...]]:
         return [(role, f"{first:.0f}", f"{last:.0f}", count) for role, first, last, count in self._thirds()]
