@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -163,6 +164,15 @@ def test_waiting_goes_on_while_the_api_is_killed_and_started_again(stack: Runnin
         ended = client.wait(job.id, on_progress=lambda shown: seen.append(shown.state))
     assert ended.state == "succeeded"
     assert seen[-1] == "succeeded"
+
+
+def test_the_key_of_the_embedded_stack_may_delete_its_own_job(stack: RunningStack) -> None:
+    with stack.client() as client:
+        job = client.wait(client.submit(saved(gradient(), "PNG"), "tumor").id)
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    with httpx.Client(base_url=stack.url, headers=headers, timeout=30, trust_env=False) as http:
+        assert http.delete(f"/v1/jobs/{job.id}").is_success
+        assert http.get(f"/v1/jobs/{job.id}").status_code == 410
 
 
 def test_the_demo_shows_masks_verifies_callbacks_and_leaves_nothing_running(tmp_path: Path) -> None:

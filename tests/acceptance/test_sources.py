@@ -90,6 +90,8 @@ def test_a_series_with_a_gap_fails_goes_or_is_held_as_the_caller_wants(stack: Ru
     files = ct([0, 1, 2, 3, 5, 6, 7])
     job, [failed] = run(stack, files)
     assert (job.state, failed.error and failed.error.code) == ("failed", "series_incomplete")
+    assert failed.error is not None
+    assert "partial_series=best_effort" in (failed.error.detail or "")
     job, [went] = run(stack, files, partial_series="best_effort", outputs=["nifti"])
     assert job.state == "succeeded"
     assert went.findings["gaps"] == [1]

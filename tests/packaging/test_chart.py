@@ -96,6 +96,8 @@ def test_a_pod_is_hardened_and_asked_how_it_is(rendered: dict[str, Any], name: s
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= box.keys()
     writable = [mount["mountPath"] for mount in box["volumeMounts"] if not mount.get("readOnly")]
     assert writable == ["/tmp"]
+    (scratch,) = [volume for volume in pod["volumes"] if volume["name"] == "tmp"]
+    assert scratch["emptyDir"]["sizeLimit"]
 
 
 def test_the_scaled_workers_are_as_many_as_the_endpoint_can_feed_and_no_replicas_fight_it(rendered: dict[str, Any]):

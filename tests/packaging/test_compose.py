@@ -61,6 +61,16 @@ def test_a_service_is_pinned_limited_and_may_write_only_where_it_must(name: str)
         assert (service["user"], service["cap_drop"]) == ("10001:10001", ["ALL"])
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_temporary_files_are_bounded_and_local_copies_are_on_a_disk(name: str):
+    service = SERVICES[name]
+    assert all("size=" in place for place in service.get("tmpfs", []))
+    if name in WORKERS:
+        assert service["environment"]["TMPDIR"] == "/copies"
+        named = [place for place in service["volumes"] if isinstance(place, dict)]
+        assert [place["source"] for place in named if place["target"] == "/copies"] == ["copies"]
+
+
 @pytest.mark.parametrize("name", FOREVER)
 def test_a_service_that_stays_says_whether_it_is_well_and_starts_after_what_it_needs(name: str):
     service = SERVICES[name]
