@@ -110,8 +110,12 @@ class Child:
                 self._parts.spans.end()
 
     def time_limit(self, task: Task) -> float:
-        """Return the seconds after which a child that is still working on the task is killed."""
-        return HANGS_AFTER[task] * self._settings.task_budget.total_seconds()
+        """Return the seconds after which a child that is still working on the task is killed.
+
+        The time that a worker has at its end is added: a task of segment uses it to drain.
+        """
+        settings = self._settings
+        return (HANGS_AFTER[task] * settings.task_budget + settings.soft_shutdown).total_seconds()
 
     def until(self) -> float:
         return time.monotonic() + self._settings.task_budget.total_seconds()
