@@ -142,18 +142,23 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
     assert answers.undocumented() == []
 
 
-@contextmanager
-def api_process(folder: Path, redis_url: str, *, descriptors: int = 4096) -> Iterator[tuple[str, psutil.Process]]:
-    """The API as it is run: a process of its own, from its environment, that may open this many files."""
-    port = free_port()
+def api_environment(folder: Path, redis_url: str) -> dict[str, str]:
+    """The environment of an API process whose store and keys file are in `folder`."""
     (folder / "store").mkdir()
     write_keys(folder / "keys.json", {"north": ("north", ["submit", "read"])})
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
+    return {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
         "MASKRELAY_REDIS_URL": redis_url,
         "MASKRELAY_STORAGE_URL": (folder / "store").as_uri(),
         "MASKRELAY_KEYS_FILE": str(folder / "keys.json"),
         "MASKRELAY_SERVER_KEY": SERVER_KEY,
     }
+
+
+@contextmanager
+def api_process(folder: Path, redis_url: str, *, descriptors: int = 4096) -> Iterator[tuple[str, psutil.Process]]:
+    """The API as it is run: a process of its own, from its environment, that may open this many files."""
+    port = free_port()
+    environment = api_environment(folder, redis_url)
     command = [sys.executable, "-m", "api", "--host", "127.0.0.1", "--port", str(port)]
     limited = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(descriptors), *command]
     child = subprocess.Popen(limited, cwd=ROOT, env=environment)

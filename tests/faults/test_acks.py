@@ -7,6 +7,7 @@ import pytest
 
 from maskrelay.ledger.broker import broker
 from tests.faults.conftest import Fault
+from tests.faults.mischief import WORKERS
 from tests.faults_check import check
 from tests.redis_proxy import Command
 from tests.scenes import Scene, scene
@@ -25,10 +26,10 @@ def is_acknowledgement(command: Command) -> bool:
     return command[:1] == [b"ZREM"] and command[1].endswith(b"unacked_index")
 
 
-@pytest.mark.parametrize("name", ["segment", "assemble", "control", "deliver"])
+@pytest.mark.parametrize("name", WORKERS)
 def test_redis_is_away_when_a_task_is_acknowledged(shared: Scene, fault: Fault, name: str) -> None:
     shared.begin()
-    for other in {"segment", "assemble", "control", "deliver"} - {name}:
+    for other in set(WORKERS) - {name}:
         shared.kill(other)
     log = shared.folder / "data" / "logs" / f"{name}.log"
     before = log.read_text().count("Couldn't ack") if log.exists() else 0
@@ -40,7 +41,7 @@ def test_redis_is_away_when_a_task_is_acknowledged(shared: Scene, fault: Fault, 
     fault.breaks("Redis cut off before an acknowledgement")
     assert eventually(lambda: log.read_text().count("Couldn't ack") > before, within_s=60)
     shared.redis.mend()
-    for other in {"segment", "assemble", "control", "deliver"} - {name}:
+    for other in set(WORKERS) - {name}:
         shared.start(other)
     fault.over()
     shared.submit(3)
