@@ -50,5 +50,6 @@ def test_the_simulators_label_map_fits_the_volume():
 @pytest.mark.parametrize(("set_to", "wanted"), [("volume3d", IMAGE2D), ("image2d", VOLUME3D)])
 def test_a_client_of_another_wire_format_than_the_endpoints_is_refused(set_to, wanted):
     endpoint = Endpoint(url="http://localhost/score", key="k", wire=set_to)
-    with pytest.raises(SettingsError, match=f"default speaks {set_to}"):
+    refusal = f"endpoint default uses the wire format {set_to}, but {wanted.name} is required"
+    with pytest.raises(SettingsError, match=refusal):
         EndpointClient(endpoint, credential_of(endpoint), wanted, timeout=None, max_connections=1)
