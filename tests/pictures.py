@@ -20,6 +20,12 @@ def gradient(width: int = 40, height: int = 30) -> Image.Image:
     return Image.fromarray(gradient_array(width, height))
 
 
+def three_pages() -> bytes:
+    """A TIFF of three pages, 40 × 30 each, no two of them alike."""
+    first, *others = gradient(), gradient().rotate(90, expand=False), gradient().rotate(180)
+    return saved(first, "TIFF", save_all=True, append_images=others)
+
+
 def gradient_array(width: int = 40, height: int = 30) -> np.ndarray[Any, Any]:
     """An RGB picture in which no two rows and no two columns are alike."""
     down, across = np.mgrid[:height, :width]

@@ -7,7 +7,7 @@ import pytest
 from tests.faults.conftest import Fault
 from tests.faults.steps import Step
 from tests.faults_check import check, told
-from tests.pictures import gradient, saved
+from tests.pictures import gradient, saved, three_pages
 from tests.scenes import Scene, scene
 
 pytestmark = pytest.mark.long
@@ -58,9 +58,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def kill_at(shared: Scene, fault: Fault, step: Step, name: str) -> None:
     """Submit a stack of pages with a contact sheet and a plain picture; the process dies at the step."""
     shared.begin()
-    pages = [gradient(), gradient().rotate(90, expand=False), gradient().rotate(180)]
     files = [shared.folder / "pages.tiff", shared.folder / "picture.png"]
-    files[0].write_bytes(saved(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    files[0].write_bytes(three_pages())
     files[1].write_bytes(saved(gradient(), "PNG"))
     with step.held(shared) as hold:
         shared.submit_files(files, [3, 1], outputs=["mask", "contact-sheet"])

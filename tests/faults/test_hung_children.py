@@ -2,14 +2,13 @@
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.faults.conftest import Fault
 from tests.faults_check import check
-from tests.pictures import gradient, saved
+from tests.pictures import three_pages
 from tests.scenes import Scene, scene
 
 pytestmark = pytest.mark.long
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """A child may last for 20 s in segment, and for 120 s in assemble."""
+    """A task may last for some 30 s in segment, and for some 130 s in assemble."""
     with scene(tmp_path_factory.mktemp("scene"), task_budget_s=1) as running:
         yield running
 
@@ -43,17 +42,11 @@ def test_a_child_hangs_while_it_scores(shared: Scene, fault: Fault) -> None:
 
 def test_a_child_hangs_while_it_assembles(shared: Scene, fault: Fault) -> None:
     shared.begin()
+    pages = shared.folder / "pages.tiff"
+    pages.write_bytes(three_pages())
     with shared.redis.held(shared.redis.script("assemble_take"), after=True, wants=b"$26") as hold:
-        shared.submit_files(pages(shared), [3], outputs=["mask", "contact-sheet"])
+        shared.submit_files([pages], [3], outputs=["mask", "contact-sheet"])
         hold.await_caught()
         hung = hang(shared, fault, "assemble")
     fault.survived(check(shared))
     assert not hung.is_running()
-
-
-def pages(at: Scene) -> list[Path]:
-    """A file of three pages, whose masks are assembled into a contact sheet."""
-    path = at.folder / "pages.tiff"
-    first, *others = gradient(), gradient().rotate(90, expand=False), gradient().rotate(180)
-    path.write_bytes(saved(first, "TIFF", save_all=True, append_images=others))
-    return [path]
