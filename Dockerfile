@@ -10,33 +10,34 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /build
 
 FROM build AS wheel
-COPY requirements-build.lock ./
+COPY requirements/build.lock ./requirements/
 RUN ["python", "-m", "venv", "--without-pip", "/build/venv"]
-RUN ["python", "-m", "pip", "--python", "/build/venv", "install", "--require-hashes", "--requirement", "requirements-build.lock"]
+RUN ["python", "-m", "pip", "--python", "/build/venv", "install", "--require-hashes", "--requirement", "requirements/build.lock"]
 COPY pyproject.toml README.md LICENSE ./
 COPY maskrelay maskrelay
 RUN ["/build/venv/bin/python", "-m", "hatchling", "build", "--target", "wheel", "--directory", "/build/dist"]
-COPY image/sbom.py requirements-api.lock requirements-worker.lock requirements-simulator.lock ./
+COPY tools/sbom.py ./
+COPY requirements/api.lock requirements/worker.lock requirements/simulator.lock ./requirements/
 RUN ["/build/venv/bin/python", "sbom.py", "/build/sbom"]
 
 FROM build AS api-packages
-COPY requirements-api.lock ./
+COPY requirements/api.lock ./requirements/
 RUN ["python", "-m", "venv", "--without-pip", "/opt/maskrelay"]
-RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements-api.lock"]
+RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements/api.lock"]
 COPY --from=wheel /build/dist /build/dist
 RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--no-deps", "--no-index", "--find-links", "/build/dist", "maskrelay"]
 
 FROM build AS worker-packages
-COPY requirements-worker.lock ./
+COPY requirements/worker.lock ./requirements/
 RUN ["python", "-m", "venv", "--without-pip", "/opt/maskrelay"]
-RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements-worker.lock"]
+RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements/worker.lock"]
 COPY --from=wheel /build/dist /build/dist
 RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--no-deps", "--no-index", "--find-links", "/build/dist", "maskrelay"]
 
 FROM build AS simulator-packages
-COPY requirements-simulator.lock ./
+COPY requirements/simulator.lock ./requirements/
 RUN ["python", "-m", "venv", "--without-pip", "/opt/maskrelay"]
-RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements-simulator.lock"]
+RUN ["python", "-m", "pip", "--python", "/opt/maskrelay", "install", "--require-hashes", "--requirement", "requirements/simulator.lock"]
 
 FROM ${PYTHON} AS runtime
 LABEL org.opencontainers.image.title="maskrelay" \

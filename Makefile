@@ -17,10 +17,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements/all.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "maskrelay needs Python 3.11 or newer; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/all.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -44,7 +44,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 docs: $(READY) ## generate the pages of settings, errors and the HTTP API from the code
-	$(BIN)/python docs/generate.py
+	$(BIN)/python tools/generate_docs.py
 
 fidelity: $(READY) ## compare the simulator with the real serving stack, in an environment of its own
 	$(PYTHON) -m venv --clear $(FIDELITY)
@@ -55,14 +55,14 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
 
-faults: $(READY) ## run every fault test and write the results to docs/reliability.md (about 30 minutes)
-	FAULTS_PAGE=docs/reliability.md $(BIN)/python -m pytest tests/faults -m 'long or not long'
+faults: $(READY) ## run every fault test and write the results to docs/explanation/reliability.md (about 30 minutes)
+	FAULTS_PAGE=docs/explanation/reliability.md $(BIN)/python -m pytest tests/faults -m 'long or not long'
 
 faults-off: $(READY) ## run the fault tests with each protection switched off, in copies: all must fail (an hour; ONLY=)
-	$(BIN)/python -m tests.faults.unprotected --page docs/reliability.md --only '$(ONLY)'
+	$(BIN)/python -m tests.faults.unprotected --page docs/explanation/reliability.md --only '$(ONLY)'
 
 soak: $(READY) ## inject a fault every few seconds (MINUTES, SEED)
-	$(BIN)/python -m tests.faults.soak --page docs/reliability.md --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.faults.soak --page docs/explanation/reliability.md --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 api-fuzz: $(READY) ## test a running API against its OpenAPI document with schemathesis (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
@@ -89,20 +89,20 @@ azure: $(READY) $(AZURE_READY) ## load the output of `maskrelay endpoint` with a
 	$(BIN)/python -m pytest tests/packaging/test_azure_ml.py
 
 sbom: $(READY) ## write an SBOM (CycloneDX) of each image to dist/sbom
-	$(BIN)/python image/sbom.py dist/sbom
+	$(BIN)/python tools/sbom.py dist/sbom
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) $(FIDELITY) $(HELM) $(AZURE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
   --no-emit-index-url --no-emit-find-links
-PINNED := $(COMPILE) --constraint requirements.lock
+PINNED := $(COMPILE) --constraint requirements/all.lock
 
-lock: $(READY) ## resolve requirements.lock and the images' locks again (needs `uv` on the PATH)
-	$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
-	$(PINNED) --extra api pyproject.toml --output-file requirements-api.lock
-	$(PINNED) --extra worker --extra azure pyproject.toml --output-file requirements-worker.lock
-	$(PINNED) --extra simulator pyproject.toml --output-file requirements-simulator.lock
-	echo 'hatchling==1.27.0' | $(PINNED) - --output-file requirements-build.lock
+lock: $(READY) ## resolve requirements/all.lock and the images' locks again (needs `uv` on the PATH)
+	$(COMPILE) --extra dev pyproject.toml --output-file requirements/all.lock
+	$(PINNED) --extra api pyproject.toml --output-file requirements/api.lock
+	$(PINNED) --extra worker --extra azure pyproject.toml --output-file requirements/worker.lock
+	$(PINNED) --extra simulator pyproject.toml --output-file requirements/simulator.lock
+	echo 'hatchling==1.27.0' | $(PINNED) - --output-file requirements/build.lock
 	$(COMPILE) tests/helm/requirements.in --output-file tests/helm/requirements.lock
 	$(COMPILE) tests/azure/requirements.in --output-file tests/azure/requirements.lock

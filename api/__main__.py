@@ -12,8 +12,8 @@ import sys
 import uvicorn
 
 from api.app import create
-from api.connections import MOST, guarded
-from api.service import is_loopback
+from api.dependencies import is_loopback
+from api.http.connections import MOST, guarded
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings, name_of
 

@@ -16,37 +16,42 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from api.archive import Archive
-from api.audited import Audited
-from api.authorise import Authorise
-from api.ends import Ends
-from api.keysfile import KeysFile
-from api.life import living
-from api.openapi import describe
-from api.plain_requests import PlainRequests
-from api.problems import Problems, framework_problem
-from api.requests_seen import RequestsSeen
+from api.auth.api_keys import KeysFile
+from api.auth.oidc import tokens_of
+from api.auth.scopes import check_scope
+from api.dependencies import (
+    Limits,
+    Service,
+    check_own_database,
+    in_thread,
+)
+from api.dependencies.archive import Archive
+from api.dependencies.end_listener import Ends
+from api.dependencies.lifespan import living
+from api.http.middleware.authentication import Authorise
+from api.http.middleware.plain_requests import PlainRequests
+from api.http.middleware.problems import Problems, framework_problem
+from api.http.middleware.request_audit import Audited
+from api.http.middleware.request_metrics import RequestsSeen
+from api.http.middleware.unread_bodies import Unread
 from api.routes import add_routes
-from api.scopes import check_scope
-from api.service import Limits, Service, check_own_database, in_thread
-from api.tokens import tokens_of
-from api.unread import Unread
-from maskrelay import logs
+from api.routes.openapi import describe
+from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.ownership import OwnDatabase
-from maskrelay.ledger.room import Load
+from maskrelay.ledger.quotas import Load
 from maskrelay.network.certificates import client_context
-from maskrelay.notify.guard import AddressGuard
 from maskrelay.settings import Settings
-from maskrelay.storage.audit import AuditLog
-from maskrelay.storage.health import StoreHealth
-from maskrelay.storage.identity import store_id
-from maskrelay.storage.open import open_storage, try_at_start
+from maskrelay.storage.audit_log import AuditLog
+from maskrelay.storage.factory import open_storage, try_at_start
 from maskrelay.storage.protocol import Storage
+from maskrelay.storage.store_health import StoreHealth
+from maskrelay.storage.store_identity import store_id
+from maskrelay.telemetry import logs
+from maskrelay.telemetry.tracing import open_spans
 from maskrelay.threads import end_process_with_threads
-from maskrelay.tracing import open_spans
 
 #: What pages of the origins in MASKRELAY_CORS_ORIGINS may send and read. Keys are sent in a header, never as a cookie.
 _CORS: dict[str, Any] = {

@@ -16,10 +16,10 @@ from typing import Any
 
 from bench.cpus import cpu_seconds
 from bench.figures import print_head, print_table, spread
-from maskrelay.contract.jobs import FRAMES_PER_PART, Lane
+from maskrelay.contract.records.job import FRAMES_PER_PART, Lane
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim, Settlement
-from tests.valkeys import RunningValkey, running_valkey
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 _LANES: list[Lane] = ["interactive", "bulk"]
 _PART = 64

@@ -17,10 +17,10 @@ from pathlib import Path
 from bench.codec_steps import MAX_PIXELS, our_steps, textbook_steps
 from bench.figures import median, print_head, print_table, spread
 from bench.sources import PROMPTS, make_sources
-from maskrelay.contract.answer import parse_answer
-from maskrelay.contract.wire import encode_request
+from maskrelay.contract.wire.image2d import encode_request
+from maskrelay.contract.wire.image2d_answer import parse_answer
+from maskrelay.imaging.frame_pixels import draw, prepare
 from simulator.canned import Canned
-from worker.pixels import draw, prepare
 
 _IMAGES = 8  # two of each kind of source
 Steps = Callable[[Path, tuple[str, ...], bytes], dict[str, float]]

@@ -11,16 +11,16 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from bench.peers import textbook
-from maskrelay.contract.answer import parse_answer
-from maskrelay.contract.wire import Row, encode_request
-from maskrelay.imaging.artifacts import mask_png
-from maskrelay.imaging.canvas import canvas_png
-from maskrelay.imaging.decode import decode
-from maskrelay.imaging.letterbox import Letterbox, part_from_canvas, to_canvas
-from maskrelay.imaging.maps import probabilities
-from maskrelay.imaging.masks import FOREGROUND, Mask, foreground_rows
-from maskrelay.imaging.measures import measure
-from maskrelay.imaging.rle import encode_rle
+from maskrelay.contract.wire.image2d import Row, encode_request
+from maskrelay.contract.wire.image2d_answer import parse_answer
+from maskrelay.imaging.canvas.encode import canvas_png
+from maskrelay.imaging.canvas.letterbox import Letterbox, part_from_canvas, to_canvas
+from maskrelay.imaging.draw.frame_files import mask_png
+from maskrelay.imaging.masks.mask import FOREGROUND, Mask, foreground_rows
+from maskrelay.imaging.masks.measures import measure
+from maskrelay.imaging.masks.probability_maps import probabilities
+from maskrelay.imaging.masks.rle import encode_rle
+from maskrelay.imaging.read.picture import decode
 
 MAX_PIXELS = 100_000_000
 DECODE, LETTERBOX, CANVAS, UP = "decode", "letterbox", "PNG of the canvas", "base64 and JSON up"
@@ -41,7 +41,7 @@ class Laps:
 
 
 def our_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, float]:
-    """Return milliseconds by step, in the order of `worker.pixels`."""
+    """Return milliseconds by step, in the order of `maskrelay.imaging.frame_pixels`."""
     file, laps = path.read_bytes(), Laps()
     pixels = decode(file, max_pixels=MAX_PIXELS).pixels
     laps.lap(DECODE)

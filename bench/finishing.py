@@ -17,14 +17,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from maskrelay.contract import keys
-from maskrelay.contract.jobs import FRAMES_PER_PART, PlannedFrame, Submission
-from maskrelay.contract.outcomes import ArtifactRef, MaskOutcome, Outcome, Rle
-from maskrelay.contract.planned import PlannedItem
-from maskrelay.storage.files import FileStorage
-from worker.compact import Compacted
-from worker.turn import TimeIsUp, Turn
-from worker.visible import Visible
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import FRAMES_PER_PART, PlannedFrame, Submission
+from maskrelay.contract.records.outcomes import (
+    ArtifactRef,
+    MaskOutcome,
+    Outcome,
+    Rle,
+)
+from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.storage.file_store import FileStorage
+from worker.context.job_records.visible_outcomes import Visible
+from worker.context.turn import TimeIsUp, Turn
+from worker.finish.final_objects import Compacted
 
 JOB = "f" * 26
 PROMPT = "optic disc in retinal fundus"

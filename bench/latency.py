@@ -24,10 +24,10 @@ from bench.figures import print_head, print_table, spread
 from bench.service import RunningService, running_service
 from bench.sources import PROMPTS, make_sources
 from maskrelay.client import Client
-from maskrelay.contract.answer import parse_answer
-from maskrelay.contract.shown import JobShown
-from maskrelay.contract.wire import encode_request
-from worker.pixels import draw, prepare
+from maskrelay.contract.views.job_views import JobShown
+from maskrelay.contract.wire.image2d import encode_request
+from maskrelay.contract.wire.image2d_answer import parse_answer
+from maskrelay.imaging.frame_pixels import draw, prepare
 
 _WARM = 4
 #: Longer than an idle loop stays awake.

@@ -7,11 +7,11 @@ import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-from maskrelay.contract.jobs import Lane
+from maskrelay.contract.records.job import Lane
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim, Settlement
-from maskrelay.ledger.flow import Flow, Transfer
-from maskrelay.rules.gate import GOOD
+from maskrelay.ledger.flow_control import Flow, Transfer
+from maskrelay.rules.endpoint_gate import GOOD
 
 _LANES: list[Lane] = ["interactive", "bulk"]
 _IN_FLIGHT = 6

@@ -13,31 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from bench.ledger_rush import MOVED, rush
-from maskrelay.contract.jobs import Lane
-from maskrelay.contract.outcomes import Outcome
+from maskrelay.contract.records.job import Lane
+from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.endpoints import Endpoint
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.claims import Claim
-from maskrelay.ledger.flow import Flow
-from maskrelay.ledger.noticed import Noticed
-from maskrelay.rules.gate import GOOD
-from maskrelay.storage.audit import AuditLog
-from maskrelay.storage.open import open_storage
+from maskrelay.ledger.flow_control import Flow
+from maskrelay.ledger.measurements import Noticed
+from maskrelay.rules.endpoint_gate import GOOD
+from maskrelay.storage.audit_log import AuditLog
+from maskrelay.storage.factory import open_storage
 from maskrelay.storage.protocol import Storage
-from maskrelay.tracing import Untraced
-from worker.admission import Admissions, Asked
-from worker.artifacts import Recorded
-from worker.byte_budget import ByteBudget
-from worker.decoders import Decoders
-from worker.frame import Bench
-from worker.groups import Bounds, Groups
-from worker.loop import SegmentLoop
-from worker.packs import Packs
-from worker.pool import Pool
-from worker.score import Scorer
-from worker.sent import Sent
-from worker.sources import Sources
-from worker.submissions import Plans
+from maskrelay.telemetry.spans import Untraced
+from worker.context.job_records.outcome_parts import Recorded
+from worker.context.job_records.plans import Plans
+from worker.context.source_cache import Sources
+from worker.segment.admission import Admissions, Asked
+from worker.segment.byte_budget import ByteBudget
+from worker.segment.decoders import Decoders
+from worker.segment.endpoint_pool import Pool
+from worker.segment.frame import Bench
+from worker.segment.loop import SegmentLoop
+from worker.segment.outcome_batches import Bounds, Groups
+from worker.segment.row_batches import Packs
+from worker.segment.scorer import Scorer, Sent
 
 HANDS = 8
 LEASE = timedelta(seconds=60)

@@ -1,4 +1,6 @@
-"""`python -m bench.limit`: which rule finds the real limit of an endpoint; prints a table and draws docs/limit.svg."""
+"""`python -m bench.limit`: which rule finds the real limit of an endpoint; prints a table and draws
+docs/explanation/limit.svg.
+"""
 
 import statistics
 from collections.abc import Sequence
@@ -8,10 +10,10 @@ from bench.figures import median, print_head, print_table
 from bench.limit_model import Model, Run, Scene
 from bench.limit_plot import draw
 from bench.limit_rules import rules
-from tests.valkeys import running_valkey
+from tests.support.servers.valkeys import running_valkey
 
 SEEDS = range(5)
-PLOT = Path(__file__).resolve().parent.parent / "docs" / "limit.svg"
+PLOT = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "limit.svg"
 SCENES = (
     Scene("×4 too low, 8 slots of 1 s", ((0, 8),), 4, 128, 1.0),
     Scene("×4 too high, 8 slots of 1 s", ((0, 8),), 64, 128, 1.0),

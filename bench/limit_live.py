@@ -12,15 +12,15 @@ import redis
 from bench.figures import print_head, print_table
 from bench.limit import error, settled
 from bench.limit_model import Run, Scene
-from maskrelay.contract.wire import Row, encode_request
+from maskrelay.contract.wire.image2d import Row, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError
-from maskrelay.imaging.canary import canary
-from maskrelay.ledger.flow import Flow
-from maskrelay.rules.gate import GOOD, Report, report_of
+from maskrelay.imaging.canvas.canary import canary
+from maskrelay.ledger.flow_control import Flow
+from maskrelay.rules.endpoint_gate import GOOD, Report, report_of
 from maskrelay.scoring.statuses import classify
-from tests.simulators import RunningSimulator, running_simulator
-from tests.valkeys import running_valkey
+from tests.support.servers.simulators import RunningSimulator, running_simulator
+from tests.support.servers.valkeys import running_valkey
 
 SECONDS = 60.0
 CLIENTS = 40

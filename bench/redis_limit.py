@@ -28,7 +28,7 @@ from bench.cpus import cpu_seconds
 from bench.figures import median, print_head, print_table, spread
 from bench.ledger_workers import HANDS, LEASE, Crew
 from bench.redis_reading import Reading, Share, by_script, read
-from tests.valkeys import RunningValkey, running_valkey
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 _SLOTS_EACH = 4
 _PROCESSES = 4

@@ -29,7 +29,7 @@ from bench.figures import median, print_head, print_table, spread
 from bench.measured import grown
 from bench.service import RunningService, running_service
 from bench.sources import make_sources
-from tests.s3_servers import RunningS3, running_s3
+from tests.support.servers.s3_servers import RunningS3, running_s3
 
 #: Bulk frames that a worker of eight hands has in progress.
 _IN_HAND = 6

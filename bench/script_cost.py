@@ -15,15 +15,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from maskrelay.contract import keys
-from maskrelay.contract.jobs import Frames, Lane
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Frames, Lane
 from maskrelay.endpoints import Endpoint
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim, Settlement
-from maskrelay.ledger.parts import pack
-from maskrelay.ledger.room import Load, UnusedUpload
-from maskrelay.rules.gate import Report
-from tests.valkeys import RunningValkey, running_valkey
+from maskrelay.ledger.part_names import pack
+from maskrelay.ledger.quotas import Load, UnusedUpload
+from maskrelay.rules.endpoint_gate import Report
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 TENANT = "north"
 BULK: list[Lane] = ["bulk"]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bench.endpoint import RunningEndpoint
 from maskrelay.client import Client
-from maskrelay.stack.layout import SHORT_CLOCKS
 from maskrelay.stack.loopback import free_port
 from maskrelay.stack.running import Stack, running
+from maskrelay.stack.stack_processes import SHORT_CLOCKS
 from maskrelay.stack.supervisor import Ending
 
 

@@ -26,9 +26,9 @@ from bench.figures import median, print_head, print_table
 from bench.script_cost import TENANT, Bench
 from bench.sweep_pause import store_submission
 from maskrelay.stack.loopback import free_port
-from maskrelay.storage.files import FileStorage
-from tests.apis import SERVER_KEY, write_keys
-from tests.valkeys import RunningValkey, running_valkey
+from maskrelay.storage.file_store import FileStorage
+from tests.support.servers.apis import SERVER_KEY, write_keys
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 #: How many of the jobs are requested in turn.
 _ASKED = 200

@@ -21,14 +21,14 @@ from threading import Thread
 from typing import Any
 
 from bench.figures import print_head, print_table
-from maskrelay.contract import keys
-from maskrelay.contract.jobs import Item, Submission
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Item, Submission
 from maskrelay.ledger import Ledger
 from maskrelay.settings import Settings
-from maskrelay.storage.files import FileStorage
-from tests.valkeys import RunningValkey, running_valkey
-from worker.parts import Parts
-from worker.sweep import sweep_for_ever
+from maskrelay.storage.file_store import FileStorage
+from tests.support.servers.valkeys import RunningValkey, running_valkey
+from worker.context import Parts
+from worker.sweep.sweep_pass import sweep_for_ever
 
 _CALLS = frozenset({"get", "stream", "create", "put", "list", "head", "delete"})
 #: The least number of lease checks to wait for, however soon the comparison ends.

@@ -1,6 +1,7 @@
-"""The trace of one job as an SVG: a real stack, a real collector, and `docs/trace.svg` drawn from the received spans.
+"""The trace of one job as an SVG: a real stack, a real collector, and `docs/explanation/trace.svg` drawn from the
+received spans.
 
-python -m bench.trace [--out docs/trace.svg]
+python -m bench.trace [--out docs/explanation/trace.svg]
 """
 
 import argparse
@@ -17,8 +18,8 @@ from maskrelay.client import Client
 from maskrelay.stack.loopback import free_port
 from maskrelay.stack.running import running
 from maskrelay.stack.supervisor import Ending
-from tests.collectors import Collected, collector
-from tests.receivers import receiver, status
+from tests.support.servers.collectors import Collected, collector
+from tests.support.servers.receivers import receiver, status
 
 WIDTH, LEFT, TOP, ROW = 760, 250, 46, 22
 COLOURS = {"api": "#06c", "control": "#940", "segment": "#2a7", "assemble": "#a3a", "deliver": "#c44"}
@@ -26,7 +27,7 @@ COLOURS = {"api": "#06c", "control": "#940", "segment": "#2a7", "assemble": "#a3
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.trace", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("docs/trace.svg"))
+    parser.add_argument("--out", type=Path, default=Path("docs/explanation/trace.svg"))
     asked = parser.parse_args()
     asked.out.write_text(draw(traced()))
 

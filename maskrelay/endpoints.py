@@ -1,4 +1,4 @@
-"""The configured scoring endpoints: one in the environment, or a pool in a file (`docs/endpoints.md`)."""
+"""The configured scoring endpoints: one in the environment, or a pool in a file (`docs/howto/endpoints.md`)."""
 
 import json
 from collections.abc import Sequence

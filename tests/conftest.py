@@ -6,8 +6,8 @@ import pytest
 from hypothesis import settings
 
 from maskrelay.ledger import Ledger
-from tests import time_per_folder
-from tests.valkeys import RunningValkey, running_valkey
+from tests.support.checks import time_per_folder
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 # whatever else is in force (in CI: the same examples each time), no example is judged by the clock
 settings.register_profile("no clock", settings(), deadline=None)

@@ -5,13 +5,13 @@ import os
 import signal
 import sys
 
-from maskrelay import logs
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings
+from maskrelay.telemetry import logs
 from maskrelay.threads import end_process_with_threads
-from worker.app import ROLES, run
-from worker.parts import build
-from worker.sweep import sweep_for_ever
+from worker.context import build
+from worker.process.celery_app import ROLES, run
+from worker.sweep.sweep_pass import sweep_for_ever
 
 
 def main(arguments: list[str]) -> int:

@@ -35,7 +35,7 @@ def _beats(path: Path) -> bool:
 def _redis_answers(environment: Mapping[str, str]) -> bool:
     import redis  # noqa: PLC0415 - only needed if the heartbeat has stopped
 
-    from maskrelay.ledger.address import connect  # noqa: PLC0415
+    from maskrelay.ledger.redis_connection import connect  # noqa: PLC0415
     from maskrelay.settings import Settings  # noqa: PLC0415
 
     url = Settings.from_environment(environment).redis_url.get_secret_value()

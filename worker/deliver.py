@@ -12,21 +12,21 @@ import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from maskrelay.contract import keys
-from maskrelay.contract.deliveries import DeliveryEnd
-from maskrelay.contract.events import EVENT_TYPES, event_id
-from maskrelay.contract.jobs import CallbackTarget, Submission
+from maskrelay.callbacks.callback_sender import CallbackSender, DeliveryResult
+from maskrelay.callbacks.retry_schedule import delay_before
+from maskrelay.callbacks.sealing import unseal_with_any
+from maskrelay.callbacks.signature import derive_secret
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.delivery_records import DeliveryEnd
+from maskrelay.contract.records.events import EVENT_TYPES, event_id
+from maskrelay.contract.records.job import CallbackTarget, Submission
 from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing, SealInvalid, StorageUnavailable
 from maskrelay.ledger.outbox import Delivery
-from maskrelay.notify.callback import CallbackSender, DeliveryResult
-from maskrelay.notify.schedule import delay_before
-from maskrelay.notify.seal import unseal_with_any
-from maskrelay.notify.signature import derive_secret
 from maskrelay.rules.lanes import callbacks_share
-from maskrelay.storage.records import read_submission
-from maskrelay.storage.tombstones import tombstone_of
-from worker.announce import is_delivered, leave_live
-from worker.parts import Parts
+from maskrelay.storage.markers import tombstone_of
+from maskrelay.storage.stored_records import read_submission
+from worker.context import Parts
+from worker.context.job_records.event_records import is_delivered, leave_live
 
 log = logging.getLogger(__name__)
 #: Delay while storage is unavailable. It does not count as an attempt.

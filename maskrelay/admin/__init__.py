@@ -1,1 +1,5 @@
-"""Operators' commands: `maskrelay doctor`, `audit`, `endpoint`. Each module adds its command by an entry point."""
+"""The commands of an operator: `maskrelay doctor`, `audit`, `endpoint`.
+
+Arguments and settings come in; findings come out on standard output. Each module adds its command by an entry point.
+Read `doctor` first.
+"""

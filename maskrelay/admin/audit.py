@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from maskrelay.admin.audit_chains import Break, verify
-from maskrelay.contract import keys
-from maskrelay.contract.audit import Entry, hour_of
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.audit_entries import Entry, hour_of
 from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.settings import Settings
-from maskrelay.storage.open import open_storage
+from maskrelay.storage.factory import open_storage
 from maskrelay.storage.protocol import Storage
-from maskrelay.storage.records import parsed, unreadable
+from maskrelay.storage.stored_records import parsed, unreadable
 
 
 def add(subparsers: Any) -> None:

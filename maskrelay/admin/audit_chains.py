@@ -3,8 +3,8 @@
 import hashlib
 from dataclasses import dataclass, field
 
-from maskrelay.contract import keys
-from maskrelay.contract.audit import Before, Seal, unsealed
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.audit_entries import Before, Seal, unsealed
 from maskrelay.errors import KeyInvalid, ObjectMissing
 from maskrelay.storage.protocol import Storage
 

@@ -6,8 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from maskrelay.admin.azure import commands
-from maskrelay.admin.azure.wanted import AUTH_MODES, Probe, Wanted, checked_name
+from maskrelay.admin.azure import endpoint_commands
+from maskrelay.admin.azure.spec import (
+    AUTH_MODES,
+    Probe,
+    Wanted,
+    checked_name,
+)
 from maskrelay.errors import AzureError
 
 _EPILOG = """\
@@ -26,37 +31,41 @@ def add(subparsers: Any) -> None:
         "endpoint", help=what, description=what, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     inner = parser.add_subparsers(required=True, metavar="COMMAND")
-    taken = _command(inner, "import", commands.take, "save the workspace that a config.json names")
+    taken = _command(inner, "import", endpoint_commands.take, "save the workspace that a config.json names")
     taken.add_argument("file", type=Path, metavar="CONFIG_JSON")
     _add_create(inner)
-    traffic = _command(inner, "traffic", commands.traffic, "divide the traffic between deployments", changes=True)
+    traffic = _command(
+        inner, "traffic", endpoint_commands.traffic, "divide the traffic between deployments", changes=True
+    )
     traffic.add_argument("name", metavar="ENDPOINT")
     traffic.add_argument("shares", nargs="+", type=_share, metavar="DEPLOYMENT=PERCENT")
     _add_grant(inner)
-    wait = _command(inner, "wait", commands.wait, "wait until Azure has finished its work on the endpoint")
+    wait = _command(inner, "wait", endpoint_commands.wait, "wait until Azure has finished its work on the endpoint")
     wait.add_argument("name", metavar="ENDPOINT")
-    status = _command(inner, "status", commands.status, "show an endpoint, or list those of the workspace")
+    status = _command(inner, "status", endpoint_commands.status, "show an endpoint, or list those of the workspace")
     status.add_argument("name", nargs="?", metavar="ENDPOINT")
-    test = _command(inner, "test", commands.test, "score a test image (extra `worker`)")
+    test = _command(inner, "test", endpoint_commands.test, "score a test image (extra `worker`)")
     test.add_argument("name", metavar="ENDPOINT")
-    settings = _command(inner, "settings", commands.settings, "write the endpoint's entry for the endpoints file")
+    settings = _command(
+        inner, "settings", endpoint_commands.settings, "write the endpoint's entry for the endpoints file"
+    )
     settings.add_argument("name", metavar="ENDPOINT")
     settings.add_argument("--file", type=Path, metavar="JSON", help="the file to change (default: print the entry)")
     settings.add_argument(
         "--key-file", type=Path, metavar="FILE", help="write the endpoint's key to this file, readable only by you"
     )
-    scale = _command(inner, "scale", commands.scale, "change the number of instances", changes=True)
+    scale = _command(inner, "scale", endpoint_commands.scale, "change the number of instances", changes=True)
     scale.add_argument("name", metavar="ENDPOINT")
     scale.add_argument("instances", type=_from(1), metavar="INSTANCES")
     scale.add_argument("--deployment", metavar="NAME", help="required if there are several")
-    delete = _command(inner, "delete", commands.delete, "delete the endpoint, or one deployment", changes=True)
+    delete = _command(inner, "delete", endpoint_commands.delete, "delete the endpoint, or one deployment", changes=True)
     delete.add_argument("name", metavar="ENDPOINT")
     delete.add_argument("--deployment", metavar="NAME", help="delete only this deployment")
 
 
 def _add_create(inner: Any) -> None:
     create = _command(
-        inner, "create", commands.create, "create the endpoint and a deployment of the model", changes=True
+        inner, "create", endpoint_commands.create, "create the endpoint and a deployment of the model", changes=True
     )
     add = create.add_argument
     add("name", metavar="ENDPOINT", help="the name, unique within the region")
@@ -114,7 +123,11 @@ def _add_create(inner: Any) -> None:
 
 def _add_grant(inner: Any) -> None:
     grant = _command(
-        inner, "grant", commands.grant, "allow an identity to score at the endpoint, and nothing else", changes=True
+        inner,
+        "grant",
+        endpoint_commands.grant,
+        "allow an identity to score at the endpoint, and nothing else",
+        changes=True,
     )
     grant.add_argument("name", metavar="ENDPOINT")
     grant.add_argument("principal", metavar="OBJECT_ID", help="object id of the identity in the directory")

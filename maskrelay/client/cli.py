@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points
 
-from maskrelay.client import commands, submit_commands
+from maskrelay.client import job_commands, submit_commands
 from maskrelay.errors import ClientError, MaskrelayError
 
 _EPILOG = """\
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     submit_commands.add(subparsers)
-    commands.add(subparsers)
+    job_commands.add(subparsers)
     for entry in entry_points(group="maskrelay.commands"):
         with suppress(ModuleNotFoundError):  # the extra that the command needs is not installed
             entry.load()(subparsers)

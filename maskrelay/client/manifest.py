@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskrelay.client.reading import pictures
-from maskrelay.client.saving import SavedFile, open_to_all
-from maskrelay.contract.shown import ItemShown
+from maskrelay.client.download import SavedFile, open_to_all
+from maskrelay.client.responses import pictures
+from maskrelay.contract.views.job_views import ItemShown
 
 _NAME = "manifest.json"
 _NOTICE = "For research use only, not for clinical use."

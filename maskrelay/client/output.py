@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from maskrelay.client.saving import SavedFile
-from maskrelay.client.shown import as_json, as_text
-from maskrelay.contract.shown import ItemShown, JobShown
+from maskrelay.client.download import SavedFile
+from maskrelay.client.render import as_json, as_text
+from maskrelay.contract.views.job_views import ItemShown, JobShown
 
 
 def command(subparsers: Any, name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:

@@ -3,8 +3,8 @@
 import shutil
 from typing import TextIO
 
-from maskrelay.contract.jobs import TERMINAL
-from maskrelay.contract.shown import JobShown
+from maskrelay.contract.records.job import TERMINAL
+from maskrelay.contract.views.job_views import JobShown
 
 _BAR = 24
 

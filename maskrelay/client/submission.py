@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from maskrelay.client.connection import Connection
-from maskrelay.client.reading import read_as
-from maskrelay.client.sources import NamedSource, parts, together
-from maskrelay.contract.shown import JobShown, UploadList
+from maskrelay.client.responses import read_as
+from maskrelay.client.service_connection import Connection
+from maskrelay.client.upload_sources import NamedSource, parts, together
+from maskrelay.contract.views.job_views import JobShown, UploadList
 from maskrelay.errors import OptionInvalid
 
 

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from maskrelay.client.client import Client
 from maskrelay.client.output import command, show
 from maskrelay.client.progress import Progress
-from maskrelay.client.sources import sources_of
+from maskrelay.client.service_client import Client
 from maskrelay.client.submission import key_of
-from maskrelay.contract.jobs import Lane
-from maskrelay.contract.outputs import Output
-from maskrelay.contract.shown import JobShown
+from maskrelay.client.upload_sources import sources_of
+from maskrelay.contract.records.job import Lane
+from maskrelay.contract.views.job_views import JobShown
+from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.errors import Gone
 
 #: A job that is older than this when the response arrives was submitted by an earlier command.

@@ -117,14 +117,14 @@
 
 The class's docstring is its public message; its name in lower case is its stable `code`; `retryable` says whether
 the same request can succeed later. What varies goes into `detail` and `fields`: never a path, a secret, a pixel or
-patient data. HTTP statuses live in `api/problems.py` alone.
+patient data. HTTP statuses live in `api/http/middleware/problems.py` alone.
 """
 
 from collections.abc import Iterator
 
-from maskrelay.errors.azure import *  # noqa: F403 - one tree in four files, imported from here
 from maskrelay.errors.base import *  # noqa: F403
 from maskrelay.errors.base import MaskrelayError
+from maskrelay.errors.control_plane import *  # noqa: F403 - one tree in four files, imported from here
 from maskrelay.errors.requests import *  # noqa: F403
 from maskrelay.errors.work import *  # noqa: F403
 

@@ -1,4 +1,8 @@
-"""The ledger: all state kept in Redis. One Lua script per state transition, plus flow control."""
+"""The ledger in Redis: one Lua script per transition, and flow control.
+
+Transitions come in; jobs, claims, leases, quotas, wake-ups and events change atomically.
+Read this module first, then `scripts` and `job_transitions`.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,21 +12,21 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from maskrelay.endpoints import Endpoint
-from maskrelay.ledger.address import connect
-from maskrelay.ledger.assembling import Assembling
-from maskrelay.ledger.bells import Bells
+from maskrelay.ledger.announced_endpoints import Endpoints
+from maskrelay.ledger.assembly_leases import Assembling
 from maskrelay.ledger.claims import Claims
-from maskrelay.ledger.endpoints import Endpoints
-from maskrelay.ledger.flow import Flow
-from maskrelay.ledger.jobs import Jobs
+from maskrelay.ledger.flow_control import Flow
+from maskrelay.ledger.job_transitions import Jobs
+from maskrelay.ledger.metrics_snapshot import Sight
+from maskrelay.ledger.notifications import Bells
 from maskrelay.ledger.outbox import Outbox
-from maskrelay.ledger.room import Room
+from maskrelay.ledger.quotas import Room
+from maskrelay.ledger.redis_connection import connect
 from maskrelay.ledger.scripts import Scripts
 from maskrelay.ledger.senders import Senders
-from maskrelay.ledger.sight import Sight
-from maskrelay.ledger.steps import Steps
-from maskrelay.ledger.sweeps import Sweeps
-from maskrelay.ledger.wakes import Wakes
+from maskrelay.ledger.step_leases import Steps
+from maskrelay.ledger.sweep_state import Sweeps
+from maskrelay.ledger.wakeups import Wakes
 
 #: The longest slot lease there can be, since the broker's visibility timeout exceeds every lease. The safe default.
 LONGEST_SLOT = timedelta(minutes=10)

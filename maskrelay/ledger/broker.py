@@ -5,9 +5,9 @@ from datetime import timedelta
 from celery import Celery
 
 from maskrelay.errors import LedgerUnavailable
-from maskrelay.ledger.address import Address, read_address
+from maskrelay.ledger.redis_connection import Address, read_address
 from maskrelay.ledger.refusals import Standing, moved
-from maskrelay.ledger.wakes import TASKS
+from maskrelay.ledger.wakeups import TASKS
 
 
 def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from maskrelay.contract.jobs import Lane
-from maskrelay.ledger.parts import pack, search
+from maskrelay.contract.records.job import Lane
+from maskrelay.ledger.part_names import pack, search
 from maskrelay.ledger.scripts import PAGE, Scripts, paged
 from maskrelay.rules.retry import Trouble
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.wakes import TASKS, Task
+from maskrelay.ledger.wakeups import TASKS, Task
 
 
 @dataclass(frozen=True, slots=True)

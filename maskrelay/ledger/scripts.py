@@ -28,14 +28,14 @@ def _moves() -> str:
 def texts() -> dict[str, str]:
     """Return every script by its name, preceded by the preludes of its folder and of the parent folder."""
     common = _moves() + (_FOLDER / "prelude.lua").read_text()
-    return {**_of_folder(_FOLDER, common), **_of_folder(_FOLDER / "flow", common)}
+    folders = (entry for entry in _FOLDER.iterdir() if entry.is_dir())
+    return {name: text for folder in folders for name, text in _of_folder(folder, common).items()}
 
 
 def _of_folder(folder: Traversable, before: str) -> dict[str, str]:
     texts = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".lua")}
     preludes = sorted(name for name in texts if name.startswith("prelude"))
-    if folder != _FOLDER:
-        before += "".join(texts[name] for name in preludes)
+    before += "".join(texts[name] for name in preludes)
     return {name.removesuffix(".lua"): before + text for name, text in texts.items() if name not in preludes}
 
 

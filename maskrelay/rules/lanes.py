@@ -2,7 +2,7 @@
 
 import math
 
-from maskrelay.contract.jobs import INTERACTIVE_ITEMS, Lane
+from maskrelay.contract.records.job import INTERACTIVE_ITEMS, Lane
 from maskrelay.errors import LaneForbidden
 
 #: Bulk frames take at most this share of a child's capacity, so that an interactive frame can always start.

@@ -1,6 +1,6 @@
 """The states of a job and the allowed transitions. The ledger's scripts are given the same table."""
 
-from maskrelay.contract.jobs import TERMINAL, Counts, JobState
+from maskrelay.contract.records.job import TERMINAL, Counts, JobState
 
 #: The states that may follow each state. Terminal states have none. `finishing → running`: a settled frame that has no
 #: line in storage must be segmented again.

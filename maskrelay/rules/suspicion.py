@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Self
 
-from maskrelay.contract.lines import ItemLine
-from maskrelay.contract.outcomes import MaskOutcome, Outcome
+from maskrelay.contract.records.item_lines import ItemLine
+from maskrelay.contract.records.outcomes import MaskOutcome, Outcome
 
 SIZE_OUTLIER = "size_outlier"
 NEIGHBOURS_DISAGREE = "neighbours_disagree"

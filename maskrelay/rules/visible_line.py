@@ -3,8 +3,8 @@
 from collections.abc import Container
 from typing import Self
 
-from maskrelay.contract.outcomes import Outcome
-from maskrelay.contract.planned import PlannedItem
+from maskrelay.contract.records.outcomes import Outcome
+from maskrelay.contract.records.planned_items import PlannedItem
 
 
 class VisibleLines:

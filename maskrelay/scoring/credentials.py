@@ -11,9 +11,14 @@ from pydantic import SecretStr
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError
 from maskrelay.network.certificates import client_context
-from maskrelay.scoring.checks import checked_header, checked_url, is_header, proxy_of
 from maskrelay.scoring.token_sources import ControlPlane, Entra
 from maskrelay.scoring.tokens import RenewedToken, TokenSource
+from maskrelay.scoring.url_checks import (
+    checked_header,
+    checked_url,
+    is_header,
+    proxy_of,
+)
 
 #: The scopes of Entra tokens: for the control plane, and for scoring.
 CONTROL_PLANE_SCOPE = "https://management.azure.com/.default"

@@ -8,15 +8,15 @@ import httpx
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from maskrelay.errors import EndpointError, SettingsError
-from maskrelay.network.bodies import aread_body
 from maskrelay.network.certificates import ca_bundle, client_context
 from maskrelay.network.proxies import Proxy, proxy_for
-from maskrelay.scoring.breaks import classify_break
-from maskrelay.scoring.checks import checked_url, is_header
+from maskrelay.network.response_bodies import aread_body
+from maskrelay.scoring.proxy_tunnel import ProxyFailed
 from maskrelay.scoring.statuses import PROXY_AUTH, failure
 from maskrelay.scoring.tokens import NO_TOKEN, RenewedToken, Token
 from maskrelay.scoring.transport import Transport
-from maskrelay.scoring.tunnel import ProxyFailed
+from maskrelay.scoring.transport_errors import classify_break
+from maskrelay.scoring.url_checks import checked_url, is_header
 
 #: Entra tokens state when they expire and not when to renew them. This many seconds before, as in Entra's own
 #: libraries.

@@ -9,8 +9,8 @@ import httpx
 
 from maskrelay.network.certificates import client_context
 from maskrelay.network.proxies import Proxy
-from maskrelay.scoring.link import Link
-from maskrelay.scoring.tunnel import open_tunnel, reach
+from maskrelay.scoring.endpoint_connection import Link
+from maskrelay.scoring.proxy_tunnel import open_tunnel, reach
 
 #: A connection that was idle for longer is not used again, since the peer may be closing it. httpx uses the same time.
 LONGEST_IDLE_S = 5.0

@@ -13,10 +13,10 @@ from typing import Any
 
 from maskrelay.client.table import table
 from maskrelay.errors import SettingsError, StackError
-from maskrelay.stack.checking import faults
-from maskrelay.stack.children import alive
+from maskrelay.stack.child_process import alive
+from maskrelay.stack.demo_checks import faults
 from maskrelay.stack.loopback import HOST, free_port
-from maskrelay.stack.photographs import PHOTOGRAPHS, Photograph
+from maskrelay.stack.pictures import PHOTOGRAPHS, Photograph
 from maskrelay.stack.receiver import Receiver, receiving
 from maskrelay.stack.running import Stack, running
 from maskrelay.stack.supervisor import Ending

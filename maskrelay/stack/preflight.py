@@ -7,15 +7,15 @@ again and again behind a stack that reports itself ready. Nothing is contacted h
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from maskrelay.contract.apikeys import read_keys
-from maskrelay.contract.codes import read_code_table
+from maskrelay.callbacks.address_guard import AddressGuard
+from maskrelay.contract.records.api_key_file import read_keys
+from maskrelay.contract.vocabulary.segment_codes import read_code_table
 from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.errors import CodesInvalid, SettingsError
-from maskrelay.ledger.address import connect
-from maskrelay.notify.guard import AddressGuard
+from maskrelay.ledger.redis_connection import connect
 from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings, name_of
-from maskrelay.storage.open import open_storage
+from maskrelay.storage.factory import open_storage
 
 
 def check(settings: Settings) -> tuple[Endpoint, ...]:

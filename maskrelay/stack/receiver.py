@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
 from typing import Any
 
-from maskrelay.notify.signature import verify
+from maskrelay.callbacks.signature import verify
 from maskrelay.stack.loopback import HOST
 
 _LONGEST = 1 << 20

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskrelay.stack.layout import Layout, hold, lay_out
+from maskrelay.stack.stack_processes import Layout, hold, lay_out
 from maskrelay.stack.supervisor import Ending, Supervisor
 
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from maskrelay.errors import StackError
-from maskrelay.stack.children import Child, Running
-from maskrelay.stack.watcher import Watcher
+from maskrelay.stack.child_process import Child, Running
+from maskrelay.stack.orphan_guard import Watcher
 
 #: Children of one stage start and end together; a stage starts once the previous one is ready.
 Stage = Sequence[Child]

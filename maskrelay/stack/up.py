@@ -9,8 +9,8 @@ from types import FrameType
 from urllib.parse import urlsplit, urlunsplit
 
 from maskrelay.errors import SettingsError, StackError
-from maskrelay.stack.layout import Layout
 from maskrelay.stack.running import running
+from maskrelay.stack.stack_processes import Layout
 from maskrelay.stack.supervisor import Ending
 
 _EXAMPLE_PROMPT = "optic disc in retinal fundus"

@@ -12,8 +12,8 @@ from pathlib import Path
 import redis
 
 from maskrelay.errors import StackError
-from maskrelay.stack.children import Child
-from maskrelay.stack.keys import write_private
+from maskrelay.stack.child_process import Child
+from maskrelay.stack.local_secrets import write_private
 
 _OLDEST = 7
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from maskrelay.contract.audit import Before, sealed
-from maskrelay.contract.keys import audit_file
+from maskrelay.contract.records.audit_entries import Before, sealed
+from maskrelay.contract.records.keys import audit_file
 from maskrelay.errors import ObjectExists
 from maskrelay.storage.protocol import Storage
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from maskrelay.contract.keys import UPLOADS
+from maskrelay.contract.records.keys import UPLOADS
 from maskrelay.errors import ObjectMissing, StorageError
 from maskrelay.storage.folders import READING, opened, storage_errors
 

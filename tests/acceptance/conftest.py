@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.azures import Operator
-from tests.control_plane import running_azure
+from tests.support.servers.azures import Operator
+from tests.support.servers.control_plane import running_azure
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ from PIL import Image
 from skimage import data
 from standardwebhooks.webhooks import Webhook
 
-from tests.certificates import Authority, server_context
-from tests.faults_check import LONG
-from tests.http_proxies import PASSWORD, QUOTED, http_proxy
-from tests.pictures import saved
-from tests.receivers import receiver, status
-from tests.s3_servers import running_s3
-from tests.simulators import eventually, running_simulator
-from tests.stacks import running_stack
-from tests.tls_proxies import tls_before
-from tests.valkeys import running_valkey
+from tests.support.builders.certificates import Authority, server_context
+from tests.support.builders.pictures import saved
+from tests.support.checks.faults_check import LONG
+from tests.support.proxies.http_proxies import PASSWORD, QUOTED, http_proxy
+from tests.support.proxies.tls_proxies import tls_before
+from tests.support.servers.receivers import receiver, status
+from tests.support.servers.s3_servers import running_s3
+from tests.support.servers.simulators import eventually, running_simulator
+from tests.support.servers.stacks import running_stack
+from tests.support.servers.valkeys import running_valkey
 
 DISC = "optic disc in retinal fundus"
 OUTSIDE = ("endpoint.example", "127.0.0.2", "receiver.example")

@@ -18,11 +18,11 @@ from bench.ledger_workers import Crew
 from bench.measured import WORKERS, measure
 from bench.scale_out import scaled
 from bench.sources import PROMPTS, make_sources
-from maskrelay.ledger.jobs import JobRecord
+from maskrelay.ledger.job_transitions import JobRecord
 from maskrelay.rules.timings import Moments, timings
-from tests.s3_servers import running_s3
-from tests.simulators import eventually
-from tests.valkeys import RunningValkey, running_valkey
+from tests.support.servers.s3_servers import running_s3
+from tests.support.servers.simulators import eventually
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 #: The second size of the Celery pool goes the same way.
 WAYS: dict[str, Start] = {"maskrelay": ours, **PEERS}

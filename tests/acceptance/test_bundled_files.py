@@ -13,8 +13,8 @@ import nibabel
 import pydicom.data
 import pytest
 
-from maskrelay.contract.shown import ItemShown
-from tests.stacks import RunningStack, running_stack
+from maskrelay.contract.views.job_views import ItemShown
+from tests.support.servers.stacks import RunningStack, running_stack
 
 TABLE = json.loads((Path(__file__).parents[1] / "data" / "bundled_outcomes.json").read_text())
 PYDICOM = Path(pydicom.data.__file__).parent

@@ -16,9 +16,9 @@ from PIL import Image
 
 from maskrelay.client import Client
 from maskrelay.errors import NotCancellable, NotFound, PromptHasAmpersand, Unauthenticated
-from tests.pictures import gradient, saved
-from tests.simulators import eventually
-from tests.stacks import RunningStack, running_stack
+from tests.support.builders.pictures import gradient, saved
+from tests.support.servers.simulators import eventually
+from tests.support.servers.stacks import RunningStack, running_stack
 
 Ran = subprocess.CompletedProcess[str]
 PROMPTS = ("optic disc in retinal fundus", "optic cup in retinal fundus")

@@ -12,8 +12,7 @@ import pytest
 from dicomweb_client import DICOMwebClient
 from pydicom.dataset import Dataset
 
-from tests.orthancs import running_orthanc
-from tests.segmentations import (
+from tests.support.builders.segmentations import (
     ENHANCED,
     MAKING,
     ODD,
@@ -26,7 +25,8 @@ from tests.segmentations import (
     same_masks,
     seg_bytes,
 )
-from tests.system_programs import system_program
+from tests.support.checks.system_programs import system_program
+from tests.support.servers.orthancs import running_orthanc
 
 #: The file of two frames is of a class that has one: the validator objects to any mention of a second.
 CONFORMANT = [name for name in (*SOURCES, *ENHANCED, ODD) if name != "sc-two-frames"]

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.simulators import eventually
-from tests.stacks import RunningStack, running_stack
-from tests.system_programs import system_program
+from tests.support.checks.system_programs import system_program
+from tests.support.servers.simulators import eventually
+from tests.support.servers.stacks import RunningStack, running_stack
 
 COMMAND = [sys.executable, "-m", "maskrelay.client.cli", "doctor"]
 

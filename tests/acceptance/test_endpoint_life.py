@@ -8,10 +8,15 @@ import pytest
 
 from maskrelay.endpoints import read_endpoints
 from maskrelay.settings import Settings
-from tests.azures import Operator
-from tests.control_plane import running_azure
-from tests.control_plane_state import CONFIG, GROUP, SUBSCRIPTION, WORKSPACE
-from tests.simulators import running_simulator
+from tests.support.servers.azures import Operator
+from tests.support.servers.control_plane import running_azure
+from tests.support.servers.control_plane_state import (
+    CONFIG,
+    GROUP,
+    SUBSCRIPTION,
+    WORKSPACE,
+)
+from tests.support.servers.simulators import running_simulator
 
 APPLIED = ("--apply", "--patience", "1")
 BLUE = "medimageparse-v10"

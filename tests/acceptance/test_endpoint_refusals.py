@@ -1,7 +1,7 @@
 """What Azure refuses, or does not answer, is said by the real command with a way out."""
 
-from tests.azures import Operator
-from tests.control_plane_state import GROUP, SUBSCRIPTION, WORKSPACE
+from tests.support.servers.azures import Operator
+from tests.support.servers.control_plane_state import GROUP, SUBSCRIPTION, WORKSPACE
 
 APPLIED = ("--apply", "--patience", "1")
 BLUE = "medimageparse-v10"

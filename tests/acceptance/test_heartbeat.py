@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from maskrelay.threads import EXIT_CODE
-from tests.valkeys import RunningValkey, running_valkey
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -8,11 +8,11 @@ import numpy as np
 import pydicom.data
 import pytest
 
-from tests.dicoms import ROOT, dataset_of, dicom_of
-from tests.dicoms import saved as saved_dicom
-from tests.pictures import gradient, saved
-from tests.stacks import RunningStack, running_stack
-from tests.zips import a_zip
+from tests.support.builders.dicoms import ROOT, dataset_of, dicom_of
+from tests.support.builders.dicoms import saved as saved_dicom
+from tests.support.builders.pictures import gradient, saved
+from tests.support.builders.zips import a_zip
+from tests.support.servers.stacks import RunningStack, running_stack
 
 GEOMETRY = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [0.8, 0.8], "SliceThickness": 2}
 DIRECTORY = (Path(pydicom.data.__file__).parent / "test_files" / "dicomdirtests" / "DICOMDIR").read_bytes()

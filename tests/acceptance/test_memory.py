@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from tests.large_pictures import peak_of_worst
+from tests.support.builders.large_pictures import peak_of_worst
 
 SIDE = 4000
 #: What one 16-bit picture of that size takes, as reckoned, and not two.

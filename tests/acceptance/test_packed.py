@@ -8,9 +8,9 @@ from PIL import Image
 from skimage import data
 
 from maskrelay.client import Client
-from maskrelay.contract.jobs import Lane
-from tests.faults_check import LONG
-from tests.stacks import RunningStack, running_stack
+from maskrelay.contract.records.job import Lane
+from tests.support.checks.faults_check import LONG
+from tests.support.servers.stacks import RunningStack, running_stack
 
 PROMPTS = ["optic disc in retinal fundus", "optic cup in retinal fundus"]
 LANES: tuple[Lane, ...] = ("interactive", "bulk")

@@ -17,10 +17,10 @@ from pycocotools import mask as coco
 from pydicom.data import get_testdata_file
 from scipy import ndimage
 
-from maskrelay.contract.answer import parse_answer
-from maskrelay.contract.wire import encode_request
-from tests.pictures import saved
-from worker.pixels import Prepared, draw, prepare
+from maskrelay.contract.wire.image2d import encode_request
+from maskrelay.contract.wire.image2d_answer import parse_answer
+from maskrelay.imaging.frame_pixels import Prepared, draw, prepare
+from tests.support.builders.pictures import saved
 
 PROMPTS = ("bright", "dark", "nothing")
 FILES = (

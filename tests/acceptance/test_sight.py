@@ -17,14 +17,14 @@ import pytest
 import yaml
 
 from maskrelay.client import Client
-from maskrelay.contract.shown import JobShown
-from tests.collectors import Collected, Collector, collector
-from tests.faults_check import LONG
-from tests.prometheus import RunningPrometheus, as_values, running_prometheus
-from tests.receivers import Receiver, receiver, status
-from tests.scenes import pictures
-from tests.simulators import RunningSimulator, eventually
-from tests.stacks import RunningStack, running_stack
+from maskrelay.contract.views.job_views import JobShown
+from tests.support.checks.faults_check import LONG
+from tests.support.drivers.scenes import pictures
+from tests.support.servers.collectors import Collected, Collector, collector
+from tests.support.servers.prometheus import RunningPrometheus, as_values, running_prometheus
+from tests.support.servers.receivers import Receiver, receiver, status
+from tests.support.servers.simulators import RunningSimulator, eventually
+from tests.support.servers.stacks import RunningStack, running_stack
 
 CHART = Path(__file__).parents[2] / "helm" / "maskrelay"
 PROMPT = "tumor in abdomen CT"

@@ -13,7 +13,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageDraw
 
-from tests.simulators import RunningSimulator, running_simulator
+from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 OUTLINE = Path(__file__).parent.parent / "data" / "retina_optic_disc.json"
 ARTICLE_PROMPTS = "neoplastic cells in breast pathology & inflammatory cells"

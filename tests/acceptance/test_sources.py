@@ -14,13 +14,20 @@ import pydicom.data
 import pytest
 from PIL import Image
 
-from maskrelay.contract.shown import ItemShown, JobShown
-from tests.codestreams import JPEG_2000, jpeg_2000
-from tests.dicoms import compressed, dicom_of
-from tests.phantoms import ball, nifti, oblique, series, union, voxels
-from tests.pictures import gradient, noise, saved
-from tests.stacks import RunningStack, running_stack
-from tests.zips import a_zip
+from maskrelay.contract.views.job_views import ItemShown, JobShown
+from tests.support.builders.codestreams import JPEG_2000, jpeg_2000
+from tests.support.builders.dicoms import compressed, dicom_of
+from tests.support.builders.phantoms import (
+    ball,
+    nifti,
+    oblique,
+    series,
+    union,
+    voxels,
+)
+from tests.support.builders.pictures import gradient, noise, saved
+from tests.support.builders.zips import a_zip
+from tests.support.servers.stacks import RunningStack, running_stack
 
 PROMPTS = ["phantom"]
 RASTER = oblique((40, 36, 8), (1.0, 1.0, 3.0))

@@ -16,10 +16,10 @@ import psutil
 
 from maskrelay.client import Client
 from maskrelay.stack.loopback import free_port
-from tests.apis import a_valkey
-from tests.pictures import gradient, saved
-from tests.simulators import eventually, running_simulator
-from tests.stacks import running_stack
+from tests.support.builders.pictures import gradient, saved
+from tests.support.servers.apis import a_valkey
+from tests.support.servers.simulators import eventually, running_simulator
+from tests.support.servers.stacks import running_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "optic disc in retinal fundus"

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from maskrelay.stack.loopback import free_port, says_ok
-from tests.api_jobs import accepted
-from tests.apis import KEYS, SERVER_KEY, write_keys
-from tests.simulators import eventually
-from tests.valkeys import RunningValkey, running_valkey
+from tests.support.drivers.api_jobs import accepted
+from tests.support.servers.apis import KEYS, SERVER_KEY, write_keys
+from tests.support.servers.simulators import eventually
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 ROOT = Path(__file__).parent.parent.parent
 FORGETS = ("redis persistence: the append-only file is off", "redis eviction: the policy is allkeys-lru")

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from maskrelay.stack.loopback import free_port
-from tests.simulators import eventually
-from tests.system_programs import system_program
+from tests.support.checks.system_programs import system_program
+from tests.support.servers.simulators import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = {"sh", "python", "text", "json", ""}

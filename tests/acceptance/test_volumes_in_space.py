@@ -12,8 +12,16 @@ import pydicom
 import pytest
 import SimpleITK
 
-from tests.phantoms import Distance, ball, nifti, oblique, series, union, voxels
-from tests.stacks import RunningStack, running_stack
+from tests.support.builders.phantoms import (
+    Distance,
+    ball,
+    nifti,
+    oblique,
+    series,
+    union,
+    voxels,
+)
+from tests.support.servers.stacks import RunningStack, running_stack
 
 #: Nothing is symmetric: a flip of any axis, or a slice too far, moves the small balls away.
 SHAPES = union(ball((-4, 2, 10), 17), ball((22, -6, 2), 7), ball((-14, 24, -9), 6))

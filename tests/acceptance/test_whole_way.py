@@ -11,19 +11,19 @@ from skimage import data
 from standardwebhooks.webhooks import Webhook
 
 from maskrelay.admin.audit_chains import verify
-from maskrelay.contract.events import event_id
-from maskrelay.storage.open import open_storage
-from tests.audits import done
-from tests.faults_check import LONG
-from tests.pictures import saved
-from tests.receivers import receiver, status
-from tests.s3_servers import running_s3
-from tests.simulators import eventually
-from tests.stacks import running_stack
-from tests.valkeys import RunningValkey, running_valkey
+from maskrelay.contract.records.events import event_id
+from maskrelay.storage.factory import open_storage
+from tests.support.builders.pictures import saved
+from tests.support.checks.audits import done
+from tests.support.checks.faults_check import LONG
+from tests.support.servers.receivers import receiver, status
+from tests.support.servers.s3_servers import running_s3
+from tests.support.servers.simulators import eventually
+from tests.support.servers.stacks import running_stack
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 OUTLINE = json.loads((Path(__file__).parent.parent / "data" / "retina_optic_disc.json").read_text())
-SECURITY = Path(__file__).parent.parent.parent / "docs" / "security.md"
+SECURITY = Path(__file__).parent.parent.parent / "docs" / "howto" / "security.md"
 DISC = "optic disc in retinal fundus"
 
 

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from simulator.canned import without_images
-from tests.simulators import RunningSimulator, canvas_png, eventually, running_simulator, score_body
+from tests.support.servers.simulators import (
+    RunningSimulator,
+    canvas_png,
+    eventually,
+    running_simulator,
+    score_body,
+)
 
 IMAGE = base64.b64encode(canvas_png()).decode()
 

@@ -8,7 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulators import RunningSimulator, canvas_png, running_simulator, score_body
+from tests.support.servers.simulators import (
+    RunningSimulator,
+    canvas_png,
+    running_simulator,
+    score_body,
+)
 
 IMAGE = base64.b64encode(canvas_png()).decode()
 SCRIPT_FAILED = {"message": "An unexpected error occurred in scoring script. Check the logs for more info."}

@@ -12,7 +12,13 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.simulators import RunningSimulator, canvas_png, eventually, running_simulator, score_body
+from tests.support.servers.simulators import (
+    RunningSimulator,
+    canvas_png,
+    eventually,
+    running_simulator,
+    score_body,
+)
 
 IMAGE = base64.b64encode(canvas_png()).decode()
 

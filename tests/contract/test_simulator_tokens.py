@@ -6,7 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulators import RunningSimulator, eventually, running_simulator, score_body
+from tests.support.servers.simulators import (
+    RunningSimulator,
+    eventually,
+    running_simulator,
+    score_body,
+)
 
 EMPTY = score_body(data=[])
 ARM = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"

@@ -10,7 +10,13 @@ import httpx
 import pytest
 
 import simulator
-from tests.simulators import RunningSimulator, canvas_png, eventually, running_simulator, score_body
+from tests.support.servers.simulators import (
+    RunningSimulator,
+    canvas_png,
+    eventually,
+    running_simulator,
+    score_body,
+)
 
 IMAGE = base64.b64encode(canvas_png()).decode()
 HOUR = Path(simulator.__file__).parent / "scripts" / "hour_of_trouble.json"

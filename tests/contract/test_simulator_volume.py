@@ -11,7 +11,12 @@ import nibabel
 import numpy as np
 import pytest
 
-from tests.simulators import RunningSimulator, canvas_png, running_simulator, score_body
+from tests.support.servers.simulators import (
+    RunningSimulator,
+    canvas_png,
+    running_simulator,
+    score_body,
+)
 
 BUNDLED = Path(nibabel.__file__).parent / "tests" / "data"
 ANATOMICAL = (BUNDLED / "anatomical.nii").read_bytes()

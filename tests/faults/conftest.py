@@ -1,4 +1,6 @@
-"""Each fault test tells what it broke and when that was over; what came of it is a row of docs/reliability.md."""
+"""Each fault test tells what it broke and when that was over; what came of it is a row of
+docs/explanation/reliability.md.
+"""
 
 import os
 import time

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.receivers import status
-from tests.scenes import Scene
+from tests.support.drivers.scenes import Scene
+from tests.support.servers.receivers import status
 
 Mischief = Callable[[Scene, float], None]
 

@@ -1,11 +1,11 @@
-"""Writes tables into docs/reliability.md, each between two markers of its name."""
+"""Writes tables into docs/explanation/reliability.md, each between two markers of its name."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "explanation" / "reliability.md"
 
 
 @dataclass(frozen=True)

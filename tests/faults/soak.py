@@ -19,10 +19,10 @@ from maskrelay.errors import MaskrelayError
 from tests.faults.memory import Memory
 from tests.faults.mischief import MISCHIEF
 from tests.faults.page import add_row
-from tests.faults_check import check, told
-from tests.leftovers import leaks
-from tests.scenes import TENANTS, Scene, scene
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check, told
+from tests.support.checks.leftovers import leaks
+from tests.support.drivers.scenes import TENANTS, Scene, scene
+from tests.support.servers.simulators import eventually
 
 #: Frames that wait or are worked on at a time: enough for both lanes, few enough to be done soon after the last fault.
 UNFINISHED = 400

@@ -4,9 +4,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from maskrelay.contract.jobs import Lane
-from tests.holds import Hold
-from tests.scenes import Scene
+from maskrelay.contract.records.job import Lane
+from tests.support.drivers.scenes import Scene
+from tests.support.proxies.holds import Hold
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,22 @@ class Change:
         path.write_text(path.read_text().replace(self.old, self.new))
 
 
-NO_LAPSE = Change("worker/sweep.py", "lapsed, condemned = parts.ledger.claims.lapse()", "lapsed, condemned = 0, []")
-NO_KICK = Change("worker/sweep.py", "    found.update(_kick(parts))\n", "")
+NO_LAPSE = Change(
+    "worker/sweep/sweep_pass.py", "lapsed, condemned = parts.ledger.claims.lapse()", "lapsed, condemned = 0, []"
+)
+NO_KICK = Change("worker/sweep/sweep_pass.py", "    found.update(_kick(parts))\n", "")
 NO_COMPARE = Change(
-    "worker/sweep.py",
+    "worker/sweep/sweep_pass.py",
     "    token = parts.ledger.sweeps.begin_reconciling(period)\n",
     "    token = None\n",
 )
 ANY_KEY = Change(
-    "api/accept.py", "    if request.key is None:\n        return keys.new_id()\n", "    return keys.new_id()\n"
+    "api/submissions/accept.py",
+    "    if request.key is None:\n        return keys.new_id()\n",
+    "    return keys.new_id()\n",
 )
 TOLD_FIRST = Change(
-    "api/submit.py",
+    "api/submissions/submit.py",
     "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
     "    from datetime import UTC, datetime\n"
     "    job = accept._id_of(service, asking)\n"
@@ -42,22 +46,22 @@ TOLD_FIRST = Change(
     "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
 )
 BLAMED = Change(
-    "worker/loop.py",
+    "worker/segment/loop.py",
     "        except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:\n",
     "        except EndpointError as error:\n"
-    "            from maskrelay.contract.outcomes import Failure\n"
-    "            from worker.record import failed\n"
+    "            from maskrelay.contract.record import Failure\n"
+    "            from worker.context.job_records.outcome_parts import failed\n"
     "            planned = self._bench.plans.frame(claim.job, frame)\n"
     "            failure = Failure(code=error.code, detail=error.detail)\n"
     "            await self._settle(claim, Recorded(failed(planned, failure, 1)))\n"
     "        except (StorageUnavailable, LedgerUnavailable) as error:\n",
 )
 NEVER_BLAMED = Change(
-    "worker/frame.py",
+    "worker/segment/frame.py",
     "trouble.code if attempts >= bench.max_attempts else None",
     "None",
 )
-NO_RENEWAL = Change("worker/renewal.py", "                self._renew()\n", "                pass\n")
+NO_RENEWAL = Change("worker/context/lease_renewal.py", "                self._renew()\n", "                pass\n")
 OWN_CLOCK = (
     Change(
         "maskrelay/ledger/scripts/prelude.lua",
@@ -72,53 +76,59 @@ OWN_CLOCK = (
 )
 STORED_OR_NOT = (
     Change(
-        "worker/artifacts.py",
+        "worker/context/job_records/outcome_parts.py",
         "        except ObjectExists:\n            storage.put(",
         "        except StorageUnavailable:\n            pass\n        except ObjectExists:\n            storage.put(",
     ),
-    Change("worker/artifacts.py", "import ObjectExists\n", "import ObjectExists, StorageUnavailable\n"),
+    Change(
+        "worker/context/job_records/outcome_parts.py",
+        "import ItemError, ObjectExists\n",
+        "import ItemError, ObjectExists, StorageUnavailable\n",
+    ),
 )
 SWEPT_ONCE = Change(
-    "worker/sweeper.py",
+    "worker/process/sweep_supervisor.py",
     "        self._next = time.monotonic() + pause\n",
     "        self._next = time.monotonic() + 3600\n",
 )
 NO_DRAIN = Change(
-    "worker/tasks.py", "            self._thread.run(self._segment.drain(", "            (lambda *_: None)(("
+    "worker/process/child.py", "            self._thread.run(self._segment.drain(", "            (lambda *_: None)(("
 )
-KEPT_WAITING = Change("api/ends.py", "        self.closed = True\n", "        return\n")
+KEPT_WAITING = Change("api/dependencies/end_listener.py", "        self.closed = True\n", "        return\n")
 HELD_UNCOUNTED = Change(
     "maskrelay/rules/lanes.py", "math.ceil((waiting + held) / per_worker)", "math.ceil(waiting / per_worker)"
 )
 UNCAPPED = Change("maskrelay/rules/lanes.py", "per_worker), most)", "per_worker), 4)")
-DEAF = Change("worker/tasks.py", "        child.await_ledger()\n", "        pass\n")
-NO_WATCH = Change("worker/app.py", "consumer_watch.PERIOD, watch.look)", "consumer_watch.PERIOD, lambda: None)")
-NO_LIMIT = Change("worker/tasks.py", '"segment": 20, "assemble": 120,', '"segment": 10**6, "assemble": 10**6,')
+DEAF = Change("worker/process/tasks.py", "        child.await_ledger()\n", "        pass\n")
+NO_WATCH = Change(
+    "worker/process/celery_app.py", "consumer_watch.PERIOD, watch.look)", "consumer_watch.PERIOD, lambda: None)"
+)
+NO_LIMIT = Change("worker/process/child.py", '"segment": 20, "assemble": 120,', '"segment": 10**6, "assemble": 10**6,')
 NO_TIMEOUT = (
     Change("maskrelay/ledger/__init__.py", "        socket_timeout=5,\n", ""),
     Change("maskrelay/ledger/broker.py", '            "socket_timeout": 5,\n', ""),
 )
 FULL_UNSEEN = Change("maskrelay/ledger/broker.py", "        broker_channel_error_retry=True,", "        # ")
 NOTHING_SUSPECT = Change(
-    "maskrelay/ledger/scripts/lapse.lua",
+    "maskrelay/ledger/scripts/claims/lapse.lua",
     "    record.deaths = record.deaths + 1\n",
     "    record.deaths = 0\n",
 )
 NO_OVERRUN = Change(
-    "worker/frame.py",
+    "worker/segment/frame.py",
     "            async with asyncio.timeout(bench.decode_timeout.total_seconds()):\n",
     "            async with asyncio.timeout(None):\n",
 )
-HELD_FOR_EVER = Change("api/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
+HELD_FOR_EVER = Change("api/submissions/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
 NOT_CLOSED = Change(
     "worker/deliver.py",
     "    if leave_live(parts.storage, submission):\n        parts.ledger.jobs.told(submission.id)\n",
     "    del submission\n",
 )
 NO_SECOND_TRY = (
-    Change("worker/groups.py", "TRIES = 6\n", "TRIES = 1\n"),
+    Change("worker/segment/outcome_batches.py", "TRIES = 6\n", "TRIES = 1\n"),
     Change(
-        "worker/loop.py",
+        "worker/segment/loop.py",
         "            await self._park(claim, frame, error)\n",
         '            log.warning("dropped %s", error.code)\n',
     ),
@@ -127,10 +137,10 @@ CREATED_ONCE = Change(
     "maskrelay/storage/s3.py", "_CREATE_PAUSES = (0.1, 0.4)", "_CREATE_PAUSES: tuple[float, ...] = ()"
 )
 NOT_ASKED = Change(
-    "api/accept.py",
+    "api/submissions/accept.py",
     "        if service.archive.submission(submission.id) != submission:\n            raise",
     "        raise",
 )
-CLAIMED_BY_ALL = Change("maskrelay/ledger/scripts/claim.lua", "  set(job, 'cursor', first + n)\n", "")
+CLAIMED_BY_ALL = Change("maskrelay/ledger/scripts/claims/claim.lua", "  set(job, 'cursor', first + n)\n", "")
 
 SILENT = (NO_KICK, NO_COMPARE)

@@ -8,10 +8,10 @@ import pytest
 from maskrelay.ledger.broker import broker
 from tests.faults.conftest import Fault
 from tests.faults.mischief import WORKERS
-from tests.faults_check import check
-from tests.redis_proxy import Command
-from tests.scenes import Scene, scene
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import Scene, scene
+from tests.support.proxies.redis_proxy import Command
+from tests.support.servers.simulators import eventually
 
 pytestmark = pytest.mark.long
 

@@ -10,10 +10,15 @@ import httpx
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.replicas import SEGMENTS, keep_segments
-from tests.scenes import TENANTS, Scene, scene, whenever
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import (
+    TENANTS,
+    Scene,
+    scene,
+    whenever,
+)
+from tests.support.servers.replicas import SEGMENTS, keep_segments
+from tests.support.servers.simulators import eventually
 
 HANDS = 4
 #: So many scores at once feed four workers of four hands: half of what they hold is prepared meanwhile.

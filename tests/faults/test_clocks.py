@@ -5,13 +5,18 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from maskrelay.contract.events import event_id
+from maskrelay.contract.records.events import event_id
 from tests.faults.conftest import Fault
-from tests.faults_check import check, told
-from tests.receivers import Answer, status
-from tests.scenes import PATIENCE_S, TENANTS, Scene, scene
-from tests.simulators import eventually
-from tests.system_programs import system_program
+from tests.support.checks.faults_check import check, told
+from tests.support.checks.system_programs import system_program
+from tests.support.drivers.scenes import (
+    PATIENCE_S,
+    TENANTS,
+    Scene,
+    scene,
+)
+from tests.support.servers.receivers import Answer, status
+from tests.support.servers.simulators import eventually
 
 pytestmark = pytest.mark.long
 OFFSETS = ("+3600s", "-3600s")

@@ -6,9 +6,9 @@ import pytest
 
 from tests.faults.conftest import Fault
 from tests.faults.steps import Step
-from tests.faults_check import check, told
-from tests.pictures import gradient, saved, three_pages
-from tests.scenes import Scene, scene
+from tests.support.builders.pictures import gradient, saved, three_pages
+from tests.support.checks.faults_check import check, told
+from tests.support.drivers.scenes import Scene, scene
 
 pytestmark = pytest.mark.long
 

@@ -1,7 +1,7 @@
 """Each process and each thread of the service dies alone, at rest and under load: every job ends.
 
-The stack's supervisor looks after its processes here, as it does in `make up`. docs/processes.md says who looks after
-the others.
+The stack's supervisor looks after its processes here, as it does in `make up`. docs/explanation/processes.md says who
+looks after the others.
 """
 
 import signal
@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.scenes import PROCESSES, Scene, scene
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import PROCESSES, Scene, scene
+from tests.support.servers.simulators import eventually
 
 DEATHS = Path(__file__).parent / "deaths"
 #: How a thread's death is told in the log of its process.

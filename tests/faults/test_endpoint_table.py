@@ -6,8 +6,14 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.scenes import PROMPT, TENANTS, Scene, after, scene
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import (
+    PROMPT,
+    TENANTS,
+    Scene,
+    after,
+    scene,
+)
 
 pytestmark = pytest.mark.long
 

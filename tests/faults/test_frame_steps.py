@@ -6,8 +6,8 @@ import pytest
 
 from tests.faults.conftest import Fault
 from tests.faults.steps import Step
-from tests.faults_check import check
-from tests.scenes import Scene, scene
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import Scene, scene
 
 pytestmark = pytest.mark.long
 

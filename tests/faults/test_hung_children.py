@@ -7,9 +7,9 @@ import psutil
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.pictures import three_pages
-from tests.scenes import Scene, scene
+from tests.support.builders.pictures import three_pages
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import Scene, scene
 
 pytestmark = pytest.mark.long
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.large_pictures import peak_of_worst
+from tests.support.builders.large_pictures import peak_of_worst
 
 #: What the compose file and the chart give a segment worker.
 LIMIT = 4 << 30

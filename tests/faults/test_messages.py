@@ -3,9 +3,9 @@
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.scenes import scene, whenever
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import scene, whenever
+from tests.support.servers.simulators import eventually
 
 QUEUES = ("plan", "segment", "assemble", "finish", "deliver")
 

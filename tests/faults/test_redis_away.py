@@ -6,9 +6,18 @@ import httpx
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.scenes import PROMPT, TENANTS, Scene, Sent, after, key_of, pictures, scene
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import (
+    PROMPT,
+    TENANTS,
+    Scene,
+    Sent,
+    after,
+    key_of,
+    pictures,
+    scene,
+)
+from tests.support.servers.simulators import eventually
 
 pytestmark = pytest.mark.long
 #: Longer than any client of Redis here waits for an answer.

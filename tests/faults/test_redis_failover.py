@@ -18,7 +18,7 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.stack.loopback import free_port
 from maskrelay.stack.valkey import server
-from tests.ledger_jobs import CREATED
+from tests.support.drivers.ledger_jobs import CREATED
 
 ROOT = Path(__file__).parent.parent.parent
 MINUTE = timedelta(minutes=1)

@@ -4,9 +4,9 @@ import shutil
 import time
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check, delivered, told
-from tests.scenes import TENANTS, Scene, scene
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check, delivered, told
+from tests.support.drivers.scenes import TENANTS, Scene, scene
+from tests.support.servers.simulators import eventually
 
 
 def test_everything_is_flushed_in_the_middle_of_ten_jobs_of_three_tenants(tmp_path, fault: Fault):

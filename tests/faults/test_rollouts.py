@@ -6,16 +6,21 @@ from pathlib import Path
 import httpx
 import pytest
 
-from maskrelay.contract import keys
-from maskrelay.contract.jobs import Result
-from tests.callers import calling
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Result
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.releases import NEXT, PRESENT, next_release, ran_by_the_next
-from tests.replicas import keep_segments, replace_api, replace_worker
-from tests.scenes import TENANTS, Scene, scene
-from tests.services import service_before
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check
+from tests.support.drivers.callers import calling
+from tests.support.drivers.scenes import TENANTS, Scene, scene
+from tests.support.servers.releases import (
+    NEXT,
+    PRESENT,
+    next_release,
+    ran_by_the_next,
+)
+from tests.support.servers.replicas import keep_segments, replace_api, replace_worker
+from tests.support.servers.services import service_before
+from tests.support.servers.simulators import eventually
 
 #: Of an endpoint that bears so many, and of workers with so few hands, four have work to do.
 ROOM_FOR_FOUR = {"bearing": 8, "endpoint_max_in_flight": 8, "hands": 4}

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.scenes import Scene, after, scene
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import Scene, after, scene
 
 pytestmark = pytest.mark.long
 SLOW_FOR_S = 16

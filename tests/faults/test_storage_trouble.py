@@ -6,9 +6,14 @@ import httpx
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.scenes import TENANTS, Scene, after, scene
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import (
+    TENANTS,
+    Scene,
+    after,
+    scene,
+)
+from tests.support.servers.simulators import eventually
 
 pytestmark = pytest.mark.long
 AWAY_S = 8

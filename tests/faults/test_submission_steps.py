@@ -9,10 +9,17 @@ import pytest
 
 from tests.faults.conftest import Fault
 from tests.faults.steps import Step
-from tests.faults_check import check
-from tests.leftovers import leaks
-from tests.scenes import PROMPT, Scene, Sent, key_of, pictures, scene
-from tests.simulators import eventually
+from tests.support.checks.faults_check import check
+from tests.support.checks.leftovers import leaks
+from tests.support.drivers.scenes import (
+    PROMPT,
+    Scene,
+    Sent,
+    key_of,
+    pictures,
+    scene,
+)
+from tests.support.servers.simulators import eventually
 
 pytestmark = pytest.mark.long
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults_check import check
-from tests.pictures import gradient, saved
-from tests.scenes import TENANTS, scene
-from tests.simulators import eventually
-from tests.stacks import running_stack
+from tests.support.builders.pictures import gradient, saved
+from tests.support.checks.faults_check import check
+from tests.support.drivers.scenes import TENANTS, scene
+from tests.support.servers.simulators import eventually
+from tests.support.servers.stacks import running_stack
 
 HOSTILE = Path(__file__).parent / "hostile"
 WORKERS = ("segment", "assemble", "control", "deliver")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.fidelity.server import real_server
-from tests.simulators import running_simulator, score_body
+from tests.support.servers.simulators import running_simulator, score_body
 
 HEADERS = (
     *("content-type", "x-ms-run-function-failed", "x-ms-server-version"),

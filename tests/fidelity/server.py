@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from tests.simulators import eventually
+from tests.support.servers.simulators import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = ROOT / ".venv-fidelity" / "bin" / "azmlinfsrv"

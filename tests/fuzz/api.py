@@ -10,10 +10,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.api_jobs import accepted, finish, submission_of, succeeded
-from tests.apis import SMALL_LIMITS, RunningApi, a_valkey, running_api, write_keys
-from tests.clearing import parts_of
-from worker.conclude import conclude
+from tests.support.drivers.api_jobs import (
+    accepted,
+    finish,
+    submission_of,
+    succeeded,
+)
+from tests.support.drivers.clearing import parts_of
+from tests.support.servers.apis import (
+    SMALL_LIMITS,
+    RunningApi,
+    a_valkey,
+    running_api,
+    write_keys,
+)
+from worker.context.job_records.conclusion import conclude
 
 #: With its configuration, its hooks and the keys of two tenants.
 FOLDER = Path(__file__).parent / "schemathesis"

@@ -48,10 +48,10 @@ def cases(count: int, seed: int) -> "list[Case]":
 
 def decoded(case: Case, folder: Path) -> str:
     """`picture`, or the code of the ItemError; any other error leaves."""
-    from maskrelay.contract.jobs import PixelOptions
+    from maskrelay.contract.records.job import PixelOptions
     from maskrelay.errors import ItemError
-    from maskrelay.imaging.reading import read_picture
-    from maskrelay.imaging.survey import survey_dicom, survey_nifti, survey_tiff
+    from maskrelay.imaging.read.source import read_picture
+    from maskrelay.imaging.read.source_survey import survey_dicom, survey_nifti, survey_tiff
 
     path = folder / f"{case.number}.bin"
     path.write_bytes(case.file)
@@ -78,7 +78,7 @@ def decoded(case: Case, folder: Path) -> str:
 
 
 def _plain():
-    from maskrelay.contract.sources import Reading
+    from maskrelay.contract.records.source_frames import Reading
 
     return Reading()
 
@@ -87,7 +87,7 @@ def _work(batch: "list[Case]", folder: str, answers: "multiprocessing.Queue") ->
     """In a child: say which case begins, then how it ended."""
     import warnings
 
-    import maskrelay.imaging.survey  # noqa: F401  the libraries are there before the limit is
+    import maskrelay.imaging.read.source_survey  # noqa: F401  the libraries are there before the limit is
 
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))

@@ -3,7 +3,7 @@
 import numpy as np
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from tests.dicoms import dicom_of, item
+from tests.support.builders.dicoms import dicom_of, item
 
 
 def made_objects() -> list[bytes]:

@@ -11,7 +11,7 @@ import nibabel
 import pydicom.data
 
 from tests.fuzz.made import made_objects
-from tests.pictures import files_of_every_format
+from tests.support.builders.pictures import files_of_every_format
 
 Mutation = Callable[[bytearray, random.Random], bytearray]
 #: A larger file is not mutated: damage to its middle says what damage to a small one's says.

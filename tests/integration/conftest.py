@@ -7,8 +7,13 @@ import httpx
 import pytest
 import redis
 
-from tests.api_jobs import accepted
-from tests.apis import SMALL_LIMITS, RunningApi, a_valkey, running_api
+from tests.support.drivers.api_jobs import accepted
+from tests.support.servers.apis import (
+    SMALL_LIMITS,
+    RunningApi,
+    a_valkey,
+    running_api,
+)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.system_programs import system_program
+from tests.support.checks.system_programs import system_program
 
 RULES = Path(__file__).parents[2] / "helm" / "maskrelay" / "alerts.yml"
 ALERTS = [rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]

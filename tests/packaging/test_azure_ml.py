@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from maskrelay.admin.azure.wanted import Probe, Wanted
-from tests.azures import Operator
-from tests.control_plane import running_azure
-from tests.control_plane_state import CONFIG, TOKEN
+from maskrelay.admin.azure.spec import Probe, Wanted
+from tests.support.servers.azures import Operator
+from tests.support.servers.control_plane import running_azure
+from tests.support.servers.control_plane_state import CONFIG, TOKEN
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = ROOT / ".venv-azure" / "bin" / "python"

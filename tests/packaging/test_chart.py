@@ -8,7 +8,7 @@ import pytest
 
 from api.app import create
 from tests.packaging.chart import KUBERNETES, ROLES, ROOT, VALUES, container, deployment, environment, of_kind, render
-from worker.app import ROLES as WORKER_ROLES
+from worker.process.celery_app import ROLES as WORKER_ROLES
 
 FOREIGN = ("ScaledObject", "ServiceMonitor", "PrometheusRule", "HTTPRoute")
 SCHEMAS = {kind: json.loads((ROOT / "tests" / "data" / "schemas" / f"{kind}.json").read_text()) for kind in FOREIGN}

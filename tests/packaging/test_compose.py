@@ -15,7 +15,7 @@ import yaml
 from maskrelay.settings import Settings
 from tests.packaging.compose import ROOT, load
 from tests.packaging.dockerfile import stages
-from worker.app import ROLES
+from worker.process.celery_app import ROLES
 
 COMPOSE = load()
 SERVICES = COMPOSE["services"]
@@ -167,7 +167,7 @@ def test_proxies_certificates_and_the_key_for_metrics_reach_the_processes_that_u
     assert [name for name in read if read[name].callback_cert_key_file] == ["deliver"]
     shown = f"{files['MASKRELAY_METRICS_KEY_FILE']}:/run/maskrelay/metrics-key:ro"
     assert shown in services["prometheus"]["volumes"]
-    scraped = yaml.safe_load((ROOT / "compose" / "prometheus.yml").read_text())["scrape_configs"][0]
+    scraped = yaml.safe_load((ROOT / "deploy" / "compose" / "prometheus.yml").read_text())["scrape_configs"][0]
     assert scraped["authorization"] == {"credentials_file": "/run/maskrelay/metrics-key"}
 
 

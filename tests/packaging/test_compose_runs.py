@@ -24,12 +24,12 @@ from maskrelay.client import Client
 from maskrelay.stack.loopback import free_port
 from maskrelay.stack.valkey import server
 from tests.packaging.compose import ROOT, Placed, load
-from tests.pictures import gradient, saved
-from tests.s3_servers import running_s3
-from worker.app import ROLES
+from tests.support.builders.pictures import gradient, saved
+from tests.support.servers.s3_servers import running_s3
+from worker.process.celery_app import ROLES
 
 SERVICES = load()["services"]
-SECRETS: dict[str, tuple[str, ...]] = run_path(str(ROOT / "compose" / "first_secrets.py"))["HANDED_OUT"]
+SECRETS: dict[str, tuple[str, ...]] = run_path(str(ROOT / "deploy" / "compose" / "first_secrets.py"))["HANDED_OUT"]
 OURS = ["simulator", "api", *ROLES]
 
 
@@ -88,7 +88,7 @@ def places(folder: Path, s3: str) -> tuple[dict[str, str], int, int]:
     for name in ("redis", "s3", "prometheus", "grafana", "copies", "kept", *(f"services/{one}" for one in SECRETS)):
         (folder / name).mkdir(parents=True)
     words = {
-        "/first/": f"{ROOT / 'compose'}/",
+        "/first/": f"{ROOT / 'deploy' / 'compose'}/",
         "http://s3:8333": s3,
         "redis:6379": f"127.0.0.1:{ports['redis']}",
         "http://simulator:8000": f"http://127.0.0.1:{ports['simulator']}",

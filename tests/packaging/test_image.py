@@ -20,7 +20,7 @@ TARGETS = ["api", "worker", "simulator"]
 #: What each target can import, and what it must be without.
 IMPORTS = {
     "api": (["api.app"], ["numpy", "PIL", "pydicom", "pip", "pytest", "worker"]),
-    "worker": (["worker.app", "worker.alive", "azure.identity"], ["fastapi", "pip", "pytest", "api"]),
+    "worker": (["worker.process.celery_app", "worker.alive", "azure.identity"], ["fastapi", "pip", "pytest", "api"]),
     "simulator": (["simulator.app"], ["maskrelay", "celery", "pip", "pytest"]),
 }
 

@@ -33,7 +33,7 @@ def asked(extras: set[str]) -> list[Requirement]:
 
 @pytest.mark.parametrize("target", [*EXTRAS, "build"])
 def test_an_images_lock_is_a_part_of_the_one_lock_with_equal_versions(target: str):
-    whole, part = pinned("requirements.lock"), pinned(f"requirements-{target}.lock")
+    whole, part = pinned("requirements/all.lock"), pinned(f"requirements/{target}.lock")
     assert part
     assert {name: versions for name, versions in part.items() if not versions <= whole.get(name, set())} == {}
     assert len(part) < len(whole)
@@ -41,7 +41,7 @@ def test_an_images_lock_is_a_part_of_the_one_lock_with_equal_versions(target: st
 
 @pytest.mark.parametrize("target", EXTRAS)
 def test_an_images_lock_holds_whatever_its_extras_ask_for(target: str):
-    part = pinned(f"requirements-{target}.lock")
+    part = pinned(f"requirements/{target}.lock")
     for one in asked(EXTRAS[target]):
         versions = part.get(canonicalize_name(one.name), set())
         assert versions, f"{one.name}: run `make lock`"
@@ -50,10 +50,10 @@ def test_an_images_lock_holds_whatever_its_extras_ask_for(target: str):
 
 def test_the_build_uses_the_backend_that_the_project_names():
     backend = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
-    assert pinned("requirements-build.lock")["hatchling"] == {"==" + backend[0].partition("==")[2]}
+    assert pinned("requirements/build.lock")["hatchling"] == {"==" + backend[0].partition("==")[2]}
 
 
-@pytest.mark.parametrize("lock", [f"requirements-{target}.lock" for target in [*EXTRAS, "build"]])
+@pytest.mark.parametrize("lock", [f"requirements/{target}.lock" for target in [*EXTRAS, "build"]])
 def test_every_line_of_a_lock_has_its_hashes(lock: str):
     text = (ROOT / lock).read_text()
     for entry in text.split("\n")[:-1]:

@@ -8,8 +8,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskrelay.contract.answer import _read_rows, parse_answer
-from maskrelay.contract.wire import CANVAS, MapStack, Row, RowAnswer, encode_request
+from maskrelay.contract.wire.image2d import (
+    CANVAS,
+    MapStack,
+    Row,
+    RowAnswer,
+    encode_request,
+)
+from maskrelay.contract.wire.image2d_answer import _read_rows, parse_answer
 from maskrelay.errors import AnswerInvalid
 
 ROWS = (Row(b"", ("optic cup", "optic disc")),)

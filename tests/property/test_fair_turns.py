@@ -11,10 +11,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from maskrelay.contract.jobs import Lane
+from maskrelay.contract.records.job import Lane
 from maskrelay.ledger.claims import Claim
-from tests.ledger_jobs import BOTH, part_name, running_job, settle
-from tests.valkeys import RunningValkey, running_valkey
+from tests.support.drivers.ledger_jobs import (
+    BOTH,
+    part_name,
+    running_job,
+    settle,
+)
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 MOST = 4
 TENANTS = ("east", "north", "south")

@@ -7,8 +7,13 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from maskrelay.imaging.letterbox import LONGEST_SIDE, Letterbox, from_canvas, to_canvas
-from maskrelay.imaging.masks import threshold
+from maskrelay.imaging.canvas.letterbox import (
+    LONGEST_SIDE,
+    Letterbox,
+    from_canvas,
+    to_canvas,
+)
+from maskrelay.imaging.masks.mask import threshold
 
 PIXELS = 1_500_000  # enough for every shape; keeps one example in the milliseconds
 

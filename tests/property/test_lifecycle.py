@@ -8,11 +8,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from maskrelay.contract.jobs import TERMINAL, Counts
+from maskrelay.contract.records.job import TERMINAL, Counts
 from maskrelay.ledger.claims import Claim, Settlement
 from maskrelay.rules.lifecycle import MOVES, may_cancel, verdict
-from tests.ledger_jobs import BOTH, accepted_job, conclude, let_lapse, part_name
-from tests.valkeys import RunningValkey, running_valkey
+from tests.support.drivers.ledger_jobs import (
+    BOTH,
+    accepted_job,
+    conclude,
+    let_lapse,
+    part_name,
+)
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 JOB = "walked"
 LONG_AGO = timedelta(0)

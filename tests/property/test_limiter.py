@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from maskrelay.contract.jobs import Lane
-from maskrelay.ledger.flow import Admission, Transfer
-from maskrelay.rules.gate import CANCELLED, GOOD, Report
-from tests.flow_sides import Begun, Side, Wait
-from tests.flows import an_endpoint, pool_of
-from tests.valkeys import RunningValkey, running_valkey
+from maskrelay.contract.records.job import Lane
+from maskrelay.ledger.flow_control import Admission, Transfer
+from maskrelay.rules.endpoint_gate import CANCELLED, GOOD, Report
+from tests.support.drivers.flow_sides import Begun, Side, Wait
+from tests.support.drivers.flows import an_endpoint, pool_of
+from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 LEASE = timedelta(minutes=2)
 LEASE_MS = 120_000

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from maskrelay.rules.gate import CANCELLED, GOOD
-from maskrelay.storage.files import FileStorage
-from tests.flows import an_endpoint, pool_of
-from tests.valkeys import RunningValkey, running_valkey
-from worker.sender import Sender, Slots
+from maskrelay.rules.endpoint_gate import CANCELLED, GOOD
+from maskrelay.storage.file_store import FileStorage
+from tests.support.drivers.flows import an_endpoint, pool_of
+from tests.support.servers.valkeys import RunningValkey, running_valkey
+from worker.context.slot_inventory import Sender, Slots
 
 LEASE = timedelta(minutes=2)
 LIMIT = 3

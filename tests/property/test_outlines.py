@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label
 
-from maskrelay.imaging.whole.outlines import regions_of
-from tests.outlined import filled
+from maskrelay.imaging.item_files.outlines import regions_of
+from tests.support.builders.outlined import filled
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.booleans())
 

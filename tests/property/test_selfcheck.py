@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from maskrelay.contract.outcomes import SelfCheck
-from maskrelay.imaging.letterbox import Letterbox, from_canvas
-from maskrelay.imaging.masks import Mask, foreground_rows
-from maskrelay.imaging.measures import measure
-from maskrelay.imaging.selfcheck import self_check
+from maskrelay.contract.records.outcomes import SelfCheck
+from maskrelay.imaging.canvas.letterbox import Letterbox, from_canvas
+from maskrelay.imaging.masks.geometry_check import self_check
+from maskrelay.imaging.masks.mask import Mask, foreground_rows
+from maskrelay.imaging.masks.measures import measure
 
 lengths = st.integers(8, 4096)
 sizes = st.tuples(lengths, lengths).filter(lambda size: size[0] * size[1] <= 1_500_000)

@@ -6,9 +6,15 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from maskrelay.contract.dicom import DicomFacts
-from maskrelay.rules.series import group
-from tests.series import along, names, object_of, slice_at, turned
+from maskrelay.contract.records.dicom_facts import DicomFacts
+from maskrelay.rules.series.stacks import group
+from tests.support.builders.series import (
+    along,
+    names,
+    object_of,
+    slice_at,
+    turned,
+)
 
 angle = st.floats(-3, 3)
 place = st.floats(-500, 500)

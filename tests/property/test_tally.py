@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from maskrelay.imaging.intensity.volume_percentiles import volume_window
 from maskrelay.imaging.plane import Plane
-from maskrelay.imaging.tally import volume_window
 
 TYPES = ["uint8", "int8", "uint16", "int16", "int32", "uint32", "float32", "float64"]
 

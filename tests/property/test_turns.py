@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskrelay.contract.sources import Turn
-from maskrelay.imaging.turns import turn_of, turned, unturned
-from tests.volumes import rotation
+from maskrelay.contract.records.source_frames import Turn
+from maskrelay.imaging.orientation import turn_of, turned, unturned
+from tests.support.builders.volumes import rotation
 
 turns = st.builds(Turn, transpose=st.booleans(), flip_rows=st.booleans(), flip_columns=st.booleans())
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))

@@ -9,15 +9,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskrelay.contract import keys
-from maskrelay.contract.jobs import PlannedFrame, Submission
-from maskrelay.contract.lines import ItemLine
-from maskrelay.contract.planned import PlannedItem
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.item_lines import ItemLine
+from maskrelay.contract.records.job import PlannedFrame, Submission
+from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.rules.visible_line import VisibleLines
-from maskrelay.storage.files import FileStorage
-from maskrelay.storage.records import write_records
-from worker.compact import Compacted
-from worker.visible import Visible
+from maskrelay.storage.file_store import FileStorage
+from maskrelay.storage.stored_records import write_records
+from worker.context.job_records.visible_outcomes import Visible
+from worker.finish.final_objects import Compacted
 
 JOB = "j" * 26
 FRAMES = 4

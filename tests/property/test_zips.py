@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskrelay.errors import ArchiveInvalid, ArchiveTooLarge, Truncated
-from tests.zips import FILES, MANY, a_zip, contents
+from tests.support.builders.zips import (
+    FILES,
+    MANY,
+    a_zip,
+    contents,
+)
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\\:", exclude_categories=["C"]), min_size=1).filter(
     lambda name: not name.startswith(".")

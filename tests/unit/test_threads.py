@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from maskrelay import threads
-from tests.dying_threads import end_thread
-from tests.simulators import eventually
-from worker.renewal import Renewal
+from tests.support.drivers.dying_threads import end_thread
+from tests.support.servers.simulators import eventually
+from worker.context.lease_renewal import Renewal
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ PROCESS = """
 import logging, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from maskrelay import threads
-from tests.dying_threads import end_thread
+from tests.support.drivers.dying_threads import end_thread
 
 logging.basicConfig(stream=sys.stderr)
 threads.end_process_with_threads()

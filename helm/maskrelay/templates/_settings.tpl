@@ -7,7 +7,7 @@
 {{- $known := splitList "\n" ($root.Files.Get "settings.txt" | trim) -}}
 {{- range $name, $_ := $settings -}}
 {{- if not (has $name $known) -}}
-{{- fail (printf "\n\n%s is not a setting that the chart can pass on. docs/settings.md lists them; what is secret comes from the Secret (secret.keys).\n" $name) -}}
+{{- fail (printf "\n\n%s is not a setting that the chart can pass on. docs/reference/settings.md lists them; what is secret comes from the Secret (secret.keys).\n" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $settings -}}

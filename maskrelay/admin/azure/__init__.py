@@ -1,1 +1,5 @@
-"""Manage an endpoint through Azure's control plane: the specification, the calls, and the meaning of errors."""
+"""The life of an endpoint by way of Azure's control plane.
+
+What is wanted comes in; calls to the control plane, or `az` commands as text, come out.
+Read `endpoint_commands` first, then `spec`.
+"""

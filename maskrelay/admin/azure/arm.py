@@ -9,8 +9,15 @@ from collections.abc import Callable
 
 import httpx
 
-from maskrelay.admin.azure.calls import Bearer, Calls, Resource, last_of, pause, state_of
-from maskrelay.admin.azure.meaning import failure
+from maskrelay.admin.azure.control_plane_calls import (
+    Bearer,
+    Calls,
+    Resource,
+    last_of,
+    pause,
+    state_of,
+)
+from maskrelay.admin.azure.error_meanings import failure
 from maskrelay.errors import AzureDenied, AzureUnfinished
 from maskrelay.network.proxies import Proxy
 

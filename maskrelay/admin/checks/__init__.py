@@ -1,1 +1,5 @@
-"""The checks of `maskrelay doctor`: one module for each thing that the service depends on."""
+"""What `maskrelay doctor` checks: a module for each thing the service depends on.
+
+Settings come in; findings come out, each with a hint where something is wrong.
+Read `diagnosis` first.
+"""

@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from maskrelay.admin.checks import endpoint, files, processes, redis_server, store
+from maskrelay.admin.checks import (
+    endpoint_check,
+    named_files,
+    process_check,
+    redis_server,
+    store,
+)
 from maskrelay.admin.checks.environment import read
 from maskrelay.admin.checks.finding import Finding, skip, wrong
 from maskrelay.settings import Settings, name_of
 
 #: The checks by name, with the settings that each requires.
 _CHECKS: dict[str, tuple[Callable[[Settings], Iterable[Finding]], frozenset[str]]] = {
-    "files": (files.check, frozenset()),
+    "files": (named_files.check, frozenset()),
     "redis": (redis_server.check, frozenset({"redis_url"})),
     "store": (store.check, frozenset({"storage_url"})),
-    "endpoint": (endpoint.check, frozenset()),
-    "processes": (processes.check, frozenset({"redis_url"})),
+    "endpoint": (endpoint_check.check, frozenset()),
+    "processes": (process_check.check, frozenset({"redis_url"})),
 }
 
 

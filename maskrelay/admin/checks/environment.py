@@ -11,7 +11,7 @@ from maskrelay.settings import PREFIX, Settings, name_of
 _STAND_INS = {"redis_url": "redis://unset.invalid", "storage_url": "file:///", "server_key": "unset" * 8}
 #: A key of fewer different characters was typed, not generated.
 _DIFFERENT = 10
-_HINT = "docs/settings.md lists every setting"
+_HINT = "docs/reference/settings.md lists every setting"
 _HINTS = {
     "clocks out of order": "leases would expire while work is in progress: change one of the two, or unset both",
     "cannot be read": "mount the file, and make it readable for the user that the process runs as",

@@ -11,9 +11,9 @@ import redis
 from maskrelay.admin.checks.finding import Finding, clock, ok, wrong
 from maskrelay.admin.checks.redis_errors import refused, unreached
 from maskrelay.errors import SettingsError
-from maskrelay.ledger.address import Address, connect, read_address
 from maskrelay.ledger.broker import broker
-from maskrelay.ledger.keeping import eviction, persistence
+from maskrelay.ledger.durability_check import eviction, persistence
+from maskrelay.ledger.redis_connection import Address, connect, read_address
 from maskrelay.settings import Settings
 
 _OLDEST = 7
@@ -41,9 +41,9 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield from _tls(url)
         yield _broker(settings)
     except SettingsError as error:
-        yield wrong("redis", error.detail, "docs/settings.md shows the forms of MASKRELAY_REDIS_URL")
+        yield wrong("redis", error.detail, "docs/reference/settings.md shows the forms of MASKRELAY_REDIS_URL")
     except ValueError:
-        hint = "docs/settings.md shows the forms of MASKRELAY_REDIS_URL"
+        hint = "docs/reference/settings.md shows the forms of MASKRELAY_REDIS_URL"
         yield wrong("redis", "MASKRELAY_REDIS_URL is not a Redis URL", hint)
     except redis.RedisError as error:
         yield wrong("redis", *unreached(error))

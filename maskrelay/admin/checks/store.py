@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from maskrelay.admin.checks.finding import Finding, clock, ok, warn, wrong
-from maskrelay.contract import keys
+from maskrelay.contract.records import keys
 from maskrelay.errors import SettingsError, StorageUnavailable
 from maskrelay.settings import Settings
-from maskrelay.storage.open import check_create_once, open_storage
+from maskrelay.storage.factory import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
 
 _LITTLE, _NONE = 2 << 30, 256 << 20  # bytes free
@@ -45,7 +45,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield ok("store", "responds: an object was written, read, listed and removed")
         yield _creates_once(storage)
     except SettingsError as error:
-        yield wrong("store", error.detail, "docs/settings.md shows the forms of MASKRELAY_STORAGE_URL")
+        yield wrong("store", error.detail, "docs/reference/settings.md shows the forms of MASKRELAY_STORAGE_URL")
     except StorageUnavailable as error:
         hint = _HINTS.get(str(error.fields["reason"]), _FOLDER if _is_folder(settings) else "read the server's log")
         yield wrong("store", error.detail, hint)

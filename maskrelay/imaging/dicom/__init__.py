@@ -1,4 +1,8 @@
-"""Read DICOM objects: the facts of the header, and the frames as planes, one at a time."""
+"""DICOM objects.
+
+A file comes in; facts of its header and one frame after another as planes come out.
+Read `facts` first, then `planes`.
+"""
 
 from maskrelay.imaging.dicom.facts import read_facts
 from maskrelay.imaging.dicom.header import looks_like_dicom

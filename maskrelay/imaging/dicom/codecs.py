@@ -12,13 +12,13 @@ from simplejpeg import decode_jpeg
 
 from maskrelay.errors import Truncated
 from maskrelay.imaging.bounds import check_scans
-from maskrelay.imaging.dicom import jpeg, jpeg2000
+from maskrelay.imaging.dicom import jpeg2000_codestream, jpeg_codestream
 from maskrelay.imaging.dicom.codestream import Codestream, check_codestream
-from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.sample_layout import Layout
 
 _Samples = npt.NDArray[Any]
 #: Two continuations of data without an end marker: complete data decode to the same samples with both.
-_TAILS = (b"\x00" * 32 + jpeg.END, b"\xaa" * 32 + jpeg.END)
+_TAILS = (b"\x00" * 32 + jpeg_codestream.END, b"\xaa" * 32 + jpeg_codestream.END)
 #: Possible last bytes of entropy-coded data; more of them are padding.
 _LAST_BYTES = (b"\0", b"\xff\0")
 _UNSIGNED, _SIGNED = {1: "<u1", 2: "<u2", 4: "<u4"}, {1: "<i1", 2: "<i2", 4: "<i4"}
@@ -30,10 +30,10 @@ def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
 
     Raises Truncated for a frame that does not begin as JPEG, JPEG-LS or JPEG 2000.
     """
-    if frame.startswith(jpeg.START):
-        return jpeg.read_jpeg(frame), frame
-    frame = frame[max(0, frame.find(jpeg2000.START)) :]
-    return jpeg2000.read_jpeg_2000(frame), frame
+    if frame.startswith(jpeg_codestream.START):
+        return jpeg_codestream.read_jpeg(frame), frame
+    frame = frame[max(0, frame.find(jpeg2000_codestream.START)) :]
+    return jpeg2000_codestream.read_jpeg_2000(frame), frame
 
 
 def decode_codestream(frame: bytes, layout: Layout) -> tuple[_Samples, Codestream]:
@@ -68,8 +68,8 @@ def _shaped(raw: bytes, stream: Codestream, *, by_plane: bool = False) -> _Sampl
 
 def _jpeg_ls(frame: bytes, stream: Codestream) -> _Samples:
     """Decode with CharLS, which refuses a codestream that lacks data; its components may be stored in sequence."""
-    end = jpeg.jpeg_end(frame)
-    for data in [frame[:end]] if end is not None else [data + jpeg.END for data in _ends(frame)]:
+    end = jpeg_codestream.jpeg_end(frame)
+    for data in [frame[:end]] if end is not None else [data + jpeg_codestream.END for data in _ends(frame)]:
         try:
             raw, found = jpeg_ls.decode_buffer(data)
         except RuntimeError:  # the codec met what cannot be
@@ -79,17 +79,19 @@ def _jpeg_ls(frame: bytes, stream: Codestream) -> _Samples:
 
 
 def _jpeg_2000(frame: bytes) -> bytes:
-    return bytes(openjpeg.decode_pixel_data(jpeg2000.whole_jpeg_2000(frame), version=2))
+    return bytes(openjpeg.decode_pixel_data(jpeg2000_codestream.whole_jpeg_2000(frame), version=2))
 
 
 def _jpeg(frame: bytes, stream: Codestream) -> bytes:
-    end = jpeg.jpeg_end(frame)
+    end = jpeg_codestream.jpeg_end(frame)
     if end is None:
         return _complete(_ends(frame))
     if stream.sequential:
         _check_turbo(frame[:end])
         return bytes(libjpeg.decode_pixel_data(frame[:end], version=2))
-    return _complete([frame[:end].removesuffix(jpeg.END)])  # libjpeg-turbo does not read lossless frames, nor 12 bits
+    return _complete(
+        [frame[:end].removesuffix(jpeg_codestream.END)]
+    )  # libjpeg-turbo does not read lossless frames, nor 12 bits
 
 
 def _complete(candidates: Sequence[bytes]) -> bytes:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from maskrelay.errors import TagInvalid, UnsupportedImage
-from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.sample_layout import Layout
 from maskrelay.imaging.dicom.tags import named
 
 MOST_PRECISION = 32

@@ -11,8 +11,13 @@ from pydicom import Dataset
 
 from maskrelay.errors import TagInvalid
 from maskrelay.imaging.bands import in_bands
-from maskrelay.imaging.dicom.layout import SUBSAMPLED, Layout
-from maskrelay.imaging.dicom.tables import Table, expanded, read_descriptor, read_table
+from maskrelay.imaging.dicom.lookup_tables import (
+    Table,
+    expanded,
+    read_descriptor,
+    read_table,
+)
+from maskrelay.imaging.dicom.sample_layout import SUBSAMPLED, Layout
 from maskrelay.imaging.dicom.tags import named, octets, words
 
 _ROWS = 256  # converted at a time: floats take four times the memory of the bytes

@@ -9,7 +9,7 @@ from maskrelay.imaging.dicom.codecs import read_codestream
 from maskrelay.imaging.dicom.codestream import Codestream, meaning_of
 from maskrelay.imaging.dicom.fragments import Frames
 from maskrelay.imaging.dicom.header import Header, PixelElement
-from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.sample_layout import Layout
 from maskrelay.imaging.dicom.stream import opened
 from maskrelay.imaging.dicom.tags import octets, text
 

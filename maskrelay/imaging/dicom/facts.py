@@ -6,21 +6,21 @@ from collections.abc import Collection
 
 from pydicom import Dataset
 
-from maskrelay.contract.dicom import DicomFacts
+from maskrelay.contract.records.dicom_facts import DicomFacts
 from maskrelay.errors import NotAPicture, TagInvalid
 from maskrelay.imaging.dicom import geometry
+from maskrelay.imaging.dicom.allowed_tags import MOSAIC_COUNT, MOSAIC_CREATOR
 from maskrelay.imaging.dicom.damage import named_damage
 from maskrelay.imaging.dicom.disagreements import look_at
-from maskrelay.imaging.dicom.groups import Groups, read_groups
+from maskrelay.imaging.dicom.display_windows import voi_function, voi_windows
+from maskrelay.imaging.dicom.functional_groups import Groups, read_groups
 from maskrelay.imaging.dicom.header import Header, PixelElement, read_header
-from maskrelay.imaging.dicom.layout import Layout, read_layout
 from maskrelay.imaging.dicom.marks import frame_marks, marks_of
 from maskrelay.imaging.dicom.modality import Rescale, read_modality
 from maskrelay.imaging.dicom.planes import read_frames
+from maskrelay.imaging.dicom.sample_layout import Layout, read_layout
 from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.dicom.tags import items, number, text, uid, value_of, values_of
-from maskrelay.imaging.dicom.wanted import MOSAIC_COUNT, MOSAIC_CREATOR
-from maskrelay.imaging.dicom.windows import voi_function, voi_windows
 
 #: Tags that identify a patient, hashed together.
 _IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")

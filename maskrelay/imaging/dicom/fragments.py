@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pydicom.uid import RLELossless
 
 from maskrelay.errors import TagInvalid, Truncated
-from maskrelay.imaging.dicom import jpeg, jpeg2000
+from maskrelay.imaging.dicom import jpeg2000_codestream, jpeg_codestream
 from maskrelay.imaging.dicom.header import Header, PixelElement
-from maskrelay.imaging.dicom.layout import Layout
 from maskrelay.imaging.dicom.run_length import looks_like_rle
+from maskrelay.imaging.dicom.sample_layout import Layout
 from maskrelay.imaging.dicom.stream import Stream
 from maskrelay.imaging.dicom.tags import named, octets
 
 _ITEM, _END = 0xE000FFFE, 0xE0DDFFFE
 _HEAD = 64
 _JP2 = b"\0\0\0\x0cjP  "
-_STARTS = (jpeg.START + b"\xff", jpeg2000.START, _JP2)
+_STARTS = (jpeg_codestream.START + b"\xff", jpeg2000_codestream.START, _JP2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import TypeVar, cast
 
 from pydicom import Dataset
 
-from maskrelay.contract.dicom import Orientation, Vector
+from maskrelay.contract.records.dicom_facts import Orientation, Vector
 from maskrelay.errors import TagInvalid
-from maskrelay.imaging.dicom.groups import Groups
+from maskrelay.imaging.dicom.functional_groups import Groups
 from maskrelay.imaging.dicom.tags import items, named, number, numbers
 
 _Value = TypeVar("_Value")

@@ -18,9 +18,9 @@ from pydicom.uid import (
 from pydicom.values import converters
 
 from maskrelay.errors import DirectoryFile, ItemError, NotAnImage, SourceTooLarge, Truncated, ZeroSized
+from maskrelay.imaging.dicom.allowed_tags import WANTED
 from maskrelay.imaging.dicom.stream import Source, Stream, opened
 from maskrelay.imaging.dicom.tags import number, uid
-from maskrelay.imaging.dicom.wanted import WANTED
 
 _PREAMBLE = 128
 _MAGIC = b"DICM"

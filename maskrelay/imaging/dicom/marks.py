@@ -9,9 +9,9 @@ from typing import Any
 
 from pydicom import Dataset
 
-from maskrelay.contract.dicom import MARKS, Mark
+from maskrelay.contract.records.dicom_facts import MARKS, Mark
 from maskrelay.errors import TagInvalid
-from maskrelay.imaging.dicom.groups import Groups
+from maskrelay.imaging.dicom.functional_groups import Groups
 from maskrelay.imaging.dicom.tags import number, numbers, text, values_of
 
 _MOST_WORDS, _LONGEST_WORD = 8, 64

@@ -9,9 +9,9 @@ from pydicom import Dataset
 
 from maskrelay.errors import TagInvalid
 from maskrelay.imaging.bands import in_bands
-from maskrelay.imaging.dicom.groups import Groups
-from maskrelay.imaging.dicom.layout import Layout
-from maskrelay.imaging.dicom.tables import Table, read_table
+from maskrelay.imaging.dicom.functional_groups import Groups
+from maskrelay.imaging.dicom.lookup_tables import Table, read_table
+from maskrelay.imaging.dicom.sample_layout import Layout
 from maskrelay.imaging.dicom.tags import items, named, numbers
 
 _WHOLE = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64)

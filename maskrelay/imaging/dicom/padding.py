@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
-from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.sample_layout import Layout
 from maskrelay.imaging.dicom.tags import number
 
 

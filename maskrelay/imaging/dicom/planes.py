@@ -7,16 +7,16 @@ import numpy as np
 from maskrelay.imaging.dicom.colour import palette_to_rgb, to_rgb
 from maskrelay.imaging.dicom.damage import named_damage
 from maskrelay.imaging.dicom.fragments import Frames, find_frames
-from maskrelay.imaging.dicom.groups import Groups, read_groups
+from maskrelay.imaging.dicom.functional_groups import Groups, read_groups
 from maskrelay.imaging.dicom.header import Header, PixelElement, read_header
-from maskrelay.imaging.dicom.layout import Layout, check_frame, read_layout
 from maskrelay.imaging.dicom.modality import apply_modality, read_modality
 from maskrelay.imaging.dicom.padding import read_padding
-from maskrelay.imaging.dicom.stored import Stored, read_stored
+from maskrelay.imaging.dicom.sample_layout import Layout, check_frame, read_layout
+from maskrelay.imaging.dicom.stored_frame import Stored, read_stored
 from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.dicom.tags import text
-from maskrelay.imaging.footprint import dicom_footprint
 from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.read.footprint import dicom_footprint
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskrelay.errors import TagInvalid, Truncated
-from maskrelay.imaging.dicom.layout import Layout
+from maskrelay.imaging.dicom.sample_layout import Layout
 from maskrelay.imaging.dicom.tags import named
 
 _HEADER = 64

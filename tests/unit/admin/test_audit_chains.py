@@ -9,11 +9,16 @@ import pytest
 
 from maskrelay.admin.audit_chains import Break, verify
 from maskrelay.client.cli import main
-from maskrelay.contract import keys
-from maskrelay.contract.audit import Entry, hour_of, sealed, unsealed
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.audit_entries import (
+    Entry,
+    hour_of,
+    sealed,
+    unsealed,
+)
 from maskrelay.storage.audit_chain import Chain
-from maskrelay.storage.files import FileStorage
-from tests.audits import audit_files
+from maskrelay.storage.file_store import FileStorage
+from tests.support.checks.audits import audit_files
 
 EVER = "2000-01-01T00"
 NOW = datetime.now(UTC)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from api.service import base_of
+from api.dependencies import base_of
 
 
 def asked(server: tuple[str, int | None], *, public_url: str | None = None, host: str = "evil.example") -> Request:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from maskrelay.client import Client
-from tests.integration.scripted_server import ScriptedServer, Seen, serving
+from tests.support.servers.scripted_server import ScriptedServer, Seen, serving
 
 JOB = {
     "id": "j1",

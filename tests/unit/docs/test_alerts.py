@@ -11,5 +11,7 @@ ROOT = Path(__file__).parents[3]
 def test_every_alert_is_explained_once():
     groups = yaml.safe_load((ROOT / "helm" / "maskrelay" / "alerts.yml").read_text())["groups"]
     rules = [rule["alert"] for group in groups for rule in group["rules"]]
-    explained = re.findall(r"^\| `(Maskrelay\w+)` \|", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    explained = re.findall(
+        r"^\| `(Maskrelay\w+)` \|", (ROOT / "docs" / "howto" / "operations.md").read_text(), re.MULTILINE
+    )
     assert explained == rules

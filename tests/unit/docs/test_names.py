@@ -9,7 +9,15 @@ from maskrelay.settings import CLIENT_NAMES, Settings, name_of, secret_files
 
 ROOT = Path(__file__).resolve().parents[3]
 KNOWN = {*map(name_of, Settings.model_fields), *secret_files(), *CLIENT_NAMES}
-PLACES = ["README.md", "docker-compose.yml", "Makefile", "docs/*.md", "compose/*", "helm/**/*.*", "simulator/README.md"]
+PLACES = [
+    "README.md",
+    "docker-compose.yml",
+    "Makefile",
+    "docs/**/*.md",
+    "deploy/compose/**/*",
+    "helm/**/*.*",
+    "simulator/README.md",
+]
 FILES = sorted(path for place in PLACES for path in ROOT.glob(place) if path.is_file())
 
 

@@ -1,9 +1,9 @@
-"""docs/processes.md knows every thread that has a name in the code, and every role of a worker."""
+"""docs/explanation/processes.md knows every thread that has a name in the code, and every role of a worker."""
 
 import re
 from pathlib import Path
 
-from worker.app import ROLES
+from worker.process.celery_app import ROLES
 
 ROOT = Path(__file__).parents[3]
 #: How a thread, or a pool's threads, are given their name.
@@ -19,7 +19,7 @@ def named_threads() -> set[str]:
 
 
 def test_the_page_knows_every_thread_and_every_worker() -> None:
-    page = (ROOT / "docs" / "processes.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "processes.md").read_text()
     names = named_threads()
     assert {"renewal", "clearing", "comparing", "opening", "pixels"} <= names
     assert {name for name in names if f"`{name}`" not in page and f"`{name}_N`" not in page} == set()

@@ -8,11 +8,11 @@ from PIL import Image
 
 from maskrelay.errors import UnsupportedImage
 from maskrelay.imaging.bounds import MOST_CHUNKS, MOST_SCANNED, MOST_SCANS, MOST_SEGMENTS, check_scans
-from maskrelay.imaging.decode import decode
 from maskrelay.imaging.dicom import open_planes
-from maskrelay.imaging.tiff import count_pages
-from tests.dicoms import compressed
-from tests.pictures import chunk, gradient, saved
+from maskrelay.imaging.read.picture import decode
+from maskrelay.imaging.read.tiff import count_pages
+from tests.support.builders.dicoms import compressed
+from tests.support.builders.pictures import chunk, gradient, saved
 
 LIMIT = 10_000
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from maskrelay.imaging.png import gray_as_rgb_png, part_png, png, write_rgb_png
-from tests.pictures import noise
+from tests.support.builders.pictures import noise
 
 
 def opened(file: bytes) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from maskrelay.errors import SettingsError
 from maskrelay.network import certificates
 from maskrelay.network.certificates import ca_bundle, client_context, redis_options
-from tests.certificates import Authority, server_context
+from tests.support.builders.certificates import Authority, server_context
 
 
 @pytest.fixture(scope="module")

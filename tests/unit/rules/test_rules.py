@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from maskrelay.contract.jobs import TERMINAL, Counts
+from maskrelay.contract.records.job import TERMINAL, Counts
 from maskrelay.errors import (
     EndpointBusy,
     EndpointDenied,
@@ -14,7 +14,7 @@ from maskrelay.errors import (
     ScoringFailed,
     StorageUnavailable,
 )
-from maskrelay.rules.gate import report_of
+from maskrelay.rules.endpoint_gate import report_of
 from maskrelay.rules.lanes import callbacks_share, lane_of, lanes_to_claim, loops_wanted, workers_most, workers_wanted
 from maskrelay.rules.lifecycle import MOVES, may_cancel, verdict
 from maskrelay.rules.retry import COME_BACK, Trouble, backoff, judge, left_alone

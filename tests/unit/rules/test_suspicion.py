@@ -4,8 +4,8 @@ import statistics
 
 import pytest
 
-from maskrelay.contract.lines import ItemLine
-from maskrelay.contract.outcomes import MaskOutcome, Outcome, Rle
+from maskrelay.contract.records.item_lines import ItemLine
+from maskrelay.contract.records.outcomes import MaskOutcome, Outcome, Rle
 from maskrelay.rules.suspicion import FEWEST, Sizes, judged, neighbours_disagree
 
 

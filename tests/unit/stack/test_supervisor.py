@@ -9,9 +9,9 @@ import psutil
 import pytest
 
 from maskrelay.errors import StackError
-from maskrelay.stack.children import Child
+from maskrelay.stack.child_process import Child
 from maskrelay.stack.supervisor import Ending, Supervisor
-from tests.simulators import eventually
+from tests.support.servers.simulators import eventually
 
 #: Starts a child of its own that ignores SIGTERM, says so, and waits.
 PARENT = (

@@ -10,12 +10,12 @@ import pytest
 
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage import leftovers
-from maskrelay.storage.files import FileStorage
+from maskrelay.storage.file_store import FileStorage
 
 LONG_AFTER = timedelta(days=400)
 WRITER = """
 import sys, pathlib, time
-from maskrelay.storage.files import FileStorage
+from maskrelay.storage.file_store import FileStorage
 writer = FileStorage(pathlib.Path(sys.argv[1])).writer("uploads/north/" + "a" * 26)
 writer.write(b"x" * 100)
 print("written", flush=True)
@@ -140,6 +140,6 @@ def test_a_temporary_file_that_was_removed_before_it_was_locked_is_made_again(
             left.parent.rmdir()
         return claim(file)
 
-    monkeypatch.setattr("maskrelay.storage.incoming.claim", too_late)
+    monkeypatch.setattr("maskrelay.storage.file_writer.claim", too_late)
     storage.create("jobs/a/x", b"x")
     assert storage.get("jobs/a/x") == b"x"

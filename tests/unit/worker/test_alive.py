@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.valkeys import RunningValkey
+from tests.support.servers.valkeys import RunningValkey
 from worker.alive import STILL, main
 
 NOWHERE = "redis://127.0.0.1:9/0"

@@ -7,11 +7,17 @@ import pytest
 
 from maskrelay.admin.azure.arm import Arm
 from maskrelay.admin.azure.bearer import Given
-from maskrelay.admin.azure.wanted import Wanted
+from maskrelay.admin.azure.spec import Wanted
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureUnfinished, AzureUnreachable, SettingsError
-from tests.control_plane import running_azure
-from tests.control_plane_state import CONFIG, LOCATION, TOKEN, USAGES, Azure
+from tests.support.servers.control_plane import running_azure
+from tests.support.servers.control_plane_state import (
+    CONFIG,
+    LOCATION,
+    TOKEN,
+    USAGES,
+    Azure,
+)
 
 WORKSPACE = Workspace.model_validate(CONFIG)
 

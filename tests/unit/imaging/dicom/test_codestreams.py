@@ -12,7 +12,7 @@ from pydicom.pixels import convert_color_space
 
 from maskrelay.errors import ItemError, TagInvalid, Truncated, UnsupportedImage
 from maskrelay.imaging.dicom import open_planes, read_facts
-from tests.codestreams import (
+from tests.support.builders.codestreams import (
     BASELINE,
     HTJ2K,
     HTJ2K_GRAY,
@@ -29,7 +29,7 @@ from tests.codestreams import (
     with_ids,
     with_jfif,
 )
-from tests.dicoms import compressed
+from tests.support.builders.dicoms import compressed
 
 LIMIT = 1_000_000
 RNG = np.random.default_rng(11)

@@ -12,8 +12,8 @@ from pydicom.uid import (
 from maskrelay.errors import TagInvalid, UnsupportedImage
 from maskrelay.imaging.dicom import open_planes
 from maskrelay.imaging.plane import Plane
-from tests.dicoms import dataset_of, dicom_of, with_pixels
-from tests.pictures import gradient_array
+from tests.support.builders.dicoms import dataset_of, dicom_of, with_pixels
+from tests.support.builders.pictures import gradient_array
 
 NATIVE = [
     ImplicitVRLittleEndian,

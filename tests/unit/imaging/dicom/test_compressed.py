@@ -21,8 +21,14 @@ from pydicom.uid import (
 
 from maskrelay.errors import TagInvalid, Truncated, UnsupportedImage, UnsupportedTransferSyntax
 from maskrelay.imaging.dicom import open_planes, read_facts
-from tests.dicoms import compressed, dataset_of, dicom_of, saved, with_pixels
-from tests.pictures import gradient_array
+from tests.support.builders.dicoms import (
+    compressed,
+    dataset_of,
+    dicom_of,
+    saved,
+    with_pixels,
+)
+from tests.support.builders.pictures import gradient_array
 
 LIMIT = 1_000_000
 LOSSLESS = [RLELossless, JPEG2000Lossless, JPEGLSLossless]

@@ -24,7 +24,14 @@ from maskrelay.errors import (
     ZeroSized,
 )
 from maskrelay.imaging.dicom import open_planes, read_facts
-from tests.dicoms import dataset_of, dicom_of, item, replaced, saved, with_pixels
+from tests.support.builders.dicoms import (
+    dataset_of,
+    dicom_of,
+    item,
+    replaced,
+    saved,
+    with_pixels,
+)
 
 LIMIT = 1_000_000
 PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4)

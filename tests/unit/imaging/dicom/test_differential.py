@@ -28,7 +28,7 @@ from pydicom.uid import (
 
 from maskrelay.errors import ItemError
 from maskrelay.imaging.dicom import open_planes, read_facts
-from tests.codestreams import (
+from tests.support.builders.codestreams import (
     BASELINE,
     JPEG_2000,
     JPEG_LS,
@@ -42,7 +42,13 @@ from tests.codestreams import (
     with_ids,
     with_jfif,
 )
-from tests.dicoms import compressed, dataset_of, dicom_of, saved, with_pixels
+from tests.support.builders.dicoms import (
+    compressed,
+    dataset_of,
+    dicom_of,
+    saved,
+    with_pixels,
+)
 
 NATIVE = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
 RNG = np.random.default_rng(20)

@@ -9,7 +9,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from maskrelay.errors import TagInvalid
 from maskrelay.imaging.dicom import open_planes, read_facts
-from tests.codestreams import (
+from tests.support.builders.codestreams import (
     BASELINE,
     JPEG_2000,
     JPEG_LS,
@@ -21,7 +21,7 @@ from tests.codestreams import (
     with_adobe,
     with_ids,
 )
-from tests.dicoms import compressed, dicom_of, saved
+from tests.support.builders.dicoms import compressed, dicom_of, saved
 
 GRAY = np.add.outer(np.arange(40), np.arange(48)).astype(np.uint16)
 RGB = np.dstack([GRAY, GRAY[::-1], GRAY[:, ::-1]]).astype(np.uint8)

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from maskrelay.contract.dicom import DicomFacts
+from maskrelay.contract.records.dicom_facts import DicomFacts
 from maskrelay.imaging.dicom import read_facts
-from tests.dicoms import ROOT, dataset_of, dicom_of, item, with_pixels
-from tests.series import marks
+from tests.support.builders.dicoms import (
+    ROOT,
+    dataset_of,
+    dicom_of,
+    item,
+    with_pixels,
+)
+from tests.support.builders.series import marks
 
 PIXELS = np.zeros((3, 4), np.uint16)
 FRAMES = np.zeros((3, 3, 4), np.uint16)

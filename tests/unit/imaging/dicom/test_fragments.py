@@ -8,8 +8,16 @@ from pydicom.encaps import encapsulate_extended
 
 from maskrelay.errors import ItemError, TagInvalid, Truncated
 from maskrelay.imaging.dicom import open_planes, read_facts
-from tests.codestreams import BASELINE, JPEG_2000, JPEG_LS, RLE, jpeg, jpeg_2000, jpeg_ls_of
-from tests.dicoms import dataset_of, saved
+from tests.support.builders.codestreams import (
+    BASELINE,
+    JPEG_2000,
+    JPEG_LS,
+    RLE,
+    jpeg,
+    jpeg_2000,
+    jpeg_ls_of,
+)
+from tests.support.builders.dicoms import dataset_of, saved
 
 LIMIT = 1_000_000
 FRAMES = np.stack([np.full((40, 48), 40 * number + 20, np.uint8) for number in range(5)])

@@ -15,7 +15,13 @@ from pydicom.uid import (
 
 from maskrelay.errors import FrameOutOfRange, UnsupportedImage
 from maskrelay.imaging.dicom import open_planes, read_facts
-from tests.dicoms import dataset_of, dicom_of, item, saved, with_pixels
+from tests.support.builders.dicoms import (
+    dataset_of,
+    dicom_of,
+    item,
+    saved,
+    with_pixels,
+)
 
 LIMIT = 1_000_000
 NATIVE = [

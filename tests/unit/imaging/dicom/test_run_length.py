@@ -8,8 +8,8 @@ import pytest
 
 from maskrelay.errors import TagInvalid, Truncated
 from maskrelay.imaging.dicom import open_planes
-from tests.codestreams import RLE
-from tests.dicoms import compressed
+from tests.support.builders.codestreams import RLE
+from tests.support.builders.dicoms import compressed
 
 ROWS, COLUMNS = 8, 10
 

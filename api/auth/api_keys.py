@@ -1,0 +1,62 @@
+"""Authenticate API keys against a file that holds their SHA-256."""
+
+import hashlib
+import hmac
+import logging
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from api.auth.scopes import Caller
+from maskrelay.contract.records.api_key_file import KeyEntry, read_keys, unreadable
+from maskrelay.errors import SettingsError
+from maskrelay.ledger.quotas import Load
+
+_log = logging.getLogger(__name__)
+
+
+class KeysFile:
+    """The keys of one file, which is read again when it changes.
+
+    Raises SettingsError if the file cannot be read the first time. Later, the last valid keys are kept with a warning
+    in the log, because a half-written file must not lock all callers out.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._seen = self._stamp()
+        self._entries = read_keys(self._path)
+
+    def caller(self, key: str) -> Caller | None:
+        """Return the caller of this key, if it is valid now. Every entry is compared in constant time."""
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        found = [entry for entry in self._current() if hmac.compare_digest(entry.sha256, digest)]
+        if not found or not found[0].counts_at(datetime.now(UTC)):
+            return None
+        (entry,) = found
+        return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
+
+    def quotas(self, tenant: str, default: Load) -> Load:
+        """Return the tenant's quotas: those of the file, otherwise `default`."""
+        given = [entry.quotas for entry in self._current() if entry.tenant == tenant and entry.quotas is not None]
+        return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
+
+    def _current(self) -> list[KeyEntry]:
+        with self._lock:
+            try:
+                stamp = self._stamp()
+                if stamp != self._seen:
+                    self._seen = stamp
+                    self._entries = read_keys(self._path)
+            except SettingsError as error:
+                _log.warning("the previous keys stay in use: %s", error.detail)
+            return self._entries
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            facts = self._path.stat()
+        except OSError as error:
+            raise unreadable(error) from None
+        return facts.st_mtime_ns, facts.st_size, facts.st_ino

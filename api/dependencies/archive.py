@@ -1,0 +1,99 @@
+"""Read the records of jobs from storage, with a small cache of those that never change."""
+
+from bisect import bisect_right
+from contextlib import suppress
+from functools import lru_cache
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import FRAMES_PER_PART, Result, Submission
+from maskrelay.contract.records.outcomes import Outcome, read_outcome
+from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.errors import ObjectMissing
+from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.stored_records import read_records, read_result, read_submission
+
+#: More frames than any plan has: the numbers of its parts have six digits.
+_MOST_FRAMES = 10**6 * FRAMES_PER_PART
+
+
+class Archive:
+    """Reads the records of jobs from `storage`.
+
+    Objects that are written once are cached, least recently used first out.
+
+    Every method raises StorageUnavailable if the store does not respond, and RecordUnreadable for a record that cannot
+    be parsed, whoever wrote it.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._submissions = lru_cache(512)(self._read_submission)
+        self._results = lru_cache(512)(self._read_result)
+        self._item_parts = lru_cache(64)(self._read_item_part)
+        self._parts = lru_cache(64)(self._read_part)
+        self._frames = lru_cache(4096)(self._read_frames)
+
+    def submission(self, job: str) -> Submission | None:
+        with suppress(ObjectMissing):
+            return self._submissions(job)
+        return None
+
+    def result(self, job: str) -> Result | None:
+        with suppress(ObjectMissing):
+            return self._results(job)
+        return None
+
+    def has(self, key: str) -> bool:
+        return has(self._storage, key)
+
+    def item_of(self, job: str, frame: int) -> PlannedItem | None:
+        """Return the planned item of the frame; None if the plan has no such frame."""
+        if frame >= _MOST_FRAMES:
+            return None
+        for part in range(frame // FRAMES_PER_PART, -1, -1):
+            try:
+                items = self._item_parts(job, part)
+            except ObjectMissing:
+                return None
+            place = bisect_right(items, frame, key=lambda item: item.first)
+            if place:
+                item = items[place - 1]
+                return item if frame < item.first + item.frames else None
+        return None
+
+    def most_frames(self, job: str) -> int:
+        """Return an upper bound of the frames planned so far."""
+        return FRAMES_PER_PART * sum(1 for _ in self._storage.list(keys.item_parts(job)))
+
+    def parts(self, job: str) -> list[str]:
+        """Return the outcome parts in storage, oldest first."""
+        names = map(keys.part_of, self._storage.list(keys.outcomes(job)))
+        return [name for name in names if keys.PART.fullmatch(name)]
+
+    def outcomes(self, job: str, part: str) -> tuple[Outcome | None, ...]:
+        """Return a part's lines, None for each that cannot be used; empty if the part is lost."""
+        with suppress(ObjectMissing):
+            return self._parts(job, part)
+        return ()
+
+    def frames(self, job: str, part: str) -> tuple[tuple[int, bool], ...]:
+        """Return the frame of every usable line of a part, and whether it succeeded."""
+        with suppress(ObjectMissing):
+            return self._frames(job, part)
+        return ()
+
+    def _read_submission(self, job: str) -> Submission:
+        return read_submission(self._storage, job)
+
+    def _read_result(self, job: str) -> Result:
+        return read_result(self._storage, job)
+
+    def _read_item_part(self, job: str, part: int) -> tuple[PlannedItem, ...]:
+        return tuple(read_records(self._storage, keys.item_part(job, part), PlannedItem))
+
+    def _read_part(self, job: str, part: str) -> tuple[Outcome | None, ...]:
+        return tuple(map(read_outcome, self._storage.get(keys.outcome_part(job, part)).splitlines()))
+
+    def _read_frames(self, job: str, part: str) -> tuple[tuple[int, bool], ...]:
+        outcomes = self._parts(job, part)
+        return tuple((outcome.frame, outcome.state == "succeeded") for outcome in outcomes if outcome is not None)

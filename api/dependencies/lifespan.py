@@ -1,0 +1,63 @@
+"""Lifespan of the API: check Redis at startup, and release waiting requests at shutdown."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+
+from api.dependencies import in_thread
+from api.dependencies.end_listener import Ends
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger import Ledger
+from maskrelay.ledger.durability_check import warn_of_forgetting
+
+#: Seconds until the check is repeated if Redis does not respond yet.
+_AGAIN_S = 5.0
+
+
+@asynccontextmanager
+async def living(ledger: Ledger, ends: Ends) -> AsyncIterator[None]:
+    """Run the background work of the API for the duration of the block."""
+    looking = asyncio.create_task(_look_at(ledger))
+    with _told_to_end(ends.close):
+        yield
+    looking.cancel()
+
+
+async def _look_at(ledger: Ledger) -> None:
+    """Log a warning if the configuration of Redis may lose data; nothing waits for this."""
+    while True:
+        try:
+            await in_thread(warn_of_forgetting, ledger.scripts)
+            return
+        except LedgerUnavailable:
+            await asyncio.sleep(_AGAIN_S)
+
+
+@contextmanager
+def _told_to_end(act: Callable[[], None]) -> Iterator[None]:
+    """Call `act` on the event loop when a signal asks for the end, in addition to the server's own handler.
+
+    The server would report the shutdown only after the last request, and end requests that exceed its grace with 500.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(act)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

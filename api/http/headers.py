@@ -1,0 +1,73 @@
+"""Parse and validate the request headers that the API interprets."""
+
+import re
+
+from starlette.datastructures import Headers
+
+from maskrelay.errors import Malformed, RangeNotSatisfiable
+
+#: 1 to 255 visible ASCII characters, with blanks between them.
+KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
+_KEY = re.compile(KEY_PATTERN.strip("^$"))
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
+#: Proxies commonly close a request that is silent for 60 s.
+WAIT_MOST_S = 50
+RETRY_AFTER = {"Retry-After": "1"}
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """Return the `Idempotency-Key`, the same with quotes (as in the draft) and without. Raises Malformed."""
+    given = headers.get("idempotency-key")
+    if given is None:
+        return None
+    plain = given.strip()
+    if len(plain) >= 2 and plain[0] == plain[-1] == '"':
+        plain = re.sub(r'\\(["\\])', r"\1", plain[1:-1])
+    if not _KEY.fullmatch(plain):
+        raise Malformed("An Idempotency-Key must have 1 to 255 visible ASCII characters.")
+    return plain
+
+
+def wait_asked(headers: Headers) -> int | None:
+    """Return the seconds of `Prefer: wait=N` (RFC 7240), at most 50; None without it."""
+    for given in headers.getlist("prefer"):
+        for preference in given.split(","):
+            known = _WAIT.fullmatch(preference.split(";")[0].strip())
+            if known:
+                return min(int(known[1]), WAIT_MOST_S)
+    return None
+
+
+def none_match(headers: Headers, etag: str) -> bool:
+    """Return whether the caller has this version already (`If-None-Match`, weak comparison)."""
+    given = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
+    return "*" in given or etag in given
+
+
+def wants_lines(headers: Headers) -> bool:
+    """Return whether NDJSON is preferred to JSON."""
+    return "application/x-ndjson" in headers.get("accept", "").lower()
+
+
+def byte_range(headers: Headers, length: int, etag: str) -> tuple[int, int] | None:
+    """Return the single requested byte range (RFC 9110) as offset and length; None if the whole file is to be sent.
+
+    That is the case without a range, for another unit, for several ranges, for a malformed range, and if `If-Range`
+    names another version. Raises RangeNotSatisfiable for a range outside of the file.
+    """
+    given = _RANGE.fullmatch(headers.get("range", "").strip())
+    condition = headers.get("if-range")
+    if given is None or given[1] == given[2] == "" or (condition is not None and condition.strip() != etag):
+        return None
+    first, last = given[1], given[2]
+    if first == "":
+        begin, end = max(0, length - int(last)), length
+    else:
+        begin, end = int(first), min(length, int(last) + 1) if last else length
+        if last and int(last) < int(first):
+            return None
+    if begin >= end:
+        raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{length}"})
+    return begin, end - begin

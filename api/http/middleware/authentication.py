@@ -1,0 +1,64 @@
+"""Authentication middleware: check the caller and the declared length before a byte of the body is read."""
+
+import hmac
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.auth.api_keys import KeysFile
+from api.auth.oidc import Tokens
+from api.auth.scopes import OPERATORS, PUBLIC, Caller
+from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
+
+
+class Authorise:
+    """ASGI middleware that stores the `Caller` in the request's state. Routes check the scopes.
+
+    Raises Unauthenticated, IssuerUnavailable, and BodyTooLarge for a declared length over `max_body_bytes`. A body of
+    unknown length is checked while it is received.
+    """
+
+    def __init__(
+        self, app: ASGIApp, keys: KeysFile, tokens: Tokens | None, max_body_bytes: int, metrics_key: str | None = None
+    ) -> None:
+        self._metrics_key = metrics_key
+        self._app = app
+        self._keys = keys
+        self._tokens = tokens
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in PUBLIC:
+            headers = Headers(scope=scope)
+            caller = await self._caller(_bearer(headers.get("authorization", "")))
+            check_length(headers, self._max_body_bytes)
+            scope["state"]["caller"] = caller
+        elif scope["type"] == "http" and self._metrics_key is not None and scope["path"] in OPERATORS:
+            given = _bearer(Headers(scope=scope).get("authorization", ""))
+            if not hmac.compare_digest(given.encode(), self._metrics_key.encode()):
+                raise Unauthenticated
+        await self._app(scope, receive, send)
+
+    async def _caller(self, bearer: str) -> Caller:
+        """The file of keys is consulted first, because a key may look like a token."""
+        caller = self._keys.caller(bearer)
+        if caller is None and self._tokens is not None and bearer.count(".") == 2:
+            caller = await self._tokens.caller(bearer)
+        if caller is None:
+            raise Unauthenticated
+        return caller
+
+
+def check_length(headers: Headers, most: int) -> None:
+    declared = headers.get("content-length", "0")
+    if not (declared.isascii() and declared.isdigit()):
+        raise Malformed("Content-Length is not a number.")
+    if int(declared) > most:
+        raise BodyTooLarge(f"A body may have at most {most} bytes (MASKRELAY_MAX_BODY_BYTES).")
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, key = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthenticated("Send the API key or token as 'Authorization: Bearer …'.")
+    return key.strip()

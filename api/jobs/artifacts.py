@@ -1,0 +1,162 @@
+"""Download a job's files. A name is looked up among those that the visible outcomes list, never turned into a path."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from api.dependencies import Service, in_thread
+from api.jobs.items import final_line
+from api.jobs.lookup import Known
+from api.jobs.running_outcomes import visible_line
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.item_lines import WHOLE_ENDINGS, ItemLine, whole_names
+from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
+from maskrelay.errors import NotFound
+
+RESULT = "result.json"
+_NUMBER = "(0|[1-9][0-9]{0,8})"
+_NAME = re.compile(rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(mask|probability)|\.(overlay))\.png")
+_ENDINGS = "|".join(map(re.escape, WHOLE_ENDINGS))
+_WHOLE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?\.({_ENDINGS})")
+_SLUG_LENGTH = 60
+_ENDING = re.compile(r"(?<=.)\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{1,5}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file: the location of its bytes, and a readable name."""
+
+    ref: ArtifactRef
+    human_name: str
+
+
+def find(service: Service, known: Known, name: str) -> Artifact:
+    """Return the artifact with this name. Raises NotFound."""
+    if name == RESULT:
+        return _manifest(service, known)
+    if whole := _WHOLE.fullmatch(name):
+        return _of_item(service, known, name, whole)
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        raise NotFound
+    item, frame = int(parts[1]), int(parts[2])
+    line = _line(service, known, item, frame)
+    outcome = next((one for one in line.outcomes if one.frame == frame and one.item == item), None) if line else None
+    ref = outcome.artifacts().get(name) if outcome else None
+    if line is None or outcome is None or ref is None:
+        raise NotFound
+    prompt = int(parts[3]) if parts[3] is not None else None
+    several = len(line.outcomes) > 1 or _is_of_several(service, known, frame)
+    return Artifact(ref, _human_name(line, outcome, prompt, parts[4] or parts[5], several=several))
+
+
+def _is_of_several(service: Service, known: Known, frame: int) -> bool:
+    """Whether an item of a running job has other frames than this one, the only frame of its line."""
+    planned = service.archive.item_of(known.id, frame) if known.result is None else None
+    return planned is not None and planned.frames > 1
+
+
+def _of_item(service: Service, known: Known, name: str, parts: re.Match[str]) -> Artifact:
+    """A file of a whole item, available once the job has ended."""
+    line = final_line(service, known.result, int(parts[1])) if known.result is not None else None
+    output = whole_names(line).get(name) if line is not None else None
+    if line is None or output is None:
+        raise NotFound
+    slug = f"-{_slug(line.outcomes[0].masks[int(parts[2])].prompt)}" if parts[2] and line.outcomes[0].masks else ""
+    return Artifact(line.files[output], f"{_stem(line.source_name, line.item)}{slug}.{parts[3]}")
+
+
+def _line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
+    if known.result is not None:
+        return final_line(service, known.result, item)
+    return visible_line(service, known, item, frame)
+
+
+def _manifest(service: Service, known: Known) -> Artifact:
+    if known.result is None:
+        raise NotFound("The job has no result yet.")
+    body = service.storage.get(keys.result(known.id))
+    digest = hashlib.sha256(body).hexdigest()
+    ref = ArtifactRef(key=keys.result(known.id), length=len(body), sha256=digest, content_type="application/json")
+    return Artifact(ref, f"{known.id}.result.json")
+
+
+def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str, *, several: bool) -> str:
+    """`{source stem}-{prompt slug}.mask.png`; a frame of `several` from one file has its number."""
+    own = outcome.source_name
+    frame = f"-{outcome.index:04d}" if several and own is None else ""
+    slug = f"-{_slug(outcome.masks[prompt].prompt)}" if prompt is not None else ""
+    return f"{_stem(own or line.source_name, line.item)}{frame}{slug}.{kind}.png"
+
+
+def _stem(source_name: str | None, item: int) -> str:
+    """The file's own name without its extension, including `.nii.gz`; the last number of a UID is not an extension."""
+    name = (source_name or "").rpartition("/")[2].removesuffix(".gz")
+    return _ENDING.sub("", name) or name or f"item-{item}"
+
+
+def _slug(prompt: str) -> str:
+    return re.sub(r"[^\w]+", "-", prompt.lower()).strip("-")[:_SLUG_LENGTH] or "prompt"
+
+
+def disposition(name: str) -> str:
+    """Return `Content-Disposition` (RFC 6266): the name in UTF-8, with a plain ASCII fallback.
+
+    Only letters, digits, `.`, `_` and `-` appear unescaped, whatever a caller wrote into the name.
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", plain)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def elsewhere(service: Service, artifact: Artifact) -> str | None:
+    """Return a presigned URL of the store, if that is enabled and the file is an object of its own.
+
+    Raises ObjectMissing and StorageUnavailable.
+    """
+    ref, lifetime = artifact.ref, service.presigned_lifetime
+    if not lifetime or service.storage.head(ref.key).size != ref.length:
+        return None
+    return service.storage.presign(ref.key, lifetime)
+
+
+async def answer(
+    service: Service,
+    artifact: Artifact,
+    headers: dict[str, str],
+    part: tuple[int, int] | None = None,
+    *,
+    head: bool = False,
+) -> Response:
+    """Stream the artifact's bytes, or the `part` (offset, length) of them; for HEAD, send only the headers.
+
+    Raises ObjectMissing and StorageUnavailable before any byte is sent.
+    """
+    ref, (begin, length) = artifact.ref, part or (0, artifact.ref.length)
+    chunks = await in_thread(service.storage.stream, ref.key, ref.offset + begin, length)
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while chunk := await in_thread(next, chunks, b""):
+                yield chunk
+        finally:
+            chunks.close()
+
+    headers = {
+        **headers,
+        "Content-Length": str(length),
+        "Content-Disposition": disposition(artifact.human_name),
+        "X-Content-Type-Options": "nosniff",
+    }
+    if part is not None:
+        headers["Content-Range"] = f"bytes {begin}-{begin + length - 1}/{ref.length}"
+    status = 200 if part is None else 206
+    if head:
+        chunks.close()
+        return Response(status_code=status, headers=headers, media_type=ref.content_type)
+    return StreamingResponse(body(), status, headers, media_type=ref.content_type)

@@ -1,0 +1,115 @@
+"""A job's failed frames, page by page: those so far while it runs, all of them once it has ended."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+
+from api.dependencies import Service
+from api.http.pagination import cursor_of, no_cursor, places_of
+from api.jobs.lookup import Known
+from api.jobs.running_outcomes import (
+    listed_parts,
+    no_lines,
+    pass_over,
+    visible_in,
+)
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.dead_letter_records import DeadLetter
+from maskrelay.contract.records.job import Result
+from maskrelay.contract.records.outcomes import Outcome
+from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLetterShown
+from maskrelay.contract.views.job_views import ErrorShown
+from maskrelay.storage.stored_records import lines_of, unreadable
+
+#: Kinds of cursors: into the list of parts, and into the final object by byte offset.
+_RUNNING, _FINAL = "q", "d"
+_CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile("[0-9]{1,18}")}
+
+
+def read_dead_letters(
+    service: Service, known: Known, cursor: str | None, limit: int, code: str | None
+) -> DeadLetterList:
+    """Return at most `limit` failed frames after `cursor`, of this error code or of any. Raises Malformed.
+
+    A cursor from before the end of the job starts again: frames may come twice, but none is missed.
+    """
+    kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
+    if known.result is not None:
+        shown, following = _final(service, known.result, int(places[0]) if kind == _FINAL else 0, limit, code)
+        return DeadLetterList(dead_letters=shown, redriven_as=redriven_as(service, known), next=following)
+    part, line = map(int, places) if kind == _RUNNING else (0, 0)
+    shown, following = _so_far(service, known, (part, line), limit, code)
+    return DeadLetterList(dead_letters=shown, redriven_as=[], next=following)
+
+
+def letters_of(service: Service, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
+    """Yield the failed frames of a finished job from this offset on, each with the offset after it."""
+    if result.dead is None or offset >= result.dead.length:
+        return
+    of_cursor = offset > 0
+    with closing(service.storage.stream(result.dead.key, offset, result.dead.length - offset)) as chunks:
+        for raw in lines_of(chunks):
+            offset += len(raw) + 1
+            try:
+                letter = DeadLetter.model_validate_json(raw)
+            except ValueError:  # the cursor may point into the middle of a line
+                raise no_cursor() if of_cursor else unreadable(result.dead.key) from None
+            yield offset, letter
+
+
+def redriven_as(service: Service, known: Known) -> list[str]:
+    """Return the jobs in which items of this job were redriven.
+
+    A marker whose job was never accepted is ignored.
+    """
+    named = (key.rsplit("/", 1)[1] for key in service.storage.list(keys.redriven(known.id, "")))
+    found = ((new, service.archive.submission(new)) for new in named)
+    return [new for new, submission in found if submission is not None and submission.redrive_of == known.id]
+
+
+def _final(
+    service: Service, result: Result, offset: int, limit: int, code: str | None
+) -> tuple[list[DeadLetterShown], str | None]:
+    shown: list[DeadLetterShown] = []
+    for behind, letter in letters_of(service, result, offset):
+        if code in {None, letter.error.code}:
+            if len(shown) == limit:
+                return shown, cursor_of(_FINAL, str(offset))
+            shown.append(_shown(letter.custom_id, letter.index, letter.error, letter.attempts))
+        offset = behind
+    return shown, None
+
+
+def _so_far(
+    service: Service, known: Known, first: tuple[int, int], limit: int, code: str | None
+) -> tuple[list[DeadLetterShown], str | None]:
+    """Failed frames in order of completion."""
+    shown: list[DeadLetterShown] = []
+    for place, outcome, item in _visible(service, known, first):
+        if outcome.error is None or code not in {None, outcome.error.code}:
+            continue
+        if len(shown) == limit:
+            return shown, cursor_of(_RUNNING, f"{place[0]}.{place[1]}")
+        shown.append(_shown(item.custom_id, outcome.index, outcome.error, outcome.attempts))
+    return shown, None
+
+
+def _visible(
+    service: Service, known: Known, first: tuple[int, int]
+) -> Iterator[tuple[tuple[int, int], Outcome, PlannedItem]]:
+    """The visible outcomes from a line of a part on, each with its place and its item."""
+    lines = no_lines(service, known)
+    for number, (name, refused) in enumerate(listed_parts(service, known)):
+        if number < first[0]:
+            pass_over(service, known, name, refused, lines)
+            continue
+        for line, outcome, item, _ in visible_in(service, known, name, refused, lines):
+            if (number, line) >= first:
+                yield (number, line), outcome, item
+
+
+def _shown(custom_id: str, index: int, error: Failure, attempts: int) -> DeadLetterShown:
+    told = ErrorShown(code=error.code, detail=error.detail)
+    return DeadLetterShown(custom_id=custom_id, frame=index, error=told, attempts=attempts)

@@ -1,0 +1,80 @@
+"""List the events of a job's callback, and send one again on request."""
+
+import json
+from contextlib import suppress
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.dependencies import (
+    Service,
+    in_thread,
+    service_of,
+    tenant_of,
+)
+from api.jobs.lookup import Known, look
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.delivery_records import DeliveryEnd
+from maskrelay.contract.records.events import EVENT_TYPES, event_id
+from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
+from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing
+from maskrelay.storage.stored_records import read_record
+
+
+async def list_deliveries(request: Request, job: str) -> Response:
+    """List the job's events so far, with their attempts and their state. A job without a callback has none."""
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    shown = await in_thread(_listed, service, known)
+    return JSONResponse(DeliveryList(deliveries=shown).model_dump(mode="json"), headers={"Cache-Control": "no-store"})
+
+
+async def replay_delivery(request: Request, job: str, event: str) -> Response:
+    """Send an event again with the same id.
+
+    The retry schedule starts from the beginning. An event that is waiting for its next attempt is sent immediately.
+    """
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    shown = await in_thread(_replay, service, known, event)
+    return JSONResponse(shown.model_dump(mode="json"), 202, headers={"Cache-Control": "no-store"})
+
+
+def _listed(service: Service, known: Known) -> list[DeliveryShown]:
+    callback = known.submission.callback
+    types = [one for one in EVENT_TYPES if callback is not None and one in callback.events]
+    return [shown for one in types if (shown := _shown(service, known.id, one)) is not None]
+
+
+def _shown(service: Service, job: str, event_type: str) -> DeliveryShown | None:
+    """One event; None if it has not happened, even if its receiver has already refused it."""
+    event = event_id(job, event_type)
+    with suppress(ObjectMissing):
+        end = read_record(service.storage, keys.delivered(job, event), DeliveryEnd)
+        if end.how != "ok" and not end.attempts and not service.archive.has(keys.event(job, event)):
+            return None
+        state = "delivered" if end.how == "ok" else "given_up"
+        known = {"attempts": end.attempts, "status": end.status, "reason": end.how, "ended_at": end.at}
+        return DeliveryShown.model_validate({"event": event, "type": event_type, "state": state, **known})
+    if not service.archive.has(keys.event(job, event)):
+        return None
+    attempts, last = service.ledger.outbox.standing(job, event)
+    told = json.loads(last) if last else {}
+    return DeliveryShown(event=event, type=event_type, state="waiting", attempts=attempts, **told)
+
+
+def _replay(service: Service, known: Known, event: str) -> DeliveryShown:
+    """Write the live marker first, then remove the marker of the end: from then on the sweep finds it without the
+    ledger.
+    """
+    listed = {one.event: one for one in _listed(service, known)}
+    if event not in listed:
+        raise NotFound
+    if not service.archive.has(keys.event(known.id, event)):
+        raise Gone("The event is too old to be sent again.")
+    service.storage.put(keys.live(known.id), b"")
+    service.storage.delete(keys.delivered(known.id, event))
+    with suppress(LedgerUnavailable):
+        service.ledger.outbox.replay(known.id, event)
+        service.ledger.wakes.wake("deliver")
+    return DeliveryShown(event=event, type=listed[event].type, state="waiting", attempts=0, status=None)

@@ -1,0 +1,141 @@
+"""A job's items, page by page: in the order of completion while it runs, in item order once it has ended."""
+
+import re
+import struct
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from api.dependencies import Service, side_by_side
+from api.http.pagination import cursor_of, no_cursor, places_of
+from api.jobs.lookup import Known
+from api.jobs.running_outcomes import (
+    listed_parts,
+    no_lines,
+    outcomes_of,
+    pass_over,
+    visible_in,
+)
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.item_lines import ItemLine, flags_of, item_line
+from maskrelay.contract.records.job import FlaggedItems, Result
+from maskrelay.contract.records.planned_items import IgnoredFile
+from maskrelay.errors import ObjectMissing
+from maskrelay.storage.stored_records import lines_of, parsed, read_records
+
+#: Kinds of cursors: into the list of parts, into the final object by byte offset, and into its flagged items.
+_RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
+_CURSORS = {
+    _RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"),
+    _FINAL: re.compile("[0-9]{1,18}"),
+    _FLAGGED: re.compile("[0-9]{1,9}"),
+}
+_OFFSET = struct.Struct(">Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of items. `next` is None if there are no more at present; a running job may have more later."""
+
+    lines: tuple[ItemLine, ...]
+    next: str | None
+
+
+def read_page(service: Service, known: Known, cursor: str | None, limit: int, flag: str | None = None) -> Page:
+    """Return at most `limit` items after `cursor`. Raises Malformed for an invalid cursor.
+
+    A cursor from before the end of the job starts again in the final order: items may come twice, but none is missed.
+    `flag`: only items with a mask that has this flag, the most suspicious first once the job has ended.
+    """
+    kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
+    if known.result is not None and flag is not None:
+        return _flagged(service, known.result, flag, int(places[0]) if kind == _FLAGGED else 0, limit)
+    if flag is not None:
+        page = read_page(service, known, cursor, limit)
+        return Page(tuple(line for line in page.lines if flag in flags_of(line)), page.next)
+    if known.result is not None:
+        return _final(service, known.result, int(places[0]) if kind == _FINAL else 0, limit)
+    part, line = map(int, places) if kind == _RUNNING else (0, 0)
+    return _completed(service, known, part, line, limit)
+
+
+def read_ignored(service: Service, known: Known) -> list[IgnoredFile]:
+    """Return the files that did not become items; they are known once the job is planned."""
+    if not known.planned:
+        return []
+    try:
+        return read_records(service.storage, keys.ignored(known.id), IgnoredFile)
+    except ObjectMissing:
+        return []
+
+
+def _completed(service: Service, known: Known, first_part: int, first_line: int, limit: int) -> Page:
+    """Items in order of completion: an item comes with the last of its frames."""
+    parts = listed_parts(service, known)
+    visible = no_lines(service, known)
+    done: Counter[int] = Counter()
+    for name, refused in parts[:first_part]:
+        items = (
+            service.archive.item_of(known.id, frame) for frame in pass_over(service, known, name, refused, visible)
+        )
+        done.update(item.item for item in items if item is not None)
+    lines: dict[int, ItemLine] = {}
+    for number, (name, refused) in enumerate(parts[first_part:], first_part):
+        for place, outcome, planned, fresh in visible_in(service, known, name, refused, visible):
+            done[planned.item] += fresh
+            if number == first_part and place < first_line:
+                continue
+            if done[planned.item] < planned.frames:
+                continue
+            if len(lines) == limit and planned.item not in lines:
+                return Page(tuple(lines.values()), cursor_of(_RUNNING, f"{number}.{place}"))
+            frames = range(planned.first, planned.first + planned.frames)
+            outcomes = [outcome] if planned.frames == 1 else outcomes_of(service, known, parts[: number + 1], frames)
+            lines[planned.item] = item_line(planned, tuple(outcomes))
+    return Page(tuple(lines.values()), None)
+
+
+def _final(service: Service, result: Result, offset: int, limit: int) -> Page:
+    """Items from the final object; only one page is read, whatever the size of the job."""
+    end = result.items.length
+    lines: list[ItemLine] = []
+    if offset > end:
+        raise no_cursor()
+    if offset < end:
+        with closing(service.storage.stream(result.items.key, offset, end - offset)) as chunks:
+            for raw in lines_of(chunks):
+                if len(lines) == limit:
+                    break
+                lines.append(_line(raw))
+                offset += len(raw) + 1
+    return Page(tuple(lines), cursor_of(_FINAL, str(offset)) if offset < end else None)
+
+
+def _flagged(service: Service, result: Result, flag: str, first: int, limit: int) -> Page:
+    """Flagged items in the order that finish recorded."""
+    if result.flagged is None:
+        return Page((), None)
+    flagged = read_records(service.storage, result.flagged.key, FlaggedItems)
+    items = next((one.items for one in flagged if one.flag == flag), ())
+    lines = side_by_side(lambda item: final_line(service, result, item), items[first : first + limit])
+    following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(items) else None
+    return Page(tuple(line for line in lines if line is not None), following)
+
+
+def final_line(service: Service, result: Result, item: int) -> ItemLine | None:
+    """Return one line of the final object, located by its index; None if there is no such item."""
+    if item >= result.counts.total:
+        return None
+    raw = service.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
+    begin, *behind = (offset for (offset,) in _OFFSET.iter_unpack(raw))
+    end = behind[0] if behind else result.items.length
+    return parsed(service.storage.get(result.items.key, begin, end - begin), ItemLine, result.items.key)
+
+
+def _line(raw: bytes) -> ItemLine:
+    try:
+        return ItemLine.model_validate_json(raw)
+    except ValidationError:  # the cursor points into the middle of a line
+        raise no_cursor() from None

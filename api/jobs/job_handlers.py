@@ -1,0 +1,208 @@
+"""Read, cancel and delete jobs."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.dependencies import (
+    Service,
+    base_of,
+    caller_of,
+    in_thread,
+    service_of,
+    side_by_side,
+    tenant_of,
+)
+from api.http.headers import (
+    PRIVATE,
+    RETRY_AFTER,
+    byte_range,
+    none_match,
+    wait_asked,
+    wants_lines,
+)
+from api.http.pagination import cursor_of, next_link, places_of
+from api.jobs import actions, artifacts
+from api.jobs.items import read_ignored, read_page
+from api.jobs.long_poll import until_ended
+from api.jobs.lookup import Known, look
+from api.jobs.representation import (
+    body_of,
+    etag_of,
+    ignored_shown,
+    item_body,
+    job_shown,
+    job_url,
+)
+from maskrelay.contract.records import keys
+from maskrelay.errors import Gone, LedgerUnavailable, NotFound, StorageUnavailable, code_of
+
+Cursor = Annotated[str | None, Query(max_length=200, description="The value of `next` from the previous page.")]
+Flag = Annotated[
+    str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="Only items with a mask that has this flag.")
+]
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+_LISTED = "j"
+_CURSORS = {_LISTED: keys.ID}
+
+
+async def show_job(request: Request, job: str) -> Response:
+    """Return one job.
+
+    With `Prefer: wait=N` the response comes when the job has ended, or after N seconds (at most 50). With
+    `If-None-Match` it is 304 if nothing has changed.
+    """
+    service = service_of(request)
+    wait = wait_asked(request.headers)
+    known = await in_thread(look, service, tenant_of(request), job)
+    if wait and not known.terminal:
+        await until_ended(service, job, wait)
+        known = await in_thread(look, service, tenant_of(request), job)
+    etag = etag_of(known)
+    headers = {**PRIVATE, "ETag": etag}
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait}"
+    if not known.terminal:
+        headers |= RETRY_AFTER
+    if none_match(request.headers, etag):
+        return Response(status_code=304, headers=headers)
+    return JSONResponse(body_of(job_shown(known, base_of(request))), headers=headers)
+
+
+async def list_jobs(
+    request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> Response:
+    """List the tenant's jobs, newest first."""
+    service, tenant, base = service_of(request), tenant_of(request), base_of(request)
+    page = await in_thread(listed, service, tenant, before(cursor), limit, partial(_shown, base=base))
+    headers = {**PRIVATE, **next_link(f"{base}/v1/jobs", page.next, limit)}
+    unreadable = {"unreadable": page.unreadable} if page.unreadable else {}
+    return JSONResponse({"jobs": page.jobs, "next": page.next, **unreadable}, headers=headers)
+
+
+def _shown(known: Known, base: str) -> Any:
+    return body_of(job_shown(known, base))
+
+
+def before(cursor: str | None) -> str | None:
+    """Return the job after which a page of the list begins. Raises Malformed."""
+    if cursor is None:
+        return None
+    _, (job,) = places_of(cursor, _CURSORS)
+    return job
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A page of a tenant's jobs, newest first. `unreadable`: the jobs of the page whose record cannot be used."""
+
+    jobs: list[T]
+    unreadable: list[str]
+    next: str | None
+
+
+def listed(service: Service, tenant: str, before: str | None, limit: int, use: Callable[[Known], T]) -> Listed[T]:
+    """Return `use` of each job of a page. An unreadable job does not affect the others."""
+    ids = service.ledger.jobs.listed(tenant, before, limit + 1)
+    unreadable: list[str] = []
+
+    def read(job: str) -> list[T]:
+        try:
+            return [use(look(service, tenant, job))]
+        except (NotFound, Gone):
+            return []
+        except (LedgerUnavailable, StorageUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - a stored record may be anything
+            log.error("left out of the list", extra={"job_id": job, "source": "list", "code": code_of(error)})  # noqa: TRY400
+            unreadable.append(job)
+            return []
+
+    found = [one for of_job in side_by_side(read, ids[:limit]) for one in of_job]
+    return Listed(found, sorted(unreadable), cursor_of(_LISTED, ids[limit - 1]) if len(ids) > limit else None)
+
+
+async def list_items(
+    request: Request,
+    job: str,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    flag: Flag = None,
+) -> Response:
+    """List the job's items.
+
+    While the job runs, these are the completed items in order of completion. Once it has ended, these are all items in
+    the order of the submission. `next` is null if there are no more items at present. `ignored`, on the first page,
+    lists the files that did not become items, if there are any. With `Accept: application/x-ndjson` the response has
+    one item per line. With `flag` it has only the items with a mask that has this flag; once the job has ended, the
+    most suspicious item comes first.
+    """
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    url = job_url(base_of(request), job)
+    shown, following = await in_thread(_page, service, known, cursor, limit, flag, url)
+    only = f"flag={flag}&" if flag else ""
+    headers = {**PRIVATE, **next_link(f"{url}/items", following, limit, only)}
+    if not known.terminal:
+        headers |= RETRY_AFTER
+    if wants_lines(request.headers):
+        lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in shown)
+        return Response(lines, headers=headers, media_type="application/x-ndjson")
+    body: dict[str, Any] = {"items": shown, "next": following}
+    if cursor is None and flag is None and (ignored := await in_thread(read_ignored, service, known)):
+        body["ignored"] = [body_of(ignored_shown(one)) for one in ignored]
+    return JSONResponse(body, headers=headers)
+
+
+def _page(
+    service: Service, known: Known, cursor: str | None, limit: int, flag: str | None, url: str
+) -> tuple[list[Any], str | None]:
+    page = read_page(service, known, cursor, limit, flag)
+    return [item_body(line, url) for line in page.lines], page.next
+
+
+async def get_artifact(request: Request, job: str, name: str) -> Response:
+    """Return a file of the job: a file that its items link to or, once the job has ended, `result.json`."""
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    artifact = await in_thread(artifacts.find, service, known, name)
+    headers = {**PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
+    if none_match(request.headers, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    if address := await in_thread(artifacts.elsewhere, service, artifact):
+        told = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
+        return Response(status_code=307, headers={**headers, **told, "Cache-Control": "no-store"})
+    headers["Accept-Ranges"] = "bytes"
+    part = byte_range(request.headers, artifact.ref.length, headers["ETag"])
+    return await artifacts.answer(service, artifact, headers, part, head=getattr(request.state, "head", False))
+
+
+async def cancel_job(request: Request, job: str) -> Response:
+    """Cancel a job.
+
+    No new work is started. Results that exist remain available. Repeating the request while the job is being cancelled
+    also returns 202.
+    """
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    known = await in_thread(actions.cancel, service, known)
+    shown = job_shown(known, base_of(request))
+    headers = {"Location": shown.links.self, "Cache-Control": "no-store"}
+    return JSONResponse(body_of(shown), 202, headers if known.terminal else headers | RETRY_AFTER)
+
+
+async def delete_job(request: Request, job: str) -> Response:
+    """Delete a job, whether it is running or not.
+
+    From then on every request for the job returns 410, and all its objects are removed from the storage.
+    """
+    await in_thread(actions.delete, service_of(request), job, caller_of(request))
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,31 @@
+"""Long polling (RFC 7240 `wait`): wait for the announcement of a job's end, with occasional checks and no thread."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from api.dependencies import Service, in_thread
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.rules.lifecycle import is_terminal
+
+#: Pauses between checks; a lost announcement delays the response by the longest pause.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
+
+
+async def until_ended(service: Service, job: str, seconds: int) -> None:
+    """Return once the job is terminal, the time is over or this process shuts down, whichever comes first.
+
+    The ledger may be unavailable in the meantime.
+    """
+    deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_S
+    with service.ends.of(job) as ended:
+        while not service.ends.closed and (left := deadline - time.monotonic()) > 0:
+            with suppress(LedgerUnavailable):
+                record = await in_thread(service.ledger.jobs.get, job)
+                if record is not None and is_terminal(record.state):
+                    return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(pause, left)):
+                    await ended.wait()
+            ended.clear()
+            pause = min(pause * 1.5, _LONGEST_PAUSE_S)

@@ -1,0 +1,154 @@
+"""Look up a job: in the ledger, and in storage where the ledger lacks it."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from api.dependencies import Service
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.endings import Halt
+from maskrelay.contract.records.job import (
+    Counts,
+    Frames,
+    JobState,
+    Result,
+    Submission,
+)
+from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing, RecordUnreadable
+from maskrelay.ledger.job_transitions import JobRecord
+from maskrelay.rules.lifecycle import is_terminal
+from maskrelay.storage.markers import halt_of, tombstone_of
+from maskrelay.storage.stored_records import owner_of
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A job as the ledger and storage know it."""
+
+    submission: Submission
+    record: JobRecord | None
+    #: Set once the job is terminal, except for a halted job: then `halted` gives the reason.
+    result: Result | None
+    #: Storage holds the intent, and the ledger has no record.
+    cancelling: bool = False
+    halted: Halt | None = None
+
+    @property
+    def id(self) -> str:
+        return self.submission.id
+
+    @property
+    def state(self) -> JobState:
+        if self.result is not None:
+            return self.result.state
+        if self.halted is not None:
+            return "failed"
+        if self.record is not None:
+            return self.record.state
+        return "cancelling" if self.cancelling else "accepted"
+
+    @property
+    def planned(self) -> bool:
+        return self.result is not None or (self.record is not None and self.record.planned)
+
+    @property
+    def terminal(self) -> bool:
+        return is_terminal(self.state)
+
+    def counts(self) -> Counts:
+        """Return the items by state; until the job is planned, the total is the number of submitted items."""
+        if self.result is not None:
+            return self.result.counts
+        if self.record is None:
+            return Counts(total=self.submission.total)
+        return Counts(total=self.record.total, **self.record.items)
+
+    def reason(self) -> str | None:
+        """Return why the job was cancelled, or the code of why it ended without a result."""
+        if self.result is not None:
+            return self.result.reason
+        if self.halted is not None:
+            return self.halted.code
+        return self.record.cancel_reason if self.record is not None else None
+
+    def frames(self) -> Frames:
+        if self.result is not None:
+            return self.result.frames
+        return self.record.frames if self.record is not None else Frames()
+
+
+def look(service: Service, tenant: str, job: str) -> Known:
+    """Return the tenant's job with this id. Raises NotFound (also for another tenant's), Gone, LedgerUnavailable.
+
+    A job that is finished in storage is returned without the ledger; for any other job, callers can retry for its
+    state.
+    """
+    if not keys.ID.fullmatch(job):
+        raise NotFound
+    try:
+        record = service.ledger.jobs.get(job)
+    except LedgerUnavailable:
+        known = _from_storage(service, tenant, job)
+        if known is None or not known.terminal:
+            raise
+        return known
+    if record is None:
+        known = _from_storage(service, tenant, job)
+        if known is None:
+            raise NotFound
+        return known
+    if record.tenant != tenant:
+        raise NotFound
+    return _beside_record(service, record)
+
+
+def _beside_record(service: Service, record: JobRecord) -> Known:
+    ended = is_terminal(record.state)
+    if ended:
+        _check_gone(service, record.tenant, record.id)
+    submission = service.archive.submission(record.id)
+    if submission is None:
+        raise NotFound
+    result = service.archive.result(record.id) if ended else None
+    halted = halt_of(service.storage, record.id) if ended and result is None else None
+    return Known(submission, record, result, halted=halted)
+
+
+def _from_storage(service: Service, tenant: str, job: str) -> Known | None:
+    _check_gone(service, tenant, job)
+    submission = service.archive.submission(job)
+    if submission is None or submission.tenant != tenant:
+        return None
+    result = service.archive.result(job)
+    if result is not None:
+        return Known(submission, None, result)
+    return Known(submission, None, None, service.archive.has(keys.cancel(job)), halt_of(service.storage, job))
+
+
+def check_owned(service: Service, tenant: str, job: str) -> None:
+    """Raise NotFound unless the job is the tenant's, Gone if it was deleted. Its record may be unreadable.
+
+    Raises LedgerUnavailable for a job without a result, because the ledger has to forget its work.
+    """
+    if not keys.ID.fullmatch(job):
+        raise NotFound
+    _check_gone(service, tenant, job)
+    record = None
+    try:
+        record = service.ledger.jobs.get(job)
+    except LedgerUnavailable:
+        if not service.archive.has(keys.result(job)):
+            raise
+    owner = record.tenant if record is not None else owner_of(service.storage, job)
+    if owner != tenant:
+        raise NotFound
+
+
+def _check_gone(service: Service, tenant: str, job: str) -> None:
+    """Raise Gone for the tenant's own tombstone. The tombstone (`tenant`) or the submission gives the owner."""
+    if not service.archive.has(keys.gone(job)):
+        return
+    with suppress(ObjectMissing, RecordUnreadable):
+        tombstone = tombstone_of(service.storage, job)
+        if tombstone is not None:
+            raise Gone if tombstone.tenant == tenant else NotFound
+    raise Gone if owner_of(service.storage, job) == tenant else NotFound

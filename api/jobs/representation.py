@@ -1,0 +1,215 @@
+"""The representation of jobs and items in responses, with the time that each stage took."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.jobs.lookup import Known
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records.item_lines import PER_PROMPT, ItemLine, whole_names
+from maskrelay.contract.records.outcomes import MaskOutcome, Outcome
+from maskrelay.contract.records.planned_items import IgnoredFile
+from maskrelay.contract.views.job_views import (
+    CallbackShown,
+    ErrorShown,
+    FrameLinks,
+    FrameShown,
+    IgnoredShown,
+    ItemLinks,
+    ItemShown,
+    JobLinks,
+    JobShown,
+    MaskLinks,
+    MaskShown,
+)
+from maskrelay.rules.timings import TOTAL, bottleneck, timings
+
+#: Members that are left out if they are empty; all others are always present, null or not.
+_ABSENT = frozenset(
+    {
+        "deadline",
+        "reason",
+        "error",
+        "errors",
+        "callback",
+        "secret",
+        "result",
+        "redrive_of",
+        "dead_letters",
+        "frames",
+        "members",
+        "identifiers",
+        "instance",
+        "intensity",
+    }
+    | {"area_mm2", "self_check", "mask", "probability", "overlay"}
+    | {"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
+)
+
+
+def body_of(shown: BaseModel) -> Any:
+    """Return the JSON value of a representation."""
+    return _present(shown.model_dump(mode="json", by_alias=True))
+
+
+def _present(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_present(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: one for name, one in value.items() if one is not None or name not in _ABSENT}
+    return {name: one if name == "metadata" else _present(one) for name, one in kept.items()}
+
+
+def job_url(base: str, job: str) -> str:
+    return f"{base}/v1/jobs/{job}"
+
+
+def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown:
+    """Return a job's representation. `secret`: a generated callback secret, shown only to the submitter."""
+    url = job_url(base, known.id)
+    callback, spent = known.submission.callback, timings_of(known)
+    return JobShown(
+        id=known.id,
+        redrive_of=known.submission.redrive_of,
+        state=known.state,
+        planned=known.planned,
+        created_at=known.submission.created_at,
+        counts=known.counts(),
+        frames=known.frames(),
+        warnings=list(known.submission.warnings),
+        flags=known.result.flags if known.result is not None else {},
+        timings=spent,
+        bottleneck=bottleneck(spent),
+        eta_s=_eta(known),
+        deadline=known.submission.deadline,
+        reason=known.reason(),
+        error=ErrorShown(code=known.halted.code, detail=known.halted.detail) if known.halted else None,
+        metadata=known.submission.metadata,
+        callback=CallbackShown(url=callback.url, events=list(callback.events), secret=secret) if callback else None,
+        links=JobLinks(
+            self=url,
+            items=f"{url}/items",
+            cancel=f"{url}/cancel",
+            result=f"{url}/artifacts/result.json" if known.result is not None else None,
+            dead_letters=f"{url}/dead-letters" if known.frames().failed else None,
+        ),
+    )
+
+
+def etag_of(known: Known) -> str:
+    """Return an ETag of the ledger's version counter and the representation: the counter restarts if Redis was lost."""
+    version = known.record.version if known.record is not None else 0
+    shown = f"{known.state} {known.planned} {known.counts()} {known.frames()}"
+    return f'"{version}-{hashlib.sha256(shown.encode()).hexdigest()[:16]}"'
+
+
+def _eta(known: Known) -> float | None:
+    """Seconds left at the current pace; None before there is one."""
+    started = known.record.started_at if known.record is not None else None
+    frames = known.frames()
+    done = frames.succeeded + frames.failed
+    if known.state != "running" or not known.planned or started is None or not done:
+        return None
+    elapsed = max(0.0, (datetime.now(UTC) - started).total_seconds())
+    return round(elapsed / done * (frames.planned - done), 1)
+
+
+def ignored_shown(one: IgnoredFile) -> IgnoredShown:
+    return IgnoredShown(
+        custom_id=one.custom_id, source_name=one.source_name, reason=ErrorShown(**one.reason.model_dump())
+    )
+
+
+def item_shown(line: ItemLine, url: str) -> ItemShown:
+    """Return an item's representation; `url` is that of its job."""
+    shown = ItemShown(
+        custom_id=line.custom_id,
+        source_name=line.source_name,
+        members=list(line.members) or None,
+        state=line.state,
+        error=_error(line.error),
+        findings=line.findings,
+        identifiers=line.identifiers or None,
+        intensity=next((outcome.intensity for outcome in line.outcomes if outcome.intensity), None),
+        errors={name: ErrorShown(**error.model_dump()) for name, error in line.errors.items()} or None,
+        links=_whole_links(line, url),
+    )
+    if len(line.outcomes) > 1:
+        shown.frames = [_frame(outcome, url) for outcome in line.outcomes]
+    for outcome in line.outcomes[:1] if shown.frames is None else ():
+        shown.masks = [_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)]
+        shown.links.overlay = _links(outcome, url).overlay
+    return shown
+
+
+def _whole_links(line: ItemLine, url: str) -> ItemLinks:
+    links = {output: f"{url}/artifacts/{name}" for name, output in whole_names(line).items()}
+    each = [link for output, link in links.items() if output.startswith(PER_PROMPT)]
+    single = {output: link for output, link in links.items() if not output.startswith(PER_PROMPT)}
+    return ItemLinks.model_validate({**single, "nifti-per-prompt": each or None})
+
+
+def item_body(line: ItemLine, url: str) -> Any:
+    """Return the JSON value of an item; an item of several frames has them instead of its masks."""
+    body = body_of(item_shown(line, url))
+    if "frames" in body:
+        del body["masks"]
+    return body
+
+
+def _frame(outcome: Outcome, url: str) -> FrameShown:
+    return FrameShown(
+        frame=outcome.index,
+        source_name=outcome.source_name,
+        state=outcome.state,
+        instance=outcome.instance,
+        error=_error(outcome.error),
+        masks=[_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)],
+        links=_links(outcome, url),
+    )
+
+
+def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str) -> MaskShown:
+    stem = f"{url}/artifacts/{outcome.item}-{outcome.frame}-{number}"
+    return MaskShown(
+        prompt=mask.prompt,
+        category=mask.category,
+        empty=mask.empty,
+        area_px=mask.area_px,
+        area_mm2=mask.area_mm2,
+        bbox=mask.bbox,
+        centroid=mask.centroid,
+        components=mask.components,
+        mean_probability=mask.mean_probability,
+        border=list(mask.border),
+        flags=list(mask.flags),
+        self_check=mask.self_check,
+        links=MaskLinks(
+            mask=f"{stem}.mask.png" if mask.mask else None,
+            probability=f"{stem}.probability.png" if mask.probability else None,
+        ),
+    )
+
+
+def _links(outcome: Outcome, url: str) -> FrameLinks:
+    name = f"{url}/artifacts/{outcome.item}-{outcome.frame}.overlay.png"
+    return FrameLinks(overlay=name if outcome.overlay else None)
+
+
+def _error(error: Failure | None) -> ErrorShown | None:
+    return ErrorShown(code=error.code, detail=error.detail) if error else None
+
+
+def timings_of(known: Known) -> dict[str, float]:
+    """Return the seconds by stage and in `total`; empty if neither storage nor the ledger has any."""
+    result, record = known.result, known.record
+    if result is None:
+        return timings(record.moments, record.spent, datetime.now(UTC)) if record is not None else {}
+    told = record.moments.told if record is not None and known.submission.callback else None
+    if told is None or not result.timings:
+        return result.timings
+    callback = max(0, round((told - result.finished_at).total_seconds(), 3))
+    return {**result.timings, "callback": callback, TOTAL: round(result.timings[TOTAL] + callback, 3)}

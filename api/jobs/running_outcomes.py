@@ -1,0 +1,80 @@
+"""The visible outcomes of a job that has no result yet: the lines of its parts, without those that were refused."""
+
+from collections.abc import Iterator, Sequence
+
+from api.dependencies import Service
+from api.jobs.lookup import Known
+from maskrelay.contract.records.item_lines import ItemLine, item_line
+from maskrelay.contract.records.outcomes import Outcome
+from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.rules.visible_line import VisibleLines, placed
+
+Listed = Sequence[tuple[str, frozenset[int] | None]]
+
+
+def listed_parts(service: Service, known: Known) -> Listed:
+    """Return the job's parts in the order in which they were settled, each with its refused frames.
+
+    If the ledger lacks the job, or keeps no list because it has ended: the parts in storage in the order of names, with
+    None instead of the refused frames.
+    """
+    if known.record is not None and not known.terminal:
+        return service.ledger.jobs.parts(known.id)
+    return [(name, None) for name in service.archive.parts(known.id)]
+
+
+def no_lines(service: Service, known: Known) -> VisibleLines:
+    """Return the visibility rule before any line of the job's parts was offered to it."""
+    frames = known.frames().planned if known.planned else service.archive.most_frames(known.id)
+    return VisibleLines(frames)
+
+
+def pass_over(
+    service: Service, known: Known, part: str, refused: frozenset[int] | None, lines: VisibleLines
+) -> list[int]:
+    """Offer every line of a part, and return the frames that got their first visible line from it."""
+    decided = []
+    for frame, succeeded in service.archive.frames(known.id, part):
+        fresh = not lines.decided(frame)
+        if _offer(lines, frame, succeeded, refused) and fresh:
+            decided.append(frame)
+    return decided
+
+
+def visible_in(
+    service: Service, known: Known, part: str, refused: frozenset[int] | None, lines: VisibleLines
+) -> Iterator[tuple[int, Outcome, PlannedItem, bool]]:
+    """Yield the lines of a part that are visible so far: place, outcome, item, and whether the frame had none before.
+
+    Every line is offered to `lines`. A line whose frame is not in the plan is left out.
+    """
+    for place, outcome in enumerate(service.archive.outcomes(known.id, part)):
+        if outcome is None or (item := service.archive.item_of(known.id, outcome.frame)) is None:
+            continue
+        fresh = not lines.decided(outcome.frame)
+        if _offer(lines, outcome.frame, outcome.state == "succeeded", refused):
+            yield place, placed(outcome, item), item, fresh
+
+
+def _offer(lines: VisibleLines, frame: int, succeeded: bool, refused: frozenset[int] | None) -> bool:
+    return lines.offer(frame, succeeded=succeeded, refused=refused or (), listed=refused is not None)
+
+
+def outcomes_of(service: Service, known: Known, listed: Listed, frames: range) -> list[Outcome]:
+    """Return the visible outcomes of these frames among the listed parts, in order of frames."""
+    found: dict[int, Outcome] = {}
+    lines = no_lines(service, known)
+    for name, refused in listed:
+        if any(frame in frames for frame, _ in service.archive.frames(known.id, name)):
+            visible = visible_in(service, known, name, refused, lines)
+            found.update((outcome.frame, outcome) for _, outcome, _, _ in visible if outcome.frame in frames)
+    return [found[frame] for frame in sorted(found)]
+
+
+def visible_line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
+    """Return an item's line from the visible outcome of this frame of it; None if there is none."""
+    planned = service.archive.item_of(known.id, frame)
+    if planned is None or planned.item != item:
+        return None
+    found = outcomes_of(service, known, listed_parts(service, known), range(frame, frame + 1))
+    return item_line(planned, tuple(found)) if found else None

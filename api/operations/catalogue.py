@@ -1,0 +1,53 @@
+"""What a job can ask for: the endpoints that a tenant may use, and the targets that the model was trained on."""
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+
+from api.dependencies import (
+    Service,
+    in_thread,
+    service_of,
+    tenant_of,
+)
+from api.http.json_pointer import pointer
+from maskrelay.contract.views.endpoint_views import EndpointList
+from maskrelay.contract.vocabulary.trained_targets import TargetList, targets_of
+from maskrelay.endpoints import Endpoint, usable
+from maskrelay.errors import EndpointsUnknown, OptionInvalid
+
+Word = Annotated[str | None, Query(max_length=40)]
+
+
+async def list_endpoints(request: Request) -> EndpointList:
+    """List the endpoints with their current limits, load, gate state and recent errors."""
+    return await in_thread(_list, service_of(request), tenant_of(request))
+
+
+def _list(service: Service, tenant: str) -> EndpointList:
+    names = {endpoint.name for endpoint in _usable(service, tenant)}
+    flow = service.ledger.flow(service.ledger.endpoints.known())
+    return EndpointList.model_validate({"endpoints": [one for one in flow.document() if one["name"] in names]})
+
+
+def check_pin(service: Service, tenant: str, name: str) -> None:
+    """Raise OptionInvalid unless the tenant may use an endpoint of this name; EndpointsUnknown while none is known."""
+    known = service.ledger.endpoints.known()
+    if not known:
+        raise EndpointsUnknown
+    if name not in {endpoint.name for endpoint in usable(known, tenant)}:
+        raise OptionInvalid("There is no endpoint of this name.", pointer=pointer("options", "endpoint"))
+
+
+def _usable(service: Service, tenant: str) -> list[Endpoint]:
+    return usable(service.ledger.endpoints.known(), tenant)
+
+
+def list_prompts(modality: Word = None, site: Word = None) -> TargetList:
+    """List the targets that the model was trained on, each with a prompt in the form used in training.
+
+    `modality` is CT, MRI, X-ray, ultrasound, pathology, fundus, OCT, dermoscopy, endoscope, or a DICOM modality code.
+    An unknown modality or site returns an empty list.
+    """
+    return TargetList(prompts=targets_of(modality, site))

@@ -1,0 +1,56 @@
+"""Liveness and readiness of the process."""
+
+from contextlib import suppress
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.dependencies import Service, in_thread, service_of
+from maskrelay.errors import LedgerFull, LedgerUnavailable, StorageError
+
+
+class Readiness(BaseModel):
+    """Whether the service can work.
+
+    `ledger` and `storage` are `ok` or `unavailable`. `ledger` can also be `full`: it accepts no new jobs, and
+    everything else works.
+    """
+
+    ready: bool
+    ledger: str
+    storage: str
+
+
+async def livez() -> Response:
+    """Respond as long as the process runs."""
+    return JSONResponse({"live": True})
+
+
+async def readyz(request: Request) -> Response:
+    """Check that the ledger (Redis) and the storage respond and accept writes. The response is 503 if one does not.
+
+    A ledger that is nearly full still counts as ready, because the jobs in it must be completed.
+    """
+    seen = await in_thread(_look, service_of(request))
+    return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})
+
+
+def _look(service: Service) -> Readiness:
+    ledger = storage = "unavailable"
+    with suppress(LedgerUnavailable, StorageError):
+        service.ledger.scripts.check_writable()
+        service.check_database()
+        ledger = _look_at_ledger(service)
+    with suppress(StorageError):
+        service.health.check()
+        storage = "ok"
+    return Readiness(ready=ledger != "unavailable" and storage == "ok", ledger=ledger, storage=storage)
+
+
+def _look_at_ledger(service: Service) -> str:
+    try:
+        service.ledger.room.check_memory()
+    except LedgerFull:
+        return "full"
+    return "ok"

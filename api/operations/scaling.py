@@ -1,0 +1,39 @@
+"""The number of segment workers that the current load calls for, as an autoscaler queries it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+
+from api.dependencies import Service, in_thread, service_of
+from maskrelay.rules.lanes import workers_most, workers_wanted
+
+
+class Scaling(BaseModel):
+    """Totals over all tenants and endpoints."""
+
+    waiting_frames: int = Field(description="Frames that are ready to be processed.")
+    workers_wanted: int = Field(
+        description="Segment workers for the waiting frames and the frames in progress. 0 if there is no work."
+    )
+    cap: int = Field(description="The most workers that the endpoints can keep busy within their current limits.")
+
+
+async def scaling(request: Request) -> Scaling:
+    """Return the waiting work and the number of segment workers for it, at most what the endpoints can keep busy."""
+    return await in_thread(_look, service_of(request))
+
+
+def _look(service: Service) -> Scaling:
+    return worth(service, service.ledger.flow(service.ledger.endpoints.known()).document())
+
+
+def worth(service: Service, endpoints: Sequence[Mapping[str, Any]]) -> Scaling:
+    """Return the waiting work, and the number of workers for it at these endpoints (as in `Flow.document`)."""
+    ledger, per_worker = service.ledger, service.frames_per_worker
+    waiting, cap = ledger.wakes.work("segment"), workers_most(sum(one["limit"] for one in endpoints), per_worker)
+    if not endpoints:  # Redis lost the endpoints and no worker has announced them yet: keep the current workers
+        cap = max(cap, ledger.wakes.loops("segment"))
+    wanted = workers_wanted(waiting, ledger.claims.held(), per_worker, cap)
+    return Scaling(waiting_frames=waiting, workers_wanted=wanted, cap=cap)

@@ -1,0 +1,286 @@
+"""Accept a job, step by step: everything before `job.json` may be left half done, and nothing after it."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from api.dependencies import Service, side_by_side
+from api.http.json_pointer import pointer
+from api.operations.catalogue import check_pin
+from api.submissions.parse import Wanted
+from api.submissions.upload_quota import uploads_used
+from api.submissions.uploads import Incoming
+from maskrelay.callbacks.sealing import seal
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import (
+    INTERACTIVE_ITEMS,
+    CallbackTarget,
+    Item,
+    Submission,
+)
+from maskrelay.contract.vocabulary.trained_targets import prompt_warnings
+from maskrelay.errors import (
+    CallbackForbidden,
+    Gone,
+    IdempotencyKeyReused,
+    LedgerFull,
+    LedgerUnavailable,
+    ObjectExists,
+    OptionInvalid,
+    QuotaReached,
+    StillAccepting,
+    StorageUnavailable,
+    UploadExpired,
+)
+from maskrelay.ledger.quotas import Load
+from maskrelay.storage.stored_records import record_body
+
+#: How long an id stays reserved if its request ends without releasing it; until then, a repeat is told to retry.
+#: If a request takes longer, its repeat merely runs at the same time: `job.json` is created only once.
+_HOLD = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The caller of a request, its idempotency key, and its trace."""
+
+    tenant: str
+    key: str | None
+    traceparent: str | None
+
+
+def check_room(service: Service, request: Request, declared: int) -> None:
+    """Raise QuotaReached, LedgerFull or LedgerUnavailable if a body of this declared size cannot become a job.
+
+    Called before anything is read. A repeat with the key of an accepted job needs no quota.
+    """
+    more = Load(jobs=1, frames=1, bytes=declared)
+    try:
+        service.ledger.room.check_memory()
+        service.ledger.room.check(request.tenant, more, service.quotas(request.tenant))
+    except (QuotaReached, LedgerFull):
+        if request.key is None or earlier(service, _id_of(service, request)) is None:
+            raise
+
+
+def accept(service: Service, request: Request, wanted: Wanted, incoming: Incoming) -> Submission:
+    """Return the submission that now exists for this request: a new one, or the first with its key.
+
+    Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
+    Gone; UploadExpired, CallbackForbidden, LaneForbidden, QuotaReached. Once this returns, the job is durable.
+    """
+    service.ledger.scripts.check_writable()
+    job = _id_of(service, request)
+    if request.key is None:
+        return _accept_new(service, request, wanted, incoming, job)
+    found = earlier(service, job)
+    if found is not None:
+        return _same(found, wanted)
+    with reserved(service, job):
+        return _accept_new(service, request, wanted, incoming, job)
+
+
+def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: Incoming, job: str) -> Submission:
+    _check_admissible(service, request.tenant, wanted)
+    submission, items = _written(service, request, wanted, job)
+    with uploads_used(service, request.tenant, wanted.uploads, incoming), room_kept(service, submission):
+        prepare(service, submission, items)
+        incoming.kept = True  # from here on the job may exist, even if the store's response is lost
+        if stand(service, submission):
+            return submission
+        incoming.kept = False
+        return _same(standing(service, job), wanted)
+
+
+@contextmanager
+def reserved(service: Service, job: str) -> Iterator[None]:
+    """Reserve a derived id for this request alone. Raises StillAccepting while another request holds it."""
+    if not service.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
+        raise StillAccepting
+    try:
+        yield
+    finally:
+        with suppress(LedgerUnavailable):
+            service.ledger.jobs.end_accepting(job)
+
+
+def prepare(service: Service, submission: Submission, items: Sequence[Item]) -> None:
+    """Write everything that precedes the submission itself: the marks of uploads in use, the live marker, many items.
+
+    Nothing is stored of a submission that could not be read back; raises RecordUnreadable.
+    """
+    job = submission.id
+    record_body(submission)
+    lines = _lines(items)
+    _mark_uses(service, job, {item.source for item in items})
+    service.storage.put(keys.live(job), b"")
+    if submission.items_key is not None:
+        service.storage.put(submission.items_key, lines, "application/x-ndjson")
+
+
+@contextmanager
+def room_kept(service: Service, submission: Submission) -> Iterator[None]:
+    """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached, LedgerUnavailable."""
+    room, one = service.ledger.room, submission
+    interactive = one.total if one.lane == "interactive" else 0
+    more = Load(jobs=1, frames=one.total, interactive=interactive, bytes=one.size)
+    room.keep(one.tenant, one.id, more, service.quotas(one.tenant), _HOLD)
+    try:
+        yield
+    finally:
+        with suppress(LedgerUnavailable):
+            room.give_back(one.tenant, one.id)
+
+
+def _id_of(service: Service, request: Request) -> str:
+    """A random id, or the one derived from tenant and idempotency key, so that a repeat finds the job anywhere."""
+    if request.key is None:
+        return keys.new_id()
+    return derived_id(service, f"{request.tenant}\0{request.key}".encode())
+
+
+def derived_id(service: Service, meaning: bytes) -> str:
+    """Return the id derived with the current server key, or the id with the previous key if that job exists."""
+    newest, *before = (_derived(server_key, meaning) for server_key in service.server_keys)
+    return next((job for job in before if earlier(service, job) is not None), newest)
+
+
+def _derived(server_key: bytes, meaning: bytes) -> str:
+    return keys.id_of_bytes(hmac.digest(server_key, meaning, hashlib.sha256))
+
+
+def earlier(service: Service, job: str) -> Submission | None:
+    """Return the submission that was accepted with this id, if any. Raises Gone."""
+    if service.archive.has(keys.gone(job)):
+        raise Gone
+    return service.archive.submission(job)
+
+
+def _same(found: Submission, wanted: Wanted) -> Submission:
+    if not hmac.compare_digest(found.fingerprint, wanted.fingerprint()):
+        raise IdempotencyKeyReused
+    return found
+
+
+def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
+    """Checks whose result may differ from that of a first request with the same key; for new jobs only."""
+    wanted.lane()
+    now = datetime.now(UTC)
+    for number, upload in enumerate(wanted.uploads):
+        if upload.is_expired(now, service.limits.upload_lifetime):
+            raise UploadExpired(pointer=pointer("items", number, "upload"))
+    if isinstance(wanted.options.deadline, datetime) and wanted.options.deadline <= now:
+        raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
+    callback = wanted.options.callback
+    check_targets(service, tenant, wanted.options.endpoint, callback.url if callback else None)
+
+
+def check_targets(service: Service, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
+    """Raise OptionInvalid for an endpoint that the tenant cannot use, CallbackForbidden for a forbidden URL."""
+    if endpoint is not None:
+        check_pin(service, tenant, endpoint)
+    if callback_url is not None:
+        try:
+            service.guard.check_url(callback_url)
+        except CallbackForbidden as error:
+            raise CallbackForbidden(error.detail, pointer=pointer("options", "callback", "url")) from None
+
+
+def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tuple[Submission, tuple[Item, ...]]:
+    """The submission as it will be stored, and its items, which are separate objects if there are many."""
+    items = tuple(
+        Item(
+            source=upload.key,
+            size=upload.size,
+            sha256=upload.sha256,
+            kind=upload.kind,
+            custom_id=asked.custom_id,
+            source_name=upload.source_name,
+            prompts=asked.prompts,
+        )
+        for asked, upload in zip(wanted.items, wanted.uploads, strict=True)
+    )
+    inline = len(items) <= INTERACTIVE_ITEMS
+    now = datetime.now(UTC)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger stores milliseconds
+    submission = Submission(
+        id=job,
+        tenant=request.tenant,
+        created_at=now,
+        lane=wanted.lane(),
+        outputs=wanted.options.outputs,
+        pixels=wanted.options.pixels,
+        endpoint=wanted.options.endpoint,
+        one_prompt_per_request=wanted.options.one_prompt_per_request,
+        metadata=wanted.options.metadata,
+        warnings=prompt_warnings([prompt for asked in wanted.items for prompt in asked.prompts]),
+        callback=_target(service, wanted, job),
+        total=len(items),
+        size=sum({upload.key: upload.size for upload in wanted.uploads}.values()),
+        items=items if inline else (),
+        items_key=None if inline else keys.items(job, secrets.token_hex(8)),
+        deadline=_deadline(wanted.options.deadline, now),
+        fingerprint=wanted.fingerprint(),
+        traceparent=request.traceparent,
+    )
+    return submission, items
+
+
+def _deadline(asked: timedelta | datetime | None, now: datetime) -> datetime | None:
+    return now + asked if isinstance(asked, timedelta) else asked
+
+
+def _target(service: Service, wanted: Wanted, job: str) -> CallbackTarget | None:
+    callback = wanted.options.callback
+    if callback is None:
+        return None
+    sealed = None if callback.secret is None else seal(service.server_key, callback.secret, job)
+    return CallbackTarget(url=callback.url, sealed=sealed, events=callback.events)
+
+
+def _mark_uses(service: Service, job: str, uploads: Iterable[str]) -> None:
+    side_by_side(lambda upload: service.storage.put(keys.upload_use(upload, job), b""), uploads)
+
+
+def _lines(items: Iterable[Item]) -> bytes:
+    return b"".join(record_body(item) + b"\n" for item in items)
+
+
+def stand(service: Service, submission: Submission) -> bool:
+    """Accept the job and record it in the ledger; False if another was accepted with its id (see `standing`)."""
+    try:
+        _create(service, submission)
+    except ObjectExists:
+        return False
+    _tell_ledger(service, submission)
+    return True
+
+
+def standing(service: Service, job: str) -> Submission:
+    """Return the submission that was accepted with this id, if any. Raises Gone."""
+    found = earlier(service, job)
+    assert found is not None
+    return found
+
+
+def _create(service: Service, submission: Submission) -> None:
+    """The point of acceptance. Raises ObjectExists. If the store does not respond, what it then holds decides."""
+    try:
+        service.storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
+    except StorageUnavailable:
+        if service.archive.submission(submission.id) != submission:
+            raise
+
+
+def _tell_ledger(service: Service, submission: Submission) -> None:
+    """Record the job and wake a planner. If this fails, the sweep finds the live marker."""
+    with suppress(LedgerUnavailable):
+        one = submission
+        service.ledger.jobs.create(
+            one.id, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline
+        )
+        service.ledger.wakes.wake("plan")

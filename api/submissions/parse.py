@@ -1,0 +1,187 @@
+"""Parses the form or JSON of a submission, prompts included. Pure; every error names the offending place."""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from api.dependencies import Limits
+from api.http.json_pointer import pointer
+from api.submissions.options import (
+    Options,
+    members,
+    read_json,
+    read_options,
+)
+from api.submissions.uploads import Upload
+from maskrelay.contract.records.job import Lane
+from maskrelay.errors import (
+    CustomIdDuplicate,
+    LaneForbidden,
+    Malformed,
+    NoItems,
+    NoPrompts,
+    OptionInvalid,
+    PromptEmpty,
+    PromptHasAmpersand,
+    PromptHasControl,
+    PromptTooLong,
+    TooManyItems,
+    TooManyPrompts,
+)
+from maskrelay.rules.lanes import lane_of
+
+_CUSTOM_ID_LENGTH = 256
+#: Control characters, line and paragraph separators.
+_CONTROL = frozenset({"Cc", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A requested item; in a form, the uploads come in the same order and have no ids yet."""
+
+    custom_id: str
+    prompts: tuple[str, ...]
+    upload_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A complete submission, with the size and hash of its uploads."""
+
+    items: tuple[Asked, ...]
+    uploads: tuple[Upload, ...]
+    options: Options
+
+    def lane(self) -> Lane:
+        """Return the lane of the job. Raises LaneForbidden."""
+        try:
+            return lane_of(self.options.lane, len(self.items))
+        except LaneForbidden as error:
+            raise LaneForbidden(error.detail, pointer=pointer("options", "lane")) from None
+
+    def fingerprint(self) -> str:
+        """Return a hash of options, prompts and uploads: equal for equal requests, however they were sent."""
+        items = [
+            [upload.size, upload.sha256, item.custom_id, item.prompts]
+            for item, upload in zip(self.items, self.uploads, strict=True)
+        ]
+        options = {**asdict(self.options), "pixels": self.options.pixels.model_dump()}
+        canonical = json.dumps({"options": options, "items": items}, sort_keys=True, ensure_ascii=False, default=str)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
+    """Parse the items and options of a form with this many images; each item has all prompts of the form."""
+    raw_options = fields["options"]
+    options = read_options(read_json(raw_options[0], pointer("options"))) if raw_options else Options()
+    _check_total(images, limits)
+    prompts = check_prompts([_text(raw, place) for place, raw in enumerate(fields["prompt"])], limits, ("prompt",))
+    return tuple(Asked(str(number), prompts) for number in range(images)), options
+
+
+def read_body(body: bytes, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
+    """Parse the items and options of a JSON body, whose items refer to uploads."""
+    given = members(read_json(body, pointer()), frozenset({"items", "prompts", "options"}), ())
+    options = read_options(given.get("options", {}))
+    items = given.get("items", [])
+    if not isinstance(items, list):
+        raise Malformed("Expected a list of items.", pointer=pointer("items"))
+    _check_total(len(items), limits)
+    shared = check_prompts(given["prompts"], limits, ("prompts",)) if "prompts" in given else None
+    asked = tuple(_item(item, number, shared, limits) for number, item in enumerate(items))
+    _check_custom_ids(asked, items)
+    return asked, options
+
+
+def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits) -> Asked:
+    here = ("items", number)
+    given = members(item, frozenset({"upload", "custom_id", "prompts"}), here)
+    if not isinstance(given.get("upload"), str):
+        raise Malformed("An item needs the id of its upload.", pointer=pointer(*here, "upload"))
+    prompts = shared
+    if shared is None or "prompts" in given:
+        prompts = check_prompts(given.get("prompts", []), limits, (*here, "prompts"))
+    assert prompts is not None
+    return Asked(_custom_id(given.get("custom_id", str(number)), here), prompts, given["upload"])
+
+
+def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
+    if not isinstance(value, str):
+        raise Malformed("A custom_id must be text.", pointer=pointer(*here, "custom_id"))
+    if not 0 < len(value) <= _CUSTOM_ID_LENGTH or not value.isprintable():
+        detail = f"A custom_id must have 1 to {_CUSTOM_ID_LENGTH} printable characters."
+        raise OptionInvalid(detail, pointer=pointer(*here, "custom_id"))
+    return value
+
+
+def _check_custom_ids(asked: Sequence[Asked], items: Sequence[Any]) -> None:
+    """An item without a custom id has its index; a custom id that equals another's index is a duplicate."""
+    first: dict[str, int] = {}
+    for number, one in enumerate(asked):
+        if one.custom_id in first:
+            other = first[one.custom_id]
+            given = number if items[number].get("custom_id") is not None else other
+            detail = f"Items {other} and {number} have the same custom_id."
+            raise CustomIdDuplicate(detail, pointer=pointer("items", given, "custom_id"))
+        first[one.custom_id] = number
+
+
+def _check_total(total: int, limits: Limits) -> None:
+    if total == 0:
+        raise NoItems
+    if total > limits.items:
+        raise TooManyItems(
+            f"A job may have at most {limits.items} items (MASKRELAY_MAX_ITEMS).", pointer=pointer("items")
+        )
+
+
+def _text(raw: bytes, place: int) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise Malformed("A prompt must be UTF-8 text.", pointer=pointer("prompt", place)) from None
+
+
+def check_prompts(prompts: Any, limits: Limits, path: tuple[str | int, ...]) -> tuple[str, ...]:
+    """Return the prompts of one item, stripped of surrounding blanks.
+
+    `path`: their location in the request. Raises Malformed, NoPrompts, TooManyPrompts, or the error of an invalid
+    prompt.
+    """
+    if not isinstance(prompts, list):
+        raise Malformed("Expected a list of prompts.", pointer=pointer(*path))
+    if not prompts:
+        raise NoPrompts(pointer=pointer(*path))
+    if len(prompts) > limits.prompts:
+        raise too_many_prompts(limits, path)
+    return tuple(_check(prompt, limits, pointer(*path, place)) for place, prompt in enumerate(prompts))
+
+
+def too_many_prompts(limits: Limits, path: tuple[str | int, ...]) -> TooManyPrompts:
+    return TooManyPrompts(
+        f"An item may have at most {limits.prompts} prompts (MASKRELAY_MAX_PROMPTS).", pointer=pointer(*path)
+    )
+
+
+def prompt_too_long(limits: Limits, at: str) -> PromptTooLong:
+    return PromptTooLong(
+        f"A prompt may have at most {limits.prompt_length} characters (MASKRELAY_MAX_PROMPT_LENGTH).", pointer=at
+    )
+
+
+def _check(prompt: Any, limits: Limits, at: str) -> str:
+    if not isinstance(prompt, str):
+        raise Malformed("A prompt must be text.", pointer=at)
+    plain = prompt.strip()
+    if not plain:
+        raise PromptEmpty(pointer=at)
+    if len(plain) > limits.prompt_length:
+        raise prompt_too_long(limits, at)
+    if "&" in plain:
+        raise PromptHasAmpersand(pointer=at)
+    if any(unicodedata.category(letter) in _CONTROL for letter in plain):
+        raise PromptHasControl(pointer=at)
+    return plain

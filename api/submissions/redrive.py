@@ -1,0 +1,231 @@
+"""Lists the failed frames of a job, and submits failed items again as a new job. The old result never changes."""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.dependencies import (
+    Service,
+    base_of,
+    in_thread,
+    service_of,
+    side_by_side,
+    tenant_of,
+)
+from api.http.headers import PRIVATE, RETRY_AFTER
+from api.http.pagination import next_link
+from api.jobs.dead_letters import letters_of, read_dead_letters
+from api.jobs.job_handlers import Cursor, before, listed
+from api.jobs.lookup import Known, look
+from api.jobs.representation import body_of, job_shown, job_url
+from api.submissions import accept
+from api.submissions.submit import answer_accepted
+from maskrelay.callbacks.sealing import seal, unseal_with_any
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.dead_letter_records import DeadLetter
+from maskrelay.contract.records.job import (
+    INTERACTIVE_ITEMS,
+    CallbackTarget,
+    Item,
+    Result,
+    Submission,
+)
+from maskrelay.contract.views.dead_letter_views import NotRedriven, RedriveList
+from maskrelay.contract.views.job_views import ErrorShown
+from maskrelay.contract.vocabulary.trained_targets import prompt_warnings
+from maskrelay.errors import (
+    Conflict,
+    Gone,
+    LedgerUnavailable,
+    NotEnded,
+    NothingToRedrive,
+    ObjectMissing,
+    QuotaReached,
+    RecordUnreadable,
+    Refused,
+    StorageUnavailable,
+    UploadGone,
+    code_of,
+)
+from maskrelay.rules.redrive_selection import is_redriven, items_again
+from maskrelay.storage.protocol import has
+from maskrelay.storage.stored_records import read_items
+
+Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error code. The default is any.")]
+log = logging.getLogger(__name__)
+_FRESH = {"Cache-Control": "no-store"}
+
+
+def redrive(service: Service, known: Known, code: str | None, traceparent: str | None) -> Submission:
+    """Return the job in which the items with a failed frame, of this error code or of any, are processed again.
+
+    An error that a second attempt cannot change (the file is not an image) counts only if it is named. The new id is
+    derived from the job and the code, so a repeat returns the same job. Raises NotEnded, NothingToRedrive, UploadGone,
+    Gone (the new job was deleted, or this one just now), StillAccepting, and the errors of a submission for its
+    endpoint, its callback and its tenant's quotas; LedgerUnavailable and StorageUnavailable with nothing accepted.
+    """
+    service.ledger.scripts.check_writable()
+    if known.result is None:
+        raise NotEnded
+    job = _id_of(service, known.id, code)
+    found = accept.earlier(service, job)
+    if found is not None:
+        return found
+    with accept.reserved(service, job):
+        try:
+            return _accept(service, known.submission, known.result, code, job, traceparent)
+        except ObjectMissing:  # the job's objects are being removed
+            raise Gone from None
+
+
+def _accept(
+    service: Service, old: Submission, result: Result, code: str | None, job: str, traceparent: str | None
+) -> Submission:
+    items = _failed_items(service, old, result, code)
+    callback_url = old.callback.url if old.callback else None
+    accept.check_targets(service, old.tenant, old.endpoint, callback_url)
+    _check_uploads(service, {item.source for item in items})
+    submission = _submission(service, old, items, code, job, traceparent)
+    with accept.room_kept(service, submission):
+        # written before the job is accepted, so that every redriven job has its marker
+        service.storage.put(keys.redriven(old.id, job), b"")
+        accept.prepare(service, submission, items)
+        return submission if accept.stand(service, submission) else accept.standing(service, job)
+
+
+def _id_of(service: Service, job: str, code: str | None) -> str:
+    """No idempotency key can produce this id: a header cannot begin with NUL."""
+    return accept.derived_id(service, f"\0redrive\0{job}\0{code or ''}".encode())
+
+
+def _failed_items(service: Service, old: Submission, result: Result, code: str | None) -> list[Item]:
+    letters = (letter for _, letter in letters_of(service, result) if is_redriven(letter, code))
+    items = items_again(read_items(service.storage, old), letters, _members(service, old.id))
+    if not items:
+        raise NothingToRedrive
+    return items
+
+
+def _members(service: Service, job: str) -> Callable[[DeadLetter], tuple[str, ...]]:
+    def members_of(letter: DeadLetter) -> tuple[str, ...]:
+        item = service.archive.item_of(job, letter.frame)
+        return item.members if item is not None else ()
+
+    return members_of
+
+
+def _check_uploads(service: Service, uploads: set[str]) -> None:
+    """Uploads are kept as long as the job that uses them; a missing one was removed by somebody else."""
+    there = side_by_side(lambda upload: has(service.storage, upload), uploads)
+    if missing := there.count(False):
+        raise UploadGone(f"{missing} of {len(uploads)} uploads that the failed items need are no longer there.")
+
+
+def _submission(
+    service: Service, old: Submission, items: list[Item], code: str | None, job: str, traceparent: str | None
+) -> Submission:
+    """The new submission: the old one with these items."""
+    inline = len(items) <= INTERACTIVE_ITEMS
+    now = datetime.now(UTC)
+    changed = {
+        "id": job,
+        "created_at": now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
+        "warnings": prompt_warnings([prompt for item in items for prompt in item.prompts]),
+        "callback": _target(service, old, job),
+        "total": len(items),
+        "items": tuple(items) if inline else (),
+        "items_key": None if inline else keys.items(job, secrets.token_hex(8)),
+        "fingerprint": hashlib.sha256(f"{old.id} {code or ''}".encode()).hexdigest(),
+        "deadline": None,  # the deadline applied to the old job only
+        "redrive_of": old.id,
+        "traceparent": traceparent,
+    }
+    return old.model_copy(update=changed)
+
+
+def _target(service: Service, old: Submission, job: str) -> CallbackTarget | None:
+    """A secret given by the caller is sealed for its job, so it is sealed again for the new one."""
+    if old.callback is None or old.callback.sealed is None:
+        return old.callback
+    secret = unseal_with_any(service.server_keys, old.callback.sealed, old.id)
+    return old.callback.model_copy(update={"sealed": seal(service.server_key, secret, job)})
+
+
+async def list_dead_letters(
+    request: Request,
+    job: str,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    code: Code = None,
+) -> Response:
+    """List the job's failed frames and their errors. While the job runs, these are the failures so far."""
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    page = await in_thread(read_dead_letters, service, known, cursor, limit, code)
+    url = f"{job_url(base_of(request), job)}/dead-letters"
+    headers = {**PRIVATE, **next_link(url, page.next, limit, f"code={code}&" if code else "")}
+    return JSONResponse(page.model_dump(mode="json"), headers=headers if known.terminal else headers | RETRY_AFTER)
+
+
+async def redrive_job(request: Request, job: str, code: Code = None) -> Response:
+    """Process the failed items of a finished job again in a new job with the same options, except the deadline.
+
+    Repeating the request returns the same new job. An item with a failed frame is processed again as a whole. Errors
+    that a second attempt cannot change, such as `not_an_image`, are left out unless you name them with `code`. With
+    `code`, only the items with a frame that failed with this error are processed.
+    """
+    service = service_of(request)
+    known = await in_thread(look, service, tenant_of(request), job)
+    submission = await in_thread(redrive, service, known, code, request.state.traceparent)
+    return await answer_accepted(request, submission)
+
+
+async def redrive_jobs(
+    request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, code: Code = None
+) -> Response:
+    """Process the failed items of one page of the tenant's finished jobs again, newest first.
+
+    The effect on each job is that of `POST /v1/jobs/{job}/redrive`. Follow `next` to process all jobs. `refused` lists
+    the jobs whose failed items cannot be processed again, with the reason.
+    """
+    service, tenant = service_of(request), tenant_of(request)
+    page = await in_thread(listed, service, tenant, before(cursor), limit, _itself)
+    answer = RedriveList(jobs=[], refused=[_unreadable(job) for job in page.unreadable], next=page.next)
+    for known in page.jobs:
+        if known.result is not None and known.result.dead is not None:
+            await in_thread(_redrive_one, service, known, code, request.state.traceparent, base_of(request), answer)
+    told = {**answer.model_dump(mode="json"), "jobs": [body_of(shown) for shown in answer.jobs]}
+    return JSONResponse(told, 202, _FRESH)
+
+
+def _itself(known: Known) -> Known:
+    return known
+
+
+def _unreadable(job: str) -> NotRedriven:
+    return NotRedriven(job=job, error=ErrorShown(code=RecordUnreadable.code, detail=RecordUnreadable.message()))
+
+
+def _redrive_one(
+    service: Service, known: Known, code: str | None, traceparent: str | None, base: str, answer: RedriveList
+) -> None:
+    try:
+        new = redrive(service, known, code, traceparent)
+        answer.jobs.append(job_shown(look(service, new.tenant, new.id), base))
+    except NothingToRedrive:
+        return
+    except (Conflict, Gone, QuotaReached, Refused) as error:
+        told = ErrorShown(code=error.code, detail=error.detail)
+        answer.refused.append(NotRedriven(job=known.id, error=told))
+    except (LedgerUnavailable, StorageUnavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 - an unreadable job must not block the others
+        log.error("left out of the redrive", extra={"job_id": known.id, "source": "redrive", "code": code_of(error)})  # noqa: TRY400
+        answer.refused.append(_unreadable(known.id))

@@ -1,0 +1,165 @@
+"""Handlers of POST /v1/jobs and POST /v1/uploads."""
+
+import time
+from dataclasses import replace
+from functools import partial
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.dependencies import (
+    Service,
+    base_of,
+    in_thread,
+    service_of,
+    side_by_side,
+    tenant_of,
+)
+from api.http.headers import RETRY_AFTER, idempotency_key, wait_asked
+from api.http.json_pointer import pointer
+from api.http.middleware.request_audit import note
+from api.jobs.long_poll import until_ended
+from api.jobs.lookup import Known, look
+from api.jobs.representation import body_of, job_shown
+from api.submissions import accept, request_bodies
+from api.submissions.parse import (
+    Asked,
+    Wanted,
+    read_body,
+    read_form,
+)
+from api.submissions.upload_quota import ByteCheck, byte_check, publish
+from api.submissions.uploads import (
+    Incoming,
+    Upload,
+    find_upload,
+    incoming_of,
+)
+from maskrelay.callbacks.signature import derive_secret
+from maskrelay.contract.records.job import Submission
+from maskrelay.contract.views.job_views import UploadList, UploadShown
+from maskrelay.errors import (
+    LedgerUnavailable,
+    Malformed,
+    NoItems,
+    NotFound,
+    StillAccepting,
+    StorageUnavailable,
+    UploadUnknown,
+)
+
+#: How long a repeat waits for the first request with its key before it is told to retry.
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.1
+
+
+async def submit_job(request: Request) -> Response:
+    """Accept a job. The job is durable once the response is 202.
+
+    The same request with the same `Idempotency-Key` returns the first job. A different request with that key is
+    refused.
+    """
+    service, tenant = service_of(request), tenant_of(request)
+    asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
+    wait = wait_asked(request.headers)
+    declared = _declared(request) if request_bodies.kind_of(request) == "multipart/form-data" else 0
+    await in_thread(accept.check_room, service, asking, declared)  # read no body that could not be accepted
+    async with incoming_of(service, tenant) as incoming:
+        with service.spans.span("submit", asking.traceparent, kind="server") as span:
+            wanted = await _read(request, service, incoming, asking)
+            submission = await _accept(service, replace(asking, traceparent=span.traceparent), wanted, incoming)
+            span.note(job_id=submission.id, items=submission.total)
+    return await answer_accepted(request, submission, wait)
+
+
+def _declared(request: Request) -> int:
+    """The declared length of the body, 0 without one."""
+    return int(request.headers.get("content-length", "0"))
+
+
+async def _read(request: Request, service: Service, incoming: Incoming, asking: accept.Request) -> Wanted:
+    kind = request_bodies.kind_of(request)
+    if kind == "multipart/form-data":
+        check = ByteCheck(partial(accept.check_room, service, asking))
+        fields = await request_bodies.receive_job_form(request, incoming, service.limits, check)
+        items, options = read_form(fields, len(incoming.uploads), service.limits)
+        return Wanted(items, tuple(incoming.uploads), options)
+    if kind == "application/json":
+        body = await request_bodies.receive_json(request, service.limits)
+        items, options = await in_thread(read_body, body, service.limits)
+        uploads = await in_thread(_find_uploads, service, tenant_of(request), items)
+        return Wanted(items, uploads, options)
+    raise Malformed("Send multipart/form-data or application/json.")
+
+
+def _find_uploads(service: Service, tenant: str, items: tuple[Asked, ...]) -> tuple[Upload, ...]:
+    first = {item.upload_id: number for number, item in reversed(list(enumerate(items)))}
+
+    def find(upload_id: str) -> Upload:
+        try:
+            return find_upload(service.storage, tenant, upload_id)
+        except UploadUnknown:
+            raise UploadUnknown(pointer=pointer("items", first[upload_id], "upload")) from None
+
+    found = dict(zip(first, side_by_side(find, first), strict=True))
+    return tuple(found[item.upload_id] for item in items)
+
+
+async def _accept(service: Service, asking: accept.Request, wanted: Wanted, incoming: Incoming) -> Submission:
+    """Accept the job, or wait for the other request that is accepting with the same key."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return await in_thread(accept.accept, service, asking, wanted, incoming)
+        except StillAccepting:
+            if time.monotonic() > deadline:
+                raise
+        await anyio.sleep(_PAUSE_S)
+
+
+async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
+    """Return the accepted job in its current state, or once it has ended if that takes at most `wait` seconds."""
+    note(request, job=submission.id, fingerprint=submission.fingerprint)
+    service = service_of(request)
+    if wait:
+        await until_ended(service, submission.id, wait)
+    known = await in_thread(_known, service, submission)
+    generated = submission.callback is not None and submission.callback.sealed is None
+    secret = derive_secret(service.server_key, submission.id) if generated else None
+    shown = job_shown(known, base_of(request), secret=secret)
+    headers = {"Location": shown.links.self, "Operation-Location": shown.links.self, "Cache-Control": "no-store"}
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait}"
+    if not known.terminal:
+        headers |= RETRY_AFTER
+    return JSONResponse(body_of(shown), 200 if known.terminal else 202, headers)
+
+
+def _known(service: Service, submission: Submission) -> Known:
+    """The job in its current state. It is accepted, so no later failure may suggest otherwise."""
+    try:
+        return look(service, submission.tenant, submission.id)
+    except (LedgerUnavailable, StorageUnavailable, NotFound):
+        return Known(submission, None, None)
+
+
+async def upload_files(request: Request) -> Response:
+    """Upload files that jobs can refer to by id.
+
+    The body is a form with files, or a single file. By default a job must use an upload within 23 hours.
+    """
+    service, tenant = service_of(request), tenant_of(request)
+    check = byte_check(service, tenant)
+    await in_thread(check, max(1, _declared(request)))
+    async with incoming_of(service, tenant) as incoming:
+        if request_bodies.kind_of(request) == "multipart/form-data":
+            await request_bodies.receive_files(request, incoming, service.limits, check)
+        else:
+            await request_bodies.receive_file(request, incoming, service.limits, check)
+        if not incoming.uploads:
+            raise NoItems("The form has no file.")
+        await in_thread(publish, service, tenant, incoming)
+        note(request, uploads=tuple(one.id for one in incoming.uploads))
+        shown = [UploadShown(id=one.id, size=one.size, sha256=one.sha256) for one in incoming.uploads]
+    return JSONResponse(UploadList(uploads=shown).model_dump(), 201)

@@ -1,0 +1,44 @@
+"""The equivalent `az` commands as text, which every command prints unless it is told to act. Pure."""
+
+from collections.abc import Mapping
+
+from maskrelay.admin.azure.spec import Wanted
+from maskrelay.admin.azure.workspace import Workspace
+from maskrelay.admin.azure.yaml import as_yaml
+
+ENDPOINT_FILE, DEPLOYMENT_FILE = "endpoint.yml", "deployment.yml"
+
+
+def files(wanted: Wanted) -> dict[str, str]:
+    """Return the two YAML files that `az ml` reads, by file name."""
+    return {ENDPOINT_FILE: as_yaml(wanted.endpoint_yaml()), DEPLOYMENT_FILE: as_yaml(wanted.deployment_yaml())}
+
+
+def creating(wanted: Wanted, workspace: Workspace | None) -> str:
+    """Return both specifications as one YAML stream, with the commands that take them as comments."""
+    described = files(wanted)
+    flags = _flags(workspace)
+    kinds = {ENDPOINT_FILE: "online-endpoint", DEPLOYMENT_FILE: "online-deployment"}
+    parts = [f"# {name}\n# az ml {kinds[name]} create --file {name}{flags}\n{text}" for name, text in described.items()]
+    return "---\n".join(parts) + f"# {routing(wanted.name, {wanted.deployment: 100}, workspace)}\n"
+
+
+def routing(name: str, shares: Mapping[str, int], workspace: Workspace | None) -> str:
+    given = " ".join(f"{one}={share}" for one, share in shares.items())
+    return f'az ml online-endpoint update --name {name} --traffic "{given}"{_flags(workspace)}'
+
+
+def scaling(name: str, deployment: str, instances: int, workspace: Workspace | None) -> str:
+    named = f"--name {deployment} --endpoint-name {name}"
+    return f"az ml online-deployment update {named} --set instance_count={instances}{_flags(workspace)}"
+
+
+def deleting(name: str, deployment: str | None, workspace: Workspace | None) -> str:
+    flags = f" --yes{_flags(workspace)}"
+    if deployment:
+        return f"az ml online-deployment delete --name {deployment} --endpoint-name {name}{flags}"
+    return f"az ml online-endpoint delete --name {name}{flags}"
+
+
+def _flags(workspace: Workspace | None) -> str:
+    return f" {workspace.flags()}" if workspace else ""

@@ -1,0 +1,84 @@
+"""Check each endpoint: its settings, one real score, and its clock."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+import httpx
+
+from maskrelay.admin.checks.finding import Finding, clock, ok, skip, warn, wrong
+from maskrelay.endpoints import Endpoint, read_endpoints
+from maskrelay.errors import SettingsError
+from maskrelay.network.http_clients import client_options
+from maskrelay.scoring.url_checks import LOOPBACK, proxy_of
+from maskrelay.settings import Settings
+
+#: Bytes in base64: a response for one prompt, and a canvas that does not compress.
+_ANSWER, _NOISE = 1024 * 1024 * 4 // 3, 1024 * 1024 * 3 * 4 // 3
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Check every endpoint of the environment or of the file; none is fine for a process that does not score."""
+    if settings.endpoint_url is None and settings.endpoints_file is None:
+        yield skip("endpoint", "not set; only segment workers need an endpoint")
+        return
+    try:
+        endpoints = read_endpoints(settings)
+    except SettingsError as error:
+        yield wrong("endpoint", error.detail, "docs/howto/endpoints.md shows the forms")
+        return
+    for endpoint in endpoints:
+        name = f"endpoint {endpoint.name}"
+        yield from _settings(name, endpoint, settings)
+        yield _score(name, endpoint, settings)
+        yield _clock(f"{name} clock", endpoint)
+
+
+def _settings(name: str, endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
+    """Whether its address and numbers are plausible; one finding if they are."""
+    found = list(_odd(f"{name} settings", endpoint, settings.score_timeout))
+    yield from found or [ok(f"{name} settings", f"at most {endpoint.max_in_flight} in flight")]
+
+
+def _odd(check: str, endpoint: Endpoint, timeout: timedelta) -> Iterator[Finding]:
+    address = urlsplit(endpoint.url)
+    if address.scheme == "http" and address.hostname not in LOOPBACK:
+        yield warn(check, "images and the key are sent without TLS", "use the https:// address")
+    if not address.path.endswith("/score"):
+        yield warn(
+            check, "the address does not end with /score", "set the scoring URI, not the address of the endpoint itself"
+        )
+    if endpoint.concurrency is not None and endpoint.concurrency > endpoint.max_in_flight:
+        said = f"concurrency is {endpoint.concurrency}, but max_in_flight is only {endpoint.max_in_flight}"
+        yield warn(check, said, "raise max_in_flight, or lower concurrency")
+    weighs = _ANSWER * endpoint.prompts_per_score * endpoint.rows_per_request
+    if weighs / endpoint.max_bytes_per_s > timeout.total_seconds():
+        said = f"a response can be {weighs >> 20} MiB, and receiving it would take longer than the timeout"
+        yield warn(check, said, "raise max_bytes_per_s, or lower prompts_per_score or rows_per_request")
+    if endpoint.max_request_bytes < _NOISE:
+        said = f"one image can be {_NOISE >> 20} MiB, but a request only {endpoint.max_request_bytes >> 20} MiB"
+        yield warn(check, said, "raise max_request_bytes")
+
+
+def _score(name: str, endpoint: Endpoint, settings: Settings) -> Finding:
+    if find_spec("numpy") is None:
+        return skip(name, "not tested: this needs the extra `worker`. Run the command where a segment worker runs")
+    from maskrelay.admin.checks.score_check import score  # noqa: PLC0415 - its dependencies are not in the API's image
+
+    return score(name, endpoint, settings.score_timeout)
+
+
+def _clock(check: str, endpoint: Endpoint) -> Finding:
+    """Compare the `Date` header of any response of its host; no key is sent."""
+    began = datetime.now(UTC)
+    try:
+        origin = httpx.URL(endpoint.url).copy_with(raw_path=b"/", userinfo=b"")
+        answer = httpx.head(origin, timeout=5, **client_options(origin, proxy=proxy_of(endpoint, origin)))
+        told = parsedate_to_datetime(answer.headers["date"])
+    except (httpx.HTTPError, httpx.InvalidURL, SettingsError, KeyError, ValueError):
+        return skip(check, "the responses contain no time")
+    took = datetime.now(UTC) - began
+    told = told if told.tzinfo else told.replace(tzinfo=UTC)
+    return clock(check, told - began - took / 2, timedelta(seconds=1) + took / 2)

@@ -1,0 +1,112 @@
+"""Check the content of settings beyond their form: the file of keys, the codes, addresses."""
+
+import resource
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from maskrelay.admin.checks.finding import Finding, ok, skip, warn, wrong
+from maskrelay.callbacks.address_guard import AddressGuard
+from maskrelay.contract.records.api_key_file import read_keys
+from maskrelay.contract.vocabulary.segment_codes import read_code_table
+from maskrelay.errors import CodesInvalid, SettingsError
+from maskrelay.network.certificates import ca_file, client_context
+from maskrelay.network.proxies import read_proxy
+from maskrelay.scoring.url_checks import LOOPBACK
+from maskrelay.settings import Settings, name_of
+
+_KEYS = 'the file is a JSON list of {"tenant", "sha256", "scopes"}; see docs/reference/settings.md'
+_SHOWN = ("redis_cert_file", "callback_cert_file")
+#: The API accepts 4,096 connections, and needs more descriptors for Redis and the store.
+_DESCRIPTORS = 5120
+_EVERYWHERE = {"0.0.0.0/0", "::/0"}
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    yield _keys(settings)
+    yield _public_url(settings)
+    yield _callbacks(settings)
+    yield _codes(settings)
+    yield _certificates(settings)
+    yield _descriptors()
+
+
+def _keys(settings: Settings) -> Finding:
+    if settings.keys_file is None:
+        return skip("keys file", "not set; only the API needs it")
+    try:
+        entries = read_keys(Path(settings.keys_file))
+    except SettingsError as error:
+        return wrong("keys file", error.detail, _KEYS)
+    now = datetime.now(UTC)
+    count = sum(entry.counts_at(now) for entry in entries)
+    if not count:
+        return warn("keys file", f"none of the {len(entries)} keys is valid now, so every request is refused", _KEYS)
+    return ok("keys file", f"{count} of {len(entries)} keys valid now")
+
+
+def _public_url(settings: Settings) -> Finding:
+    if settings.public_url is None:
+        return ok("public url", "not set; links start with the address of the request")
+    parts = urlsplit(settings.public_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        return wrong("public url", "MASKRELAY_PUBLIC_URL is not a URL that links can start with", "set https://HOST")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        hint = "put a TLS proxy in front of the API, and use https:// in MASKRELAY_PUBLIC_URL"
+        return warn("public url", "links lead callers to http://, where API keys can be intercepted", hint)
+    return ok("public url", "set")
+
+
+def _callbacks(settings: Settings) -> Finding:
+    try:
+        AddressGuard(settings.callback_allow)
+        if settings.callback_proxy:
+            read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
+    except SettingsError as error:
+        return wrong("callbacks", error.detail, "example: MASKRELAY_CALLBACK_ALLOW=pacs.example,10.1.0.0/16")
+    if _EVERYWHERE & set(settings.callback_allow):
+        hint = "allow only the hosts and networks of your receivers"
+        return warn("callbacks", "callbacks may reach every address, including the cloud's metadata service", hint)
+    return ok(
+        "callbacks", f"public addresses are allowed, plus {len(settings.callback_allow)} in MASKRELAY_CALLBACK_ALLOW"
+    )
+
+
+def _codes(settings: Settings) -> Finding:
+    if settings.codes_file is None:
+        return ok("codes file", "not set; the built-in codes are used")
+    hint = "see the example in docs/reference/results.md; until the file is valid, no DICOM SEG is made"
+    try:
+        table = read_code_table(Path(settings.codes_file).read_bytes())
+    except OSError as error:
+        return wrong("codes file", f"MASKRELAY_CODES_FILE cannot be read: {error.strerror}", hint)
+    except CodesInvalid as error:
+        return wrong("codes file", error.detail, hint)
+    return ok("codes file", f"{len(table)} prompts")
+
+
+def _certificates(settings: Settings) -> Finding:
+    """The trusted authorities, and the client certificates for Redis and callbacks; endpoints have their own check."""
+    shown = {field: (getattr(settings, field), getattr(settings, f"{field[:-5]}_key_file")) for field in _SHOWN}
+    try:
+        client_context()
+        for field, files in shown.items():
+            if any(files):
+                client_context(*files, what=name_of(field))
+    except SettingsError as error:
+        hint = "use a PEM file; a private key must not be encrypted (openssl pkey -in KEY -out PLAIN_KEY)"
+        return wrong("certificates", error.detail, hint)
+    own = "and those in MASKRELAY_CA_FILE" if ca_file() else "and no others (MASKRELAY_CA_FILE is not set)"
+    return ok("certificates", f"the usual certificate authorities are trusted, {own}")
+
+
+def _descriptors() -> Finding:
+    """Whether a process may open enough files and connections; the API raises its limit to the maximum."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < _DESCRIPTORS:
+        hint = f"raise the hard limit (ulimit -Hn, LimitNOFILE=, nofile) to {_DESCRIPTORS}"
+        return warn(
+            "descriptors", f"only {most} files and connections may be open, so callers can be turned away", hint
+        )
+    return ok("descriptors", "enough files and connections may be open")

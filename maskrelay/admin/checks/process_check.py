@@ -1,0 +1,83 @@
+"""Check the processes of the service by the traces that they leave in the ledger."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from maskrelay.admin.checks.finding import Finding, ok, skip, warn, wrong
+from maskrelay.errors import LedgerUnavailable, SettingsError
+from maskrelay.ledger import Ledger, open_ledger
+from maskrelay.ledger.processes import Processes, see_processes
+from maskrelay.settings import Settings
+
+#: Periods, and time, without a sweep after which no control worker can be running.
+_PERIODS, _QUIET = 6, timedelta(seconds=30)
+_ROLES = {"plan": "control", "finish": "control"}
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Check the sweep, the loops, the flag of a draining child, and the gates."""
+    try:
+        ledger = _ledger(settings)
+        seen = see_processes(ledger)
+        yield _sweep(seen, settings.sweep_period)
+        yield from _work(seen)
+        yield _drain(seen)
+        yield from _gates(ledger)
+    except (LedgerUnavailable, SettingsError, ValueError):
+        yield skip("processes", "not checked, because Redis cannot be queried")
+
+
+def _ledger(settings: Settings) -> Ledger:
+    return open_ledger(
+        settings.redis_url.get_secret_value(),
+        lambda _task: None,  # this process wakes no workers
+        claim_lease=settings.claim_lease,
+        step_lease=settings.step_lease,
+        delivery_lease=settings.delivery_lease,
+    )
+
+
+def _sweep(seen: Processes, period: timedelta) -> Finding:
+    hint = "start a control worker (python -m worker control): only its sweep finds lost work"
+    if seen.swept_ago is None:
+        return warn("sweep", "no sweep has run since this Redis was started", hint)
+    if seen.swept_ago > max(_PERIODS * period, _QUIET):
+        return warn("sweep", f"no sweep has run for {seen.swept_ago.total_seconds():.0f} s", hint)
+    return ok("sweep", f"the last sweep was {seen.swept_ago.total_seconds():.0f} s ago")
+
+
+def _work(seen: Processes) -> Iterator[Finding]:
+    for task, waiting in seen.waiting.items():
+        loops, role = seen.loops[task], _ROLES.get(task, task)
+        if waiting and not loops:
+            said = f"{waiting} waiting, but no worker processes them"
+            yield warn(
+                f"work {task}", said, f"start a worker: python -m worker {role}; a closed gate stops segment workers"
+            )
+        else:
+            yield ok(f"work {task}", f"{waiting} waiting, {loops} worker loops running")
+
+
+def _drain(seen: Processes) -> Finding:
+    if seen.drain_left:
+        hint = "run redis-cli DEL mr:drain; maskrelay never sets this key without an expiry time"
+        return warn("drain", "the drain flag has no expiry time, so no suspect frame is claimed", hint)
+    return ok("drain", "no leftover drain flag")
+
+
+def _gates(ledger: Ledger) -> Iterator[Finding]:
+    """The gates of the endpoints that workers have announced."""
+    flow = ledger.flow(())
+    for endpoint in ledger.endpoints.known():
+        name, state = f"gate {endpoint.name}", flow.look(endpoint.name)
+        if state.gate == "open":
+            yield ok(name, f"open, {state.in_flight} in flight")
+        elif state.gate == "frozen":
+            seconds = state.closed_for.total_seconds()
+            said = f"frozen for {seconds:.0f} s more: Redis lost its data, and requests may still be in flight"
+            yield warn(name, said, "wait; the gate opens by itself")
+        else:
+            hint = (
+                "docs/howto/operations.md says what to do for each state; the gate opens when the canary image succeeds"
+            )
+            yield wrong(name, f"{state.gate}: {state.reason or 'no reason recorded'}", hint)

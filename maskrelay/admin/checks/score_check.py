@@ -1,0 +1,55 @@
+"""Score one image at an endpoint. Needs the extra `worker`."""
+
+from datetime import timedelta
+
+from maskrelay.admin.checks.finding import Finding, ok, wrong
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import EndpointError, SettingsError
+from maskrelay.imaging.canvas.canary import canary
+from maskrelay.imaging.masks.probability_maps import MAX_LE_1, probabilities
+from maskrelay.scoring.credentials import credential_of
+from maskrelay.scoring.one_off import score_once
+
+_ADDRESS = "check that the URI ends with /score and that a deployment has traffic (maskrelay endpoint status)"
+_DEPLOYMENT = "check the state and the logs of the deployment (maskrelay endpoint status)"
+_FAILS = "it fails on a test image: check that the address ends with /score, and read the deployment's logs"
+_REACH = "check the host name, DNS, firewalls, network policies and certificates (MASKRELAY_CA_FILE)"
+_HINTS = {
+    "unauthorized": "set the endpoint's current key; a changed key file is read again automatically",
+    "forbidden": "grant the identity the role for scoring (maskrelay endpoint grant)",
+    "token": "this machine's identity gets no token: check az login or the workload identity, and the token URL",
+    "no_deployment": _ADDRESS,
+    "misconfigured": _ADDRESS,
+    "redirect": _ADDRESS,
+    "not_scoring": _ADDRESS,
+    "html": _ADDRESS,
+    "model_error": _FAILS,
+    "refused": _FAILS,
+    "connect": _REACH,
+    "connection_lost": _REACH,
+    "proxy_auth": "set the proxy's user and password, percent-encoded, in MASKRELAY_ENDPOINT_PROXY (or HTTPS_PROXY)",
+    "proxy_refused": "allow CONNECT to the endpoint's host and port in the proxy",
+    "proxy_gateway": "the proxy cannot reach the endpoint (its DNS, firewall or parent proxy): read the proxy's log",
+    "proxy_unreachable": "check host, port and scheme of MASKRELAY_ENDPOINT_PROXY (or HTTPS_PROXY), and firewalls",
+    "proxy_timeout": "the proxy is slow or drops connections: read its log",
+    "client_timeout": "raise MASKRELAY_SCORE_TIMEOUT_S above the deployment's request timeout, or read its logs",
+    "pending": "it is busy: it accepts fewer concurrent requests than MASKRELAY_ENDPOINT_MAX_IN_FLIGHT",
+    "rate": "it receives more requests than it allows: lower MASKRELAY_ENDPOINT_MAX_REQUESTS_PER_S",
+    "values": "the encoding is wrong: set MASKRELAY_ENDPOINT_ENCODING to what the maps contain",
+}
+
+
+def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
+    """Score the canary at an endpoint, in addition to the workers' requests and outside of the rate limiter."""
+    try:
+        credential = credential_of(endpoint)
+        scored = score_once(endpoint, credential, canary(), timeout=within, request_id="maskrelay-doctor")
+        maps, flags = probabilities(scored.answers[0].maps, endpoint.encoding)
+    except SettingsError as error:
+        return wrong(name, error.detail, "docs/howto/endpoints.md shows the forms")
+    except EndpointError as error:
+        return wrong(name, error.detail, _HINTS.get(str(error.fields.get("kind")), _DEPLOYMENT))
+    if MAX_LE_1 in flags[0] and maps.any():
+        said = "the maps contain only 0 and 1, but are configured as probabilities 0..255: every mask would be empty"
+        return wrong(name, said, "set MASKRELAY_ENDPOINT_ENCODING=binary01 (in an endpoints file: encoding)")
+    return ok(name, f"a test image was scored in {scored.seconds:.1f} s")

@@ -1,0 +1,51 @@
+"""Events for the caller: an immutable body under a computed id, at most one of each type for a job."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, Field
+
+from maskrelay.contract.records.job import Counts, JobState
+
+TerminalEvent = Literal["job.succeeded", "job.partial", "job.failed", "job.cancelled"]
+EventType = Literal["job.accepted", "job.running", TerminalEvent]
+
+TERMINAL_EVENTS: tuple[str, ...] = get_args(TerminalEvent)
+EVENT_TYPES: tuple[str, ...] = get_args(EventType)
+
+
+class JobEventLinks(BaseModel):
+    self: str
+    items: str
+
+
+class JobEventData(BaseModel):
+    """The job when the event happened."""
+
+    id: str
+    state: JobState
+    counts: Counts
+    links: JobEventLinks
+
+
+class JobEvent(BaseModel):
+    """The body of a callback."""
+
+    type: EventType
+    timestamp: datetime = Field(description="When the event happened, in UTC.")
+    data: JobEventData
+
+
+def event_id(job: str, event_type: str) -> str:
+    """Return the id of the event: always the same for the same job and type."""
+    return "evt_" + hashlib.sha256(f"{job}\n{event_type}".encode()).hexdigest()[:32]
+
+
+def event_body(
+    event_type: str, at: datetime, *, job: str, state: str, counts: dict[str, int], links: dict[str, str]
+) -> bytes:
+    """Return the body as it is stored, signed and sent: ids, state, counts and links, nothing about a patient."""
+    about: dict[str, Any] = {"id": job, "state": state, "counts": counts, "links": links}
+    return json.dumps({"type": event_type, "timestamp": at.isoformat(), "data": about}).encode()

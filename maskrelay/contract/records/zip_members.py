@@ -1,0 +1,49 @@
+"""Decompress a zip member piece by piece, and never beyond its declared size."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from maskrelay.contract.records.source_frames import Extent
+from maskrelay.errors import Truncated
+
+#: The largest decompressed piece.
+_PIECE_BYTES = 256 << 10
+
+
+def inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
+    """Yield the member's decompressed bytes, in pieces of at most 256 KiB if it is deflated.
+
+    chunks: the bytes of its extent. Raises Truncated as soon as there are more bytes than declared, and at the end if
+    there are fewer, if they are damaged or if the checksum differs, so the pieces must not be used before the iteration
+    ends.
+    """
+    declared = extent.length if extent.inflated is None else extent.inflated
+    total = checksum = 0
+    for piece in chunks if extent.inflated is None else _deflated(chunks):
+        total += len(piece)
+        checksum = zlib.crc32(piece, checksum)
+        if total > declared:
+            raise Truncated("A member of the archive is longer than declared.")
+        yield piece
+    if total != declared:
+        raise Truncated("A member of the archive is shorter than declared.")
+    if extent.crc32 is not None and checksum != extent.crc32:
+        raise Truncated("A member of the archive is damaged: its checksum is another than declared.")
+
+
+def _deflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    for chunk in chunks:
+        rest, full = chunk, True
+        while rest or full:  # after a full piece, the same input may yield more
+            try:
+                piece = stream.decompress(rest, _PIECE_BYTES)
+            except zlib.error:
+                raise Truncated("A member of the archive is damaged.") from None
+            rest, full = stream.unconsumed_tail, len(piece) == _PIECE_BYTES
+            if piece:
+                yield piece
+        if stream.unused_data:
+            raise Truncated("A member of the archive has bytes behind its end.")
+    if not stream.eof:
+        raise Truncated("A member of the archive ends too early.")

@@ -1,0 +1,35 @@
+"""Failed frames and redriven jobs as the API answers them."""
+
+from pydantic import BaseModel, Field
+
+from maskrelay.contract.views.job_views import ErrorShown, JobShown
+
+
+class DeadLetterShown(BaseModel):
+    """A failed frame. `frame` is its index within the item."""
+
+    custom_id: str
+    frame: int
+    error: ErrorShown
+    attempts: int
+
+
+class DeadLetterList(BaseModel):
+    dead_letters: list[DeadLetterShown]
+    redriven_as: list[str] = Field(description="The jobs that process items of this job again.")
+    next: str | None = None
+
+
+class NotRedriven(BaseModel):
+    """A job whose failed items cannot be processed again, with the reason."""
+
+    job: str
+    error: ErrorShown
+
+
+class RedriveList(BaseModel):
+    """The new jobs for one page of the tenant's jobs, and the jobs that cannot be redriven."""
+
+    jobs: list[JobShown]
+    refused: list[NotRedriven]
+    next: str | None = None

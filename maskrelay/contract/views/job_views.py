@@ -1,0 +1,176 @@
+"""Jobs, items and uploads as the API returns them."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from maskrelay.contract.records.job import (
+    Counts,
+    Frames,
+    ItemState,
+    JobState,
+)
+from maskrelay.contract.records.outcomes import SelfCheck
+from maskrelay.contract.vocabulary.trained_targets import PromptWarning
+
+
+class ErrorShown(BaseModel):
+    code: str
+    detail: str | None = None
+
+
+class CallbackShown(BaseModel):
+    url: str
+    events: list[str]
+    secret: str | None = Field(
+        None, description="Only in the response to the submission, and only if it was generated."
+    )
+
+
+class JobLinks(BaseModel):
+    self: str
+    items: str
+    cancel: str
+    result: str | None = None
+    dead_letters: str | None = Field(None, description="Present if a frame has failed.")
+
+
+class JobShown(BaseModel):
+    """A job."""
+
+    id: str
+    redrive_of: str | None = Field(None, description="The job whose failed items this job processes again.")
+    state: JobState
+    planned: bool
+    created_at: datetime
+    counts: Counts
+    frames: Frames
+    warnings: list[PromptWarning] = []
+    flags: dict[str, int] = Field(
+        default={}, description="The number of masks with each flag. Known when the job has ended."
+    )
+    timings: dict[str, float] = Field(
+        default={},
+        description="Seconds spent in each stage. The stages follow each other without a gap; `total` is their sum.",
+    )
+    bottleneck: str | None = Field(None, description="The stage that has taken the most time.")
+    eta_s: float | None = None
+    deadline: datetime | None = None
+    reason: str | None = Field(None, description="Why the job was cancelled, or the code of `error`.")
+    error: ErrorShown | None = Field(None, description="Why the job ended without a result.")
+    metadata: dict[str, Any] = {}
+    callback: CallbackShown | None = None
+    links: JobLinks
+
+
+class JobList(BaseModel):
+    jobs: list[JobShown]
+    next: str | None = None
+    unreadable: list[str] = Field(
+        [], description="The jobs of this page that cannot be read. Absent if there are none."
+    )
+
+
+class MaskLinks(BaseModel):
+    mask: str | None = None
+    probability: str | None = None
+
+
+class MaskShown(BaseModel):
+    """A mask. `bbox` is [x, y, width, height] in source pixels. `mean_probability` is between 0 and 1."""
+
+    prompt: str
+    category: str | None
+    empty: bool
+    area_px: int
+    area_mm2: float | None = None
+    bbox: tuple[int, int, int, int] | None
+    centroid: tuple[float, float] | None
+    components: int
+    mean_probability: float
+    border: list[str]
+    flags: list[str]
+    self_check: SelfCheck | None = None
+    links: MaskLinks
+
+
+def _named(name: str) -> Any:
+    """A field with this name in JSON."""
+    return Field(serialization_alias=name, validation_alias=name)
+
+
+class FrameLinks(BaseModel):
+    overlay: str | None = None
+
+
+class ItemLinks(FrameLinks):
+    """The files of an item, by their names in `options.outputs`."""
+
+    nifti: str | None = None
+    nifti_per_prompt: Annotated[list[str] | None, _named("nifti-per-prompt")] = None
+    seg: str | None = None
+    contact_sheet: Annotated[str | None, _named("contact-sheet")] = None
+    geojson: str | None = None
+
+
+class FrameShown(BaseModel):
+    """A frame of an item with several frames.
+
+    `instance` is the DICOM object of the frame, in the form that the option `identifiers` asked for. `source_name` is
+    the file of the frame if the item was made of several files.
+    """
+
+    frame: int
+    source_name: str | None = None
+    state: ItemState
+    instance: str | None = None
+    error: ErrorShown | None = None
+    masks: list[MaskShown] = []
+    links: FrameLinks = FrameLinks()
+
+
+class ItemShown(BaseModel):
+    """An item. An item with several frames has `frames` instead of `masks`.
+
+    `members` are the custom ids of all submitted items of a series. `findings` are observations about the source, by
+    code. `errors` are the requested files that could not be made. `intensity` is how pixel values were converted to
+    8 bits.
+    """
+
+    custom_id: str
+    source_name: str | None = None
+    members: list[str] | None = None
+    state: ItemState
+    error: ErrorShown | None = None
+    findings: dict[str, Any] = {}
+    identifiers: dict[str, str] | None = None
+    intensity: str | None = None
+    masks: list[MaskShown] = []
+    frames: list[FrameShown] | None = None
+    errors: dict[str, ErrorShown] | None = None
+    links: ItemLinks = ItemLinks()
+
+
+class IgnoredShown(BaseModel):
+    """A file that did not become an item, such as a report, a viewer's file or a segmentation in a zip."""
+
+    custom_id: str = Field(description="The custom id of the submitted item that contains the file.")
+    source_name: str | None = None
+    reason: ErrorShown
+
+
+class ItemList(BaseModel):
+    items: list[ItemShown]
+    next: str | None = None
+    ignored: list[IgnoredShown] = Field(default=[], description="The files that did not become items. First page only.")
+
+
+class UploadShown(BaseModel):
+    id: str
+    size: int
+    sha256: str
+
+
+class UploadList(BaseModel):
+    uploads: list[UploadShown]

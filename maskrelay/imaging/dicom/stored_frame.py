@@ -1,0 +1,113 @@
+"""Read one frame of an object as it is stored: decoded, with the header's sign, and otherwise unchanged."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.uid import RLELossless
+
+from maskrelay.imaging.dicom.codecs import as_header_means, decode_codestream
+from maskrelay.imaging.dicom.codestream import meaning_of
+from maskrelay.imaging.dicom.fragments import Frames
+from maskrelay.imaging.dicom.header import Header, PixelElement
+from maskrelay.imaging.dicom.run_length import decode_rle
+from maskrelay.imaging.dicom.sample_layout import Layout, decoder_of
+from maskrelay.imaging.dicom.stream import Stream, opened
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """The stored values of a frame."""
+
+    #: (rows, columns) or (rows, columns, samples) in native byte order.
+    values: npt.NDArray[Any]
+    #: The photometric interpretation of the values.
+    photometric: str
+    #: Bits per sample: BitsStored, or the precision of a codestream whose samples need more.
+    bits: int
+
+
+def read_stored(header: Header, layout: Layout, pixels: PixelElement, frames: Frames | None, index: int) -> Stored:
+    """Return frame `index`; only this one is read and decoded. frames: those of an encapsulated object.
+
+    Bits above those stored, which may hold overlays, are removed. Raises Truncated, TagInvalid, UnsupportedImage.
+    """
+    with opened(header.source, exact=frames is not None) as stream:
+        if frames is not None:
+            return _compressed(frames.read(stream, index), layout)
+        stream.seek(pixels.offset)
+        if layout.allocated == 1:
+            return Stored(_bits(stream, layout, index), layout.photometric, 1)
+        return Stored(_native(stream, layout, pixels, index), layout.photometric, layout.stored)
+
+
+def _compressed(frame: bytes, layout: Layout) -> Stored:
+    if layout.transfer_syntax == RLELossless:
+        words = decode_rle(frame, layout)
+        signed = words.view(f"i{words.itemsize}") if layout.signed else words
+        return Stored(_without_unused_bits(signed, layout), layout.photometric, layout.stored)
+    decoded, codestream = decode_codestream(frame, layout)
+    values, bits = as_header_means(decoded, codestream, layout)
+    if layout.samples == 1:
+        return Stored(values, layout.photometric, bits)
+    return Stored(values, meaning_of(codestream, layout), min(bits, codestream.precision))
+
+
+def _native(stream: Stream, layout: Layout, pixels: PixelElement, index: int) -> npt.NDArray[Any]:
+    decoder = decoder_of(layout.transfer_syntax)
+    values, _ = decoder.as_array(stream, index=index, raw=True, **_options(layout, pixels))  # type: ignore[arg-type]
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return _without_unused_bits(native, layout)
+
+
+def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
+    # the decoder reverses subsampling under one name only; the meaning of the numbers is decided elsewhere
+    photometric = layout.photometric.replace("PARTIAL", "FULL")
+    return {
+        "rows": layout.rows,
+        "columns": layout.columns,
+        "number_of_frames": layout.frames,
+        "samples_per_pixel": layout.samples,
+        "photometric_interpretation": photometric,
+        "planar_configuration": layout.planar,
+        "bits_allocated": layout.allocated,
+        "bits_stored": layout.stored,
+        "pixel_representation": int(layout.signed),
+        "pixel_keyword": pixels.keyword,
+        "pixel_vr": pixels.vr,
+        "correct_unused_bits": False,
+    }
+
+
+def _bits(stream: Stream, layout: Layout, index: int) -> npt.NDArray[np.uint8]:
+    """(rows, columns) of 0 and 1. A frame may begin and end inside a byte; the lowest bit comes first."""
+    count = layout.rows * layout.columns
+    first, skipped = divmod(index * count, 8)
+    stream.seek(stream.tell() + first)
+    octets = np.frombuffer(stream.read(-(-(skipped + count) // 8)), np.uint8)
+    return np.unpackbits(octets, bitorder="little")[skipped : skipped + count].reshape(layout.rows, layout.columns)
+
+
+def _without_unused_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
+    """Shift out the unused bits at the top, and fill with zeros or the sign.
+
+    A HighBit above its usual position is respected, unless the words themselves show that their samples are at the
+    bottom; other readers ignore it.
+    """
+    if layout.floating or layout.allocated == layout.stored:
+        return values
+    above = layout.high_bit + 1 - layout.stored
+    high_bit = layout.stored - 1 if above and _are_low(values, layout, above) else layout.high_bit
+    values <<= layout.allocated - 1 - high_bit
+    values >>= layout.allocated - layout.stored
+    return values
+
+
+def _are_low(values: npt.NDArray[Any], layout: Layout, above: int) -> bool:
+    """Whether the lowest `above` bits are in use, and only zeros or a sign are above the bits stored."""
+    if not (values & values.dtype.type((1 << above) - 1)).any():
+        return False
+    rest = values >> (layout.stored - 1)
+    sign = -1 if values.dtype.kind == "i" else (1 << layout.allocated - layout.stored + 1) - 1
+    return bool(((rest == 0) | (rest == 1) | (rest == sign)).all())

@@ -1,0 +1,63 @@
+"""Intensity presets: choose the preset that fits a source, and resolve a preset or custom window to limits."""
+
+from maskrelay.contract.records.source_frames import Window
+from maskrelay.contract.vocabulary.intensity_names import (
+    CT_WINDOWS,
+    EXPLICIT,
+    NONE,
+    VOI,
+    ExplicitWindow,
+    Intensity,
+    Preset,
+)
+from maskrelay.imaging.intensity.volume_percentiles import Planes, volume_window
+
+_NARROWEST = 1e-6  # of a width of 1, which is a threshold
+_ABDOMEN: Preset = "ct-abdomen"
+#: CT presets by DICOM's BodyPartExamined, in capitals without spaces; any other, or a larger region: abdomen.
+_CT_OF: dict[str, Preset] = {
+    "CHEST": "ct-lung",
+    "COLON": "ct-colon",
+    "LIVER": "ct-liver",
+    "LUNG": "ct-lung",
+    "LUNGS": "ct-lung",
+    "PANCREAS": "ct-pancreas",
+    "PELVIS": "ct-pelvis",
+    "PROSTATE": "ct-pelvis",
+    "BLADDER": "ct-pelvis",
+    "UTERUS": "ct-pelvis",
+    "THORAX": "ct-lung",
+}
+
+
+def default_preset(modality: str | None, body_part: str | None, bits: int, *, hounsfield: bool = True) -> Preset:
+    """Return the default preset of a source by its DICOM modality, body part and bits per sample.
+
+    8 bits or fewer: `none`. CT in Hounsfield units: by body part, or the abdomen's. Others: `percentile-positive`.
+    """
+    if bits <= 8:
+        return "none"
+    if modality != "CT" or not hounsfield:
+        return "percentile-positive"
+    return _CT_OF.get("".join((body_part or "").upper().split()), _ABDOMEN)
+
+
+def voi_window(centre: float, width: float, function: str | None = None) -> Window:
+    """Convert a VOI window to limits, by its VOILUTFunction or as LINEAR (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    if function in ("LINEAR_EXACT", "SIGMOID"):
+        return Window(name=VOI, low=centre - width / 2, high=centre + width / 2, sigmoid=function == "SIGMOID")
+    half = max(width - 1, _NARROWEST) / 2
+    return Window(name=VOI, low=centre - 0.5 - half, high=centre - 0.5 + half)
+
+
+def window_of(asked: Intensity, planes: Planes) -> Window | None:
+    """Return the window of the source with these planes, which are read only for percentiles. None for `none`."""
+    if isinstance(asked, ExplicitWindow):
+        low, high = asked.window
+        return Window(name=EXPLICIT, low=low, high=high)
+    if asked == NONE:
+        return None
+    if asked in CT_WINDOWS:
+        low, high = CT_WINDOWS[asked]
+        return Window(name=asked, low=low, high=high)
+    return volume_window(asked, planes)

@@ -1,0 +1,157 @@
+"""Exact percentiles of a whole volume, computed plane by plane in memory that is independent of the volume's size.
+
+Every value is mapped to a key: an unsigned integer of 16, 32 or 64 bits with the same order. One pass over the planes
+counts the highest 16 bits of the keys; each further pass counts the next 16 bits of only those keys that share the
+prefix of a wanted one. Integers of up to 16 bits take one pass, other types of up to 32 bits two, and the rest four.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrelay.contract.records.source_frames import Window
+from maskrelay.contract.vocabulary.intensity_names import (
+    CONSTANT,
+    EVERY,
+    POSITIVE,
+    RANGE,
+)
+from maskrelay.imaging.bands import bands
+from maskrelay.imaging.plane import Plane
+
+PERCENTILES = (0.5, 99.5)
+
+#: Returns a new iterator over the planes of a volume each time it is called.
+Planes = Callable[[], Iterator[Plane]]
+
+_DIGIT = 16
+_BINS = 1 << _DIGIT
+_Counts = npt.NDArray[np.int64]
+_Type = np.dtype[Any]
+
+
+def volume_window(name: str, planes: Planes) -> Window:
+    """Return the window between percentiles 0.5 and 99.5 of all planes together.
+
+    name: `percentile-positive` (of the values above 0) or `percentile-all`. Padding and values that are not finite are
+    left out. The percentiles are those of `np.percentile`, linear, in float64; for 64-bit integers beyond 2⁵³, of the
+    nearest float64. The name of the window says what was used: `percentile-all` also if no value is above 0, `min-max`
+    if both percentiles are equal, `constant` (low = high) if there is only one value, or none.
+    """
+    kind, first, below = _first_walk(planes)
+    every = int(first.sum())
+    if not every:
+        return Window(name=CONSTANT, low=0.0, high=0.0)
+    positive = name == POSITIVE and every > below
+    left_out = below if positive else 0
+    places = [(every - left_out - 1) * (share / 100) for share in PERCENTILES]
+    ranks = {left_out + rank for place in places for rank in (math.floor(place), math.ceil(place))}
+    values = _values_at({0, every - 1, *ranks}, kind, first, planes)
+    low, high = (_between(values, left_out, place) for place in places)
+    if low < high:
+        return Window(name=POSITIVE if positive else EVERY, low=low, high=high)
+    low, high = values[0], values[every - 1]
+    return Window(name=RANGE if low < high else CONSTANT, low=low, high=high)
+
+
+def _between(values: dict[int, float], offset: int, place: float) -> float:
+    """Interpolate between two neighbours, from the nearer one, as numpy does."""
+    low, high = values[offset + math.floor(place)], values[offset + math.ceil(place)]
+    share = place - math.floor(place)
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
+
+
+def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Counts, int]:
+    """The type that holds the values of all planes, the counts of their highest digit, and how many are at most 0."""
+    counts, below = np.zeros(_BINS, np.int64), 0
+    for plane in _strips(planes()):
+        wider = np.result_type(kind or np.uint8, plane.values.dtype)
+        if kind is not None and wider != kind:
+            return _first_walk(planes, wider)
+        kind = wider
+        keys = _keys(plane, kind)
+        counts += _counted(keys >> _shift(kind))
+        below += int(np.count_nonzero(keys <= _zero(kind)))
+    return kind or np.dtype(np.uint8), counts, below
+
+
+def _strips(planes: Iterator[Plane]) -> Iterator[Plane]:
+    """The planes as views of bands of rows, so that memory does not grow with the size of a plane."""
+    for plane in planes:
+        for rows in bands(plane.values.shape):
+            padding = None if plane.padding is None else plane.padding[rows]
+            yield replace(plane, values=plane.values[rows], padding=padding)
+
+
+def _values_at(ranks: set[int], kind: _Type, first: _Counts, planes: Planes) -> dict[int, float]:
+    """The values at these ranks, counted from 0, among all values."""
+    # by rank: the prefix of its key, and its rank among the keys with that prefix
+    found = {rank: _narrowed(0, rank, first) for rank in ranks}
+    for shift in range(_shift(kind) - _DIGIT, -1, -_DIGIT):
+        counts = {start: np.zeros(_BINS, np.int64) for start, _ in found.values()}
+        for plane in _strips(planes()):
+            keys = _keys(plane, kind)
+            starts = keys >> (shift + _DIGIT)
+            for start in counts:
+                counts[start] += _counted((keys[starts == start] >> shift) & (_BINS - 1))
+        found = {rank: _narrowed(start, inner, counts[start]) for rank, (start, inner) in found.items()}
+    return {rank: _value(key, kind) for rank, (key, _) in found.items()}
+
+
+def _counted(digits: npt.NDArray[Any]) -> _Counts:
+    return np.bincount(digits.astype(np.int64), minlength=_BINS)
+
+
+def _narrowed(start: int, rank: int, counts: _Counts) -> tuple[int, int]:
+    upto = np.cumsum(counts)
+    digit = int(np.searchsorted(upto, rank, side="right"))
+    return start << _DIGIT | digit, rank - int(upto[digit - 1] if digit else 0)
+
+
+def _shift(kind: _Type) -> int:
+    return 8 * _unsigned(kind).itemsize - _DIGIT
+
+
+def _unsigned(kind: _Type) -> _Type:
+    """The type of the keys; bytes are widened."""
+    return np.dtype(f"u{max(2, kind.itemsize)}")
+
+
+def _keys(plane: Plane, kind: _Type) -> npt.NDArray[Any]:
+    """The keys of the values that count, in any order."""
+    values = plane.values.ravel() if plane.padding is None else plane.values[~plane.padding].ravel()
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    return _ordered(values, kind)
+
+
+def _ordered(values: npt.NDArray[Any], kind: _Type) -> npt.NDArray[Any]:
+    unsigned = _unsigned(kind)
+    bits: npt.NDArray[Any] = values.astype(np.dtype(f"{kind.kind}{unsigned.itemsize}"), copy=False).view(unsigned)
+    sign = unsigned.type(1 << (8 * unsigned.itemsize - 1))
+    match kind.kind:
+        case "i":
+            bits = bits ^ sign
+        case "f":
+            bits = np.where(bits & sign, ~bits, bits | sign)
+    return bits
+
+
+def _zero(kind: _Type) -> Any:
+    """The key of 0."""
+    return _ordered(np.zeros(1, kind), kind)[0]
+
+
+def _value(key: int, kind: _Type) -> float:
+    unsigned = _unsigned(kind)
+    sign = 1 << (8 * unsigned.itemsize - 1)
+    bits = key
+    if kind.kind == "i":
+        bits = key ^ sign
+    elif kind.kind == "f":
+        bits = key & ~sign if key & sign else ~key & (2 * sign - 1)
+    return float(np.array(bits, unsigned).view(np.dtype(f"{kind.kind}{unsigned.itemsize}")))

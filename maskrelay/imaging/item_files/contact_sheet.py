@@ -1,0 +1,112 @@
+"""Contact sheet of an item: its frames as small numbered overlays on one page, with a legend."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import ceil, sqrt
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from maskrelay.imaging.draw.legend import Entry, draw_legend
+from maskrelay.imaging.draw.lettering import font_of
+from maskrelay.imaging.draw.tint import tinted
+from maskrelay.imaging.png import png, write_rgb_png
+
+#: The longer side of a thumbnail, in pixels.
+THUMBNAIL = 160
+MOST_TILES = 400
+#: Returns a frame's thumbnail, a PNG, by its place in the item; None if there is none (the frame failed).
+ThumbnailOf = Callable[[int], bytes | None]
+_Pixels = npt.NDArray[np.uint8]
+_Size = tuple[int, int]
+
+_PAPER = (22, 24, 28)
+_INK = (236, 238, 240)
+_GAP = 4  # pixels between tiles, and around them
+_FONT = 14
+_WIDE = 1.5  # columns to rows: a page is viewed on a screen
+
+
+def thumbnail(pixels: _Pixels, masks: Sequence[npt.NDArray[np.bool_]]) -> bytes:
+    """Return a PNG of a frame with its masks' tints and outlines, at most THUMBNAIL pixels a side; never enlarged.
+
+    pixels: (height, width) or (height, width, 3) uint8; masks: (height, width) bool. Masks are reduced so that small
+    ones stay visible: a pixel of the thumbnail belongs to a mask if an eighth of the pixels that it represents do.
+    """
+    size = _reduced_size(*pixels.shape[:2])
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    return png(tinted(small, [_reduced(mask, size) for mask in masks]))
+
+
+def _reduced_size(height: int, width: int) -> tuple[int, int]:
+    """(width, height) of the thumbnail."""
+    scale = min(1.0, THUMBNAIL / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _reduced(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    image = Image.fromarray(mask.view(np.uint8) * np.uint8(255))
+    return np.asarray(image.resize(size, Image.Resampling.BOX)) >= 32
+
+
+def sampled(frames: int) -> list[int]:
+    """Return the places that are shown: all, or MOST_TILES evenly spaced ones including the first and the last."""
+    if frames <= MOST_TILES:
+        return list(range(frames))
+    return [round(tile * (frames - 1) / (MOST_TILES - 1)) for tile in range(MOST_TILES)]
+
+
+def write_contact_sheet(
+    out: BinaryIO, frames: int, sizes: Iterable[_Size], thumbnail_of: ThumbnailOf, legend: Sequence[Entry]
+) -> None:
+    """Write one PNG: at most MOST_TILES thumbnails in rows, each with its frame's place (from 0), and the legend below.
+
+    sizes: the (height, width) that occur among the frames. A frame without a thumbnail leaves its tile dark, with its
+    number. One row of thumbnails is held at a time.
+    """
+    places = sampled(frames)
+    cell = _cell(sizes)
+    columns = min(len(places), ceil(sqrt(len(places) * _WIDE * cell[1] / cell[0])))
+    rows = ceil(len(places) / columns)
+    height = _GAP + rows * (cell[1] + _GAP)
+    words = draw_legend(list(legend), _GAP + columns * (cell[0] + _GAP), height)
+    width = max(_GAP + columns * (cell[0] + _GAP), words.shape[1])
+
+    def bands() -> Iterator[_Pixels]:
+        for first in range(0, len(places), columns):
+            yield _row(places[first : first + columns], cell, width, thumbnail_of)
+        below = np.full((_GAP + words.shape[0], width, 3), _PAPER, np.uint8)
+        below[_GAP:, : words.shape[1]] = words
+        yield below
+
+    write_rgb_png(out, width, height + words.shape[0], bands())
+
+
+def _row(places: Sequence[int], cell: tuple[int, int], width: int, thumbnail_of: ThumbnailOf) -> _Pixels:
+    """Tiles from left to right, with the gap above them: (gap + the cell's height, width, 3)."""
+    row = Image.new("RGB", (width, _GAP + cell[1]), _PAPER)
+    draw = ImageDraw.Draw(row)
+    for column, place in enumerate(places):
+        left = _GAP + column * (cell[0] + _GAP)
+        tile = thumbnail_of(place)
+        if tile is not None:
+            with Image.open(io.BytesIO(tile)) as image:
+                row.paste(image, (left + (cell[0] - image.width) // 2, _GAP + (cell[1] - image.height) // 2))
+        _number(draw, (left, _GAP), place)
+    return np.asarray(row)
+
+
+def _cell(sizes: Iterable[_Size]) -> tuple[int, int]:
+    """(width, height) of a cell that holds every thumbnail and a number."""
+    reduced = [_reduced_size(*size) for size in sizes] or [(THUMBNAIL, THUMBNAIL)]
+    return max(32, *(width for width, _ in reduced)), max(20, *(height for _, height in reduced))
+
+
+def _number(draw: ImageDraw.ImageDraw, corner: tuple[int, int], place: int) -> None:
+    """Draw the number in the top left corner, on a dark background so that it is legible on any image."""
+    font = font_of(_FONT)
+    left, top, right, bottom = draw.textbbox((corner[0] + 3, corner[1] + 2), str(place), font=font)
+    draw.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=_PAPER)
+    draw.text((corner[0] + 3, corner[1] + 2), str(place), font=font, fill=_INK)

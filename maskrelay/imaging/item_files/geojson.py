@@ -1,0 +1,44 @@
+"""Write an item's masks as GeoJSON outlines, which QuPath and other pathology tools read."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+from maskrelay.imaging.draw.palette import colour_of
+from maskrelay.imaging.item_files import MaskOf
+from maskrelay.imaging.item_files.outlines import Region, regions_of
+
+
+def write_geojson(out: BinaryIO, prompts: Sequence[str], frames: int, mask_of: MaskOf) -> None:
+    """Write a FeatureCollection: one annotation for each 8-connected region of each prompt's mask, frame by frame.
+
+    Coordinates are source pixels, x to the right and y down from the top left corner, along pixel edges: filling the
+    polygons gives the mask again. A region whose parts meet only at corners is a MultiPolygon. `frame` (from 0) is
+    present if the item has several. Source: RFC 7946, and QuPath's properties of an annotation.
+    """
+    out.write(b'{"type":"FeatureCollection","features":[')
+    parting = b"\n"
+    for frame in range(frames):
+        for number, prompt in enumerate(prompts):
+            shown = {"name": prompt, "color": list(colour_of(number))}
+            for region in regions_of(mask_of(frame, number)):
+                feature = _feature(region, shown, frame if frames > 1 else None)
+                out.write(parting + json.dumps(feature, ensure_ascii=False, separators=(",", ":")).encode())
+                parting = b",\n"
+    out.write(b"\n]}\n")
+
+
+def _feature(region: Region, shown: dict[str, Any], frame: int | None) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "objectType": "annotation",
+        "classification": shown,
+        "measurements": [{"name": "area_px", "value": region.area_px}],  # the format that all versions of QuPath read
+    }
+    if frame is not None:
+        properties["frame"] = frame
+    several = len(region.polygons) > 1
+    geometry = {
+        "type": "MultiPolygon" if several else "Polygon",
+        "coordinates": region.polygons if several else region.polygons[0],
+    }
+    return {"type": "Feature", "geometry": geometry, "properties": properties}

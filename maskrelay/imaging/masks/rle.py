@@ -1,0 +1,110 @@
+"""Encode masks as COCO run lengths (RLE), and decode them.
+
+Runs are counted down the columns and begin with the zeros. Each count from the fourth on is written as its
+difference to the count two before it. A number is written in groups of 5 bits, lowest first, as characters from '0'
+on; all but the last have 0x20 set, and bit 0x10 of the last is the sign. Source: COCO's `maskApi.c`, `rleToString`.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrelay.contract.records.outcomes import Rle
+from maskrelay.errors import Malformed
+from maskrelay.imaging.masks.mask import Mask
+
+_GROUPS = 7  # groups of 5 bits: enough for the difference of any two counts below 2³³
+
+
+def encode_rle(mask: Mask) -> Rle:
+    """Return the run lengths of a mask over its frame."""
+    return Rle(size=mask.size, counts=_text(_counts(mask)))
+
+
+def _counts(mask: Mask) -> npt.NDArray[np.int64]:
+    height, width = mask.size
+    if not height or not width:
+        return np.zeros(1, np.int64)
+    firsts, lasts = _edge(mask, 0), _edge(mask, height - 1)
+    start = [0, 0] if firsts[0] else [0]
+    next_column = (np.flatnonzero(firsts[1:] != lasts[:-1]) + 1) * height
+    changes = np.concatenate((_changes_below(mask), next_column))
+    changes.sort()
+    return np.diff(np.concatenate((start, changes, [height * width])))
+
+
+def _edge(mask: Mask, row: int) -> npt.NDArray[np.bool_]:
+    """A row of the frame, (width,) bool."""
+    edge = np.zeros(mask.size[1], np.bool_)
+    rows, columns = mask.window
+    if rows.start <= row < rows.stop:
+        edge[columns] = mask.inside[row - rows.start]
+    return edge
+
+
+def _changes_below(mask: Mask) -> npt.NDArray[np.int64]:
+    """Positions, counted down the columns of the frame, where the value differs from the pixel above.
+
+    They are found row by row in memory order and then sorted, because outlines are short and a transposed copy is not.
+    """
+    inside, (height, _), (rows, columns) = mask.inside, mask.size, mask.window
+    places = np.flatnonzero(inside[1:] != inside[:-1])
+    row = places // inside.shape[1]
+    column = places - row * inside.shape[1]
+    changes = [(column + columns.start) * height + (row + rows.start + 1)]
+    if rows.start > 0:
+        changes.append((np.flatnonzero(inside[0]) + columns.start) * height + rows.start)
+    if rows.stop < height:
+        changes.append((np.flatnonzero(inside[-1]) + columns.start) * height + rows.stop)
+    return np.concatenate(changes)
+
+
+def _text(counts: npt.NDArray[np.int64]) -> str:
+    numbers = counts.copy()
+    numbers[3:] -= counts[1:-2]
+    written = list(_groups(numbers))
+    lengths = np.zeros(numbers.size, np.int64)
+    for place, _ in written:
+        lengths[place] += 1
+    starts = np.cumsum(lengths) - lengths
+    text = np.empty(int(lengths.sum()), np.uint8)
+    for turn, (place, letters) in enumerate(written):
+        text[starts[place] + turn] = letters
+    return text.tobytes().decode("ascii")
+
+
+def _groups(numbers: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Group by group: which numbers have a further group, and its characters. Most numbers have one or two."""
+    place, rest = np.arange(numbers.size), numbers
+    while rest.size:
+        group, rest = rest & 0x1F, rest >> 5
+        more = np.where(group & 0x10, rest != -1, rest != 0)
+        yield place, group + 0x20 * more + 48
+        place, rest = place[more], rest[more]
+
+
+def decode_rle(rle: Rle) -> npt.NDArray[np.bool_]:
+    """Return the (height, width) bool mask. Raises Malformed if the counts are not COCO's or do not fill the size."""
+    height, width = rle.size
+    counts = _numbers(rle.counts)
+    counts[1::2] = np.cumsum(counts[1::2])
+    counts[2::2] = np.cumsum(counts[2::2])
+    if height < 0 or width < 0 or (counts < 0).any() or counts.sum() != height * width:
+        raise Malformed("The run lengths do not fill the mask's size.")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def _numbers(text: str) -> npt.NDArray[np.int64]:
+    letters = np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero((letters & 0x20) == 0)
+    starts = np.concatenate(([0], ends[:-1] + 1)) if ends.size else ends
+    lengths = ends - starts + 1
+    whole = ends.size and ends[-1] == letters.size - 1
+    if letters.size and (not whole or (letters < 0).any() or (letters > 0x3F).any() or lengths.max() > _GROUPS):
+        raise Malformed("The run lengths are not in COCO's form.")
+    place = np.arange(letters.size) - np.repeat(starts, lengths)
+    numbers = np.add.reduceat((letters & 0x1F) << (5 * place), starts) if ends.size else letters
+    negative = (letters[ends] & 0x10) != 0
+    return np.asarray(numbers - (negative.astype(np.int64) << (5 * lengths)), np.int64)

@@ -1,0 +1,170 @@
+"""Decode a still image file to pixels in the form that all later steps expect: uint8, gray or RGB, upright."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, TiffImagePlugin
+
+from maskrelay.imaging.bands import in_bands
+from maskrelay.imaging.intensity.window import to_bytes
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.read.deep_colour import (
+    has_deep_colour,
+    has_deep_gray,
+    has_multiplied_alpha,
+    read_deep_colour,
+    read_deep_gray,
+    read_over_black,
+)
+from maskrelay.imaging.read.footprint import still_footprint
+from maskrelay.imaging.read.image_header import (
+    named_damage,
+    open_header,
+    opened,
+    orientation_of,
+)
+from maskrelay.imaging.read.jpeg import jpeg_pixels
+from maskrelay.imaging.read.png_inflate import stored_png
+from maskrelay.imaging.read.strips import array_of
+from maskrelay.imaging.read.tiff_layout import check_layout, is_white_at_zero
+
+_GRAY = ("1", "L", "LA", "La")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded source."""
+
+    #: uint8, (height, width) for gray or (height, width, 3) for RGB.
+    pixels: npt.NDArray[np.uint8]
+    #: Bits per sample in the source.
+    bits: int
+    #: How the samples were converted to 8 bits; `none` if they were not.
+    intensity: str
+
+
+def decode(file: bytes, *, max_pixels: int) -> Picture:
+    """Decode a single-page PNG, JPEG, TIFF, WebP or BMP as `read_still` does, and convert it to 8 bits.
+
+    Deeper samples are scaled by `windowing.to_bytes` (16-bit colour over its three channels together).
+    """
+    plane = read_still(file, max_pixels=max_pixels)
+    pixels, done = to_bytes(plane, None)
+    return Picture(pixels, plane.bits, done)
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """A file whose header was read and accepted."""
+
+    file: bytes
+    image: ImageFile.ImageFile
+    #: The peak memory of decoding it, in bytes.
+    footprint: int
+
+    def plane(self) -> Plane:
+        """Decode the image as `read_still` does. Call this only once."""
+        file, image = stored_png(self.file), self.image
+        with named_damage():
+            if file is not self.file:
+                image = opened(type(image), BytesIO(file))
+            pixels = jpeg_pixels(file, image)
+            if pixels is not None:
+                return Plane(_upright(pixels, orientation_of(image)), 8)
+            return plane_of(image, lambda: opened(type(image), BytesIO(file)))
+
+
+def open_still(file: bytes, *, max_pixels: int) -> Still:
+    """Read the header of a PNG, JPEG, TIFF, WebP or BMP. Raises the ItemErrors of `header.open_header`."""
+    image = open_header(file, max_pixels=max_pixels)
+    with named_damage():
+        return Still(file, image, still_footprint(image))
+
+
+def read_still(file: bytes, *, max_pixels: int) -> Plane:
+    """Decode a single-page PNG, JPEG, TIFF, WebP or BMP at its own depth, upright.
+
+    Palettes, CMYK and YCbCr become RGB; alpha is composited over black; the EXIF orientation is applied. Raises only
+    the ItemErrors of `header.open_header`, and never fills in the missing part of a truncated file.
+    """
+    return open_still(file, max_pixels=max_pixels).plane()
+
+
+def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> Plane:
+    """Decode an opened image to upright gray or RGB: at the source's depth if that is above 8 bits, else as uint8.
+
+    again: opens the same image once more, which 16-bit colour needs. Raises UnsupportedImage for an unsupported TIFF
+    layout, and whatever Pillow raises.
+    """
+    inverted = False
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        check_layout(image.tag_v2)
+        inverted = is_white_at_zero(image.tag_v2)
+    bits = _bits(image)
+    if has_deep_gray(image):
+        values = _without_colour(read_deep_gray(image), image)
+    elif has_deep_colour(image):
+        values = _without_colour(read_deep_colour(image, again), image)
+    elif has_multiplied_alpha(image):
+        values = read_over_black(image)
+    else:
+        image.load()
+        values, bits = array_of(image, _over_black), min(bits, 8)
+        if _has_signed_bytes(image):  # Pillow takes −1 for 255
+            values = values.view(np.int8)
+    return Plane(_upright(values, orientation_of(image)), bits, inverted)
+
+
+def _bits(image: ImageFile.ImageFile) -> int:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0])
+    if image.mode.startswith("I;16") or has_deep_colour(image):
+        return 16
+    return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
+
+
+def _has_signed_bytes(image: ImageFile.ImageFile) -> bool:
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.mode != "L":
+        return False
+    return bool(image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0] == 2)
+
+
+def _over_black(image: Image.Image) -> Image.Image:
+    """Convert to gray (`L`) or `RGB`, composited over black where the source is transparent."""
+    target, with_alpha = ("L", "LA") if image.mode in _GRAY else ("RGB", "RGBA")
+    if not image.has_transparency_data:
+        return image if image.mode == target else image.convert(target)
+    layered = image if image.mode == with_alpha else image.convert(with_alpha)
+    flat = Image.new(target, image.size)
+    flat.paste(layered.convert(target), mask=layered.getchannel("A"))
+    return flat
+
+
+def _without_colour(values: npt.NDArray[Any], image: Image.Image) -> npt.NDArray[Any]:
+    """Deep samples in which the single value or colour that a PNG declares transparent (tRNS) is black."""
+    transparent = image.info.get("transparency")
+    if not isinstance(transparent, int | tuple):
+        return values
+    sought = np.array(transparent, values.dtype)
+
+    def blackened(band: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        through = (band == sought).reshape(*band.shape[:2], -1).all(axis=-1)
+        band = band.copy()
+        band[through] = 0
+        return band
+
+    return in_bands(values, blackened)
+
+
+def _upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,73 @@
+"""Survey DICOM, NIfTI and multi-page TIFF sources for the plan: the number of frames, and how each is read."""
+
+from pathlib import Path
+from typing import Any
+
+from maskrelay.contract.records.job import PixelOptions
+from maskrelay.contract.records.planned_items import Surveyed
+from maskrelay.contract.records.source_frames import Reading
+from maskrelay.errors import SourceTooLarge, Truncated
+from maskrelay.imaging.dicom import read_facts
+from maskrelay.imaging.orientation import slice_axis
+from maskrelay.imaging.read.nifti_slices import (
+    chosen_volume,
+    grid_of,
+    picture_spacing,
+    read_facts_of,
+)
+from maskrelay.imaging.read.tiff import find_pages, read_page
+
+
+def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> Surveyed:
+    """Survey one DICOM object.
+
+    about: the fields of `Surveyed` that are already known. key: the key under which identities are hashed. A dose
+    object that is a member of a zip is refused as not an image. Raises only ItemErrors, as all functions of this module
+    do.
+    """
+    facts = read_facts(source, key=key, among_others=about.get("extent") is not None)
+    several = facts.frames > 1
+    reading = Reading(kind="dicom", several=several, spacing=facts.spacing)
+    size = facts.rows * facts.columns * facts.samples * -(-facts.bits // 8) if several else about["size"]
+    return Surveyed(**{**about, "size": size}, frames=facts.frames, bits=facts.bits, reading=reading, facts=facts)
+
+
+def survey_nifti(
+    head: bytes, about: dict[str, Any], options: PixelOptions, *, length: int | None = None, most_bytes: int
+) -> Surveyed:
+    """Survey a volume, or the one that the options select of several, by its header alone.
+
+    The volume is cut along the axis that the options select. length: of the decompressed file, if it is known;
+    otherwise missing voxels are detected when the frames are read.
+    """
+    facts = read_facts_of(head)
+    needed = facts.start + facts.volumes * facts.volume_bytes
+    if needed > most_bytes:
+        raise SourceTooLarge(f"The volumes have {needed} bytes; at most {most_bytes} of a source are opened.")
+    if length is not None and length < needed:
+        raise Truncated(f"The file has {length} bytes where its header asks for {needed}.")
+    volume = chosen_volume(facts, options.volume)
+    axis = slice_axis(facts.affine, facts.shape, options.slice_axis)
+    grid = grid_of(facts, axis)
+    reading = Reading(
+        kind="nifti",
+        several=True,
+        axis=axis,
+        volume=volume,
+        turn=grid.turn,
+        spacing=picture_spacing(facts, axis, grid.turn),
+    )
+    frames, size = facts.shape[axis], facts.volume_bytes // facts.shape[axis]
+    about = {**about, "size": size, "findings": facts.findings}
+    return Surveyed(**about, frames=frames, bits=facts.bits, reading=reading, grid=grid)
+
+
+def survey_tiff(path: Path, about: dict[str, Any], *, max_pixels: int) -> Surveyed:
+    """Survey a TIFF: every page that is an image of its own is a frame. The first one gives the depth of all."""
+    pages = find_pages(path, max_pixels=max_pixels)
+    findings = {"pages_left_out": pages.left_out} if pages.left_out else {}
+    if pages.count == 1:
+        return Surveyed(**about, reading=Reading(kind="tiff"), findings=findings)
+    first = read_page(path, 0, max_pixels=max_pixels)
+    about = {**about, "size": about["size"] // pages.count, "findings": findings}
+    return Surveyed(**about, frames=pages.count, bits=first.bits, reading=Reading(kind="tiff", several=True))

@@ -1,0 +1,124 @@
+"""Read a multi-page TIFF one page at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import TiffImagePlugin
+
+from maskrelay.errors import FrameOutOfRange, Truncated, UnsupportedImage
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.read.footprint import still_footprint
+from maskrelay.imaging.read.image_header import check_size, named_damage, opened
+from maskrelay.imaging.read.picture import plane_of
+from maskrelay.imaging.read.tiff_pages import Pages, read_pages
+
+#: Layouts of an uncompressed image by Pillow's mode: numpy's type without byte order, and the number of channels.
+_CONTIGUOUS = {"L": ("u1", 1), "I;16": ("u2", 1), "I;16B": ("u2", 1), "F": ("f4", 1), "RGB": ("u1", 3)}
+
+
+def count_pages(file: bytes | Path, *, max_pixels: int) -> int:
+    """Return the number of images in a TIFF, as `find_pages` counts them."""
+    return find_pages(file, max_pixels=max_pixels).count
+
+
+def find_pages(file: bytes | Path, *, max_pixels: int) -> Pages:
+    """Find the images of a TIFF, in memory or at a path.
+
+    Raises NotAnImage, ZeroSized, Truncated (also for a chain of pages that leaves the file or is circular),
+    UnsupportedImage, and TooManyPixels if the first image is too large.
+    """
+    with _stream(file) as stream, named_damage():
+        pages = _pages_of(file, stream)
+        image = _page(stream, pages, pages.pictures[0], max_pixels)
+        if pages.planes > 1:
+            _check_planes(stream, image, pages.planes)
+        return pages
+
+
+def read_page(file: bytes | Path, index: int, *, max_pixels: int) -> Plane:
+    """Read image `index`, counted from 0 among those of `find_pages`, as `decode.plane_of` reads a single-page file.
+
+    The first page's header is read too: if it is unsupported, no page is read. Raises the errors of `find_pages`, here
+    for this page, and FrameOutOfRange.
+    """
+    with _stream(file) as stream, named_damage():
+        pages = _pages_of(file, stream)
+        if not 0 <= index < pages.count:
+            raise FrameOutOfRange(f"The file has {pages.count} pages; number {index} is not among them.")
+        if pages.planes > 1:
+            return _read_plane(stream, _page(stream, pages, 0, max_pixels), index, pages.planes)
+        image = _page(stream, pages, pages.pictures[index], max_pixels)
+        return plane_of(image, lambda: _page(stream, pages, pages.pictures[index], max_pixels))
+
+
+def page_footprint(file: bytes | Path, index: int, *, max_pixels: int) -> int:
+    """Return the peak memory, in bytes, of reading image `index`, without decoding it. Raises as `read_page`."""
+    with _stream(file) as stream, named_damage():
+        pages = _pages_of(file, stream)
+        if not 0 <= index < pages.count:
+            raise FrameOutOfRange(f"The file has {pages.count} pages; number {index} is not among them.")
+        return still_footprint(_page(stream, pages, 0 if pages.planes > 1 else pages.pictures[index], max_pixels))
+
+
+@contextmanager
+def _stream(file: bytes | Path) -> Iterator[BinaryIO]:
+    with BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+        yield stream
+
+
+def _pages_of(file: bytes | Path, stream: BinaryIO) -> Pages:
+    if isinstance(file, bytes):
+        return read_pages(stream)
+    now = file.stat()
+    return _pages_at(file, now.st_mtime_ns, now.st_size)
+
+
+@lru_cache(maxsize=2)
+def _pages_at(path: Path, _written: int, _size: int) -> Pages:
+    """Cached, so that the chain of a stack of many pages is followed once and not for each page."""
+    with path.open("rb") as stream:
+        return read_pages(stream)
+
+
+def _page(stream: BinaryIO, pages: Pages, number: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
+    """The directory with this number among all directories."""
+    image = opened(TiffImagePlugin.TiffImageFile, stream)
+    image._frame_pos = list(pages.places)  # noqa: SLF001  already known; Pillow would parse every page up to this one
+    image.seek(number)
+    check_size(image.size, max_pixels)
+    return image
+
+
+def _check_planes(stream: BinaryIO, image: TiffImagePlugin.TiffImageFile, planes: int) -> tuple[int, int]:
+    """Where the images of a single-directory stack begin, and the number of bytes of each."""
+    tags = image.tag_v2
+    offsets, sizes = tags.get(TiffImagePlugin.STRIPOFFSETS, ()), tags.get(TiffImagePlugin.STRIPBYTECOUNTS, ())
+    starts = [offsets[0] + sum(sizes[:number]) for number in range(len(sizes))] if offsets else []
+    compressed = int(tags.get(TiffImagePlugin.COMPRESSION, 1)) != 1
+    if image.mode not in _CONTIGUOUS or compressed or list(offsets) != starts:
+        raise UnsupportedImage(f"The file says that one page holds {planes} pictures, in a layout that is not read.")
+    name, channels = _CONTIGUOUS[image.mode]
+    length = image.width * image.height * channels * np.dtype(name).itemsize
+    if stream.seek(0, 2) < offsets[0] + planes * length:
+        raise Truncated(f"The file says that it holds {planes} pictures, and ends before the last.")
+    return int(offsets[0]), length
+
+
+def _read_plane(stream: BinaryIO, image: TiffImagePlugin.TiffImageFile, index: int, planes: int) -> Plane:
+    start, length = _check_planes(stream, image, planes)
+    stream.seek(start + index * length)
+    name, channels = _CONTIGUOUS[image.mode]
+    order = "<" if image.tag_v2.prefix == b"II" else ">"
+    stored = np.frombuffer(stream.read(length), np.dtype(order + name))
+    shape = (image.height, image.width) if channels == 1 else (image.height, image.width, channels)
+    values = stored.reshape(shape).astype(stored.dtype.newbyteorder("="))
+    if int(image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1)) != 0:
+        return Plane(values, 8 * values.dtype.itemsize)
+    if values.dtype.kind == "f":
+        return Plane(values, 8 * values.dtype.itemsize, inverted=True)
+    return Plane(np.iinfo(values.dtype).max - values, 8 * values.dtype.itemsize)

@@ -1,0 +1,185 @@
+"""Flow control of the endpoints: the number of scores in flight, the request rate, and the gate of each endpoint."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from maskrelay.contract.records.job import Lane
+from maskrelay.endpoints import Endpoint
+from maskrelay.ledger.scripts import Scripts
+from maskrelay.rules.endpoint_gate import Report
+
+_MS = timedelta(milliseconds=1)
+#: The longest blocking wait for a call, shorter than the timeout of the connection.
+LONGEST_CALL = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a score may begin, and at which endpoint.
+
+    If it is not granted, ask again after `wait`, or when called. `endpoint` is empty then.
+    """
+
+    granted: bool
+    #: Only the canary may be sent.
+    probe: bool
+    wait: timedelta
+    #: The reason in one word.
+    why: str
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What a successful score transferred."""
+
+    bytes_up: int
+    bytes_down: int
+    #: Of all rows.
+    prompts: int
+    seconds: float
+    #: From the first to the last byte of the answer.
+    body_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """The current state of one endpoint's flow control."""
+
+    gate: str
+    reason: str
+    closed_for: timedelta
+    in_flight: int
+    #: Redis' clock when the endpoint last answered successfully, or 0.
+    last_good_ms: int
+    #: The end of the last outage in which the canary failed too. Earlier failures count against no frame.
+    excused_ms: int
+
+
+class Flow:
+    """The flow control of a pool of endpoints, shared by all workers."""
+
+    def __init__(self, scripts: Scripts, endpoints: Sequence[Endpoint], *, slot_lease: timedelta) -> None:
+        self._scripts = scripts
+        self._endpoints = {endpoint.name: endpoint for endpoint in endpoints}
+        self._settings = {name: _settings(endpoint) for name, endpoint in self._endpoints.items()}
+        self.slot_lease = slot_lease
+        self._slot_lease_ms = slot_lease // _MS
+
+    def fresh(self, endpoint: str) -> bool:
+        """Skip the wait for slots that may be lost; return False if there is flow state already.
+
+        Call it only for an endpoint to which no score was ever sent.
+        """
+        return bool(self._scripts.run("fresh", endpoint))
+
+    def is_new(self, endpoint: str) -> bool:
+        """Return whether the endpoint has no flow state in this Redis."""
+        return not self._scripts.ask("HEXISTS", f"mr:flow:{endpoint}", "run_id")
+
+    def admit(
+        self, lane: Lane, waiter: str, slot: str, *, among: Sequence[str], bytes_up: int, prompts: int, child: str
+    ) -> Admission:
+        """Ask for admission of one score at one of the endpoints `among`, which must not be empty.
+
+        bytes_up: size of the request's body. prompts: of all its rows, to estimate the size of the answer. A waiter
+        keeps its place in the lane if it asks at least every three seconds, each time with the same `child`, which must
+        not contain a colon.
+        """
+        candidates = ",".join(self._settings[name] for name in among)
+        score = (bytes_up, prompts, f"[{candidates}]")
+        told = self._scripts.run("admit", lane, f"{child}:{waiter}", slot, self._slot_lease_ms, *score)
+        verdict, wait_ms, why, endpoint = told
+        return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode())
+
+    def now_ms(self) -> float:
+        """Return Redis' clock, in milliseconds."""
+        seconds, microseconds = self._scripts.ask("TIME")
+        return int(seconds) * 1000 + int(microseconds) / 1000
+
+    def inventory(
+        self, endpoint: str, child: str, since_ms: float, held: Mapping[str, timedelta], asking: Sequence[str]
+    ) -> int:
+        """Report which slots a child has.
+
+        Returns 0, or, if Redis was lost, the time by its clock in milliseconds until which nothing is granted.
+
+        held: the granted slots, with the remaining time of their leases. asking: slots that may have been granted.
+        Other slots of the child are freed if they were granted before `since_ms`: Redis' clock just before the child
+        listed its slots.
+        """
+        left = json.dumps([[slot, max(0, lease // _MS)] for slot, lease in held.items()])
+        told = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
+        return int(self._scripts.run("inventory", self._settings[endpoint], *told))
+
+    def thaw(self, endpoint: str, frozen: int, children: Sequence[str]) -> bool:
+        """Grant scores again before `frozen`, which `inventory` returned, if all these children have reported."""
+        return bool(self._scripts.run("thaw", self._settings[endpoint], frozen, json.dumps(list(children))))
+
+    def await_call(self, child: str, timeout: timedelta) -> str:
+        """Block until a waiter of this child may be next; return its name, or "" after `timeout` (two seconds at most).
+
+        This only saves polling. A call can be lost, and the slot may be taken.
+        """
+        seconds = min(timeout, LONGEST_CALL).total_seconds()
+        called = self._scripts.ask("BLPOP", f"mr:calls:{child}", f"{seconds:.3f}")
+        return called[1].decode() if called else ""
+
+    def report(
+        self, endpoint: str, slot: str, report: Report, frame: str, rand: float, transfer: Transfer | None = None
+    ) -> str:
+        """Report how the score of a slot ended; return the gate's state.
+
+        frame: names the input. rand: jitters a pause. transfer: of a successful score.
+        """
+        ended: dict[str, Any] = {
+            "kind": report.kind,
+            "overload": report.overload,
+            "keep_slot": report.keep_slot,
+            "frame": frame,
+            "retry_after": report.retry_after // _MS,
+            "base": report.base // _MS,
+            "cap": report.cap // _MS,
+            "jitter": 0.5 + rand / 2,
+            "reason": report.reason or report.kind,
+        }
+        if transfer:
+            ended["moved"] = asdict(transfer)
+        gate: bytes = self._scripts.run("report", self._settings[endpoint], slot, json.dumps(ended))
+        return gate.decode()
+
+    def look(self, endpoint: str) -> FlowState:
+        """Return the endpoint's state. Changes nothing."""
+        gate, reason, closed_ms, in_flight, good, excused = self._scripts.run("look", endpoint)
+        return FlowState(gate.decode(), reason.decode(), closed_ms * _MS, in_flight, good, excused)
+
+    def document(self) -> list[dict[str, Any]]:
+        """Return the limits and the state of every endpoint. They contain no address and no key."""
+        return [self._document(endpoint) for endpoint in self._endpoints.values()]
+
+    def _document(self, endpoint: Endpoint) -> dict[str, Any]:
+        known = json.loads(self._scripts.run("document", self._settings[endpoint.name]))
+        tokens = {
+            "requests_per_s": known.pop("requests_per_s"),
+            "bytes_per_s": endpoint.max_bytes_per_s,
+            "bytes_per_s_learnt": known.pop("bytes_per_s_learnt"),
+        }
+        declared = {name: getattr(endpoint, name) for name in ("name", "max_in_flight", "model_version", "weight")}
+        return {**declared, **known, "tokens": tokens}
+
+
+def _settings(endpoint: Endpoint) -> str:
+    """Return the settings of an endpoint that the scripts need, as JSON."""
+    return json.dumps(
+        {
+            "name": endpoint.name,
+            "start": endpoint.starts_at(),
+            "most": endpoint.max_in_flight,
+            "per_s": endpoint.max_requests_per_s,
+            "bytes_per_s": endpoint.max_bytes_per_s,
+            "weight": endpoint.weight,
+        }
+    )

@@ -1,0 +1,274 @@
+"""Job records in the ledger: created on acceptance, changed by transitions, concluded from the stored result."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.events import EVENT_TYPES, event_id
+from maskrelay.contract.records.job import (
+    TERMINAL,
+    Frames,
+    JobState,
+    Lane,
+)
+from maskrelay.ledger.part_names import unpack
+from maskrelay.ledger.scripts import PAGE, Scripts
+from maskrelay.rules.timings import Moments
+
+_RECORD = "mr:job:"
+_LIVE = "mr:live:"
+_SPENT = "spent_"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """The ledger's current record of one job."""
+
+    id: str
+    tenant: str
+    lane: Lane
+    state: JobState
+    planned: bool
+    #: The number of submitted items until all are planned, then the number of items.
+    total: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    frames: Frames
+    frame_parts: int
+    #: Counts by state. They show progress until the job is terminal.
+    items: dict[str, int]
+    cancel_reason: str | None
+    version: int
+    moments: Moments
+    #: Milliseconds that frames were processed or backed off, by cause.
+    spent: dict[str, int]
+    #: The code of the reason why the job ended without a result.
+    halted: str | None = None
+
+
+class Jobs:
+    """Reads and changes the records of jobs. Every method raises LedgerUnavailable when Redis does not respond."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def create(
+        self,
+        job: str,
+        tenant: str,
+        lane: Lane,
+        total: int,
+        created_at: datetime,
+        *,
+        size: int = 0,
+        deadline: datetime | None = None,
+    ) -> bool:
+        """Record an accepted job, which is planned next.
+
+        `size`: bytes of its uploads. Return False if the job is known already.
+        """
+        due = "" if deadline is None else _ms(deadline)
+        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size, due))
+
+    def overdue(self, most: int) -> list[str]:
+        """Return jobs whose deadline has passed, until `met_deadline` is called for them."""
+        return [job.decode() for job in self._scripts.run("overdue", most)]
+
+    def met_deadline(self, job: str) -> None:
+        """Remove the job from those that `overdue` returns."""
+        self._scripts.ask("ZREM", "mr:deadlines", job)
+
+    def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
+        """Reserve an id that is derived from an idempotency key. Return False while another request is accepting it."""
+        held = hold // timedelta(milliseconds=1)
+        return bool(self._scripts.run("lock", f"mr:accepting:{job}", nonce, held))
+
+    def end_accepting(self, job: str) -> None:
+        """Release the id that `begin_accepting` reserved."""
+        self._scripts.ask("DEL", f"mr:accepting:{job}")
+
+    def get(self, job: str) -> JobRecord | None:
+        """Return the record of a job; None if it is unknown."""
+        known = self._scripts.run("view", job)
+        return _record(job, json.loads(known)) if known else None
+
+    def cancel(self, job: str, reason: str) -> JobState | None:
+        """Request cancellation; return the previous state, None if the job is unknown.
+
+        Only transitions of the lifecycle are made.
+        """
+        state: bytes | None = self._scripts.run("cancel", job, reason)
+        return state.decode() if state else None  # type: ignore[return-value]
+
+    def conclude(
+        self,
+        job: str,
+        *,
+        tenant: str,
+        lane: Lane,
+        created_at: datetime,
+        state: JobState,
+        items: dict[str, int],
+        frames: Frames,
+        halted: str | None = None,
+    ) -> int:
+        """Make a job terminal because storage says so.
+
+        Returns 0 if the ledger has it terminal already, 1 if it is news, and 2 if the ledger had no record of it and
+        has one now. In the last case the caller checks whether the job was deleted meanwhile. halted: the code of the
+        reason why the job ended without a result.
+        """
+        fields: list[Any] = ["frames", frames.planned]
+        fields += ["frames_succeeded", frames.succeeded, "frames_failed", frames.failed]
+        fields += ["frames_cancelled", frames.cancelled]
+        for name, count in items.items():
+            fields += [f"items_{name}", count]
+        if halted is not None:
+            fields += ["halted", halted]
+        arguments = (job, tenant, lane, items["total"], _ms(created_at), state, json.dumps(fields))
+        return int(self._scripts.run("conclude", *arguments))
+
+    def told(self, job: str) -> bool:
+        """Record that every event of the job is over. Return False if the ledger does not know the job."""
+        return bool(self._scripts.run("told", job))
+
+    def forget(self, job: str, tenant: str) -> bool:
+        """Delete everything about a deleted job; return False if nothing was known. Claims on its frames are lost."""
+        events = [event_id(job, event_type) for event_type in EVENT_TYPES]
+        known, more = self._scripts.run("forget", job, tenant, json.dumps(events))
+        while more:
+            _, more = self._scripts.run("forget", job, tenant, json.dumps(events))
+        return bool(known)
+
+    def scan(self, place: str, most: int) -> tuple[str, list[str]]:
+        """Return the next cursor ("0" at the end) and the jobs among about `most` further keys of the ledger."""
+        following, names = self._scripts.ask("SCAN", place, "MATCH", f"{_RECORD}*", "COUNT", most)
+        jobs = (name.decode().removeprefix(_RECORD) for name in names)
+        return str(following), [job for job in jobs if keys.ID.fullmatch(job)]
+
+    def unfinished(self) -> Iterator[str]:
+        """Yield every job that is not over according to the ledger, in pages. A job may be repeated."""
+        for of_tenant in self._elements(["SCAN"], ["MATCH", f"{_LIVE}*"]):
+            yield from self._elements(["SSCAN", of_tenant])
+
+    def _elements(self, command: Sequence[str], options: Sequence[str] = ()) -> Iterator[str]:
+        """Yield every element that a scanning command finds."""
+        place = 0
+        while True:
+            following, found = self._scripts.ask(*command, place, *options, "COUNT", 1000)
+            yield from (name.decode() for name in found)
+            place = int(following)
+            if not place:
+                return
+
+    def retire(self, job: str, lifetime: timedelta) -> str:
+        """Delete the record of a job that ended longer ago than `lifetime`.
+
+        Return `retired`, or what prevents it: `ended`, `running` or `unknown`.
+        """
+        verdict: bytes = self._scripts.run("retire", job, lifetime // timedelta(milliseconds=1))
+        return verdict.decode()
+
+    def listed(self, tenant: str, before: str | None, most: int) -> list[str]:
+        """Return the ids of a tenant's jobs, newest first, after the job `before`."""
+        key = f"mr:tenant:{tenant}"
+        start = 0
+        if before is not None:
+            rank = self._scripts.ask("ZREVRANK", key, before)
+            if rank is None:
+                return []
+            start = rank + 1
+        return [name.decode() for name in self._scripts.ask("ZREVRANGE", key, start, start + most - 1)]
+
+    def list_again(self, job: str, tenant: str, created_at: datetime) -> bool:
+        """Add a finished job to its tenant's list again. Return False if it is listed."""
+        return bool(self._scripts.ask("ZADD", f"mr:tenant:{tenant}", "NX", _ms(created_at), job))
+
+    def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
+        """Return outcome parts in the order in which they were settled, each with the frames whose lines were refused.
+
+        Returns those from `start` to `stop`, both inclusive; -1 is the last. The list is read in pages. If it is
+        deleted meanwhile, because the job ends, it counts as empty.
+        """
+        listed: list[tuple[str, frozenset[int]]] = []
+        while stop < 0 or start <= stop:
+            page_end = start + PAGE - 1 if stop < 0 else min(stop, start + PAGE - 1)
+            length, *page = self._scripts.run("parts", job, start, page_end)
+            if length < start and listed:
+                return []
+            pairs = zip(page[::2], page[1::2], strict=True)
+            listed += [(unpack(name), _frames_in(refused)) for name, refused in pairs]
+            start += PAGE
+            if start >= length:
+                break
+        return listed
+
+
+def _frames_in(refused: bytes) -> frozenset[int]:
+    return frozenset(map(int, refused.split(b","))) if refused else frozenset()
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _moment(ms: Any) -> datetime | None:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC) if ms else None
+
+
+def _record(job: str, known: dict[str, Any]) -> JobRecord:
+    created = _moment(known["created"])
+    assert created is not None
+    return JobRecord(
+        id=job,
+        tenant=known["tenant"],
+        lane=known["lane"],
+        state=known["state"],
+        planned=known["planned"] == "1",
+        total=int(known["total"]),
+        created_at=created,
+        started_at=_moment(known.get("started")),
+        finished_at=_moment(known.get("finished")),
+        frames=_frames(known),
+        frame_parts=int(known.get("parts", 0)),
+        items=_items(known),
+        cancel_reason=known.get("cancel"),
+        version=int(known["version"]),
+        moments=Moments(**{name: _moment(known.get(name)) for name in Moments._fields}),
+        spent={name.removeprefix(_SPENT): int(ms) for name, ms in known.items() if name.startswith(_SPENT)},
+        halted=known.get("halted"),
+    )
+
+
+def _items(known: dict[str, Any]) -> dict[str, int]:
+    """Return the counts of items. Before the job ends, single-frame items are counted by frames, others as they end."""
+    if known["state"] in TERMINAL:
+        return {name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")}
+    succeeded, failed = int(known["frames_succeeded"]), int(known["frames_failed"])
+    in_spans, failed_in_spans = int(known.get("in_spans", 0)), int(known.get("failed_in_spans", 0))
+    spans = {how: int(known.get(f"spans_{how}", 0)) for how in ("succeeded", "partial", "failed")}
+    return {
+        "succeeded": max(0, succeeded - (in_spans - failed_in_spans)) + spans["succeeded"],
+        "partial": spans["partial"],
+        "failed": max(0, failed - failed_in_spans) + spans["failed"],
+        "cancelled": 0,
+    }
+
+
+def _frames(known: dict[str, Any]) -> Frames:
+    succeeded, failed = int(known["frames_succeeded"]), int(known["frames_failed"])
+    planned, leased = int(known.get("frames", 0)), int(known.get("leased", 0))
+    cancelled = int(known.get("frames_cancelled", 0))
+    waiting = 0 if known["state"] in TERMINAL else max(0, planned - leased - succeeded - failed)
+    return Frames(
+        planned=planned,
+        waiting=waiting,
+        leased=leased,
+        succeeded=succeeded,
+        failed=failed,
+        cancelled=cancelled,
+    )

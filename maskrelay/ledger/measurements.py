@@ -1,0 +1,91 @@
+"""Metrics of one process: stage durations and event counts, added to the ledger every few seconds."""
+
+import contextlib
+import threading
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Literal
+
+from maskrelay import threads
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger.metrics_snapshot import BUCKETS
+
+Stage = Literal[
+    "fetch",  # reading a source from storage, and the wait for a decoding thread
+    "decode",  # decoding its pixels
+    "prepare",  # making the canvas and its PNG
+    "admission",  # waiting for the flow control's admission
+    "score",  # one scoring request
+    "restore",  # making masks in the source's geometry, measures and files
+    "store",  # storing a frame's files, or a part of outcomes with its pack
+    "settle",  # from an outcome until it counts: waiting for others to share its part, writing the part, the ledger
+    "plan",  # one time slice of a job
+    "assemble",  # one item
+    "finish",  # one job
+    "deliver",  # one attempt at a callback
+]
+PERIOD = timedelta(seconds=5)
+
+
+class Noticed:
+    """Collects counts and durations, and reports them every `period` from a thread.
+
+    The first measurement starts the thread, so it runs in the forked process. May be used from any thread. What cannot
+    be reported now is reported later; what a killed process had not reported is lost.
+    """
+
+    def __init__(self, tell: Callable[[Counter[str], Counter[str]], None], period: timedelta = PERIOD) -> None:
+        self._tell = tell
+        self._period = period.total_seconds()
+        self._lock = threading.Lock()
+        self._counts = Counter[str]()
+        self._stages = Counter[str]()
+        self._teller: threading.Thread | None = None
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        """Record the duration of a stage."""
+        with self._lock:
+            self._stages[f"{stage} {bisect_left(BUCKETS, seconds)}"] += 1
+            self._stages[f"{stage} us"] += round(seconds * 1e6)
+            self._begin()
+
+    def happened(self, what: str, label: str) -> None:
+        """Count an event under one of a few fixed labels, never under a label that a caller chose."""
+        with self._lock:
+            self._counts[f"{what} {label}"] += 1
+            self._begin()
+
+    @contextlib.contextmanager
+    def timed(self, stage: Stage) -> Iterator[None]:
+        """Record how long the block takes, however it ends."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.took(stage, time.perf_counter() - began)
+
+    def tell(self) -> None:
+        """Report now. If the ledger is unavailable, the measurements are kept."""
+        with self._lock:
+            counts, stages = self._counts, self._stages
+            self._counts, self._stages = Counter[str](), Counter[str]()
+        if not counts and not stages:
+            return
+        try:
+            self._tell(counts, stages)
+        except LedgerUnavailable:
+            with self._lock:
+                self._counts.update(counts)
+                self._stages.update(stages)
+
+    def _begin(self) -> None:
+        if self._teller is None:
+            self._teller = threads.start(self._for_ever, "telling")
+
+    def _for_ever(self) -> None:
+        while True:
+            time.sleep(self._period)
+            self.tell()

@@ -1,0 +1,56 @@
+"""Notifications over Redis pub/sub. A message can be lost, so every listener also polls for what it announces."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from maskrelay.ledger.redis_connection import connect_listener
+
+log = logging.getLogger(__name__)
+#: `ended`: a job is terminal. `frames`: frames can be claimed. The message is the id of the job.
+Bell = Literal["ended", "frames"]
+#: Pause in seconds before reconnecting after a lost connection.
+_AGAIN_S = 1.0
+#: A silent connection is checked this often, in seconds.
+_LOOK_S = 5.0
+
+
+class Bells:
+    """Listens at `redis_url`. Each listener has a connection of its own; the scripts publish."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+
+    async def listen(self, bell: Bell, heard: Callable[[str], object]) -> None:
+        """Call `heard` with the message of every notification, until cancelled.
+
+        Nothing is heard while Redis is unavailable. No error ends the listening: it starts again after any error.
+        """
+        while True:
+            try:
+                await self._listen_once(bell, heard)
+            except (redis.RedisError, OSError):
+                pass
+            except Exception:
+                log.exception("listening for %s failed and is started again", bell)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _listen_once(self, bell: Bell, heard: Callable[[str], object]) -> None:
+        client = connect_listener(
+            self._redis_url,
+            socket_connect_timeout=3,
+            socket_keepalive=True,
+            health_check_interval=_LOOK_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        async with client, client.pubsub(ignore_subscribe_messages=True) as channel:
+            await channel.subscribe(f"mr:bell:{bell}")
+            while True:
+                ring = await channel.get_message(timeout=_LOOK_S)
+                if ring is not None:
+                    heard(ring["data"].decode())

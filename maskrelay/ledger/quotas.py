@@ -1,0 +1,124 @@
+"""Quotas: what a tenant has in progress, and whether a request fits within its limits."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+
+from maskrelay.contract.records import keys
+from maskrelay.errors import (
+    BytesQuotaReached,
+    FramesQuotaReached,
+    InteractiveQuotaReached,
+    JobsQuotaReached,
+    LedgerFull,
+    QuotaReached,
+)
+from maskrelay.ledger.scripts import CHANGES, Scripts, paged
+
+#: Above this share of Redis' memory, new work is refused: the accepted work needs the rest to finish.
+FULL_AT = 0.9
+#: How long capacity stays reserved while a request's uploads are counted, in case the process dies meanwhile.
+_HOLD = timedelta(minutes=1)
+_MS = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a tenant has in progress, what a request adds to it, or the tenant's limits."""
+
+    #: Live jobs.
+    jobs: int = 0
+    #: Frames that wait or are in progress, and the items that are not planned yet.
+    frames: int = 0
+    #: Those of the frames that are in the interactive lane.
+    interactive: int = 0
+    #: Sizes of the uploads of live jobs, and of uploads that no job has used.
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedUpload:
+    """An upload that no job has used."""
+
+    id: str
+    #: In bytes.
+    size: int
+    #: The time until it is no longer counted, since storage does not keep it longer.
+    left: timedelta
+
+
+_REACHED: dict[str, tuple[type[QuotaReached], str]] = {
+    "jobs": (JobsQuotaReached, "live jobs"),
+    "frames": (FramesQuotaReached, "frames under way"),
+    "interactive": (InteractiveQuotaReached, "interactive frames under way"),
+    "bytes": (BytesQuotaReached, "bytes of uploads under way"),
+}
+assert tuple(_REACHED) == tuple(field.name for field in fields(Load))
+
+
+class Room:
+    """Checks and reserves quotas, and counts unused uploads."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def check(self, tenant: str, more: Load, most: Load) -> None:
+        """Raise the QuotaReached of the first number that `more` would bring above `most`. Zeros are not checked."""
+        self._ask(tenant, more, most, "", timedelta(0))
+
+    def keep(self, tenant: str, job: str, more: Load, most: Load, hold: timedelta) -> None:
+        """As `check`, and reserve the capacity for the job.
+
+        The reservation ends when the job is recorded, when it is released, or when `hold` is over.
+        """
+        self._ask(tenant, more, most, job, hold)
+
+    def give_back(self, tenant: str, job: str) -> None:
+        """Release the job's reservation. Once the job is accepted, it counts by its record."""
+        self._scripts.run("give_back", tenant, job)
+
+    def keep_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], most: Load) -> None:
+        """Count these uploads until a job takes them or they expire; raises BytesQuotaReached, and counts none then.
+
+        If Redis is lost, the uploads are no longer counted.
+        """
+        request = keys.new_id()
+        self.keep(tenant, request, Load(bytes=sum(one.size for one in uploads)), most, _HOLD)
+        self._count_uploads(tenant, uploads, request)
+        self.give_back(tenant, request)
+
+    def take_uploads(self, tenant: str, ids: Iterable[str]) -> list[UnusedUpload]:
+        """No longer count these uploads as unused; return those that were."""
+        taken: list[UnusedUpload] = []
+        for page, _ in paged(list(ids), CHANGES):
+            answer = self._scripts.run("take_uploads", tenant, json.dumps(page))
+            for name, size, left in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+                taken.append(UnusedUpload(name.decode(), int(size), int(left) * _MS))
+        return taken
+
+    def put_back_uploads(self, tenant: str, uploads: Sequence[UnusedUpload]) -> None:
+        """Count uploads as unused again that were taken for a job which was not accepted."""
+        self._count_uploads(tenant, uploads, "")
+
+    def _count_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], request: str) -> None:
+        for page, _ in paged(uploads, CHANGES):
+            counted = [(one.id, one.size, one.left // _MS) for one in page]
+            self._scripts.run("keep_uploads", tenant, json.dumps(counted), request)
+
+    def _ask(self, tenant: str, more: Load, most: Load, job: str, hold: timedelta) -> None:
+        told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
+        while (reached := self._scripts.run("room", tenant, *told)) == [b"again"]:
+            pass  # more reservations have expired than one call clears
+        if not reached:
+            return
+        name, used = reached[0].decode(), int(reached[1])
+        kind, what = _REACHED[name]
+        raise kind(f"At most {getattr(most, name)} {what}: {used} are, and this would be {getattr(more, name)} more.")
+
+    def check_memory(self) -> None:
+        """Raise LedgerFull when Redis has a memory limit and is close to it."""
+        known = self._scripts.ask("INFO", "memory")
+        used, most = int(known["used_memory"]), int(known.get("maxmemory", 0))
+        if most and used >= FULL_AT * most:
+            raise LedgerFull

@@ -1,0 +1,119 @@
+"""Compare DICOM headers: find duplicate objects, and the slices that can form one stack. Pure functions."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from maskrelay.contract.records.dicom_facts import DicomFacts, Orientation
+from maskrelay.rules.series.mosaic import shows_mosaic
+from maskrelay.rules.series.slices import Slice, normal_of
+
+Numbered = tuple[int, DicomFacts]
+
+#: Tolerances within one stack: of direction cosines absolute, of spacings relative.
+_ALIKE = 1e-3
+#: The tolerance of the length of the normal, which is 1 for two unit vectors at a right angle.
+_RIGHT_ANGLE = 1e-2
+#: Values beyond this, in millimetres, are not valid positions.
+_FARTHEST = 1e6
+
+
+def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Counter[int]]:
+    """Return each object once, and the number of its duplicates by the number of the first object, which is kept.
+
+    If the pixels were read, they decide and not the UID: equal pixels at one place with equal attributes are one object
+    that was sent again under another UID, and different pixels are different objects, even if a careless anonymiser
+    gave them the same UID. If the pixels were not read, objects with the same SOP instance UID at the same place are
+    duplicates.
+    """
+    first: dict[tuple[object, ...], int] = {}
+    kept, again = [], Counter[int]()
+    for number, facts in objects:
+        content = facts.pixels if facts.pixels and facts.positions else (facts.sop_instance or number, facts.pixels)
+        place = facts.positions, facts.orientations, facts.rows, facts.columns, facts.frame_of_reference
+        key = (content, facts.ordinal, facts.frame_ordinals, *place)
+        if key in first:
+            again[first[key]] += 1
+        else:
+            first[key] = number
+            kept.append((number, facts))
+    return kept, again
+
+
+def slices_of(number: int, facts: DicomFacts) -> list[Slice]:
+    """Return the object's frames as slices; none if their positions are unknown, or if all share one position.
+
+    The latter is a cine clip, whose frames are consecutive in time.
+    """
+    if len(facts.positions) != facts.frames or len(facts.orientations) != facts.frames or shows_mosaic(facts):
+        return []
+    if facts.frames > 1 and len(set(facts.positions)) == 1 and len(set(facts.orientations)) == 1:
+        return []
+    places = list(zip(facts.positions, facts.orientations, strict=True))
+    if not all(_is_placed(position, orientation) for position, orientation in places):
+        return []
+    return [Slice(number, frame, facts, *place) for frame, place in enumerate(places)]
+
+
+def _is_placed(position: Sequence[float], orientation: Orientation) -> bool:
+    within = all(abs(value) <= _FARTHEST for value in (*position, *orientation))
+    return within and abs(math.hypot(*normal_of(orientation)) - 1) <= _RIGHT_ANGLE
+
+
+def split_alike(slices: Iterable[Slice]) -> list[list[Slice]]:
+    """Group slices by size, frame of reference, spacing and orientation. The result does not depend on their order."""
+    clusters: list[list[Slice]] = []
+    for one in sorted(slices, key=_sorting):
+        for cluster in reversed(clusters):
+            if one.orientation[0] - cluster[0].orientation[0] > _ALIKE or _size(one) != _size(cluster[0]):
+                clusters.append([one])  # sorted, so no earlier cluster is closer
+                break
+            if _fits(one, cluster[0]):
+                cluster.append(one)
+                break
+        else:
+            clusters.append([one])
+    return clusters
+
+
+def count_orientations(clusters: Sequence[Sequence[Slice]]) -> int:
+    """Return the number of different orientations among the clusters."""
+    found: list[Orientation] = []
+    for cluster in clusters:
+        orientation = cluster[0].orientation
+        if not any(_same_direction(orientation, other) for other in found):
+            found.append(orientation)
+    return len(found)
+
+
+def count_sizes(clusters: Sequence[Sequence[Slice]]) -> int:
+    """Return the number of different frame sizes and spacings among the clusters."""
+    found: list[Slice] = []
+    for first in (cluster[0] for cluster in clusters):
+        if not any(_size(first)[:3] == _size(other)[:3] and _same_spacing(first, other) for other in found):
+            found.append(first)
+    return len(found)
+
+
+def _size(one: Slice) -> tuple[int, int, int, str]:
+    facts = one.facts
+    return facts.rows, facts.columns, facts.samples, facts.frame_of_reference or ""
+
+
+def _sorting(one: Slice) -> tuple[object, ...]:
+    return _size(one), one.orientation, one.facts.spacing or (), one.position, one.facts.sop_instance
+
+
+def _fits(one: Slice, other: Slice) -> bool:
+    return _same_direction(one.orientation, other.orientation) and _same_spacing(one, other)
+
+
+def _same_direction(one: Orientation, other: Orientation) -> bool:
+    return all(abs(a - b) <= _ALIKE for a, b in zip(one, other, strict=True))
+
+
+def _same_spacing(one: Slice, other: Slice) -> bool:
+    a, b = one.facts.spacing, other.facts.spacing
+    if a is None or b is None:
+        return a is b
+    return all(math.isclose(x, y, rel_tol=_ALIKE) for x, y in zip(a, b, strict=True))

@@ -1,0 +1,197 @@
+"""Group DICOM objects by series into stacks that are ordered along the slice normal, and report defects.
+
+Only the headers are used, and never the instance numbers for the order. Source of the geometry: DICOM PS3.3,
+C.7.6.2.1.1.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from statistics import median
+from typing import Literal
+
+from maskrelay.contract.records.dicom_facts import DicomFacts, Orientation
+from maskrelay.contract.records.series_stack import Finding, Stack
+from maskrelay.rules.series.matching import (
+    Numbered,
+    count_orientations,
+    count_sizes,
+    slices_of,
+    split_alike,
+    without_duplicates,
+)
+from maskrelay.rules.series.slices import (
+    Place,
+    Slice,
+    aside,
+    normal_of,
+    places_of,
+)
+from maskrelay.rules.series.volumes import Volume, volumes_of
+
+Policy = Literal["fail", "best_effort", "hold"]
+Findings = dict[Finding, tuple[float, ...]]
+
+#: Findings that mean that slices are missing or cannot be told apart.
+INCOMPLETE: frozenset[Finding] = frozenset({"gaps", "missing_slices", "ambiguous_positions"})
+
+#: On an even grid, slices may be off by this fraction of a step.
+_UNEVEN = 0.1
+#: The lateral tolerance of a slice as a fraction of the pixel spacing, half of that of a mask; without a spacing, in
+#: millimetres.
+_ASIDE, _ASIDE_MM = 0.25, 0.1
+
+
+def group(facts: Sequence[Numbered]) -> list[Stack]:
+    """Return the stacks of these numbered objects, in the order of their lowest numbers.
+
+    An object without a position is a stack of its own, and so is an object without a series. Anonymised data may have
+    one series UID for everything, so patients, studies and series that differ in anything else are separated.
+    """
+    series: dict[str | int, list[Numbered]] = {}
+    for number, one in sorted(facts, key=lambda pair: pair[0]):
+        series.setdefault(one.series or number, []).append((number, one))
+    stacks = [stack for objects in series.values() for stack in _of_one_uid(objects)]
+    return sorted(stacks, key=lambda stack: min(stack.members))
+
+
+def _of_one_uid(objects: Sequence[Numbered]) -> list[Stack]:
+    """Return the stacks of objects with the same series UID."""
+    apart: dict[tuple[object, ...], list[Numbered]] = {}
+    for number, one in objects:
+        apart.setdefault((one.patient, one.study, one.modality, one.series_number), []).append((number, one))
+    everyone = [one for _, one in objects]
+    counts: dict[Finding, int] = {
+        "mixed_patients": len({one.patient for one in everyone}),
+        "mixed_studies": len({one.study for one in everyone}),
+        "mixed_series": len({(one.modality, one.series_number) for one in everyone}),
+        "mixed_frames_of_reference": len({one.frame_of_reference for one in everyone if one.positions}),
+    }
+    mixed: Findings = {code: (count,) for code, count in counts.items() if count > 1}
+    return [stack for together in apart.values() for stack in _stacks(together, mixed)]
+
+
+def judge_partial(stack: Stack, policy: Policy) -> Literal["go", "fail", "hold"]:
+    """Apply the policy for incomplete series to the findings of a stack.
+
+    go: process it normally; the findings become flags. fail: with `series_incomplete`. hold: segment its frames,
+    withhold whole-item artifacts, and end as partial.
+    """
+    found = INCOMPLETE & stack.findings.keys()
+    if found == {"missing_slices"} and stack.findings["missing_slices"][0] == 1:
+        return "go"  # a single image does not claim to be a volume
+    return policy if found and policy != "best_effort" else "go"
+
+
+def _stacks(objects: Sequence[Numbered], mixed: Findings) -> list[Stack]:
+    kept, again = without_duplicates(objects)
+    slices, stacks = [], []
+    for number, facts in kept:
+        found = slices_of(number, facts)
+        slices += found
+        if not found:
+            stacks.append(_unplaced(number, facts, mixed, again))
+    clusters = split_alike(slices)
+    shared = mixed | _of_series([facts for _, facts in kept], clusters)
+    for cluster in clusters:
+        orientation = cluster[0].orientation
+        volumes = volumes_of(places_of(cluster, orientation))
+        stacks += [_stack(volume, orientation, shared, again) for volume in volumes]
+    return stacks
+
+
+def _unplaced(number: int, facts: DicomFacts, mixed: Findings, again: Counter[int]) -> Stack:
+    return Stack(
+        members=tuple((number, frame) for frame in range(facts.frames)),
+        places=tuple(range(facts.frames)),
+        findings=mixed | _duplicates([number], again),
+        spacing=facts.spacing,
+    )
+
+
+def _of_series(objects: Sequence[DicomFacts], clusters: Sequence[Sequence[Slice]]) -> Findings:
+    """Return the findings of a series as a whole. Frames are counted like objects, since some headers count frames."""
+    came = sum(facts.frames for facts in objects)
+    expected = max(facts.expected or 0 for facts in objects)
+    found: Findings = {}
+    if expected > came:
+        found["missing_slices"] = (came, expected)
+    if (acquired := max(facts.acquired or 0 for facts in objects)) > came:
+        found["fewer_than_acquired"] = (came, acquired)
+    if (orientations := count_orientations(clusters)) > 1:
+        found["mixed_orientations"] = (orientations,)
+    if (sizes := count_sizes(clusters)) > 1:
+        found["mixed_sizes"] = (sizes,)
+    return found
+
+
+def _duplicates(sources: Sequence[int], again: Counter[int], repeats: int = 0) -> Findings:
+    dropped = sum(again[source] for source in set(sources)) + repeats
+    return {"duplicates": (dropped,)} if dropped else {}
+
+
+def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Counter[int]) -> Stack:
+    places = places_of(volume.slices, orientation)
+    slices = [one for place in places for one in place.slices]
+    first = slices[0].facts
+    numbers = _numbers([place.depth for place in places])
+    step = _step(places, numbers)
+    found = {
+        **shared,
+        **_duplicates([one.source for one in (*slices, *volume.repeats)], again, len(volume.repeats)),
+        **_along(places, numbers, step),
+        **_across(slices, orientation),
+    }
+    broken = {"tilted", "uneven_steps", "ambiguous_positions"} & found.keys()
+    mostly_there = numbers[-1] < 2 * len(numbers)  # otherwise a few distant slices would make an endless volume
+    return Stack(
+        members=tuple((one.source, one.frame) for one in slices),
+        places=tuple(number for number, place in zip(numbers, places, strict=True) for _ in place.slices),
+        findings=found,
+        orientation=orientation,
+        spacing=first.spacing,
+        step=step,
+        is_volume=step is not None and first.spacing is not None and mostly_there and not broken,
+        told_apart_by=volume.told_apart_by,
+    )
+
+
+def _numbers(depths: Sequence[float]) -> list[int]:
+    """Return the slice number of each place: a step is the median step, or the best-fitting multiple of it."""
+    steps = [after - before for before, after in pairwise(depths)]
+    usual = median(steps) if steps else 1.0
+    return list(accumulate((max(1, round(step / usual)) for step in steps), initial=0))
+
+
+def _step(places: Sequence[Place], numbers: Sequence[int]) -> float | None:
+    if len(places) == 1:
+        return places[0].slices[0].facts.thickness or None
+    return (places[-1].depth - places[0].depth) / numbers[-1]
+
+
+def _along(places: Sequence[Place], numbers: Sequence[int], step: float | None) -> Findings:
+    """Return the findings along the normal."""
+    found: Findings = {}
+    crowded = sum(len(place.slices) > 1 for place in places)
+    if crowded:
+        found["ambiguous_positions"] = (crowded,)
+    gaps = tuple(after - before - 1 for before, after in pairwise(numbers) if after - before > 1)
+    if gaps:
+        found["gaps"] = gaps
+    grid = [
+        (place.depth - places[0].depth) - number * (step or 0) for place, number in zip(places, numbers, strict=True)
+    ]
+    off = sum(abs(distance) > _UNEVEN * (step or 0) for distance in grid[1:])
+    if off:
+        found["uneven_steps"] = (off,)
+    return found
+
+
+def _across(slices: Sequence[Slice], orientation: Orientation) -> Findings:
+    """Return whether slices deviate from the normal through the first: a tilted gantry, or shifted rows."""
+    normal, spacing = normal_of(orientation), slices[0].facts.spacing
+    start = aside(slices[0].position, normal)
+    worst = max(math.dist(start, aside(one.position, normal)) for one in slices)
+    most = _ASIDE * min(spacing) if spacing else _ASIDE_MM
+    return {"tilted": (round(worst, 3),)} if worst > most else {}

@@ -1,0 +1,202 @@
+"""The HTTP client of one scoring endpoint. Each call is one exchange; a request that may have run is never repeated."""
+
+import asyncio
+import contextlib
+import re
+import ssl
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic
+
+import httpx
+
+from maskrelay.contract.wire.image2d import Row
+from maskrelay.contract.wire.image2d_answer import MAX_BYTES
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import AnswerInvalid, EndpointError, EndpointUnavailable, SettingsError
+from maskrelay.network.certificates import client_context
+from maskrelay.network.response_bodies import (
+    BodyCut,
+    BodyTooLarge,
+    Decoder,
+    aread_body,
+)
+from maskrelay.scoring.credentials import Credential
+from maskrelay.scoring.statuses import CUT, Meaning, classify, failure
+from maskrelay.scoring.transport import Body, Transport
+from maskrelay.scoring.transport_errors import BREAKS, classify_break
+from maskrelay.scoring.url_checks import checked_header, checked_url, proxy_of
+from maskrelay.scoring.wire_formats import A_co, WireFormat
+
+CONNECT_TIMEOUT_S = 5.0
+#: The container answers 431 to longer ids.
+REQUEST_ID_LENGTH = 100
+#: The number of bytes read of a response that is not 200.
+_ERROR_BYTES = 64 << 10
+_KEPT = (
+    "x-request-id",
+    "x-ms-run-fn-exec-ms",
+    "ms-azureml-bandwidth-request-delay-ms",
+    "ms-azureml-bandwidth-response-delay-ms",
+    "azureml-model-deployment",
+)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_OVER_CAP = Meaning(AnswerInvalid, "too_large", "the answer is larger than any that was asked for")
+_ENCODED = Meaning(EndpointUnavailable, "encoding", "the answer came in an encoding nobody asked for")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(Generic[A_co]):
+    """One successful score."""
+
+    answers: Sequence[A_co]
+    #: From sending to the last byte of the answer.
+    seconds: float
+    #: From the first to the last byte of the answer's body, 0 if they arrived together.
+    body_seconds: float
+    #: Size of the request's body on the wire.
+    bytes_up: int
+    #: Size of the answer's body on the wire.
+    bytes_down: int
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    status: int
+    headers: httpx.Headers
+    body: bytes | bytearray
+    bytes_down: int
+    seconds: float
+    body_seconds: float
+
+
+class EndpointClient(Generic[A_co]):
+    """A client of one scoring URI with one connection pool. Belongs to one event loop.
+
+    Uses the endpoint's proxy, otherwise the environment's. It follows no redirects and keeps no cookies (a cookie would
+    pin the pool to an instance), since it uses the transport without an httpx client. It never repeats a request that
+    may have run: only the ledger retries. Raises SettingsError for a URL, header or proxy that cannot be used, and for
+    an endpoint with another wire format.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credential: Credential,
+        wire: WireFormat[A_co],
+        *,
+        timeout: timedelta,
+        max_connections: int,
+        max_answer_bytes: int = MAX_BYTES,
+    ) -> None:
+        if endpoint.wire != wire.name:
+            raise SettingsError(
+                f"endpoint {endpoint.name} uses the wire format {endpoint.wire}, but {wire.name} is required"
+            )
+        self._url = checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}")
+        self._credential = credential
+        self._parse = wire.parse
+        self._timeout = timeout
+        self._max_answer_bytes = max_answer_bytes
+        self._headers = _fixed_headers(endpoint.deployment)
+        tls, proxy = _tls(endpoint, self._url), proxy_of(endpoint, self._url)
+        self._transport = Transport(self._url, max_connections=max_connections, tls=tls, proxy=proxy)
+
+    async def score(
+        self, body: bytes, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None
+    ) -> Scored[A_co]:
+        """Send `body`, the wire format's encoding of `rows`, as one request; return their answers in the same order.
+
+        Raises an EndpointError with the fields `status`, `kind`, `retry_after_s` and `still_working` (the container may
+        still be working, so its slot is not free yet). A cancelled score leaves the container working as well. After a
+        401 the request is repeated once if the credential has another token: the gateway refused it, so nothing ran.
+        """
+        ends = asyncio.get_running_loop().time() + self._timeout.total_seconds()
+        token, headers = await self._credential.token(), _identity(request_id, traceparent)
+        got = await self._exchange(body, headers, token, ends)
+        if got.status == 401 and self._credential.refuse(token):
+            another = await self._credential.token()
+            if another != token:
+                got = await self._exchange(body, headers, another, ends)
+        error = classify(got.status, got.headers, got.body, now=datetime.now(UTC))
+        if error:
+            raise error
+        answers = await asyncio.to_thread(self._parse, got.body, rows, max_bytes=self._max_answer_bytes)
+        kept = {name: got.headers[name][:200] for name in _KEPT if name in got.headers}
+        return Scored(answers, got.seconds, got.body_seconds, len(body), got.bytes_down, kept)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    async def _exchange(self, body: bytes, headers: dict[str, str], token: str, ends: float) -> _Exchange:
+        error: EndpointError
+        try:
+            async with asyncio.timeout_at(ends):
+                return await self._post(body, {**headers, "authorization": f"Bearer {token}"})
+        except BREAKS as broken:
+            error = classify_break(broken)
+        # raised outside the handler: as its context, httpx's exception would contain the request and with it the token
+        raise error
+
+    async def _post(self, body: bytes, headers: dict[str, str]) -> _Exchange:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        request = httpx.Request("POST", self._url, headers={**self._headers, **headers}, content=body)
+        request.extensions["timeout"] = {"connect": CONNECT_TIMEOUT_S, "pool": CONNECT_TIMEOUT_S}
+        response = await self._transport.handle_async_request(request)
+        async with contextlib.aclosing(response):
+            read = await self._read(response)
+            ended, down = loop.time(), response.num_bytes_downloaded
+            took = ended - response.stream.began() if isinstance(response.stream, Body) and down else 0.0
+            return _Exchange(response.status_code, response.headers, read, down, ended - began, took)
+
+    async def _read(self, response: httpx.Response) -> bytes | bytearray:
+        """Return the decoded body, up to the limit; of an error's body only the beginning."""
+        if response.status_code != 200:
+            return await _beginning(response)
+        if response.headers.get("content-encoding", "gzip").strip().lower() not in ("gzip", "identity"):
+            raise failure(_ENCODED, status=200)
+        try:
+            return await aread_body(response, self._max_answer_bytes)
+        except (BodyTooLarge, BodyCut) as broken:
+            meaning = _OVER_CAP if isinstance(broken, BodyTooLarge) else CUT
+        raise failure(meaning, status=200)
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """Return enough of an error's body to classify it; nothing if it cannot be decoded."""
+    read = bytearray()
+    with contextlib.suppress(httpx.DecodingError):
+        decoder = Decoder(response.headers, sys.maxsize)
+        async for piece in response.aiter_raw():
+            for decoded in decoder.feed(piece):
+                read += decoded
+                if len(read) >= _ERROR_BYTES:
+                    return bytes(read)
+    return bytes(read)
+
+
+def _tls(endpoint: Endpoint, url: httpx.URL) -> ssl.SSLContext | None:
+    if url.scheme != "https":
+        return None
+    what = f"cert_file of endpoint {endpoint.name}"
+    return client_context(endpoint.cert_file, endpoint.cert_key_file, what=what)
+
+
+def _fixed_headers(deployment: str | None) -> dict[str, str]:
+    headers = {"accept": "application/json", "accept-encoding": "gzip", "content-type": "application/json"}
+    headers["user-agent"] = "maskrelay"
+    if deployment is not None:
+        headers["azureml-model-deployment"] = checked_header(deployment, "the endpoint's deployment")
+    return headers
+
+
+def _identity(request_id: str, traceparent: str | None) -> dict[str, str]:
+    headers = {"x-ms-client-request-id": re.sub(r"[^!-~]", "-", request_id)[:REQUEST_ID_LENGTH]}
+    if traceparent and _TRACEPARENT.fullmatch(traceparent):
+        headers["traceparent"] = traceparent
+    return headers

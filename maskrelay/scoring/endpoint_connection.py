@@ -1,0 +1,260 @@
+"""One HTTP/1.1 connection to an endpoint: h11 parses the protocol, asyncio moves the bytes in large pieces.
+
+The body of a response that states its length goes straight from the socket into its final buffer; through h11 it would
+be copied three times. h11 parses the head, and with it the length.
+"""
+
+import asyncio
+import select
+from collections.abc import Sequence
+
+import h11
+import httpx
+
+from maskrelay.scoring.write_progress import UNKNOWN, Progress
+
+#: The number of unread bytes of an answer above which reading from the socket is paused.
+_WAITING = 1 << 20
+#: The longest head of a response, in bytes.
+_HEAD = 100 << 10
+#: The size of the read buffer for bytes that h11 parses.
+_SPARE = 256 << 10
+#: The largest body for which a buffer is allocated in advance, in bytes.
+_ROOM = 64 << 20
+
+
+class Link(asyncio.BufferedProtocol):
+    """One connection, with one exchange at a time.
+
+    Every failure is raised as the same httpx exception as by httpx's transport.
+    """
+
+    def __init__(self) -> None:
+        self._http = _begun()
+        self._arrived = asyncio.Event()
+        self._spare = bytearray(_SPARE)
+        self._body: _Room | None = None
+        self._waiting = 0
+        self._ended = False
+        self._lost = False
+        self._idle_since = 0.0
+        self._heard = False
+        #: The size of the current request, and TCP's progress of the connection before the request and at its end.
+        self._length = 0
+        self._sending = self._sent = UNKNOWN
+        #: When the first byte of the response's body arrived, by the loop's clock; 0 before that.
+        self.began = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 only a hint
+        return memoryview(self._spare) if self._body is None or self._body.is_full() else self._body.left()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._heard = True
+        if self._body is not None and not self._body.is_full():
+            self.began = self.began or asyncio.get_running_loop().time()
+            if self._body.add(nbytes):
+                self._arrived.set()
+            return
+        self._http.receive_data(bytes(self._spare[:nbytes]))
+        self._waiting += nbytes
+        if self._waiting > _WAITING:
+            self._transport.pause_reading()
+        self._arrived.set()
+
+    def eof_received(self) -> None:
+        self._sent = Progress.of(self._transport)
+        self._ended = True
+        self._http.receive_data(b"")
+        self._arrived.set()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        if not self._ended:
+            self._sent = Progress.of(self._transport)
+        self._lost = True
+        self._arrived.set()
+
+    def send(self, request: httpx.Request, proxy_headers: Sequence[tuple[str, str]] | None = None) -> None:
+        """Send a complete request. Raises httpx.LocalProtocolError, and then nothing was sent.
+
+        proxy_headers: if given, this is a connection to a proxy, which gets the absolute URL and these headers.
+        """
+        body = request.content
+        target, headers = request.url.raw_path, request.headers.raw
+        if proxy_headers is not None:
+            target = str(request.url).encode()
+            headers = [*headers, *((name.encode(), value.encode()) for name, value in proxy_headers)]
+        try:
+            head = self._http.send(h11.Request(method=request.method, target=target, headers=headers))
+            self._http.send_with_data_passthrough(h11.Data(data=body))
+            self._http.send(h11.EndOfMessage())
+        except h11.LocalProtocolError as error:
+            raise httpx.LocalProtocolError(str(error)) from None
+        assert head
+        self._sending = self._sent = Progress.of(self._transport)
+        self._length, self._heard = len(head) + len(body), False
+        self._transport.write(head)
+        self._transport.write(memoryview(body))  # with a view, an unsent rest is not copied
+
+    async def head(self) -> h11.Response:
+        """Return the head of the response. Raises httpx.ReadError or httpx.RemoteProtocolError."""
+        while isinstance(event := await self._event(), h11.InformationalResponse):
+            pass
+        if not isinstance(event, h11.Response):
+            raise httpx.RemoteProtocolError("the connection ended without an answer")
+        length = _length(event)
+        early, ended = self._http.trailing_data
+        self.began = asyncio.get_running_loop().time() if early else 0.0
+        if event.status_code == 200 and length is not None and len(early) < length <= _ROOM and not ended:
+            self._body = _Room(length, early, keeps=_keeps(event))
+            self._listen()
+        return event
+
+    async def piece(self) -> bytes | bytearray:
+        """Return the next piece of the response's body, empty at its end.
+
+        A successful body of known length is returned in one piece. Raises as `head` does.
+        """
+        if self._body is None:
+            event = await self._event()
+            self.began = self.began or asyncio.get_running_loop().time()
+            return bytes(event.data) if isinstance(event, h11.Data) else b""
+        while not self._body.is_full():
+            if self._ended:
+                raise httpx.RemoteProtocolError("the connection ended before the answer")
+            await self._more()
+        return self._body.take()
+
+    def rest(self) -> bool:
+        """End an exchange. Return True if the connection can be used again; otherwise it is closed."""
+        whole = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        unread, unsent = bool(self._http.trailing_data[0]), self._transport.get_write_buffer_size()
+        if self._body is not None:
+            whole = self._body.is_full() and self._body.keeps
+            unread = self._waiting > 0 or self._body.overflows()
+        if not whole or unread or unsent or self._ended or self._transport.is_closing():
+            self.close()
+            return False
+        if self._body is None:
+            self._http.start_next_cycle()
+        else:
+            self._http, self._body = _begun(), None
+        self._listen()
+        self._idle_since = asyncio.get_running_loop().time()
+        return True
+
+    def was_cut_off(self) -> bool:
+        """Return whether the connection ended before the peer had the whole request, which it
+        therefore cannot act on.
+        """
+        if self._heard or self._length == 0:
+            return False
+        left = self._sent.sent - self._sending.sent < self._length
+        # the peer acknowledges what it received at the latest when it ends the connection
+        unheard = self._ended and self._sent.acknowledged - self._sending.acknowledged < self._length
+        return self._sending.is_known and self._sent.is_known and (left or unheard)
+
+    def is_fit(self, longest_idle: float) -> bool:
+        """Return whether an idle connection can still be used.
+
+        Bytes that arrived meanwhile would belong to no request.
+        """
+        idle = asyncio.get_running_loop().time() - self._idle_since
+        return (
+            not self._arrived.is_set()
+            and not self._transport.is_closing()
+            and idle < longest_idle
+            and not _is_readable(self._transport)
+        )
+
+    def close(self) -> None:
+        self._transport.abort()
+
+    async def _event(self) -> h11.Event:
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise httpx.RemoteProtocolError(str(error)) from None
+            if isinstance(event, h11.Event):
+                return event
+            if event is h11.PAUSED:
+                raise httpx.RemoteProtocolError("more arrived than was asked for")
+            await self._more()
+
+    async def _more(self) -> None:
+        """Wait until more has arrived. Raises httpx.ReadError when nothing more can arrive."""
+        if self._lost:
+            raise httpx.ReadError("the connection broke off")
+        self._listen()
+        await self._arrived.wait()
+
+    def _listen(self) -> None:
+        self._waiting = 0
+        self._transport.resume_reading()
+        self._arrived.clear()
+
+
+class _Room:
+    """A buffer for a body of known length, which is returned whole and without another copy.
+
+    It has room for one more byte, which shows at once that more arrived than was expected.
+    """
+
+    def __init__(self, length: int, early: bytes, *, keeps: bool) -> None:
+        self.keeps = keeps
+        self._length = length
+        self._bytes = bytearray(length + 1)
+        self._bytes[: len(early)] = early
+        self._come = len(early)
+
+    def left(self) -> memoryview:
+        return memoryview(self._bytes)[self._come :]
+
+    def add(self, size: int) -> bool:
+        """Count `size` more bytes; return whether the body is complete."""
+        self._come += size
+        return self.is_full()
+
+    def is_full(self) -> bool:
+        return self._come >= self._length
+
+    def overflows(self) -> bool:
+        return self._come > self._length
+
+    def take(self) -> bytearray:
+        """Return the body once; empty afterwards."""
+        taken, self._bytes = self._bytes, bytearray()
+        del taken[self._length :]
+        return taken
+
+
+def _is_readable(transport: asyncio.Transport) -> bool:
+    """Return whether something arrived that the event loop has not read yet. On an idle connection this is its end."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return True
+    waiting = select.poll()
+    waiting.register(sock.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+def _begun() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
+
+
+def _length(head: h11.Response) -> int | None:
+    """Return the body's length if the head states it (RFC 9112 §6.3). h11 ensures that there is at most one."""
+    named = dict(head.headers)
+    if head.status_code in (204, 304) or b"transfer-encoding" in named:
+        return None
+    return int(named[b"content-length"]) if b"content-length" in named else None
+
+
+def _keeps(head: h11.Response) -> bool:
+    """Return whether the connection can be used again after this response (RFC 9112 §9.3)."""
+    words = b",".join(value for name, value in head.headers if name == b"connection").lower().split(b",")
+    return head.http_version >= b"1.1" and b"close" not in [word.strip() for word in words]

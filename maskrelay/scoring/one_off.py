@@ -1,0 +1,25 @@
+"""Send a single score, for commands that ask an endpoint once and end."""
+
+import asyncio
+from datetime import timedelta
+
+from maskrelay.contract.wire.image2d import Row, RowAnswer, encode_request
+from maskrelay.endpoints import Endpoint
+from maskrelay.scoring.credentials import Credential
+from maskrelay.scoring.endpoint_client import EndpointClient, Scored
+from maskrelay.scoring.wire_formats import IMAGE2D
+
+
+def score_once(
+    endpoint: Endpoint, credential: Credential, row: Row, *, timeout: timedelta, request_id: str
+) -> Scored[RowAnswer]:
+    """Have the endpoint score one row, without the flow control; blocks. Raises EndpointError, SettingsError."""
+
+    async def scored() -> Scored[RowAnswer]:
+        client = EndpointClient(endpoint, credential, IMAGE2D, timeout=timeout, max_connections=1)
+        try:
+            return await client.score(encode_request([row]), [row], request_id=request_id)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(scored())

@@ -1,0 +1,171 @@
+"""The processes of the stack and their shared environment. A given setting replaces the embedded part."""
+
+import fcntl
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import SettingsError, StackError
+from maskrelay.settings import Settings
+from maskrelay.stack.child_process import Child
+from maskrelay.stack.local_secrets import kept_secret, write_keys
+from maskrelay.stack.loopback import HOST, free_port, refuse_taken, says_ok
+from maskrelay.stack.preflight import check
+from maskrelay.stack.supervisor import Stage
+from maskrelay.stack.valkey import embedded_valkey
+
+#: With an endpoint on the same machine, leases can be short, so that work resumes seconds after a restart.
+SHORT_CLOCKS = {
+    "MASKRELAY_SCORE_TIMEOUT_S": "20",
+    "MASKRELAY_SLOT_LEASE_S": "25",
+    "MASKRELAY_CLAIM_LEASE_S": "15",
+    "MASKRELAY_STEP_LEASE_S": "15",
+    "MASKRELAY_RENEWAL_PERIOD_S": "4",
+    "MASKRELAY_SWEEP_PERIOD_S": "2",
+    "MASKRELAY_TASK_BUDGET_S": "15",
+    "MASKRELAY_SOFT_SHUTDOWN_S": "40",
+    "MASKRELAY_TERMINATION_GRACE_S": "50",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The stack as it will run.
+
+    An embedded part has its own address here (`valkey`, `simulator`); None if an external one is used.
+    """
+
+    stages: tuple[Stage, ...]
+    environment: Mapping[str, str]
+    url: str
+    #: The callers' API key; None if MASKRELAY_KEYS_FILE holds the keys.
+    api_key: str | None
+    valkey: str | None
+    simulator: str | None
+    #: The endpoints that the workers will use.
+    endpoints: tuple[Endpoint, ...]
+    settings: Settings
+
+
+def lay_out(given: Mapping[str, str], data: Path, port: int) -> Layout:
+    """Decide what runs in the environment `given`, and create secrets and folders under `data`.
+
+    Raises SettingsError for an invalid setting, StackError if `port` is in use.
+    """
+    refuse_taken(port)
+    environment = {**given, "PYTHONUNBUFFERED": "1"}
+    _speak_directly(environment)
+    api_key = _keys(environment, data)
+    first: list[Stage] = []
+    embedded_valkey_wanted = not _is_given(given, "MASKRELAY_REDIS_URL")
+    if embedded_valkey_wanted:
+        valkey, environment["MASKRELAY_REDIS_URL"] = embedded_valkey(data / "valkey", free_port())
+        first.append([valkey])
+    if not given.get("MASKRELAY_STORAGE_URL"):
+        environment["MASKRELAY_STORAGE_URL"] = (data / "storage").as_uri()
+        (data / "storage").mkdir(exist_ok=True)
+    embedded_endpoint = not (given.get("MASKRELAY_ENDPOINT_URL") or given.get("MASKRELAY_ENDPOINTS_FILE"))
+    if embedded_endpoint:
+        simulator = _simulator(_with_clocks(environment, SHORT_CLOCKS), environment, data)
+        first.append([simulator])
+    settings = Settings.from_environment(environment)
+    endpoints = check(settings)
+    url = f"http://{HOST}:{port}"
+    return Layout(
+        stages=(*first, [_api(url, port)], _workers(settings)),
+        environment=environment,
+        url=url,
+        api_key=api_key,
+        valkey=environment["MASKRELAY_REDIS_URL"] if embedded_valkey_wanted else None,
+        simulator=environment["MASKRELAY_ENDPOINT_URL"] if embedded_endpoint else None,
+        endpoints=endpoints,
+        settings=settings,
+    )
+
+
+def hold(data: Path) -> int:
+    """Lock the data folder until the descriptor is closed everywhere, and make it private.
+
+    Raises StackError if another stack uses it, or if it belongs to another user.
+    """
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(data.stat().st_mode) & 0o077:  # it holds keys and images, which others could read
+            data.chmod(0o700)
+        descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StackError(f"{data} cannot be used as the data folder: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StackError(f"another stack is running in {data}; choose another folder with DATA=…") from None
+    return descriptor
+
+
+def _keys(environment: dict[str, str], data: Path) -> str | None:
+    """Set the server key and the callers' key file; returns the caller's key if it was created here."""
+    if not _is_given(environment, "MASKRELAY_SERVER_KEY"):
+        environment["MASKRELAY_SERVER_KEY"] = kept_secret(data / "server-key")
+    if environment.get("MASKRELAY_KEYS_FILE"):
+        return None
+    api_key = environment.get("MASKRELAY_API_KEY") or kept_secret(data / "api-key", "mr_")
+    write_keys(data / "keys.json", api_key)
+    environment["MASKRELAY_KEYS_FILE"] = str(data / "keys.json")
+    return api_key
+
+
+def _is_given(environment: Mapping[str, str], secret: str) -> bool:
+    """Whether the environment contains this secret, or names a file with it."""
+    return bool(environment.get(secret) or environment.get(f"{secret}_FILE"))
+
+
+def _with_clocks(environment: dict[str, str], clocks: Mapping[str, str]) -> Settings:
+    """Settings with `clocks` as defaults; without them if the given clocks require longer ones."""
+    shorter = {**clocks, **{name: value for name, value in environment.items() if value}}
+    try:
+        settings = Settings.from_environment(shorter)
+    except SettingsError:
+        return Settings.from_environment(environment)
+    environment.update({name: shorter[name] for name in clocks})
+    return settings
+
+
+def _speak_directly(environment: dict[str, str]) -> None:
+    """Exclude the stack's own loopback addresses from a proxy of the environment."""
+    for name in ("no_proxy", "NO_PROXY"):
+        given = environment.get(name)
+        environment[name] = f"{given},{HOST},localhost" if given else f"{HOST},localhost"
+
+
+def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> Child:
+    port, key = free_port(), kept_secret(data / "endpoint-key")
+    origin = f"http://{HOST}:{port}"
+    environment["MASKRELAY_ENDPOINT_URL"], environment["MASKRELAY_ENDPOINT_KEY"] = f"{origin}/score", key
+    timeout = settings.score_timeout.total_seconds() * 3 / 4
+    # Joined with "=", because a random key may begin with "-" and would be parsed as another option.
+    command = ["simulator", "--port", str(port), f"--key={key}"]
+    command += ["--max-concurrent", str(settings.endpoint_max_in_flight)]
+    command += ["--request-timeout", f"{timeout:g}"]
+    return Child("simulator", _python(*command), lambda: says_ok(f"{origin}/_simulator"))
+
+
+def _api(url: str, port: int) -> Child:
+    command = _python("api", "--host", HOST, "--port", str(port), "--grace", "5")
+    return Child("api", command, lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"))
+
+
+def _workers(settings: Settings) -> list[Child]:
+    """Workers are not waited for, because jobs submitted in the meantime wait in the ledger."""
+    grace: timedelta = settings.termination_grace
+    roles = ("segment", "assemble", "control", "deliver")
+    return [Child(name, _python("worker", name), grace=grace) for name in roles]
+
+
+def _python(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *arguments)

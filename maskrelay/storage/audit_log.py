@@ -1,0 +1,140 @@
+"""The audit log of one process: entries are collected briefly, then written as an object chained to the previous one.
+
+Objects cannot be appended to, so the log grows by small files. Each is written once, by create-if-absent.
+"""
+
+import logging
+import threading
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+from maskrelay import threads
+from maskrelay.contract.records.audit_entries import Entry, hour_of
+from maskrelay.errors import StorageError
+from maskrelay.storage.audit_chain import Chain, File, Role
+from maskrelay.storage.protocol import Storage
+
+log = logging.getLogger(__name__)
+#: An entry that nobody waits for is written within this many seconds: what a crash can lose.
+FLUSH_S = 5.0
+#: The delay before an awaited entry is written, so that entries of the next millisecond are written with it.
+GATHER_S = 0.001
+FILE_LINES = 2000
+#: The number of entries kept while storage is unavailable. Further ones are lost, and the next seal counts them.
+KEPT_LINES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    hour: str
+    text: bytes
+    durable: "Future[bool] | None"
+
+
+class AuditLog:
+    """The audit log of one process. May be used from any thread.
+
+    The first entry starts its own thread, so none may be written before a fork.
+    """
+
+    def __init__(self, storage: Storage, role: Role) -> None:
+        self._chain = Chain(storage, role)
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._hurry, self._closing = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._waiting: deque[_Line] = deque()
+        self._lost = 0
+        self._file: File | None = None
+
+    def write(self, entry: Entry) -> None:
+        """Add an entry, to be written within `FLUSH_S`."""
+        self._take(entry, None)
+
+    def write_now(self, entry: Entry) -> "Future[bool]":
+        """Write an entry at once; the result is whether it is durable. If it is not, writing it is retried anyway."""
+        durable: Future[bool] = Future()
+        self._take(entry, durable)
+        self._hurry.set()
+        return durable
+
+    def close(self) -> None:
+        """Write the waiting entries and close the hour, at the end of the process."""
+        self._flush(ending=True)
+        self._closing.set()
+        self._hurry.set()
+
+    def _take(self, entry: Entry, durable: "Future[bool] | None") -> None:
+        text = entry.line()
+        with self._lock:
+            if len(self._waiting) >= KEPT_LINES:
+                self._lost += 1
+                if durable is not None:
+                    durable.set_result(False)
+                return
+            self._waiting.append(_Line(self._hour(entry.at), text, durable))
+            if self._thread is None:
+                self._thread = threads.start(self._run, "audit")
+
+    def _hour(self, at: datetime) -> str:
+        """Return the hour of an entry. The hours of one process never decrease, whatever its clock does."""
+        last = self._waiting[-1].hour if self._waiting else self._chain.open or ""
+        return max(last, hour_of(at))
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            if self._hurry.wait(FLUSH_S):
+                self._hurry.clear()
+                self._closing.wait(GATHER_S)
+            try:
+                self._flush(ending=False)
+            # the waiting callers must not wait until this thread restarts, which then writes at once
+            except BaseException:
+                self._give_up_waiting()
+                self._hurry.set()
+                raise
+
+    def _flush(self, *, ending: bool) -> None:
+        """Write all waiting entries. A file whose write failed is written again unchanged, because it may exist."""
+        with self._flushing:
+            try:
+                while (file := self._file or self._next(ending=ending)) is not None:
+                    self._file = file
+                    written = self._chain.write(file)
+                    self._file = None
+                    if written:
+                        self._forget(file)
+            except StorageError as error:
+                log.warning("the audit log waits: %s", error.code)
+                self._give_up_waiting()
+
+    def _next(self, *, ending: bool) -> File | None:
+        """Return the next file: lines of one hour, or only the end of an hour that is over."""
+        with self._lock:
+            now, started = self._hour(datetime.now(UTC)), self._chain.open
+            first = self._waiting[0].hour if self._waiting else None
+            if started is not None and (first is None or started < first):
+                over = ending or started < now
+                return self._chain.next(started, (), closed=True, lost=self._lost) if over else None
+            if first is None:
+                return None
+            lines = [one.text for one in islice(self._waiting, FILE_LINES) if one.hour == first]
+            more = len(self._waiting) > len(lines) and self._waiting[len(lines)].hour == first
+            return self._chain.next(first, lines, closed=not more and (ending or first < now), lost=self._lost)
+
+    def _forget(self, file: File) -> None:
+        with self._lock:
+            self._lost -= file.lost
+            for _ in range(file.lines):
+                line = self._waiting.popleft()
+                if line.durable is not None and not line.durable.done():
+                    line.durable.set_result(True)
+
+    def _give_up_waiting(self) -> None:
+        with self._lock:
+            for line in self._waiting:
+                if line.durable is not None and not line.durable.done():
+                    line.durable.set_result(False)

@@ -1,0 +1,103 @@
+"""Open the store that a setting names, and check that it can be used."""
+
+import logging
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from maskrelay.contract.records.keys import TRIALS
+from maskrelay.errors import KeyInvalid, ObjectExists, SettingsError, StorageUnavailable
+from maskrelay.storage.file_store import FileStorage
+from maskrelay.storage.protocol import Storage, check_key
+from maskrelay.storage.s3 import S3Storage
+
+log = logging.getLogger(__name__)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
+    """Return the store at `file:///folder` (which must exist) or `s3://bucket/prefix`; raises SettingsError.
+
+    No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, None for AWS.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
+        return FileStorage(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment):
+        try:
+            return S3Storage(parts.netloc, _prefix(parts.path), _endpoint(s3_endpoint_url))
+        except StorageUnavailable as error:
+            reason = error.fields["reason"]
+            raise SettingsError(f"boto3's configuration cannot be used ({reason})") from None
+    raise SettingsError("the storage URL must be file:///folder or s3://bucket/prefix")
+
+
+def _prefix(path: str) -> str:
+    prefix = path.strip("/")
+    if not prefix:
+        return ""
+    try:
+        check_key(prefix)
+    except KeyInvalid:
+        raise SettingsError(
+            "the storage URL's prefix may contain only letters, digits, '.', '_', '-' and '/'"
+        ) from None
+    return f"{prefix}/"
+
+
+def _endpoint(url: str | None) -> str | None:
+    if url is not None and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
+        raise SettingsError("the S3 endpoint URL must begin with http:// or https:// and a host")
+    return url
+
+
+def try_at_start(storage: Storage) -> None:
+    """Raise SettingsError unless the store can be used. A store that is not reachable yet only logs a warning."""
+    try:
+        check_usable(storage)
+    except StorageUnavailable as error:
+        log.warning("the object store cannot be reached yet", extra={"reason": error.fields["reason"]})
+
+
+def check_usable(storage: Storage) -> None:
+    """Raise SettingsError unless the store can be used, StorageUnavailable if it cannot be reached."""
+    try:
+        check_create_once(storage)
+        next(iter(storage.list(TRIALS)), None)
+    except StorageUnavailable as error:
+        reason = error.fields["reason"]
+        if not error.fields.get("refused"):
+            raise
+        raise SettingsError(
+            f"the object store responds, but cannot be used ({reason}): it must allow objects to be created once "
+            "(If-None-Match: *, or hard links), read, listed and deleted"
+        ) from None
+
+
+def check_writable(storage: Storage) -> None:
+    """Raise StorageUnavailable unless an object can be created and deleted. Takes two calls."""
+    key = f"{TRIALS}{secrets.token_hex(16)}"
+    try:
+        storage.create(key, b"trial")
+    finally:
+        storage.delete(key)
+
+
+def check_create_once(storage: Storage) -> None:
+    """Raise SettingsError unless a second create of one key is refused and changes nothing.
+
+    Every guarantee of the service depends on this: if two workers both believed that they had created `result.json`,
+    the job would end twice. Raises StorageUnavailable when the store does not respond.
+    """
+    key = f"{TRIALS}{secrets.token_hex(16)}"
+    storage.create(key, b"first")
+    try:
+        with suppress(ObjectExists):
+            storage.create(key, b"second")
+            raise SettingsError("the object store accepts two creates of one key: it cannot be used")
+        if storage.get(key) != b"first":
+            raise SettingsError("the object store overwrites an object that it refuses to create: it cannot be used")
+    finally:
+        storage.delete(key)

@@ -1,0 +1,149 @@
+"""Object storage in files below one folder."""
+
+import os
+import stat
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from maskrelay.errors import KeyInvalid, ObjectMissing
+from maskrelay.storage.file_writer import FileWriter
+from maskrelay.storage.folders import READING, opened, storage_errors
+from maskrelay.storage.leftovers import remove_empty, tidy
+from maskrelay.storage.protocol import (
+    BINARY,
+    CHUNK_BYTES,
+    ObjectFacts,
+    check_key,
+    check_prefix,
+    check_range,
+)
+
+
+class FileStorage:
+    """A `Storage` on a file system with hard links, local or shared. `root` must exist.
+
+    Content types are not stored. A killed writer leaves a file whose name begins with `~`. It is never read or listed,
+    and `tidy` removes it. A folder is removed with its last object.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def create(self, key: str, body: bytes, content_type: str = BINARY) -> None:  # noqa: ARG002
+        with FileWriter(self._root, key) as incoming:
+            incoming.write(body)
+            incoming.commit_new()
+
+    def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:  # noqa: ARG002
+        with FileWriter(self._root, key) as incoming:
+            incoming.write(body)
+            incoming.commit()
+
+    def presign(self, key: str, lifetime: timedelta) -> None:
+        """Return None: no URL leads into a folder."""
+
+    def writer(self, key: str, content_type: str = BINARY) -> FileWriter:  # noqa: ARG002
+        return FileWriter(self._root, key)
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        return b"".join(self.stream(key, start, length))
+
+    def stream(self, key: str, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
+        check_range(start, length)
+        chunks = self._read(key, start, length)
+        next(chunks)  # opens the file, so that a missing object is detected here
+        return chunks
+
+    def _read(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
+        file = self._open(key)
+        try:
+            yield b""
+            while length is None or length > 0:
+                with storage_errors(READING):
+                    chunk = os.pread(file, CHUNK_BYTES if length is None else min(length, CHUNK_BYTES), start)
+                if not chunk:
+                    return
+                start += len(chunk)
+                length = None if length is None else length - len(chunk)
+                yield chunk
+        finally:
+            os.close(file)
+
+    def _open(self, key: str) -> int:
+        check_key(key)
+        *folders, name = key.split("/")
+        # Without O_NONBLOCK, a named pipe placed in the folder would block the reader.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with storage_errors(READING), opened(self._root, folders) as folder:
+            file = os.open(name, flags, dir_fd=folder)
+            if stat.S_ISREG(os.fstat(file).st_mode):
+                return file
+        os.close(file)
+        raise ObjectMissing
+
+    def head(self, key: str) -> ObjectFacts:
+        file = self._open(key)
+        try:
+            facts = os.fstat(file)
+        finally:
+            os.close(file)
+        return ObjectFacts(facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        *folders, name = key.split("/")
+        with (
+            suppress(ObjectMissing),
+            storage_errors(READING),
+            opened(self._root, folders) as folder,
+        ):
+            os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
+        remove_empty(self._root, folders)
+
+    def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
+        return tidy(self._root, after, most, now)
+
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
+        check_prefix(prefix)
+        return self._keys_in(prefix[: prefix.rfind("/") + 1], prefix, after)
+
+    def _keys_in(self, folder: str, prefix: str, after: str) -> Iterator[str]:
+        """Yield the keys below `folder`, which is empty or ends in `/`. Holds the names of one folder per level."""
+        for entry in self._entries(folder):
+            key = folder + entry
+            if entry.endswith("/"):
+                if _may_hold(key, prefix, after):
+                    yield from self._keys_in(key, prefix, after)
+            elif key.startswith(prefix) and key > after:
+                yield key
+
+    def _entries(self, folder: str) -> tuple[str, ...]:
+        """Return the names of files, and of folders with a trailing `/`, in the order of the keys."""
+        with (
+            suppress(ObjectMissing),
+            storage_errors(READING),
+            opened(self._root, folder.split("/")[:-1]) as here,
+            os.scandir(here) as entries,
+        ):
+            return tuple(sorted(name for entry in entries if (name := _name(entry))))
+        return ()
+
+
+def _name(entry: os.DirEntry[str]) -> str | None:
+    """Return an entry's name in listings; None if it is no object: temporary files, links, foreign files."""
+    with suppress(KeyInvalid):
+        check_key(entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            return f"{entry.name}/"
+        if entry.is_file(follow_symlinks=False):
+            return entry.name
+    return None
+
+
+def _may_hold(folder: str, prefix: str, after: str) -> bool:
+    """Return whether a key below `folder` can begin with `prefix` and sort after `after`."""
+    wanted = folder.startswith(prefix) or prefix.startswith(folder)
+    return wanted and (folder > after or after.startswith(folder))

@@ -1,0 +1,71 @@
+"""Whether the store can be used now. The reason is logged when it changes."""
+
+import logging
+import threading
+import time
+
+from maskrelay.contract.records import keys
+from maskrelay.errors import StorageUnavailable
+from maskrelay.storage.factory import check_writable
+from maskrelay.storage.protocol import Storage
+
+log = logging.getLogger(__name__)
+#: A trial object is written at most once in this many seconds.
+PERIOD_S = 5.0
+#: A reason that has not occurred for this many seconds is logged again.
+FORGOTTEN_S = 60.0
+
+
+class StoreHealth:
+    """Tests the store on request, and records failures seen by others. May be used from any thread."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._lock = threading.Lock()
+        self._tried = float("-inf")
+        self._failure: StorageUnavailable | None = None
+        self._reason: str | None = None
+        self._heard = float("-inf")
+
+    def check(self) -> None:
+        """Raise StorageUnavailable unless the store responds now and accepted the last trial object."""
+        try:
+            next(iter(self._storage.list(keys.LIVE)), None)
+            self._check_writable()
+        except StorageUnavailable as error:
+            self.failed(error)
+            raise
+
+    def failed(self, error: StorageUnavailable) -> None:
+        """Log why the store could not be used, if the reason changed."""
+        reason = str(error.fields.get("reason", error.code))
+        with self._lock:
+            now = time.monotonic()
+            news = reason != self._reason or now - self._heard > FORGOTTEN_S
+            self._reason, self._heard = reason, now
+        if news:
+            log.error("the object store cannot be used", extra={"reason": reason})
+
+    def _check_writable(self) -> None:
+        """One caller writes a trial object; its result applies to the others until the period is over."""
+        with self._lock:
+            if time.monotonic() - self._tried < PERIOD_S:
+                failure = self._failure
+            else:
+                failure = self._failure = _failure_of(self._storage)
+                self._tried = time.monotonic()
+            recovered = failure is None and self._reason is not None
+            if recovered:
+                self._reason = None
+        if failure is not None:
+            raise failure
+        if recovered:
+            log.warning("the object store can be used again")
+
+
+def _failure_of(storage: Storage) -> StorageUnavailable | None:
+    try:
+        check_writable(storage)
+    except StorageUnavailable as error:
+        return error
+    return None

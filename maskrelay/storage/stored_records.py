@@ -1,0 +1,128 @@
+"""Records as objects in storage: a single one as JSON, or several as lines of JSON. Each object is written once.
+
+Whoever wrote an object, reading it returns a record or raises RecordUnreadable, whose message quotes nothing of it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from maskrelay.contract.record import Record
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Item, Result, Submission
+from maskrelay.errors import ObjectExists, ObjectMissing, RecordUnreadable
+from maskrelay.storage.protocol import Storage
+
+#: The size limit of a record. The longest possible records name 20,000 members of each of 20 zips.
+LONGEST_BYTES = 256 << 20
+#: The beginning of a submission's record. Both values are ours; the caller's text comes later.
+_OWNER = re.compile(
+    rf'\s*{{\s*"id"\s*:\s*"({keys.ID.pattern})"\s*,\s*"tenant"\s*:\s*"({keys.TENANT.pattern})"'.encode()
+)
+_OWNER_BYTES = 1024
+R = TypeVar("R", bound=Record)
+
+
+def record_body(record: Record) -> bytes:
+    """Return the record as JSON; raises RecordUnreadable if reading it back would not return an equal record."""
+    try:
+        body = record.model_dump_json().encode()
+    except ValueError:  # half a surrogate pair, or nested too deeply
+        raise RecordUnreadable from None
+    if parsed(body, type(record)) != record:
+        raise RecordUnreadable
+    return body
+
+
+def parsed(body: bytes, kind: type[R], key: str = "") -> R:
+    """Parse the content of the object `key` as a record; raises RecordUnreadable."""
+    try:
+        return kind.model_validate_json(body)
+    except (ValidationError, ValueError, RecursionError):
+        raise unreadable(key) from None
+
+
+def unreadable(key: str) -> RecordUnreadable:
+    """Return the error for this object. Its detail names the object without the job's folder."""
+    return RecordUnreadable(f"The stored record {key.rsplit('/', 1)[-1]} cannot be read.", key=key)
+
+
+def read_record(storage: Storage, key: str, kind: type[R]) -> R:
+    """Read the object `key` as a record; raises ObjectMissing and RecordUnreadable."""
+    body = storage.get(key, 0, LONGEST_BYTES + 1)
+    if len(body) > LONGEST_BYTES:
+        raise unreadable(key)
+    return parsed(body, kind, key)
+
+
+def read_submission(storage: Storage, job: str) -> Submission:
+    """Return the submission that was accepted under this id; raises ObjectMissing and RecordUnreadable."""
+    submission = read_record(storage, keys.accepted(job), Submission)
+    if submission.id != job:
+        raise unreadable(keys.accepted(job))
+    return submission
+
+
+def read_result(storage: Storage, job: str) -> Result:
+    """Return the result of this job; raises ObjectMissing and RecordUnreadable."""
+    result = read_record(storage, keys.result(job), Result)
+    if result.job != job:
+        raise unreadable(keys.result(job))
+    return result
+
+
+def owner_of(storage: Storage, job: str) -> str | None:
+    """Return the tenant of a job from the beginning of its record, even if the rest is unreadable.
+
+    Returns None if there is no record, or if it does not begin as this service writes it.
+    """
+    try:
+        begun = _OWNER.match(storage.get(keys.accepted(job), 0, _OWNER_BYTES))
+    except ObjectMissing:
+        return None
+    return begun[2].decode() if begun and begun[1].decode() == job else None
+
+
+def write_records(storage: Storage, key: str, records: Sequence[Record]) -> bool:
+    """Write the records; return False if an object with this key exists already, which is kept."""
+    body = "\n".join(record.model_dump_json(exclude_defaults=True) for record in records).encode()
+    try:
+        storage.create(key, body, "application/x-ndjson")
+    except ObjectExists:
+        return False
+    return True
+
+
+def read_records(storage: Storage, key: str, kind: type[R]) -> list[R]:
+    """Return every record of the object; raises ObjectMissing and RecordUnreadable."""
+    return [parsed(line, kind, key) for line in storage.get(key).splitlines()]
+
+
+def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
+    """Yield every submitted item in order, wherever the submission keeps them.
+
+    Raises ObjectMissing and RecordUnreadable.
+    """
+    if submission.items_key is None:
+        yield from submission.items
+        return
+    with closing(storage.stream(submission.items_key)) as chunks:
+        for line in lines_of(chunks):
+            yield parsed(line, Item, submission.items_key)
+
+
+def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines of an object that is read in chunks. A line of many chunks is joined once."""
+    held: list[bytes] = []
+    for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        held.append(first)
+        if others:
+            yield b"".join(held)
+            yield from others[:-1]
+            held = [others[-1]]
+    if rest := b"".join(held):
+        yield rest

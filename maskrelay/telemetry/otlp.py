@@ -1,0 +1,129 @@
+"""Spans exported by the OpenTelemetry SDK, in batches over OTLP/HTTP.
+
+OpenTelemetry's own variables set sampling and headers.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from requests.adapters import HTTPAdapter
+
+from maskrelay.network.certificates import ca_bundle
+from maskrelay.network.proxies import proxy_for
+from maskrelay.telemetry.spans import Kind, Span
+
+_KINDS = {kind.name.lower(): kind for kind in trace.SpanKind}
+_AUTHORITIES = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE")
+_URLS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class Otlp:
+    """The spans of one process."""
+
+    def __init__(self, endpoint: str | None, process: str) -> None:
+        named = {"service.name": "maskrelay", "service.version": version("maskrelay"), "maskrelay.process": process}
+        self._provider = TracerProvider(resource=Resource.create(named))
+        url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
+        exporter = OTLPSpanExporter(url, session=_session(url or _standard_url()))
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("maskrelay")
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        within: str | None = None,
+        *,
+        kind: Kind = "internal",
+        links: Sequence[str] = (),
+        **attributes: str | int,
+    ) -> Iterator[Span]:
+        """See `Spans.span`."""
+        is_inside = trace.get_current_span().get_span_context().is_valid
+        with self._tracer.start_as_current_span(
+            name,
+            context=None if is_inside else _context(within),
+            kind=_KINDS[kind],
+            links=[trace.Link(trace.get_current_span(_context(one)).get_span_context()) for one in links],
+            attributes=_named(attributes),
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield _OtlpSpan(span)
+            except BaseException as error:
+                span.set_status(trace.StatusCode.ERROR, str(getattr(error, "code", type(error).__name__)))
+                raise
+
+    def here(self) -> str | None:
+        """See `Spans.here`."""
+        return _traceparent(trace.get_current_span())
+
+    def end(self) -> None:
+        """Send the remaining spans. An unavailable collector delays the end by the timeout of one export."""
+        self._provider.shutdown()
+
+
+def _standard_url() -> str:
+    return next((os.environ[name] for name in _URLS if os.environ.get(name)), "http://localhost:4318")
+
+
+class _Trusting(HTTPAdapter):
+    """Trusts our authorities, whatever requests finds in the environment."""
+
+    def __init__(self) -> None:
+        self._trusted = ca_bundle("REQUESTS_CA_BUNDLE", *_AUTHORITIES)
+        super().__init__()
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002
+        super().cert_verify(conn, url, self._trusted, cert)
+
+
+def _session(url: str) -> requests.Session:
+    """Return a session that uses the environment's proxy, parsed as everywhere in this package.
+
+    Raises SettingsError.
+    """
+    proxy = proxy_for(url)
+    session = requests.Session()
+    session.trust_env = False
+    session.proxies = {urlsplit(url).scheme: proxy.url} if proxy else {}
+    session.mount("https://", _Trusting())
+    return session
+
+
+class _OtlpSpan:
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self.traceparent = _traceparent(span)
+
+    def note(self, **attributes: str | int) -> None:
+        """See `Span.note`."""
+        self._span.set_attributes(_named(attributes))
+
+
+def _traceparent(span: trace.Span) -> str | None:
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span, Context()))
+    return carrier.get("traceparent")
+
+
+def _context(traceparent: str | None) -> Context:
+    return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {}, Context())
+
+
+def _named(attributes: dict[str, str | int]) -> dict[str, str | int]:
+    return {f"maskrelay.{name}": value for name, value in attributes.items()}

@@ -1,0 +1,328 @@
+"""Items and artifacts: read while the job runs, and after; page by page, by name, as files."""
+
+import base64
+import hashlib
+import io
+import json
+from email.message import Message
+from urllib.parse import unquote
+
+import httpx
+import pytest
+import redis
+from PIL import Image
+
+from maskrelay.contract.records import keys
+from tests.support.builders.pictures import gradient, saved
+from tests.support.drivers.api_jobs import (
+    PNG,
+    accepted,
+    failed,
+    finish,
+    plan,
+    settle,
+    succeeded,
+    write_part,
+)
+from tests.support.drivers.driven import frames_of, planned
+from tests.support.servers.apis import RunningApi
+
+
+def test_items_of_a_running_job_come_in_order_of_completion(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, *(b"%d" % number for number in range(5)))
+    plan(api, job)
+    assert north.get(f"/v1/jobs/{job}/items").json() == {"items": [], "next": None}
+    settle(api, job, 1, succeeded(api, job, 2), failed(0))
+    settle(api, job, 2, succeeded(api, job, 1))
+    listed, url, pages = [], f"/v1/jobs/{job}/items?limit=2", 0
+    while url:
+        answer = north.get(url)
+        listed += [(item["custom_id"], item["state"]) for item in answer.json()["items"]]
+        url = answer.links.get("next", {}).get("url", "")
+        pages += 1
+    assert listed == [("2", "succeeded"), ("0", "failed"), ("1", "succeeded")]
+    assert pages == 2
+
+
+def test_a_line_that_was_refused_or_came_twice_is_not_shown(
+    api: RunningApi, north: httpx.Client, api_valkey: str
+) -> None:
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    part = settle(api, job, 1, failed(0))
+    late = f"{2_000_000:016d}-0123abcd-000001"
+    write_part(api, job, late, succeeded(api, job, 0), succeeded(api, job, 1))
+    api.ledger.claims.settle(job, late, [])  # nothing of it is accepted, and what it says of frame 0 never counts
+    listed = dict(api.ledger.jobs.parts(job))
+    assert part in listed
+    items = north.get(f"/v1/jobs/{job}/items").json()["items"]
+    assert [(item["custom_id"], item["state"]) for item in items][:1] == [("0", "failed")]
+    assert len({item["custom_id"] for item in items}) == len(items)
+
+
+def test_no_line_of_a_part_keeps_a_running_job_from_being_read(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    settle(api, job, 1, failed(0), succeeded(api, job, 1))
+    odd = [b"", b"{", b"null", b'{"frame": -1}', failed(2).model_dump_json().encode()]
+    odd += [json.dumps({"frame": frame, "item": 7, "state": "succeeded"}).encode() for frame in (-1, 5, 10**9, 10**30)]
+    odd += [json.dumps({"frame": 0, "item": 0, "state": "skipped"}).encode(), failed(0).model_dump_json().encode()]
+    late = f"{2_000_000:016d}-0123abcd-000001"
+    api.storage.create(keys.outcome_part(job, late), b"\n".join(odd))
+    api.storage.create(keys.outcome_part(job, "stranger"), b"not a part of ours")
+    api.ledger.claims.settle(job, late, [])
+
+    def read() -> None:
+        items = north.get(f"/v1/jobs/{job}/items").json()["items"]
+        assert [(item["custom_id"], item["state"]) for item in items] == [("0", "failed"), ("1", "succeeded")]
+        letters = north.get(f"/v1/jobs/{job}/dead-letters").json()["dead_letters"]
+        assert [letter["custom_id"] for letter in letters] == ["0"]
+        assert north.get(f"/v1/jobs/{job}/artifacts/1-1-0.mask.png").content == PNG
+        assert north.get(f"/v1/jobs/{job}/artifacts/7-5-0.mask.png").status_code == 404
+
+    read()
+    api.ledger.jobs.forget(job, "north")  # the ledger was lost, and its list with it
+    read()
+
+
+def test_items_of_a_finished_job_come_in_their_order_page_by_page(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, *(b"%d" % number for number in range(25)))
+    finish(api, job, *(failed(number) if number % 7 == 3 else succeeded(api, job, number) for number in range(25)))
+    whole = north.get(f"/v1/jobs/{job}/items").json()
+    assert [item["custom_id"] for item in whole["items"]] == [str(number) for number in range(25)]
+    assert whole["next"] is None
+    paged, cursor = [], ""
+    while cursor is not None:
+        page = north.get(f"/v1/jobs/{job}/items", params={"limit": 10, **({"cursor": cursor} if cursor else {})}).json()
+        paged += page["items"]
+        cursor = page["next"]
+    assert paged == whole["items"]
+
+
+def test_an_item_shows_its_masks_with_links_and_its_error_with_a_code(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b")
+    finish(api, job, succeeded(api, job, 0), failed(1))
+    good, bad = north.get(f"/v1/jobs/{job}/items").json()["items"]
+    files = f"{north.base_url}/v1/jobs/{job}/artifacts".replace("//v1", "/v1")
+    assert good == {
+        "custom_id": "0",
+        "findings": {},
+        "source_name": "eye 0.png",
+        "state": "succeeded",
+        "masks": [
+            {
+                "prompt": "optic disc in retinal fundus",
+                "category": "eye anatomies",
+                "empty": False,
+                "area_px": 12,
+                "bbox": [1, 2, 3, 4],
+                "centroid": [2.0, 3.5],
+                "components": 1,
+                "mean_probability": 0.9,
+                "border": [],
+                "flags": [],
+                "links": {"mask": f"{files}/0-0-0.mask.png"},
+            }
+        ],
+        "links": {"overlay": f"{files}/0-0.overlay.png"},
+    }
+    assert bad == {
+        "custom_id": "1",
+        "findings": {},
+        "source_name": "eye 1.png",
+        "state": "failed",
+        "error": {"code": "truncated", "detail": "The image file ends too early or is damaged."},
+        "masks": [],
+        "links": {},
+    }
+
+
+def test_items_come_as_lines_when_lines_are_asked_for(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b", b"c")
+    finish(api, job, *(succeeded(api, job, number) for number in range(3)))
+    answer = north.get(f"/v1/jobs/{job}/items?limit=2", headers={"Accept": "application/x-ndjson"})
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    assert [json.loads(line)["custom_id"] for line in answer.text.splitlines()] == ["0", "1"]
+    rest = north.get(answer.links["next"]["url"], headers={"Accept": "application/x-ndjson"})
+    assert [json.loads(line)["custom_id"] for line in rest.text.splitlines()] == ["2"]
+
+
+def test_a_cursor_from_before_the_end_begins_the_final_order_anew(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b", b"c")
+    plan(api, job)
+    outcomes = [succeeded(api, job, number) for number in range(3)]
+    settle(api, job, 1, *outcomes[1:])
+    cursor = north.get(f"/v1/jobs/{job}/items?limit=1").json()["next"]
+    finish(api, job, *outcomes)
+    items = north.get(f"/v1/jobs/{job}/items", params={"cursor": cursor}).json()["items"]
+    assert [item["custom_id"] for item in items] == ["0", "1", "2"]
+
+
+def test_a_cursor_that_was_never_given_is_refused(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a")
+    finish(api, job, failed(0))
+    plain = [b"x", b"f:", b"f:7", b"f:9999999", b"f:1.2", b"f:-1", b"r:1", b"r:a.b", b"j:0", "f:٣".encode()]
+    for cursor in ["%ff", "A", *(base64.urlsafe_b64encode(one).decode().rstrip("=") for one in plain)]:
+        answer = north.get(f"/v1/jobs/{job}/items?cursor={cursor}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), cursor
+        assert answer.json()["errors"][0]["pointer"] == "#/query/cursor"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_artifact_is_the_file_that_the_visible_outcome_names(
+    api: RunningApi, north: httpx.Client, ended: bool
+) -> None:
+    content = PNG + bytes(range(256)) * 10_000
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    outcomes = [succeeded(api, job, 0), succeeded(api, job, 1, content=content)]
+    settle(api, job, 1, *outcomes)
+    if ended:
+        finish(api, job, *outcomes)
+    for item in north.get(f"/v1/jobs/{job}/items").json()["items"]:
+        for url in (item["masks"][0]["links"]["mask"], item["links"]["overlay"]):
+            answer = north.get(url)
+            wanted = content if item["custom_id"] == "1" else PNG
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+            assert answer.content == wanted
+            assert answer.headers["content-length"] == str(len(wanted))
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["etag"] == f'"{hashlib.sha256(wanted).hexdigest()}"'
+            again = north.get(url, headers={"If-None-Match": answer.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+
+
+def test_an_artifact_within_a_larger_object_is_cut_out_of_it(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a")
+    outcome = succeeded(api, job, 0)
+    mask = outcome.masks[0]
+    assert mask.mask is not None
+    packed = keys.outcome_part(job, "packed")
+    api.storage.put(packed, b"before" + PNG + b"behind")
+    inside = mask.mask.model_copy(update={"key": packed, "offset": 6, "length": len(PNG)})
+    finish(api, job, outcome.model_copy(update={"masks": (mask.model_copy(update={"mask": inside}),)}))
+    assert north.get(f"/v1/jobs/{job}/artifacts/0-0-0.mask.png").content == PNG
+
+
+def test_the_human_name_stands_in_the_disposition_alone_and_injects_nothing(
+    api: RunningApi, north: httpx.Client
+) -> None:
+    awkward = 'Müller "x"; filename=evil\u2028.png'
+    files = [("image", (awkward, b"x"))]
+    job = north.post("/v1/jobs", files=files, data={"prompt": "left/right  Lung"}).json()["id"]
+    finish(api, job, succeeded(api, job, 0))
+    answer = north.get(f"/v1/jobs/{job}/artifacts/0-0-0.mask.png")
+    said = Message()
+    said["content-disposition"] = answer.headers["content-disposition"]
+    assert said.get_content_disposition() == "attachment"
+    encoded = answer.headers["content-disposition"].split("filename*=UTF-8''")[1]
+    assert unquote(encoded) == "Müller %22x%22; filename=evil-left-right-lung.mask.png"
+    assert set('";= \r\n').isdisjoint(encoded)
+    plain = answer.headers["content-disposition"].split('filename="')[1].split('"')[0]
+    assert plain == "Muller_22x_22_filename_evil-left-right-lung.mask.png"
+
+
+def named(answer: httpx.Response) -> str:
+    return unquote(answer.headers["content-disposition"].split("filename*=UTF-8''")[1])
+
+
+def test_a_pictures_file_is_named_alike_alone_and_behind_a_file_of_several_frames(
+    api: RunningApi, north: httpx.Client
+) -> None:
+    two_pages = io.BytesIO()
+    Image.new("L", (40, 30)).save(two_pages, "TIFF", save_all=True, append_images=[Image.new("L", (40, 30))])
+    still = saved(gradient(40, 30), "PNG")
+    names = {}
+    for files in ([("still.png", still)], [("pages.tif", two_pages.getvalue()), ("still.png", still)]):
+        form = {"prompt": "liver"}
+        job = north.post("/v1/jobs", files=[("image", file) for file in files], data=form).json()["id"]
+        planned(api)
+        plan = [(frame.frame, frame.item, frame.index) for frame in frames_of(api, job)]
+        settle(api, job, 1, *(succeeded(api, job, n, item=item, index=index) for n, item, index in plan))
+        last = f"{len(files) - 1}-{len(plan) - 1}-0.mask.png"
+        running = named(north.get(f"/v1/jobs/{job}/artifacts/{last}"))
+        pages = [named(north.get(f"/v1/jobs/{job}/artifacts/0-{n}-0.mask.png")) for n in range(len(plan) - 1)]
+        names[len(files)] = (running, pages)
+    assert names[1] == ("still-liver.mask.png", [])
+    assert names[2] == ("still-liver.mask.png", ["pages-0000-liver.mask.png", "pages-0001-liver.mask.png"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown", "stem"),
+    [
+        ("ward a/eye.png", "ward a/eye.png", "eye"),
+        ("../../etc/passwd", "etc/passwd", "passwd"),
+        ("/home/someone/eye.png", "eye.png", "eye"),
+        ("C:\\Users\\someone\\eye.png", "eye.png", "eye"),
+        ("scans\\eye.png", "scans/eye.png", "eye"),
+        ("1.2.840.113619.2.55", "1.2.840.113619.2.55", "1.2.840.113619.2.55"),
+        ("IM.0001", "IM.0001", "IM.0001"),
+        ("brain.nii.gz", "brain.nii.gz", "brain"),
+        (".png", ".png", ".png"),
+    ],
+)
+def test_a_source_keeps_its_folders_and_its_file_is_named_by_its_own_name(
+    api: RunningApi, north: httpx.Client, sent: str, shown: str, stem: str
+) -> None:
+    job = north.post("/v1/jobs", files=[("image", (sent, b"x"))], data={"prompt": "liver"}).json()["id"]
+    finish(api, job, succeeded(api, job, 0))
+    (item,) = north.get(f"/v1/jobs/{job}/items").json()["items"]
+    assert item["source_name"] == shown
+    assert named(north.get(f"/v1/jobs/{job}/artifacts/0-0-0.mask.png")) == f"{stem}-liver.mask.png"
+
+
+NOT_NAMED = [
+    "0-0-1.mask.png",
+    "0-0-0.probability.png",
+    "0-1-0.mask.png",
+    "1-0-0.mask.png",
+    "99-99-0.mask.png",
+    "00-0-0.mask.png",
+    "٠-0-0.mask.png",
+    "0-0-0.mask.png.",
+    "0-0-0.0123abcd.mask.png",
+    "job.json",
+    "..%2fjob.json",
+    "%2e%2e/job.json",
+    "..%2f..%2f..%2fkeys.json",
+    "0/0-0.0123abcd.mask.png",
+    "%00",
+    "0-0-0.mask.png%0a",
+    "999999999999999999999-0-0.mask.png",
+]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_name_that_no_outcome_names_is_404(api: RunningApi, north: httpx.Client, ended: bool) -> None:
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    settle(api, job, 1, succeeded(api, job, 0), failed(1))
+    if ended:
+        finish(api, job, succeeded(api, job, 0), failed(1))
+    answers = {name: north.get(f"/v1/jobs/{job}/artifacts/{name}") for name in NOT_NAMED}
+    refused = {name: (answer.status_code, answer.json()["code"]) for name, answer in answers.items()}
+    assert refused == dict.fromkeys(NOT_NAMED, (404, "not_found"))
+    assert north.get(f"/v1/jobs/{job}/artifacts/0-0-0.mask.png").status_code == 200
+
+
+def test_the_manifest_is_there_once_the_job_has_ended(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a")
+    assert north.get(f"/v1/jobs/{job}/artifacts/result.json").status_code == 404
+    finish(api, job, failed(0))
+    answer = north.get(north.get(f"/v1/jobs/{job}").json()["links"]["result"])
+    assert answer.content == api.storage.get(keys.result(job))
+    assert answer.headers["content-type"] == "application/json"
+    assert "research use only" in answer.json()["notice"]
+
+
+def test_results_of_a_running_job_are_read_from_storage_when_the_ledger_lost_it(
+    api: RunningApi, north: httpx.Client, api_valkey: str
+) -> None:
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    settle(api, job, 1, succeeded(api, job, 1))
+    with redis.Redis.from_url(api_valkey) as client:
+        client.flushall()
+    items = north.get(f"/v1/jobs/{job}/items").json()["items"]
+    assert [item["custom_id"] for item in items] == ["1"]
+    assert north.get(items[0]["links"]["overlay"]).content == PNG

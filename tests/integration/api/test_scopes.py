@@ -1,0 +1,58 @@
+"""The table of scopes and the routes are the same list; whatever is not in it is refused."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api.auth.scopes import NEEDED, PUBLIC
+from api.routes import add_routes
+from tests.support.servers.apis import KEYS, running_api, write_keys
+
+
+def routes() -> list[APIRoute]:
+    app = FastAPI()
+    add_routes(app)
+    return [route for route in app.routes if isinstance(route, APIRoute)]
+
+
+def test_every_route_has_its_scope_and_every_row_its_route() -> None:
+    found = {(method, route.path) for route in routes() for method in route.methods if route.path not in PUBLIC}
+    assert found == NEEDED.keys()
+
+
+def test_what_needs_no_key_is_exactly_this() -> None:
+    assert {"/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"} == PUBLIC
+    assert {route.path for route in routes()} >= PUBLIC - {"/openapi.json"}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, api_valkey: str):
+    folder = tmp_path_factory.mktemp("scopes")
+    write_keys(folder / "keys.json", {**KEYS, "none": ("north", [])})
+    with running_api(folder / "store", api_valkey) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(NEEDED))
+def test_each_route_is_refused_without_its_scope_and_not_with_it(api, method: str, path: str) -> None:
+    needed = NEEDED[method, path]
+    path = path.replace("{job}", "a" * 26).replace("{name}", "result.json").replace("{event}", "evt_" + "0" * 32)
+    others = {"submit": "reader", "read": "writer", "admin": "north"}
+    for key in (others[needed], "none"):
+        with api.client(key) as client:
+            answer = client.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+    for key in ({"submit": "writer", "read": "reader", "admin": "admin"}[needed], "admin"):
+        with api.client(key) as client:
+            assert client.request(method, path).status_code not in {401, 403, 405, 500}
+    assert httpx.request(method, api.url + path, trust_env=False).status_code == 401
+
+
+def test_a_route_without_a_row_lets_nobody_in(tmp_path: Path, api_valkey: str, monkeypatch) -> None:
+    monkeypatch.setattr("api.auth.scopes.NEEDED", {})
+    with running_api(tmp_path / "store", api_valkey) as api, api.client("admin") as client:
+        assert client.get("/v1/jobs").status_code == 403
+        assert client.get("/livez").status_code == 200

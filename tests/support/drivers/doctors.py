@@ -1,0 +1,76 @@
+"""What `maskrelay doctor` finds, and servers that are set up wrongly in ways that no real one can be told to be."""
+
+import base64
+import json
+import socketserver
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import dropwhile, takewhile
+from time import time
+
+from maskrelay.admin.checks.diagnosis import diagnose
+from maskrelay.admin.checks.finding import Finding
+from maskrelay.contract.wire.image2d import CANVAS
+from tests.support.servers.running import running
+
+
+def findings(environment: Mapping[str, str], check: str) -> list[Finding]:
+    """What is found of one check, at least one finding; what comes behind is not looked at."""
+    found = dropwhile(lambda one: one.check != check, diagnose(environment))
+    of_it = list(takewhile(lambda one: one.check == check, found))
+    assert of_it, f"nothing was found of {check}"
+    return of_it
+
+
+class _Endpoint(BaseHTTPRequestHandler):
+    """Scores: every map is 1 where something is. Its clock goes an hour behind."""
+
+    def do_HEAD(self) -> None:
+        self._answer(b"")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        maps = {"data": base64.b64encode(b"\x01" * CANVAS**2).decode(), "shape": [1, CANVAS, CANVAS], "dtype": "uint8"}
+        self._answer(json.dumps([{"image_features": json.dumps(maps), "text_features": ["liver"]}]).encode())
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response_only(200)
+        self.send_header("Date", formatdate(time() - 3600, usegmt=True))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@contextmanager
+def binary_endpoint_with_a_slow_clock() -> Iterator[str]:
+    """Its scoring URI."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Endpoint) as server, running(server):
+        yield f"http://127.0.0.1:{server.server_port}/score"
+
+
+class _OldRedis(socketserver.StreamRequestHandler):
+    """Knows INFO, and calls everything else unknown, as old servers do with what is new."""
+
+    def handle(self) -> None:
+        while head := self.rfile.readline():
+            words = []
+            for _ in range(int(head[1:])):
+                self.rfile.readline()
+                words.append(self.rfile.readline().strip())
+            facts = b"redis_version:6.2.14\r\nrole:master\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\n"
+            known = words[0].upper() == b"INFO"
+            self.wfile.write(b"$%d\r\n%s\r\n" % (len(facts), facts) if known else b"-ERR unknown command\r\n")
+
+
+@contextmanager
+def old_redis() -> Iterator[str]:
+    """Its URL."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _OldRedis) as server, running(server):
+        server.daemon_threads = True
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0"

@@ -1,0 +1,89 @@
+"""Jobs driven by the workers' own steps over a running API's storage and ledger; only the scores are made up."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import httpx
+
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import PlannedFrame, Result
+from maskrelay.contract.records.outcomes import Outcome
+from maskrelay.ledger.claims import Claim
+from tests.support.drivers.api_jobs import accepted
+from tests.support.drivers.clearing import parts_of
+from tests.support.servers.apis import RunningApi
+from worker.context.job_records.outcome_parts import Recorded, part_name, write_part
+from worker.context.job_records.plans import planned_items
+from worker.finish.finish_step import finish_jobs
+from worker.plan.plan_step import plan_jobs
+
+#: What a frame ends in: an error's code, or None for masks.
+Ends = Callable[[PlannedFrame], str | None]
+
+
+def planned(api: RunningApi) -> None:
+    """Plan every job that waits for it."""
+    plan_jobs(parts_of(api), time.monotonic() + 60)
+
+
+def frames_of(api: RunningApi, job: str) -> list[PlannedFrame]:
+    parts = sum(1 for _ in api.storage.list(keys.frames(job)))
+    return [frame for _, frames in planned_items(api.storage, job, parts) for frame in frames]
+
+
+def claims_of(api: RunningApi) -> Iterable[Claim]:
+    """Everything that can be claimed now."""
+    while not isinstance(claim := api.ledger.claims.take(0, ["interactive", "bulk"]), bool):
+        yield claim
+
+
+def scored(api: RunningApi, ends: Ends = lambda _: None) -> list[str]:
+    """Settle every frame that waits; the parts that were written."""
+    written = []
+    for number, claim in enumerate(claims_of(api)):
+        frames = frames_of(api, claim.job)
+        held = [(claim.token, Recorded(outcome(frames[frame], ends(frames[frame])))) for frame in claim.frames()]
+        part = part_name(time.time() * 1000, secrets.token_hex(4), number)
+        assert write_part(api.storage, api.ledger.claims, claim.job, part, held) == set(claim.frames())
+        written.append(part)
+    return written
+
+
+def outcome(frame: PlannedFrame, code: str | None) -> Outcome:
+    code = frame.error.code if frame.error else code
+    error = Failure(code=code, detail="It failed.") if code else None
+    state = "failed" if code else "succeeded"
+    return Outcome(frame=frame.frame, item=frame.item, index=frame.index, state=state, error=error)
+
+
+def by_frame(codes: Mapping[int, str]) -> Ends:
+    return lambda frame: codes.get(frame.frame)
+
+
+def driven(api: RunningApi, job: str, ends: Ends = lambda _: None) -> Result:
+    """Plan, settle and finish everything there is; the result of `job`."""
+    planned(api)
+    scored(api, ends)
+    return finished(api, job)
+
+
+def finished(api: RunningApi, job: str) -> Result:
+    """Finish every job that waits for it; the result of `job`."""
+    finish_jobs(parts_of(api), time.monotonic() + 60)
+    return Result.model_validate_json(api.storage.get(keys.result(job)))
+
+
+def ended(api: RunningApi, client: httpx.Client, images: int, codes: dict[int, str], **options: Any) -> str:
+    """A job of so many pictures, of which these failed."""
+    job = accepted(client, *(b"%d" % number for number in range(images)), options=options)
+    driven(api, job, by_frame(codes))
+    return job
+
+
+def letters(client: httpx.Client, job: str, **query: Any) -> dict[str, Any]:
+    answer = client.get(f"/v1/jobs/{job}/dead-letters", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()

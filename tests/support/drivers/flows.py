@@ -1,0 +1,19 @@
+"""Endpoints and pools for tests of the flow control: nothing is sent to them."""
+
+from datetime import timedelta
+from typing import Any
+
+from maskrelay.endpoints import Endpoint
+from maskrelay.ledger.flow_control import Flow
+from tests.support.servers.valkeys import RunningValkey
+
+
+def an_endpoint(name: str, *, max_in_flight: int = 2, **settings: Any) -> Endpoint:
+    """One without a rate worth the name, unless it is given."""
+    rates = {"max_requests_per_s": 1e6, "max_bytes_per_s": 1e12}
+    fields = {"url": "http://localhost/score", "key": "key", **rates, **settings}
+    return Endpoint.model_validate({"name": name, "max_in_flight": max_in_flight, **fields})
+
+
+def pool_of(valkey: RunningValkey, *endpoints: Endpoint, slot_lease: timedelta = timedelta(minutes=2)) -> Flow:
+    return valkey.ledger().flow(endpoints, slot_lease=slot_lease)

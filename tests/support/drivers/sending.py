@@ -1,0 +1,15 @@
+"""The deliver worker's side over a running API's own storage and ledger."""
+
+import time
+from datetime import timedelta
+
+from maskrelay.callbacks.address_guard import AddressGuard
+from maskrelay.callbacks.callback_sender import CallbackSender
+from tests.support.drivers.clearing import parts_of
+from tests.support.servers.apis import RunningApi
+from worker.deliver import deliver_due
+
+
+def send_due(api: RunningApi) -> None:
+    sender = CallbackSender(AddressGuard(["127.0.0.1"]), timedelta(seconds=5))
+    deliver_due(parts_of(api), sender, time.monotonic() + 30)

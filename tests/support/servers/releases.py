@@ -1,0 +1,37 @@
+"""Another release of the service: a tree of its own, with another version and other hashes of the ledger's scripts."""
+
+import hashlib
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import redis
+
+from maskrelay.ledger.scripts import Scripts
+
+ROOT = Path(__file__).parents[3]
+PRESENT, NEXT = version("maskrelay"), "99.1.0"
+_PRELUDE = "maskrelay/ledger/scripts/prelude.lua"
+_ADDED = f"-- of release {NEXT}\n"
+
+
+def next_release(folder: Path) -> Path:
+    """The tree of the next release in `folder`: whoever runs there imports from there, and has its version."""
+    tree = folder / "release"
+    for package in ("api", "maskrelay", "worker"):
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+    with (tree / _PRELUDE).open("a") as prelude:
+        prelude.write(_ADDED)
+    installed = tree / f"maskrelay-{NEXT}.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: maskrelay\nVersion: {NEXT}\n")
+    return tree
+
+
+def ran_by_the_next(client: "redis.Redis") -> set[str]:
+    """The scripts that some process of the next release has run, by name."""
+    prelude = (ROOT / _PRELUDE).read_text()
+    texts = {name: str(script.script) for name, script in Scripts(client)._scripts.items()}
+    theirs = [text.replace(prelude, prelude + _ADDED).encode() for text in texts.values()]
+    known = client.script_exists(*(hashlib.sha1(text).hexdigest() for text in theirs))
+    return {name for name, exists in zip(texts, known, strict=True) if exists}

@@ -1,0 +1,33 @@
+"""What stands in for a Kubernetes Service: each new connection goes to the next API process that takes some."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from maskrelay.stack.loopback import HOST
+from tests.support.drivers.scenes import Scene, port_of
+from tests.support.proxies.tcp_proxy import TcpProxy
+
+
+class Service(TcpProxy):
+    """`ports`: the endpoints. Whoever is not among them any more keeps the connections that it has."""
+
+    def __init__(self, port: int) -> None:
+        self.ports = [port]
+        self._turns = count()
+        super().__init__((HOST, port))
+
+    def picked(self) -> tuple[str, int]:
+        ports = self.ports
+        return HOST, ports[next(self._turns) % len(ports)]
+
+
+@contextmanager
+def service_before(at: Scene) -> Iterator[Service]:
+    """Let callers reach the API through a Service."""
+    service = Service(port_of(at.url))
+    at.url = f"http://{HOST}:{service.port}"
+    try:
+        yield service
+    finally:
+        service.close()

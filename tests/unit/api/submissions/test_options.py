@@ -1,0 +1,63 @@
+"""Options are read strictly: what is not understood is refused with a pointer to it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api.submissions.options import Options, read_json, read_options
+from maskrelay.contract.records.events import TERMINAL_EVENTS
+from maskrelay.errors import Malformed, NestedTooDeep, OptionInvalid, OptionUnknown
+
+
+def test_no_options_are_the_defaults_and_a_null_counts_as_absent() -> None:
+    assert read_options({}) == Options()
+    assert read_options({"lane": None, "callback": None, "outputs": None}) == Options()
+
+
+def test_a_deadline_is_a_number_of_seconds_or_a_time_with_its_offset() -> None:
+    assert read_options({"deadline": 90}).deadline == timedelta(seconds=90)
+    at = datetime(2026, 5, 1, 8, tzinfo=UTC)
+    assert read_options({"deadline": "2026-05-01T10:00:00+02:00"}).deadline == at
+
+
+def test_a_callback_without_events_reports_every_end_of_the_job() -> None:
+    callback = read_options({"callback": {"url": "https://example.org/hook"}}).callback
+    assert callback is not None
+    assert (callback.events, callback.secret) == (TERMINAL_EVENTS, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "pointer"),
+    [
+        ({"lane": "fast"}, "#/options/lane"),
+        ({"outputs": []}, "#/options/outputs"),
+        ({"outputs": "mask"}, "#/options/outputs"),
+        ({"deadline": 0}, "#/options/deadline"),
+        ({"deadline": True}, "#/options/deadline"),
+        ({"deadline": "2026-05-01T10:00:00"}, "#/options/deadline"),
+        ({"one_prompt_per_request": 1}, "#/options/one_prompt_per_request"),
+        ({"metadata": []}, "#/options/metadata"),
+        ({"metadata": {"a": "x" * (16 << 10)}}, "#/options/metadata"),
+        ({"callback": {}}, "#/options/callback/url"),
+        ({"callback": {"url": "https://example.org/", "events": ["job.begun"]}}, "#/options/callback/events"),
+    ],
+)
+def test_a_value_that_is_not_understood_is_refused_by_name(options: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(OptionInvalid) as refused:
+        read_options(options)
+    assert refused.value.fields["pointer"] == pointer
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(OptionUnknown, match="outputs") as refused:
+        read_options({"output": ["mask"]})
+    assert refused.value.fields["pointer"] == "#/options/output"
+
+
+def test_json_that_cannot_be_read_or_is_nested_too_deep_is_refused_where_it_was_sent() -> None:
+    with pytest.raises(Malformed) as malformed:
+        read_json(b'{"a": ', "#/body")
+    with pytest.raises(NestedTooDeep) as nested:
+        read_json(b"[" * 40 + b"]" * 40, "#/form/options")
+    assert (malformed.value.fields["pointer"], nested.value.fields["pointer"]) == ("#/body", "#/form/options")

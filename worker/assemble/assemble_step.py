@@ -1,0 +1,155 @@
+"""The assemble step: make the files of a whole item, one item at a time, under a lease."""
+
+import hashlib
+import logging
+import time
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.item_lines import file_name
+from maskrelay.contract.records.job import Submission
+from maskrelay.contract.records.outcomes import ArtifactRef
+from maskrelay.contract.records.planned_items import Assembled
+from maskrelay.contract.vocabulary.segment_codes import CodeTable, read_code_table
+from maskrelay.errors import (
+    ArtifactUnsupported,
+    AssemblyFailed,
+    LedgerUnavailable,
+    ObjectExists,
+    ObjectMissing,
+    StorageUnavailable,
+)
+from maskrelay.ledger.assembly_leases import Taken
+from maskrelay.storage.protocol import CHUNK_BYTES, Storage, has
+from maskrelay.storage.stored_records import read_submission
+from worker.assemble.item_outputs import files_of
+from worker.assemble.whole_item import WholeItem, read_item, whole_outputs
+from worker.context import Parts
+from worker.context.attempts import OUTAGE, TRIES, pause_after
+from worker.context.halted_jobs import halt
+from worker.context.job_records.plans import Kept
+from worker.context.job_records.visible_outcomes import Visible
+from worker.context.lease_renewal import Renewal
+from worker.context.local_copies import owned_folder
+from worker.context.source_cache import Sources
+
+log = logging.getLogger(__name__)
+#: An item whose assembly failed, or crashed its child, this many times is recorded as failed.
+DEATHS = 2
+
+
+def assemble_items(parts: Parts, until: float) -> None:
+    """Assemble waiting items until `until` (monotonic seconds), and leave the rest."""
+    with closing(parts.sources()) as sources:
+        assembler = Assembler(parts, sources)
+        while time.monotonic() < until:
+            taken = parts.ledger.assembling.take()
+            if taken is None:
+                return
+            _attempt(parts, assembler, taken)
+
+
+def _attempt(parts: Parts, assembler: "Assembler", taken: Taken) -> None:
+    """Make one attempt at one item, as `attempts.attempt` does for a step."""
+    assembling = parts.ledger.assembling
+    try:
+        if taken.tries > TRIES:
+            halt(parts, taken.job, "assemble")
+            return
+        with (
+            Renewal(parts.settings.renewal_period, partial(assembling.renew, taken)),
+            parts.noticed.timed("assemble"),
+        ):
+            assembler.assemble(taken)
+    except (StorageUnavailable, LedgerUnavailable):
+        assembling.excuse(taken, OUTAGE)
+        raise
+    except Exception:
+        log.exception("a step failed", extra={"job_id": taken.job, "step": "assemble", "tries": taken.tries})
+        parts.noticed.happened("step failed", "assemble")
+        if taken.tries >= TRIES:
+            halt(parts, taken.job, "assemble")
+        else:
+            assembling.put_off(taken, pause_after(taken.tries))
+
+
+class Assembler:
+    """Makes items' files. The outcomes of a job are looked up once for consecutive items of the job."""
+
+    def __init__(self, parts: Parts, sources: Sources) -> None:
+        self._parts = parts
+        self._sources = sources
+        self._visible = Kept[str, Visible](self._look, most=2)
+
+    def assemble(self, taken: Taken) -> None:
+        """Store the item's files and then their record, which a second attempt finds. Safe to repeat."""
+        storage, key = self._parts.storage, keys.assembled_item(taken.job, taken.item)
+        if not has(storage, key):
+            try:
+                made = self._made(taken)
+            except ObjectMissing:  # the job was deleted: the sweep removes the rest
+                return
+            with suppress(ObjectExists):
+                storage.create(key, made.model_dump_json(exclude_none=True).encode(), "application/json")
+        if self._parts.ledger.assembling.done(taken):
+            self._parts.ledger.wakes.wake("finish")
+
+    def _look(self, job: str) -> Visible:
+        record = self._parts.ledger.jobs.get(job)
+        frames = record.frames.planned if record is not None else 0
+        return Visible(self._parts.storage, job, frames, self._parts.ledger.jobs.parts(job), spool_bytes=0)
+
+    def _made(self, taken: Taken) -> Assembled:
+        storage = self._parts.storage
+        submission = read_submission(storage, taken.job)
+        with self._parts.spans.span(
+            "assemble", submission.traceparent, kind="consumer", job_id=taken.job, item=taken.item
+        ):
+            return self._made_of(taken, submission)
+
+    def _made_of(self, taken: Taken, submission: Submission) -> Assembled:
+        storage = self._parts.storage
+        item, frames = read_item(storage, taken.job, taken.item, taken.part)
+        if taken.tries > DEATHS:
+            failure = Failure(code=AssemblyFailed.code, detail="making the files failed again and again")
+            return Assembled(item=taken.item, errors=dict.fromkeys(whole_outputs(item), failure))
+        whole = WholeItem(storage, submission, item, frames, self._visible(taken.job))
+        return self._stored(whole, taken) if whole.first is not None else Assembled(item=taken.item)
+
+    def _stored(self, whole: WholeItem, taken: Taken) -> Assembled:
+        files: dict[str, ArtifactRef] = {}
+        errors: dict[str, Failure] = {}
+        with owned_folder() as folder:
+            path = folder / "file"
+            for file in files_of(whole, self._sources, _codes(self._parts)):
+                try:
+                    with path.open("wb") as out:
+                        file.write(out)
+                except ArtifactUnsupported as error:
+                    about = {"job_id": taken.job, "item": taken.item, "output": file.output}
+                    log.warning("a file of an item cannot be made", extra=about)
+                    errors[file.output] = Failure(code=error.code, detail=error.detail)
+                    continue
+                key = keys.whole(taken.job, taken.item, file_name(file.output), taken.token[:8])
+                files[file.output] = _put(self._parts.storage, key, path, file.content_type)
+        return Assembled(item=taken.item, files=files, errors=errors)
+
+
+def _codes(parts: Parts) -> CodeTable:
+    """Return the operator's own segment codes; raises CodesInvalid."""
+    file = parts.settings.codes_file
+    return read_code_table(Path(file).read_bytes()) if file else {}
+
+
+def _put(storage: Storage, key: str, path: Path, content_type: str) -> ArtifactRef:
+    digest, length = hashlib.sha256(), 0
+    with path.open("rb") as file, storage.writer(key, content_type) as writer:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            length += len(chunk)
+            writer.write(chunk)
+        writer.commit()
+    return ArtifactRef(key=key, length=length, sha256=digest.hexdigest(), content_type=content_type)

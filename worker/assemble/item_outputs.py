@@ -1,0 +1,113 @@
+"""The files of a whole item, each with its name, its media type and its writer."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import BinaryIO
+
+from pydicom import Dataset
+
+from maskrelay.contract.records.item_lines import PER_PROMPT
+from maskrelay.contract.vocabulary.segment_codes import CodeTable, codes_of
+from maskrelay.imaging.draw.legend import Entry
+from maskrelay.imaging.draw.palette import colour_of
+from maskrelay.imaging.item_files.contact_sheet import write_contact_sheet
+from maskrelay.imaging.item_files.geojson import write_geojson
+from maskrelay.imaging.item_files.nifti_labels import write_labels_nifti, write_mask_nifti
+from maskrelay.imaging.item_files.seg import write_seg
+from maskrelay.imaging.item_files.seg_header import Making, Segment
+from maskrelay.imaging.item_files.seg_sources import read_source_header
+from worker.assemble.whole_item import WholeItem
+from worker.context.source_cache import Sources
+
+_GZIP, _DICOM, _PNG, _GEOJSON = "application/gzip", "application/dicom", "image/png", "application/geo+json"
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """A file of a whole item."""
+
+    #: The key in `Assembled.files`.
+    output: str
+    content_type: str
+    #: Writes the file; may raise ArtifactUnsupported.
+    write: Callable[[BinaryIO], None]
+
+
+def files_of(whole: WholeItem, sources: Sources, codes: CodeTable) -> Iterator[WholeFile]:
+    """Yield every requested file of the item."""
+    prompts = whole.prompts
+    for output in whole.wanted:
+        match output:
+            case "nifti":
+                yield WholeFile(output, _GZIP, partial(_labels, whole))
+            case "nifti-per-prompt":
+                for number in range(len(prompts)):
+                    yield WholeFile(f"{PER_PROMPT}{number}", _GZIP, partial(_mask, whole, number))
+            case "seg":
+                yield WholeFile(output, _DICOM, partial(_seg, whole, sources, codes))
+            case "contact-sheet":
+                yield WholeFile(output, _PNG, partial(_contact_sheet, whole))
+            case "geojson":
+                yield WholeFile(output, _GEOJSON, partial(_geojson, whole))
+
+
+def _labels(whole: WholeItem, out: BinaryIO) -> None:
+    assert whole.item.grid is not None
+    write_labels_nifti(out, whole.item.grid, whole.labels_of, len(whole.prompts))
+
+
+def _mask(whole: WholeItem, prompt: int, out: BinaryIO) -> None:
+    assert whole.item.grid is not None
+    write_mask_nifti(out, whole.item.grid, whole.mask_of, prompt)
+
+
+def _contact_sheet(whole: WholeItem, out: BinaryIO) -> None:
+    legend = [
+        Entry(prompt, colour_of(number), empty=whole.first_found(number) is None)
+        for number, prompt in enumerate(whole.prompts)
+    ]
+    write_contact_sheet(out, len(whole.frames), whole.sizes, whole.thumbnail_of, legend)
+
+
+def _geojson(whole: WholeItem, out: BinaryIO) -> None:
+    write_geojson(out, whole.prompts, len(whole.frames), whole.mask_of)
+
+
+def _seg(whole: WholeItem, sources: Sources, codes: CodeTable, out: BinaryIO) -> None:
+    frames = whole.frames
+    first = {(frame.source, frame.extent): frame for frame in reversed(frames)}
+    number = {place: count for count, place in enumerate(first)}
+    objects = list(first.values())
+
+    def header_of(count: int) -> Dataset:
+        frame = objects[count]
+        with sources.opened(frame.source, frame.extent, frame.reading) as opened:
+            return read_source_header(opened)
+
+    placed = [(number[frame.source, frame.extent], frame.reading.index) for frame in frames]
+    write_seg(out, placed, header_of, _segments(whole, codes), whole.mask_of, _making(whole))
+
+
+def _segments(whole: WholeItem, codes: CodeTable) -> list[Segment]:
+    found = [whole.first_found(number) for number in range(len(whole.prompts))]
+    return [
+        Segment(prompt, codes_of(prompt, mask.category if mask else None, codes))
+        for prompt, mask in zip(whole.prompts, found, strict=True)
+    ]
+
+
+def _making(whole: WholeItem) -> Making:
+    """Return the identity of the object.
+
+    The same submission gives the same UIDs, so that a second run stores the same object.
+    """
+    assert whole.first is not None
+    model = whole.first.model_version or "unknown"
+    return Making(
+        fingerprint=f"{whole.submission.fingerprint}:{whole.item.item}:{model}",
+        made=whole.submission.created_at,
+        software=f"maskrelay {version('maskrelay')}",
+        model_version=model,
+    )

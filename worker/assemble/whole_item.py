@@ -1,0 +1,99 @@
+"""A whole item for the writers of its files: masks one frame at a time, read back from its outcomes."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrelay.contract.records.job import FRAMES_PER_PART, PlannedFrame, Submission
+from maskrelay.contract.records.outcomes import MaskOutcome, Outcome
+from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.contract.vocabulary.outputs import OF_ITEM, Output
+from maskrelay.imaging.masks.rle import decode_rle
+from maskrelay.storage.protocol import Storage
+from worker.context.job_records.plans import Kept, read_frame_part, read_item_part
+from worker.context.job_records.visible_outcomes import Visible
+
+
+class WholeItem:
+    """One item with its frames and their visible outcomes, a few of which are held at a time."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        submission: Submission,
+        item: PlannedItem,
+        frames: Sequence[PlannedFrame],
+        visible: Visible,
+    ) -> None:
+        self.submission = submission
+        self.item = item
+        self.frames = frames
+        self.prompts = frames[0].prompts
+        self.wanted = whole_outputs(item)
+        self._storage = storage
+        self._outcome = Kept[int, Outcome | None](lambda place: visible.outcome(frames[place].frame), most=16)
+
+    def masks(self, place: int) -> tuple[MaskOutcome, ...]:
+        """Return the masks of a frame by its position in the item; none if it failed."""
+        outcome = self._outcome(place)
+        return outcome.masks if outcome is not None else ()
+
+    @cached_property
+    def first(self) -> Outcome | None:
+        """The first outcome with masks."""
+        outcomes = (self._outcome(place) for place in range(len(self.frames)))
+        return next((outcome for outcome in outcomes if outcome is not None and outcome.masks), None)
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        """The (height, width) of the frames with masks."""
+        return {masks[0].rle.size for masks in map(self.masks, range(len(self.frames))) if masks}
+
+    def mask_of(self, place: int, prompt: int) -> npt.NDArray[np.bool_]:
+        """Return a prompt's mask as a bool array of shape (height, width) in source pixels.
+
+        All False if the frame failed.
+        """
+        masks = self.masks(place)
+        return decode_rle(masks[prompt].rle) if masks else np.zeros(self._size, np.bool_)
+
+    def labels_of(self, place: int) -> npt.NDArray[np.uint16]:
+        """Return the labels as a uint16 array of shape (height, width): prompt numbers from 1, 0 for the background.
+
+        Where masks overlap, the prompt with the higher probability wins.
+        """
+        labels = np.zeros(self._size, np.uint16)
+        for number, mask in enumerate(self.masks(place), start=1):
+            labels[decode_rle(mask.label_rle or mask.rle)] = number
+        return labels
+
+    def thumbnail_of(self, place: int) -> bytes | None:
+        """Return the thumbnail of a frame; None if it has none."""
+        outcome = self._outcome(place)
+        ref = outcome.thumbnail if outcome is not None else None
+        return None if ref is None else self._storage.get(ref.key, ref.offset, ref.length)
+
+    def first_found(self, prompt: int) -> MaskOutcome | None:
+        """Return the first mask of this prompt that is not empty."""
+        masks = (self.masks(place) for place in range(len(self.frames)))
+        return next((some[prompt] for some in masks if some and not some[prompt].empty), None)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        assert self.first is not None
+        return self.first.masks[0].rle.size
+
+
+def whole_outputs(item: PlannedItem) -> list[Output]:
+    """Return the requested outputs of the item as a whole."""
+    return [output for output in item.outputs if output in OF_ITEM]
+
+
+def read_item(storage: Storage, job: str, item: int, part: int) -> tuple[PlannedItem, list[PlannedFrame]]:
+    """Return an item that begins in this part of the plan, and its frames; raises ObjectMissing."""
+    planned = next(one for one in read_item_part(storage, job, part) if one.item == item)
+    last = (planned.first + planned.frames - 1) // FRAMES_PER_PART
+    frames = [frame for number in range(part, last + 1) for frame in read_frame_part(storage, job, number)]
+    return planned, [frame for frame in frames if frame.item == item]

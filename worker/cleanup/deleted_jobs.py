@@ -1,0 +1,100 @@
+"""Remove the objects of deleted jobs. Safe to repeat, concurrently and at any time."""
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.audit_entries import Entry
+from maskrelay.errors import ObjectMissing, RecordUnreadable
+from maskrelay.storage.markers import tombstone_of
+from maskrelay.storage.protocol import Storage
+from maskrelay.storage.stored_records import read_items, read_submission
+from worker.cleanup.unused_uploads import drop, unpublish
+from worker.cleanup.walks import delete_all, next_keys, written_before
+from worker.context import Parts
+
+log = logging.getLogger(__name__)
+JOBS_A_PASS = 50
+#: A marker without a tombstone is removed at this age.
+ORPHANED = timedelta(hours=1)
+#: The content of the marker after the first round.
+BEGUN = b"begun"
+
+
+def remove_gone(parts: Parts, now: datetime) -> None:
+    """Continue the removal of the next marked jobs."""
+    marked = next_keys(parts, "removing", keys.REMOVING, JOBS_A_PASS)
+    remove_jobs(parts, (key.removeprefix(keys.REMOVING) for key in marked), now)
+
+
+def remove_jobs(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
+    """Continue the removal of these jobs; return for how many a round was done."""
+    alone = parts.bad_objects.alone
+    return sum(bool(alone("removal", job, partial(remove, parts, job, now))) for job in jobs if keys.ID.fullmatch(job))
+
+
+def remove(parts: Parts, job: str, now: datetime) -> bool:
+    """Remove a job in two rounds; return whether a round was done now.
+
+    The first round removes everything but the submission and its uploads, which no new job can use from then on. The
+    second round runs when all work in progress has ended, and removes what that wrote, the uploads, the submission and
+    the marker.
+    """
+    storage, marker = parts.storage, keys.removing(job)
+    tombstone = tombstone_of(storage, job)
+    if tombstone is None:
+        if written_before(storage, marker, now - ORPHANED):
+            storage.delete(marker)
+        return False
+    try:
+        begun = storage.get(marker) == BEGUN
+    except ObjectMissing:  # another process has done it
+        return False
+    # every lease is shorter than the visibility timeout
+    if begun and not written_before(storage, marker, now - parts.settings.visibility_timeout):
+        return False
+    parts.ledger.jobs.forget(job, tombstone.tenant)
+    _remove_own(storage, job)
+    if begun:
+        _remove_submission(storage, job)
+        storage.delete(marker)
+        parts.audit.write(Entry(at=datetime.now(UTC), did="removed", tenant=tombstone.tenant, job=job))
+        log.info("job removed", extra={"job_id": job, "reason": tombstone.reason})
+        return True
+    for upload in _uploads(storage, job):
+        unpublish(storage, upload, job)
+    storage.put(marker, BEGUN)
+    return True
+
+
+def _remove_own(storage: Storage, job: str) -> None:
+    storage.delete(keys.live_cancel(job))
+    storage.delete(keys.live(job))
+    kept = {keys.gone(job), keys.accepted(job)}
+    with suppress(ObjectMissing, RecordUnreadable):
+        kept.add(read_submission(storage, job).items_key or "")
+    delete_all(storage, (key for key in storage.list(keys.objects(job)) if key not in kept))
+
+
+def _remove_submission(storage: Storage, job: str) -> None:
+    """Remove `job.json` last: while it exists, the rest can be found."""
+    for upload in _uploads(storage, job):
+        drop(storage, upload, job)
+    last = {keys.gone(job), keys.accepted(job)}
+    delete_all(storage, (key for key in storage.list(keys.objects(job)) if key not in last))
+    storage.delete(keys.accepted(job))
+
+
+def _uploads(storage: Storage, job: str) -> set[str]:
+    """Return the uploads that the job uses.
+
+    If its record is unreadable, they are removed by their age, as stray uploads are.
+    """
+    try:
+        sources = {item.source for item in read_items(storage, read_submission(storage, job))}
+    except (ObjectMissing, RecordUnreadable):
+        return set()
+    return {source for source in sources if keys.upload_of(source) == source}

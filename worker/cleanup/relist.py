@@ -1,0 +1,40 @@
+"""Restore the tenants' lists of finished jobs from storage when Redis has lost them."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from maskrelay.contract.records import keys
+from maskrelay.storage.protocol import has
+from worker.cleanup.walks import next_keys
+from worker.context import Parts
+from worker.context.job_records.conclusion import read_result
+
+KEYS_A_PASS = 2000
+
+
+def relist_next(parts: Parts) -> int:
+    """Restore the next window, if Redis lost the lists; return how many jobs were listed again."""
+    sweeps = parts.ledger.sweeps
+    if not sweeps.listing():
+        return 0
+    listed = relist(parts, next_keys(parts, "listing", keys.JOBS, KEYS_A_PASS))
+    if not sweeps.place("listing"):
+        sweeps.listing(done=True)
+    return listed
+
+
+def relist(parts: Parts, found: Iterable[str]) -> int:
+    """List every job whose result is among these objects; return how many were not listed.
+
+    Other jobs have live markers.
+    """
+    finished = filter(None, map(keys.finished_job, found))
+    alone = parts.bad_objects.alone
+    return sum(bool(alone("listing", job, partial(_relist, parts, job))) for job in finished)
+
+
+def _relist(parts: Parts, job: str) -> bool:
+    if parts.ledger.jobs.get(job) is not None or has(parts.storage, keys.gone(job)):
+        return False
+    result = read_result(parts, job)
+    return result is not None and parts.ledger.jobs.list_again(job, result.tenant, result.created_at)

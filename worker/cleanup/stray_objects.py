@@ -1,0 +1,119 @@
+"""Remove what superseded attempts left of finished jobs: files, parts and final objects that no result names."""
+
+import hashlib
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.dead_letter_records import DeadLetter
+from maskrelay.contract.records.job import FinalObject, Result
+from maskrelay.errors import ObjectMissing
+from maskrelay.storage.markers import tombstone_of
+from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.stored_records import (
+    lines_of,
+    parsed,
+    read_submission,
+    unreadable,
+)
+from worker.cleanup.walks import delete_all, written_before
+from worker.context import Parts
+from worker.context.job_records.conclusion import read_result
+
+#: How a record refers to an object. Nothing that a caller wrote can match: a quote within a string is escaped.
+_NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
+#: Longer than any reference in a stream.
+_LONGEST = 1024
+
+
+def sweep_losing(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
+    """Clean up these marked jobs once they are quiet; return how many objects were removed."""
+    alone = parts.bad_objects.alone
+    return sum(alone("losing", job, partial(_sweep, parts, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
+
+
+def _sweep(parts: Parts, job: str, now: datetime) -> int:
+    """Clean up one job.
+
+    Every lease is shorter than the visibility timeout, so after it nobody writes what will count.
+    """
+    storage, marker = parts.storage, keys.sweeping(job)
+    quiet_since = now - parts.settings.visibility_timeout
+    if not written_before(storage, marker, quiet_since):
+        return 0
+    result = read_result(parts, job)
+    if result is None and has(storage, keys.accepted(job)) and tombstone_of(storage, job) is None:
+        return 0  # it has not ended; the mark stays
+    try:
+        stray = list(strays(storage, result)) if result is not None else []
+    except ObjectMissing:  # it is being removed
+        stray = []
+    delete_all(storage, stray)
+    if written_before(storage, marker, quiet_since):  # otherwise another attempt was refused meanwhile
+        storage.delete(marker)
+    return len(stray)
+
+
+def strays(storage: Storage, result: Result) -> Iterator[str]:
+    """Yield the objects of a finished job that nothing refers to. Raises ObjectMissing if the job is being removed."""
+    job = result.job
+    final = result.items.key.rsplit("/", 1)[0] + "/"
+    yield from _others(storage, keys.finals(job), lambda key: key.startswith(final))
+    yield from storage.list(keys.unfinished(job))
+    items = read_submission(storage, job).items_key
+    yield from _others(storage, keys.item_lists(job), lambda key: key == items)
+    if result.parts is not None:
+        names = b"".join(vouched(storage, result.parts)).decode().split()
+        counted = {keys.outcome_part(job, name) for name in names}
+        yield from _others(storage, keys.outcomes(job), counted.__contains__)
+    with closing(vouched(storage, result.items)) as chunks:
+        named = named_keys(chunks)
+    failed = _failed_frames(storage, result)
+    yield from _others(storage, keys.packs(job), named.__contains__)
+    # an answer that violated the contract is kept if that is the outcome of its frame
+    yield from _others(storage, keys.artifacts(job), lambda key: key in named or keys.answered_frame(key) in failed)
+
+
+def named_keys(chunks: Iterable[bytes]) -> set[str]:
+    """Return every object that a stream of records refers to.
+
+    Only the names are held in memory, however long a record is.
+    """
+    named: set[str] = set()
+    rest = b""
+    for chunk in chunks:
+        rest += chunk
+        end = 0
+        for found in _NAMED.finditer(rest):
+            named.add(found[1].decode())
+            end = found.end()
+        rest = rest[max(end, len(rest) - _LONGEST) :]
+    return named
+
+
+def vouched(storage: Storage, final: FinalObject) -> Generator[bytes, None, None]:
+    """Yield the object in chunks; raise RecordUnreadable after the last one unless length and hash match the result's.
+
+    Objects that this object does not name are removed, so a truncated or changed object would name too few.
+    """
+    digest, length = hashlib.sha256(), 0
+    for chunk in storage.stream(final.key):
+        digest.update(chunk)
+        length += len(chunk)
+        yield chunk
+    if (length, digest.hexdigest()) != (final.length, final.sha256):
+        raise unreadable(final.key)
+
+
+def _others(storage: Storage, prefix: str, stays: Callable[[str], bool]) -> Iterator[str]:
+    return (key for key in storage.list(prefix) if not stays(key))
+
+
+def _failed_frames(storage: Storage, result: Result) -> set[int | None]:
+    if result.dead is None:
+        return set()
+    with closing(vouched(storage, result.dead)) as chunks:
+        return {parsed(line, DeadLetter, result.dead.key).frame for line in lines_of(chunks)}

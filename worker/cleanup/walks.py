@@ -1,0 +1,60 @@
+"""Walk through everything in storage one window at a time, so that no pass takes long."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from maskrelay.errors import ObjectMissing
+from maskrelay.storage.protocol import Storage
+from worker.context import Parts
+
+#: Concurrent calls to storage. The round trips dominate.
+_HANDS = 8
+_BATCH = 500
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def next_keys(parts: Parts, walk: str, prefix: str, most: int) -> list[str]:
+    """Return the next `most` keys of a prefix, after the walk's last window. After the last key it starts again.
+
+    The position is stored in the ledger before the keys are processed, so that a failure on one of them does not stop
+    the walk.
+    """
+    after = parts.ledger.sweeps.place(walk)
+    found = list(islice(parts.storage.list(prefix, after), most))
+    parts.ledger.sweeps.move(walk, found[-1] if len(found) == most else "")
+    return found
+
+
+def delete_all(storage: Storage, keys: Iterable[str]) -> None:
+    """Delete these objects, several at a time. Missing objects are not an error."""
+    waiting: Iterator[str] = iter(keys)
+    with ThreadPoolExecutor(_HANDS) as hands:
+        while batch := list(islice(waiting, _BATCH)):
+            list(hands.map(storage.delete, batch))
+
+
+def side_by_side(call: Callable[[A], B], values: Iterable[A], hands: int) -> Iterator[B]:
+    """Yield `call` of each value, `hands` at a time and in no order. Few more values are consumed than are in progress.
+
+    Raises what `call` raised first, once the calls in progress have ended.
+    """
+    with ThreadPoolExecutor(hands) as pool:
+        waiting: set[Future[B]] = set()
+        for value in values:
+            waiting.add(pool.submit(call, value))
+            if len(waiting) >= 2 * hands:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (one.result() for one in done)
+        yield from (one.result() for one in waiting)
+
+
+def written_before(storage: Storage, key: str, moment: datetime) -> bool:
+    """Return whether the object exists and was written before `moment`."""
+    try:
+        return storage.head(key).modified < moment
+    except ObjectMissing:
+        return False

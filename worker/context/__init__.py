@@ -1,0 +1,83 @@
+"""What the steps of a job share, built once in each process after the fork.
+
+Settings come in; storage, ledger, leases, caches and records come out, for every stage.
+Read this module first, then `job_records`.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from maskrelay.endpoints import Endpoint, read_endpoints
+from maskrelay.ledger import Ledger, open_ledger
+from maskrelay.ledger.broker import Publisher, broker
+from maskrelay.ledger.flow_control import Flow
+from maskrelay.ledger.measurements import Noticed
+from maskrelay.settings import Settings
+from maskrelay.storage.audit_log import AuditLog
+from maskrelay.storage.factory import open_storage
+from maskrelay.storage.protocol import Storage
+from maskrelay.telemetry.spans import Spans, Untraced
+from maskrelay.telemetry.tracing import open_spans
+from worker.context.bad_objects import BadObjects
+from worker.context.source_cache import Sources
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The shared objects of one process."""
+
+    settings: Settings
+    storage: Storage
+    ledger: Ledger
+    spans: Spans = field(default_factory=Untraced)
+
+    @cached_property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The configured pool; raises SettingsError. Read on first use, because not every worker is given one."""
+        return read_endpoints(self.settings)
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The audit log of this process, created on first use: after the fork."""
+        return AuditLog(self.storage, "worker")
+
+    @cached_property
+    def noticed(self) -> Noticed:
+        """The metrics recorder of this process. Its first use is after the fork."""
+        return Noticed(self.ledger.sight.tell)
+
+    @cached_property
+    def bad_objects(self) -> BadObjects:
+        """The objects that the passes of this process left out."""
+        return BadObjects(self.storage, self.ledger, self.noticed)
+
+    def sources(self) -> Sources:
+        """Return a reader of sources with its own local copies."""
+        settings = self.settings
+        bounds = {"max_bytes": settings.max_source_bytes, "most_bytes": settings.copies_bytes}
+        return Sources(self.storage, **bounds, space_bytes=settings.copies_space_bytes)
+
+    def flow(self) -> Flow:
+        """Return the flow control of the configured endpoints."""
+        return self.ledger.flow(self.endpoints, slot_lease=self.settings.slot_lease)
+
+    def in_flight(self) -> int:
+        """Return the limit of scores in flight of the whole pool, as far as the workers have announced it."""
+        return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
+
+
+def build(settings: Settings, process: str) -> Parts:
+    """Build the shared objects. Clients connect on first use. `process` is the name of this process in traces."""
+    app = broker(
+        settings.redis_url.get_secret_value(),
+        visibility_timeout=settings.visibility_timeout,
+    )
+    ledger = open_ledger(
+        settings.redis_url.get_secret_value(),
+        Publisher(app),
+        claim_lease=settings.claim_lease,
+        step_lease=settings.step_lease,
+        delivery_lease=settings.delivery_lease,
+    )
+    storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
+    return Parts(settings, storage, ledger, open_spans(settings.otlp_endpoint, process))

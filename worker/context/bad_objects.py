@@ -1,0 +1,87 @@
+"""Keep one unusable object from stopping a pass over many: it is left out, logged once, counted, and kept by name."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from maskrelay.contract.records import keys
+from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable, code_of
+from maskrelay.ledger import Ledger
+from maskrelay.ledger.measurements import Noticed
+from maskrelay.storage.factory import check_writable
+from maskrelay.storage.protocol import Storage
+
+log = logging.getLogger(__name__)
+#: The passes over many objects, which are the labels of the metric.
+Pass = Literal[
+    "comparison",
+    "removal",
+    "losing",
+    "expiry",
+    "uploads",
+    "listing",
+    "records",
+    "deadlines",
+    "condemned",
+    "delivery",
+]
+#: The names of this many bad objects are kept; the log and the metric include the others too.
+MOST = 1000
+T = TypeVar("T")
+
+
+class BadObjects:
+    """The objects that the passes of one process left out. May be used from any thread."""
+
+    def __init__(self, storage: Storage, ledger: Ledger, noticed: Noticed) -> None:
+        self._storage = storage
+        self._ledger = ledger
+        self._noticed = noticed
+        self._lock = threading.Lock()
+        self._named: dict[str, str] = {}
+
+    def alone(self, passing: Pass, name: str, call: Callable[[], T]) -> T | None:
+        """Return what `call` returns for the job or upload `name`; None if it fails because of that object alone.
+
+        Raises LedgerUnavailable and StorageUnavailable if the ledger or storage fails for other objects too. If they
+        respond, the call is repeated once, since the failure may have been a short outage.
+        """
+        try:
+            return call()
+        except (LedgerUnavailable, StorageUnavailable):
+            self._check_answering()
+        except Exception as error:  # noqa: BLE001 - one object must not stop the others
+            self.leave_out(passing, name, error)
+            return None
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001
+            self.leave_out(passing, name, error)
+            return None
+
+    def leave_out(self, passing: Pass, name: str, error: Exception) -> None:
+        """Count the object and keep its name. It is logged if it is new, or fails in another way than before."""
+        self._noticed.happened("bad_object", passing)
+        ours = error if isinstance(error, MaskrelayError) else None
+        why = code_of(error)
+        with self._lock:
+            known = self._named.pop(name, None)
+            self._named[name] = why
+            if len(self._named) > MOST:
+                del self._named[next(iter(self._named))]
+        if known != why:
+            where = ours.fields.get("key") if ours else None
+            told = {"job_id": name, "source": where or passing, "code": why}
+            log.error("left out", extra=told, exc_info=None if ours else error)
+
+    def named(self) -> list[str]:
+        """Return the jobs and uploads that were left out, each with the reason."""
+        with self._lock:
+            return [f"{name}: {why}" for name, why in self._named.items()]
+
+    def _check_answering(self) -> None:
+        """Raise LedgerUnavailable or StorageUnavailable unless both can be read and written."""
+        self._ledger.scripts.check_writable()
+        next(iter(self._storage.list(keys.LIVE)), None)
+        check_writable(self._storage)

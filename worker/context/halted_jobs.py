@@ -1,0 +1,97 @@
+"""Halt a job whose step failed repeatedly, and resume it when an operator asks for it."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Literal
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.endings import Halt
+from maskrelay.contract.records.job import Counts, Frames
+from maskrelay.errors import (
+    AssemblingFailed,
+    FinishingFailed,
+    JobHalted,
+    LedgerUnavailable,
+    PlanningFailed,
+    StorageUnavailable,
+)
+from maskrelay.ledger.job_transitions import JobRecord
+from maskrelay.rules.lifecycle import is_terminal
+from maskrelay.storage.markers import halt_of, write_halt
+from maskrelay.storage.protocol import has
+from maskrelay.storage.stored_records import read_submission
+from worker.context import Parts
+from worker.context.job_records.conclusion import CREATED, forget_deleted
+from worker.context.job_records.event_records import announce
+
+log = logging.getLogger(__name__)
+Step = Literal["plan", "assemble", "finish"]
+_ERRORS: dict[Step, type[JobHalted]] = {
+    "plan": PlanningFailed,
+    "assemble": AssemblingFailed,
+    "finish": FinishingFailed,
+}
+
+
+def halt(parts: Parts, job: str, step: Step) -> None:
+    """End the job as failed, without a result: `halted.json`, event, terminal state. Its outcomes are kept.
+
+    Any process may repeat this. A job that has a result, or has ended, is not changed.
+    """
+    record = parts.ledger.jobs.get(job)
+    if record is None or is_terminal(record.state) or has(parts.storage, keys.result(job)):
+        return
+    error = _ERRORS[step]()
+    write_halt(parts.storage, job, Halt(step=step, code=error.code, detail=error.detail, at=datetime.now(UTC)))
+    conclude_halted(parts, record)
+    parts.noticed.happened("halted", step)
+    log.error("job given up: a step failed repeatedly", extra={"job_id": job, "step": step, "code": error.code})
+
+
+def conclude_halted(parts: Parts, record: JobRecord) -> bool:
+    """Publish what `halted.json` says, in an event and in the ledger.
+
+    Safe to repeat. Return whether it was news to the ledger.
+    """
+    stands = halt_of(parts.storage, record.id)
+    if stands is None:
+        return False
+    frames = Frames(
+        planned=max(record.frames.planned, record.frames.succeeded + record.frames.failed),
+        succeeded=record.frames.succeeded,
+        failed=record.frames.failed,
+    )
+    counts = Counts(total=record.total, **record.items).model_dump()
+    try:
+        submission = read_submission(parts.storage, record.id)
+        announce(parts, submission, "job.failed", state="failed", at=stands.at, counts=counts)
+    except (StorageUnavailable, LedgerUnavailable):
+        raise
+    except Exception:  # the defect may also prevent the event, and still the job must end
+        log.exception("the event of a halted job cannot be created", extra={"job_id": record.id})
+    concluded = parts.ledger.jobs.conclude(
+        record.id,
+        tenant=record.tenant,
+        lane=record.lane,
+        created_at=record.created_at,
+        state="failed",
+        items=counts,
+        frames=frames,
+        halted=stands.code,
+    )
+    if concluded == CREATED:
+        forget_deleted(parts, record.id)
+    return bool(concluded)
+
+
+def release_halted(parts: Parts, job: str) -> bool:
+    """Let a halted job continue from what storage holds; return whether it was halted.
+
+    Safe to repeat, wherever it was interrupted. Without `halted.json` the ledger's record contradicts storage, and the
+    comparison restores it.
+    """
+    if halt_of(parts.storage, job) is None:
+        return False
+    parts.storage.delete(keys.halted(job))
+    log.warning("halted job resumed", extra={"job_id": job})
+    return True

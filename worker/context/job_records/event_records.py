@@ -1,0 +1,58 @@
+"""Create the events of a job for its callbacks. The event's body is stored before its delivery is queued."""
+
+import contextlib
+from datetime import datetime
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.events import EVENT_TYPES, event_body, event_id
+from maskrelay.contract.records.job import Submission
+from maskrelay.errors import LedgerUnavailable, ObjectExists
+from maskrelay.storage.protocol import Storage, has
+from worker.context import Parts
+
+
+def announce(
+    parts: Parts, submission: Submission, event_type: str, *, state: str, at: datetime, counts: dict[str, int]
+) -> None:
+    """Store the event and queue its delivery, if the caller subscribed to it. Any process may repeat this."""
+    if submission.callback is None or event_type not in submission.callback.events:
+        return
+    job, event = submission.id, event_id(submission.id, event_type)
+    if is_delivered(parts.storage, job, event):
+        return
+    base = (parts.settings.public_url or "").rstrip("/")
+    links = {"self": f"{base}/v1/jobs/{job}", "items": f"{base}/v1/jobs/{job}/items"}
+    body = event_body(event_type, at, job=job, state=state, counts=counts, links=links)
+    with contextlib.suppress(ObjectExists):
+        parts.storage.create(keys.event(job, event), body, "application/json")
+    parts.ledger.outbox.add(job, event, parts.spans.here())
+    with contextlib.suppress(LedgerUnavailable):
+        parts.ledger.wakes.wake("deliver")
+
+
+def resume(parts: Parts, submission: Submission) -> None:
+    """Queue every event again that happened and is not over: Redis may have lost it, or never known it."""
+    for event_type in submission.callback.events if submission.callback else ():
+        event = event_id(submission.id, event_type)
+        if has(parts.storage, keys.event(submission.id, event)) and not is_delivered(
+            parts.storage, submission.id, event
+        ):
+            parts.ledger.outbox.add(submission.id, event)
+
+
+def is_delivered(storage: Storage, job: str, event: str) -> bool:
+    """Return whether the event has its marker: it was delivered or given up."""
+    return has(storage, keys.delivered(job, event))
+
+
+def leave_live(storage: Storage, submission: Submission) -> bool:
+    """Delete a finished job's live marker if all its events are over; return whether they are."""
+    asked = submission.callback.events if submission.callback else ()
+    for event_type in EVENT_TYPES:
+        event = event_id(submission.id, event_type)
+        happened = event_type in asked and has(storage, keys.event(submission.id, event))
+        if happened and not is_delivered(storage, submission.id, event):
+            return False
+    storage.delete(keys.live_cancel(submission.id))
+    storage.delete(keys.live(submission.id))
+    return True

@@ -1,0 +1,140 @@
+"""Outcomes of frames with their files: packed into one object per part, stored, then settled in the ledger."""
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import PlannedFrame
+from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
+from maskrelay.errors import ItemError, ObjectExists
+from maskrelay.ledger.claims import Claims, Settlement
+from maskrelay.storage.protocol import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An outcome with those of its files that are not stored yet."""
+
+    outcome: Outcome
+    #: By the key with which the outcome refers to them.
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    #: Of the span in which the outcome was produced.
+    traceparent: str | None = None
+
+    def size(self) -> int:
+        return sum(map(len, self.files.values()))
+
+
+def ref_of(key: str, body: bytes) -> ArtifactRef:
+    """Return an outcome's reference to a file that will be stored under `key`."""
+    return ArtifactRef(key=key, length=len(body), sha256=hashlib.sha256(body).hexdigest())
+
+
+def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
+    """Store each file under the attempt's own name. A file that exists was written by this very attempt."""
+    for key, body in files.items():
+        try:
+            storage.create(key, body, "image/png")
+        except ObjectExists:
+            storage.put(key, body, "image/png")
+
+
+def pack(key: str, recorded: Sequence[Recorded]) -> tuple[bytes, list[Outcome]]:
+    """Concatenate all files, and return the outcomes with references to their positions in the object `key`."""
+    places: dict[str, int] = {}
+    bodies: list[bytes] = []
+    size = 0
+    for one in recorded:
+        for name, body in one.files.items():
+            places[name] = size
+            bodies.append(body)
+            size += len(body)
+    return b"".join(bodies), [_moved(one.outcome, key, places) for one in recorded]
+
+
+def _moved(outcome: Outcome, key: str, places: Mapping[str, int]) -> Outcome:
+    def moved(ref: ArtifactRef | None) -> ArtifactRef | None:
+        if ref is None or ref.key not in places:
+            return ref
+        return ref.model_copy(update={"key": key, "offset": places[ref.key]})
+
+    masks = tuple(
+        mask.model_copy(update={"mask": moved(mask.mask), "probability": moved(mask.probability)})
+        for mask in outcome.masks
+    )
+    pictures = {"overlay": moved(outcome.overlay), "thumbnail": moved(outcome.thumbnail)}
+    return outcome.model_copy(update={"masks": masks, **pictures})
+
+
+Held = tuple[str, Recorded]
+
+
+def part_name(at_ms: float, worker: str, written: int) -> str:
+    """Return the name of a part. Names sort by time.
+
+    at_ms: Redis' clock. worker: 8 hex digits. written: a serial number of the worker. Raises ValueError for a number
+    that does not fit.
+    """
+    return keys.outcome_part_name(round(at_ms), worker, written)
+
+
+def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held]) -> set[int]:
+    """Write one part and settle its outcomes, each under the token that holds its frame; return the frames that count.
+
+    Safe to repeat under the same name: a name belongs to one group of one worker. If a line is refused, its job is
+    marked for the removal of superseded attempts.
+    """
+    store_part(storage, job, part, held)
+    return settle_part(storage, claims, job, part, held, {})
+
+
+def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> None:
+    """Write one part. Files that are not stored yet are written first, into one pack."""
+    outcomes = _packed(storage, job, part, [recorded for _, recorded in held])
+    body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for outcome in outcomes)
+    with contextlib.suppress(ObjectExists):
+        storage.create(keys.outcome_part(job, part), body, "application/x-ndjson")
+
+
+def settle_part(
+    storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held], spent: Mapping[str, int]
+) -> set[int]:
+    """Settle the outcomes of a stored part; return the frames that count. spent: as in `Claims.settle`.
+
+    If a line is refused, its job is marked for the removal of superseded attempts.
+    """
+    lines = [Settlement(token, one.outcome.frame, one.outcome.state == "failed") for token, one in held]
+    accepted = claims.settle(job, part, lines, spent)
+    if len(accepted) < len(lines):
+        storage.put(keys.sweeping(job), b"")
+    return accepted
+
+
+def _packed(storage: Storage, job: str, part: str, recorded: Sequence[Recorded]) -> list[Outcome]:
+    key = keys.pack(job, part)
+    body, outcomes = pack(key, recorded)
+    if body:
+        with contextlib.suppress(ObjectExists):
+            storage.create(key, body)
+    return outcomes
+
+
+def failure_of(error: ItemError) -> Failure:
+    return Failure(code=error.code, detail=error.detail)
+
+
+def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
+    """Return the outcome of a failed frame."""
+    return Outcome(
+        frame=planned.frame,
+        item=planned.item,
+        index=planned.index,
+        instance=planned.instance,
+        source_name=planned.source_name,
+        state="failed",
+        error=failure,
+        attempts=attempts,
+    )

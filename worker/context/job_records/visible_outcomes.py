@@ -1,0 +1,193 @@
+"""Find the visible outcome of each frame among the lines of all outcome parts, and read the outcomes back."""
+
+import hashlib
+import json
+import logging
+import zlib
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.outcomes import Outcome, read_outcome
+from maskrelay.errors import ObjectMissing
+from maskrelay.rules.suspicion import Sizes
+from maskrelay.rules.visible_line import VisibleLines
+from maskrelay.storage.protocol import Storage
+from worker.context.job_records.plans import Kept
+from worker.context.line_spool import FILE_BYTES, NOWHERE, LineSpool
+from worker.context.read_ahead import ahead
+from worker.context.turn import ENDLESS, Turn
+
+log = logging.getLogger(__name__)
+#: Bytes of parts that are cached when they must be read again because their lines are not in the spool.
+_KEPT_BYTES = 64 << 20
+
+
+#: Returns the state that an earlier attempt saved for a choice of lines, by the name of the choice.
+Saved = Callable[[str], bytes | None]
+
+
+def nothing_saved(_: str) -> None:
+    """No earlier attempt saved anything."""
+
+
+class Visible:
+    """The visible line of every frame of a job, found by reading each part once. Takes about 21 bytes per frame.
+
+    The lines are put into a spool, so that `outcome` reads no part again, except for lines that did not fit.
+    `spool_bytes`: 0 if few outcomes will be needed. Unusable lines and lost parts are ignored. Raises
+    StorageUnavailable.
+
+    If `turn` is over before all parts are read, `complete` is False, and `state` returns what another attempt continues
+    from. `saved` is called with `name`, which identifies exactly these parts, refused lines and planned frames.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        job: str,
+        frames: int,
+        listed: Sequence[tuple[str, frozenset[int]]],
+        *,
+        spool_bytes: int = FILE_BYTES,
+        turn: Turn = ENDLESS,
+        saved: Saved = nothing_saved,
+    ) -> None:
+        self._storage = storage
+        self._job = job
+        self._lines = VisibleLines(frames)
+        self._part = array("i", [NOWHERE]) * frames
+        self._line = array("i", [NOWHERE]) * frames
+        self._place = array("q", [NOWHERE]) * frames
+        self._length = array("i", [0]) * frames
+        self._spool = LineSpool(spool_bytes)
+        self._again = Kept[int, list[bytes]](self._read, most=_KEPT_BYTES, weigh=_weight)
+        self.lines_read = 0
+        #: The sizes of each prompt's masks over the whole job.
+        self.sizes = Sizes()
+        self._unusable = self._lost = 0
+        self._refused = dict(listed)
+        self._names = [*self._refused, *self._unlisted()]
+        self.name = self._name(frames)
+        self.looked = 0
+        #: Whether an earlier attempt had already read every part.
+        self.was_complete = False
+        if (state := saved(self.name)) is not None:
+            self._restore(state)
+            self.was_complete = self.complete
+        self._look(turn)
+
+    def _name(self, frames: int) -> str:
+        """Return 16 hex digits that identify everything on which the choice of lines depends."""
+        digest = hashlib.sha256(f"{frames} {len(self._refused)}".encode())
+        for name in self._names:
+            refused = " ".join(map(str, sorted(self._refused.get(name, ()))))
+            digest.update(f"\n{name} {refused}".encode())
+        return digest.hexdigest()[:16]
+
+    def _look(self, turn: Turn) -> None:
+        left = range(self.looked, len(self._names))
+        for number, lines in zip(left, ahead(self._read, left), strict=True):
+            self._add(number, lines)
+            self.looked = number + 1
+            if turn.is_over():
+                break
+        if self.complete and (self._unusable or self._lost):
+            counts = {"lines": self._unusable, "parts": self._lost}
+            log.warning("outcomes that cannot be used are ignored", extra={"job_id": self._job, **counts})
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part has been read."""
+        return self.looked == len(self._names)
+
+    def state(self) -> bytes:
+        """Return what was found so far, without the lines themselves: 9 bytes per frame and 8 per mask, compressed."""
+        counts = {"looked": self.looked, "lines": self.lines_read, "unusable": self._unusable, "lost": self._lost}
+        arrays = [self._lines.ranks(), self._part.tobytes(), self._line.tobytes()]
+        prompts = self.sizes.state()
+        arrays += [logs for _, logs in prompts]
+        head = {**counts, "prompts": [prompt for prompt, _ in prompts], "lengths": [len(one) for one in arrays]}
+        return zlib.compress(json.dumps(head).encode() + b"\n" + b"".join(arrays), 1)
+
+    def _restore(self, state: bytes) -> None:
+        """Restore what `state` returned for this very choice, see `name`."""
+        head, _, rest = zlib.decompress(state).partition(b"\n")
+        known, arrays, begin = json.loads(head), [], 0
+        for length in known["lengths"]:
+            arrays.append(rest[begin : begin + length])
+            begin += length
+        self.looked, self.lines_read = known["looked"], known["lines"]
+        self._unusable, self._lost = known["unusable"], known["lost"]
+        self._lines = VisibleLines.of_ranks(arrays[0])
+        self._part, self._line = array("i", arrays[1]), array("i", arrays[2])
+        self.sizes = Sizes.of_state(zip(known["prompts"], arrays[3:], strict=True))
+
+    def _unlisted(self) -> list[str]:
+        names = map(keys.part_of, self._storage.list(keys.outcomes(self._job)))
+        return [name for name in names if name not in self._refused and keys.PART.fullmatch(name)]
+
+    def _add(self, number: int, lines: list[bytes]) -> None:
+        name = self._names[number]
+        listed, refused = name in self._refused, self._refused.get(name, frozenset())
+        for line, raw in enumerate(lines):
+            self.lines_read += 1
+            outcome = read_outcome(raw)
+            if outcome is None:
+                self._unusable += 1
+                continue
+            frame, succeeded = outcome.frame, outcome.state == "succeeded"
+            if not self._lines.offer(frame, succeeded=succeeded, refused=refused, listed=listed):
+                continue
+            self._part[frame], self._line[frame] = number, line
+            self._place[frame], self._length[frame] = self._spool.add(raw), len(raw)
+            for mask in outcome.masks:
+                self.sizes.add(mask.prompt, mask.area_px / (mask.rle.size[0] * mask.rle.size[1]))
+
+    def _read(self, number: int) -> list[bytes]:
+        try:
+            return self._storage.get(keys.outcome_part(self._job, self._names[number])).splitlines()
+        except ObjectMissing:
+            self._lost += 1
+            return []
+
+    def counted(self) -> list[str]:
+        """Return the parts that contain the visible line of some frame."""
+        return [self._names[number] for number in sorted(set(self._part) - {NOWHERE})]
+
+    def missing(self) -> list[int]:
+        """Return the frames without a line in any part."""
+        return [frame for frame, part in enumerate(self._part) if part == NOWHERE]
+
+    def outcome(self, frame: int) -> Outcome | None:
+        """Return the frame's visible outcome, read back; None if it has none."""
+        if not self._lines.decided(frame):
+            return None
+        if self._place[frame] != NOWHERE:
+            return Outcome.model_validate_json(self._spool.read(self._place[frame], self._length[frame]))
+        lines = self._again(self._part[frame])
+        if self._line[frame] >= len(lines):
+            raise ObjectMissing
+        return Outcome.model_validate_json(lines[self._line[frame]])
+
+    def lines_of(self, name: str) -> list[tuple[int, bool, bool]]:
+        """Return the usable lines of a part, each as (frame, whether it failed, whether the line is visible)."""
+        number = self._names.index(name)
+        return [
+            (outcome.frame, outcome.state != "succeeded", (self._part[outcome.frame], self._line[outcome.frame]) == at)
+            for at, outcome in self._outcomes(number)
+            if outcome.frame < len(self._part)
+        ]
+
+    def _outcomes(self, number: int) -> Iterator[tuple[tuple[int, int], Outcome]]:
+        for line, raw in enumerate(self._read(number)):
+            if (outcome := read_outcome(raw)) is not None:
+                yield (number, line), outcome
+
+    def close(self) -> None:
+        """Close the spool."""
+        self._spool.close()
+
+
+def _weight(lines: list[bytes]) -> int:
+    return sum(len(line) + 64 for line in lines)

@@ -1,0 +1,157 @@
+"""Report a segment child's slots to the flow control periodically, so that losing Redis costs only seconds.
+
+A child stores a marker before it sends its first score. After Redis was lost, nothing is sent until every child with a
+marker has reported its slots. Running children do so within seconds; only for a silent child the flow control waits as
+long as a slot lease. `worker.cleanup.cleanup_pass` removes the markers of children that have been silent for long.
+"""
+
+import json
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from maskrelay import threads
+from maskrelay.contract.records import keys
+from maskrelay.errors import LedgerUnavailable, ObjectMissing, StorageError
+from maskrelay.ledger.flow_control import Flow
+from maskrelay.ledger.senders import Senders
+from maskrelay.storage.protocol import Storage
+
+log = logging.getLogger(__name__)
+#: Seconds between two inventories.
+PERIOD = 3.0
+
+
+class Slots:
+    """The slots of one child. May be used from any thread.
+
+    A slot begins before it is requested from Redis, and ends after its end was reported to Redis, so that an inventory
+    never misses one.
+    """
+
+    def __init__(self, lease: timedelta) -> None:
+        self.child = secrets.token_hex(8)
+        self._lease = lease.total_seconds()
+        self._lock = threading.Lock()
+        self._asking: set[str] = set()
+        self._held: dict[str, tuple[str, float]] = {}  # slot → its endpoint, and when its lease ends
+
+    def begin(self) -> str:
+        """Return a new slot, to be requested."""
+        slot = self.child + secrets.token_hex(8)
+        with self._lock:
+            self._asking.add(slot)
+        return slot
+
+    def grant(self, slot: str, endpoint: str) -> None:
+        """Record that the slot was granted at this endpoint, which starts its lease."""
+        with self._lock:
+            self._held[slot] = endpoint, time.monotonic() + self._lease
+            self._asking.discard(slot)
+
+    def end(self, slot: str, *, keep: bool = False) -> None:
+        """End a slot: the score has ended, or never began. keep: the endpoint may still be working on it."""
+        with self._lock:
+            self._asking.discard(slot)
+            if not keep:
+                self._held.pop(slot, None)
+
+    def of(self, endpoint: str) -> tuple[dict[str, timedelta], list[str]]:
+        """Return the slots at an endpoint, with the remaining time of their leases, and the slots being requested."""
+        with self._lock:
+            now = time.monotonic()
+            self._held = {slot: (where, ends) for slot, (where, ends) in self._held.items() if ends > now}
+            held = {slot: ends - now for slot, (where, ends) in self._held.items() if where == endpoint}
+            return {slot: timedelta(seconds=left) for slot, left in held.items()}, list(self._asking)
+
+    def is_empty(self) -> bool:
+        """Return whether no slot is held or being requested."""
+        with self._lock:
+            return not self._asking and all(ends <= time.monotonic() for _, ends in self._held.values())
+
+
+class Sender:
+    """Reports the slots of one child from a separate thread."""
+
+    def __init__(self, storage: Storage, senders: Senders, flow: Flow, endpoints: Sequence[str], slots: Slots) -> None:
+        self._storage = storage
+        self._senders = senders
+        self._flow = flow
+        self._endpoints = list(endpoints)
+        self._slots = slots
+        self._marked_at = 0.0
+        self._others: dict[str, frozenset[str] | None] = {}
+        self._stopped = threading.Event()
+
+    def mark(self) -> None:
+        """Store the marker; nothing may be sent before. Raises StorageError."""
+        body = json.dumps({"endpoints": self._endpoints}).encode()
+        self._storage.put(keys.sender(self._slots.child), body, "application/json")
+        self._marked_at = time.monotonic()
+
+    def start(self) -> None:
+        """Report every few seconds until `close`."""
+        threads.start(self._run, "sender")
+
+    def close(self) -> None:
+        """Delete the marker, unless the endpoint may still be working for this child."""
+        self._stopped.set()
+        if self._slots.is_empty():
+            with suppress(StorageError):
+                self._storage.delete(keys.sender(self._slots.child))
+            with suppress(LedgerUnavailable):
+                self._senders.forget([self._slots.child])
+
+    def _run(self) -> None:
+        while not self._stopped.wait(PERIOD):
+            try:
+                self.report()
+            except (LedgerUnavailable, StorageError) as error:
+                log.debug("what is in flight is not reported: %s", error.code)
+
+    def report(self) -> None:
+        """Report once.
+
+        If Redis was lost, let scores begin again when every child has reported. Raises LedgerUnavailable.
+        """
+        if time.monotonic() - self._marked_at > self._flow.slot_lease.total_seconds():
+            self.mark()  # others may have deleted the marker, assuming that this child has ended
+        for endpoint in self._endpoints:
+            since = self._flow.now_ms()
+            held, asking = self._slots.of(endpoint)
+            frozen = self._flow.inventory(endpoint, self._slots.child, since, held, asking)
+            if frozen and self._flow.thaw(endpoint, frozen, self._senders_to(endpoint)):
+                log.info("Redis was lost; all workers have reported, and scoring continues")
+        self._senders.heard(self._slots.child)
+
+    def _senders_to(self, endpoint: str) -> list[str]:
+        """Return every child that may have sent a score to the endpoint."""
+        children = [key.removeprefix(keys.SENDERS) for key in self._storage.list(keys.SENDERS)]
+        self._others = {child: self._others[child] for child in children if child in self._others}
+        for child in children:
+            if child not in self._others:
+                with suppress(ObjectMissing):
+                    self._others[child] = _endpoints_in(self._storage.get(keys.sender(child)))
+        return [child for child, names in self._others.items() if names is None or endpoint in names]
+
+
+def _endpoints_in(body: bytes) -> frozenset[str] | None:
+    """Return the endpoints that a marker names; None if it is unreadable, which stands for all of them."""
+    try:
+        return frozenset(map(str, json.loads(body)["endpoints"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def forget_silent(storage: Storage, senders: Senders, silent_for: timedelta) -> int:
+    """Delete the markers of children that have been silent for this long; return how many."""
+    children = [key.removeprefix(keys.SENDERS) for key in storage.list(keys.SENDERS)]
+    gone = senders.silent(children, silent_for)
+    for child in gone:
+        storage.delete(keys.sender(child))
+    senders.forget(gone)
+    return len(gone)

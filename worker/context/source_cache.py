@@ -1,0 +1,201 @@
+"""Read sources for decoding: a source of one frame as bytes, a source of several as a cached local copy."""
+
+import os
+import secrets
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+
+from maskrelay.contract.formats.nifti_header import HEADER_BYTES
+from maskrelay.contract.formats.sniff import Kind
+from maskrelay.contract.records.source_frames import Extent, Reading
+from maskrelay.contract.records.zip_members import inflated
+from maskrelay.errors import ObjectMissing, SourceMissing, SourceTooLarge, StorageUnavailable
+from maskrelay.imaging.read.gunzip import unpack
+from maskrelay.storage.protocol import Storage
+from worker.context.local_copies import (
+    STEP,
+    new_folder,
+    remove_leftovers,
+    set_aside,
+)
+
+Place = tuple[str, Extent | None]
+GZIP = b"\x1f\x8b"
+
+
+@dataclass(slots=True)
+class Copy:
+    """One local copy. It is kept while there are `readers`."""
+
+    path: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    size: int = -1
+    readers: int = 0
+
+
+class Sources:
+    """Reads sources from storage. Every method blocks and may be called from any thread.
+
+    Copies are in a folder of their own, up to `most_bytes` together (a single copy may be larger), which `close`
+    removes. The copies of all workers that share a TMPDIR have `space_bytes` together. Raises SourceMissing,
+    SourceTooLarge above `max_bytes` (decompressed), Truncated, StorageUnavailable; the last also while the copies of
+    others take up the space.
+    """
+
+    def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int, space_bytes: int = 1 << 62) -> None:
+        self._storage = storage
+        self._max_bytes = max_bytes
+        self._most_bytes = most_bytes
+        self._space_bytes = space_bytes
+        self._folder: Path | None = None
+        self._owned = -1
+        self._copies: OrderedDict[Place, Copy] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, key: str, extent: Extent | None = None) -> bytes:
+        """Return the whole source. A source that is an object of its own is read in one call."""
+        if extent is not None:
+            whole = BytesIO()  # getvalue() returns the bytes without a copy
+            whole.writelines(self._chunks(key, extent))
+            return whole.getvalue()
+        try:
+            return self._storage.get(key)
+        except ObjectMissing as error:
+            raise SourceMissing from error
+
+    def head(self, key: str, extent: Extent | None, length: int) -> bytes:
+        """Return the first bytes, at least `length` of them if there are as many."""
+        held = b""
+        chunks = self._chunks(key, extent)
+        for chunk in chunks:
+            held += chunk
+            if len(held) >= length:
+                break
+        return held
+
+    def unpacked(self, key: str, extent: Extent | None) -> Iterator[bytes]:
+        """Yield the source in pieces, decompressed if it is a gzip. Nothing of it is kept."""
+        chunks = self._chunks(key, extent)
+        begin = next(chunks, b"")
+        whole = chain([begin], chunks)
+        return self._bounded(unpack(whole)) if begin.startswith(GZIP) else whole
+
+    @contextmanager
+    def file(self, key: str, extent: Extent | None, kind: Kind) -> Iterator[Path]:
+        """A local copy for the duration of the block. A compressed NIfTI is decompressed."""
+        place = key, extent
+        copy = self._taken(place)
+        try:
+            with copy.lock:
+                if copy.size < 0:
+                    self._fetch(place, kind, copy)
+            yield copy.path
+        finally:
+            self._given_back(copy)
+
+    @contextmanager
+    def opened(self, key: str, extent: Extent | None, reading: Reading) -> Iterator[bytes | Path]:
+        """The source in its best form: with several frames as a local copy, otherwise as bytes."""
+        if reading.several:
+            with self.file(key, extent, reading.kind) as path:
+                yield path
+        else:
+            yield self.read(key, extent)
+
+    def close(self) -> None:
+        """Remove every copy. Reading from one afterwards fails."""
+        with self._lock:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                os.close(self._owned)
+                self._folder = None
+                self._copies.clear()
+
+    def _taken(self, place: Place) -> Copy:
+        with self._lock:
+            if self._folder is None:
+                remove_leftovers()
+                self._folder, self._owned = new_folder()
+            if place not in self._copies:
+                self._copies[place] = Copy(self._folder / secrets.token_hex(8))
+            copy = self._copies[place]
+            self._copies.move_to_end(place)
+            copy.readers += 1
+            return copy
+
+    def _given_back(self, copy: Copy) -> None:
+        with self._lock:
+            copy.readers -= 1
+            total = sum(max(0, one.size) for one in self._copies.values())
+            for place, one in list(self._copies.items()):
+                if one.readers == 0 and (one.size < 0 or total > self._most_bytes):
+                    total -= max(0, one.size)
+                    self._remove(place)
+
+    def drop_unused(self) -> None:
+        """Remove the copies without readers."""
+        with self._lock:
+            for place, one in list(self._copies.items()):
+                if one.readers == 0:
+                    self._remove(place)
+
+    def _remove(self, place: Place) -> None:
+        self._copies.pop(place).path.unlink(missing_ok=True)
+
+    def _fetch(self, place: Place, kind: Kind, copy: Copy) -> None:
+        written = set_aside_for = 0
+        with copy.path.open("wb") as out:
+            for chunk in self.unpacked(*place) if kind == "nifti" else self._chunks(*place):
+                if written + len(chunk) > set_aside_for:
+                    set_aside_for = written + max(STEP, len(chunk))
+                    self._set_aside(copy.path, set_aside_for)
+                out.write(chunk)
+                written += len(chunk)
+            out.truncate(written)
+        copy.size = written
+
+    def _set_aside(self, path: Path, size: int) -> None:
+        """Reserve space for a copy. If there is none, own copies without readers are removed."""
+        if size > self._space_bytes:
+            raise SourceTooLarge(f"at most {self._space_bytes} bytes of local copies are made")
+        try:
+            set_aside(path, size, most_bytes=self._space_bytes)
+        except StorageUnavailable:
+            self.drop_unused()
+            set_aside(path, size, most_bytes=self._space_bytes)
+
+    def _chunks(self, key: str, extent: Extent | None) -> Iterator[bytes]:
+        try:
+            if extent is None:
+                yield from self._bounded(self._storage.stream(key))
+            else:
+                stored = self._storage.stream(key, extent.offset, extent.length)
+                yield from self._bounded(inflated(stored, extent))
+        except ObjectMissing as error:
+            raise SourceMissing from error
+
+    def _bounded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        total = 0
+        for chunk in chunks:
+            total += len(chunk)
+            if total > self._max_bytes:
+                raise SourceTooLarge(f"at most {self._max_bytes} bytes of a source are opened")
+            yield chunk
+
+
+def begin_of(chunks: Iterator[bytes]) -> bytes:
+    """Return the first bytes of an unpacked NIfTI file, which contain its header.
+
+    Nothing more is fetched or decompressed.
+    """
+    held = b""
+    while len(held) < HEADER_BYTES and (chunk := next(chunks, b"")):
+        held += chunk
+    return held[:HEADER_BYTES]

@@ -1,0 +1,224 @@
+"""Write a finished job's outcomes in item order, with an index of the items, under new object names."""
+
+import secrets
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from functools import partial
+from itertools import chain
+
+import numpy as np
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.item_lines import item_line
+from maskrelay.contract.records.job import (
+    Counts,
+    FinalObject,
+    FlaggedItems,
+    Frames,
+    PlannedFrame,
+    Submission,
+)
+from maskrelay.contract.records.outcomes import Outcome
+from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.contract.records.stretches import Stretch
+from maskrelay.errors import ObjectMissing
+from maskrelay.rules.suspicion import judged
+from maskrelay.rules.visible_line import placed
+from maskrelay.storage.protocol import Storage
+from maskrelay.storage.stored_records import read_items
+from worker.context.job_records.plans import planned_items, read_assembled, read_item_part
+from worker.context.job_records.visible_outcomes import Visible
+from worker.context.read_ahead import ahead
+from worker.context.turn import ENDLESS, TimeIsUp, Turn
+from worker.finish.stretch_writer import (
+    HELD_FRAMES,
+    FinalWriter,
+    Line,
+    write_stretch,
+)
+
+#: The number of plan parts in a stretch, which is repeated if finishing is interrupted.
+STRETCH_PARTS = 10
+
+
+class Compacted:
+    """Writes the final objects, and holds them and their counts; `flags` counts masks.
+
+    A large job is written in stretches, which are kept in storage. A later attempt continues after the last of them,
+    and joins them in the end, calling `between` before each. If it fails, nothing that it opened stays open. Raises
+    TimeIsUp between two stretches when `turn` is over, StorageUnavailable, and ObjectMissing when the job is being
+    removed.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        submission: Submission,
+        frame_parts: int,
+        visible: Visible,
+        *,
+        planned: bool,
+        turn: Turn = ENDLESS,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._storage = storage
+        self._submission = submission
+        self._parts = frame_parts
+        self._visible = visible
+        self._planned = planned
+        self._between = between
+        self._nonce = secrets.token_hex(8)
+        if frame_parts <= STRETCH_PARTS:
+            lines = self._lines(0, frame_parts)
+            stretches = [write_stretch(storage, self._final, lines, visible)]
+            [only] = stretches
+            self.items, self.index, self.dead = only.lines, only.index, only.dead
+        else:
+            stretches = self._stretches(turn)
+            self.items = self._joined("items.ndjson", [one.lines for one in stretches])
+            self.index = self._index(stretches)
+            dead = [one.dead for one in stretches if one.dead is not None]
+            self.dead = self._joined("dead.ndjson", dead) if dead else None
+        self.parts = self._text("parts.txt", "".join(f"{name}\n" for name in visible.counted()).encode())
+        flagged = _flagged(stretches)
+        self.flagged = self._text("flagged.ndjson", flagged) if flagged else None
+        self.flags = _sum(one.flags for one in stretches)
+        items, frames = _sum(one.items for one in stretches), _sum(one.frames for one in stretches)
+        self.counts = Counts(total=items.total(), **items)
+        self.frames = Frames(planned=frames.total(), **frames)
+
+    def _final(self, name: str) -> str:
+        return keys.final(self._submission.id, self._nonce, name)
+
+    def _lines(self, begin: int, end: int) -> Iterator[Line]:
+        """Return the lines of the items that begin in these parts.
+
+        After the last part they include the items that were never planned.
+        """
+        storage, submission = self._storage, self._submission
+        planned = _planned_lines(storage, submission.id, begin, end, self._parts, self._visible)
+        if self._planned or end < self._parts:
+            return planned
+        return chain(planned, _lines_never_planned(storage, submission, self._parts))
+
+    def _stretches(self, turn: Turn) -> list[Stretch]:
+        stretches: list[Stretch] = []
+        for number, begin in enumerate(range(0, self._parts, STRETCH_PARTS)):
+            stretch = self._kept(number)
+            if stretch is None:
+                stretch = self._written(number, begin, end := min(begin + STRETCH_PARTS, self._parts))
+                if end < self._parts and turn.is_over():
+                    raise TimeIsUp
+            stretches.append(stretch)
+        return stretches
+
+    def _key(self, number: int, kind: str) -> str:
+        return keys.unfinished_object(self._submission.id, self._visible.name, keys.stretch(number, kind))
+
+    def _kept(self, number: int) -> Stretch | None:
+        """Return the stretch if an earlier attempt wrote it."""
+        with suppress(ObjectMissing):
+            return Stretch.model_validate_json(self._storage.get(self._key(number, "json")))
+        return None
+
+    def _written(self, number: int, begin: int, end: int) -> Stretch:
+        lines = self._lines(begin, end)
+        stretch = write_stretch(self._storage, partial(self._key, number), lines, self._visible)
+        self._storage.put(self._key(number, "json"), stretch.model_dump_json().encode(), "application/json")
+        return stretch
+
+    def _joined(self, name: str, pieces: list[FinalObject]) -> FinalObject:
+        with FinalWriter(self._storage, self._final(name)) as writer:
+            for piece in pieces:
+                self._between()
+                with closing(self._storage.stream(piece.key)) as chunks:
+                    for chunk in chunks:
+                        writer.write(chunk)
+            return writer.done()
+
+    def _index(self, stretches: list[Stretch]) -> FinalObject:
+        """Write the offset of each line in the joined object, computed from its offset in its stretch."""
+        with FinalWriter(self._storage, self._final("items.index")) as writer:
+            before = 0
+            for one in stretches:
+                begins = np.frombuffer(self._storage.get(one.index.key), ">u8")
+                writer.write((begins + np.uint64(before)).astype(">u8").tobytes())
+                before += one.lines.length
+            return writer.done()
+
+    def _text(self, name: str, text: bytes) -> FinalObject:
+        with FinalWriter(self._storage, self._final(name)) as writer:
+            writer.write(text)
+            return writer.done()
+
+
+def _planned_lines(storage: Storage, job: str, begin: int, end: int, parts: int, visible: Visible) -> Iterator[Line]:
+    """Yield the items that begin in the parts `begin` … `end - 1`, with the outcomes of their frames.
+
+    `parts` is the number of parts of the plan. Frames without an outcome are cancelled.
+    """
+    for item, frames in planned_items(storage, job, parts, begin, end):
+        outcomes = [_outcome(item, frame, visible) for frame in frames]
+        outcomes += [_cancelled(item, index) for index in range(len(frames), item.frames)]
+        line = item_line(item, tuple(outcomes), read_assembled(storage, job, item))
+        yield judged(line, visible.sizes), frames
+
+
+def _outcome(item: PlannedItem, frame: PlannedFrame, visible: Visible) -> Outcome:
+    found = visible.outcome(frame.frame)
+    if found is None:
+        return _cancelled(item, frame.index)
+    return placed(found if item.frames <= HELD_FRAMES else _without_runs(found), item)
+
+
+def _lines_never_planned(storage: Storage, submission: Submission, parts: int) -> Iterator[Line]:
+    """Yield the submitted items that are not in the plan, because the job was cancelled first."""
+    number, planned = 0, set[str]()
+    for items in ahead(lambda part: read_item_part(storage, submission.id, part), range(parts)):
+        for item in items:
+            planned |= {item.custom_id, *item.members}
+            number = item.item + 1
+    for asked in read_items(storage, submission):
+        called = [asked.custom_id] if asked.only is None else asked.only.values()
+        for custom_id in (one for one in called if one not in planned):
+            never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)
+            yield item_line(never, ()), []
+            number += 1
+
+
+def _cancelled(item: PlannedItem, index: int) -> Outcome:
+    return Outcome(frame=item.first + index, item=item.item, index=index, state="cancelled")
+
+
+def _without_runs(outcome: Outcome) -> Outcome:
+    """Return the outcome as it is needed for flags: all run lengths of a large item would not fit into memory."""
+    masks = (
+        mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
+        for mask in outcome.masks
+    )
+    return outcome.model_copy(update={"masks": tuple(masks)})
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
+    total = Counter[str]()
+    for one in counts:
+        total.update(one)
+    return total
+
+
+def _flagged(stretches: list[Stretch]) -> bytes:
+    """Return one line per flag, its items ordered by suspicion, and by number where the suspicion is equal."""
+    items: dict[str, array[int]] = defaultdict(lambda: array("q"))
+    suspicions: dict[str, array[float]] = defaultdict(lambda: array("d"))
+    for one in stretches:
+        for flag in one.flagged:
+            items[flag].extend(one.flagged[flag])
+            suspicions[flag].extend(one.suspicions[flag])
+    text = b""
+    for flag in sorted(items):
+        order = np.lexsort((numbers := np.frombuffer(items[flag], np.int64), -np.frombuffer(suspicions[flag])))
+        line = FlaggedItems(flag=flag, items=tuple(numbers[order].tolist()))
+        text += line.model_dump_json().encode() + b"\n"
+    return text

@@ -1,0 +1,199 @@
+"""The finish step: recount from storage, write the final objects, create `result.json` if absent, conclude the job."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from typing import Literal
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import FRAMES_PER_PART, Result, Submission
+from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.ledger.job_transitions import JobRecord
+from maskrelay.rules.lifecycle import verdict
+from maskrelay.rules.timings import timings
+from maskrelay.storage.protocol import Storage
+from maskrelay.storage.stored_records import read_submission
+from worker.context import Parts
+from worker.context.attempts import attempt
+from worker.context.job_records.conclusion import conclude, read_result
+from worker.context.job_records.plans import planned_frames, unassembled
+from worker.context.job_records.visible_outcomes import Saved, Visible, nothing_saved
+from worker.context.turn import (
+    ENDLESS,
+    TimeIsUp,
+    Turn,
+    others_wait,
+)
+from worker.finish.final_objects import STRETCH_PARTS, Compacted
+
+#: The packages that affect the pixels.
+_SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
+
+#: The name of the saved state of the visible lines of an unfinished job.
+_LINES = "lines"
+
+
+def finish_jobs(parts: Parts, until: float) -> None:
+    """Finish waiting jobs until `until` (monotonic seconds), and leave the rest."""
+    while time.monotonic() < until:
+        taken = parts.ledger.steps.take("finish")
+        if taken is None:
+            return
+        job, token = taken
+        turn = Turn(until, partial(others_wait, parts))
+        others = partial(_finish_another, parts, Turn(float("inf"), partial(others_wait, parts)))
+        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token, turn, others))
+        if turn.is_over():
+            return
+
+
+def _finish_another(parts: Parts, turn: Turn) -> None:
+    """Finish another waiting job, or a part of it, once the current job has had its minimum time.
+
+    Joining cannot be interrupted, so other jobs are processed within it.
+    """
+    if turn.is_over() and (taken := parts.ledger.steps.take("finish")) is not None:
+        job, token = taken
+        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token, Turn(time.monotonic())))
+
+
+def finish_job(
+    parts: Parts, job: str, token: str, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
+) -> None:
+    """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result.
+
+    `others` is called between the pieces of work that cannot be interrupted.
+    """
+    try:
+        submission = read_submission(parts.storage, job)
+    except ObjectMissing:
+        return
+    with parts.spans.span("finish", submission.traceparent, kind="consumer", job_id=job):
+        try:
+            result = read_result(parts, job) or _make_result(parts, submission, token, turn, others)
+        except TimeIsUp:
+            parts.ledger.steps.hand_back("finish", job, token)
+            return
+        if result is not None:
+            conclude(parts, submission, result)
+
+
+def _make_result(
+    parts: Parts, submission: Submission, token: str, turn: Turn, others: Callable[[], None]
+) -> Result | None:
+    """Return the stored result; None if frames without a line are waiting again, or if the step is no longer held.
+
+    Raises TimeIsUp: what was done so far is in storage, and another attempt continues from there.
+    """
+    record = parts.ledger.jobs.get(submission.id)
+    if record is None or record.state != "finishing":
+        return None
+    record = _counted(parts, record)
+    listed = parts.ledger.jobs.parts(submission.id)
+    saved: Saved = partial(_saved, parts.storage, submission.id)
+    if record.frame_parts <= STRETCH_PARTS:  # a small job is finished without interruption
+        turn, saved = ENDLESS, nothing_saved
+    frames = record.frames.planned
+    with closing(Visible(parts.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
+        try:
+            return _result_of(parts, submission, record, token, visible, turn, others)
+        except TimeIsUp:
+            parts.storage.put(keys.unfinished_object(submission.id, visible.name, _LINES), visible.state())
+            raise
+
+
+def _counted(parts: Parts, record: JobRecord) -> JobRecord:
+    """Return the record with the plan counted from storage, if the ledger does not know the whole plan.
+
+    A job that was cancelled while it was planned, or that the ledger lost, may have more parts than the ledger counted.
+    A part that is not full is the last.
+    """
+    if record.planned:
+        return record
+    frame_parts, frames = planned_frames(parts.storage, record.id)
+    counted = record.frames.model_copy(update={"planned": frames})
+    return replace(record, frame_parts=frame_parts, frames=counted, planned=frames % FRAMES_PER_PART != 0)
+
+
+def _saved(storage: Storage, job: str, lines: str) -> bytes | None:
+    with suppress(ObjectMissing):
+        return storage.get(keys.unfinished_object(job, lines, _LINES))
+    return None
+
+
+def _result_of(
+    parts: Parts,
+    submission: Submission,
+    record: JobRecord,
+    token: str,
+    visible: Visible,
+    turn: Turn,
+    others: Callable[[], None],
+) -> Result | None:
+    if not visible.complete:
+        raise TimeIsUp
+    if not visible.was_complete and (pending := _pending(parts, submission.id, record, token, visible)):
+        parts.ledger.wakes.wake(*pending)
+        return None
+    with ThreadPoolExecutor(1) as beside:  # before the result, so that no result is without its sweep
+        marked = beside.submit(parts.storage.put, keys.sweeping(submission.id), b"")
+        plan = parts.storage, submission, record.frame_parts, visible
+        compacted = Compacted(*plan, planned=record.planned, turn=turn, between=others)
+        marked.result()
+    result = _result(parts, submission, record, compacted, visible)
+    try:
+        parts.storage.create(keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json")
+    except ObjectExists:
+        return read_result(parts, submission.id)
+    return result
+
+
+def _pending(
+    parts: Parts, job: str, record: JobRecord, token: str, visible: Visible
+) -> tuple[Literal["segment", "assemble"], int] | None:
+    """Return what must be done before the job can be finished, if anything, after queueing it."""
+    if record.cancel_reason is not None:
+        return None
+    if missing := visible.missing():
+        parts.ledger.steps.reopen(job, token, missing)
+        return "segment", 1
+    if lacking := unassembled(parts.storage, job, record.frame_parts):
+        parts.ledger.steps.assemble(job, token, lacking)
+        return "assemble", len(lacking)
+    return None
+
+
+def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: Compacted, visible: Visible) -> Result:
+    decided = compacted.frames.succeeded + compacted.frames.failed
+    now = datetime.now(UTC)
+    return Result(
+        job=submission.id,
+        tenant=submission.tenant,
+        state=verdict(compacted.counts, cancelled=record.cancel_reason is not None),
+        created_at=submission.created_at,
+        started_at=record.started_at,
+        finished_at=now,
+        counts=compacted.counts,
+        frames=compacted.frames,
+        rescored=visible.lines_read - decided,
+        timings=timings(record.moments._replace(finished=now), record.spent, now),
+        reason=record.cancel_reason,
+        items=compacted.items,
+        index=compacted.index,
+        flags=dict(compacted.flags),
+        flagged=compacted.flagged,
+        dead=compacted.dead,
+        parts=compacted.parts,
+        software={name: version(name) for name in _SOFTWARE},
+        pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
+        endpoints=tuple(
+            {"name": one.name, "model_version": one.model_version, "encoding": one.encoding}
+            for one in parts.ledger.endpoints.known()
+        ),
+        metadata=submission.metadata,
+    )

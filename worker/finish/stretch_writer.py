@@ -1,0 +1,120 @@
+"""Write one stretch of a finished job: the lines of the items that begin in some parts of its plan."""
+
+import hashlib
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from maskrelay.contract.records.dead_letter_records import dead_letters
+from maskrelay.contract.records.item_lines import ItemLine, flags_of
+from maskrelay.contract.records.job import FinalObject, PlannedFrame
+from maskrelay.contract.records.outcomes import Outcome
+from maskrelay.contract.records.stretches import Stretch
+from maskrelay.storage.protocol import CHUNK_BYTES, Storage
+from worker.context.job_records.visible_outcomes import Visible
+
+#: An item with its outcomes, and its frames as far as they were planned.
+Line = tuple[ItemLine, list[PlannedFrame]]
+#: An item of at most this many frames is held in memory; the run lengths of a larger item are read again when it is
+#: written.
+HELD_FRAMES = 64
+
+
+class FinalWriter:
+    """Writes one object under `final/`; its length and hash are known at the end. Without `done`, it is aborted."""
+
+    def __init__(self, storage: Storage, key: str) -> None:
+        self.key = key
+        self._writer = storage.writer(key)
+        self._hash = hashlib.sha256()
+        self._held = bytearray()
+        self.length = 0
+
+    def write(self, piece: bytes) -> None:
+        self._held += piece
+        self.length += len(piece)
+        if len(self._held) >= CHUNK_BYTES:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        chunk = bytes(self._held)
+        self._held.clear()
+        self._hash.update(chunk)
+        self._writer.write(chunk)
+
+    def done(self) -> FinalObject:
+        self._pass_on()
+        self._writer.commit()
+        return FinalObject(key=self.key, length=self.length, sha256=self._hash.hexdigest())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.abort()
+
+
+def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterator[Line], visible: Visible) -> Stretch:
+    """Write the objects of a stretch, `items.ndjson`, `items.index` and `dead.ndjson`, under the keys for these names.
+
+    If it fails, nothing that it opened stays open. Raises StorageUnavailable, and ObjectMissing when the job is being
+    removed.
+    """
+    states, frames, flags = Counter[str](), Counter[str](), Counter[str]()
+    flagged: dict[str, list[int]] = defaultdict(list)
+    suspicions: dict[str, list[float]] = defaultdict(list)
+    with ExitStack() as opened:
+        items, index = (
+            opened.enter_context(FinalWriter(storage, key_of(name))) for name in ("items.ndjson", "items.index")
+        )
+        dead: FinalWriter | None = None
+        for line, planned_frames in lines:
+            index.write(struct.pack(">Q", items.length))
+            for piece in _pieces(line, visible):
+                items.write(piece)
+            states[line.state] += 1
+            frames.update(outcome.state for outcome in line.outcomes)
+            for letter in dead_letters(line, planned_frames):
+                dead = dead or opened.enter_context(FinalWriter(storage, key_of("dead.ndjson")))
+                dead.write(letter.model_dump_json(exclude_defaults=True).encode() + b"\n")
+            found = flags_of(line)
+            flags.update(found)
+            for flag in set(found):
+                flagged[flag].append(line.item)
+                suspicions[flag].append(line.suspicion)
+        return Stretch(
+            lines=items.done(),
+            index=index.done(),
+            dead=dead.done() if dead else None,
+            items=states,
+            frames=frames,
+            flags=flags,
+            flagged=flagged,
+            suspicions=suspicions,
+        )
+
+
+def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
+    """Yield the line as JSON, outcome by outcome, each with the run lengths that `_without_runs` removed."""
+    if len(line.outcomes) <= HELD_FRAMES:
+        yield line.model_dump_json(exclude_none=True).encode() + b"\n"
+        return
+    yield line.model_dump_json(exclude_none=True, exclude={"outcomes"}).encode()[:-1] + b',"outcomes":['
+    parting = b""
+    for one in line.outcomes:
+        outcome = visible.outcome(one.frame)
+        yield parting + (_flagged_as(one, outcome) if outcome else one).model_dump_json(exclude_none=True).encode()
+        parting = b","
+    yield b"]}\n"
+
+
+def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
+    """Return the outcome as read back, with the item, index and flags of the judged outcome."""
+    pairs = zip(outcome.masks, judged_one.masks, strict=True)
+    masks = tuple(mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
+    return outcome.model_copy(update={"masks": masks, "item": judged_one.item, "index": judged_one.index})

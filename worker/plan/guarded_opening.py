@@ -1,0 +1,58 @@
+"""Open sources during planning, guarded: a source that crashes or hangs its decoder is identified and fails alone."""
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from maskrelay.contract.record import Failure
+from maskrelay.errors import DecoderCrashed, ItemError
+from worker.context import Parts
+from worker.context.job_records.outcome_parts import failure_of
+
+log = logging.getLogger(__name__)
+#: A source that crashed this many children is not opened again.
+DEATHS = 2
+T = TypeVar("T")
+
+
+class StepLost(Exception):
+    """Another worker holds the job's plan step now."""
+
+
+class Opening:
+    """Opens sources of one job under its plan step, in a thread that `close` ends. Call it from one thread."""
+
+    def __init__(self, parts: Parts, job: str, token: str) -> None:
+        self._parts = parts
+        self._job = job
+        self._token = token
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="opening")
+
+    def __call__(self, what: str, call: Callable[[], T], planes: int = 1) -> T | Failure:
+        """Return what `call` returns, or why the source cannot be opened. `planes`: multiplies the time limit.
+
+        The opening is recorded in the ledger first. Past the time limit the child ends, since a thread cannot be
+        stopped; another worker takes the step over when its lease expires. Raises StepLost, LedgerUnavailable,
+        StorageUnavailable.
+        """
+        steps = self._parts.ledger.steps
+        begun = steps.opening(self._job, self._token, what)
+        if begun < 0:
+            raise StepLost
+        if begun > DEATHS:
+            return failure_of(DecoderCrashed())
+        try:
+            limit = self._parts.settings.decode_timeout.total_seconds() * planes
+            return self._thread.submit(call).result(timeout=limit)
+        except ItemError as error:
+            return failure_of(error)
+        except TimeoutError:
+            log.error("opening a source took too long; the process ends", extra={"job_id": self._job, "source": what})  # noqa: TRY400  no trace is needed
+            os._exit(1)
+        finally:
+            steps.opened(self._job, self._token, what)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False)

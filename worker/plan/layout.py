@@ -1,0 +1,216 @@
+"""The plan of a job, in parts of a fixed number of frames: survey the sources, arrange the items,
+lay out the frames.
+"""
+
+import hmac
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from maskrelay.contract.records.job import (
+    FRAMES_PER_PART,
+    Item,
+    PlannedFrame,
+    Submission,
+)
+from maskrelay.contract.records.planned_items import IgnoredFile, PlannedItem, Surveyed
+from maskrelay.contract.records.source_frames import Reading
+from maskrelay.contract.vocabulary.outputs import outputs_of
+from maskrelay.rules.series.arrangement import Draft, arrange
+from maskrelay.storage.stored_records import read_items
+from worker.context import Parts
+from worker.context.source_cache import Sources
+from worker.plan.guarded_opening import Opening
+from worker.plan.survey import Surveys
+from worker.plan.window_choice import Windows
+
+
+@dataclass(slots=True)
+class PlannedPart:
+    """One part of the plan: up to FRAMES_PER_PART frames, and the items that begin among them."""
+
+    number: int
+    items: list[PlannedItem] = field(default_factory=list)
+    frames: list[PlannedFrame] = field(default_factory=list)
+    last: bool = False
+    #: With the last part, the files that became no items.
+    ignored: list[IgnoredFile] = field(default_factory=list)
+
+
+def planned_parts(
+    parts: Parts,
+    sources: Sources,
+    submission: Submission,
+    opening: Opening,
+    first_part: int,
+    check_time: Callable[[], None],
+) -> Iterator[PlannedPart]:
+    """Yield the parts from number `first_part` on. `check_time` is called between sources and may raise.
+
+    The plan of a job is deterministic: earlier parts are skipped without opening any source.
+    """
+    planning = Planning(parts, sources, submission, opening, check_time)
+    part = PlannedPart(first_part)
+    skip = first_part * FRAMES_PER_PART
+    for item, frames in planning.items(skip):
+        if item.first >= skip:
+            part.items.append(item)
+        for frame in frames:
+            if frame.frame < skip:
+                continue
+            if len(part.frames) == FRAMES_PER_PART:
+                begun = [one for one in part.items if one.first >= frame.frame]
+                part.items = part.items[: len(part.items) - len(begun)]
+                yield part
+                part = PlannedPart(part.number + 1, begun)
+            part.frames.append(frame)
+    part.last, part.ignored = True, planning.ignored
+    yield part
+
+
+class Planning:
+    """The items of one job in order, each with its frames."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        sources: Sources,
+        submission: Submission,
+        opening: Opening,
+        check_time: Callable[[], None],
+    ) -> None:
+        self._submission = submission
+        self._asked: Sequence[Item] = list(read_items(parts.storage, submission))
+        self._check_time = check_time
+        self._surveys = Surveys(parts, sources, submission, self._asked, opening, check_time)
+        self._windows = Windows(parts, sources, submission, self._asked, opening)
+        self._server_key = parts.settings.server_keys[0]
+        self._named: Counter[int] = Counter()
+        self.ignored: list[IgnoredFile] = []
+
+    def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
+        """Yield the items; raises what `check_time` raises. Items that end before frame `skip` are skipped."""
+        first = 0
+        drafts = arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted)
+        for number, draft in enumerate(drafts):
+            if draft.sources[0].ignored:  # there are only ignored files, and these become items
+                self.ignored.clear()
+            frames = len(draft.frames) if draft.error is None else 1
+            custom_id = self._custom_id(draft)
+            if first + frames > skip:
+                self._check_time()
+                yield self._laid_out(number, first, frames, custom_id, draft)
+            first += frames
+
+    def _surveyed(self) -> Iterator[Surveyed]:
+        """Yield what the survey finds, and note the ignored files."""
+        for one in self._surveys:
+            if one.ignored and one.error is not None:
+                custom_id, name = self._asked[one.upload].custom_id, self._source_name(one)
+                self.ignored.append(IgnoredFile(custom_id=custom_id, source_name=name, reason=one.error))
+            yield one
+
+    def _custom_id(self, draft: Draft) -> str:
+        """Return the item's custom id.
+
+        In a redrive it is the previous custom id. Otherwise it is that of the first submitted item; further items of
+        the same zip get a number appended.
+        """
+        again = (self._again(one).get(one.extent.offset) for one in draft.sources if one.extent)
+        if called := next(filter(None, again), None):
+            return called
+        upload = draft.sources[0].upload
+        nth = self._named[upload]
+        self._named[upload] += 1
+        return self._asked[upload].custom_id + (f"/{nth}" if nth else "")
+
+    def _prompts_of(self, upload: int) -> tuple[str, ...]:
+        return self._asked[upload].prompts
+
+    def _again(self, source: Surveyed) -> dict[int, str]:
+        return self._asked[source.upload].only or {}
+
+    def _is_wanted(self, source: Surveyed) -> bool:
+        if self._asked[source.upload].only is None:
+            return True
+        return source.extent is not None and source.extent.offset in self._again(source)
+
+    def _laid_out(
+        self, number: int, first: int, frames: int, custom_id: str, draft: Draft
+    ) -> tuple[PlannedItem, list[PlannedFrame]]:
+        source = draft.sources[0]
+        asked = self._submission.outputs
+        form = {"volume": draft.grid is not None, "placed": "mosaic" not in draft.findings}
+        outputs = outputs_of(asked, source.kind, frames, **form) if draft.error is None else ()
+        uploads = sorted({one.upload for one in draft.sources})
+        left_out = [output for output in asked if output not in outputs] if draft.error is None else []
+        item = PlannedItem(
+            item=number,
+            custom_id=custom_id,
+            source_name=self._source_name(source),
+            members=tuple(self._asked[upload].custom_id for upload in uploads) if len(uploads) > 1 else (),
+            first=first,
+            frames=frames,
+            kind=source.kind,
+            outputs=outputs,
+            modality=draft.facts.modality if draft.facts else None,
+            findings={**draft.findings, **({"outputs_not_made": left_out} if left_out else {})},
+            identifiers=self._identifiers(draft),
+            held=draft.held,
+            grid=draft.grid,
+        )
+        return item, self._frames(item, draft)
+
+    def _frames(self, item: PlannedItem, draft: Draft) -> list[PlannedFrame]:
+        if draft.error is not None:
+            source = draft.sources[0]
+            return [self._frame(item, 0, source, source.reading, draft).model_copy(update={"error": draft.error})]
+        window = self._windows.of(item, draft)
+        frames: list[PlannedFrame] = []
+        for index, (place, picture) in enumerate(draft.frames):
+            source = draft.sources[place]
+            reading = source.reading.model_copy(update={"index": picture, **window})
+            frames.append(self._frame(item, index, source, reading, draft))
+        return frames
+
+    def _frame(self, item: PlannedItem, index: int, source: Surveyed, reading: Reading, draft: Draft) -> PlannedFrame:
+        asked = self._asked[source.upload]
+        return PlannedFrame(
+            frame=item.first + index,
+            item=item.item,
+            index=index,
+            of=item.frames,
+            source=asked.source,
+            size=source.size,
+            sha256=asked.sha256,
+            prompts=asked.prompts,
+            extent=source.extent,
+            reading=reading,
+            outputs=item.outputs,
+            square_pixels=self._submission.pixels.square_pixels,
+            instance=self._name(source.facts.sop_instance) if source.facts else None,
+            source_name=self._source_name(source) if len(draft.sources) > 1 else None,
+        )
+
+    def _source_name(self, source: Surveyed) -> str | None:
+        """Return the file name and folders given by the caller; of a zip member its path in the zip."""
+        return source.name or self._asked[source.upload].source_name
+
+    def _identifiers(self, draft: Draft) -> dict[str, str]:
+        """Return the UIDs that link the result to its series, in the form that the caller chose."""
+        if draft.facts is None:
+            return {}
+        facts = draft.facts
+        uids = {"study": facts.study, "series": facts.series, "frame_of_reference": facts.frame_of_reference}
+        named = {name: self._name(uid) for name, uid in uids.items() if uid}
+        return {name: uid for name, uid in named.items() if uid is not None}
+
+    def _name(self, uid: str) -> str | None:
+        """Return a UID in the form that the caller chose: itself, its keyed hash, or None.
+
+        The hash is HMAC-SHA256, 32 hex digits of it.
+        """
+        how = self._submission.pixels.identifiers
+        if how == "hashed":
+            return hmac.digest(self._server_key, f"uid\0{self._submission.tenant}\0{uid}".encode(), "sha256").hex()[:32]
+        return uid if how == "uids" else None

@@ -1,0 +1,113 @@
+"""The plan step: expand the accepted items into frames, part by part.
+
+Frames can be claimed while planning continues.
+"""
+
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import (
+    FRAMES_PER_PART,
+    INTERACTIVE_ITEMS,
+    Lane,
+    Submission,
+)
+from maskrelay.errors import LedgerUnavailable, ObjectMissing
+from maskrelay.rules.lanes import loops_wanted
+from maskrelay.storage.stored_records import read_submission, write_records
+from worker.context import Parts
+from worker.context.attempts import attempt
+from worker.context.job_records.event_records import announce
+from worker.context.job_records.plans import read_frame_part, read_item_part
+from worker.context.source_cache import Sources
+from worker.context.turn import TimeIsUp, Turn, others_wait
+from worker.plan.guarded_opening import Opening, StepLost
+from worker.plan.layout import PlannedPart, planned_parts
+
+
+def plan_jobs(parts: Parts, until: float) -> None:
+    """Plan waiting jobs until `until` (monotonic seconds), and leave the rest."""
+    while time.monotonic() < until:
+        taken = parts.ledger.steps.take("plan")
+        if taken is None:
+            return
+        job, token = taken
+        with contextlib.closing(parts.sources()) as sources:
+            attempt(parts, "plan", job, token, partial(plan_job, parts, sources, job, token, until))
+
+
+def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float) -> None:
+    """Plan one job, starting after the parts that the ledger counts; hand the step back when its time is up."""
+    steps = parts.ledger.steps
+    try:
+        submission = read_submission(parts.storage, job)
+    except ObjectMissing:
+        steps.hand_back("plan", job, token, parts.settings.step_lease)
+        return
+    with parts.spans.span("plan", submission.traceparent, kind="consumer", job_id=job):
+        _plan(parts, sources, submission, token, until)
+
+
+def _plan(parts: Parts, sources: Sources, submission: Submission, token: str, until: float) -> None:
+    steps, job = parts.ledger.steps, submission.id
+    counts = {"total": submission.total, "succeeded": 0, "partial": 0, "failed": 0, "cancelled": 0}
+    announce(parts, submission, "job.accepted", state="accepted", at=submission.created_at, counts=counts)
+    record = parts.ledger.jobs.get(job)
+    first_part = record.frame_parts if record else 0
+
+    turn = Turn(until, partial(others_wait, parts))
+
+    def check_time() -> None:
+        if turn.is_over():
+            raise TimeIsUp
+
+    with contextlib.closing(Opening(parts, job, token)) as opening:
+        try:
+            for part in planned_parts(parts, sources, submission, opening, first_part, check_time):
+                if not _extend(parts, submission, token, part):
+                    return
+                if part.number == 0:
+                    announce(parts, submission, "job.running", state="running", at=datetime.now(UTC), counts=counts)
+                check_time()
+        except TimeIsUp:
+            steps.hand_back("plan", job, token)
+        except StepLost:
+            return
+
+
+def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart) -> bool:
+    """Write one part of the plan (or adopt the existing one) and make its frames claimable."""
+    job, storage = submission.id, parts.storage
+    items, frames = part.items, part.frames
+    if part.ignored:
+        write_records(storage, keys.ignored(job), part.ignored)
+    with ThreadPoolExecutor(1) as beside:  # concurrently, since each write takes a while and somebody may be waiting
+        frames_are_ours = beside.submit(write_records, storage, keys.frame_part(job, part.number), frames)
+        if not write_records(storage, keys.item_part(job, part.number), items):
+            items = read_item_part(storage, job, part.number)
+        if not frames_are_ours.result():
+            frames = read_frame_part(storage, job, part.number)
+    extended = parts.ledger.steps.extend(
+        job,
+        token,
+        part.number,
+        first=part.number * FRAMES_PER_PART,
+        n=len(frames),
+        spans=[(item.first, item.frames) for item in items if item.frames > 1],
+        last=part.last,
+        lane=_lane(submission, frames[-1].frame + 1),
+        items=frames[-1].item + 1,
+    )
+    with contextlib.suppress(LedgerUnavailable):
+        wanted = loops_wanted(len(frames), parts.settings.frames_per_child, parts.in_flight())
+        parts.ledger.wakes.wake("segment", wanted)
+    return extended
+
+
+def _lane(submission: Submission, frames: int) -> Lane:
+    """A job of many frames is bulk, however few items were submitted."""
+    return "bulk" if frames > INTERACTIVE_ITEMS else submission.lane

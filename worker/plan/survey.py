@@ -1,0 +1,227 @@
+"""The survey: which sources a submitted item contains, and what planning must know of each.
+
+Plain images are not opened.
+"""
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from maskrelay.contract.formats.sniff import HEAD_BYTES, kind_of
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Item, Submission
+from maskrelay.contract.records.planned_items import Surveyed
+from maskrelay.contract.records.source_frames import Extent
+from maskrelay.contract.records.zip_directory import Member, list_members, locate
+from maskrelay.errors import (
+    ArchiveInvalid,
+    ArchiveNested,
+    DirectoryFile,
+    HiddenFile,
+    ItemError,
+    NotAnImage,
+    ObjectMissing,
+    RecordUnreadable,
+    SourceTooLarge,
+    ViewerPicture,
+    ZeroSized,
+)
+from maskrelay.imaging.read.image_header import is_picture
+from maskrelay.imaging.read.source_survey import survey_dicom, survey_nifti, survey_tiff
+from maskrelay.rules.archive_members import is_called_archive, is_called_picture, is_other_file
+from maskrelay.storage.stored_records import read_records, write_records
+from worker.context import Parts
+from worker.context.job_records.outcome_parts import failure_of
+from worker.context.source_cache import GZIP, Sources, begin_of
+from worker.context.turn import TimeIsUp
+from worker.plan.guarded_opening import Opening
+
+#: The number of submitted items whose surveys share an object, and are repeated when the planning process dies.
+ITEMS_PER_SURVEY = 8
+#: A DICOM object up to this size is read completely for its header; of a larger one a local copy is made.
+SMALL_BYTES = 8 << 20
+#: The largest number of members of a zip.
+MOST_MEMBERS = 20_000
+
+
+class Surveys:
+    """The sources found in a job's submitted items, in order. If anything had to be opened, the results are stored."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        sources: Sources,
+        submission: Submission,
+        asked: Sequence[Item],
+        opening: Opening,
+        check_time: Callable[[], None],
+    ) -> None:
+        self._parts = parts
+        self._sources = sources
+        self._submission = submission
+        self._asked = asked
+        self._opening = opening
+        self._check_time = check_time
+        self._found: list[Surveyed] = []  # of the current part, source by source
+        self._begun: deque[Surveyed] = deque()  # sources that an earlier attempt found and that are still to be adopted
+        self._looked, self._begun_key = False, ""
+
+    def __iter__(self) -> Iterator[Surveyed]:
+        """Yield the sources. Raises StepLost, StorageUnavailable, LedgerUnavailable, and TimeIsUp between two sources.
+
+        What was found until then is stored.
+        """
+        for first in range(0, len(self._asked), ITEMS_PER_SURVEY):
+            yield from self._part(first, self._asked[first : first + ITEMS_PER_SURVEY])
+
+    def _part(self, first: int, items: Sequence[Item]) -> list[Surveyed]:
+        if all(item.kind == "still" for item in items):
+            return [_still(first + place, item) for place, item in enumerate(items)]
+        storage, key = self._parts.storage, keys.survey_part(self._submission.id, first // ITEMS_PER_SURVEY)
+        with contextlib.suppress(ObjectMissing):
+            return read_records(storage, key, Surveyed)
+        self._found, self._begun = [], deque(self._kept_begun(first // ITEMS_PER_SURVEY))
+        found = [one for place, item in enumerate(items) for one in self._survey(first + place, item)]
+        return found if write_records(storage, key, found) else read_records(storage, key, Surveyed)
+
+    def _kept_begun(self, part: int) -> list[Surveyed]:
+        self._begun_key = keys.survey_begun(self._submission.id, part)
+        with contextlib.suppress(ObjectMissing, RecordUnreadable):
+            return read_records(self._parts.storage, self._begun_key, Surveyed)
+        return []
+
+    def _one(self, upload: int, look: Callable[[], Surveyed]) -> Surveyed:
+        """Return the next source: as an earlier attempt found it, or by opening it, if it is not the turn of others."""
+        if self._begun and self._begun[0].upload == upload:
+            one = self._begun.popleft()
+        else:
+            self._begun.clear()
+            self._give_way()
+            one = look()
+        self._found.append(one)
+        return one
+
+    def _give_way(self) -> None:
+        """Give way between two sources. At least one is opened each time, however many are adopted."""
+        if not self._looked:
+            self._looked = True
+            return
+        try:
+            self._check_time()
+        except TimeIsUp:
+            body = "\n".join(one.model_dump_json(exclude_defaults=True) for one in self._found)
+            self._parts.storage.put(self._begun_key, body.encode(), "application/x-ndjson")
+            raise
+
+    def _survey(self, upload: int, item: Item) -> list[Surveyed]:
+        if item.kind == "still":
+            return [_still(upload, item)]
+        if item.kind == "zip":
+            return self._zip(upload, item)
+        about = {"upload": upload, "extent": None, "kind": item.kind, "size": item.size}
+        return [self._one(upload, lambda: self._opened(item.source, about, str(upload)))]
+
+    def _zip(self, upload: int, item: Item) -> list[Surveyed]:
+        """Return every member; members that are no images are ignored. A zip without any file is one failed source."""
+
+        def read(offset: int, length: int) -> bytes:
+            return self._parts.storage.get(item.source, offset, length)
+
+        settings, most = self._parts.settings, MOST_MEMBERS
+
+        def listed() -> list[Member]:
+            most_bytes = 8 * settings.max_source_bytes
+            return list_members(read, item.size, most_members=most, most_bytes=most_bytes, every=True)
+
+        members = self._opening(f"{upload} zip", listed)
+        if isinstance(members, Failure):
+            return [Surveyed(upload=upload, kind="zip", size=item.size, error=members)]
+        found = [
+            self._one(upload, partial(self._member, upload, item, number, member, read))
+            for number, member in enumerate(members)
+        ]
+        if all(_is_hidden(one) for one in found):
+            failure = failure_of(ArchiveInvalid("the archive holds no files"))
+            found.append(Surveyed(upload=upload, kind="zip", size=item.size, error=failure))
+        directory = any(one.error is not None and one.error.code == DirectoryFile.code for one in found)
+        is_medium = directory and any(one.facts is not None for one in found)
+        return [_beside_directory(one) for one in found] if is_medium else found
+
+    def _member(
+        self, upload: int, item: Item, number: int, member: Member, read: Callable[[int, int], bytes]
+    ) -> Surveyed:
+        def head() -> tuple[Extent, bytes]:
+            extent = locate(read, member)
+            return extent, self._sources.head(item.source, extent, HEAD_BYTES)
+
+        what, name = f"{upload}.{number}", member.name or None
+        about: dict[str, Any] = {"upload": upload, "name": name}
+        if member.is_hidden:
+            return Surveyed(**about, kind="still", size=0, error=failure_of(HiddenFile()), ignored=True)
+        if member.is_empty:
+            other = not is_called_picture(member.name)
+            return Surveyed(**about, kind="still", size=0, error=failure_of(ZeroSized()), ignored=other)
+        located = self._opening(what, head)
+        if isinstance(located, Failure):
+            return Surveyed(**about, kind="zip", size=0, error=located)
+        extent, begin = located
+        kind = kind_of(begin)
+        size = extent.length if extent.inflated is None else extent.inflated
+        about |= {"extent": extent, "kind": kind, "size": size}
+        if kind == "zip":
+            other = not is_called_archive(member.name)
+            return Surveyed(**about, error=failure_of(ArchiveNested()), ignored=other)
+        if kind == "still" and not is_picture(begin):
+            other = not is_called_picture(member.name)
+            return Surveyed(**about, error=failure_of(NotAnImage()), ignored=other)
+        return Surveyed(**about) if kind == "still" else self._opened(item.source, about, what)
+
+    def _opened(self, key: str, about: dict[str, Any], what: str) -> Surveyed:
+        """Open a source and describe it. Zip members of other kinds are ignored."""
+        settings, options = self._parts.settings, self._submission.pixels
+        extent, kind, size = about["extent"], about["kind"], about["size"]
+
+        def look() -> Surveyed:
+            if kind != "nifti" and size > settings.max_decode_bytes:
+                raise SourceTooLarge(f"the file has {size} bytes, at most {settings.max_decode_bytes} are opened")
+            if kind == "dicom" and size <= SMALL_BYTES:
+                return survey_dicom(self._sources.read(key, extent), about, key=settings.server_keys[0])
+            if kind == "nifti":
+                head = begin_of(self._sources.unpacked(key, extent))
+                packed = self._sources.head(key, extent, len(GZIP)).startswith(GZIP)
+                length = None if packed else size
+                return survey_nifti(head, about, options, length=length, most_bytes=settings.max_source_bytes)
+            with self._sources.file(key, extent, kind) as path:
+                if kind == "dicom":
+                    return survey_dicom(path, about, key=settings.server_keys[0])
+                return survey_tiff(path, about, max_pixels=settings.max_pixels)
+
+        def look_or_ignore() -> Surveyed:
+            try:
+                return look()
+            except ItemError as error:
+                other = extent is not None and is_other_file(error, about["name"] or "")
+                if not other and not isinstance(error, DirectoryFile):
+                    raise
+                return Surveyed(**about, error=failure_of(error), ignored=True)
+
+        found = self._opening(what, look_or_ignore)
+        return Surveyed(**about, error=found) if isinstance(found, Failure) else found
+
+
+def _is_hidden(one: Surveyed) -> bool:
+    return one.error is not None and one.error.code == HiddenFile.code
+
+
+def _beside_directory(one: Surveyed) -> Surveyed:
+    """A plain image on a medium with a DICOMDIR and DICOM images belongs to the viewer."""
+    if one.kind not in ("still", "tiff") or one.error is not None:
+        return one
+    return one.model_copy(update={"error": failure_of(ViewerPicture()), "ignored": True})
+
+
+def _still(upload: int, item: Item) -> Surveyed:
+    return Surveyed(upload=upload, kind="still", size=item.size)

@@ -1,0 +1,117 @@
+"""The intensity window of an item: how its values become bytes. Chosen once during planning, for all its frames."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.dicom_facts import DicomFacts
+from maskrelay.contract.records.job import Item, Submission
+from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.contract.records.source_frames import Window
+from maskrelay.contract.vocabulary.intensity_names import (
+    EVERY,
+    POSITIVE,
+    VOI,
+    Intensity,
+    Preset,
+)
+from maskrelay.errors import ItemError, ObjectExists, ObjectMissing
+from maskrelay.imaging.intensity.presets import default_preset, voi_window, window_of
+from maskrelay.imaging.plane import Plane
+from maskrelay.imaging.read.nifti_slices import chosen_volume, read_facts_of, walk_volume
+from maskrelay.imaging.read.source import open_frame
+from maskrelay.rules.series.arrangement import Draft
+from maskrelay.rules.series.hounsfield import other_than_hounsfield
+from maskrelay.storage.stored_records import read_record
+from worker.context import Parts
+from worker.context.source_cache import Sources, begin_of
+from worker.plan.guarded_opening import Opening
+
+#: Presets that require reading the pixels.
+PERCENTILES = (POSITIVE, EVERY)
+
+
+class Windows:
+    """Chooses the window of each item. A window that requires reading all pixels is stored."""
+
+    def __init__(
+        self, parts: Parts, sources: Sources, submission: Submission, asked: Sequence[Item], opening: Opening
+    ) -> None:
+        self._parts = parts
+        self._sources = sources
+        self._submission = submission
+        self._asked = asked
+        self._opening = opening
+
+    def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
+        """Return the intensity fields of every frame's reading: the `window`, or the preset of its `percentiles`."""
+        asked = self._submission.pixels.intensity
+        facts, bits = draft.facts, draft.sources[0].bits
+        if asked == VOI and facts is not None and facts.windows:
+            return {"window": voi_window(*facts.windows[0], facts.voi_function)}
+        name = None if asked == VOI else asked
+        name = name or default_of(facts, bits)
+        if name not in PERCENTILES:
+            return {"window": window_of(name, lambda: iter(()))}
+        if len(draft.frames) == 1:
+            return {"percentiles": name}
+        return {"window": self._kept(item, draft, name)}
+
+    def _kept(self, item: PlannedItem, draft: Draft, name: Intensity) -> Window | None:
+        """Return the window of all the item's pixels; None if none can be read.
+
+        In that case each of its frames fails by itself.
+        """
+        storage, key = self._parts.storage, keys.window(self._submission.id, item.item)
+        with contextlib.suppress(ObjectMissing):
+            return read_record(storage, key, Window)
+
+        def look() -> Window | None:
+            if draft.sources[0].kind == "nifti":
+                return window_of(name, lambda: self._voxels(draft))
+            return window_of(name, lambda: self._planes(draft))
+
+        window = self._opening(f"window {item.item}", look, planes=len(draft.frames))
+        if window is None or isinstance(window, Failure):
+            return None
+        with contextlib.suppress(ObjectExists):
+            storage.create(key, window.model_dump_json().encode(), "application/json")
+        return read_record(storage, key, Window)
+
+    def _voxels(self, draft: Draft) -> Iterator[Plane]:
+        """Yield the planes of a volume as it is streamed from storage, without a local copy.
+
+        Ends early if it is damaged.
+        """
+        source = draft.sources[0]
+        key = self._asked[source.upload].source
+        with contextlib.suppress(ItemError):
+            facts = read_facts_of(begin_of(self._sources.unpacked(key, source.extent)))
+            number = chosen_volume(facts, source.reading.volume)
+            yield from walk_volume(self._sources.unpacked(key, source.extent), facts, number)
+
+    def _planes(self, draft: Draft) -> Iterator[Plane]:
+        """Yield the frames' pixels. Frames that cannot be read, or not within the memory limit, are left out."""
+        settings = self._parts.settings
+        for place, picture in draft.frames:
+            source = draft.sources[place]
+            reading = source.reading.model_copy(update={"index": picture})
+            key = self._asked[source.upload].source
+            with contextlib.suppress(ItemError), self._sources.opened(key, source.extent, reading) as opened:
+                frame = open_frame(opened, reading, max_pixels=settings.max_pixels)
+                if frame.footprint <= settings.decode_bytes:
+                    yield frame.plane()
+
+
+def default_of(facts: DicomFacts | None, bits: int) -> Preset:
+    """Return the preset of a source with `bits` bits per sample.
+
+    Colour and palette images of any depth are read as bytes.
+    """
+    if facts is None:
+        return default_preset(None, None, bits)
+    if facts.samples > 1 or facts.photometric == "PALETTE COLOR":
+        return "none"
+    return default_preset(facts.modality, facts.body_part, bits, hounsfield=other_than_hounsfield(facts) is None)

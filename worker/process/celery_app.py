@@ -1,0 +1,208 @@
+"""Start a worker process: read the environment once, configure Celery and register its tasks."""
+
+import atexit
+import logging
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any, Literal
+
+from celery import Celery, signals
+from celery.worker import state
+
+from maskrelay.endpoints import read_endpoints
+from maskrelay.errors import LedgerUnavailable, SettingsError, StorageUnavailable
+from maskrelay.ledger.announced_endpoints import Endpoints
+from maskrelay.ledger.broker import broker
+from maskrelay.ledger.durability_check import warn_of_forgetting
+from maskrelay.ledger.ownership import check_database
+from maskrelay.ledger.redis_connection import connect
+from maskrelay.ledger.scripts import Scripts
+from maskrelay.network.certificates import client_context
+from maskrelay.network.proxies import read_proxy
+from maskrelay.scoring.credentials import check_endpoint
+from maskrelay.settings import Settings, name_of
+from maskrelay.storage.factory import check_usable, open_storage
+from maskrelay.storage.store_identity import store_id
+from maskrelay.telemetry import logs
+from maskrelay.threads import EXIT_CODE, end_process_with_threads
+from worker.context.local_copies import remove_leftovers
+from worker.process import consumer_watch, sweep_supervisor
+from worker.process.child import Child
+from worker.process.consumer_watch import ConsumerWatch
+from worker.process.heartbeat import beating, repeating
+from worker.process.sweep_supervisor import Sweeper
+from worker.process.tasks import register
+
+log = logging.getLogger(__name__)
+Role = Literal["segment", "assemble", "control", "deliver"]
+#: Seconds between two announcements of the endpoints.
+ANNOUNCED_EVERY = 10.0
+#: Seconds between two searches for temporary files of workers and children that were killed.
+LEFTOVERS_EVERY = 15.0
+ROLES: tuple[Role, ...] = ("segment", "assemble", "control", "deliver")
+QUEUES: dict[Role, str] = {
+    "segment": "segment",
+    "assemble": "assemble",
+    "control": "plan,finish",
+    "deliver": "deliver",
+}
+
+
+def run(role: Role, environment: Mapping[str, str]) -> int:
+    """Run a worker of this role until SIGTERM; then claim nothing new, and finish or release what is in progress.
+
+    Returns the exit code: 0, unless the sweep of a control worker could not be kept running.
+    """
+    settings = Settings.from_environment(environment)
+    client_context()  # an unusable certificate file ends the process here
+    if settings.callback_proxy:
+        read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
+    if role == "segment":  # otherwise its children would fail one after the other
+        for endpoint in read_endpoints(settings):
+            check_endpoint(endpoint)
+    logs.configure(settings.log_level, settings.log_format)
+    signals.setup_logging.connect(_logs_are_ours, weak=False)
+    end_process_with_threads()
+    await_own_database(settings)
+    sweep = Sweeper(sweep_supervisor.command()) if role == "control" else None
+    app = _app(role, settings, sweep)
+    app.worker_main(["--quiet", "worker", *_options(role, settings)])
+    return EXIT_CODE if sweep is not None and sweep.given_up else 0
+
+
+def await_own_database(settings: Settings) -> None:
+    """Wait until Redis and the store respond, then check that the store is usable and that the two belong together.
+
+    Raises SettingsError if not. A worker that connected to another deployment's Redis would take its wake-ups. A worker
+    whose store refuses writes would take up work and lose the results.
+    """
+    storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url), False
+    while True:
+        try:
+            check_usable(storage)
+            with _briefly_connected(settings) as scripts:
+                return check_database(scripts, store_id(storage))
+        except (LedgerUnavailable, StorageUnavailable) as error:
+            if not waiting:
+                log.warning("waiting for Redis and the store: %s", error.code)
+            waiting = True
+            time.sleep(1)
+
+
+def _shared_event() -> Event:
+    """Return an event that is created before the fork and shared with every child.
+
+    Raises SettingsError if shared memory cannot be used.
+    """
+    try:
+        return multiprocessing.get_context("fork").Event()
+    except OSError as error:
+        detail = f"shared memory cannot be used ({error.strerror}): a worker needs a writable /dev/shm"
+        raise SettingsError(detail) from None
+
+
+def _logs_are_ours(**_: Any) -> None:
+    """A receiver of this signal keeps Celery from configuring logging itself."""
+
+
+def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
+    app = broker(
+        settings.redis_url.get_secret_value(),
+        visibility_timeout=settings.visibility_timeout,
+    )
+    stop = _shared_event()
+    child = Child(settings, role, stop.is_set)
+    register(app, child)
+    if sweep is not None:
+        atexit.register(sweep.end)
+        repeating(app, "sweeper", sweep_supervisor.PERIOD, partial(_look_after, sweep, stop.set))
+    if role == "segment":
+        repeating(app, "endpoints", ANNOUNCED_EVERY, partial(_announce_endpoints, settings))
+    repeating(app, "leftovers", LEFTOVERS_EVERY, remove_leftovers)
+    watch = ConsumerWatch(
+        is_free=lambda: not stop.is_set() and len(state.reserved_requests) < _concurrency(role, settings),
+        received=lambda: state.all_total_count[0],
+        waiting=partial(_waiting_messages, role, settings),
+    )
+    repeating(app, "consumer_watch", consumer_watch.PERIOD, watch.look)
+    if settings.heartbeat_file:
+        beating(app, Path(settings.heartbeat_file), lambda: sweep is None or sweep.is_alive())
+
+    def on_shutdown(**_: Any) -> None:
+        stop.set()
+
+    def on_ready(**_: Any) -> None:
+        sys.stderr.write(f"worker ready: {role}\n")
+        sys.stderr.flush()
+        _look_at_redis(settings)
+
+    def on_end(**_: Any) -> None:
+        child.close()
+
+    signals.worker_process_shutdown.connect(on_end, weak=False)  # of a child; the thread pool has no children
+    signals.worker_shutdown.connect(on_end, weak=False)
+    signals.worker_shutting_down.connect(on_shutdown, weak=False)
+    signals.worker_ready.connect(on_ready, weak=False)
+    return app
+
+
+def _look_at_redis(settings: Settings) -> None:
+    """Log a warning if Redis may lose data.
+
+    Redis has just responded. If it is unavailable again, the worker waits for work anyway.
+    """
+    with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
+        warn_of_forgetting(scripts)
+
+
+@contextmanager
+def _briefly_connected(settings: Settings) -> Iterator[Scripts]:
+    """Open a connection in the parent process, which may not keep one: its children are forked from it."""
+    url = settings.redis_url.get_secret_value()
+    with connect(url, socket_timeout=3, socket_connect_timeout=3) as client:
+        yield Scripts(client)
+
+
+def _announce_endpoints(settings: Settings) -> None:
+    """Announce which endpoints are in use, even without any work: Redis may have lost them."""
+    with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
+        Endpoints(scripts).announce(read_endpoints(settings))
+
+
+def _waiting_messages(role: Role, settings: Settings) -> int | None:
+    """Return how many messages wait in this role's queues; None when Redis does not respond."""
+    with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
+        return sum(int(scripts.ask("LLEN", queue)) for queue in QUEUES[role].split(","))
+    return None
+
+
+def _look_after(sweep: Sweeper, stop: Callable[[], None]) -> None:
+    """Keep the sweep running; if that fails, end this worker."""
+    sweep.look()
+    if sweep.given_up:
+        stop()
+        state.should_stop = EXIT_CODE
+
+
+def _options(role: Role, settings: Settings) -> list[str]:
+    pool = "threads" if role == "deliver" else "prefork"
+    queues, level = f"--queues={QUEUES[role]}", f"--loglevel={settings.log_level}"
+    concurrency = f"--concurrency={_concurrency(role, settings)}"
+    return [f"--pool={pool}", concurrency, queues, "--without-gossip", "--without-mingle", level]
+
+
+def _concurrency(role: Role, settings: Settings) -> int:
+    """Return how many children, or threads, of a worker process tasks."""
+    counts: dict[Role, int] = {
+        "segment": settings.segment_children,
+        "assemble": settings.assemble_children,
+        "control": settings.control_children,
+        "deliver": settings.deliver_threads,
+    }
+    return counts[role]

@@ -1,0 +1,112 @@
+"""One child process of a worker: what it builds after the fork, keeps between tasks, and closes at the end."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+from maskrelay.callbacks.address_guard import AddressGuard
+from maskrelay.callbacks.callback_sender import CallbackSender
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger.wakeups import Task
+from maskrelay.network.certificates import client_context
+from maskrelay.network.proxies import read_proxy
+from maskrelay.settings import Settings, name_of
+from worker.context import Parts, build
+from worker.context.slot_inventory import Sender
+from worker.segment.allocator import keep_buffers
+from worker.segment.event_loop import LoopThread
+from worker.segment.loop import SegmentLoop
+from worker.segment.setup import segment_loop
+
+#: A task that runs for this many times its budget hangs: its worker kills the child and forks another. A segment task
+#: ends with its budget; the others end with a step, which takes minutes for a large item.
+HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "finish": 120}
+#: Seconds between two checks whether Redis is available again.
+ASK_AGAIN = 0.5
+
+
+class Child:
+    """The objects that one worker process builds after the fork, at its first wake-up."""
+
+    def __init__(self, settings: Settings, role: str, stopping: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._role = role
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._parts: Parts | None = None
+        self._callbacks: CallbackSender | None = None
+        self._thread: LoopThread | None = None
+        self._segment: SegmentLoop | None = None
+        self._sender: Sender | None = None
+
+    def parts(self) -> Parts:
+        with self._lock:
+            if self._parts is None:
+                self._parts = build(self._settings, self._role)
+            return self._parts
+
+    def sender(self) -> CallbackSender:
+        """Return the callback sender, which the threads of this process share."""
+        with self._lock:
+            self._callbacks = self._callbacks or self._new_sender()
+            return self._callbacks
+
+    def _new_sender(self) -> CallbackSender:
+        settings = self._settings
+        shown = settings.callback_cert_file, settings.callback_cert_key_file
+        tls = client_context(*shown, what=name_of("callback_cert_file"))
+        given = settings.callback_proxy
+        proxy = read_proxy(given.get_secret_value(), name_of("callback_proxy")) if given else None
+        return CallbackSender(AddressGuard(settings.callback_allow), settings.callback_timeout, tls, proxy=proxy)
+
+    def await_ledger(self) -> None:
+        """Wait until Redis responds, or the worker is to stop."""
+        while not self._stopping():
+            with contextlib.suppress(LedgerUnavailable):
+                self.parts().ledger.scripts.ask("PING")
+                return
+            time.sleep(ASK_AGAIN)
+
+    def close(self) -> None:
+        """End the process: finish or release the frames in progress, report metrics, close the audit log."""
+        self._drain()
+        if self._segment is not None:
+            self._segment.close()
+        with self._lock:
+            if self._sender is not None:
+                self._sender.close()
+            if self._parts is not None:
+                self._parts.noticed.tell()
+                self._parts.audit.close()
+                self._parts.spans.end()
+
+    def time_limit(self, task: Task) -> float:
+        """Return the seconds after which a child that is still working on the task is killed.
+
+        The time that a worker has at its end is added: a task of segment uses it to drain.
+        """
+        settings = self._settings
+        return (HANGS_AFTER[task] * settings.task_budget + settings.soft_shutdown).total_seconds()
+
+    def until(self) -> float:
+        return time.monotonic() + self._settings.task_budget.total_seconds()
+
+    def segment(self) -> None:
+        """Give the loop the task's time budget. When the worker stops, finish or release the frames in progress."""
+        if self._thread is None:
+            keep_buffers()
+            self._thread = LoopThread()
+        if self._segment is None:  # if this fails, the thread is kept and the next wake-up tries again
+            self._segment, self._sender = self._thread.run(segment_loop(self.parts(), self._stopping))
+        self._thread.run(self._segment.lend(self.until()))
+        if self._stopping():
+            self._drain()
+
+    def _drain(self) -> None:
+        """Finish or release the frames in progress. No score begins that might outlast the time for this."""
+        if self._thread is not None and self._segment is not None:
+            settings = self._settings
+            ends = time.monotonic() + (settings.soft_shutdown - settings.task_budget).total_seconds()
+            last_score = ends - settings.score_timeout.total_seconds()
+            self._thread.run(self._segment.drain(ends, last_score))

@@ -1,0 +1,78 @@
+"""The Celery tasks. They are wake-ups without arguments, and each only calls a plain function."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+
+from celery import Celery
+
+from maskrelay.errors import LedgerUnavailable, StorageUnavailable
+from maskrelay.ledger.wakeups import Task
+from worker.assemble.assemble_step import assemble_items
+from worker.context import Parts
+from worker.deliver import deliver_due
+from worker.finish.finish_step import finish_jobs
+from worker.plan.plan_step import plan_jobs
+from worker.process.child import Child
+
+AWAY = (LedgerUnavailable, StorageUnavailable)
+
+
+@contextlib.contextmanager
+def _awake(parts: Parts, task: Task) -> Iterator[None]:
+    """Count as a loop of this task, and wake the next loop if one loop is not enough.
+
+    It is not if more waits than the one job, item or delivery that this loop takes first. Afterwards, check once more:
+    the loop's time may have ended before the work.
+    """
+    wakes, loop = parts.ledger.wakes, secrets.token_hex(8)
+    wakes.running(task, loop, parts.settings.task_budget * 2)
+    try:
+        wakes.wake(task, wakes.work(task) - 1)
+        yield
+    finally:
+        wakes.ended(task, loop)
+        wakes.wake(task, wakes.work(task))
+
+
+@contextlib.contextmanager
+def _outliving(child: Child) -> Iterator[None]:
+    """End the task only while Redis responds. The sweep makes up for what the outage interrupted.
+
+    A task that ended without Redis could not be acknowledged. A consumer whose only child was busy is not reading, and
+    would not notice that its connection is lost: it would never receive a wake-up again.
+    """
+    try:
+        with contextlib.suppress(LedgerUnavailable):
+            yield
+    finally:
+        child.await_ledger()
+
+
+def register(app: Celery, child: Child) -> None:
+    """Register the tasks. Without storage a task just ends, and the sweep makes up for it."""
+
+    @app.task(name="plan", throws=AWAY, time_limit=child.time_limit("plan"))
+    def plan() -> None:
+        with _outliving(child), _awake(child.parts(), "plan"):
+            plan_jobs(child.parts(), child.until())
+
+    @app.task(name="segment", throws=AWAY, time_limit=child.time_limit("segment"))
+    def segment() -> None:
+        with _outliving(child):
+            child.segment()
+
+    @app.task(name="assemble", throws=AWAY, time_limit=child.time_limit("assemble"))
+    def assemble() -> None:
+        with _outliving(child), _awake(child.parts(), "assemble"):
+            assemble_items(child.parts(), child.until())
+
+    @app.task(name="finish", throws=AWAY, time_limit=child.time_limit("finish"))
+    def finish() -> None:
+        with _outliving(child), _awake(child.parts(), "finish"):
+            finish_jobs(child.parts(), child.until())
+
+    @app.task(name="deliver", throws=AWAY)
+    def deliver() -> None:
+        with _outliving(child), _awake(child.parts(), "deliver"):
+            deliver_due(child.parts(), child.sender(), child.until())

@@ -1,0 +1,128 @@
+"""Wait for the flow control to admit a score, with few requests: one waiter per child and lane at a time."""
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from maskrelay.contract.records.job import Lane
+from maskrelay.errors import EndpointBusy, LedgerUnavailable
+from maskrelay.ledger.flow_control import LONGEST_CALL, Admission, Flow
+from worker.context.slot_inventory import Slots
+
+#: The longest time that a prepared frame waits for a gate; then it is released.
+PATIENCE = timedelta(seconds=5)
+#: A waiter asks again at least this often, to keep its place in the queue.
+ASK_AGAIN = timedelta(seconds=1)
+#: Seconds for which a gate's state is cached.
+GLANCE = 0.25
+#: The delay before a frame is tried again if it may use no endpoint at all.
+NOWHERE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for admission: the job and lane, and the endpoints that may be used (`among`)."""
+
+    job: str
+    lane: Lane
+    among: tuple[str, ...]
+    traceparent: str | None = None
+
+
+class Admissions:
+    """The waiters of one child. Belongs to one event loop."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self.slots = Slots(flow.slot_lease)
+        self._child = self.slots.child
+        self._turns: dict[tuple[Lane, tuple[str, ...]], asyncio.Lock] = {}
+        self._called: dict[str, asyncio.Event] = {}
+        self._listening: asyncio.Task[None] | None = None
+        self._glances: dict[str, tuple[float, timedelta]] = {}
+        self._closes_at = math.inf
+
+    def close(self, at: float) -> None:
+        """Let no score begin after `at` (monotonic seconds), because the worker ends.
+
+        Its frames go to other workers.
+        """
+        self._closes_at = at
+
+    async def closed_for(self, among: Sequence[str]) -> timedelta:
+        """Return how long every gate of `among` stays closed; zero if one is open.
+
+        The answer may be slightly out of date.
+        """
+        return min([await self._glance(name) for name in among], default=NOWHERE)
+
+    async def _glance(self, name: str) -> timedelta:
+        seen, closed_for = self._glances.get(name, (0.0, timedelta(0)))
+        if time.monotonic() - seen > GLANCE:
+            closed_for = (await asyncio.to_thread(self._flow.look, name)).closed_for
+            self._glances[name] = time.monotonic(), closed_for
+        return closed_for
+
+    async def next(self, asked: Asked, slot: str, bytes_up: int, prompts: int) -> Admission:
+        """Wait until a score may begin in `slot`. A probe of a closed gate is admitted as such.
+
+        Raises EndpointBusy (`parked`, `come_back_s`) when the gates stay closed for longer than a prepared frame waits,
+        or when the worker ends; LedgerUnavailable when the flow control cannot be asked, and then nothing may be sent.
+        """
+        waiter, called = secrets.token_hex(8), asyncio.Event()
+        async with self._turns.setdefault((asked.lane, asked.among), asyncio.Lock()):
+            self._called[waiter] = called
+            try:
+                return await self._granted(asked, waiter, called, slot, bytes_up, prompts)
+            finally:
+                del self._called[waiter]
+
+    async def _granted(
+        self, asked: Asked, waiter: str, called: asyncio.Event, slot: str, bytes_up: int, prompts: int
+    ) -> Admission:
+        def ask() -> Admission:
+            size = {"bytes_up": bytes_up, "prompts": prompts}
+            return self._flow.admit(asked.lane, waiter, slot, among=asked.among, child=self._child, **size)
+
+        patience_ends = time.monotonic() + PATIENCE.total_seconds()
+        while True:
+            if time.monotonic() >= self._closes_at:
+                raise EndpointBusy(kind="stopping", parked=True, come_back_s=0.0)
+            called.clear()
+            admission = await asyncio.to_thread(ask)
+            if admission.granted:
+                return admission
+            closed = admission.why in {"gate", "frozen"}
+            if closed and time.monotonic() + admission.wait.total_seconds() > patience_ends:
+                raise EndpointBusy(kind=admission.why, parked=True, come_back_s=admission.wait.total_seconds())
+            if not closed:
+                patience_ends = time.monotonic() + PATIENCE.total_seconds()
+            await self._pause(called, min(admission.wait, ASK_AGAIN))
+
+    async def _pause(self, called: asyncio.Event, wait: timedelta) -> None:
+        """Wait until `wait` is over, or until the waiter is called."""
+        if self._listening is None or self._listening.done():
+            self._listening = asyncio.create_task(self._listen())
+        try:
+            async with asyncio.timeout(wait.total_seconds()):
+                await called.wait()
+        except TimeoutError:
+            return
+
+    async def _listen(self) -> None:
+        """Pass calls on to the waiters of this child while there are any.
+
+        A call for a waiter that is gone goes to another.
+        """
+        while self._called:
+            try:
+                name = await asyncio.to_thread(self._flow.await_call, self._child, LONGEST_CALL)
+            except LedgerUnavailable:
+                await asyncio.sleep(ASK_AGAIN.total_seconds())
+                continue
+            if name and self._called:
+                self._called.get(name, next(iter(self._called.values()))).set()

@@ -1,0 +1,331 @@
+"""Segment one frame: judge earlier failures, read the source, decode, score, draw and store."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import PlannedFrame, Submission
+from maskrelay.contract.vocabulary.outputs import Output
+from maskrelay.contract.wire.image2d import CANVAS
+from maskrelay.errors import (
+    AnswerInvalid,
+    DecodeTooLarge,
+    EndpointBusy,
+    ItemError,
+    LedgerUnavailable,
+    SourceTooLarge,
+)
+from maskrelay.imaging.frame_pixels import (
+    Prepared,
+    draw_footprint,
+    needs_pixels,
+    prepare_opened,
+)
+from maskrelay.imaging.read.source import OpenedFrame, open_frame, read_picture
+from maskrelay.ledger.claims import Claim, Claims
+from maskrelay.ledger.flow_control import Flow
+from maskrelay.ledger.measurements import Noticed, Stage
+from maskrelay.rules.pace import Pace
+from maskrelay.rules.retry import judge
+from maskrelay.storage.protocol import Storage
+from maskrelay.telemetry.spans import Spans
+from worker.context.job_records.outcome_parts import Recorded, failed, failure_of, store_loose
+from worker.context.job_records.plans import Plans
+from worker.context.source_cache import Sources
+from worker.segment.admission import Admissions, Asked
+from worker.segment.byte_budget import ByteBudget
+from worker.segment.decoders import Decoders
+from worker.segment.endpoint_pool import Pool, of_one_version
+from worker.segment.frame_outcomes import record
+from worker.segment.prompt_groups import score_prompts
+from worker.segment.row_batches import Packs, ScoredRow
+from worker.segment.scorer import Scorer
+
+T = TypeVar("T")
+#: Memory that a row takes while it is scored, in copies: of its image, itself and as base64; of each map of the answer,
+#: likewise.
+ROW_COPIES, MAP_COPIES = 2.4, 2.4
+
+
+class ClaimLost(Exception):
+    """The claim's token is no longer valid."""
+
+
+class DecodeOverran(Exception):
+    """Decoding exceeded its time limit. Its thread cannot be stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The objects that a frame is segmented with.
+
+    Memory is reserved before it is used. A frame that holds memory of one budget waits for no budget listed before it,
+    so that there is no deadlock.
+    """
+
+    storage: Storage
+    sources: Sources
+    claims: Claims
+    flow: Flow
+    plans: Plans
+    pool: Pool
+    admissions: Admissions
+    scorer: Scorer
+    packs: Packs
+    threads: Executor
+    #: Admits as many decodes as there are threads for them.
+    decoders: Decoders
+    #: Memory for source files, until they are decoded.
+    files: ByteBudget
+    #: Memory that decoding and drawing use.
+    decoding: ByteBudget
+    #: Memory for images that are kept while they are scored, to be drawn into. Any other image is decoded again.
+    pictures: ByteBudget
+    decode_timeout: timedelta
+    max_pixels: int
+    max_decode_bytes: int
+    max_attempts: int
+    noticed: Noticed
+    spans: Spans
+    pace: Pace = field(default_factory=Pace)
+
+
+#: The stages that the worker times here. The scorer times its own stages, per request.
+_OWN_STAGES: tuple[Stage, ...] = ("fetch", "decode", "prepare", "restore", "store")
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Milliseconds by stage. `score` includes the wait for admission."""
+
+    timings: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.monotonic)
+
+    def lap(self, stage: str) -> None:
+        """Add the time since the last call to `stage`."""
+        now = time.monotonic()
+        self.timings[stage] = round(self.timings.get(stage, 0.0) + (now - self._since) * 1000, 1)
+        self._since = now
+
+    def working(self) -> float:
+        """Return the total seconds of the worker's own stages."""
+        return sum(self.timings.get(stage, 0.0) for stage in _OWN_STAGES) / 1000
+
+    def tell(self, noticed: Noticed) -> None:
+        """Report the worker's own stages."""
+        for stage in _OWN_STAGES:
+            if stage in self.timings:
+                noticed.took(stage, self.timings[stage] / 1000)
+
+
+async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
+    """Return the frame's outcome: its masks, or its own coded error.
+
+    In the interactive lane its files are stored; in the bulk lane they are returned with it, to share an object with
+    others. Raises errors that are not the frame's own, after which it is released: EndpointError, StorageUnavailable,
+    LedgerUnavailable, ClaimLost; and DecodeOverran.
+    """
+    if planned.error is not None:
+        return Recorded(failed(planned, planned.error, 1))
+    with bench.spans.span(
+        "segment", submission.traceparent, kind="consumer", job_id=claim.job, frame=planned.frame
+    ) as span:
+        recorded = await _segmented(bench, claim, planned, submission)
+        if recorded.outcome.error is not None:
+            span.note(code=recorded.outcome.error.code)
+        return replace(recorded, traceparent=span.traceparent)
+
+
+async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
+    watch = Stopwatch()
+    among = await _among(bench, claim, planned, submission)
+    asked = Asked(claim.job, claim.lane, among, submission.traceparent)
+    await _check_open(bench, asked)
+    attempts, condemned = await _judged(bench, claim, planned.frame, asked)
+    if condemned:
+        failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
+        return Recorded(failed(planned, failure, attempts))
+    with ExitStack() as held:
+        try:
+            with bench.spans.span("prepare"):
+                gray = bench.pool.takes_gray(among)
+                prepared = _kept(bench, await _prepared(bench, claim, planned, watch, gray=gray), planned.outputs, held)
+        except ItemError as error:
+            return Recorded(failed(planned, failure_of(error), attempts + 1))
+        one_by_one = submission.one_prompt_per_request
+        scored = await _scored(bench, claim, planned, prepared, asked, one_by_one=one_by_one)
+        watch.lap("score")
+        with bench.spans.span("restore"):
+            recorded = await _restored(bench, claim, planned, prepared, scored, attempts + 1)
+    watch.lap("restore")
+    if claim.lane == "interactive":
+        with bench.spans.span("store"):
+            await asyncio.to_thread(store_loose, bench.storage, recorded.files)
+        recorded = Recorded(recorded.outcome)
+        watch.lap("store")
+    watch.tell(bench.noticed)
+    weight = ROW_COPIES * len(prepared.row.image) + MAP_COPIES * CANVAS**2 * len(planned.prompts)
+    bench.pace.note(scoring=bench.scorer.seconds, working=watch.working(), bytes=weight)
+    return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
+
+
+async def _among(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> tuple[str, ...]:
+    """Return the endpoints that may score the frame."""
+    among = bench.pool.among(claim.tenant, submission.endpoint)
+    if planned.of == 1:
+        return among
+    return await of_one_version(bench.pool, bench.admissions, bench.claims, claim.job, planned.item, among)
+
+
+async def _check_open(bench: Bench, asked: Asked) -> None:
+    """Raise EndpointBusy while every gate for the frame is closed, so that pixels are not decoded in vain."""
+    closed_for = await bench.admissions.closed_for(asked.among)
+    if closed_for > timedelta(0):
+        raise EndpointBusy(kind="gate", parked=True, come_back_s=closed_for.total_seconds())
+
+
+async def _judged(bench: Bench, claim: Claim, frame: int, asked: Asked) -> tuple[int, str | None]:
+    """Return the attempts counted against the frame, and the code it fails with if they are too many.
+
+    A recorded failure counts only if its endpoint has answered another input successfully since; if it was not asked
+    since, the canary is sent.
+    """
+    trouble = claim.trouble(frame)
+    attempts = trouble.attempts
+    if trouble.struck and trouble.endpoint in asked.among:
+        flow = await asyncio.to_thread(bench.flow.look, trouble.endpoint)
+        verdict = judge(trouble, flow.last_good_ms, flow.excused_ms, is_open=flow.gate == "open")
+        if verdict == "ask":
+            await bench.scorer.ask_canary(replace(asked, among=(trouble.endpoint,)))
+        if verdict != "clear":
+            attempts = await asyncio.to_thread(bench.claims.charge, claim.token, frame)
+        if attempts < 0:
+            raise ClaimLost
+    return attempts, trouble.code if attempts >= bench.max_attempts else None
+
+
+async def _prepared(bench: Bench, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool) -> Prepared:
+    """Return the decoded source; raises its ItemError, or DecodeOverran past the time limit."""
+    if planned.size > bench.max_decode_bytes:
+        raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
+    reading = planned.reading
+
+    async with _source(bench, planned) as source:
+
+        def prepared(opened: OpenedFrame) -> Prepared:
+            about: dict[str, Any] = {"reading": reading, "square_pixels": planned.square_pixels, "gray": gray}
+            return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
+
+        def begin() -> Prepared | OpenedFrame:
+            """Decode in the same call if the memory is free, as it usually is."""
+            watch.lap("fetch")
+            opened = open_frame(source, reading, max_pixels=bench.max_pixels)
+            if not bench.decoding.try_take(opened.footprint):
+                return opened
+            try:
+                return prepared(opened)
+            finally:
+                bench.decoding.give_back(opened.footprint)
+
+        begun = await _timed(bench, claim, begin)
+        if isinstance(begun, OpenedFrame):
+            opened = begun
+            _check_footprint(bench, "Decoding it", opened.footprint)
+            async with bench.decoding.of(opened.footprint):
+                begun = await _timed(bench, claim, lambda: prepared(opened))
+    _check_footprint(bench, "Drawing its masks", _draw_footprint(planned, begun))
+    return begun
+
+
+@asynccontextmanager
+async def _source(bench: Bench, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
+    """The frame's opened source. Its bytes count as held until it is decoded."""
+    async with bench.files.of(0 if planned.reading.several else planned.size):
+        with ExitStack() as held:
+            opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
+            yield await asyncio.to_thread(held.enter_context, opened)
+
+
+async def _timed(bench: Bench, claim: Claim, call: Callable[[], T]) -> T:
+    """Run decoding work in a thread when it is the tenant's turn; raises DecodeOverran past the time limit."""
+    try:
+        async with bench.decoders.place(claim.tenant):
+            decoding = asyncio.get_running_loop().run_in_executor(bench.threads, call)
+            async with asyncio.timeout(bench.decode_timeout.total_seconds()):
+                return await asyncio.shield(decoding)
+    except TimeoutError as error:
+        raise DecodeOverran from error
+    finally:
+        if seconds := bench.decoders.whole_seconds(claim.tenant):
+            with suppress(LedgerUnavailable):
+                await asyncio.to_thread(bench.claims.used, claim.lane, claim.tenant, seconds)
+
+
+def _check_footprint(bench: Bench, what: str, footprint: int) -> None:
+    """Raise DecodeTooLarge if it would never fit."""
+    if footprint > bench.decoding.total:
+        fields = {"bytes": footprint, "most_bytes": bench.decoding.total}
+        raise DecodeTooLarge(f"{what} may take {footprint} bytes of memory; at most {bench.decoding.total}.", **fields)
+
+
+def _draw_footprint(planned: PlannedFrame, prepared: Prepared) -> int:
+    return draw_footprint(prepared.box, len(planned.prompts), planned.outputs)
+
+
+def _kept(bench: Bench, prepared: Prepared, outputs: Sequence[Output], held: ExitStack) -> Prepared:
+    """Return the frame without its image, unless it is drawn into and there is memory for it until `held` ends."""
+    size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
+    if needs_pixels(outputs) and bench.pictures.try_take(size):
+        held.callback(bench.pictures.give_back, size)
+        return prepared
+    return replace(prepared, picture=None)
+
+
+async def _restored(
+    bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, scored: ScoredRow, attempts: int
+) -> Recorded:
+    """Return the outcome with its files; raises AnswerInvalid, DecodeOverran."""
+    footprint = _draw_footprint(planned, prepared)
+    if prepared.picture is not None or not needs_pixels(planned.outputs):
+        async with bench.decoding.of(footprint):
+            return await _in_thread(bench, record, claim, planned, prepared, scored, attempts)
+    try:
+        async with _source(bench, planned) as source, bench.decoding.of(max(footprint, prepared.footprint)):
+            picture = await _timed(
+                bench, claim, partial(read_picture, source, planned.reading, max_pixels=bench.max_pixels)
+            )
+            again = replace(prepared, picture=picture)
+            return await _in_thread(bench, record, claim, planned, again, scored, attempts)
+    except ItemError as error:  # the source was removed meanwhile
+        return Recorded(failed(planned, failure_of(error), attempts))
+
+
+async def _scored(
+    bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, asked: Asked, *, one_by_one: bool
+) -> ScoredRow:
+    """Return the answer.
+
+    An answer that violates the contract is stored as it was received before the error is raised.
+    """
+    try:
+        name = f"{claim.job}:{planned.frame}"
+        return await score_prompts(bench.pool, bench.packs, prepared.row, asked, name, one_by_one=one_by_one)
+    except AnswerInvalid as error:
+        raw = getattr(error, "raw", None)
+        if raw:
+            key = keys.rejected_answer(claim.job, planned.item, planned.frame, claim.token[:8])
+            await asyncio.to_thread(store_loose, bench.storage, {key: raw})
+        raise
+
+
+async def _in_thread(bench: Bench, call: Callable[..., T], *arguments: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(bench.threads, lambda: call(*arguments))

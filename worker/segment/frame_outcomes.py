@@ -1,0 +1,66 @@
+"""The outcome of a frame: its masks with their files, or its coded error."""
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import PlannedFrame
+from maskrelay.contract.records.outcomes import ArtifactRef, MaskOutcome, Outcome
+from maskrelay.errors import DecodeTimeout
+from maskrelay.imaging.frame_pixels import Prepared, draw
+from maskrelay.ledger.claims import Claim
+from worker.context.job_records.outcome_parts import Recorded, failed, failure_of, ref_of
+from worker.segment.row_batches import ScoredRow
+
+
+def record(
+    claim: Claim,
+    planned: PlannedFrame,
+    prepared: Prepared,
+    scored: ScoredRow,
+    attempts: int,
+) -> Recorded:
+    """Return the outcome of a scored frame, with its files; raises AnswerInvalid."""
+    drawn = draw(prepared, scored.answer, scored.endpoint.encoding, planned.outputs)
+    job, item, attempt = claim.job, planned.item, claim.token[:8]
+    files: dict[str, bytes] = {}
+    masks = [
+        MaskOutcome(
+            **one.measures.model_dump(),
+            prompt=prompt,
+            category=one.category,
+            rle=one.rle,
+            label_rle=one.label_rle,
+            self_check=one.self_check,
+            mask=_filed(files, keys.mask(job, item, planned.frame, number, attempt), one.mask),
+            probability=_filed(files, keys.probability(job, item, planned.frame, number, attempt), one.probability),
+        )
+        for number, (one, prompt) in enumerate(zip(drawn.masks, planned.prompts, strict=True))
+    ]
+    outcome = Outcome(
+        frame=planned.frame,
+        item=item,
+        index=planned.index,
+        instance=planned.instance,
+        source_name=planned.source_name,
+        state="succeeded",
+        masks=tuple(masks),
+        overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), drawn.overlay),
+        thumbnail=_filed(files, keys.thumbnail(job, item, planned.frame, attempt), drawn.thumbnail),
+        geometry=prepared.box.record(),
+        intensity=prepared.intensity,
+        endpoint=scored.endpoint.name,
+        model_version=scored.endpoint.model_version,
+        attempts=attempts,
+    )
+    return Recorded(outcome, files)
+
+
+def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef | None:
+    """Return the reference to a file that is to be stored; None if it was not requested."""
+    if body is None:
+        return None
+    files[key] = body
+    return ref_of(key, body)
+
+
+def overran(planned: PlannedFrame) -> Outcome:
+    """Return the outcome of a frame whose decoding exceeded the time limit while the child held nothing else."""
+    return failed(planned, failure_of(DecodeTimeout()), 1)

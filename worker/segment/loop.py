@@ -1,0 +1,330 @@
+"""The segment loop: one event loop, one HTTP client and a number of concurrent frames, for the lifetime of the child.
+
+A task gives the loop some seconds in which it may claim frames. Frames in progress continue between two tasks.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NoReturn
+
+from maskrelay.contract.records.job import Lane, PlannedFrame, Submission
+from maskrelay.errors import (
+    EndpointError,
+    EndpointTimeout,
+    FrameRefused,
+    LedgerUnavailable,
+    MaskrelayError,
+    StorageUnavailable,
+)
+from maskrelay.ledger import Ledger
+from maskrelay.ledger.claims import RUN_MOST, Claim
+from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
+from maskrelay.rules.pace import Pace
+from maskrelay.rules.retry import left_alone
+from maskrelay.rules.timings import Cause
+from worker.context.job_records.outcome_parts import Recorded
+from worker.context.lease_renewal import Renewal
+from worker.segment.frame import (
+    Bench,
+    ClaimLost,
+    DecodeOverran,
+    segment_frame,
+)
+from worker.segment.frame_outcomes import overran
+from worker.segment.outcome_batches import Groups
+
+log = logging.getLogger(__name__)
+#: How long an idle loop looks for work before it ends. A longer time would keep the child from other wake-ups.
+IDLE = 0.5
+#: New frames are announced. For frames that become due, and for lost announcements, the ledger is polled this often.
+GLANCE = 0.25
+#: A loop reports this often that it is running, and counts as gone after three times as long.
+BEAT = timedelta(seconds=2)
+#: The number of outcomes waiting to be settled above which no more frames are claimed.
+UNSETTLED = 512
+
+
+class SegmentLoop:
+    """Segments frames concurrently in one child. `stopping` returns whether the worker is to end.
+
+    With a `pace`, the number of frames in progress follows the measured stage times, the endpoints' limit, and the
+    number of loops that share it.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        groups: Groups,
+        ledger: Ledger,
+        *,
+        hands: int,
+        in_flight: int,
+        renewal_period: timedelta,
+        stopping: Callable[[], bool],
+        pace: Pace | None = None,
+    ) -> None:
+        self._bench = bench
+        self._groups = groups
+        self._ledger = ledger
+        self._hands = hands
+        self._in_flight = in_flight
+        self._pace = pace
+        self._stopping = stopping
+        self._name = secrets.token_hex(8)
+        self._held: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}
+        self._busy = 0
+        self._alone = False
+        self._hand_free = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes; cleared by a notification
+        self._rings = 0
+        Renewal(renewal_period, self._renew).__enter__()
+
+    def _renew(self) -> None:
+        self._ledger.claims.renew(list({token for token, _ in list(self._held)}))
+
+    async def lend(self, until: float) -> None:
+        """Claim and segment frames until `until` (monotonic seconds), or until none are waiting.
+
+        Frames in progress continue afterwards.
+        """
+        run_on = self._run_on
+        self._listen()
+        await asyncio.to_thread(run_on)
+        await asyncio.to_thread(self._wake_another)
+        idle_since, beat = time.monotonic(), time.monotonic() + BEAT.total_seconds()
+        while time.monotonic() < until and not self._stopping():
+            if time.monotonic() > beat:
+                await asyncio.to_thread(run_on)
+                beat = time.monotonic() + BEAT.total_seconds()
+            if await self._claim_more():
+                idle_since = time.monotonic()
+            elif not self._held and time.monotonic() - idle_since > IDLE:
+                if not await self._work_waits_for_a_gate():
+                    break
+                idle_since = time.monotonic()
+        if not self._held:
+            await asyncio.to_thread(self._bench.sources.drop_unused)
+        await asyncio.to_thread(self._pass_on)
+
+    def _run_on(self) -> None:
+        """Report that this loop is running, and update the number of frames it keeps in progress."""
+        wakes = self._ledger.wakes
+        wakes.running("segment", self._name, BEAT * 3)
+        if self._pace is not None:
+            self._hands = self._pace.hands(math.ceil(self._in_flight / max(1, wakes.loops("segment"))))
+
+    def _wake_another(self) -> None:
+        wanted = loops_wanted(self._ledger.wakes.work("segment"), self._hands, self._in_flight)
+        self._ledger.wakes.wake("segment", wanted)
+
+    async def _work_waits_for_a_gate(self) -> bool:
+        """Return whether a new loop would start at once if this one ended, without being able to do more."""
+        return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wakes.work, "segment") > 0
+
+    def _listen(self) -> None:
+        """Start listening on first use: a notification about new frames ends a wait, as a finished frame does."""
+        if self._listening is None or self._listening.done():
+            self._listening = asyncio.create_task(self._ledger.bells.listen("frames", self._rung))
+
+    def _rung(self, _job: str) -> None:
+        self._rings += 1
+        self._nothing_until.clear()
+        self._hand_free.set()
+
+    def _pass_on(self) -> None:
+        """Report that this loop ends, then check once more for work that arrived while it counted on this loop."""
+        self._ledger.wakes.ended("segment", self._name)
+        self._wake_another()
+
+    async def _claim_more(self) -> bool:
+        """Claim once if there is capacity and a gate is open; otherwise wait a moment.
+
+        Return whether there was work.
+        """
+        held_back = self._groups.held_back()
+        if self._full() or held_back or (held_back is not None and self._held):
+            await self._hand(GLANCE)
+            return True
+        if await self._gates_are_closed():
+            await self._hand(GLANCE)
+            return bool(self._held)
+        lanes = lanes_to_claim(self._busy, self._hands)
+        if (left := self._nothing_until.get(tuple(lanes), 0.0) - time.monotonic()) > 0:
+            await self._hand(left)
+            return False
+        rings, most = self._rings, min(self._hands, RUN_MOST) if held_back is None else 1
+        claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, most)
+        if isinstance(claim, Claim):
+            self._take_up(claim)
+            return True
+        if claim:
+            await self._empty_hands(until=None)
+            return True
+        self._hurry()
+        if rings == self._rings:
+            self._nothing_until[tuple(lanes)] = time.monotonic() + GLANCE
+        return False
+
+    def _full(self) -> bool:
+        """Return whether nothing more may be claimed.
+
+        That is so if there is no capacity, or if so many outcomes are unsettled that storage or Redis must be slow or
+        unavailable.
+        """
+        unsettled = len(self._held) - self._busy
+        return self._alone or self._busy >= self._hands or unsettled >= UNSETTLED
+
+    async def _gates_are_closed(self) -> bool:
+        names = [endpoint.name for endpoint in self._bench.pool.endpoints]
+        return await self._bench.admissions.closed_for(names) > timedelta(0)
+
+    def _take_up(self, claim: Claim) -> None:
+        self._groups.tell_time(claim.now_ms)
+        self._alone = claim.alone
+        for frame in claim.frames():
+            task = asyncio.create_task(self._work(claim, frame))
+            self._held[claim.token, frame] = (claim, task)
+            self._busy += 1
+
+    async def _work(self, claim: Claim, frame: int) -> None:
+        """Process one frame from claim to settlement, or release it."""
+        try:
+            recorded = await self._in_hand(claim, frame)
+            await self._settle(claim, recorded)
+        except DecodeOverran:
+            await self._leave(claim, frame)
+        except ClaimLost:
+            log.warning("claim lost", extra=_about(claim, frame))
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(claim, frame, timedelta(0)))
+            raise
+        except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:
+            await self._park(claim, frame, error)
+        except Exception:
+            log.exception("unexpected error", extra=_about(claim, frame))
+            await self._give_back(claim, frame, timedelta(seconds=30))
+        finally:
+            self._let_go(claim, frame)
+
+    async def _in_hand(self, claim: Claim, frame: int) -> Recorded:
+        """Return the frame's outcome. Its capacity is free again while the outcome waits to share a part."""
+        try:
+            planned, submission = await self._looked_up(claim.job, frame)
+            return await segment_frame(self._bench, claim, planned, submission)
+        finally:
+            self._busy -= 1
+            self._hand_free.set()
+
+    async def _looked_up(self, job: str, frame: int) -> tuple[PlannedFrame, Submission]:
+        plans = self._bench.plans
+        return plans.of(job, frame) if plans.holds(job, frame) else await asyncio.to_thread(plans.of, job, frame)
+
+    def _let_go(self, claim: Claim, frame: int) -> None:
+        self._held.pop((claim.token, frame), None)
+        if not self._held:
+            self._alone = False
+        self._hand_free.set()
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """When every held frame waits to be settled, write the groups now, because no other frame will join them."""
+        if self._held and self._groups.waiting() >= len(self._held):
+            self._groups.hurry()
+
+    async def _settle(self, claim: Claim, recorded: Recorded) -> None:
+        settling = asyncio.ensure_future(self._groups.add(claim.job, claim.lane, claim.token, recorded))
+        await asyncio.sleep(0)
+        self._hurry()
+        with self._bench.noticed.timed("settle"):
+            counts = await settling
+        if counts and recorded.outcome.error is not None:
+            self._bench.noticed.happened("failed", recorded.outcome.error.code)
+        if not counts:
+            log.warning("outcome refused: the frame already has one", extra=_about(claim, recorded.outcome.frame))
+
+    async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
+        """Release the frame without counting an attempt. Only the frame's own error is recorded, to be judged later."""
+        where = {"endpoint": error.fields["endpoint"]} if "endpoint" in error.fields else {}
+        log.info("parked", extra={**_about(claim, frame), "code": error.code, **where})
+        self._bench.noticed.happened("parked", error.code)
+        after = left_alone(error, claim.trouble(frame).attempts + 1, random.random())
+        cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
+        self._groups.parked(claim.job, cause, after.total_seconds())
+        if isinstance(error, FrameRefused | EndpointTimeout):
+            endpoint = str(error.fields.get("endpoint", ""))
+            await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after, endpoint)
+        else:
+            await self._give_back(claim, frame, after)
+
+    async def _give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
+        def release() -> None:
+            self._ledger.claims.release(claim.token, frame, after=after, suspect=suspect or claim.alone)
+
+        await self._quietly(release)
+
+    async def _quietly(self, call: Callable[..., object], *arguments: object) -> None:
+        """Make the call in a thread. If Redis is unavailable, the lease expires instead."""
+        try:
+            await asyncio.to_thread(call, *arguments)
+        except LedgerUnavailable:
+            log.warning("a lease cannot be released and will lapse: the ledger is unavailable")
+
+    async def _hand(self, seconds: float) -> None:
+        """Wait until a frame has ended since the last wait, or a notification arrives; for `seconds` at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hand_free.wait()
+        self._hand_free.clear()
+
+    async def _empty_hands(self, until: float | None) -> None:
+        while self._held and (until is None or time.monotonic() < until):
+            self._hurry()
+            await self._hand(GLANCE)
+
+    async def drain(self, until: float, last_score: float) -> None:
+        """Finish frames until `until`, begin no score after `last_score` (monotonic seconds), and release the rest."""
+        self._bench.admissions.close(last_score)
+        await self._empty_hands(until)
+        await self._drop_all()
+
+    def close(self) -> None:
+        """Remove the local copies of sources when the process ends."""
+        self._bench.sources.close()
+
+    async def _drop_all(self, keep: tuple[str, int] | None = None) -> None:
+        tasks = [task for held, (_, task) in self._held.items() if held != keep]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _leave(self, claim: Claim, frame: int) -> NoReturn:
+        """End the child after a decode that exceeded its time limit, because its thread cannot be stopped.
+
+        A frame that was alone fails; any other becomes a suspect.
+        """
+        log.error("decoding took too long", extra={**_about(claim, frame), "alone": claim.alone})
+        try:
+            if claim.alone:
+                planned = await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)
+                await self._settle(claim, Recorded(overran(planned)))
+            else:
+                await self._give_back(claim, frame, timedelta(0), suspect=True)
+            await self._drop_all(keep=(claim.token, frame))
+            await self._quietly(self._pass_on)
+            await asyncio.to_thread(self._bench.scorer.sent.close)
+        finally:
+            self.close()
+            os._exit(1)
+
+
+def _about(claim: Claim, frame: int) -> dict[str, object]:
+    return {"job_id": claim.job, "frame": frame}

@@ -1,0 +1,180 @@
+"""Group outcomes, so that several of them share one object in storage."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from maskrelay.contract.records.job import Lane
+from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable
+from maskrelay.ledger import Ledger
+from maskrelay.ledger.measurements import Noticed
+from maskrelay.rules.retry import backoff
+from maskrelay.rules.timings import Cause, Spent
+from maskrelay.storage.protocol import Storage
+from maskrelay.telemetry.spans import Spans
+from worker.context.job_records.outcome_parts import (
+    Held,
+    Recorded,
+    part_name,
+    settle_part,
+    store_part,
+)
+
+log = logging.getLogger(__name__)
+#: How often writing and settling a part is attempted while storage or Redis is unavailable, before its frames are
+#: released.
+TRIES = 6
+#: The longest pause before another frame is scored to find out whether outcomes can be written again.
+LONGEST_PAUSE = timedelta(seconds=30)
+#: The number of parts under one worker name; then a new name is chosen, because the names have a fixed width.
+PARTS_MOST = 999_999
+#: A group is written when its files reach this size, whatever else it waits for.
+PACK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A group is written with `most` outcomes, or after `wait` seconds. This bounds what a crash can lose."""
+
+    most: int
+    wait: float
+
+
+@dataclass(slots=True)
+class Group:
+    """Outcomes of one job that will share a part. `settling` returns the frames that count."""
+
+    bounds: Bounds
+    held: list[Held] = field(default_factory=list)
+    size: int = 0
+    full: asyncio.Event = field(default_factory=asyncio.Event)
+    settling: asyncio.Task[set[int]] | None = None
+
+    def add(self, token: str, recorded: Recorded) -> bool:
+        """Add an outcome; return whether the group is full with it."""
+        self.held.append((token, recorded))
+        self.size += recorded.size()
+        return len(self.held) >= self.bounds.most or self.size >= PACK_BYTES
+
+
+class Groups:
+    """The open groups of one child. `hurry` has them written early."""
+
+    def __init__(
+        self, storage: Storage, ledger: Ledger, noticed: Noticed, spans: Spans, bounds: Mapping[Lane, Bounds]
+    ) -> None:
+        self._storage = storage
+        self._ledger = ledger
+        self._noticed = noticed
+        self._spans = spans
+        self._bounds = bounds
+        self._open: dict[str, Group] = {}
+        self._worker = secrets.token_hex(4)
+        self._written = 0
+        self._failures = 0
+        self._resumes = 0.0
+        self._ahead = 0.0
+        self._parked: dict[str, Spent] = {}
+
+    def parked(self, job: str, cause: Cause, seconds: float) -> None:
+        """Record how long a frame of the job is backed off. It is reported with the job's next part."""
+        self._parked.setdefault(job, Spent()).add(cause, seconds)
+
+    def tell_time(self, now_ms: int) -> None:
+        """Set the current time of Redis' clock, which the names of parts contain."""
+        self._ahead = now_ms / 1000 - time.monotonic()
+
+    async def add(self, job: str, lane: Lane, token: str, recorded: Recorded) -> bool:
+        """Wait until the outcome is settled; return whether it counts.
+
+        Raises StorageUnavailable or LedgerUnavailable.
+        """
+        group = self._open.setdefault(job, Group(self._bounds[lane]))
+        full = group.add(token, recorded)
+        if group.settling is None:
+            group.settling = asyncio.create_task(self._settle(job, group))
+        if full:
+            group.full.set()
+            del self._open[job]
+        return recorded.outcome.frame in await asyncio.shield(group.settling)
+
+    def waiting(self) -> int:
+        """Return how many outcomes wait in open groups."""
+        return sum(len(group.held) for group in self._open.values())
+
+    def held_back(self) -> float | None:
+        """Return how many seconds to pause scoring because outcomes cannot be written; None while they can.
+
+        0 means that the pause is over. One frame at a time then finds out whether outcomes can be written again.
+        """
+        return max(0.0, self._resumes - time.monotonic()) if self._failures else None
+
+    def hurry(self) -> None:
+        """Write the open groups now, because nothing else is in progress that could share their parts."""
+        for group in self._open.values():
+            group.full.set()
+
+    async def _settle(self, job: str, group: Group) -> set[int]:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(group.bounds.wait):
+                await group.full.wait()
+        if self._open.get(job) is group:
+            del self._open[job]
+        try:
+            settled = await self._insist(job, self._next_name(), group.held)
+        except Exception as error:
+            self._hold_back(job, error)
+            raise
+        self._failures = 0
+        return settled
+
+    def _next_name(self) -> str:
+        if self._written >= PARTS_MOST:
+            self._worker, self._written = secrets.token_hex(4), 0
+        self._written += 1
+        return part_name((time.monotonic() + self._ahead) * 1000, self._worker, self._written)
+
+    def _hold_back(self, job: str, error: Exception) -> None:
+        """Pause scoring: these outcomes are lost and their frames are released, and further scores would be in vain."""
+        if self.held_back() in {None, 0.0}:
+            self._failures += 1
+            pause = min(LONGEST_PAUSE, backoff(self._failures, random.random()))
+            self._resumes = time.monotonic() + pause.total_seconds()
+        code = error.code if isinstance(error, MaskrelayError) else MaskrelayError.code
+        self._noticed.happened("unwritten", code)
+        log.error("outcomes cannot be written", extra={"job_id": job, "code": code})
+
+    async def _insist(self, job: str, part: str, held: list[Held]) -> set[int]:
+        for attempt in range(1, TRIES):
+            try:
+                return await asyncio.to_thread(self._traced, job, part, held)
+            except (StorageUnavailable, LedgerUnavailable):
+                await asyncio.sleep(backoff(attempt, random.random()).total_seconds() / 4)
+        return await asyncio.to_thread(self._traced, job, part, held)
+
+    def _traced(self, job: str, part: str, held: list[Held]) -> set[int]:
+        """Write within the span of the first frame; the others are linked."""
+        first, *others = [recorded.traceparent for _, recorded in held]
+        linked = [one for one in others if one is not None]
+        with self._spans.span("settle", first, links=linked, job_id=job, frames=len(held)):
+            return self._write(job, part, held)
+
+    def _write(self, job: str, part: str, held: list[Held]) -> set[int]:
+        began = time.perf_counter()
+        with self._noticed.timed("store"):
+            store_part(self._storage, job, part, held)
+        stored = time.perf_counter() - began
+        spent = Spent.of(recorded.outcome.timings_ms for _, recorded in held)
+        spent.add("storage", stored * len(held))
+        spent.take(self._parked.pop(job, Spent()))
+        counted = settle_part(self._storage, self._ledger.claims, job, part, held, spent.milliseconds())
+        with contextlib.suppress(LedgerUnavailable):
+            wakes = self._ledger.wakes
+            wakes.wake("finish", min(1, wakes.work("finish")))
+        return counted

@@ -1,0 +1,54 @@
+"""Split a frame with more prompts than one score takes into several scores, and join their answers."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from maskrelay.contract.wire.image2d import (
+    CANVAS,
+    MapStack,
+    Row,
+    RowAnswer,
+)
+from maskrelay.errors import AnswerInvalid
+from worker.segment.admission import Asked
+from worker.segment.endpoint_pool import Pool
+from worker.segment.row_batches import Packs, ScoredRow
+
+
+async def score_prompts(
+    pool: Pool, packs: Packs, row: Row, asked: Asked, name: str, *, one_by_one: bool = False
+) -> ScoredRow:
+    """Return the answer for every prompt of `row`. All scores use one model version, which the first score determines.
+
+    one_by_one: send each prompt in its own score, since prompts of one request influence each other. Raises what
+    `Packs.score` raises, and AnswerInvalid if the answers cannot be combined.
+    """
+    most = 1 if one_by_one else pool.prompts_per_score(asked.among)
+    if len(row.prompts) <= most:
+        return await packs.score(row, asked, name)
+    groups = [row.prompts[first : first + most] for first in range(0, len(row.prompts), most)]
+    scored = await packs.score(Row(row.image, groups[0]), asked, name)
+    alike = replace(asked, among=pool.alike(scored.endpoint, asked.among))
+    others = await asyncio.gather(
+        *(packs.score(Row(row.image, prompts), alike, name) for prompts in groups[1:]), return_exceptions=True
+    )
+    answers = [scored.answer]
+    for one in others:
+        if isinstance(one, BaseException):
+            raise one
+        answers.append(one.answer)
+    return ScoredRow(together(answers), scored.endpoint)
+
+
+def together(answers: Sequence[RowAnswer]) -> RowAnswer:
+    """Join the answers to groups of one frame's prompts, in their order."""
+    dtypes = {answer.maps.dtype for answer in answers}
+    if len(dtypes) != 1:
+        raise AnswerInvalid(
+            "the scores of one frame differ in dtype", status=200, kind="dtype", retry_after_s=None, still_working=False
+        )
+    categories = tuple(word for answer in answers for word in answer.categories)
+    raw = b"".join(answer.maps.raw for answer in answers)
+    warnings = tuple(dict.fromkeys(word for answer in answers for word in answer.warnings))
+    return RowAnswer(MapStack(raw, (len(categories), CANVAS, CANVAS), dtypes.pop()), categories, warnings)

@@ -1,0 +1,116 @@
+"""Batches of rows of one job that share a request, and the search for the bad row when such a request fails."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from maskrelay.contract.records.job import Lane
+from maskrelay.contract.wire.image2d import Row, RowAnswer
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import FrameRefused
+from worker.segment.admission import Asked
+from worker.segment.endpoint_pool import Pool
+from worker.segment.scorer import Scorer
+
+#: How long a row waits for others of its job, in seconds, if a request may have more than one.
+GATHERING: dict[Lane, float] = {"interactive": 0.02, "bulk": 0.2}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRow:
+    """One row's answer, and the endpoint that gave it."""
+
+    answer: RowAnswer
+    endpoint: Endpoint
+
+
+Ended = ScoredRow | Exception
+
+
+@dataclass(slots=True)
+class Gathering:
+    """Rows that will share a request, with the names of their frames and the futures of their results."""
+
+    rows: list[Row] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    ends: list[asyncio.Future[Ended]] = field(default_factory=list)
+    size: int = 0
+    full: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, row: Row, name: str) -> asyncio.Future[Ended]:
+        self.rows.append(row)
+        self.names.append(name)
+        self.size += _weight(row)
+        self.ends.append(asyncio.get_running_loop().create_future())
+        return self.ends[-1]
+
+
+class Packs:
+    """Scores rows, one per request, or as many together as every possible endpoint accepts."""
+
+    def __init__(self, pool: Pool, scorer: Scorer) -> None:
+        self._pool = pool
+        self._scorer = scorer
+        self._open: dict[Asked, Gathering] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def score(self, row: Row, asked: Asked, name: str) -> ScoredRow:
+        """Return the answer to `row`, the input called `name`; raises what `Scorer.score` raises."""
+        if self._pool.rows_per_request(asked.among) == 1:
+            answers, endpoint = await self._scorer.score([row], asked, name, [name])
+            return ScoredRow(answers[0], endpoint)
+        ended = await self._gathering(row, asked).add(row, name)
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
+
+    def _gathering(self, row: Row, asked: Asked) -> Gathering:
+        """Return the batch for the row: the open one while it has room, otherwise a new one."""
+        pack = self._open.get(asked)
+        if pack is None or pack.size + _weight(row) > self._pool.request_bytes(asked.among):
+            pack = self._open[asked] = Gathering()
+            task = asyncio.create_task(self._send(pack, asked))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        if len(pack.rows) + 1 >= self._pool.rows_per_request(asked.among):
+            pack.full.set()
+            del self._open[asked]
+        return pack
+
+    async def _send(self, pack: Gathering, asked: Asked) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHERING[asked.lane]):
+                await pack.full.wait()
+        if self._open.get(asked) is pack:
+            del self._open[asked]
+        ends = await self._searched(pack.rows, pack.names, asked, f"{pack.names[0]}+")
+        for awaited, end in zip(pack.ends, ends, strict=True):
+            if not awaited.done():
+                awaited.set_result(end)
+
+    async def _searched(self, rows: Sequence[Row], names: Sequence[str], asked: Asked, pack: str) -> list[Ended]:
+        """Return the result of each row. A request that fails because of its rows is halved, to find the bad rows.
+
+        The halves are sent under the name of the whole batch, so that one bad row does not look like many consecutive
+        failures.
+        """
+        try:
+            name = names[0] if len(rows) == 1 else pack
+            answers, endpoint = await self._scorer.score(rows, asked, name, names)
+        except FrameRefused as error:
+            if len(rows) == 1:
+                return [error]
+        except Exception as error:  # noqa: BLE001  every row's frame gets the error
+            return [error] * len(rows)
+        else:
+            return [ScoredRow(answer, endpoint) for answer in answers]
+        half = len(rows) // 2
+        first = self._searched(rows[:half], names[:half], asked, pack)
+        second = self._searched(rows[half:], names[half:], asked, pack)
+        return [end for ends in await asyncio.gather(first, second) for end in ends]
+
+
+def _weight(row: Row) -> int:
+    """Return the bytes on the wire: base64 is a third longer."""
+    return len(row.image) * 4 // 3

@@ -1,0 +1,115 @@
+"""Builds the segment loop and everything that it uses, inside the running event loop."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Lane
+from maskrelay.errors import ObjectExists
+from maskrelay.scoring.credentials import credential_of
+from maskrelay.scoring.endpoint_client import EndpointClient
+from maskrelay.scoring.wire_formats import IMAGE2D
+from worker.context import Parts
+from worker.context.job_records.plans import Plans
+from worker.context.slot_inventory import Sender
+from worker.segment.admission import Admissions
+from worker.segment.byte_budget import ByteBudget
+from worker.segment.decoders import Decoders
+from worker.segment.endpoint_pool import Pool
+from worker.segment.event_loop import LoopExecutor
+from worker.segment.frame import Bench
+from worker.segment.loop import SegmentLoop
+from worker.segment.outcome_batches import Bounds, Groups
+from worker.segment.row_batches import Packs
+from worker.segment.scorer import Scorer, Sent
+
+#: Threads of a child that decode, draw and encode. A small machine has two cores.
+PIXEL_THREADS = 2
+#: Bytes of decoded images that are kept while they are scored.
+KEPT_PICTURES = 256 << 20
+
+
+async def segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[SegmentLoop, Sender]:
+    """Build the loop inside the running event loop, to which its clients and events belong.
+
+    Nothing is opened until Redis responds.
+    """
+    settings = parts.settings
+    flow = parts.flow()
+    admissions = Admissions(flow)
+    names = [endpoint.name for endpoint in parts.endpoints]
+    sender = Sender(parts.storage, parts.ledger.senders, flow, names, admissions.slots)
+    await asyncio.to_thread(sender.mark)
+    await asyncio.to_thread(_open_flows, parts)
+    in_flight = await asyncio.to_thread(parts.in_flight)
+    sender.start()
+    pool = _pool(parts)
+    scorer = Scorer(pool, flow, admissions, Sent(parts.audit), parts.noticed, parts.spans)
+    bench = Bench(
+        storage=parts.storage,
+        sources=parts.sources(),
+        claims=parts.ledger.claims,
+        flow=flow,
+        plans=Plans(parts.storage),
+        pool=pool,
+        admissions=admissions,
+        scorer=scorer,
+        packs=Packs(pool, scorer),
+        threads=LoopExecutor(PIXEL_THREADS, "pixels"),
+        decoders=Decoders(PIXEL_THREADS),
+        files=ByteBudget(settings.hand_bytes),
+        decoding=ByteBudget(settings.decode_bytes),
+        pictures=ByteBudget(KEPT_PICTURES),
+        decode_timeout=settings.decode_timeout,
+        max_pixels=settings.max_pixels,
+        max_decode_bytes=settings.max_decode_bytes,
+        max_attempts=settings.max_attempts,
+        noticed=parts.noticed,
+        spans=parts.spans,
+    )
+    bounds: dict[Lane, Bounds] = {
+        "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
+        "bulk": Bounds(settings.bulk_part_frames, settings.bulk_part_wait.total_seconds()),
+    }
+    rows = max(one.rows_per_request for one in parts.endpoints)
+    loop = SegmentLoop(
+        bench,
+        Groups(parts.storage, parts.ledger, parts.noticed, parts.spans, bounds),
+        parts.ledger,
+        hands=max(settings.frames_per_child, 2 * rows),
+        in_flight=in_flight * rows,
+        pace=bench.pace if settings.hands is None else None,
+        renewal_period=settings.renewal_period,
+        stopping=stopping,
+    )
+    return loop, sender
+
+
+def _pool(parts: Parts) -> Pool:
+    clients = {
+        endpoint.name: EndpointClient(
+            endpoint,
+            credential_of(endpoint),
+            IMAGE2D,
+            timeout=parts.settings.score_timeout,
+            max_connections=endpoint.max_in_flight + 1,
+        )
+        for endpoint in parts.endpoints
+    }
+    return Pool(parts.endpoints, clients)
+
+
+def _open_flows(parts: Parts) -> None:
+    """Announce the endpoints, and start the flow control of new ones.
+
+    Without flow state nothing may be sent for a slot lease, unless storage shows that nothing ever was sent.
+    """
+    parts.ledger.endpoints.announce(parts.endpoints)
+    flow = parts.flow()
+    for endpoint in parts.endpoints:
+        if flow.is_new(endpoint.name):
+            with contextlib.suppress(ObjectExists):
+                key = keys.endpoint_used(endpoint.name)
+                parts.storage.create(key, b"a score may have been sent\n", "text/plain")
+                flow.fresh(endpoint.name)

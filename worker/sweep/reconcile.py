@@ -1,0 +1,169 @@
+"""Compare storage with the ledger job by job, and correct the ledger from storage."""
+
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Submission
+from maskrelay.errors import ObjectMissing, RecordUnreadable
+from maskrelay.rules.lifecycle import is_terminal
+from maskrelay.storage.markers import cancel_intent, halt_of, tombstone_of
+from maskrelay.storage.protocol import Storage, has
+from maskrelay.storage.stored_records import read_submission
+from worker.cleanup.walks import side_by_side, written_before
+from worker.context import Parts
+from worker.context.halted_jobs import conclude_halted
+from worker.context.job_records.conclusion import conclude, read_result
+from worker.context.job_records.event_records import resume
+from worker.context.job_records.plans import planned_frames
+from worker.context.job_records.visible_outcomes import Visible
+
+log = logging.getLogger(__name__)
+#: The number of jobs compared concurrently. The round trips to the store dominate.
+HANDS = 16
+#: What remains of a submission that was never accepted is removed at this age.
+ORPHANED = timedelta(hours=1)
+#: How long an id stays reserved during that removal.
+_HOLD = timedelta(minutes=2)
+#: Counts of what was found and done, by a description in words.
+Found = Counter[str]
+
+
+def reconcile(parts: Parts, *, go_on: Callable[[], object] = lambda: None) -> Found:
+    """Bring the record of every live job in line with storage, several jobs at a time. Safe anywhere, at any time.
+
+    `go_on` is called after each job; an exception from it ends the comparison.
+    """
+    found: Found = Counter({"live jobs compared": 0})
+    for one in side_by_side(lambda job: reconcile_alone(parts, job.id, marked=job.marked), _jobs(parts), HANDS):
+        found["live jobs compared"] += 1
+        found.update(one)
+        go_on()
+    return found
+
+
+class _Job(NamedTuple):
+    id: str
+    marked: bool
+
+
+def _jobs(parts: Parts) -> Iterator[_Job]:
+    """Yield every job that storage marks as live, then the jobs that only the ledger considers unfinished."""
+    marked: set[str] = set()
+    for job in live_jobs(parts.storage):
+        marked.add(job)
+        yield _Job(job, marked=True)
+    yield from (_Job(job, marked=False) for job in parts.ledger.jobs.unfinished() if job not in marked)
+
+
+def reconcile_alone(parts: Parts, job: str, *, marked: bool = True) -> Found:
+    """As `reconcile_job`. A job whose objects are unusable is left out, counted and named, so that the others continue.
+
+    marked: whether storage marks the job as live. A ledger restored from a backup may contain a job that is not; it is
+    marked first, so that it is found whatever happens next. Raises LedgerUnavailable and StorageUnavailable if they
+    fail for other jobs too.
+    """
+
+    def compared() -> Found:
+        if not marked:
+            parts.storage.put(keys.live(job), b"")
+        return reconcile_job(parts, job)
+
+    found = parts.bad_objects.alone("comparison", job, compared)
+    return Counter({"jobs that could not be compared": 1}) if found is None else found
+
+
+def live_jobs(storage: Storage) -> Iterator[str]:
+    """Yield every job with a live marker, or with only a marker of its cancellation."""
+    names = (key.removeprefix(keys.LIVE).removesuffix(keys.CANCEL) for key in storage.list(keys.LIVE))
+    return (job for job, _ in groupby(names) if keys.ID.fullmatch(job))
+
+
+def reconcile_job(parts: Parts, job: str) -> Found:
+    """Compare one job, by `gone.json`, `result.json`, `cancel.json`, `job.json`, in this order."""
+    storage, jobs = parts.storage, parts.ledger.jobs
+    if tombstone := tombstone_of(storage, job):
+        jobs.forget(job, tombstone.tenant)
+        _unmark(storage, job)
+        return Counter({"markers of deleted jobs removed": 1})
+    record = jobs.get(job)  # read first: what makes the job terminal is stored before
+    result = read_result(parts, job)
+    intent = cancel_intent(storage, job)
+    try:
+        submission = read_submission(storage, job)
+    except ObjectMissing:
+        if record is not None and jobs.forget(job, record.tenant):
+            log.warning("removed from the ledger: the storage has nothing of this job", extra={"job_id": job})
+        return Counter({"unaccepted submissions removed": _forget_orphan(parts, job)})
+    if result is not None:
+        concluded = conclude(parts, submission, result)
+        resume(parts, submission)
+        return Counter({"jobs concluded from storage": concluded})
+    halted = halt_of(storage, job) is not None
+    if record is not None and is_terminal(record.state):
+        if halted:
+            return Counter({"jobs that ended without a result": 1})
+        jobs.forget(job, submission.tenant)  # it was resumed, or Redis is newer than storage
+        resume(parts, submission)
+    return _restore(parts, submission, halted=halted, cancel=intent.reason if intent else None)
+
+
+def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
+    """Add to the ledger what it lacks about a job without a result."""
+    one, job, jobs = submission, submission.id, parts.ledger.jobs
+    restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
+    if restored:
+        log.warning("restored from the storage", extra={"job_id": job})
+        if tombstone_of(parts.storage, job):  # it was deleted since the tombstone was checked
+            jobs.forget(job, one.tenant)
+            return Counter()
+    adopted = _adopt_parts(parts, job)
+    if halted and (record := jobs.get(job)) is not None:
+        conclude_halted(parts, record)
+    elif cancel is not None:
+        jobs.cancel(job, cancel)
+    return Counter({"ledger records restored": restored, "outcome parts adopted": adopted})
+
+
+def _adopt_parts(parts: Parts, job: str) -> int:
+    """List the parts that the ledger lacks; return how many. Lines that are not visible for their frame are refused."""
+    listed = parts.ledger.jobs.parts(job)
+    known = {name for name, _ in listed}
+    found = [keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))]
+    names = {name for name in found if keys.PART.fullmatch(name)}
+    if len(names) < len(found):
+        parts.bad_objects.leave_out("comparison", job, RecordUnreadable(key=keys.outcomes(job)))
+    if names <= known:
+        return 0
+    _, frames = planned_frames(parts.storage, job)
+    visible = Visible(parts.storage, job, frames, listed, spool_bytes=0)
+    for name in sorted(names - known):
+        parts.ledger.claims.adopt(job, name, visible.lines_of(name))
+    return len(names - known)
+
+
+def _forget_orphan(parts: Parts, job: str) -> bool:
+    """Remove the markers and items of a submission that never arrived, unless it is being accepted right now."""
+    storage, jobs, oldest = parts.storage, parts.ledger.jobs, datetime.now(UTC) - ORPHANED
+    left = [*storage.list(keys.item_lists(job)), keys.live_cancel(job), keys.live(job)]
+    old = [key for key in left if written_before(storage, key, oldest)]
+    if not old or not jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
+        return False
+    try:
+        if has(storage, keys.accepted(job)):
+            return False
+        for key in old:
+            storage.delete(key)
+    finally:
+        jobs.end_accepting(job)
+    return True
+
+
+def _unmark(storage: Storage, job: str) -> None:
+    storage.delete(keys.live_cancel(job))
+    storage.delete(keys.live(job))

@@ -1,0 +1,57 @@
+"""One complete pass over everything that the sweep otherwise does in small steps."""
+
+from collections import Counter
+from datetime import datetime
+from functools import partial
+
+from maskrelay.contract.records import keys
+from maskrelay.storage.protocol import Storage
+from worker.cleanup.cleanup_pass import FOLDERS_A_PASS
+from worker.cleanup.deleted_jobs import remove_jobs
+from worker.cleanup.expiry import judge_jobs, retire_all
+from worker.cleanup.relist import relist
+from worker.cleanup.stray_objects import sweep_losing
+from worker.cleanup.unused_uploads import sweep_uploads
+from worker.context import Parts
+from worker.context.halted_jobs import release_halted
+from worker.context.job_records.plans import Plans
+from worker.sweep.reconcile import Found, live_jobs, reconcile_alone
+from worker.sweep.sweep_pass import compare, sweep
+
+
+def recover(parts: Parts, now: datetime) -> Found:
+    """Make one pass; return what was found and done. Safe anywhere, concurrently and at any time.
+
+    `live jobs compared` is absent while another process compares storage with the ledger. Unusable objects are listed
+    as `left out: {job}: {why}`. Raises LedgerUnavailable and StorageUnavailable; what was done until then is kept.
+    """
+    storage = parts.storage
+    alone = parts.bad_objects.alone
+    released = [job for job in live_jobs(storage) if alone("comparison", job, partial(release_halted, parts, job))]
+    for job in released:
+        reconcile_alone(parts, job)
+    found = compare(parts)
+    found.update(sweep(parts, Plans(storage), compare_every=None))
+    found["jobs without a result resumed"] = len(released)
+    removing = (key.removeprefix(keys.REMOVING) for key in storage.list(keys.REMOVING))
+    sweeping = (key.removeprefix(keys.SWEEPING) for key in storage.list(keys.SWEEPING))
+    cleared: Found = Counter()
+    cleared["job removals continued"] = remove_jobs(parts, removing, now)
+    cleared["objects of superseded attempts removed"] = sweep_losing(parts, sweeping, now)
+    cleared["jobs expired"] = judge_jobs(parts, storage.list(keys.JOBS), now)
+    cleared["unused uploads removed"] = sweep_uploads(parts, storage.list(keys.UPLOADS), now)
+    cleared["temporary files of killed writers removed"] = _tidy(storage, now)
+    cleared["ledger records retired"] = retire_all(parts)
+    cleared["finished jobs returned to the list"] = relist(parts, storage.list(keys.JOBS))
+    found.update(cleared)
+    found.update({f"left out: {named}": 1 for named in parts.bad_objects.named()})
+    return found
+
+
+def _tidy(storage: Storage, now: datetime) -> int:
+    removed, place, more = 0, "", True
+    while more:
+        place, gone = storage.tidy(place, FOLDERS_A_PASS, now)
+        removed += gone
+        more = bool(place)
+    return removed

@@ -1,0 +1,212 @@
+"""The sweep: recovers expired leases and lost wake-ups, cancels overdue jobs, and compares storage with the ledger.
+
+It is a process of its own, started by a control worker, since a thread in a parent that forks can leave a lock locked
+in its child.
+"""
+
+import logging
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from threading import Thread
+
+from maskrelay import threads
+from maskrelay.contract.record import Failure
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.endings import BY_DEADLINE
+from maskrelay.errors import DecoderCrashed, LedgerUnavailable, ObjectMissing, StorageError
+from maskrelay.ledger.claims import Condemned
+from maskrelay.ledger.wakeups import TASKS
+from maskrelay.rules.lanes import loops_wanted
+from maskrelay.rules.lifecycle import may_cancel
+from maskrelay.storage.markers import intend_cancel
+from worker.cleanup.cleanup_pass import clear_for_ever
+from worker.context import Parts
+from worker.context.job_records.outcome_parts import Recorded, failed, part_name, write_part
+from worker.context.job_records.plans import Plans
+from worker.sweep.reconcile import Found, reconcile
+
+log = logging.getLogger(__name__)
+#: A comparison reports this often, in seconds, that it continues.
+GO_ON = 3.0
+JOBS_A_PASS = 100
+
+
+class ComparisonLost(Exception):
+    """Redis was lost since the comparison began, or another comparison was completed."""
+
+
+def sweep_for_ever(parts: Parts, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
+    """Sweep every period until the parent process is gone.
+
+    If Redis or storage is unavailable, the next pass makes up for it. `made_pass` is called after every pass, even if
+    it failed. What needs storage is done in separate threads, so that leases and wake-ups never wait for it.
+    """
+    period = parts.settings.sweep_period
+    plans, amending = Plans(parts.storage), Thread()
+    threads.start(partial(clear_for_ever, parts, parent), "clearing")
+    while os.getppid() == parent:
+        began = time.monotonic()
+        with _put_off("sweep"):
+            if parts.ledger.sweeps.lock(period * 0.9):
+                _, condemned = _look(parts)
+                if not amending.is_alive():  # otherwise these frames are found again when their new leases expire
+                    amending = Thread(target=_amend, args=(parts, plans, condemned), name="amending", daemon=True)
+                    amending.start()
+                _compare_beside(parts, parts.settings.reconcile_period)
+        made_pass()
+        time.sleep(max(0.0, period.total_seconds() - (time.monotonic() - began)))
+
+
+@contextmanager
+def _put_off(what: str) -> Iterator[None]:
+    """Log any error and continue: the next pass makes up for this one."""
+    try:
+        yield
+    except (LedgerUnavailable, StorageError) as error:
+        log.warning("%s postponed: %s", what, error.code)
+    except Exception:
+        log.exception("%s failed", what)
+
+
+def sweep(parts: Parts, plans: Plans, *, compare_every: timedelta | None) -> Found:
+    """Make one pass. Safe anywhere, concurrently and at any time.
+
+    Storage and ledger are compared if `compare_every` has passed since the last comparison, in a thread that continues
+    after this pass; not at all if it is None.
+    """
+    found, condemned = _look(parts)
+    _fail_all(parts, plans, condemned)
+    cancel_overdue(parts)
+    if compare_every is not None:
+        _compare_beside(parts, compare_every)
+    return found
+
+
+def _look(parts: Parts) -> tuple[Found, list[Condemned]]:
+    """Do what needs only the ledger: expired leases and lost wake-ups. Return counts, and the frames to be failed."""
+    lapsed, condemned = parts.ledger.claims.lapse()
+    if lapsed:
+        log.warning("leases lapsed: %d", lapsed)
+    found: Found = Counter(
+        {"leases of lost workers released": lapsed, "frames failed after ending two workers": len(condemned)}
+    )
+    found.update(_kick(parts))
+    return found, condemned
+
+
+def _amend(parts: Parts, plans: Plans, condemned: Sequence[Condemned]) -> None:
+    """Do what needs storage in one pass."""
+    _fail_all(parts, plans, condemned)
+    with _put_off("cancelling of overdue jobs"):
+        cancel_overdue(parts)
+
+
+def _compare_beside(parts: Parts, period: timedelta) -> None:
+    """Start a comparison that is due, in a separate thread.
+
+    If the thread ends or hangs, it stops reporting, and after half a minute another sweep starts a new comparison.
+    """
+    token = parts.ledger.sweeps.begin_reconciling(period)
+    if token is not None:
+        Thread(target=_compared, args=(parts, token), name="comparing", daemon=True).start()
+
+
+def _compared(parts: Parts, token: str) -> None:
+    with _put_off("comparison"):
+        _compare(parts, token)
+
+
+def compare(parts: Parts) -> Found:
+    """Compare storage with the ledger now. Return no counts if another process is already comparing them."""
+    token = parts.ledger.sweeps.begin_reconciling(timedelta(0))
+    return Counter() if token is None else _compare(parts, token)
+
+
+def _compare(parts: Parts, token: str) -> Found:
+    told = time.monotonic()
+
+    def go_on() -> None:
+        nonlocal told
+        if time.monotonic() - told > GO_ON:
+            told = time.monotonic()
+            if not parts.ledger.sweeps.go_on_reconciling(token):
+                raise ComparisonLost
+
+    try:
+        found = reconcile(parts, go_on=go_on)
+    except ComparisonLost:
+        log.info("a comparison is obsolete and ends; another one is running or will run")
+        return Counter()
+    complete = parts.ledger.sweeps.end_reconciling(token)
+    told_of = ", ".join(f"{what}: {count}" for what, count in found.items() if count) or "nothing"
+    log.info(
+        "reconciled %s%s", told_of, "" if complete else "; Redis was lost during the comparison, which will be repeated"
+    )
+    return found
+
+
+def _fail_all(parts: Parts, plans: Plans, condemned: Iterable[Condemned]) -> None:
+    for frame in condemned:
+        with _put_off("failing of a frame"):
+            parts.bad_objects.alone("condemned", frame.job, partial(_fail, parts, plans, frame))
+
+
+def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
+    """Write the outcome of a frame that ended two workers while it was their only frame."""
+    try:
+        planned = plans.frame(frame.job, frame.frame)
+    except ObjectMissing:
+        return
+    error = DecoderCrashed()
+    outcome = failed(planned, Failure(code=error.code, detail=error.detail), 2)
+    part = part_name(time.time() * 1000, secrets.token_hex(4), 1)
+    write_part(parts.storage, parts.ledger.claims, frame.job, part, [(frame.token, Recorded(outcome))])
+    parts.noticed.happened("failed", error.code)
+    log.error("decoder crashed", extra={"job_id": frame.job, "frame": frame.frame})
+
+
+def _kick(parts: Parts) -> Found:
+    """Send a wake-up wherever work waits for which no loop was woken.
+
+    That includes work whose planning, assembling or finishing process fell silent.
+    """
+    found: Found = Counter()
+    for task in TASKS:
+        work = parts.ledger.wakes.work(task)
+        wanted = work
+        if task == "segment":
+            wanted = 0 if _all_closed(parts) else loops_wanted(work, parts.settings.frames_per_child, parts.in_flight())
+        found[f"wake-ups sent: {task}"] += parts.ledger.wakes.wake(task, wanted)
+    return found
+
+
+def _all_closed(parts: Parts) -> bool:
+    """Return whether no gate will open before the next sweep."""
+    flow = parts.ledger.flow(())
+    closed = [flow.look(endpoint.name).closed_for for endpoint in parts.ledger.endpoints.known()]
+    return bool(closed) and min(closed) > parts.settings.sweep_period
+
+
+def cancel_overdue(parts: Parts) -> None:
+    """Cancel overdue jobs. A job that is finishing by then ends normally. Safe to repeat, and to run concurrently."""
+    for job in parts.ledger.jobs.overdue(JOBS_A_PASS):
+        parts.bad_objects.alone("deadlines", job, partial(_cancel, parts, job))
+        parts.ledger.jobs.met_deadline(job)  # also for a job that was left out, which would otherwise block the others
+
+
+def _cancel(parts: Parts, job: str) -> None:
+    jobs = parts.ledger.jobs
+    record = jobs.get(job)
+    if record is not None and may_cancel(record.state):
+        intend_cancel(parts.storage, job, BY_DEADLINE)
+        before = jobs.cancel(job, BY_DEADLINE)
+        if before is not None and not may_cancel(before):  # it ended meanwhile
+            parts.storage.delete(keys.live_cancel(job))
+        log.info("deadline passed", extra={"job_id": job})
+        parts.ledger.wakes.wake("finish")
