@@ -204,7 +204,7 @@ class Settings(BaseModel):
         description="Send grayscale sources as grayscale PNG. This sends fewer bytes, if the model accepts it.",
     )
     endpoints_file: str | None = Field(
-        None, description="Several endpoints instead of one: a JSON list, described in `docs/endpoints.md`."
+        None, description="Several endpoints instead of one: a JSON list, described in `docs/howto/endpoints.md`."
     )
 
     max_body_bytes: int = Field(16 << 30, ge=1, description="The largest request body.")
