@@ -20,20 +20,20 @@ from api.auth.api_keys import KeysFile
 from api.auth.oidc import tokens_of
 from api.auth.scopes import check_scope
 from api.dependencies import (
+    Dependencies,
     Limits,
-    Service,
     check_own_database,
     in_thread,
 )
 from api.dependencies.archive import Archive
-from api.dependencies.end_listener import Ends
+from api.dependencies.end_listener import JobEndListener
 from api.dependencies.lifespan import living
-from api.http.middleware.authentication import Authorise
+from api.http.middleware.authentication import Authentication
 from api.http.middleware.plain_requests import PlainRequests
 from api.http.middleware.problems import Problems, framework_problem
-from api.http.middleware.request_audit import Audited
-from api.http.middleware.request_metrics import RequestsSeen
-from api.http.middleware.unread_bodies import Unread
+from api.http.middleware.request_audit import RequestAudit
+from api.http.middleware.request_metrics import RequestMetrics
+from api.http.middleware.unread_bodies import UnreadBodies
 from api.routes import add_routes
 from api.routes.openapi import describe
 from maskrelay.callbacks.address_guard import AddressGuard
@@ -41,7 +41,7 @@ from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.ownership import OwnDatabase
-from maskrelay.ledger.quotas import Load
+from maskrelay.ledger.quotas import Usage
 from maskrelay.network.certificates import client_context
 from maskrelay.settings import Settings
 from maskrelay.storage.audit_log import AuditLog
@@ -107,7 +107,7 @@ def build(
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
     health = StoreHealth(storage)
-    ends = Ends(ledger.bells)
+    ends = JobEndListener(ledger.bells)
 
     @asynccontextmanager
     async def serving(_app: FastAPI) -> AsyncIterator[None]:
@@ -125,7 +125,7 @@ def build(
         lifespan=serving,
         redirect_slashes=False,
     )
-    app.state.service = Service(
+    app.state.service = Dependencies(
         ledger=ledger,
         storage=storage,
         check_database=check_database,
@@ -148,12 +148,16 @@ def build(
         app.add_exception_handler(kind, framework_problem)
     # The last middleware added is the outermost.
     app.add_middleware(
-        Authorise, keys=keys, tokens=tokens, max_body_bytes=settings.max_body_bytes, metrics_key=_metrics_key(settings)
+        Authentication,
+        keys=keys,
+        tokens=tokens,
+        max_body_bytes=settings.max_body_bytes,
+        metrics_key=_metrics_key(settings),
     )
     app.add_middleware(Problems, store_failed=health.failed)
-    app.add_middleware(Audited, audit=audit)
-    app.add_middleware(Unread)
-    app.add_middleware(RequestsSeen, registry=app.state.registry)
+    app.add_middleware(RequestAudit, audit=audit)
+    app.add_middleware(UnreadBodies)
+    app.add_middleware(RequestMetrics, registry=app.state.registry)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
     app.add_middleware(PlainRequests)
@@ -175,8 +179,8 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _quotas(settings: Settings) -> Load:
-    return Load(
+def _quotas(settings: Settings) -> Usage:
+    return Usage(
         jobs=settings.tenant_jobs,
         frames=settings.tenant_frames,
         interactive=settings.tenant_interactive,

@@ -27,9 +27,9 @@ from maskrelay.contract.records.outcomes import (
 )
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.storage.file_store import FileStorage
-from worker.context.job_records.visible_outcomes import Visible
+from worker.context.job_records.visible_outcomes import VisibleOutcomes
 from worker.context.turn import TimeIsUp, Turn
-from worker.finish.final_objects import Compacted
+from worker.finish.final_objects import FinalObjectsWriter
 
 JOB = "f" * 26
 PROMPT = "optic disc in retinal fundus"
@@ -138,10 +138,10 @@ def measure(root: Path, frames: int, listed: Listed, lent: float) -> None:
     while made is None:
         turns += 1
         turn = Turn(time.monotonic() + lent)
-        with closing(Visible(storage, JOB, frames, listed, turn=turn, saved=states.get)) as visible:
+        with closing(VisibleOutcomes(storage, JOB, frames, listed, turn=turn, saved=states.get)) as visible:
             try:
                 if visible.complete:
-                    made = Compacted(storage, submission, parts, visible, planned=True, turn=turn)
+                    made = FinalObjectsWriter(storage, submission, parts, visible, planned=True, turn=turn)
             except TimeIsUp:
                 pass
             states = {visible.name: visible.state()}

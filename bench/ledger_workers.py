@@ -19,30 +19,30 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.claims import Claim
 from maskrelay.ledger.flow_control import Flow
-from maskrelay.ledger.measurements import Noticed
+from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.rules.endpoint_gate import GOOD
 from maskrelay.storage.audit_log import AuditLog
 from maskrelay.storage.factory import open_storage
 from maskrelay.storage.protocol import Storage
 from maskrelay.telemetry.spans import Untraced
-from worker.context.job_records.outcome_parts import Recorded
+from worker.context.job_records.outcome_parts import RecordedPart
 from worker.context.job_records.plans import Plans
-from worker.context.source_cache import Sources
-from worker.segment.admission import Admissions, Asked
+from worker.context.source_cache import SourceCache
+from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.byte_budget import ByteBudget
 from worker.segment.decoders import Decoders
-from worker.segment.endpoint_pool import Pool
-from worker.segment.frame import Bench
+from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.frame import FrameContext
 from worker.segment.loop import SegmentLoop
-from worker.segment.outcome_batches import Bounds, Groups
-from worker.segment.row_batches import Packs
-from worker.segment.scorer import Scorer, Sent
+from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
+from worker.segment.row_batches import RowBatcher
+from worker.segment.scorer import EgressAudit, Scorer
 
 HANDS = 8
 LEASE = timedelta(seconds=60)
 _RENEWAL = timedelta(seconds=15)
 _BUDGET_S = 30.0
-_BOUNDS: dict[Lane, Bounds] = {"interactive": Bounds(16, 0.2), "bulk": Bounds(64, 2.0)}
+_BOUNDS: dict[Lane, BatchLimits] = {"interactive": BatchLimits(16, 0.2), "bulk": BatchLimits(64, 2.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +76,22 @@ class Crew:
 class CommandsOnly(SegmentLoop):
     """The worker's own loop, but frames are only admitted, waited for and reported: nothing is read, sent or drawn."""
 
-    def score_with(self, bench: Bench, crew: Crew) -> None:
+    def score_with(self, bench: FrameContext, crew: Crew) -> None:
         self._parts = bench
         self._crew = crew
 
-    async def _in_hand(self, claim: Claim, frame: int) -> Recorded:
+    async def _in_hand(self, claim: Claim, frame: int) -> RecordedPart:
         try:
             await self._scored(claim, frame)
         finally:
             self._busy -= 1
             self._hand_free.set()
         timings = {"fetch": 5.0, "decode": 5.0, "prepare": 10.0, "score": 100.0, "restore": 3.0}
-        return Recorded(Outcome(frame=frame, item=frame, state="succeeded", timings_ms=timings))
+        return RecordedPart(Outcome(frame=frame, item=frame, state="succeeded", timings_ms=timings))
 
     async def _scored(self, claim: Claim, frame: int) -> None:
         bench, name, slot = self._parts, self._crew.endpoint().name, secrets.token_hex(8)
-        asked = Asked(claim.job, claim.lane, (name,))
+        asked = ScoreRequest(claim.job, claim.lane, (name,))
         await bench.admissions.closed_for(asked.among)
         for stage in ("fetch", "decode", "prepare", "restore", "store"):
             bench.noticed.took(stage, 0.01)
@@ -127,11 +127,11 @@ async def _one(crew: Crew, storage: Storage) -> None:
 
 def _loop(crew: Crew, storage: Storage) -> CommandsOnly:
     ledger = _ledger(crew)
-    noticed = Noticed(ledger.sight.tell)
-    bench = _bench(storage, ledger, _flow(crew, ledger), noticed, Pool((crew.endpoint(),), {}))
+    noticed = StageRecorder(ledger.sight.tell)
+    bench = _bench(storage, ledger, _flow(crew, ledger), noticed, EndpointPool((crew.endpoint(),), {}))
     loop = CommandsOnly(
         bench,
-        Groups(storage, ledger, noticed, bench.spans, _BOUNDS),
+        OutcomeBatcher(storage, ledger, noticed, bench.spans, _BOUNDS),
         ledger,
         hands=HANDS,
         in_flight=crew.slots,
@@ -150,19 +150,19 @@ def _flow(crew: Crew, ledger: Ledger) -> Flow:
     return ledger.flow([crew.endpoint()], slot_lease=2 * LEASE)
 
 
-def _bench(storage: Storage, ledger: Ledger, flow: Flow, noticed: Noticed, pool: Pool) -> Bench:
+def _bench(storage: Storage, ledger: Ledger, flow: Flow, noticed: StageRecorder, pool: EndpointPool) -> FrameContext:
     admissions, spans = Admissions(flow), Untraced()
-    scorer = Scorer(pool, flow, admissions, Sent(AuditLog(storage, "worker")), noticed, spans)
-    return Bench(
+    scorer = Scorer(pool, flow, admissions, EgressAudit(AuditLog(storage, "worker")), noticed, spans)
+    return FrameContext(
         storage=storage,
-        sources=Sources(storage, max_bytes=1, most_bytes=1),
+        sources=SourceCache(storage, max_bytes=1, most_bytes=1),
         claims=ledger.claims,
         flow=flow,
         plans=Plans(storage),
         pool=pool,
         admissions=admissions,
         scorer=scorer,
-        packs=Packs(pool, scorer),
+        packs=RowBatcher(pool, scorer),
         threads=ThreadPoolExecutor(1),
         decoders=Decoders(1),
         files=ByteBudget(1 << 30),

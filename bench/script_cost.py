@@ -21,7 +21,7 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim, Settlement
 from maskrelay.ledger.part_names import pack
-from maskrelay.ledger.quotas import Load, UnusedUpload
+from maskrelay.ledger.quotas import UnusedUpload, Usage
 from maskrelay.rules.endpoint_gate import Report
 from tests.support.servers.valkeys import RunningValkey, running_valkey
 
@@ -29,7 +29,7 @@ TENANT = "north"
 BULK: list[Lane] = ["bulk"]
 CLAIMS = 3000
 HOUR_MS = 3_600_000
-UNBOUNDED = Load(jobs=10**9, frames=10**12, interactive=10**12, bytes=10**15)
+UNBOUNDED = Usage(jobs=10**9, frames=10**12, interactive=10**12, bytes=10**15)
 ENDPOINT = Endpoint(name="bench", url="", auth="entra", max_in_flight=200)
 
 
@@ -102,8 +102,10 @@ def _settled(bench: Bench, claim: Claim, number: int) -> None:
 def shared(bench: Bench, job: str) -> None:
     """Run the operations that every ledger needs all the time. `job` is running and has frames to claim."""
     ledger, claims = bench.ledger, bench.ledger.claims
-    bench.run("room", ledger.room.check, TENANT, Load(jobs=1, frames=1), UNBOUNDED)
-    bench.run("room (kept)", ledger.room.keep, TENANT, keys.new_id(), Load(1, 1, 1, 1), UNBOUNDED, timedelta(minutes=1))
+    bench.run("room", ledger.room.check, TENANT, Usage(jobs=1, frames=1), UNBOUNDED)
+    bench.run(
+        "room (kept)", ledger.room.keep, TENANT, keys.new_id(), Usage(1, 1, 1, 1), UNBOUNDED, timedelta(minutes=1)
+    )
     for number in range(5):
         claim = bench.run("claim", claims.take, 1, BULK)
         assert isinstance(claim, Claim)

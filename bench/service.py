@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.endpoint import RunningEndpoint
 from maskrelay.client import Client
 from maskrelay.stack.loopback import free_port
-from maskrelay.stack.running import Stack, running
+from maskrelay.stack.running import EmbeddedStack, running
 from maskrelay.stack.stack_processes import SHORT_CLOCKS
 from maskrelay.stack.supervisor import Ending
 
@@ -50,7 +50,7 @@ def running_service(
 
 
 @contextlib.contextmanager
-def _segment_workers(names: Sequence[str], stack: Stack) -> Iterator[dict[str, int]]:
+def _segment_workers(names: Sequence[str], stack: EmbeddedStack) -> Iterator[dict[str, int]]:
     started = {name: _segment_worker(stack.layout.environment, stack.data / name, stack.logs) for name in names}
     try:
         yield {name: process.pid for name, process in started.items()}

@@ -27,7 +27,7 @@ from maskrelay.ledger import Ledger
 from maskrelay.settings import Settings
 from maskrelay.storage.file_store import FileStorage
 from tests.support.servers.valkeys import RunningValkey, running_valkey
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.sweep.sweep_pass import sweep_for_ever
 
 _CALLS = frozenset({"get", "stream", "create", "put", "list", "head", "delete"})
@@ -73,7 +73,7 @@ def _row(jobs: int, latency: float) -> list[str]:
             _live(store, ledger)
         given = {"REDIS_URL": valkey.url, "STORAGE_URL": Path(folder).as_uri(), "SERVER_KEY": "k" * 32}
         settings = Settings.from_environment({f"MASKRELAY_{name}": value for name, value in given.items()})
-        compared, longest = _swept(valkey, Parts(settings, Distant(store, latency), ledger))  # type: ignore[arg-type]
+        compared, longest = _swept(valkey, WorkerContext(settings, Distant(store, latency), ledger))  # type: ignore[arg-type]
     return [f"{jobs:,}", f"{compared:.1f} s", f"{longest:.1f} s"]
 
 
@@ -113,7 +113,7 @@ def store_submission(store: FileStorage, job: str, tenant: str) -> None:
     store.put(keys.live(job), b"")
 
 
-def _swept(valkey: RunningValkey, parts: Parts) -> tuple[float, float]:
+def _swept(valkey: RunningValkey, parts: WorkerContext) -> tuple[float, float]:
     """Seconds until everything was compared, and the longest pause between two lease checks."""
     Thread(target=sweep_for_ever, args=(parts, os.getppid(), lambda: None), daemon=True).start()
     began, looks, took = time.monotonic(), [_now(valkey)], 0.0

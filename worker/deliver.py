@@ -25,7 +25,7 @@ from maskrelay.ledger.outbox import Delivery
 from maskrelay.rules.lanes import callbacks_share
 from maskrelay.storage.markers import tombstone_of
 from maskrelay.storage.stored_records import read_submission
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.event_records import is_delivered, leave_live
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ PROXY_AWAY = timedelta(seconds=30)
 UNFORESEEN = timedelta(minutes=5)
 
 
-def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
+def deliver_due(parts: WorkerContext, sender: CallbackSender, until: float) -> None:
     """Send what is due until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
         delivery = parts.ledger.outbox.take()
@@ -60,7 +60,7 @@ def deliver_due(parts: Parts, sender: CallbackSender, until: float) -> None:
             parts.ledger.outbox.again(delivery, UNFORESEEN, charge=False)
 
 
-def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
+def deliver(parts: WorkerContext, sender: CallbackSender, delivery: Delivery) -> None:
     """Make one attempt, if the limits of the receiver and of its tenant allow another delivery.
 
     If they do not, the delivery waits, which does not count as an attempt.
@@ -91,7 +91,7 @@ def deliver(parts: Parts, sender: CallbackSender, delivery: Delivery) -> None:
 
 
 def _look_and_attempt(
-    parts: Parts, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
+    parts: WorkerContext, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
 ) -> None:
     """Check the marker first, so that a delivered event is not repeated because Redis was lost."""
     storage, outbox = parts.storage, parts.ledger.outbox
@@ -110,7 +110,7 @@ def _look_and_attempt(
 
 
 def _attempt(
-    parts: Parts,
+    parts: WorkerContext,
     sender: CallbackSender,
     delivery: Delivery,
     submission: Submission,
@@ -152,7 +152,7 @@ def _attempt(
     _close(parts, submission, delivery)
 
 
-def _secrets(parts: Parts, job: str, target: CallbackTarget) -> list[str]:
+def _secrets(parts: WorkerContext, job: str, target: CallbackTarget) -> list[str]:
     """Return the secrets to sign with: two while the receiver's secret, or the server key it
     derives from, is rotated.
     """
@@ -171,7 +171,7 @@ def _name_of(what: str) -> str:
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
-def _note(parts: Parts, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:
+def _note(parts: WorkerContext, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:
     """Store the result of the attempt. A host that is unreachable or fails is backed off after a while."""
     parts.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
     if sent.status is not None and sent.status < 500:
@@ -188,13 +188,13 @@ def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, i
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 
 
-def _mark(parts: Parts, job: str, event: str, how: str, attempts: int, status: int | None) -> None:
+def _mark(parts: WorkerContext, job: str, event: str, how: str, attempts: int, status: int | None) -> None:
     marker = DeliveryEnd(how=how, at=datetime.now(UTC), attempts=attempts, status=status).model_dump_json().encode()
     with contextlib.suppress(ObjectExists):
         parts.storage.create(keys.delivered(job, event), marker, "application/json")
 
 
-def _close(parts: Parts, submission: Submission, delivery: Delivery) -> None:
+def _close(parts: WorkerContext, submission: Submission, delivery: Delivery) -> None:
     """Record that the event is over. If the job and all its events are over, its live marker is deleted."""
     parts.ledger.outbox.over(delivery)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from api.auth.scopes import Caller
 from maskrelay.contract.records.api_key_file import KeyEntry, read_keys, unreadable
 from maskrelay.errors import SettingsError
-from maskrelay.ledger.quotas import Load
+from maskrelay.ledger.quotas import Usage
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class KeysFile:
         (entry,) = found
         return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
 
-    def quotas(self, tenant: str, default: Load) -> Load:
+    def quotas(self, tenant: str, default: Usage) -> Usage:
         """Return the tenant's quotas: those of the file, otherwise `default`."""
         given = [entry.quotas for entry in self._current() if entry.tenant == tenant and entry.quotas is not None]
         return replace(default, **given[0].model_dump(exclude_none=True)) if given else default

@@ -20,7 +20,7 @@ _NEEDED = ("exp", "iss", "aud", "sub")
 _ALGORITHMS = frozenset({"RS256", "ES256"})
 
 
-class Tokens:
+class TokenVerifier:
     """Verifies tokens of one issuer and audience; `tenant_claim` and `scopes_claim` give tenant and scopes."""
 
     def __init__(
@@ -84,12 +84,12 @@ def _name(claims: dict[str, Any]) -> str:
     return "oidc:" + hashlib.sha256(f"{claims['iss']}\n{claims['sub']}".encode()).hexdigest()[:16]
 
 
-def tokens_of(settings: Settings, issuer_keys: Callable[[str], IssuerKeys] = IssuerKeys) -> Tokens | None:
+def tokens_of(settings: Settings, issuer_keys: Callable[[str], IssuerKeys] = IssuerKeys) -> TokenVerifier | None:
     """Return the verifier for the settings; None without an issuer. Raises SettingsError."""
     if settings.oidc_issuer is None:
         return None
     settings.require("oidc_audience")
-    return Tokens(
+    return TokenVerifier(
         issuer_keys(settings.oidc_issuer),
         settings.oidc_issuer,
         str(settings.oidc_audience),

@@ -16,9 +16,9 @@ from starlette.requests import Request
 
 from api.auth.scopes import Caller
 from api.dependencies.archive import Archive
-from api.dependencies.end_listener import Ends
+from api.dependencies.end_listener import JobEndListener
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.quotas import Load
+from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.store_health import StoreHealth
 from maskrelay.telemetry.spans import Spans
@@ -49,7 +49,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class Dependencies:
     """The dependencies of the handlers."""
 
     ledger: Ledger
@@ -63,8 +63,8 @@ class Service:
     server_keys: tuple[bytes, ...]
     limits: Limits
     #: The most that a tenant may have in progress.
-    quotas: Callable[[str], Load]
-    ends: Ends
+    quotas: Callable[[str], Usage]
+    ends: JobEndListener
     #: The URL of the API for callers, without a trailing slash; None: see `base_of`.
     public_url: str | None
     #: The lifetime of presigned URLs of the store; 0 disables them.
@@ -79,8 +79,8 @@ class Service:
         return self.server_keys[0]
 
 
-def service_of(request: Request) -> Service:
-    service: Service = request.app.state.service
+def service_of(request: Request) -> Dependencies:
+    service: Dependencies = request.app.state.service
     return service
 
 

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from maskrelay.ledger.notifications import Bells
+from maskrelay.ledger.notifications import Notifications
 
 
-class Ends:
+class JobEndListener:
     """The requests that wait for the end of jobs. One subscription while any request waits, however many there are."""
 
-    def __init__(self, bells: Bells) -> None:
+    def __init__(self, bells: Notifications) -> None:
         self._bells = bells
         #: True once this process is shutting down; nothing may wait any more.
         self.closed = False

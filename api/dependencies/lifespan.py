@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
 from api.dependencies import in_thread
-from api.dependencies.end_listener import Ends
+from api.dependencies.end_listener import JobEndListener
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.durability_check import warn_of_forgetting
@@ -18,7 +18,7 @@ _AGAIN_S = 5.0
 
 
 @asynccontextmanager
-async def living(ledger: Ledger, ends: Ends) -> AsyncIterator[None]:
+async def living(ledger: Ledger, ends: JobEndListener) -> AsyncIterator[None]:
     """Run the background work of the API for the duration of the block."""
     looking = asyncio.create_task(_look_at(ledger))
     with _told_to_end(ends.close):

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from api.auth.scopes import Caller
-from api.dependencies import Service
-from api.jobs.lookup import Known, check_owned
+from api.dependencies import Dependencies
+from api.jobs.lookup import JobSnapshot, check_owned
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.endings import BY_CALLER, Tombstone
 from maskrelay.errors import LedgerUnavailable, NotCancellable
@@ -14,7 +14,7 @@ from maskrelay.rules.lifecycle import may_cancel
 from maskrelay.storage.markers import entomb, intend_cancel
 
 
-def cancel(service: Service, known: Known) -> Known:
+def cancel(service: Dependencies, known: JobSnapshot) -> JobSnapshot:
     """Cancel the job and return it once the intent is durable. Raises NotCancellable if it is finishing or has ended.
 
     The ledger may be unavailable: the sweep reads the intent. Repeating the call changes nothing.
@@ -33,7 +33,7 @@ def cancel(service: Service, known: Known) -> Known:
     return replace(known, record=record, cancelling=True)
 
 
-def delete(service: Service, job: str, caller: Caller) -> None:
+def delete(service: Dependencies, job: str, caller: Caller) -> None:
     """Write the tombstone, then make the ledger forget the job: without claims, no more work is begun or counted.
 
     The job's record is not parsed as a whole, so an unreadable job can be deleted. If the ledger fails, the sweep does

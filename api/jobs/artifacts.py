@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from api.dependencies import Service, in_thread
+from api.dependencies import Dependencies, in_thread
 from api.jobs.items import final_line
-from api.jobs.lookup import Known
+from api.jobs.lookup import JobSnapshot
 from api.jobs.running_outcomes import visible_line
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import WHOLE_ENDINGS, ItemLine, whole_names
@@ -35,7 +35,7 @@ class Artifact:
     human_name: str
 
 
-def find(service: Service, known: Known, name: str) -> Artifact:
+def find(service: Dependencies, known: JobSnapshot, name: str) -> Artifact:
     """Return the artifact with this name. Raises NotFound."""
     if name == RESULT:
         return _manifest(service, known)
@@ -55,13 +55,13 @@ def find(service: Service, known: Known, name: str) -> Artifact:
     return Artifact(ref, _human_name(line, outcome, prompt, parts[4] or parts[5], several=several))
 
 
-def _is_of_several(service: Service, known: Known, frame: int) -> bool:
+def _is_of_several(service: Dependencies, known: JobSnapshot, frame: int) -> bool:
     """Whether an item of a running job has other frames than this one, the only frame of its line."""
     planned = service.archive.item_of(known.id, frame) if known.result is None else None
     return planned is not None and planned.frames > 1
 
 
-def _of_item(service: Service, known: Known, name: str, parts: re.Match[str]) -> Artifact:
+def _of_item(service: Dependencies, known: JobSnapshot, name: str, parts: re.Match[str]) -> Artifact:
     """A file of a whole item, available once the job has ended."""
     line = final_line(service, known.result, int(parts[1])) if known.result is not None else None
     output = whole_names(line).get(name) if line is not None else None
@@ -71,13 +71,13 @@ def _of_item(service: Service, known: Known, name: str, parts: re.Match[str]) ->
     return Artifact(line.files[output], f"{_stem(line.source_name, line.item)}{slug}.{parts[3]}")
 
 
-def _line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
+def _line(service: Dependencies, known: JobSnapshot, item: int, frame: int) -> ItemLine | None:
     if known.result is not None:
         return final_line(service, known.result, item)
     return visible_line(service, known, item, frame)
 
 
-def _manifest(service: Service, known: Known) -> Artifact:
+def _manifest(service: Dependencies, known: JobSnapshot) -> Artifact:
     if known.result is None:
         raise NotFound("The job has no result yet.")
     body = service.storage.get(keys.result(known.id))
@@ -114,7 +114,7 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def elsewhere(service: Service, artifact: Artifact) -> str | None:
+def elsewhere(service: Dependencies, artifact: Artifact) -> str | None:
     """Return a presigned URL of the store, if that is enabled and the file is an object of its own.
 
     Raises ObjectMissing and StorageUnavailable.
@@ -126,7 +126,7 @@ def elsewhere(service: Service, artifact: Artifact) -> str | None:
 
 
 async def answer(
-    service: Service,
+    service: Dependencies,
     artifact: Artifact,
     headers: dict[str, str],
     part: tuple[int, int] | None = None,

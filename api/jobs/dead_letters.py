@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 
-from api.dependencies import Service
+from api.dependencies import Dependencies
 from api.http.pagination import cursor_of, no_cursor, places_of
-from api.jobs.lookup import Known
+from api.jobs.lookup import JobSnapshot
 from api.jobs.running_outcomes import (
     listed_parts,
     no_lines,
@@ -29,7 +29,7 @@ _CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile(
 
 
 def read_dead_letters(
-    service: Service, known: Known, cursor: str | None, limit: int, code: str | None
+    service: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, code: str | None
 ) -> DeadLetterList:
     """Return at most `limit` failed frames after `cursor`, of this error code or of any. Raises Malformed.
 
@@ -44,7 +44,7 @@ def read_dead_letters(
     return DeadLetterList(dead_letters=shown, redriven_as=[], next=following)
 
 
-def letters_of(service: Service, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
+def letters_of(service: Dependencies, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
     """Yield the failed frames of a finished job from this offset on, each with the offset after it."""
     if result.dead is None or offset >= result.dead.length:
         return
@@ -59,7 +59,7 @@ def letters_of(service: Service, result: Result, offset: int = 0) -> Iterator[tu
             yield offset, letter
 
 
-def redriven_as(service: Service, known: Known) -> list[str]:
+def redriven_as(service: Dependencies, known: JobSnapshot) -> list[str]:
     """Return the jobs in which items of this job were redriven.
 
     A marker whose job was never accepted is ignored.
@@ -70,7 +70,7 @@ def redriven_as(service: Service, known: Known) -> list[str]:
 
 
 def _final(
-    service: Service, result: Result, offset: int, limit: int, code: str | None
+    service: Dependencies, result: Result, offset: int, limit: int, code: str | None
 ) -> tuple[list[DeadLetterShown], str | None]:
     shown: list[DeadLetterShown] = []
     for behind, letter in letters_of(service, result, offset):
@@ -83,7 +83,7 @@ def _final(
 
 
 def _so_far(
-    service: Service, known: Known, first: tuple[int, int], limit: int, code: str | None
+    service: Dependencies, known: JobSnapshot, first: tuple[int, int], limit: int, code: str | None
 ) -> tuple[list[DeadLetterShown], str | None]:
     """Failed frames in order of completion."""
     shown: list[DeadLetterShown] = []
@@ -97,7 +97,7 @@ def _so_far(
 
 
 def _visible(
-    service: Service, known: Known, first: tuple[int, int]
+    service: Dependencies, known: JobSnapshot, first: tuple[int, int]
 ) -> Iterator[tuple[tuple[int, int], Outcome, PlannedItem]]:
     """The visible outcomes from a line of a part on, each with its place and its item."""
     lines = no_lines(service, known)

@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import (
-    Service,
+    Dependencies,
     in_thread,
     service_of,
     tenant_of,
 )
-from api.jobs.lookup import Known, look
+from api.jobs.lookup import JobSnapshot, look
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import DeliveryEnd
 from maskrelay.contract.records.events import EVENT_TYPES, event_id
@@ -40,13 +40,13 @@ async def replay_delivery(request: Request, job: str, event: str) -> Response:
     return JSONResponse(shown.model_dump(mode="json"), 202, headers={"Cache-Control": "no-store"})
 
 
-def _listed(service: Service, known: Known) -> list[DeliveryShown]:
+def _listed(service: Dependencies, known: JobSnapshot) -> list[DeliveryShown]:
     callback = known.submission.callback
     types = [one for one in EVENT_TYPES if callback is not None and one in callback.events]
     return [shown for one in types if (shown := _shown(service, known.id, one)) is not None]
 
 
-def _shown(service: Service, job: str, event_type: str) -> DeliveryShown | None:
+def _shown(service: Dependencies, job: str, event_type: str) -> DeliveryShown | None:
     """One event; None if it has not happened, even if its receiver has already refused it."""
     event = event_id(job, event_type)
     with suppress(ObjectMissing):
@@ -63,7 +63,7 @@ def _shown(service: Service, job: str, event_type: str) -> DeliveryShown | None:
     return DeliveryShown(event=event, type=event_type, state="waiting", attempts=attempts, **told)
 
 
-def _replay(service: Service, known: Known, event: str) -> DeliveryShown:
+def _replay(service: Dependencies, known: JobSnapshot, event: str) -> DeliveryShown:
     """Write the live marker first, then remove the marker of the end: from then on the sweep finds it without the
     ledger.
     """

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from api.dependencies import Service, side_by_side
+from api.dependencies import Dependencies, side_by_side
 from api.http.pagination import cursor_of, no_cursor, places_of
-from api.jobs.lookup import Known
+from api.jobs.lookup import JobSnapshot
 from api.jobs.running_outcomes import (
     listed_parts,
     no_lines,
@@ -36,14 +36,16 @@ _OFFSET = struct.Struct(">Q")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ItemPage:
     """A page of items. `next` is None if there are no more at present; a running job may have more later."""
 
     lines: tuple[ItemLine, ...]
     next: str | None
 
 
-def read_page(service: Service, known: Known, cursor: str | None, limit: int, flag: str | None = None) -> Page:
+def read_page(
+    service: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, flag: str | None = None
+) -> ItemPage:
     """Return at most `limit` items after `cursor`. Raises Malformed for an invalid cursor.
 
     A cursor from before the end of the job starts again in the final order: items may come twice, but none is missed.
@@ -54,14 +56,14 @@ def read_page(service: Service, known: Known, cursor: str | None, limit: int, fl
         return _flagged(service, known.result, flag, int(places[0]) if kind == _FLAGGED else 0, limit)
     if flag is not None:
         page = read_page(service, known, cursor, limit)
-        return Page(tuple(line for line in page.lines if flag in flags_of(line)), page.next)
+        return ItemPage(tuple(line for line in page.lines if flag in flags_of(line)), page.next)
     if known.result is not None:
         return _final(service, known.result, int(places[0]) if kind == _FINAL else 0, limit)
     part, line = map(int, places) if kind == _RUNNING else (0, 0)
     return _completed(service, known, part, line, limit)
 
 
-def read_ignored(service: Service, known: Known) -> list[IgnoredFile]:
+def read_ignored(service: Dependencies, known: JobSnapshot) -> list[IgnoredFile]:
     """Return the files that did not become items; they are known once the job is planned."""
     if not known.planned:
         return []
@@ -71,7 +73,7 @@ def read_ignored(service: Service, known: Known) -> list[IgnoredFile]:
         return []
 
 
-def _completed(service: Service, known: Known, first_part: int, first_line: int, limit: int) -> Page:
+def _completed(service: Dependencies, known: JobSnapshot, first_part: int, first_line: int, limit: int) -> ItemPage:
     """Items in order of completion: an item comes with the last of its frames."""
     parts = listed_parts(service, known)
     visible = no_lines(service, known)
@@ -90,14 +92,14 @@ def _completed(service: Service, known: Known, first_part: int, first_line: int,
             if done[planned.item] < planned.frames:
                 continue
             if len(lines) == limit and planned.item not in lines:
-                return Page(tuple(lines.values()), cursor_of(_RUNNING, f"{number}.{place}"))
+                return ItemPage(tuple(lines.values()), cursor_of(_RUNNING, f"{number}.{place}"))
             frames = range(planned.first, planned.first + planned.frames)
             outcomes = [outcome] if planned.frames == 1 else outcomes_of(service, known, parts[: number + 1], frames)
             lines[planned.item] = item_line(planned, tuple(outcomes))
-    return Page(tuple(lines.values()), None)
+    return ItemPage(tuple(lines.values()), None)
 
 
-def _final(service: Service, result: Result, offset: int, limit: int) -> Page:
+def _final(service: Dependencies, result: Result, offset: int, limit: int) -> ItemPage:
     """Items from the final object; only one page is read, whatever the size of the job."""
     end = result.items.length
     lines: list[ItemLine] = []
@@ -110,21 +112,21 @@ def _final(service: Service, result: Result, offset: int, limit: int) -> Page:
                     break
                 lines.append(_line(raw))
                 offset += len(raw) + 1
-    return Page(tuple(lines), cursor_of(_FINAL, str(offset)) if offset < end else None)
+    return ItemPage(tuple(lines), cursor_of(_FINAL, str(offset)) if offset < end else None)
 
 
-def _flagged(service: Service, result: Result, flag: str, first: int, limit: int) -> Page:
+def _flagged(service: Dependencies, result: Result, flag: str, first: int, limit: int) -> ItemPage:
     """Flagged items in the order that finish recorded."""
     if result.flagged is None:
-        return Page((), None)
+        return ItemPage((), None)
     flagged = read_records(service.storage, result.flagged.key, FlaggedItems)
     items = next((one.items for one in flagged if one.flag == flag), ())
     lines = side_by_side(lambda item: final_line(service, result, item), items[first : first + limit])
     following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(items) else None
-    return Page(tuple(line for line in lines if line is not None), following)
+    return ItemPage(tuple(line for line in lines if line is not None), following)
 
 
-def final_line(service: Service, result: Result, item: int) -> ItemLine | None:
+def final_line(service: Dependencies, result: Result, item: int) -> ItemLine | None:
     """Return one line of the final object, located by its index; None if there is no such item."""
     if item >= result.counts.total:
         return None

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import (
-    Service,
+    Dependencies,
     base_of,
     caller_of,
     in_thread,
@@ -32,7 +32,7 @@ from api.http.pagination import cursor_of, next_link, places_of
 from api.jobs import actions, artifacts
 from api.jobs.items import read_ignored, read_page
 from api.jobs.long_poll import until_ended
-from api.jobs.lookup import Known, look
+from api.jobs.lookup import JobSnapshot, look
 from api.jobs.representation import (
     body_of,
     etag_of,
@@ -88,7 +88,7 @@ async def list_jobs(
     return JSONResponse({"jobs": page.jobs, "next": page.next, **unreadable}, headers=headers)
 
 
-def _shown(known: Known, base: str) -> Any:
+def _shown(known: JobSnapshot, base: str) -> Any:
     return body_of(job_shown(known, base))
 
 
@@ -109,7 +109,9 @@ class Listed(Generic[T]):
     next: str | None
 
 
-def listed(service: Service, tenant: str, before: str | None, limit: int, use: Callable[[Known], T]) -> Listed[T]:
+def listed(
+    service: Dependencies, tenant: str, before: str | None, limit: int, use: Callable[[JobSnapshot], T]
+) -> Listed[T]:
     """Return `use` of each job of a page. An unreadable job does not affect the others."""
     ids = service.ledger.jobs.listed(tenant, before, limit + 1)
     unreadable: list[str] = []
@@ -163,7 +165,7 @@ async def list_items(
 
 
 def _page(
-    service: Service, known: Known, cursor: str | None, limit: int, flag: str | None, url: str
+    service: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, flag: str | None, url: str
 ) -> tuple[list[Any], str | None]:
     page = read_page(service, known, cursor, limit, flag)
     return [item_body(line, url) for line in page.lines], page.next

@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from api.dependencies import Service, in_thread
+from api.dependencies import Dependencies, in_thread
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.rules.lifecycle import is_terminal
 
@@ -12,7 +12,7 @@ from maskrelay.rules.lifecycle import is_terminal
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 
 
-async def until_ended(service: Service, job: str, seconds: int) -> None:
+async def until_ended(service: Dependencies, job: str, seconds: int) -> None:
     """Return once the job is terminal, the time is over or this process shuts down, whichever comes first.
 
     The ledger may be unavailable in the meantime.

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 
-from api.dependencies import Service
+from api.dependencies import Dependencies
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.endings import Halt
 from maskrelay.contract.records.job import (
@@ -21,7 +21,7 @@ from maskrelay.storage.stored_records import owner_of
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class JobSnapshot:
     """A job as the ledger and storage know it."""
 
     submission: Submission
@@ -76,7 +76,7 @@ class Known:
         return self.record.frames if self.record is not None else Frames()
 
 
-def look(service: Service, tenant: str, job: str) -> Known:
+def look(service: Dependencies, tenant: str, job: str) -> JobSnapshot:
     """Return the tenant's job with this id. Raises NotFound (also for another tenant's), Gone, LedgerUnavailable.
 
     A job that is finished in storage is returned without the ledger; for any other job, callers can retry for its
@@ -101,7 +101,7 @@ def look(service: Service, tenant: str, job: str) -> Known:
     return _beside_record(service, record)
 
 
-def _beside_record(service: Service, record: JobRecord) -> Known:
+def _beside_record(service: Dependencies, record: JobRecord) -> JobSnapshot:
     ended = is_terminal(record.state)
     if ended:
         _check_gone(service, record.tenant, record.id)
@@ -110,21 +110,21 @@ def _beside_record(service: Service, record: JobRecord) -> Known:
         raise NotFound
     result = service.archive.result(record.id) if ended else None
     halted = halt_of(service.storage, record.id) if ended and result is None else None
-    return Known(submission, record, result, halted=halted)
+    return JobSnapshot(submission, record, result, halted=halted)
 
 
-def _from_storage(service: Service, tenant: str, job: str) -> Known | None:
+def _from_storage(service: Dependencies, tenant: str, job: str) -> JobSnapshot | None:
     _check_gone(service, tenant, job)
     submission = service.archive.submission(job)
     if submission is None or submission.tenant != tenant:
         return None
     result = service.archive.result(job)
     if result is not None:
-        return Known(submission, None, result)
-    return Known(submission, None, None, service.archive.has(keys.cancel(job)), halt_of(service.storage, job))
+        return JobSnapshot(submission, None, result)
+    return JobSnapshot(submission, None, None, service.archive.has(keys.cancel(job)), halt_of(service.storage, job))
 
 
-def check_owned(service: Service, tenant: str, job: str) -> None:
+def check_owned(service: Dependencies, tenant: str, job: str) -> None:
     """Raise NotFound unless the job is the tenant's, Gone if it was deleted. Its record may be unreadable.
 
     Raises LedgerUnavailable for a job without a result, because the ledger has to forget its work.
@@ -143,7 +143,7 @@ def check_owned(service: Service, tenant: str, job: str) -> None:
         raise NotFound
 
 
-def _check_gone(service: Service, tenant: str, job: str) -> None:
+def _check_gone(service: Dependencies, tenant: str, job: str) -> None:
     """Raise Gone for the tenant's own tombstone. The tombstone (`tenant`) or the submission gives the owner."""
     if not service.archive.has(keys.gone(job)):
         return

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.jobs.lookup import Known
+from api.jobs.lookup import JobSnapshot
 from maskrelay.contract.record import Failure
 from maskrelay.contract.records.item_lines import PER_PROMPT, ItemLine, whole_names
 from maskrelay.contract.records.outcomes import MaskOutcome, Outcome
@@ -67,7 +67,7 @@ def job_url(base: str, job: str) -> str:
     return f"{base}/v1/jobs/{job}"
 
 
-def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown:
+def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> JobShown:
     """Return a job's representation. `secret`: a generated callback secret, shown only to the submitter."""
     url = job_url(base, known.id)
     callback, spent = known.submission.callback, timings_of(known)
@@ -99,14 +99,14 @@ def job_shown(known: Known, base: str, *, secret: str | None = None) -> JobShown
     )
 
 
-def etag_of(known: Known) -> str:
+def etag_of(known: JobSnapshot) -> str:
     """Return an ETag of the ledger's version counter and the representation: the counter restarts if Redis was lost."""
     version = known.record.version if known.record is not None else 0
     shown = f"{known.state} {known.planned} {known.counts()} {known.frames()}"
     return f'"{version}-{hashlib.sha256(shown.encode()).hexdigest()[:16]}"'
 
 
-def _eta(known: Known) -> float | None:
+def _eta(known: JobSnapshot) -> float | None:
     """Seconds left at the current pace; None before there is one."""
     started = known.record.started_at if known.record is not None else None
     frames = known.frames()
@@ -203,7 +203,7 @@ def _error(error: Failure | None) -> ErrorShown | None:
     return ErrorShown(code=error.code, detail=error.detail) if error else None
 
 
-def timings_of(known: Known) -> dict[str, float]:
+def timings_of(known: JobSnapshot) -> dict[str, float]:
     """Return the seconds by stage and in `total`; empty if neither storage nor the ledger has any."""
     result, record = known.result, known.record
     if result is None:

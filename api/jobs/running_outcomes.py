@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from api.dependencies import Service
-from api.jobs.lookup import Known
+from api.dependencies import Dependencies
+from api.jobs.lookup import JobSnapshot
 from maskrelay.contract.records.item_lines import ItemLine, item_line
 from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.contract.records.planned_items import PlannedItem
@@ -12,7 +12,7 @@ from maskrelay.rules.visible_line import VisibleLines, placed
 Listed = Sequence[tuple[str, frozenset[int] | None]]
 
 
-def listed_parts(service: Service, known: Known) -> Listed:
+def listed_parts(service: Dependencies, known: JobSnapshot) -> Listed:
     """Return the job's parts in the order in which they were settled, each with its refused frames.
 
     If the ledger lacks the job, or keeps no list because it has ended: the parts in storage in the order of names, with
@@ -23,14 +23,14 @@ def listed_parts(service: Service, known: Known) -> Listed:
     return [(name, None) for name in service.archive.parts(known.id)]
 
 
-def no_lines(service: Service, known: Known) -> VisibleLines:
+def no_lines(service: Dependencies, known: JobSnapshot) -> VisibleLines:
     """Return the visibility rule before any line of the job's parts was offered to it."""
     frames = known.frames().planned if known.planned else service.archive.most_frames(known.id)
     return VisibleLines(frames)
 
 
 def pass_over(
-    service: Service, known: Known, part: str, refused: frozenset[int] | None, lines: VisibleLines
+    service: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> list[int]:
     """Offer every line of a part, and return the frames that got their first visible line from it."""
     decided = []
@@ -42,7 +42,7 @@ def pass_over(
 
 
 def visible_in(
-    service: Service, known: Known, part: str, refused: frozenset[int] | None, lines: VisibleLines
+    service: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> Iterator[tuple[int, Outcome, PlannedItem, bool]]:
     """Yield the lines of a part that are visible so far: place, outcome, item, and whether the frame had none before.
 
@@ -60,7 +60,7 @@ def _offer(lines: VisibleLines, frame: int, succeeded: bool, refused: frozenset[
     return lines.offer(frame, succeeded=succeeded, refused=refused or (), listed=refused is not None)
 
 
-def outcomes_of(service: Service, known: Known, listed: Listed, frames: range) -> list[Outcome]:
+def outcomes_of(service: Dependencies, known: JobSnapshot, listed: Listed, frames: range) -> list[Outcome]:
     """Return the visible outcomes of these frames among the listed parts, in order of frames."""
     found: dict[int, Outcome] = {}
     lines = no_lines(service, known)
@@ -71,7 +71,7 @@ def outcomes_of(service: Service, known: Known, listed: Listed, frames: range) -
     return [found[frame] for frame in sorted(found)]
 
 
-def visible_line(service: Service, known: Known, item: int, frame: int) -> ItemLine | None:
+def visible_line(service: Dependencies, known: JobSnapshot, item: int, frame: int) -> ItemLine | None:
     """Return an item's line from the visible outcome of this frame of it; None if there is none."""
     planned = service.archive.item_of(known.id, frame)
     if planned is None or planned.item != item:

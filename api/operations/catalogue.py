@@ -6,7 +6,7 @@ from fastapi import Query
 from starlette.requests import Request
 
 from api.dependencies import (
-    Service,
+    Dependencies,
     in_thread,
     service_of,
     tenant_of,
@@ -25,13 +25,13 @@ async def list_endpoints(request: Request) -> EndpointList:
     return await in_thread(_list, service_of(request), tenant_of(request))
 
 
-def _list(service: Service, tenant: str) -> EndpointList:
+def _list(service: Dependencies, tenant: str) -> EndpointList:
     names = {endpoint.name for endpoint in _usable(service, tenant)}
     flow = service.ledger.flow(service.ledger.endpoints.known())
     return EndpointList.model_validate({"endpoints": [one for one in flow.document() if one["name"] in names]})
 
 
-def check_pin(service: Service, tenant: str, name: str) -> None:
+def check_pin(service: Dependencies, tenant: str, name: str) -> None:
     """Raise OptionInvalid unless the tenant may use an endpoint of this name; EndpointsUnknown while none is known."""
     known = service.ledger.endpoints.known()
     if not known:
@@ -40,7 +40,7 @@ def check_pin(service: Service, tenant: str, name: str) -> None:
         raise OptionInvalid("There is no endpoint of this name.", pointer=pointer("options", "endpoint"))
 
 
-def _usable(service: Service, tenant: str) -> list[Endpoint]:
+def _usable(service: Dependencies, tenant: str) -> list[Endpoint]:
     return usable(service.ledger.endpoints.known(), tenant)
 
 

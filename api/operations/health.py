@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api.dependencies import Service, in_thread, service_of
+from api.dependencies import Dependencies, in_thread, service_of
 from maskrelay.errors import LedgerFull, LedgerUnavailable, StorageError
 
 
@@ -36,7 +36,7 @@ async def readyz(request: Request) -> Response:
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})
 
 
-def _look(service: Service) -> Readiness:
+def _look(service: Dependencies) -> Readiness:
     ledger = storage = "unavailable"
     with suppress(LedgerUnavailable, StorageError):
         service.ledger.scripts.check_writable()
@@ -48,7 +48,7 @@ def _look(service: Service) -> Readiness:
     return Readiness(ready=ledger != "unavailable" and storage == "ok", ledger=ledger, storage=storage)
 
 
-def _look_at_ledger(service: Service) -> str:
+def _look_at_ledger(service: Dependencies) -> str:
     try:
         service.ledger.room.check_memory()
     except LedgerFull:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dependencies import Service, in_thread, service_of
+from api.dependencies import Dependencies, in_thread, service_of
 from api.operations.scaling import worth
 from maskrelay.contract.records.job import TERMINAL
 from maskrelay.errors import LedgerUnavailable
@@ -187,13 +187,13 @@ async def metrics(request: Request) -> Response:
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
-def _body(service: Service, own: CollectorRegistry) -> bytes:
+def _body(service: Dependencies, own: CollectorRegistry) -> bytes:
     shared = CollectorRegistry()
     shared.register(_Shared(_look(service)))
     return generate_latest(shared) + generate_latest(own)
 
 
-def _look(service: Service) -> list[Metric]:
+def _look(service: Dependencies) -> list[Metric]:
     """While the ledger is unavailable, only that is reported: the API's own metrics matter all the more then."""
     try:
         return [ledger_up(is_up=True), *_of_ledger(service)]
@@ -201,7 +201,7 @@ def _look(service: Service) -> list[Metric]:
         return [ledger_up(is_up=False)]
 
 
-def _of_ledger(service: Service) -> Iterable[Metric]:
+def _of_ledger(service: Dependencies) -> Iterable[Metric]:
     seen = service.ledger.sight.look()
     flows = service.ledger.flow(service.ledger.endpoints.known()).document()
     scaling = worth(service, flows)

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
-from api.dependencies import Service, in_thread, service_of
+from api.dependencies import Dependencies, in_thread, service_of
 from maskrelay.rules.lanes import workers_most, workers_wanted
 
 
@@ -25,11 +25,11 @@ async def scaling(request: Request) -> Scaling:
     return await in_thread(_look, service_of(request))
 
 
-def _look(service: Service) -> Scaling:
+def _look(service: Dependencies) -> Scaling:
     return worth(service, service.ledger.flow(service.ledger.endpoints.known()).document())
 
 
-def worth(service: Service, endpoints: Sequence[Mapping[str, Any]]) -> Scaling:
+def worth(service: Dependencies, endpoints: Sequence[Mapping[str, Any]]) -> Scaling:
     """Return the waiting work, and the number of workers for it at these endpoints (as in `Flow.document`)."""
     ledger, per_worker = service.ledger, service.frames_per_worker
     waiting, cap = ledger.wakes.work("segment"), workers_most(sum(one["limit"] for one in endpoints), per_worker)

@@ -39,11 +39,11 @@ _PROMPT = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\x7f-\x9
 Prompts = Annotated[list[Annotated[str, Field(pattern=_PROMPT)]], Field(min_length=1)]
 
 
-class Asked(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class CallbackAsked(Asked):
+class CallbackAsked(StrictModel):
     """Where and how the job's events are sent."""
 
     url: str
@@ -57,7 +57,7 @@ class CallbackAsked(Asked):
     )
 
 
-class OptionsAsked(Asked):
+class OptionsAsked(StrictModel):
     outputs: list[Output] | None = Field(None, description="Files to make. The default depends on the kind of source.")
     intensity: Intensity | None = Field(
         None, description="A preset, or limits in the source's units. The default depends on modality and body part."
@@ -98,13 +98,13 @@ class OptionsAsked(Asked):
     )
 
 
-class ItemAsked(Asked):
+class ItemAsked(StrictModel):
     upload: str = Field(description="An id from `POST /v1/uploads`.")
     custom_id: str | None = Field(None, description="Unique within the job. The default is the item's index.")
     prompts: Prompts | None = Field(None, description="Replaces the job's prompts for this item.")
 
 
-class JobAsked(Asked):
+class JobAsked(StrictModel):
     items: list[ItemAsked] = Field(min_length=1)
     prompts: Prompts | None = None
     options: OptionsAsked | None = None

@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from api.dependencies import Service, side_by_side
+from api.dependencies import Dependencies, side_by_side
 from api.http.json_pointer import pointer
 from api.operations.catalogue import check_pin
-from api.submissions.parse import Wanted
+from api.submissions.parse import SubmissionRequest
 from api.submissions.upload_quota import uploads_used
 from api.submissions.uploads import Incoming
 from maskrelay.callbacks.sealing import seal
@@ -36,7 +36,7 @@ from maskrelay.errors import (
     StorageUnavailable,
     UploadExpired,
 )
-from maskrelay.ledger.quotas import Load
+from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.stored_records import record_body
 
 #: How long an id stays reserved if its request ends without releasing it; until then, a repeat is told to retry.
@@ -45,7 +45,7 @@ _HOLD = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SubmissionContext:
     """The caller of a request, its idempotency key, and its trace."""
 
     tenant: str
@@ -53,12 +53,12 @@ class Request:
     traceparent: str | None
 
 
-def check_room(service: Service, request: Request, declared: int) -> None:
+def check_room(service: Dependencies, request: SubmissionContext, declared: int) -> None:
     """Raise QuotaReached, LedgerFull or LedgerUnavailable if a body of this declared size cannot become a job.
 
     Called before anything is read. A repeat with the key of an accepted job needs no quota.
     """
-    more = Load(jobs=1, frames=1, bytes=declared)
+    more = Usage(jobs=1, frames=1, bytes=declared)
     try:
         service.ledger.room.check_memory()
         service.ledger.room.check(request.tenant, more, service.quotas(request.tenant))
@@ -67,7 +67,9 @@ def check_room(service: Service, request: Request, declared: int) -> None:
             raise
 
 
-def accept(service: Service, request: Request, wanted: Wanted, incoming: Incoming) -> Submission:
+def accept(
+    service: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
+) -> Submission:
     """Return the submission that now exists for this request: a new one, or the first with its key.
 
     Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
@@ -84,7 +86,9 @@ def accept(service: Service, request: Request, wanted: Wanted, incoming: Incomin
         return _accept_new(service, request, wanted, incoming, job)
 
 
-def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: Incoming, job: str) -> Submission:
+def _accept_new(
+    service: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, incoming: Incoming, job: str
+) -> Submission:
     _check_admissible(service, request.tenant, wanted)
     submission, items = _written(service, request, wanted, job)
     with uploads_used(service, request.tenant, wanted.uploads, incoming), room_kept(service, submission):
@@ -97,7 +101,7 @@ def _accept_new(service: Service, request: Request, wanted: Wanted, incoming: In
 
 
 @contextmanager
-def reserved(service: Service, job: str) -> Iterator[None]:
+def reserved(service: Dependencies, job: str) -> Iterator[None]:
     """Reserve a derived id for this request alone. Raises StillAccepting while another request holds it."""
     if not service.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
         raise StillAccepting
@@ -108,7 +112,7 @@ def reserved(service: Service, job: str) -> Iterator[None]:
             service.ledger.jobs.end_accepting(job)
 
 
-def prepare(service: Service, submission: Submission, items: Sequence[Item]) -> None:
+def prepare(service: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
     """Write everything that precedes the submission itself: the marks of uploads in use, the live marker, many items.
 
     Nothing is stored of a submission that could not be read back; raises RecordUnreadable.
@@ -123,11 +127,11 @@ def prepare(service: Service, submission: Submission, items: Sequence[Item]) -> 
 
 
 @contextmanager
-def room_kept(service: Service, submission: Submission) -> Iterator[None]:
+def room_kept(service: Dependencies, submission: Submission) -> Iterator[None]:
     """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached, LedgerUnavailable."""
     room, one = service.ledger.room, submission
     interactive = one.total if one.lane == "interactive" else 0
-    more = Load(jobs=1, frames=one.total, interactive=interactive, bytes=one.size)
+    more = Usage(jobs=1, frames=one.total, interactive=interactive, bytes=one.size)
     room.keep(one.tenant, one.id, more, service.quotas(one.tenant), _HOLD)
     try:
         yield
@@ -136,14 +140,14 @@ def room_kept(service: Service, submission: Submission) -> Iterator[None]:
             room.give_back(one.tenant, one.id)
 
 
-def _id_of(service: Service, request: Request) -> str:
+def _id_of(service: Dependencies, request: SubmissionContext) -> str:
     """A random id, or the one derived from tenant and idempotency key, so that a repeat finds the job anywhere."""
     if request.key is None:
         return keys.new_id()
     return derived_id(service, f"{request.tenant}\0{request.key}".encode())
 
 
-def derived_id(service: Service, meaning: bytes) -> str:
+def derived_id(service: Dependencies, meaning: bytes) -> str:
     """Return the id derived with the current server key, or the id with the previous key if that job exists."""
     newest, *before = (_derived(server_key, meaning) for server_key in service.server_keys)
     return next((job for job in before if earlier(service, job) is not None), newest)
@@ -153,20 +157,20 @@ def _derived(server_key: bytes, meaning: bytes) -> str:
     return keys.id_of_bytes(hmac.digest(server_key, meaning, hashlib.sha256))
 
 
-def earlier(service: Service, job: str) -> Submission | None:
+def earlier(service: Dependencies, job: str) -> Submission | None:
     """Return the submission that was accepted with this id, if any. Raises Gone."""
     if service.archive.has(keys.gone(job)):
         raise Gone
     return service.archive.submission(job)
 
 
-def _same(found: Submission, wanted: Wanted) -> Submission:
+def _same(found: Submission, wanted: SubmissionRequest) -> Submission:
     if not hmac.compare_digest(found.fingerprint, wanted.fingerprint()):
         raise IdempotencyKeyReused
     return found
 
 
-def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
+def _check_admissible(service: Dependencies, tenant: str, wanted: SubmissionRequest) -> None:
     """Checks whose result may differ from that of a first request with the same key; for new jobs only."""
     wanted.lane()
     now = datetime.now(UTC)
@@ -179,7 +183,7 @@ def _check_admissible(service: Service, tenant: str, wanted: Wanted) -> None:
     check_targets(service, tenant, wanted.options.endpoint, callback.url if callback else None)
 
 
-def check_targets(service: Service, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
+def check_targets(service: Dependencies, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
     """Raise OptionInvalid for an endpoint that the tenant cannot use, CallbackForbidden for a forbidden URL."""
     if endpoint is not None:
         check_pin(service, tenant, endpoint)
@@ -190,7 +194,9 @@ def check_targets(service: Service, tenant: str, endpoint: str | None, callback_
             raise CallbackForbidden(error.detail, pointer=pointer("options", "callback", "url")) from None
 
 
-def _written(service: Service, request: Request, wanted: Wanted, job: str) -> tuple[Submission, tuple[Item, ...]]:
+def _written(
+    service: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, job: str
+) -> tuple[Submission, tuple[Item, ...]]:
     """The submission as it will be stored, and its items, which are separate objects if there are many."""
     items = tuple(
         Item(
@@ -234,7 +240,7 @@ def _deadline(asked: timedelta | datetime | None, now: datetime) -> datetime | N
     return now + asked if isinstance(asked, timedelta) else asked
 
 
-def _target(service: Service, wanted: Wanted, job: str) -> CallbackTarget | None:
+def _target(service: Dependencies, wanted: SubmissionRequest, job: str) -> CallbackTarget | None:
     callback = wanted.options.callback
     if callback is None:
         return None
@@ -242,7 +248,7 @@ def _target(service: Service, wanted: Wanted, job: str) -> CallbackTarget | None
     return CallbackTarget(url=callback.url, sealed=sealed, events=callback.events)
 
 
-def _mark_uses(service: Service, job: str, uploads: Iterable[str]) -> None:
+def _mark_uses(service: Dependencies, job: str, uploads: Iterable[str]) -> None:
     side_by_side(lambda upload: service.storage.put(keys.upload_use(upload, job), b""), uploads)
 
 
@@ -250,7 +256,7 @@ def _lines(items: Iterable[Item]) -> bytes:
     return b"".join(record_body(item) + b"\n" for item in items)
 
 
-def stand(service: Service, submission: Submission) -> bool:
+def stand(service: Dependencies, submission: Submission) -> bool:
     """Accept the job and record it in the ledger; False if another was accepted with its id (see `standing`)."""
     try:
         _create(service, submission)
@@ -260,14 +266,14 @@ def stand(service: Service, submission: Submission) -> bool:
     return True
 
 
-def standing(service: Service, job: str) -> Submission:
+def standing(service: Dependencies, job: str) -> Submission:
     """Return the submission that was accepted with this id, if any. Raises Gone."""
     found = earlier(service, job)
     assert found is not None
     return found
 
 
-def _create(service: Service, submission: Submission) -> None:
+def _create(service: Dependencies, submission: Submission) -> None:
     """The point of acceptance. Raises ObjectExists. If the store does not respond, what it then holds decides."""
     try:
         service.storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
@@ -276,7 +282,7 @@ def _create(service: Service, submission: Submission) -> None:
             raise
 
 
-def _tell_ledger(service: Service, submission: Submission) -> None:
+def _tell_ledger(service: Dependencies, submission: Submission) -> None:
     """Record the job and wake a planner. If this fails, the sweep finds the live marker."""
     with suppress(LedgerUnavailable):
         one = submission

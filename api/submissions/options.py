@@ -36,7 +36,7 @@ _EXPECTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Callback:
+class CallbackOption:
     """Where events are sent. Without a `secret` one is derived; of two, separated by a blank, both sign."""
 
     url: str
@@ -51,7 +51,7 @@ class Options:
     #: Empty: the defaults for each source.
     outputs: tuple[Output, ...] = ()
     pixels: PixelOptions = field(default_factory=PixelOptions)
-    callback: Callback | None = None
+    callback: CallbackOption | None = None
     lane: Lane | None = None
     #: Relative to acceptance, or a time in UTC.
     deadline: timedelta | datetime | None = None
@@ -145,12 +145,12 @@ def _metadata(value: Any) -> dict[str, Any]:
     return value
 
 
-def _callback(value: Any) -> Callback:
+def _callback(value: Any) -> CallbackOption:
     given = members(value, frozenset({"url", "secret", "events"}), ("options", "callback"))
     url = given.get("url")
     if not isinstance(url, str) or not 0 < len(url) <= _URL_LENGTH or not url.isprintable():
         raise _invalid("A callback needs a URL.", "callback", "url")
-    return Callback(url, _secret(given.get("secret")), _events(given.get("events")))
+    return CallbackOption(url, _secret(given.get("secret")), _events(given.get("events")))
 
 
 def _secret(value: Any) -> str | None:

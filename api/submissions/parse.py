@@ -39,7 +39,7 @@ _CONTROL = frozenset({"Cc", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedItem:
     """A requested item; in a form, the uploads come in the same order and have no ids yet."""
 
     custom_id: str
@@ -48,10 +48,10 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SubmissionRequest:
     """A complete submission, with the size and hash of its uploads."""
 
-    items: tuple[Asked, ...]
+    items: tuple[RequestedItem, ...]
     uploads: tuple[Upload, ...]
     options: Options
 
@@ -73,16 +73,16 @@ class Wanted:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
+def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:
     """Parse the items and options of a form with this many images; each item has all prompts of the form."""
     raw_options = fields["options"]
     options = read_options(read_json(raw_options[0], pointer("options"))) if raw_options else Options()
     _check_total(images, limits)
     prompts = check_prompts([_text(raw, place) for place, raw in enumerate(fields["prompt"])], limits, ("prompt",))
-    return tuple(Asked(str(number), prompts) for number in range(images)), options
+    return tuple(RequestedItem(str(number), prompts) for number in range(images)), options
 
 
-def read_body(body: bytes, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
+def read_body(body: bytes, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:
     """Parse the items and options of a JSON body, whose items refer to uploads."""
     given = members(read_json(body, pointer()), frozenset({"items", "prompts", "options"}), ())
     options = read_options(given.get("options", {}))
@@ -96,7 +96,7 @@ def read_body(body: bytes, limits: Limits) -> tuple[tuple[Asked, ...], Options]:
     return asked, options
 
 
-def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits) -> Asked:
+def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits) -> RequestedItem:
     here = ("items", number)
     given = members(item, frozenset({"upload", "custom_id", "prompts"}), here)
     if not isinstance(given.get("upload"), str):
@@ -105,7 +105,7 @@ def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits
     if shared is None or "prompts" in given:
         prompts = check_prompts(given.get("prompts", []), limits, (*here, "prompts"))
     assert prompts is not None
-    return Asked(_custom_id(given.get("custom_id", str(number)), here), prompts, given["upload"])
+    return RequestedItem(_custom_id(given.get("custom_id", str(number)), here), prompts, given["upload"])
 
 
 def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
@@ -117,7 +117,7 @@ def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
     return value
 
 
-def _check_custom_ids(asked: Sequence[Asked], items: Sequence[Any]) -> None:
+def _check_custom_ids(asked: Sequence[RequestedItem], items: Sequence[Any]) -> None:
     """An item without a custom id has its index; a custom id that equals another's index is a duplicate."""
     first: dict[str, int] = {}
     for number, one in enumerate(asked):

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import (
-    Service,
+    Dependencies,
     base_of,
     in_thread,
     service_of,
@@ -23,7 +23,7 @@ from api.http.headers import PRIVATE, RETRY_AFTER
 from api.http.pagination import next_link
 from api.jobs.dead_letters import letters_of, read_dead_letters
 from api.jobs.job_handlers import Cursor, before, listed
-from api.jobs.lookup import Known, look
+from api.jobs.lookup import JobSnapshot, look
 from api.jobs.representation import body_of, job_shown, job_url
 from api.submissions import accept
 from api.submissions.submit import answer_accepted
@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 _FRESH = {"Cache-Control": "no-store"}
 
 
-def redrive(service: Service, known: Known, code: str | None, traceparent: str | None) -> Submission:
+def redrive(service: Dependencies, known: JobSnapshot, code: str | None, traceparent: str | None) -> Submission:
     """Return the job in which the items with a failed frame, of this error code or of any, are processed again.
 
     An error that a second attempt cannot change (the file is not an image) counts only if it is named. The new id is
@@ -86,7 +86,7 @@ def redrive(service: Service, known: Known, code: str | None, traceparent: str |
 
 
 def _accept(
-    service: Service, old: Submission, result: Result, code: str | None, job: str, traceparent: str | None
+    service: Dependencies, old: Submission, result: Result, code: str | None, job: str, traceparent: str | None
 ) -> Submission:
     items = _failed_items(service, old, result, code)
     callback_url = old.callback.url if old.callback else None
@@ -100,12 +100,12 @@ def _accept(
         return submission if accept.stand(service, submission) else accept.standing(service, job)
 
 
-def _id_of(service: Service, job: str, code: str | None) -> str:
+def _id_of(service: Dependencies, job: str, code: str | None) -> str:
     """No idempotency key can produce this id: a header cannot begin with NUL."""
     return accept.derived_id(service, f"\0redrive\0{job}\0{code or ''}".encode())
 
 
-def _failed_items(service: Service, old: Submission, result: Result, code: str | None) -> list[Item]:
+def _failed_items(service: Dependencies, old: Submission, result: Result, code: str | None) -> list[Item]:
     letters = (letter for _, letter in letters_of(service, result) if is_redriven(letter, code))
     items = items_again(read_items(service.storage, old), letters, _members(service, old.id))
     if not items:
@@ -113,7 +113,7 @@ def _failed_items(service: Service, old: Submission, result: Result, code: str |
     return items
 
 
-def _members(service: Service, job: str) -> Callable[[DeadLetter], tuple[str, ...]]:
+def _members(service: Dependencies, job: str) -> Callable[[DeadLetter], tuple[str, ...]]:
     def members_of(letter: DeadLetter) -> tuple[str, ...]:
         item = service.archive.item_of(job, letter.frame)
         return item.members if item is not None else ()
@@ -121,7 +121,7 @@ def _members(service: Service, job: str) -> Callable[[DeadLetter], tuple[str, ..
     return members_of
 
 
-def _check_uploads(service: Service, uploads: set[str]) -> None:
+def _check_uploads(service: Dependencies, uploads: set[str]) -> None:
     """Uploads are kept as long as the job that uses them; a missing one was removed by somebody else."""
     there = side_by_side(lambda upload: has(service.storage, upload), uploads)
     if missing := there.count(False):
@@ -129,7 +129,7 @@ def _check_uploads(service: Service, uploads: set[str]) -> None:
 
 
 def _submission(
-    service: Service, old: Submission, items: list[Item], code: str | None, job: str, traceparent: str | None
+    service: Dependencies, old: Submission, items: list[Item], code: str | None, job: str, traceparent: str | None
 ) -> Submission:
     """The new submission: the old one with these items."""
     inline = len(items) <= INTERACTIVE_ITEMS
@@ -150,7 +150,7 @@ def _submission(
     return old.model_copy(update=changed)
 
 
-def _target(service: Service, old: Submission, job: str) -> CallbackTarget | None:
+def _target(service: Dependencies, old: Submission, job: str) -> CallbackTarget | None:
     """A secret given by the caller is sealed for its job, so it is sealed again for the new one."""
     if old.callback is None or old.callback.sealed is None:
         return old.callback
@@ -205,7 +205,7 @@ async def redrive_jobs(
     return JSONResponse(told, 202, _FRESH)
 
 
-def _itself(known: Known) -> Known:
+def _itself(known: JobSnapshot) -> JobSnapshot:
     return known
 
 
@@ -214,7 +214,7 @@ def _unreadable(job: str) -> NotRedriven:
 
 
 def _redrive_one(
-    service: Service, known: Known, code: str | None, traceparent: str | None, base: str, answer: RedriveList
+    service: Dependencies, known: JobSnapshot, code: str | None, traceparent: str | None, base: str, answer: RedriveList
 ) -> None:
     try:
         new = redrive(service, known, code, traceparent)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import (
-    Service,
+    Dependencies,
     base_of,
     in_thread,
     service_of,
@@ -20,12 +20,12 @@ from api.http.headers import RETRY_AFTER, idempotency_key, wait_asked
 from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
 from api.jobs.long_poll import until_ended
-from api.jobs.lookup import Known, look
+from api.jobs.lookup import JobSnapshot, look
 from api.jobs.representation import body_of, job_shown
 from api.submissions import accept, request_bodies
 from api.submissions.parse import (
-    Asked,
-    Wanted,
+    RequestedItem,
+    SubmissionRequest,
     read_body,
     read_form,
 )
@@ -61,7 +61,7 @@ async def submit_job(request: Request) -> Response:
     refused.
     """
     service, tenant = service_of(request), tenant_of(request)
-    asking = accept.Request(tenant, idempotency_key(request.headers), request.state.traceparent)
+    asking = accept.SubmissionContext(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
     declared = _declared(request) if request_bodies.kind_of(request) == "multipart/form-data" else 0
     await in_thread(accept.check_room, service, asking, declared)  # read no body that could not be accepted
@@ -78,22 +78,24 @@ def _declared(request: Request) -> int:
     return int(request.headers.get("content-length", "0"))
 
 
-async def _read(request: Request, service: Service, incoming: Incoming, asking: accept.Request) -> Wanted:
+async def _read(
+    request: Request, service: Dependencies, incoming: Incoming, asking: accept.SubmissionContext
+) -> SubmissionRequest:
     kind = request_bodies.kind_of(request)
     if kind == "multipart/form-data":
         check = ByteCheck(partial(accept.check_room, service, asking))
         fields = await request_bodies.receive_job_form(request, incoming, service.limits, check)
         items, options = read_form(fields, len(incoming.uploads), service.limits)
-        return Wanted(items, tuple(incoming.uploads), options)
+        return SubmissionRequest(items, tuple(incoming.uploads), options)
     if kind == "application/json":
         body = await request_bodies.receive_json(request, service.limits)
         items, options = await in_thread(read_body, body, service.limits)
         uploads = await in_thread(_find_uploads, service, tenant_of(request), items)
-        return Wanted(items, uploads, options)
+        return SubmissionRequest(items, uploads, options)
     raise Malformed("Send multipart/form-data or application/json.")
 
 
-def _find_uploads(service: Service, tenant: str, items: tuple[Asked, ...]) -> tuple[Upload, ...]:
+def _find_uploads(service: Dependencies, tenant: str, items: tuple[RequestedItem, ...]) -> tuple[Upload, ...]:
     first = {item.upload_id: number for number, item in reversed(list(enumerate(items)))}
 
     def find(upload_id: str) -> Upload:
@@ -106,7 +108,9 @@ def _find_uploads(service: Service, tenant: str, items: tuple[Asked, ...]) -> tu
     return tuple(found[item.upload_id] for item in items)
 
 
-async def _accept(service: Service, asking: accept.Request, wanted: Wanted, incoming: Incoming) -> Submission:
+async def _accept(
+    service: Dependencies, asking: accept.SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
+) -> Submission:
     """Accept the job, or wait for the other request that is accepting with the same key."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
@@ -136,12 +140,12 @@ async def answer_accepted(request: Request, submission: Submission, wait: int | 
     return JSONResponse(body_of(shown), 200 if known.terminal else 202, headers)
 
 
-def _known(service: Service, submission: Submission) -> Known:
+def _known(service: Dependencies, submission: Submission) -> JobSnapshot:
     """The job in its current state. It is accepted, so no later failure may suggest otherwise."""
     try:
         return look(service, submission.tenant, submission.id)
     except (LedgerUnavailable, StorageUnavailable, NotFound):
-        return Known(submission, None, None)
+        return JobSnapshot(submission, None, None)
 
 
 async def upload_files(request: Request) -> Response:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from api.dependencies import Service
+from api.dependencies import Dependencies
 from api.submissions.uploads import Incoming, Upload
 from maskrelay.errors import LedgerFull, LedgerUnavailable
-from maskrelay.ledger.quotas import Load, UnusedUpload
+from maskrelay.ledger.quotas import UnusedUpload, Usage
 
 
 class ByteCheck:
@@ -27,14 +27,14 @@ class ByteCheck:
                 self._answers = False
 
 
-def byte_check(service: Service, tenant: str) -> ByteCheck:
+def byte_check(service: Dependencies, tenant: str) -> ByteCheck:
     """Return the check for bytes that become uploads. Raises BytesQuotaReached. Uploads need only storage."""
     return ByteCheck(
-        lambda received: service.ledger.room.check(tenant, Load(bytes=received), service.quotas(tenant)),
+        lambda received: service.ledger.room.check(tenant, Usage(bytes=received), service.quotas(tenant)),
     )
 
 
-def publish(service: Service, tenant: str, incoming: Incoming) -> None:
+def publish(service: Dependencies, tenant: str, incoming: Incoming) -> None:
     """Make the uploads available to jobs, and count them until a job uses them.
 
     Without the ledger, and if it is so full that its remaining memory is reserved for accepted jobs, they are not
@@ -54,7 +54,7 @@ def publish(service: Service, tenant: str, incoming: Incoming) -> None:
 
 
 @contextmanager
-def uploads_used(service: Service, tenant: str, uploads: Sequence[Upload], incoming: Incoming) -> Iterator[None]:
+def uploads_used(service: Dependencies, tenant: str, uploads: Sequence[Upload], incoming: Incoming) -> Iterator[None]:
     """Count the uploads as the job's alone; unless it is accepted, they count as unused again.
 
     Raises LedgerUnavailable.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from anyio import CancelScope
 
-from api.dependencies import Service, in_thread
+from api.dependencies import Dependencies, in_thread
 from api.http.json_pointer import pointer
 from maskrelay.contract.formats.sniff import HEAD_BYTES, Kind, kind_of
 from maskrelay.contract.record import Record
@@ -114,7 +114,7 @@ class Incoming:
 
 
 @asynccontextmanager
-async def incoming_of(service: Service, tenant: str) -> AsyncIterator[Incoming]:
+async def incoming_of(service: Dependencies, tenant: str) -> AsyncIterator[Incoming]:
     """Yield a request's uploads, and discard them afterwards unless they are kept."""
     incoming = Incoming(service.storage, tenant, service.limits.image_bytes)
     try:

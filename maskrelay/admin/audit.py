@@ -9,7 +9,7 @@ from typing import Any
 
 from maskrelay.admin.audit_chains import Break, verify
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.audit_entries import Entry, hour_of
+from maskrelay.contract.records.audit_entries import AuditEntry, hour_of
 from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.settings import Settings
 from maskrelay.storage.factory import open_storage
@@ -61,7 +61,7 @@ def _show(given: argparse.Namespace) -> int:
     return 0
 
 
-def _entries(storage: Storage, since: str) -> Iterator[Entry]:
+def _entries(storage: Storage, since: str) -> Iterator[AuditEntry]:
     """Every entry in order of hour, process and time, without the seals; invalid entries are reported."""
     for key in storage.list(keys.AUDIT, keys.AUDIT + since):
         try:
@@ -71,7 +71,7 @@ def _entries(storage: Storage, since: str) -> Iterator[Entry]:
         try:
             if not keys.AUDIT_FILE.fullmatch(key):
                 raise unreadable(key)
-            yield from [parsed(line, Entry, key) for line in lines]
+            yield from [parsed(line, AuditEntry, key) for line in lines]
         except RecordUnreadable:
             sys.stderr.write(f"maskrelay: {key}: cannot be read as a file of the audit log\n")
 

@@ -9,8 +9,8 @@ from typing import Any
 from maskrelay.admin.azure import endpoint_commands
 from maskrelay.admin.azure.spec import (
     AUTH_MODES,
+    DeploymentSpec,
     Probe,
-    Wanted,
     checked_name,
 )
 from maskrelay.errors import AzureError
@@ -21,7 +21,7 @@ commands. You can repeat every command. The workspace is read from --config, or 
 or config.json. Requests to Azure use this machine's identity (extra `azure`; for example after az login), or
 MASKRELAY_AZURE_TOKEN.
 Azure charges for an endpoint by the hour from its creation to its deletion, whether it is used or not."""
-_DEFAULT = Wanted("default", "default")
+_DEFAULT = DeploymentSpec("default", "default")
 
 
 def add(subparsers: Any) -> None:

@@ -9,7 +9,7 @@ from maskrelay.contract.views.job_views import JobShown
 _BAR = 24
 
 
-class Progress:
+class JobProgress:
     """Shows the progress of a job on `stream` each time it is called."""
 
     def __init__(self, stream: TextIO) -> None:

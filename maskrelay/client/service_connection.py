@@ -13,7 +13,7 @@ import httpx
 from maskrelay.errors import MaskrelayError, RequestError, ServiceAnswerUnknown, ServiceUnreachable, tree
 from maskrelay.network.certificates import client_context
 from maskrelay.network.http_clients import client_options
-from maskrelay.network.response_bodies import BodyTooLarge, read_body
+from maskrelay.network.response_bodies import ResponseTooLarge, read_body
 
 _BUSY = frozenset({429, 502, 503, 504})
 _TRIES = 4
@@ -175,7 +175,7 @@ def _pause(tries: int, error: MaskrelayError) -> float:
 def _json(answer: httpx.Response) -> Any:
     try:
         return json.loads(read_body(answer, _MOST_BYTES))
-    except BodyTooLarge:
+    except ResponseTooLarge:
         raise ServiceAnswerUnknown(f"{answer.url.host} returned more than {_MOST_BYTES >> 20} MiB") from None
     except ValueError:
         raise ServiceAnswerUnknown(f"{answer.url.host} did not return JSON; is this maskrelay?") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from maskrelay.client.output import command, show
-from maskrelay.client.progress import Progress
+from maskrelay.client.progress import JobProgress
 from maskrelay.client.service_client import Client
 from maskrelay.client.submission import key_of
 from maskrelay.client.upload_sources import sources_of
@@ -106,7 +106,7 @@ def _wait(given: argparse.Namespace) -> int:
 
 def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> int:
     """Show progress until the job has ended and save the requested files; 0 if the job succeeded completely."""
-    progress = Progress(sys.stderr)
+    progress = JobProgress(sys.stderr)
     sys.stderr.write(f"job {accepted.id}\n")
     try:
         job = client.wait(accepted.id, on_progress=progress)

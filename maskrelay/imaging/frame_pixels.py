@@ -49,7 +49,7 @@ PLAIN = Reading()
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedFrame:
     """A frame's row, the letterbox that reverses its canvas, and the image while it is kept."""
 
     picture: Picture | None
@@ -79,7 +79,7 @@ class DrawnMask:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnFrame:
     """The masks and images of a frame. Images that were not requested are None."""
 
     masks: tuple[DrawnMask, ...]
@@ -107,7 +107,7 @@ def prepare(
     square_pixels: bool = False,
     gray: bool = False,
     lap: Callable[[str], object] = lambda _stage: None,
-) -> Prepared:
+) -> PreparedFrame:
     """Read, letterbox and encode one frame; raises ItemError.
 
     gray: send a gray image as grayscale. lap: called at the end of each stage.
@@ -124,7 +124,7 @@ def prepare_opened(
     square_pixels: bool = False,
     gray: bool = False,
     lap: Callable[[str], object] = lambda _stage: None,
-) -> Prepared:
+) -> PreparedFrame:
     """As `prepare`, for a frame whose header has been read."""
     picture = picture_of(opened, reading)
     lap("decode")
@@ -132,7 +132,7 @@ def prepare_opened(
     box = Letterbox.of(width, height, spacing=reading.spacing if square_pixels else None)
     row = Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), prompts)
     lap("prepare")
-    return Prepared(picture, box, row, picture.intensity, opened.footprint, reading.spacing)
+    return PreparedFrame(picture, box, row, picture.intensity, opened.footprint, reading.spacing)
 
 
 def needs_pixels(outputs: Sequence[Output]) -> bool:
@@ -149,7 +149,7 @@ def draw_footprint(box: Letterbox, prompts: int, outputs: Sequence[Output]) -> i
     return _WORKING + int(pixels * (held + files + working))
 
 
-def draw(prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Sequence[Output]) -> Drawn:
+def draw(prepared: PreparedFrame, answer: RowAnswer, encoding: Encoding, outputs: Sequence[Output]) -> DrawnFrame:
     """Return the masks of every prompt in source geometry, and the frame's images; raises AnswerInvalid."""
     maps, flags = probabilities(answer.maps, encoding)
     pixels = prepared.box.width * prepared.box.height
@@ -163,7 +163,7 @@ def draw(prepared: Prepared, answer: RowAnswer, encoding: Encoding, outputs: Seq
     drawn = _overlapping(drawn, masks, flags, labelled="nifti" in outputs)
     picture = prepared.picture.pixels if prepared.picture is not None and needs_pixels(outputs) else None
     whole = WholeMasks(masks)
-    return Drawn(
+    return DrawnFrame(
         tuple(drawn),
         overlay_png(picture, whole, prepared.row.prompts) if picture is not None and "overlay" in outputs else None,
         thumbnail(picture, whole) if picture is not None and "contact-sheet" in outputs else None,
@@ -207,7 +207,7 @@ def _flagged(measures: Measures, flag: str, *, after: Sequence[str]) -> Measures
 
 
 def _drawn(
-    prepared: Prepared,
+    prepared: PreparedFrame,
     number: int,
     canvas: Probability,
     back: _Back,

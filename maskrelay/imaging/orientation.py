@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from maskrelay.contract.records.source_frames import Affine, Turn
+from maskrelay.contract.records.source_frames import Affine, Orientation
 
 SliceAxis = Literal["axial", "sagittal", "coronal"] | int | None
 
@@ -33,13 +33,13 @@ def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) ->
     return next(axis for axis, (patient, _) in enumerate(_directions(affine)) if patient == across)
 
 
-def turn_of(affine: Affine, axis: int) -> Turn:
+def turn_of(affine: Affine, axis: int) -> Orientation:
     """Return the transform from a stored slice, [a, b] of the two voxel axes other than `axis`, to its image."""
     directions = _directions(affine)
     down = _DOWN[directions[axis][0]]
     first, second = (direction for other, direction in enumerate(directions) if other != axis)
     rows, columns = (first, second) if first[0] == down else (second, first)
-    return Turn(transpose=rows is second, flip_rows=rows[1], flip_columns=columns[1])
+    return Orientation(transpose=rows is second, flip_rows=rows[1], flip_columns=columns[1])
 
 
 def _directions(affine: Affine) -> list[tuple[int, bool]]:
@@ -56,17 +56,17 @@ def _directions(affine: Affine) -> list[tuple[int, bool]]:
     return [(patient, cosines[axis][patient] > 0) for axis, patient in enumerate(nearest)]
 
 
-def turned(stored: npt.NDArray[Any], turn: Turn) -> npt.NDArray[Any]:
+def turned(stored: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
     """Return a view: (a, b, …) as stored → (row, column, …) as shown."""
     return _flipped(stored.swapaxes(0, 1) if turn.transpose else stored, turn)
 
 
-def unturned(picture: npt.NDArray[Any], turn: Turn) -> npt.NDArray[Any]:
+def unturned(picture: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
     """Return a view: (row, column, …) as shown → (a, b, …) as stored."""
     flipped = _flipped(picture, turn)
     return flipped.swapaxes(0, 1) if turn.transpose else flipped
 
 
-def _flipped(pixels: npt.NDArray[Any], turn: Turn) -> npt.NDArray[Any]:
+def _flipped(pixels: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
     rows, columns = (slice(None, None, -1 if flip else 1) for flip in (turn.flip_rows, turn.flip_columns))
     return pixels[rows, columns]

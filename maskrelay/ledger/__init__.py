@@ -13,20 +13,20 @@ from redis.retry import Retry
 
 from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.announced_endpoints import Endpoints
-from maskrelay.ledger.assembly_leases import Assembling
+from maskrelay.ledger.assembly_leases import AssemblyLeases
 from maskrelay.ledger.claims import Claims
 from maskrelay.ledger.flow_control import Flow
 from maskrelay.ledger.job_transitions import Jobs
-from maskrelay.ledger.metrics_snapshot import Sight
-from maskrelay.ledger.notifications import Bells
+from maskrelay.ledger.metrics_snapshot import Metrics
+from maskrelay.ledger.notifications import Notifications
 from maskrelay.ledger.outbox import Outbox
-from maskrelay.ledger.quotas import Room
+from maskrelay.ledger.quotas import Quotas
 from maskrelay.ledger.redis_connection import connect
 from maskrelay.ledger.scripts import Scripts
 from maskrelay.ledger.senders import Senders
-from maskrelay.ledger.step_leases import Steps
-from maskrelay.ledger.sweep_state import Sweeps
-from maskrelay.ledger.wakeups import Wakes
+from maskrelay.ledger.step_leases import StepLeases
+from maskrelay.ledger.sweep_state import SweepState
+from maskrelay.ledger.wakeups import WakeUps
 
 #: The longest slot lease there can be, since the broker's visibility timeout exceeds every lease. The safe default.
 LONGEST_SLOT = timedelta(minutes=10)
@@ -37,17 +37,17 @@ class Ledger:
     """The parts of the ledger, which share one connection pool."""
 
     jobs: Jobs
-    room: Room
+    room: Quotas
     claims: Claims
-    steps: Steps
-    assembling: Assembling
+    steps: StepLeases
+    assembling: AssemblyLeases
     outbox: Outbox
-    wakes: Wakes
-    sweeps: Sweeps
+    wakes: WakeUps
+    sweeps: SweepState
     endpoints: Endpoints
     senders: Senders
-    bells: Bells
-    sight: Sight
+    bells: Notifications
+    sight: Metrics
     scripts: Scripts
 
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
@@ -78,16 +78,16 @@ def open_ledger(
     scripts = Scripts(client)
     return Ledger(
         jobs=Jobs(scripts),
-        room=Room(scripts),
+        room=Quotas(scripts),
         claims=Claims(scripts, claim_lease),
-        steps=Steps(scripts, step_lease),
-        assembling=Assembling(scripts, step_lease),
+        steps=StepLeases(scripts, step_lease),
+        assembling=AssemblyLeases(scripts, step_lease),
         outbox=Outbox(scripts, delivery_lease),
-        wakes=Wakes(scripts, publish),
-        sweeps=Sweeps(scripts),
+        wakes=WakeUps(scripts, publish),
+        sweeps=SweepState(scripts),
         endpoints=Endpoints(scripts),
         senders=Senders(scripts),
-        bells=Bells(redis_url),
-        sight=Sight(scripts),
+        bells=Notifications(redis_url),
+        sight=Metrics(scripts),
         scripts=scripts,
     )

@@ -11,7 +11,7 @@ _MS = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AssemblyLease:
     """An item under the lease of `token`."""
 
     job: str
@@ -27,15 +27,15 @@ class Taken:
         return f"{self.item} {self.part}"
 
 
-class Assembling:
+class AssemblyLeases:
     """Takes and returns items that wait for assembly."""
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS
-        self._owed: list[Taken] = []
+        self._owed: list[AssemblyLease] = []
 
-    def take(self) -> Taken | None:
+    def take(self) -> AssemblyLease | None:
         """Take the next item, and count a try. Return None when no item is due."""
         self._pay()
         token = secrets.token_hex(8)
@@ -46,17 +46,17 @@ class Assembling:
             return None
         job, member, tries = found
         item, part = member.split()
-        return Taken(job.decode(), int(item), int(part), token, int(tries))
+        return AssemblyLease(job.decode(), int(item), int(part), token, int(tries))
 
-    def renew(self, taken: Taken) -> bool:
+    def renew(self, taken: AssemblyLease) -> bool:
         """Renew the lease; return False if the item is no longer held."""
         return bool(self._scripts.run("assemble_renew", taken.job, taken.member, taken.token, self._lease_ms))
 
-    def put_off(self, taken: Taken, after: timedelta) -> bool:
+    def put_off(self, taken: AssemblyLease, after: timedelta) -> bool:
         """Return the item to the queue after a delay. The try remains counted."""
         return self._back(taken, after, counted=True)
 
-    def excuse(self, taken: Taken, after: timedelta) -> None:
+    def excuse(self, taken: AssemblyLease, after: timedelta) -> None:
         """As `put_off`, without counting the try, because an outage interrupted it.
 
         If Redis is unavailable, this is remembered and done by a later `take`.
@@ -66,7 +66,7 @@ class Assembling:
         except LedgerUnavailable:
             self._owed.append(taken)
 
-    def _back(self, taken: Taken, after: timedelta, *, counted: bool) -> bool:
+    def _back(self, taken: AssemblyLease, after: timedelta, *, counted: bool) -> bool:
         arguments = taken.job, taken.member, taken.token, after // _MS, counted
         return bool(self._scripts.run("assemble_back", *arguments))
 
@@ -76,7 +76,7 @@ class Assembling:
             self._back(self._owed[-1], timedelta(0), counted=False)
             self._owed.pop()
 
-    def done(self, taken: Taken) -> bool:
+    def done(self, taken: AssemblyLease) -> bool:
         """Record that the item's files are stored; return whether the job can be finished now.
 
         Any process may repeat this.

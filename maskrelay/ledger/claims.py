@@ -52,7 +52,7 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Condemned:
+class PoisonedFrame:
     """A frame that ended two workers while it was their only frame.
 
     `token` holds it for the process that writes its failure.
@@ -159,14 +159,14 @@ class Claims:
         version: bytes = self._scripts.run("model_version", job, item, proposed)
         return version.decode()
 
-    def lapse(self, most: int = 1000) -> tuple[int, list[Condemned]]:
+    def lapse(self, most: int = 1000) -> tuple[int, list[PoisonedFrame]]:
         """Release the frames of workers whose leases have expired.
 
         Returns the number of claims, and the frames that are to be failed.
         """
-        lapsed, condemned, more = 0, list[Condemned](), True
+        lapsed, condemned, more = 0, list[PoisonedFrame](), True
         while more:
             known = json.loads(self._scripts.run("lapse", self._lease_ms, most - lapsed))
             lapsed, more = lapsed + known["lapsed"], known["more"]
-            condemned += [Condemned(**frame) for frame in known.get("condemned") or ()]
+            condemned += [PoisonedFrame(**frame) for frame in known.get("condemned") or ()]
         return lapsed, condemned

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class DurabilityFinding:
     """One finding about the durability of Redis."""
 
     #: What was checked.
@@ -22,27 +22,27 @@ class Keeping:
     hint: str = ""
 
 
-def persistence(facts: Mapping[str, Any]) -> Keeping:
+def persistence(facts: Mapping[str, Any]) -> DurabilityFinding:
     """Judge the append-only file by `INFO persistence`."""
     of = "redis persistence"
     if not facts.get("aof_enabled"):
         hint = (
             "set appendonly yes and appendfsync everysec; otherwise frames in progress are scored again after a restart"
         )
-        return Keeping(of, "warn", "the append-only file is off", hint)
+        return DurabilityFinding(of, "warn", "the append-only file is off", hint)
     if facts.get("aof_last_write_status", "ok") != "ok":
         hint = "check the disk of Redis: while it cannot write this file, it accepts no writes"
-        return Keeping(of, "wrong", "the last write of the append-only file failed", hint)
-    return Keeping(of, "ok", "the append-only file is on")
+        return DurabilityFinding(of, "wrong", "the last write of the append-only file failed", hint)
+    return DurabilityFinding(of, "ok", "the append-only file is on")
 
 
-def eviction(facts: Mapping[str, Any]) -> Keeping:
+def eviction(facts: Mapping[str, Any]) -> DurabilityFinding:
     """Judge the eviction policy by `INFO memory`."""
     of, policy = "redis eviction", str(facts.get("maxmemory_policy", "unknown"))
     if policy == "noeviction":
-        return Keeping(of, "ok", policy)
+        return DurabilityFinding(of, "ok", policy)
     hint = "set maxmemory-policy noeviction: a full Redis must refuse writes instead of deleting jobs"
-    return Keeping(of, "wrong", f"the policy is {policy}", hint)
+    return DurabilityFinding(of, "wrong", f"the policy is {policy}", hint)
 
 
 def warn_of_forgetting(scripts: Scripts) -> None:

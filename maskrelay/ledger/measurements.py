@@ -30,7 +30,7 @@ Stage = Literal[
 PERIOD = timedelta(seconds=5)
 
 
-class Noticed:
+class StageRecorder:
     """Collects counts and durations, and reports them every `period` from a thread.
 
     The first measurement starts the thread, so it runs in the forked process. May be used from any thread. What cannot

@@ -25,7 +25,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class MetricsSnapshot:
     """A snapshot of the ledger."""
 
     #: As `sight.lua` returns it.
@@ -35,20 +35,20 @@ class Seen:
     stages: dict[str, Histogram]
 
 
-class Sight:
+class Metrics:
     """Reads the snapshot, and adds to the counts and histograms."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def look(self) -> Seen:
+    def look(self) -> MetricsSnapshot:
         """Return a snapshot. Changes nothing. Raises LedgerUnavailable."""
         known = json.loads(self._scripts.run("sight", JOBS_MOST))
         counts: dict[str, dict[str, int]] = {}
         for field, count in known.pop("counts", {}).items():
             what, label = field.split(" ", 1)
             counts.setdefault(what, {})[label] = count
-        return Seen(known, counts, _histograms(known.pop("stages", {})))
+        return MetricsSnapshot(known, counts, _histograms(known.pop("stages", {})))
 
     def tell(self, counts: Mapping[str, int], stages: Mapping[str, int]) -> None:
         """Add to the counts ("what label") and to the histograms ("stage bucket", "stage us")."""

@@ -20,7 +20,7 @@ _AGAIN_S = 1.0
 _LOOK_S = 5.0
 
 
-class Bells:
+class Notifications:
     """Listens at `redis_url`. Each listener has a connection of its own; the scripts publish."""
 
     def __init__(self, redis_url: str) -> None:

@@ -24,7 +24,7 @@ _MS = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Usage:
     """What a tenant has in progress, what a request adds to it, or the tenant's limits."""
 
     #: Live jobs.
@@ -54,20 +54,20 @@ _REACHED: dict[str, tuple[type[QuotaReached], str]] = {
     "interactive": (InteractiveQuotaReached, "interactive frames under way"),
     "bytes": (BytesQuotaReached, "bytes of uploads under way"),
 }
-assert tuple(_REACHED) == tuple(field.name for field in fields(Load))
+assert tuple(_REACHED) == tuple(field.name for field in fields(Usage))
 
 
-class Room:
+class Quotas:
     """Checks and reserves quotas, and counts unused uploads."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def check(self, tenant: str, more: Load, most: Load) -> None:
+    def check(self, tenant: str, more: Usage, most: Usage) -> None:
         """Raise the QuotaReached of the first number that `more` would bring above `most`. Zeros are not checked."""
         self._ask(tenant, more, most, "", timedelta(0))
 
-    def keep(self, tenant: str, job: str, more: Load, most: Load, hold: timedelta) -> None:
+    def keep(self, tenant: str, job: str, more: Usage, most: Usage, hold: timedelta) -> None:
         """As `check`, and reserve the capacity for the job.
 
         The reservation ends when the job is recorded, when it is released, or when `hold` is over.
@@ -78,13 +78,13 @@ class Room:
         """Release the job's reservation. Once the job is accepted, it counts by its record."""
         self._scripts.run("give_back", tenant, job)
 
-    def keep_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], most: Load) -> None:
+    def keep_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], most: Usage) -> None:
         """Count these uploads until a job takes them or they expire; raises BytesQuotaReached, and counts none then.
 
         If Redis is lost, the uploads are no longer counted.
         """
         request = keys.new_id()
-        self.keep(tenant, request, Load(bytes=sum(one.size for one in uploads)), most, _HOLD)
+        self.keep(tenant, request, Usage(bytes=sum(one.size for one in uploads)), most, _HOLD)
         self._count_uploads(tenant, uploads, request)
         self.give_back(tenant, request)
 
@@ -106,7 +106,7 @@ class Room:
             counted = [(one.id, one.size, one.left // _MS) for one in page]
             self._scripts.run("keep_uploads", tenant, json.dumps(counted), request)
 
-    def _ask(self, tenant: str, more: Load, most: Load, job: str, hold: timedelta) -> None:
+    def _ask(self, tenant: str, more: Usage, most: Usage, job: str, hold: timedelta) -> None:
         told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
         while (reached := self._scripts.run("room", tenant, *told)) == [b"again"]:
             pass  # more reservations have expired than one call clears

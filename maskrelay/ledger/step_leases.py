@@ -16,7 +16,7 @@ How = Literal["progressed", "outage", "failed"]
 _MS = timedelta(milliseconds=1)
 
 
-class Steps:
+class StepLeases:
     """Takes and returns the plan and finish steps of jobs."""
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:

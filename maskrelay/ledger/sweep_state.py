@@ -8,7 +8,7 @@ from maskrelay.ledger.scripts import Scripts
 _MS = timedelta(milliseconds=1)
 
 
-class Sweeps:
+class SweepState:
     """Locks and positions that all sweep processes share."""
 
     def __init__(self, scripts: Scripts) -> None:

@@ -14,7 +14,7 @@ LOST_AFTER = timedelta(seconds=4)
 _MS = timedelta(milliseconds=1)
 
 
-class Wakes:
+class WakeUps:
     """Sends wake-ups through `publish(task)`. The sweep makes up for a message that cannot be sent."""
 
     def __init__(self, scripts: Scripts, publish: Callable[[str], None]) -> None:

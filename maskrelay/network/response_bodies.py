@@ -23,7 +23,7 @@ _PIECES, _SMALL_PIECE = 10_000, 64
 _OVERHEAD = 64 << 10
 
 
-class BodyTooLarge(httpx.DecodingError):
+class ResponseTooLarge(httpx.DecodingError):
     """The body is larger than its limit."""
 
 
@@ -43,7 +43,7 @@ class Decoder:
             raise httpx.DecodingError("the body has an encoding that was not asked for")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > most + _OVERHEAD:
-            raise BodyTooLarge("the body is larger than its limit")
+            raise ResponseTooLarge("the body is larger than its limit")
         self._encoding = encoding
         self._most = most
         self._wire = self._size = self._members = self._pieces = 0
@@ -61,11 +61,11 @@ class Decoder:
         if self._pieces > _PIECES + self._wire // _SMALL_PIECE:
             raise httpx.DecodingError("the body comes in countless tiny pieces")
         if self._wire > self._most + _OVERHEAD:
-            raise BodyTooLarge("the body is larger than its limit")
+            raise ResponseTooLarge("the body is larger than its limit")
         for decoded in (piece,) if self.is_plain else self._inflate(bytes(piece)):
             self._size += len(decoded)
             if self._size > self._most:
-                raise BodyTooLarge("the body is larger than its limit")
+                raise ResponseTooLarge("the body is larger than its limit")
             yield decoded
 
     def end(self) -> None:

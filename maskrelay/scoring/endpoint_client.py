@@ -19,8 +19,8 @@ from maskrelay.errors import AnswerInvalid, EndpointError, EndpointUnavailable, 
 from maskrelay.network.certificates import client_context
 from maskrelay.network.response_bodies import (
     BodyCut,
-    BodyTooLarge,
     Decoder,
+    ResponseTooLarge,
     aread_body,
 )
 from maskrelay.scoring.credentials import Credential
@@ -162,8 +162,8 @@ class EndpointClient(Generic[A_co]):
             raise failure(_ENCODED, status=200)
         try:
             return await aread_body(response, self._max_answer_bytes)
-        except (BodyTooLarge, BodyCut) as broken:
-            meaning = _OVER_CAP if isinstance(broken, BodyTooLarge) else CUT
+        except (ResponseTooLarge, BodyCut) as broken:
+            meaning = _OVER_CAP if isinstance(broken, ResponseTooLarge) else CUT
         raise failure(meaning, status=200)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import h11
 import httpx
 
-from maskrelay.scoring.write_progress import UNKNOWN, Progress
+from maskrelay.scoring.write_progress import UNKNOWN, WriteProgress
 
 #: The number of unread bytes of an answer above which reading from the socket is paused.
 _WAITING = 1 << 20
@@ -23,7 +23,7 @@ _SPARE = 256 << 10
 _ROOM = 64 << 20
 
 
-class Link(asyncio.BufferedProtocol):
+class EndpointConnection(asyncio.BufferedProtocol):
     """One connection, with one exchange at a time.
 
     Every failure is raised as the same httpx exception as by httpx's transport.
@@ -66,14 +66,14 @@ class Link(asyncio.BufferedProtocol):
         self._arrived.set()
 
     def eof_received(self) -> None:
-        self._sent = Progress.of(self._transport)
+        self._sent = WriteProgress.of(self._transport)
         self._ended = True
         self._http.receive_data(b"")
         self._arrived.set()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         if not self._ended:
-            self._sent = Progress.of(self._transport)
+            self._sent = WriteProgress.of(self._transport)
         self._lost = True
         self._arrived.set()
 
@@ -94,7 +94,7 @@ class Link(asyncio.BufferedProtocol):
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from None
         assert head
-        self._sending = self._sent = Progress.of(self._transport)
+        self._sending = self._sent = WriteProgress.of(self._transport)
         self._length, self._heard = len(head) + len(body), False
         self._transport.write(head)
         self._transport.write(memoryview(body))  # with a view, an unsent rest is not copied

@@ -9,7 +9,7 @@ import httpx
 
 from maskrelay.network.certificates import client_context
 from maskrelay.network.proxies import Proxy
-from maskrelay.scoring.endpoint_connection import Link
+from maskrelay.scoring.endpoint_connection import EndpointConnection
 from maskrelay.scoring.proxy_tunnel import open_tunnel, reach
 
 #: A connection that was idle for longer is not used again, since the peer may be closing it. httpx uses the same time.
@@ -40,7 +40,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._proxy = proxy
         self._proxy_tls = client_context() if proxy and proxy.is_tls else None
         self._free = asyncio.Semaphore(max_connections)
-        self._idle: list[Link] = []
+        self._idle: list[EndpointConnection] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one exchange. The response's body is read from the connection on demand."""
@@ -65,7 +65,7 @@ class Transport(httpx.AsyncBaseTransport):
         headers = head.headers.raw_items()
         return httpx.Response(head.status_code, headers=headers, stream=Body(link, self._leave))
 
-    async def _ask(self, link: Link, request: httpx.Request) -> h11.Response:
+    async def _ask(self, link: EndpointConnection, request: httpx.Request) -> h11.Response:
         through = self._proxy if self._tls is None else None
         link.send(request, through.headers if through else None)
         return await link.head()
@@ -83,12 +83,12 @@ class Transport(httpx.AsyncBaseTransport):
         except TimeoutError:
             raise httpx.PoolTimeout("all connections are in use") from None
 
-    def _leave(self, link: Link | None) -> None:
+    def _leave(self, link: EndpointConnection | None) -> None:
         self._free.release()
         if link and link.rest():
             self._idle.append(link)
 
-    def _rested(self) -> Link | None:
+    def _rested(self) -> EndpointConnection | None:
         while self._idle:
             link = self._idle.pop()
             if link.is_fit(LONGEST_IDLE_S):
@@ -96,7 +96,7 @@ class Transport(httpx.AsyncBaseTransport):
             link.close()
         return None
 
-    async def _connect(self, seconds: float | None) -> Link:
+    async def _connect(self, seconds: float | None) -> EndpointConnection:
         loop = asyncio.get_running_loop()
         ends = None if seconds is None else loop.time() + seconds
         tunnel = await self._tunnel(seconds)
@@ -115,17 +115,19 @@ class Transport(httpx.AsyncBaseTransport):
             return await reach(self._proxy, self._proxy_tls, seconds)
         return await open_tunnel(self._proxy, self._proxy_tls, self._host, self._port, seconds)
 
-    async def _direct(self) -> Link:
+    async def _direct(self) -> EndpointConnection:
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_connection(Link, self._host, self._port, ssl=self._tls, happy_eyeballs_delay=0.25)
+        _, link = await loop.create_connection(
+            EndpointConnection, self._host, self._port, ssl=self._tls, happy_eyeballs_delay=0.25
+        )
         return link
 
-    async def _over(self, tunnel: asyncio.Transport) -> Link:
+    async def _over(self, tunnel: asyncio.Transport) -> EndpointConnection:
         """Return a link over a connection that a proxy opened.
 
         For an http origin it is the connection to the proxy itself, otherwise TLS is started inside.
         """
-        link, transport = Link(), tunnel
+        link, transport = EndpointConnection(), tunnel
         try:
             if self._tls is not None:
                 loop = asyncio.get_running_loop()
@@ -146,7 +148,7 @@ class Body(httpx.AsyncByteStream):
     Closing it early closes the connection, because the rest would be read as the next response.
     """
 
-    def __init__(self, link: Link, leave: Callable[[Link], None]) -> None:
+    def __init__(self, link: EndpointConnection, leave: Callable[[EndpointConnection], None]) -> None:
         self._link = link
         self._leave = leave
 

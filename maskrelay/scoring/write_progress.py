@@ -11,7 +11,7 @@ _SIZE = 216
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class WriteProgress:
     """The bytes of a connection that the kernel has sent, and those that the peer has acknowledged.
 
     Over TLS they exceed what was written.
@@ -23,7 +23,7 @@ class Progress:
     is_known: bool = False
 
     @classmethod
-    def of(cls, transport: asyncio.BaseTransport) -> "Progress":
+    def of(cls, transport: asyncio.BaseTransport) -> "WriteProgress":
         """Return the current progress; UNKNOWN if the kernel does not report it, or the socket is closed."""
         sock, option = transport.get_extra_info("socket"), getattr(socket, "TCP_INFO", None)
         if sock is None or option is None:
@@ -40,4 +40,4 @@ class Progress:
         return cls(sent - again, acknowledged, True)
 
 
-UNKNOWN = Progress()
+UNKNOWN = WriteProgress()

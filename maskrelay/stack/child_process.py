@@ -16,7 +16,7 @@ _DYING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class ChildProcess:
     """A named process. `ready` is called until it returns True; None: do not wait. `grace`: from SIGTERM to SIGKILL."""
 
     name: str
@@ -25,10 +25,10 @@ class Child:
     grace: timedelta = timedelta(seconds=10)
 
 
-class Running:
+class RunningProcess:
     """A started child. It leads its own process group, so that Ctrl-C reaches it only through the supervisor."""
 
-    def __init__(self, child: Child, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, child: ChildProcess, environment: Mapping[str, str], log: Path) -> None:
         self.child = child
         self.log = log
         self._said_before = log.stat().st_size if log.exists() else 0

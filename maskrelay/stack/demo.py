@@ -18,7 +18,7 @@ from maskrelay.stack.demo_checks import faults
 from maskrelay.stack.loopback import HOST, free_port
 from maskrelay.stack.pictures import PHOTOGRAPHS, Photograph
 from maskrelay.stack.receiver import Receiver, receiving
-from maskrelay.stack.running import Stack, running
+from maskrelay.stack.running import EmbeddedStack, running
 from maskrelay.stack.supervisor import Ending
 from maskrelay.stack.up import end_on_signals, say
 
@@ -64,7 +64,7 @@ def _settings(given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if name not in unset} | changed
 
 
-def _segment_all(stack: Stack, receiver: Receiver, output: Path, ending: Ending) -> list[_Seen]:
+def _segment_all(stack: EmbeddedStack, receiver: Receiver, output: Path, ending: Ending) -> list[_Seen]:
     """Submit each photograph with the command-line client, while a thread supervises the stack."""
     watching = Thread(target=stack.supervisor.watch, daemon=True)
     watching.start()
@@ -82,7 +82,7 @@ def _segment_all(stack: Stack, receiver: Receiver, output: Path, ending: Ending)
     return seen
 
 
-def _segment(stack: Stack, receiver: Receiver, photograph: Photograph, output: Path) -> _Seen:
+def _segment(stack: EmbeddedStack, receiver: Receiver, photograph: Photograph, output: Path) -> _Seen:
     path = photograph.copy_to(output)
     command = [sys.executable, "-m", "maskrelay.client.cli", "submit", str(path), "--callback", receiver.url]
     command += [word for prompt in photograph.prompts for word in ("--prompt", prompt)]

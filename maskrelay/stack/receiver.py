@@ -17,7 +17,7 @@ _LONGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Callback:
+class ReceivedCallback:
     """One request as received."""
 
     headers: dict[str, str]
@@ -29,10 +29,10 @@ class Receiver:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._came: list[Callback] = []
+        self._came: list[ReceivedCallback] = []
         self._changed = Condition()
 
-    def take(self, callback: Callback) -> None:
+    def take(self, callback: ReceivedCallback) -> None:
         with self._changed:
             self._came.append(callback)
             self._changed.notify_all()
@@ -50,7 +50,7 @@ class Receiver:
         event: dict[str, Any] = json.loads(callback.body)
         return event
 
-    def _about(self, job_id: str) -> Callback | None:
+    def _about(self, job_id: str) -> ReceivedCallback | None:
         return next((one for one in self._came if job_id.encode() in one.body), None)
 
 
@@ -61,7 +61,7 @@ def receiving() -> Iterator[Receiver]:
     class Take(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # http.server requires this name
             length = min(int(self.headers.get("content-length", 0)), _LONGEST)
-            receiver.take(Callback(dict(self.headers.items()), self.rfile.read(length)))
+            receiver.take(ReceivedCallback(dict(self.headers.items()), self.rfile.read(length)))
             self.send_response(204)
             self.end_headers()
 

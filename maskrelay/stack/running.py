@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskrelay.stack.stack_processes import Layout, hold, lay_out
+from maskrelay.stack.stack_processes import StackLayout, hold, lay_out
 from maskrelay.stack.supervisor import Ending, Supervisor
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class EmbeddedStack:
     """A started stack: its layout and its supervisor."""
 
-    layout: Layout
+    layout: StackLayout
     supervisor: Supervisor
     data: Path
     logs: Path
@@ -23,7 +23,7 @@ class Stack:
 @contextlib.contextmanager
 def running(
     given: Mapping[str, str], data: Path, port: int, *, say: Callable[[str], None], ending: Ending
-) -> Iterator[Stack]:
+) -> Iterator[EmbeddedStack]:
     """Start the stack in the environment `given` on `data`, and end it with the block.
 
     Startup is interrupted if the end is requested. Raises SettingsError, or StackError for a folder or a port in use
@@ -43,7 +43,7 @@ def running(
         )
         try:
             supervisor.start_all()
-            yield Stack(layout, supervisor, folder, folder / "logs")
+            yield EmbeddedStack(layout, supervisor, folder, folder / "logs")
         finally:
             supervisor.end()
     finally:

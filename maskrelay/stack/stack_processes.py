@@ -12,7 +12,7 @@ from pathlib import Path
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError, StackError
 from maskrelay.settings import Settings
-from maskrelay.stack.child_process import Child
+from maskrelay.stack.child_process import ChildProcess
 from maskrelay.stack.local_secrets import kept_secret, write_keys
 from maskrelay.stack.loopback import HOST, free_port, refuse_taken, says_ok
 from maskrelay.stack.preflight import check
@@ -34,7 +34,7 @@ SHORT_CLOCKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StackLayout:
     """The stack as it will run.
 
     An embedded part has its own address here (`valkey`, `simulator`); None if an external one is used.
@@ -52,7 +52,7 @@ class Layout:
     settings: Settings
 
 
-def lay_out(given: Mapping[str, str], data: Path, port: int) -> Layout:
+def lay_out(given: Mapping[str, str], data: Path, port: int) -> StackLayout:
     """Decide what runs in the environment `given`, and create secrets and folders under `data`.
 
     Raises SettingsError for an invalid setting, StackError if `port` is in use.
@@ -76,7 +76,7 @@ def lay_out(given: Mapping[str, str], data: Path, port: int) -> Layout:
     settings = Settings.from_environment(environment)
     endpoints = check(settings)
     url = f"http://{HOST}:{port}"
-    return Layout(
+    return StackLayout(
         stages=(*first, [_api(url, port)], _workers(settings)),
         environment=environment,
         url=url,
@@ -143,7 +143,7 @@ def _speak_directly(environment: dict[str, str]) -> None:
         environment[name] = f"{given},{HOST},localhost" if given else f"{HOST},localhost"
 
 
-def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> Child:
+def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> ChildProcess:
     port, key = free_port(), kept_secret(data / "endpoint-key")
     origin = f"http://{HOST}:{port}"
     environment["MASKRELAY_ENDPOINT_URL"], environment["MASKRELAY_ENDPOINT_KEY"] = f"{origin}/score", key
@@ -152,19 +152,19 @@ def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> C
     command = ["simulator", "--port", str(port), f"--key={key}"]
     command += ["--max-concurrent", str(settings.endpoint_max_in_flight)]
     command += ["--request-timeout", f"{timeout:g}"]
-    return Child("simulator", _python(*command), lambda: says_ok(f"{origin}/_simulator"))
+    return ChildProcess("simulator", _python(*command), lambda: says_ok(f"{origin}/_simulator"))
 
 
-def _api(url: str, port: int) -> Child:
+def _api(url: str, port: int) -> ChildProcess:
     command = _python("api", "--host", HOST, "--port", str(port), "--grace", "5")
-    return Child("api", command, lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"))
+    return ChildProcess("api", command, lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"))
 
 
-def _workers(settings: Settings) -> list[Child]:
+def _workers(settings: Settings) -> list[ChildProcess]:
     """Workers are not waited for, because jobs submitted in the meantime wait in the ledger."""
     grace: timedelta = settings.termination_grace
     roles = ("segment", "assemble", "control", "deliver")
-    return [Child(name, _python("worker", name), grace=grace) for name in roles]
+    return [ChildProcess(name, _python("worker", name), grace=grace) for name in roles]
 
 
 def _python(*arguments: str) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from maskrelay.errors import StackError
-from maskrelay.stack.child_process import Child, Running
+from maskrelay.stack.child_process import ChildProcess, RunningProcess
 from maskrelay.stack.orphan_guard import Watcher
 
 #: Children of one stage start and end together; a stage starts once the previous one is ready.
-Stage = Sequence[Child]
+Stage = Sequence[ChildProcess]
 _START = timedelta(seconds=90)
 _LOOK = 0.05
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
@@ -68,7 +68,7 @@ class Supervisor:
         self._say = say
         self._ending = ending
         self._held = held
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningProcess] = {}
         self._restarts = {name: _Restart() for name in self._children}
         self._watcher: Watcher | None = None
         self._watched = 0.0  # when the watcher was last restarted
@@ -125,13 +125,13 @@ class Supervisor:
 
     def _launch(self, name: str) -> None:
         assert self._watcher is not None
-        running = Running(self._children[name], self._environment, self._logs / f"{name}.log")
+        running = RunningProcess(self._children[name], self._environment, self._logs / f"{name}.log")
         self._watcher.watch(running.pid)
         self.groups.append(running.pid)
         self._running[name] = running
         self._restarts[name].started = time.monotonic()
 
-    def _await_ready(self, running: Running) -> None:
+    def _await_ready(self, running: RunningProcess) -> None:
         deadline = time.monotonic() + _START.total_seconds()
         while running.child.ready is not None and not self._ending.wanted:
             code = running.ended()
@@ -172,7 +172,7 @@ class Supervisor:
             self._watched = time.monotonic()
             self._say("the watcher ended and was restarted")
 
-    def _await_end(self, running: Running) -> None:
+    def _await_end(self, running: RunningProcess) -> None:
         deadline = time.monotonic() + running.child.grace.total_seconds()
         while running.ended() is None and not self._ending.at_once:
             if time.monotonic() > deadline:

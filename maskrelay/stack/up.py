@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from maskrelay.errors import SettingsError, StackError
 from maskrelay.stack.running import running
-from maskrelay.stack.stack_processes import Layout
+from maskrelay.stack.stack_processes import StackLayout
 from maskrelay.stack.supervisor import Ending
 
 _EXAMPLE_PROMPT = "optic disc in retinal fundus"
@@ -45,7 +45,7 @@ def end_on_signals(ending: Ending) -> None:
     signal.signal(signal.SIGTERM, on_signal)
 
 
-def welcome(layout: Layout, data: Path, logs: Path) -> str:
+def welcome(layout: StackLayout, data: Path, logs: Path) -> str:
     """Return the addresses and a first request to paste. Contains no secret except the caller's own API key."""
     settings = layout.settings
     key = f"export MASKRELAY_API_KEY={shlex.quote(layout.api_key)}" if layout.api_key else _KEY_OF_A_FILE
@@ -67,7 +67,7 @@ def welcome(layout: Layout, data: Path, logs: Path) -> str:
     return "\n".join(lines)
 
 
-def _endpoints(layout: Layout) -> list[str]:
+def _endpoints(layout: StackLayout) -> list[str]:
     """One line for each endpoint: its address and its number of concurrent requests."""
     if layout.simulator:
         (endpoint,) = layout.endpoints

@@ -12,13 +12,13 @@ from pathlib import Path
 import redis
 
 from maskrelay.errors import StackError
-from maskrelay.stack.child_process import Child
+from maskrelay.stack.child_process import ChildProcess
 from maskrelay.stack.local_secrets import write_private
 
 _OLDEST = 7
 
 
-def embedded_valkey(folder: Path, port: int) -> tuple[Child, str]:
+def embedded_valkey(folder: Path, port: int) -> tuple[ChildProcess, str]:
     """Return the server as a child, and its URL.
 
     It listens on loopback only, with a new password for each start.
@@ -29,7 +29,7 @@ def embedded_valkey(folder: Path, port: int) -> tuple[Child, str]:
     write_private(settings, _configuration(folder, port, password))
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     command = (str(server()), str(settings))
-    return Child("valkey", command, lambda: _answers(url), timedelta(seconds=15)), url
+    return ChildProcess("valkey", command, lambda: _answers(url), timedelta(seconds=15)), url
 
 
 def server() -> Path:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from maskrelay import threads
-from maskrelay.contract.records.audit_entries import Entry, hour_of
+from maskrelay.contract.records.audit_entries import AuditEntry, hour_of
 from maskrelay.errors import StorageError
 from maskrelay.storage.audit_chain import Chain, File, Role
 from maskrelay.storage.protocol import Storage
@@ -50,11 +50,11 @@ class AuditLog:
         self._lost = 0
         self._file: File | None = None
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: AuditEntry) -> None:
         """Add an entry, to be written within `FLUSH_S`."""
         self._take(entry, None)
 
-    def write_now(self, entry: Entry) -> "Future[bool]":
+    def write_now(self, entry: AuditEntry) -> "Future[bool]":
         """Write an entry at once; the result is whether it is durable. If it is not, writing it is retried anyway."""
         durable: Future[bool] = Future()
         self._take(entry, durable)
@@ -67,7 +67,7 @@ class AuditLog:
         self._closing.set()
         self._hurry.set()
 
-    def _take(self, entry: Entry, durable: "Future[bool] | None") -> None:
+    def _take(self, entry: AuditEntry, durable: "Future[bool] | None") -> None:
         text = entry.line()
         with self._lock:
             if len(self._waiting) >= KEPT_LINES:

@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from maskrelay.contract.wire.image2d import encode_request
 from maskrelay.contract.wire.image2d_answer import parse_answer
-from maskrelay.imaging.frame_pixels import Prepared, draw, prepare
+from maskrelay.imaging.frame_pixels import PreparedFrame, draw, prepare
 from tests.support.builders.pictures import saved
 
 PROMPTS = ("bright", "dark", "nothing")
@@ -58,7 +58,7 @@ def picture(request) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def prepared(picture) -> Prepared:
+def prepared(picture) -> PreparedFrame:
     return prepare(picture, PROMPTS, max_pixels=10_000_000)
 
 
@@ -114,7 +114,7 @@ def opened(file: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(file)))
 
 
-def sent(prepared: Prepared) -> np.ndarray:
+def sent(prepared: PreparedFrame) -> np.ndarray:
     """The canvas as an endpoint reads it from the request."""
     [row] = json.loads(encode_request([prepared.row]))["input_data"]["data"]
     image = Image.open(io.BytesIO(base64.b64decode(row[0], validate=True)))

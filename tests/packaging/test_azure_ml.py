@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from maskrelay.admin.azure.spec import Probe, Wanted
+from maskrelay.admin.azure.spec import DeploymentSpec, Probe
 from tests.support.servers.azures import Operator
 from tests.support.servers.control_plane import running_azure
 from tests.support.servers.control_plane_state import CONFIG, TOKEN
@@ -20,22 +20,22 @@ LOCATION = "eastus"
 BLUE = "medimageparse-v10"
 
 #: What is typed, and what is wanted by it.
-CASES: dict[str, tuple[list[str], Wanted]] = {
-    "as it comes": (["mip-east"], Wanted("mip-east", "medimageparse-v10")),
+CASES: dict[str, tuple[list[str], DeploymentSpec]] = {
+    "as it comes": (["mip-east"], DeploymentSpec("mip-east", "medimageparse-v10")),
     "everything chosen": (
         [
             "MIP-West2", "--deployment", "green", "--model-version", "9", "--auth", "entra", "--sku",
             "Standard_NC24ads_A100_v4", "--instances", "3", "--timeout", "180", "--concurrency", "2",
             "--liveness", "delay=1200,period=30,timeout=5,failures=4", "--readiness", "delay=3661",
         ],
-        Wanted(
+        DeploymentSpec(
             "MIP-West2", "green", "9", "entra", "Standard_NC24ads_A100_v4", 3, 180, 2,
             Probe(1200, 30, 5, 4), Probe(3661),
         ),
     ),
     "names that look like words": (
         ["null", "--deployment", "true", "--auth", "aml_token"],
-        Wanted("null", "true", auth="aml_token"),
+        DeploymentSpec("null", "true", auth="aml_token"),
     ),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from maskrelay.rules.endpoint_gate import CANCELLED, GOOD
 from maskrelay.storage.file_store import FileStorage
 from tests.support.drivers.flows import an_endpoint, pool_of
 from tests.support.servers.valkeys import RunningValkey, running_valkey
-from worker.context.slot_inventory import Sender, Slots
+from worker.context.slot_inventory import SlotReporter, Slots
 
 LEASE = timedelta(minutes=2)
 LIMIT = 3
@@ -35,14 +35,14 @@ class Fleet(RuleBasedStateMachine):
         self.working: set[str] = set()
         self.own: list[list[str]] = []
         self.slots: list[Slots] = []
-        self.senders: list[Sender] = []
+        self.senders: list[SlotReporter] = []
         for _ in range(3):
             self.start(None)
         assert self.flow.fresh("e")
 
     def start(self, place: int | None) -> None:
         slots = Slots(LEASE)
-        sender = Sender(self.storage, self.server.ledger().senders, self.flow, ["e"], slots)
+        sender = SlotReporter(self.storage, self.server.ledger().senders, self.flow, ["e"], slots)
         sender.mark()
         if place is None:
             self.slots.append(slots)

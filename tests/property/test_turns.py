@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskrelay.contract.records.source_frames import Turn
+from maskrelay.contract.records.source_frames import Orientation
 from maskrelay.imaging.orientation import turn_of, turned, unturned
 from tests.support.builders.volumes import rotation
 
-turns = st.builds(Turn, transpose=st.booleans(), flip_rows=st.booleans(), flip_columns=st.booleans())
+turns = st.builds(Orientation, transpose=st.booleans(), flip_rows=st.booleans(), flip_columns=st.booleans())
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))
 angles = st.floats(-180, 180)
 

@@ -16,8 +16,8 @@ from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.rules.visible_line import VisibleLines
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.stored_records import write_records
-from worker.context.job_records.visible_outcomes import Visible
-from worker.finish.final_objects import Compacted
+from worker.context.job_records.visible_outcomes import VisibleOutcomes
+from worker.finish.final_objects import FinalObjectsWriter
 
 JOB = "j" * 26
 FRAMES = 4
@@ -101,11 +101,13 @@ RAW = st.one_of(HOSTILE, st.sampled_from(["", "{", "null", "[" * 5000, "\x00", '
 )
 
 
-def finished(storage: FileStorage, listed: list[tuple[str, frozenset[int]]]) -> tuple[Compacted, list[ItemLine]]:
+def finished(
+    storage: FileStorage, listed: list[tuple[str, frozenset[int]]]
+) -> tuple[FinalObjectsWriter, list[ItemLine]]:
     now = datetime.now(UTC)
     submission = Submission(id=JOB, tenant="t", created_at=now, lane="bulk", outputs=(), total=FRAMES, fingerprint="")
-    visible = Visible(storage, JOB, FRAMES, listed)
-    made = Compacted(storage, submission, 1, visible, planned=True)
+    visible = VisibleOutcomes(storage, JOB, FRAMES, listed)
+    made = FinalObjectsWriter(storage, submission, 1, visible, planned=True)
     for name in storage.list(keys.outcomes(JOB)):
         visible.lines_of(keys.part_of(name))
     return made, [ItemLine.model_validate_json(line) for line in storage.get(made.items.key).splitlines()]

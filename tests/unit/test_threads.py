@@ -10,7 +10,7 @@ import pytest
 from maskrelay import threads
 from tests.support.drivers.dying_threads import end_thread
 from tests.support.servers.simulators import eventually
-from worker.context.lease_renewal import Renewal
+from worker.context.lease_renewal import LeaseRenewal
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_renewal_goes_on_after_errors_and_after_the_end_of_its_thread(impatien
         if len(calls) == 1:
             raise RuntimeError("what nobody thought of")
 
-    with Renewal(timedelta(seconds=0.01), renew):
+    with LeaseRenewal(timedelta(seconds=0.01), renew):
         assert eventually(lambda: len(calls) > 2)
         end_thread(calls[-1])
         seen = len(calls)

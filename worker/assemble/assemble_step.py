@@ -22,26 +22,26 @@ from maskrelay.errors import (
     ObjectMissing,
     StorageUnavailable,
 )
-from maskrelay.ledger.assembly_leases import Taken
+from maskrelay.ledger.assembly_leases import AssemblyLease
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, has
 from maskrelay.storage.stored_records import read_submission
 from worker.assemble.item_outputs import files_of
 from worker.assemble.whole_item import WholeItem, read_item, whole_outputs
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.attempts import OUTAGE, TRIES, pause_after
 from worker.context.halted_jobs import halt
-from worker.context.job_records.plans import Kept
-from worker.context.job_records.visible_outcomes import Visible
-from worker.context.lease_renewal import Renewal
+from worker.context.job_records.plans import LruCache
+from worker.context.job_records.visible_outcomes import VisibleOutcomes
+from worker.context.lease_renewal import LeaseRenewal
 from worker.context.local_copies import owned_folder
-from worker.context.source_cache import Sources
+from worker.context.source_cache import SourceCache
 
 log = logging.getLogger(__name__)
 #: An item whose assembly failed, or crashed its child, this many times is recorded as failed.
 DEATHS = 2
 
 
-def assemble_items(parts: Parts, until: float) -> None:
+def assemble_items(parts: WorkerContext, until: float) -> None:
     """Assemble waiting items until `until` (monotonic seconds), and leave the rest."""
     with closing(parts.sources()) as sources:
         assembler = Assembler(parts, sources)
@@ -52,7 +52,7 @@ def assemble_items(parts: Parts, until: float) -> None:
             _attempt(parts, assembler, taken)
 
 
-def _attempt(parts: Parts, assembler: "Assembler", taken: Taken) -> None:
+def _attempt(parts: WorkerContext, assembler: "Assembler", taken: AssemblyLease) -> None:
     """Make one attempt at one item, as `attempts.attempt` does for a step."""
     assembling = parts.ledger.assembling
     try:
@@ -60,7 +60,7 @@ def _attempt(parts: Parts, assembler: "Assembler", taken: Taken) -> None:
             halt(parts, taken.job, "assemble")
             return
         with (
-            Renewal(parts.settings.renewal_period, partial(assembling.renew, taken)),
+            LeaseRenewal(parts.settings.renewal_period, partial(assembling.renew, taken)),
             parts.noticed.timed("assemble"),
         ):
             assembler.assemble(taken)
@@ -79,12 +79,12 @@ def _attempt(parts: Parts, assembler: "Assembler", taken: Taken) -> None:
 class Assembler:
     """Makes items' files. The outcomes of a job are looked up once for consecutive items of the job."""
 
-    def __init__(self, parts: Parts, sources: Sources) -> None:
+    def __init__(self, parts: WorkerContext, sources: SourceCache) -> None:
         self._parts = parts
         self._sources = sources
-        self._visible = Kept[str, Visible](self._look, most=2)
+        self._visible = LruCache[str, VisibleOutcomes](self._look, most=2)
 
-    def assemble(self, taken: Taken) -> None:
+    def assemble(self, taken: AssemblyLease) -> None:
         """Store the item's files and then their record, which a second attempt finds. Safe to repeat."""
         storage, key = self._parts.storage, keys.assembled_item(taken.job, taken.item)
         if not has(storage, key):
@@ -97,12 +97,12 @@ class Assembler:
         if self._parts.ledger.assembling.done(taken):
             self._parts.ledger.wakes.wake("finish")
 
-    def _look(self, job: str) -> Visible:
+    def _look(self, job: str) -> VisibleOutcomes:
         record = self._parts.ledger.jobs.get(job)
         frames = record.frames.planned if record is not None else 0
-        return Visible(self._parts.storage, job, frames, self._parts.ledger.jobs.parts(job), spool_bytes=0)
+        return VisibleOutcomes(self._parts.storage, job, frames, self._parts.ledger.jobs.parts(job), spool_bytes=0)
 
-    def _made(self, taken: Taken) -> Assembled:
+    def _made(self, taken: AssemblyLease) -> Assembled:
         storage = self._parts.storage
         submission = read_submission(storage, taken.job)
         with self._parts.spans.span(
@@ -110,7 +110,7 @@ class Assembler:
         ):
             return self._made_of(taken, submission)
 
-    def _made_of(self, taken: Taken, submission: Submission) -> Assembled:
+    def _made_of(self, taken: AssemblyLease, submission: Submission) -> Assembled:
         storage = self._parts.storage
         item, frames = read_item(storage, taken.job, taken.item, taken.part)
         if taken.tries > DEATHS:
@@ -119,7 +119,7 @@ class Assembler:
         whole = WholeItem(storage, submission, item, frames, self._visible(taken.job))
         return self._stored(whole, taken) if whole.first is not None else Assembled(item=taken.item)
 
-    def _stored(self, whole: WholeItem, taken: Taken) -> Assembled:
+    def _stored(self, whole: WholeItem, taken: AssemblyLease) -> Assembled:
         files: dict[str, ArtifactRef] = {}
         errors: dict[str, Failure] = {}
         with owned_folder() as folder:
@@ -138,7 +138,7 @@ class Assembler:
         return Assembled(item=taken.item, files=files, errors=errors)
 
 
-def _codes(parts: Parts) -> CodeTable:
+def _codes(parts: WorkerContext) -> CodeTable:
     """Return the operator's own segment codes; raises CodesInvalid."""
     file = parts.settings.codes_file
     return read_code_table(Path(file).read_bytes()) if file else {}

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from maskrelay.contract.records.item_lines import PER_PROMPT
 from maskrelay.contract.vocabulary.segment_codes import CodeTable, codes_of
-from maskrelay.imaging.draw.legend import Entry
+from maskrelay.imaging.draw.legend import LegendEntry
 from maskrelay.imaging.draw.palette import colour_of
 from maskrelay.imaging.item_files.contact_sheet import write_contact_sheet
 from maskrelay.imaging.item_files.geojson import write_geojson
@@ -19,7 +19,7 @@ from maskrelay.imaging.item_files.seg import write_seg
 from maskrelay.imaging.item_files.seg_header import Making, Segment
 from maskrelay.imaging.item_files.seg_sources import read_source_header
 from worker.assemble.whole_item import WholeItem
-from worker.context.source_cache import Sources
+from worker.context.source_cache import SourceCache
 
 _GZIP, _DICOM, _PNG, _GEOJSON = "application/gzip", "application/dicom", "image/png", "application/geo+json"
 
@@ -35,7 +35,7 @@ class WholeFile:
     write: Callable[[BinaryIO], None]
 
 
-def files_of(whole: WholeItem, sources: Sources, codes: CodeTable) -> Iterator[WholeFile]:
+def files_of(whole: WholeItem, sources: SourceCache, codes: CodeTable) -> Iterator[WholeFile]:
     """Yield every requested file of the item."""
     prompts = whole.prompts
     for output in whole.wanted:
@@ -65,7 +65,7 @@ def _mask(whole: WholeItem, prompt: int, out: BinaryIO) -> None:
 
 def _contact_sheet(whole: WholeItem, out: BinaryIO) -> None:
     legend = [
-        Entry(prompt, colour_of(number), empty=whole.first_found(number) is None)
+        LegendEntry(prompt, colour_of(number), empty=whole.first_found(number) is None)
         for number, prompt in enumerate(whole.prompts)
     ]
     write_contact_sheet(out, len(whole.frames), whole.sizes, whole.thumbnail_of, legend)
@@ -75,7 +75,7 @@ def _geojson(whole: WholeItem, out: BinaryIO) -> None:
     write_geojson(out, whole.prompts, len(whole.frames), whole.mask_of)
 
 
-def _seg(whole: WholeItem, sources: Sources, codes: CodeTable, out: BinaryIO) -> None:
+def _seg(whole: WholeItem, sources: SourceCache, codes: CodeTable, out: BinaryIO) -> None:
     frames = whole.frames
     first = {(frame.source, frame.extent): frame for frame in reversed(frames)}
     number = {place: count for count, place in enumerate(first)}

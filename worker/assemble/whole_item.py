@@ -12,8 +12,8 @@ from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.contract.vocabulary.outputs import OF_ITEM, Output
 from maskrelay.imaging.masks.rle import decode_rle
 from maskrelay.storage.protocol import Storage
-from worker.context.job_records.plans import Kept, read_frame_part, read_item_part
-from worker.context.job_records.visible_outcomes import Visible
+from worker.context.job_records.plans import LruCache, read_frame_part, read_item_part
+from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
 
 class WholeItem:
@@ -25,7 +25,7 @@ class WholeItem:
         submission: Submission,
         item: PlannedItem,
         frames: Sequence[PlannedFrame],
-        visible: Visible,
+        visible: VisibleOutcomes,
     ) -> None:
         self.submission = submission
         self.item = item
@@ -33,7 +33,7 @@ class WholeItem:
         self.prompts = frames[0].prompts
         self.wanted = whole_outputs(item)
         self._storage = storage
-        self._outcome = Kept[int, Outcome | None](lambda place: visible.outcome(frames[place].frame), most=16)
+        self._outcome = LruCache[int, Outcome | None](lambda place: visible.outcome(frames[place].frame), most=16)
 
     def masks(self, place: int) -> tuple[MaskOutcome, ...]:
         """Return the masks of a frame by its position in the item; none if it failed."""

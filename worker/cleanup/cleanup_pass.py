@@ -15,7 +15,7 @@ from worker.cleanup.relist import relist_next
 from worker.cleanup.stray_objects import sweep_losing
 from worker.cleanup.unused_uploads import expire_uploads
 from worker.cleanup.walks import delete_all, next_keys, written_before
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.slot_inventory import forget_silent
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ OLD_TRIAL = timedelta(hours=1)
 SILENT_LEASES = 10
 
 
-def clear_for_ever(parts: Parts, parent: int) -> None:
+def clear_for_ever(parts: WorkerContext, parent: int) -> None:
     """Clean up in every period until the parent process is gone. What fails is repeated in a later pass."""
     period = parts.settings.sweep_period
     place: str | None = ""  # at the start the whole store is tidied, one window per pass
@@ -49,7 +49,7 @@ def clear_for_ever(parts: Parts, parent: int) -> None:
         time.sleep(period.total_seconds())
 
 
-def clear(parts: Parts, now: datetime) -> None:
+def clear(parts: WorkerContext, now: datetime) -> None:
     """Process one window of what is marked for removal. Safe anywhere, concurrently and at any time."""
     remove_gone(parts, now)
     marked = next_keys(parts, "sweeping", keys.SWEEPING, JOBS_A_PASS)
@@ -59,7 +59,7 @@ def clear(parts: Parts, now: datetime) -> None:
         log.info("removed: %d objects of superseded attempts; listed again: %d jobs", losing, listed)
 
 
-def expire(parts: Parts, now: datetime) -> None:
+def expire(parts: WorkerContext, now: datetime) -> None:
     """Process one window of each walk. Safe anywhere, concurrently and at any time."""
     check_database(parts.ledger.scripts, store_id(parts.storage))  # claims the database again if Redis was emptied
     jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
@@ -70,7 +70,7 @@ def expire(parts: Parts, now: datetime) -> None:
         log.info("expired: %d jobs, %d unused uploads, %d ledger records", jobs, uploads, records)
 
 
-def _tidy_next(parts: Parts, now: datetime) -> None:
+def _tidy_next(parts: WorkerContext, now: datetime) -> None:
     """Tidy the next folders of a file store, and remove old trial objects."""
     storage, sweeps = parts.storage, parts.ledger.sweeps
     place, removed = storage.tidy(sweeps.place("tidying"), FOLDERS_A_PASS, now)

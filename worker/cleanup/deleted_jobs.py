@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.audit_entries import Entry
+from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.storage.markers import tombstone_of
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_items, read_submission
 from worker.cleanup.unused_uploads import drop, unpublish
 from worker.cleanup.walks import delete_all, next_keys, written_before
-from worker.context import Parts
+from worker.context import WorkerContext
 
 log = logging.getLogger(__name__)
 JOBS_A_PASS = 50
@@ -24,19 +24,19 @@ ORPHANED = timedelta(hours=1)
 BEGUN = b"begun"
 
 
-def remove_gone(parts: Parts, now: datetime) -> None:
+def remove_gone(parts: WorkerContext, now: datetime) -> None:
     """Continue the removal of the next marked jobs."""
     marked = next_keys(parts, "removing", keys.REMOVING, JOBS_A_PASS)
     remove_jobs(parts, (key.removeprefix(keys.REMOVING) for key in marked), now)
 
 
-def remove_jobs(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
+def remove_jobs(parts: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
     """Continue the removal of these jobs; return for how many a round was done."""
     alone = parts.bad_objects.alone
     return sum(bool(alone("removal", job, partial(remove, parts, job, now))) for job in jobs if keys.ID.fullmatch(job))
 
 
-def remove(parts: Parts, job: str, now: datetime) -> bool:
+def remove(parts: WorkerContext, job: str, now: datetime) -> bool:
     """Remove a job in two rounds; return whether a round was done now.
 
     The first round removes everything but the submission and its uploads, which no new job can use from then on. The
@@ -61,7 +61,7 @@ def remove(parts: Parts, job: str, now: datetime) -> bool:
     if begun:
         _remove_submission(storage, job)
         storage.delete(marker)
-        parts.audit.write(Entry(at=datetime.now(UTC), did="removed", tenant=tombstone.tenant, job=job))
+        parts.audit.write(AuditEntry(at=datetime.now(UTC), did="removed", tenant=tombstone.tenant, job=job))
         log.info("job removed", extra={"job_id": job, "reason": tombstone.reason})
         return True
     for upload in _uploads(storage, job):

@@ -8,25 +8,25 @@ from functools import partial
 from itertools import groupby, islice, takewhile
 
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.audit_entries import Entry, hour_of
+from maskrelay.contract.records.audit_entries import AuditEntry, hour_of
 from maskrelay.contract.records.endings import Tombstone
 from maskrelay.errors import ObjectExists
 from maskrelay.storage.markers import entomb, tombstone_of
 from maskrelay.storage.stored_records import owner_of
 from worker.cleanup.walks import delete_all, next_keys, written_before
-from worker.context import Parts
+from worker.context import WorkerContext
 
 log = logging.getLogger(__name__)
 KEYS_A_PASS = 2000
 RECORDS_A_PASS = 1000
 
 
-def expire_jobs(parts: Parts, now: datetime) -> int:
+def expire_jobs(parts: WorkerContext, now: datetime) -> int:
     """Check the next window of all jobs' objects; return how many jobs expired. An expired job is deleted."""
     return judge_jobs(parts, next_keys(parts, "jobs", keys.JOBS, KEYS_A_PASS), now)
 
 
-def judge_jobs(parts: Parts, found: Iterable[str], now: datetime) -> int:
+def judge_jobs(parts: WorkerContext, found: Iterable[str], now: datetime) -> int:
     """Check the jobs of these objects, which must be sorted; return how many expired."""
     named = (key.removeprefix(keys.JOBS).partition("/") for key in found)
     expired = 0
@@ -37,7 +37,7 @@ def judge_jobs(parts: Parts, found: Iterable[str], now: datetime) -> int:
     return expired
 
 
-def _judge(parts: Parts, job: str, names: set[str], now: datetime) -> bool:
+def _judge(parts: WorkerContext, job: str, names: set[str], now: datetime) -> bool:
     """Return whether the job expired now. A deleted job with new objects is marked for removal again."""
     storage, settings = parts.storage, parts.settings
     if _name(job, keys.gone(job)) in names:
@@ -59,17 +59,17 @@ def _name(job: str, key: str) -> str:
     return key.removeprefix(keys.objects(job))
 
 
-def _expire(parts: Parts, job: str, now: datetime) -> bool:
+def _expire(parts: WorkerContext, job: str, now: datetime) -> bool:
     tenant = owner_of(parts.storage, job)
     if tenant is None:
         return False
     entomb(parts.storage, job, Tombstone(tenant=tenant, at=now, reason="expired"))
-    parts.audit.write(Entry(at=now, did="expired", tenant=tenant, job=job))
+    parts.audit.write(AuditEntry(at=now, did="expired", tenant=tenant, job=job))
     log.info("job expired", extra={"job_id": job})
     return True
 
 
-def expire_audit(parts: Parts, now: datetime) -> int:
+def expire_audit(parts: WorkerContext, now: datetime) -> int:
     """Remove the oldest expired files of the audit log; return how many."""
     kept = keys.audit_hour(hour_of(now - parts.settings.audit_lifetime))
     old = list(islice(takewhile(lambda key: key < kept, parts.storage.list(keys.AUDIT)), KEYS_A_PASS))
@@ -77,7 +77,7 @@ def expire_audit(parts: Parts, now: datetime) -> int:
     return len(old)
 
 
-def retire_records(parts: Parts) -> int:
+def retire_records(parts: WorkerContext) -> int:
     """Delete the ledger's records of jobs that ended long ago, in the next window; return how many.
 
     These jobs are then served from storage. The record of a deleted job, restored by an old backup of Redis, is deleted
@@ -89,7 +89,7 @@ def retire_records(parts: Parts) -> int:
     return _retire(parts, found)
 
 
-def retire_all(parts: Parts) -> int:
+def retire_all(parts: WorkerContext) -> int:
     """As `retire_records`, for all records."""
     retired, place = 0, ""
     while place != "0":
@@ -98,12 +98,12 @@ def retire_all(parts: Parts) -> int:
     return retired
 
 
-def _retire(parts: Parts, found: Iterable[str]) -> int:
+def _retire(parts: WorkerContext, found: Iterable[str]) -> int:
     alone = parts.bad_objects.alone
     return sum(bool(alone("records", job, partial(_retire_one, parts, job))) for job in found)
 
 
-def _retire_one(parts: Parts, job: str) -> bool:
+def _retire_one(parts: WorkerContext, job: str) -> bool:
     verdict = parts.ledger.jobs.retire(job, parts.settings.ledger_lifetime)
     if verdict == "running" and (tombstone := tombstone_of(parts.storage, job)):
         parts.ledger.jobs.forget(job, tombstone.tenant)

@@ -6,13 +6,13 @@ from functools import partial
 from maskrelay.contract.records import keys
 from maskrelay.storage.protocol import has
 from worker.cleanup.walks import next_keys
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.conclusion import read_result
 
 KEYS_A_PASS = 2000
 
 
-def relist_next(parts: Parts) -> int:
+def relist_next(parts: WorkerContext) -> int:
     """Restore the next window, if Redis lost the lists; return how many jobs were listed again."""
     sweeps = parts.ledger.sweeps
     if not sweeps.listing():
@@ -23,7 +23,7 @@ def relist_next(parts: Parts) -> int:
     return listed
 
 
-def relist(parts: Parts, found: Iterable[str]) -> int:
+def relist(parts: WorkerContext, found: Iterable[str]) -> int:
     """List every job whose result is among these objects; return how many were not listed.
 
     Other jobs have live markers.
@@ -33,7 +33,7 @@ def relist(parts: Parts, found: Iterable[str]) -> int:
     return sum(bool(alone("listing", job, partial(_relist, parts, job))) for job in finished)
 
 
-def _relist(parts: Parts, job: str) -> bool:
+def _relist(parts: WorkerContext, job: str) -> bool:
     if parts.ledger.jobs.get(job) is not None or has(parts.storage, keys.gone(job)):
         return False
     result = read_result(parts, job)

@@ -20,7 +20,7 @@ from maskrelay.storage.stored_records import (
     unreadable,
 )
 from worker.cleanup.walks import delete_all, written_before
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.conclusion import read_result
 
 #: How a record refers to an object. Nothing that a caller wrote can match: a quote within a string is escaped.
@@ -29,13 +29,13 @@ _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
 _LONGEST = 1024
 
 
-def sweep_losing(parts: Parts, jobs: Iterable[str], now: datetime) -> int:
+def sweep_losing(parts: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
     """Clean up these marked jobs once they are quiet; return how many objects were removed."""
     alone = parts.bad_objects.alone
     return sum(alone("losing", job, partial(_sweep, parts, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
 
 
-def _sweep(parts: Parts, job: str, now: datetime) -> int:
+def _sweep(parts: WorkerContext, job: str, now: datetime) -> int:
     """Clean up one job.
 
     Every lease is shorter than the visibility timeout, so after it nobody writes what will count.

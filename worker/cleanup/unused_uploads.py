@@ -8,7 +8,7 @@ from itertools import groupby
 from maskrelay.contract.records import keys
 from maskrelay.storage.protocol import Storage, has
 from worker.cleanup.walks import delete_all, next_keys, written_before
-from worker.context import Parts
+from worker.context import WorkerContext
 
 KEYS_A_PASS = 2000
 #: The longest time from the first mark of a submission to its acceptance.
@@ -32,12 +32,12 @@ def drop(storage: Storage, upload: str, job: str) -> None:
         storage.delete(upload)
 
 
-def expire_uploads(parts: Parts, now: datetime) -> int:
+def expire_uploads(parts: WorkerContext, now: datetime) -> int:
     """Remove stray uploads in the walk's next window; return how many."""
     return sweep_uploads(parts, next_keys(parts, "uploads", keys.UPLOADS, KEYS_A_PASS), now)
 
 
-def sweep_uploads(parts: Parts, found: Iterable[str], now: datetime) -> int:
+def sweep_uploads(parts: WorkerContext, found: Iterable[str], now: datetime) -> int:
     """Delete the expired and unused uploads among these objects, which must be sorted; return how many.
 
     An hour before they expire, the API refuses them in new jobs, so that none is taken up meanwhile. Marks of jobs that
@@ -52,7 +52,7 @@ def sweep_uploads(parts: Parts, found: Iterable[str], now: datetime) -> int:
     return removed
 
 
-def _judge(parts: Parts, upload: str, beside: list[str], now: datetime) -> bool:
+def _judge(parts: WorkerContext, upload: str, beside: list[str], now: datetime) -> bool:
     """Check one upload.
 
     `beside`: the objects of the upload that the walk found, possibly including the upload itself.

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
-from worker.context import Parts
+from worker.context import WorkerContext
 
 #: Concurrent calls to storage. The round trips dominate.
 _HANDS = 8
@@ -17,7 +17,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def next_keys(parts: Parts, walk: str, prefix: str, most: int) -> list[str]:
+def next_keys(parts: WorkerContext, walk: str, prefix: str, most: int) -> list[str]:
     """Return the next `most` keys of a prefix, after the walk's last window. After the last key it starts again.
 
     The position is stored in the ledger before the keys are processed, so that a failure on one of them does not stop

@@ -11,7 +11,7 @@ from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow_control import Flow
-from maskrelay.ledger.measurements import Noticed
+from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.settings import Settings
 from maskrelay.storage.audit_log import AuditLog
 from maskrelay.storage.factory import open_storage
@@ -19,11 +19,11 @@ from maskrelay.storage.protocol import Storage
 from maskrelay.telemetry.spans import Spans, Untraced
 from maskrelay.telemetry.tracing import open_spans
 from worker.context.bad_objects import BadObjects
-from worker.context.source_cache import Sources
+from worker.context.source_cache import SourceCache
 
 
 @dataclass(frozen=True)
-class Parts:
+class WorkerContext:
     """The shared objects of one process."""
 
     settings: Settings
@@ -42,20 +42,20 @@ class Parts:
         return AuditLog(self.storage, "worker")
 
     @cached_property
-    def noticed(self) -> Noticed:
+    def noticed(self) -> StageRecorder:
         """The metrics recorder of this process. Its first use is after the fork."""
-        return Noticed(self.ledger.sight.tell)
+        return StageRecorder(self.ledger.sight.tell)
 
     @cached_property
     def bad_objects(self) -> BadObjects:
         """The objects that the passes of this process left out."""
         return BadObjects(self.storage, self.ledger, self.noticed)
 
-    def sources(self) -> Sources:
+    def sources(self) -> SourceCache:
         """Return a reader of sources with its own local copies."""
         settings = self.settings
         bounds = {"max_bytes": settings.max_source_bytes, "most_bytes": settings.copies_bytes}
-        return Sources(self.storage, **bounds, space_bytes=settings.copies_space_bytes)
+        return SourceCache(self.storage, **bounds, space_bytes=settings.copies_space_bytes)
 
     def flow(self) -> Flow:
         """Return the flow control of the configured endpoints."""
@@ -66,7 +66,7 @@ class Parts:
         return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
 
 
-def build(settings: Settings, process: str) -> Parts:
+def build(settings: Settings, process: str) -> WorkerContext:
     """Build the shared objects. Clients connect on first use. `process` is the name of this process in traces."""
     app = broker(
         settings.redis_url.get_secret_value(),
@@ -80,4 +80,4 @@ def build(settings: Settings, process: str) -> Parts:
         delivery_lease=settings.delivery_lease,
     )
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
-    return Parts(settings, storage, ledger, open_spans(settings.otlp_endpoint, process))
+    return WorkerContext(settings, storage, ledger, open_spans(settings.otlp_endpoint, process))

@@ -7,9 +7,9 @@ from functools import partial
 
 from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger.step_leases import Kind
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.halted_jobs import halt
-from worker.context.lease_renewal import Renewal
+from worker.context.lease_renewal import LeaseRenewal
 
 log = logging.getLogger(__name__)
 #: A step that failed, or crashed its process, this many times without progress in between ends its job.
@@ -23,7 +23,7 @@ def pause_after(tries: int) -> timedelta:
     return timedelta(seconds=2 ** (tries - 1))
 
 
-def attempt(parts: Parts, kind: Kind, job: str, token: str, step: Callable[[], None]) -> None:
+def attempt(parts: WorkerContext, kind: Kind, job: str, token: str, step: Callable[[], None]) -> None:
     """Call `step` while the lease on the job's step is renewed.
 
     Raises StorageUnavailable and LedgerUnavailable; such an attempt does not count. Any other error counts as a failed
@@ -36,7 +36,10 @@ def attempt(parts: Parts, kind: Kind, job: str, token: str, step: Callable[[], N
         if tries > TRIES:  # the last attempt crashed its process
             halt(parts, job, kind)
             return
-        with Renewal(parts.settings.renewal_period, partial(steps.renew, kind, job, token)), parts.noticed.timed(kind):
+        with (
+            LeaseRenewal(parts.settings.renewal_period, partial(steps.renew, kind, job, token)),
+            parts.noticed.timed(kind),
+        ):
             step()
     except (StorageUnavailable, LedgerUnavailable):
         steps.excuse(kind, job, token, OUTAGE)

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 from maskrelay.contract.records import keys
 from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable, code_of
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.measurements import Noticed
+from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.storage.factory import check_writable
 from maskrelay.storage.protocol import Storage
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 class BadObjects:
     """The objects that the passes of one process left out. May be used from any thread."""
 
-    def __init__(self, storage: Storage, ledger: Ledger, noticed: Noticed) -> None:
+    def __init__(self, storage: Storage, ledger: Ledger, noticed: StageRecorder) -> None:
         self._storage = storage
         self._ledger = ledger
         self._noticed = noticed

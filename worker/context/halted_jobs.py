@@ -20,7 +20,7 @@ from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.markers import halt_of, write_halt
 from maskrelay.storage.protocol import has
 from maskrelay.storage.stored_records import read_submission
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.conclusion import CREATED, forget_deleted
 from worker.context.job_records.event_records import announce
 
@@ -33,7 +33,7 @@ _ERRORS: dict[Step, type[JobHalted]] = {
 }
 
 
-def halt(parts: Parts, job: str, step: Step) -> None:
+def halt(parts: WorkerContext, job: str, step: Step) -> None:
     """End the job as failed, without a result: `halted.json`, event, terminal state. Its outcomes are kept.
 
     Any process may repeat this. A job that has a result, or has ended, is not changed.
@@ -48,7 +48,7 @@ def halt(parts: Parts, job: str, step: Step) -> None:
     log.error("job given up: a step failed repeatedly", extra={"job_id": job, "step": step, "code": error.code})
 
 
-def conclude_halted(parts: Parts, record: JobRecord) -> bool:
+def conclude_halted(parts: WorkerContext, record: JobRecord) -> bool:
     """Publish what `halted.json` says, in an event and in the ledger.
 
     Safe to repeat. Return whether it was news to the ledger.
@@ -84,7 +84,7 @@ def conclude_halted(parts: Parts, record: JobRecord) -> bool:
     return bool(concluded)
 
 
-def release_halted(parts: Parts, job: str) -> bool:
+def release_halted(parts: WorkerContext, job: str) -> bool:
     """Let a halted job continue from what storage holds; return whether it was halted.
 
     Safe to repeat, wherever it was interrupted. Without `halted.json` the ledger's record contradicts storage, and the

@@ -13,7 +13,7 @@ from maskrelay.errors import LedgerUnavailable
 log = logging.getLogger(__name__)
 
 
-class Renewal:
+class LeaseRenewal:
     """Calls `renew` every `period` while entered.
 
     No error ends it: while Redis is unavailable, or anything else fails, it keeps trying. The leases may outlast the

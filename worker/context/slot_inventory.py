@@ -74,7 +74,7 @@ class Slots:
             return not self._asking and all(ends <= time.monotonic() for _, ends in self._held.values())
 
 
-class Sender:
+class SlotReporter:
     """Reports the slots of one child from a separate thread."""
 
     def __init__(self, storage: Storage, senders: Senders, flow: Flow, endpoints: Sequence[str], slots: Slots) -> None:

@@ -31,7 +31,7 @@ GZIP = b"\x1f\x8b"
 
 
 @dataclass(slots=True)
-class Copy:
+class LocalCopy:
     """One local copy. It is kept while there are `readers`."""
 
     path: Path
@@ -40,7 +40,7 @@ class Copy:
     readers: int = 0
 
 
-class Sources:
+class SourceCache:
     """Reads sources from storage. Every method blocks and may be called from any thread.
 
     Copies are in a folder of their own, up to `most_bytes` together (a single copy may be larger), which `close`
@@ -56,7 +56,7 @@ class Sources:
         self._space_bytes = space_bytes
         self._folder: Path | None = None
         self._owned = -1
-        self._copies: OrderedDict[Place, Copy] = OrderedDict()
+        self._copies: OrderedDict[Place, LocalCopy] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, key: str, extent: Extent | None = None) -> bytes:
@@ -118,19 +118,19 @@ class Sources:
                 self._folder = None
                 self._copies.clear()
 
-    def _taken(self, place: Place) -> Copy:
+    def _taken(self, place: Place) -> LocalCopy:
         with self._lock:
             if self._folder is None:
                 remove_leftovers()
                 self._folder, self._owned = new_folder()
             if place not in self._copies:
-                self._copies[place] = Copy(self._folder / secrets.token_hex(8))
+                self._copies[place] = LocalCopy(self._folder / secrets.token_hex(8))
             copy = self._copies[place]
             self._copies.move_to_end(place)
             copy.readers += 1
             return copy
 
-    def _given_back(self, copy: Copy) -> None:
+    def _given_back(self, copy: LocalCopy) -> None:
         with self._lock:
             copy.readers -= 1
             total = sum(max(0, one.size) for one in self._copies.values())
@@ -149,7 +149,7 @@ class Sources:
     def _remove(self, place: Place) -> None:
         self._copies.pop(place).path.unlink(missing_ok=True)
 
-    def _fetch(self, place: Place, kind: Kind, copy: Copy) -> None:
+    def _fetch(self, place: Place, kind: Kind, copy: LocalCopy) -> None:
         written = set_aside_for = 0
         with copy.path.open("wb") as out:
             for chunk in self.unpacked(*place) if kind == "nifti" else self._chunks(*place):

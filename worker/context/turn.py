@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from maskrelay.ledger.step_leases import Kind
-from worker.context import Parts
+from worker.context import WorkerContext
 
 #: A long step gives way to waiting steps after `LEAST` seconds, and checks every `ASK` seconds whether there are any.
 LEAST, ASK = 5.0, 1.0
@@ -47,6 +47,6 @@ class Turn:
 ENDLESS = Turn(float("inf"))
 
 
-def others_wait(parts: Parts) -> bool:
+def others_wait(parts: WorkerContext) -> bool:
     """Return whether a job waits to be planned or finished that no worker has taken."""
     return any(parts.ledger.wakes.work(kind) for kind in _CONTROL)

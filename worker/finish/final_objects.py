@@ -29,13 +29,13 @@ from maskrelay.rules.visible_line import placed
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_items
 from worker.context.job_records.plans import planned_items, read_assembled, read_item_part
-from worker.context.job_records.visible_outcomes import Visible
+from worker.context.job_records.visible_outcomes import VisibleOutcomes
 from worker.context.read_ahead import ahead
 from worker.context.turn import ENDLESS, TimeIsUp, Turn
 from worker.finish.stretch_writer import (
     HELD_FRAMES,
-    FinalWriter,
     Line,
+    StretchWriter,
     write_stretch,
 )
 
@@ -43,7 +43,7 @@ from worker.finish.stretch_writer import (
 STRETCH_PARTS = 10
 
 
-class Compacted:
+class FinalObjectsWriter:
     """Writes the final objects, and holds them and their counts; `flags` counts masks.
 
     A large job is written in stretches, which are kept in storage. A later attempt continues after the last of them,
@@ -57,7 +57,7 @@ class Compacted:
         storage: Storage,
         submission: Submission,
         frame_parts: int,
-        visible: Visible,
+        visible: VisibleOutcomes,
         *,
         planned: bool,
         turn: Turn = ENDLESS,
@@ -130,7 +130,7 @@ class Compacted:
         return stretch
 
     def _joined(self, name: str, pieces: list[FinalObject]) -> FinalObject:
-        with FinalWriter(self._storage, self._final(name)) as writer:
+        with StretchWriter(self._storage, self._final(name)) as writer:
             for piece in pieces:
                 self._between()
                 with closing(self._storage.stream(piece.key)) as chunks:
@@ -140,7 +140,7 @@ class Compacted:
 
     def _index(self, stretches: list[Stretch]) -> FinalObject:
         """Write the offset of each line in the joined object, computed from its offset in its stretch."""
-        with FinalWriter(self._storage, self._final("items.index")) as writer:
+        with StretchWriter(self._storage, self._final("items.index")) as writer:
             before = 0
             for one in stretches:
                 begins = np.frombuffer(self._storage.get(one.index.key), ">u8")
@@ -149,12 +149,14 @@ class Compacted:
             return writer.done()
 
     def _text(self, name: str, text: bytes) -> FinalObject:
-        with FinalWriter(self._storage, self._final(name)) as writer:
+        with StretchWriter(self._storage, self._final(name)) as writer:
             writer.write(text)
             return writer.done()
 
 
-def _planned_lines(storage: Storage, job: str, begin: int, end: int, parts: int, visible: Visible) -> Iterator[Line]:
+def _planned_lines(
+    storage: Storage, job: str, begin: int, end: int, parts: int, visible: VisibleOutcomes
+) -> Iterator[Line]:
     """Yield the items that begin in the parts `begin` … `end - 1`, with the outcomes of their frames.
 
     `parts` is the number of parts of the plan. Frames without an outcome are cancelled.
@@ -166,7 +168,7 @@ def _planned_lines(storage: Storage, job: str, begin: int, end: int, parts: int,
         yield judged(line, visible.sizes), frames
 
 
-def _outcome(item: PlannedItem, frame: PlannedFrame, visible: Visible) -> Outcome:
+def _outcome(item: PlannedItem, frame: PlannedFrame, visible: VisibleOutcomes) -> Outcome:
     found = visible.outcome(frame.frame)
     if found is None:
         return _cancelled(item, frame.index)

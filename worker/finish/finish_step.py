@@ -18,18 +18,18 @@ from maskrelay.rules.lifecycle import verdict
 from maskrelay.rules.timings import timings
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_submission
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.attempts import attempt
 from worker.context.job_records.conclusion import conclude, read_result
 from worker.context.job_records.plans import planned_frames, unassembled
-from worker.context.job_records.visible_outcomes import Saved, Visible, nothing_saved
+from worker.context.job_records.visible_outcomes import Saved, VisibleOutcomes, nothing_saved
 from worker.context.turn import (
     ENDLESS,
     TimeIsUp,
     Turn,
     others_wait,
 )
-from worker.finish.final_objects import STRETCH_PARTS, Compacted
+from worker.finish.final_objects import STRETCH_PARTS, FinalObjectsWriter
 
 #: The packages that affect the pixels.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
@@ -38,7 +38,7 @@ _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "n
 _LINES = "lines"
 
 
-def finish_jobs(parts: Parts, until: float) -> None:
+def finish_jobs(parts: WorkerContext, until: float) -> None:
     """Finish waiting jobs until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
         taken = parts.ledger.steps.take("finish")
@@ -52,7 +52,7 @@ def finish_jobs(parts: Parts, until: float) -> None:
             return
 
 
-def _finish_another(parts: Parts, turn: Turn) -> None:
+def _finish_another(parts: WorkerContext, turn: Turn) -> None:
     """Finish another waiting job, or a part of it, once the current job has had its minimum time.
 
     Joining cannot be interrupted, so other jobs are processed within it.
@@ -63,7 +63,7 @@ def _finish_another(parts: Parts, turn: Turn) -> None:
 
 
 def finish_job(
-    parts: Parts, job: str, token: str, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
+    parts: WorkerContext, job: str, token: str, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
 ) -> None:
     """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result.
 
@@ -84,7 +84,7 @@ def finish_job(
 
 
 def _make_result(
-    parts: Parts, submission: Submission, token: str, turn: Turn, others: Callable[[], None]
+    parts: WorkerContext, submission: Submission, token: str, turn: Turn, others: Callable[[], None]
 ) -> Result | None:
     """Return the stored result; None if frames without a line are waiting again, or if the step is no longer held.
 
@@ -99,7 +99,7 @@ def _make_result(
     if record.frame_parts <= STRETCH_PARTS:  # a small job is finished without interruption
         turn, saved = ENDLESS, nothing_saved
     frames = record.frames.planned
-    with closing(Visible(parts.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
+    with closing(VisibleOutcomes(parts.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
         try:
             return _result_of(parts, submission, record, token, visible, turn, others)
         except TimeIsUp:
@@ -107,7 +107,7 @@ def _make_result(
             raise
 
 
-def _counted(parts: Parts, record: JobRecord) -> JobRecord:
+def _counted(parts: WorkerContext, record: JobRecord) -> JobRecord:
     """Return the record with the plan counted from storage, if the ledger does not know the whole plan.
 
     A job that was cancelled while it was planned, or that the ledger lost, may have more parts than the ledger counted.
@@ -127,11 +127,11 @@ def _saved(storage: Storage, job: str, lines: str) -> bytes | None:
 
 
 def _result_of(
-    parts: Parts,
+    parts: WorkerContext,
     submission: Submission,
     record: JobRecord,
     token: str,
-    visible: Visible,
+    visible: VisibleOutcomes,
     turn: Turn,
     others: Callable[[], None],
 ) -> Result | None:
@@ -143,7 +143,7 @@ def _result_of(
     with ThreadPoolExecutor(1) as beside:  # before the result, so that no result is without its sweep
         marked = beside.submit(parts.storage.put, keys.sweeping(submission.id), b"")
         plan = parts.storage, submission, record.frame_parts, visible
-        compacted = Compacted(*plan, planned=record.planned, turn=turn, between=others)
+        compacted = FinalObjectsWriter(*plan, planned=record.planned, turn=turn, between=others)
         marked.result()
     result = _result(parts, submission, record, compacted, visible)
     try:
@@ -154,7 +154,7 @@ def _result_of(
 
 
 def _pending(
-    parts: Parts, job: str, record: JobRecord, token: str, visible: Visible
+    parts: WorkerContext, job: str, record: JobRecord, token: str, visible: VisibleOutcomes
 ) -> tuple[Literal["segment", "assemble"], int] | None:
     """Return what must be done before the job can be finished, if anything, after queueing it."""
     if record.cancel_reason is not None:
@@ -168,7 +168,13 @@ def _pending(
     return None
 
 
-def _result(parts: Parts, submission: Submission, record: JobRecord, compacted: Compacted, visible: Visible) -> Result:
+def _result(
+    parts: WorkerContext,
+    submission: Submission,
+    record: JobRecord,
+    compacted: FinalObjectsWriter,
+    visible: VisibleOutcomes,
+) -> Result:
     decided = compacted.frames.succeeded + compacted.frames.failed
     now = datetime.now(UTC)
     return Result(

@@ -14,7 +14,7 @@ from maskrelay.contract.records.job import FinalObject, PlannedFrame
 from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.contract.records.stretches import Stretch
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage
-from worker.context.job_records.visible_outcomes import Visible
+from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
 #: An item with its outcomes, and its frames as far as they were planned.
 Line = tuple[ItemLine, list[PlannedFrame]]
@@ -23,7 +23,7 @@ Line = tuple[ItemLine, list[PlannedFrame]]
 HELD_FRAMES = 64
 
 
-class FinalWriter:
+class StretchWriter:
     """Writes one object under `final/`; its length and hash are known at the end. Without `done`, it is aborted."""
 
     def __init__(self, storage: Storage, key: str) -> None:
@@ -59,7 +59,9 @@ class FinalWriter:
         self._writer.abort()
 
 
-def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterator[Line], visible: Visible) -> Stretch:
+def write_stretch(
+    storage: Storage, key_of: Callable[[str], str], lines: Iterator[Line], visible: VisibleOutcomes
+) -> Stretch:
     """Write the objects of a stretch, `items.ndjson`, `items.index` and `dead.ndjson`, under the keys for these names.
 
     If it fails, nothing that it opened stays open. Raises StorageUnavailable, and ObjectMissing when the job is being
@@ -70,9 +72,9 @@ def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterato
     suspicions: dict[str, list[float]] = defaultdict(list)
     with ExitStack() as opened:
         items, index = (
-            opened.enter_context(FinalWriter(storage, key_of(name))) for name in ("items.ndjson", "items.index")
+            opened.enter_context(StretchWriter(storage, key_of(name))) for name in ("items.ndjson", "items.index")
         )
-        dead: FinalWriter | None = None
+        dead: StretchWriter | None = None
         for line, planned_frames in lines:
             index.write(struct.pack(">Q", items.length))
             for piece in _pieces(line, visible):
@@ -80,7 +82,7 @@ def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterato
             states[line.state] += 1
             frames.update(outcome.state for outcome in line.outcomes)
             for letter in dead_letters(line, planned_frames):
-                dead = dead or opened.enter_context(FinalWriter(storage, key_of("dead.ndjson")))
+                dead = dead or opened.enter_context(StretchWriter(storage, key_of("dead.ndjson")))
                 dead.write(letter.model_dump_json(exclude_defaults=True).encode() + b"\n")
             found = flags_of(line)
             flags.update(found)
@@ -99,7 +101,7 @@ def write_stretch(storage: Storage, key_of: Callable[[str], str], lines: Iterato
         )
 
 
-def _pieces(line: ItemLine, visible: Visible) -> Iterator[bytes]:
+def _pieces(line: ItemLine, visible: VisibleOutcomes) -> Iterator[bytes]:
     """Yield the line as JSON, outcome by outcome, each with the run lengths that `_without_runs` removed."""
     if len(line.outcomes) <= HELD_FRAMES:
         yield line.model_dump_json(exclude_none=True).encode() + b"\n"

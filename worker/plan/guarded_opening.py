@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from maskrelay.contract.record import Failure
 from maskrelay.errors import DecoderCrashed, ItemError
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import failure_of
 
 log = logging.getLogger(__name__)
@@ -21,10 +21,10 @@ class StepLost(Exception):
     """Another worker holds the job's plan step now."""
 
 
-class Opening:
+class GuardedOpener:
     """Opens sources of one job under its plan step, in a thread that `close` ends. Call it from one thread."""
 
-    def __init__(self, parts: Parts, job: str, token: str) -> None:
+    def __init__(self, parts: WorkerContext, job: str, token: str) -> None:
         self._parts = parts
         self._job = job
         self._token = token

@@ -18,11 +18,11 @@ from maskrelay.contract.records.source_frames import Reading
 from maskrelay.contract.vocabulary.outputs import outputs_of
 from maskrelay.rules.series.arrangement import Draft, arrange
 from maskrelay.storage.stored_records import read_items
-from worker.context import Parts
-from worker.context.source_cache import Sources
-from worker.plan.guarded_opening import Opening
-from worker.plan.survey import Surveys
-from worker.plan.window_choice import Windows
+from worker.context import WorkerContext
+from worker.context.source_cache import SourceCache
+from worker.plan.guarded_opening import GuardedOpener
+from worker.plan.survey import SourceSurvey
+from worker.plan.window_choice import WindowChooser
 
 
 @dataclass(slots=True)
@@ -38,10 +38,10 @@ class PlannedPart:
 
 
 def planned_parts(
-    parts: Parts,
-    sources: Sources,
+    parts: WorkerContext,
+    sources: SourceCache,
     submission: Submission,
-    opening: Opening,
+    opening: GuardedOpener,
     first_part: int,
     check_time: Callable[[], None],
 ) -> Iterator[PlannedPart]:
@@ -49,7 +49,7 @@ def planned_parts(
 
     The plan of a job is deterministic: earlier parts are skipped without opening any source.
     """
-    planning = Planning(parts, sources, submission, opening, check_time)
+    planning = PlanLayout(parts, sources, submission, opening, check_time)
     part = PlannedPart(first_part)
     skip = first_part * FRAMES_PER_PART
     for item, frames in planning.items(skip):
@@ -68,22 +68,22 @@ def planned_parts(
     yield part
 
 
-class Planning:
+class PlanLayout:
     """The items of one job in order, each with its frames."""
 
     def __init__(
         self,
-        parts: Parts,
-        sources: Sources,
+        parts: WorkerContext,
+        sources: SourceCache,
         submission: Submission,
-        opening: Opening,
+        opening: GuardedOpener,
         check_time: Callable[[], None],
     ) -> None:
         self._submission = submission
         self._asked: Sequence[Item] = list(read_items(parts.storage, submission))
         self._check_time = check_time
-        self._surveys = Surveys(parts, sources, submission, self._asked, opening, check_time)
-        self._windows = Windows(parts, sources, submission, self._asked, opening)
+        self._surveys = SourceSurvey(parts, sources, submission, self._asked, opening, check_time)
+        self._windows = WindowChooser(parts, sources, submission, self._asked, opening)
         self._server_key = parts.settings.server_keys[0]
         self._named: Counter[int] = Counter()
         self.ignored: list[IgnoredFile] = []

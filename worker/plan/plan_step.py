@@ -19,17 +19,17 @@ from maskrelay.contract.records.job import (
 from maskrelay.errors import LedgerUnavailable, ObjectMissing
 from maskrelay.rules.lanes import loops_wanted
 from maskrelay.storage.stored_records import read_submission, write_records
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.attempts import attempt
 from worker.context.job_records.event_records import announce
 from worker.context.job_records.plans import read_frame_part, read_item_part
-from worker.context.source_cache import Sources
+from worker.context.source_cache import SourceCache
 from worker.context.turn import TimeIsUp, Turn, others_wait
-from worker.plan.guarded_opening import Opening, StepLost
+from worker.plan.guarded_opening import GuardedOpener, StepLost
 from worker.plan.layout import PlannedPart, planned_parts
 
 
-def plan_jobs(parts: Parts, until: float) -> None:
+def plan_jobs(parts: WorkerContext, until: float) -> None:
     """Plan waiting jobs until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
         taken = parts.ledger.steps.take("plan")
@@ -40,7 +40,7 @@ def plan_jobs(parts: Parts, until: float) -> None:
             attempt(parts, "plan", job, token, partial(plan_job, parts, sources, job, token, until))
 
 
-def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float) -> None:
+def plan_job(parts: WorkerContext, sources: SourceCache, job: str, token: str, until: float) -> None:
     """Plan one job, starting after the parts that the ledger counts; hand the step back when its time is up."""
     steps = parts.ledger.steps
     try:
@@ -52,7 +52,7 @@ def plan_job(parts: Parts, sources: Sources, job: str, token: str, until: float)
         _plan(parts, sources, submission, token, until)
 
 
-def _plan(parts: Parts, sources: Sources, submission: Submission, token: str, until: float) -> None:
+def _plan(parts: WorkerContext, sources: SourceCache, submission: Submission, token: str, until: float) -> None:
     steps, job = parts.ledger.steps, submission.id
     counts = {"total": submission.total, "succeeded": 0, "partial": 0, "failed": 0, "cancelled": 0}
     announce(parts, submission, "job.accepted", state="accepted", at=submission.created_at, counts=counts)
@@ -65,7 +65,7 @@ def _plan(parts: Parts, sources: Sources, submission: Submission, token: str, un
         if turn.is_over():
             raise TimeIsUp
 
-    with contextlib.closing(Opening(parts, job, token)) as opening:
+    with contextlib.closing(GuardedOpener(parts, job, token)) as opening:
         try:
             for part in planned_parts(parts, sources, submission, opening, first_part, check_time):
                 if not _extend(parts, submission, token, part):
@@ -79,7 +79,7 @@ def _plan(parts: Parts, sources: Sources, submission: Submission, token: str, un
             return
 
 
-def _extend(parts: Parts, submission: Submission, token: str, part: PlannedPart) -> bool:
+def _extend(parts: WorkerContext, submission: Submission, token: str, part: PlannedPart) -> bool:
     """Write one part of the plan (or adopt the existing one) and make its frames claimable."""
     job, storage = submission.id, parts.storage
     items, frames = part.items, part.frames

@@ -33,11 +33,11 @@ from maskrelay.imaging.read.image_header import is_picture
 from maskrelay.imaging.read.source_survey import survey_dicom, survey_nifti, survey_tiff
 from maskrelay.rules.archive_members import is_called_archive, is_called_picture, is_other_file
 from maskrelay.storage.stored_records import read_records, write_records
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import failure_of
-from worker.context.source_cache import GZIP, Sources, begin_of
+from worker.context.source_cache import GZIP, SourceCache, begin_of
 from worker.context.turn import TimeIsUp
-from worker.plan.guarded_opening import Opening
+from worker.plan.guarded_opening import GuardedOpener
 
 #: The number of submitted items whose surveys share an object, and are repeated when the planning process dies.
 ITEMS_PER_SURVEY = 8
@@ -47,16 +47,16 @@ SMALL_BYTES = 8 << 20
 MOST_MEMBERS = 20_000
 
 
-class Surveys:
+class SourceSurvey:
     """The sources found in a job's submitted items, in order. If anything had to be opened, the results are stored."""
 
     def __init__(
         self,
-        parts: Parts,
-        sources: Sources,
+        parts: WorkerContext,
+        sources: SourceCache,
         submission: Submission,
         asked: Sequence[Item],
-        opening: Opening,
+        opening: GuardedOpener,
         check_time: Callable[[], None],
     ) -> None:
         self._parts = parts

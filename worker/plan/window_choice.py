@@ -25,19 +25,24 @@ from maskrelay.imaging.read.source import open_frame
 from maskrelay.rules.series.arrangement import Draft
 from maskrelay.rules.series.hounsfield import other_than_hounsfield
 from maskrelay.storage.stored_records import read_record
-from worker.context import Parts
-from worker.context.source_cache import Sources, begin_of
-from worker.plan.guarded_opening import Opening
+from worker.context import WorkerContext
+from worker.context.source_cache import SourceCache, begin_of
+from worker.plan.guarded_opening import GuardedOpener
 
 #: Presets that require reading the pixels.
 PERCENTILES = (POSITIVE, EVERY)
 
 
-class Windows:
+class WindowChooser:
     """Chooses the window of each item. A window that requires reading all pixels is stored."""
 
     def __init__(
-        self, parts: Parts, sources: Sources, submission: Submission, asked: Sequence[Item], opening: Opening
+        self,
+        parts: WorkerContext,
+        sources: SourceCache,
+        submission: Submission,
+        asked: Sequence[Item],
+        opening: GuardedOpener,
     ) -> None:
         self._parts = parts
         self._sources = sources

@@ -33,10 +33,10 @@ from maskrelay.telemetry import logs
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
 from worker.context.local_copies import remove_leftovers
 from worker.process import consumer_watch, sweep_supervisor
-from worker.process.child import Child
+from worker.process.child import WorkerChild
 from worker.process.consumer_watch import ConsumerWatch
 from worker.process.heartbeat import beating, repeating
-from worker.process.sweep_supervisor import Sweeper
+from worker.process.sweep_supervisor import SweepSupervisor
 from worker.process.tasks import register
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
     signals.setup_logging.connect(_logs_are_ours, weak=False)
     end_process_with_threads()
     await_own_database(settings)
-    sweep = Sweeper(sweep_supervisor.command()) if role == "control" else None
+    sweep = SweepSupervisor(sweep_supervisor.command()) if role == "control" else None
     app = _app(role, settings, sweep)
     app.worker_main(["--quiet", "worker", *_options(role, settings)])
     return EXIT_CODE if sweep is not None and sweep.given_up else 0
@@ -111,13 +111,13 @@ def _logs_are_ours(**_: Any) -> None:
     """A receiver of this signal keeps Celery from configuring logging itself."""
 
 
-def _app(role: Role, settings: Settings, sweep: Sweeper | None) -> Celery:
+def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celery:
     app = broker(
         settings.redis_url.get_secret_value(),
         visibility_timeout=settings.visibility_timeout,
     )
     stop = _shared_event()
-    child = Child(settings, role, stop.is_set)
+    child = WorkerChild(settings, role, stop.is_set)
     register(app, child)
     if sweep is not None:
         atexit.register(sweep.end)
@@ -182,7 +182,7 @@ def _waiting_messages(role: Role, settings: Settings) -> int | None:
     return None
 
 
-def _look_after(sweep: Sweeper, stop: Callable[[], None]) -> None:
+def _look_after(sweep: SweepSupervisor, stop: Callable[[], None]) -> None:
     """Keep the sweep running; if that fails, end this worker."""
     sweep.look()
     if sweep.given_up:

@@ -12,8 +12,8 @@ from maskrelay.ledger.wakeups import Task
 from maskrelay.network.certificates import client_context
 from maskrelay.network.proxies import read_proxy
 from maskrelay.settings import Settings, name_of
-from worker.context import Parts, build
-from worker.context.slot_inventory import Sender
+from worker.context import WorkerContext, build
+from worker.context.slot_inventory import SlotReporter
 from worker.segment.allocator import keep_buffers
 from worker.segment.event_loop import LoopThread
 from worker.segment.loop import SegmentLoop
@@ -26,7 +26,7 @@ HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "fi
 ASK_AGAIN = 0.5
 
 
-class Child:
+class WorkerChild:
     """The objects that one worker process builds after the fork, at its first wake-up."""
 
     def __init__(self, settings: Settings, role: str, stopping: Callable[[], bool]) -> None:
@@ -34,13 +34,13 @@ class Child:
         self._role = role
         self._stopping = stopping
         self._lock = threading.Lock()
-        self._parts: Parts | None = None
+        self._parts: WorkerContext | None = None
         self._callbacks: CallbackSender | None = None
         self._thread: LoopThread | None = None
         self._segment: SegmentLoop | None = None
-        self._sender: Sender | None = None
+        self._sender: SlotReporter | None = None
 
-    def parts(self) -> Parts:
+    def parts(self) -> WorkerContext:
         with self._lock:
             if self._parts is None:
                 self._parts = build(self._settings, self._role)

@@ -21,7 +21,7 @@ def command() -> tuple[str, ...]:
     return (sys.executable, "-m", "worker", "sweep", str(os.getpid()))
 
 
-class Sweeper:
+class SweepSupervisor:
     """Runs one sweep process at a time. Call `look` repeatedly from one thread; it never blocks.
 
     The process writes to its standard output after each pass, successful or not.

@@ -9,17 +9,17 @@ from celery import Celery
 from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger.wakeups import Task
 from worker.assemble.assemble_step import assemble_items
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.deliver import deliver_due
 from worker.finish.finish_step import finish_jobs
 from worker.plan.plan_step import plan_jobs
-from worker.process.child import Child
+from worker.process.child import WorkerChild
 
 AWAY = (LedgerUnavailable, StorageUnavailable)
 
 
 @contextlib.contextmanager
-def _awake(parts: Parts, task: Task) -> Iterator[None]:
+def _awake(parts: WorkerContext, task: Task) -> Iterator[None]:
     """Count as a loop of this task, and wake the next loop if one loop is not enough.
 
     It is not if more waits than the one job, item or delivery that this loop takes first. Afterwards, check once more:
@@ -36,7 +36,7 @@ def _awake(parts: Parts, task: Task) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _outliving(child: Child) -> Iterator[None]:
+def _outliving(child: WorkerChild) -> Iterator[None]:
     """End the task only while Redis responds. The sweep makes up for what the outage interrupted.
 
     A task that ended without Redis could not be acknowledged. A consumer whose only child was busy is not reading, and
@@ -49,7 +49,7 @@ def _outliving(child: Child) -> Iterator[None]:
         child.await_ledger()
 
 
-def register(app: Celery, child: Child) -> None:
+def register(app: Celery, child: WorkerChild) -> None:
     """Register the tasks. Without storage a task just ends, and the sweep makes up for it."""
 
     @app.task(name="plan", throws=AWAY, time_limit=child.time_limit("plan"))

@@ -24,7 +24,7 @@ NOWHERE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ScoreRequest:
     """A request for admission: the job and lane, and the endpoints that may be used (`among`)."""
 
     job: str
@@ -67,7 +67,7 @@ class Admissions:
             self._glances[name] = time.monotonic(), closed_for
         return closed_for
 
-    async def next(self, asked: Asked, slot: str, bytes_up: int, prompts: int) -> Admission:
+    async def next(self, asked: ScoreRequest, slot: str, bytes_up: int, prompts: int) -> Admission:
         """Wait until a score may begin in `slot`. A probe of a closed gate is admitted as such.
 
         Raises EndpointBusy (`parked`, `come_back_s`) when the gates stay closed for longer than a prepared frame waits,
@@ -82,7 +82,7 @@ class Admissions:
                 del self._called[waiter]
 
     async def _granted(
-        self, asked: Asked, waiter: str, called: asyncio.Event, slot: str, bytes_up: int, prompts: int
+        self, asked: ScoreRequest, waiter: str, called: asyncio.Event, slot: str, bytes_up: int, prompts: int
     ) -> Admission:
         def ask() -> Admission:
             size = {"bytes_up": bytes_up, "prompts": prompts}

@@ -14,7 +14,7 @@ from worker.segment.admission import Admissions
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class EndpointPool:
     """Every configured endpoint with its client, in the configured order."""
 
     endpoints: tuple[Endpoint, ...]
@@ -55,7 +55,7 @@ class Pool:
 
 
 async def of_one_version(
-    pool: Pool, admissions: Admissions, claims: Claims, job: str, item: int, among: Sequence[str]
+    pool: EndpointPool, admissions: Admissions, claims: Claims, job: str, item: int, among: Sequence[str]
 ) -> tuple[str, ...]:
     """Return those of `among` that serve the item's model version.
 

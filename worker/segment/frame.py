@@ -25,7 +25,7 @@ from maskrelay.errors import (
     SourceTooLarge,
 )
 from maskrelay.imaging.frame_pixels import (
-    Prepared,
+    PreparedFrame,
     draw_footprint,
     needs_pixels,
     prepare_opened,
@@ -33,21 +33,21 @@ from maskrelay.imaging.frame_pixels import (
 from maskrelay.imaging.read.source import OpenedFrame, open_frame, read_picture
 from maskrelay.ledger.claims import Claim, Claims
 from maskrelay.ledger.flow_control import Flow
-from maskrelay.ledger.measurements import Noticed, Stage
+from maskrelay.ledger.measurements import Stage, StageRecorder
 from maskrelay.rules.pace import Pace
 from maskrelay.rules.retry import judge
 from maskrelay.storage.protocol import Storage
 from maskrelay.telemetry.spans import Spans
-from worker.context.job_records.outcome_parts import Recorded, failed, failure_of, store_loose
+from worker.context.job_records.outcome_parts import RecordedPart, failed, failure_of, store_loose
 from worker.context.job_records.plans import Plans
-from worker.context.source_cache import Sources
-from worker.segment.admission import Admissions, Asked
+from worker.context.source_cache import SourceCache
+from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.byte_budget import ByteBudget
 from worker.segment.decoders import Decoders
-from worker.segment.endpoint_pool import Pool, of_one_version
+from worker.segment.endpoint_pool import EndpointPool, of_one_version
 from worker.segment.frame_outcomes import record
 from worker.segment.prompt_groups import score_prompts
-from worker.segment.row_batches import Packs, ScoredRow
+from worker.segment.row_batches import RowBatcher, ScoredRow
 from worker.segment.scorer import Scorer
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class DecodeOverran(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class FrameContext:
     """The objects that a frame is segmented with.
 
     Memory is reserved before it is used. A frame that holds memory of one budget waits for no budget listed before it,
@@ -73,14 +73,14 @@ class Bench:
     """
 
     storage: Storage
-    sources: Sources
+    sources: SourceCache
     claims: Claims
     flow: Flow
     plans: Plans
-    pool: Pool
+    pool: EndpointPool
     admissions: Admissions
     scorer: Scorer
-    packs: Packs
+    packs: RowBatcher
     threads: Executor
     #: Admits as many decodes as there are threads for them.
     decoders: Decoders
@@ -94,7 +94,7 @@ class Bench:
     max_pixels: int
     max_decode_bytes: int
     max_attempts: int
-    noticed: Noticed
+    noticed: StageRecorder
     spans: Spans
     pace: Pace = field(default_factory=Pace)
 
@@ -120,14 +120,16 @@ class Stopwatch:
         """Return the total seconds of the worker's own stages."""
         return sum(self.timings.get(stage, 0.0) for stage in _OWN_STAGES) / 1000
 
-    def tell(self, noticed: Noticed) -> None:
+    def tell(self, noticed: StageRecorder) -> None:
         """Report the worker's own stages."""
         for stage in _OWN_STAGES:
             if stage in self.timings:
                 noticed.took(stage, self.timings[stage] / 1000)
 
 
-async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
+async def segment_frame(
+    bench: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission
+) -> RecordedPart:
     """Return the frame's outcome: its masks, or its own coded error.
 
     In the interactive lane its files are stored; in the bulk lane they are returned with it, to share an object with
@@ -135,7 +137,7 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
     LedgerUnavailable, ClaimLost; and DecodeOverran.
     """
     if planned.error is not None:
-        return Recorded(failed(planned, planned.error, 1))
+        return RecordedPart(failed(planned, planned.error, 1))
     with bench.spans.span(
         "segment", submission.traceparent, kind="consumer", job_id=claim.job, frame=planned.frame
     ) as span:
@@ -145,22 +147,22 @@ async def segment_frame(bench: Bench, claim: Claim, planned: PlannedFrame, submi
         return replace(recorded, traceparent=span.traceparent)
 
 
-async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> Recorded:
+async def _segmented(bench: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission) -> RecordedPart:
     watch = Stopwatch()
     among = await _among(bench, claim, planned, submission)
-    asked = Asked(claim.job, claim.lane, among, submission.traceparent)
+    asked = ScoreRequest(claim.job, claim.lane, among, submission.traceparent)
     await _check_open(bench, asked)
     attempts, condemned = await _judged(bench, claim, planned.frame, asked)
     if condemned:
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
-        return Recorded(failed(planned, failure, attempts))
+        return RecordedPart(failed(planned, failure, attempts))
     with ExitStack() as held:
         try:
             with bench.spans.span("prepare"):
                 gray = bench.pool.takes_gray(among)
                 prepared = _kept(bench, await _prepared(bench, claim, planned, watch, gray=gray), planned.outputs, held)
         except ItemError as error:
-            return Recorded(failed(planned, failure_of(error), attempts + 1))
+            return RecordedPart(failed(planned, failure_of(error), attempts + 1))
         one_by_one = submission.one_prompt_per_request
         scored = await _scored(bench, claim, planned, prepared, asked, one_by_one=one_by_one)
         watch.lap("score")
@@ -170,7 +172,7 @@ async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submissi
     if claim.lane == "interactive":
         with bench.spans.span("store"):
             await asyncio.to_thread(store_loose, bench.storage, recorded.files)
-        recorded = Recorded(recorded.outcome)
+        recorded = RecordedPart(recorded.outcome)
         watch.lap("store")
     watch.tell(bench.noticed)
     weight = ROW_COPIES * len(prepared.row.image) + MAP_COPIES * CANVAS**2 * len(planned.prompts)
@@ -178,7 +180,7 @@ async def _segmented(bench: Bench, claim: Claim, planned: PlannedFrame, submissi
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
 
 
-async def _among(bench: Bench, claim: Claim, planned: PlannedFrame, submission: Submission) -> tuple[str, ...]:
+async def _among(bench: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission) -> tuple[str, ...]:
     """Return the endpoints that may score the frame."""
     among = bench.pool.among(claim.tenant, submission.endpoint)
     if planned.of == 1:
@@ -186,14 +188,14 @@ async def _among(bench: Bench, claim: Claim, planned: PlannedFrame, submission: 
     return await of_one_version(bench.pool, bench.admissions, bench.claims, claim.job, planned.item, among)
 
 
-async def _check_open(bench: Bench, asked: Asked) -> None:
+async def _check_open(bench: FrameContext, asked: ScoreRequest) -> None:
     """Raise EndpointBusy while every gate for the frame is closed, so that pixels are not decoded in vain."""
     closed_for = await bench.admissions.closed_for(asked.among)
     if closed_for > timedelta(0):
         raise EndpointBusy(kind="gate", parked=True, come_back_s=closed_for.total_seconds())
 
 
-async def _judged(bench: Bench, claim: Claim, frame: int, asked: Asked) -> tuple[int, str | None]:
+async def _judged(bench: FrameContext, claim: Claim, frame: int, asked: ScoreRequest) -> tuple[int, str | None]:
     """Return the attempts counted against the frame, and the code it fails with if they are too many.
 
     A recorded failure counts only if its endpoint has answered another input successfully since; if it was not asked
@@ -213,7 +215,9 @@ async def _judged(bench: Bench, claim: Claim, frame: int, asked: Asked) -> tuple
     return attempts, trouble.code if attempts >= bench.max_attempts else None
 
 
-async def _prepared(bench: Bench, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool) -> Prepared:
+async def _prepared(
+    bench: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool
+) -> PreparedFrame:
     """Return the decoded source; raises its ItemError, or DecodeOverran past the time limit."""
     if planned.size > bench.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
@@ -221,11 +225,11 @@ async def _prepared(bench: Bench, claim: Claim, planned: PlannedFrame, watch: St
 
     async with _source(bench, planned) as source:
 
-        def prepared(opened: OpenedFrame) -> Prepared:
+        def prepared(opened: OpenedFrame) -> PreparedFrame:
             about: dict[str, Any] = {"reading": reading, "square_pixels": planned.square_pixels, "gray": gray}
             return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
 
-        def begin() -> Prepared | OpenedFrame:
+        def begin() -> PreparedFrame | OpenedFrame:
             """Decode in the same call if the memory is free, as it usually is."""
             watch.lap("fetch")
             opened = open_frame(source, reading, max_pixels=bench.max_pixels)
@@ -247,7 +251,7 @@ async def _prepared(bench: Bench, claim: Claim, planned: PlannedFrame, watch: St
 
 
 @asynccontextmanager
-async def _source(bench: Bench, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
+async def _source(bench: FrameContext, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
     """The frame's opened source. Its bytes count as held until it is decoded."""
     async with bench.files.of(0 if planned.reading.several else planned.size):
         with ExitStack() as held:
@@ -255,7 +259,7 @@ async def _source(bench: Bench, planned: PlannedFrame) -> AsyncIterator[bytes | 
             yield await asyncio.to_thread(held.enter_context, opened)
 
 
-async def _timed(bench: Bench, claim: Claim, call: Callable[[], T]) -> T:
+async def _timed(bench: FrameContext, claim: Claim, call: Callable[[], T]) -> T:
     """Run decoding work in a thread when it is the tenant's turn; raises DecodeOverran past the time limit."""
     try:
         async with bench.decoders.place(claim.tenant):
@@ -270,18 +274,18 @@ async def _timed(bench: Bench, claim: Claim, call: Callable[[], T]) -> T:
                 await asyncio.to_thread(bench.claims.used, claim.lane, claim.tenant, seconds)
 
 
-def _check_footprint(bench: Bench, what: str, footprint: int) -> None:
+def _check_footprint(bench: FrameContext, what: str, footprint: int) -> None:
     """Raise DecodeTooLarge if it would never fit."""
     if footprint > bench.decoding.total:
         fields = {"bytes": footprint, "most_bytes": bench.decoding.total}
         raise DecodeTooLarge(f"{what} may take {footprint} bytes of memory; at most {bench.decoding.total}.", **fields)
 
 
-def _draw_footprint(planned: PlannedFrame, prepared: Prepared) -> int:
+def _draw_footprint(planned: PlannedFrame, prepared: PreparedFrame) -> int:
     return draw_footprint(prepared.box, len(planned.prompts), planned.outputs)
 
 
-def _kept(bench: Bench, prepared: Prepared, outputs: Sequence[Output], held: ExitStack) -> Prepared:
+def _kept(bench: FrameContext, prepared: PreparedFrame, outputs: Sequence[Output], held: ExitStack) -> PreparedFrame:
     """Return the frame without its image, unless it is drawn into and there is memory for it until `held` ends."""
     size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
     if needs_pixels(outputs) and bench.pictures.try_take(size):
@@ -291,8 +295,8 @@ def _kept(bench: Bench, prepared: Prepared, outputs: Sequence[Output], held: Exi
 
 
 async def _restored(
-    bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, scored: ScoredRow, attempts: int
-) -> Recorded:
+    bench: FrameContext, claim: Claim, planned: PlannedFrame, prepared: PreparedFrame, scored: ScoredRow, attempts: int
+) -> RecordedPart:
     """Return the outcome with its files; raises AnswerInvalid, DecodeOverran."""
     footprint = _draw_footprint(planned, prepared)
     if prepared.picture is not None or not needs_pixels(planned.outputs):
@@ -306,11 +310,17 @@ async def _restored(
             again = replace(prepared, picture=picture)
             return await _in_thread(bench, record, claim, planned, again, scored, attempts)
     except ItemError as error:  # the source was removed meanwhile
-        return Recorded(failed(planned, failure_of(error), attempts))
+        return RecordedPart(failed(planned, failure_of(error), attempts))
 
 
 async def _scored(
-    bench: Bench, claim: Claim, planned: PlannedFrame, prepared: Prepared, asked: Asked, *, one_by_one: bool
+    bench: FrameContext,
+    claim: Claim,
+    planned: PlannedFrame,
+    prepared: PreparedFrame,
+    asked: ScoreRequest,
+    *,
+    one_by_one: bool,
 ) -> ScoredRow:
     """Return the answer.
 
@@ -327,5 +337,5 @@ async def _scored(
         raise
 
 
-async def _in_thread(bench: Bench, call: Callable[..., T], *arguments: Any) -> T:
+async def _in_thread(bench: FrameContext, call: Callable[..., T], *arguments: Any) -> T:
     return await asyncio.get_running_loop().run_in_executor(bench.threads, lambda: call(*arguments))

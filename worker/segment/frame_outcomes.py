@@ -4,19 +4,19 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.records.outcomes import ArtifactRef, MaskOutcome, Outcome
 from maskrelay.errors import DecodeTimeout
-from maskrelay.imaging.frame_pixels import Prepared, draw
+from maskrelay.imaging.frame_pixels import PreparedFrame, draw
 from maskrelay.ledger.claims import Claim
-from worker.context.job_records.outcome_parts import Recorded, failed, failure_of, ref_of
+from worker.context.job_records.outcome_parts import RecordedPart, failed, failure_of, ref_of
 from worker.segment.row_batches import ScoredRow
 
 
 def record(
     claim: Claim,
     planned: PlannedFrame,
-    prepared: Prepared,
+    prepared: PreparedFrame,
     scored: ScoredRow,
     attempts: int,
-) -> Recorded:
+) -> RecordedPart:
     """Return the outcome of a scored frame, with its files; raises AnswerInvalid."""
     drawn = draw(prepared, scored.answer, scored.endpoint.encoding, planned.outputs)
     job, item, attempt = claim.job, planned.item, claim.token[:8]
@@ -50,7 +50,7 @@ def record(
         model_version=scored.endpoint.model_version,
         attempts=attempts,
     )
-    return Recorded(outcome, files)
+    return RecordedPart(outcome, files)
 
 
 def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef | None:

@@ -30,16 +30,16 @@ from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
 from maskrelay.rules.pace import Pace
 from maskrelay.rules.retry import left_alone
 from maskrelay.rules.timings import Cause
-from worker.context.job_records.outcome_parts import Recorded
-from worker.context.lease_renewal import Renewal
+from worker.context.job_records.outcome_parts import RecordedPart
+from worker.context.lease_renewal import LeaseRenewal
 from worker.segment.frame import (
-    Bench,
     ClaimLost,
     DecodeOverran,
+    FrameContext,
     segment_frame,
 )
 from worker.segment.frame_outcomes import overran
-from worker.segment.outcome_batches import Groups
+from worker.segment.outcome_batches import OutcomeBatcher
 
 log = logging.getLogger(__name__)
 #: How long an idle loop looks for work before it ends. A longer time would keep the child from other wake-ups.
@@ -61,8 +61,8 @@ class SegmentLoop:
 
     def __init__(
         self,
-        bench: Bench,
-        groups: Groups,
+        bench: FrameContext,
+        groups: OutcomeBatcher,
         ledger: Ledger,
         *,
         hands: int,
@@ -86,7 +86,7 @@ class SegmentLoop:
         self._listening: asyncio.Task[None] | None = None
         self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes; cleared by a notification
         self._rings = 0
-        Renewal(renewal_period, self._renew).__enter__()
+        LeaseRenewal(renewal_period, self._renew).__enter__()
 
     def _renew(self) -> None:
         self._ledger.claims.renew(list({token for token, _ in list(self._held)}))
@@ -215,7 +215,7 @@ class SegmentLoop:
         finally:
             self._let_go(claim, frame)
 
-    async def _in_hand(self, claim: Claim, frame: int) -> Recorded:
+    async def _in_hand(self, claim: Claim, frame: int) -> RecordedPart:
         """Return the frame's outcome. Its capacity is free again while the outcome waits to share a part."""
         try:
             planned, submission = await self._looked_up(claim.job, frame)
@@ -240,7 +240,7 @@ class SegmentLoop:
         if self._held and self._groups.waiting() >= len(self._held):
             self._groups.hurry()
 
-    async def _settle(self, claim: Claim, recorded: Recorded) -> None:
+    async def _settle(self, claim: Claim, recorded: RecordedPart) -> None:
         settling = asyncio.ensure_future(self._groups.add(claim.job, claim.lane, claim.token, recorded))
         await asyncio.sleep(0)
         self._hurry()
@@ -315,7 +315,7 @@ class SegmentLoop:
         try:
             if claim.alone:
                 planned = await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)
-                await self._settle(claim, Recorded(overran(planned)))
+                await self._settle(claim, RecordedPart(overran(planned)))
             else:
                 await self._give_back(claim, frame, timedelta(0), suspect=True)
             await self._drop_all(keep=(claim.token, frame))

@@ -13,14 +13,14 @@ from datetime import timedelta
 from maskrelay.contract.records.job import Lane
 from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.measurements import Noticed
+from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.rules.retry import backoff
 from maskrelay.rules.timings import Cause, Spent
 from maskrelay.storage.protocol import Storage
 from maskrelay.telemetry.spans import Spans
 from worker.context.job_records.outcome_parts import (
     Held,
-    Recorded,
+    RecordedPart,
     part_name,
     settle_part,
     store_part,
@@ -39,7 +39,7 @@ PACK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class BatchLimits:
     """A group is written with `most` outcomes, or after `wait` seconds. This bounds what a crash can lose."""
 
     most: int
@@ -47,34 +47,34 @@ class Bounds:
 
 
 @dataclass(slots=True)
-class Group:
+class OutcomeBatch:
     """Outcomes of one job that will share a part. `settling` returns the frames that count."""
 
-    bounds: Bounds
+    bounds: BatchLimits
     held: list[Held] = field(default_factory=list)
     size: int = 0
     full: asyncio.Event = field(default_factory=asyncio.Event)
     settling: asyncio.Task[set[int]] | None = None
 
-    def add(self, token: str, recorded: Recorded) -> bool:
+    def add(self, token: str, recorded: RecordedPart) -> bool:
         """Add an outcome; return whether the group is full with it."""
         self.held.append((token, recorded))
         self.size += recorded.size()
         return len(self.held) >= self.bounds.most or self.size >= PACK_BYTES
 
 
-class Groups:
+class OutcomeBatcher:
     """The open groups of one child. `hurry` has them written early."""
 
     def __init__(
-        self, storage: Storage, ledger: Ledger, noticed: Noticed, spans: Spans, bounds: Mapping[Lane, Bounds]
+        self, storage: Storage, ledger: Ledger, noticed: StageRecorder, spans: Spans, bounds: Mapping[Lane, BatchLimits]
     ) -> None:
         self._storage = storage
         self._ledger = ledger
         self._noticed = noticed
         self._spans = spans
         self._bounds = bounds
-        self._open: dict[str, Group] = {}
+        self._open: dict[str, OutcomeBatch] = {}
         self._worker = secrets.token_hex(4)
         self._written = 0
         self._failures = 0
@@ -90,12 +90,12 @@ class Groups:
         """Set the current time of Redis' clock, which the names of parts contain."""
         self._ahead = now_ms / 1000 - time.monotonic()
 
-    async def add(self, job: str, lane: Lane, token: str, recorded: Recorded) -> bool:
+    async def add(self, job: str, lane: Lane, token: str, recorded: RecordedPart) -> bool:
         """Wait until the outcome is settled; return whether it counts.
 
         Raises StorageUnavailable or LedgerUnavailable.
         """
-        group = self._open.setdefault(job, Group(self._bounds[lane]))
+        group = self._open.setdefault(job, OutcomeBatch(self._bounds[lane]))
         full = group.add(token, recorded)
         if group.settling is None:
             group.settling = asyncio.create_task(self._settle(job, group))
@@ -120,7 +120,7 @@ class Groups:
         for group in self._open.values():
             group.full.set()
 
-    async def _settle(self, job: str, group: Group) -> set[int]:
+    async def _settle(self, job: str, group: OutcomeBatch) -> set[int]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(group.bounds.wait):
                 await group.full.wait()

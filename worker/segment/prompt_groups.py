@@ -11,13 +11,13 @@ from maskrelay.contract.wire.image2d import (
     RowAnswer,
 )
 from maskrelay.errors import AnswerInvalid
-from worker.segment.admission import Asked
-from worker.segment.endpoint_pool import Pool
-from worker.segment.row_batches import Packs, ScoredRow
+from worker.segment.admission import ScoreRequest
+from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.row_batches import RowBatcher, ScoredRow
 
 
 async def score_prompts(
-    pool: Pool, packs: Packs, row: Row, asked: Asked, name: str, *, one_by_one: bool = False
+    pool: EndpointPool, packs: RowBatcher, row: Row, asked: ScoreRequest, name: str, *, one_by_one: bool = False
 ) -> ScoredRow:
     """Return the answer for every prompt of `row`. All scores use one model version, which the first score determines.
 

@@ -9,8 +9,8 @@ from maskrelay.contract.records.job import Lane
 from maskrelay.contract.wire.image2d import Row, RowAnswer
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import FrameRefused
-from worker.segment.admission import Asked
-from worker.segment.endpoint_pool import Pool
+from worker.segment.admission import ScoreRequest
+from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.scorer import Scorer
 
 #: How long a row waits for others of its job, in seconds, if a request may have more than one.
@@ -29,7 +29,7 @@ Ended = ScoredRow | Exception
 
 
 @dataclass(slots=True)
-class Gathering:
+class RowBatch:
     """Rows that will share a request, with the names of their frames and the futures of their results."""
 
     rows: list[Row] = field(default_factory=list)
@@ -46,16 +46,16 @@ class Gathering:
         return self.ends[-1]
 
 
-class Packs:
+class RowBatcher:
     """Scores rows, one per request, or as many together as every possible endpoint accepts."""
 
-    def __init__(self, pool: Pool, scorer: Scorer) -> None:
+    def __init__(self, pool: EndpointPool, scorer: Scorer) -> None:
         self._pool = pool
         self._scorer = scorer
-        self._open: dict[Asked, Gathering] = {}
+        self._open: dict[ScoreRequest, RowBatch] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def score(self, row: Row, asked: Asked, name: str) -> ScoredRow:
+    async def score(self, row: Row, asked: ScoreRequest, name: str) -> ScoredRow:
         """Return the answer to `row`, the input called `name`; raises what `Scorer.score` raises."""
         if self._pool.rows_per_request(asked.among) == 1:
             answers, endpoint = await self._scorer.score([row], asked, name, [name])
@@ -65,11 +65,11 @@ class Packs:
             raise ended
         return ended
 
-    def _gathering(self, row: Row, asked: Asked) -> Gathering:
+    def _gathering(self, row: Row, asked: ScoreRequest) -> RowBatch:
         """Return the batch for the row: the open one while it has room, otherwise a new one."""
         pack = self._open.get(asked)
         if pack is None or pack.size + _weight(row) > self._pool.request_bytes(asked.among):
-            pack = self._open[asked] = Gathering()
+            pack = self._open[asked] = RowBatch()
             task = asyncio.create_task(self._send(pack, asked))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
@@ -78,7 +78,7 @@ class Packs:
             del self._open[asked]
         return pack
 
-    async def _send(self, pack: Gathering, asked: Asked) -> None:
+    async def _send(self, pack: RowBatch, asked: ScoreRequest) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATHERING[asked.lane]):
                 await pack.full.wait()
@@ -89,7 +89,7 @@ class Packs:
             if not awaited.done():
                 awaited.set_result(end)
 
-    async def _searched(self, rows: Sequence[Row], names: Sequence[str], asked: Asked, pack: str) -> list[Ended]:
+    async def _searched(self, rows: Sequence[Row], names: Sequence[str], asked: ScoreRequest, pack: str) -> list[Ended]:
         """Return the result of each row. A request that fails because of its rows is halved, to find the bad rows.
 
         The halves are sent under the name of the whole batch, so that one bad row does not look like many consecutive

@@ -5,13 +5,13 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from maskrelay.contract.records.audit_entries import Entry
+from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.contract.wire.image2d import Row, RowAnswer, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canvas.canary import canary
 from maskrelay.ledger.flow_control import Admission, Flow, Transfer
-from maskrelay.ledger.measurements import Noticed
+from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.rules.endpoint_gate import (
     CANCELLED,
     GOOD,
@@ -20,13 +20,13 @@ from maskrelay.rules.endpoint_gate import (
 )
 from maskrelay.storage.audit_log import AuditLog
 from maskrelay.telemetry.spans import Spans
-from worker.segment.admission import Admissions, Asked
-from worker.segment.endpoint_pool import Pool
+from worker.segment.admission import Admissions, ScoreRequest
+from worker.segment.endpoint_pool import EndpointPool
 
 CANARY = "canary"
 
 
-class Sent:
+class EgressAudit:
     """Records requests in the audit log."""
 
     def __init__(self, audit: AuditLog) -> None:
@@ -38,7 +38,7 @@ class Sent:
         names: of its rows (`job:frame`). Without a job it is the canary.
         """
         self._audit.write(
-            Entry(
+            AuditEntry(
                 at=datetime.now(UTC),
                 did="sent",
                 endpoint=endpoint.name,
@@ -59,7 +59,13 @@ class Scorer:
     """Scores rows within the limits of the flow control."""
 
     def __init__(
-        self, pool: Pool, flow: Flow, admissions: Admissions, sent: Sent, noticed: Noticed, spans: Spans
+        self,
+        pool: EndpointPool,
+        flow: Flow,
+        admissions: Admissions,
+        sent: EgressAudit,
+        noticed: StageRecorder,
+        spans: Spans,
     ) -> None:
         self._pool = pool
         self._flow = flow
@@ -70,7 +76,7 @@ class Scorer:
         self.seconds = 1.0  # of the last successful request
 
     async def score(
-        self, rows: Sequence[Row], asked: Asked, name: str, names: Sequence[str] = ()
+        self, rows: Sequence[Row], asked: ScoreRequest, name: str, names: Sequence[str] = ()
     ) -> tuple[Sequence[RowAnswer], Endpoint]:
         """Return the answers to `rows`, sent as one request, and the endpoint.
 
@@ -87,7 +93,7 @@ class Scorer:
                 return await self._send(endpoint, slot, body, rows, name, asked.traceparent), endpoint
             await self._probe(endpoint, slot)
 
-    async def _admitted(self, asked: Asked, bytes_up: int, prompts: int) -> tuple[str, Admission]:
+    async def _admitted(self, asked: ScoreRequest, bytes_up: int, prompts: int) -> tuple[str, Admission]:
         """Wait until a score may begin. Its slot is among this child's slots before it is requested."""
         slots = self._admissions.slots
         slot = slots.begin()
@@ -100,7 +106,7 @@ class Scorer:
             raise
         return slot, admission
 
-    async def ask_canary(self, asked: Asked) -> None:
+    async def ask_canary(self, asked: ScoreRequest) -> None:
         """Send the canary to an endpoint; raises EndpointBusy if it does not answer correctly."""
         try:
             await self.score([canary()], asked, CANARY)

@@ -10,19 +10,19 @@ from maskrelay.errors import ObjectExists
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.endpoint_client import EndpointClient
 from maskrelay.scoring.wire_formats import IMAGE2D
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.plans import Plans
-from worker.context.slot_inventory import Sender
+from worker.context.slot_inventory import SlotReporter
 from worker.segment.admission import Admissions
 from worker.segment.byte_budget import ByteBudget
 from worker.segment.decoders import Decoders
-from worker.segment.endpoint_pool import Pool
+from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.event_loop import LoopExecutor
-from worker.segment.frame import Bench
+from worker.segment.frame import FrameContext
 from worker.segment.loop import SegmentLoop
-from worker.segment.outcome_batches import Bounds, Groups
-from worker.segment.row_batches import Packs
-from worker.segment.scorer import Scorer, Sent
+from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
+from worker.segment.row_batches import RowBatcher
+from worker.segment.scorer import EgressAudit, Scorer
 
 #: Threads of a child that decode, draw and encode. A small machine has two cores.
 PIXEL_THREADS = 2
@@ -30,7 +30,7 @@ PIXEL_THREADS = 2
 KEPT_PICTURES = 256 << 20
 
 
-async def segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[SegmentLoop, Sender]:
+async def segment_loop(parts: WorkerContext, stopping: Callable[[], bool]) -> tuple[SegmentLoop, SlotReporter]:
     """Build the loop inside the running event loop, to which its clients and events belong.
 
     Nothing is opened until Redis responds.
@@ -39,14 +39,14 @@ async def segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Segm
     flow = parts.flow()
     admissions = Admissions(flow)
     names = [endpoint.name for endpoint in parts.endpoints]
-    sender = Sender(parts.storage, parts.ledger.senders, flow, names, admissions.slots)
+    sender = SlotReporter(parts.storage, parts.ledger.senders, flow, names, admissions.slots)
     await asyncio.to_thread(sender.mark)
     await asyncio.to_thread(_open_flows, parts)
     in_flight = await asyncio.to_thread(parts.in_flight)
     sender.start()
     pool = _pool(parts)
-    scorer = Scorer(pool, flow, admissions, Sent(parts.audit), parts.noticed, parts.spans)
-    bench = Bench(
+    scorer = Scorer(pool, flow, admissions, EgressAudit(parts.audit), parts.noticed, parts.spans)
+    bench = FrameContext(
         storage=parts.storage,
         sources=parts.sources(),
         claims=parts.ledger.claims,
@@ -55,7 +55,7 @@ async def segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Segm
         pool=pool,
         admissions=admissions,
         scorer=scorer,
-        packs=Packs(pool, scorer),
+        packs=RowBatcher(pool, scorer),
         threads=LoopExecutor(PIXEL_THREADS, "pixels"),
         decoders=Decoders(PIXEL_THREADS),
         files=ByteBudget(settings.hand_bytes),
@@ -68,14 +68,14 @@ async def segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Segm
         noticed=parts.noticed,
         spans=parts.spans,
     )
-    bounds: dict[Lane, Bounds] = {
-        "interactive": Bounds(settings.part_frames, settings.part_wait.total_seconds()),
-        "bulk": Bounds(settings.bulk_part_frames, settings.bulk_part_wait.total_seconds()),
+    bounds: dict[Lane, BatchLimits] = {
+        "interactive": BatchLimits(settings.part_frames, settings.part_wait.total_seconds()),
+        "bulk": BatchLimits(settings.bulk_part_frames, settings.bulk_part_wait.total_seconds()),
     }
     rows = max(one.rows_per_request for one in parts.endpoints)
     loop = SegmentLoop(
         bench,
-        Groups(parts.storage, parts.ledger, parts.noticed, parts.spans, bounds),
+        OutcomeBatcher(parts.storage, parts.ledger, parts.noticed, parts.spans, bounds),
         parts.ledger,
         hands=max(settings.frames_per_child, 2 * rows),
         in_flight=in_flight * rows,
@@ -86,7 +86,7 @@ async def segment_loop(parts: Parts, stopping: Callable[[], bool]) -> tuple[Segm
     return loop, sender
 
 
-def _pool(parts: Parts) -> Pool:
+def _pool(parts: WorkerContext) -> EndpointPool:
     clients = {
         endpoint.name: EndpointClient(
             endpoint,
@@ -97,10 +97,10 @@ def _pool(parts: Parts) -> Pool:
         )
         for endpoint in parts.endpoints
     }
-    return Pool(parts.endpoints, clients)
+    return EndpointPool(parts.endpoints, clients)
 
 
-def _open_flows(parts: Parts) -> None:
+def _open_flows(parts: WorkerContext) -> None:
     """Announce the endpoints, and start the flow control of new ones.
 
     Without flow state nothing may be sent for a slot lease, unless storage shows that nothing ever was sent.

@@ -16,12 +16,12 @@ from maskrelay.storage.markers import cancel_intent, halt_of, tombstone_of
 from maskrelay.storage.protocol import Storage, has
 from maskrelay.storage.stored_records import read_submission
 from worker.cleanup.walks import side_by_side, written_before
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.halted_jobs import conclude_halted
 from worker.context.job_records.conclusion import conclude, read_result
 from worker.context.job_records.event_records import resume
 from worker.context.job_records.plans import planned_frames
-from worker.context.job_records.visible_outcomes import Visible
+from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
 log = logging.getLogger(__name__)
 #: The number of jobs compared concurrently. The round trips to the store dominate.
@@ -34,7 +34,7 @@ _HOLD = timedelta(minutes=2)
 Found = Counter[str]
 
 
-def reconcile(parts: Parts, *, go_on: Callable[[], object] = lambda: None) -> Found:
+def reconcile(parts: WorkerContext, *, go_on: Callable[[], object] = lambda: None) -> Found:
     """Bring the record of every live job in line with storage, several jobs at a time. Safe anywhere, at any time.
 
     `go_on` is called after each job; an exception from it ends the comparison.
@@ -52,7 +52,7 @@ class _Job(NamedTuple):
     marked: bool
 
 
-def _jobs(parts: Parts) -> Iterator[_Job]:
+def _jobs(parts: WorkerContext) -> Iterator[_Job]:
     """Yield every job that storage marks as live, then the jobs that only the ledger considers unfinished."""
     marked: set[str] = set()
     for job in live_jobs(parts.storage):
@@ -61,7 +61,7 @@ def _jobs(parts: Parts) -> Iterator[_Job]:
     yield from (_Job(job, marked=False) for job in parts.ledger.jobs.unfinished() if job not in marked)
 
 
-def reconcile_alone(parts: Parts, job: str, *, marked: bool = True) -> Found:
+def reconcile_alone(parts: WorkerContext, job: str, *, marked: bool = True) -> Found:
     """As `reconcile_job`. A job whose objects are unusable is left out, counted and named, so that the others continue.
 
     marked: whether storage marks the job as live. A ledger restored from a backup may contain a job that is not; it is
@@ -84,7 +84,7 @@ def live_jobs(storage: Storage) -> Iterator[str]:
     return (job for job, _ in groupby(names) if keys.ID.fullmatch(job))
 
 
-def reconcile_job(parts: Parts, job: str) -> Found:
+def reconcile_job(parts: WorkerContext, job: str) -> Found:
     """Compare one job, by `gone.json`, `result.json`, `cancel.json`, `job.json`, in this order."""
     storage, jobs = parts.storage, parts.ledger.jobs
     if tombstone := tombstone_of(storage, job):
@@ -113,7 +113,7 @@ def reconcile_job(parts: Parts, job: str) -> Found:
     return _restore(parts, submission, halted=halted, cancel=intent.reason if intent else None)
 
 
-def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
+def _restore(parts: WorkerContext, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
     """Add to the ledger what it lacks about a job without a result."""
     one, job, jobs = submission, submission.id, parts.ledger.jobs
     restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
@@ -130,7 +130,7 @@ def _restore(parts: Parts, submission: Submission, *, halted: bool, cancel: str 
     return Counter({"ledger records restored": restored, "outcome parts adopted": adopted})
 
 
-def _adopt_parts(parts: Parts, job: str) -> int:
+def _adopt_parts(parts: WorkerContext, job: str) -> int:
     """List the parts that the ledger lacks; return how many. Lines that are not visible for their frame are refused."""
     listed = parts.ledger.jobs.parts(job)
     known = {name for name, _ in listed}
@@ -141,13 +141,13 @@ def _adopt_parts(parts: Parts, job: str) -> int:
     if names <= known:
         return 0
     _, frames = planned_frames(parts.storage, job)
-    visible = Visible(parts.storage, job, frames, listed, spool_bytes=0)
+    visible = VisibleOutcomes(parts.storage, job, frames, listed, spool_bytes=0)
     for name in sorted(names - known):
         parts.ledger.claims.adopt(job, name, visible.lines_of(name))
     return len(names - known)
 
 
-def _forget_orphan(parts: Parts, job: str) -> bool:
+def _forget_orphan(parts: WorkerContext, job: str) -> bool:
     """Remove the markers and items of a submission that never arrived, unless it is being accepted right now."""
     storage, jobs, oldest = parts.storage, parts.ledger.jobs, datetime.now(UTC) - ORPHANED
     left = [*storage.list(keys.item_lists(job)), keys.live_cancel(job), keys.live(job)]

@@ -12,14 +12,14 @@ from worker.cleanup.expiry import judge_jobs, retire_all
 from worker.cleanup.relist import relist
 from worker.cleanup.stray_objects import sweep_losing
 from worker.cleanup.unused_uploads import sweep_uploads
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.halted_jobs import release_halted
 from worker.context.job_records.plans import Plans
 from worker.sweep.reconcile import Found, live_jobs, reconcile_alone
 from worker.sweep.sweep_pass import compare, sweep
 
 
-def recover(parts: Parts, now: datetime) -> Found:
+def recover(parts: WorkerContext, now: datetime) -> Found:
     """Make one pass; return what was found and done. Safe anywhere, concurrently and at any time.
 
     `live jobs compared` is absent while another process compares storage with the ledger. Unusable objects are listed

@@ -20,14 +20,14 @@ from maskrelay.contract.record import Failure
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.endings import BY_DEADLINE
 from maskrelay.errors import DecoderCrashed, LedgerUnavailable, ObjectMissing, StorageError
-from maskrelay.ledger.claims import Condemned
+from maskrelay.ledger.claims import PoisonedFrame
 from maskrelay.ledger.wakeups import TASKS
 from maskrelay.rules.lanes import loops_wanted
 from maskrelay.rules.lifecycle import may_cancel
 from maskrelay.storage.markers import intend_cancel
 from worker.cleanup.cleanup_pass import clear_for_ever
-from worker.context import Parts
-from worker.context.job_records.outcome_parts import Recorded, failed, part_name, write_part
+from worker.context import WorkerContext
+from worker.context.job_records.outcome_parts import RecordedPart, failed, part_name, write_part
 from worker.context.job_records.plans import Plans
 from worker.sweep.reconcile import Found, reconcile
 
@@ -41,7 +41,7 @@ class ComparisonLost(Exception):
     """Redis was lost since the comparison began, or another comparison was completed."""
 
 
-def sweep_for_ever(parts: Parts, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
+def sweep_for_ever(parts: WorkerContext, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
     """Sweep every period until the parent process is gone.
 
     If Redis or storage is unavailable, the next pass makes up for it. `made_pass` is called after every pass, even if
@@ -74,7 +74,7 @@ def _put_off(what: str) -> Iterator[None]:
         log.exception("%s failed", what)
 
 
-def sweep(parts: Parts, plans: Plans, *, compare_every: timedelta | None) -> Found:
+def sweep(parts: WorkerContext, plans: Plans, *, compare_every: timedelta | None) -> Found:
     """Make one pass. Safe anywhere, concurrently and at any time.
 
     Storage and ledger are compared if `compare_every` has passed since the last comparison, in a thread that continues
@@ -88,7 +88,7 @@ def sweep(parts: Parts, plans: Plans, *, compare_every: timedelta | None) -> Fou
     return found
 
 
-def _look(parts: Parts) -> tuple[Found, list[Condemned]]:
+def _look(parts: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
     """Do what needs only the ledger: expired leases and lost wake-ups. Return counts, and the frames to be failed."""
     lapsed, condemned = parts.ledger.claims.lapse()
     if lapsed:
@@ -100,14 +100,14 @@ def _look(parts: Parts) -> tuple[Found, list[Condemned]]:
     return found, condemned
 
 
-def _amend(parts: Parts, plans: Plans, condemned: Sequence[Condemned]) -> None:
+def _amend(parts: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFrame]) -> None:
     """Do what needs storage in one pass."""
     _fail_all(parts, plans, condemned)
     with _put_off("cancelling of overdue jobs"):
         cancel_overdue(parts)
 
 
-def _compare_beside(parts: Parts, period: timedelta) -> None:
+def _compare_beside(parts: WorkerContext, period: timedelta) -> None:
     """Start a comparison that is due, in a separate thread.
 
     If the thread ends or hangs, it stops reporting, and after half a minute another sweep starts a new comparison.
@@ -117,18 +117,18 @@ def _compare_beside(parts: Parts, period: timedelta) -> None:
         Thread(target=_compared, args=(parts, token), name="comparing", daemon=True).start()
 
 
-def _compared(parts: Parts, token: str) -> None:
+def _compared(parts: WorkerContext, token: str) -> None:
     with _put_off("comparison"):
         _compare(parts, token)
 
 
-def compare(parts: Parts) -> Found:
+def compare(parts: WorkerContext) -> Found:
     """Compare storage with the ledger now. Return no counts if another process is already comparing them."""
     token = parts.ledger.sweeps.begin_reconciling(timedelta(0))
     return Counter() if token is None else _compare(parts, token)
 
 
-def _compare(parts: Parts, token: str) -> Found:
+def _compare(parts: WorkerContext, token: str) -> Found:
     told = time.monotonic()
 
     def go_on() -> None:
@@ -151,13 +151,13 @@ def _compare(parts: Parts, token: str) -> Found:
     return found
 
 
-def _fail_all(parts: Parts, plans: Plans, condemned: Iterable[Condemned]) -> None:
+def _fail_all(parts: WorkerContext, plans: Plans, condemned: Iterable[PoisonedFrame]) -> None:
     for frame in condemned:
         with _put_off("failing of a frame"):
             parts.bad_objects.alone("condemned", frame.job, partial(_fail, parts, plans, frame))
 
 
-def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
+def _fail(parts: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
     """Write the outcome of a frame that ended two workers while it was their only frame."""
     try:
         planned = plans.frame(frame.job, frame.frame)
@@ -166,12 +166,12 @@ def _fail(parts: Parts, plans: Plans, frame: Condemned) -> None:
     error = DecoderCrashed()
     outcome = failed(planned, Failure(code=error.code, detail=error.detail), 2)
     part = part_name(time.time() * 1000, secrets.token_hex(4), 1)
-    write_part(parts.storage, parts.ledger.claims, frame.job, part, [(frame.token, Recorded(outcome))])
+    write_part(parts.storage, parts.ledger.claims, frame.job, part, [(frame.token, RecordedPart(outcome))])
     parts.noticed.happened("failed", error.code)
     log.error("decoder crashed", extra={"job_id": frame.job, "frame": frame.frame})
 
 
-def _kick(parts: Parts) -> Found:
+def _kick(parts: WorkerContext) -> Found:
     """Send a wake-up wherever work waits for which no loop was woken.
 
     That includes work whose planning, assembling or finishing process fell silent.
@@ -186,21 +186,21 @@ def _kick(parts: Parts) -> Found:
     return found
 
 
-def _all_closed(parts: Parts) -> bool:
+def _all_closed(parts: WorkerContext) -> bool:
     """Return whether no gate will open before the next sweep."""
     flow = parts.ledger.flow(())
     closed = [flow.look(endpoint.name).closed_for for endpoint in parts.ledger.endpoints.known()]
     return bool(closed) and min(closed) > parts.settings.sweep_period
 
 
-def cancel_overdue(parts: Parts) -> None:
+def cancel_overdue(parts: WorkerContext) -> None:
     """Cancel overdue jobs. A job that is finishing by then ends normally. Safe to repeat, and to run concurrently."""
     for job in parts.ledger.jobs.overdue(JOBS_A_PASS):
         parts.bad_objects.alone("deadlines", job, partial(_cancel, parts, job))
         parts.ledger.jobs.met_deadline(job)  # also for a job that was left out, which would otherwise block the others
 
 
-def _cancel(parts: Parts, job: str) -> None:
+def _cancel(parts: WorkerContext, job: str) -> None:
     jobs = parts.ledger.jobs
     record = jobs.get(job)
     if record is not None and may_cancel(record.state):

@@ -6,12 +6,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth.api_keys import KeysFile
-from api.auth.oidc import Tokens
+from api.auth.oidc import TokenVerifier
 from api.auth.scopes import OPERATORS, PUBLIC, Caller
 from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 
 
-class Authorise:
+class Authentication:
     """ASGI middleware that stores the `Caller` in the request's state. Routes check the scopes.
 
     Raises Unauthenticated, IssuerUnavailable, and BodyTooLarge for a declared length over `max_body_bytes`. A body of
@@ -19,7 +19,12 @@ class Authorise:
     """
 
     def __init__(
-        self, app: ASGIApp, keys: KeysFile, tokens: Tokens | None, max_body_bytes: int, metrics_key: str | None = None
+        self,
+        app: ASGIApp,
+        keys: KeysFile,
+        tokens: TokenVerifier | None,
+        max_body_bytes: int,
+        metrics_key: str | None = None,
     ) -> None:
         self._metrics_key = metrics_key
         self._app = app

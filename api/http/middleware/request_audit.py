@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.scopes import Caller
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.audit_entries import Entry
+from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.storage.audit_log import AuditLog
 
 _READING = frozenset({"GET", "HEAD"})
@@ -22,7 +22,7 @@ def note(request: Request, **made: Any) -> None:
     request.state.made = made
 
 
-class Audited:
+class RequestAudit:
     """ASGI middleware, outside of the error handling.
 
     The response to a request that changed something is sent only once its entry is durable; entries of reads and
@@ -51,7 +51,7 @@ class Audited:
         await asyncio.wait([asyncio.wrap_future(self._audit.write_now(entry))], timeout=_PATIENCE_S)
 
 
-def entry_of(scope: Scope, status: int, at: datetime) -> Entry | None:
+def entry_of(scope: Scope, status: int, at: datetime) -> AuditEntry | None:
     """Return the audit entry of a request, or None if it has no caller or no route.
 
     Text from the path is recorded only if it has the form of an id of the service, or is the name of an existing file.
@@ -69,4 +69,4 @@ def entry_of(scope: Scope, status: int, at: datetime) -> Entry | None:
         **scope["state"].get("made", {}),
     }
     did = f"{scope['method']} {route.path}"
-    return Entry(at=at, did=did, tenant=caller.tenant, by=caller.name, status=status, **fields)
+    return AuditEntry(at=at, did=did, tenant=caller.tenant, by=caller.name, status=status, **fields)

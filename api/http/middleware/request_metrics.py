@@ -10,7 +10,7 @@ _NO_ROUTE = "none"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
-class RequestsSeen:
+class RequestMetrics:
     """ASGI middleware that times each request until its response is sent, by route template and status.
 
     The path itself is never used as a label: it contains a job's id, or anything a caller typed.

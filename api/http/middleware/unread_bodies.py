@@ -11,7 +11,7 @@ _WHOLE: _Patience = (64 << 20, 10.0)
 _BRIEF: _Patience = (64 << 10, 3.0)
 
 
-class Unread:
+class UnreadBodies:
     """ASGI middleware that closes the connection if a body is not read to its end.
 
     Without it, the server would go on receiving a refused upload.

@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 
-from maskrelay.admin.azure.spec import Wanted
+from maskrelay.admin.azure.spec import DeploymentSpec
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.admin.azure.yaml import as_yaml
 
 ENDPOINT_FILE, DEPLOYMENT_FILE = "endpoint.yml", "deployment.yml"
 
 
-def files(wanted: Wanted) -> dict[str, str]:
+def files(wanted: DeploymentSpec) -> dict[str, str]:
     """Return the two YAML files that `az ml` reads, by file name."""
     return {ENDPOINT_FILE: as_yaml(wanted.endpoint_yaml()), DEPLOYMENT_FILE: as_yaml(wanted.deployment_yaml())}
 
 
-def creating(wanted: Wanted, workspace: Workspace | None) -> str:
+def creating(wanted: DeploymentSpec, workspace: Workspace | None) -> str:
     """Return both specifications as one YAML stream, with the commands that take them as comments."""
     described = files(wanted)
     flags = _flags(workspace)

@@ -10,7 +10,7 @@ from maskrelay.scoring.token_sources import Entra
 from maskrelay.scoring.tokens import Token
 
 
-class Given:
+class GivenToken:
     """A token given in the environment."""
 
     def __init__(self, token: str) -> None:
@@ -20,7 +20,7 @@ class Given:
         return self._token
 
 
-class OfMachine:
+class MachineToken:
     """Entra tokens for one scope, renewed in time. Raises SettingsError without the extra `azure`."""
 
     def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:

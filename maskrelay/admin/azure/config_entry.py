@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from maskrelay.admin.azure.control_plane_calls import VERSION
 from maskrelay.admin.azure.create import traffic_of
-from maskrelay.admin.azure.status import Seen, auth_of, version_of
+from maskrelay.admin.azure.status import DeploymentStatus, auth_of, version_of
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AzureMissing, SettingsError
 
@@ -19,7 +19,7 @@ from maskrelay.errors import AzureMissing, SettingsError
 _CREDENTIALS = ("key", "key_file", "token_url")
 
 
-def entry_of(seen: Seen, azure_url: str, key_file: str | None) -> dict[str, Any]:
+def entry_of(seen: DeploymentStatus, azure_url: str, key_file: str | None) -> dict[str, Any]:
     """Return the control plane's knowledge of the endpoint as fields of its entry.
 
     concurrency and max_in_flight are the capacity of the deployments with traffic: each instance scores as many

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from maskrelay.admin.azure.arm import ENDED, Arm
 from maskrelay.admin.azure.control_plane_calls import Resource, state_of
-from maskrelay.admin.azure.spec import Wanted, holds
+from maskrelay.admin.azure.spec import DeploymentSpec, holds
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureMissing, AzureRefused
 
@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 _SET = frozenset({"description", "publicNetworkAccess", "properties", "traffic", "mirrorTraffic", "authMode"})
 
 
-def create(arm: Arm, workspace: Workspace, wanted: Wanted, say: Say) -> None:
+def create(arm: Arm, workspace: Workspace, wanted: DeploymentSpec, say: Say) -> None:
     """Create the endpoint and its deployment as specified; what already matches is not changed.
 
     All traffic goes to the deployment if no other one has any. Raises AzureError.

@@ -16,7 +16,7 @@ from maskrelay.admin.azure import az_commands
 from maskrelay.admin.azure import create as making
 from maskrelay.admin.azure import status as showing
 from maskrelay.admin.azure.arm import Arm
-from maskrelay.admin.azure.bearer import Given, OfMachine
+from maskrelay.admin.azure.bearer import GivenToken, MachineToken
 from maskrelay.admin.azure.config_entry import (
     entry_of,
     merged,
@@ -26,7 +26,7 @@ from maskrelay.admin.azure.config_entry import (
 from maskrelay.admin.azure.control_plane_calls import AZURE
 from maskrelay.admin.azure.role_assignment import Grant
 from maskrelay.admin.azure.role_assignment import grant as do_grant
-from maskrelay.admin.azure.spec import Wanted, seconds_of
+from maskrelay.admin.azure.spec import DeploymentSpec, seconds_of
 from maskrelay.admin.azure.workspace import Workspace, found_workspace
 from maskrelay.errors import EndpointError, SettingsError
 from maskrelay.network.proxies import read_proxy
@@ -52,7 +52,7 @@ def take(given: argparse.Namespace) -> int:
 def create(given: argparse.Namespace) -> int:
     deployment = given.deployment or f"medimageparse-v{given.model_version}"
     names = ("name", "model_version", "auth", "sku", "instances", "timeout", "concurrency", "liveness", "readiness")
-    wanted = Wanted(deployment=deployment, **{name: getattr(given, name) for name in names})
+    wanted = DeploymentSpec(deployment=deployment, **{name: getattr(given, name) for name in names})
     if given.save:
         given.save.mkdir(parents=True, exist_ok=True)
         for name, text in az_commands.files(wanted).items():
@@ -183,7 +183,7 @@ def _opened(given: argparse.Namespace) -> Iterator[tuple[Workspace, Arm]]:
         raise SettingsError(_NO_WORKSPACE)
     url, token = _azure_url(), os.environ.get("MASKRELAY_AZURE_TOKEN")
     proxy = _proxy()
-    bearer = Given(token) if token else OfMachine(f"{url.rstrip('/')}/.default", proxy)
+    bearer = GivenToken(token) if token else MachineToken(f"{url.rstrip('/')}/.default", proxy)
     through = read_proxy(proxy.get_secret_value(), "MASKRELAY_ENDPOINT_PROXY") if proxy else None
     with closing(Arm(url, bearer, say=_say, patience=given.patience * 60, proxy=through)) as arm:
         yield workspace, arm
@@ -206,27 +206,27 @@ def _azure_url() -> str:
     return os.environ.get("MASKRELAY_AZURE_URL") or AZURE
 
 
-def _bearer_of(arm: Arm, seen: showing.Seen) -> str:
+def _bearer_of(arm: Arm, seen: showing.DeploymentStatus) -> str:
     """The token or key for requests to the endpoint."""
     auth = showing.auth_of(seen.endpoint)
     if auth == "entra":
-        return OfMachine(SCORING_SCOPE, _proxy()).token()
+        return MachineToken(SCORING_SCOPE, _proxy()).token()
     if auth == "aml_token":
         return str(arm.post(f"{seen.workspace.endpoint(seen.endpoint['name'])}/token")["accessToken"])
     return _key_of(arm, seen)
 
 
-def _key_of(arm: Arm, seen: showing.Seen) -> str:
+def _key_of(arm: Arm, seen: showing.DeploymentStatus) -> str:
     return str(arm.post(f"{seen.workspace.endpoint(seen.endpoint['name'])}/listKeys")["primaryKey"])
 
 
-def _allowed(seen: showing.Seen) -> timedelta:
+def _allowed(seen: showing.DeploymentStatus) -> timedelta:
     """The time that a score may take according to the deployments; Azure's default is 5 s."""
     asked = [one["properties"].get("requestSettings") or {} for one in seen.deployments]
     return timedelta(seconds=max([seconds_of(str(one.get("requestTimeout"))) or 5 for one in asked], default=5))
 
 
-def _warn(seen: showing.Seen) -> None:
+def _warn(seen: showing.DeploymentStatus) -> None:
     for words in showing.warnings(seen, datetime.now(UTC)):
         _say(f"warning: {words}")
 

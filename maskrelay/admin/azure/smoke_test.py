@@ -20,7 +20,7 @@ _DISC, _RADIUS = (660, 500), 80
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class SmokeTestResult:
     """The result of the test."""
 
     scored: Scored[RowAnswer]
@@ -42,7 +42,7 @@ def fundus() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     return picture, disc
 
 
-def score(url: str, bearer: str, timeout: timedelta, proxy: SecretStr | None = None) -> Tried:
+def score(url: str, bearer: str, timeout: timedelta, proxy: SecretStr | None = None) -> SmokeTestResult:
     """Score the drawing at a scoring URI. Raises EndpointError, and SettingsError for an unusable address."""
     picture, disc = fundus()
     row = Row(canvas_png(picture), (PROMPT,))
@@ -52,7 +52,9 @@ def score(url: str, bearer: str, timeout: timedelta, proxy: SecretStr | None = N
     values = np.frombuffer(maps.raw, np.dtype(maps.dtype)).reshape(maps.shape)[0].astype(np.float32)
     mask = values >= (128 if maps.dtype == "uint8" else 0.5)
     either = int(np.count_nonzero(mask | disc))
-    return Tried(scored, np.count_nonzero(mask & disc) / either, int(np.count_nonzero(mask)), int(values.max()))
+    return SmokeTestResult(
+        scored, np.count_nonzero(mask & disc) / either, int(np.count_nonzero(mask)), int(values.max())
+    )
 
 
 def _within(middle: tuple[int, int], radius: int) -> npt.NDArray[np.bool_]:

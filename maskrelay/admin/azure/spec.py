@@ -44,7 +44,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeploymentSpec:
     """One endpoint with one deployment. The defaults are those of Microsoft's own sample for this model.
 
     Raises AzureNameInvalid.

@@ -35,7 +35,7 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DeploymentStatus:
     """An endpoint as the control plane describes it."""
 
     workspace: Workspace
@@ -44,11 +44,11 @@ class Seen:
     deployments: list[Resource]
 
 
-def look(arm: Arm, workspace: Workspace, name: str) -> Seen:
+def look(arm: Arm, workspace: Workspace, name: str) -> DeploymentStatus:
     """Return an endpoint and its deployments. Raises AzureMissing."""
     location = workspace_of(arm, workspace)["location"]
     endpoint = endpoint_of(arm, workspace, name)
-    return Seen(workspace, location, endpoint, deployments_of(arm, workspace, name))
+    return DeploymentStatus(workspace, location, endpoint, deployments_of(arm, workspace, name))
 
 
 def every(arm: Arm, workspace: Workspace) -> str:
@@ -59,7 +59,7 @@ def every(arm: Arm, workspace: Workspace) -> str:
     return table(("endpoint", "state", "auth", "scoring URI"), rows)
 
 
-def quotas(arm: Arm, seen: Seen) -> list[Quota] | None:
+def quotas(arm: Arm, seen: DeploymentStatus) -> list[Quota] | None:
     """Return the quota of each machine type in use, or None without permission to read the subscription's quota.
 
     The name of a family is spelled differently in the list of sizes and in the list of usages.
@@ -81,7 +81,7 @@ def quotas(arm: Arm, seen: Seen) -> list[Quota] | None:
     return found
 
 
-def as_text(seen: Seen, quota: list[Quota] | None, now: datetime) -> str:
+def as_text(seen: DeploymentStatus, quota: list[Quota] | None, now: datetime) -> str:
     """Return the endpoint as a few lines and tables."""
     properties = seen.endpoint["properties"]
     lines = [
@@ -100,7 +100,7 @@ def as_text(seen: Seen, quota: list[Quota] | None, now: datetime) -> str:
     return "\n".join([*lines, *_logs(seen)])
 
 
-def warnings(seen: Seen, now: datetime) -> Iterator[str]:
+def warnings(seen: DeploymentStatus, now: datetime) -> Iterator[str]:
     """Yield what an operator should know before it causes a failure."""
     ends = shared_until(seen.endpoint)
     if ends:
@@ -143,7 +143,7 @@ def _row(one: Resource, shares: dict[str, int]) -> tuple[object, ...]:
     return one["name"], state_of(one), shares.get(one["name"], 0), model, size, count, at_a_time, f"{timeout or 0:g}"
 
 
-def _logs(seen: Seen) -> Iterator[str]:
+def _logs(seen: DeploymentStatus) -> Iterator[str]:
     name = seen.endpoint["name"]
     for one in seen.deployments:
         yield ""

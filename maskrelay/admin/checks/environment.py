@@ -23,7 +23,7 @@ _HINTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EnvironmentReading:
     """The settings that could be read. unset: the fields whose value is a placeholder."""
 
     settings: Settings
@@ -31,7 +31,7 @@ class Reading:
     findings: tuple[Finding, ...]
 
 
-def read(environment: Mapping[str, str]) -> Reading:
+def read(environment: Mapping[str, str]) -> EnvironmentReading:
     """Return the settings without those that are invalid; each problem is a finding."""
     given = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
     unset: set[str] = set()
@@ -44,7 +44,7 @@ def read(environment: Mapping[str, str]) -> Reading:
             unset |= _leave_out(given, error.fields["names"])
         else:
             findings = findings or [ok("settings", "all values are valid")]
-            return Reading(settings, frozenset(unset), (*findings, *_weak(settings, unset)))
+            return EnvironmentReading(settings, frozenset(unset), (*findings, *_weak(settings, unset)))
 
 
 def _said(error: SettingsError) -> Finding:

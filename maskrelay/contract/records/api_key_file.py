@@ -13,7 +13,7 @@ Scope = Literal["submit", "read", "admin"]
 SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 
-class Quotas(BaseModel):
+class KeyQuotas(BaseModel):
     """A tenant's own quotas: the most that it may have in progress, where that differs from the settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -40,7 +40,7 @@ class KeyEntry(BaseModel):
     name: str | None = Field(None, pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     not_before: AwareDatetime | None = None
     not_after: AwareDatetime | None = None
-    quotas: Quotas | None = None
+    quotas: KeyQuotas | None = None
 
     def counts_at(self, now: datetime) -> bool:
         begun = self.not_before is None or self.not_before <= now

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from maskrelay.contract.record import Record
 
 
-class Entry(Record):
+class AuditEntry(Record):
     """One entry: the action, its time, and, where they apply, its author and its object."""
 
     at: datetime

@@ -33,7 +33,7 @@ Finding = Literal[
 ]
 
 
-class Stack(Record):
+class SeriesStack(Record):
     """Frames in order. Without positions there is no orientation, and the order is that of one object's frames."""
 
     #: (source, frame): the number of the object, as given, and the frame in it, from 0.

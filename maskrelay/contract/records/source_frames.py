@@ -20,7 +20,7 @@ class Extent(Record):
     crc32: int | None = None
 
 
-class Turn(Record):
+class Orientation(Record):
     """The transform from a stored slice to the displayed image: transpose first, then flip.
 
     A stored slice of a volume is [a, b], its two remaining voxel axes in order; an image is [row, column].
@@ -52,7 +52,7 @@ class Reading(Record):
     axis: int | None = None
     #: Which volume of a 4-D NIfTI.
     volume: int | None = None
-    turn: Turn = Turn()
+    turn: Orientation = Orientation()
     #: None leaves 8-bit samples as they are and scales deeper ones by the frame's own `percentiles`.
     window: Window | None = None
     percentiles: Literal["percentile-positive", "percentile-all"] = "percentile-positive"
@@ -84,6 +84,6 @@ class Grid(Record):
     #: For each frame its slice number along `axis`; numbers may be missing.
     places: tuple[int, ...]
     #: From a stored slice to the frame's image.
-    turn: Turn = Turn()
+    turn: Orientation = Orientation()
     #: How a NIfTI declares the position of its voxels.
     forms: Forms | None = None

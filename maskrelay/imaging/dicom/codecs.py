@@ -14,7 +14,7 @@ from maskrelay.errors import Truncated
 from maskrelay.imaging.bounds import check_scans
 from maskrelay.imaging.dicom import jpeg2000_codestream, jpeg_codestream
 from maskrelay.imaging.dicom.codestream import Codestream, check_codestream
-from maskrelay.imaging.dicom.sample_layout import Layout
+from maskrelay.imaging.dicom.sample_layout import SampleLayout
 
 _Samples = npt.NDArray[Any]
 #: Two continuations of data without an end marker: complete data decode to the same samples with both.
@@ -36,7 +36,7 @@ def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
     return jpeg2000_codestream.read_jpeg_2000(frame), frame
 
 
-def decode_codestream(frame: bytes, layout: Layout) -> tuple[_Samples, Codestream]:
+def decode_codestream(frame: bytes, layout: SampleLayout) -> tuple[_Samples, Codestream]:
     """Return (rows, columns) or (rows, columns, samples) by pixel, with the codestream's own depth and sign.
 
     Nothing is decoded unless its size is that of the header. Bytes after the end are padding; a missing end marker is
@@ -125,7 +125,7 @@ def _check_turbo(frame: bytes) -> None:
             raise Truncated("A frame ends before its last samples.") from None
 
 
-def as_header_means(values: _Samples, stream: Codestream, layout: Layout) -> tuple[_Samples, int]:
+def as_header_means(values: _Samples, stream: Codestream, layout: SampleLayout) -> tuple[_Samples, int]:
     """Return the values with the header's sign, in integers of at least the bits allocated, and their number of bits.
 
     The depth is the codestream's, the sign is PixelRepresentation's: a signed number may be stored in an unsigned

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from maskrelay.errors import TagInvalid, UnsupportedImage
-from maskrelay.imaging.dicom.sample_layout import Layout
+from maskrelay.imaging.dicom.sample_layout import SampleLayout
 from maskrelay.imaging.dicom.tags import named
 
 MOST_PRECISION = 32
@@ -34,7 +34,7 @@ class Codestream:
     sequential: bool = False
 
 
-def check_codestream(stream: Codestream, layout: Layout) -> None:
+def check_codestream(stream: Codestream, layout: SampleLayout) -> None:
     """Raise TagInvalid if the size or the samples differ from the object's, UnsupportedImage for more than 32 bits."""
     if (stream.columns, stream.rows) != (layout.columns, layout.rows):
         tags = f"{named('Columns')} and {named('Rows')}"
@@ -46,7 +46,7 @@ def check_codestream(stream: Codestream, layout: Layout) -> None:
         raise UnsupportedImage(f"A frame has samples of {stream.precision} bits.")
 
 
-def meaning_of(stream: Codestream, layout: Layout) -> str:
+def meaning_of(stream: Codestream, layout: SampleLayout) -> str:
     """Return the photometric interpretation of what the codec returns for a colour frame.
 
     The codestream decides if it marks its colours consistently, otherwise the header. Raises TagInvalid if the header

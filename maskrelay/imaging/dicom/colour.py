@@ -12,12 +12,12 @@ from pydicom import Dataset
 from maskrelay.errors import TagInvalid
 from maskrelay.imaging.bands import in_bands
 from maskrelay.imaging.dicom.lookup_tables import (
-    Table,
+    LookupTable,
     expanded,
     read_descriptor,
     read_table,
 )
-from maskrelay.imaging.dicom.sample_layout import SUBSAMPLED, Layout
+from maskrelay.imaging.dicom.sample_layout import SUBSAMPLED, SampleLayout
 from maskrelay.imaging.dicom.tags import named, octets, words
 
 _ROWS = 256  # converted at a time: floats take four times the memory of the bytes
@@ -33,14 +33,14 @@ def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray
 
 
 def palette_to_rgb(
-    values: npt.NDArray[Any], dataset: Dataset, layout: Layout, *, little: bool
+    values: npt.NDArray[Any], dataset: Dataset, layout: SampleLayout, *, little: bool
 ) -> npt.NDArray[np.uint8]:
     """Convert (height, width) PALETTE COLOR values with the object's three tables. Raises TagInvalid."""
     tables = [_palette(dataset, colour, layout, little=little) for colour in ("Red", "Green", "Blue")]
     return in_bands(values, lambda band: np.stack([table.of(band) for table in tables], axis=-1))
 
 
-def _palette(dataset: Dataset, colour: str, layout: Layout, *, little: bool) -> Table:
+def _palette(dataset: Dataset, colour: str, layout: SampleLayout, *, little: bool) -> LookupTable:
     descriptor, content = (f"{colour}PaletteColorLookupTable{part}" for part in ("Descriptor", "Data"))
     if octets(dataset, content):
         table = read_table(dataset, descriptor, content, signed=layout.signed, little=little)
@@ -49,16 +49,18 @@ def _palette(dataset: Dataset, colour: str, layout: Layout, *, little: bool) -> 
         table, bits = _segmented(dataset, descriptor, f"Segmented{content}", layout, little=little)
     if bits == 16 and table.entries.max(initial=0) < 256:
         bits = 8  # 8-bit entries stored in words although the descriptor says 16, which would give a black image
-    return Table(table.first, _to_bytes(table.entries, bits))
+    return LookupTable(table.first, _to_bytes(table.entries, bits))
 
 
-def _segmented(dataset: Dataset, descriptor: str, content: str, layout: Layout, *, little: bool) -> tuple[Table, int]:
+def _segmented(
+    dataset: Dataset, descriptor: str, content: str, layout: SampleLayout, *, little: bool
+) -> tuple[LookupTable, int]:
     count, first, bits = read_descriptor(dataset, descriptor, signed=layout.signed, little=little)
     raw = octets(dataset, content)
     if not raw:
         raise TagInvalid(f"{named(content.removeprefix('Segmented'))} is missing.")
     stored = np.frombuffer(raw, np.uint8) if bits == 8 else words(dataset, content, little=little)
-    return Table(first, expanded(stored, count, content)), bits
+    return LookupTable(first, expanded(stored, count, content)), bits
 
 
 def _to_bytes(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:

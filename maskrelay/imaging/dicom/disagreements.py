@@ -7,9 +7,9 @@ from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, R
 from maskrelay.errors import ItemError, TagInvalid
 from maskrelay.imaging.dicom.codecs import read_codestream
 from maskrelay.imaging.dicom.codestream import Codestream, meaning_of
-from maskrelay.imaging.dicom.fragments import Frames
+from maskrelay.imaging.dicom.fragments import FragmentedFrames
 from maskrelay.imaging.dicom.header import Header, PixelElement
-from maskrelay.imaging.dicom.sample_layout import Layout
+from maskrelay.imaging.dicom.sample_layout import SampleLayout
 from maskrelay.imaging.dicom.stream import opened
 from maskrelay.imaging.dicom.tags import octets, text
 
@@ -20,7 +20,7 @@ _HEAD, _LONG_HEAD = 2048, 1 << 18
 
 
 @dataclass(frozen=True)
-class Seen:
+class Disagreements:
     """The result of the comparison."""
 
     findings: Findings
@@ -28,7 +28,9 @@ class Seen:
     bits: int
 
 
-def look_at(header: Header, layout: Layout, pixels: PixelElement, frames: Frames | None) -> Seen:
+def look_at(
+    header: Header, layout: SampleLayout, pixels: PixelElement, frames: FragmentedFrames | None
+) -> Disagreements:
     """Return the differences between the object's header and its frames.
 
     Raises TagInvalid for colours that contradict each other. A frame whose own header cannot be read is skipped,
@@ -38,7 +40,7 @@ def look_at(header: Header, layout: Layout, pixels: PixelElement, frames: Frames
     if frames is not None and frames.ignored_offsets:
         findings["offset_table_ignored"] = (frames.ignored_offsets,)
     if frames is None or layout.transfer_syntax == RLELossless:
-        return Seen(findings, layout.stored)
+        return Disagreements(findings, layout.stored)
     bits = layout.stored
     with opened(header.source) as stream:
         for index in range(len(frames.each)):
@@ -48,7 +50,7 @@ def look_at(header: Header, layout: Layout, pixels: PixelElement, frames: Frames
             if declared is not None:
                 findings |= _of_frame(declared, layout)
                 bits = max(bits, declared.precision)
-    return Seen(findings, bits)
+    return Disagreements(findings, bits)
 
 
 def _declared(head: bytes) -> Codestream | None:
@@ -60,7 +62,7 @@ def _declared(head: bytes) -> Codestream | None:
         return None
 
 
-def _of_header(header: Header, layout: Layout, pixels: PixelElement) -> Findings:
+def _of_header(header: Header, layout: SampleLayout, pixels: PixelElement) -> Findings:
     findings: Findings = {}
     if text(header.dataset, "PresentationLUTShape") == "INVERSE" and layout.photometric == "MONOCHROME2":
         findings["presentation_lut_inverse"] = (layout.photometric,)
@@ -80,7 +82,7 @@ def _family(syntax: UID) -> str:
     return "jpeg-ls" if syntax in JPEGLSTransferSyntaxes else "jpeg"
 
 
-def _of_frame(declared: Codestream, layout: Layout) -> Findings:
+def _of_frame(declared: Codestream, layout: SampleLayout) -> Findings:
     findings: Findings = {}
     if declared.family != _family(layout.transfer_syntax):
         findings["codestream_family"] = (str(layout.transfer_syntax), declared.family)

@@ -13,12 +13,12 @@ from maskrelay.imaging.dicom.allowed_tags import MOSAIC_COUNT, MOSAIC_CREATOR
 from maskrelay.imaging.dicom.damage import named_damage
 from maskrelay.imaging.dicom.disagreements import look_at
 from maskrelay.imaging.dicom.display_windows import voi_function, voi_windows
-from maskrelay.imaging.dicom.functional_groups import Groups, read_groups
+from maskrelay.imaging.dicom.functional_groups import FunctionalGroups, read_groups
 from maskrelay.imaging.dicom.header import Header, PixelElement, read_header
 from maskrelay.imaging.dicom.marks import frame_marks, marks_of
 from maskrelay.imaging.dicom.modality import Rescale, read_modality
 from maskrelay.imaging.dicom.planes import read_frames
-from maskrelay.imaging.dicom.sample_layout import Layout, read_layout
+from maskrelay.imaging.dicom.sample_layout import SampleLayout, read_layout
 from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.dicom.tags import items, number, text, uid, value_of, values_of
 
@@ -61,7 +61,7 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
         return _facts(header, layout, groups).model_copy(update=more)
 
 
-def _bits(header: Header, layout: Layout, groups: Groups, bits: int) -> int:
+def _bits(header: Header, layout: SampleLayout, groups: FunctionalGroups, bits: int) -> int:
     """Bits per sample after the modality's rescale or table; values that no longer fit a byte have more than 8."""
     if bits > 8 or layout.samples > 1 or layout.photometric == "PALETTE COLOR":
         return bits
@@ -87,7 +87,7 @@ def _patient(dataset: Dataset, key: bytes) -> str:
     return hmac.digest(key, "\0".join(found).encode(), "sha256").hex()[:16] if any(found) else ""
 
 
-def _pixels(header: Header, layout: Layout, pixels: PixelElement) -> str:
+def _pixels(header: Header, layout: SampleLayout, pixels: PixelElement) -> str:
     """A hash of the single frame as stored; empty for several frames, or for more bytes than are read for it."""
     if layout.frames > 1 or pixels.available > _HASHED_BYTES:
         return ""
@@ -99,7 +99,7 @@ def _pixels(header: Header, layout: Layout, pixels: PixelElement) -> str:
     return digest.hexdigest()
 
 
-def _facts(header: Header, layout: Layout, groups: Groups) -> DicomFacts:
+def _facts(header: Header, layout: SampleLayout, groups: FunctionalGroups) -> DicomFacts:
     dataset, frames = header.dataset, layout.frames
     instance, series_number = number(dataset, "InstanceNumber"), number(dataset, "SeriesNumber")
     return DicomFacts(
@@ -154,14 +154,14 @@ def _image_type(dataset: Dataset) -> tuple[str, ...]:
     return tuple(word for word in words[:8] if len(word) <= 16 and word.isascii() and word.isprintable())
 
 
-def _units(dataset: Dataset, groups: Groups) -> str | None:
+def _units(dataset: Dataset, groups: FunctionalGroups) -> str | None:
     """RescaleType, or the units of the first real world value mapping."""
     macro = groups.macro("PixelValueTransformationSequence", 0)
     found = text(dataset, "RescaleType") or (text(macro, "RescaleType") if macro is not None else None)
     return found or _mapped_units(dataset, groups)
 
 
-def _mapped_units(dataset: Dataset, groups: Groups) -> str | None:
+def _mapped_units(dataset: Dataset, groups: FunctionalGroups) -> str | None:
     try:
         mapping = groups.macro("RealWorldValueMappingSequence", 0) or next(
             iter(items(dataset, "RealWorldValueMappingSequence")), None
@@ -172,7 +172,7 @@ def _mapped_units(dataset: Dataset, groups: Groups) -> str | None:
     return text(units[0], "CodeValue") if units else None
 
 
-def _rescale(dataset: Dataset, groups: Groups) -> tuple[float, float] | None:
+def _rescale(dataset: Dataset, groups: FunctionalGroups) -> tuple[float, float] | None:
     place = groups.macro("PixelValueTransformationSequence", 0)
     slope, intercept = (number(place or dataset, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
     return None if slope is None or intercept is None else (slope, intercept)

@@ -14,8 +14,8 @@ from maskrelay.errors import TagInvalid, Truncated
 from maskrelay.imaging.dicom import jpeg2000_codestream, jpeg_codestream
 from maskrelay.imaging.dicom.header import Header, PixelElement
 from maskrelay.imaging.dicom.run_length import looks_like_rle
-from maskrelay.imaging.dicom.sample_layout import Layout
-from maskrelay.imaging.dicom.stream import Stream
+from maskrelay.imaging.dicom.sample_layout import SampleLayout
+from maskrelay.imaging.dicom.stream import ElementStream
 from maskrelay.imaging.dicom.tags import named, octets
 
 _ITEM, _END = 0xE000FFFE, 0xE0DDFFFE
@@ -34,7 +34,7 @@ class Fragment:
 
 
 @dataclass(frozen=True, eq=False)
-class Frames:
+class FragmentedFrames:
     """The frames of an encapsulated object."""
 
     #: The fragments of each frame that exists.
@@ -42,20 +42,20 @@ class Frames:
     #: The entries of an offset table that does not match the frames.
     ignored_offsets: int = 0
 
-    def read(self, stream: Stream, index: int) -> bytes:
+    def read(self, stream: ElementStream, index: int) -> bytes:
         """Return the bytes of frame `index`. Raises Truncated if the source ends before or inside it."""
         if index >= len(self.each):
             raise Truncated(f"{named('PixelData')} holds no frame {index}, counted from 0.")
         return b"".join(_read(stream, one) for one in self.each[index])
 
-    def head(self, stream: Stream, index: int, length: int) -> bytes:
+    def head(self, stream: ElementStream, index: int, length: int) -> bytes:
         """Return at most `length` bytes of the first fragment of frame `index`."""
         first = self.each[index][0]
         stream.seek(first.offset)
         return stream.read(max(0, min(first.length, length, stream.size - first.offset)))
 
 
-def find_frames(stream: Stream, header: Header, layout: Layout, pixels: PixelElement) -> Frames:
+def find_frames(stream: ElementStream, header: Header, layout: SampleLayout, pixels: PixelElement) -> FragmentedFrames:
     """Return the frames of an encapsulated object.
 
     Raises TagInvalid if the object is complete and its number of frames differs from NumberOfFrames, or if its pixels
@@ -72,14 +72,14 @@ def find_frames(stream: Stream, header: Header, layout: Layout, pixels: PixelEle
         raise TagInvalid(_detail(layout, len(each)))
     offsets = [one[0].offset - 8 - start for one in each]
     wrong = max((len(found) for found in tables if list(found) != offsets), default=0)
-    return Frames(each, wrong if is_complete else 0)
+    return FragmentedFrames(each, wrong if is_complete else 0)
 
 
-def _detail(layout: Layout, found: int) -> str:
+def _detail(layout: SampleLayout, found: int) -> str:
     return f"{named('NumberOfFrames')} is {layout.frames}, and {named('PixelData')} holds {found} frames."
 
 
-def _basic_offsets(stream: Stream) -> tuple[tuple[int, ...], int]:
+def _basic_offsets(stream: ElementStream) -> tuple[tuple[int, ...], int]:
     """The basic offset table, and the offset of the first fragment's item."""
     tag, length = _item(stream)
     if tag != _ITEM:
@@ -97,7 +97,7 @@ def _extended_offsets(header: Header) -> tuple[int, ...]:
     return struct.unpack(f"<{count}Q", content[: 8 * count])
 
 
-def _walk(stream: Stream, layout: Layout) -> tuple[list[Fragment], bool]:
+def _walk(stream: ElementStream, layout: SampleLayout) -> tuple[list[Fragment], bool]:
     """All fragments that are not empty, and whether the delimiter after them was found."""
     found: list[Fragment] = []
     while stream.size - stream.tell() >= 8:
@@ -114,7 +114,7 @@ def _walk(stream: Stream, layout: Layout) -> tuple[list[Fragment], bool]:
     return found, False
 
 
-def _item(stream: Stream) -> tuple[int, int]:
+def _item(stream: ElementStream) -> tuple[int, int]:
     head = stream.read(8)
     if len(head) < 8:
         raise Truncated(f"{named('PixelData')} ends too early.")
@@ -122,13 +122,13 @@ def _item(stream: Stream) -> tuple[int, int]:
     return tag, length
 
 
-def _begins(head: bytes, layout: Layout) -> bool:
+def _begins(head: bytes, layout: SampleLayout) -> bool:
     if layout.transfer_syntax == RLELossless:
         return looks_like_rle(head, layout)
     return head.startswith(_STARTS)
 
 
-def _grouped(fragments: list[Fragment], layout: Layout, offsets: Sequence[int]) -> list[list[Fragment]]:
+def _grouped(fragments: list[Fragment], layout: SampleLayout, offsets: Sequence[int]) -> list[list[Fragment]]:
     """The fragments of each frame: from one that begins a codestream up to the next.
 
     If no beginning is found, the decoder judges a single frame, or one frame per fragment.
@@ -144,7 +144,7 @@ def _grouped(fragments: list[Fragment], layout: Layout, offsets: Sequence[int]) 
     return [fragments[start:end] for start, end in zip(begins, ends, strict=True)]
 
 
-def _read(stream: Stream, fragment: Fragment) -> bytes:
+def _read(stream: ElementStream, fragment: Fragment) -> bytes:
     if fragment.offset + fragment.length > stream.size:
         raise Truncated(f"{named('PixelData')} ends inside a frame.")
     stream.seek(fragment.offset)

@@ -12,7 +12,7 @@ _SHARED, _EACH = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequ
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class FunctionalGroups:
     """The functional groups of an object."""
 
     #: At most one item.
@@ -32,9 +32,9 @@ class Groups:
         return bool(self.shared or self.each)
 
 
-def read_groups(dataset: Dataset, frames: int) -> Groups:
+def read_groups(dataset: Dataset, frames: int) -> FunctionalGroups:
     """Return the functional groups; both are empty for an object that is not enhanced. Raises TagInvalid."""
     each = items(dataset, _EACH)
     if each and len(each) != frames:
         raise TagInvalid(f"{named(_EACH)} has {len(each)} items for {frames} frames.")
-    return Groups(items(dataset, _SHARED)[:1], each)
+    return FunctionalGroups(items(dataset, _SHARED)[:1], each)

@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from maskrelay.contract.records.dicom_facts import Orientation, Vector
 from maskrelay.errors import TagInvalid
-from maskrelay.imaging.dicom.functional_groups import Groups
+from maskrelay.imaging.dicom.functional_groups import FunctionalGroups
 from maskrelay.imaging.dicom.tags import items, named, number, numbers
 
 _Value = TypeVar("_Value")
@@ -20,7 +20,7 @@ _CENTIMETRES = 3  # in PhysicalUnitsXDirection
 _UNIT = 0.01  # tolerance of the length of a direction, and of the right angle between two
 
 
-def positions(dataset: Dataset, groups: Groups, frames: int) -> tuple[Vector, ...]:
+def positions(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[Vector, ...]:
     """Return one position per frame, or nothing unless every frame has one. Raises TagInvalid."""
 
     def read(place: Dataset) -> Vector | None:
@@ -30,7 +30,7 @@ def positions(dataset: Dataset, groups: Groups, frames: int) -> tuple[Vector, ..
     return _of_frames(dataset, groups, frames, "PlanePositionSequence", read)
 
 
-def orientations(dataset: Dataset, groups: Groups, frames: int) -> tuple[Orientation, ...]:
+def orientations(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[Orientation, ...]:
     """Return one orientation per frame, or nothing unless every frame has one.
 
     Raises TagInvalid, also for directions that are not perpendicular unit vectors.
@@ -38,7 +38,7 @@ def orientations(dataset: Dataset, groups: Groups, frames: int) -> tuple[Orienta
     return _of_frames(dataset, groups, frames, "PlaneOrientationSequence", _directions)
 
 
-def spacing(dataset: Dataset, groups: Groups, frames: int) -> tuple[float, float] | None:
+def spacing(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[float, float] | None:
     """Return the (row, column) spacing in millimetres; None if it is unknown or not the same in all frames.
 
     Raises TagInvalid. For a radiograph it may be the detector's (ImagerPixelSpacing), which is larger than the
@@ -54,16 +54,16 @@ def spacing(dataset: Dataset, groups: Groups, frames: int) -> tuple[float, float
     return _ultrasound_spacing(dataset)
 
 
-def thickness(dataset: Dataset, groups: Groups, frames: int) -> float | None:
+def thickness(dataset: Dataset, groups: FunctionalGroups, frames: int) -> float | None:
     return _along(dataset, groups, frames, "SliceThickness")
 
 
-def slice_distance(dataset: Dataset, groups: Groups, frames: int) -> float | None:
+def slice_distance(dataset: Dataset, groups: FunctionalGroups, frames: int) -> float | None:
     return _along(dataset, groups, frames, "SpacingBetweenSlices")
 
 
 def _of_frames(
-    dataset: Dataset, groups: Groups, frames: int, macro: str, read: Callable[[Dataset], _Value | None]
+    dataset: Dataset, groups: FunctionalGroups, frames: int, macro: str, read: Callable[[Dataset], _Value | None]
 ) -> tuple[_Value, ...]:
     if not groups:
         found = [read(dataset)] if frames == 1 else []
@@ -92,14 +92,14 @@ def _positive_pair(place: Dataset, keyword: str) -> tuple[float, float] | None:
     return (found[0], found[1]) if found and min(found) > 0 else None
 
 
-def _measures(groups: Groups, frames: int, read: Callable[[Dataset], _Value | None]) -> _Value | None:
+def _measures(groups: FunctionalGroups, frames: int, read: Callable[[Dataset], _Value | None]) -> _Value | None:
     """The value that all frames agree on."""
     macros = [groups.macro("PixelMeasuresSequence", index) for index in range(frames if groups.each else 1)]
     found = {None if macro is None else read(macro) for macro in macros}
     return found.pop() if len(found) == 1 else None
 
 
-def _along(dataset: Dataset, groups: Groups, frames: int, keyword: str) -> float | None:
+def _along(dataset: Dataset, groups: FunctionalGroups, frames: int, keyword: str) -> float | None:
     found = number(dataset, keyword)
     if groups and found is None:
         found = _measures(groups, frames, lambda measures: number(measures, keyword))

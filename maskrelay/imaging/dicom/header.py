@@ -19,7 +19,7 @@ from pydicom.values import converters
 
 from maskrelay.errors import DirectoryFile, ItemError, NotAnImage, SourceTooLarge, Truncated, ZeroSized
 from maskrelay.imaging.dicom.allowed_tags import WANTED
-from maskrelay.imaging.dicom.stream import Source, Stream, opened
+from maskrelay.imaging.dicom.stream import ElementStream, Source, opened
 from maskrelay.imaging.dicom.tags import number, uid
 
 _PREAMBLE = 128
@@ -90,7 +90,7 @@ def read_header(source: Source) -> Header:
         return _read_rest(stream, source, meta, syntax)
 
 
-def _read_meta(stream: Stream) -> Dataset:
+def _read_meta(stream: ElementStream) -> Dataset:
     """The file meta group, in explicit little endian whatever follows; empty if there is none."""
     stream.seek(_PREAMBLE)
     if stream.read(4) != _MAGIC:
@@ -159,7 +159,7 @@ def _needed(dataset: Dataset) -> int:
     return math.ceil(max(0.0, rows * columns * samples * allocated * max(1.0, frames) / 8))
 
 
-def _read_rest(stream: Stream, source: Source, meta: Dataset, syntax: str) -> Header:
+def _read_rest(stream: ElementStream, source: Source, meta: Dataset, syntax: str) -> Header:
     implicit, little = _encoding(stream, syntax)
     found: list[PixelElement] = []
 
@@ -185,7 +185,7 @@ def _read_rest(stream: Stream, source: Source, meta: Dataset, syntax: str) -> He
     return Header(dataset, UID(encoding) if encoding else None, little, found[0] if found else None, source)
 
 
-def _check(dataset: Dataset, meta: Dataset, stream: Stream, found: list[PixelElement]) -> None:
+def _check(dataset: Dataset, meta: Dataset, stream: ElementStream, found: list[PixelElement]) -> None:
     if "DirectoryRecordSequence" in dataset:
         raise DirectoryFile
     if not found and stream.overrun:
@@ -196,7 +196,7 @@ def _check(dataset: Dataset, meta: Dataset, stream: Stream, found: list[PixelEle
         dataset.SOPClassUID = uid(meta, "MediaStorageSOPClassUID")
 
 
-def _encoding(stream: Stream, syntax: str) -> tuple[bool, bool]:
+def _encoding(stream: ElementStream, syntax: str) -> tuple[bool, bool]:
     """(implicit VR, little endian) of the elements: as declared, otherwise by the first of them."""
     if syntax:
         return syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian

@@ -15,7 +15,7 @@ _MOST_ENTRIES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class LookupTable:
     """A lookup table. entries: for values from `first` on; lower values map to the first, higher ones to the last."""
 
     first: int
@@ -29,15 +29,15 @@ class Table:
         return self.entries[inside]
 
 
-def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, little: bool) -> Table:
+def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, little: bool) -> LookupTable:
     """Return a table with entries of uint8 or uint16. Raises TagInvalid."""
     count, first, bits = read_descriptor(place, descriptor, signed=signed, little=little)
     raw = octets(place, content) or b""
     if len(raw) >= 2 * count:
         entries = words(place, content, little=little)[:count]
-        return Table(first, entries.astype(np.uint8) if bits == 8 else entries)
+        return LookupTable(first, entries.astype(np.uint8) if bits == 8 else entries)
     if bits == 8 and len(raw) >= count:
-        return Table(first, np.frombuffer(raw, np.uint8, count))
+        return LookupTable(first, np.frombuffer(raw, np.uint8, count))
     raise TagInvalid(f"{named(content)} has fewer than the {count} entries of {named(descriptor)}.")
 
 

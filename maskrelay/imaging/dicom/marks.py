@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from maskrelay.contract.records.dicom_facts import MARKS, Mark
 from maskrelay.errors import TagInvalid
-from maskrelay.imaging.dicom.functional_groups import Groups
+from maskrelay.imaging.dicom.functional_groups import FunctionalGroups
 from maskrelay.imaging.dicom.tags import number, numbers, text, values_of
 
 _MOST_WORDS, _LONGEST_WORD = 8, 64
@@ -90,7 +90,7 @@ def marks_of(dataset: Dataset) -> tuple[Mark, ...]:
     return _in_order(found)
 
 
-def frame_marks(groups: Groups, index: int) -> tuple[Mark, ...]:
+def frame_marks(groups: FunctionalGroups, index: int) -> tuple[Mark, ...]:
     """Return the marks of a frame of an enhanced object."""
 
     def macro(name: str) -> Dataset:

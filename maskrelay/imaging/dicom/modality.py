@@ -9,9 +9,9 @@ from pydicom import Dataset
 
 from maskrelay.errors import TagInvalid
 from maskrelay.imaging.bands import in_bands
-from maskrelay.imaging.dicom.functional_groups import Groups
-from maskrelay.imaging.dicom.lookup_tables import Table, read_table
-from maskrelay.imaging.dicom.sample_layout import Layout
+from maskrelay.imaging.dicom.functional_groups import FunctionalGroups
+from maskrelay.imaging.dicom.lookup_tables import LookupTable, read_table
+from maskrelay.imaging.dicom.sample_layout import SampleLayout
 from maskrelay.imaging.dicom.tags import items, named, numbers
 
 _WHOLE = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64)
@@ -23,7 +23,9 @@ class Rescale:
     intercept: float = 0.0
 
 
-def read_modality(dataset: Dataset, groups: Groups, layout: Layout, index: int, *, little: bool) -> Rescale | Table:
+def read_modality(
+    dataset: Dataset, groups: FunctionalGroups, layout: SampleLayout, index: int, *, little: bool
+) -> Rescale | LookupTable:
     """Return what applies to frame `index`: its own rescale, the shared one, or the object's table or rescale.
 
     Without any of them, the identity. Raises TagInvalid.
@@ -44,13 +46,13 @@ def _rescale(place: Dataset) -> Rescale:
     return Rescale(slope[0] if slope else 1.0, intercept[0] if intercept else 0.0)
 
 
-def apply_modality(values: npt.NDArray[Any], modality: Rescale | Table, layout: Layout) -> npt.NDArray[Any]:
+def apply_modality(values: npt.NDArray[Any], modality: Rescale | LookupTable, layout: SampleLayout) -> npt.NDArray[Any]:
     """Return values of the same shape: unchanged for an identity, integers for a whole rescale, else float64.
 
     The integer type is the smallest for all values that could be stored, so that all frames of a series have the same
     type.
     """
-    if isinstance(modality, Table):
+    if isinstance(modality, LookupTable):
         return in_bands(values, modality.of)
     if modality == Rescale():
         return values
@@ -62,7 +64,7 @@ def apply_modality(values: npt.NDArray[Any], modality: Rescale | Table, layout: 
     return in_bands(values, lambda band: (band.astype(np.int64) * int(slope) + int(intercept)).astype(target))
 
 
-def _whole_type(rescale: Rescale, layout: Layout) -> npt.DTypeLike | None:
+def _whole_type(rescale: Rescale, layout: SampleLayout) -> npt.DTypeLike | None:
     if rescale.slope != int(rescale.slope) or rescale.intercept != int(rescale.intercept):
         return None
     low = -(1 << layout.stored - 1) if layout.signed else 0

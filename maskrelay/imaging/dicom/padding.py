@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
-from maskrelay.imaging.dicom.sample_layout import Layout
+from maskrelay.imaging.dicom.sample_layout import SampleLayout
 from maskrelay.imaging.dicom.tags import number
 
 
-def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: Layout) -> npt.NDArray[np.bool_] | None:
+def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: SampleLayout) -> npt.NDArray[np.bool_] | None:
     """Return a mask of the pixels with the padding value or in its range; None if there is no such value or pixel."""
     prefix = {32: "Float", 64: "DoubleFloat"}[layout.allocated] if layout.floating else ""
     value = number(dataset, f"{prefix}PixelPaddingValue")
@@ -22,7 +22,7 @@ def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: Layout) -> 
     return padding if padding.any() else None
 
 
-def _as_stored(value: float, layout: Layout) -> float:
+def _as_stored(value: float, layout: SampleLayout) -> float:
     """The padding value as pixels store it: some writers give it without its sign, or with unused bits."""
     if layout.floating:
         return value

@@ -6,13 +6,13 @@ import numpy as np
 
 from maskrelay.imaging.dicom.colour import palette_to_rgb, to_rgb
 from maskrelay.imaging.dicom.damage import named_damage
-from maskrelay.imaging.dicom.fragments import Frames, find_frames
-from maskrelay.imaging.dicom.functional_groups import Groups, read_groups
+from maskrelay.imaging.dicom.fragments import FragmentedFrames, find_frames
+from maskrelay.imaging.dicom.functional_groups import FunctionalGroups, read_groups
 from maskrelay.imaging.dicom.header import Header, PixelElement, read_header
 from maskrelay.imaging.dicom.modality import apply_modality, read_modality
 from maskrelay.imaging.dicom.padding import read_padding
-from maskrelay.imaging.dicom.sample_layout import Layout, check_frame, read_layout
-from maskrelay.imaging.dicom.stored_frame import Stored, read_stored
+from maskrelay.imaging.dicom.sample_layout import SampleLayout, check_frame, read_layout
+from maskrelay.imaging.dicom.stored_frame import StoredFrame, read_stored
 from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.dicom.tags import text
 from maskrelay.imaging.plane import Plane
@@ -24,10 +24,10 @@ class DicomPlanes:
     """An object whose header was read, and whose frames are decoded one by one. Thread-safe."""
 
     header: Header
-    layout: Layout
+    layout: SampleLayout
     pixels: PixelElement
-    groups: Groups
-    frames: Frames | None
+    groups: FunctionalGroups
+    frames: FragmentedFrames | None
     max_pixels: int
 
     @property
@@ -53,7 +53,7 @@ class DicomPlanes:
             stored = read_stored(self.header, self.layout, self.pixels, self.frames, index)
             return self._coloured(stored) or self._gray(stored, index)
 
-    def _coloured(self, stored: Stored) -> Plane | None:
+    def _coloured(self, stored: StoredFrame) -> Plane | None:
         layout, dataset = self.layout, self.header.dataset
         if layout.samples == 3:
             partial = layout.photometric.startswith("YBR_PARTIAL") and stored.photometric != "RGB"
@@ -63,7 +63,7 @@ class DicomPlanes:
             return Plane(palette_to_rgb(stored.values, dataset, layout, little=self.header.little_endian), 8)
         return None
 
-    def _gray(self, stored: Stored, index: int) -> Plane:
+    def _gray(self, stored: StoredFrame, index: int) -> Plane:
         layout, dataset = replace(self.layout, stored=stored.bits), self.header.dataset
         inverted = layout.photometric == "MONOCHROME1" or text(dataset, "PresentationLUTShape") == "INVERSE"
         if layout.stored == 1:
@@ -88,7 +88,7 @@ def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:
         return DicomPlanes(header, layout, pixels, groups, read_frames(header, layout, pixels), max_pixels)
 
 
-def read_frames(header: Header, layout: Layout, pixels: PixelElement) -> Frames | None:
+def read_frames(header: Header, layout: SampleLayout, pixels: PixelElement) -> FragmentedFrames | None:
     """Return the frames of an encapsulated object; None for one that is not. Raises TagInvalid, Truncated."""
     if not layout.transfer_syntax.is_encapsulated:
         return None

@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from maskrelay.errors import TagInvalid, Truncated
-from maskrelay.imaging.dicom.sample_layout import Layout
+from maskrelay.imaging.dicom.sample_layout import SampleLayout
 from maskrelay.imaging.dicom.tags import named
 
 _HEADER = 64
 _PADDING = (b"\0", b"\xff", b"\x80")
 
 
-def looks_like_rle(head: bytes, layout: Layout) -> bool:
+def looks_like_rle(head: bytes, layout: SampleLayout) -> bool:
     """Return whether a fragment begins with the RLE header of a frame of this layout."""
     if len(head) < _HEADER:
         return False
@@ -21,7 +21,7 @@ def looks_like_rle(head: bytes, layout: Layout) -> bool:
     return bool(count == _segments(layout) and first == _HEADER)
 
 
-def decode_rle(frame: bytes, layout: Layout) -> npt.NDArray[np.unsignedinteger]:
+def decode_rle(frame: bytes, layout: SampleLayout) -> npt.NDArray[np.unsignedinteger]:
     """Return (rows, columns) or (rows, columns, samples), unsigned, of the bits allocated.
 
     Raises Truncated (a segment ends too early), TagInvalid (another number of segments, or segments of more samples
@@ -38,11 +38,11 @@ def decode_rle(frame: bytes, layout: Layout) -> npt.NDArray[np.unsignedinteger]:
     return samples[0] if layout.samples == 1 else np.ascontiguousarray(np.moveaxis(samples, 0, -1))
 
 
-def _segments(layout: Layout) -> int:
+def _segments(layout: SampleLayout) -> int:
     return layout.samples * (layout.allocated // 8)
 
 
-def _starts(frame: bytes, layout: Layout) -> list[int]:
+def _starts(frame: bytes, layout: SampleLayout) -> list[int]:
     if len(frame) < _HEADER:
         raise Truncated("A frame does not begin as RLE.")
     count, *offsets = struct.unpack("<16L", frame[:_HEADER])

@@ -33,7 +33,7 @@ _LEAST_FRAGMENT = 8  # the tag and length of an encapsulated frame
 
 
 @dataclass(frozen=True)
-class Layout:
+class SampleLayout:
     """The Image Pixel module of one object."""
 
     rows: int
@@ -59,7 +59,7 @@ class Layout:
         return length // 3 * 2 if self.photometric in SUBSAMPLED else length
 
 
-def read_layout(header: Header) -> tuple[Layout, PixelElement]:
+def read_layout(header: Header) -> tuple[SampleLayout, PixelElement]:
     """Return the layout of an object that can be decoded.
 
     Raises NoPixels, TagInvalid, ZeroSized, UnsupportedTransferSyntax, UnsupportedImage (its colours, compressed single
@@ -77,7 +77,7 @@ def read_layout(header: Header) -> tuple[Layout, PixelElement]:
     floating = pixels.keyword in _FLOAT_BITS
     stored = allocated if floating else _between(dataset, "BitsStored", 1, allocated)
     samples = _required(dataset, "SamplesPerPixel")
-    layout = Layout(
+    layout = SampleLayout(
         rows=_side(dataset, "Rows"),
         columns=_side(dataset, "Columns"),
         frames=whole(dataset, "NumberOfFrames") or 1,
@@ -107,7 +107,7 @@ def decoder_of(transfer_syntax: UID | None) -> Decoder:
         raise UnsupportedTransferSyntax(detail) from None
 
 
-def check_frame(layout: Layout, index: int, max_pixels: int) -> None:
+def check_frame(layout: SampleLayout, index: int, max_pixels: int) -> None:
     """Raise TooManyPixels (fields as for still images) or FrameOutOfRange (fields: index, frames)."""
     width, height = layout.columns, layout.rows
     fields = {"width": width, "height": height, "pixels": width * height, "max_pixels": max_pixels}
@@ -163,7 +163,7 @@ def _high_bit(dataset: Dataset, stored: int, allocated: int) -> int:
     return found
 
 
-def _not_subsampled(layout: Layout, pixels: PixelElement) -> Layout:
+def _not_subsampled(layout: SampleLayout, pixels: PixelElement) -> SampleLayout:
     """Some writers declare YBR_FULL_422 and store every colour sample; the length shows that."""
     every_sample = layout.frames * layout.rows * layout.columns * 3
     native = layout.photometric in SUBSAMPLED and not layout.transfer_syntax.is_encapsulated
@@ -172,7 +172,7 @@ def _not_subsampled(layout: Layout, pixels: PixelElement) -> Layout:
     return layout
 
 
-def _check(layout: Layout, pixels: PixelElement) -> None:
+def _check(layout: SampleLayout, pixels: PixelElement) -> None:
     if layout.allocated == 1 and layout.samples != 1:
         raise TagInvalid(f"{named('BitsAllocated')} is 1 for colours.")
     if layout.samples == 3 and (layout.signed or layout.planar not in (0, 1)):

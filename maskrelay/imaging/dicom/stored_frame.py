@@ -9,15 +9,15 @@ from pydicom.uid import RLELossless
 
 from maskrelay.imaging.dicom.codecs import as_header_means, decode_codestream
 from maskrelay.imaging.dicom.codestream import meaning_of
-from maskrelay.imaging.dicom.fragments import Frames
+from maskrelay.imaging.dicom.fragments import FragmentedFrames
 from maskrelay.imaging.dicom.header import Header, PixelElement
 from maskrelay.imaging.dicom.run_length import decode_rle
-from maskrelay.imaging.dicom.sample_layout import Layout, decoder_of
-from maskrelay.imaging.dicom.stream import Stream, opened
+from maskrelay.imaging.dicom.sample_layout import SampleLayout, decoder_of
+from maskrelay.imaging.dicom.stream import ElementStream, opened
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class StoredFrame:
     """The stored values of a frame."""
 
     #: (rows, columns) or (rows, columns, samples) in native byte order.
@@ -28,7 +28,9 @@ class Stored:
     bits: int
 
 
-def read_stored(header: Header, layout: Layout, pixels: PixelElement, frames: Frames | None, index: int) -> Stored:
+def read_stored(
+    header: Header, layout: SampleLayout, pixels: PixelElement, frames: FragmentedFrames | None, index: int
+) -> StoredFrame:
     """Return frame `index`; only this one is read and decoded. frames: those of an encapsulated object.
 
     Bits above those stored, which may hold overlays, are removed. Raises Truncated, TagInvalid, UnsupportedImage.
@@ -38,30 +40,30 @@ def read_stored(header: Header, layout: Layout, pixels: PixelElement, frames: Fr
             return _compressed(frames.read(stream, index), layout)
         stream.seek(pixels.offset)
         if layout.allocated == 1:
-            return Stored(_bits(stream, layout, index), layout.photometric, 1)
-        return Stored(_native(stream, layout, pixels, index), layout.photometric, layout.stored)
+            return StoredFrame(_bits(stream, layout, index), layout.photometric, 1)
+        return StoredFrame(_native(stream, layout, pixels, index), layout.photometric, layout.stored)
 
 
-def _compressed(frame: bytes, layout: Layout) -> Stored:
+def _compressed(frame: bytes, layout: SampleLayout) -> StoredFrame:
     if layout.transfer_syntax == RLELossless:
         words = decode_rle(frame, layout)
         signed = words.view(f"i{words.itemsize}") if layout.signed else words
-        return Stored(_without_unused_bits(signed, layout), layout.photometric, layout.stored)
+        return StoredFrame(_without_unused_bits(signed, layout), layout.photometric, layout.stored)
     decoded, codestream = decode_codestream(frame, layout)
     values, bits = as_header_means(decoded, codestream, layout)
     if layout.samples == 1:
-        return Stored(values, layout.photometric, bits)
-    return Stored(values, meaning_of(codestream, layout), min(bits, codestream.precision))
+        return StoredFrame(values, layout.photometric, bits)
+    return StoredFrame(values, meaning_of(codestream, layout), min(bits, codestream.precision))
 
 
-def _native(stream: Stream, layout: Layout, pixels: PixelElement, index: int) -> npt.NDArray[Any]:
+def _native(stream: ElementStream, layout: SampleLayout, pixels: PixelElement, index: int) -> npt.NDArray[Any]:
     decoder = decoder_of(layout.transfer_syntax)
     values, _ = decoder.as_array(stream, index=index, raw=True, **_options(layout, pixels))  # type: ignore[arg-type]
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
     return _without_unused_bits(native, layout)
 
 
-def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
+def _options(layout: SampleLayout, pixels: PixelElement) -> dict[str, Any]:
     # the decoder reverses subsampling under one name only; the meaning of the numbers is decided elsewhere
     photometric = layout.photometric.replace("PARTIAL", "FULL")
     return {
@@ -80,7 +82,7 @@ def _options(layout: Layout, pixels: PixelElement) -> dict[str, Any]:
     }
 
 
-def _bits(stream: Stream, layout: Layout, index: int) -> npt.NDArray[np.uint8]:
+def _bits(stream: ElementStream, layout: SampleLayout, index: int) -> npt.NDArray[np.uint8]:
     """(rows, columns) of 0 and 1. A frame may begin and end inside a byte; the lowest bit comes first."""
     count = layout.rows * layout.columns
     first, skipped = divmod(index * count, 8)
@@ -89,7 +91,7 @@ def _bits(stream: Stream, layout: Layout, index: int) -> npt.NDArray[np.uint8]:
     return np.unpackbits(octets, bitorder="little")[skipped : skipped + count].reshape(layout.rows, layout.columns)
 
 
-def _without_unused_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
+def _without_unused_bits(values: npt.NDArray[Any], layout: SampleLayout) -> npt.NDArray[Any]:
     """Shift out the unused bits at the top, and fill with zeros or the sign.
 
     A HighBit above its usual position is respected, unless the words themselves show that their samples are at the
@@ -104,7 +106,7 @@ def _without_unused_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArra
     return values
 
 
-def _are_low(values: npt.NDArray[Any], layout: Layout, above: int) -> bool:
+def _are_low(values: npt.NDArray[Any], layout: SampleLayout, above: int) -> bool:
     """Whether the lowest `above` bits are in use, and only zeros or a sign are above the bits stored."""
     if not (values & values.dtype.type((1 << above) - 1)).any():
         return False

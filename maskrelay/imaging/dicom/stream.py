@@ -16,7 +16,7 @@ Source = bytes | Path
 _READS = 1_000_000
 
 
-class Stream:
+class ElementStream:
     """A file object for pydicom that records whether more was requested than there is.
 
     exact: raise Truncated in that case instead of returning less. Raises TagInvalid after too many reads.
@@ -45,10 +45,10 @@ class Stream:
 
 
 @contextmanager
-def opened(source: Source, *, exact: bool = False) -> Iterator[Stream]:
+def opened(source: Source, *, exact: bool = False) -> Iterator[ElementStream]:
     """Yield a separate stream over `source`, at its beginning, so that every thread can have its own."""
     if isinstance(source, bytes):
-        yield Stream(BytesIO(source), len(source), exact=exact)
+        yield ElementStream(BytesIO(source), len(source), exact=exact)
         return
     with source.open("rb") as file:
-        yield Stream(file, source.stat().st_size, exact=exact)
+        yield ElementStream(file, source.stat().st_size, exact=exact)

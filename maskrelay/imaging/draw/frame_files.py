@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskrelay.imaging.bands import bands
-from maskrelay.imaging.draw.legend import Entry, draw_legend
+from maskrelay.imaging.draw.legend import LegendEntry, draw_legend
 from maskrelay.imaging.draw.palette import colour_of
 from maskrelay.imaging.draw.tint import tinted
 from maskrelay.imaging.masks.mask import Mask
@@ -33,7 +33,7 @@ def overlay_png(pixels: npt.NDArray[np.uint8], masks: Sequence[npt.NDArray[np.bo
     """
     picture = tinted(pixels, masks)
     entries = [
-        Entry(label, colour_of(number), empty=not mask.any())
+        LegendEntry(label, colour_of(number), empty=not mask.any())
         for number, (mask, label) in enumerate(zip(masks, labels, strict=True))
     ]
     legend = draw_legend(entries, picture.shape[1], picture.shape[0])

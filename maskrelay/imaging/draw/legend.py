@@ -24,7 +24,7 @@ _LINES = 3  # of one prompt
 
 
 @dataclass(frozen=True)
-class Entry:
+class LegendEntry:
     """One entry of the legend: the prompt's label, its colour, and whether its mask is empty."""
 
     label: str
@@ -36,7 +36,7 @@ class Entry:
 class _Block:
     """An entry broken into lines, and the position of its top left corner. All in pixels."""
 
-    entry: Entry
+    entry: LegendEntry
     lines: list[str]
     width: float
     x: float = 0
@@ -72,7 +72,7 @@ class _Setting:
         return self.swatch + self.size * 0.5
 
 
-def draw_legend(entries: list[Entry], width: int, height: int) -> npt.NDArray[np.uint8]:
+def draw_legend(entries: list[LegendEntry], width: int, height: int) -> npt.NDArray[np.uint8]:
     """Return the legend, (strip height, strip width, 3) uint8, for an image of `width` × `height` pixels.
 
     The legend is at least as wide as the image.
@@ -87,7 +87,7 @@ def draw_legend(entries: list[Entry], width: int, height: int) -> npt.NDArray[np
     return np.asarray(strip)
 
 
-def _set(entry: Entry, setting: _Setting) -> _Block:
+def _set(entry: LegendEntry, setting: _Setting) -> _Block:
     room = setting.width - 2 * setting.margin - setting.indent
     words = f"{clean(entry.label)} (empty)" if entry.empty else clean(entry.label)
     lines = wrap(words, setting.font, room, _LINES) or [""]

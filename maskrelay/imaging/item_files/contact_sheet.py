@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from maskrelay.imaging.draw.legend import Entry, draw_legend
+from maskrelay.imaging.draw.legend import LegendEntry, draw_legend
 from maskrelay.imaging.draw.lettering import font_of
 from maskrelay.imaging.draw.tint import tinted
 from maskrelay.imaging.png import png, write_rgb_png
@@ -59,7 +59,7 @@ def sampled(frames: int) -> list[int]:
 
 
 def write_contact_sheet(
-    out: BinaryIO, frames: int, sizes: Iterable[_Size], thumbnail_of: ThumbnailOf, legend: Sequence[Entry]
+    out: BinaryIO, frames: int, sizes: Iterable[_Size], thumbnail_of: ThumbnailOf, legend: Sequence[LegendEntry]
 ) -> None:
     """Write one PNG: at most MOST_TILES thumbnails in rows, each with its frame's place (from 0), and the legend below.
 

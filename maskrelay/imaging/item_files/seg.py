@@ -20,7 +20,7 @@ from pydicom.filewriter import dcmwrite, write_sequence_item
 
 from maskrelay.errors import ArtifactUnsupported
 from maskrelay.imaging.item_files import MaskOf
-from maskrelay.imaging.item_files.seg_groups import Groups
+from maskrelay.imaging.item_files.seg_groups import SegmentFrameGroups
 from maskrelay.imaging.item_files.seg_header import (
     Making,
     Segment,
@@ -60,7 +60,7 @@ def write_seg(
             raise ArtifactUnsupported("The segmentation has more pixels than one DICOM object can hold.")
         with quiet():
             header = seg_header(header_of(frames[0][0]), sources, segments, making)
-            groups = Groups(sources, "FrameOfReferenceUID" in header)
+            groups = SegmentFrameGroups(sources, "FrameOfReferenceUID" in header)
             _write_header(out, header, groups, len(held), making)
             _write_groups(out, groups, held)
         out.write(struct.pack("<HH2s2xL", 0x7FE0, 0x0010, b"OB", length))
@@ -104,7 +104,7 @@ def _with_foreground(
         yield 0, 0, np.zeros(size, np.bool_)
 
 
-def _write_header(out: BinaryIO, header: Dataset, groups: Groups, count: int, making: Making) -> None:
+def _write_header(out: BinaryIO, header: Dataset, groups: SegmentFrameGroups, count: int, making: Making) -> None:
     organization = derived_uid(making.fingerprint, "dimensions")
     item = Dataset()
     item.DimensionOrganizationUID = organization
@@ -118,7 +118,7 @@ def _write_header(out: BinaryIO, header: Dataset, groups: Groups, count: int, ma
     out.write(written.getvalue())
 
 
-def _write_groups(out: BinaryIO, groups: Groups, held: Sequence[tuple[int, int]]) -> None:
+def _write_groups(out: BinaryIO, groups: SegmentFrameGroups, held: Sequence[tuple[int, int]]) -> None:
     """Write the per-frame groups item by item: in the file, only the pixels follow them."""
     out.write(_PER_FRAME)
     for segment, frame in held:

@@ -22,7 +22,7 @@ _PLACE = ("Image Position (Patient)", "ImagePositionPatient", "PlanePositionSequ
 _TIME = ("Temporal Position Index", "TemporalPositionIndex", "FrameContentSequence")
 
 
-class Groups:
+class SegmentFrameGroups:
     """The functional groups of an item's frames."""
 
     def __init__(self, frames: Sequence[SourceFrame], frame_of_reference: bool) -> None:

@@ -14,7 +14,7 @@ from maskrelay.contract.records.source_frames import (
     Affine,
     Forms,
     Grid,
-    Turn,
+    Orientation,
 )
 from maskrelay.errors import (
     FrameOutOfRange,
@@ -228,7 +228,7 @@ def grid_of(facts: NiftiFacts, axis: int) -> Grid:
     )
 
 
-def picture_spacing(facts: NiftiFacts, axis: int, turn: Turn) -> tuple[float, float]:
+def picture_spacing(facts: NiftiFacts, axis: int, turn: Orientation) -> tuple[float, float]:
     """Return the (row, column) spacing in millimetres of the image of a slice."""
     first, second = (side for other, side in enumerate(facts.spacing) if other != axis)
     return (second, first) if turn.transpose else (first, second)
@@ -245,7 +245,7 @@ def chosen_volume(facts: NiftiFacts, asked: int | None) -> int:
 
 
 def read_slice(
-    path: Path, facts: NiftiFacts, axis: int, index: int, volume: int | None, turn: Turn, *, max_pixels: int
+    path: Path, facts: NiftiFacts, axis: int, index: int, volume: int | None, turn: Orientation, *, max_pixels: int
 ) -> Plane:
     """Read slice `index` along the voxel axis `axis`, scaled and oriented for display. The rest is not loaded.
 

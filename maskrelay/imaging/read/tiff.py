@@ -15,7 +15,7 @@ from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.read.footprint import still_footprint
 from maskrelay.imaging.read.image_header import check_size, named_damage, opened
 from maskrelay.imaging.read.picture import plane_of
-from maskrelay.imaging.read.tiff_pages import Pages, read_pages
+from maskrelay.imaging.read.tiff_pages import TiffPages, read_pages
 
 #: Layouts of an uncompressed image by Pillow's mode: numpy's type without byte order, and the number of channels.
 _CONTIGUOUS = {"L": ("u1", 1), "I;16": ("u2", 1), "I;16B": ("u2", 1), "F": ("f4", 1), "RGB": ("u1", 3)}
@@ -26,7 +26,7 @@ def count_pages(file: bytes | Path, *, max_pixels: int) -> int:
     return find_pages(file, max_pixels=max_pixels).count
 
 
-def find_pages(file: bytes | Path, *, max_pixels: int) -> Pages:
+def find_pages(file: bytes | Path, *, max_pixels: int) -> TiffPages:
     """Find the images of a TIFF, in memory or at a path.
 
     Raises NotAnImage, ZeroSized, Truncated (also for a chain of pages that leaves the file or is circular),
@@ -71,7 +71,7 @@ def _stream(file: bytes | Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _pages_of(file: bytes | Path, stream: BinaryIO) -> Pages:
+def _pages_of(file: bytes | Path, stream: BinaryIO) -> TiffPages:
     if isinstance(file, bytes):
         return read_pages(stream)
     now = file.stat()
@@ -79,13 +79,13 @@ def _pages_of(file: bytes | Path, stream: BinaryIO) -> Pages:
 
 
 @lru_cache(maxsize=2)
-def _pages_at(path: Path, _written: int, _size: int) -> Pages:
+def _pages_at(path: Path, _written: int, _size: int) -> TiffPages:
     """Cached, so that the chain of a stack of many pages is followed once and not for each page."""
     with path.open("rb") as stream:
         return read_pages(stream)
 
 
-def _page(stream: BinaryIO, pages: Pages, number: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
+def _page(stream: BinaryIO, pages: TiffPages, number: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
     """The directory with this number among all directories."""
     image = opened(TiffImagePlugin.TiffImageFile, stream)
     image._frame_pos = list(pages.places)  # noqa: SLF001  already known; Pillow would parse every page up to this one

@@ -43,7 +43,7 @@ _IMAGEJ = re.compile(r"^ImageJ=.*?^images=([0-9]+)", re.DOTALL | re.MULTILINE)
 _SHAPED = re.compile(r'^\{"shape": \[([0-9, ]+)\].*"truncated": true')
 
 
-class Layout(NamedTuple):
+class TiffLayout(NamedTuple):
     """How numbers of a file are read: byte order, format of a count, bytes of an entry, format of an offset."""
 
     order: str
@@ -53,7 +53,7 @@ class Layout(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class TiffPage:
     """One directory, at offset `place` of the file. planes: the number of consecutive images from its first byte on."""
 
     place: int
@@ -67,7 +67,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class TiffPages:
     """The directories of a file, and which of them are images of their own."""
 
     #: The offsets of all directories, in order.
@@ -86,7 +86,7 @@ class Pages:
         return len(self.places) - len(self.pictures)
 
 
-def read_pages(stream: BinaryIO) -> Pages:
+def read_pages(stream: BinaryIO) -> TiffPages:
     """Find the images of a file. Raises NotAnImage, ZeroSized, Truncated and UnsupportedImage.
 
     Smaller versions and masks of other pages are left out. In a slide scan, so is every page of another size: lower
@@ -96,14 +96,14 @@ def read_pages(stream: BinaryIO) -> Pages:
     places, first = tuple(page.place for page in pages), pages[0]
     if first.planes > 1 and len(pages) not in (1, first.planes):
         raise UnsupportedImage(f"The file has {len(pages)} pages and says that it holds {first.planes} pictures.")
-    found = Pages(places, _pictures(pages), first.planes if len(pages) == 1 else 1)
+    found = TiffPages(places, _pictures(pages), first.planes if len(pages) == 1 else 1)
     for number in found.pictures:
         if pages[number].compression not in _COMPRESSIONS:
             raise UnsupportedImage(f"Compression {pages[number].compression} of a TIFF is not read.")
     return found
 
 
-def _pictures(pages: Sequence[Page]) -> tuple[int, ...]:
+def _pictures(pages: Sequence[TiffPage]) -> tuple[int, ...]:
     first = pages[0]
     if first.is_slide:
         return (0,)
@@ -117,7 +117,7 @@ def _pictures(pages: Sequence[Page]) -> tuple[int, ...]:
     return tuple(pictures) or (0,)
 
 
-def _directories(stream: BinaryIO) -> Sequence[Page]:
+def _directories(stream: BinaryIO) -> Sequence[TiffPage]:
     head = stream.read(16)
     if not head:
         raise ZeroSized("The file is empty.")
@@ -126,8 +126,8 @@ def _directories(stream: BinaryIO) -> Sequence[Page]:
     if head[:4] not in _KINDS:
         raise NotAnImage("This is not a TIFF file.")
     order, big = _KINDS[head[:4]]
-    layout = Layout(order, "Q", 20, "Q") if big else Layout(order, "H", 12, "L")
-    pages: dict[int, Page] = {}
+    layout = TiffLayout(order, "Q", 20, "Q") if big else TiffLayout(order, "H", 12, "L")
+    pages: dict[int, TiffPage] = {}
     [place] = struct.unpack_from(order + layout.pointer, head, 8 if big else 4)
     while place:
         if place in pages:
@@ -140,7 +140,7 @@ def _directories(stream: BinaryIO) -> Sequence[Page]:
     return list(pages.values())
 
 
-def _directory(stream: BinaryIO, place: int, layout: Layout) -> tuple[Page, int]:
+def _directory(stream: BinaryIO, place: int, layout: TiffLayout) -> tuple[TiffPage, int]:
     """The page at `place`, and the offset of the next one."""
     stream.seek(place)
     counted = struct.Struct(layout.order + layout.counted)
@@ -161,7 +161,7 @@ def _directory(stream: BinaryIO, place: int, layout: Layout) -> tuple[Page, int]
     return _page(stream, place, tags, layout), following
 
 
-def _page(stream: BinaryIO, place: int, tags: dict[int, tuple[int, int, bytes]], layout: Layout) -> Page:
+def _page(stream: BinaryIO, place: int, tags: dict[int, tuple[int, int, bytes]], layout: TiffLayout) -> TiffPage:
     def number(tag: int) -> int:
         kind, count, raw = tags.get(tag, (0, 0, b""))
         letter = _TYPES.get(kind)
@@ -175,7 +175,7 @@ def _page(stream: BinaryIO, place: int, tags: dict[int, tuple[int, int, bytes]],
     if tags.get(_METAMORPH, (0, 0))[1] > 1:
         raise UnsupportedImage("A MetaMorph stack is not read; save it as a TIFF of one page a picture.")
     new, old = number(_NEW_SUBFILE), number(_SUBFILE)
-    return Page(
+    return TiffPage(
         place,
         size=(number(_WIDTH), number(_HEIGHT)),
         is_tiled=_TILE_WIDTH in tags,
@@ -187,7 +187,7 @@ def _page(stream: BinaryIO, place: int, tags: dict[int, tuple[int, int, bytes]],
     )
 
 
-def _text(stream: BinaryIO, entry: tuple[int, int, bytes] | None, layout: Layout) -> str:
+def _text(stream: BinaryIO, entry: tuple[int, int, bytes] | None, layout: TiffLayout) -> str:
     """The beginning of a text; empty if there is none."""
     if entry is None or entry[0] not in (1, 2, 7):
         return ""

@@ -9,8 +9,8 @@ from maskrelay.contract.record import Failure
 from maskrelay.contract.records.dicom_facts import DicomFacts, Vector
 from maskrelay.contract.records.job import PixelOptions
 from maskrelay.contract.records.planned_items import Surveyed
-from maskrelay.contract.records.series_stack import Stack
-from maskrelay.contract.records.source_frames import Grid, Turn
+from maskrelay.contract.records.series_stack import SeriesStack
+from maskrelay.contract.records.source_frames import Grid, Orientation
 from maskrelay.errors import BurnedInAnnotation, HiddenFile, ItemError, SeriesIncomplete, UnsupportedImage
 from maskrelay.rules.series.affine import affine_of_series
 from maskrelay.rules.series.burned_in import judge_burned_in
@@ -98,7 +98,7 @@ def _grouped(sources: Sequence[Surveyed], options: PixelOptions, prompts_of: Pro
     yield from (draft for _, draft in sorted(placed, key=lambda pair: pair[0]))
 
 
-def _of_stack(stack: Stack, sources: Sequence[Surveyed], options: PixelOptions) -> Draft:
+def _of_stack(stack: SeriesStack, sources: Sequence[Surveyed], options: PixelOptions) -> Draft:
     used = sorted({source for source, _ in stack.members})
     place = {source: number for number, source in enumerate(used)}
     facts = sources[stack.members[0][0]].facts
@@ -142,7 +142,7 @@ def _of_objects(everyone: Sequence[DicomFacts]) -> dict[str, Any]:
     return findings
 
 
-def _grid(stack: Stack, sources: Sequence[Surveyed]) -> Grid | None:
+def _grid(stack: SeriesStack, sources: Sequence[Surveyed]) -> Grid | None:
     """Return the grid; None if the frames do not form an evenly spaced volume."""
     if not stack.is_volume or stack.orientation is None or stack.spacing is None:
         return None
@@ -151,7 +151,7 @@ def _grid(stack: Stack, sources: Sequence[Surveyed]) -> Grid | None:
     assert facts is not None
     placement = affine_of_series(stack.orientation, positions, stack.spacing, stack.step)
     shape = facts.columns, facts.rows, placement.places[-1] + 1
-    return Grid(shape=shape, affine=placement.affine, places=placement.places, turn=Turn(transpose=True))
+    return Grid(shape=shape, affine=placement.affine, places=placement.places, turn=Orientation(transpose=True))
 
 
 def _position(source: Surveyed, frame: int) -> Vector:

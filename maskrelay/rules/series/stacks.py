@@ -12,7 +12,7 @@ from statistics import median
 from typing import Literal
 
 from maskrelay.contract.records.dicom_facts import DicomFacts, Orientation
-from maskrelay.contract.records.series_stack import Finding, Stack
+from maskrelay.contract.records.series_stack import Finding, SeriesStack
 from maskrelay.rules.series.matching import (
     Numbered,
     count_orientations,
@@ -43,7 +43,7 @@ _UNEVEN = 0.1
 _ASIDE, _ASIDE_MM = 0.25, 0.1
 
 
-def group(facts: Sequence[Numbered]) -> list[Stack]:
+def group(facts: Sequence[Numbered]) -> list[SeriesStack]:
     """Return the stacks of these numbered objects, in the order of their lowest numbers.
 
     An object without a position is a stack of its own, and so is an object without a series. Anonymised data may have
@@ -56,7 +56,7 @@ def group(facts: Sequence[Numbered]) -> list[Stack]:
     return sorted(stacks, key=lambda stack: min(stack.members))
 
 
-def _of_one_uid(objects: Sequence[Numbered]) -> list[Stack]:
+def _of_one_uid(objects: Sequence[Numbered]) -> list[SeriesStack]:
     """Return the stacks of objects with the same series UID."""
     apart: dict[tuple[object, ...], list[Numbered]] = {}
     for number, one in objects:
@@ -72,7 +72,7 @@ def _of_one_uid(objects: Sequence[Numbered]) -> list[Stack]:
     return [stack for together in apart.values() for stack in _stacks(together, mixed)]
 
 
-def judge_partial(stack: Stack, policy: Policy) -> Literal["go", "fail", "hold"]:
+def judge_partial(stack: SeriesStack, policy: Policy) -> Literal["go", "fail", "hold"]:
     """Apply the policy for incomplete series to the findings of a stack.
 
     go: process it normally; the findings become flags. fail: with `series_incomplete`. hold: segment its frames,
@@ -84,7 +84,7 @@ def judge_partial(stack: Stack, policy: Policy) -> Literal["go", "fail", "hold"]
     return policy if found and policy != "best_effort" else "go"
 
 
-def _stacks(objects: Sequence[Numbered], mixed: Findings) -> list[Stack]:
+def _stacks(objects: Sequence[Numbered], mixed: Findings) -> list[SeriesStack]:
     kept, again = without_duplicates(objects)
     slices, stacks = [], []
     for number, facts in kept:
@@ -101,8 +101,8 @@ def _stacks(objects: Sequence[Numbered], mixed: Findings) -> list[Stack]:
     return stacks
 
 
-def _unplaced(number: int, facts: DicomFacts, mixed: Findings, again: Counter[int]) -> Stack:
-    return Stack(
+def _unplaced(number: int, facts: DicomFacts, mixed: Findings, again: Counter[int]) -> SeriesStack:
+    return SeriesStack(
         members=tuple((number, frame) for frame in range(facts.frames)),
         places=tuple(range(facts.frames)),
         findings=mixed | _duplicates([number], again),
@@ -131,7 +131,7 @@ def _duplicates(sources: Sequence[int], again: Counter[int], repeats: int = 0) -
     return {"duplicates": (dropped,)} if dropped else {}
 
 
-def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Counter[int]) -> Stack:
+def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Counter[int]) -> SeriesStack:
     places = places_of(volume.slices, orientation)
     slices = [one for place in places for one in place.slices]
     first = slices[0].facts
@@ -145,7 +145,7 @@ def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Co
     }
     broken = {"tilted", "uneven_steps", "ambiguous_positions"} & found.keys()
     mostly_there = numbers[-1] < 2 * len(numbers)  # otherwise a few distant slices would make an endless volume
-    return Stack(
+    return SeriesStack(
         members=tuple((one.source, one.frame) for one in slices),
         places=tuple(number for number, place in zip(numbers, places, strict=True) for _ in place.slices),
         findings=found,

@@ -31,7 +31,7 @@ from tests.support.drivers.api_jobs import (
 from tests.support.drivers.clearing import later, parts_of, removed
 from tests.support.servers.apis import CLOSED_REDIS, RunningApi, running_api
 from worker.cleanup.deleted_jobs import remove, remove_gone
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.sweep.reconcile import reconcile
 
 OF_A_JOB = sorted(row for row in NEEDED if "{job}" in row[1])
@@ -214,7 +214,7 @@ def test_a_removal_that_is_cut_off_anywhere_is_finished_by_another(api: RunningA
     while cut:
         job = finished(api, admin)
         admin.delete(f"/v1/jobs/{job}")
-        broken = Parts(api.settings, Failing(api.folder, left), api.ledger)
+        broken = WorkerContext(api.settings, Failing(api.folder, left), api.ledger)
         try:
             remove(broken, job, later())
             remove(broken, job, later(hours=1))

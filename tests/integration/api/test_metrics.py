@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from maskrelay.endpoints import Endpoint
-from maskrelay.ledger.measurements import Noticed
+from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.rules.endpoint_gate import Report
 from tests.support.drivers.api_jobs import accepted
 from tests.support.drivers.ledger_jobs import (
@@ -118,7 +118,7 @@ def test_deliveries_are_counted_by_where_they_stand_and_their_failing_receivers(
 
 def test_what_processes_notice_is_added_up_in_one_histogram_a_stage(api: RunningApi) -> None:
     for seconds in ([0.004, 0.3], [0.3, 500.0]):
-        noticed = Noticed(api.ledger.sight.tell)
+        noticed = StageRecorder(api.ledger.sight.tell)
         for one in seconds:
             noticed.took("score", one)
         noticed.happened("failed", "truncated")
@@ -133,7 +133,7 @@ def test_what_processes_notice_is_added_up_in_one_histogram_a_stage(api: Running
 
 
 def test_a_process_tells_by_itself_now_and_then(api: RunningApi) -> None:
-    Noticed(api.ledger.sight.tell, timedelta(milliseconds=20)).took("plan", 0.1)
+    StageRecorder(api.ledger.sight.tell, timedelta(milliseconds=20)).took("plan", 0.1)
     assert eventually(lambda: "plan" in api.ledger.sight.look().stages)
 
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_told_is_kept_for_later(tmp_path, api: RunningApi) -> Non
         def tell(counts: Mapping[str, int], stages: Mapping[str, int]) -> None:
             next(ledgers).sight.tell(counts, stages)
 
-        noticed = Noticed(tell, timedelta(hours=1))
+        noticed = StageRecorder(tell, timedelta(hours=1))
         noticed.took("plan", 0.1)
         noticed.tell()
         noticed.took("plan", 0.1)

@@ -1,7 +1,7 @@
 """Items that wait for their whole-item files: each in one worker's hands, and the last has its job finished."""
 
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.assembly_leases import Taken
+from maskrelay.ledger.assembly_leases import AssemblyLease
 from tests.support.drivers.ledger_jobs import conclude, finishing_job, keys_of
 from tests.support.servers.valkeys import RunningValkey
 
@@ -20,13 +20,13 @@ def assembling_job(ledger: Ledger, items: int, job: str = "job-a") -> None:
     assert ledger.steps.assemble(job, finishing(ledger, job), [(item, 0) for item in range(items)])
 
 
-def taken(ledger: Ledger) -> Taken:
+def taken(ledger: Ledger) -> AssemblyLease:
     one = ledger.assembling.take()
     assert one is not None
     return one
 
 
-def lapse(valkey: RunningValkey, one: Taken) -> None:
+def lapse(valkey: RunningValkey, one: AssemblyLease) -> None:
     valkey.client.zadd("mr:assembling", {f"{one.job} {one.member}": 1}, xx=True)
 
 

@@ -16,7 +16,7 @@ from maskrelay.errors import BytesQuotaReached, JobsQuotaReached
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Settlement
 from maskrelay.ledger.part_names import pack
-from maskrelay.ledger.quotas import Load, UnusedUpload
+from maskrelay.ledger.quotas import UnusedUpload, Usage
 from maskrelay.ledger.scripts import CHANGES, PAGE, texts
 from tests.support.drivers.flows import an_endpoint
 from tests.support.drivers.ledger_jobs import (
@@ -33,8 +33,8 @@ from tests.support.drivers.ledger_jobs import (
 )
 from tests.support.servers.valkeys import RunningValkey, running_valkey
 
-ONE = Load(jobs=1, frames=1, interactive=1, bytes=1)
-PLENTY = Load(jobs=10**6, frames=10**9, interactive=10**9, bytes=10**12)
+ONE = Usage(jobs=1, frames=1, interactive=1, bytes=1)
+PLENTY = Usage(jobs=10**6, frames=10**9, interactive=10**9, bytes=10**12)
 MINUTE = timedelta(minutes=1)
 
 
@@ -331,9 +331,9 @@ def test_what_a_tenant_uses_is_right_however_its_jobs_end(valkey: RunningValkey,
     ledger.jobs.forget("gone", "north")
     assert _used(valkey) == {"jobs": 2, "frames": 6, "interactive": 0, "bytes": 200}
     valkey.client.delete("mr:job:lost")
-    ledger.room.check("north", Load(jobs=1), Load(jobs=2))  # refuses nothing that a lost record stands for
+    ledger.room.check("north", Usage(jobs=1), Usage(jobs=2))  # refuses nothing that a lost record stands for
     with pytest.raises(JobsQuotaReached):
-        ledger.room.check("north", Load(jobs=2), Load(jobs=2))
+        ledger.room.check("north", Usage(jobs=2), Usage(jobs=2))
     ledger.jobs.forget("kept", "north")
     assert keys_of(valkey, "mr:used:*") | keys_of(valkey, "mr:load:*") == set()
 
@@ -352,14 +352,14 @@ def test_room_that_is_kept_counts_until_it_is_given_back_or_its_time_is_over(
 ) -> None:
     ledger.room.keep("north", "job-a", ONE, PLENTY, MINUTE)
     with pytest.raises(JobsQuotaReached):
-        ledger.room.check("north", ONE, Load(jobs=1))
+        ledger.room.check("north", ONE, Usage(jobs=1))
     accepted_job(ledger, "job-a", total=4)
     ledger.room.give_back("north", "job-a")
     assert _used(valkey)["frames"] == 4
     ledger.room.keep("north", "job-b", ONE, PLENTY, MINUTE)
     ledger.room.give_back("north", "job-b")
     ledger.room.keep("north", "job-c", ONE, PLENTY, timedelta(0))
-    ledger.room.check("north", ONE, Load(jobs=2, frames=5, interactive=5, bytes=1))
+    ledger.room.check("north", ONE, Usage(jobs=2, frames=5, interactive=5, bytes=1))
     assert _used(valkey)["jobs"] == 1
 
 
@@ -375,12 +375,12 @@ def test_many_unused_uploads_are_counted_taken_and_forgotten_a_page_at_a_time(va
     assert _used(valkey) == {"bytes": 20_000}
     for _ in range(3):  # a refusal counts some anew
         with pytest.raises(BytesQuotaReached):
-            room.check("north", ONE, Load(jobs=9, frames=9, interactive=9, bytes=20_000))
+            room.check("north", ONE, Usage(jobs=9, frames=9, interactive=9, bytes=20_000))
     assert at.most(lambda: room.take_uploads("north", [one.id for one in uploads])).commands < 8 * CHANGES
     assert keys_of(valkey) & {"mr:uploads:north", "mr:load:north", "mr:used:north", "mr:holds:north"} == set()
     room.keep_uploads("north", [_unused(number, timedelta(0)) for number in range(500)], PLENTY)
     assert at.most(lambda: room.check("north", ONE, PLENTY)).commands < 250
-    assert at.most(lambda: room.check("north", ONE, Load(jobs=1, frames=1, interactive=1, bytes=1))).commands < 250
+    assert at.most(lambda: room.check("north", ONE, Usage(jobs=1, frames=1, interactive=1, bytes=1))).commands < 250
     assert keys_of(valkey) & {"mr:uploads:north", "mr:load:north", "mr:used:north"} == set()
 
 
@@ -392,5 +392,5 @@ def test_uploads_that_are_put_back_count_as_before(valkey: RunningValkey, ledger
     ledger.room.put_back_uploads("north", taken)
     assert _used(valkey)["bytes"] == 20
     with pytest.raises(BytesQuotaReached):
-        ledger.room.keep_uploads("north", [_unused(4)], Load(bytes=29))
+        ledger.room.keep_uploads("north", [_unused(4)], Usage(bytes=29))
     assert _used(valkey)["bytes"] == 20

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.auth.jwks import IssuerKeys
-from maskrelay.admin.azure.bearer import Given
+from maskrelay.admin.azure.bearer import GivenToken
 from maskrelay.admin.azure.control_plane_calls import Calls
 from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.callbacks.callback_sender import CallbackSender
@@ -133,7 +133,7 @@ def asked(url: str) -> None:
 
 
 def managed(url: str) -> None:
-    with closing(Calls(url, Given("t"))) as calls:
+    with closing(Calls(url, GivenToken("t"))) as calls:
         calls.get("/providers/Microsoft.Authorization/resource")
 
 

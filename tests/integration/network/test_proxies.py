@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.auth.jwks import IssuerKeys
-from maskrelay.admin.azure.bearer import Given
+from maskrelay.admin.azure.bearer import GivenToken
 from maskrelay.admin.azure.control_plane_calls import Calls
 from maskrelay.client import Client
 from maskrelay.endpoints import Endpoint, read_endpoints
@@ -220,7 +220,7 @@ def test_a_socks_proxy_is_refused_by_name_where_it_would_be_used(name, server, m
         lambda: client_of(server.url),
         lambda: Client(server.url, "k"),
         lambda: IssuerKeys(server.url),
-        lambda: Calls(server.url, Given("t")),
+        lambda: Calls(server.url, GivenToken("t")),
         lambda: S3Storage("bucket", "", server.url),
         lambda: Otlp(server.url, "test"),
         lambda: ControlPlane(server.url, RenewedToken(Opener())),
@@ -241,7 +241,7 @@ def origin(server: ScriptedServer) -> str:
 
 def managed(url: str, proxy: HttpProxy | None = None) -> None:
     through = read_proxy(proxy.url, "the proxy") if proxy else None
-    with closing(Calls(url, Given("t"), through)) as calls:
+    with closing(Calls(url, GivenToken("t"), through)) as calls:
         calls.get("/providers/Microsoft.Authorization/x")
 
 

@@ -9,9 +9,9 @@ from maskrelay.errors import EndpointBusy
 from maskrelay.ledger.flow_control import Admission
 from tests.support.drivers.flows import an_endpoint, pool_of
 from tests.support.servers.valkeys import RunningValkey
-from worker.segment.admission import Admissions, Asked
+from worker.segment.admission import Admissions, ScoreRequest
 
-ASKED = Asked("job-a", "interactive", ("one",))
+ASKED = ScoreRequest("job-a", "interactive", ("one",))
 
 
 def test_no_score_is_admitted_once_a_worker_ends(valkey: RunningValkey) -> None:

@@ -39,7 +39,7 @@ from tests.support.servers.apis import RunningApi, make_ledger, make_settings
 from worker.assemble.assemble_step import assemble_items
 from worker.cleanup.expiry import judge_jobs
 from worker.cleanup.stray_objects import sweep_losing
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.attempts import TRIES
 from worker.context.turn import Turn
 from worker.finish.finish_step import _finish_another, finish_job, finish_jobs
@@ -105,8 +105,8 @@ def wrong() -> Exception:
     return ValueError("a mistake in the code")
 
 
-def parts_over(api: RunningApi, storage: Any) -> Parts:
-    return Parts(api.settings, storage, api.ledger)
+def parts_over(api: RunningApi, storage: Any) -> WorkerContext:
+    return WorkerContext(api.settings, storage, api.ledger)
 
 
 def make_due(api: RunningApi, kind: str) -> None:
@@ -115,7 +115,7 @@ def make_due(api: RunningApi, kind: str) -> None:
         client.zadd(f"mr:step:{kind}", dict.fromkeys(client.zrange(f"mr:step:{kind}", 0, -1), 1), xx=True)
 
 
-def tried(api: RunningApi, parts: Parts, kind: str, times: int) -> None:
+def tried(api: RunningApi, parts: WorkerContext, kind: str, times: int) -> None:
     """Let the steps of this kind be tried so often, without waiting in between."""
     for _ in range(times):
         make_due(api, kind)
@@ -236,7 +236,7 @@ def test_a_job_that_was_given_up_can_be_deleted_and_expires(api: RunningApi, nor
     assert north.get(f"/v1/jobs/{old}").status_code == 410
 
 
-def assembled(api: RunningApi, parts: Parts, times: int) -> None:
+def assembled(api: RunningApi, parts: WorkerContext, times: int) -> None:
     """Let the items that wait for their files be tried so often, without waiting in between."""
     for _ in range(times):
         with redis.Redis.from_url(api.settings.redis_url.get_secret_value()) as client:

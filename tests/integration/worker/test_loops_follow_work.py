@@ -18,7 +18,7 @@ from tests.support.servers.apis import RunningApi
 from tests.support.servers.receivers import Receiver, receiver, status
 from tests.support.servers.simulators import eventually
 from tests.support.servers.workers import running_worker
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.finish.finish_step import finish_jobs
 
 #: A receiver that hangs does so for longer than any of these tests takes.
@@ -121,7 +121,7 @@ def test_jobs_that_can_finish_do_not_wait_for_another_that_finishes(api: Running
     scored(api)
     storage = Held(api, big)
     finishing = threading.Thread(
-        target=finish_jobs, args=(Parts(api.settings, storage, api.ledger), time.monotonic() + 100)
+        target=finish_jobs, args=(WorkerContext(api.settings, storage, api.ledger), time.monotonic() + 100)
     )
     api.ledger.wakes.running("finish", "the big one's", api.settings.visibility_timeout)
     finishing.start()

@@ -7,7 +7,7 @@ from maskrelay.endpoints import Endpoint
 from tests.support.drivers.ledger_jobs import running_job
 from tests.support.servers.valkeys import RunningValkey
 from worker.segment.admission import Admissions
-from worker.segment.endpoint_pool import Pool, of_one_version
+from worker.segment.endpoint_pool import EndpointPool, of_one_version
 
 POOL = tuple(
     Endpoint(name=name, url="http://127.0.0.1:9/score", key="k", max_in_flight=4, model_version=version, weight=weight)
@@ -17,7 +17,7 @@ NAMES = tuple(one.name for one in POOL)
 
 
 def drawn(
-    valkey: RunningValkey, items: list[int], *, among: tuple[str, ...] = NAMES, pool: Pool | None = None
+    valkey: RunningValkey, items: list[int], *, among: tuple[str, ...] = NAMES, pool: EndpointPool | None = None
 ) -> list[tuple[str, ...]]:
     ledger = valkey.ledger()
     flow = ledger.flow(POOL, slot_lease=timedelta(minutes=1))
@@ -25,7 +25,7 @@ def drawn(
         flow.fresh(endpoint.name)
 
     async def ask() -> list[tuple[str, ...]]:
-        admissions, of = Admissions(flow), pool or Pool(POOL, {})
+        admissions, of = Admissions(flow), pool or EndpointPool(POOL, {})
         return [await of_one_version(of, admissions, ledger.claims, "job-a", item, among) for item in items]
 
     return asyncio.run(ask())
@@ -44,7 +44,7 @@ def test_a_version_that_is_gone_leaves_the_item_to_the_others(valkey: RunningVal
     rest = tuple(one for one in POOL if one.name not in chosen)
     names = tuple(one.name for one in rest)
     third = Endpoint(name="third", url="http://127.0.0.1:9/score", key="k", max_in_flight=4, model_version="3")
-    others = Pool((*rest, third), {})
+    others = EndpointPool((*rest, third), {})
     assert drawn(valkey, [7], among=(*names, "third"), pool=others) == [(*names, "third")]
 
 

@@ -14,7 +14,7 @@ from tests.support.drivers.clearing import parts_of
 from tests.support.drivers.driven import planned
 from tests.support.servers.apis import RunningApi
 from tests.support.servers.simulators import eventually
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.plans import Plans
 from worker.sweep import sweep_pass as sweeping
 from worker.sweep.reconcile import reconcile
@@ -36,19 +36,19 @@ class Held(FileStorage):
 
 
 @pytest.fixture
-def held(api: RunningApi) -> Iterator[Parts]:
+def held(api: RunningApi) -> Iterator[WorkerContext]:
     storage = Held(api)
-    yield Parts(api.settings, storage, api.ledger)
+    yield WorkerContext(api.settings, storage, api.ledger)
     storage.release.set()
     assert eventually(lambda: not any(one.name == "comparing" for one in threading.enumerate()))
 
 
-def swept(parts: Parts, compare_every: timedelta = timedelta(minutes=10)) -> dict[str, int]:
+def swept(parts: WorkerContext, compare_every: timedelta = timedelta(minutes=10)) -> dict[str, int]:
     return sweep(parts, Plans(parts.storage), compare_every=compare_every)
 
 
 def test_leases_and_wake_ups_are_looked_after_while_a_comparison_waits_for_storage(
-    api: RunningApi, held: Parts, two: str, empty_valkey: str
+    api: RunningApi, held: WorkerContext, two: str, empty_valkey: str
 ) -> None:
     planned(api)
     swept(held)

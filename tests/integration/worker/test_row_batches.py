@@ -15,7 +15,7 @@ from maskrelay.contract.wire.image2d import Row, encode_request
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canvas.canary import canary
-from maskrelay.ledger.measurements import Noticed
+from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.endpoint_client import EndpointClient
 from maskrelay.scoring.wire_formats import IMAGE2D
@@ -25,11 +25,11 @@ from maskrelay.telemetry.spans import Untraced
 from tests.support.checks.audits import audit_files, done
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.valkeys import RunningValkey
-from worker.segment.admission import Admissions, Asked
-from worker.segment.endpoint_pool import Pool
+from worker.segment.admission import Admissions, ScoreRequest
+from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.prompt_groups import score_prompts
-from worker.segment.row_batches import Packs, ScoredRow
-from worker.segment.scorer import Scorer, Sent
+from worker.segment.row_batches import RowBatcher, ScoredRow
+from worker.segment.scorer import EgressAudit, Scorer
 
 LEASE = timedelta(minutes=2)
 ROWS = 16
@@ -49,7 +49,7 @@ def described(simulator: RunningSimulator, **more: Any) -> Endpoint:
 def scored_with(
     valkey: RunningValkey,
     endpoints: list[Endpoint],
-    steps: Callable[[Pool, Scorer, Packs], Awaitable[Any]],
+    steps: Callable[[EndpointPool, Scorer, RowBatcher], Awaitable[Any]],
     audited: Path | None = None,
 ) -> Any:
     """What the steps end with; `audited` is a folder for the audit log."""
@@ -62,10 +62,12 @@ def scored_with(
             one.name: EndpointClient(one, credential_of(one), IMAGE2D, timeout=LEASE / 2, max_connections=8)
             for one in endpoints
         }
-        pool = Pool(tuple(endpoints), clients)
-        scorer = Scorer(pool, flow, Admissions(flow), Sent(audit), Noticed(valkey.ledger().sight.tell), Untraced())
+        pool = EndpointPool(tuple(endpoints), clients)
+        scorer = Scorer(
+            pool, flow, Admissions(flow), EgressAudit(audit), StageRecorder(valkey.ledger().sight.tell), Untraced()
+        )
         try:
-            return await steps(pool, scorer, Packs(pool, scorer))
+            return await steps(pool, scorer, RowBatcher(pool, scorer))
         finally:
             for client in clients.values():
                 await client.aclose()
@@ -88,9 +90,9 @@ def test_one_bad_row_of_sixteen_fails_alone_and_costs_nine_requests(
     valkey: RunningValkey, simulator: RunningSimulator
 ) -> None:
     simulator.set(fail={"status": 424, "when_prompt": "spoilt"})
-    asked = Asked("job", "bulk", ("default",))
+    asked = ScoreRequest("job", "bulk", ("default",))
 
-    async def steps(pool: Pool, scorer: Scorer, packs: Packs) -> list[Any]:
+    async def steps(pool: EndpointPool, scorer: Scorer, packs: RowBatcher) -> list[Any]:
         rows = [row("spoilt" if number == BAD else "liver in abdomen CT") for number in range(ROWS)]
         scores = (packs.score(one, asked, f"frame-{number}") for number, one in enumerate(rows))
         return await asyncio.gather(*scores, return_exceptions=True)
@@ -105,9 +107,9 @@ def test_one_bad_row_of_sixteen_fails_alone_and_costs_nine_requests(
 def test_a_full_pack_is_one_request_and_its_answers_keep_their_order(
     valkey: RunningValkey, simulator: RunningSimulator
 ) -> None:
-    asked = Asked("job", "bulk", ("default",))
+    asked = ScoreRequest("job", "bulk", ("default",))
 
-    async def steps(pool: Pool, scorer: Scorer, packs: Packs) -> list[ScoredRow]:
+    async def steps(pool: EndpointPool, scorer: Scorer, packs: RowBatcher) -> list[ScoredRow]:
         rows = [row(*["liver in abdomen CT"] * (number + 1)) for number in range(4)]
         return await asyncio.gather(*(packs.score(one, asked, f"frame-{place}") for place, one in enumerate(rows)))
 
@@ -117,10 +119,10 @@ def test_a_full_pack_is_one_request_and_its_answers_keep_their_order(
 
 
 def test_a_pack_stays_below_the_largest_request(valkey: RunningValkey, simulator: RunningSimulator) -> None:
-    asked = Asked("job", "bulk", ("default",))
+    asked = ScoreRequest("job", "bulk", ("default",))
     large = Row(canary().image + bytes(500_000), ("liver in abdomen CT",))  # a PNG may have bytes behind its end
 
-    async def steps(pool: Pool, scorer: Scorer, packs: Packs) -> list[ScoredRow]:
+    async def steps(pool: EndpointPool, scorer: Scorer, packs: RowBatcher) -> list[ScoredRow]:
         return await asyncio.gather(*(packs.score(large, asked, f"frame-{number}") for number in range(3)))
 
     ends = scored_with(valkey, [described(simulator, rows_per_request=16, max_request_bytes=1 << 20)], steps)
@@ -131,12 +133,12 @@ def test_a_pack_stays_below_the_largest_request(valkey: RunningValkey, simulator
 def test_more_prompts_than_a_score_takes_are_several_scores_in_order(
     valkey: RunningValkey, simulator: RunningSimulator
 ) -> None:
-    asked = Asked("job", "interactive", ("default",))
+    asked = ScoreRequest("job", "interactive", ("default",))
     prompts = ("liver in abdomen CT", "aorta in abdomen CT", "optic disc", "spleen in abdomen CT", "tumor")
 
-    async def steps(pool: Pool, scorer: Scorer, packs: Packs) -> list[ScoredRow]:
+    async def steps(pool: EndpointPool, scorer: Scorer, packs: RowBatcher) -> list[ScoredRow]:
         whole = await packs.score(row(*prompts), asked, "frame")
-        narrow = Pool((pool.endpoints[0].model_copy(update={"prompts_per_score": 2}),), pool.clients)
+        narrow = EndpointPool((pool.endpoints[0].model_copy(update={"prompts_per_score": 2}),), pool.clients)
         return [whole, await score_prompts(narrow, packs, row(*prompts), asked, "frame")]
 
     whole, split = scored_with(valkey, [described(simulator)], steps)
@@ -151,8 +153,8 @@ def test_a_closed_endpoints_work_goes_to_another(valkey: RunningValkey, simulato
         pair = [described(simulator, name="west"), described(other, name="east")]
         simulator.set(traffic=False)
 
-        async def steps(pool: Pool, scorer: Scorer, packs: Packs) -> list[str]:
-            asked = Asked("job", "bulk", pool.among("north", None))
+        async def steps(pool: EndpointPool, scorer: Scorer, packs: RowBatcher) -> list[str]:
+            asked = ScoreRequest("job", "bulk", pool.among("north", None))
             ended = []
             while ended.count("east answered") < 6:
                 try:
@@ -170,7 +172,7 @@ def test_who_may_use_which_endpoint() -> None:
     def endpoint(name: str, **more: Any) -> Endpoint:
         return Endpoint(name=name, url="http://127.0.0.1/score", key="k", **more)
 
-    pool = Pool((endpoint("a"), endpoint("b", model_version="2"), endpoint("own", tenants=["north"])), {})
+    pool = EndpointPool((endpoint("a"), endpoint("b", model_version="2"), endpoint("own", tenants=["north"])), {})
     assert pool.among("south", None) == ("a", "b")
     assert pool.among("south", "b") == ("b",)
     assert pool.among("south", "own") == ()
@@ -181,8 +183,8 @@ def test_who_may_use_which_endpoint() -> None:
 def test_prompts_scored_alone_are_a_request_each(valkey: RunningValkey, simulator: RunningSimulator) -> None:
     prompts = ("liver", "spleen", "left kidney")
 
-    async def steps(pool: Pool, _scorer: Scorer, packs: Packs) -> ScoredRow:
-        asked = Asked("job", "bulk", ("default",))
+    async def steps(pool: EndpointPool, _scorer: Scorer, packs: RowBatcher) -> ScoredRow:
+        asked = ScoreRequest("job", "bulk", ("default",))
         return await score_prompts(pool, packs, Row(canary().image, prompts), asked, "job:0", one_by_one=True)
 
     scored = scored_with(valkey, [described(simulator)], steps)
@@ -194,10 +196,10 @@ def test_prompts_scored_alone_are_a_request_each(valkey: RunningValkey, simulato
 def test_what_is_sent_is_audited_by_hash_and_frame_and_nothing_of_it_is_told(
     valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path
 ) -> None:
-    asked = Asked("a" * 26, "bulk", ("default",))
+    asked = ScoreRequest("a" * 26, "bulk", ("default",))
     rows = [row("liver in abdomen CT"), row("spleen in abdomen CT")]
 
-    async def steps(_pool: Pool, scorer: Scorer, packs: Packs) -> None:
+    async def steps(_pool: EndpointPool, scorer: Scorer, packs: RowBatcher) -> None:
         await asyncio.gather(*(packs.score(one, asked, f"{asked.job}:{7 + place}") for place, one in enumerate(rows)))
         await scorer.ask_canary(asked)
 

@@ -11,7 +11,7 @@ from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.protocol import Storage, has
 from tests.support.drivers.flows import an_endpoint, pool_of
 from tests.support.servers.valkeys import RunningValkey
-from worker.context.slot_inventory import Sender, Slots, forget_silent
+from worker.context.slot_inventory import SlotReporter, Slots, forget_silent
 
 LEASE = timedelta(minutes=2)
 LIMIT = 3
@@ -23,7 +23,7 @@ class Child:
     def __init__(self, valkey: RunningValkey, storage: Storage) -> None:
         self.flow = pool_of(valkey, an_endpoint("endpoint", max_in_flight=LIMIT), slot_lease=LEASE)
         self.slots = Slots(LEASE)
-        self.sender = Sender(storage, valkey.ledger().senders, self.flow, ["endpoint"], self.slots)
+        self.sender = SlotReporter(storage, valkey.ledger().senders, self.flow, ["endpoint"], self.slots)
         self.sender.mark()
 
     def score(self) -> str:

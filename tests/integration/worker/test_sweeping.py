@@ -33,7 +33,7 @@ from tests.support.drivers.losing_tries import (
 from tests.support.servers.apis import RunningApi
 from worker.cleanup.cleanup_pass import clear
 from worker.cleanup.stray_objects import named_keys
-from worker.context.job_records.outcome_parts import Recorded, part_name, write_part
+from worker.context.job_records.outcome_parts import RecordedPart, part_name, write_part
 
 
 def test_what_losing_tries_left_is_swept_once_all_is_quiet_and_every_file_stays(
@@ -63,7 +63,7 @@ def test_files_that_share_a_pack_stay_with_it_and_a_pack_that_lost_goes(
         outcome = succeeded(api, two, claim.first, content=pixels)
         assert outcome.overlay is not None
         files = {outcome.overlay.key: pixels}
-        recorded = [(claim.token, Recorded(outcome, files))]
+        recorded = [(claim.token, RecordedPart(outcome, files))]
         write_part(api.storage, api.ledger.claims, two, part_name(number, worker, number), recorded)
     scored(api)
     finished(api, two)

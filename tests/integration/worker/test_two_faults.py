@@ -24,7 +24,7 @@ from tests.support.drivers.driven import (
 from tests.support.servers.apis import RunningApi
 from worker.cleanup.cleanup_pass import clear, expire
 from worker.context.job_records.conclusion import conclude, read_result
-from worker.context.job_records.outcome_parts import Recorded, part_name, store_part, write_part
+from worker.context.job_records.outcome_parts import RecordedPart, part_name, store_part, write_part
 from worker.context.job_records.plans import planned_frames
 from worker.plan import plan_step
 from worker.sweep.reconcile import reconcile
@@ -40,7 +40,7 @@ def settle(api: RunningApi, most: int) -> None:
             api.ledger.claims.release(claim.token, claim.first)
             return
         frame = frames_of(api, claim.job)[claim.first]
-        held = [(claim.token, Recorded(outcome(frame, None)))]
+        held = [(claim.token, RecordedPart(outcome(frame, None)))]
         part = part_name(time.time() * 1000, secrets.token_hex(4), number)
         write_part(api.storage, api.ledger.claims, claim.job, part, held)
 
@@ -140,7 +140,7 @@ def test_a_part_that_comes_beyond_the_ledgers_plan_is_counted(
     flush(empty_valkey)
     reconcile(parts_of(api))
     part = part_name(time.time() * 1000, secrets.token_hex(4), 1)
-    store_part(api.storage, job, part, [("0" * 16, Recorded(outcome(last, None)))])
+    store_part(api.storage, job, part, [("0" * 16, RecordedPart(outcome(last, None)))])
     assert finished(api, job).frames.succeeded == 5
 
 

@@ -17,15 +17,15 @@ from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim
-from maskrelay.ledger.measurements import Noticed
+from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.telemetry.spans import Untraced
 from tests.support.servers.valkeys import RunningValkey, running_valkey
-from worker.context.job_records.outcome_parts import Recorded
+from worker.context.job_records.outcome_parts import RecordedPart
 from worker.segment.loop import SegmentLoop
-from worker.segment.outcome_batches import PARTS_MOST, Bounds, Groups
+from worker.segment.outcome_batches import PARTS_MOST, BatchLimits, OutcomeBatcher
 
-BOUNDS = {"bulk": Bounds(1, 0.1), "interactive": Bounds(1, 0.1)}
+BOUNDS = {"bulk": BatchLimits(1, 0.1), "interactive": BatchLimits(1, 0.1)}
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ def job_of(ledger: Ledger, frames: int) -> str:
     return job
 
 
-def recorded(frame: int) -> Recorded:
-    return Recorded(Outcome(frame=frame, item=frame, state="succeeded"))
+def recorded(frame: int) -> RecordedPart:
+    return RecordedPart(Outcome(frame=frame, item=frame, state="succeeded"))
 
 
 def test_after_the_last_number_a_child_goes_on_under_another_name(valkey: RunningValkey, tmp_path: Path):
     ledger, storage = valkey.ledger(), FileStorage(tmp_path)
     job = job_of(ledger, 3)
-    groups = Groups(storage, ledger, Noticed(ledger.sight.tell), Untraced(), BOUNDS)
+    groups = OutcomeBatcher(storage, ledger, StageRecorder(ledger.sight.tell), Untraced(), BOUNDS)
     groups._written = PARTS_MOST - 1
 
     async def settle() -> None:
@@ -77,7 +77,7 @@ def loop_over(ledger: Ledger, storage: FileStorage) -> SegmentLoop:
     def planned(_: str, frame: int) -> tuple[Any, Any]:
         return PlannedFrame(frame=frame, item=frame, source="s", size=1, sha256="", prompts=("a",)), None
 
-    noticed = Noticed(ledger.sight.tell)
+    noticed = StageRecorder(ledger.sight.tell)
     bench: Any = SimpleNamespace(
         pool=SimpleNamespace(endpoints=()),
         admissions=SimpleNamespace(closed_for=closed_for),
@@ -87,7 +87,7 @@ def loop_over(ledger: Ledger, storage: FileStorage) -> SegmentLoop:
     )
     return SegmentLoop(
         bench,
-        Groups(storage, ledger, noticed, Untraced(), BOUNDS),
+        OutcomeBatcher(storage, ledger, noticed, Untraced(), BOUNDS),
         ledger,
         hands=4,
         in_flight=4,
@@ -105,7 +105,7 @@ def test_a_child_whose_outcomes_cannot_be_written_scores_no_more_until_they_can(
     in_the_way = tmp_path / "jobs" / job / "outcomes"
     scores: list[int] = []
 
-    async def scored(_: Any, claim: Claim, planned: PlannedFrame, __: Any) -> Recorded:
+    async def scored(_: Any, claim: Claim, planned: PlannedFrame, __: Any) -> RecordedPart:
         scores.append(planned.frame)
         return recorded(planned.frame)
 

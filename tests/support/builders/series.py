@@ -11,7 +11,7 @@ from maskrelay.contract.records.dicom_facts import (
     Orientation,
     Vector,
 )
-from maskrelay.contract.records.series_stack import Stack
+from maskrelay.contract.records.series_stack import SeriesStack
 
 AXIAL: Orientation = (1, 0, 0, 0, 1, 0)
 SAGITTAL: Orientation = (0, 1, 0, 0, 0, -1)
@@ -73,6 +73,6 @@ def turned(angles: tuple[float, float, float]) -> tuple[Orientation, Vector]:
     return (row[0], row[1], row[2], column[0], column[1], column[2]), (normal[0], normal[1], normal[2])
 
 
-def names(stack: Stack, objects: Sequence[DicomFacts]) -> list[str]:
+def names(stack: SeriesStack, objects: Sequence[DicomFacts]) -> list[str]:
     """The identities of a stack's members in their order; `objects` as they were numbered."""
     return [objects[source].sop_instance for source, _ in stack.members]

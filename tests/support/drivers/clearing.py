@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from tests.support.servers.apis import RunningApi
 from worker.cleanup.deleted_jobs import remove_gone
-from worker.context import Parts
+from worker.context import WorkerContext
 
 
-def parts_of(api: RunningApi) -> Parts:
-    return Parts(api.settings, api.storage, api.ledger)
+def parts_of(api: RunningApi) -> WorkerContext:
+    return WorkerContext(api.settings, api.storage, api.ledger)
 
 
 def later(**span: float) -> datetime:

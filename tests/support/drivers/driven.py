@@ -15,7 +15,7 @@ from maskrelay.ledger.claims import Claim
 from tests.support.drivers.api_jobs import accepted
 from tests.support.drivers.clearing import parts_of
 from tests.support.servers.apis import RunningApi
-from worker.context.job_records.outcome_parts import Recorded, part_name, write_part
+from worker.context.job_records.outcome_parts import RecordedPart, part_name, write_part
 from worker.context.job_records.plans import planned_items
 from worker.finish.finish_step import finish_jobs
 from worker.plan.plan_step import plan_jobs
@@ -45,7 +45,7 @@ def scored(api: RunningApi, ends: Ends = lambda _: None) -> list[str]:
     written = []
     for number, claim in enumerate(claims_of(api)):
         frames = frames_of(api, claim.job)
-        held = [(claim.token, Recorded(outcome(frames[frame], ends(frames[frame])))) for frame in claim.frames()]
+        held = [(claim.token, RecordedPart(outcome(frames[frame], ends(frames[frame])))) for frame in claim.frames()]
         part = part_name(time.time() * 1000, secrets.token_hex(4), number)
         assert write_part(api.storage, api.ledger.claims, claim.job, part, held) == set(claim.frames())
         written.append(part)

@@ -15,7 +15,7 @@ from tests.support.drivers.driven import (
     scored,
 )
 from tests.support.servers.apis import RunningApi
-from worker.context.job_records.outcome_parts import Recorded, part_name, store_loose, write_part
+from worker.context.job_records.outcome_parts import RecordedPart, part_name, store_loose, write_part
 
 TRY, LOST = "1" * 8, "2" * 8
 
@@ -23,7 +23,7 @@ TRY, LOST = "1" * 8, "2" * 8
 def written(api: RunningApi, number: int, claim: Claim, *outcomes: Outcome, worker: str = TRY) -> set[int]:
     """Write these outcomes as a worker's part and settle them under a claim, perhaps one that is lost."""
     part = part_name(1_000_000 + number, worker, number)
-    held = [(claim.token, Recorded(one)) for one in outcomes]
+    held = [(claim.token, RecordedPart(one)) for one in outcomes]
     return write_part(api.storage, api.ledger.claims, claim.job, part, held)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from maskrelay.admin.azure.arm import Arm
-from maskrelay.admin.azure.bearer import Given
+from maskrelay.admin.azure.bearer import GivenToken
 from maskrelay.admin.azure.create import create
-from maskrelay.admin.azure.spec import Wanted
+from maskrelay.admin.azure.spec import DeploymentSpec
 from maskrelay.admin.azure.workspace import Workspace
 from tests.support.servers.control_plane_state import CONFIG, TOKEN, Azure
 
@@ -32,8 +32,8 @@ class Operator:
 
     def has(self, name: str, **chosen: Any) -> None:
         """An endpoint with its deployment is there, as `create` makes it; without a process."""
-        wanted = Wanted(name, chosen.pop("deployment", "medimageparse-v10"), **chosen)
-        with closing(Arm(self.azure.url, Given(TOKEN), say=lambda _: None, patience=60)) as arm:
+        wanted = DeploymentSpec(name, chosen.pop("deployment", "medimageparse-v10"), **chosen)
+        with closing(Arm(self.azure.url, GivenToken(TOKEN), say=lambda _: None, patience=60)) as arm:
             create(arm, Workspace.model_validate(CONFIG), wanted, lambda _: None)
         self.azure.calls.clear()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from maskrelay.client import Client
 from maskrelay.stack.loopback import free_port
-from maskrelay.stack.running import Stack, running
+from maskrelay.stack.running import EmbeddedStack, running
 from maskrelay.stack.supervisor import Ending
 
 #: As short as the order of the clocks and two shared cores allow: what dies is taken over within seconds.
@@ -32,7 +32,7 @@ SHORTEST = {
 class RunningStack:
     """Nothing that dies is started again by itself: a test kills and starts what it wants."""
 
-    stack: Stack
+    stack: EmbeddedStack
 
     @property
     def url(self) -> str:

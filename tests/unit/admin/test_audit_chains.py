@@ -11,7 +11,7 @@ from maskrelay.admin.audit_chains import Break, verify
 from maskrelay.client.cli import main
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.audit_entries import (
-    Entry,
+    AuditEntry,
     hour_of,
     sealed,
     unsealed,
@@ -42,7 +42,7 @@ def files(storage: FileStorage) -> list[str]:
 
 def line(at: datetime, number: int) -> bytes:
     tenant = ("north", "south", "north")[number]
-    return Entry(at=at, did="GET /v1/jobs/{job}", tenant=tenant, job="a" * 26).line()
+    return AuditEntry(at=at, did="GET /v1/jobs/{job}", tenant=tenant, job="a" * 26).line()
 
 
 def broken(storage: FileStorage) -> str:

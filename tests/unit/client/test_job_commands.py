@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maskrelay.client.cli import main
-from maskrelay.client.progress import Progress
+from maskrelay.client.progress import JobProgress
 from maskrelay.client.table import table
 from maskrelay.contract.views.job_views import JobShown
 from tests.unit.client.services import JOB, Answer, Service, job, problem, service
@@ -36,7 +36,7 @@ def shown(state: str, done: int, total: int = 4, failed: int = 0) -> JobShown:
 
 def test_progress_moves_in_place_on_a_terminal_and_ends_its_line() -> None:
     terminal = Terminal()
-    progress = Progress(terminal)
+    progress = JobProgress(terminal)
     for done, state in ((0, "running"), (2, "running"), (4, "succeeded")):
         progress(shown(state, done))
     text = terminal.getvalue()
@@ -47,7 +47,7 @@ def test_progress_moves_in_place_on_a_terminal_and_ends_its_line() -> None:
 
 def test_progress_elsewhere_is_a_line_for_each_change() -> None:
     log = io.StringIO()
-    progress = Progress(log)
+    progress = JobProgress(log)
     for done in (0, 2, 2, 2, 3):
         progress(shown("running", done, failed=done // 3))
     assert log.getvalue().splitlines() == [

@@ -9,8 +9,8 @@ import pytest
 
 from maskrelay.network.response_bodies import (
     BodyCut,
-    BodyTooLarge,
     Decoder,
+    ResponseTooLarge,
     read_body,
     received,
 )
@@ -65,7 +65,7 @@ def test_a_body_is_decoded_however_it_is_cut_into_pieces(name: str, pieces: int)
 def test_a_body_that_grows_past_its_limit_is_refused_before_it_takes_memory(wbits: int, encoding: str, pieces: int):
     body = bomb(100, wbits)
     tracemalloc.start()
-    with pytest.raises(BodyTooLarge):
+    with pytest.raises(ResponseTooLarge):
         decoded(body, encoding, pieces=pieces)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -73,7 +73,7 @@ def test_a_body_that_grows_past_its_limit_is_refused_before_it_takes_memory(wbit
 
 
 def test_a_body_of_many_members_is_refused_where_they_are_large_together():
-    with pytest.raises(BodyTooLarge):
+    with pytest.raises(ResponseTooLarge):
         decoded(gzip.compress(bytes(MIB // 2)) * 3, "gzip")
 
 
@@ -84,12 +84,12 @@ def test_a_body_of_countless_empty_members_is_refused():
 
 def test_a_plain_body_may_be_as_large_as_its_limit_and_no_larger():
     assert decoded(bytes(MIB), "") == bytes(MIB)
-    with pytest.raises(BodyTooLarge):
+    with pytest.raises(ResponseTooLarge):
         decoded(bytes(MIB + 1), "", pieces=1000)
 
 
 def test_a_length_above_the_limit_is_refused_before_anything_is_read():
-    with pytest.raises(BodyTooLarge):
+    with pytest.raises(ResponseTooLarge):
         Decoder(httpx.Headers({"content-length": str(2 * MIB)}), MIB)
 
 
@@ -122,5 +122,5 @@ def test_a_response_is_read_whole_or_refused():
     response = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(gzip.compress(TEXT)))
     assert received(response, MIB).content == TEXT
     response = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(bomb(3, 31)))
-    with pytest.raises(BodyTooLarge):
+    with pytest.raises(ResponseTooLarge):
         read_body(response, MIB)

@@ -11,7 +11,7 @@ from maskrelay.stack.local_secrets import write_keys
 from maskrelay.stack.loopback import free_port
 from maskrelay.stack.stack_processes import (
     SHORT_CLOCKS,
-    Layout,
+    StackLayout,
     hold,
     lay_out,
 )
@@ -19,11 +19,11 @@ from maskrelay.stack.up import welcome
 from simulator.__main__ import arguments_of
 
 
-def laid_out(tmp_path: Path, **given: str) -> Layout:
+def laid_out(tmp_path: Path, **given: str) -> StackLayout:
     return lay_out({f"MASKRELAY_{name}": value for name, value in given.items()}, tmp_path, free_port())
 
 
-def names(layout: Layout) -> list[list[str]]:
+def names(layout: StackLayout) -> list[list[str]]:
     return [[child.name for child in stage] for stage in layout.stages]
 
 

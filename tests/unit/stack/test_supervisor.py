@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from maskrelay.errors import StackError
-from maskrelay.stack.child_process import Child
+from maskrelay.stack.child_process import ChildProcess
 from maskrelay.stack.supervisor import Ending, Supervisor
 from tests.support.servers.simulators import eventually
 
@@ -25,12 +25,12 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); prin
 SLEEP = "import time; time.sleep(600)"
 
 
-def child(name: str, code: str, **more: object) -> Child:
-    return Child(name, (sys.executable, "-c", code), **more)  # type: ignore[arg-type]
+def child(name: str, code: str, **more: object) -> ChildProcess:
+    return ChildProcess(name, (sys.executable, "-c", code), **more)  # type: ignore[arg-type]
 
 
 @contextmanager
-def supervised(tmp_path: Path, *stages: list[Child]) -> Iterator[tuple[Supervisor, Ending, list[str]]]:
+def supervised(tmp_path: Path, *stages: list[ChildProcess]) -> Iterator[tuple[Supervisor, Ending, list[str]]]:
     said: list[str] = []
     ending = Ending()
     supervisor = Supervisor(stages, environment={}, logs=tmp_path, say=said.append, ending=ending)

@@ -8,7 +8,7 @@ import pytest
 
 from maskrelay.admin.audit_chains import verify
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.audit_entries import Entry, unsealed
+from maskrelay.contract.records.audit_entries import AuditEntry, unsealed
 from maskrelay.errors import StorageUnavailable
 from maskrelay.storage import audit_chain, audit_log
 from maskrelay.storage.audit_log import AuditLog
@@ -51,8 +51,8 @@ def log(storage: Failing) -> Iterator[AuditLog]:
     made.close()
 
 
-def entry(number: int = 0, at: datetime | None = None) -> Entry:
-    return Entry(at=at or datetime.now(UTC), did="DELETE /v1/jobs/{job}", status=200 + number)
+def entry(number: int = 0, at: datetime | None = None) -> AuditEntry:
+    return AuditEntry(at=at or datetime.now(UTC), did="DELETE /v1/jobs/{job}", status=200 + number)
 
 
 def test_an_entry_that_is_waited_for_is_in_storage_when_the_wait_is_over(storage: Failing, log: AuditLog) -> None:

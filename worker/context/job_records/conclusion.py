@@ -4,14 +4,14 @@ from maskrelay.contract.records.job import Result, Submission
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage import stored_records
 from maskrelay.storage.markers import tombstone_of
-from worker.context import Parts
+from worker.context import WorkerContext
 from worker.context.job_records.event_records import announce, leave_live
 
 #: Returned by `Jobs.conclude` if the ledger had no record.
 CREATED = 2
 
 
-def read_result(parts: Parts, job: str) -> Result | None:
+def read_result(parts: WorkerContext, job: str) -> Result | None:
     """Return the job's result, if it has one; raises RecordUnreadable."""
     try:
         return stored_records.read_result(parts.storage, job)
@@ -19,7 +19,7 @@ def read_result(parts: Parts, job: str) -> Result | None:
         return None
 
 
-def conclude(parts: Parts, submission: Submission, result: Result) -> bool:
+def conclude(parts: WorkerContext, submission: Submission, result: Result) -> bool:
     """Create the event, make the job terminal, delete the live marker; return whether it was news to the ledger.
 
     Each of these is safe to repeat.
@@ -41,7 +41,7 @@ def conclude(parts: Parts, submission: Submission, result: Result) -> bool:
     return bool(concluded)
 
 
-def forget_deleted(parts: Parts, job: str) -> None:
+def forget_deleted(parts: WorkerContext, job: str) -> None:
     """Delete a record that was just created for a job that was deleted while this process worked on it.
 
     The tombstone is written before the record is deleted because of it. If there is no tombstone here, that deletion is

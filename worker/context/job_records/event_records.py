@@ -8,11 +8,11 @@ from maskrelay.contract.records.events import EVENT_TYPES, event_body, event_id
 from maskrelay.contract.records.job import Submission
 from maskrelay.errors import LedgerUnavailable, ObjectExists
 from maskrelay.storage.protocol import Storage, has
-from worker.context import Parts
+from worker.context import WorkerContext
 
 
 def announce(
-    parts: Parts, submission: Submission, event_type: str, *, state: str, at: datetime, counts: dict[str, int]
+    parts: WorkerContext, submission: Submission, event_type: str, *, state: str, at: datetime, counts: dict[str, int]
 ) -> None:
     """Store the event and queue its delivery, if the caller subscribed to it. Any process may repeat this."""
     if submission.callback is None or event_type not in submission.callback.events:
@@ -30,7 +30,7 @@ def announce(
         parts.ledger.wakes.wake("deliver")
 
 
-def resume(parts: Parts, submission: Submission) -> None:
+def resume(parts: WorkerContext, submission: Submission) -> None:
     """Queue every event again that happened and is not over: Redis may have lost it, or never known it."""
     for event_type in submission.callback.events if submission.callback else ():
         event = event_id(submission.id, event_type)

@@ -15,7 +15,7 @@ from maskrelay.storage.protocol import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedPart:
     """An outcome with those of its files that are not stored yet."""
 
     outcome: Outcome
@@ -42,7 +42,7 @@ def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
             storage.put(key, body, "image/png")
 
 
-def pack(key: str, recorded: Sequence[Recorded]) -> tuple[bytes, list[Outcome]]:
+def pack(key: str, recorded: Sequence[RecordedPart]) -> tuple[bytes, list[Outcome]]:
     """Concatenate all files, and return the outcomes with references to their positions in the object `key`."""
     places: dict[str, int] = {}
     bodies: list[bytes] = []
@@ -69,7 +69,7 @@ def _moved(outcome: Outcome, key: str, places: Mapping[str, int]) -> Outcome:
     return outcome.model_copy(update={"masks": masks, **pictures})
 
 
-Held = tuple[str, Recorded]
+Held = tuple[str, RecordedPart]
 
 
 def part_name(at_ms: float, worker: str, written: int) -> str:
@@ -113,7 +113,7 @@ def settle_part(
     return accepted
 
 
-def _packed(storage: Storage, job: str, part: str, recorded: Sequence[Recorded]) -> list[Outcome]:
+def _packed(storage: Storage, job: str, part: str, recorded: Sequence[RecordedPart]) -> list[Outcome]:
     key = keys.pack(job, part)
     body, outcomes = pack(key, recorded)
     if body:

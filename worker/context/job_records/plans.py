@@ -20,7 +20,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Kept(Generic[K, V]):
+class LruCache(Generic[K, V]):
     """An LRU cache of values with a total weight of at most `most`; `read` loads missing values.
 
     May be used from any thread. Threads that request different values read concurrently. Two threads that request the
@@ -105,8 +105,8 @@ class Plans:
     """Looks up planned frames, and caches the most recently used parts and submissions."""
 
     def __init__(self, storage: Storage) -> None:
-        self._part = Kept[tuple[str, int], list[PlannedFrame]](lambda key: read_frame_part(storage, *key), most=16)
-        self.submission = Kept[str, Submission](lambda job: read_submission(storage, job), most=64)
+        self._part = LruCache[tuple[str, int], list[PlannedFrame]](lambda key: read_frame_part(storage, *key), most=16)
+        self.submission = LruCache[str, Submission](lambda job: read_submission(storage, job), most=64)
 
     def frame(self, job: str, frame: int) -> PlannedFrame:
         """Return the planned frame."""

@@ -13,7 +13,7 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.rules.suspicion import Sizes
 from maskrelay.rules.visible_line import VisibleLines
 from maskrelay.storage.protocol import Storage
-from worker.context.job_records.plans import Kept
+from worker.context.job_records.plans import LruCache
 from worker.context.line_spool import FILE_BYTES, NOWHERE, LineSpool
 from worker.context.read_ahead import ahead
 from worker.context.turn import ENDLESS, Turn
@@ -31,7 +31,7 @@ def nothing_saved(_: str) -> None:
     """No earlier attempt saved anything."""
 
 
-class Visible:
+class VisibleOutcomes:
     """The visible line of every frame of a job, found by reading each part once. Takes about 21 bytes per frame.
 
     The lines are put into a spool, so that `outcome` reads no part again, except for lines that did not fit.
@@ -61,7 +61,7 @@ class Visible:
         self._place = array("q", [NOWHERE]) * frames
         self._length = array("i", [0]) * frames
         self._spool = LineSpool(spool_bytes)
-        self._again = Kept[int, list[bytes]](self._read, most=_KEPT_BYTES, weigh=_weight)
+        self._again = LruCache[int, list[bytes]](self._read, most=_KEPT_BYTES, weigh=_weight)
         self.lines_read = 0
         #: The sizes of each prompt's masks over the whole job.
         self.sizes = Sizes()

@@ -3,7 +3,7 @@
 import pytest
 
 from maskrelay.admin.azure.spec import (
-    Wanted,
+    DeploymentSpec,
     checked_name,
     duration,
     holds,
@@ -20,9 +20,9 @@ def test_a_name_of_letters_digits_and_hyphens_is_taken(name: str):
 @pytest.mark.parametrize("name", ["", "ab", "1st", "-abc", "abc-", "a_b", "ä-b-c", "a" * 33, "abc\n", "a b c", "x;rm"])
 def test_any_other_name_is_refused(name: str):
     with pytest.raises(AzureNameInvalid):
-        Wanted(name, "blue")
+        DeploymentSpec(name, "blue")
     with pytest.raises(AzureNameInvalid):
-        Wanted("mip-east", name)
+        DeploymentSpec("mip-east", name)
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 59, 60, 90, 600, 3600, 3661, 86400])

@@ -11,7 +11,7 @@ import pytest
 
 from api.auth.api_keys import KeysFile
 from maskrelay.errors import SettingsError
-from maskrelay.ledger.quotas import Load
+from maskrelay.ledger.quotas import Usage
 
 NOW = datetime.now(UTC)
 PAST, FUTURE = (NOW - timedelta(hours=1)).isoformat(), (NOW + timedelta(hours=1)).isoformat()
@@ -68,10 +68,10 @@ def test_a_caller_is_called_by_the_keys_name_and_never_by_the_key(tmp_path: Path
 
 
 def test_a_tenants_quotas_differ_from_the_settings_where_one_of_its_keys_says_so(tmp_path: Path) -> None:
-    default = Load(jobs=5, frames=6, interactive=7, bytes=8)
+    default = Usage(jobs=5, frames=6, interactive=7, bytes=8)
     given = {"jobs": 0, "bytes": 1}
     keys = keys_file(tmp_path, entry("a"), entry("b", quotas=given), entry("c", quotas=given))
-    assert keys.quotas("north", default) == Load(jobs=0, frames=6, interactive=7, bytes=1)
+    assert keys.quotas("north", default) == Usage(jobs=0, frames=6, interactive=7, bytes=1)
     assert keys.quotas("south", default) == default
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from api.dependencies import Limits
-from api.submissions.options import Callback, Options
+from api.submissions.options import CallbackOption, Options
 from api.submissions.parse import (
-    Asked,
-    Wanted,
+    RequestedItem,
+    SubmissionRequest,
     read_body,
     read_form,
 )
@@ -20,13 +20,13 @@ LIMITS = Limits(
 )
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 UPLOAD = Upload("a" * 26, "uploads/t/a", 3, "0" * 64, "eye.png", NOW)
-WANTED = Wanted((Asked("0", ("liver", "spleen")),), (UPLOAD,), Options(metadata={"a": 1, "b": [2]}))
+WANTED = SubmissionRequest((RequestedItem("0", ("liver", "spleen")),), (UPLOAD,), Options(metadata={"a": 1, "b": [2]}))
 
 
 def test_the_fingerprint_does_not_know_upload_ids_names_times_or_the_order_of_members() -> None:
     upload = replace(UPLOAD, id="b" * 26, key="uploads/t/b", source_name=None, at=NOW + timedelta(hours=1))
     options = Options(metadata={"b": [2], "a": 1})
-    same = Wanted((Asked("0", ("liver", "spleen"), "b" * 26),), (upload,), options)
+    same = SubmissionRequest((RequestedItem("0", ("liver", "spleen"), "b" * 26),), (upload,), options)
     assert same.fingerprint() == WANTED.fingerprint()
 
 
@@ -35,25 +35,25 @@ def test_the_fingerprint_does_not_know_upload_ids_names_times_or_the_order_of_me
     [
         replace(WANTED, uploads=(replace(UPLOAD, sha256="1" * 64),)),
         replace(WANTED, uploads=(replace(UPLOAD, size=4),)),
-        replace(WANTED, items=(Asked("0", ("spleen", "liver")),)),
-        replace(WANTED, items=(Asked("0", ("liver & spleen",)),)),
-        replace(WANTED, items=(Asked("1", ("liver", "spleen")),)),
+        replace(WANTED, items=(RequestedItem("0", ("spleen", "liver")),)),
+        replace(WANTED, items=(RequestedItem("0", ("liver & spleen",)),)),
+        replace(WANTED, items=(RequestedItem("1", ("liver", "spleen")),)),
         replace(WANTED, options=Options()),
         replace(WANTED, options=replace(WANTED.options, lane="bulk")),
         replace(WANTED, options=replace(WANTED.options, outputs=("mask",))),
         replace(WANTED, options=replace(WANTED.options, deadline=timedelta(hours=1))),
         replace(WANTED, options=replace(WANTED.options, deadline=NOW)),
-        replace(WANTED, options=replace(WANTED.options, callback=Callback("http://a/", None, ("job.failed",)))),
+        replace(WANTED, options=replace(WANTED.options, callback=CallbackOption("http://a/", None, ("job.failed",)))),
         replace(WANTED, items=WANTED.items * 2, uploads=WANTED.uploads * 2),
     ],
 )
-def test_the_fingerprint_knows_everything_else(other: Wanted) -> None:
+def test_the_fingerprint_knows_everything_else(other: SubmissionRequest) -> None:
     assert other.fingerprint() != WANTED.fingerprint()
 
 
 def test_without_options_each_source_gets_what_suits_it() -> None:
     items, options = read_form({"prompt": [b" liver "], "options": []}, 2, LIMITS)
-    assert items == (Asked("0", ("liver",)), Asked("1", ("liver",)))
+    assert items == (RequestedItem("0", ("liver",)), RequestedItem("1", ("liver",)))
     assert (options.outputs, options.callback, options.lane, options.metadata) == ((), None, None, {})
 
 
@@ -61,13 +61,13 @@ def test_outputs_and_events_come_in_one_order_whatever_was_asked() -> None:
     asked = {"outputs": ["probability", "mask", "mask"], "callback": {"url": "http://a/", "events": ["job.running"]}}
     _, options = read_form({"prompt": [b"liver"], "options": [json.dumps(asked).encode()]}, 1, LIMITS)
     assert options.outputs == ("mask", "probability")
-    assert options.callback == Callback("http://a/", None, ("job.running",))
+    assert options.callback == CallbackOption("http://a/", None, ("job.running",))
 
 
 def test_an_absent_member_and_a_null_are_the_same() -> None:
     item = {"upload": "a" * 26, "custom_id": None, "prompts": None}
     body = {"items": [item], "prompts": ["liver"], "options": None}
-    assert read_body(json.dumps(body).encode(), LIMITS) == ((Asked("0", ("liver",), "a" * 26),), Options())
+    assert read_body(json.dumps(body).encode(), LIMITS) == ((RequestedItem("0", ("liver",), "a" * 26),), Options())
 
 
 def test_a_form_without_an_image_has_no_item() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrelay.imaging.draw.legend import Entry
+from maskrelay.imaging.draw.legend import LegendEntry
 from maskrelay.imaging.draw.palette import colour_of
 from maskrelay.imaging.item_files.contact_sheet import (
     MOST_TILES,
@@ -14,7 +14,7 @@ from maskrelay.imaging.item_files.contact_sheet import (
 )
 from tests.support.builders.pictures import noise
 
-LEGEND = [Entry("liver", colour_of(0), empty=False), Entry("spleen", colour_of(1), empty=True)]
+LEGEND = [LegendEntry("liver", colour_of(0), empty=False), LegendEntry("spleen", colour_of(1), empty=True)]
 
 
 def opened(file: bytes) -> np.ndarray:

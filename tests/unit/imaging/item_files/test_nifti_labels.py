@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from maskrelay.contract.records.source_frames import Grid, Turn
+from maskrelay.contract.records.source_frames import Grid, Orientation
 from maskrelay.imaging.item_files.nifti_labels import write_labels_nifti, write_mask_nifti
 from maskrelay.imaging.read import nifti_slices as sources
 
-TURNS = [Turn(transpose=t, flip_rows=r, flip_columns=c) for t, r, c in itertools.product((False, True), repeat=3)]
+TURNS = [
+    Orientation(transpose=t, flip_rows=r, flip_columns=c) for t, r, c in itertools.product((False, True), repeat=3)
+]
 SHAPE = (5, 7, 4)
-UNTURNED = Turn()
+UNTURNED = Orientation()
 LPS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -27,7 +29,7 @@ def oblique(seed: int = 3, sides: tuple[float, float, float] = (0.7, 1.3, 4.0)) 
     return affine
 
 
-def grid_of(affine: np.ndarray, shape=SHAPE, axis: int = 2, turn: Turn = UNTURNED, places=None) -> Grid:
+def grid_of(affine: np.ndarray, shape=SHAPE, axis: int = 2, turn: Orientation = UNTURNED, places=None) -> Grid:
     rows = tuple(tuple(float(number) for number in row) for row in affine[:3])
     return Grid(
         shape=shape, affine=rows, axis=axis, turn=turn, places=tuple(range(shape[axis])) if places is None else places

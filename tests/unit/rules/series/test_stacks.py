@@ -7,7 +7,7 @@ import pydicom
 import pytest
 
 from maskrelay.contract.records.dicom_facts import DicomFacts
-from maskrelay.contract.records.series_stack import Stack
+from maskrelay.contract.records.series_stack import SeriesStack
 from maskrelay.rules.series.stacks import group, judge_partial
 from tests.support.builders.series import (
     AXIAL,
@@ -21,11 +21,11 @@ from tests.support.builders.series import (
 )
 
 
-def grouped(objects: list[DicomFacts]) -> list[Stack]:
+def grouped(objects: list[DicomFacts]) -> list[SeriesStack]:
     return group(list(enumerate(objects)))
 
 
-def only(objects: list[DicomFacts]) -> Stack:
+def only(objects: list[DicomFacts]) -> SeriesStack:
     [stack] = grouped(objects)
     return stack
 
@@ -398,7 +398,7 @@ def test_frames_of_an_enhanced_object_are_told_apart_by_their_own_ordinals():
 
 def test_a_stack_goes_through_json_unchanged():
     stack = only(axial([0, 1, 3, 4, 5], expected=9))
-    assert Stack.model_validate_json(stack.model_dump_json()) == stack
+    assert SeriesStack.model_validate_json(stack.model_dump_json()) == stack
 
 
 def read_facts(path: Path) -> DicomFacts:

@@ -16,15 +16,15 @@ from maskrelay.errors import SourceTooLarge, StorageUnavailable, Truncated
 from maskrelay.imaging.read.nifti_slices import read_facts_of, walk_volume
 from maskrelay.storage.file_store import FileStorage
 from worker.context.local_copies import remove_leftovers
-from worker.context.source_cache import Sources, begin_of
+from worker.context.source_cache import SourceCache, begin_of
 
 LIMITS = {"max_bytes": 1 << 20, "most_bytes": 1 << 20}
 #: Takes a copy, says so, and waits to be killed.
 HOLDER = """
 import sys, time, pathlib
 from maskrelay.storage.file_store import FileStorage
-from worker.context.source_cache import Sources
-sources = Sources(FileStorage(pathlib.Path(sys.argv[1])), max_bytes=1 << 20, most_bytes=1 << 20)
+from worker.context.source_cache import SourceCache
+sources = SourceCache(FileStorage(pathlib.Path(sys.argv[1])), max_bytes=1 << 20, most_bytes=1 << 20)
 with sources.file("uploads/a", None, "tiff") as path:
     print(path.parent, flush=True)
     time.sleep(600)
@@ -50,7 +50,7 @@ def copies() -> list[Path]:
 
 def test_a_header_is_read_without_a_copy_and_without_the_rest(storage: FileStorage) -> None:
     storage.create("uploads/a", volume(np.zeros((64, 64, 500), np.int16)), "application/gzip")
-    sources = Sources(storage, **LIMITS)
+    sources = SourceCache(storage, **LIMITS)
     assert read_facts_of(begin_of(sources.unpacked("uploads/a", None))).shape == (64, 64, 500)
     assert copies() == []
     with pytest.raises(SourceTooLarge):
@@ -61,7 +61,7 @@ def test_a_header_is_read_without_a_copy_and_without_the_rest(storage: FileStora
 def test_the_values_of_one_volume_come_as_they_are_stored(storage: FileStorage, kind: type) -> None:
     values = np.random.default_rng(5).integers(0, 200, (30, 20, 10, 3)).astype(kind)
     storage.create("uploads/a", volume(values), "application/gzip")
-    sources = Sources(storage, **LIMITS)
+    sources = SourceCache(storage, **LIMITS)
     facts = read_facts_of(begin_of(sources.unpacked("uploads/a", None)))
     for number in range(3):
         planes: Iterator = walk_volume(sources.unpacked("uploads/a", None), facts, number)
@@ -75,7 +75,7 @@ def test_the_values_of_one_volume_come_as_they_are_stored(storage: FileStorage, 
 
 def test_copies_go_with_their_reader(storage: FileStorage) -> None:
     storage.create("uploads/a", b"pages", "image/tiff")
-    sources = Sources(storage, **LIMITS)
+    sources = SourceCache(storage, **LIMITS)
     with sources.file("uploads/a", None, "tiff") as path:
         assert path.read_bytes() == b"pages"
     assert len(copies()) == 1
@@ -102,7 +102,7 @@ def test_the_copies_of_all_readers_stay_within_their_space_and_one_waits_for_roo
     for name in "abc":
         storage.create(f"uploads/{name}", name.encode() * (20 << 20), "image/tiff")
     bounds = {"max_bytes": 1 << 30, "most_bytes": 1 << 30, "space_bytes": 60 << 20}
-    one, other = Sources(storage, **bounds), Sources(storage, **bounds)
+    one, other = SourceCache(storage, **bounds), SourceCache(storage, **bounds)
     with one.file("uploads/a", None, "tiff") as first:
         with other.file("uploads/b", None, "tiff"):
             assert first.stat().st_size == 20 << 20
@@ -125,7 +125,7 @@ def test_the_copies_of_all_readers_stay_within_their_space_and_one_waits_for_roo
 
 def test_a_source_that_is_larger_than_all_the_space_is_refused(storage: FileStorage) -> None:
     storage.create("uploads/a", bytes(20 << 20), "image/tiff")
-    sources = Sources(storage, max_bytes=1 << 30, most_bytes=1 << 30, space_bytes=17 << 20)
+    sources = SourceCache(storage, max_bytes=1 << 30, most_bytes=1 << 30, space_bytes=17 << 20)
     with pytest.raises(SourceTooLarge), sources.file("uploads/a", None, "tiff"):
         pass
     sources.close()
@@ -141,7 +141,7 @@ def test_what_a_killed_process_left_makes_room(storage: FileStorage) -> None:
         killed.stdout.readline()
         killed.kill()
         killed.wait(30)
-    sources = Sources(storage, max_bytes=1 << 30, most_bytes=1 << 30, space_bytes=37 << 20)
+    sources = SourceCache(storage, max_bytes=1 << 30, most_bytes=1 << 30, space_bytes=37 << 20)
     with sources.file("uploads/a", None, "tiff") as path:
         assert path.stat().st_size == 20 << 20
     sources.close()

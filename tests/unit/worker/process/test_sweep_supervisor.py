@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.servers.simulators import eventually
 from worker.process import sweep_supervisor as module
-from worker.process.sweep_supervisor import Sweeper
+from worker.process.sweep_supervisor import SweepSupervisor
 
 #: Makes a pass every 10 ms.
 LIVELY = "import sys, time\nwhile True: sys.stdout.write('.'); sys.stdout.flush(); time.sleep(0.01)"
@@ -16,9 +16,9 @@ SILENT = "import time; print('.', flush=True); time.sleep(600)"
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sweeper]]:
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SweepSupervisor]]:
     monkeypatch.setattr(module, "pause_after", lambda failures: None if failures >= 3 else 0.0)
-    made: list[Sweeper] = []
+    made: list[SweepSupervisor] = []
     yield made
     for one in made:
         one.end()
@@ -27,18 +27,18 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sweeper]]:
             one._process.stdout.close()
 
 
-def sweeper(made: list[Sweeper], code: str, silent: float = 60) -> Sweeper:
-    made.append(Sweeper((sys.executable, "-c", code), silent))
+def sweeper(made: list[SweepSupervisor], code: str, silent: float = 60) -> SweepSupervisor:
+    made.append(SweepSupervisor((sys.executable, "-c", code), silent))
     return made[-1]
 
 
-def looked(sweeper: Sweeper) -> bool:
+def looked(sweeper: SweepSupervisor) -> bool:
     """Look, as the worker's loop does again and again."""
     sweeper.look()
     return sweeper.is_alive()
 
 
-def test_a_sweep_that_is_killed_is_started_again(made: list[Sweeper], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sweep_that_is_killed_is_started_again(made: list[SweepSupervisor], caplog: pytest.LogCaptureFixture) -> None:
     sweep = sweeper(made, LIVELY)
     assert not sweep.is_alive()
     assert looked(sweep)
@@ -51,7 +51,7 @@ def test_a_sweep_that_is_killed_is_started_again(made: list[Sweeper], caplog: py
     assert not sweep.given_up
 
 
-def test_a_sweep_that_keeps_ending_is_given_up(made: list[Sweeper], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sweep_that_keeps_ending_is_given_up(made: list[SweepSupervisor], caplog: pytest.LogCaptureFixture) -> None:
     sweep = sweeper(made, "raise SystemExit(3)")
     assert eventually(lambda: looked(sweep) is False and sweep.given_up)
     assert caplog.text.count("the sweep ended with 3") == 3
@@ -60,7 +60,7 @@ def test_a_sweep_that_keeps_ending_is_given_up(made: list[Sweeper], caplog: pyte
     assert not sweep.is_alive()
 
 
-def test_a_sweep_that_makes_no_pass_is_not_alive_and_is_killed(made: list[Sweeper]) -> None:
+def test_a_sweep_that_makes_no_pass_is_not_alive_and_is_killed(made: list[SweepSupervisor]) -> None:
     sweep = sweeper(made, SILENT, silent=1.0)
     assert looked(sweep)
     first = sweep._process
@@ -68,7 +68,7 @@ def test_a_sweep_that_makes_no_pass_is_not_alive_and_is_killed(made: list[Sweepe
     assert first.returncode == -9
 
 
-def test_a_sweep_that_makes_its_passes_is_left_alone(made: list[Sweeper]) -> None:
+def test_a_sweep_that_makes_its_passes_is_left_alone(made: list[SweepSupervisor]) -> None:
     sweep = sweeper(made, LIVELY, silent=2.0)
     assert looked(sweep)
     first, heard = sweep._process, sweep._heard
@@ -77,8 +77,8 @@ def test_a_sweep_that_makes_its_passes_is_left_alone(made: list[Sweeper]) -> Non
 
 
 def test_a_sweep_that_cannot_be_started_is_given_up_as_well(
-    made: list[Sweeper], caplog: pytest.LogCaptureFixture
+    made: list[SweepSupervisor], caplog: pytest.LogCaptureFixture
 ) -> None:
-    made.append(Sweeper(("/no/such/program",)))
+    made.append(SweepSupervisor(("/no/such/program",)))
     assert eventually(lambda: looked(made[-1]) is False and made[-1].given_up)
     assert caplog.text.count("the sweep could not be started: No such file or directory") == 3

@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from worker.context.job_records.plans import Kept
+from worker.context.job_records.plans import LruCache
 
 AT_ONCE = 4
 
@@ -16,7 +16,7 @@ def test_a_value_that_many_threads_read_at_once_counts_once() -> None:
             reading.wait()
         return key.upper()
 
-    kept = Kept(read, most=2)
+    kept = LruCache(read, most=2)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         assert list(threads.map(kept, ["a"] * AT_ONCE)) == ["A"] * AT_ONCE
     assert kept("b") == "B"
@@ -31,7 +31,7 @@ def test_a_thread_is_given_its_value_although_others_displaced_it_meanwhile() ->
             assert slow.wait(60)
         return key
 
-    kept = Kept(read, most=2)
+    kept = LruCache(read, most=2)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(kept, 0)
         assert [kept(key) for key in range(1, 10)] == list(range(1, 10))
@@ -41,7 +41,7 @@ def test_a_thread_is_given_its_value_although_others_displaced_it_meanwhile() ->
 
 
 def test_the_value_last_asked_for_stays() -> None:
-    kept = Kept(str, most=2)
+    kept = LruCache(str, most=2)
     for key in (1, 2, 1, 3):
         kept(key)
     assert [kept.holds(key) for key in (1, 2, 3)] == [True, False, True]
