@@ -107,7 +107,7 @@ def build(
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
     health = StoreHealth(storage)
-    ends = JobEndListener(ledger.bells)
+    ends = JobEndListener(ledger.notifications)
 
     @asynccontextmanager
     async def serving(_app: FastAPI) -> AsyncIterator[None]:

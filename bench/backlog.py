@@ -90,12 +90,12 @@ def _turn_over(valkey: RunningValkey, ledger: Ledger, job: str, frames: int) -> 
 def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
     """Create a bulk job of this many frames, planned part by part, all of them waiting."""
     ledger.jobs.create(job, tenant, "bulk", size, datetime.now(UTC))
-    taken = ledger.steps.take("plan")
+    taken = ledger.step_leases.take("plan")
     assert taken is not None
     for part, first in enumerate(range(0, size, FRAMES_PER_PART)):
         n = min(FRAMES_PER_PART, size - first)
         last = first + n == size
-        assert ledger.steps.extend(
+        assert ledger.step_leases.extend(
             job, taken[1], part, first=first, n=n, spans=[], last=last, lane="bulk", items=first + n
         )
 

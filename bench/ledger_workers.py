@@ -76,8 +76,8 @@ class Crew:
 class CommandsOnly(SegmentLoop):
     """The worker's own loop, but frames are only admitted, waited for and reported: nothing is read, sent or drawn."""
 
-    def score_with(self, bench: FrameContext, crew: Crew) -> None:
-        self._parts = bench
+    def score_with(self, context: FrameContext, crew: Crew) -> None:
+        self._parts = context
         self._crew = crew
 
     async def _in_hand(self, claim: Claim, frame: int) -> RecordedPart:
@@ -94,10 +94,10 @@ class CommandsOnly(SegmentLoop):
         asked = ScoreRequest(claim.job, claim.lane, (name,))
         await bench.admissions.closed_for(asked.among)
         for stage in ("fetch", "decode", "prepare", "restore", "store"):
-            bench.noticed.took(stage, 0.01)
-        with bench.noticed.timed("admission"):
+            bench.recorder.took(stage, 0.01)
+        with bench.recorder.timed("admission"):
             await bench.admissions.next(asked, slot, MOVED.bytes_up, 1)
-        with bench.noticed.timed("score"):
+        with bench.recorder.timed("score"):
             await asyncio.sleep(self._crew.service_s * random.uniform(0.5, 1.5))
         told = (name, slot, GOOD, f"{claim.job}:{frame}", random.random(), MOVED)
         await asyncio.to_thread(bench.flow.report, *told)
@@ -127,7 +127,7 @@ async def _one(crew: Crew, storage: Storage) -> None:
 
 def _loop(crew: Crew, storage: Storage) -> CommandsOnly:
     ledger = _ledger(crew)
-    noticed = StageRecorder(ledger.sight.tell)
+    noticed = StageRecorder(ledger.metrics.tell)
     bench = _bench(storage, ledger, _flow(crew, ledger), noticed, EndpointPool((crew.endpoint(),), {}))
     loop = CommandsOnly(
         bench,
@@ -150,9 +150,9 @@ def _flow(crew: Crew, ledger: Ledger) -> Flow:
     return ledger.flow([crew.endpoint()], slot_lease=2 * LEASE)
 
 
-def _bench(storage: Storage, ledger: Ledger, flow: Flow, noticed: StageRecorder, pool: EndpointPool) -> FrameContext:
+def _bench(storage: Storage, ledger: Ledger, flow: Flow, recorder: StageRecorder, pool: EndpointPool) -> FrameContext:
     admissions, spans = Admissions(flow), Untraced()
-    scorer = Scorer(pool, flow, admissions, EgressAudit(AuditLog(storage, "worker")), noticed, spans)
+    scorer = Scorer(pool, flow, admissions, EgressAudit(AuditLog(storage, "worker")), recorder, spans)
     return FrameContext(
         storage=storage,
         sources=SourceCache(storage, max_bytes=1, most_bytes=1),
@@ -172,7 +172,7 @@ def _bench(storage: Storage, ledger: Ledger, flow: Flow, noticed: StageRecorder,
         max_pixels=1,
         max_decode_bytes=1,
         max_attempts=3,
-        noticed=noticed,
+        recorder=recorder,
         spans=spans,
     )
 

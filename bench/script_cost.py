@@ -72,12 +72,12 @@ class Bench:
         """Create a running bulk job, planned in parts of `part` frames. `spans`: frames per item, 0 for single ones."""
         job = keys.new_id()
         self.run("create", self.ledger.jobs.create, job, TENANT, "bulk", frames, datetime.now(UTC), size=1000)
-        taken = self.run("step", self.ledger.steps.take, "plan")
+        taken = self.run("step", self.ledger.step_leases.take, "plan")
         assert taken is not None
         for number, first in enumerate(range(0, frames, part)):
             items = [(at, spans) for at in range(first, first + part, spans)] if spans else []
             told = {"first": first, "n": part, "spans": items, "last": first + part >= frames, "lane": "bulk"}
-            self.run("extend", self.ledger.steps.extend, job, taken[1], number, **told, items=frames)
+            self.run("extend", self.ledger.step_leases.extend, job, taken[1], number, **told, items=frames)
         return job
 
     def list_parts(self, job: str, count: int) -> None:
@@ -102,9 +102,9 @@ def _settled(bench: Bench, claim: Claim, number: int) -> None:
 def shared(bench: Bench, job: str) -> None:
     """Run the operations that every ledger needs all the time. `job` is running and has frames to claim."""
     ledger, claims = bench.ledger, bench.ledger.claims
-    bench.run("room", ledger.room.check, TENANT, Usage(jobs=1, frames=1), UNBOUNDED)
+    bench.run("room", ledger.quotas.check, TENANT, Usage(jobs=1, frames=1), UNBOUNDED)
     bench.run(
-        "room (kept)", ledger.room.keep, TENANT, keys.new_id(), Usage(1, 1, 1, 1), UNBOUNDED, timedelta(minutes=1)
+        "room (kept)", ledger.quotas.keep, TENANT, keys.new_id(), Usage(1, 1, 1, 1), UNBOUNDED, timedelta(minutes=1)
     )
     for number in range(5):
         claim = bench.run("claim", claims.take, 1, BULK)
@@ -118,17 +118,17 @@ def shared(bench: Bench, job: str) -> None:
             bench.run("release", claims.release, claim.token, claim.first)
     bench.run("claims held", claims.held)
     bench.run("view", ledger.jobs.get, job)
-    bench.run("work", ledger.wakes.work, "segment")
-    bench.run("wake", ledger.wakes.wake, "segment", 3)
-    bench.run("sight", ledger.sight.look)
+    bench.run("work", ledger.wake_ups.work, "segment")
+    bench.run("wake", ledger.wake_ups.wake, "segment", 3)
+    bench.run("sight", ledger.metrics.look)
     bench.run("listed", ledger.jobs.listed, TENANT, None, 100)
     bench.run("scan", ledger.jobs.scan, "0", 1000)
     bench.run("retire", ledger.jobs.retire, job, timedelta(days=7))
     bench.run("overdue", ledger.jobs.overdue, 100)
     uploads = [UnusedUpload(f"upload-{number}", 10, timedelta(minutes=1)) for number in range(1000)]
-    bench.run("keep uploads", ledger.room.keep_uploads, TENANT, uploads, UNBOUNDED)
-    bench.run("take uploads", ledger.room.take_uploads, TENANT, [one.id for one in uploads])
-    bench.run("reconcile", ledger.sweeps.begin_reconciling, timedelta(minutes=10))
+    bench.run("keep uploads", ledger.quotas.keep_uploads, TENANT, uploads, UNBOUNDED)
+    bench.run("take uploads", ledger.quotas.take_uploads, TENANT, [one.id for one in uploads])
+    bench.run("reconcile", ledger.sweep_state.begin_reconciling, timedelta(minutes=10))
     _flow(bench)
 
 
@@ -184,7 +184,7 @@ def large_job(bench: Bench, frames: int, parts: int) -> None:
     claims = [bench.ledger.claims.take(1, BULK) for _ in range(32)]
     lines = [Settlement(one.token, at, failed=False) for one in claims if isinstance(one, Claim) for at in one.frames()]
     bench.run("settle (a part of 64)", bench.ledger.claims.settle, job, _name(4, "ffffffff"), lines)
-    steps = bench.ledger.steps
+    steps = bench.ledger.step_leases
     bench.run("parts", bench.ledger.jobs.parts, job)
     bench.run("adopt", bench.ledger.claims.adopt, job, _name(1, "eeeeeeee"), [(0, False, True), (1, False, True)])
     while (claim := bench.ledger.claims.take(1, BULK)) and bench.client.zcard("mr:leases") < CLAIMS:
@@ -199,10 +199,10 @@ def large_job(bench: Bench, frames: int, parts: int) -> None:
         assert bench.run(what, move, job, token, list(entries))
         bench.client.setrange(f"mr:job:{job}:settled", 0, b"\xff" * (frames // 8))
         bench.ledger.claims.adopt(job, _name(3, what[0:2].encode().hex() + "0000"), [(0, False, True)])
-    taken = bench.run("assemble_take", bench.ledger.assembling.take)
-    bench.run("assemble_done", bench.ledger.assembling.done, taken)
+    taken = bench.run("assemble_take", bench.ledger.assembly_leases.take)
+    bench.run("assemble_done", bench.ledger.assembly_leases.done, taken)
     bench.run("conclude", _conclude, bench.ledger, job, frames)
-    bench.run("assemble_take", bench.ledger.assembling.take)
+    bench.run("assemble_take", bench.ledger.assembly_leases.take)
     other = bench.running(frames, 1000, spans=2)
     bench.list_parts(other, parts)
     for _ in range(CLAIMS):

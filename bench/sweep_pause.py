@@ -82,9 +82,9 @@ def _live(store: FileStorage, ledger: Ledger) -> None:
     job = keys.new_id()
     store_submission(store, job, "bench")
     ledger.jobs.create(job, "bench", "bulk", 1, datetime.now(UTC))
-    taken = ledger.steps.take("plan")
+    taken = ledger.step_leases.take("plan")
     assert taken is not None
-    ledger.steps.extend(*taken, 0, first=0, n=1, spans=[], last=True, lane="bulk", items=1)
+    ledger.step_leases.extend(*taken, 0, first=0, n=1, spans=[], last=True, lane="bulk", items=1)
 
 
 def store_submission(store: FileStorage, job: str, tenant: str) -> None:
@@ -113,9 +113,9 @@ def store_submission(store: FileStorage, job: str, tenant: str) -> None:
     store.put(keys.live(job), b"")
 
 
-def _swept(valkey: RunningValkey, parts: WorkerContext) -> tuple[float, float]:
+def _swept(valkey: RunningValkey, context: WorkerContext) -> tuple[float, float]:
     """Seconds until everything was compared, and the longest pause between two lease checks."""
-    Thread(target=sweep_for_ever, args=(parts, os.getppid(), lambda: None), daemon=True).start()
+    Thread(target=sweep_for_ever, args=(context, os.getppid(), lambda: None), daemon=True).start()
     began, looks, took = time.monotonic(), [_now(valkey)], 0.0
     while not took or len(looks) < _LOOKS:
         last, compared = valkey.client.hmget("mr:sweep", "last", "reconciled")

@@ -39,62 +39,62 @@ PROXY_AWAY = timedelta(seconds=30)
 UNFORESEEN = timedelta(minutes=5)
 
 
-def deliver_due(parts: WorkerContext, sender: CallbackSender, until: float) -> None:
+def deliver_due(context: WorkerContext, sender: CallbackSender, until: float) -> None:
     """Send what is due until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
-        delivery = parts.ledger.outbox.take()
+        delivery = context.ledger.outbox.take()
         if delivery is None:
             return
         try:
-            deliver(parts, sender, delivery)
+            deliver(context, sender, delivery)
         except SealInvalid:
             words = "callback not sent: its secret was encrypted with another server key"
             log.error(words, extra={"job_id": delivery.job})  # noqa: TRY400
-            parts.ledger.outbox.again(delivery, UNSEALED, charge=False)
+            context.ledger.outbox.again(delivery, UNSEALED, charge=False)
         except StorageUnavailable:
-            parts.ledger.outbox.again(delivery, POSTPONED, charge=False)
+            context.ledger.outbox.again(delivery, POSTPONED, charge=False)
         except LedgerUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one delivery must not stop the others
-            parts.bad_objects.leave_out("delivery", delivery.job, error)
-            parts.ledger.outbox.again(delivery, UNFORESEEN, charge=False)
+            context.bad_objects.leave_out("delivery", delivery.job, error)
+            context.ledger.outbox.again(delivery, UNFORESEEN, charge=False)
 
 
-def deliver(parts: WorkerContext, sender: CallbackSender, delivery: Delivery) -> None:
+def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) -> None:
     """Make one attempt, if the limits of the receiver and of its tenant allow another delivery.
 
     If they do not, the delivery waits, which does not count as an attempt.
     """
-    outbox = parts.ledger.outbox
+    outbox = context.ledger.outbox
     try:
-        submission = read_submission(parts.storage, delivery.job)
+        submission = read_submission(context.storage, delivery.job)
     except ObjectMissing:
         outbox.over(delivery)
         return
     target = submission.callback
     if target is None:
-        _close(parts, submission, delivery)
+        _close(context, submission, delivery)
         return
     rest = outbox.host_rests(_receiver(submission, target))
     if rest:
         outbox.again(delivery, rest, charge=False)
         return
-    tenant = _name_of(f"tenant\n{submission.tenant}"), callbacks_share(parts.settings.deliver_threads)
-    host = _name_of(urlsplit(target.url).netloc), parts.settings.callbacks_per_host
+    tenant = _name_of(f"tenant\n{submission.tenant}"), callbacks_share(context.settings.deliver_threads)
+    host = _name_of(urlsplit(target.url).netloc), context.settings.callbacks_per_host
     with contextlib.ExitStack() as held:
         for place, most in (tenant, host):
             if not outbox.enter_host(place, delivery, most):
                 outbox.await_place(delivery, place, most)
                 return
             held.callback(outbox.leave_host, place, delivery)
-        _look_and_attempt(parts, sender, delivery, submission, target)
+        _look_and_attempt(context, sender, delivery, submission, target)
 
 
 def _look_and_attempt(
-    parts: WorkerContext, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
+    context: WorkerContext, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
 ) -> None:
     """Check the marker first, so that a delivered event is not repeated because Redis was lost."""
-    storage, outbox = parts.storage, parts.ledger.outbox
+    storage, outbox = context.storage, context.ledger.outbox
     if tombstone_of(storage, delivery.job):
         outbox.over(delivery)
         return
@@ -104,61 +104,61 @@ def _look_and_attempt(
         outbox.over(delivery)
         return
     if is_delivered(storage, delivery.job, delivery.event):
-        _close(parts, submission, delivery)
+        _close(context, submission, delivery)
         return
-    _attempt(parts, sender, delivery, submission, target, body)
+    _attempt(context, sender, delivery, submission, target, body)
 
 
 def _attempt(
-    parts: WorkerContext,
+    context: WorkerContext,
     sender: CallbackSender,
     delivery: Delivery,
     submission: Submission,
     target: CallbackTarget,
     body: bytes,
 ) -> None:
-    secrets = _secrets(parts, submission.id, target)
+    secrets = _secrets(context, submission.id, target)
     now = int(time.time())
     links = [delivery.traceparent] if delivery.traceparent else []
     about = {"job_id": delivery.job, "event": delivery.event, "attempt": delivery.attempt}
     with (
-        parts.noticed.timed("deliver"),
-        parts.spans.span("callback", submission.traceparent, kind="client", links=links, job_id=delivery.job) as span,
+        context.recorder.timed("deliver"),
+        context.spans.span("callback", submission.traceparent, kind="client", links=links, job_id=delivery.job) as span,
     ):
         span.note(attempt=delivery.attempt)
         sent = sender.send(target.url, secrets, delivery.event, body, now, traceparent=span.traceparent)
         span.note(result=sent.reason)
-    parts.noticed.happened("callback", sent.reason)
+    context.recorder.happened("callback", sent.reason)
     log.info("callback", extra={**about, "result": sent.reason})
-    _note(parts, delivery, _receiver(submission, target), sent)
+    _note(context, delivery, _receiver(submission, target), sent)
     if sent.reason == "proxy":
-        parts.ledger.outbox.again(delivery, PROXY_AWAY, charge=False)
+        context.ledger.outbox.again(delivery, PROXY_AWAY, charge=False)
         return
     if sent.delivered:
-        _mark(parts, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
-        _close(parts, submission, delivery)
+        _mark(context, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
+        _close(context, submission, delivery)
         return
     if sent.disable:
         for event in (event_id(submission.id, event_type) for event_type in EVENT_TYPES):
-            _mark(parts, delivery.job, event, sent.reason, *_tried(delivery, event, sent))
-        _close(parts, submission, delivery)
+            _mark(context, delivery.job, event, sent.reason, *_tried(delivery, event, sent))
+        _close(context, submission, delivery)
         return
     asked = timedelta(seconds=sent.retry_after_s) if sent.retry_after_s is not None else None
     after = delay_before(delivery.attempt + 1, random.random(), retry_after=asked)
     if after is not None:
-        parts.ledger.outbox.again(delivery, after)
+        context.ledger.outbox.again(delivery, after)
         return
-    _mark(parts, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
-    _close(parts, submission, delivery)
+    _mark(context, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
+    _close(context, submission, delivery)
 
 
-def _secrets(parts: WorkerContext, job: str, target: CallbackTarget) -> list[str]:
+def _secrets(context: WorkerContext, job: str, target: CallbackTarget) -> list[str]:
     """Return the secrets to sign with: two while the receiver's secret, or the server key it
     derives from, is rotated.
     """
     if target.sealed is None:
-        return [derive_secret(server_key, job) for server_key in parts.settings.server_keys]
-    return unseal_with_any(parts.settings.server_keys, target.sealed, job).split(" ")
+        return [derive_secret(server_key, job) for server_key in context.settings.server_keys]
+    return unseal_with_any(context.settings.server_keys, target.sealed, job).split(" ")
 
 
 def _receiver(submission: Submission, target: CallbackTarget) -> str:
@@ -171,13 +171,13 @@ def _name_of(what: str) -> str:
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
-def _note(parts: WorkerContext, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:
+def _note(context: WorkerContext, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:
     """Store the result of the attempt. A host that is unreachable or fails is backed off after a while."""
-    parts.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
+    context.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
     if sent.status is not None and sent.status < 500:
-        parts.ledger.outbox.host_answered(receiver)
+        context.ledger.outbox.host_answered(receiver)
     elif sent.reason not in {"forbidden_address", "proxy"}:
-        parts.ledger.outbox.host_failed(receiver)
+        context.ledger.outbox.host_failed(receiver)
 
 
 def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, int | None]:
@@ -188,18 +188,18 @@ def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, i
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 
 
-def _mark(parts: WorkerContext, job: str, event: str, how: str, attempts: int, status: int | None) -> None:
+def _mark(context: WorkerContext, job: str, event: str, how: str, attempts: int, status: int | None) -> None:
     marker = DeliveryEnd(how=how, at=datetime.now(UTC), attempts=attempts, status=status).model_dump_json().encode()
     with contextlib.suppress(ObjectExists):
-        parts.storage.create(keys.delivered(job, event), marker, "application/json")
+        context.storage.create(keys.delivered(job, event), marker, "application/json")
 
 
-def _close(parts: WorkerContext, submission: Submission, delivery: Delivery) -> None:
+def _close(context: WorkerContext, submission: Submission, delivery: Delivery) -> None:
     """Record that the event is over. If the job and all its events are over, its live marker is deleted."""
-    parts.ledger.outbox.over(delivery)
+    context.ledger.outbox.over(delivery)
     try:
-        parts.storage.head(keys.result(submission.id))
+        context.storage.head(keys.result(submission.id))
     except ObjectMissing:
         return
-    if leave_live(parts.storage, submission):
-        parts.ledger.jobs.told(submission.id)
+    if leave_live(context.storage, submission):
+        context.ledger.jobs.told(submission.id)

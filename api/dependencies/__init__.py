@@ -79,7 +79,7 @@ class Dependencies:
         return self.server_keys[0]
 
 
-def service_of(request: Request) -> Dependencies:
+def dependencies_of(request: Request) -> Dependencies:
     service: Dependencies = request.app.state.service
     return service
 
@@ -98,7 +98,7 @@ def base_of(request: Request) -> str:
 
     Without a public URL, the `Host` header is used only on loopback, where nobody else can set it.
     """
-    if public_url := service_of(request).public_url:
+    if public_url := dependencies_of(request).public_url:
         return public_url
     host, port = request.scope.get("server") or ("localhost", None)
     if is_loopback(host):
@@ -119,7 +119,7 @@ def is_loopback(host: str) -> bool:
 async def check_own_database(request: Request) -> None:
     """Raise LedgerUnavailable or StorageUnavailable before writing what another deployment might find."""
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
-        await in_thread(service_of(request).check_database)
+        await in_thread(dependencies_of(request).check_database)
 
 
 async def in_thread(call: Callable[..., T], *arguments: object) -> T:

@@ -14,33 +14,33 @@ from maskrelay.rules.lifecycle import may_cancel
 from maskrelay.storage.markers import entomb, intend_cancel
 
 
-def cancel(service: Dependencies, known: JobSnapshot) -> JobSnapshot:
+def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
     """Cancel the job and return it once the intent is durable. Raises NotCancellable if it is finishing or has ended.
 
     The ledger may be unavailable: the sweep reads the intent. Repeating the call changes nothing.
     """
     if not may_cancel(known.state):
         raise NotCancellable
-    intend_cancel(service.storage, known.id, BY_CALLER)
+    intend_cancel(dependencies.storage, known.id, BY_CALLER)
     record = replace(known.record, state="cancelling") if known.record is not None else None
     with suppress(LedgerUnavailable):
-        before = service.ledger.jobs.cancel(known.id, BY_CALLER)
+        before = dependencies.ledger.jobs.cancel(known.id, BY_CALLER)
         if before is not None and not may_cancel(before):  # it has ended in the meantime
-            service.storage.delete(keys.live_cancel(known.id))
+            dependencies.storage.delete(keys.live_cancel(known.id))
             raise NotCancellable
-        service.ledger.wakes.wake("finish")
-        record = service.ledger.jobs.get(known.id) or record
+        dependencies.ledger.wake_ups.wake("finish")
+        record = dependencies.ledger.jobs.get(known.id) or record
     return replace(known, record=record, cancelling=True)
 
 
-def delete(service: Dependencies, job: str, caller: Caller) -> None:
+def delete(dependencies: Dependencies, job: str, caller: Caller) -> None:
     """Write the tombstone, then make the ledger forget the job: without claims, no more work is begun or counted.
 
     The job's record is not parsed as a whole, so an unreadable job can be deleted. If the ledger fails, the sweep does
     its part. Safe to repeat. Raises NotFound, Gone, and StorageUnavailable with the job unchanged.
     """
-    check_owned(service, caller.tenant, job)
+    check_owned(dependencies, caller.tenant, job)
     tombstone = Tombstone(tenant=caller.tenant, at=datetime.now(UTC), reason="deleted", by=caller.name)
-    entomb(service.storage, job, tombstone)
+    entomb(dependencies.storage, job, tombstone)
     with suppress(LedgerUnavailable):
-        service.ledger.jobs.forget(job, caller.tenant)
+        dependencies.ledger.jobs.forget(job, caller.tenant)

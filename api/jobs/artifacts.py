@@ -35,35 +35,35 @@ class Artifact:
     human_name: str
 
 
-def find(service: Dependencies, known: JobSnapshot, name: str) -> Artifact:
+def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
     """Return the artifact with this name. Raises NotFound."""
     if name == RESULT:
-        return _manifest(service, known)
+        return _manifest(dependencies, known)
     if whole := _WHOLE.fullmatch(name):
-        return _of_item(service, known, name, whole)
+        return _of_item(dependencies, known, name, whole)
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise NotFound
     item, frame = int(parts[1]), int(parts[2])
-    line = _line(service, known, item, frame)
+    line = _line(dependencies, known, item, frame)
     outcome = next((one for one in line.outcomes if one.frame == frame and one.item == item), None) if line else None
     ref = outcome.artifacts().get(name) if outcome else None
     if line is None or outcome is None or ref is None:
         raise NotFound
     prompt = int(parts[3]) if parts[3] is not None else None
-    several = len(line.outcomes) > 1 or _is_of_several(service, known, frame)
+    several = len(line.outcomes) > 1 or _is_of_several(dependencies, known, frame)
     return Artifact(ref, _human_name(line, outcome, prompt, parts[4] or parts[5], several=several))
 
 
-def _is_of_several(service: Dependencies, known: JobSnapshot, frame: int) -> bool:
+def _is_of_several(dependencies: Dependencies, known: JobSnapshot, frame: int) -> bool:
     """Whether an item of a running job has other frames than this one, the only frame of its line."""
-    planned = service.archive.item_of(known.id, frame) if known.result is None else None
+    planned = dependencies.archive.item_of(known.id, frame) if known.result is None else None
     return planned is not None and planned.frames > 1
 
 
-def _of_item(service: Dependencies, known: JobSnapshot, name: str, parts: re.Match[str]) -> Artifact:
+def _of_item(dependencies: Dependencies, known: JobSnapshot, name: str, parts: re.Match[str]) -> Artifact:
     """A file of a whole item, available once the job has ended."""
-    line = final_line(service, known.result, int(parts[1])) if known.result is not None else None
+    line = final_line(dependencies, known.result, int(parts[1])) if known.result is not None else None
     output = whole_names(line).get(name) if line is not None else None
     if line is None or output is None:
         raise NotFound
@@ -71,16 +71,16 @@ def _of_item(service: Dependencies, known: JobSnapshot, name: str, parts: re.Mat
     return Artifact(line.files[output], f"{_stem(line.source_name, line.item)}{slug}.{parts[3]}")
 
 
-def _line(service: Dependencies, known: JobSnapshot, item: int, frame: int) -> ItemLine | None:
+def _line(dependencies: Dependencies, known: JobSnapshot, item: int, frame: int) -> ItemLine | None:
     if known.result is not None:
-        return final_line(service, known.result, item)
-    return visible_line(service, known, item, frame)
+        return final_line(dependencies, known.result, item)
+    return visible_line(dependencies, known, item, frame)
 
 
-def _manifest(service: Dependencies, known: JobSnapshot) -> Artifact:
+def _manifest(dependencies: Dependencies, known: JobSnapshot) -> Artifact:
     if known.result is None:
         raise NotFound("The job has no result yet.")
-    body = service.storage.get(keys.result(known.id))
+    body = dependencies.storage.get(keys.result(known.id))
     digest = hashlib.sha256(body).hexdigest()
     ref = ArtifactRef(key=keys.result(known.id), length=len(body), sha256=digest, content_type="application/json")
     return Artifact(ref, f"{known.id}.result.json")
@@ -114,19 +114,19 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def elsewhere(service: Dependencies, artifact: Artifact) -> str | None:
+def elsewhere(dependencies: Dependencies, artifact: Artifact) -> str | None:
     """Return a presigned URL of the store, if that is enabled and the file is an object of its own.
 
     Raises ObjectMissing and StorageUnavailable.
     """
-    ref, lifetime = artifact.ref, service.presigned_lifetime
-    if not lifetime or service.storage.head(ref.key).size != ref.length:
+    ref, lifetime = artifact.ref, dependencies.presigned_lifetime
+    if not lifetime or dependencies.storage.head(ref.key).size != ref.length:
         return None
-    return service.storage.presign(ref.key, lifetime)
+    return dependencies.storage.presign(ref.key, lifetime)
 
 
 async def answer(
-    service: Dependencies,
+    dependencies: Dependencies,
     artifact: Artifact,
     headers: dict[str, str],
     part: tuple[int, int] | None = None,
@@ -138,7 +138,7 @@ async def answer(
     Raises ObjectMissing and StorageUnavailable before any byte is sent.
     """
     ref, (begin, length) = artifact.ref, part or (0, artifact.ref.length)
-    chunks = await in_thread(service.storage.stream, ref.key, ref.offset + begin, length)
+    chunks = await in_thread(dependencies.storage.stream, ref.key, ref.offset + begin, length)
 
     async def body() -> AsyncIterator[bytes]:
         try:

@@ -29,7 +29,7 @@ _CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile(
 
 
 def read_dead_letters(
-    service: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, code: str | None
+    dependencies: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, code: str | None
 ) -> DeadLetterList:
     """Return at most `limit` failed frames after `cursor`, of this error code or of any. Raises Malformed.
 
@@ -37,19 +37,19 @@ def read_dead_letters(
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None:
-        shown, following = _final(service, known.result, int(places[0]) if kind == _FINAL else 0, limit, code)
-        return DeadLetterList(dead_letters=shown, redriven_as=redriven_as(service, known), next=following)
+        shown, following = _final(dependencies, known.result, int(places[0]) if kind == _FINAL else 0, limit, code)
+        return DeadLetterList(dead_letters=shown, redriven_as=redriven_as(dependencies, known), next=following)
     part, line = map(int, places) if kind == _RUNNING else (0, 0)
-    shown, following = _so_far(service, known, (part, line), limit, code)
+    shown, following = _so_far(dependencies, known, (part, line), limit, code)
     return DeadLetterList(dead_letters=shown, redriven_as=[], next=following)
 
 
-def letters_of(service: Dependencies, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
+def letters_of(dependencies: Dependencies, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
     """Yield the failed frames of a finished job from this offset on, each with the offset after it."""
     if result.dead is None or offset >= result.dead.length:
         return
     of_cursor = offset > 0
-    with closing(service.storage.stream(result.dead.key, offset, result.dead.length - offset)) as chunks:
+    with closing(dependencies.storage.stream(result.dead.key, offset, result.dead.length - offset)) as chunks:
         for raw in lines_of(chunks):
             offset += len(raw) + 1
             try:
@@ -59,21 +59,21 @@ def letters_of(service: Dependencies, result: Result, offset: int = 0) -> Iterat
             yield offset, letter
 
 
-def redriven_as(service: Dependencies, known: JobSnapshot) -> list[str]:
+def redriven_as(dependencies: Dependencies, known: JobSnapshot) -> list[str]:
     """Return the jobs in which items of this job were redriven.
 
     A marker whose job was never accepted is ignored.
     """
-    named = (key.rsplit("/", 1)[1] for key in service.storage.list(keys.redriven(known.id, "")))
-    found = ((new, service.archive.submission(new)) for new in named)
+    named = (key.rsplit("/", 1)[1] for key in dependencies.storage.list(keys.redriven(known.id, "")))
+    found = ((new, dependencies.archive.submission(new)) for new in named)
     return [new for new, submission in found if submission is not None and submission.redrive_of == known.id]
 
 
 def _final(
-    service: Dependencies, result: Result, offset: int, limit: int, code: str | None
+    dependencies: Dependencies, result: Result, offset: int, limit: int, code: str | None
 ) -> tuple[list[DeadLetterShown], str | None]:
     shown: list[DeadLetterShown] = []
-    for behind, letter in letters_of(service, result, offset):
+    for behind, letter in letters_of(dependencies, result, offset):
         if code in {None, letter.error.code}:
             if len(shown) == limit:
                 return shown, cursor_of(_FINAL, str(offset))
@@ -83,11 +83,11 @@ def _final(
 
 
 def _so_far(
-    service: Dependencies, known: JobSnapshot, first: tuple[int, int], limit: int, code: str | None
+    dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int], limit: int, code: str | None
 ) -> tuple[list[DeadLetterShown], str | None]:
     """Failed frames in order of completion."""
     shown: list[DeadLetterShown] = []
-    for place, outcome, item in _visible(service, known, first):
+    for place, outcome, item in _visible(dependencies, known, first):
         if outcome.error is None or code not in {None, outcome.error.code}:
             continue
         if len(shown) == limit:
@@ -97,15 +97,15 @@ def _so_far(
 
 
 def _visible(
-    service: Dependencies, known: JobSnapshot, first: tuple[int, int]
+    dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]
 ) -> Iterator[tuple[tuple[int, int], Outcome, PlannedItem]]:
     """The visible outcomes from a line of a part on, each with its place and its item."""
-    lines = no_lines(service, known)
-    for number, (name, refused) in enumerate(listed_parts(service, known)):
+    lines = no_lines(dependencies, known)
+    for number, (name, refused) in enumerate(listed_parts(dependencies, known)):
         if number < first[0]:
-            pass_over(service, known, name, refused, lines)
+            pass_over(dependencies, known, name, refused, lines)
             continue
-        for line, outcome, item, _ in visible_in(service, known, name, refused, lines):
+        for line, outcome, item, _ in visible_in(dependencies, known, name, refused, lines):
             if (number, line) >= first:
                 yield (number, line), outcome, item
 

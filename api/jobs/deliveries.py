@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 
 from api.dependencies import (
     Dependencies,
+    dependencies_of,
     in_thread,
-    service_of,
     tenant_of,
 )
 from api.jobs.lookup import JobSnapshot, look
@@ -23,9 +23,9 @@ from maskrelay.storage.stored_records import read_record
 
 async def list_deliveries(request: Request, job: str) -> Response:
     """List the job's events so far, with their attempts and their state. A job without a callback has none."""
-    service = service_of(request)
-    known = await in_thread(look, service, tenant_of(request), job)
-    shown = await in_thread(_listed, service, known)
+    dependencies = dependencies_of(request)
+    known = await in_thread(look, dependencies, tenant_of(request), job)
+    shown = await in_thread(_listed, dependencies, known)
     return JSONResponse(DeliveryList(deliveries=shown).model_dump(mode="json"), headers={"Cache-Control": "no-store"})
 
 
@@ -34,47 +34,47 @@ async def replay_delivery(request: Request, job: str, event: str) -> Response:
 
     The retry schedule starts from the beginning. An event that is waiting for its next attempt is sent immediately.
     """
-    service = service_of(request)
-    known = await in_thread(look, service, tenant_of(request), job)
-    shown = await in_thread(_replay, service, known, event)
+    dependencies = dependencies_of(request)
+    known = await in_thread(look, dependencies, tenant_of(request), job)
+    shown = await in_thread(_replay, dependencies, known, event)
     return JSONResponse(shown.model_dump(mode="json"), 202, headers={"Cache-Control": "no-store"})
 
 
-def _listed(service: Dependencies, known: JobSnapshot) -> list[DeliveryShown]:
+def _listed(dependencies: Dependencies, known: JobSnapshot) -> list[DeliveryShown]:
     callback = known.submission.callback
     types = [one for one in EVENT_TYPES if callback is not None and one in callback.events]
-    return [shown for one in types if (shown := _shown(service, known.id, one)) is not None]
+    return [shown for one in types if (shown := _shown(dependencies, known.id, one)) is not None]
 
 
-def _shown(service: Dependencies, job: str, event_type: str) -> DeliveryShown | None:
+def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliveryShown | None:
     """One event; None if it has not happened, even if its receiver has already refused it."""
     event = event_id(job, event_type)
     with suppress(ObjectMissing):
-        end = read_record(service.storage, keys.delivered(job, event), DeliveryEnd)
-        if end.how != "ok" and not end.attempts and not service.archive.has(keys.event(job, event)):
+        end = read_record(dependencies.storage, keys.delivered(job, event), DeliveryEnd)
+        if end.how != "ok" and not end.attempts and not dependencies.archive.has(keys.event(job, event)):
             return None
         state = "delivered" if end.how == "ok" else "given_up"
         known = {"attempts": end.attempts, "status": end.status, "reason": end.how, "ended_at": end.at}
         return DeliveryShown.model_validate({"event": event, "type": event_type, "state": state, **known})
-    if not service.archive.has(keys.event(job, event)):
+    if not dependencies.archive.has(keys.event(job, event)):
         return None
-    attempts, last = service.ledger.outbox.standing(job, event)
+    attempts, last = dependencies.ledger.outbox.standing(job, event)
     told = json.loads(last) if last else {}
     return DeliveryShown(event=event, type=event_type, state="waiting", attempts=attempts, **told)
 
 
-def _replay(service: Dependencies, known: JobSnapshot, event: str) -> DeliveryShown:
+def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> DeliveryShown:
     """Write the live marker first, then remove the marker of the end: from then on the sweep finds it without the
     ledger.
     """
-    listed = {one.event: one for one in _listed(service, known)}
+    listed = {one.event: one for one in _listed(dependencies, known)}
     if event not in listed:
         raise NotFound
-    if not service.archive.has(keys.event(known.id, event)):
+    if not dependencies.archive.has(keys.event(known.id, event)):
         raise Gone("The event is too old to be sent again.")
-    service.storage.put(keys.live(known.id), b"")
-    service.storage.delete(keys.delivered(known.id, event))
+    dependencies.storage.put(keys.live(known.id), b"")
+    dependencies.storage.delete(keys.delivered(known.id, event))
     with suppress(LedgerUnavailable):
-        service.ledger.outbox.replay(known.id, event)
-        service.ledger.wakes.wake("deliver")
+        dependencies.ledger.outbox.replay(known.id, event)
+        dependencies.ledger.wake_ups.wake("deliver")
     return DeliveryShown(event=event, type=listed[event].type, state="waiting", attempts=0, status=None)

@@ -44,7 +44,7 @@ class ItemPage:
 
 
 def read_page(
-    service: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, flag: str | None = None
+    dependencies: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, flag: str | None = None
 ) -> ItemPage:
     """Return at most `limit` items after `cursor`. Raises Malformed for an invalid cursor.
 
@@ -53,39 +53,42 @@ def read_page(
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None and flag is not None:
-        return _flagged(service, known.result, flag, int(places[0]) if kind == _FLAGGED else 0, limit)
+        return _flagged(dependencies, known.result, flag, int(places[0]) if kind == _FLAGGED else 0, limit)
     if flag is not None:
-        page = read_page(service, known, cursor, limit)
+        page = read_page(dependencies, known, cursor, limit)
         return ItemPage(tuple(line for line in page.lines if flag in flags_of(line)), page.next)
     if known.result is not None:
-        return _final(service, known.result, int(places[0]) if kind == _FINAL else 0, limit)
+        return _final(dependencies, known.result, int(places[0]) if kind == _FINAL else 0, limit)
     part, line = map(int, places) if kind == _RUNNING else (0, 0)
-    return _completed(service, known, part, line, limit)
+    return _completed(dependencies, known, part, line, limit)
 
 
-def read_ignored(service: Dependencies, known: JobSnapshot) -> list[IgnoredFile]:
+def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[IgnoredFile]:
     """Return the files that did not become items; they are known once the job is planned."""
     if not known.planned:
         return []
     try:
-        return read_records(service.storage, keys.ignored(known.id), IgnoredFile)
+        return read_records(dependencies.storage, keys.ignored(known.id), IgnoredFile)
     except ObjectMissing:
         return []
 
 
-def _completed(service: Dependencies, known: JobSnapshot, first_part: int, first_line: int, limit: int) -> ItemPage:
+def _completed(
+    dependencies: Dependencies, known: JobSnapshot, first_part: int, first_line: int, limit: int
+) -> ItemPage:
     """Items in order of completion: an item comes with the last of its frames."""
-    parts = listed_parts(service, known)
-    visible = no_lines(service, known)
+    parts = listed_parts(dependencies, known)
+    visible = no_lines(dependencies, known)
     done: Counter[int] = Counter()
     for name, refused in parts[:first_part]:
         items = (
-            service.archive.item_of(known.id, frame) for frame in pass_over(service, known, name, refused, visible)
+            dependencies.archive.item_of(known.id, frame)
+            for frame in pass_over(dependencies, known, name, refused, visible)
         )
         done.update(item.item for item in items if item is not None)
     lines: dict[int, ItemLine] = {}
     for number, (name, refused) in enumerate(parts[first_part:], first_part):
-        for place, outcome, planned, fresh in visible_in(service, known, name, refused, visible):
+        for place, outcome, planned, fresh in visible_in(dependencies, known, name, refused, visible):
             done[planned.item] += fresh
             if number == first_part and place < first_line:
                 continue
@@ -94,19 +97,21 @@ def _completed(service: Dependencies, known: JobSnapshot, first_part: int, first
             if len(lines) == limit and planned.item not in lines:
                 return ItemPage(tuple(lines.values()), cursor_of(_RUNNING, f"{number}.{place}"))
             frames = range(planned.first, planned.first + planned.frames)
-            outcomes = [outcome] if planned.frames == 1 else outcomes_of(service, known, parts[: number + 1], frames)
+            outcomes = (
+                [outcome] if planned.frames == 1 else outcomes_of(dependencies, known, parts[: number + 1], frames)
+            )
             lines[planned.item] = item_line(planned, tuple(outcomes))
     return ItemPage(tuple(lines.values()), None)
 
 
-def _final(service: Dependencies, result: Result, offset: int, limit: int) -> ItemPage:
+def _final(dependencies: Dependencies, result: Result, offset: int, limit: int) -> ItemPage:
     """Items from the final object; only one page is read, whatever the size of the job."""
     end = result.items.length
     lines: list[ItemLine] = []
     if offset > end:
         raise no_cursor()
     if offset < end:
-        with closing(service.storage.stream(result.items.key, offset, end - offset)) as chunks:
+        with closing(dependencies.storage.stream(result.items.key, offset, end - offset)) as chunks:
             for raw in lines_of(chunks):
                 if len(lines) == limit:
                     break
@@ -115,25 +120,25 @@ def _final(service: Dependencies, result: Result, offset: int, limit: int) -> It
     return ItemPage(tuple(lines), cursor_of(_FINAL, str(offset)) if offset < end else None)
 
 
-def _flagged(service: Dependencies, result: Result, flag: str, first: int, limit: int) -> ItemPage:
+def _flagged(dependencies: Dependencies, result: Result, flag: str, first: int, limit: int) -> ItemPage:
     """Flagged items in the order that finish recorded."""
     if result.flagged is None:
         return ItemPage((), None)
-    flagged = read_records(service.storage, result.flagged.key, FlaggedItems)
+    flagged = read_records(dependencies.storage, result.flagged.key, FlaggedItems)
     items = next((one.items for one in flagged if one.flag == flag), ())
-    lines = side_by_side(lambda item: final_line(service, result, item), items[first : first + limit])
+    lines = side_by_side(lambda item: final_line(dependencies, result, item), items[first : first + limit])
     following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(items) else None
     return ItemPage(tuple(line for line in lines if line is not None), following)
 
 
-def final_line(service: Dependencies, result: Result, item: int) -> ItemLine | None:
+def final_line(dependencies: Dependencies, result: Result, item: int) -> ItemLine | None:
     """Return one line of the final object, located by its index; None if there is no such item."""
     if item >= result.counts.total:
         return None
-    raw = service.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
+    raw = dependencies.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
     begin, *behind = (offset for (offset,) in _OFFSET.iter_unpack(raw))
     end = behind[0] if behind else result.items.length
-    return parsed(service.storage.get(result.items.key, begin, end - begin), ItemLine, result.items.key)
+    return parsed(dependencies.storage.get(result.items.key, begin, end - begin), ItemLine, result.items.key)
 
 
 def _line(raw: bytes) -> ItemLine:

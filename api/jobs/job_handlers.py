@@ -15,8 +15,8 @@ from api.dependencies import (
     Dependencies,
     base_of,
     caller_of,
+    dependencies_of,
     in_thread,
-    service_of,
     side_by_side,
     tenant_of,
 )
@@ -60,12 +60,12 @@ async def show_job(request: Request, job: str) -> Response:
     With `Prefer: wait=N` the response comes when the job has ended, or after N seconds (at most 50). With
     `If-None-Match` it is 304 if nothing has changed.
     """
-    service = service_of(request)
+    dependencies = dependencies_of(request)
     wait = wait_asked(request.headers)
-    known = await in_thread(look, service, tenant_of(request), job)
+    known = await in_thread(look, dependencies, tenant_of(request), job)
     if wait and not known.terminal:
-        await until_ended(service, job, wait)
-        known = await in_thread(look, service, tenant_of(request), job)
+        await until_ended(dependencies, job, wait)
+        known = await in_thread(look, dependencies, tenant_of(request), job)
     etag = etag_of(known)
     headers = {**PRIVATE, "ETag": etag}
     if wait is not None:
@@ -81,8 +81,8 @@ async def list_jobs(
     request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> Response:
     """List the tenant's jobs, newest first."""
-    service, tenant, base = service_of(request), tenant_of(request), base_of(request)
-    page = await in_thread(listed, service, tenant, before(cursor), limit, partial(_shown, base=base))
+    dependencies, tenant, base = dependencies_of(request), tenant_of(request), base_of(request)
+    page = await in_thread(listed, dependencies, tenant, before(cursor), limit, partial(_shown, base=base))
     headers = {**PRIVATE, **next_link(f"{base}/v1/jobs", page.next, limit)}
     unreadable = {"unreadable": page.unreadable} if page.unreadable else {}
     return JSONResponse({"jobs": page.jobs, "next": page.next, **unreadable}, headers=headers)
@@ -110,15 +110,15 @@ class Listed(Generic[T]):
 
 
 def listed(
-    service: Dependencies, tenant: str, before: str | None, limit: int, use: Callable[[JobSnapshot], T]
+    dependencies: Dependencies, tenant: str, before: str | None, limit: int, use: Callable[[JobSnapshot], T]
 ) -> Listed[T]:
     """Return `use` of each job of a page. An unreadable job does not affect the others."""
-    ids = service.ledger.jobs.listed(tenant, before, limit + 1)
+    ids = dependencies.ledger.jobs.listed(tenant, before, limit + 1)
     unreadable: list[str] = []
 
     def read(job: str) -> list[T]:
         try:
-            return [use(look(service, tenant, job))]
+            return [use(look(dependencies, tenant, job))]
         except (NotFound, Gone):
             return []
         except (LedgerUnavailable, StorageUnavailable):
@@ -147,10 +147,10 @@ async def list_items(
     one item per line. With `flag` it has only the items with a mask that has this flag; once the job has ended, the
     most suspicious item comes first.
     """
-    service = service_of(request)
-    known = await in_thread(look, service, tenant_of(request), job)
+    dependencies = dependencies_of(request)
+    known = await in_thread(look, dependencies, tenant_of(request), job)
     url = job_url(base_of(request), job)
-    shown, following = await in_thread(_page, service, known, cursor, limit, flag, url)
+    shown, following = await in_thread(_page, dependencies, known, cursor, limit, flag, url)
     only = f"flag={flag}&" if flag else ""
     headers = {**PRIVATE, **next_link(f"{url}/items", following, limit, only)}
     if not known.terminal:
@@ -159,32 +159,32 @@ async def list_items(
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in shown)
         return Response(lines, headers=headers, media_type="application/x-ndjson")
     body: dict[str, Any] = {"items": shown, "next": following}
-    if cursor is None and flag is None and (ignored := await in_thread(read_ignored, service, known)):
+    if cursor is None and flag is None and (ignored := await in_thread(read_ignored, dependencies, known)):
         body["ignored"] = [body_of(ignored_shown(one)) for one in ignored]
     return JSONResponse(body, headers=headers)
 
 
 def _page(
-    service: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, flag: str | None, url: str
+    dependencies: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, flag: str | None, url: str
 ) -> tuple[list[Any], str | None]:
-    page = read_page(service, known, cursor, limit, flag)
+    page = read_page(dependencies, known, cursor, limit, flag)
     return [item_body(line, url) for line in page.lines], page.next
 
 
 async def get_artifact(request: Request, job: str, name: str) -> Response:
     """Return a file of the job: a file that its items link to or, once the job has ended, `result.json`."""
-    service = service_of(request)
-    known = await in_thread(look, service, tenant_of(request), job)
-    artifact = await in_thread(artifacts.find, service, known, name)
+    dependencies = dependencies_of(request)
+    known = await in_thread(look, dependencies, tenant_of(request), job)
+    artifact = await in_thread(artifacts.find, dependencies, known, name)
     headers = {**PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
     if none_match(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    if address := await in_thread(artifacts.elsewhere, service, artifact):
+    if address := await in_thread(artifacts.elsewhere, dependencies, artifact):
         told = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
         return Response(status_code=307, headers={**headers, **told, "Cache-Control": "no-store"})
     headers["Accept-Ranges"] = "bytes"
     part = byte_range(request.headers, artifact.ref.length, headers["ETag"])
-    return await artifacts.answer(service, artifact, headers, part, head=getattr(request.state, "head", False))
+    return await artifacts.answer(dependencies, artifact, headers, part, head=getattr(request.state, "head", False))
 
 
 async def cancel_job(request: Request, job: str) -> Response:
@@ -193,9 +193,9 @@ async def cancel_job(request: Request, job: str) -> Response:
     No new work is started. Results that exist remain available. Repeating the request while the job is being cancelled
     also returns 202.
     """
-    service = service_of(request)
-    known = await in_thread(look, service, tenant_of(request), job)
-    known = await in_thread(actions.cancel, service, known)
+    dependencies = dependencies_of(request)
+    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(actions.cancel, dependencies, known)
     shown = job_shown(known, base_of(request))
     headers = {"Location": shown.links.self, "Cache-Control": "no-store"}
     return JSONResponse(body_of(shown), 202, headers if known.terminal else headers | RETRY_AFTER)
@@ -206,5 +206,5 @@ async def delete_job(request: Request, job: str) -> Response:
 
     From then on every request for the job returns 410, and all its objects are removed from the storage.
     """
-    await in_thread(actions.delete, service_of(request), job, caller_of(request))
+    await in_thread(actions.delete, dependencies_of(request), job, caller_of(request))
     return Response(status_code=204, headers={"Cache-Control": "no-store"})

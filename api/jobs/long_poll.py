@@ -12,16 +12,16 @@ from maskrelay.rules.lifecycle import is_terminal
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 
 
-async def until_ended(service: Dependencies, job: str, seconds: int) -> None:
+async def until_ended(dependencies: Dependencies, job: str, seconds: int) -> None:
     """Return once the job is terminal, the time is over or this process shuts down, whichever comes first.
 
     The ledger may be unavailable in the meantime.
     """
     deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_S
-    with service.ends.of(job) as ended:
-        while not service.ends.closed and (left := deadline - time.monotonic()) > 0:
+    with dependencies.ends.of(job) as ended:
+        while not dependencies.ends.closed and (left := deadline - time.monotonic()) > 0:
             with suppress(LedgerUnavailable):
-                record = await in_thread(service.ledger.jobs.get, job)
+                record = await in_thread(dependencies.ledger.jobs.get, job)
                 if record is not None and is_terminal(record.state):
                     return
             with suppress(TimeoutError):

@@ -76,7 +76,7 @@ class JobSnapshot:
         return self.record.frames if self.record is not None else Frames()
 
 
-def look(service: Dependencies, tenant: str, job: str) -> JobSnapshot:
+def look(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot:
     """Return the tenant's job with this id. Raises NotFound (also for another tenant's), Gone, LedgerUnavailable.
 
     A job that is finished in storage is returned without the ledger; for any other job, callers can retry for its
@@ -85,70 +85,72 @@ def look(service: Dependencies, tenant: str, job: str) -> JobSnapshot:
     if not keys.ID.fullmatch(job):
         raise NotFound
     try:
-        record = service.ledger.jobs.get(job)
+        record = dependencies.ledger.jobs.get(job)
     except LedgerUnavailable:
-        known = _from_storage(service, tenant, job)
+        known = _from_storage(dependencies, tenant, job)
         if known is None or not known.terminal:
             raise
         return known
     if record is None:
-        known = _from_storage(service, tenant, job)
+        known = _from_storage(dependencies, tenant, job)
         if known is None:
             raise NotFound
         return known
     if record.tenant != tenant:
         raise NotFound
-    return _beside_record(service, record)
+    return _beside_record(dependencies, record)
 
 
-def _beside_record(service: Dependencies, record: JobRecord) -> JobSnapshot:
+def _beside_record(dependencies: Dependencies, record: JobRecord) -> JobSnapshot:
     ended = is_terminal(record.state)
     if ended:
-        _check_gone(service, record.tenant, record.id)
-    submission = service.archive.submission(record.id)
+        _check_gone(dependencies, record.tenant, record.id)
+    submission = dependencies.archive.submission(record.id)
     if submission is None:
         raise NotFound
-    result = service.archive.result(record.id) if ended else None
-    halted = halt_of(service.storage, record.id) if ended and result is None else None
+    result = dependencies.archive.result(record.id) if ended else None
+    halted = halt_of(dependencies.storage, record.id) if ended and result is None else None
     return JobSnapshot(submission, record, result, halted=halted)
 
 
-def _from_storage(service: Dependencies, tenant: str, job: str) -> JobSnapshot | None:
-    _check_gone(service, tenant, job)
-    submission = service.archive.submission(job)
+def _from_storage(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot | None:
+    _check_gone(dependencies, tenant, job)
+    submission = dependencies.archive.submission(job)
     if submission is None or submission.tenant != tenant:
         return None
-    result = service.archive.result(job)
+    result = dependencies.archive.result(job)
     if result is not None:
         return JobSnapshot(submission, None, result)
-    return JobSnapshot(submission, None, None, service.archive.has(keys.cancel(job)), halt_of(service.storage, job))
+    return JobSnapshot(
+        submission, None, None, dependencies.archive.has(keys.cancel(job)), halt_of(dependencies.storage, job)
+    )
 
 
-def check_owned(service: Dependencies, tenant: str, job: str) -> None:
+def check_owned(dependencies: Dependencies, tenant: str, job: str) -> None:
     """Raise NotFound unless the job is the tenant's, Gone if it was deleted. Its record may be unreadable.
 
     Raises LedgerUnavailable for a job without a result, because the ledger has to forget its work.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
-    _check_gone(service, tenant, job)
+    _check_gone(dependencies, tenant, job)
     record = None
     try:
-        record = service.ledger.jobs.get(job)
+        record = dependencies.ledger.jobs.get(job)
     except LedgerUnavailable:
-        if not service.archive.has(keys.result(job)):
+        if not dependencies.archive.has(keys.result(job)):
             raise
-    owner = record.tenant if record is not None else owner_of(service.storage, job)
+    owner = record.tenant if record is not None else owner_of(dependencies.storage, job)
     if owner != tenant:
         raise NotFound
 
 
-def _check_gone(service: Dependencies, tenant: str, job: str) -> None:
+def _check_gone(dependencies: Dependencies, tenant: str, job: str) -> None:
     """Raise Gone for the tenant's own tombstone. The tombstone (`tenant`) or the submission gives the owner."""
-    if not service.archive.has(keys.gone(job)):
+    if not dependencies.archive.has(keys.gone(job)):
         return
     with suppress(ObjectMissing, RecordUnreadable):
-        tombstone = tombstone_of(service.storage, job)
+        tombstone = tombstone_of(dependencies.storage, job)
         if tombstone is not None:
             raise Gone if tombstone.tenant == tenant else NotFound
-    raise Gone if owner_of(service.storage, job) == tenant else NotFound
+    raise Gone if owner_of(dependencies.storage, job) == tenant else NotFound

@@ -12,29 +12,29 @@ from maskrelay.rules.visible_line import VisibleLines, placed
 Listed = Sequence[tuple[str, frozenset[int] | None]]
 
 
-def listed_parts(service: Dependencies, known: JobSnapshot) -> Listed:
+def listed_parts(dependencies: Dependencies, known: JobSnapshot) -> Listed:
     """Return the job's parts in the order in which they were settled, each with its refused frames.
 
     If the ledger lacks the job, or keeps no list because it has ended: the parts in storage in the order of names, with
     None instead of the refused frames.
     """
     if known.record is not None and not known.terminal:
-        return service.ledger.jobs.parts(known.id)
-    return [(name, None) for name in service.archive.parts(known.id)]
+        return dependencies.ledger.jobs.parts(known.id)
+    return [(name, None) for name in dependencies.archive.parts(known.id)]
 
 
-def no_lines(service: Dependencies, known: JobSnapshot) -> VisibleLines:
+def no_lines(dependencies: Dependencies, known: JobSnapshot) -> VisibleLines:
     """Return the visibility rule before any line of the job's parts was offered to it."""
-    frames = known.frames().planned if known.planned else service.archive.most_frames(known.id)
+    frames = known.frames().planned if known.planned else dependencies.archive.most_frames(known.id)
     return VisibleLines(frames)
 
 
 def pass_over(
-    service: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
+    dependencies: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> list[int]:
     """Offer every line of a part, and return the frames that got their first visible line from it."""
     decided = []
-    for frame, succeeded in service.archive.frames(known.id, part):
+    for frame, succeeded in dependencies.archive.frames(known.id, part):
         fresh = not lines.decided(frame)
         if _offer(lines, frame, succeeded, refused) and fresh:
             decided.append(frame)
@@ -42,14 +42,14 @@ def pass_over(
 
 
 def visible_in(
-    service: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
+    dependencies: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> Iterator[tuple[int, Outcome, PlannedItem, bool]]:
     """Yield the lines of a part that are visible so far: place, outcome, item, and whether the frame had none before.
 
     Every line is offered to `lines`. A line whose frame is not in the plan is left out.
     """
-    for place, outcome in enumerate(service.archive.outcomes(known.id, part)):
-        if outcome is None or (item := service.archive.item_of(known.id, outcome.frame)) is None:
+    for place, outcome in enumerate(dependencies.archive.outcomes(known.id, part)):
+        if outcome is None or (item := dependencies.archive.item_of(known.id, outcome.frame)) is None:
             continue
         fresh = not lines.decided(outcome.frame)
         if _offer(lines, outcome.frame, outcome.state == "succeeded", refused):
@@ -60,21 +60,21 @@ def _offer(lines: VisibleLines, frame: int, succeeded: bool, refused: frozenset[
     return lines.offer(frame, succeeded=succeeded, refused=refused or (), listed=refused is not None)
 
 
-def outcomes_of(service: Dependencies, known: JobSnapshot, listed: Listed, frames: range) -> list[Outcome]:
+def outcomes_of(dependencies: Dependencies, known: JobSnapshot, listed: Listed, frames: range) -> list[Outcome]:
     """Return the visible outcomes of these frames among the listed parts, in order of frames."""
     found: dict[int, Outcome] = {}
-    lines = no_lines(service, known)
+    lines = no_lines(dependencies, known)
     for name, refused in listed:
-        if any(frame in frames for frame, _ in service.archive.frames(known.id, name)):
-            visible = visible_in(service, known, name, refused, lines)
+        if any(frame in frames for frame, _ in dependencies.archive.frames(known.id, name)):
+            visible = visible_in(dependencies, known, name, refused, lines)
             found.update((outcome.frame, outcome) for _, outcome, _, _ in visible if outcome.frame in frames)
     return [found[frame] for frame in sorted(found)]
 
 
-def visible_line(service: Dependencies, known: JobSnapshot, item: int, frame: int) -> ItemLine | None:
+def visible_line(dependencies: Dependencies, known: JobSnapshot, item: int, frame: int) -> ItemLine | None:
     """Return an item's line from the visible outcome of this frame of it; None if there is none."""
-    planned = service.archive.item_of(known.id, frame)
+    planned = dependencies.archive.item_of(known.id, frame)
     if planned is None or planned.item != item:
         return None
-    found = outcomes_of(service, known, listed_parts(service, known), range(frame, frame + 1))
+    found = outcomes_of(dependencies, known, listed_parts(dependencies, known), range(frame, frame + 1))
     return item_line(planned, tuple(found)) if found else None

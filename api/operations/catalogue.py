@@ -7,8 +7,8 @@ from starlette.requests import Request
 
 from api.dependencies import (
     Dependencies,
+    dependencies_of,
     in_thread,
-    service_of,
     tenant_of,
 )
 from api.http.json_pointer import pointer
@@ -22,26 +22,26 @@ Word = Annotated[str | None, Query(max_length=40)]
 
 async def list_endpoints(request: Request) -> EndpointList:
     """List the endpoints with their current limits, load, gate state and recent errors."""
-    return await in_thread(_list, service_of(request), tenant_of(request))
+    return await in_thread(_list, dependencies_of(request), tenant_of(request))
 
 
-def _list(service: Dependencies, tenant: str) -> EndpointList:
-    names = {endpoint.name for endpoint in _usable(service, tenant)}
-    flow = service.ledger.flow(service.ledger.endpoints.known())
+def _list(dependencies: Dependencies, tenant: str) -> EndpointList:
+    names = {endpoint.name for endpoint in _usable(dependencies, tenant)}
+    flow = dependencies.ledger.flow(dependencies.ledger.endpoints.known())
     return EndpointList.model_validate({"endpoints": [one for one in flow.document() if one["name"] in names]})
 
 
-def check_pin(service: Dependencies, tenant: str, name: str) -> None:
+def check_pin(dependencies: Dependencies, tenant: str, name: str) -> None:
     """Raise OptionInvalid unless the tenant may use an endpoint of this name; EndpointsUnknown while none is known."""
-    known = service.ledger.endpoints.known()
+    known = dependencies.ledger.endpoints.known()
     if not known:
         raise EndpointsUnknown
     if name not in {endpoint.name for endpoint in usable(known, tenant)}:
         raise OptionInvalid("There is no endpoint of this name.", pointer=pointer("options", "endpoint"))
 
 
-def _usable(service: Dependencies, tenant: str) -> list[Endpoint]:
-    return usable(service.ledger.endpoints.known(), tenant)
+def _usable(dependencies: Dependencies, tenant: str) -> list[Endpoint]:
+    return usable(dependencies.ledger.endpoints.known(), tenant)
 
 
 def list_prompts(modality: Word = None, site: Word = None) -> TargetList:

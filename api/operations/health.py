@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api.dependencies import Dependencies, in_thread, service_of
+from api.dependencies import Dependencies, dependencies_of, in_thread
 from maskrelay.errors import LedgerFull, LedgerUnavailable, StorageError
 
 
@@ -32,25 +32,25 @@ async def readyz(request: Request) -> Response:
 
     A ledger that is nearly full still counts as ready, because the jobs in it must be completed.
     """
-    seen = await in_thread(_look, service_of(request))
+    seen = await in_thread(_look, dependencies_of(request))
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})
 
 
-def _look(service: Dependencies) -> Readiness:
+def _look(dependencies: Dependencies) -> Readiness:
     ledger = storage = "unavailable"
     with suppress(LedgerUnavailable, StorageError):
-        service.ledger.scripts.check_writable()
-        service.check_database()
-        ledger = _look_at_ledger(service)
+        dependencies.ledger.scripts.check_writable()
+        dependencies.check_database()
+        ledger = _look_at_ledger(dependencies)
     with suppress(StorageError):
-        service.health.check()
+        dependencies.health.check()
         storage = "ok"
     return Readiness(ready=ledger != "unavailable" and storage == "ok", ledger=ledger, storage=storage)
 
 
-def _look_at_ledger(service: Dependencies) -> str:
+def _look_at_ledger(dependencies: Dependencies) -> str:
     try:
-        service.ledger.room.check_memory()
+        dependencies.ledger.quotas.check_memory()
     except LedgerFull:
         return "full"
     return "ok"

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dependencies import Dependencies, in_thread, service_of
+from api.dependencies import Dependencies, dependencies_of, in_thread
 from api.operations.scaling import worth
 from maskrelay.contract.records.job import TERMINAL
 from maskrelay.errors import LedgerUnavailable
@@ -183,28 +183,28 @@ async def metrics(request: Request) -> Response:
 
     They contain nothing about an individual job or patient.
     """
-    body = await in_thread(_body, service_of(request), request.app.state.registry)
+    body = await in_thread(_body, dependencies_of(request), request.app.state.registry)
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
-def _body(service: Dependencies, own: CollectorRegistry) -> bytes:
+def _body(dependencies: Dependencies, own: CollectorRegistry) -> bytes:
     shared = CollectorRegistry()
-    shared.register(_Shared(_look(service)))
+    shared.register(_Shared(_look(dependencies)))
     return generate_latest(shared) + generate_latest(own)
 
 
-def _look(service: Dependencies) -> list[Metric]:
+def _look(dependencies: Dependencies) -> list[Metric]:
     """While the ledger is unavailable, only that is reported: the API's own metrics matter all the more then."""
     try:
-        return [ledger_up(is_up=True), *_of_ledger(service)]
+        return [ledger_up(is_up=True), *_of_ledger(dependencies)]
     except LedgerUnavailable:
         return [ledger_up(is_up=False)]
 
 
-def _of_ledger(service: Dependencies) -> Iterable[Metric]:
-    seen = service.ledger.sight.look()
-    flows = service.ledger.flow(service.ledger.endpoints.known()).document()
-    scaling = worth(service, flows)
+def _of_ledger(dependencies: Dependencies) -> Iterable[Metric]:
+    seen = dependencies.ledger.metrics.look()
+    flows = dependencies.ledger.flow(dependencies.ledger.endpoints.known()).document()
+    scaling = worth(dependencies, flows)
     yield from work(seen.known, scaling.workers_wanted, scaling.cap)
     yield from redis(seen.known)
     yield from counters(seen.counts)

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
-from api.dependencies import Dependencies, in_thread, service_of
+from api.dependencies import Dependencies, dependencies_of, in_thread
 from maskrelay.rules.lanes import workers_most, workers_wanted
 
 
@@ -22,18 +22,18 @@ class Scaling(BaseModel):
 
 async def scaling(request: Request) -> Scaling:
     """Return the waiting work and the number of segment workers for it, at most what the endpoints can keep busy."""
-    return await in_thread(_look, service_of(request))
+    return await in_thread(_look, dependencies_of(request))
 
 
-def _look(service: Dependencies) -> Scaling:
-    return worth(service, service.ledger.flow(service.ledger.endpoints.known()).document())
+def _look(dependencies: Dependencies) -> Scaling:
+    return worth(dependencies, dependencies.ledger.flow(dependencies.ledger.endpoints.known()).document())
 
 
-def worth(service: Dependencies, endpoints: Sequence[Mapping[str, Any]]) -> Scaling:
+def worth(dependencies: Dependencies, endpoints: Sequence[Mapping[str, Any]]) -> Scaling:
     """Return the waiting work, and the number of workers for it at these endpoints (as in `Flow.document`)."""
-    ledger, per_worker = service.ledger, service.frames_per_worker
-    waiting, cap = ledger.wakes.work("segment"), workers_most(sum(one["limit"] for one in endpoints), per_worker)
+    ledger, per_worker = dependencies.ledger, dependencies.frames_per_worker
+    waiting, cap = ledger.wake_ups.work("segment"), workers_most(sum(one["limit"] for one in endpoints), per_worker)
     if not endpoints:  # Redis lost the endpoints and no worker has announced them yet: keep the current workers
-        cap = max(cap, ledger.wakes.loops("segment"))
+        cap = max(cap, ledger.wake_ups.loops("segment"))
     wanted = workers_wanted(waiting, ledger.claims.held(), per_worker, cap)
     return Scaling(waiting_frames=waiting, workers_wanted=wanted, cap=cap)

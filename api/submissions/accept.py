@@ -53,66 +53,66 @@ class SubmissionContext:
     traceparent: str | None
 
 
-def check_room(service: Dependencies, request: SubmissionContext, declared: int) -> None:
+def check_room(dependencies: Dependencies, request: SubmissionContext, declared: int) -> None:
     """Raise QuotaReached, LedgerFull or LedgerUnavailable if a body of this declared size cannot become a job.
 
     Called before anything is read. A repeat with the key of an accepted job needs no quota.
     """
     more = Usage(jobs=1, frames=1, bytes=declared)
     try:
-        service.ledger.room.check_memory()
-        service.ledger.room.check(request.tenant, more, service.quotas(request.tenant))
+        dependencies.ledger.quotas.check_memory()
+        dependencies.ledger.quotas.check(request.tenant, more, dependencies.quotas(request.tenant))
     except (QuotaReached, LedgerFull):
-        if request.key is None or earlier(service, _id_of(service, request)) is None:
+        if request.key is None or earlier(dependencies, _id_of(dependencies, request)) is None:
             raise
 
 
 def accept(
-    service: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
+    dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
 ) -> Submission:
     """Return the submission that now exists for this request: a new one, or the first with its key.
 
     Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
     Gone; UploadExpired, CallbackForbidden, LaneForbidden, QuotaReached. Once this returns, the job is durable.
     """
-    service.ledger.scripts.check_writable()
-    job = _id_of(service, request)
+    dependencies.ledger.scripts.check_writable()
+    job = _id_of(dependencies, request)
     if request.key is None:
-        return _accept_new(service, request, wanted, incoming, job)
-    found = earlier(service, job)
+        return _accept_new(dependencies, request, wanted, incoming, job)
+    found = earlier(dependencies, job)
     if found is not None:
         return _same(found, wanted)
-    with reserved(service, job):
-        return _accept_new(service, request, wanted, incoming, job)
+    with reserved(dependencies, job):
+        return _accept_new(dependencies, request, wanted, incoming, job)
 
 
 def _accept_new(
-    service: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, incoming: Incoming, job: str
+    dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, incoming: Incoming, job: str
 ) -> Submission:
-    _check_admissible(service, request.tenant, wanted)
-    submission, items = _written(service, request, wanted, job)
-    with uploads_used(service, request.tenant, wanted.uploads, incoming), room_kept(service, submission):
-        prepare(service, submission, items)
+    _check_admissible(dependencies, request.tenant, wanted)
+    submission, items = _written(dependencies, request, wanted, job)
+    with uploads_used(dependencies, request.tenant, wanted.uploads, incoming), room_kept(dependencies, submission):
+        prepare(dependencies, submission, items)
         incoming.kept = True  # from here on the job may exist, even if the store's response is lost
-        if stand(service, submission):
+        if stand(dependencies, submission):
             return submission
         incoming.kept = False
-        return _same(standing(service, job), wanted)
+        return _same(standing(dependencies, job), wanted)
 
 
 @contextmanager
-def reserved(service: Dependencies, job: str) -> Iterator[None]:
+def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
     """Reserve a derived id for this request alone. Raises StillAccepting while another request holds it."""
-    if not service.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
+    if not dependencies.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
         raise StillAccepting
     try:
         yield
     finally:
         with suppress(LedgerUnavailable):
-            service.ledger.jobs.end_accepting(job)
+            dependencies.ledger.jobs.end_accepting(job)
 
 
-def prepare(service: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
+def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
     """Write everything that precedes the submission itself: the marks of uploads in use, the live marker, many items.
 
     Nothing is stored of a submission that could not be read back; raises RecordUnreadable.
@@ -120,19 +120,19 @@ def prepare(service: Dependencies, submission: Submission, items: Sequence[Item]
     job = submission.id
     record_body(submission)
     lines = _lines(items)
-    _mark_uses(service, job, {item.source for item in items})
-    service.storage.put(keys.live(job), b"")
+    _mark_uses(dependencies, job, {item.source for item in items})
+    dependencies.storage.put(keys.live(job), b"")
     if submission.items_key is not None:
-        service.storage.put(submission.items_key, lines, "application/x-ndjson")
+        dependencies.storage.put(submission.items_key, lines, "application/x-ndjson")
 
 
 @contextmanager
-def room_kept(service: Dependencies, submission: Submission) -> Iterator[None]:
+def room_kept(dependencies: Dependencies, submission: Submission) -> Iterator[None]:
     """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached, LedgerUnavailable."""
-    room, one = service.ledger.room, submission
+    room, one = dependencies.ledger.quotas, submission
     interactive = one.total if one.lane == "interactive" else 0
     more = Usage(jobs=1, frames=one.total, interactive=interactive, bytes=one.size)
-    room.keep(one.tenant, one.id, more, service.quotas(one.tenant), _HOLD)
+    room.keep(one.tenant, one.id, more, dependencies.quotas(one.tenant), _HOLD)
     try:
         yield
     finally:
@@ -140,28 +140,28 @@ def room_kept(service: Dependencies, submission: Submission) -> Iterator[None]:
             room.give_back(one.tenant, one.id)
 
 
-def _id_of(service: Dependencies, request: SubmissionContext) -> str:
+def _id_of(dependencies: Dependencies, request: SubmissionContext) -> str:
     """A random id, or the one derived from tenant and idempotency key, so that a repeat finds the job anywhere."""
     if request.key is None:
         return keys.new_id()
-    return derived_id(service, f"{request.tenant}\0{request.key}".encode())
+    return derived_id(dependencies, f"{request.tenant}\0{request.key}".encode())
 
 
-def derived_id(service: Dependencies, meaning: bytes) -> str:
+def derived_id(dependencies: Dependencies, meaning: bytes) -> str:
     """Return the id derived with the current server key, or the id with the previous key if that job exists."""
-    newest, *before = (_derived(server_key, meaning) for server_key in service.server_keys)
-    return next((job for job in before if earlier(service, job) is not None), newest)
+    newest, *before = (_derived(server_key, meaning) for server_key in dependencies.server_keys)
+    return next((job for job in before if earlier(dependencies, job) is not None), newest)
 
 
 def _derived(server_key: bytes, meaning: bytes) -> str:
     return keys.id_of_bytes(hmac.digest(server_key, meaning, hashlib.sha256))
 
 
-def earlier(service: Dependencies, job: str) -> Submission | None:
+def earlier(dependencies: Dependencies, job: str) -> Submission | None:
     """Return the submission that was accepted with this id, if any. Raises Gone."""
-    if service.archive.has(keys.gone(job)):
+    if dependencies.archive.has(keys.gone(job)):
         raise Gone
-    return service.archive.submission(job)
+    return dependencies.archive.submission(job)
 
 
 def _same(found: Submission, wanted: SubmissionRequest) -> Submission:
@@ -170,32 +170,32 @@ def _same(found: Submission, wanted: SubmissionRequest) -> Submission:
     return found
 
 
-def _check_admissible(service: Dependencies, tenant: str, wanted: SubmissionRequest) -> None:
+def _check_admissible(dependencies: Dependencies, tenant: str, wanted: SubmissionRequest) -> None:
     """Checks whose result may differ from that of a first request with the same key; for new jobs only."""
     wanted.lane()
     now = datetime.now(UTC)
     for number, upload in enumerate(wanted.uploads):
-        if upload.is_expired(now, service.limits.upload_lifetime):
+        if upload.is_expired(now, dependencies.limits.upload_lifetime):
             raise UploadExpired(pointer=pointer("items", number, "upload"))
     if isinstance(wanted.options.deadline, datetime) and wanted.options.deadline <= now:
         raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
     callback = wanted.options.callback
-    check_targets(service, tenant, wanted.options.endpoint, callback.url if callback else None)
+    check_targets(dependencies, tenant, wanted.options.endpoint, callback.url if callback else None)
 
 
-def check_targets(service: Dependencies, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
+def check_targets(dependencies: Dependencies, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
     """Raise OptionInvalid for an endpoint that the tenant cannot use, CallbackForbidden for a forbidden URL."""
     if endpoint is not None:
-        check_pin(service, tenant, endpoint)
+        check_pin(dependencies, tenant, endpoint)
     if callback_url is not None:
         try:
-            service.guard.check_url(callback_url)
+            dependencies.guard.check_url(callback_url)
         except CallbackForbidden as error:
             raise CallbackForbidden(error.detail, pointer=pointer("options", "callback", "url")) from None
 
 
 def _written(
-    service: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, job: str
+    dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, job: str
 ) -> tuple[Submission, tuple[Item, ...]]:
     """The submission as it will be stored, and its items, which are separate objects if there are many."""
     items = tuple(
@@ -224,7 +224,7 @@ def _written(
         one_prompt_per_request=wanted.options.one_prompt_per_request,
         metadata=wanted.options.metadata,
         warnings=prompt_warnings([prompt for asked in wanted.items for prompt in asked.prompts]),
-        callback=_target(service, wanted, job),
+        callback=_target(dependencies, wanted, job),
         total=len(items),
         size=sum({upload.key: upload.size for upload in wanted.uploads}.values()),
         items=items if inline else (),
@@ -240,53 +240,53 @@ def _deadline(asked: timedelta | datetime | None, now: datetime) -> datetime | N
     return now + asked if isinstance(asked, timedelta) else asked
 
 
-def _target(service: Dependencies, wanted: SubmissionRequest, job: str) -> CallbackTarget | None:
+def _target(dependencies: Dependencies, wanted: SubmissionRequest, job: str) -> CallbackTarget | None:
     callback = wanted.options.callback
     if callback is None:
         return None
-    sealed = None if callback.secret is None else seal(service.server_key, callback.secret, job)
+    sealed = None if callback.secret is None else seal(dependencies.server_key, callback.secret, job)
     return CallbackTarget(url=callback.url, sealed=sealed, events=callback.events)
 
 
-def _mark_uses(service: Dependencies, job: str, uploads: Iterable[str]) -> None:
-    side_by_side(lambda upload: service.storage.put(keys.upload_use(upload, job), b""), uploads)
+def _mark_uses(dependencies: Dependencies, job: str, uploads: Iterable[str]) -> None:
+    side_by_side(lambda upload: dependencies.storage.put(keys.upload_use(upload, job), b""), uploads)
 
 
 def _lines(items: Iterable[Item]) -> bytes:
     return b"".join(record_body(item) + b"\n" for item in items)
 
 
-def stand(service: Dependencies, submission: Submission) -> bool:
+def stand(dependencies: Dependencies, submission: Submission) -> bool:
     """Accept the job and record it in the ledger; False if another was accepted with its id (see `standing`)."""
     try:
-        _create(service, submission)
+        _create(dependencies, submission)
     except ObjectExists:
         return False
-    _tell_ledger(service, submission)
+    _tell_ledger(dependencies, submission)
     return True
 
 
-def standing(service: Dependencies, job: str) -> Submission:
+def standing(dependencies: Dependencies, job: str) -> Submission:
     """Return the submission that was accepted with this id, if any. Raises Gone."""
-    found = earlier(service, job)
+    found = earlier(dependencies, job)
     assert found is not None
     return found
 
 
-def _create(service: Dependencies, submission: Submission) -> None:
+def _create(dependencies: Dependencies, submission: Submission) -> None:
     """The point of acceptance. Raises ObjectExists. If the store does not respond, what it then holds decides."""
     try:
-        service.storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
+        dependencies.storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
     except StorageUnavailable:
-        if service.archive.submission(submission.id) != submission:
+        if dependencies.archive.submission(submission.id) != submission:
             raise
 
 
-def _tell_ledger(service: Dependencies, submission: Submission) -> None:
+def _tell_ledger(dependencies: Dependencies, submission: Submission) -> None:
     """Record the job and wake a planner. If this fails, the sweep finds the live marker."""
     with suppress(LedgerUnavailable):
         one = submission
-        service.ledger.jobs.create(
+        dependencies.ledger.jobs.create(
             one.id, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline
         )
-        service.ledger.wakes.wake("plan")
+        dependencies.ledger.wake_ups.wake("plan")

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from api.dependencies import (
     Dependencies,
     base_of,
+    dependencies_of,
     in_thread,
-    service_of,
     side_by_side,
     tenant_of,
 )
@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 _FRESH = {"Cache-Control": "no-store"}
 
 
-def redrive(service: Dependencies, known: JobSnapshot, code: str | None, traceparent: str | None) -> Submission:
+def redrive(dependencies: Dependencies, known: JobSnapshot, code: str | None, traceparent: str | None) -> Submission:
     """Return the job in which the items with a failed frame, of this error code or of any, are processed again.
 
     An error that a second attempt cannot change (the file is not an image) counts only if it is named. The new id is
@@ -71,65 +71,65 @@ def redrive(service: Dependencies, known: JobSnapshot, code: str | None, tracepa
     Gone (the new job was deleted, or this one just now), StillAccepting, and the errors of a submission for its
     endpoint, its callback and its tenant's quotas; LedgerUnavailable and StorageUnavailable with nothing accepted.
     """
-    service.ledger.scripts.check_writable()
+    dependencies.ledger.scripts.check_writable()
     if known.result is None:
         raise NotEnded
-    job = _id_of(service, known.id, code)
-    found = accept.earlier(service, job)
+    job = _id_of(dependencies, known.id, code)
+    found = accept.earlier(dependencies, job)
     if found is not None:
         return found
-    with accept.reserved(service, job):
+    with accept.reserved(dependencies, job):
         try:
-            return _accept(service, known.submission, known.result, code, job, traceparent)
+            return _accept(dependencies, known.submission, known.result, code, job, traceparent)
         except ObjectMissing:  # the job's objects are being removed
             raise Gone from None
 
 
 def _accept(
-    service: Dependencies, old: Submission, result: Result, code: str | None, job: str, traceparent: str | None
+    dependencies: Dependencies, old: Submission, result: Result, code: str | None, job: str, traceparent: str | None
 ) -> Submission:
-    items = _failed_items(service, old, result, code)
+    items = _failed_items(dependencies, old, result, code)
     callback_url = old.callback.url if old.callback else None
-    accept.check_targets(service, old.tenant, old.endpoint, callback_url)
-    _check_uploads(service, {item.source for item in items})
-    submission = _submission(service, old, items, code, job, traceparent)
-    with accept.room_kept(service, submission):
+    accept.check_targets(dependencies, old.tenant, old.endpoint, callback_url)
+    _check_uploads(dependencies, {item.source for item in items})
+    submission = _submission(dependencies, old, items, code, job, traceparent)
+    with accept.room_kept(dependencies, submission):
         # written before the job is accepted, so that every redriven job has its marker
-        service.storage.put(keys.redriven(old.id, job), b"")
-        accept.prepare(service, submission, items)
-        return submission if accept.stand(service, submission) else accept.standing(service, job)
+        dependencies.storage.put(keys.redriven(old.id, job), b"")
+        accept.prepare(dependencies, submission, items)
+        return submission if accept.stand(dependencies, submission) else accept.standing(dependencies, job)
 
 
-def _id_of(service: Dependencies, job: str, code: str | None) -> str:
+def _id_of(dependencies: Dependencies, job: str, code: str | None) -> str:
     """No idempotency key can produce this id: a header cannot begin with NUL."""
-    return accept.derived_id(service, f"\0redrive\0{job}\0{code or ''}".encode())
+    return accept.derived_id(dependencies, f"\0redrive\0{job}\0{code or ''}".encode())
 
 
-def _failed_items(service: Dependencies, old: Submission, result: Result, code: str | None) -> list[Item]:
-    letters = (letter for _, letter in letters_of(service, result) if is_redriven(letter, code))
-    items = items_again(read_items(service.storage, old), letters, _members(service, old.id))
+def _failed_items(dependencies: Dependencies, old: Submission, result: Result, code: str | None) -> list[Item]:
+    letters = (letter for _, letter in letters_of(dependencies, result) if is_redriven(letter, code))
+    items = items_again(read_items(dependencies.storage, old), letters, _members(dependencies, old.id))
     if not items:
         raise NothingToRedrive
     return items
 
 
-def _members(service: Dependencies, job: str) -> Callable[[DeadLetter], tuple[str, ...]]:
+def _members(dependencies: Dependencies, job: str) -> Callable[[DeadLetter], tuple[str, ...]]:
     def members_of(letter: DeadLetter) -> tuple[str, ...]:
-        item = service.archive.item_of(job, letter.frame)
+        item = dependencies.archive.item_of(job, letter.frame)
         return item.members if item is not None else ()
 
     return members_of
 
 
-def _check_uploads(service: Dependencies, uploads: set[str]) -> None:
+def _check_uploads(dependencies: Dependencies, uploads: set[str]) -> None:
     """Uploads are kept as long as the job that uses them; a missing one was removed by somebody else."""
-    there = side_by_side(lambda upload: has(service.storage, upload), uploads)
+    there = side_by_side(lambda upload: has(dependencies.storage, upload), uploads)
     if missing := there.count(False):
         raise UploadGone(f"{missing} of {len(uploads)} uploads that the failed items need are no longer there.")
 
 
 def _submission(
-    service: Dependencies, old: Submission, items: list[Item], code: str | None, job: str, traceparent: str | None
+    dependencies: Dependencies, old: Submission, items: list[Item], code: str | None, job: str, traceparent: str | None
 ) -> Submission:
     """The new submission: the old one with these items."""
     inline = len(items) <= INTERACTIVE_ITEMS
@@ -138,7 +138,7 @@ def _submission(
         "id": job,
         "created_at": now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
         "warnings": prompt_warnings([prompt for item in items for prompt in item.prompts]),
-        "callback": _target(service, old, job),
+        "callback": _target(dependencies, old, job),
         "total": len(items),
         "items": tuple(items) if inline else (),
         "items_key": None if inline else keys.items(job, secrets.token_hex(8)),
@@ -150,12 +150,12 @@ def _submission(
     return old.model_copy(update=changed)
 
 
-def _target(service: Dependencies, old: Submission, job: str) -> CallbackTarget | None:
+def _target(dependencies: Dependencies, old: Submission, job: str) -> CallbackTarget | None:
     """A secret given by the caller is sealed for its job, so it is sealed again for the new one."""
     if old.callback is None or old.callback.sealed is None:
         return old.callback
-    secret = unseal_with_any(service.server_keys, old.callback.sealed, old.id)
-    return old.callback.model_copy(update={"sealed": seal(service.server_key, secret, job)})
+    secret = unseal_with_any(dependencies.server_keys, old.callback.sealed, old.id)
+    return old.callback.model_copy(update={"sealed": seal(dependencies.server_key, secret, job)})
 
 
 async def list_dead_letters(
@@ -166,9 +166,9 @@ async def list_dead_letters(
     code: Code = None,
 ) -> Response:
     """List the job's failed frames and their errors. While the job runs, these are the failures so far."""
-    service = service_of(request)
-    known = await in_thread(look, service, tenant_of(request), job)
-    page = await in_thread(read_dead_letters, service, known, cursor, limit, code)
+    dependencies = dependencies_of(request)
+    known = await in_thread(look, dependencies, tenant_of(request), job)
+    page = await in_thread(read_dead_letters, dependencies, known, cursor, limit, code)
     url = f"{job_url(base_of(request), job)}/dead-letters"
     headers = {**PRIVATE, **next_link(url, page.next, limit, f"code={code}&" if code else "")}
     return JSONResponse(page.model_dump(mode="json"), headers=headers if known.terminal else headers | RETRY_AFTER)
@@ -181,9 +181,9 @@ async def redrive_job(request: Request, job: str, code: Code = None) -> Response
     that a second attempt cannot change, such as `not_an_image`, are left out unless you name them with `code`. With
     `code`, only the items with a frame that failed with this error are processed.
     """
-    service = service_of(request)
-    known = await in_thread(look, service, tenant_of(request), job)
-    submission = await in_thread(redrive, service, known, code, request.state.traceparent)
+    dependencies = dependencies_of(request)
+    known = await in_thread(look, dependencies, tenant_of(request), job)
+    submission = await in_thread(redrive, dependencies, known, code, request.state.traceparent)
     return await answer_accepted(request, submission)
 
 
@@ -195,12 +195,14 @@ async def redrive_jobs(
     The effect on each job is that of `POST /v1/jobs/{job}/redrive`. Follow `next` to process all jobs. `refused` lists
     the jobs whose failed items cannot be processed again, with the reason.
     """
-    service, tenant = service_of(request), tenant_of(request)
-    page = await in_thread(listed, service, tenant, before(cursor), limit, _itself)
+    dependencies, tenant = dependencies_of(request), tenant_of(request)
+    page = await in_thread(listed, dependencies, tenant, before(cursor), limit, _itself)
     answer = RedriveList(jobs=[], refused=[_unreadable(job) for job in page.unreadable], next=page.next)
     for known in page.jobs:
         if known.result is not None and known.result.dead is not None:
-            await in_thread(_redrive_one, service, known, code, request.state.traceparent, base_of(request), answer)
+            await in_thread(
+                _redrive_one, dependencies, known, code, request.state.traceparent, base_of(request), answer
+            )
     told = {**answer.model_dump(mode="json"), "jobs": [body_of(shown) for shown in answer.jobs]}
     return JSONResponse(told, 202, _FRESH)
 
@@ -214,11 +216,16 @@ def _unreadable(job: str) -> NotRedriven:
 
 
 def _redrive_one(
-    service: Dependencies, known: JobSnapshot, code: str | None, traceparent: str | None, base: str, answer: RedriveList
+    dependencies: Dependencies,
+    known: JobSnapshot,
+    code: str | None,
+    traceparent: str | None,
+    base: str,
+    answer: RedriveList,
 ) -> None:
     try:
-        new = redrive(service, known, code, traceparent)
-        answer.jobs.append(job_shown(look(service, new.tenant, new.id), base))
+        new = redrive(dependencies, known, code, traceparent)
+        answer.jobs.append(job_shown(look(dependencies, new.tenant, new.id), base))
     except NothingToRedrive:
         return
     except (Conflict, Gone, QuotaReached, Refused) as error:

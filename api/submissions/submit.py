@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from api.dependencies import (
     Dependencies,
     base_of,
+    dependencies_of,
     in_thread,
-    service_of,
     side_by_side,
     tenant_of,
 )
@@ -60,15 +60,15 @@ async def submit_job(request: Request) -> Response:
     The same request with the same `Idempotency-Key` returns the first job. A different request with that key is
     refused.
     """
-    service, tenant = service_of(request), tenant_of(request)
+    dependencies, tenant = dependencies_of(request), tenant_of(request)
     asking = accept.SubmissionContext(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
     declared = _declared(request) if request_bodies.kind_of(request) == "multipart/form-data" else 0
-    await in_thread(accept.check_room, service, asking, declared)  # read no body that could not be accepted
-    async with incoming_of(service, tenant) as incoming:
-        with service.spans.span("submit", asking.traceparent, kind="server") as span:
-            wanted = await _read(request, service, incoming, asking)
-            submission = await _accept(service, replace(asking, traceparent=span.traceparent), wanted, incoming)
+    await in_thread(accept.check_room, dependencies, asking, declared)  # read no body that could not be accepted
+    async with incoming_of(dependencies, tenant) as incoming:
+        with dependencies.spans.span("submit", asking.traceparent, kind="server") as span:
+            wanted = await _read(request, dependencies, incoming, asking)
+            submission = await _accept(dependencies, replace(asking, traceparent=span.traceparent), wanted, incoming)
             span.note(job_id=submission.id, items=submission.total)
     return await answer_accepted(request, submission, wait)
 
@@ -79,28 +79,28 @@ def _declared(request: Request) -> int:
 
 
 async def _read(
-    request: Request, service: Dependencies, incoming: Incoming, asking: accept.SubmissionContext
+    request: Request, dependencies: Dependencies, incoming: Incoming, asking: accept.SubmissionContext
 ) -> SubmissionRequest:
     kind = request_bodies.kind_of(request)
     if kind == "multipart/form-data":
-        check = ByteCheck(partial(accept.check_room, service, asking))
-        fields = await request_bodies.receive_job_form(request, incoming, service.limits, check)
-        items, options = read_form(fields, len(incoming.uploads), service.limits)
+        check = ByteCheck(partial(accept.check_room, dependencies, asking))
+        fields = await request_bodies.receive_job_form(request, incoming, dependencies.limits, check)
+        items, options = read_form(fields, len(incoming.uploads), dependencies.limits)
         return SubmissionRequest(items, tuple(incoming.uploads), options)
     if kind == "application/json":
-        body = await request_bodies.receive_json(request, service.limits)
-        items, options = await in_thread(read_body, body, service.limits)
-        uploads = await in_thread(_find_uploads, service, tenant_of(request), items)
+        body = await request_bodies.receive_json(request, dependencies.limits)
+        items, options = await in_thread(read_body, body, dependencies.limits)
+        uploads = await in_thread(_find_uploads, dependencies, tenant_of(request), items)
         return SubmissionRequest(items, uploads, options)
     raise Malformed("Send multipart/form-data or application/json.")
 
 
-def _find_uploads(service: Dependencies, tenant: str, items: tuple[RequestedItem, ...]) -> tuple[Upload, ...]:
+def _find_uploads(dependencies: Dependencies, tenant: str, items: tuple[RequestedItem, ...]) -> tuple[Upload, ...]:
     first = {item.upload_id: number for number, item in reversed(list(enumerate(items)))}
 
     def find(upload_id: str) -> Upload:
         try:
-            return find_upload(service.storage, tenant, upload_id)
+            return find_upload(dependencies.storage, tenant, upload_id)
         except UploadUnknown:
             raise UploadUnknown(pointer=pointer("items", first[upload_id], "upload")) from None
 
@@ -109,13 +109,13 @@ def _find_uploads(service: Dependencies, tenant: str, items: tuple[RequestedItem
 
 
 async def _accept(
-    service: Dependencies, asking: accept.SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
+    dependencies: Dependencies, asking: accept.SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
 ) -> Submission:
     """Accept the job, or wait for the other request that is accepting with the same key."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            return await in_thread(accept.accept, service, asking, wanted, incoming)
+            return await in_thread(accept.accept, dependencies, asking, wanted, incoming)
         except StillAccepting:
             if time.monotonic() > deadline:
                 raise
@@ -125,12 +125,12 @@ async def _accept(
 async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
     """Return the accepted job in its current state, or once it has ended if that takes at most `wait` seconds."""
     note(request, job=submission.id, fingerprint=submission.fingerprint)
-    service = service_of(request)
+    dependencies = dependencies_of(request)
     if wait:
-        await until_ended(service, submission.id, wait)
-    known = await in_thread(_known, service, submission)
+        await until_ended(dependencies, submission.id, wait)
+    known = await in_thread(_known, dependencies, submission)
     generated = submission.callback is not None and submission.callback.sealed is None
-    secret = derive_secret(service.server_key, submission.id) if generated else None
+    secret = derive_secret(dependencies.server_key, submission.id) if generated else None
     shown = job_shown(known, base_of(request), secret=secret)
     headers = {"Location": shown.links.self, "Operation-Location": shown.links.self, "Cache-Control": "no-store"}
     if wait is not None:
@@ -140,10 +140,10 @@ async def answer_accepted(request: Request, submission: Submission, wait: int | 
     return JSONResponse(body_of(shown), 200 if known.terminal else 202, headers)
 
 
-def _known(service: Dependencies, submission: Submission) -> JobSnapshot:
+def _known(dependencies: Dependencies, submission: Submission) -> JobSnapshot:
     """The job in its current state. It is accepted, so no later failure may suggest otherwise."""
     try:
-        return look(service, submission.tenant, submission.id)
+        return look(dependencies, submission.tenant, submission.id)
     except (LedgerUnavailable, StorageUnavailable, NotFound):
         return JobSnapshot(submission, None, None)
 
@@ -153,17 +153,17 @@ async def upload_files(request: Request) -> Response:
 
     The body is a form with files, or a single file. By default a job must use an upload within 23 hours.
     """
-    service, tenant = service_of(request), tenant_of(request)
-    check = byte_check(service, tenant)
+    dependencies, tenant = dependencies_of(request), tenant_of(request)
+    check = byte_check(dependencies, tenant)
     await in_thread(check, max(1, _declared(request)))
-    async with incoming_of(service, tenant) as incoming:
+    async with incoming_of(dependencies, tenant) as incoming:
         if request_bodies.kind_of(request) == "multipart/form-data":
-            await request_bodies.receive_files(request, incoming, service.limits, check)
+            await request_bodies.receive_files(request, incoming, dependencies.limits, check)
         else:
-            await request_bodies.receive_file(request, incoming, service.limits, check)
+            await request_bodies.receive_file(request, incoming, dependencies.limits, check)
         if not incoming.uploads:
             raise NoItems("The form has no file.")
-        await in_thread(publish, service, tenant, incoming)
+        await in_thread(publish, dependencies, tenant, incoming)
         note(request, uploads=tuple(one.id for one in incoming.uploads))
         shown = [UploadShown(id=one.id, size=one.size, sha256=one.sha256) for one in incoming.uploads]
     return JSONResponse(UploadList(uploads=shown).model_dump(), 201)

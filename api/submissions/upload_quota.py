@@ -27,25 +27,25 @@ class ByteCheck:
                 self._answers = False
 
 
-def byte_check(service: Dependencies, tenant: str) -> ByteCheck:
+def byte_check(dependencies: Dependencies, tenant: str) -> ByteCheck:
     """Return the check for bytes that become uploads. Raises BytesQuotaReached. Uploads need only storage."""
     return ByteCheck(
-        lambda received: service.ledger.room.check(tenant, Usage(bytes=received), service.quotas(tenant)),
+        lambda received: dependencies.ledger.quotas.check(tenant, Usage(bytes=received), dependencies.quotas(tenant)),
     )
 
 
-def publish(service: Dependencies, tenant: str, incoming: Incoming) -> None:
+def publish(dependencies: Dependencies, tenant: str, incoming: Incoming) -> None:
     """Make the uploads available to jobs, and count them until a job uses them.
 
     Without the ledger, and if it is so full that its remaining memory is reserved for accepted jobs, they are not
     counted. Raises BytesQuotaReached, StorageUnavailable.
     """
-    room, lifetime = service.ledger.room, service.limits.upload_lifetime
+    room, lifetime = dependencies.ledger.quotas, dependencies.limits.upload_lifetime
     try:
         with suppress(LedgerUnavailable, LedgerFull):
             room.check_memory()
             unused = [UnusedUpload(one.id, one.size, lifetime) for one in incoming.uploads]
-            room.keep_uploads(tenant, unused, service.quotas(tenant))
+            room.keep_uploads(tenant, unused, dependencies.quotas(tenant))
         incoming.publish()
     finally:
         if not incoming.kept:
@@ -54,12 +54,14 @@ def publish(service: Dependencies, tenant: str, incoming: Incoming) -> None:
 
 
 @contextmanager
-def uploads_used(service: Dependencies, tenant: str, uploads: Sequence[Upload], incoming: Incoming) -> Iterator[None]:
+def uploads_used(
+    dependencies: Dependencies, tenant: str, uploads: Sequence[Upload], incoming: Incoming
+) -> Iterator[None]:
     """Count the uploads as the job's alone; unless it is accepted, they count as unused again.
 
     Raises LedgerUnavailable.
     """
-    room = service.ledger.room
+    room = dependencies.ledger.quotas
     taken = [] if incoming.uploads else room.take_uploads(tenant, {one.id for one in uploads})
     try:
         yield

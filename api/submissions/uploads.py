@@ -114,9 +114,9 @@ class Incoming:
 
 
 @asynccontextmanager
-async def incoming_of(service: Dependencies, tenant: str) -> AsyncIterator[Incoming]:
+async def incoming_of(dependencies: Dependencies, tenant: str) -> AsyncIterator[Incoming]:
     """Yield a request's uploads, and discard them afterwards unless they are kept."""
-    incoming = Incoming(service.storage, tenant, service.limits.image_bytes)
+    incoming = Incoming(dependencies.storage, tenant, dependencies.limits.image_bytes)
     try:
         yield incoming
     finally:

@@ -37,17 +37,17 @@ class Ledger:
     """The parts of the ledger, which share one connection pool."""
 
     jobs: Jobs
-    room: Quotas
+    quotas: Quotas
     claims: Claims
-    steps: StepLeases
-    assembling: AssemblyLeases
+    step_leases: StepLeases
+    assembly_leases: AssemblyLeases
     outbox: Outbox
-    wakes: WakeUps
-    sweeps: SweepState
+    wake_ups: WakeUps
+    sweep_state: SweepState
     endpoints: Endpoints
-    senders: Senders
-    bells: Notifications
-    sight: Metrics
+    slot_reports: Senders
+    notifications: Notifications
+    metrics: Metrics
     scripts: Scripts
 
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
@@ -78,16 +78,16 @@ def open_ledger(
     scripts = Scripts(client)
     return Ledger(
         jobs=Jobs(scripts),
-        room=Quotas(scripts),
+        quotas=Quotas(scripts),
         claims=Claims(scripts, claim_lease),
-        steps=StepLeases(scripts, step_lease),
-        assembling=AssemblyLeases(scripts, step_lease),
+        step_leases=StepLeases(scripts, step_lease),
+        assembly_leases=AssemblyLeases(scripts, step_lease),
         outbox=Outbox(scripts, delivery_lease),
-        wakes=WakeUps(scripts, publish),
-        sweeps=SweepState(scripts),
+        wake_ups=WakeUps(scripts, publish),
+        sweep_state=SweepState(scripts),
         endpoints=Endpoints(scripts),
-        senders=Senders(scripts),
-        bells=Notifications(redis_url),
-        sight=Metrics(scripts),
+        slot_reports=Senders(scripts),
+        notifications=Notifications(redis_url),
+        metrics=Metrics(scripts),
         scripts=scripts,
     )

@@ -24,10 +24,10 @@ class Processes:
 
 def see_processes(ledger: Ledger) -> Processes:
     """Return the snapshot. Changes nothing. Raises LedgerUnavailable."""
-    known = ledger.sight.look().known
+    known = ledger.metrics.look().known
     return Processes(
         swept_ago=timedelta(seconds=known["sweep_s"]) if "sweep_s" in known else None,
         loops=known["loops"],
-        waiting={task: ledger.wakes.work(task) for task in TASKS},
+        waiting={task: ledger.wake_ups.work(task) for task in TASKS},
         drain_left=int(ledger.scripts.ask("PTTL", "mr:drain")) == -1,
     )

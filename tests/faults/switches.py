@@ -24,12 +24,12 @@ class Change:
 
 
 NO_LAPSE = Change(
-    "worker/sweep/sweep_pass.py", "lapsed, condemned = parts.ledger.claims.lapse()", "lapsed, condemned = 0, []"
+    "worker/sweep/sweep_pass.py", "lapsed, condemned = context.ledger.claims.lapse()", "lapsed, condemned = 0, []"
 )
-NO_KICK = Change("worker/sweep/sweep_pass.py", "    found.update(_kick(parts))\n", "")
+NO_KICK = Change("worker/sweep/sweep_pass.py", "    found.update(_kick(context))\n", "")
 NO_COMPARE = Change(
     "worker/sweep/sweep_pass.py",
-    "    token = parts.ledger.sweeps.begin_reconciling(period)\n",
+    "    token = context.ledger.sweep_state.begin_reconciling(period)\n",
     "    token = None\n",
 )
 ANY_KEY = Change(
@@ -39,11 +39,11 @@ ANY_KEY = Change(
 )
 TOLD_FIRST = Change(
     "api/submissions/submit.py",
-    "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
+    "    async with incoming_of(dependencies, tenant) as incoming:\n        with dependencies.spans",
     "    from datetime import UTC, datetime\n"
     "    job = accept._id_of(service, asking)\n"
-    '    await in_thread(service.ledger.jobs.create, job, tenant, "interactive", 1, datetime.now(UTC))\n'
-    "    async with incoming_of(service, tenant) as incoming:\n        with service.spans",
+    '    await in_thread(dependencies.ledger.jobs.create, job, tenant, "interactive", 1, datetime.now(UTC))\n'
+    "    async with incoming_of(dependencies, tenant) as incoming:\n        with dependencies.spans",
 )
 BLAMED = Change(
     "worker/segment/loop.py",
@@ -58,7 +58,7 @@ BLAMED = Change(
 )
 NEVER_BLAMED = Change(
     "worker/segment/frame.py",
-    "trouble.code if attempts >= bench.max_attempts else None",
+    "trouble.code if attempts >= context.max_attempts else None",
     "None",
 )
 NO_RENEWAL = Change("worker/context/lease_renewal.py", "                self._renew()\n", "                pass\n")
@@ -116,13 +116,13 @@ NOTHING_SUSPECT = Change(
 )
 NO_OVERRUN = Change(
     "worker/segment/frame.py",
-    "            async with asyncio.timeout(bench.decode_timeout.total_seconds()):\n",
+    "            async with asyncio.timeout(context.decode_timeout.total_seconds()):\n",
     "            async with asyncio.timeout(None):\n",
 )
 HELD_FOR_EVER = Change("api/submissions/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
 NOT_CLOSED = Change(
     "worker/deliver.py",
-    "    if leave_live(parts.storage, submission):\n        parts.ledger.jobs.told(submission.id)\n",
+    "    if leave_live(context.storage, submission):\n        context.ledger.jobs.told(submission.id)\n",
     "    del submission\n",
 )
 NO_SECOND_TRY = (
@@ -138,7 +138,7 @@ CREATED_ONCE = Change(
 )
 NOT_ASKED = Change(
     "api/submissions/accept.py",
-    "        if service.archive.submission(submission.id) != submission:\n            raise",
+    "        if dependencies.archive.submission(submission.id) != submission:\n            raise",
     "        raise",
 )
 CLAIMED_BY_ALL = Change("maskrelay/ledger/scripts/claims/claim.lua", "  set(job, 'cursor', first + n)\n", "")

@@ -100,7 +100,7 @@ def test_ledger_and_worker_follow_the_master_that_the_sentinel_names(watched: Wa
         watched.master.kill()
         watched.master.wait()
         await_that(lambda: ledger.jobs.get(JOB) is not None)
-        await_that(lambda: ledger.wakes.wake("deliver"))
+        await_that(lambda: ledger.wake_ups.wake("deliver"))
         await_that(lambda: b"Task deliver" in log.read_bytes() and b"succeeded" in log.read_bytes())
         assert worker.poll() is None
     finally:

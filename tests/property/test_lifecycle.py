@@ -63,7 +63,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(n=st.integers(1, 4), last=st.booleans(), span=st.booleans())
     def extend(self, n: int, last: bool, span: bool) -> None:
-        taken = self.ledger.steps.take("plan")
+        taken = self.ledger.step_leases.take("plan")
         if taken is None:
             assert self.planned or self.state not in {"accepted", "running"}
             return
@@ -76,13 +76,13 @@ class Walk(RuleBasedStateMachine):
             "lane": "interactive",
             "items": self.frames + n,
         }
-        assert not self.ledger.steps.extend(JOB, "another", self.parts, **told)
-        assert not self.ledger.steps.extend(JOB, taken[1], self.parts + 1, **told)
-        assert self.ledger.steps.extend(JOB, taken[1], self.parts, **told)
+        assert not self.ledger.step_leases.extend(JOB, "another", self.parts, **told)
+        assert not self.ledger.step_leases.extend(JOB, taken[1], self.parts + 1, **told)
+        assert self.ledger.step_leases.extend(JOB, taken[1], self.parts, **told)
         if self.state == "accepted":
             self.moved("running")
         self.frames, self.parts, self.planned = self.frames + n, self.parts + 1, last
-        self.ledger.steps.hand_back("plan", JOB, taken[1])
+        self.ledger.step_leases.hand_back("plan", JOB, taken[1])
         self.follow()
 
     @rule(most=st.integers(1, 4))
@@ -152,13 +152,13 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.state == "finishing")
     @rule(lose=st.booleans())
     def finish(self, lose: bool) -> None:
-        taken = self.ledger.steps.take("finish")
+        taken = self.ledger.step_leases.take("finish")
         assert taken is not None
         record = self.ledger.jobs.get(JOB)
         assert record is not None
         if lose and self.outcomes and record.cancel_reason is None:
             frame = min(self.outcomes)
-            assert self.ledger.steps.reopen(JOB, taken[1], [frame])
+            assert self.ledger.step_leases.reopen(JOB, taken[1], [frame])
             del self.outcomes[frame]
             self.moved("running")
             return

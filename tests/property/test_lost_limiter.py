@@ -42,7 +42,7 @@ class Fleet(RuleBasedStateMachine):
 
     def start(self, place: int | None) -> None:
         slots = Slots(LEASE)
-        sender = SlotReporter(self.storage, self.server.ledger().senders, self.flow, ["e"], slots)
+        sender = SlotReporter(self.storage, self.server.ledger().slot_reports, self.flow, ["e"], slots)
         sender.mark()
         if place is None:
             self.slots.append(slots)

@@ -41,27 +41,27 @@ log = logging.getLogger(__name__)
 DEATHS = 2
 
 
-def assemble_items(parts: WorkerContext, until: float) -> None:
+def assemble_items(context: WorkerContext, until: float) -> None:
     """Assemble waiting items until `until` (monotonic seconds), and leave the rest."""
-    with closing(parts.sources()) as sources:
-        assembler = Assembler(parts, sources)
+    with closing(context.sources()) as sources:
+        assembler = Assembler(context, sources)
         while time.monotonic() < until:
-            taken = parts.ledger.assembling.take()
+            taken = context.ledger.assembly_leases.take()
             if taken is None:
                 return
-            _attempt(parts, assembler, taken)
+            _attempt(context, assembler, taken)
 
 
-def _attempt(parts: WorkerContext, assembler: "Assembler", taken: AssemblyLease) -> None:
+def _attempt(context: WorkerContext, assembler: "Assembler", taken: AssemblyLease) -> None:
     """Make one attempt at one item, as `attempts.attempt` does for a step."""
-    assembling = parts.ledger.assembling
+    assembling = context.ledger.assembly_leases
     try:
         if taken.tries > TRIES:
-            halt(parts, taken.job, "assemble")
+            halt(context, taken.job, "assemble")
             return
         with (
-            LeaseRenewal(parts.settings.renewal_period, partial(assembling.renew, taken)),
-            parts.noticed.timed("assemble"),
+            LeaseRenewal(context.settings.renewal_period, partial(assembling.renew, taken)),
+            context.recorder.timed("assemble"),
         ):
             assembler.assemble(taken)
     except (StorageUnavailable, LedgerUnavailable):
@@ -69,9 +69,9 @@ def _attempt(parts: WorkerContext, assembler: "Assembler", taken: AssemblyLease)
         raise
     except Exception:
         log.exception("a step failed", extra={"job_id": taken.job, "step": "assemble", "tries": taken.tries})
-        parts.noticed.happened("step failed", "assemble")
+        context.recorder.happened("step failed", "assemble")
         if taken.tries >= TRIES:
-            halt(parts, taken.job, "assemble")
+            halt(context, taken.job, "assemble")
         else:
             assembling.put_off(taken, pause_after(taken.tries))
 
@@ -79,14 +79,14 @@ def _attempt(parts: WorkerContext, assembler: "Assembler", taken: AssemblyLease)
 class Assembler:
     """Makes items' files. The outcomes of a job are looked up once for consecutive items of the job."""
 
-    def __init__(self, parts: WorkerContext, sources: SourceCache) -> None:
-        self._parts = parts
+    def __init__(self, context: WorkerContext, sources: SourceCache) -> None:
+        self._context = context
         self._sources = sources
         self._visible = LruCache[str, VisibleOutcomes](self._look, most=2)
 
     def assemble(self, taken: AssemblyLease) -> None:
         """Store the item's files and then their record, which a second attempt finds. Safe to repeat."""
-        storage, key = self._parts.storage, keys.assembled_item(taken.job, taken.item)
+        storage, key = self._context.storage, keys.assembled_item(taken.job, taken.item)
         if not has(storage, key):
             try:
                 made = self._made(taken)
@@ -94,24 +94,24 @@ class Assembler:
                 return
             with suppress(ObjectExists):
                 storage.create(key, made.model_dump_json(exclude_none=True).encode(), "application/json")
-        if self._parts.ledger.assembling.done(taken):
-            self._parts.ledger.wakes.wake("finish")
+        if self._context.ledger.assembly_leases.done(taken):
+            self._context.ledger.wake_ups.wake("finish")
 
     def _look(self, job: str) -> VisibleOutcomes:
-        record = self._parts.ledger.jobs.get(job)
+        record = self._context.ledger.jobs.get(job)
         frames = record.frames.planned if record is not None else 0
-        return VisibleOutcomes(self._parts.storage, job, frames, self._parts.ledger.jobs.parts(job), spool_bytes=0)
+        return VisibleOutcomes(self._context.storage, job, frames, self._context.ledger.jobs.parts(job), spool_bytes=0)
 
     def _made(self, taken: AssemblyLease) -> Assembled:
-        storage = self._parts.storage
+        storage = self._context.storage
         submission = read_submission(storage, taken.job)
-        with self._parts.spans.span(
+        with self._context.spans.span(
             "assemble", submission.traceparent, kind="consumer", job_id=taken.job, item=taken.item
         ):
             return self._made_of(taken, submission)
 
     def _made_of(self, taken: AssemblyLease, submission: Submission) -> Assembled:
-        storage = self._parts.storage
+        storage = self._context.storage
         item, frames = read_item(storage, taken.job, taken.item, taken.part)
         if taken.tries > DEATHS:
             failure = Failure(code=AssemblyFailed.code, detail="making the files failed again and again")
@@ -124,7 +124,7 @@ class Assembler:
         errors: dict[str, Failure] = {}
         with owned_folder() as folder:
             path = folder / "file"
-            for file in files_of(whole, self._sources, _codes(self._parts)):
+            for file in files_of(whole, self._sources, _codes(self._context)):
                 try:
                     with path.open("wb") as out:
                         file.write(out)
@@ -134,13 +134,13 @@ class Assembler:
                     errors[file.output] = Failure(code=error.code, detail=error.detail)
                     continue
                 key = keys.whole(taken.job, taken.item, file_name(file.output), taken.token[:8])
-                files[file.output] = _put(self._parts.storage, key, path, file.content_type)
+                files[file.output] = _put(self._context.storage, key, path, file.content_type)
         return Assembled(item=taken.item, files=files, errors=errors)
 
 
-def _codes(parts: WorkerContext) -> CodeTable:
+def _codes(context: WorkerContext) -> CodeTable:
     """Return the operator's own segment codes; raises CodesInvalid."""
-    file = parts.settings.codes_file
+    file = context.settings.codes_file
     return read_code_table(Path(file).read_bytes()) if file else {}
 
 

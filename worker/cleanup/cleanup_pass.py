@@ -28,18 +28,18 @@ OLD_TRIAL = timedelta(hours=1)
 SILENT_LEASES = 10
 
 
-def clear_for_ever(parts: WorkerContext, parent: int) -> None:
+def clear_for_ever(context: WorkerContext, parent: int) -> None:
     """Clean up in every period until the parent process is gone. What fails is repeated in a later pass."""
-    period = parts.settings.sweep_period
+    period = context.settings.sweep_period
     place: str | None = ""  # at the start the whole store is tidied, one window per pass
     while os.getppid() == parent:
         try:
             if place is not None:
-                place = parts.storage.tidy(place, FOLDERS_A_PASS, datetime.now(UTC))[0] or None
-            if parts.ledger.sweeps.turn("clearing", period * 0.9):
-                clear(parts, datetime.now(UTC))
-            if parts.ledger.sweeps.turn("expiring", ROUND):
-                expire(parts, datetime.now(UTC))
+                place = context.storage.tidy(place, FOLDERS_A_PASS, datetime.now(UTC))[0] or None
+            if context.ledger.sweep_state.turn("clearing", period * 0.9):
+                clear(context, datetime.now(UTC))
+            if context.ledger.sweep_state.turn("expiring", ROUND):
+                expire(context, datetime.now(UTC))
         except (LedgerUnavailable, StorageError) as error:
             log.warning("cleanup postponed: %s", error.code)
         except SettingsError as error:
@@ -49,30 +49,30 @@ def clear_for_ever(parts: WorkerContext, parent: int) -> None:
         time.sleep(period.total_seconds())
 
 
-def clear(parts: WorkerContext, now: datetime) -> None:
+def clear(context: WorkerContext, now: datetime) -> None:
     """Process one window of what is marked for removal. Safe anywhere, concurrently and at any time."""
-    remove_gone(parts, now)
-    marked = next_keys(parts, "sweeping", keys.SWEEPING, JOBS_A_PASS)
-    losing = sweep_losing(parts, (key.removeprefix(keys.SWEEPING) for key in marked), now)
-    listed = relist_next(parts)
+    remove_gone(context, now)
+    marked = next_keys(context, "sweeping", keys.SWEEPING, JOBS_A_PASS)
+    losing = sweep_losing(context, (key.removeprefix(keys.SWEEPING) for key in marked), now)
+    listed = relist_next(context)
     if losing or listed:
         log.info("removed: %d objects of superseded attempts; listed again: %d jobs", losing, listed)
 
 
-def expire(parts: WorkerContext, now: datetime) -> None:
+def expire(context: WorkerContext, now: datetime) -> None:
     """Process one window of each walk. Safe anywhere, concurrently and at any time."""
-    check_database(parts.ledger.scripts, store_id(parts.storage))  # claims the database again if Redis was emptied
-    jobs, uploads, records = expire_jobs(parts, now), expire_uploads(parts, now), retire_records(parts)
-    expire_audit(parts, now)
-    _tidy_next(parts, now)
-    forget_silent(parts.storage, parts.ledger.senders, SILENT_LEASES * parts.settings.slot_lease)
+    check_database(context.ledger.scripts, store_id(context.storage))  # claims the database again if Redis was emptied
+    jobs, uploads, records = expire_jobs(context, now), expire_uploads(context, now), retire_records(context)
+    expire_audit(context, now)
+    _tidy_next(context, now)
+    forget_silent(context.storage, context.ledger.slot_reports, SILENT_LEASES * context.settings.slot_lease)
     if jobs or uploads or records:
         log.info("expired: %d jobs, %d unused uploads, %d ledger records", jobs, uploads, records)
 
 
-def _tidy_next(parts: WorkerContext, now: datetime) -> None:
+def _tidy_next(context: WorkerContext, now: datetime) -> None:
     """Tidy the next folders of a file store, and remove old trial objects."""
-    storage, sweeps = parts.storage, parts.ledger.sweeps
+    storage, sweeps = context.storage, context.ledger.sweep_state
     place, removed = storage.tidy(sweeps.place("tidying"), FOLDERS_A_PASS, now)
     sweeps.move("tidying", place)
     if removed:

@@ -24,26 +24,28 @@ ORPHANED = timedelta(hours=1)
 BEGUN = b"begun"
 
 
-def remove_gone(parts: WorkerContext, now: datetime) -> None:
+def remove_gone(context: WorkerContext, now: datetime) -> None:
     """Continue the removal of the next marked jobs."""
-    marked = next_keys(parts, "removing", keys.REMOVING, JOBS_A_PASS)
-    remove_jobs(parts, (key.removeprefix(keys.REMOVING) for key in marked), now)
+    marked = next_keys(context, "removing", keys.REMOVING, JOBS_A_PASS)
+    remove_jobs(context, (key.removeprefix(keys.REMOVING) for key in marked), now)
 
 
-def remove_jobs(parts: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
+def remove_jobs(context: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
     """Continue the removal of these jobs; return for how many a round was done."""
-    alone = parts.bad_objects.alone
-    return sum(bool(alone("removal", job, partial(remove, parts, job, now))) for job in jobs if keys.ID.fullmatch(job))
+    alone = context.bad_objects.alone
+    return sum(
+        bool(alone("removal", job, partial(remove, context, job, now))) for job in jobs if keys.ID.fullmatch(job)
+    )
 
 
-def remove(parts: WorkerContext, job: str, now: datetime) -> bool:
+def remove(context: WorkerContext, job: str, now: datetime) -> bool:
     """Remove a job in two rounds; return whether a round was done now.
 
     The first round removes everything but the submission and its uploads, which no new job can use from then on. The
     second round runs when all work in progress has ended, and removes what that wrote, the uploads, the submission and
     the marker.
     """
-    storage, marker = parts.storage, keys.removing(job)
+    storage, marker = context.storage, keys.removing(job)
     tombstone = tombstone_of(storage, job)
     if tombstone is None:
         if written_before(storage, marker, now - ORPHANED):
@@ -54,14 +56,14 @@ def remove(parts: WorkerContext, job: str, now: datetime) -> bool:
     except ObjectMissing:  # another process has done it
         return False
     # every lease is shorter than the visibility timeout
-    if begun and not written_before(storage, marker, now - parts.settings.visibility_timeout):
+    if begun and not written_before(storage, marker, now - context.settings.visibility_timeout):
         return False
-    parts.ledger.jobs.forget(job, tombstone.tenant)
+    context.ledger.jobs.forget(job, tombstone.tenant)
     _remove_own(storage, job)
     if begun:
         _remove_submission(storage, job)
         storage.delete(marker)
-        parts.audit.write(AuditEntry(at=datetime.now(UTC), did="removed", tenant=tombstone.tenant, job=job))
+        context.audit.write(AuditEntry(at=datetime.now(UTC), did="removed", tenant=tombstone.tenant, job=job))
         log.info("job removed", extra={"job_id": job, "reason": tombstone.reason})
         return True
     for upload in _uploads(storage, job):

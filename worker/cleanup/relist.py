@@ -12,29 +12,29 @@ from worker.context.job_records.conclusion import read_result
 KEYS_A_PASS = 2000
 
 
-def relist_next(parts: WorkerContext) -> int:
+def relist_next(context: WorkerContext) -> int:
     """Restore the next window, if Redis lost the lists; return how many jobs were listed again."""
-    sweeps = parts.ledger.sweeps
+    sweeps = context.ledger.sweep_state
     if not sweeps.listing():
         return 0
-    listed = relist(parts, next_keys(parts, "listing", keys.JOBS, KEYS_A_PASS))
+    listed = relist(context, next_keys(context, "listing", keys.JOBS, KEYS_A_PASS))
     if not sweeps.place("listing"):
         sweeps.listing(done=True)
     return listed
 
 
-def relist(parts: WorkerContext, found: Iterable[str]) -> int:
+def relist(context: WorkerContext, found: Iterable[str]) -> int:
     """List every job whose result is among these objects; return how many were not listed.
 
     Other jobs have live markers.
     """
     finished = filter(None, map(keys.finished_job, found))
-    alone = parts.bad_objects.alone
-    return sum(bool(alone("listing", job, partial(_relist, parts, job))) for job in finished)
+    alone = context.bad_objects.alone
+    return sum(bool(alone("listing", job, partial(_relist, context, job))) for job in finished)
 
 
-def _relist(parts: WorkerContext, job: str) -> bool:
-    if parts.ledger.jobs.get(job) is not None or has(parts.storage, keys.gone(job)):
+def _relist(context: WorkerContext, job: str) -> bool:
+    if context.ledger.jobs.get(job) is not None or has(context.storage, keys.gone(job)):
         return False
-    result = read_result(parts, job)
-    return result is not None and parts.ledger.jobs.list_again(job, result.tenant, result.created_at)
+    result = read_result(context, job)
+    return result is not None and context.ledger.jobs.list_again(job, result.tenant, result.created_at)

@@ -29,22 +29,22 @@ _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
 _LONGEST = 1024
 
 
-def sweep_losing(parts: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
+def sweep_losing(context: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
     """Clean up these marked jobs once they are quiet; return how many objects were removed."""
-    alone = parts.bad_objects.alone
-    return sum(alone("losing", job, partial(_sweep, parts, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
+    alone = context.bad_objects.alone
+    return sum(alone("losing", job, partial(_sweep, context, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
 
 
-def _sweep(parts: WorkerContext, job: str, now: datetime) -> int:
+def _sweep(context: WorkerContext, job: str, now: datetime) -> int:
     """Clean up one job.
 
     Every lease is shorter than the visibility timeout, so after it nobody writes what will count.
     """
-    storage, marker = parts.storage, keys.sweeping(job)
-    quiet_since = now - parts.settings.visibility_timeout
+    storage, marker = context.storage, keys.sweeping(job)
+    quiet_since = now - context.settings.visibility_timeout
     if not written_before(storage, marker, quiet_since):
         return 0
-    result = read_result(parts, job)
+    result = read_result(context, job)
     if result is None and has(storage, keys.accepted(job)) and tombstone_of(storage, job) is None:
         return 0  # it has not ended; the mark stays
     try:

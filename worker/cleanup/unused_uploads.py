@@ -32,12 +32,12 @@ def drop(storage: Storage, upload: str, job: str) -> None:
         storage.delete(upload)
 
 
-def expire_uploads(parts: WorkerContext, now: datetime) -> int:
+def expire_uploads(context: WorkerContext, now: datetime) -> int:
     """Remove stray uploads in the walk's next window; return how many."""
-    return sweep_uploads(parts, next_keys(parts, "uploads", keys.UPLOADS, KEYS_A_PASS), now)
+    return sweep_uploads(context, next_keys(context, "uploads", keys.UPLOADS, KEYS_A_PASS), now)
 
 
-def sweep_uploads(parts: WorkerContext, found: Iterable[str], now: datetime) -> int:
+def sweep_uploads(context: WorkerContext, found: Iterable[str], now: datetime) -> int:
     """Delete the expired and unused uploads among these objects, which must be sorted; return how many.
 
     An hour before they expire, the API refuses them in new jobs, so that none is taken up meanwhile. Marks of jobs that
@@ -47,21 +47,21 @@ def sweep_uploads(parts: WorkerContext, found: Iterable[str], now: datetime) -> 
     removed = 0
     for upload, beside in groupby(found, keys.upload_of):
         if upload is not None:
-            judge = partial(_judge, parts, upload, list(beside), now)
-            removed += bool(parts.bad_objects.alone("uploads", upload, judge))
+            judge = partial(_judge, context, upload, list(beside), now)
+            removed += bool(context.bad_objects.alone("uploads", upload, judge))
     return removed
 
 
-def _judge(parts: WorkerContext, upload: str, beside: list[str], now: datetime) -> bool:
+def _judge(context: WorkerContext, upload: str, beside: list[str], now: datetime) -> bool:
     """Check one upload.
 
     `beside`: the objects of the upload that the walk found, possibly including the upload itself.
     """
-    storage = parts.storage
+    storage = context.storage
     if upload not in beside and not has(storage, upload):
         delete_all(storage, (key for key in beside if written_before(storage, key, now - UNACCEPTED)))
         return False
-    if not written_before(storage, upload, now - parts.settings.upload_lifetime):
+    if not written_before(storage, upload, now - context.settings.upload_lifetime):
         return False
     uses = list(storage.list(keys.upload_use(upload, "")))
     idle = [use for use in uses if _is_idle(storage, use, now)]
@@ -71,7 +71,7 @@ def _judge(parts: WorkerContext, upload: str, beside: list[str], now: datetime) 
         return False
     _, tenant, upload_id = upload.split("/")
     # first, since nothing would lead to it again after the deletion
-    parts.ledger.room.take_uploads(tenant, [upload_id])
+    context.ledger.quotas.take_uploads(tenant, [upload_id])
     storage.delete(keys.upload_facts(upload))
     storage.delete(upload)
     return True

@@ -17,15 +17,15 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def next_keys(parts: WorkerContext, walk: str, prefix: str, most: int) -> list[str]:
+def next_keys(context: WorkerContext, walk: str, prefix: str, most: int) -> list[str]:
     """Return the next `most` keys of a prefix, after the walk's last window. After the last key it starts again.
 
     The position is stored in the ledger before the keys are processed, so that a failure on one of them does not stop
     the walk.
     """
-    after = parts.ledger.sweeps.place(walk)
-    found = list(islice(parts.storage.list(prefix, after), most))
-    parts.ledger.sweeps.move(walk, found[-1] if len(found) == most else "")
+    after = context.ledger.sweep_state.place(walk)
+    found = list(islice(context.storage.list(prefix, after), most))
+    context.ledger.sweep_state.move(walk, found[-1] if len(found) == most else "")
     return found
 
 

@@ -42,14 +42,14 @@ class WorkerContext:
         return AuditLog(self.storage, "worker")
 
     @cached_property
-    def noticed(self) -> StageRecorder:
+    def recorder(self) -> StageRecorder:
         """The metrics recorder of this process. Its first use is after the fork."""
-        return StageRecorder(self.ledger.sight.tell)
+        return StageRecorder(self.ledger.metrics.tell)
 
     @cached_property
     def bad_objects(self) -> BadObjects:
         """The objects that the passes of this process left out."""
-        return BadObjects(self.storage, self.ledger, self.noticed)
+        return BadObjects(self.storage, self.ledger, self.recorder)
 
     def sources(self) -> SourceCache:
         """Return a reader of sources with its own local copies."""

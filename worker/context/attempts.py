@@ -23,22 +23,22 @@ def pause_after(tries: int) -> timedelta:
     return timedelta(seconds=2 ** (tries - 1))
 
 
-def attempt(parts: WorkerContext, kind: Kind, job: str, token: str, step: Callable[[], None]) -> None:
+def attempt(context: WorkerContext, kind: Kind, job: str, token: str, step: Callable[[], None]) -> None:
     """Call `step` while the lease on the job's step is renewed.
 
     Raises StorageUnavailable and LedgerUnavailable; such an attempt does not count. Any other error counts as a failed
     attempt, as does an attempt that crashed its process. It is logged and not raised, so that the steps of other jobs
     continue.
     """
-    steps, tries = parts.ledger.steps, 0
+    steps, tries = context.ledger.step_leases, 0
     try:
         tries = steps.tries(kind, job)
         if tries > TRIES:  # the last attempt crashed its process
-            halt(parts, job, kind)
+            halt(context, job, kind)
             return
         with (
-            LeaseRenewal(parts.settings.renewal_period, partial(steps.renew, kind, job, token)),
-            parts.noticed.timed(kind),
+            LeaseRenewal(context.settings.renewal_period, partial(steps.renew, kind, job, token)),
+            context.recorder.timed(kind),
         ):
             step()
     except (StorageUnavailable, LedgerUnavailable):
@@ -46,8 +46,8 @@ def attempt(parts: WorkerContext, kind: Kind, job: str, token: str, step: Callab
         raise
     except Exception:
         log.exception("a step failed", extra={"job_id": job, "step": kind, "tries": tries})
-        parts.noticed.happened("step failed", kind)
+        context.recorder.happened("step failed", kind)
         if tries >= TRIES:
-            halt(parts, job, kind)
+            halt(context, job, kind)
         else:
             steps.put_off(kind, job, token, pause_after(tries))

@@ -34,10 +34,10 @@ T = TypeVar("T")
 class BadObjects:
     """The objects that the passes of one process left out. May be used from any thread."""
 
-    def __init__(self, storage: Storage, ledger: Ledger, noticed: StageRecorder) -> None:
+    def __init__(self, storage: Storage, ledger: Ledger, recorder: StageRecorder) -> None:
         self._storage = storage
         self._ledger = ledger
-        self._noticed = noticed
+        self._recorder = recorder
         self._lock = threading.Lock()
         self._named: dict[str, str] = {}
 
@@ -62,7 +62,7 @@ class BadObjects:
 
     def leave_out(self, passing: Pass, name: str, error: Exception) -> None:
         """Count the object and keep its name. It is logged if it is new, or fails in another way than before."""
-        self._noticed.happened("bad_object", passing)
+        self._recorder.happened("bad_object", passing)
         ours = error if isinstance(error, MaskrelayError) else None
         why = code_of(error)
         with self._lock:

@@ -33,27 +33,27 @@ _ERRORS: dict[Step, type[JobHalted]] = {
 }
 
 
-def halt(parts: WorkerContext, job: str, step: Step) -> None:
+def halt(context: WorkerContext, job: str, step: Step) -> None:
     """End the job as failed, without a result: `halted.json`, event, terminal state. Its outcomes are kept.
 
     Any process may repeat this. A job that has a result, or has ended, is not changed.
     """
-    record = parts.ledger.jobs.get(job)
-    if record is None or is_terminal(record.state) or has(parts.storage, keys.result(job)):
+    record = context.ledger.jobs.get(job)
+    if record is None or is_terminal(record.state) or has(context.storage, keys.result(job)):
         return
     error = _ERRORS[step]()
-    write_halt(parts.storage, job, Halt(step=step, code=error.code, detail=error.detail, at=datetime.now(UTC)))
-    conclude_halted(parts, record)
-    parts.noticed.happened("halted", step)
+    write_halt(context.storage, job, Halt(step=step, code=error.code, detail=error.detail, at=datetime.now(UTC)))
+    conclude_halted(context, record)
+    context.recorder.happened("halted", step)
     log.error("job given up: a step failed repeatedly", extra={"job_id": job, "step": step, "code": error.code})
 
 
-def conclude_halted(parts: WorkerContext, record: JobRecord) -> bool:
+def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:
     """Publish what `halted.json` says, in an event and in the ledger.
 
     Safe to repeat. Return whether it was news to the ledger.
     """
-    stands = halt_of(parts.storage, record.id)
+    stands = halt_of(context.storage, record.id)
     if stands is None:
         return False
     frames = Frames(
@@ -63,13 +63,13 @@ def conclude_halted(parts: WorkerContext, record: JobRecord) -> bool:
     )
     counts = Counts(total=record.total, **record.items).model_dump()
     try:
-        submission = read_submission(parts.storage, record.id)
-        announce(parts, submission, "job.failed", state="failed", at=stands.at, counts=counts)
+        submission = read_submission(context.storage, record.id)
+        announce(context, submission, "job.failed", state="failed", at=stands.at, counts=counts)
     except (StorageUnavailable, LedgerUnavailable):
         raise
     except Exception:  # the defect may also prevent the event, and still the job must end
         log.exception("the event of a halted job cannot be created", extra={"job_id": record.id})
-    concluded = parts.ledger.jobs.conclude(
+    concluded = context.ledger.jobs.conclude(
         record.id,
         tenant=record.tenant,
         lane=record.lane,
@@ -80,18 +80,18 @@ def conclude_halted(parts: WorkerContext, record: JobRecord) -> bool:
         halted=stands.code,
     )
     if concluded == CREATED:
-        forget_deleted(parts, record.id)
+        forget_deleted(context, record.id)
     return bool(concluded)
 
 
-def release_halted(parts: WorkerContext, job: str) -> bool:
+def release_halted(context: WorkerContext, job: str) -> bool:
     """Let a halted job continue from what storage holds; return whether it was halted.
 
     Safe to repeat, wherever it was interrupted. Without `halted.json` the ledger's record contradicts storage, and the
     comparison restores it.
     """
-    if halt_of(parts.storage, job) is None:
+    if halt_of(context.storage, job) is None:
         return False
-    parts.storage.delete(keys.halted(job))
+    context.storage.delete(keys.halted(job))
     log.warning("halted job resumed", extra={"job_id": job})
     return True

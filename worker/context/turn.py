@@ -47,6 +47,6 @@ class Turn:
 ENDLESS = Turn(float("inf"))
 
 
-def others_wait(parts: WorkerContext) -> bool:
+def others_wait(context: WorkerContext) -> bool:
     """Return whether a job waits to be planned or finished that no worker has taken."""
-    return any(parts.ledger.wakes.work(kind) for kind in _CONTROL)
+    return any(context.ledger.wake_ups.work(kind) for kind in _CONTROL)

@@ -65,7 +65,7 @@ class FinalObjectsWriter:
     ) -> None:
         self._storage = storage
         self._submission = submission
-        self._parts = frame_parts
+        self._context = frame_parts
         self._visible = visible
         self._planned = planned
         self._between = between
@@ -98,18 +98,18 @@ class FinalObjectsWriter:
         After the last part they include the items that were never planned.
         """
         storage, submission = self._storage, self._submission
-        planned = _planned_lines(storage, submission.id, begin, end, self._parts, self._visible)
-        if self._planned or end < self._parts:
+        planned = _planned_lines(storage, submission.id, begin, end, self._context, self._visible)
+        if self._planned or end < self._context:
             return planned
-        return chain(planned, _lines_never_planned(storage, submission, self._parts))
+        return chain(planned, _lines_never_planned(storage, submission, self._context))
 
     def _stretches(self, turn: Turn) -> list[Stretch]:
         stretches: list[Stretch] = []
-        for number, begin in enumerate(range(0, self._parts, STRETCH_PARTS)):
+        for number, begin in enumerate(range(0, self._context, STRETCH_PARTS)):
             stretch = self._kept(number)
             if stretch is None:
-                stretch = self._written(number, begin, end := min(begin + STRETCH_PARTS, self._parts))
-                if end < self._parts and turn.is_over():
+                stretch = self._written(number, begin, end := min(begin + STRETCH_PARTS, self._context))
+                if end < self._context and turn.is_over():
                     raise TimeIsUp
             stretches.append(stretch)
         return stretches

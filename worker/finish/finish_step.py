@@ -38,76 +38,76 @@ _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "n
 _LINES = "lines"
 
 
-def finish_jobs(parts: WorkerContext, until: float) -> None:
+def finish_jobs(context: WorkerContext, until: float) -> None:
     """Finish waiting jobs until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
-        taken = parts.ledger.steps.take("finish")
+        taken = context.ledger.step_leases.take("finish")
         if taken is None:
             return
         job, token = taken
-        turn = Turn(until, partial(others_wait, parts))
-        others = partial(_finish_another, parts, Turn(float("inf"), partial(others_wait, parts)))
-        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token, turn, others))
+        turn = Turn(until, partial(others_wait, context))
+        others = partial(_finish_another, context, Turn(float("inf"), partial(others_wait, context)))
+        attempt(context, "finish", job, token, partial(finish_job, context, job, token, turn, others))
         if turn.is_over():
             return
 
 
-def _finish_another(parts: WorkerContext, turn: Turn) -> None:
+def _finish_another(context: WorkerContext, turn: Turn) -> None:
     """Finish another waiting job, or a part of it, once the current job has had its minimum time.
 
     Joining cannot be interrupted, so other jobs are processed within it.
     """
-    if turn.is_over() and (taken := parts.ledger.steps.take("finish")) is not None:
+    if turn.is_over() and (taken := context.ledger.step_leases.take("finish")) is not None:
         job, token = taken
-        attempt(parts, "finish", job, token, partial(finish_job, parts, job, token, Turn(time.monotonic())))
+        attempt(context, "finish", job, token, partial(finish_job, context, job, token, Turn(time.monotonic())))
 
 
 def finish_job(
-    parts: WorkerContext, job: str, token: str, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
+    context: WorkerContext, job: str, token: str, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
 ) -> None:
     """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result.
 
     `others` is called between the pieces of work that cannot be interrupted.
     """
     try:
-        submission = read_submission(parts.storage, job)
+        submission = read_submission(context.storage, job)
     except ObjectMissing:
         return
-    with parts.spans.span("finish", submission.traceparent, kind="consumer", job_id=job):
+    with context.spans.span("finish", submission.traceparent, kind="consumer", job_id=job):
         try:
-            result = read_result(parts, job) or _make_result(parts, submission, token, turn, others)
+            result = read_result(context, job) or _make_result(context, submission, token, turn, others)
         except TimeIsUp:
-            parts.ledger.steps.hand_back("finish", job, token)
+            context.ledger.step_leases.hand_back("finish", job, token)
             return
         if result is not None:
-            conclude(parts, submission, result)
+            conclude(context, submission, result)
 
 
 def _make_result(
-    parts: WorkerContext, submission: Submission, token: str, turn: Turn, others: Callable[[], None]
+    context: WorkerContext, submission: Submission, token: str, turn: Turn, others: Callable[[], None]
 ) -> Result | None:
     """Return the stored result; None if frames without a line are waiting again, or if the step is no longer held.
 
     Raises TimeIsUp: what was done so far is in storage, and another attempt continues from there.
     """
-    record = parts.ledger.jobs.get(submission.id)
+    record = context.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
         return None
-    record = _counted(parts, record)
-    listed = parts.ledger.jobs.parts(submission.id)
-    saved: Saved = partial(_saved, parts.storage, submission.id)
+    record = _counted(context, record)
+    listed = context.ledger.jobs.parts(submission.id)
+    saved: Saved = partial(_saved, context.storage, submission.id)
     if record.frame_parts <= STRETCH_PARTS:  # a small job is finished without interruption
         turn, saved = ENDLESS, nothing_saved
     frames = record.frames.planned
-    with closing(VisibleOutcomes(parts.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
+    with closing(VisibleOutcomes(context.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
         try:
-            return _result_of(parts, submission, record, token, visible, turn, others)
+            return _result_of(context, submission, record, token, visible, turn, others)
         except TimeIsUp:
-            parts.storage.put(keys.unfinished_object(submission.id, visible.name, _LINES), visible.state())
+            context.storage.put(keys.unfinished_object(submission.id, visible.name, _LINES), visible.state())
             raise
 
 
-def _counted(parts: WorkerContext, record: JobRecord) -> JobRecord:
+def _counted(context: WorkerContext, record: JobRecord) -> JobRecord:
     """Return the record with the plan counted from storage, if the ledger does not know the whole plan.
 
     A job that was cancelled while it was planned, or that the ledger lost, may have more parts than the ledger counted.
@@ -115,7 +115,7 @@ def _counted(parts: WorkerContext, record: JobRecord) -> JobRecord:
     """
     if record.planned:
         return record
-    frame_parts, frames = planned_frames(parts.storage, record.id)
+    frame_parts, frames = planned_frames(context.storage, record.id)
     counted = record.frames.model_copy(update={"planned": frames})
     return replace(record, frame_parts=frame_parts, frames=counted, planned=frames % FRAMES_PER_PART != 0)
 
@@ -127,7 +127,7 @@ def _saved(storage: Storage, job: str, lines: str) -> bytes | None:
 
 
 def _result_of(
-    parts: WorkerContext,
+    context: WorkerContext,
     submission: Submission,
     record: JobRecord,
     token: str,
@@ -137,39 +137,41 @@ def _result_of(
 ) -> Result | None:
     if not visible.complete:
         raise TimeIsUp
-    if not visible.was_complete and (pending := _pending(parts, submission.id, record, token, visible)):
-        parts.ledger.wakes.wake(*pending)
+    if not visible.was_complete and (pending := _pending(context, submission.id, record, token, visible)):
+        context.ledger.wake_ups.wake(*pending)
         return None
     with ThreadPoolExecutor(1) as beside:  # before the result, so that no result is without its sweep
-        marked = beside.submit(parts.storage.put, keys.sweeping(submission.id), b"")
-        plan = parts.storage, submission, record.frame_parts, visible
+        marked = beside.submit(context.storage.put, keys.sweeping(submission.id), b"")
+        plan = context.storage, submission, record.frame_parts, visible
         compacted = FinalObjectsWriter(*plan, planned=record.planned, turn=turn, between=others)
         marked.result()
-    result = _result(parts, submission, record, compacted, visible)
+    result = _result(context, submission, record, compacted, visible)
     try:
-        parts.storage.create(keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json")
+        context.storage.create(
+            keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json"
+        )
     except ObjectExists:
-        return read_result(parts, submission.id)
+        return read_result(context, submission.id)
     return result
 
 
 def _pending(
-    parts: WorkerContext, job: str, record: JobRecord, token: str, visible: VisibleOutcomes
+    context: WorkerContext, job: str, record: JobRecord, token: str, visible: VisibleOutcomes
 ) -> tuple[Literal["segment", "assemble"], int] | None:
     """Return what must be done before the job can be finished, if anything, after queueing it."""
     if record.cancel_reason is not None:
         return None
     if missing := visible.missing():
-        parts.ledger.steps.reopen(job, token, missing)
+        context.ledger.step_leases.reopen(job, token, missing)
         return "segment", 1
-    if lacking := unassembled(parts.storage, job, record.frame_parts):
-        parts.ledger.steps.assemble(job, token, lacking)
+    if lacking := unassembled(context.storage, job, record.frame_parts):
+        context.ledger.step_leases.assemble(job, token, lacking)
         return "assemble", len(lacking)
     return None
 
 
 def _result(
-    parts: WorkerContext,
+    context: WorkerContext,
     submission: Submission,
     record: JobRecord,
     compacted: FinalObjectsWriter,
@@ -199,7 +201,7 @@ def _result(
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(
             {"name": one.name, "model_version": one.model_version, "encoding": one.encoding}
-            for one in parts.ledger.endpoints.known()
+            for one in context.ledger.endpoints.known()
         ),
         metadata=submission.metadata,
     )

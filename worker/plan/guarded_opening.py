@@ -24,8 +24,8 @@ class StepLost(Exception):
 class GuardedOpener:
     """Opens sources of one job under its plan step, in a thread that `close` ends. Call it from one thread."""
 
-    def __init__(self, parts: WorkerContext, job: str, token: str) -> None:
-        self._parts = parts
+    def __init__(self, context: WorkerContext, job: str, token: str) -> None:
+        self._context = context
         self._job = job
         self._token = token
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="opening")
@@ -37,14 +37,14 @@ class GuardedOpener:
         stopped; another worker takes the step over when its lease expires. Raises StepLost, LedgerUnavailable,
         StorageUnavailable.
         """
-        steps = self._parts.ledger.steps
+        steps = self._context.ledger.step_leases
         begun = steps.opening(self._job, self._token, what)
         if begun < 0:
             raise StepLost
         if begun > DEATHS:
             return failure_of(DecoderCrashed())
         try:
-            limit = self._parts.settings.decode_timeout.total_seconds() * planes
+            limit = self._context.settings.decode_timeout.total_seconds() * planes
             return self._thread.submit(call).result(timeout=limit)
         except ItemError as error:
             return failure_of(error)

@@ -38,7 +38,7 @@ class PlannedPart:
 
 
 def planned_parts(
-    parts: WorkerContext,
+    context: WorkerContext,
     sources: SourceCache,
     submission: Submission,
     opening: GuardedOpener,
@@ -49,7 +49,7 @@ def planned_parts(
 
     The plan of a job is deterministic: earlier parts are skipped without opening any source.
     """
-    planning = PlanLayout(parts, sources, submission, opening, check_time)
+    planning = PlanLayout(context, sources, submission, opening, check_time)
     part = PlannedPart(first_part)
     skip = first_part * FRAMES_PER_PART
     for item, frames in planning.items(skip):
@@ -73,18 +73,18 @@ class PlanLayout:
 
     def __init__(
         self,
-        parts: WorkerContext,
+        context: WorkerContext,
         sources: SourceCache,
         submission: Submission,
         opening: GuardedOpener,
         check_time: Callable[[], None],
     ) -> None:
         self._submission = submission
-        self._asked: Sequence[Item] = list(read_items(parts.storage, submission))
+        self._asked: Sequence[Item] = list(read_items(context.storage, submission))
         self._check_time = check_time
-        self._surveys = SourceSurvey(parts, sources, submission, self._asked, opening, check_time)
-        self._windows = WindowChooser(parts, sources, submission, self._asked, opening)
-        self._server_key = parts.settings.server_keys[0]
+        self._surveys = SourceSurvey(context, sources, submission, self._asked, opening, check_time)
+        self._windows = WindowChooser(context, sources, submission, self._asked, opening)
+        self._server_key = context.settings.server_keys[0]
         self._named: Counter[int] = Counter()
         self.ignored: list[IgnoredFile] = []
 

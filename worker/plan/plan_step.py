@@ -29,49 +29,49 @@ from worker.plan.guarded_opening import GuardedOpener, StepLost
 from worker.plan.layout import PlannedPart, planned_parts
 
 
-def plan_jobs(parts: WorkerContext, until: float) -> None:
+def plan_jobs(context: WorkerContext, until: float) -> None:
     """Plan waiting jobs until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
-        taken = parts.ledger.steps.take("plan")
+        taken = context.ledger.step_leases.take("plan")
         if taken is None:
             return
         job, token = taken
-        with contextlib.closing(parts.sources()) as sources:
-            attempt(parts, "plan", job, token, partial(plan_job, parts, sources, job, token, until))
+        with contextlib.closing(context.sources()) as sources:
+            attempt(context, "plan", job, token, partial(plan_job, context, sources, job, token, until))
 
 
-def plan_job(parts: WorkerContext, sources: SourceCache, job: str, token: str, until: float) -> None:
+def plan_job(context: WorkerContext, sources: SourceCache, job: str, token: str, until: float) -> None:
     """Plan one job, starting after the parts that the ledger counts; hand the step back when its time is up."""
-    steps = parts.ledger.steps
+    steps = context.ledger.step_leases
     try:
-        submission = read_submission(parts.storage, job)
+        submission = read_submission(context.storage, job)
     except ObjectMissing:
-        steps.hand_back("plan", job, token, parts.settings.step_lease)
+        steps.hand_back("plan", job, token, context.settings.step_lease)
         return
-    with parts.spans.span("plan", submission.traceparent, kind="consumer", job_id=job):
-        _plan(parts, sources, submission, token, until)
+    with context.spans.span("plan", submission.traceparent, kind="consumer", job_id=job):
+        _plan(context, sources, submission, token, until)
 
 
-def _plan(parts: WorkerContext, sources: SourceCache, submission: Submission, token: str, until: float) -> None:
-    steps, job = parts.ledger.steps, submission.id
+def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, token: str, until: float) -> None:
+    steps, job = context.ledger.step_leases, submission.id
     counts = {"total": submission.total, "succeeded": 0, "partial": 0, "failed": 0, "cancelled": 0}
-    announce(parts, submission, "job.accepted", state="accepted", at=submission.created_at, counts=counts)
-    record = parts.ledger.jobs.get(job)
+    announce(context, submission, "job.accepted", state="accepted", at=submission.created_at, counts=counts)
+    record = context.ledger.jobs.get(job)
     first_part = record.frame_parts if record else 0
 
-    turn = Turn(until, partial(others_wait, parts))
+    turn = Turn(until, partial(others_wait, context))
 
     def check_time() -> None:
         if turn.is_over():
             raise TimeIsUp
 
-    with contextlib.closing(GuardedOpener(parts, job, token)) as opening:
+    with contextlib.closing(GuardedOpener(context, job, token)) as opening:
         try:
-            for part in planned_parts(parts, sources, submission, opening, first_part, check_time):
-                if not _extend(parts, submission, token, part):
+            for part in planned_parts(context, sources, submission, opening, first_part, check_time):
+                if not _extend(context, submission, token, part):
                     return
                 if part.number == 0:
-                    announce(parts, submission, "job.running", state="running", at=datetime.now(UTC), counts=counts)
+                    announce(context, submission, "job.running", state="running", at=datetime.now(UTC), counts=counts)
                 check_time()
         except TimeIsUp:
             steps.hand_back("plan", job, token)
@@ -79,9 +79,9 @@ def _plan(parts: WorkerContext, sources: SourceCache, submission: Submission, to
             return
 
 
-def _extend(parts: WorkerContext, submission: Submission, token: str, part: PlannedPart) -> bool:
+def _extend(context: WorkerContext, submission: Submission, token: str, part: PlannedPart) -> bool:
     """Write one part of the plan (or adopt the existing one) and make its frames claimable."""
-    job, storage = submission.id, parts.storage
+    job, storage = submission.id, context.storage
     items, frames = part.items, part.frames
     if part.ignored:
         write_records(storage, keys.ignored(job), part.ignored)
@@ -91,7 +91,7 @@ def _extend(parts: WorkerContext, submission: Submission, token: str, part: Plan
             items = read_item_part(storage, job, part.number)
         if not frames_are_ours.result():
             frames = read_frame_part(storage, job, part.number)
-    extended = parts.ledger.steps.extend(
+    extended = context.ledger.step_leases.extend(
         job,
         token,
         part.number,
@@ -103,8 +103,8 @@ def _extend(parts: WorkerContext, submission: Submission, token: str, part: Plan
         items=frames[-1].item + 1,
     )
     with contextlib.suppress(LedgerUnavailable):
-        wanted = loops_wanted(len(frames), parts.settings.frames_per_child, parts.in_flight())
-        parts.ledger.wakes.wake("segment", wanted)
+        wanted = loops_wanted(len(frames), context.settings.frames_per_child, context.in_flight())
+        context.ledger.wake_ups.wake("segment", wanted)
     return extended
 
 

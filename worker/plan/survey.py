@@ -52,14 +52,14 @@ class SourceSurvey:
 
     def __init__(
         self,
-        parts: WorkerContext,
+        context: WorkerContext,
         sources: SourceCache,
         submission: Submission,
         asked: Sequence[Item],
         opening: GuardedOpener,
         check_time: Callable[[], None],
     ) -> None:
-        self._parts = parts
+        self._context = context
         self._sources = sources
         self._submission = submission
         self._asked = asked
@@ -80,7 +80,7 @@ class SourceSurvey:
     def _part(self, first: int, items: Sequence[Item]) -> list[Surveyed]:
         if all(item.kind == "still" for item in items):
             return [_still(first + place, item) for place, item in enumerate(items)]
-        storage, key = self._parts.storage, keys.survey_part(self._submission.id, first // ITEMS_PER_SURVEY)
+        storage, key = self._context.storage, keys.survey_part(self._submission.id, first // ITEMS_PER_SURVEY)
         with contextlib.suppress(ObjectMissing):
             return read_records(storage, key, Surveyed)
         self._found, self._begun = [], deque(self._kept_begun(first // ITEMS_PER_SURVEY))
@@ -90,7 +90,7 @@ class SourceSurvey:
     def _kept_begun(self, part: int) -> list[Surveyed]:
         self._begun_key = keys.survey_begun(self._submission.id, part)
         with contextlib.suppress(ObjectMissing, RecordUnreadable):
-            return read_records(self._parts.storage, self._begun_key, Surveyed)
+            return read_records(self._context.storage, self._begun_key, Surveyed)
         return []
 
     def _one(self, upload: int, look: Callable[[], Surveyed]) -> Surveyed:
@@ -113,7 +113,7 @@ class SourceSurvey:
             self._check_time()
         except TimeIsUp:
             body = "\n".join(one.model_dump_json(exclude_defaults=True) for one in self._found)
-            self._parts.storage.put(self._begun_key, body.encode(), "application/x-ndjson")
+            self._context.storage.put(self._begun_key, body.encode(), "application/x-ndjson")
             raise
 
     def _survey(self, upload: int, item: Item) -> list[Surveyed]:
@@ -128,9 +128,9 @@ class SourceSurvey:
         """Return every member; members that are no images are ignored. A zip without any file is one failed source."""
 
         def read(offset: int, length: int) -> bytes:
-            return self._parts.storage.get(item.source, offset, length)
+            return self._context.storage.get(item.source, offset, length)
 
-        settings, most = self._parts.settings, MOST_MEMBERS
+        settings, most = self._context.settings, MOST_MEMBERS
 
         def listed() -> list[Member]:
             most_bytes = 8 * settings.max_source_bytes
@@ -181,7 +181,7 @@ class SourceSurvey:
 
     def _opened(self, key: str, about: dict[str, Any], what: str) -> Surveyed:
         """Open a source and describe it. Zip members of other kinds are ignored."""
-        settings, options = self._parts.settings, self._submission.pixels
+        settings, options = self._context.settings, self._submission.pixels
         extent, kind, size = about["extent"], about["kind"], about["size"]
 
         def look() -> Surveyed:

@@ -38,13 +38,13 @@ class WindowChooser:
 
     def __init__(
         self,
-        parts: WorkerContext,
+        context: WorkerContext,
         sources: SourceCache,
         submission: Submission,
         asked: Sequence[Item],
         opening: GuardedOpener,
     ) -> None:
-        self._parts = parts
+        self._context = context
         self._sources = sources
         self._submission = submission
         self._asked = asked
@@ -69,7 +69,7 @@ class WindowChooser:
 
         In that case each of its frames fails by itself.
         """
-        storage, key = self._parts.storage, keys.window(self._submission.id, item.item)
+        storage, key = self._context.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):
             return read_record(storage, key, Window)
 
@@ -99,7 +99,7 @@ class WindowChooser:
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
         """Yield the frames' pixels. Frames that cannot be read, or not within the memory limit, are left out."""
-        settings = self._parts.settings
+        settings = self._context.settings
         for place, picture in draft.frames:
             source = draft.sources[place]
             reading = source.reading.model_copy(update={"index": picture})

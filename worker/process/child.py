@@ -34,7 +34,7 @@ class WorkerChild:
         self._role = role
         self._stopping = stopping
         self._lock = threading.Lock()
-        self._parts: WorkerContext | None = None
+        self._context: WorkerContext | None = None
         self._callbacks: CallbackSender | None = None
         self._thread: LoopThread | None = None
         self._segment: SegmentLoop | None = None
@@ -42,9 +42,9 @@ class WorkerChild:
 
     def parts(self) -> WorkerContext:
         with self._lock:
-            if self._parts is None:
-                self._parts = build(self._settings, self._role)
-            return self._parts
+            if self._context is None:
+                self._context = build(self._settings, self._role)
+            return self._context
 
     def sender(self) -> CallbackSender:
         """Return the callback sender, which the threads of this process share."""
@@ -76,10 +76,10 @@ class WorkerChild:
         with self._lock:
             if self._sender is not None:
                 self._sender.close()
-            if self._parts is not None:
-                self._parts.noticed.tell()
-                self._parts.audit.close()
-                self._parts.spans.end()
+            if self._context is not None:
+                self._context.recorder.tell()
+                self._context.audit.close()
+                self._context.spans.end()
 
     def time_limit(self, task: Task) -> float:
         """Return the seconds after which a child that is still working on the task is killed.

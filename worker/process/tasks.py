@@ -19,14 +19,14 @@ AWAY = (LedgerUnavailable, StorageUnavailable)
 
 
 @contextlib.contextmanager
-def _awake(parts: WorkerContext, task: Task) -> Iterator[None]:
+def _awake(context: WorkerContext, task: Task) -> Iterator[None]:
     """Count as a loop of this task, and wake the next loop if one loop is not enough.
 
     It is not if more waits than the one job, item or delivery that this loop takes first. Afterwards, check once more:
     the loop's time may have ended before the work.
     """
-    wakes, loop = parts.ledger.wakes, secrets.token_hex(8)
-    wakes.running(task, loop, parts.settings.task_budget * 2)
+    wakes, loop = context.ledger.wake_ups, secrets.token_hex(8)
+    wakes.running(task, loop, context.settings.task_budget * 2)
     try:
         wakes.wake(task, wakes.work(task) - 1)
         yield

@@ -94,7 +94,7 @@ class FrameContext:
     max_pixels: int
     max_decode_bytes: int
     max_attempts: int
-    noticed: StageRecorder
+    recorder: StageRecorder
     spans: Spans
     pace: Pace = field(default_factory=Pace)
 
@@ -120,15 +120,15 @@ class Stopwatch:
         """Return the total seconds of the worker's own stages."""
         return sum(self.timings.get(stage, 0.0) for stage in _OWN_STAGES) / 1000
 
-    def tell(self, noticed: StageRecorder) -> None:
+    def tell(self, recorder: StageRecorder) -> None:
         """Report the worker's own stages."""
         for stage in _OWN_STAGES:
             if stage in self.timings:
-                noticed.took(stage, self.timings[stage] / 1000)
+                recorder.took(stage, self.timings[stage] / 1000)
 
 
 async def segment_frame(
-    bench: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission
+    context: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission
 ) -> RecordedPart:
     """Return the frame's outcome: its masks, or its own coded error.
 
@@ -138,64 +138,68 @@ async def segment_frame(
     """
     if planned.error is not None:
         return RecordedPart(failed(planned, planned.error, 1))
-    with bench.spans.span(
+    with context.spans.span(
         "segment", submission.traceparent, kind="consumer", job_id=claim.job, frame=planned.frame
     ) as span:
-        recorded = await _segmented(bench, claim, planned, submission)
+        recorded = await _segmented(context, claim, planned, submission)
         if recorded.outcome.error is not None:
             span.note(code=recorded.outcome.error.code)
         return replace(recorded, traceparent=span.traceparent)
 
 
-async def _segmented(bench: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission) -> RecordedPart:
+async def _segmented(
+    context: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission
+) -> RecordedPart:
     watch = Stopwatch()
-    among = await _among(bench, claim, planned, submission)
+    among = await _among(context, claim, planned, submission)
     asked = ScoreRequest(claim.job, claim.lane, among, submission.traceparent)
-    await _check_open(bench, asked)
-    attempts, condemned = await _judged(bench, claim, planned.frame, asked)
+    await _check_open(context, asked)
+    attempts, condemned = await _judged(context, claim, planned.frame, asked)
     if condemned:
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
         return RecordedPart(failed(planned, failure, attempts))
     with ExitStack() as held:
         try:
-            with bench.spans.span("prepare"):
-                gray = bench.pool.takes_gray(among)
-                prepared = _kept(bench, await _prepared(bench, claim, planned, watch, gray=gray), planned.outputs, held)
+            with context.spans.span("prepare"):
+                gray = context.pool.takes_gray(among)
+                prepared = _kept(
+                    context, await _prepared(context, claim, planned, watch, gray=gray), planned.outputs, held
+                )
         except ItemError as error:
             return RecordedPart(failed(planned, failure_of(error), attempts + 1))
         one_by_one = submission.one_prompt_per_request
-        scored = await _scored(bench, claim, planned, prepared, asked, one_by_one=one_by_one)
+        scored = await _scored(context, claim, planned, prepared, asked, one_by_one=one_by_one)
         watch.lap("score")
-        with bench.spans.span("restore"):
-            recorded = await _restored(bench, claim, planned, prepared, scored, attempts + 1)
+        with context.spans.span("restore"):
+            recorded = await _restored(context, claim, planned, prepared, scored, attempts + 1)
     watch.lap("restore")
     if claim.lane == "interactive":
-        with bench.spans.span("store"):
-            await asyncio.to_thread(store_loose, bench.storage, recorded.files)
+        with context.spans.span("store"):
+            await asyncio.to_thread(store_loose, context.storage, recorded.files)
         recorded = RecordedPart(recorded.outcome)
         watch.lap("store")
-    watch.tell(bench.noticed)
+    watch.tell(context.recorder)
     weight = ROW_COPIES * len(prepared.row.image) + MAP_COPIES * CANVAS**2 * len(planned.prompts)
-    bench.pace.note(scoring=bench.scorer.seconds, working=watch.working(), bytes=weight)
+    context.pace.note(scoring=context.scorer.seconds, working=watch.working(), bytes=weight)
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
 
 
-async def _among(bench: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission) -> tuple[str, ...]:
+async def _among(context: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission) -> tuple[str, ...]:
     """Return the endpoints that may score the frame."""
-    among = bench.pool.among(claim.tenant, submission.endpoint)
+    among = context.pool.among(claim.tenant, submission.endpoint)
     if planned.of == 1:
         return among
-    return await of_one_version(bench.pool, bench.admissions, bench.claims, claim.job, planned.item, among)
+    return await of_one_version(context.pool, context.admissions, context.claims, claim.job, planned.item, among)
 
 
-async def _check_open(bench: FrameContext, asked: ScoreRequest) -> None:
+async def _check_open(context: FrameContext, asked: ScoreRequest) -> None:
     """Raise EndpointBusy while every gate for the frame is closed, so that pixels are not decoded in vain."""
-    closed_for = await bench.admissions.closed_for(asked.among)
+    closed_for = await context.admissions.closed_for(asked.among)
     if closed_for > timedelta(0):
         raise EndpointBusy(kind="gate", parked=True, come_back_s=closed_for.total_seconds())
 
 
-async def _judged(bench: FrameContext, claim: Claim, frame: int, asked: ScoreRequest) -> tuple[int, str | None]:
+async def _judged(context: FrameContext, claim: Claim, frame: int, asked: ScoreRequest) -> tuple[int, str | None]:
     """Return the attempts counted against the frame, and the code it fails with if they are too many.
 
     A recorded failure counts only if its endpoint has answered another input successfully since; if it was not asked
@@ -204,26 +208,26 @@ async def _judged(bench: FrameContext, claim: Claim, frame: int, asked: ScoreReq
     trouble = claim.trouble(frame)
     attempts = trouble.attempts
     if trouble.struck and trouble.endpoint in asked.among:
-        flow = await asyncio.to_thread(bench.flow.look, trouble.endpoint)
+        flow = await asyncio.to_thread(context.flow.look, trouble.endpoint)
         verdict = judge(trouble, flow.last_good_ms, flow.excused_ms, is_open=flow.gate == "open")
         if verdict == "ask":
-            await bench.scorer.ask_canary(replace(asked, among=(trouble.endpoint,)))
+            await context.scorer.ask_canary(replace(asked, among=(trouble.endpoint,)))
         if verdict != "clear":
-            attempts = await asyncio.to_thread(bench.claims.charge, claim.token, frame)
+            attempts = await asyncio.to_thread(context.claims.charge, claim.token, frame)
         if attempts < 0:
             raise ClaimLost
-    return attempts, trouble.code if attempts >= bench.max_attempts else None
+    return attempts, trouble.code if attempts >= context.max_attempts else None
 
 
 async def _prepared(
-    bench: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool
+    context: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool
 ) -> PreparedFrame:
     """Return the decoded source; raises its ItemError, or DecodeOverran past the time limit."""
-    if planned.size > bench.max_decode_bytes:
-        raise SourceTooLarge(f"the file has {planned.size} bytes, at most {bench.max_decode_bytes} are opened")
+    if planned.size > context.max_decode_bytes:
+        raise SourceTooLarge(f"the file has {planned.size} bytes, at most {context.max_decode_bytes} are opened")
     reading = planned.reading
 
-    async with _source(bench, planned) as source:
+    async with _source(context, planned) as source:
 
         def prepared(opened: OpenedFrame) -> PreparedFrame:
             about: dict[str, Any] = {"reading": reading, "square_pixels": planned.square_pixels, "gray": gray}
@@ -232,89 +236,96 @@ async def _prepared(
         def begin() -> PreparedFrame | OpenedFrame:
             """Decode in the same call if the memory is free, as it usually is."""
             watch.lap("fetch")
-            opened = open_frame(source, reading, max_pixels=bench.max_pixels)
-            if not bench.decoding.try_take(opened.footprint):
+            opened = open_frame(source, reading, max_pixels=context.max_pixels)
+            if not context.decoding.try_take(opened.footprint):
                 return opened
             try:
                 return prepared(opened)
             finally:
-                bench.decoding.give_back(opened.footprint)
+                context.decoding.give_back(opened.footprint)
 
-        begun = await _timed(bench, claim, begin)
+        begun = await _timed(context, claim, begin)
         if isinstance(begun, OpenedFrame):
             opened = begun
-            _check_footprint(bench, "Decoding it", opened.footprint)
-            async with bench.decoding.of(opened.footprint):
-                begun = await _timed(bench, claim, lambda: prepared(opened))
-    _check_footprint(bench, "Drawing its masks", _draw_footprint(planned, begun))
+            _check_footprint(context, "Decoding it", opened.footprint)
+            async with context.decoding.of(opened.footprint):
+                begun = await _timed(context, claim, lambda: prepared(opened))
+    _check_footprint(context, "Drawing its masks", _draw_footprint(planned, begun))
     return begun
 
 
 @asynccontextmanager
-async def _source(bench: FrameContext, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
+async def _source(context: FrameContext, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
     """The frame's opened source. Its bytes count as held until it is decoded."""
-    async with bench.files.of(0 if planned.reading.several else planned.size):
+    async with context.files.of(0 if planned.reading.several else planned.size):
         with ExitStack() as held:
-            opened = bench.sources.opened(planned.source, planned.extent, planned.reading)
+            opened = context.sources.opened(planned.source, planned.extent, planned.reading)
             yield await asyncio.to_thread(held.enter_context, opened)
 
 
-async def _timed(bench: FrameContext, claim: Claim, call: Callable[[], T]) -> T:
+async def _timed(context: FrameContext, claim: Claim, call: Callable[[], T]) -> T:
     """Run decoding work in a thread when it is the tenant's turn; raises DecodeOverran past the time limit."""
     try:
-        async with bench.decoders.place(claim.tenant):
-            decoding = asyncio.get_running_loop().run_in_executor(bench.threads, call)
-            async with asyncio.timeout(bench.decode_timeout.total_seconds()):
+        async with context.decoders.place(claim.tenant):
+            decoding = asyncio.get_running_loop().run_in_executor(context.threads, call)
+            async with asyncio.timeout(context.decode_timeout.total_seconds()):
                 return await asyncio.shield(decoding)
     except TimeoutError as error:
         raise DecodeOverran from error
     finally:
-        if seconds := bench.decoders.whole_seconds(claim.tenant):
+        if seconds := context.decoders.whole_seconds(claim.tenant):
             with suppress(LedgerUnavailable):
-                await asyncio.to_thread(bench.claims.used, claim.lane, claim.tenant, seconds)
+                await asyncio.to_thread(context.claims.used, claim.lane, claim.tenant, seconds)
 
 
-def _check_footprint(bench: FrameContext, what: str, footprint: int) -> None:
+def _check_footprint(context: FrameContext, what: str, footprint: int) -> None:
     """Raise DecodeTooLarge if it would never fit."""
-    if footprint > bench.decoding.total:
-        fields = {"bytes": footprint, "most_bytes": bench.decoding.total}
-        raise DecodeTooLarge(f"{what} may take {footprint} bytes of memory; at most {bench.decoding.total}.", **fields)
+    if footprint > context.decoding.total:
+        fields = {"bytes": footprint, "most_bytes": context.decoding.total}
+        raise DecodeTooLarge(
+            f"{what} may take {footprint} bytes of memory; at most {context.decoding.total}.", **fields
+        )
 
 
 def _draw_footprint(planned: PlannedFrame, prepared: PreparedFrame) -> int:
     return draw_footprint(prepared.box, len(planned.prompts), planned.outputs)
 
 
-def _kept(bench: FrameContext, prepared: PreparedFrame, outputs: Sequence[Output], held: ExitStack) -> PreparedFrame:
+def _kept(context: FrameContext, prepared: PreparedFrame, outputs: Sequence[Output], held: ExitStack) -> PreparedFrame:
     """Return the frame without its image, unless it is drawn into and there is memory for it until `held` ends."""
     size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
-    if needs_pixels(outputs) and bench.pictures.try_take(size):
-        held.callback(bench.pictures.give_back, size)
+    if needs_pixels(outputs) and context.pictures.try_take(size):
+        held.callback(context.pictures.give_back, size)
         return prepared
     return replace(prepared, picture=None)
 
 
 async def _restored(
-    bench: FrameContext, claim: Claim, planned: PlannedFrame, prepared: PreparedFrame, scored: ScoredRow, attempts: int
+    context: FrameContext,
+    claim: Claim,
+    planned: PlannedFrame,
+    prepared: PreparedFrame,
+    scored: ScoredRow,
+    attempts: int,
 ) -> RecordedPart:
     """Return the outcome with its files; raises AnswerInvalid, DecodeOverran."""
     footprint = _draw_footprint(planned, prepared)
     if prepared.picture is not None or not needs_pixels(planned.outputs):
-        async with bench.decoding.of(footprint):
-            return await _in_thread(bench, record, claim, planned, prepared, scored, attempts)
+        async with context.decoding.of(footprint):
+            return await _in_thread(context, record, claim, planned, prepared, scored, attempts)
     try:
-        async with _source(bench, planned) as source, bench.decoding.of(max(footprint, prepared.footprint)):
+        async with _source(context, planned) as source, context.decoding.of(max(footprint, prepared.footprint)):
             picture = await _timed(
-                bench, claim, partial(read_picture, source, planned.reading, max_pixels=bench.max_pixels)
+                context, claim, partial(read_picture, source, planned.reading, max_pixels=context.max_pixels)
             )
             again = replace(prepared, picture=picture)
-            return await _in_thread(bench, record, claim, planned, again, scored, attempts)
+            return await _in_thread(context, record, claim, planned, again, scored, attempts)
     except ItemError as error:  # the source was removed meanwhile
         return RecordedPart(failed(planned, failure_of(error), attempts))
 
 
 async def _scored(
-    bench: FrameContext,
+    context: FrameContext,
     claim: Claim,
     planned: PlannedFrame,
     prepared: PreparedFrame,
@@ -328,14 +339,14 @@ async def _scored(
     """
     try:
         name = f"{claim.job}:{planned.frame}"
-        return await score_prompts(bench.pool, bench.packs, prepared.row, asked, name, one_by_one=one_by_one)
+        return await score_prompts(context.pool, context.packs, prepared.row, asked, name, one_by_one=one_by_one)
     except AnswerInvalid as error:
         raw = getattr(error, "raw", None)
         if raw:
             key = keys.rejected_answer(claim.job, planned.item, planned.frame, claim.token[:8])
-            await asyncio.to_thread(store_loose, bench.storage, {key: raw})
+            await asyncio.to_thread(store_loose, context.storage, {key: raw})
         raise
 
 
-async def _in_thread(bench: FrameContext, call: Callable[..., T], *arguments: Any) -> T:
-    return await asyncio.get_running_loop().run_in_executor(bench.threads, lambda: call(*arguments))
+async def _in_thread(context: FrameContext, call: Callable[..., T], *arguments: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(context.threads, lambda: call(*arguments))

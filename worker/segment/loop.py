@@ -61,7 +61,7 @@ class SegmentLoop:
 
     def __init__(
         self,
-        bench: FrameContext,
+        context: FrameContext,
         groups: OutcomeBatcher,
         ledger: Ledger,
         *,
@@ -71,7 +71,7 @@ class SegmentLoop:
         stopping: Callable[[], bool],
         pace: Pace | None = None,
     ) -> None:
-        self._bench = bench
+        self._context = context
         self._groups = groups
         self._ledger = ledger
         self._hands = hands
@@ -112,28 +112,28 @@ class SegmentLoop:
                     break
                 idle_since = time.monotonic()
         if not self._held:
-            await asyncio.to_thread(self._bench.sources.drop_unused)
+            await asyncio.to_thread(self._context.sources.drop_unused)
         await asyncio.to_thread(self._pass_on)
 
     def _run_on(self) -> None:
         """Report that this loop is running, and update the number of frames it keeps in progress."""
-        wakes = self._ledger.wakes
+        wakes = self._ledger.wake_ups
         wakes.running("segment", self._name, BEAT * 3)
         if self._pace is not None:
             self._hands = self._pace.hands(math.ceil(self._in_flight / max(1, wakes.loops("segment"))))
 
     def _wake_another(self) -> None:
-        wanted = loops_wanted(self._ledger.wakes.work("segment"), self._hands, self._in_flight)
-        self._ledger.wakes.wake("segment", wanted)
+        wanted = loops_wanted(self._ledger.wake_ups.work("segment"), self._hands, self._in_flight)
+        self._ledger.wake_ups.wake("segment", wanted)
 
     async def _work_waits_for_a_gate(self) -> bool:
         """Return whether a new loop would start at once if this one ended, without being able to do more."""
-        return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wakes.work, "segment") > 0
+        return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wake_ups.work, "segment") > 0
 
     def _listen(self) -> None:
         """Start listening on first use: a notification about new frames ends a wait, as a finished frame does."""
         if self._listening is None or self._listening.done():
-            self._listening = asyncio.create_task(self._ledger.bells.listen("frames", self._rung))
+            self._listening = asyncio.create_task(self._ledger.notifications.listen("frames", self._rung))
 
     def _rung(self, _job: str) -> None:
         self._rings += 1
@@ -142,7 +142,7 @@ class SegmentLoop:
 
     def _pass_on(self) -> None:
         """Report that this loop ends, then check once more for work that arrived while it counted on this loop."""
-        self._ledger.wakes.ended("segment", self._name)
+        self._ledger.wake_ups.ended("segment", self._name)
         self._wake_another()
 
     async def _claim_more(self) -> bool:
@@ -184,8 +184,8 @@ class SegmentLoop:
         return self._alone or self._busy >= self._hands or unsettled >= UNSETTLED
 
     async def _gates_are_closed(self) -> bool:
-        names = [endpoint.name for endpoint in self._bench.pool.endpoints]
-        return await self._bench.admissions.closed_for(names) > timedelta(0)
+        names = [endpoint.name for endpoint in self._context.pool.endpoints]
+        return await self._context.admissions.closed_for(names) > timedelta(0)
 
     def _take_up(self, claim: Claim) -> None:
         self._groups.tell_time(claim.now_ms)
@@ -219,13 +219,13 @@ class SegmentLoop:
         """Return the frame's outcome. Its capacity is free again while the outcome waits to share a part."""
         try:
             planned, submission = await self._looked_up(claim.job, frame)
-            return await segment_frame(self._bench, claim, planned, submission)
+            return await segment_frame(self._context, claim, planned, submission)
         finally:
             self._busy -= 1
             self._hand_free.set()
 
     async def _looked_up(self, job: str, frame: int) -> tuple[PlannedFrame, Submission]:
-        plans = self._bench.plans
+        plans = self._context.plans
         return plans.of(job, frame) if plans.holds(job, frame) else await asyncio.to_thread(plans.of, job, frame)
 
     def _let_go(self, claim: Claim, frame: int) -> None:
@@ -244,10 +244,10 @@ class SegmentLoop:
         settling = asyncio.ensure_future(self._groups.add(claim.job, claim.lane, claim.token, recorded))
         await asyncio.sleep(0)
         self._hurry()
-        with self._bench.noticed.timed("settle"):
+        with self._context.recorder.timed("settle"):
             counts = await settling
         if counts and recorded.outcome.error is not None:
-            self._bench.noticed.happened("failed", recorded.outcome.error.code)
+            self._context.recorder.happened("failed", recorded.outcome.error.code)
         if not counts:
             log.warning("outcome refused: the frame already has one", extra=_about(claim, recorded.outcome.frame))
 
@@ -255,7 +255,7 @@ class SegmentLoop:
         """Release the frame without counting an attempt. Only the frame's own error is recorded, to be judged later."""
         where = {"endpoint": error.fields["endpoint"]} if "endpoint" in error.fields else {}
         log.info("parked", extra={**_about(claim, frame), "code": error.code, **where})
-        self._bench.noticed.happened("parked", error.code)
+        self._context.recorder.happened("parked", error.code)
         after = left_alone(error, claim.trouble(frame).attempts + 1, random.random())
         cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
         self._groups.parked(claim.job, cause, after.total_seconds())
@@ -292,13 +292,13 @@ class SegmentLoop:
 
     async def drain(self, until: float, last_score: float) -> None:
         """Finish frames until `until`, begin no score after `last_score` (monotonic seconds), and release the rest."""
-        self._bench.admissions.close(last_score)
+        self._context.admissions.close(last_score)
         await self._empty_hands(until)
         await self._drop_all()
 
     def close(self) -> None:
         """Remove the local copies of sources when the process ends."""
-        self._bench.sources.close()
+        self._context.sources.close()
 
     async def _drop_all(self, keep: tuple[str, int] | None = None) -> None:
         tasks = [task for held, (_, task) in self._held.items() if held != keep]
@@ -314,13 +314,13 @@ class SegmentLoop:
         log.error("decoding took too long", extra={**_about(claim, frame), "alone": claim.alone})
         try:
             if claim.alone:
-                planned = await asyncio.to_thread(self._bench.plans.frame, claim.job, frame)
+                planned = await asyncio.to_thread(self._context.plans.frame, claim.job, frame)
                 await self._settle(claim, RecordedPart(overran(planned)))
             else:
                 await self._give_back(claim, frame, timedelta(0), suspect=True)
             await self._drop_all(keep=(claim.token, frame))
             await self._quietly(self._pass_on)
-            await asyncio.to_thread(self._bench.scorer.sent.close)
+            await asyncio.to_thread(self._context.scorer.sent.close)
         finally:
             self.close()
             os._exit(1)

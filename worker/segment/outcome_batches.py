@@ -67,11 +67,16 @@ class OutcomeBatcher:
     """The open groups of one child. `hurry` has them written early."""
 
     def __init__(
-        self, storage: Storage, ledger: Ledger, noticed: StageRecorder, spans: Spans, bounds: Mapping[Lane, BatchLimits]
+        self,
+        storage: Storage,
+        ledger: Ledger,
+        recorder: StageRecorder,
+        spans: Spans,
+        bounds: Mapping[Lane, BatchLimits],
     ) -> None:
         self._storage = storage
         self._ledger = ledger
-        self._noticed = noticed
+        self._recorder = recorder
         self._spans = spans
         self._bounds = bounds
         self._open: dict[str, OutcomeBatch] = {}
@@ -147,7 +152,7 @@ class OutcomeBatcher:
             pause = min(LONGEST_PAUSE, backoff(self._failures, random.random()))
             self._resumes = time.monotonic() + pause.total_seconds()
         code = error.code if isinstance(error, MaskrelayError) else MaskrelayError.code
-        self._noticed.happened("unwritten", code)
+        self._recorder.happened("unwritten", code)
         log.error("outcomes cannot be written", extra={"job_id": job, "code": code})
 
     async def _insist(self, job: str, part: str, held: list[Held]) -> set[int]:
@@ -167,7 +172,7 @@ class OutcomeBatcher:
 
     def _write(self, job: str, part: str, held: list[Held]) -> set[int]:
         began = time.perf_counter()
-        with self._noticed.timed("store"):
+        with self._recorder.timed("store"):
             store_part(self._storage, job, part, held)
         stored = time.perf_counter() - began
         spent = Spent.of(recorded.outcome.timings_ms for _, recorded in held)
@@ -175,6 +180,6 @@ class OutcomeBatcher:
         spent.take(self._parked.pop(job, Spent()))
         counted = settle_part(self._storage, self._ledger.claims, job, part, held, spent.milliseconds())
         with contextlib.suppress(LedgerUnavailable):
-            wakes = self._ledger.wakes
+            wakes = self._ledger.wake_ups
             wakes.wake("finish", min(1, wakes.work("finish")))
         return counted

@@ -64,14 +64,14 @@ class Scorer:
         flow: Flow,
         admissions: Admissions,
         sent: EgressAudit,
-        noticed: StageRecorder,
+        recorder: StageRecorder,
         spans: Spans,
     ) -> None:
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
         self.sent = sent
-        self._noticed = noticed
+        self._recorder = recorder
         self._spans = spans
         self.seconds = 1.0  # of the last successful request
 
@@ -98,7 +98,7 @@ class Scorer:
         slots = self._admissions.slots
         slot = slots.begin()
         try:
-            with self._noticed.timed("admission"), self._spans.span("admission", asked.traceparent):
+            with self._recorder.timed("admission"), self._spans.span("admission", asked.traceparent):
                 admission = await self._admissions.next(asked, slot, bytes_up, prompts)
             slots.grant(slot, admission.endpoint)
         except BaseException:
@@ -130,7 +130,7 @@ class Scorer:
         try:
             client = self._pool.clients[endpoint.name]
             with (
-                self._noticed.timed("score"),
+                self._recorder.timed("score"),
                 self._spans.span("score", traceparent, kind="client", endpoint=endpoint.name, rows=len(rows)) as span,
             ):
                 scored = await client.score(body, rows, request_id=slot, traceparent=span.traceparent)

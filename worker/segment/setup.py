@@ -30,28 +30,28 @@ PIXEL_THREADS = 2
 KEPT_PICTURES = 256 << 20
 
 
-async def segment_loop(parts: WorkerContext, stopping: Callable[[], bool]) -> tuple[SegmentLoop, SlotReporter]:
+async def segment_loop(context: WorkerContext, stopping: Callable[[], bool]) -> tuple[SegmentLoop, SlotReporter]:
     """Build the loop inside the running event loop, to which its clients and events belong.
 
     Nothing is opened until Redis responds.
     """
-    settings = parts.settings
-    flow = parts.flow()
+    settings = context.settings
+    flow = context.flow()
     admissions = Admissions(flow)
-    names = [endpoint.name for endpoint in parts.endpoints]
-    sender = SlotReporter(parts.storage, parts.ledger.senders, flow, names, admissions.slots)
+    names = [endpoint.name for endpoint in context.endpoints]
+    sender = SlotReporter(context.storage, context.ledger.slot_reports, flow, names, admissions.slots)
     await asyncio.to_thread(sender.mark)
-    await asyncio.to_thread(_open_flows, parts)
-    in_flight = await asyncio.to_thread(parts.in_flight)
+    await asyncio.to_thread(_open_flows, context)
+    in_flight = await asyncio.to_thread(context.in_flight)
     sender.start()
-    pool = _pool(parts)
-    scorer = Scorer(pool, flow, admissions, EgressAudit(parts.audit), parts.noticed, parts.spans)
+    pool = _pool(context)
+    scorer = Scorer(pool, flow, admissions, EgressAudit(context.audit), context.recorder, context.spans)
     bench = FrameContext(
-        storage=parts.storage,
-        sources=parts.sources(),
-        claims=parts.ledger.claims,
+        storage=context.storage,
+        sources=context.sources(),
+        claims=context.ledger.claims,
         flow=flow,
-        plans=Plans(parts.storage),
+        plans=Plans(context.storage),
         pool=pool,
         admissions=admissions,
         scorer=scorer,
@@ -65,18 +65,18 @@ async def segment_loop(parts: WorkerContext, stopping: Callable[[], bool]) -> tu
         max_pixels=settings.max_pixels,
         max_decode_bytes=settings.max_decode_bytes,
         max_attempts=settings.max_attempts,
-        noticed=parts.noticed,
-        spans=parts.spans,
+        recorder=context.recorder,
+        spans=context.spans,
     )
     bounds: dict[Lane, BatchLimits] = {
         "interactive": BatchLimits(settings.part_frames, settings.part_wait.total_seconds()),
         "bulk": BatchLimits(settings.bulk_part_frames, settings.bulk_part_wait.total_seconds()),
     }
-    rows = max(one.rows_per_request for one in parts.endpoints)
+    rows = max(one.rows_per_request for one in context.endpoints)
     loop = SegmentLoop(
         bench,
-        OutcomeBatcher(parts.storage, parts.ledger, parts.noticed, parts.spans, bounds),
-        parts.ledger,
+        OutcomeBatcher(context.storage, context.ledger, context.recorder, context.spans, bounds),
+        context.ledger,
         hands=max(settings.frames_per_child, 2 * rows),
         in_flight=in_flight * rows,
         pace=bench.pace if settings.hands is None else None,
@@ -86,30 +86,30 @@ async def segment_loop(parts: WorkerContext, stopping: Callable[[], bool]) -> tu
     return loop, sender
 
 
-def _pool(parts: WorkerContext) -> EndpointPool:
+def _pool(context: WorkerContext) -> EndpointPool:
     clients = {
         endpoint.name: EndpointClient(
             endpoint,
             credential_of(endpoint),
             IMAGE2D,
-            timeout=parts.settings.score_timeout,
+            timeout=context.settings.score_timeout,
             max_connections=endpoint.max_in_flight + 1,
         )
-        for endpoint in parts.endpoints
+        for endpoint in context.endpoints
     }
-    return EndpointPool(parts.endpoints, clients)
+    return EndpointPool(context.endpoints, clients)
 
 
-def _open_flows(parts: WorkerContext) -> None:
+def _open_flows(context: WorkerContext) -> None:
     """Announce the endpoints, and start the flow control of new ones.
 
     Without flow state nothing may be sent for a slot lease, unless storage shows that nothing ever was sent.
     """
-    parts.ledger.endpoints.announce(parts.endpoints)
-    flow = parts.flow()
-    for endpoint in parts.endpoints:
+    context.ledger.endpoints.announce(context.endpoints)
+    flow = context.flow()
+    for endpoint in context.endpoints:
         if flow.is_new(endpoint.name):
             with contextlib.suppress(ObjectExists):
                 key = keys.endpoint_used(endpoint.name)
-                parts.storage.create(key, b"a score may have been sent\n", "text/plain")
+                context.storage.create(key, b"a score may have been sent\n", "text/plain")
                 flow.fresh(endpoint.name)

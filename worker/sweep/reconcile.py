@@ -34,13 +34,13 @@ _HOLD = timedelta(minutes=2)
 Found = Counter[str]
 
 
-def reconcile(parts: WorkerContext, *, go_on: Callable[[], object] = lambda: None) -> Found:
+def reconcile(context: WorkerContext, *, go_on: Callable[[], object] = lambda: None) -> Found:
     """Bring the record of every live job in line with storage, several jobs at a time. Safe anywhere, at any time.
 
     `go_on` is called after each job; an exception from it ends the comparison.
     """
     found: Found = Counter({"live jobs compared": 0})
-    for one in side_by_side(lambda job: reconcile_alone(parts, job.id, marked=job.marked), _jobs(parts), HANDS):
+    for one in side_by_side(lambda job: reconcile_alone(context, job.id, marked=job.marked), _jobs(context), HANDS):
         found["live jobs compared"] += 1
         found.update(one)
         go_on()
@@ -52,16 +52,16 @@ class _Job(NamedTuple):
     marked: bool
 
 
-def _jobs(parts: WorkerContext) -> Iterator[_Job]:
+def _jobs(context: WorkerContext) -> Iterator[_Job]:
     """Yield every job that storage marks as live, then the jobs that only the ledger considers unfinished."""
     marked: set[str] = set()
-    for job in live_jobs(parts.storage):
+    for job in live_jobs(context.storage):
         marked.add(job)
         yield _Job(job, marked=True)
-    yield from (_Job(job, marked=False) for job in parts.ledger.jobs.unfinished() if job not in marked)
+    yield from (_Job(job, marked=False) for job in context.ledger.jobs.unfinished() if job not in marked)
 
 
-def reconcile_alone(parts: WorkerContext, job: str, *, marked: bool = True) -> Found:
+def reconcile_alone(context: WorkerContext, job: str, *, marked: bool = True) -> Found:
     """As `reconcile_job`. A job whose objects are unusable is left out, counted and named, so that the others continue.
 
     marked: whether storage marks the job as live. A ledger restored from a backup may contain a job that is not; it is
@@ -71,10 +71,10 @@ def reconcile_alone(parts: WorkerContext, job: str, *, marked: bool = True) -> F
 
     def compared() -> Found:
         if not marked:
-            parts.storage.put(keys.live(job), b"")
-        return reconcile_job(parts, job)
+            context.storage.put(keys.live(job), b"")
+        return reconcile_job(context, job)
 
-    found = parts.bad_objects.alone("comparison", job, compared)
+    found = context.bad_objects.alone("comparison", job, compared)
     return Counter({"jobs that could not be compared": 1}) if found is None else found
 
 
@@ -84,72 +84,72 @@ def live_jobs(storage: Storage) -> Iterator[str]:
     return (job for job, _ in groupby(names) if keys.ID.fullmatch(job))
 
 
-def reconcile_job(parts: WorkerContext, job: str) -> Found:
+def reconcile_job(context: WorkerContext, job: str) -> Found:
     """Compare one job, by `gone.json`, `result.json`, `cancel.json`, `job.json`, in this order."""
-    storage, jobs = parts.storage, parts.ledger.jobs
+    storage, jobs = context.storage, context.ledger.jobs
     if tombstone := tombstone_of(storage, job):
         jobs.forget(job, tombstone.tenant)
         _unmark(storage, job)
         return Counter({"markers of deleted jobs removed": 1})
     record = jobs.get(job)  # read first: what makes the job terminal is stored before
-    result = read_result(parts, job)
+    result = read_result(context, job)
     intent = cancel_intent(storage, job)
     try:
         submission = read_submission(storage, job)
     except ObjectMissing:
         if record is not None and jobs.forget(job, record.tenant):
             log.warning("removed from the ledger: the storage has nothing of this job", extra={"job_id": job})
-        return Counter({"unaccepted submissions removed": _forget_orphan(parts, job)})
+        return Counter({"unaccepted submissions removed": _forget_orphan(context, job)})
     if result is not None:
-        concluded = conclude(parts, submission, result)
-        resume(parts, submission)
+        concluded = conclude(context, submission, result)
+        resume(context, submission)
         return Counter({"jobs concluded from storage": concluded})
     halted = halt_of(storage, job) is not None
     if record is not None and is_terminal(record.state):
         if halted:
             return Counter({"jobs that ended without a result": 1})
         jobs.forget(job, submission.tenant)  # it was resumed, or Redis is newer than storage
-        resume(parts, submission)
-    return _restore(parts, submission, halted=halted, cancel=intent.reason if intent else None)
+        resume(context, submission)
+    return _restore(context, submission, halted=halted, cancel=intent.reason if intent else None)
 
 
-def _restore(parts: WorkerContext, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
+def _restore(context: WorkerContext, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
     """Add to the ledger what it lacks about a job without a result."""
-    one, job, jobs = submission, submission.id, parts.ledger.jobs
+    one, job, jobs = submission, submission.id, context.ledger.jobs
     restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
     if restored:
         log.warning("restored from the storage", extra={"job_id": job})
-        if tombstone_of(parts.storage, job):  # it was deleted since the tombstone was checked
+        if tombstone_of(context.storage, job):  # it was deleted since the tombstone was checked
             jobs.forget(job, one.tenant)
             return Counter()
-    adopted = _adopt_parts(parts, job)
+    adopted = _adopt_parts(context, job)
     if halted and (record := jobs.get(job)) is not None:
-        conclude_halted(parts, record)
+        conclude_halted(context, record)
     elif cancel is not None:
         jobs.cancel(job, cancel)
     return Counter({"ledger records restored": restored, "outcome parts adopted": adopted})
 
 
-def _adopt_parts(parts: WorkerContext, job: str) -> int:
+def _adopt_parts(context: WorkerContext, job: str) -> int:
     """List the parts that the ledger lacks; return how many. Lines that are not visible for their frame are refused."""
-    listed = parts.ledger.jobs.parts(job)
+    listed = context.ledger.jobs.parts(job)
     known = {name for name, _ in listed}
-    found = [keys.part_of(key) for key in parts.storage.list(keys.outcomes(job))]
+    found = [keys.part_of(key) for key in context.storage.list(keys.outcomes(job))]
     names = {name for name in found if keys.PART.fullmatch(name)}
     if len(names) < len(found):
-        parts.bad_objects.leave_out("comparison", job, RecordUnreadable(key=keys.outcomes(job)))
+        context.bad_objects.leave_out("comparison", job, RecordUnreadable(key=keys.outcomes(job)))
     if names <= known:
         return 0
-    _, frames = planned_frames(parts.storage, job)
-    visible = VisibleOutcomes(parts.storage, job, frames, listed, spool_bytes=0)
+    _, frames = planned_frames(context.storage, job)
+    visible = VisibleOutcomes(context.storage, job, frames, listed, spool_bytes=0)
     for name in sorted(names - known):
-        parts.ledger.claims.adopt(job, name, visible.lines_of(name))
+        context.ledger.claims.adopt(job, name, visible.lines_of(name))
     return len(names - known)
 
 
-def _forget_orphan(parts: WorkerContext, job: str) -> bool:
+def _forget_orphan(context: WorkerContext, job: str) -> bool:
     """Remove the markers and items of a submission that never arrived, unless it is being accepted right now."""
-    storage, jobs, oldest = parts.storage, parts.ledger.jobs, datetime.now(UTC) - ORPHANED
+    storage, jobs, oldest = context.storage, context.ledger.jobs, datetime.now(UTC) - ORPHANED
     left = [*storage.list(keys.item_lists(job)), keys.live_cancel(job), keys.live(job)]
     old = [key for key in left if written_before(storage, key, oldest)]
     if not old or not jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):

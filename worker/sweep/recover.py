@@ -19,32 +19,32 @@ from worker.sweep.reconcile import Found, live_jobs, reconcile_alone
 from worker.sweep.sweep_pass import compare, sweep
 
 
-def recover(parts: WorkerContext, now: datetime) -> Found:
+def recover(context: WorkerContext, now: datetime) -> Found:
     """Make one pass; return what was found and done. Safe anywhere, concurrently and at any time.
 
     `live jobs compared` is absent while another process compares storage with the ledger. Unusable objects are listed
     as `left out: {job}: {why}`. Raises LedgerUnavailable and StorageUnavailable; what was done until then is kept.
     """
-    storage = parts.storage
-    alone = parts.bad_objects.alone
-    released = [job for job in live_jobs(storage) if alone("comparison", job, partial(release_halted, parts, job))]
+    storage = context.storage
+    alone = context.bad_objects.alone
+    released = [job for job in live_jobs(storage) if alone("comparison", job, partial(release_halted, context, job))]
     for job in released:
-        reconcile_alone(parts, job)
-    found = compare(parts)
-    found.update(sweep(parts, Plans(storage), compare_every=None))
+        reconcile_alone(context, job)
+    found = compare(context)
+    found.update(sweep(context, Plans(storage), compare_every=None))
     found["jobs without a result resumed"] = len(released)
     removing = (key.removeprefix(keys.REMOVING) for key in storage.list(keys.REMOVING))
     sweeping = (key.removeprefix(keys.SWEEPING) for key in storage.list(keys.SWEEPING))
     cleared: Found = Counter()
-    cleared["job removals continued"] = remove_jobs(parts, removing, now)
-    cleared["objects of superseded attempts removed"] = sweep_losing(parts, sweeping, now)
-    cleared["jobs expired"] = judge_jobs(parts, storage.list(keys.JOBS), now)
-    cleared["unused uploads removed"] = sweep_uploads(parts, storage.list(keys.UPLOADS), now)
+    cleared["job removals continued"] = remove_jobs(context, removing, now)
+    cleared["objects of superseded attempts removed"] = sweep_losing(context, sweeping, now)
+    cleared["jobs expired"] = judge_jobs(context, storage.list(keys.JOBS), now)
+    cleared["unused uploads removed"] = sweep_uploads(context, storage.list(keys.UPLOADS), now)
     cleared["temporary files of killed writers removed"] = _tidy(storage, now)
-    cleared["ledger records retired"] = retire_all(parts)
-    cleared["finished jobs returned to the list"] = relist(parts, storage.list(keys.JOBS))
+    cleared["ledger records retired"] = retire_all(context)
+    cleared["finished jobs returned to the list"] = relist(context, storage.list(keys.JOBS))
     found.update(cleared)
-    found.update({f"left out: {named}": 1 for named in parts.bad_objects.named()})
+    found.update({f"left out: {named}": 1 for named in context.bad_objects.named()})
     return found
 
 

@@ -37,7 +37,7 @@ def _run(_: argparse.Namespace) -> int:
     logs.configure("info", settings.log_format)
     parts = build(settings, "recover")
     found = recover(parts, datetime.now(UTC))
-    parts.noticed.tell()
+    parts.recorder.tell()
     if "live jobs compared" not in found:
         sys.stdout.write("another process is already comparing the storage with the ledger\n")
     for what, count in found.items():

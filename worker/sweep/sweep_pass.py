@@ -41,24 +41,24 @@ class ComparisonLost(Exception):
     """Redis was lost since the comparison began, or another comparison was completed."""
 
 
-def sweep_for_ever(parts: WorkerContext, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
+def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
     """Sweep every period until the parent process is gone.
 
     If Redis or storage is unavailable, the next pass makes up for it. `made_pass` is called after every pass, even if
     it failed. What needs storage is done in separate threads, so that leases and wake-ups never wait for it.
     """
-    period = parts.settings.sweep_period
-    plans, amending = Plans(parts.storage), Thread()
-    threads.start(partial(clear_for_ever, parts, parent), "clearing")
+    period = context.settings.sweep_period
+    plans, amending = Plans(context.storage), Thread()
+    threads.start(partial(clear_for_ever, context, parent), "clearing")
     while os.getppid() == parent:
         began = time.monotonic()
         with _put_off("sweep"):
-            if parts.ledger.sweeps.lock(period * 0.9):
-                _, condemned = _look(parts)
+            if context.ledger.sweep_state.lock(period * 0.9):
+                _, condemned = _look(context)
                 if not amending.is_alive():  # otherwise these frames are found again when their new leases expire
-                    amending = Thread(target=_amend, args=(parts, plans, condemned), name="amending", daemon=True)
+                    amending = Thread(target=_amend, args=(context, plans, condemned), name="amending", daemon=True)
                     amending.start()
-                _compare_beside(parts, parts.settings.reconcile_period)
+                _compare_beside(context, context.settings.reconcile_period)
         made_pass()
         time.sleep(max(0.0, period.total_seconds() - (time.monotonic() - began)))
 
@@ -74,76 +74,76 @@ def _put_off(what: str) -> Iterator[None]:
         log.exception("%s failed", what)
 
 
-def sweep(parts: WorkerContext, plans: Plans, *, compare_every: timedelta | None) -> Found:
+def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | None) -> Found:
     """Make one pass. Safe anywhere, concurrently and at any time.
 
     Storage and ledger are compared if `compare_every` has passed since the last comparison, in a thread that continues
     after this pass; not at all if it is None.
     """
-    found, condemned = _look(parts)
-    _fail_all(parts, plans, condemned)
-    cancel_overdue(parts)
+    found, condemned = _look(context)
+    _fail_all(context, plans, condemned)
+    cancel_overdue(context)
     if compare_every is not None:
-        _compare_beside(parts, compare_every)
+        _compare_beside(context, compare_every)
     return found
 
 
-def _look(parts: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
+def _look(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
     """Do what needs only the ledger: expired leases and lost wake-ups. Return counts, and the frames to be failed."""
-    lapsed, condemned = parts.ledger.claims.lapse()
+    lapsed, condemned = context.ledger.claims.lapse()
     if lapsed:
         log.warning("leases lapsed: %d", lapsed)
     found: Found = Counter(
         {"leases of lost workers released": lapsed, "frames failed after ending two workers": len(condemned)}
     )
-    found.update(_kick(parts))
+    found.update(_kick(context))
     return found, condemned
 
 
-def _amend(parts: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFrame]) -> None:
+def _amend(context: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFrame]) -> None:
     """Do what needs storage in one pass."""
-    _fail_all(parts, plans, condemned)
+    _fail_all(context, plans, condemned)
     with _put_off("cancelling of overdue jobs"):
-        cancel_overdue(parts)
+        cancel_overdue(context)
 
 
-def _compare_beside(parts: WorkerContext, period: timedelta) -> None:
+def _compare_beside(context: WorkerContext, period: timedelta) -> None:
     """Start a comparison that is due, in a separate thread.
 
     If the thread ends or hangs, it stops reporting, and after half a minute another sweep starts a new comparison.
     """
-    token = parts.ledger.sweeps.begin_reconciling(period)
+    token = context.ledger.sweep_state.begin_reconciling(period)
     if token is not None:
-        Thread(target=_compared, args=(parts, token), name="comparing", daemon=True).start()
+        Thread(target=_compared, args=(context, token), name="comparing", daemon=True).start()
 
 
-def _compared(parts: WorkerContext, token: str) -> None:
+def _compared(context: WorkerContext, token: str) -> None:
     with _put_off("comparison"):
-        _compare(parts, token)
+        _compare(context, token)
 
 
-def compare(parts: WorkerContext) -> Found:
+def compare(context: WorkerContext) -> Found:
     """Compare storage with the ledger now. Return no counts if another process is already comparing them."""
-    token = parts.ledger.sweeps.begin_reconciling(timedelta(0))
-    return Counter() if token is None else _compare(parts, token)
+    token = context.ledger.sweep_state.begin_reconciling(timedelta(0))
+    return Counter() if token is None else _compare(context, token)
 
 
-def _compare(parts: WorkerContext, token: str) -> Found:
+def _compare(context: WorkerContext, token: str) -> Found:
     told = time.monotonic()
 
     def go_on() -> None:
         nonlocal told
         if time.monotonic() - told > GO_ON:
             told = time.monotonic()
-            if not parts.ledger.sweeps.go_on_reconciling(token):
+            if not context.ledger.sweep_state.go_on_reconciling(token):
                 raise ComparisonLost
 
     try:
-        found = reconcile(parts, go_on=go_on)
+        found = reconcile(context, go_on=go_on)
     except ComparisonLost:
         log.info("a comparison is obsolete and ends; another one is running or will run")
         return Counter()
-    complete = parts.ledger.sweeps.end_reconciling(token)
+    complete = context.ledger.sweep_state.end_reconciling(token)
     told_of = ", ".join(f"{what}: {count}" for what, count in found.items() if count) or "nothing"
     log.info(
         "reconciled %s%s", told_of, "" if complete else "; Redis was lost during the comparison, which will be repeated"
@@ -151,13 +151,13 @@ def _compare(parts: WorkerContext, token: str) -> Found:
     return found
 
 
-def _fail_all(parts: WorkerContext, plans: Plans, condemned: Iterable[PoisonedFrame]) -> None:
+def _fail_all(context: WorkerContext, plans: Plans, condemned: Iterable[PoisonedFrame]) -> None:
     for frame in condemned:
         with _put_off("failing of a frame"):
-            parts.bad_objects.alone("condemned", frame.job, partial(_fail, parts, plans, frame))
+            context.bad_objects.alone("condemned", frame.job, partial(_fail, context, plans, frame))
 
 
-def _fail(parts: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
+def _fail(context: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
     """Write the outcome of a frame that ended two workers while it was their only frame."""
     try:
         planned = plans.frame(frame.job, frame.frame)
@@ -166,47 +166,53 @@ def _fail(parts: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
     error = DecoderCrashed()
     outcome = failed(planned, Failure(code=error.code, detail=error.detail), 2)
     part = part_name(time.time() * 1000, secrets.token_hex(4), 1)
-    write_part(parts.storage, parts.ledger.claims, frame.job, part, [(frame.token, RecordedPart(outcome))])
-    parts.noticed.happened("failed", error.code)
+    write_part(context.storage, context.ledger.claims, frame.job, part, [(frame.token, RecordedPart(outcome))])
+    context.recorder.happened("failed", error.code)
     log.error("decoder crashed", extra={"job_id": frame.job, "frame": frame.frame})
 
 
-def _kick(parts: WorkerContext) -> Found:
+def _kick(context: WorkerContext) -> Found:
     """Send a wake-up wherever work waits for which no loop was woken.
 
     That includes work whose planning, assembling or finishing process fell silent.
     """
     found: Found = Counter()
     for task in TASKS:
-        work = parts.ledger.wakes.work(task)
+        work = context.ledger.wake_ups.work(task)
         wanted = work
         if task == "segment":
-            wanted = 0 if _all_closed(parts) else loops_wanted(work, parts.settings.frames_per_child, parts.in_flight())
-        found[f"wake-ups sent: {task}"] += parts.ledger.wakes.wake(task, wanted)
+            wanted = (
+                0
+                if _all_closed(context)
+                else loops_wanted(work, context.settings.frames_per_child, context.in_flight())
+            )
+        found[f"wake-ups sent: {task}"] += context.ledger.wake_ups.wake(task, wanted)
     return found
 
 
-def _all_closed(parts: WorkerContext) -> bool:
+def _all_closed(context: WorkerContext) -> bool:
     """Return whether no gate will open before the next sweep."""
-    flow = parts.ledger.flow(())
-    closed = [flow.look(endpoint.name).closed_for for endpoint in parts.ledger.endpoints.known()]
-    return bool(closed) and min(closed) > parts.settings.sweep_period
+    flow = context.ledger.flow(())
+    closed = [flow.look(endpoint.name).closed_for for endpoint in context.ledger.endpoints.known()]
+    return bool(closed) and min(closed) > context.settings.sweep_period
 
 
-def cancel_overdue(parts: WorkerContext) -> None:
+def cancel_overdue(context: WorkerContext) -> None:
     """Cancel overdue jobs. A job that is finishing by then ends normally. Safe to repeat, and to run concurrently."""
-    for job in parts.ledger.jobs.overdue(JOBS_A_PASS):
-        parts.bad_objects.alone("deadlines", job, partial(_cancel, parts, job))
-        parts.ledger.jobs.met_deadline(job)  # also for a job that was left out, which would otherwise block the others
+    for job in context.ledger.jobs.overdue(JOBS_A_PASS):
+        context.bad_objects.alone("deadlines", job, partial(_cancel, context, job))
+        context.ledger.jobs.met_deadline(
+            job
+        )  # also for a job that was left out, which would otherwise block the others
 
 
-def _cancel(parts: WorkerContext, job: str) -> None:
-    jobs = parts.ledger.jobs
+def _cancel(context: WorkerContext, job: str) -> None:
+    jobs = context.ledger.jobs
     record = jobs.get(job)
     if record is not None and may_cancel(record.state):
-        intend_cancel(parts.storage, job, BY_DEADLINE)
+        intend_cancel(context.storage, job, BY_DEADLINE)
         before = jobs.cancel(job, BY_DEADLINE)
         if before is not None and not may_cancel(before):  # it ended meanwhile
-            parts.storage.delete(keys.live_cancel(job))
+            context.storage.delete(keys.live_cancel(job))
         log.info("deadline passed", extra={"job_id": job})
-        parts.ledger.wakes.wake("finish")
+        context.ledger.wake_ups.wake("finish")

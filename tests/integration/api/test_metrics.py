@@ -118,7 +118,7 @@ def test_deliveries_are_counted_by_where_they_stand_and_their_failing_receivers(
 
 def test_what_processes_notice_is_added_up_in_one_histogram_a_stage(api: RunningApi) -> None:
     for seconds in ([0.004, 0.3], [0.3, 500.0]):
-        noticed = StageRecorder(api.ledger.sight.tell)
+        noticed = StageRecorder(api.ledger.metrics.tell)
         for one in seconds:
             noticed.took("score", one)
         noticed.happened("failed", "truncated")
@@ -133,8 +133,8 @@ def test_what_processes_notice_is_added_up_in_one_histogram_a_stage(api: Running
 
 
 def test_a_process_tells_by_itself_now_and_then(api: RunningApi) -> None:
-    StageRecorder(api.ledger.sight.tell, timedelta(milliseconds=20)).took("plan", 0.1)
-    assert eventually(lambda: "plan" in api.ledger.sight.look().stages)
+    StageRecorder(api.ledger.metrics.tell, timedelta(milliseconds=20)).took("plan", 0.1)
+    assert eventually(lambda: "plan" in api.ledger.metrics.look().stages)
 
 
 def test_what_cannot_be_told_is_kept_for_later(tmp_path, api: RunningApi) -> None:
@@ -142,7 +142,7 @@ def test_what_cannot_be_told_is_kept_for_later(tmp_path, api: RunningApi) -> Non
         ledgers = iter((away.ledger, api.ledger))
 
         def tell(counts: Mapping[str, int], stages: Mapping[str, int]) -> None:
-            next(ledgers).sight.tell(counts, stages)
+            next(ledgers).metrics.tell(counts, stages)
 
         noticed = StageRecorder(tell, timedelta(hours=1))
         noticed.took("plan", 0.1)

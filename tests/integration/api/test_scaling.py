@@ -34,7 +34,7 @@ def test_without_work_no_worker_is_wanted_and_without_endpoints_one_at_most(api:
 def test_while_redis_has_forgotten_the_endpoints_the_workers_that_run_are_kept(api: RunningApi) -> None:
     running_job(api.ledger, "a" * 26, 1000)
     for loop in range(3):
-        api.ledger.wakes.running("segment", f"loop-{loop}", timedelta(minutes=1))
+        api.ledger.wake_ups.running("segment", f"loop-{loop}", timedelta(minutes=1))
     assert asked(api) == (1000, 3, 3)
 
 

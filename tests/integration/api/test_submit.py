@@ -64,7 +64,7 @@ def test_acceptance_records_the_job_and_wakes_a_planner(api: RunningApi, north: 
     assert record.created_at == submission_of(api, job).created_at
     with redis.Redis.from_url(api_valkey) as client:
         assert client.llen("plan") == 1
-    taken = api.ledger.steps.take("plan")
+    taken = api.ledger.step_leases.take("plan")
     assert taken is not None
     assert taken[0] == job
 

@@ -8,7 +8,7 @@ from tests.support.servers.valkeys import RunningValkey
 
 def finishing(ledger: Ledger, job: str = "job-a") -> str:
     """The token of whoever finishes the job now."""
-    taken = ledger.steps.take("finish")
+    taken = ledger.step_leases.take("finish")
     assert taken is not None
     assert taken[0] == job
     return taken[1]
@@ -17,11 +17,11 @@ def finishing(ledger: Ledger, job: str = "job-a") -> str:
 def assembling_job(ledger: Ledger, items: int, job: str = "job-a") -> None:
     """A job that waits for its items' files."""
     finishing_job(ledger, job, items)
-    assert ledger.steps.assemble(job, finishing(ledger, job), [(item, 0) for item in range(items)])
+    assert ledger.step_leases.assemble(job, finishing(ledger, job), [(item, 0) for item in range(items)])
 
 
 def taken(ledger: Ledger) -> AssemblyLease:
-    one = ledger.assembling.take()
+    one = ledger.assembly_leases.take()
     assert one is not None
     return one
 
@@ -35,16 +35,16 @@ def test_an_item_is_one_workers_and_the_next_worker_has_the_next(ledger: Ledger)
     first, second = taken(ledger), taken(ledger)
     assert {first.item, second.item} == {0, 1}
     assert (first.job, first.part, first.tries) == ("job-a", 0, 1)
-    assert ledger.assembling.take() is None
+    assert ledger.assembly_leases.take() is None
 
 
 def test_a_job_is_finished_once_the_last_of_its_items_is_done_and_not_before(ledger: Ledger) -> None:
     assembling_job(ledger, 2)
-    assert ledger.steps.take("finish") is None
+    assert ledger.step_leases.take("finish") is None
     first, second = taken(ledger), taken(ledger)
-    assert not ledger.assembling.done(first)
-    assert ledger.steps.take("finish") is None
-    assert ledger.assembling.done(second)
+    assert not ledger.assembly_leases.done(first)
+    assert ledger.step_leases.take("finish") is None
+    assert ledger.assembly_leases.done(second)
     assert finishing(ledger)
 
 
@@ -53,14 +53,14 @@ def test_an_item_whose_worker_was_not_heard_of_is_taken_again_and_counted(
 ) -> None:
     assembling_job(ledger, 1)
     lost = taken(ledger)
-    assert ledger.assembling.renew(lost)
-    assert ledger.assembling.take() is None
+    assert ledger.assembly_leases.renew(lost)
+    assert ledger.assembly_leases.take() is None
     lapse(valkey, lost)
     again = taken(ledger)
     assert (again.item, again.tries) == (0, 2)
     assert again.token != lost.token
-    assert not ledger.assembling.renew(lost)
-    assert ledger.assembling.renew(again)
+    assert not ledger.assembly_leases.renew(lost)
+    assert ledger.assembly_leases.renew(again)
 
 
 def test_whoever_stored_the_files_may_say_so_also_late_and_twice(ledger: Ledger, valkey: RunningValkey) -> None:
@@ -68,29 +68,29 @@ def test_whoever_stored_the_files_may_say_so_also_late_and_twice(ledger: Ledger,
     late = taken(ledger)
     lapse(valkey, late)
     again = taken(ledger)
-    assert ledger.assembling.done(late)
-    assert not ledger.assembling.done(again)
-    assert ledger.assembling.take() is None
+    assert ledger.assembly_leases.done(late)
+    assert not ledger.assembly_leases.done(again)
+    assert ledger.assembly_leases.take() is None
 
 
 def test_an_item_whose_job_has_ended_is_dropped_and_leaves_nothing(ledger: Ledger, valkey: RunningValkey) -> None:
     assembling_job(ledger, 2)
     assert conclude(ledger, "job-a")
-    assert ledger.assembling.take() is None
+    assert ledger.assembly_leases.take() is None
     assert keys_of(valkey, "mr:assembling*") == set()
 
 
 def test_nobody_but_the_finisher_has_items_assembled(ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 1)
     finishing(ledger)
-    assert not ledger.steps.assemble("job-a", "another", [(0, 0)])
-    assert ledger.assembling.take() is None
+    assert not ledger.step_leases.assemble("job-a", "another", [(0, 0)])
+    assert ledger.assembly_leases.take() is None
 
 
 def test_an_item_that_is_asked_for_twice_is_assembled_once(ledger: Ledger) -> None:
     assembling_job(ledger, 1)
-    assert ledger.assembling.done(taken(ledger))
-    assert ledger.steps.assemble("job-a", finishing(ledger), [(0, 0)])
+    assert ledger.assembly_leases.done(taken(ledger))
+    assert ledger.step_leases.assemble("job-a", finishing(ledger), [(0, 0)])
     one = taken(ledger)
-    assert ledger.assembling.take() is None
-    assert ledger.assembling.done(one)
+    assert ledger.assembly_leases.take() is None
+    assert ledger.assembly_leases.done(one)

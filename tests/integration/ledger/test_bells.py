@@ -23,7 +23,7 @@ def valkey() -> Iterator[RunningValkey]:
 async def _listening(valkey: RunningValkey, bell: Bell) -> AsyncIterator["asyncio.Queue[str]"]:
     """Every word that is heard, from a listener that is known to listen."""
     heard: asyncio.Queue[str] = asyncio.Queue()
-    listening = asyncio.create_task(valkey.ledger().bells.listen(bell, heard.put_nowait))
+    listening = asyncio.create_task(valkey.ledger().notifications.listen(bell, heard.put_nowait))
     try:
         await _until_heard(valkey, bell, heard)
         yield heard

@@ -87,14 +87,16 @@ def test_a_run_ends_before_a_frame_that_has_its_outcome(ledger: Ledger) -> None:
 
 def test_frames_can_be_claimed_while_planning_goes_on(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=4)
-    taken = ledger.steps.take("plan")
+    taken = ledger.step_leases.take("plan")
     assert taken is not None
-    ledger.steps.extend("job-a", taken[1], 0, first=0, n=2, spans=[], last=False, lane="interactive", items=2)
+    ledger.step_leases.extend("job-a", taken[1], 0, first=0, n=2, spans=[], last=False, lane="interactive", items=2)
     assert settle(ledger, claimed(ledger), 1) == {0}
     assert settle(ledger, claimed(ledger), 2) == {1}
     assert ledger.claims.take(0, BOTH) is False
     assert state_of(ledger, "job-a") == "running"
-    assert ledger.steps.extend("job-a", taken[1], 1, first=2, n=2, spans=[], last=True, lane="interactive", items=4)
+    assert ledger.step_leases.extend(
+        "job-a", taken[1], 1, first=2, n=2, spans=[], last=True, lane="interactive", items=4
+    )
     assert [claimed(ledger).first, claimed(ledger).first] == [2, 3]
 
 
@@ -103,11 +105,11 @@ def test_a_released_frame_comes_back_uncharged_when_it_falls_due(ledger: Ledger,
     claim = claimed(ledger)
     assert ledger.claims.release(claim.token, 0, after=timedelta(minutes=5))
     assert ledger.claims.take(0, BOTH) is False
-    assert ledger.wakes.work("segment") == 0
+    assert ledger.wake_ups.work("segment") == 0
     valkey.client.zadd("mr:job:job-a:due", {"0": 1})
     valkey.client.zadd("mr:line:interactive:north", {"job-a": 1})
     valkey.client.zadd("mr:later:interactive", {"north": 1})
-    assert ledger.wakes.work("segment") == 1
+    assert ledger.wake_ups.work("segment") == 1
     again = claimed(ledger)
     assert (again.first, again.trouble(0).attempts) == (0, 0)
     assert not ledger.claims.release(claim.token, 0)
@@ -165,7 +167,7 @@ def test_a_child_is_asked_to_empty_its_hands_when_only_suspects_wait(valkey: Run
     running_job(ledger, "job-a", 1)
     let_lapse(valkey, ledger, claimed(ledger).token)
     assert [ledger.claims.take(2, BOTH) for _ in range(3)] == [True, True, True]
-    assert ledger.wakes.work("segment") == 1
+    assert ledger.wake_ups.work("segment") == 1
 
 
 def test_many_due_retries_stop_the_cursor(valkey: RunningValkey, ledger: Ledger) -> None:
@@ -176,7 +178,7 @@ def test_many_due_retries_stop_the_cursor(valkey: RunningValkey, ledger: Ledger)
             ledger.claims.release(claim.token, frame, after=timedelta(minutes=5), suspect=frame % 2 == 0)
     assert valkey.client.zcard("mr:job:job-a:due") + valkey.client.zcard("mr:job:job-a:suspects") == 63 * 32
     assert ledger.claims.take(0, BOTH) is False
-    assert ledger.wakes.work("segment") == 0
+    assert ledger.wake_ups.work("segment") == 0
     valkey.client.zremrangebyrank("mr:job:job-a:due", 0, 99)
     ledger.claims.adopt("job-a", part_name(1), [(0, False, True)])
     assert claimed(ledger).first == 2016

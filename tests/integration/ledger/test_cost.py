@@ -104,19 +104,19 @@ def watched(jobs: int, claims: int) -> Iterator[Watched]:
 
 
 OPERATIONS: dict[str, Callable[[Ledger], Any]] = {
-    "room": lambda ledger: ledger.room.check("north", ONE, PLENTY),
-    "room kept": lambda ledger: ledger.room.keep("north", keys.new_id(), ONE, PLENTY, MINUTE),
+    "room": lambda ledger: ledger.quotas.check("north", ONE, PLENTY),
+    "room kept": lambda ledger: ledger.quotas.keep("north", keys.new_id(), ONE, PLENTY, MINUTE),
     "claim": lambda ledger: claimed(ledger, 1, ["bulk"]),
     "claims held": lambda ledger: ledger.claims.held(),
     "lapse after a restart": lambda ledger: ledger.claims.lapse(),
-    "look": lambda ledger: ledger.sight.look(),
-    "work": lambda ledger: ledger.wakes.work("segment"),
+    "look": lambda ledger: ledger.metrics.look(),
+    "work": lambda ledger: ledger.wake_ups.work("segment"),
     "cancel": lambda ledger: ledger.jobs.cancel("job-1", "caller"),
     "conclude": lambda ledger: conclude(ledger, "job-2"),
     "forget": lambda ledger: ledger.jobs.forget("job-3", "north"),
     "retire": lambda ledger: ledger.jobs.retire("job-4", MINUTE),
     "create": lambda ledger: accepted_job(ledger, "job-new"),
-    "step": lambda ledger: ledger.steps.take("plan"),
+    "step": lambda ledger: ledger.step_leases.take("plan"),
 }
 
 
@@ -170,17 +170,17 @@ def test_many_items_of_several_frames_are_planned_a_few_at_a_time(valkey: Runnin
 def test_the_items_of_an_adopted_job_are_counted_once_and_a_few_at_a_time(valkey: RunningValkey) -> None:
     at = Watched(valkey)
     accepted_job(at.ledger, "job-a", total=500)
-    _, stale = at.ledger.steps.take("plan") or ("", "")
+    _, stale = at.ledger.step_leases.take("plan") or ("", "")
     at.ledger.claims.adopt("job-a", part_name(1), [(frame, frame == 1, True) for frame in range(500)])
     spans = [(first, 2) for first in range(0, 1000, 2)]
     for page in (spans[:30], spans[20:50]):  # by who lost the step then
         assert at.ledger.scripts.run("spans", "job-a", stale, 0, json.dumps(page))
     at.client.zadd("mr:step:plan", {"job-a": 1})
-    _, token = at.ledger.steps.take("plan") or ("", "")
+    _, token = at.ledger.step_leases.take("plan") or ("", "")
     assert not at.ledger.scripts.run("spans", "job-a", stale, 0, json.dumps(spans[:1]))
     assert not at.ledger.scripts.run("spans", "job-a", token, 1, json.dumps(spans[:1]))
     told: dict[str, Any] = {"first": 0, "n": 1000, "spans": spans, "last": True, "lane": "bulk", "items": 500}
-    assert at.most(lambda: at.ledger.steps.extend("job-a", token, 0, **told)).commands < 500
+    assert at.most(lambda: at.ledger.step_leases.extend("job-a", token, 0, **told)).commands < 500
     counted = at.client.hmget("mr:job:job-a", "in_spans", "failed_in_spans", "spans_succeeded", "spans_partial")
     assert counted == [b"500", b"1", b"249", b"1"]
 
@@ -217,8 +217,8 @@ def test_frames_to_claim_are_counted_in_bounded_work_for_many_tenants_with_suspe
         at.client.set("mr:drain", "another", px=30_000)  # so that nobody else is asked to make room for a suspect
         claim = claimed(at.ledger, 1, [lane])
         assert at.ledger.claims.release(claim.token, claim.first, suspect=number >= 120)
-    at.most(at.ledger.wakes.work, "segment")
-    assert at.ledger.wakes.work("segment") > 400
+    at.most(at.ledger.wake_ups.work, "segment")
+    assert at.ledger.wake_ups.work("segment") > 400
 
 
 def test_many_who_wait_no_more_leave_the_line_a_few_at_a_time(valkey: RunningValkey) -> None:
@@ -279,14 +279,14 @@ def test_a_part_is_listed_once_however_long_the_list_is(valkey: RunningValkey, b
 def test_many_items_that_wait_to_be_assembled_hold_nothing_up(valkey: RunningValkey) -> None:
     at = Watched(valkey)
     finishing_job(at.ledger, "job-a", 1)
-    _, token = at.ledger.steps.take("finish") or ("", "")
+    _, token = at.ledger.step_leases.take("finish") or ("", "")
     items = [(item, item // 500) for item in range(2000)]
-    assert at.most(lambda: at.ledger.steps.assemble("job-a", token, items)).words < 8 * CHANGES
+    assert at.most(lambda: at.ledger.step_leases.assemble("job-a", token, items)).words < 8 * CHANGES
     assert at.client.scard("mr:job:job-a:assembling") == 2000
-    assert at.ledger.steps.take("finish") is None
+    assert at.ledger.step_leases.take("finish") is None
     assert at.most(lambda: conclude(at.ledger, "job-a")).commands < 250
-    assert at.most(at.ledger.assembling.take).commands < 250
-    assert at.ledger.assembling.take() is None
+    assert at.most(at.ledger.assembly_leases.take).commands < 250
+    assert at.ledger.assembly_leases.take() is None
     assert {key for key in keys_of(valkey) if "assembling" in key} == set()
 
 
@@ -294,8 +294,8 @@ def test_many_frames_without_a_line_are_reopened_a_page_at_a_time(valkey: Runnin
     at = Watched(valkey)
     running_job(at.ledger, "job-a", 3000)
     at.ledger.claims.adopt("job-a", part_name(1), [(frame, False, True) for frame in range(3000)])
-    _, token = at.ledger.steps.take("finish") or ("", "")
-    assert at.most(lambda: at.ledger.steps.reopen("job-a", token, list(range(1, 3000, 2)))).commands < 4 * CHANGES
+    _, token = at.ledger.step_leases.take("finish") or ("", "")
+    assert at.most(lambda: at.ledger.step_leases.reopen("job-a", token, list(range(1, 3000, 2)))).commands < 4 * CHANGES
     assert (state_of(at.ledger, "job-a"), frames_of(at.ledger, "job-a").waiting) == ("running", 1500)
     assert claimed(at.ledger).first == 1
 
@@ -320,8 +320,8 @@ def test_what_a_tenant_uses_is_right_however_its_jobs_end(valkey: RunningValkey,
         assert ledger.jobs.create(job, "north", "interactive", 2, datetime.now(UTC), size=100)
     assert _used(valkey) == {"jobs": 5, "frames": 10, "interactive": 10, "bytes": 500}
     for _ in range(5):
-        job, token = ledger.steps.take("plan") or ("", "")
-        assert ledger.steps.extend(job, token, 0, first=0, n=3, spans=[], last=True, lane="bulk", items=3)
+        job, token = ledger.step_leases.take("plan") or ("", "")
+        assert ledger.step_leases.extend(job, token, 0, first=0, n=3, spans=[], last=True, lane="bulk", items=3)
     assert _used(valkey) == {"jobs": 5, "frames": 15, "interactive": 0, "bytes": 500}
     ledger.jobs.cancel("cancelled", "caller")
     conclude(ledger, "cancelled", "cancelled")
@@ -331,9 +331,9 @@ def test_what_a_tenant_uses_is_right_however_its_jobs_end(valkey: RunningValkey,
     ledger.jobs.forget("gone", "north")
     assert _used(valkey) == {"jobs": 2, "frames": 6, "interactive": 0, "bytes": 200}
     valkey.client.delete("mr:job:lost")
-    ledger.room.check("north", Usage(jobs=1), Usage(jobs=2))  # refuses nothing that a lost record stands for
+    ledger.quotas.check("north", Usage(jobs=1), Usage(jobs=2))  # refuses nothing that a lost record stands for
     with pytest.raises(JobsQuotaReached):
-        ledger.room.check("north", Usage(jobs=2), Usage(jobs=2))
+        ledger.quotas.check("north", Usage(jobs=2), Usage(jobs=2))
     ledger.jobs.forget("kept", "north")
     assert keys_of(valkey, "mr:used:*") | keys_of(valkey, "mr:load:*") == set()
 
@@ -350,16 +350,16 @@ def test_a_record_of_an_earlier_release_is_counted_when_records_are_walked_throu
 def test_room_that_is_kept_counts_until_it_is_given_back_or_its_time_is_over(
     valkey: RunningValkey, ledger: Ledger
 ) -> None:
-    ledger.room.keep("north", "job-a", ONE, PLENTY, MINUTE)
+    ledger.quotas.keep("north", "job-a", ONE, PLENTY, MINUTE)
     with pytest.raises(JobsQuotaReached):
-        ledger.room.check("north", ONE, Usage(jobs=1))
+        ledger.quotas.check("north", ONE, Usage(jobs=1))
     accepted_job(ledger, "job-a", total=4)
-    ledger.room.give_back("north", "job-a")
+    ledger.quotas.give_back("north", "job-a")
     assert _used(valkey)["frames"] == 4
-    ledger.room.keep("north", "job-b", ONE, PLENTY, MINUTE)
-    ledger.room.give_back("north", "job-b")
-    ledger.room.keep("north", "job-c", ONE, PLENTY, timedelta(0))
-    ledger.room.check("north", ONE, Usage(jobs=2, frames=5, interactive=5, bytes=1))
+    ledger.quotas.keep("north", "job-b", ONE, PLENTY, MINUTE)
+    ledger.quotas.give_back("north", "job-b")
+    ledger.quotas.keep("north", "job-c", ONE, PLENTY, timedelta(0))
+    ledger.quotas.check("north", ONE, Usage(jobs=2, frames=5, interactive=5, bytes=1))
     assert _used(valkey)["jobs"] == 1
 
 
@@ -369,7 +369,7 @@ def _unused(number: int, left: timedelta = MINUTE) -> UnusedUpload:
 
 def test_many_unused_uploads_are_counted_taken_and_forgotten_a_page_at_a_time(valkey: RunningValkey) -> None:
     at = Watched(valkey)
-    room = at.ledger.room
+    room = at.ledger.quotas
     uploads = [_unused(number) for number in range(2000)]
     assert at.most(lambda: room.keep_uploads("north", uploads, PLENTY)).commands < 8 * CHANGES
     assert _used(valkey) == {"bytes": 20_000}
@@ -385,12 +385,12 @@ def test_many_unused_uploads_are_counted_taken_and_forgotten_a_page_at_a_time(va
 
 
 def test_uploads_that_are_put_back_count_as_before(valkey: RunningValkey, ledger: Ledger) -> None:
-    ledger.room.keep_uploads("north", [_unused(1), _unused(2)], PLENTY)
-    taken = ledger.room.take_uploads("north", ["upload-2", "upload-3"])
+    ledger.quotas.keep_uploads("north", [_unused(1), _unused(2)], PLENTY)
+    taken = ledger.quotas.take_uploads("north", ["upload-2", "upload-3"])
     assert [(one.id, one.size) for one in taken] == [("upload-2", 10)]
     assert _used(valkey)["bytes"] == 10
-    ledger.room.put_back_uploads("north", taken)
+    ledger.quotas.put_back_uploads("north", taken)
     assert _used(valkey)["bytes"] == 20
     with pytest.raises(BytesQuotaReached):
-        ledger.room.keep_uploads("north", [_unused(4)], Usage(bytes=29))
+        ledger.quotas.keep_uploads("north", [_unused(4)], Usage(bytes=29))
     assert _used(valkey)["bytes"] == 20

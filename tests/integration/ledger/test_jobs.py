@@ -28,7 +28,7 @@ def test_a_created_job_is_known_and_waits_to_be_planned(ledger: Ledger) -> None:
     assert record is not None
     assert (record.tenant, record.lane, record.total, record.created_at) == ("north", "bulk", 7, CREATED)
     assert (record.state, record.planned, record.frames, record.cancel_reason) == ("accepted", False, Frames(), None)
-    assert ledger.wakes.work("plan") == 1
+    assert ledger.wake_ups.work("plan") == 1
 
 
 def test_a_job_is_created_once(ledger: Ledger) -> None:
@@ -64,8 +64,8 @@ def test_a_job_cancelled_before_it_is_planned_is_finished_next(ledger: Ledger) -
     accepted_job(ledger, "job-a")
     assert ledger.jobs.cancel("job-a", "asked") == "accepted"
     assert state_of(ledger, "job-a") == "finishing"
-    assert ledger.steps.take("plan") is None
-    taken = ledger.steps.take("finish")
+    assert ledger.step_leases.take("plan") is None
+    taken = ledger.step_leases.take("finish")
     assert taken is not None
     assert taken[0] == "job-a"
 
@@ -122,7 +122,7 @@ def test_storage_concludes_a_job_that_the_ledger_lost(ledger: Ledger) -> None:
     assert conclude(ledger, "job-a")
     assert state_of(ledger, "job-a") == "succeeded"
     assert ledger.jobs.listed("north", None, 10) == ["job-a"]
-    assert ledger.wakes.work("plan") == 0
+    assert ledger.wake_ups.work("plan") == 0
 
 
 @pytest.mark.parametrize("state", ["succeeded", "partial", "failed", "cancelled"])

@@ -32,7 +32,7 @@ def test_redis_away_is_one_error_at_once_and_its_return_needs_no_new_ledger(dura
     with pytest.raises(LedgerUnavailable):
         ledger.jobs.get("job-a")
     with pytest.raises(LedgerUnavailable):
-        ledger.sweeps.lock(timedelta(seconds=1))
+        ledger.sweep_state.lock(timedelta(seconds=1))
     durable.start()
     assert state_of(ledger, "job-a") == "accepted"
 
@@ -52,14 +52,14 @@ def test_after_a_restart_leases_get_one_more_and_storage_is_compared(durable: Ru
     ledger = durable.ledger()
     running_job(ledger, "job-a", 1)
     claim = claimed(ledger)
-    token = ledger.sweeps.begin_reconciling(timedelta(minutes=10))
+    token = ledger.sweep_state.begin_reconciling(timedelta(minutes=10))
     assert token is not None
     ledger.claims.lapse()
     durable.client.zadd("mr:leases", {claim.token: 1})
     durable.restart()
     assert ledger.claims.lapse() == (0, [])
-    assert not ledger.sweeps.end_reconciling(token)
-    assert ledger.sweeps.begin_reconciling(timedelta(minutes=10)) is not None
+    assert not ledger.sweep_state.end_reconciling(token)
+    assert ledger.sweep_state.begin_reconciling(timedelta(minutes=10)) is not None
 
 
 def test_after_a_restart_nothing_is_admitted_for_one_slot_lease(durable: RunningValkey) -> None:

@@ -21,11 +21,11 @@ def fall_due(valkey: RunningValkey) -> None:
 def test_an_event_is_taken_by_one_worker(ledger: Ledger) -> None:
     assert ledger.outbox.take() is None
     ledger.outbox.add("job-a", "event-1")
-    assert ledger.wakes.work("deliver") == 1
+    assert ledger.wake_ups.work("deliver") == 1
     delivery = taken(ledger)
     assert (delivery.job, delivery.event, delivery.attempt) == ("job-a", "event-1", 1)
     assert ledger.outbox.take() is None
-    assert ledger.wakes.work("deliver") == 0
+    assert ledger.wake_ups.work("deliver") == 0
 
 
 def test_adding_an_event_that_is_on_its_way_changes_nothing(ledger: Ledger) -> None:

@@ -45,7 +45,7 @@ def wake(url: str) -> bool:
     """Send a wake-up: the ledger's connection and the broker's are both used."""
     publisher = Publisher(broker(url, visibility_timeout=10 * MINUTE))
     ledger = open_ledger(url, publisher, claim_lease=MINUTE, step_lease=MINUTE, delivery_lease=MINUTE)
-    return ledger.wakes.wake("deliver")
+    return ledger.wake_ups.wake("deliver")
 
 
 def test_ledger_and_broker_reach_it_by_the_url_alone(url: str, certificate: Path):

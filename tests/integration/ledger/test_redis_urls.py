@@ -31,7 +31,7 @@ def test_ledger_and_broker_use_the_same_database(form: str, tmp_path: Path) -> N
         url = form.format(quoted=QUOTED, port=valkey.port, socket=str(socket).replace(" ", "%20"))
         publisher = Publisher(broker(url, visibility_timeout=10 * MINUTE))
         ledger = open_ledger(url, publisher, claim_lease=MINUTE, step_lease=MINUTE, delivery_lease=MINUTE)
-        assert ledger.wakes.wake("deliver")
+        assert ledger.wake_ups.wake("deliver")
         valkey.client.execute_command("SELECT", 3)
         assert valkey.client.llen("deliver") == 1
         assert valkey.client.exists("mr:woken:deliver")

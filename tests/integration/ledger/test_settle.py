@@ -31,7 +31,7 @@ def test_settled_frames_are_counted_and_the_part_is_listed(ledger: Ledger) -> No
     assert state_of(ledger, "job-a") == "running"
     settle(ledger, claimed(ledger), 2)
     assert state_of(ledger, "job-a") == "finishing"
-    assert ledger.wakes.work("finish") == 1
+    assert ledger.wake_ups.work("finish") == 1
 
 
 def test_a_part_is_decided_frame_by_frame(valkey: RunningValkey, ledger: Ledger) -> None:
@@ -160,9 +160,11 @@ def test_an_adopted_frame_waits_no_more(valkey: RunningValkey, ledger: Ledger) -
 def test_parts_adopted_before_a_lost_job_is_planned_again_count_when_it_is(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=3)
     assert ledger.claims.adopt("job-a", part_name(1), [(0, False, True), (2, True, True)]) == 2
-    taken = ledger.steps.take("plan")
+    taken = ledger.step_leases.take("plan")
     assert taken is not None
-    assert ledger.steps.extend("job-a", taken[1], 0, first=0, n=3, spans=[], last=True, lane="interactive", items=3)
+    assert ledger.step_leases.extend(
+        "job-a", taken[1], 0, first=0, n=3, spans=[], last=True, lane="interactive", items=3
+    )
     assert settle(ledger, claimed(ledger), 2) == {1}
     assert state_of(ledger, "job-a") == "finishing"
     assert frames_of(ledger, "job-a").failed == 1

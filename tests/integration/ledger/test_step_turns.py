@@ -28,7 +28,7 @@ def waiting(ledger: Ledger, kind: Kind, *jobs: str) -> None:
 
 
 def taken(ledger: Ledger, kind: Kind) -> tuple[str, str]:
-    step = ledger.steps.take(kind)
+    step = ledger.step_leases.take(kind)
     assert step is not None
     return step
 
@@ -44,7 +44,7 @@ def worked(valkey: RunningValkey, ledger: Ledger, kind: Kind) -> str:
     """Take a step, work on it for a while, and end it; the job."""
     job, token = taken(ledger, kind)
     pass_time(valkey)
-    assert ledger.steps.renew(kind, job, token)
+    assert ledger.step_leases.renew(kind, job, token)
     pass_time(valkey)
     assert conclude(ledger, job, tenant=job.partition("-")[0])
     return job
@@ -59,7 +59,7 @@ def test_a_tenants_backlog_does_not_stand_before_anothers_only_job(
     held, token = taken(ledger, kind)
     waiting(ledger, kind, "one-0")
     pass_time(valkey)
-    assert ledger.steps.hand_back(kind, held, token)
+    assert ledger.step_leases.hand_back(kind, held, token)
     assert [worked(valkey, ledger, kind) for _ in range(3)] == ["one-0", "many-2", "many-3"]
 
 
@@ -69,7 +69,7 @@ def test_tenants_with_backlogs_take_turns_by_time(valkey: RunningValkey, ledger:
     waiting(ledger, kind, *(f"quick-{number}" for number in range(4)))
     job, token = taken(ledger, kind)
     pass_time(valkey, 40)
-    assert ledger.steps.hand_back(kind, job, token, timedelta(minutes=1))
+    assert ledger.step_leases.hand_back(kind, job, token, timedelta(minutes=1))
     order = []
     for _ in range(4):
         quick, _ = taken(ledger, kind)
@@ -99,21 +99,21 @@ def test_a_step_that_only_the_queue_knows_is_taken(valkey: RunningValkey, ledger
     for key in keys_of(valkey, "mr:steps:*"):
         valkey.client.delete(key)
     assert {taken(ledger, "plan")[0] for _ in range(2)} == {"north-0", "south-0"}
-    assert ledger.steps.take("plan") is None
+    assert ledger.step_leases.take("plan") is None
 
 
 def test_a_tenant_whose_steps_wait_for_later_holds_nobody_up(valkey: RunningValkey, ledger: Ledger) -> None:
     for number in range(150):
         waiting(ledger, "plan", f"t{number}-0")
         job, token = taken(ledger, "plan")
-        assert ledger.steps.put_off("plan", job, token, timedelta(minutes=5))
+        assert ledger.step_leases.put_off("plan", job, token, timedelta(minutes=5))
     waiting(ledger, "plan", "one-0")
     assert taken(ledger, "plan")[0] == "one-0"
 
 
 def test_nothing_of_the_turns_stays_when_every_job_has_ended(valkey: RunningValkey, ledger: Ledger) -> None:
     waiting(ledger, "plan", "north-0", "south-0", "south-1")
-    while ledger.steps.take("plan") is not None:
+    while ledger.step_leases.take("plan") is not None:
         pass
     for job in ("north-0", "south-0", "south-1"):
         assert conclude(ledger, job, tenant=job.partition("-")[0])

@@ -18,14 +18,14 @@ from tests.support.servers.valkeys import RunningValkey
 
 def planning(ledger: Ledger, job: str = "job-a") -> str:
     """The token of whoever plans the job now."""
-    taken = ledger.steps.take("plan")
+    taken = ledger.step_leases.take("plan")
     assert taken is not None
     assert taken[0] == job
     return taken[1]
 
 
 def extend(ledger: Ledger, token: str, part: int, *, first: int = 0, n: int = 1, last: bool = True) -> bool:
-    return ledger.steps.extend(
+    return ledger.step_leases.extend(
         "job-a", token, part, first=first, n=n, spans=[], last=last, lane="interactive", items=first + n
     )
 
@@ -37,17 +37,17 @@ def lapse_step(valkey: RunningValkey, kind: str) -> None:
 def test_a_step_is_one_workers(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a")
     token = planning(ledger)
-    assert ledger.steps.take("plan") is None
-    assert ledger.wakes.work("plan") == 0
-    assert ledger.steps.renew("plan", "job-a", token)
-    assert ledger.steps.hand_back("plan", "job-a", token)
+    assert ledger.step_leases.take("plan") is None
+    assert ledger.wake_ups.work("plan") == 0
+    assert ledger.step_leases.renew("plan", "job-a", token)
+    assert ledger.step_leases.hand_back("plan", "job-a", token)
     assert planning(ledger) != token
 
 
 def test_a_step_handed_back_for_later_is_not_taken_before(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a")
-    assert ledger.steps.hand_back("plan", "job-a", planning(ledger), timedelta(minutes=1))
-    assert ledger.steps.take("plan") is None
+    assert ledger.step_leases.hand_back("plan", "job-a", planning(ledger), timedelta(minutes=1))
+    assert ledger.step_leases.take("plan") is None
 
 
 def test_nothing_is_taken_from_a_planner_whose_lease_lapsed(valkey: RunningValkey, ledger: Ledger) -> None:
@@ -56,8 +56,8 @@ def test_nothing_is_taken_from_a_planner_whose_lease_lapsed(valkey: RunningValke
     lapse_step(valkey, "plan")
     token = planning(ledger)
     assert not extend(ledger, stale, 0)
-    assert not ledger.steps.renew("plan", "job-a", stale)
-    assert not ledger.steps.hand_back("plan", "job-a", stale)
+    assert not ledger.step_leases.renew("plan", "job-a", stale)
+    assert not ledger.step_leases.hand_back("plan", "job-a", stale)
     assert frames_of(ledger, "job-a").planned == 0
     assert extend(ledger, token, 0)
     assert frames_of(ledger, "job-a").planned == 1
@@ -80,9 +80,9 @@ def test_the_last_part_ends_planning(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a")
     token = planning(ledger)
     assert extend(ledger, token, 0)
-    assert ledger.steps.take("plan") is None
+    assert ledger.step_leases.take("plan") is None
     assert not extend(ledger, token, 1, first=1)
-    assert not ledger.steps.renew("plan", "job-a", token)
+    assert not ledger.step_leases.renew("plan", "job-a", token)
 
 
 def test_a_job_without_a_frame_is_finished_next(ledger: Ledger) -> None:
@@ -103,33 +103,33 @@ def test_planning_may_move_a_job_to_bulk(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=2)
     token = planning(ledger)
     assert extend(ledger, token, 0, last=False)
-    assert ledger.steps.extend("job-a", token, 1, first=1, n=1, spans=[], last=True, lane="bulk", items=2)
+    assert ledger.step_leases.extend("job-a", token, 1, first=1, n=1, spans=[], last=True, lane="bulk", items=2)
     assert ledger.claims.take(0, ["interactive"]) is False
     assert [claimed(ledger, lanes=["bulk"]).lane for _ in range(2)] == ["bulk", "bulk"]
 
 
 def test_a_frame_without_a_line_anywhere_waits_again(ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 4)
-    taken = ledger.steps.take("finish")
+    taken = ledger.step_leases.take("finish")
     assert taken is not None
-    assert ledger.steps.reopen("job-a", taken[1], [3, 1])
+    assert ledger.step_leases.reopen("job-a", taken[1], [3, 1])
     assert state_of(ledger, "job-a") == "running"
-    assert ledger.wakes.work("finish") == 0
+    assert ledger.wake_ups.work("finish") == 0
     claims = [claimed(ledger), claimed(ledger)]
     assert [claim.first for claim in claims] == [1, 3]
     assert ledger.claims.take(0, ["interactive"]) is False
     assert [settle(ledger, claim, 10 + claim.first) for claim in claims] == [{1}, {3}]
     assert state_of(ledger, "job-a") == "finishing"
-    assert not ledger.steps.renew("finish", "job-a", taken[1])
+    assert not ledger.step_leases.renew("finish", "job-a", taken[1])
 
 
 def test_only_who_finishes_a_job_reopens_it(valkey: RunningValkey, ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 1)
-    stale = ledger.steps.take("finish")
+    stale = ledger.step_leases.take("finish")
     assert stale is not None
     lapse_step(valkey, "finish")
-    assert ledger.steps.take("finish") is not None
-    assert not ledger.steps.reopen("job-a", stale[1], [0])
+    assert ledger.step_leases.take("finish") is not None
+    assert not ledger.step_leases.reopen("job-a", stale[1], [0])
     assert state_of(ledger, "job-a") == "finishing"
 
 
@@ -137,9 +137,9 @@ def test_a_cancelled_job_is_not_reopened(ledger: Ledger) -> None:
     running_job(ledger, "job-a", 2)
     settle(ledger, claimed(ledger), 1)
     ledger.jobs.cancel("job-a", "asked")
-    taken = ledger.steps.take("finish")
+    taken = ledger.step_leases.take("finish")
     assert taken is not None
-    assert not ledger.steps.reopen("job-a", taken[1], [0])
+    assert not ledger.step_leases.reopen("job-a", taken[1], [0])
     assert state_of(ledger, "job-a") == "finishing"
 
 
@@ -147,9 +147,9 @@ def test_reopening_many_frames_costs_no_memory_each(valkey: RunningValkey, ledge
     accepted_job(ledger, "job-a", total=50_000)
     assert extend(ledger, planning(ledger), 0, n=50_000)
     ledger.claims.adopt("job-a", "1700000000000000-0a1b2c3d-000001", [(frame, False, True) for frame in range(50_000)])
-    taken = ledger.steps.take("finish")
+    taken = ledger.step_leases.take("finish")
     assert taken is not None
-    assert ledger.steps.reopen("job-a", taken[1], list(range(50_000)))
+    assert ledger.step_leases.reopen("job-a", taken[1], list(range(50_000)))
     assert not valkey.client.exists("mr:job:job-a:due")
     assert claimed(ledger).first == 0
     assert frames_of(ledger, "job-a").waiting == 49_999
@@ -157,9 +157,9 @@ def test_reopening_many_frames_costs_no_memory_each(valkey: RunningValkey, ledge
 
 def test_a_concluded_job_has_no_step(valkey: RunningValkey, ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 1)
-    taken = ledger.steps.take("finish")
+    taken = ledger.step_leases.take("finish")
     assert taken is not None
     conclude(ledger, "job-a")
-    assert not ledger.steps.renew("finish", "job-a", taken[1])
+    assert not ledger.step_leases.renew("finish", "job-a", taken[1])
     lapse_step(valkey, "finish")
-    assert ledger.steps.take("finish") is None
+    assert ledger.step_leases.take("finish") is None

@@ -61,7 +61,7 @@ def test_a_tenant_whose_frames_are_all_in_hand_holds_nobody_up_and_is_served_whe
     assert ledger.claims.take(0, BOTH) is False
     for key, member in (("mr:job:small:due", "0"), ("mr:line:bulk:small", "small"), ("mr:later:bulk", "small")):
         assert valkey.client.zadd(key, {member: 1}, xx=True, ch=True) == 1
-    assert ledger.wakes.work("segment") == 1
+    assert ledger.wake_ups.work("segment") == 1
     assert settle(ledger, claimed(ledger), 1) == {0}
 
 

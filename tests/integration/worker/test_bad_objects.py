@@ -200,7 +200,7 @@ def test_one_bad_job_is_named_and_counted_and_the_others_are_compared(
         caplog.clear()
         recover(parts, later())
     assert caplog.records == []  # nothing of it is new
-    parts.noticed.tell()
+    parts.recorder.tell()
     told = north.get("/metrics").text
     assert 'maskrelay_bad_objects_total{pass="comparison"} 2.0' in told
     planned_of_others(api)

@@ -58,7 +58,7 @@ def jobs(ledger: Ledger) -> list[str]:
 
 def test_waiting_frames_are_claimed_in_turn(valkey: RunningValkey, ledger: Ledger, jobs: list[str]) -> None:
     turn_back(valkey)
-    assert ledger.wakes.work("segment") > 0
+    assert ledger.wake_ups.work("segment") > 0
     assert {claimed(ledger, 1, ["bulk"]).job for _ in range(12)} == set(jobs)
 
 
@@ -68,7 +68,7 @@ def test_frames_that_were_put_off_are_claimed_again(valkey: RunningValkey, ledge
     ledger.claims.release(claim.token, 0, after=timedelta(seconds=30))
     assert ledger.claims.take(0, ["interactive"]) is False
     turn_back(valkey)
-    assert ledger.wakes.work("segment") == 1
+    assert ledger.wake_ups.work("segment") == 1
     assert claimed(ledger).job == "job-a"
 
 
@@ -92,19 +92,19 @@ def test_leases_of_dead_workers_lapse_after_one_more(valkey: RunningValkey, ledg
 
 def test_steps_and_items_in_lost_hands_are_taken_again(valkey: RunningValkey, ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 1)
-    assert ledger.steps.take("finish")
+    assert ledger.step_leases.take("finish")
     turn_back(valkey)
-    assert ledger.wakes.work("finish") == 1
-    _, token = ledger.steps.take("finish") or ("", "")
-    ledger.steps.assemble("job-a", token, [(0, 0)])
-    assert ledger.assembling.take()
+    assert ledger.wake_ups.work("finish") == 1
+    _, token = ledger.step_leases.take("finish") or ("", "")
+    ledger.step_leases.assemble("job-a", token, [(0, 0)])
+    assert ledger.assembly_leases.take()
     turn_back(valkey)
-    assert ledger.wakes.work("assemble") == 1
-    assert ledger.assembling.take()
+    assert ledger.wake_ups.work("assemble") == 1
+    assert ledger.assembly_leases.take()
 
 
 def test_the_sweep_is_not_locked_out_and_storage_is_compared(valkey: RunningValkey, ledger: Ledger) -> None:
-    sweeps, period = ledger.sweeps, timedelta(seconds=5)
+    sweeps, period = ledger.sweep_state, timedelta(seconds=5)
     assert sweeps.lock(period)
     assert sweeps.turn("clearing", period)
     assert sweeps.end_reconciling(sweeps.begin_reconciling(LEASE) or "")
@@ -148,10 +148,10 @@ def test_slots_the_gate_and_the_tokens_do_not_wait_an_hour(valkey: RunningValkey
 
 
 def test_loops_that_ended_are_not_counted_for_an_hour(valkey: RunningValkey, ledger: Ledger) -> None:
-    ledger.wakes.running("segment", "loop", timedelta(seconds=6))
-    assert not ledger.wakes.wake("segment", 1)
+    ledger.wake_ups.running("segment", "loop", timedelta(seconds=6))
+    assert not ledger.wake_ups.wake("segment", 1)
     turn_back(valkey)
-    assert ledger.wakes.wake("segment", 1)
+    assert ledger.wake_ups.wake("segment", 1)
 
 
 def test_a_whole_job_ends_after_it(valkey: RunningValkey, ledger: Ledger) -> None:
@@ -163,4 +163,4 @@ def test_a_whole_job_ends_after_it(valkey: RunningValkey, ledger: Ledger) -> Non
         settle(ledger, claim, number := number + 1)
     settle(ledger, held, number + 1)
     assert frames_of(ledger, "job-a").succeeded == 3
-    assert ledger.steps.take("finish")
+    assert ledger.step_leases.take("finish")

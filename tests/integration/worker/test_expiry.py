@@ -186,4 +186,4 @@ def test_a_record_of_a_deleted_job_that_an_old_copy_of_redis_brought_back_is_dro
     api.ledger.jobs.create(job, "north", "interactive", 1, created)
     retire_records(parts_of(api))
     assert api.ledger.jobs.get(job) is None
-    assert api.ledger.wakes.work("plan") == 0
+    assert api.ledger.wake_ups.work("plan") == 0

@@ -115,12 +115,12 @@ def make_due(api: RunningApi, kind: str) -> None:
         client.zadd(f"mr:step:{kind}", dict.fromkeys(client.zrange(f"mr:step:{kind}", 0, -1), 1), xx=True)
 
 
-def tried(api: RunningApi, parts: WorkerContext, kind: str, times: int) -> None:
+def tried(api: RunningApi, context: WorkerContext, kind: str, times: int) -> None:
     """Let the steps of this kind be tried so often, without waiting in between."""
     for _ in range(times):
         make_due(api, kind)
         with suppress(StorageUnavailable):
-            (plan_jobs if kind == "plan" else finish_jobs)(parts, time.monotonic() + 60)
+            (plan_jobs if kind == "plan" else finish_jobs)(context, time.monotonic() + 60)
 
 
 def shown(client: httpx.Client, job: str) -> dict[str, Any]:
@@ -157,9 +157,9 @@ def test_a_finish_that_always_fails_ends_its_job_alone_and_recover_lets_it_go_on
     assert (ended["frames"]["succeeded"], ended["frames"]["failed"], ended["frames"]["waiting"]) == (1, 1, 0)
     items = north.get(f"/v1/jobs/{bad}/items").json()["items"]
     assert sorted(item["state"] for item in items) == ["failed", "succeeded"]
-    assert api.ledger.wakes.work("finish") == 0
-    parts.noticed.tell()
-    assert api.ledger.sight.look().counts["halted"] == {"finish": 1}
+    assert api.ledger.wake_ups.work("finish") == 0
+    parts.recorder.tell()
+    assert api.ledger.metrics.look().counts["halted"] == {"finish": 1}
 
     found = recover(parts_of(api), later())
     assert found["jobs without a result resumed"] == 1
@@ -185,7 +185,7 @@ def test_tries_that_end_their_process_count(api: RunningApi, north: httpx.Client
     scored(api)
     for _ in range(TRIES):
         make_due(api, "finish")
-        assert api.ledger.steps.take("finish") is not None
+        assert api.ledger.step_leases.take("finish") is not None
     make_due(api, "finish")
     finish_jobs(parts_of(api), time.monotonic() + 60)
     assert shown(north, job)["reason"] == "finishing_failed"
@@ -218,7 +218,7 @@ def test_a_job_that_was_given_up_stays_so_when_redis_is_lost(api: RunningApi, no
     record = api.ledger.jobs.get(job)
     assert record is not None
     assert (record.state, record.halted, record.frames.succeeded) == ("failed", "finishing_failed", 2)
-    assert api.ledger.wakes.work("plan") == api.ledger.wakes.work("finish") == 0
+    assert api.ledger.wake_ups.work("plan") == api.ledger.wake_ups.work("finish") == 0
     reconcile_job(parts_of(api), job)
     assert shown(north, job)["state"] == "failed"
 
@@ -236,14 +236,14 @@ def test_a_job_that_was_given_up_can_be_deleted_and_expires(api: RunningApi, nor
     assert north.get(f"/v1/jobs/{old}").status_code == 410
 
 
-def assembled(api: RunningApi, parts: WorkerContext, times: int) -> None:
+def assembled(api: RunningApi, context: WorkerContext, times: int) -> None:
     """Let the items that wait for their files be tried so often, without waiting in between."""
     for _ in range(times):
         with redis.Redis.from_url(api.settings.redis_url.get_secret_value()) as client:
             waiting = client.zrange("mr:assembling", 0, -1)
             client.zadd("mr:assembling", dict.fromkeys(waiting, 1), xx=True)
         with suppress(StorageUnavailable):
-            assemble_items(parts, time.monotonic() + 60)
+            assemble_items(context, time.monotonic() + 60)
 
 
 def assembling(api: RunningApi, client: httpx.Client) -> str:
@@ -252,7 +252,7 @@ def assembling(api: RunningApi, client: httpx.Client) -> str:
     planned(api)
     scored(api)
     finish_jobs(parts_of(api), time.monotonic() + 60)
-    assert api.ledger.wakes.work("assemble") == 1
+    assert api.ledger.wake_ups.work("assemble") == 1
     return job
 
 
@@ -288,20 +288,20 @@ def test_an_outage_of_redis_is_no_failure_of_a_step(api: RunningApi, north: http
         ledger = make_ledger(make_settings(api.folder, f"redis://127.0.0.1:{proxy.port}/0"))
         for _ in range(2 * TRIES):
             make_due(api, "plan")
-            taken = ledger.steps.take("plan")
+            taken = ledger.step_leases.take("plan")
             assert taken is not None
             proxy.cut()
-            ledger.steps.excuse("plan", *taken, timedelta(0))
+            ledger.step_leases.excuse("plan", *taken, timedelta(0))
             proxy.mend()
-        assert api.ledger.steps.tries("plan", job) == 1
-        ledger.steps.take("plan")
-        assert api.ledger.steps.tries("plan", job) == 1
+        assert api.ledger.step_leases.tries("plan", job) == 1
+        ledger.step_leases.take("plan")
+        assert api.ledger.step_leases.tries("plan", job) == 1
 
 
 def large_job(api: RunningApi, client: httpx.Client, plan_parts: int) -> str:
     """A job of so many parts of the plan, all of whose frames are scored; it waits to be finished."""
     job = accepted(client, b"large")
-    taken = api.ledger.steps.take("plan")
+    taken = api.ledger.step_leases.take("plan")
     assert taken is not None
     token = taken[1]
     for part in range(plan_parts):
@@ -311,7 +311,7 @@ def large_job(api: RunningApi, client: httpx.Client, plan_parts: int) -> str:
         write_records(api.storage, keys.item_part(job, part), items)
         write_records(api.storage, keys.frame_part(job, part), frames)
         found = {"first": numbers.start, "n": len(numbers), "spans": [], "lane": "bulk", "items": numbers.stop}
-        assert api.ledger.steps.extend(job, token, part, last=part == plan_parts - 1, **found)
+        assert api.ledger.step_leases.extend(job, token, part, last=part == plan_parts - 1, **found)
         write_records(api.storage, keys.outcome_part(job, ledger_part(part)), [outcome(one, None) for one in frames])
     reconcile_job(parts_of(api), job)
     assert shown(client, job)["state"] == "finishing"

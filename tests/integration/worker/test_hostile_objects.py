@@ -124,7 +124,7 @@ def passes(api: RunningApi) -> None:
     expire_jobs(parts, later())
     retire_all(parts)
     clear(parts, later(minutes=30))
-    parts.noticed.tell()
+    parts.recorder.tell()
 
 
 def check_commands(monkeypatch: pytest.MonkeyPatch, api: RunningApi) -> None:

@@ -123,14 +123,14 @@ def test_jobs_that_can_finish_do_not_wait_for_another_that_finishes(api: Running
     finishing = threading.Thread(
         target=finish_jobs, args=(WorkerContext(api.settings, storage, api.ledger), time.monotonic() + 100)
     )
-    api.ledger.wakes.running("finish", "the big one's", api.settings.visibility_timeout)
+    api.ledger.wake_ups.running("finish", "the big one's", api.settings.visibility_timeout)
     finishing.start()
     try:
         assert storage.reached.wait(60)
         small = [accepted(north, b"b") for _ in range(3)]
         planned(api)
         scored(api)
-        api.ledger.wakes.wake("finish")
+        api.ledger.wake_ups.wake("finish")
         with running_worker("control", api, control_children=2):
             assert eventually(lambda: all(api.ledger.jobs.get(job).state == "succeeded" for job in small), within_s=90)
             assert api.ledger.jobs.get(big).state == "finishing"

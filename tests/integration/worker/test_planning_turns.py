@@ -29,7 +29,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def turns(api: RunningApi) -> list[str]:
     """Plan everything, one turn after the other; whose turns they were."""
     parts, order = parts_of(api), list[str]()
-    while (taken := parts.ledger.steps.take("plan")) is not None:
+    while (taken := parts.ledger.step_leases.take("plan")) is not None:
         job, token = taken
         order.append(job)
         with closing(parts.sources()) as sources:
@@ -65,7 +65,7 @@ def test_what_was_begun_is_taken_up_and_not_looked_at_again(
 ) -> None:
     many, one = accepted(north, *FILES), accepted(south, saved(gradient(20, 16), "PNG"))
     parts = parts_of(api)
-    taken = parts.ledger.steps.take("plan")
+    taken = parts.ledger.step_leases.take("plan")
     assert taken is not None
     with closing(parts.sources()) as sources:
         plan_job(parts, sources, *taken, time.monotonic() + 60)

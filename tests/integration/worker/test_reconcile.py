@@ -43,8 +43,8 @@ def held(api: RunningApi) -> Iterator[WorkerContext]:
     assert eventually(lambda: not any(one.name == "comparing" for one in threading.enumerate()))
 
 
-def swept(parts: WorkerContext, compare_every: timedelta = timedelta(minutes=10)) -> dict[str, int]:
-    return sweep(parts, Plans(parts.storage), compare_every=compare_every)
+def swept(context: WorkerContext, compare_every: timedelta = timedelta(minutes=10)) -> dict[str, int]:
+    return sweep(context, Plans(context.storage), compare_every=compare_every)
 
 
 def test_leases_and_wake_ups_are_looked_after_while_a_comparison_waits_for_storage(
@@ -60,9 +60,9 @@ def test_leases_and_wake_ups_are_looked_after_while_a_comparison_waits_for_stora
     found = swept(held)
     assert found["leases of lost workers released"] == 1
     assert found["wake-ups sent: segment"] == 1
-    assert api.ledger.sweeps.begin_reconciling(timedelta(0)) is None
+    assert api.ledger.sweep_state.begin_reconciling(timedelta(0)) is None
     held.storage.release.set()
-    assert eventually(lambda: api.ledger.sight.look().known.get("reconciled_s") is not None)
+    assert eventually(lambda: api.ledger.metrics.look().known.get("reconciled_s") is not None)
 
 
 def test_jobs_are_compared_side_by_side(api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,14 +26,14 @@ def test_a_step_whose_worker_fell_silent_is_sent_on_its_way_again(
     if kind == "finish":
         planned(api)
         scored(api)
-    taken = api.ledger.steps.take(kind)
+    taken = api.ledger.step_leases.take(kind)
     assert taken is not None
     assert recovered(api)[f"wake-ups sent: {kind}"] == 0
     lapse(empty_valkey, f"mr:step:{kind}")
     assert recovered(api)[f"wake-ups sent: {kind}"] == 1
-    again = api.ledger.steps.take(kind)
+    again = api.ledger.step_leases.take(kind)
     assert again is not None
-    assert (again[0], api.ledger.steps.renew(kind, *taken)) == (two, False)
+    assert (again[0], api.ledger.step_leases.renew(kind, *taken)) == (two, False)
     lapse(empty_valkey, f"mr:step:{kind}")
     assert driven(api, two).counts.succeeded == 2
 
@@ -43,14 +43,14 @@ def test_an_item_whose_assembling_fell_silent_is_sent_on_its_way_again(
 ) -> None:
     planned(api)
     scored(api)
-    step = api.ledger.steps.take("finish")
+    step = api.ledger.step_leases.take("finish")
     assert step is not None
-    assert api.ledger.steps.assemble(two, step[1], [(0, 0)])
-    assert api.ledger.assembling.take() is not None
+    assert api.ledger.step_leases.assemble(two, step[1], [(0, 0)])
+    assert api.ledger.assembly_leases.take() is not None
     assert recovered(api)["wake-ups sent: assemble"] == 0
     lapse(empty_valkey, "mr:assembling")
     assert recovered(api)["wake-ups sent: assemble"] == 1
-    again = api.ledger.assembling.take()
+    again = api.ledger.assembly_leases.take()
     assert (again.job, again.tries) == (two, 2)
 
 
@@ -146,7 +146,7 @@ def test_the_command_says_what_it_found_and_did(
         "0",
         "0",
     )
-    assert api.ledger.sweeps.begin_reconciling(timedelta(0))
+    assert api.ledger.sweep_state.begin_reconciling(timedelta(0))
     assert main(["recover"]) == 0
     assert capsys.readouterr().out.startswith("another process is already comparing the storage")
     monkeypatch.setenv("MASKRELAY_REDIS_URL", "redis://127.0.0.1:9/0")

@@ -64,7 +64,7 @@ def scored_with(
         }
         pool = EndpointPool(tuple(endpoints), clients)
         scorer = Scorer(
-            pool, flow, Admissions(flow), EgressAudit(audit), StageRecorder(valkey.ledger().sight.tell), Untraced()
+            pool, flow, Admissions(flow), EgressAudit(audit), StageRecorder(valkey.ledger().metrics.tell), Untraced()
         )
         try:
             return await steps(pool, scorer, RowBatcher(pool, scorer))

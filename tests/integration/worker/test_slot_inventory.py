@@ -23,7 +23,7 @@ class Child:
     def __init__(self, valkey: RunningValkey, storage: Storage) -> None:
         self.flow = pool_of(valkey, an_endpoint("endpoint", max_in_flight=LIMIT), slot_lease=LEASE)
         self.slots = Slots(LEASE)
-        self.sender = SlotReporter(storage, valkey.ledger().senders, self.flow, ["endpoint"], self.slots)
+        self.sender = SlotReporter(storage, valkey.ledger().slot_reports, self.flow, ["endpoint"], self.slots)
         self.sender.mark()
 
     def score(self) -> str:
@@ -170,7 +170,7 @@ def test_markers_of_children_that_are_not_heard_of_are_removed(
 ) -> None:
     one, dead = children
     one.sender.report()
-    senders, silence = valkey.ledger().senders, timedelta(minutes=20)
+    senders, silence = valkey.ledger().slot_reports, timedelta(minutes=20)
     assert forget_silent(storage, senders, silence) == 0  # the other is seen for the first time
     valkey.client.zincrby("mr:senders", -silence.total_seconds() * 1000 - 1, dead.slots.child)
     assert forget_silent(storage, senders, silence) == 1

@@ -37,10 +37,10 @@ def valkey() -> Iterator[RunningValkey]:
 def job_of(ledger: Ledger, frames: int) -> str:
     job = keys.new_id()
     ledger.jobs.create(job, "t", "bulk", frames, datetime.now(UTC))
-    taken = ledger.steps.take("plan")
+    taken = ledger.step_leases.take("plan")
     assert taken is not None
     extended = {"first": 0, "n": frames, "spans": [], "last": True, "lane": "bulk", "items": frames}
-    assert ledger.steps.extend(job, taken[1], 0, **extended)
+    assert ledger.step_leases.extend(job, taken[1], 0, **extended)
     return job
 
 
@@ -51,7 +51,7 @@ def recorded(frame: int) -> RecordedPart:
 def test_after_the_last_number_a_child_goes_on_under_another_name(valkey: RunningValkey, tmp_path: Path):
     ledger, storage = valkey.ledger(), FileStorage(tmp_path)
     job = job_of(ledger, 3)
-    groups = OutcomeBatcher(storage, ledger, StageRecorder(ledger.sight.tell), Untraced(), BOUNDS)
+    groups = OutcomeBatcher(storage, ledger, StageRecorder(ledger.metrics.tell), Untraced(), BOUNDS)
     groups._written = PARTS_MOST - 1
 
     async def settle() -> None:
@@ -77,12 +77,12 @@ def loop_over(ledger: Ledger, storage: FileStorage) -> SegmentLoop:
     def planned(_: str, frame: int) -> tuple[Any, Any]:
         return PlannedFrame(frame=frame, item=frame, source="s", size=1, sha256="", prompts=("a",)), None
 
-    noticed = StageRecorder(ledger.sight.tell)
+    noticed = StageRecorder(ledger.metrics.tell)
     bench: Any = SimpleNamespace(
         pool=SimpleNamespace(endpoints=()),
         admissions=SimpleNamespace(closed_for=closed_for),
         plans=SimpleNamespace(holds=lambda *_: True, of=planned),
-        noticed=noticed,
+        recorder=noticed,
         sources=SimpleNamespace(drop_unused=lambda: None),
     )
     return SegmentLoop(

@@ -65,12 +65,12 @@ def plan(api: RunningApi, job: str) -> None:
     """All frames claimable at once, one an item."""
     taken = None
     while taken is None or taken[0] != job:
-        taken = api.ledger.steps.take("plan")
+        taken = api.ledger.step_leases.take("plan")
         assert taken is not None, "nothing is to be planned"
     items = planned_of(api, job)
     api.storage.put(keys.item_part(job, 0), b"".join(item.model_dump_json().encode() + b"\n" for item in items))
     told = {"first": 0, "n": len(items), "spans": [], "last": True, "lane": "interactive", "items": len(items)}
-    assert api.ledger.steps.extend(job, taken[1], 0, **told)
+    assert api.ledger.step_leases.extend(job, taken[1], 0, **told)
 
 
 def planned_of(api: RunningApi, job: str) -> list[PlannedItem]:

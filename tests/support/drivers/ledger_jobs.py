@@ -35,10 +35,10 @@ def running_job(
 ) -> None:
     """A job of `n` frames that can be claimed. No other job may wait to be planned."""
     accepted_job(ledger, job, total=n, lane=lane, tenant=tenant)
-    taken = ledger.steps.take("plan")
+    taken = ledger.step_leases.take("plan")
     assert taken is not None
     assert taken[0] == job
-    assert ledger.steps.extend(job, taken[1], 0, first=0, n=n, spans=spans, last=planned, lane=lane, items=n)
+    assert ledger.step_leases.extend(job, taken[1], 0, first=0, n=n, spans=spans, last=planned, lane=lane, items=n)
 
 
 def claimed(ledger: Ledger, holding: int = 0, lanes: Sequence[Lane] = BOTH, most: int = 32) -> Claim:

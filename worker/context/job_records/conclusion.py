@@ -11,22 +11,22 @@ from worker.context.job_records.event_records import announce, leave_live
 CREATED = 2
 
 
-def read_result(parts: WorkerContext, job: str) -> Result | None:
+def read_result(context: WorkerContext, job: str) -> Result | None:
     """Return the job's result, if it has one; raises RecordUnreadable."""
     try:
-        return stored_records.read_result(parts.storage, job)
+        return stored_records.read_result(context.storage, job)
     except ObjectMissing:
         return None
 
 
-def conclude(parts: WorkerContext, submission: Submission, result: Result) -> bool:
+def conclude(context: WorkerContext, submission: Submission, result: Result) -> bool:
     """Create the event, make the job terminal, delete the live marker; return whether it was news to the ledger.
 
     Each of these is safe to repeat.
     """
     counts = result.counts.model_dump()
-    announce(parts, submission, f"job.{result.state}", state=result.state, at=result.finished_at, counts=counts)
-    concluded = parts.ledger.jobs.conclude(
+    announce(context, submission, f"job.{result.state}", state=result.state, at=result.finished_at, counts=counts)
+    concluded = context.ledger.jobs.conclude(
         submission.id,
         tenant=submission.tenant,
         lane=submission.lane,
@@ -36,17 +36,17 @@ def conclude(parts: WorkerContext, submission: Submission, result: Result) -> bo
         frames=result.frames,
     )
     if concluded == CREATED:
-        forget_deleted(parts, submission.id)
-    leave_live(parts.storage, submission)
+        forget_deleted(context, submission.id)
+    leave_live(context.storage, submission)
     return bool(concluded)
 
 
-def forget_deleted(parts: WorkerContext, job: str) -> None:
+def forget_deleted(context: WorkerContext, job: str) -> None:
     """Delete a record that was just created for a job that was deleted while this process worked on it.
 
     The tombstone is written before the record is deleted because of it. If there is no tombstone here, that deletion is
     still to come, and nothing is deleted now.
     """
-    tombstone = tombstone_of(parts.storage, job)
+    tombstone = tombstone_of(context.storage, job)
     if tombstone is not None:
-        parts.ledger.jobs.forget(job, tombstone.tenant)
+        context.ledger.jobs.forget(job, tombstone.tenant)

@@ -12,32 +12,32 @@ from worker.context import WorkerContext
 
 
 def announce(
-    parts: WorkerContext, submission: Submission, event_type: str, *, state: str, at: datetime, counts: dict[str, int]
+    context: WorkerContext, submission: Submission, event_type: str, *, state: str, at: datetime, counts: dict[str, int]
 ) -> None:
     """Store the event and queue its delivery, if the caller subscribed to it. Any process may repeat this."""
     if submission.callback is None or event_type not in submission.callback.events:
         return
     job, event = submission.id, event_id(submission.id, event_type)
-    if is_delivered(parts.storage, job, event):
+    if is_delivered(context.storage, job, event):
         return
-    base = (parts.settings.public_url or "").rstrip("/")
+    base = (context.settings.public_url or "").rstrip("/")
     links = {"self": f"{base}/v1/jobs/{job}", "items": f"{base}/v1/jobs/{job}/items"}
     body = event_body(event_type, at, job=job, state=state, counts=counts, links=links)
     with contextlib.suppress(ObjectExists):
-        parts.storage.create(keys.event(job, event), body, "application/json")
-    parts.ledger.outbox.add(job, event, parts.spans.here())
+        context.storage.create(keys.event(job, event), body, "application/json")
+    context.ledger.outbox.add(job, event, context.spans.here())
     with contextlib.suppress(LedgerUnavailable):
-        parts.ledger.wakes.wake("deliver")
+        context.ledger.wake_ups.wake("deliver")
 
 
-def resume(parts: WorkerContext, submission: Submission) -> None:
+def resume(context: WorkerContext, submission: Submission) -> None:
     """Queue every event again that happened and is not over: Redis may have lost it, or never known it."""
     for event_type in submission.callback.events if submission.callback else ():
         event = event_id(submission.id, event_type)
-        if has(parts.storage, keys.event(submission.id, event)) and not is_delivered(
-            parts.storage, submission.id, event
+        if has(context.storage, keys.event(submission.id, event)) and not is_delivered(
+            context.storage, submission.id, event
         ):
-            parts.ledger.outbox.add(submission.id, event)
+            context.ledger.outbox.add(submission.id, event)
 
 
 def is_delivered(storage: Storage, job: str, event: str) -> bool:
