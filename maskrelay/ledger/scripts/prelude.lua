@@ -11,7 +11,7 @@
 --   mr:job:{job}:versions  hash item → the version of the model that scores it; only where the pool has several
 --   mr:job:{job}:opening   hash source → how often planning opened it; only those being opened, or that ended a child
 --   mr:job:{job}:assembling  set of "item part" (of the plan) whose whole-item files are to be made before the job can finish
---   mr:job:{job}:parts     list of outcome parts, each name packed (ledger/parts.py)
+--   mr:job:{job}:parts     list of outcome parts, each name packed (ledger/part_names.py)
 --   mr:job:{job}:refused   hash part → the frames whose line in it does not count, by commas; only parts that have some
 --   mr:job:{job}:claims    set of the tokens that hold frames of the job
 --   mr:line:{lane}         zset tenant → its place, in frames: whoever stands first is served, and moves back by what was
@@ -49,7 +49,7 @@
 --                                :reported hash child → the freeze of which it said what it has in flight
 --   mr:store               string, the id of the store of the deployment that the database belongs to
 --   mr:senders             zset child that may send → when it was last heard of
---   mr:bell:{bell}         channel, a ring for whoever listens (ledger/bells.py)
+--   mr:bell:{bell}         channel, a notification for whoever listens (ledger/notifications.py)
 --   mr:calls:{child}       list of waiters of a child that may go next
 --   mr:failing             zset host → when its failures are forgotten
 --   mr:counts              hash "what label" → how often, ever       mr:stages  hash "stage bucket" and "stage us" → sum
