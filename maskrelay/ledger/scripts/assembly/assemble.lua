@@ -1,6 +1,8 @@
--- assemble(job, token, items, last) → 1. items: "item part" each. Finish found that these items lack their whole-item files: they
--- are made first, and the last of them has the job finished. Many items come in several calls; the step is left with the last.
--- Refused (0) unless the step is ours.
+-- assemble(job, token, items, last) → 1, or 0 unless the caller holds the step
+--
+-- items: "item part" each. Finishing found that the whole-item files of these items are missing.
+-- They are made first, and the last of them makes the job finish. Many items are passed in several
+-- calls; the call with `last` ends the step.
 local job, token, items = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 if get(job, 'finish_token') ~= token or get(job, 'state') ~= 'finishing' then return 0 end
 local due = {}
@@ -14,7 +16,7 @@ if #items > 0 then
 end
 redis.call('HSETNX', job_key(job), 'assembling', now)
 if ARGV[4] ~= '1' then return 1 end
-step_ends('finish', job)
+end_step('finish', job)
 redis.call('HDEL', job_key(job), 'finish_token', 'finish_tries')
 touch(job)
 return 1

@@ -1,5 +1,6 @@
--- assemble_take(token, lease_ms) → {job, "item part", tries}, now ours until the lease lapses; nil when nothing is due; {} when
--- all that was looked at were items of jobs that no longer wait for them, and it should be called again.
+-- assemble_take(token, lease_ms) → {job, "item part", tries}, held by the caller until the lease lapses; nil if
+--   nothing is due; {} if only items of jobs that no longer wait for them were found, and the script should be called
+--   again
 local token, lease_ms = ARGV[1], tonumber(ARGV[2])
 for _ = 1, 8 do
   local member = first_due('mr:assembling', 2 * lease_ms + 60000)
@@ -10,6 +11,6 @@ for _ = 1, 8 do
     redis.call('HSET', 'mr:assembling:tokens', member, token)
     return {job, item, redis.call('HINCRBY', 'mr:assembling:tries', member, 1)}
   end
-  assembled(job, item)
+  end_assembly(job, item)
 end
 return {}

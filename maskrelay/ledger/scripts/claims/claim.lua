@@ -1,14 +1,18 @@
--- claim(token, holding, most, lease_ms, lanes) → a claim, or {drain}: whether a suspect waits for a child that holds nothing.
--- Tenants are served in turn, deficit round robin counted in frames: the one that stands first moves back by what it gets, so
--- that nobody gets more for having more jobs or longer runs; of a tenant's jobs, the one whose last claim is longest ago. Lanes
--- are tried in the given order; while bulk waits, one claim in eight is its. A suspect goes to a child that holds nothing else, before anything; while every child has its hands
--- full, one at a time is asked to empty them.
+-- claim(token, holding, most, lease_ms, lanes) → a claim, or {drain}: whether a suspect waits for a child that holds
+--   nothing
+--
+-- Tenants are served by deficit round robin, counted in frames: the first tenant moves back by the
+-- frames that it gets, so that nobody gets more for having more jobs or longer runs. Of the
+-- tenant's jobs, the one whose last claim is longest ago is served. Lanes are tried in the given
+-- order; while bulk waits, one claim in eight is for bulk. A suspect is given to a child that holds
+-- nothing else, before any other frame. While every child holds frames, one child at a time is
+-- asked to finish them (`drain`).
 local token, holding, most, lease_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lanes = cjson.decode(ARGV[5])
 local exactly = string.format('%.3f', exact)
-local LOOK_MOST = 32 -- entries that turn out to be stale; the next call goes on
+local LOOK_MOST = 32 -- stale entries that one call skips; the next call continues
 
--- The next frame in this set that falls due and has no outcome.
+-- Return the next frame in this set that is due and has no outcome.
 local function pop_due(job, kind)
   local key = job_key(job, kind)
   for _ = 1, LOOK_MOST do
@@ -19,10 +23,11 @@ local function pop_due(job, kind)
   end
 end
 
--- The next frame that the cursor has not passed and that has no outcome, and how many of its item follow it.
+-- Return the next frame that the cursor has not passed and that has no outcome, and how many frames
+-- of the same item to claim with it.
 local function from_cursor(job)
   local frames, cursor = num(job, 'frames'), num(job, 'cursor')
-  if cursor >= frames or cursor_stops(job) then return nil end
+  if cursor >= frames or has_too_many_retries(job) then return nil end
   local first = redis.call('BITPOS', job_key(job, 'settled'), 0, cursor, frames - 1, 'BIT')
   if first < 0 then
     set(job, 'cursor', frames)
@@ -39,49 +44,49 @@ local function from_cursor(job)
   return first, n
 end
 
-local function granted(job, lane, first, n, alone)
+local function grant(job, lane, first, n, alone)
   redis.call('ZADD', 'mr:line:' .. lane, 'XX', 'INCR', n, get(job, 'tenant'))
   lease_claim(token, {job = job, first = first, n = n, held = string.rep('1', n), alone = alone}, lease_ms)
   set(job, 'served', exactly)
   touch(job)
-  ready(job)
-  local troubles = {}
-  for frame = first, first + n - 1 do troubles[#troubles + 1] = trouble(job, frame) end
+  make_claimable(job)
+  local failure_records = {}
+  for frame = first, first + n - 1 do failure_records[#failure_records + 1] = failure_record(job, frame) end
   return cjson.encode({token = token, job = job, lane = lane, tenant = get(job, 'tenant'), first = first, n = n,
-    alone = alone, troubles = troubles, now_ms = now})
+    alone = alone, troubles = failure_records, now_ms = now})
 end
 
-local function suspect_of(lane)
+local function claim_suspect(lane)
   for _ = 1, LOOK_MOST do
     local job = first_due('mr:suspects:' .. lane)
     if not job then return nil end
     local frame = pop_due(job, 'suspects')
-    if frame then return granted(job, lane, frame, 1, true) end
-    ready(job)
+    if frame then return grant(job, lane, frame, 1, true) end
+    make_claimable(job)
   end
 end
 
-local function next_of(lane)
+local function claim_next(lane)
   local line = 'mr:line:' .. lane
-  for _ = 1, come_into_line(lane) and LOOK_MOST or 0 do
+  for _ = 1, admit_due_tenants(lane) and LOOK_MOST or 0 do
     local tenant = redis.call('ZRANGE', line, 0, 0)[1]
     if not tenant then return end
     local job = next_job(lane, tenant)
     if job then
       local first, n = pop_due(job, 'due'), 1
       if not first then first, n = from_cursor(job) end
-      if first then return granted(job, lane, first, n, false) end
-      ready(job)
+      if first then return grant(job, lane, first, n, false) end
+      make_claimable(job)
     else
       redis.call('ZREM', line, tenant)
-      look_later(lane, tenant)
+      schedule_tenant(lane, tenant)
     end
   end
 end
 
 local suspects_wait = false
 for _, lane in ipairs(lanes) do
-  local claim = holding == 0 and suspect_of(lane)
+  local claim = holding == 0 and claim_suspect(lane)
   if claim then return claim end
   suspects_wait = suspects_wait or first_due('mr:suspects:' .. lane) ~= nil
 end
@@ -91,10 +96,10 @@ if suspects_wait and redis.call('SET', 'mr:drain', token, 'NX', 'PX', 30000) the
 local turns = tonumber(redis.call('GET', 'mr:turns') or '0')
 if lanes[1] == 'interactive' and turns >= 7 then lanes = {'bulk', 'interactive'} end
 for _, lane in ipairs(lanes) do
-  local claim = next_of(lane)
+  local claim = claim_next(lane)
   if claim then
-    local counts = lane == 'interactive' and come_into_line('bulk')
-    redis.call('SET', 'mr:turns', counts and turns + 1 or 0)
+    local bulk_waits = lane == 'interactive' and admit_due_tenants('bulk')
+    redis.call('SET', 'mr:turns', bulk_waits and turns + 1 or 0)
     return claim
   end
 end

@@ -1,19 +1,23 @@
--- extend(job, token, part, first, n, last, lane, items) → 1, or 0 when the step is not ours or the part not the next.
--- items: how many the job has, known with the last part. The part's items of several frames were added before (spans.lua).
+-- extend(job, token, part, first, n, last, lane, items) → 1, or 0 unless the caller holds the step and the part is the
+--   next
+--
+-- Adds a part of the plan to the job. items: the number of items of the job, which is known with
+-- the last part. Items of several frames in this part were added before (spans.lua).
 local job, token, part, first, n, last, lane, items = unpack(ARGV)
 part, first, n = tonumber(part), tonumber(first), tonumber(n)
 if get(job, 'plan_token') ~= token then return 0 end
 if part ~= num(job, 'parts') or first ~= num(job, 'frames') then return 0 end
 local state = get(job, 'state')
 if state == 'accepted' and move(job, 'running') then
-  -- last in the turn of its lane: a stream of new jobs must not keep the older ones waiting
+  -- The job becomes the last in turn in its lane, so that a stream of new jobs does not delay the
+  -- older ones.
   set(job, 'served', string.format('%.3f', exact))
   redis.call('HSETNX', job_key(job), 'started', now)
 elseif state ~= 'running' then
   return 0
 end
 if lane ~= get(job, 'lane') then
-  unready(job)
+  make_unclaimable(job)
   set(job, 'lane', lane)
 end
 set(job, 'parts', part + 1, 'frames', first + n)
@@ -25,9 +29,9 @@ end
 if last == '1' then
   set(job, 'planned', 1, 'total', items)
   redis.call('DEL', job_key(job, 'opening'))
-  step_ends('plan', job)
+  end_step('plan', job)
   redis.call('HDEL', job_key(job), 'plan_token')
 end
-changed(job)
+frames_changed(job)
 if n > 0 then redis.call('PUBLISH', 'mr:bell:frames', job) end
 return 1

@@ -1,4 +1,6 @@
--- loop(task, loop, ttl_ms) → 1. The loop runs for that long unless it says so again; ttl_ms = 0: it has ended.
+-- loop(task, loop, ttl_ms) → 1
+--
+-- The loop counts as running for ttl_ms, until it is reported again. ttl_ms = 0: it has ended.
 local loops, woken = 'mr:loops:' .. ARGV[1], 'mr:woken:' .. ARGV[1]
 if tonumber(ARGV[3]) == 0 then
   redis.call('ZREM', loops, ARGV[2])

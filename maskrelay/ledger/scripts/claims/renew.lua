@@ -1,4 +1,4 @@
--- renew(lease_ms, tokens) → the tokens that are lost.
+-- renew(lease_ms, tokens) → the tokens that are lost
 local lost = {}
 for _, token in ipairs(cjson.decode(ARGV[2])) do
   if redis.call('ZADD', 'mr:leases', 'XX', 'CH', now + ARGV[1], token) == 0

@@ -1,25 +1,29 @@
--- admit(lane, waiter, slot, slot_lease_ms, bytes_up, prompts, candidates) → {verdict, wait_ms, why, endpoint}. verdict: 1 go,
--- 2 go as the probe (with the canary), 0 wait. waiter: "child:name". Of the endpoints where it may go the least laden for its
--- weight is taken; if there is none, why and how long is of the one that is free first. Fails closed: an endpoint whose flow
--- was made under another run of Redis gets nothing for one slot lease, because slots in flight may be lost with it, or until every
--- child has said what it has in flight (inventory.lua).
+-- admit(lane, waiter, slot, slot_lease_ms, bytes_up, prompts, candidates) → {verdict, wait_ms, why, endpoint}
+--
+-- verdict: 1 send, 2 send as the probe (with the canary), 0 wait. waiter: "child:name". Of the
+-- candidates that can take the score, the one with the least load for its weight is chosen. If
+-- there is none, `why` and `wait_ms` are those of the endpoint that will be free first. The script
+-- fails closed: an endpoint whose flow was made under another run of Redis gets nothing for one
+-- slot lease, because slots in flight may be lost with it, or until every child has reported what
+-- it has in flight (inventory.lua).
 local lane, waiter, slot, slot_lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local bytes_up, prompts = tonumber(ARGV[5]), tonumber(ARGV[6])
 
-local function stand_in_line(flow)
+local function join_queue(flow)
   freeze_if_new(flow, slot_lease)
-  forget_gone(flow)
+  remove_gone_waiters(flow)
   redis.call('ZADD', flow_key(flow, 'waiters:' .. lane), 'NX', string.format('%.3f', exact), waiter)
   redis.call('ZADD', flow_key(flow, 'seen'), now + SEEN_MS, waiter)
 end
 
--- Who waits for a slot is called, and asks again only for fear of a lost call: later the further back it stands.
+-- A waiter that waits for a slot is called when it may go, and asks again only in case the call was
+-- lost: the further back it is in the queue, the later.
 local function wait_to_be_called(flow, why)
   local before = redis.call('ZRANK', flow_key(flow, 'waiters:' .. lane), waiter)
   return math.min(LONGEST_MS, FALLBACK_MS * math.max(1, math.floor(before / flow.limit))), why
 end
 
--- How long to wait for this endpoint and why; nil when the score may go there.
+-- Return how long to wait for this endpoint and why, or nil when the score may go there.
 local function obstacle(flow)
   if now < flow.frozen then return flow.frozen - now, 'frozen' end
   if flow.gate ~= 'open' and now < flow.closed_until then return flow.closed_until - now, 'gate' end
@@ -38,9 +42,10 @@ local function obstacle(flow)
   return wait and math.min(wait, LONGEST_MS), why
 end
 
--- How little the endpoint is laden. A probe is for bulk before all else; an interactive frame does not wait for a canary
--- while it can go elsewhere.
-local function load_of(flow)
+-- Return the load of the endpoint, for comparison. A gate that must be probed is bulk's first
+-- choice, and the last choice of an interactive frame, which does not wait for a canary while it
+-- can go elsewhere.
+local function relative_load(flow)
   if flow.gate ~= 'open' then return lane == 'bulk' and -1 or math.huge end
   return (flow.taken + 1) / (math.floor(flow.limit) * flow.set.weight)
 end
@@ -54,20 +59,20 @@ local function grant(flow)
   if probe then
     flow.gate, flow.closed_until, flow.probe = 'half-open', now + slot_lease, slot
   else
-    flow.turns = lane == 'interactive' and waiting(flow, 'bulk') > 0 and flow.turns + 1 or 0
+    flow.turns = lane == 'interactive' and count_waiting(flow, 'bulk') > 0 and flow.turns + 1 or 0
   end
   return {probe and 2 or 1, 0, '', flow.set.name}
 end
 
 local flows, best, soonest, reason = {}, nil, math.huge, ''
-for place, set in ipairs(cjson.decode(ARGV[7])) do
+for index, set in ipairs(cjson.decode(ARGV[7])) do
   local flow = load_flow(set)
-  flows[place] = flow
-  stand_in_line(flow)
+  flows[index] = flow
+  join_queue(flow)
   local wait, why = obstacle(flow)
   if wait then
     if wait < soonest then soonest, reason = wait, why end
-  elseif not best or load_of(flow) < load_of(best) then
+  elseif not best or relative_load(flow) < relative_load(best) then
     best = flow
   end
 end

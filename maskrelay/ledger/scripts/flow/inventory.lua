@@ -1,7 +1,10 @@
--- inventory(endpoint, child, since, held, asking, slot_lease_ms) → until when nothing is granted here, 0 when that is over.
--- The child says which slots it has: held, {slot, milliseconds left of its lease}, and asking, which it may have been granted.
--- A slot of it that is neither was lost on the way, if it was granted before `since` (Redis' clock before the child looked).
--- After a loss of Redis nothing is granted until every child has said this (thaw.lua), or a slot lease has passed.
+-- inventory(endpoint, child, since, held, asking, slot_lease_ms) → until when nothing is granted here, or 0
+--
+-- The child reports its slots. held: a list of {slot, milliseconds left of its lease}; asking: the
+-- slots that it may have been granted. A slot of the child that is in neither list was lost on the
+-- way, if it was granted before `since` (the clock of Redis before the child took stock). After a
+-- loss of Redis nothing is granted until every child has reported (thaw.lua), or until a slot lease
+-- has passed.
 local flow = load_flow(cjson.decode(ARGV[1]))
 local child, since, slot_lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[6])
 local held, kept = cjson.decode(ARGV[4]), {}

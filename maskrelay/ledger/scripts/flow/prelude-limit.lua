@@ -1,19 +1,25 @@
--- The rule of the limit in flight, pure: what a score's end makes of it (docs/decisions/0006-the-limit-in-flight.md).
+-- The rule of the concurrency limit, without access to Redis: how the end of a score changes the
+-- limit (docs/decisions/0006-the-limit-in-flight.md).
 --
---   limit     how many may be in flight; a fraction counts when it is whole. At most `most`, the operator's cap
---   ceiling   as many as are believed to be borne; at first `most`. Below it the limit grows, at it the limit rests
---   probe_at  when the limit may next be set above the ceiling to see whether more are borne; gap: the wait before that
---   step, proofs  how far above the ceiling is probed, and how many good scores in the outermost place speak for it
---   cut_at    when the limit was last cut: a score begun before that cuts nothing, so there is one cut a round trip
---   refused   refusals for too many pending, ever
+--   limit     how many scores may be in flight, at most `most`, the operator's cap. A fraction counts once it is whole
+--   ceiling   how many the endpoint is believed to sustain; at first `most`. The limit grows up to the ceiling and
+--             rests there
+--   probe_at  when the limit may next be set above the ceiling, to test whether the endpoint sustains more; gap: the
+--             wait before that
+--   step      how far above the ceiling the current test goes; proofs: the good scores in the outermost place that
+--             support it
+--   cut_at    when the limit was last cut. A score begun before that cuts nothing, so there is one cut in a round trip
+--   refused   how many scores were ever refused because too many were pending
 --
--- A score knows when it was begun, its place (how many were in flight then, with it) and the refusals known then.
+-- A score records when it was begun, its place (how many were in flight then, including itself) and
+-- the number of refusals known then.
 local GROWTH = 0.5
 local PROOFS = 8
 local FIRST_GAP, LONGEST_GAP = 5000, 30000
 
--- A good score while others wait for a slot. Quick up to the ceiling (half as many again a round trip), then a look above
--- it now and then; while that goes well its steps double, so that a changed capacity is found in a few round trips.
+-- A good score ended while others waited for a slot. The limit grows quickly up to the ceiling (by
+-- half in a round trip), and then tests above it from time to time. While the tests succeed, their
+-- steps double, so that a changed capacity is found in a few round trips.
 local function limit_grows(flow, score, most)
   if flow.limit < flow.ceiling then
     flow.limit = math.min(flow.ceiling, flow.limit + GROWTH)
@@ -33,9 +39,10 @@ local function cut(flow, ceiling, limit, gap)
   flow.cut_at, flow.gap, flow.probe_at = exact, gap, now + gap
 end
 
--- Refused for too many pending: as many are borne as were in flight before it and were not refused themselves. Looks above
--- the ceiling that end just there become rare. Scores overtake each other on their way, so a look that fails says nothing
--- against the ceiling, and no more than half is cut at once.
+-- The score was refused because too many were pending: the endpoint sustains as many as were in
+-- flight before this score and were not refused themselves. Tests that end at the same ceiling
+-- again become rare. Scores overtake each other on the way, so a failed test does not lower the
+-- ceiling, and a single refusal cuts at most half.
 local function limit_refused(flow, score)
   local refused_since = flow.refused - score.refused
   flow.refused = flow.refused + 1
@@ -46,7 +53,8 @@ local function limit_refused(flow, score)
   cut(flow, borne, borne, gap)
 end
 
--- Overloaded in another way (503, 408), which says nothing of the number: well below at first, then just below.
+-- The endpoint is overloaded in another way (503, 408), which does not say how many scores it
+-- sustains: cut the limit to well below the present one, and the ceiling to just below it.
 local function limit_overloaded(flow, score)
   if score.begun < flow.cut_at then return end
   local limit = flow.limit

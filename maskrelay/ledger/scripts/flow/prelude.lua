@@ -1,10 +1,13 @@
--- Put before every script of this folder, after the ledger's own prelude. set: an endpoint's settings, {name, start, most,
--- per_s, bytes_per_s, weight}; flow: its hash with defaults for what is not there; prelude-limit and prelude-tokens say more.
+-- Prepended to every script of this folder, after the prelude of the ledger.
+--
+--   set   the settings of an endpoint: {name, start, most, per_s, bytes_per_s, weight}
+--   flow  the hash of an endpoint, with defaults for missing fields (see also prelude-limit.lua and
+--         prelude-tokens.lua)
 local FALLBACK_MS, LONGEST_MS = 250, 2000
-local SEEN_MS = 3000 -- above LONGEST_MS: whoever comes back when told keeps its place
-local GONE_MOST = 30 -- of those who did not come back; the next call goes on
+local SEEN_MS = 3000 -- more than LONGEST_MS, so that a waiter that asks again in time keeps its position
+local GONE_MOST = 30 -- waiters removed in one call; the next call continues
 local LANES = {'interactive', 'bulk'}
-local TEXTS = {run_id = true, gate = true, reason = true, probe = true}
+local TEXT_FIELDS = {run_id = true, gate = true, reason = true, probe = true}
 
 local function flow_key(flow, part) return 'mr:flow:' .. flow.set.name .. ':' .. part end
 
@@ -19,14 +22,14 @@ local function new_flow(set)
 end
 
 local function load_flow(set)
-  local flow, known = new_flow(set), new_flow(set) -- a default is not written: it may be set otherwise tomorrow
+  local flow, stored = new_flow(set), new_flow(set) -- a default is not saved, because the setting may change
   local fields = redis.call('HGETALL', 'mr:flow:' .. set.name)
-  for place = 1, #fields, 2 do
-    local field, value = fields[place], fields[place + 1]
-    flow[field] = TEXTS[field] and value or tonumber(value)
-    known[field] = flow[field]
+  for index = 1, #fields, 2 do
+    local field, value = fields[index], fields[index + 1]
+    flow[field] = TEXT_FIELDS[field] and value or tonumber(value)
+    stored[field] = flow[field]
   end
-  -- Redis' clock may have gone back since these moments were written
+  -- The clock of Redis may have gone back since these moments were written.
   for _, past in ipairs({'good', 'excused', 'full_at', 'slowed_at', 'cut_at', 'window'}) do
     flow[past] = math.min(flow[past], exact)
   end
@@ -35,25 +38,27 @@ local function load_flow(set)
     if is_far(flow[future]) and not is_far(flow.frozen) then flow[future] = now end
   end
   flow.limit, flow.ceiling = math.min(flow.limit, set.most), math.min(flow.ceiling, set.most)
-  flow.set, flow.known = set, known
+  flow.set, flow.stored = set, stored
   return flow
 end
 
 local function save_flow(flow)
-  local changed = {}
+  local changes = {}
   for field in pairs(new_flow(flow.set)) do
-    if flow[field] ~= flow.known[field] then
-      changed[#changed + 1] = field
-      changed[#changed + 1] = flow[field]
+    if flow[field] ~= flow.stored[field] then
+      changes[#changes + 1] = field
+      changes[#changes + 1] = flow[field]
     end
   end
-  if #changed > 0 then redis.call('HSET', 'mr:flow:' .. flow.set.name, unpack(changed)) end
+  if #changes > 0 then redis.call('HSET', 'mr:flow:' .. flow.set.name, unpack(changes)) end
 end
 
--- The flow was made under another run of Redis, or is lost: slots in flight may be lost with it.
+-- If the flow was made under another run of Redis, or was lost, then slots in flight may be lost
+-- with it: grant nothing for the time of a slot lease.
 local function freeze_if_new(flow, slot_lease)
   local id = run_id()
-  -- slots, and a freeze, that last longer than a lease were begun before Redis' clock went back, and last one from now on
+  -- Slots and a freeze that last longer than a lease were written before the clock of Redis went
+  -- back. They last for one lease from now.
   local latest = now + slot_lease
   local far = '(' .. string.format('%.0f', latest + 1000)
   for _, slot in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'slots'), far, '+inf')) do
@@ -65,7 +70,7 @@ local function freeze_if_new(flow, slot_lease)
   flow.run_id, flow.frozen, flow.next_at, flow.bytes_at = id, thaw, thaw, thaw
 end
 
--- How many slots are taken. Those whose lease is over are cleared away.
+-- Return how many slots are taken. Slots whose lease has lapsed are removed.
 local function in_flight(flow)
   local slots = flow_key(flow, 'slots')
   for _, slot in ipairs(redis.call('ZRANGEBYSCORE', slots, '-inf', now)) do
@@ -79,7 +84,7 @@ local function leave_line(flow, waiter)
   redis.call('ZREM', flow_key(flow, 'seen'), waiter)
   for _, lane in ipairs(LANES) do redis.call('ZREM', flow_key(flow, 'waiters:' .. lane), waiter) end
 end
-local function forget_gone(flow)
+local function remove_gone_waiters(flow)
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flow_key(flow, 'seen'), '-inf', now, 'LIMIT', 0, GONE_MOST)) do
     leave_line(flow, gone)
   end
@@ -88,15 +93,16 @@ local function forget_gone(flow)
     leave_line(flow, gone)
   end
 end
-local function waiting(flow, lane) return redis.call('ZCARD', flow_key(flow, 'waiters:' .. lane)) end
+local function count_waiting(flow, lane) return redis.call('ZCARD', flow_key(flow, 'waiters:' .. lane)) end
 
--- Whose turn it is: while both wait, interactive takes seven of eight.
+-- The lane that is served next. While both lanes wait, interactive gets seven of eight grants.
 local function next_lane(flow)
-  if waiting(flow, 'interactive') == 0 then return 'bulk' end
-  return flow.turns >= 7 and waiting(flow, 'bulk') > 0 and 'bulk' or 'interactive'
+  if count_waiting(flow, 'interactive') == 0 then return 'bulk' end
+  return flow.turns >= 7 and count_waiting(flow, 'bulk') > 0 and 'bulk' or 'interactive'
 end
 
--- Tell the child of whoever may go next. A call that is lost costs a fallback's wait, no more.
+-- Call the waiter that may go next, through the list of its child. A lost call costs that waiter
+-- only the fallback interval.
 local function call_next(flow)
   if flow.gate ~= 'open' or now < flow.frozen or in_flight(flow) >= math.floor(flow.limit) then return end
   local head = redis.call('ZRANGE', flow_key(flow, 'waiters:' .. next_lane(flow)), 0, 0)[1]

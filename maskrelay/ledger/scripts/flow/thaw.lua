@@ -1,5 +1,8 @@
--- thaw(endpoint, frozen, children) → 1 if scores may begin again: each of the children, which are all that may have sent any, has
--- said what it has in flight since the loss of Redis for which nothing is granted until `frozen`. The buckets of tokens are empty.
+-- thaw(endpoint, frozen, children) → 1 if scores may begin again
+--
+-- After a loss of Redis nothing is granted until `frozen`. The freeze ends early when each of the
+-- children, which are all that may have sent scores, has reported what it has in flight. The token
+-- buckets start empty.
 local flow, frozen = load_flow(cjson.decode(ARGV[1])), tonumber(ARGV[2])
 if flow.run_id ~= run_id() or flow.frozen ~= frozen then return 0 end
 for _, child in ipairs(cjson.decode(ARGV[3])) do

@@ -1,11 +1,13 @@
--- cancel(job, reason) → the state before. Nothing new is claimed; what is in flight may settle.
+-- cancel(job, reason) → the state before
+--
+-- Stops new claims. Frames in progress may still settle.
 local job, reason = ARGV[1], ARGV[2]
 local state = get(job, 'state')
 if state and move(job, 'cancelling') then
   set(job, 'cancel', reason)
   redis.call('UNLINK', job_key(job, 'due'), job_key(job, 'suspects'))
-  step_ends('plan', job)
-  unready(job)
-  check_done(job)
+  end_step('plan', job)
+  make_unclaimable(job)
+  finish_if_done(job)
 end
 return state

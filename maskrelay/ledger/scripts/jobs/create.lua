@@ -1,4 +1,6 @@
--- create(job, tenant, lane, total, created, size, deadline) → 1 if the record was absent. A job is planned next.
+-- create(job, tenant, lane, total, created, size, deadline) → 1 if the job had no record
+--
+-- Planning is the first step of the new job.
 local job, tenant, lane, total, created, size, deadline = unpack(ARGV)
 if redis.call('EXISTS', job_key(job)) == 1 then return 0 end
 set(job, 'tenant', tenant, 'lane', lane, 'total', total, 'created', created, 'state', 'accepted', 'planned', 0,
@@ -6,7 +8,7 @@ set(job, 'tenant', tenant, 'lane', lane, 'total', total, 'created', created, 'st
 redis.call('ZADD', 'mr:tenant:' .. tenant, created, job)
 redis.call('SADD', 'mr:live:' .. tenant, job)
 redis.call('ZREM', 'mr:holds:' .. tenant, job)
-recount(tenant, job)
+recount_usage(tenant, job)
 if deadline ~= '' then redis.call('ZADD', 'mr:deadlines', deadline, job) end
-step_at('plan', job, now)
+schedule_step('plan', job, now)
 return 1

@@ -1,14 +1,17 @@
--- forget(job, tenant, events) → {known, more}. known: 1 if the job was known. Nothing of it stays: its claims are lost to who holds
--- them, so that what is under way is refused when it comes; its deliveries end. more: 1 if it has claims left, and the script
--- should be called again. Until then, or until they lapse, they are claims of a job that is unknown.
+-- forget(job, tenant, events) → {known, more}
+--
+-- Deletes everything about the job. known: 1 if the job had a record. Holders lose their claims, so
+-- that work in progress is refused when it arrives, and deliveries end. more: 1 if the job has
+-- claims left and the script should be called again. Until then, or until they lapse, these are
+-- claims on an unknown job.
 local job, tenant = ARGV[1], ARGV[2]
 local known = redis.call('EXISTS', job_key(job))
 for _, token in ipairs(redis.call('SPOP', job_key(job, 'claims'), 20)) do drop_claim(token) end
 for _, lane in ipairs({'interactive', 'bulk'}) do
-  redis.call('ZREM', jobs_in_line(lane, tenant), job)
+  redis.call('ZREM', jobs_key(lane, tenant), job)
   redis.call('ZREM', 'mr:suspects:' .. lane, job)
 end
-for _, kind in ipairs({'plan', 'finish'}) do step_ends(kind, job, tenant) end
+for _, kind in ipairs({'plan', 'finish'}) do end_step(kind, job, tenant) end
 for _, event in ipairs(cjson.decode(ARGV[3])) do
   local member = job .. ' ' .. event
   redis.call('ZREM', 'mr:outbox', member)
@@ -18,12 +21,12 @@ for _, event in ipairs(cjson.decode(ARGV[3])) do
   redis.call('HDEL', 'mr:outbox:tokens', member)
   redis.call('HDEL', 'mr:outbox:waits', member)
 end
-drop_parts(job)
+drop_working_keys(job)
 redis.call('DEL', job_key(job), 'mr:accepting:' .. job)
 redis.call('ZREM', 'mr:tenant:' .. tenant, job)
 redis.call('ZREM', 'mr:running', job)
 redis.call('SREM', 'mr:live:' .. tenant, job)
 redis.call('ZREM', 'mr:deadlines', job)
 redis.call('ZREM', 'mr:holds:' .. tenant, job)
-count_load(tenant, job, NO_LOAD)
+count_usage(tenant, job, NO_USAGE)
 return {known, redis.call('EXISTS', job_key(job, 'claims'))}

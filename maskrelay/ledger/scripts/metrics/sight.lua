@@ -1,5 +1,8 @@
--- sight(most) → in JSON what waits, what is under way, and what was counted ever since Redis is this one. Ages are seconds.
--- Of the running jobs the `most` oldest are looked at; every other number is the length of a set, or kept by its name.
+-- sight(most) → the snapshot of the ledger for the metrics, as JSON
+--
+-- It has what waits, what is in progress, and the counters since the database was created. Ages are
+-- in seconds. Of the running jobs, the `most` oldest are read; every other number is the length of
+-- a set or a stored counter.
 local function later_than_now(key) return redis.call('ZCOUNT', key, '(' .. now, '+inf') end
 local function due(key) return redis.call('ZCOUNT', key, '-inf', now) end
 local function age(moment) return moment and math.max(0, now - moment) / 1000 or 0 end
@@ -7,11 +10,11 @@ local function age(moment) return moment and math.max(0, now - moment) / 1000 or
 local lanes = {}
 for _, lane in ipairs({'interactive', 'bulk'}) do lanes[lane] = {waiting = 0, leased = 0, oldest_s = 0} end
 for _, job in ipairs(redis.call('ZRANGE', 'mr:running', 0, ARGV[1] - 1)) do
-  local known = redis.call('HMGET', job_key(job), 'lane', 'frames', 'leased', 'created')
-  local lane, leased = lanes[known[1]], tonumber(known[3])
-  local waiting = math.max(0, known[2] - bit_count(job, 'settled') - leased)
+  local record = redis.call('HMGET', job_key(job), 'lane', 'frames', 'leased', 'created')
+  local lane, leased = lanes[record[1]], tonumber(record[3])
+  local waiting = math.max(0, record[2] - bit_count(job, 'settled') - leased)
   lane.waiting, lane.leased = lane.waiting + waiting, lane.leased + leased
-  if waiting + leased > 0 then lane.oldest_s = math.max(lane.oldest_s, age(tonumber(known[4]))) end
+  if waiting + leased > 0 then lane.oldest_s = math.max(lane.oldest_s, age(tonumber(record[4]))) end
 end
 
 local steps = {}
@@ -22,11 +25,11 @@ end
 local loops = {}
 for _, task in ipairs({'segment', 'plan', 'assemble', 'finish', 'deliver'}) do loops[task] = later_than_now('mr:loops:' .. task) end
 
-local function told(section, name) return string.match(redis.call('INFO', section), '\n' .. name .. ':([^\r\n]*)') end
+local function info_field(section, name) return string.match(redis.call('INFO', section), '\n' .. name .. ':([^\r\n]*)') end
 local function hash(key)
-  local known, pairs_of = {}, redis.call('HGETALL', key)
-  for place = 1, #pairs_of, 2 do known[pairs_of[place]] = tonumber(pairs_of[place + 1]) end
-  return next(known) and known or nil
+  local numbers, flat = {}, redis.call('HGETALL', key)
+  for index = 1, #flat, 2 do numbers[flat[index]] = tonumber(flat[index + 1]) end
+  return next(numbers) and numbers or nil
 end
 
 local sweep = redis.call('HMGET', 'mr:sweep', 'last', 'reconciled')
@@ -39,11 +42,11 @@ return cjson.encode({
   loops = loops,
   deliveries = deliveries,
   hosts_failing = later_than_now('mr:failing'),
-  sweep_s = sweep[1] and age(tonumber(sweep[1])) or nil,  -- false would be told as a number
+  sweep_s = sweep[1] and age(tonumber(sweep[1])) or nil,  -- Lua's nil leaves the field out
   reconciled_s = sweep[2] and age(tonumber(sweep[2])) or nil,
-  memory = {used = tonumber(told('memory', 'used_memory')), most = tonumber(told('memory', 'maxmemory'))},
-  evicts = told('memory', 'maxmemory_policy') ~= 'noeviction',
-  persists = told('persistence', 'aof_enabled') == '1',
+  memory = {used = tonumber(info_field('memory', 'used_memory')), most = tonumber(info_field('memory', 'maxmemory'))},
+  evicts = info_field('memory', 'maxmemory_policy') ~= 'noeviction',
+  persists = info_field('persistence', 'aof_enabled') == '1',
   counts = hash('mr:counts'),
   stages = hash('mr:stages'),
 })

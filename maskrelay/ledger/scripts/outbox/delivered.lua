@@ -1,5 +1,8 @@
--- delivered(member, token, after_ms, charge, place) → 1 if the delivery was ours. after_ms < 0: it is over; else it is due again
--- then, and without charge the attempt was none. place, 'name most' or '': it waits until fewer than most are under way there.
+-- delivered(member, token, after_ms, charge, place) → 1 if the caller held the delivery
+--
+-- after_ms < 0: the delivery has ended. Otherwise it is due again after this time, and without
+-- `charge` the attempt is not counted. place, 'name most' or '': the delivery waits until fewer
+-- than `most` are in progress there.
 local member, token, after_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if redis.call('HGET', 'mr:outbox:tokens', member) ~= token then return 0 end
 redis.call('HDEL', 'mr:outbox:tokens', member)

@@ -1,4 +1,7 @@
--- replay(member) → 1. The event is due now and begins its schedule anew; one that is under way is left to whoever sends it.
+-- replay(member) → 1
+--
+-- The event is due now and starts its schedule anew. An event that is being delivered is left to
+-- its sender.
 local member = ARGV[1]
 local due = tonumber(redis.call('ZSCORE', 'mr:outbox', member) or '0')
 if due > now and redis.call('HEXISTS', 'mr:outbox:tokens', member) == 1 then return 1 end

@@ -1,3 +1,5 @@
--- sender_heard(child) → 1. The child, which may send scores, lives.
+-- sender_heard(child) → 1
+--
+-- Records that the child, which may send scores, is alive.
 redis.call('ZADD', 'mr:senders', now, ARGV[1])
 return 1

@@ -1,5 +1,6 @@
--- senders_silent(children, silence_ms) → those of them that were not heard of for so long. One that is unknown, or was heard of in
--- the future, counts as heard of now.
+-- senders_silent(children, silence_ms) → the children that were not heard of for silence_ms
+--
+-- A child that is unknown, or was heard of in the future, counts as heard of now.
 local silent = {}
 for _, child in ipairs(cjson.decode(ARGV[1])) do
   local heard = tonumber(redis.call('ZSCORE', 'mr:senders', child) or now + 1)

@@ -1,5 +1,8 @@
--- opening(job, token, what, by) → how often planning this source was begun and not ended, counting this time (by = 1); by = -1 ends
--- it. -1 when the step is not ours. A try that ended in this source is held against the source, and not against the step.
+-- opening(job, token, what, by) → how often planning began to open this source without coming to an end, or -1 unless
+--   the caller holds the step
+--
+-- by = 1 counts another time, by = -1 records that it ended. A try that died while it opened this
+-- source counts against the source, not against the step.
 local job, token, what, by = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 if get(job, 'plan_token') ~= token then return -1 end
 if by > 0 then

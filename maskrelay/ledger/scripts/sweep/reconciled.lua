@@ -1,4 +1,4 @@
--- reconciled(token) → 1 if the comparison counts: Redis was not lost since it began.
+-- reconciled(token) → 1 if the comparison counts, because Redis was not lost since it began
 local id = run_id()
 local member = id .. ' ' .. ARGV[1]
 local began = redis.call('HGET', 'mr:reconciling:began', member) or redis.call('ZSCORE', 'mr:reconciling', member)

@@ -1,6 +1,9 @@
--- wake(task, wanted, wake-up, ttl_ms) → 1 if a message should be sent: fewer loops are woken than are wanted, and fewer than two
--- messages of the task lie in Celery's list. What lies there shows that every child is busy; more would only pile up.
--- The loops of segment that run count as well, since each takes many frames. A loop of another task is busy with one thing.
+-- wake(task, wanted, wake-up, ttl_ms) → 1 if a message should be sent
+--
+-- It should be if fewer loops were woken than are wanted, and fewer than two messages of the task
+-- are in Celery's list. Messages in that list mean that every child is busy, so more of them would
+-- only pile up. The running loops of the segment task count as woken, since each of them takes many
+-- frames. A loop of another task is busy with one thing.
 local task, wanted, wake_up, ttl_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local loops, woken = 'mr:loops:' .. task, 'mr:woken:' .. task
 redis.call('ZREMRANGEBYSCORE', loops, '-inf', now)
