@@ -1,4 +1,4 @@
-"""Run the ledger's Lua scripts: one per transition, each preceded by the preludes and the table of allowed moves."""
+"""Run the ledger's Lua scripts: one for each transition, preceded by the table of allowed moves and the preludes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
@@ -26,17 +26,24 @@ def _moves() -> str:
 
 
 def texts() -> dict[str, str]:
-    """Return every script by its name, preceded by the preludes of its folder and of the parent folder."""
-    common = _moves() + (_FOLDER / "prelude.lua").read_text()
-    folders = (entry for entry in _FOLDER.iterdir() if entry.is_dir())
-    return {name: text for folder in folders for name, text in _of_folder(folder, common).items()}
+    """Return the text of every script by its name, as it is sent to Redis.
+
+    A text is the table of moves, the preludes of the folder of scripts, the preludes of the script's own folder, and
+    the script. The preludes of a folder are in the order of their names.
+    """
+    common, _ = _read(_FOLDER)
+    folders = (_read(entry) for entry in _FOLDER.iterdir() if entry.is_dir())
+    return {
+        name: _moves() + common + preludes + script for preludes, scripts in folders for name, script in scripts.items()
+    }
 
 
-def _of_folder(folder: Traversable, before: str) -> dict[str, str]:
+def _read(folder: Traversable) -> tuple[str, dict[str, str]]:
+    """Return the preludes of a folder as one text, and its scripts by name."""
     texts = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".lua")}
     preludes = sorted(name for name in texts if name.startswith("prelude"))
-    before += "".join(texts[name] for name in preludes)
-    return {name.removesuffix(".lua"): before + text for name, text in texts.items() if name not in preludes}
+    scripts = {name.removesuffix(".lua"): text for name, text in texts.items() if name not in preludes}
+    return "".join(texts[name] for name in preludes), scripts
 
 
 def paged(entries: Sequence[T], size: int) -> Iterator[tuple[Sequence[T], bool]]:

@@ -64,7 +64,7 @@ NEVER_BLAMED = Change(
 NO_RENEWAL = Change("worker/context/lease_renewal.py", "                self._renew()\n", "                pass\n")
 OWN_CLOCK = (
     Change(
-        "maskrelay/ledger/scripts/prelude.lua",
+        "maskrelay/ledger/scripts/prelude-1-keys.lua",
         "local time = redis.call('TIME')\n",
         "local sent = tonumber(ARGV[#ARGV])\nlocal time = {math.floor(sent), math.floor(sent % 1 * 1e6)}\n",
     ),

@@ -11,7 +11,7 @@ from maskrelay.ledger.scripts import Scripts
 
 ROOT = Path(__file__).parents[3]
 PRESENT, NEXT = version("maskrelay"), "99.1.0"
-_PRELUDE = "maskrelay/ledger/scripts/prelude.lua"
+_PRELUDE = "maskrelay/ledger/scripts/prelude-1-keys.lua"
 _ADDED = f"-- of release {NEXT}\n"
 
 

@@ -1,0 +1,29 @@
+-- The record of a job, its state, and the counters.
+
+local function get(job, field) return redis.call('HGET', job_key(job), field) end
+local function num(job, field) return tonumber(get(job, field) or '0') end
+local function set(job, ...) redis.call('HSET', job_key(job), ...) end
+local function touch(job) redis.call('HINCRBY', job_key(job), 'version', 1) end
+local function bit_count(job, part) return redis.call('BITCOUNT', job_key(job, part)) end
+local function settled(job, frame) return redis.call('GETBIT', job_key(job, 'settled'), frame) == 1 end
+
+local function is_over(job)
+  local state = get(job, 'state')
+  return not state or not next(MOVES[state])
+end
+
+-- MOVES is generated from rules/lifecycle.py. Returns whether the job moved.
+local function move(job, to)
+  local from = get(job, 'state')
+  if not from or not MOVES[from] or not MOVES[from][to] then return false end
+  set(job, 'state', to)
+  if to == 'running' then
+    redis.call('ZADD', 'mr:running', get(job, 'created'), job)
+  else
+    redis.call('ZREM', 'mr:running', job)
+  end
+  touch(job)
+  return true
+end
+
+local function count(what, by) redis.call('HINCRBY', 'mr:counts', what, by or 1) end

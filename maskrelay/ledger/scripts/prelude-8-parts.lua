@@ -1,0 +1,28 @@
+-- The list of outcome parts.
+
+-- Whether the part is listed: 'yes', 'no', or 'unsure' when the list is too long to be searched in
+-- one call. `searched`: how many parts from the head of the list are known to be others, or -1 if
+-- the part is known to be listed. A part is searched for only if one of its frames has an outcome:
+-- a listed part in which no frame has one was refused as a whole, and is in `refused`.
+local SEARCH_MOST = 20000
+local function is_listed(job, part, some_settled, searched)
+  if searched < 0 or redis.call('HEXISTS', job_key(job, 'refused'), part) == 1 then return 'yes' end
+  if not some_settled then return 'no' end
+  local left = redis.call('LLEN', job_key(job, 'parts')) - searched
+  if left <= 0 then return 'no' end
+  if redis.call('LPOS', job_key(job, 'parts'), part, 'RANK', -1, 'MAXLEN', math.min(left, SEARCH_MOST)) then return 'yes' end
+  return left > SEARCH_MOST and 'unsure' or 'no'
+end
+
+-- Return the frames that were refused in a listed part, as a set.
+local function refused_in(job, part)
+  local refused = redis.call('HGET', job_key(job, 'refused'), part)
+  local set = {}
+  for frame in string.gmatch(refused or '', '%d+') do set[tonumber(frame)] = true end
+  return set
+end
+
+local function list_part(job, part, refused)
+  redis.call('RPUSH', job_key(job, 'parts'), part)
+  if #refused > 0 then redis.call('HSET', job_key(job, 'refused'), part, table.concat(refused, ',')) end
+end
