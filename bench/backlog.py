@@ -90,13 +90,13 @@ def _turn_over(valkey: RunningValkey, ledger: Ledger, job: str, frames: int) -> 
 def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
     """Create a bulk job of this many frames, planned part by part, all of them waiting."""
     ledger.jobs.create(job, tenant, "bulk", size, datetime.now(UTC))
-    taken = ledger.step_leases.take("plan")
-    assert taken is not None
+    lease = ledger.step_leases.take("plan")
+    assert lease is not None
     for part, first in enumerate(range(0, size, FRAMES_PER_PART)):
         n = min(FRAMES_PER_PART, size - first)
         last = first + n == size
         assert ledger.step_leases.extend(
-            job, taken[1], part, first=first, n=n, spans=[], last=last, lane="bulk", items=first + n
+            lease, part, first=first, n=n, spans=[], last=last, lane="bulk", items=first + n
         )
 
 

@@ -72,12 +72,12 @@ class Bench:
         """Create a running bulk job, planned in parts of `part` frames. `spans`: frames per item, 0 for single ones."""
         job = keys.new_id()
         self.run("create", self.ledger.jobs.create, job, TENANT, "bulk", frames, datetime.now(UTC), size=1000)
-        taken = self.run("step", self.ledger.step_leases.take, "plan")
-        assert taken is not None
+        lease = self.run("step", self.ledger.step_leases.take, "plan")
+        assert lease is not None
         for number, first in enumerate(range(0, frames, part)):
             items = [(at, spans) for at in range(first, first + part, spans)] if spans else []
             told = {"first": first, "n": part, "spans": items, "last": first + part >= frames, "lane": "bulk"}
-            self.run("extend", self.ledger.step_leases.extend, job, taken[1], number, **told, items=frames)
+            self.run("extend", self.ledger.step_leases.extend, lease, number, **told, items=frames)
         return job
 
     def list_parts(self, job: str, count: int) -> None:
@@ -194,9 +194,9 @@ def large_job(bench: Bench, frames: int, parts: int) -> None:
     bench.client.hset(f"mr:job:{job}", "leased", 0)
     bench.run("adopt", bench.ledger.claims.adopt, job, _name(2, "eeeeeeee"), [(0, False, True)])  # finds it complete
     for what, move in (("reopen", steps.reopen), ("assemble", steps.assemble)):
-        _, token = bench.run("step", steps.take, "finish") or ("", "")
+        lease = bench.run("step", steps.take, "finish")
         entries = range(0, frames, 3) if what == "reopen" else [(item, item // 500) for item in range(frames // 2)]
-        assert bench.run(what, move, job, token, list(entries))
+        assert bench.run(what, move, lease, list(entries))
         bench.client.setrange(f"mr:job:{job}:settled", 0, b"\xff" * (frames // 8))
         bench.ledger.claims.adopt(job, _name(3, what[0:2].encode().hex() + "0000"), [(0, False, True)])
     taken = bench.run("assemble_take", bench.ledger.assembly_leases.take)

@@ -82,9 +82,9 @@ def _live(store: FileStorage, ledger: Ledger) -> None:
     job = keys.new_id()
     store_submission(store, job, "bench")
     ledger.jobs.create(job, "bench", "bulk", 1, datetime.now(UTC))
-    taken = ledger.step_leases.take("plan")
-    assert taken is not None
-    ledger.step_leases.extend(*taken, 0, first=0, n=1, spans=[], last=True, lane="bulk", items=1)
+    lease = ledger.step_leases.take("plan")
+    assert lease is not None
+    ledger.step_leases.extend(lease, 0, first=0, n=1, spans=[], last=True, lane="bulk", items=1)
 
 
 def store_submission(store: FileStorage, job: str, tenant: str) -> None:

@@ -48,26 +48,26 @@ class AssemblyLeases:
         item, part = member.split()
         return AssemblyLease(job.decode(), int(item), int(part), token, int(tries))
 
-    def renew(self, taken: AssemblyLease) -> bool:
+    def renew(self, lease: AssemblyLease) -> bool:
         """Renew the lease; return False if the item is no longer held."""
-        return bool(self._scripts.run("assemble_renew", taken.job, taken.member, taken.token, self._lease_ms))
+        return bool(self._scripts.run("assemble_renew", lease.job, lease.member, lease.token, self._lease_ms))
 
-    def put_off(self, taken: AssemblyLease, after: timedelta) -> bool:
+    def put_off(self, lease: AssemblyLease, after: timedelta) -> bool:
         """Return the item to the queue after a delay. The try remains counted."""
-        return self._back(taken, after, counted=True)
+        return self._back(lease, after, counted=True)
 
-    def excuse(self, taken: AssemblyLease, after: timedelta) -> None:
+    def excuse(self, lease: AssemblyLease, after: timedelta) -> None:
         """As `put_off`, without counting the try, because an outage interrupted it.
 
         If Redis is unavailable, this is remembered and done by a later `take`.
         """
         try:
-            self._back(taken, after, counted=False)
+            self._back(lease, after, counted=False)
         except LedgerUnavailable:
-            self._owed.append(taken)
+            self._owed.append(lease)
 
-    def _back(self, taken: AssemblyLease, after: timedelta, *, counted: bool) -> bool:
-        arguments = taken.job, taken.member, taken.token, after // _MS, counted
+    def _back(self, lease: AssemblyLease, after: timedelta, *, counted: bool) -> bool:
+        arguments = lease.job, lease.member, lease.token, after // _MS, counted
         return bool(self._scripts.run("assemble_back", *arguments))
 
     def _pay(self) -> None:
@@ -76,9 +76,9 @@ class AssemblyLeases:
             self._back(self._owed[-1], timedelta(0), counted=False)
             self._owed.pop()
 
-    def done(self, taken: AssemblyLease) -> bool:
+    def done(self, lease: AssemblyLease) -> bool:
         """Record that the item's files are stored; return whether the job can be finished now.
 
         Any process may repeat this.
         """
-        return bool(self._scripts.run("assemble_done", taken.job, taken.member))
+        return bool(self._scripts.run("assemble_done", lease.job, lease.member))

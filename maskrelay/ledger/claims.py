@@ -63,6 +63,11 @@ class PoisonedFrame:
     frame: int
 
 
+@dataclass(frozen=True, slots=True)
+class SuspectWaits:
+    """A suspect waits for a child that holds nothing: claim nothing more until what this child holds is settled."""
+
+
 class Claims:
     """Claims frames and settles their outcomes. Every claim has a lease of `lease`, which `renew` extends."""
 
@@ -70,17 +75,15 @@ class Claims:
         self._scripts = scripts
         self._lease_ms = lease // _MS
 
-    def take(self, holding: int, lanes: Sequence[Lane], most: int = RUN_MOST) -> Claim | bool:
-        """Claim the next frames, in fair turn among tenants.
+    def take(self, holding: int, lanes: Sequence[Lane], most: int = RUN_MOST) -> Claim | SuspectWaits | None:
+        """Claim the next frames, in fair turn among tenants. Return None when no frames are waiting.
 
-        Otherwise return a boolean. True: a suspect waits for a child that holds nothing, so this child should claim
-        nothing more until it has settled what it holds. False: no frames are waiting. While bulk frames wait, one claim
-        in eight is bulk.
+        holding: how many frames this child holds. While bulk frames wait, one claim in eight is bulk.
         """
         token = secrets.token_hex(8)
         known = json.loads(self._scripts.run("claim", token, holding, most, self._lease_ms, json.dumps(list(lanes))))
         if "token" not in known:
-            return bool(known["drain"])
+            return SuspectWaits() if known["drain"] else None
         known["troubles"] = tuple(Trouble(**trouble) for trouble in known["troubles"])
         return Claim(**known)
 

@@ -1,6 +1,7 @@
 """The lifecycle as a state machine, run over the pure rules and over the real ledger side by side."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -63,8 +64,8 @@ class Walk(RuleBasedStateMachine):
 
     @rule(n=st.integers(1, 4), last=st.booleans(), span=st.booleans())
     def extend(self, n: int, last: bool, span: bool) -> None:
-        taken = self.ledger.step_leases.take("plan")
-        if taken is None:
+        lease = self.ledger.step_leases.take("plan")
+        if lease is None:
             assert self.planned or self.state not in {"accepted", "running"}
             return
         spans = [(self.frames, n)] if span else []
@@ -76,13 +77,13 @@ class Walk(RuleBasedStateMachine):
             "lane": "interactive",
             "items": self.frames + n,
         }
-        assert not self.ledger.step_leases.extend(JOB, "another", self.parts, **told)
-        assert not self.ledger.step_leases.extend(JOB, taken[1], self.parts + 1, **told)
-        assert self.ledger.step_leases.extend(JOB, taken[1], self.parts, **told)
+        assert not self.ledger.step_leases.extend(replace(lease, token="another"), self.parts, **told)
+        assert not self.ledger.step_leases.extend(lease, self.parts + 1, **told)
+        assert self.ledger.step_leases.extend(lease, self.parts, **told)
         if self.state == "accepted":
             self.moved("running")
         self.frames, self.parts, self.planned = self.frames + n, self.parts + 1, last
-        self.ledger.step_leases.hand_back("plan", JOB, taken[1])
+        self.ledger.step_leases.hand_back(lease)
         self.follow()
 
     @rule(most=st.integers(1, 4))
@@ -152,13 +153,13 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.state == "finishing")
     @rule(lose=st.booleans())
     def finish(self, lose: bool) -> None:
-        taken = self.ledger.step_leases.take("finish")
-        assert taken is not None
+        lease = self.ledger.step_leases.take("finish")
+        assert lease is not None
         record = self.ledger.jobs.get(JOB)
         assert record is not None
         if lose and self.outcomes and record.cancel_reason is None:
             frame = min(self.outcomes)
-            assert self.ledger.step_leases.reopen(JOB, taken[1], [frame])
+            assert self.ledger.step_leases.reopen(lease, [frame])
             del self.outcomes[frame]
             self.moved("running")
             return

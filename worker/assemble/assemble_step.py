@@ -46,34 +46,34 @@ def assemble_items(context: WorkerContext, until: float) -> None:
     with closing(context.sources()) as sources:
         assembler = Assembler(context, sources)
         while time.monotonic() < until:
-            taken = context.ledger.assembly_leases.take()
-            if taken is None:
+            lease = context.ledger.assembly_leases.take()
+            if lease is None:
                 return
-            _attempt(context, assembler, taken)
+            _attempt(context, assembler, lease)
 
 
-def _attempt(context: WorkerContext, assembler: "Assembler", taken: AssemblyLease) -> None:
+def _attempt(context: WorkerContext, assembler: "Assembler", lease: AssemblyLease) -> None:
     """Make one attempt at one item, as `attempts.attempt` does for a step."""
     assembling = context.ledger.assembly_leases
     try:
-        if taken.tries > TRIES:
-            halt(context, taken.job, "assemble")
+        if lease.tries > TRIES:
+            halt(context, lease.job, "assemble")
             return
         with (
-            LeaseRenewal(context.settings.renewal_period, partial(assembling.renew, taken)),
+            LeaseRenewal(context.settings.renewal_period, partial(assembling.renew, lease)),
             context.recorder.timed("assemble"),
         ):
-            assembler.assemble(taken)
+            assembler.assemble(lease)
     except (StorageUnavailable, LedgerUnavailable):
-        assembling.excuse(taken, OUTAGE)
+        assembling.excuse(lease, OUTAGE)
         raise
     except Exception:
-        log.exception("a step failed", extra={"job_id": taken.job, "step": "assemble", "tries": taken.tries})
+        log.exception("a step failed", extra={"job_id": lease.job, "step": "assemble", "tries": lease.tries})
         context.recorder.happened("step failed", "assemble")
-        if taken.tries >= TRIES:
-            halt(context, taken.job, "assemble")
+        if lease.tries >= TRIES:
+            halt(context, lease.job, "assemble")
         else:
-            assembling.put_off(taken, pause_after(taken.tries))
+            assembling.put_off(lease, pause_after(lease.tries))
 
 
 class Assembler:
@@ -84,17 +84,17 @@ class Assembler:
         self._sources = sources
         self._visible = LruCache[str, VisibleOutcomes](self._look, most=2)
 
-    def assemble(self, taken: AssemblyLease) -> None:
+    def assemble(self, lease: AssemblyLease) -> None:
         """Store the item's files and then their record, which a second attempt finds. Safe to repeat."""
-        storage, key = self._context.storage, keys.assembled_item(taken.job, taken.item)
+        storage, key = self._context.storage, keys.assembled_item(lease.job, lease.item)
         if not has(storage, key):
             try:
-                made = self._made(taken)
+                made = self._made(lease)
             except ObjectMissing:  # the job was deleted: the sweep removes the rest
                 return
             with suppress(ObjectExists):
                 storage.create(key, made.model_dump_json(exclude_none=True).encode(), "application/json")
-        if self._context.ledger.assembly_leases.done(taken):
+        if self._context.ledger.assembly_leases.done(lease):
             self._context.ledger.wake_ups.wake("finish")
 
     def _look(self, job: str) -> VisibleOutcomes:
@@ -102,24 +102,24 @@ class Assembler:
         frames = record.frames.planned if record is not None else 0
         return VisibleOutcomes(self._context.storage, job, frames, self._context.ledger.jobs.parts(job), spool_bytes=0)
 
-    def _made(self, taken: AssemblyLease) -> Assembled:
+    def _made(self, lease: AssemblyLease) -> Assembled:
         storage = self._context.storage
-        submission = read_submission(storage, taken.job)
+        submission = read_submission(storage, lease.job)
         with self._context.spans.span(
-            "assemble", submission.traceparent, kind="consumer", job_id=taken.job, item=taken.item
+            "assemble", submission.traceparent, kind="consumer", job_id=lease.job, item=lease.item
         ):
-            return self._made_of(taken, submission)
+            return self._made_of(lease, submission)
 
-    def _made_of(self, taken: AssemblyLease, submission: Submission) -> Assembled:
+    def _made_of(self, lease: AssemblyLease, submission: Submission) -> Assembled:
         storage = self._context.storage
-        item, frames = read_item(storage, taken.job, taken.item, taken.part)
-        if taken.tries > DEATHS:
+        item, frames = read_item(storage, lease.job, lease.item, lease.part)
+        if lease.tries > DEATHS:
             failure = Failure(code=AssemblyFailed.code, detail="making the files failed again and again")
-            return Assembled(item=taken.item, errors=dict.fromkeys(whole_outputs(item), failure))
-        whole = WholeItem(storage, submission, item, frames, self._visible(taken.job))
-        return self._stored(whole, taken) if whole.first is not None else Assembled(item=taken.item)
+            return Assembled(item=lease.item, errors=dict.fromkeys(whole_outputs(item), failure))
+        whole = WholeItem(storage, submission, item, frames, self._visible(lease.job))
+        return self._stored(whole, lease) if whole.first is not None else Assembled(item=lease.item)
 
-    def _stored(self, whole: WholeItem, taken: AssemblyLease) -> Assembled:
+    def _stored(self, whole: WholeItem, lease: AssemblyLease) -> Assembled:
         files: dict[str, ArtifactRef] = {}
         errors: dict[str, Failure] = {}
         with owned_folder() as folder:
@@ -129,13 +129,13 @@ class Assembler:
                     with path.open("wb") as out:
                         file.write(out)
                 except ArtifactUnsupported as error:
-                    about = {"job_id": taken.job, "item": taken.item, "output": file.output}
+                    about = {"job_id": lease.job, "item": lease.item, "output": file.output}
                     log.warning("a file of an item cannot be made", extra=about)
                     errors[file.output] = Failure(code=error.code, detail=error.detail)
                     continue
-                key = keys.whole(taken.job, taken.item, file_name(file.output), taken.token[:8])
+                key = keys.whole(lease.job, lease.item, file_name(file.output), lease.token[:8])
                 files[file.output] = _put(self._context.storage, key, path, file.content_type)
-        return Assembled(item=taken.item, files=files, errors=errors)
+        return Assembled(item=lease.item, files=files, errors=errors)
 
 
 def _codes(context: WorkerContext) -> CodeTable:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from maskrelay.errors import LedgerUnavailable, StorageUnavailable
-from maskrelay.ledger.step_leases import Kind
+from maskrelay.ledger.step_leases import StepLease
 from worker.context import WorkerContext
 from worker.context.halted_jobs import halt
 from worker.context.lease_renewal import LeaseRenewal
@@ -23,31 +23,30 @@ def pause_after(tries: int) -> timedelta:
     return timedelta(seconds=2 ** (tries - 1))
 
 
-def attempt(context: WorkerContext, kind: Kind, job: str, token: str, step: Callable[[], None]) -> None:
+def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) -> None:
     """Call `step` while the lease on the job's step is renewed.
 
     Raises StorageUnavailable and LedgerUnavailable; such an attempt does not count. Any other error counts as a failed
     attempt, as does an attempt that crashed its process. It is logged and not raised, so that the steps of other jobs
     continue.
     """
-    steps, tries = context.ledger.step_leases, 0
+    steps = context.ledger.step_leases
     try:
-        tries = steps.tries(kind, job)
-        if tries > TRIES:  # the last attempt crashed its process
-            halt(context, job, kind)
+        if lease.tries > TRIES:  # the last attempt crashed its process
+            halt(context, lease.job, lease.kind)
             return
         with (
-            LeaseRenewal(context.settings.renewal_period, partial(steps.renew, kind, job, token)),
-            context.recorder.timed(kind),
+            LeaseRenewal(context.settings.renewal_period, partial(steps.renew, lease)),
+            context.recorder.timed(lease.kind),
         ):
             step()
     except (StorageUnavailable, LedgerUnavailable):
-        steps.excuse(kind, job, token, OUTAGE)
+        steps.excuse(lease, OUTAGE)
         raise
     except Exception:
-        log.exception("a step failed", extra={"job_id": job, "step": kind, "tries": tries})
-        context.recorder.happened("step failed", kind)
-        if tries >= TRIES:
-            halt(context, job, kind)
+        log.exception("a step failed", extra={"job_id": lease.job, "step": lease.kind, "tries": lease.tries})
+        context.recorder.happened("step failed", lease.kind)
+        if lease.tries >= TRIES:
+            halt(context, lease.job, lease.kind)
         else:
-            steps.put_off(kind, job, token, pause_after(tries))
+            steps.put_off(lease, pause_after(lease.tries))

@@ -14,6 +14,7 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import FRAMES_PER_PART, Result, Submission
 from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.ledger.job_transitions import JobRecord
+from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.lifecycle import verdict
 from maskrelay.rules.timings import timings
 from maskrelay.storage.protocol import Storage
@@ -41,13 +42,12 @@ _LINES = "lines"
 def finish_jobs(context: WorkerContext, until: float) -> None:
     """Finish waiting jobs until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
-        taken = context.ledger.step_leases.take("finish")
-        if taken is None:
+        lease = context.ledger.step_leases.take("finish")
+        if lease is None:
             return
-        job, token = taken
         turn = Turn(until, partial(others_wait, context))
         others = partial(_finish_another, context, Turn(float("inf"), partial(others_wait, context)))
-        attempt(context, "finish", job, token, partial(finish_job, context, job, token, turn, others))
+        attempt(context, lease, partial(finish_job, context, lease, turn, others))
         if turn.is_over():
             return
 
@@ -57,34 +57,33 @@ def _finish_another(context: WorkerContext, turn: Turn) -> None:
 
     Joining cannot be interrupted, so other jobs are processed within it.
     """
-    if turn.is_over() and (taken := context.ledger.step_leases.take("finish")) is not None:
-        job, token = taken
-        attempt(context, "finish", job, token, partial(finish_job, context, job, token, Turn(time.monotonic())))
+    if turn.is_over() and (lease := context.ledger.step_leases.take("finish")) is not None:
+        attempt(context, lease, partial(finish_job, context, lease, Turn(time.monotonic())))
 
 
 def finish_job(
-    context: WorkerContext, job: str, token: str, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
+    context: WorkerContext, lease: StepLease, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
 ) -> None:
     """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result.
 
     `others` is called between the pieces of work that cannot be interrupted.
     """
     try:
-        submission = read_submission(context.storage, job)
+        submission = read_submission(context.storage, lease.job)
     except ObjectMissing:
         return
-    with context.spans.span("finish", submission.traceparent, kind="consumer", job_id=job):
+    with context.spans.span("finish", submission.traceparent, kind="consumer", job_id=lease.job):
         try:
-            result = read_result(context, job) or _make_result(context, submission, token, turn, others)
+            result = read_result(context, lease.job) or _make_result(context, submission, lease, turn, others)
         except TimeIsUp:
-            context.ledger.step_leases.hand_back("finish", job, token)
+            context.ledger.step_leases.hand_back(lease)
             return
         if result is not None:
             conclude(context, submission, result)
 
 
 def _make_result(
-    context: WorkerContext, submission: Submission, token: str, turn: Turn, others: Callable[[], None]
+    context: WorkerContext, submission: Submission, lease: StepLease, turn: Turn, others: Callable[[], None]
 ) -> Result | None:
     """Return the stored result; None if frames without a line are waiting again, or if the step is no longer held.
 
@@ -101,7 +100,7 @@ def _make_result(
     frames = record.frames.planned
     with closing(VisibleOutcomes(context.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
         try:
-            return _result_of(context, submission, record, token, visible, turn, others)
+            return _result_of(context, submission, record, lease, visible, turn, others)
         except TimeIsUp:
             context.storage.put(keys.unfinished_object(submission.id, visible.name, _LINES), visible.state())
             raise
@@ -130,14 +129,14 @@ def _result_of(
     context: WorkerContext,
     submission: Submission,
     record: JobRecord,
-    token: str,
+    lease: StepLease,
     visible: VisibleOutcomes,
     turn: Turn,
     others: Callable[[], None],
 ) -> Result | None:
     if not visible.complete:
         raise TimeIsUp
-    if not visible.was_complete and (pending := _pending(context, submission.id, record, token, visible)):
+    if not visible.was_complete and (pending := _pending(context, record, lease, visible)):
         context.ledger.wake_ups.wake(*pending)
         return None
     with ThreadPoolExecutor(1) as beside:  # before the result, so that no result is without its sweep
@@ -156,16 +155,16 @@ def _result_of(
 
 
 def _pending(
-    context: WorkerContext, job: str, record: JobRecord, token: str, visible: VisibleOutcomes
+    context: WorkerContext, record: JobRecord, lease: StepLease, visible: VisibleOutcomes
 ) -> tuple[Literal["segment", "assemble"], int] | None:
     """Return what must be done before the job can be finished, if anything, after queueing it."""
     if record.cancel_reason is not None:
         return None
     if missing := visible.missing():
-        context.ledger.step_leases.reopen(job, token, missing)
+        context.ledger.step_leases.reopen(lease, missing)
         return "segment", 1
-    if lacking := unassembled(context.storage, job, record.frame_parts):
-        context.ledger.step_leases.assemble(job, token, lacking)
+    if lacking := unassembled(context.storage, lease.job, record.frame_parts):
+        context.ledger.step_leases.assemble(lease, lacking)
         return "assemble", len(lacking)
     return None
 

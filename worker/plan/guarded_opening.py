@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from maskrelay.contract.record import Failure
 from maskrelay.errors import DecoderCrashed, ItemError
+from maskrelay.ledger.step_leases import StepLease
 from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import failure_of
 
@@ -24,10 +25,9 @@ class StepLost(Exception):
 class GuardedOpener:
     """Opens sources of one job under its plan step, in a thread that `close` ends. Call it from one thread."""
 
-    def __init__(self, context: WorkerContext, job: str, token: str) -> None:
+    def __init__(self, context: WorkerContext, lease: StepLease) -> None:
         self._context = context
-        self._job = job
-        self._token = token
+        self._lease = lease
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="opening")
 
     def __call__(self, what: str, call: Callable[[], T], planes: int = 1) -> T | Failure:
@@ -38,7 +38,7 @@ class GuardedOpener:
         StorageUnavailable.
         """
         steps = self._context.ledger.step_leases
-        begun = steps.opening(self._job, self._token, what)
+        begun = steps.opening(self._lease, what)
         if begun < 0:
             raise StepLost
         if begun > DEATHS:
@@ -49,10 +49,11 @@ class GuardedOpener:
         except ItemError as error:
             return failure_of(error)
         except TimeoutError:
-            log.error("opening a source took too long; the process ends", extra={"job_id": self._job, "source": what})  # noqa: TRY400  no trace is needed
+            about = {"job_id": self._lease.job, "source": what}
+            log.error("opening a source took too long; the process ends", extra=about)  # noqa: TRY400  no trace is needed
             os._exit(1)
         finally:
-            steps.opened(self._job, self._token, what)
+            steps.opened(self._lease, what)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False)

@@ -17,6 +17,7 @@ from maskrelay.contract.records.job import (
     Submission,
 )
 from maskrelay.errors import LedgerUnavailable, ObjectMissing
+from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.lanes import loops_wanted
 from maskrelay.storage.stored_records import read_submission, write_records
 from worker.context import WorkerContext
@@ -32,31 +33,28 @@ from worker.plan.layout import PlannedPart, planned_parts
 def plan_jobs(context: WorkerContext, until: float) -> None:
     """Plan waiting jobs until `until` (monotonic seconds), and leave the rest."""
     while time.monotonic() < until:
-        taken = context.ledger.step_leases.take("plan")
-        if taken is None:
+        lease = context.ledger.step_leases.take("plan")
+        if lease is None:
             return
-        job, token = taken
         with contextlib.closing(context.sources()) as sources:
-            attempt(context, "plan", job, token, partial(plan_job, context, sources, job, token, until))
+            attempt(context, lease, partial(plan_job, context, sources, lease, until))
 
 
-def plan_job(context: WorkerContext, sources: SourceCache, job: str, token: str, until: float) -> None:
+def plan_job(context: WorkerContext, sources: SourceCache, lease: StepLease, until: float) -> None:
     """Plan one job, starting after the parts that the ledger counts; hand the step back when its time is up."""
-    steps = context.ledger.step_leases
     try:
-        submission = read_submission(context.storage, job)
+        submission = read_submission(context.storage, lease.job)
     except ObjectMissing:
-        steps.hand_back("plan", job, token, context.settings.step_lease)
+        context.ledger.step_leases.hand_back(lease, context.settings.step_lease)
         return
-    with context.spans.span("plan", submission.traceparent, kind="consumer", job_id=job):
-        _plan(context, sources, submission, token, until)
+    with context.spans.span("plan", submission.traceparent, kind="consumer", job_id=lease.job):
+        _plan(context, sources, submission, lease, until)
 
 
-def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, token: str, until: float) -> None:
-    steps, job = context.ledger.step_leases, submission.id
+def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, lease: StepLease, until: float) -> None:
     counts = {"total": submission.total, "succeeded": 0, "partial": 0, "failed": 0, "cancelled": 0}
     announce(context, submission, "job.accepted", state="accepted", at=submission.created_at, counts=counts)
-    record = context.ledger.jobs.get(job)
+    record = context.ledger.jobs.get(lease.job)
     first_part = record.frame_parts if record else 0
 
     turn = Turn(until, partial(others_wait, context))
@@ -65,21 +63,21 @@ def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, 
         if turn.is_over():
             raise TimeIsUp
 
-    with contextlib.closing(GuardedOpener(context, job, token)) as opening:
+    with contextlib.closing(GuardedOpener(context, lease)) as opening:
         try:
             for part in planned_parts(context, sources, submission, opening, first_part, check_time):
-                if not _extend(context, submission, token, part):
+                if not _extend(context, submission, lease, part):
                     return
                 if part.number == 0:
                     announce(context, submission, "job.running", state="running", at=datetime.now(UTC), counts=counts)
                 check_time()
         except TimeIsUp:
-            steps.hand_back("plan", job, token)
+            context.ledger.step_leases.hand_back(lease)
         except StepLost:
             return
 
 
-def _extend(context: WorkerContext, submission: Submission, token: str, part: PlannedPart) -> bool:
+def _extend(context: WorkerContext, submission: Submission, lease: StepLease, part: PlannedPart) -> bool:
     """Write one part of the plan (or adopt the existing one) and make its frames claimable."""
     job, storage = submission.id, context.storage
     items, frames = part.items, part.frames
@@ -92,8 +90,7 @@ def _extend(context: WorkerContext, submission: Submission, token: str, part: Pl
         if not frames_are_ours.result():
             frames = read_frame_part(storage, job, part.number)
     extended = context.ledger.step_leases.extend(
-        job,
-        token,
+        lease,
         part.number,
         first=part.number * FRAMES_PER_PART,
         n=len(frames),

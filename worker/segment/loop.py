@@ -166,7 +166,7 @@ class SegmentLoop:
         if isinstance(claim, Claim):
             self._take_up(claim)
             return True
-        if claim:
+        if claim is not None:  # a suspect waits
             await self._empty_hands(until=None)
             return True
         self._hurry()

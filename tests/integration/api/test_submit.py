@@ -64,9 +64,9 @@ def test_acceptance_records_the_job_and_wakes_a_planner(api: RunningApi, north: 
     assert record.created_at == submission_of(api, job).created_at
     with redis.Redis.from_url(api_valkey) as client:
         assert client.llen("plan") == 1
-    taken = api.ledger.step_leases.take("plan")
-    assert taken is not None
-    assert taken[0] == job
+    lease = api.ledger.step_leases.take("plan")
+    assert lease is not None
+    assert lease.job == job
 
 
 def test_uploads_are_named_by_id_with_prompts_and_custom_ids_of_their_own(api: RunningApi, north: httpx.Client) -> None:

@@ -1,23 +1,26 @@
 """Items that wait for their whole-item files: each in one worker's hands, and the last has its job finished."""
 
+from dataclasses import replace
+
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.assembly_leases import AssemblyLease
+from maskrelay.ledger.step_leases import StepLease
 from tests.support.drivers.ledger_jobs import conclude, finishing_job, keys_of
 from tests.support.servers.valkeys import RunningValkey
 
 
-def finishing(ledger: Ledger, job: str = "job-a") -> str:
-    """The token of whoever finishes the job now."""
-    taken = ledger.step_leases.take("finish")
-    assert taken is not None
-    assert taken[0] == job
-    return taken[1]
+def finishing(ledger: Ledger, job: str = "job-a") -> StepLease:
+    """The lease of whoever finishes the job now."""
+    lease = ledger.step_leases.take("finish")
+    assert lease is not None
+    assert lease.job == job
+    return lease
 
 
 def assembling_job(ledger: Ledger, items: int, job: str = "job-a") -> None:
     """A job that waits for its items' files."""
     finishing_job(ledger, job, items)
-    assert ledger.step_leases.assemble(job, finishing(ledger, job), [(item, 0) for item in range(items)])
+    assert ledger.step_leases.assemble(finishing(ledger, job), [(item, 0) for item in range(items)])
 
 
 def taken(ledger: Ledger) -> AssemblyLease:
@@ -82,15 +85,15 @@ def test_an_item_whose_job_has_ended_is_dropped_and_leaves_nothing(ledger: Ledge
 
 def test_nobody_but_the_finisher_has_items_assembled(ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 1)
-    finishing(ledger)
-    assert not ledger.step_leases.assemble("job-a", "another", [(0, 0)])
+    lease = finishing(ledger)
+    assert not ledger.step_leases.assemble(replace(lease, token="another"), [(0, 0)])
     assert ledger.assembly_leases.take() is None
 
 
 def test_an_item_that_is_asked_for_twice_is_assembled_once(ledger: Ledger) -> None:
     assembling_job(ledger, 1)
     assert ledger.assembly_leases.done(taken(ledger))
-    assert ledger.step_leases.assemble("job-a", finishing(ledger), [(0, 0)])
+    assert ledger.step_leases.assemble(finishing(ledger), [(0, 0)])
     one = taken(ledger)
     assert ledger.assembly_leases.take() is None
     assert ledger.assembly_leases.done(one)

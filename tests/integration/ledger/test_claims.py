@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from maskrelay.ledger import Ledger
+from maskrelay.ledger.claims import Claim, SuspectWaits
 from tests.support.drivers.ledger_jobs import (
     BOTH,
     accepted_job,
@@ -20,7 +21,7 @@ from tests.support.servers.valkeys import RunningValkey
 def test_every_frame_is_claimed_once(ledger: Ledger) -> None:
     running_job(ledger, "job-a", 5)
     assert [claimed(ledger).first for _ in range(5)] == [0, 1, 2, 3, 4]
-    assert ledger.claims.take(0, BOTH) is False
+    assert ledger.claims.take(0, BOTH) is None
     assert frames_of(ledger, "job-a").leased == 5
 
 
@@ -61,14 +62,14 @@ def test_interactive_takes_every_turn_while_no_bulk_waits(ledger: Ledger) -> Non
 
 def test_bulk_is_not_claimed_where_only_interactive_is_asked_for(ledger: Ledger) -> None:
     running_job(ledger, "bulk", 3, lane="bulk")
-    assert ledger.claims.take(6, ["interactive"]) is False
+    assert ledger.claims.take(6, ["interactive"]) is None
 
 
 def test_neighbours_of_one_item_are_claimed_together(ledger: Ledger) -> None:
     running_job(ledger, "job-a", 45, spans=[(2, 40)])
     runs = []
-    while isinstance(claim := ledger.claims.take(0, BOTH), bool) is False:
-        runs.append((claim.first, claim.n))  # type: ignore[union-attr]
+    while isinstance(claim := ledger.claims.take(0, BOTH), Claim):
+        runs.append((claim.first, claim.n))
     assert runs == [(0, 1), (1, 1), (2, 32), (34, 8), (42, 1), (43, 1), (44, 1)]
 
 
@@ -82,21 +83,19 @@ def test_a_run_ends_before_a_frame_that_has_its_outcome(ledger: Ledger) -> None:
     ledger.claims.adopt("job-a", part_name(1), [(frame, False, True) for frame in (0, 4, 5, 9)])
     runs = [(claim.first, claim.n) for claim in (claimed(ledger), claimed(ledger))]
     assert runs == [(1, 3), (6, 3)]
-    assert ledger.claims.take(0, BOTH) is False
+    assert ledger.claims.take(0, BOTH) is None
 
 
 def test_frames_can_be_claimed_while_planning_goes_on(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=4)
-    taken = ledger.step_leases.take("plan")
-    assert taken is not None
-    ledger.step_leases.extend("job-a", taken[1], 0, first=0, n=2, spans=[], last=False, lane="interactive", items=2)
+    lease = ledger.step_leases.take("plan")
+    assert lease is not None
+    ledger.step_leases.extend(lease, 0, first=0, n=2, spans=[], last=False, lane="interactive", items=2)
     assert settle(ledger, claimed(ledger), 1) == {0}
     assert settle(ledger, claimed(ledger), 2) == {1}
-    assert ledger.claims.take(0, BOTH) is False
+    assert ledger.claims.take(0, BOTH) is None
     assert state_of(ledger, "job-a") == "running"
-    assert ledger.step_leases.extend(
-        "job-a", taken[1], 1, first=2, n=2, spans=[], last=True, lane="interactive", items=4
-    )
+    assert ledger.step_leases.extend(lease, 1, first=2, n=2, spans=[], last=True, lane="interactive", items=4)
     assert [claimed(ledger).first, claimed(ledger).first] == [2, 3]
 
 
@@ -104,7 +103,7 @@ def test_a_released_frame_comes_back_uncharged_when_it_falls_due(ledger: Ledger,
     running_job(ledger, "job-a", 1)
     claim = claimed(ledger)
     assert ledger.claims.release(claim.token, 0, after=timedelta(minutes=5))
-    assert ledger.claims.take(0, BOTH) is False
+    assert ledger.claims.take(0, BOTH) is None
     assert ledger.wake_ups.work("segment") == 0
     valkey.client.zadd("mr:job:job-a:due", {"0": 1})
     valkey.client.zadd("mr:line:interactive:north", {"job-a": 1})
@@ -157,7 +156,7 @@ def test_while_work_waits_one_child_is_asked_to_empty_its_hands_for_a_suspect(
     running_job(ledger, "job-a", 1)
     let_lapse(valkey, ledger, claimed(ledger).token)
     running_job(ledger, "job-b", 10)
-    assert ledger.claims.take(3, BOTH) is True
+    assert ledger.claims.take(3, BOTH) == SuspectWaits()
     assert claimed(ledger, holding=3).job == "job-b"
     emptied = claimed(ledger, holding=0)
     assert (emptied.job, emptied.alone) == ("job-a", True)
@@ -166,7 +165,7 @@ def test_while_work_waits_one_child_is_asked_to_empty_its_hands_for_a_suspect(
 def test_a_child_is_asked_to_empty_its_hands_when_only_suspects_wait(valkey: RunningValkey, ledger: Ledger) -> None:
     running_job(ledger, "job-a", 1)
     let_lapse(valkey, ledger, claimed(ledger).token)
-    assert [ledger.claims.take(2, BOTH) for _ in range(3)] == [True, True, True]
+    assert [ledger.claims.take(2, BOTH) for _ in range(3)] == [SuspectWaits()] * 3
     assert ledger.wake_ups.work("segment") == 1
 
 
@@ -177,7 +176,7 @@ def test_many_due_retries_stop_the_cursor(valkey: RunningValkey, ledger: Ledger)
         for frame in claim.frames():
             ledger.claims.release(claim.token, frame, after=timedelta(minutes=5), suspect=frame % 2 == 0)
     assert valkey.client.zcard("mr:job:job-a:due") + valkey.client.zcard("mr:job:job-a:suspects") == 63 * 32
-    assert ledger.claims.take(0, BOTH) is False
+    assert ledger.claims.take(0, BOTH) is None
     assert ledger.wake_ups.work("segment") == 0
     valkey.client.zremrangebyrank("mr:job:job-a:due", 0, 99)
     ledger.claims.adopt("job-a", part_name(1), [(0, False, True)])

@@ -26,6 +26,7 @@ from tests.support.drivers.ledger_jobs import (
     finishing_job,
     frames_of,
     keys_of,
+    leased_step,
     part_name,
     running_job,
     settle,
@@ -170,17 +171,17 @@ def test_many_items_of_several_frames_are_planned_a_few_at_a_time(valkey: Runnin
 def test_the_items_of_an_adopted_job_are_counted_once_and_a_few_at_a_time(valkey: RunningValkey) -> None:
     at = Watched(valkey)
     accepted_job(at.ledger, "job-a", total=500)
-    _, stale = at.ledger.step_leases.take("plan") or ("", "")
+    stale = leased_step(at.ledger, "plan").token
     at.ledger.claims.adopt("job-a", part_name(1), [(frame, frame == 1, True) for frame in range(500)])
     spans = [(first, 2) for first in range(0, 1000, 2)]
     for page in (spans[:30], spans[20:50]):  # by who lost the step then
         assert at.ledger.scripts.run("spans", "job-a", stale, 0, json.dumps(page))
     at.client.zadd("mr:step:plan", {"job-a": 1})
-    _, token = at.ledger.step_leases.take("plan") or ("", "")
+    lease = leased_step(at.ledger, "plan")
     assert not at.ledger.scripts.run("spans", "job-a", stale, 0, json.dumps(spans[:1]))
-    assert not at.ledger.scripts.run("spans", "job-a", token, 1, json.dumps(spans[:1]))
+    assert not at.ledger.scripts.run("spans", "job-a", lease.token, 1, json.dumps(spans[:1]))
     told: dict[str, Any] = {"first": 0, "n": 1000, "spans": spans, "last": True, "lane": "bulk", "items": 500}
-    assert at.most(lambda: at.ledger.step_leases.extend("job-a", token, 0, **told)).commands < 500
+    assert at.most(lambda: at.ledger.step_leases.extend(lease, 0, **told)).commands < 500
     counted = at.client.hmget("mr:job:job-a", "in_spans", "failed_in_spans", "spans_succeeded", "spans_partial")
     assert counted == [b"500", b"1", b"249", b"1"]
 
@@ -279,9 +280,9 @@ def test_a_part_is_listed_once_however_long_the_list_is(valkey: RunningValkey, b
 def test_many_items_that_wait_to_be_assembled_hold_nothing_up(valkey: RunningValkey) -> None:
     at = Watched(valkey)
     finishing_job(at.ledger, "job-a", 1)
-    _, token = at.ledger.step_leases.take("finish") or ("", "")
+    lease = leased_step(at.ledger, "finish")
     items = [(item, item // 500) for item in range(2000)]
-    assert at.most(lambda: at.ledger.step_leases.assemble("job-a", token, items)).words < 8 * CHANGES
+    assert at.most(lambda: at.ledger.step_leases.assemble(lease, items)).words < 8 * CHANGES
     assert at.client.scard("mr:job:job-a:assembling") == 2000
     assert at.ledger.step_leases.take("finish") is None
     assert at.most(lambda: conclude(at.ledger, "job-a")).commands < 250
@@ -294,8 +295,8 @@ def test_many_frames_without_a_line_are_reopened_a_page_at_a_time(valkey: Runnin
     at = Watched(valkey)
     running_job(at.ledger, "job-a", 3000)
     at.ledger.claims.adopt("job-a", part_name(1), [(frame, False, True) for frame in range(3000)])
-    _, token = at.ledger.step_leases.take("finish") or ("", "")
-    assert at.most(lambda: at.ledger.step_leases.reopen("job-a", token, list(range(1, 3000, 2)))).commands < 4 * CHANGES
+    lease = leased_step(at.ledger, "finish")
+    assert at.most(lambda: at.ledger.step_leases.reopen(lease, list(range(1, 3000, 2)))).commands < 4 * CHANGES
     assert (state_of(at.ledger, "job-a"), frames_of(at.ledger, "job-a").waiting) == ("running", 1500)
     assert claimed(at.ledger).first == 1
 
@@ -320,8 +321,9 @@ def test_what_a_tenant_uses_is_right_however_its_jobs_end(valkey: RunningValkey,
         assert ledger.jobs.create(job, "north", "interactive", 2, datetime.now(UTC), size=100)
     assert _used(valkey) == {"jobs": 5, "frames": 10, "interactive": 10, "bytes": 500}
     for _ in range(5):
-        job, token = ledger.step_leases.take("plan") or ("", "")
-        assert ledger.step_leases.extend(job, token, 0, first=0, n=3, spans=[], last=True, lane="bulk", items=3)
+        assert ledger.step_leases.extend(
+            leased_step(ledger, "plan"), 0, first=0, n=3, spans=[], last=True, lane="bulk", items=3
+        )
     assert _used(valkey) == {"jobs": 5, "frames": 15, "interactive": 0, "bytes": 500}
     ledger.jobs.cancel("cancelled", "caller")
     conclude(ledger, "cancelled", "cancelled")

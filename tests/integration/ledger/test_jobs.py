@@ -65,9 +65,9 @@ def test_a_job_cancelled_before_it_is_planned_is_finished_next(ledger: Ledger) -
     assert ledger.jobs.cancel("job-a", "asked") == "accepted"
     assert state_of(ledger, "job-a") == "finishing"
     assert ledger.step_leases.take("plan") is None
-    taken = ledger.step_leases.take("finish")
-    assert taken is not None
-    assert taken[0] == "job-a"
+    lease = ledger.step_leases.take("finish")
+    assert lease is not None
+    assert lease.job == "job-a"
 
 
 def test_a_cancelled_job_gives_out_nothing_and_waits_for_what_is_held(ledger: Ledger) -> None:
@@ -75,7 +75,7 @@ def test_a_cancelled_job_gives_out_nothing_and_waits_for_what_is_held(ledger: Le
     held, also_held = claimed(ledger), claimed(ledger)
     assert ledger.jobs.cancel("job-a", "asked") == "running"
     assert ledger.jobs.cancel("job-a", "asked again") == "cancelling"
-    assert ledger.claims.take(0, ["interactive", "bulk"]) is False
+    assert ledger.claims.take(0, ["interactive", "bulk"]) is None
     assert settle(ledger, held, 1) == {held.first}
     assert state_of(ledger, "job-a") == "cancelling"
     assert ledger.claims.release(also_held.token, also_held.first)

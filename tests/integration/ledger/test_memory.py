@@ -58,12 +58,12 @@ def scale(valkey: RunningValkey, ledger: Ledger) -> Scale:
 
 def queue(ledger: Ledger) -> None:
     accepted_job(ledger, "many", total=FRAMES, lane="bulk")
-    taken = ledger.step_leases.take("plan")
-    assert taken is not None
+    lease = ledger.step_leases.take("plan")
+    assert lease is not None
     for part, first in enumerate(range(0, FRAMES, 1000)):
         last = first + 1000 == FRAMES
         assert ledger.step_leases.extend(
-            "many", taken[1], part, first=first, n=1000, spans=[], last=last, lane="bulk", items=first + 1000
+            lease, part, first=first, n=1000, spans=[], last=last, lane="bulk", items=first + 1000
         )
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.claims import Settlement
+from maskrelay.ledger.claims import Settlement, SuspectWaits
 from tests.support.drivers.ledger_jobs import (
     accepted_job,
     claimed,
@@ -148,7 +148,7 @@ def test_a_worker_that_settles_a_part_after_its_adoption_learns_that_it_counts(l
 def test_an_adopted_frame_waits_no_more(valkey: RunningValkey, ledger: Ledger) -> None:
     running_job(ledger, "job-a", 3)
     let_lapse(valkey, ledger, claimed(ledger).token)
-    assert ledger.claims.take(1, ["interactive"]) is True
+    assert ledger.claims.take(1, ["interactive"]) == SuspectWaits()
     struck = claimed(ledger, holding=1)
     ledger.claims.strike(struck.token, struck.first, "scoring_failed", timedelta(0))
     ledger.claims.adopt("job-a", part_name(1), [(0, False, True), (1, False, True)])
@@ -160,11 +160,9 @@ def test_an_adopted_frame_waits_no_more(valkey: RunningValkey, ledger: Ledger) -
 def test_parts_adopted_before_a_lost_job_is_planned_again_count_when_it_is(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=3)
     assert ledger.claims.adopt("job-a", part_name(1), [(0, False, True), (2, True, True)]) == 2
-    taken = ledger.step_leases.take("plan")
-    assert taken is not None
-    assert ledger.step_leases.extend(
-        "job-a", taken[1], 0, first=0, n=3, spans=[], last=True, lane="interactive", items=3
-    )
+    lease = ledger.step_leases.take("plan")
+    assert lease is not None
+    assert ledger.step_leases.extend(lease, 0, first=0, n=3, spans=[], last=True, lane="interactive", items=3)
     assert settle(ledger, claimed(ledger), 2) == {1}
     assert state_of(ledger, "job-a") == "finishing"
     assert frames_of(ledger, "job-a").failed == 1

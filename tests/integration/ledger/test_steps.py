@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from maskrelay.ledger import Ledger
+from maskrelay.ledger.step_leases import StepLease
 from tests.support.drivers.ledger_jobs import (
     accepted_job,
     claimed,
@@ -16,17 +17,17 @@ from tests.support.drivers.ledger_jobs import (
 from tests.support.servers.valkeys import RunningValkey
 
 
-def planning(ledger: Ledger, job: str = "job-a") -> str:
-    """The token of whoever plans the job now."""
-    taken = ledger.step_leases.take("plan")
-    assert taken is not None
-    assert taken[0] == job
-    return taken[1]
+def planning(ledger: Ledger, job: str = "job-a") -> StepLease:
+    """The lease of whoever plans the job now."""
+    lease = ledger.step_leases.take("plan")
+    assert lease is not None
+    assert lease.job == job
+    return lease
 
 
-def extend(ledger: Ledger, token: str, part: int, *, first: int = 0, n: int = 1, last: bool = True) -> bool:
+def extend(ledger: Ledger, lease: StepLease, part: int, *, first: int = 0, n: int = 1, last: bool = True) -> bool:
     return ledger.step_leases.extend(
-        "job-a", token, part, first=first, n=n, spans=[], last=last, lane="interactive", items=first + n
+        lease, part, first=first, n=n, spans=[], last=last, lane="interactive", items=first + n
     )
 
 
@@ -36,17 +37,17 @@ def lapse_step(valkey: RunningValkey, kind: str) -> None:
 
 def test_a_step_is_one_workers(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a")
-    token = planning(ledger)
+    lease = planning(ledger)
     assert ledger.step_leases.take("plan") is None
     assert ledger.wake_ups.work("plan") == 0
-    assert ledger.step_leases.renew("plan", "job-a", token)
-    assert ledger.step_leases.hand_back("plan", "job-a", token)
-    assert planning(ledger) != token
+    assert ledger.step_leases.renew(lease)
+    assert ledger.step_leases.hand_back(lease)
+    assert planning(ledger).token != lease.token
 
 
 def test_a_step_handed_back_for_later_is_not_taken_before(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a")
-    assert ledger.step_leases.hand_back("plan", "job-a", planning(ledger), timedelta(minutes=1))
+    assert ledger.step_leases.hand_back(planning(ledger), timedelta(minutes=1))
     assert ledger.step_leases.take("plan") is None
 
 
@@ -54,23 +55,23 @@ def test_nothing_is_taken_from_a_planner_whose_lease_lapsed(valkey: RunningValke
     accepted_job(ledger, "job-a")
     stale = planning(ledger)
     lapse_step(valkey, "plan")
-    token = planning(ledger)
+    lease = planning(ledger)
     assert not extend(ledger, stale, 0)
-    assert not ledger.step_leases.renew("plan", "job-a", stale)
-    assert not ledger.step_leases.hand_back("plan", "job-a", stale)
+    assert not ledger.step_leases.renew(stale)
+    assert not ledger.step_leases.hand_back(stale)
     assert frames_of(ledger, "job-a").planned == 0
-    assert extend(ledger, token, 0)
+    assert extend(ledger, lease, 0)
     assert frames_of(ledger, "job-a").planned == 1
 
 
 def test_only_the_next_part_extends(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=5)
-    token = planning(ledger)
-    assert not extend(ledger, token, 1, last=False)
-    assert extend(ledger, token, 0, n=2, last=False)
-    assert not extend(ledger, token, 0, n=2, last=False)
-    assert not extend(ledger, token, 1, first=3, last=False)
-    assert extend(ledger, token, 1, first=2, n=3)
+    lease = planning(ledger)
+    assert not extend(ledger, lease, 1, last=False)
+    assert extend(ledger, lease, 0, n=2, last=False)
+    assert not extend(ledger, lease, 0, n=2, last=False)
+    assert not extend(ledger, lease, 1, first=3, last=False)
+    assert extend(ledger, lease, 1, first=2, n=3)
     record = ledger.jobs.get("job-a")
     assert record is not None
     assert (record.frame_parts, record.frames.planned, record.planned, record.state) == (2, 5, True, "running")
@@ -78,11 +79,11 @@ def test_only_the_next_part_extends(ledger: Ledger) -> None:
 
 def test_the_last_part_ends_planning(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a")
-    token = planning(ledger)
-    assert extend(ledger, token, 0)
+    lease = planning(ledger)
+    assert extend(ledger, lease, 0)
     assert ledger.step_leases.take("plan") is None
-    assert not extend(ledger, token, 1, first=1)
-    assert not ledger.step_leases.renew("plan", "job-a", token)
+    assert not extend(ledger, lease, 1, first=1)
+    assert not ledger.step_leases.renew(lease)
 
 
 def test_a_job_without_a_frame_is_finished_next(ledger: Ledger) -> None:
@@ -93,34 +94,34 @@ def test_a_job_without_a_frame_is_finished_next(ledger: Ledger) -> None:
 
 def test_a_cancelled_job_is_not_extended(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a")
-    token = planning(ledger)
+    lease = planning(ledger)
     ledger.jobs.cancel("job-a", "asked")
-    assert not extend(ledger, token, 0)
+    assert not extend(ledger, lease, 0)
     assert state_of(ledger, "job-a") == "finishing"
 
 
 def test_planning_may_move_a_job_to_bulk(ledger: Ledger) -> None:
     accepted_job(ledger, "job-a", total=2)
-    token = planning(ledger)
-    assert extend(ledger, token, 0, last=False)
-    assert ledger.step_leases.extend("job-a", token, 1, first=1, n=1, spans=[], last=True, lane="bulk", items=2)
-    assert ledger.claims.take(0, ["interactive"]) is False
+    lease = planning(ledger)
+    assert extend(ledger, lease, 0, last=False)
+    assert ledger.step_leases.extend(lease, 1, first=1, n=1, spans=[], last=True, lane="bulk", items=2)
+    assert ledger.claims.take(0, ["interactive"]) is None
     assert [claimed(ledger, lanes=["bulk"]).lane for _ in range(2)] == ["bulk", "bulk"]
 
 
 def test_a_frame_without_a_line_anywhere_waits_again(ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 4)
-    taken = ledger.step_leases.take("finish")
-    assert taken is not None
-    assert ledger.step_leases.reopen("job-a", taken[1], [3, 1])
+    lease = ledger.step_leases.take("finish")
+    assert lease is not None
+    assert ledger.step_leases.reopen(lease, [3, 1])
     assert state_of(ledger, "job-a") == "running"
     assert ledger.wake_ups.work("finish") == 0
     claims = [claimed(ledger), claimed(ledger)]
     assert [claim.first for claim in claims] == [1, 3]
-    assert ledger.claims.take(0, ["interactive"]) is False
+    assert ledger.claims.take(0, ["interactive"]) is None
     assert [settle(ledger, claim, 10 + claim.first) for claim in claims] == [{1}, {3}]
     assert state_of(ledger, "job-a") == "finishing"
-    assert not ledger.step_leases.renew("finish", "job-a", taken[1])
+    assert not ledger.step_leases.renew(lease)
 
 
 def test_only_who_finishes_a_job_reopens_it(valkey: RunningValkey, ledger: Ledger) -> None:
@@ -129,7 +130,7 @@ def test_only_who_finishes_a_job_reopens_it(valkey: RunningValkey, ledger: Ledge
     assert stale is not None
     lapse_step(valkey, "finish")
     assert ledger.step_leases.take("finish") is not None
-    assert not ledger.step_leases.reopen("job-a", stale[1], [0])
+    assert not ledger.step_leases.reopen(stale, [0])
     assert state_of(ledger, "job-a") == "finishing"
 
 
@@ -137,9 +138,9 @@ def test_a_cancelled_job_is_not_reopened(ledger: Ledger) -> None:
     running_job(ledger, "job-a", 2)
     settle(ledger, claimed(ledger), 1)
     ledger.jobs.cancel("job-a", "asked")
-    taken = ledger.step_leases.take("finish")
-    assert taken is not None
-    assert not ledger.step_leases.reopen("job-a", taken[1], [0])
+    lease = ledger.step_leases.take("finish")
+    assert lease is not None
+    assert not ledger.step_leases.reopen(lease, [0])
     assert state_of(ledger, "job-a") == "finishing"
 
 
@@ -147,9 +148,9 @@ def test_reopening_many_frames_costs_no_memory_each(valkey: RunningValkey, ledge
     accepted_job(ledger, "job-a", total=50_000)
     assert extend(ledger, planning(ledger), 0, n=50_000)
     ledger.claims.adopt("job-a", "1700000000000000-0a1b2c3d-000001", [(frame, False, True) for frame in range(50_000)])
-    taken = ledger.step_leases.take("finish")
-    assert taken is not None
-    assert ledger.step_leases.reopen("job-a", taken[1], list(range(50_000)))
+    lease = ledger.step_leases.take("finish")
+    assert lease is not None
+    assert ledger.step_leases.reopen(lease, list(range(50_000)))
     assert not valkey.client.exists("mr:job:job-a:due")
     assert claimed(ledger).first == 0
     assert frames_of(ledger, "job-a").waiting == 49_999
@@ -157,9 +158,9 @@ def test_reopening_many_frames_costs_no_memory_each(valkey: RunningValkey, ledge
 
 def test_a_concluded_job_has_no_step(valkey: RunningValkey, ledger: Ledger) -> None:
     finishing_job(ledger, "job-a", 1)
-    taken = ledger.step_leases.take("finish")
-    assert taken is not None
+    lease = ledger.step_leases.take("finish")
+    assert lease is not None
     conclude(ledger, "job-a")
-    assert not ledger.step_leases.renew("finish", "job-a", taken[1])
+    assert not ledger.step_leases.renew(lease)
     lapse_step(valkey, "finish")
     assert ledger.step_leases.take("finish") is None

@@ -58,7 +58,7 @@ def test_a_tenant_whose_frames_are_all_in_hand_holds_nobody_up_and_is_served_whe
     running_job(ledger, "other", 3, lane="bulk", tenant="other")
     assert ledger.claims.release(held.token, 0, after=timedelta(minutes=5))
     assert served(ledger, 3) == {"other": 3}
-    assert ledger.claims.take(0, BOTH) is False
+    assert ledger.claims.take(0, BOTH) is None
     for key, member in (("mr:job:small:due", "0"), ("mr:line:bulk:small", "small"), ("mr:later:bulk", "small")):
         assert valkey.client.zadd(key, {member: 1}, xx=True, ch=True) == 1
     assert ledger.wake_ups.work("segment") == 1

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.claims import Claim
+from maskrelay.ledger.claims import Claim, SuspectWaits
 from maskrelay.rules.endpoint_gate import Report
 from tests.support.drivers.flows import an_endpoint, pool_of
 from tests.support.drivers.ledger_jobs import (
@@ -66,7 +66,7 @@ def test_frames_that_were_put_off_are_claimed_again(valkey: RunningValkey, ledge
     running_job(ledger, "job-a", 1)
     claim = claimed(ledger)
     ledger.claims.release(claim.token, 0, after=timedelta(seconds=30))
-    assert ledger.claims.take(0, ["interactive"]) is False
+    assert ledger.claims.take(0, ["interactive"]) is None
     turn_back(valkey)
     assert ledger.wake_ups.work("segment") == 1
     assert claimed(ledger).job == "job-a"
@@ -76,9 +76,9 @@ def test_a_suspect_is_claimed_and_a_wish_to_be_alone_ends(valkey: RunningValkey,
     running_job(ledger, "job-a", 2)
     claim = claimed(ledger)
     ledger.claims.release(claim.token, 0, suspect=True)
-    assert ledger.claims.take(1, ["interactive"]) is True  # one child empties its hands for it
+    assert ledger.claims.take(1, ["interactive"]) == SuspectWaits()  # one child empties its hands for it
     turn_back(valkey)
-    assert ledger.claims.take(1, ["interactive"]) is True
+    assert ledger.claims.take(1, ["interactive"]) == SuspectWaits()
     assert claimed(ledger, 0).alone
 
 
@@ -95,8 +95,9 @@ def test_steps_and_items_in_lost_hands_are_taken_again(valkey: RunningValkey, le
     assert ledger.step_leases.take("finish")
     turn_back(valkey)
     assert ledger.wake_ups.work("finish") == 1
-    _, token = ledger.step_leases.take("finish") or ("", "")
-    ledger.step_leases.assemble("job-a", token, [(0, 0)])
+    lease = ledger.step_leases.take("finish")
+    assert lease is not None
+    ledger.step_leases.assemble(lease, [(0, 0)])
     assert ledger.assembly_leases.take()
     turn_back(valkey)
     assert ledger.wake_ups.work("assemble") == 1

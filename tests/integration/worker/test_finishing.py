@@ -19,6 +19,7 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import FRAMES_PER_PART, PlannedFrame, Result
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.errors import StorageUnavailable
+from maskrelay.ledger.step_leases import StepLease
 from maskrelay.storage.protocol import Storage, has, unavailable
 from maskrelay.storage.stored_records import write_records
 from tests.support.drivers.api_jobs import accepted
@@ -138,7 +139,7 @@ def test_a_finish_that_fails_half_way_leaves_nothing_open(
     before = open_descriptors()
     for _ in range(20):
         with pytest.raises(raised):
-            finish_job(parts, job, "token")
+            finish_job(parts, StepLease("finish", job, "token", 1))
     assert open_descriptors() <= before + 2  # a connection of the pool may be new
     assert [path for path in api.files() if path.name.startswith("~")] == []
 
@@ -288,22 +289,19 @@ def test_an_outage_of_redis_is_no_failure_of_a_step(api: RunningApi, north: http
         ledger = make_ledger(make_settings(api.folder, f"redis://127.0.0.1:{proxy.port}/0"))
         for _ in range(2 * TRIES):
             make_due(api, "plan")
-            taken = ledger.step_leases.take("plan")
-            assert taken is not None
+            lease = ledger.step_leases.take("plan")
+            assert lease is not None
+            assert (lease.job, lease.tries) == (job, 1)
             proxy.cut()
-            ledger.step_leases.excuse("plan", *taken, timedelta(0))
+            ledger.step_leases.excuse(lease, timedelta(0))
             proxy.mend()
-        assert api.ledger.step_leases.tries("plan", job) == 1
-        ledger.step_leases.take("plan")
-        assert api.ledger.step_leases.tries("plan", job) == 1
 
 
 def large_job(api: RunningApi, client: httpx.Client, plan_parts: int) -> str:
     """A job of so many parts of the plan, all of whose frames are scored; it waits to be finished."""
     job = accepted(client, b"large")
-    taken = api.ledger.step_leases.take("plan")
-    assert taken is not None
-    token = taken[1]
+    lease = api.ledger.step_leases.take("plan")
+    assert lease is not None
     for part in range(plan_parts):
         numbers = range(part * FRAMES_PER_PART, (part + 1) * FRAMES_PER_PART)
         items = [PlannedItem(item=n, custom_id=str(n), first=n, frames=1) for n in numbers]
@@ -311,7 +309,7 @@ def large_job(api: RunningApi, client: httpx.Client, plan_parts: int) -> str:
         write_records(api.storage, keys.item_part(job, part), items)
         write_records(api.storage, keys.frame_part(job, part), frames)
         found = {"first": numbers.start, "n": len(numbers), "spans": [], "lane": "bulk", "items": numbers.stop}
-        assert api.ledger.step_leases.extend(job, token, part, last=part == plan_parts - 1, **found)
+        assert api.ledger.step_leases.extend(lease, part, last=part == plan_parts - 1, **found)
         write_records(api.storage, keys.outcome_part(job, ledger_part(part)), [outcome(one, None) for one in frames])
     reconcile_job(parts_of(api), job)
     assert shown(client, job)["state"] == "finishing"

@@ -29,11 +29,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def turns(api: RunningApi) -> list[str]:
     """Plan everything, one turn after the other; whose turns they were."""
     parts, order = parts_of(api), list[str]()
-    while (taken := parts.ledger.step_leases.take("plan")) is not None:
-        job, token = taken
-        order.append(job)
+    while (lease := parts.ledger.step_leases.take("plan")) is not None:
+        order.append(lease.job)
         with closing(parts.sources()) as sources:
-            plan_job(parts, sources, job, token, time.monotonic() + 60)
+            plan_job(parts, sources, lease, time.monotonic() + 60)
     return order
 
 
@@ -65,10 +64,10 @@ def test_what_was_begun_is_taken_up_and_not_looked_at_again(
 ) -> None:
     many, one = accepted(north, *FILES), accepted(south, saved(gradient(20, 16), "PNG"))
     parts = parts_of(api)
-    taken = parts.ledger.step_leases.take("plan")
-    assert taken is not None
+    lease = parts.ledger.step_leases.take("plan")
+    assert lease is not None
     with closing(parts.sources()) as sources:
-        plan_job(parts, sources, *taken, time.monotonic() + 60)
+        plan_job(parts, sources, lease, time.monotonic() + 60)
     begun = api.storage.get(keys.survey_begun(many, 0)).splitlines()
     marked = begun[0].replace(b'"size":', b'"name":"as it was found before","size":')
     assert marked != begun[0]

@@ -26,14 +26,14 @@ def test_a_step_whose_worker_fell_silent_is_sent_on_its_way_again(
     if kind == "finish":
         planned(api)
         scored(api)
-    taken = api.ledger.step_leases.take(kind)
-    assert taken is not None
+    lost = api.ledger.step_leases.take(kind)
+    assert lost is not None
     assert recovered(api)[f"wake-ups sent: {kind}"] == 0
     lapse(empty_valkey, f"mr:step:{kind}")
     assert recovered(api)[f"wake-ups sent: {kind}"] == 1
     again = api.ledger.step_leases.take(kind)
     assert again is not None
-    assert (again[0], api.ledger.step_leases.renew(kind, *taken)) == (two, False)
+    assert (again.job, api.ledger.step_leases.renew(lost)) == (two, False)
     lapse(empty_valkey, f"mr:step:{kind}")
     assert driven(api, two).counts.succeeded == 2
 
@@ -45,7 +45,7 @@ def test_an_item_whose_assembling_fell_silent_is_sent_on_its_way_again(
     scored(api)
     step = api.ledger.step_leases.take("finish")
     assert step is not None
-    assert api.ledger.step_leases.assemble(two, step[1], [(0, 0)])
+    assert api.ledger.step_leases.assemble(step, [(0, 0)])
     assert api.ledger.assembly_leases.take() is not None
     assert recovered(api)["wake-ups sent: assemble"] == 0
     lapse(empty_valkey, "mr:assembling")

@@ -37,10 +37,10 @@ def valkey() -> Iterator[RunningValkey]:
 def job_of(ledger: Ledger, frames: int) -> str:
     job = keys.new_id()
     ledger.jobs.create(job, "t", "bulk", frames, datetime.now(UTC))
-    taken = ledger.step_leases.take("plan")
-    assert taken is not None
+    lease = ledger.step_leases.take("plan")
+    assert lease is not None
     extended = {"first": 0, "n": frames, "spans": [], "last": True, "lane": "bulk", "items": frames}
-    assert ledger.step_leases.extend(job, taken[1], 0, **extended)
+    assert ledger.step_leases.extend(lease, 0, **extended)
     return job
 
 

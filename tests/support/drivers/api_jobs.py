@@ -27,7 +27,7 @@ from maskrelay.contract.records.outcomes import (
     Rle,
 )
 from maskrelay.contract.records.planned_items import PlannedItem
-from maskrelay.ledger.claims import Settlement
+from maskrelay.ledger.claims import Claim, Settlement
 from tests.support.servers.apis import RunningApi
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -63,14 +63,14 @@ def items_of(api: RunningApi, job: str) -> list[Item]:
 
 def plan(api: RunningApi, job: str) -> None:
     """All frames claimable at once, one an item."""
-    taken = None
-    while taken is None or taken[0] != job:
-        taken = api.ledger.step_leases.take("plan")
-        assert taken is not None, "nothing is to be planned"
+    lease = None
+    while lease is None or lease.job != job:
+        lease = api.ledger.step_leases.take("plan")
+        assert lease is not None, "nothing is to be planned"
     items = planned_of(api, job)
     api.storage.put(keys.item_part(job, 0), b"".join(item.model_dump_json().encode() + b"\n" for item in items))
     told = {"first": 0, "n": len(items), "spans": [], "last": True, "lane": "interactive", "items": len(items)}
-    assert api.ledger.step_leases.extend(job, taken[1], 0, **told)
+    assert api.ledger.step_leases.extend(lease, 0, **told)
 
 
 def planned_of(api: RunningApi, job: str) -> list[PlannedItem]:
@@ -119,7 +119,7 @@ def settle(api: RunningApi, job: str, number: int, *outcomes: Outcome) -> str:
     claims = {}
     while not {outcome.frame for outcome in outcomes} <= claims.keys():
         claim = api.ledger.claims.take(0, ["interactive", "bulk"])
-        assert not isinstance(claim, bool), "no frame waits"
+        assert isinstance(claim, Claim), "no frame waits"
         claims.update(dict.fromkeys(claim.frames(), claim.token))
     lines = [Settlement(claims[one.frame], one.frame, one.state == "failed") for one in outcomes]
     assert api.ledger.claims.settle(job, part, lines) == {one.frame for one in outcomes}

@@ -36,7 +36,7 @@ def frames_of(api: RunningApi, job: str) -> list[PlannedFrame]:
 
 def claims_of(api: RunningApi) -> Iterable[Claim]:
     """Everything that can be claimed now."""
-    while not isinstance(claim := api.ledger.claims.take(0, ["interactive", "bulk"]), bool):
+    while isinstance(claim := api.ledger.claims.take(0, ["interactive", "bulk"]), Claim):
         yield claim
 
 

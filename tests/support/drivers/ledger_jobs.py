@@ -7,6 +7,7 @@ from typing import Any
 from maskrelay.contract.records.job import Frames, JobState, Lane
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim, Settlement
+from maskrelay.ledger.step_leases import Kind, StepLease
 from tests.support.servers.valkeys import RunningValkey
 
 CREATED = datetime(2026, 3, 1, 12, 30, 15, 250000, tzinfo=UTC)
@@ -35,10 +36,15 @@ def running_job(
 ) -> None:
     """A job of `n` frames that can be claimed. No other job may wait to be planned."""
     accepted_job(ledger, job, total=n, lane=lane, tenant=tenant)
-    taken = ledger.step_leases.take("plan")
-    assert taken is not None
-    assert taken[0] == job
-    assert ledger.step_leases.extend(job, taken[1], 0, first=0, n=n, spans=spans, last=planned, lane=lane, items=n)
+    lease = leased_step(ledger, "plan")
+    assert lease.job == job
+    assert ledger.step_leases.extend(lease, 0, first=0, n=n, spans=spans, last=planned, lane=lane, items=n)
+
+
+def leased_step(ledger: Ledger, kind: Kind) -> StepLease:
+    lease = ledger.step_leases.take(kind)
+    assert lease is not None
+    return lease
 
 
 def claimed(ledger: Ledger, holding: int = 0, lanes: Sequence[Lane] = BOTH, most: int = 32) -> Claim:

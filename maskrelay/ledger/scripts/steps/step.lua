@@ -1,5 +1,5 @@
--- step(kind, token, lease_ms) → a job whose step is due, held by the caller until the lease lapses; nil if none is
---   due; '' if only unknown jobs were found, and the script should be called again
+-- step(kind, token, lease_ms) → {job, tries} of a step that is due, held by the caller until the lease lapses; nil if
+--   none is due; {} if only unknown jobs were found, and the script should be called again
 --
 -- Each time that a step is taken counts as a try, until the step makes progress or an outage is
 -- found to be the cause of the failure. Tenants are served in turn, by the time that their steps
@@ -15,8 +15,7 @@ local function take(job)
   -- next step meanwhile see that the tenant was served.
   redis.call('ZINCRBY', line, 1, get(job, 'tenant'))
   set(job, kind .. '_token', token, kind .. '_since', now)
-  redis.call('HINCRBY', job_key(job), kind .. '_tries', 1)
-  return job
+  return {job, redis.call('HINCRBY', job_key(job), kind .. '_tries', 1)}
 end
 
 -- Return the first step of this tenant that is due.
@@ -61,4 +60,4 @@ for _ = 1, 50 do
     redis.call('ZREM', queue, first)
   end
 end
-return ''
+return {}
