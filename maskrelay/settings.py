@@ -25,7 +25,7 @@ from pydantic import (
 from maskrelay.errors import SettingsError
 
 PREFIX = "MASKRELAY_"
-#: Read by the commands and by the embedded stack; every process knows them, none of the services uses them.
+#: The variables of the commands and of the embedded stack. Every process accepts them, but no service uses them.
 CLIENT_NAMES = {
     "MASKRELAY_URL": "The URL of the service (default `http://127.0.0.1:8080`).",
     "MASKRELAY_API_KEY": "The client's API key. The embedded stack uses it as the key of the tenant `local`.",
@@ -33,10 +33,11 @@ CLIENT_NAMES = {
     "MASKRELAY_AZURE_TOKEN": "For `maskrelay endpoint`: a token for the control plane, instead of the identity.",
 }
 
-#: Frames that a segment child has in hand at least, where nothing else is set.
+#: The least number of frames that a segment child processes at the same time, unless `hands` is set.
 LEAST_HANDS = 8
 
-#: What Kubernetes puts into each container for a service of our name, unless the pod says enableServiceLinks: false.
+#: The variables that Kubernetes adds to every container for a service called maskrelay, unless the pod has
+#: `enableServiceLinks: false`.
 _SERVICE_LINK = re.compile(
     r"MASKRELAY_(?:[A-Z0-9_]+_)?(?:SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)|PORT(?:_[0-9]+_(?:TCP|UDP)(?:_[A-Z]+)?)?)"
 )
@@ -377,12 +378,12 @@ class Settings(BaseModel):
     def _clocks_in_order(self) -> Self:
         for shorter, longer, what in self._clock_order():
             if shorter >= longer:
-                seen = f"{shorter.total_seconds():g} s ≥ {longer.total_seconds():g} s"
-                raise ValueError(f"clocks out of order: {what} ({seen})")
+                values = f"{shorter.total_seconds():g} s ≥ {longer.total_seconds():g} s"
+                raise ValueError(f"clocks out of order: {what} ({values})")
         return self
 
     def _clock_order(self) -> list[tuple[timedelta, timedelta, str]]:
-        """Pairs (shorter, longer) that must hold, or leases lapse under honest work."""
+        """Return the pairs (shorter, longer) that must hold. Otherwise leases lapse while their holders still work."""
         leases = {"slot_lease": self.slot_lease, "claim_lease": self.claim_lease}
         leases |= {"step_lease": self.step_lease, "delivery_lease": self.delivery_lease}
         return [
@@ -404,14 +405,15 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Settings from `environment`; raises SettingsError about those that are missing, unknown or wrong.
+        """Read the settings from `environment`.
 
-        The error's field `names` has the names in the environment that it is about.
+        Raises SettingsError if a setting is missing, unknown or invalid. The `names` of the error are the variables
+        concerned.
         """
         fields, files = {name_of(field): field for field in cls.model_fields}, secret_files()
-        given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value != ""}
+        variables = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value != ""}
         known = [*fields, *files, *CLIENT_NAMES]
-        for name in given.keys() - set(known):
+        for name in variables.keys() - set(known):
             if _SERVICE_LINK.fullmatch(name):
                 raise SettingsError(
                     f"{name} comes from a Kubernetes service called maskrelay; give the pod enableServiceLinks: false",
@@ -420,47 +422,48 @@ class Settings(BaseModel):
             near = difflib.get_close_matches(name, known, n=1)
             guess = f"; did you mean {near[0]}?" if near else ""
             raise SettingsError(f"{name} is not a setting{guess}", names=(name,))
-        values = {fields[name]: value for name, value in given.items() if name in fields}
-        for name in given.keys() & files.keys():
+        values = {fields[name]: value for name, value in variables.items() if name in fields}
+        for name in variables.keys() & files.keys():
             if files[name] in values:
                 both = name_of(files[name]), name
                 raise SettingsError(f"{both[0]} and {both[1]} cannot both be set", names=both)
-            values[files[name]] = secret_in(name, Path(given[name]))
+            values[files[name]] = secret_in(name, Path(variables[name]))
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             wrong = error.errors()
-            names = {name for one in wrong for name in _names_of(one)}
-            raise SettingsError("; ".join(_say(one) for one in wrong), names=tuple(sorted(names))) from None
+            names = {name for problem in wrong for name in _names_of(problem)}
+            raise SettingsError("; ".join(_message(problem) for problem in wrong), names=tuple(sorted(names))) from None
 
     @property
     def server_keys(self) -> tuple[bytes, ...]:
-        """The server key, then the one before it: whatever was sealed is open under one of them."""
+        """The server key, followed by the previous one if it is set. Every sealed secret opens with one of them."""
         both = self.server_key, self.server_key_before
         return tuple(key.get_secret_value().encode() for key in both if key is not None)
 
     @property
     def frames_per_child(self) -> int:
-        """How many frames one segment child has in hand at least; what wake-ups and autoscaling count with."""
+        """The number of frames per segment child that wake-ups and autoscaling assume."""
         return self.hands or LEAST_HANDS
 
     def require(self, *fields: str) -> None:
-        """Raise SettingsError unless each of `fields`, optional elsewhere, is set."""
+        """Raise SettingsError unless each of these fields, which are optional in general, is set."""
         missing = [name_of(field) for field in fields if getattr(self, field) is None]
         if missing:
             raise SettingsError(f"{', '.join(missing)} must be set")
 
 
 def name_of(field: str) -> str:
-    """The environment's name of a field."""
+    """Return the name of the environment variable of a field."""
     seconds = Settings.model_fields[field].annotation is timedelta
     return PREFIX + field.upper() + ("_S" if seconds else "")
 
 
 def secret_files() -> dict[str, str]:
-    """The fields whose secret may lie in a file, by the name that names the file: `MASKRELAY_X_FILE` for `MASKRELAY_X`.
+    """Return the secret fields that can be read from a file, by the variable that names the file.
 
-    A field that has a `…_file` field of its own is none of them: that file is read by who uses it, again and again.
+    The variable for `MASKRELAY_X` is `MASKRELAY_X_FILE`. A secret with a `…_file` field of its own is not among them,
+    because its user reads that file again whenever it changes.
     """
     fields = Settings.model_fields
     secrets = [name for name, field in fields.items() if field.annotation in {SecretStr, SecretStr | None}]
@@ -468,7 +471,10 @@ def secret_files() -> dict[str, str]:
 
 
 def secret_in(name: str, path: Path) -> str:
-    """What the file holds, without the white space around it."""
+    """Return the text of the file that the variable `name` names, without surrounding white space.
+
+    Raises SettingsError if the file cannot be read, is not text, or is empty.
+    """
     try:
         secret = path.read_text().strip()
     except OSError as error:
@@ -481,12 +487,13 @@ def secret_in(name: str, path: Path) -> str:
 
 
 def _names_of(error: Any) -> list[str]:
-    """What a validation error is about: one setting, or all clocks where their order is wrong."""
+    """Return the variables that a validation error concerns: one, or all durations if their order is wrong."""
     fields = Settings.model_fields
     clocks = [name for name, field in fields.items() if field.annotation is timedelta]
     return [name_of(str(field)) for field in error["loc"][:1] or clocks]
 
 
-def _say(error: Any) -> str:
+def _message(error: Any) -> str:
+    """Return the message of a validation error, preceded by the name of the variable."""
     names = [name_of(str(part)) for part in error["loc"][:1]]
     return ": ".join([*names, error["msg"].removeprefix("Value error, ")])
