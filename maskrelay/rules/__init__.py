@@ -1,5 +1,5 @@
 """Decisions without effects.
 
-What is known comes in; what is to be done comes out. No I/O, no clock of its own, no arrays.
+Its functions receive the known facts and return what is to be done. They do no I/O, read no clock and use no arrays.
 Read `lifecycle` first, then `retry`.
 """

@@ -1,15 +1,18 @@
-"""Which members of a zip archive are images, judged by their names before and by their errors after they are opened."""
+"""The rules that decide which members of a zip archive are images.
+
+A member's name is judged before the member is opened. If the member cannot be read, its error is judged as well.
+"""
 
 import re
 
 from maskrelay.errors import ItemError, NoPixels, NotAnImage, NotAPicture
 
-#: File names of images. A file with such a name that is not an image is damaged.
+#: File names of images. If a file with such a name is not an image, it is a damaged one.
 _PICTURE = re.compile(r"\.(png|jpe?g|tiff?|bmp|webp|dcm|dicom|ima|nii|nii\.gz)$", re.IGNORECASE)
 
 
 def is_called_archive(name: str) -> bool:
-    """Return whether the file name is that of an archive, and not of a program or document that is a zip inside."""
+    """Return whether the file name is that of a zip archive. Programs and documents can have the same file format."""
     return name.lower().endswith(".zip")
 
 
@@ -19,9 +22,9 @@ def is_called_picture(name: str) -> bool:
 
 
 def is_other_file(error: ItemError, name: str) -> bool:
-    """Return whether a member that could not be read is a file of another kind, and not a damaged image."""
+    """Return whether a member that could not be read is a file of another kind rather than a damaged image."""
     if isinstance(error, NotAPicture):
         return True
-    if isinstance(error, NoPixels):  # a report or a plan has no rows and columns either
+    if isinstance(error, NoPixels):  # a DICOM report or treatment plan has neither rows nor columns
         return not error.fields.get("has_size", True)
     return isinstance(error, NotAnImage) and not is_called_picture(name)

@@ -6,31 +6,34 @@ from typing import Literal
 
 from maskrelay.errors import EndpointDenied, EndpointError, EndpointThrottled, EndpointTimeout, FrameRefused
 
-#: The longest time that a gate stays closed: where an operator must fix something, while the endpoint is being updated,
-#: and where the endpoint may recover at any moment.
+#: The longest time that a gate stays closed if an operator must fix something.
 LONGEST = timedelta(minutes=5)
+#: The longest time that a gate stays closed while the endpoint is being updated.
 ROLLED = timedelta(seconds=30)
+#: The longest time that a gate stays closed if the endpoint may recover at any moment.
 SOON = timedelta(seconds=15)
 
-#: The kind of overload: too many requests in flight (`pending`), too many per second (`rate`), or any other (`slow`).
+#: The kind of overload: too many requests in flight (`pending`), too many per second (`rate`), or any other kind
+#: (`slow`). It is empty if there is no overload.
 Overload = Literal["", "pending", "rate", "slow"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How one score ended, as reported to the flow control."""
+    """The end of one score, as it is reported to the flow control."""
 
-    #: `good`; `failed` on this frame; `busy`: closes the gate after three in a row or for `retry_after`; `denied`:
-    #: closes it at once; `cancelled`: says nothing about the endpoint.
+    #: `good` is a success, and `failed` a failure on this frame. A `busy` report closes the gate if it has a
+    #: `retry_after` or is the third in a row, and a `denied` report closes it at once. A `cancelled` report says
+    #: nothing about the endpoint.
     kind: Literal["good", "failed", "busy", "denied", "cancelled"]
-    #: Whether the container may still be working.
+    #: Whether the slot stays occupied, because the endpoint's container may still be working on the request.
     keep_slot: bool = False
     retry_after: timedelta = timedelta(0)
-    #: The first pause of the gate without a `retry_after`.
+    #: The first pause of the gate if there is no `retry_after`.
     base: timedelta = timedelta(seconds=1)
-    #: The longest pause of the gate without a `retry_after`.
+    #: The longest pause of the gate if there is no `retry_after`.
     cap: timedelta = SOON
-    #: One word, which is counted and shown.
+    #: The reason in one word, for metrics and for operators.
     reason: str = ""
     overload: Overload = ""
 

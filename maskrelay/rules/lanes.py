@@ -1,11 +1,12 @@
-"""Lanes, and how many loops and workers the waiting work needs."""
+"""Rules for lanes, and for the number of segment loops and workers that the waiting work needs."""
 
 import math
 
 from maskrelay.contract.records.job import INTERACTIVE_ITEMS, Lane
 from maskrelay.errors import LaneForbidden
 
-#: Bulk frames take at most this share of a child's capacity, so that an interactive frame can always start.
+#: Bulk frames take at most this share of the capacity of a segment child process, so an interactive frame can always
+#: start.
 BULK_SHARE = 0.75
 
 
@@ -22,13 +23,18 @@ def lane_of(asked: Lane | None, total: int) -> Lane:
 
 
 def lanes_to_claim(holding: int, hands: int) -> list[Lane]:
-    """Return the lanes that a child may claim from, in order of preference; it has `holding` of `hands` frames."""
+    """Return the lanes from which a segment child process may claim, in order of preference.
+
+    The process has `holding` frames in progress and may have up to `hands`.
+    """
     return ["interactive", "bulk"] if holding < math.ceil(hands * BULK_SHARE) else ["interactive"]
 
 
 def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:
-    """Return the number of loops for the waiting frames: enough for the work, at most twice what
-    the endpoint can take.
+    """Return how many segment loops the waiting frames need.
+
+    A loop processes up to `hands` frames at once. Together, the loops hold at most about twice as many frames as the
+    endpoint can have in flight (`in_flight`).
     """
     return min(math.ceil(waiting / hands), math.ceil(2 * in_flight / hands) + 1)
 
@@ -36,20 +42,23 @@ def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:
 def callbacks_share(threads: int) -> int:
     """Return how many callbacks of one tenant may be in progress at once, given the number of sender threads.
 
-    While the tenant's receivers hang, a quarter of the threads stays free for the other tenants.
+    Even if all receivers of one tenant hang, a quarter of the threads stays free for the other tenants.
     """
     return max(1, threads - math.ceil(threads / 4))
 
 
 def workers_most(limit: int, per_worker: int) -> int:
-    """Return how many workers an endpoint with `limit` scores in flight can use.
+    """Return how many workers can be useful for an endpoint that allows `limit` scores in flight.
 
-    While half of the frames in progress are scored, the other half is prepared and drawn. per_worker: frames in
-    progress in one worker.
+    `per_worker` is the number of frames that one worker has in progress. Half of these frames are being scored, while
+    the other half is prepared or drawn.
     """
     return max(1, math.ceil(2 * limit / per_worker))
 
 
 def workers_wanted(waiting: int, held: int, per_worker: int, most: int) -> int:
-    """Return the number of workers for the waiting frames and those in progress; 0 without work."""
+    """Return how many workers the `waiting` frames and the `held` frames in progress need, at most `most`.
+
+    The result is 0 if there are no such frames.
+    """
     return min(math.ceil((waiting + held) / per_worker), most)

@@ -1,9 +1,9 @@
-"""The states of a job and the allowed transitions. The ledger's scripts are given the same table."""
+"""The states of a job and the allowed transitions. The scripts of the ledger receive the same table."""
 
 from maskrelay.contract.records.job import TERMINAL, Counts, JobState
 
-#: The states that may follow each state. Terminal states have none. `finishing → running`: a settled frame that has no
-#: line in storage must be segmented again.
+#: The states that may follow each state. No state follows a terminal state. A job goes from `finishing` back to
+#: `running` if a settled frame has no line in storage and must be segmented again.
 MOVES: dict[JobState, frozenset[JobState]] = {
     "accepted": frozenset({"running", "cancelling"}),
     "running": frozenset({"cancelling", "finishing"}),
@@ -22,15 +22,15 @@ def may_move(before: JobState, after: JobState) -> bool:
 
 
 def may_cancel(state: JobState) -> bool:
-    """Return whether a cancel request is valid now. It is also valid while the job is being cancelled."""
+    """Return whether a job in this state can be cancelled. A job that is already being cancelled counts as well."""
     return state == "cancelling" or may_move(state, "cancelling")
 
 
 def verdict(counts: Counts, *, cancelled: bool) -> JobState:
     """Return the terminal state of a job with these counts of items.
 
-    All succeeded: succeeded. Cancelled with anything unfinished: cancelled. Nothing succeeded: failed. Otherwise
-    partial.
+    The job succeeded if all items succeeded. Otherwise it is cancelled if it was cancelled before every item was
+    finished, it failed if no item succeeded even in part, and it is partial in all other cases.
     """
     if counts.succeeded == counts.total:
         return "succeeded"

@@ -1,4 +1,4 @@
-"""How many frames a child keeps in progress, so that the endpoint never waits for a frame."""
+"""The number of frames that a segment child process keeps in progress, so that the endpoint never waits for a frame."""
 
 import math
 from dataclasses import dataclass
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from maskrelay.rules.lanes import BULK_SHARE
 from maskrelay.settings import LEAST_HANDS
 
-#: With more frames, the leases and the loop itself cost more than another frame could gain.
+#: The largest number of frames in progress. Beyond it, an additional frame costs more time in leases and in the loop
+#: than it gains.
 MOST_HANDS = 256
-#: The memory limit for the requests and answers of all frames in progress.
+#: The memory limit for the requests and responses of all frames in progress, in bytes.
 MOST_BYTES = 512 << 20
-#: A margin over the mean of the stage times, since these vary; and some frames that wait for admission.
+#: A factor above the mean stage times, because these times vary, and a number of frames that wait for admission.
 _SPARE, _AT_THE_DOOR = 1.25, 4
-#: The largest ratio of the other stages to a score that counts. Above it frames wait for the processors and not for the
-#: endpoint: with more frames in progress each would take longer, which would increase the ratio further.
+#: The upper bound of the ratio between the time of the other stages and the time of a score. Above it, frames wait for
+#: the processors and not for the endpoint. More frames in progress would then only make each frame slower, which would
+#: increase the ratio further.
 _LONGEST_RATIO = 3.0
 #: The weight of the newest frame in the moving averages.
 _WEIGHT = 0.05
@@ -21,17 +23,17 @@ _WEIGHT = 0.05
 
 @dataclass(slots=True)
 class Pace:
-    """Moving averages over a child's frames, in seconds and bytes."""
+    """Moving averages over the frames of a segment child process."""
 
-    #: One request, without the wait for its admission.
+    #: The seconds that one request takes, without the wait for its admission.
     scoring: float | None = None
-    #: All other stages of the worker.
+    #: The seconds that all other stages of a frame take in the worker.
     working: float | None = None
-    #: Of the frame's request and answer.
+    #: The bytes of a frame's request and response together.
     bytes: float = 0.0
 
     def note(self, *, scoring: float, working: float, bytes: float) -> None:  # noqa: A002  it is what it is
-        """Add a frame that was scored and drawn."""
+        """Add the times (in seconds) and the size (in bytes) of a frame that was scored and drawn."""
         self.scoring = _mean(self.scoring, scoring)
         self.working = _mean(self.working, working)
         self.bytes = _mean(self.bytes or None, bytes)
@@ -39,8 +41,9 @@ class Pace:
     def hands(self, slots: int) -> int:
         """Return how many frames to keep in progress if `slots` frames can be scored at once.
 
-        By Little's law: `slots` frames are scored, and `working / scoring` times as many are in the other stages. Bulk
-        frames get only a share of the capacity. The result is limited by the memory for requests and answers.
+        The number follows from Little's law: while `slots` frames are being scored, `working / scoring` times as many
+        frames are in the other stages. It is then increased, because bulk frames get only a share of it. It never
+        exceeds MOST_HANDS or the memory limit for requests and responses.
         """
         ratio = 0.5
         if self.working is not None and self.scoring is not None:

@@ -1,4 +1,7 @@
-"""Which submitted items of a finished job a redrive repeats: those with failed frames; of a zip only these members."""
+"""The choice of the submitted items of a finished job that a redrive repeats.
+
+They are the items with failed frames. Of a zip archive, only the members with failed frames are repeated.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -6,17 +9,21 @@ from maskrelay.contract.records.dead_letter_records import DeadLetter
 from maskrelay.contract.records.job import Item
 from maskrelay.errors import ArchiveNested, BurnedInAnnotation, DirectoryFile, NoPixels, NotAnImage, ZeroSized
 
-#: Errors that no further attempt changes: the kind of the file, or what the job's own options refuse.
+#: The codes of errors that a further attempt cannot change, because the file is of the wrong kind or the job's own
+#: options refuse it.
 FINAL = frozenset(
     cls.code for cls in (ArchiveNested, BurnedInAnnotation, DirectoryFile, NoPixels, NotAnImage, ZeroSized)
 )
-#: For each source, the zip members by their offset, with the custom ids of their items; None: the whole source.
+#: The zip members to repeat for each source: their offsets, with the custom ids of their items. None means the whole
+#: source.
 _Places = dict[str, dict[int, str] | None]
 
 
 def is_redriven(letter: DeadLetter, code: str | None) -> bool:
-    """Return whether a failed frame is repeated: if it has the given code, or without one, any
-    error that can change.
+    """Return whether a failed frame is repeated.
+
+    If a code is given, the frame's error must have this code. Without a code, every frame is repeated whose error is
+    not FINAL.
     """
     return letter.error.code == code if code is not None else letter.error.code not in FINAL
 
@@ -26,9 +33,9 @@ def items_again(
 ) -> list[Item]:
     """Return the items to submit again, in their order. An item of several frames is repeated as a whole.
 
-    members_of: returns the custom ids of the submitted items that a failed item was made of, if there were several. It
-    is called once per item. The members of a series whose own frames succeeded are included (with an empty `only`), so
-    that the series stays the same.
+    `members_of` returns the custom ids of the submitted items from which a failed item was made, if there were several.
+    It is called once per item. If one frame of a series failed, the other members of the series are submitted again
+    too, with an empty `only`, so the new job forms the same series.
     """
     places: _Places = {}
     named: set[str] = set()
@@ -42,7 +49,7 @@ def items_again(
     return [
         item.model_copy(update={"only": places.get(item.source, {})})
         for item in items
-        # items from a zip have other custom ids than the zip
+        # items from a zip have custom ids that differ from that of the zip
         if item.custom_id in named or (item.kind == "zip" and item.source in places)
     ]
 

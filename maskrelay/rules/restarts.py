@@ -1,18 +1,18 @@
-"""When a failed process or thread is restarted: with growing pauses, and a limited number of times."""
+"""The rules for restarting a failed process or thread: with growing pauses, and a limited number of times."""
 
-#: The pause doubles with each failure in a row, in seconds.
+#: The first and the longest pause before a restart, in seconds. The pause doubles with each failure in a row.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-#: A run of this many seconds was successful: the failure that ends it is the first of a new series.
+#: A run of at least this many seconds counts as a success, so the failure that ends it is the first of a new series.
 STEADY = 60.0
-#: After this many failures in a row, which take about two and a half minutes, another restart is pointless.
+#: After this many failures in a row there is no further restart. The pauses between them add up to about two minutes.
 MOST_FAILURES = 10
 
 
 def failures_in_a_row(before: int, ran: float) -> int:
-    """Return the number of failures in a row, after a run of `ran` seconds failed, with `before` failures before it."""
+    """Return the number of failures in a row, now that a run of `ran` seconds has failed after `before` failures."""
     return 1 if ran >= STEADY else before + 1
 
 
 def pause_after(failures: int) -> float | None:
-    """Return the seconds until the next restart after this many failures in a row; None: give up."""
+    """Return the seconds until the next restart after this many failures in a row, or None if there is no restart."""
     return None if failures >= MOST_FAILURES else min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)

@@ -1,4 +1,4 @@
-"""When failed work is retried, and when an error counts against a frame."""
+"""The rules for when failed work is retried, and for when an error counts as an attempt of a frame."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,43 +6,49 @@ from typing import Literal
 
 from maskrelay.errors import EndpointBusy, EndpointTimeout, FrameRefused, MaskrelayError
 
+#: The pause after the first attempt, and the longest pause.
 FIRST = timedelta(seconds=1)
 MOST = timedelta(minutes=5)
-#: A timed-out frame waits as if it had failed this many more times: about 16 s.
+#: After a timeout, a frame waits as if it had failed this many more times: 8 to 16 s after the first attempt.
 LATE = 4
-#: A frame whose gates are closed is tried again after this at the latest, since another gate may have opened.
+#: A frame whose gates are all closed is tried again after at most this time, because another gate may have opened.
 COME_BACK = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What the ledger records about earlier failures of an unsettled frame."""
+    """The ledger's record of the earlier failures of an unsettled frame."""
 
-    #: Attempts counted against the frame.
+    #: The number of attempts that count against the frame.
     attempts: int = 0
-    #: Workers that died while it was their only frame.
+    #: The number of workers that died while they processed only this frame.
     deaths: int = 0
-    #: When the endpoint last failed on it, in milliseconds of Redis' clock, while that failure is not judged yet; else
-    #: 0.
+    #: The time of the endpoint's last failure on this frame if that failure is not judged yet, otherwise 0. In
+    #: milliseconds of the Redis clock.
     struck: int = 0
-    #: The code of that error.
+    #: The error code of that failure.
     code: str = ""
     #: The endpoint that failed.
     endpoint: str = ""
 
 
 def backoff(attempt: int, rand: float) -> timedelta:
-    """Return the pause after `attempt` (from 1): doubles from one second to five minutes. Half of it is jitter."""
+    """Return the pause after attempt number `attempt`, counted from 1.
+
+    The full pause doubles with each attempt, from one second to five minutes. The result is 50 to 100 % of it: `rand`,
+    a random number from 0 to 1, decides.
+    """
     full: timedelta = min(MOST, FIRST * 2 ** min(attempt - 1, 20))
     return full * (0.5 + rand / 2)
 
 
 def left_alone(error: MaskrelayError, attempt: int, rand: float) -> timedelta:
-    """Return how long a frame waits after it was released because of this error in its `attempt` (from 1).
+    """Return how long a frame waits after it was released because of `error` in attempt number `attempt`, from 1.
 
-    After an error on the frame, it waits as long as its attempts demand; after a timeout, when the container may still
-    be working, longer. A frame whose gates are closed is tried again soon after they may open, any other frame after a
-    moment.
+    If the endpoint failed on the frame, the pause grows with the number of attempts. After a timeout it is longer,
+    because the endpoint's container may still be working on the request. If all gates are closed, the frame waits for
+    80 to 100 % of the time until the first of them may open, and for five seconds at most. After any other error, it
+    waits for about a second. `rand` is a random number from 0 to 1.
     """
     if isinstance(error, FrameRefused | EndpointTimeout):
         return backoff(attempt + (LATE if isinstance(error, EndpointTimeout) else 0), rand)
@@ -55,12 +61,12 @@ def left_alone(error: MaskrelayError, attempt: int, rand: float) -> timedelta:
 def judge(
     trouble: Trouble, last_good_ms: int, excused_ms: int = 0, *, is_open: bool = True
 ) -> Literal["clear", "charge", "ask"]:
-    """Return whether the frame's last failure is counted as an attempt.
+    """Judge whether the frame's last failure counts as an attempt.
 
-    It is counted only if the endpoint has answered another input successfully since: `charge`. If it has not, `ask`
-    sends the canary (a bad roll-out and a bad image fail in the same way). Without a failure the result is `clear`, as
-    it is while the gate is not open, and if the failure was before `excused_ms`, the end of the last outage in which
-    the canary failed too.
+    Return `charge` if the endpoint has answered another input successfully since the failure, so the failure counts.
+    Return `ask` if it has not: the caller must then send the canary first, because a faulty deployment and a faulty
+    image fail in the same way. Return `clear` if there is no failure to judge, if the gate is not open, or if the
+    failure was not later than `excused_ms`, the end of the last outage in which the canary failed too.
     """
     if not trouble.struck or not is_open or trouble.struck <= excused_ms:
         return "clear"

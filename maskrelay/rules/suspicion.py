@@ -1,5 +1,6 @@
-"""Flags for suspicious masks that need the whole job (size outliers, neighbours that disagree), and
-the review order.
+"""Flags for suspicious masks that need the whole job: size outliers, and neighbouring slices that disagree.
+
+The module also computes the suspicion of an item, which determines the order in which items are reviewed.
 """
 
 import math
@@ -15,19 +16,21 @@ from maskrelay.contract.records.outcomes import MaskOutcome, Outcome
 SIZE_OUTLIER = "size_outlier"
 NEIGHBOURS_DISAGREE = "neighbours_disagree"
 
-#: With fewer masks of a prompt than this, no size is an outlier.
+#: If a prompt has fewer masks than this, none of their sizes is called an outlier.
 FEWEST = 20
 #: The robust z-score beyond which a size is an outlier.
 FAR = 4.0
-#: The standard deviation of a normal distribution is its median absolute deviation times this (Iglewicz, Hoaglin).
+#: The ratio of the standard deviation of a normal distribution to its median absolute deviation (Iglewicz, Hoaglin).
 _MAD_OF_NORMAL = 1.4826
-#: The smallest spread of log sizes, so that small differences are no outliers even if all other sizes are equal.
+#: The smallest spread of the logarithms of sizes. Without it, the slightest difference would make an outlier if all
+#: other sizes were equal.
 _LEAST_SPREAD = 0.1
-#: A mask between two empty neighbours is flagged from this area on, in pixels.
+#: A mask between two empty neighbours is flagged if its area is at least this many pixels.
 FLOOR_PX = 64
-#: Neighbours disagree if their boxes overlap less than this (IoU), or their areas differ by more than this factor.
+#: Neighbours disagree if the intersection over union of their boxes is less than the first number, or if their areas
+#: differ by a factor of more than the second.
 LEAST_SHARED, MOST_TIMES = 0.1, 4.0
-#: Flags that point to an error weigh more than flags that describe the image.
+#: The weight of each flag. Flags that point to an error weigh more than flags that describe the image.
 _WEIGHTS = {
     "geometry_check": 8.0,
     "too_thin": 8.0,
@@ -44,7 +47,7 @@ _WEIGHTS = {
 
 
 class Sizes:
-    """The sizes of each prompt's masks over a job, as fractions of their frames. Takes 8 bytes per mask."""
+    """The sizes of all masks of a job by prompt, as fractions of the frame's area. Each size takes 8 bytes."""
 
     def __init__(self) -> None:
         self._logs: dict[str, array[float]] = defaultdict(lambda: array("d"))
@@ -52,26 +55,27 @@ class Sizes:
 
     @classmethod
     def of_state(cls, state: Iterable[tuple[str, bytes]]) -> Self:
-        """Restore from `state`."""
+        """Return the sizes whose `state` method returned `state`."""
         sizes = cls()
         for prompt, logs in state:
             sizes._logs[prompt] = array("d", logs)
         return sizes
 
     def state(self) -> list[tuple[str, bytes]]:
-        """Return everything that was added, by prompt."""
+        """Return everything that was added, as bytes for each prompt."""
         return [(prompt, logs.tobytes()) for prompt, logs in self._logs.items()]
 
     def add(self, prompt: str, share: float) -> None:
-        """Add the size of a mask. An empty mask is ignored."""
+        """Add the size of a mask: the fraction of its frame that it covers. An empty mask is ignored."""
         if share > 0:
             self._logs[prompt].append(math.log(share))
             self._usual.pop(prompt, None)
 
     def outlier(self, prompt: str, share: float) -> float:
-        """Return the robust z-score of this size, by median and median absolute deviation of the logarithms.
+        """Return the robust z-score of a mask's size among all sizes for the same prompt.
 
-        Returns 0 for an empty mask, and if fewer than FEWEST masks are known.
+        It is computed from the median and the median absolute deviation of the logarithms of the sizes. It is 0 for an
+        empty mask, and if fewer than FEWEST masks of this prompt were added.
         """
         logs = self._logs.get(prompt)
         if logs is None or len(logs) < FEWEST or share <= 0:
@@ -85,7 +89,7 @@ class Sizes:
 
 
 def judged(line: ItemLine, sizes: Sizes) -> ItemLine:
-    """Return the item with its suspicion and the flags that need the whole job or neighbouring slices."""
+    """Return the item with its suspicion, and with the flags that depend on the whole job or on neighbouring slices."""
     outcomes = [_sized(outcome, sizes) for outcome in line.outcomes]
     for prompt in range(max((len(outcome.masks) for outcome in outcomes), default=0)):
         slices = [outcome.masks[prompt] if prompt < len(outcome.masks) else None for outcome in outcomes]
@@ -96,11 +100,12 @@ def judged(line: ItemLine, sizes: Sizes) -> ItemLine:
 
 
 def neighbours_disagree(slices: Sequence[MaskOutcome | None]) -> list[int]:
-    """Return the positions of masks that match neither neighbour. None stands for a failed frame and is not compared.
+    """Return the indices of the masks in `slices` that match neither of their neighbours.
 
-    A mask disagrees if it is empty between two that are not; if it has at least FLOOR_PX pixels between two empty
-    masks; or, if none is empty, if with both neighbours the boxes overlap less than LEAST_SHARED or the areas differ by
-    more than a factor of MOST_TIMES.
+    None in `slices` is a failed frame. A mask next to a failed frame is not compared. A mask disagrees in three cases:
+    it is empty and both neighbours are not; both neighbours are empty and it has at least FLOOR_PX pixels; or none of
+    the three is empty, and from each neighbour it differs by an overlap of the boxes below LEAST_SHARED or by a factor
+    of more than MOST_TIMES between the areas.
     """
     return [
         place
@@ -155,6 +160,6 @@ def _flagged(outcome: Outcome, prompt: int, flag: str) -> Outcome:
 
 
 def _suspicion(mask: MaskOutcome, sizes: Sizes) -> float:
-    """Return the sum of the weights of the mask's flags. Among equal sums, the more unusual size ranks higher."""
+    """Return the sum of the weights of the mask's flags, plus less than 1 that grows with how unusual its size is."""
     strange = abs(sizes.outlier(mask.prompt, _share(mask)))
     return sum(_WEIGHTS.get(flag, 1.0) for flag in mask.flags) + strange / (1 + strange)

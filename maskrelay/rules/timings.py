@@ -1,13 +1,16 @@
-"""Where a job's time went: consecutive stages without gaps, which add up to the job's wall time. Pure functions."""
+"""The division of a job's time into stages.
+
+The stages follow each other without gaps, so they add up to the wall time.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-#: What a frame waits for, or what processes it, while its job is segmented.
+#: What a frame waits for, or what is processing it, while its job is segmented.
 Cause = Literal["endpoint", "workers", "storage"]
-#: The cause of each stage of a frame's stopwatch.
+#: The cause of each stage that is measured for a frame (`Outcome.timings_ms`).
 _CAUSES: Mapping[str, Cause] = {
     "fetch": "storage",
     "decode": "workers",
@@ -20,32 +23,35 @@ TOTAL = "total"
 
 
 class Moments(NamedTuple):
-    """When a job moved from one stage to the next; None if it has not yet, or if the ledger lost the time."""
+    """The times at which a job moved from one stage to the next.
+
+    A time is None if the job has not reached that stage yet, or if the ledger has lost the time.
+    """
 
     created: datetime | None = None
-    #: The first frames can be claimed.
+    #: The first frames could be claimed.
     started: datetime | None = None
-    #: The first claim.
+    #: The first frame was claimed.
     claimed: datetime | None = None
-    #: Every frame is settled (the last time, if some frames had to be repeated).
+    #: The last frame was settled. If frames had to be repeated, this is the time after the repetition.
     scored: datetime | None = None
-    #: Whole-item files are made from here to `assembled`.
+    #: The first whole-item file was begun. The work on such files ends at `assembled`.
     assembling: datetime | None = None
     assembled: datetime | None = None
     finished: datetime | None = None
-    #: Every event is over.
+    #: Every event of the job was delivered or given up.
     told: datetime | None = None
 
 
 class Spent:
-    """Time that frames spent, by cause."""
+    """The time that frames spent, by cause."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[Cause, float] = defaultdict(float)
 
     @classmethod
     def of(cls, timings_ms: Iterable[Mapping[str, float]]) -> "Spent":
-        """Add up the stopwatches of these frames."""
+        """Return the sum over the measured times of these frames."""
         spent = cls()
         for timings in timings_ms:
             for stage, milliseconds in timings.items():
@@ -67,12 +73,20 @@ class Spent:
 
 
 def timings(moments: Moments, spent: Mapping[str, int], until: datetime) -> dict[str, float]:
-    """Return seconds by stage, and their sum as `total`.
+    """Return the seconds that each stage took, and their sum as `total`.
 
-    The time is from acceptance to the last known moment, or to `until` while the job runs. Stages: planning. queue:
-    frames can be claimed and none is. endpoint, workers, storage: the time from the first claim to the last outcome,
-    split in proportion to what the frames spent. assembling, if whole-item files are made. finishing. callback, once
-    every event is over. If a moment was lost, its time belongs to the previous stage.
+    The time begins when the job was accepted. It ends at the last known moment, or at `until` while the job is running.
+    The stages are, in order:
+
+    - `planning`.
+    - `queue`: frames can be claimed, but none is claimed yet.
+    - `endpoint`, `workers` and `storage`: the time from the first claim until all frames are settled, divided in
+      proportion to `spent`, the milliseconds that the frames spent by cause.
+    - `assembling`, if whole-item files are made.
+    - `finishing`.
+    - `callback`, once every event was delivered or given up.
+
+    If a moment in between was lost, the time until the next known moment belongs to the earlier stage.
     """
     spans = _spans(moments, until)
     found: dict[str, int] = {}
@@ -122,9 +136,9 @@ def _spans(moments: Moments, until: datetime) -> dict[str, int]:
 
 
 def _split(milliseconds: int, spent: Mapping[str, int]) -> dict[str, int]:
-    """Split in proportion to `spent`.
+    """Divide the time in proportion to `spent`.
 
-    The rounding error goes to the largest part; without any time spent, all goes to workers.
+    The rounding error is added to the largest part. If no time was spent, all of it is attributed to the workers.
     """
     causes = {cause: spent.get(cause, 0) for cause in ("endpoint", "workers", "storage")}
     whole = sum(causes.values())
@@ -137,7 +151,7 @@ def _split(milliseconds: int, spent: Mapping[str, int]) -> dict[str, int]:
 
 
 def _split_finishing(milliseconds: int, moments: Moments, until: datetime) -> dict[str, int]:
-    """Split into the time of assembling and the rest."""
+    """Divide the time into that of assembling and the rest."""
     if moments.assembling is None:
         return {"finishing": milliseconds}
     end = moments.assembled or moments.finished or until

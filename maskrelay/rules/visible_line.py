@@ -1,4 +1,4 @@
-"""The rule that chooses the visible outcome of each frame among the lines of a job's outcome parts. Pure."""
+"""The rule that chooses the visible outcome of each frame among the lines of a job's outcome parts."""
 
 from collections.abc import Container
 from typing import Self
@@ -8,12 +8,13 @@ from maskrelay.contract.records.planned_items import PlannedItem
 
 
 class VisibleLines:
-    """The rank of each frame's visible line among the lines offered so far. Takes one byte per frame.
+    """The rank of each frame's visible line among the lines offered so far, as one byte per frame.
 
-    Of the parts that the ledger lists, the first line that was not refused is visible: it is the line that was settled.
-    A line in a part that the ledger does not list was never settled, or the list was lost. Such a line is visible only
-    if the frame has no listed line. Among such lines, successes take precedence over failures, and then earlier lines
-    over later ones.
+    The ledger lists the parts whose lines were settled. Among the lines for a frame in listed parts, the visible line
+    is the first that was not refused, because that is the line that was settled. If the ledger does not list a part,
+    either its lines were never settled, or the list was lost. A line of such a part is visible only if no listed part
+    has a line for the frame. Among these lines, a success takes precedence over a failure, and then an earlier line
+    over a later one.
 
     Offer listed parts in the order in which they were settled, and unlisted parts in the order of their names. A line
     whose frame is not in the job is never visible.
@@ -24,17 +25,20 @@ class VisibleLines:
 
     @classmethod
     def of_ranks(cls, ranks: bytes) -> Self:
-        """Restore from `ranks`."""
+        """Return the lines whose `ranks` method returned `ranks`."""
         lines = cls(0)
         lines._ranks = bytearray(ranks)
         return lines
 
     def ranks(self) -> bytes:
-        """Return the complete state, one byte per frame."""
+        """Return the complete state: one byte per frame."""
         return bytes(self._ranks)
 
     def offer(self, frame: int, *, succeeded: bool, refused: Container[int] = (), listed: bool = True) -> bool:
-        """Return whether this line is now the visible line of its frame."""
+        """Offer a line, and return whether it is now the visible line of its frame.
+
+        `refused` contains the frames whose lines in the same part were refused.
+        """
         if not 0 <= frame < len(self._ranks) or frame in refused:
             return False
         rank = 3 if listed else 1 + succeeded
@@ -49,10 +53,7 @@ class VisibleLines:
 
 
 def placed(outcome: Outcome, item: PlannedItem) -> Outcome:
-    """Return the outcome with the item and index that the plan assigns to its frame.
-
-    The frame number identifies an outcome.
-    """
+    """Return the outcome with the item and index that the plan assigns to its frame number."""
     index = outcome.frame - item.first
     if (outcome.item, outcome.index) == (item.item, index):
         return outcome

@@ -1,5 +1,5 @@
 """Object storage: folders and S3 behind one protocol.
 
-Keys and bytes come in; objects are created once, read, listed and deleted.
+Objects are bytes under a key. They are created once, read, listed and deleted.
 Read `protocol` first, then `factory`.
 """

@@ -1,4 +1,4 @@
-"""The chain of one process's audit files in storage: the name of the next file, and the hash of the previous one."""
+"""The chain of one process's audit files in storage. Each file contains the key and the hash of the previous file."""
 
 import hashlib
 import logging
@@ -16,27 +16,27 @@ log = logging.getLogger(__name__)
 Role = Literal["api", "worker"]
 
 
-#: After this many files a process starts a new chain, at the end of an hour: file numbers have nine digits.
+#: After this many files, a process starts a new chain at the end of the hour, because file numbers have nine digits.
 FILES_MOST = 900_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file as it will be, or possibly already is, in storage."""
+    """One audit file that is to be written. It may already be in storage, if the response to a write was lost."""
 
     key: str
     body: bytes
     hour: str
     lines: int
     closed: bool
-    #: The number of entries lost before it, according to its seal.
+    #: The number of entries that were lost before this file, according to its seal.
     lost: int
 
 
 class Chain:
     """The chain of one process's audit files. Use it from one thread at a time.
 
-    `open`: the hour that has files and is not closed.
+    `open` is the hour that has files but is not closed yet, or None.
     """
 
     def __init__(self, storage: Storage, role: Role) -> None:
@@ -56,9 +56,10 @@ class Chain:
         return File(audit_file(hour, self._process, self._number), body, hour, len(lines), closed, lost)
 
     def write(self, file: File) -> bool:
-        """Write the file that `next` returned. Return False if another file has its name, and then a new chain starts.
+        """Write the file that `next` returned, and return True.
 
-        Raises StorageError. The file may have been written nevertheless, so the same file is tried again.
+        If a different file has the same name, return False and start a new chain. Raises StorageError if storage fails.
+        The file may have been written nevertheless, so call this method again with the same file.
         """
         try:
             self._storage.create(file.key, file.body, "application/x-ndjson")

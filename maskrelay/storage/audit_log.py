@@ -1,6 +1,7 @@
 """The audit log of one process: entries are collected briefly, then written as an object chained to the previous one.
 
-Objects cannot be appended to, so the log grows by small files. Each is written once, by create-if-absent.
+It is not possible to append to an object, so the log is a series of small files. Each file is created once and never
+changed.
 """
 
 import logging
@@ -18,12 +19,13 @@ from maskrelay.storage.audit_chain import Chain, File, Role
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: An entry that nobody waits for is written within this many seconds: what a crash can lose.
+#: An entry that no caller waits for is written within this many seconds. A crash can lose the entries of this time.
 FLUSH_S = 5.0
-#: The delay before an awaited entry is written, so that entries of the next millisecond are written with it.
+#: The delay before an entry is written that a caller waits for. Entries that arrive meanwhile are written with it.
 GATHER_S = 0.001
 FILE_LINES = 2000
-#: The number of entries kept while storage is unavailable. Further ones are lost, and the next seal counts them.
+#: The number of entries that are kept in memory while storage is unavailable. Further entries are lost, and the next
+#: seal contains their number.
 KEPT_LINES = 100_000
 
 
@@ -35,9 +37,9 @@ class _Line:
 
 
 class AuditLog:
-    """The audit log of one process. May be used from any thread.
+    """The audit log of one process. It may be used from any thread.
 
-    The first entry starts its own thread, so none may be written before a fork.
+    The first entry starts a background thread, so do not write an entry before the process forks.
     """
 
     def __init__(self, storage: Storage, role: Role) -> None:
@@ -51,18 +53,21 @@ class AuditLog:
         self._file: File | None = None
 
     def write(self, entry: AuditEntry) -> None:
-        """Add an entry, to be written within `FLUSH_S`."""
+        """Add an entry. It is written within `FLUSH_S` seconds."""
         self._take(entry, None)
 
     def write_now(self, entry: AuditEntry) -> "Future[bool]":
-        """Write an entry at once; the result is whether it is durable. If it is not, writing it is retried anyway."""
+        """Write an entry at once, and return a future that tells whether the entry is durable.
+
+        If the entry could not be written, the result is False, but writing it is retried nevertheless.
+        """
         durable: Future[bool] = Future()
         self._take(entry, durable)
         self._hurry.set()
         return durable
 
     def close(self) -> None:
-        """Write the waiting entries and close the hour, at the end of the process."""
+        """Write the waiting entries and close the hour. Call this at the end of the process."""
         self._flush(ending=True)
         self._closing.set()
         self._hurry.set()
@@ -80,7 +85,7 @@ class AuditLog:
                 self._thread = threads.start(self._run, "audit")
 
     def _hour(self, at: datetime) -> str:
-        """Return the hour of an entry. The hours of one process never decrease, whatever its clock does."""
+        """Return the hour of an entry. The hours of one process never decrease, even if its clock is set back."""
         last = self._waiting[-1].hour if self._waiting else self._chain.open or ""
         return max(last, hour_of(at))
 
@@ -91,14 +96,17 @@ class AuditLog:
                 self._closing.wait(GATHER_S)
             try:
                 self._flush(ending=False)
-            # the waiting callers must not wait until this thread restarts, which then writes at once
+            # callers must not wait until this thread has been restarted; it writes at once when it has
             except BaseException:
                 self._give_up_waiting()
                 self._hurry.set()
                 raise
 
     def _flush(self, *, ending: bool) -> None:
-        """Write all waiting entries. A file whose write failed is written again unchanged, because it may exist."""
+        """Write all waiting entries.
+
+        If the write of a file failed, the same file is written again unchanged, because it may exist in storage.
+        """
         with self._flushing:
             try:
                 while (file := self._file or self._next(ending=ending)) is not None:
@@ -108,11 +116,15 @@ class AuditLog:
                     if written:
                         self._forget(file)
             except StorageError as error:
-                log.warning("the audit log waits: %s", error.code)
+                log.warning("the audit log cannot be written now: %s", error.code)
                 self._give_up_waiting()
 
     def _next(self, *, ending: bool) -> File | None:
-        """Return the next file: lines of one hour, or only the end of an hour that is over."""
+        """Return the next file, or None if there is nothing to write.
+
+        The file contains lines of one hour, or, if that hour is over and has no more lines, only the seal that closes
+        it.
+        """
         with self._lock:
             now, started = self._hour(datetime.now(UTC)), self._chain.open
             first = self._waiting[0].hour if self._waiting else None

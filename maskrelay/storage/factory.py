@@ -18,9 +18,10 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
-    """Return the store at `file:///folder` (which must exist) or `s3://bucket/prefix`; raises SettingsError.
+    """Return the store at `file:///folder` or `s3://bucket/prefix`. The folder must exist.
 
-    No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, None for AWS.
+    No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, or None for AWS. Raises
+    SettingsError if the URL, or the configuration of boto3, cannot be used.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
@@ -54,7 +55,10 @@ def _endpoint(url: str | None) -> str | None:
 
 
 def try_at_start(storage: Storage) -> None:
-    """Raise SettingsError unless the store can be used. A store that is not reachable yet only logs a warning."""
+    """Raise SettingsError if the store is reachable but cannot be used.
+
+    If the store is not reachable yet, only log a warning.
+    """
     try:
         check_usable(storage)
     except StorageUnavailable as error:
@@ -62,7 +66,7 @@ def try_at_start(storage: Storage) -> None:
 
 
 def check_usable(storage: Storage) -> None:
-    """Raise SettingsError unless the store can be used, StorageUnavailable if it cannot be reached."""
+    """Raise SettingsError if the store cannot be used, and StorageUnavailable if it cannot be reached."""
     try:
         check_create_once(storage)
         next(iter(storage.list(TRIALS)), None)
@@ -71,13 +75,13 @@ def check_usable(storage: Storage) -> None:
         if not error.fields.get("refused"):
             raise
         raise SettingsError(
-            f"the object store responds, but cannot be used ({reason}): it must allow objects to be created once "
-            "(If-None-Match: *, or hard links), read, listed and deleted"
+            f"the object store responds, but cannot be used ({reason}): it must allow objects to be read, listed, "
+            "deleted, and created only if absent (which needs If-None-Match: *, or hard links)"
         ) from None
 
 
 def check_writable(storage: Storage) -> None:
-    """Raise StorageUnavailable unless an object can be created and deleted. Takes two calls."""
+    """Raise StorageUnavailable if a trial object cannot be created and deleted. Sends two requests."""
     key = f"{TRIALS}{secrets.token_hex(16)}"
     try:
         storage.create(key, b"trial")
@@ -86,18 +90,20 @@ def check_writable(storage: Storage) -> None:
 
 
 def check_create_once(storage: Storage) -> None:
-    """Raise SettingsError unless a second create of one key is refused and changes nothing.
+    """Raise SettingsError if the store does not refuse to create an object whose key is in use.
 
-    Every guarantee of the service depends on this: if two workers both believed that they had created `result.json`,
-    the job would end twice. Raises StorageUnavailable when the store does not respond.
+    Every guarantee of the service depends on this refusal. If two workers both believed that they had created
+    `result.json`, the job would end twice. Raises StorageUnavailable if the store does not respond.
     """
     key = f"{TRIALS}{secrets.token_hex(16)}"
     storage.create(key, b"first")
     try:
         with suppress(ObjectExists):
             storage.create(key, b"second")
-            raise SettingsError("the object store accepts two creates of one key: it cannot be used")
+            raise SettingsError("the object store accepts two creates of one key, so it cannot be used")
         if storage.get(key) != b"first":
-            raise SettingsError("the object store overwrites an object that it refuses to create: it cannot be used")
+            raise SettingsError(
+                "the object store overwrites an object although it refuses to create it, so it cannot be used"
+            )
     finally:
         storage.delete(key)

@@ -1,4 +1,4 @@
-"""Object storage in files below one folder."""
+"""Object storage as files below one folder."""
 
 import os
 import stat
@@ -22,10 +22,11 @@ from maskrelay.storage.protocol import (
 
 
 class FileStorage:
-    """A `Storage` on a file system with hard links, local or shared. `root` must exist.
+    """A `Storage` on a local or shared file system that supports hard links. The folder `root` must exist.
 
-    Content types are not stored. A killed writer leaves a file whose name begins with `~`. It is never read or listed,
-    and `tidy` removes it. A folder is removed with its last object.
+    Content types are not stored. If a process is killed while it writes an object, its temporary file remains. The name
+    of such a file begins with `~`, so it is never read or listed, and `tidy` removes it. A folder is removed together
+    with its last object.
     """
 
     def __init__(self, root: Path) -> None:
@@ -42,7 +43,7 @@ class FileStorage:
             incoming.commit()
 
     def presign(self, key: str, lifetime: timedelta) -> None:
-        """Return None: no URL leads into a folder."""
+        """Return None, because a file has no URL."""
 
     def writer(self, key: str, content_type: str = BINARY) -> FileWriter:  # noqa: ARG002
         return FileWriter(self._root, key)
@@ -74,7 +75,7 @@ class FileStorage:
     def _open(self, key: str) -> int:
         check_key(key)
         *folders, name = key.split("/")
-        # Without O_NONBLOCK, a named pipe placed in the folder would block the reader.
+        # Without O_NONBLOCK, opening a named pipe that someone put into the folder would block.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with storage_errors(READING), opened(self._root, folders) as folder:
             file = os.open(name, flags, dir_fd=folder)
@@ -111,7 +112,10 @@ class FileStorage:
         return self._keys_in(prefix[: prefix.rfind("/") + 1], prefix, after)
 
     def _keys_in(self, folder: str, prefix: str, after: str) -> Iterator[str]:
-        """Yield the keys below `folder`, which is empty or ends in `/`. Holds the names of one folder per level."""
+        """Yield the keys below `folder`, which is empty or ends in `/`.
+
+        Only the names in one folder for each level are in memory at the same time.
+        """
         for entry in self._entries(folder):
             key = folder + entry
             if entry.endswith("/"):
@@ -121,7 +125,7 @@ class FileStorage:
                 yield key
 
     def _entries(self, folder: str) -> tuple[str, ...]:
-        """Return the names of files, and of folders with a trailing `/`, in the order of the keys."""
+        """Return the names of the files and folders in `folder`, in the order of the keys. Folders end in `/`."""
         with (
             suppress(ObjectMissing),
             storage_errors(READING),
@@ -133,7 +137,10 @@ class FileStorage:
 
 
 def _name(entry: os.DirEntry[str]) -> str | None:
-    """Return an entry's name in listings; None if it is no object: temporary files, links, foreign files."""
+    """Return the name of an entry in listings, or None for anything but an object or a folder.
+
+    Examples of other entries are temporary files, symbolic links, and files that other programs created.
+    """
     with suppress(KeyInvalid):
         check_key(entry.name)
         if entry.is_dir(follow_symlinks=False):

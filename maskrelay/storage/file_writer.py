@@ -1,4 +1,7 @@
-"""Write a file atomically: under a temporary name that is no valid key, then made durable, then renamed in one step."""
+"""Atomic writes of files.
+
+A file is written under a temporary name that is not a valid key, then synced to disk, then renamed in one step.
+"""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ from maskrelay.storage.protocol import check_key
 
 
 class FileWriter:
-    """Writes one object of a FileStorage; see `protocol.Writer`."""
+    """A writer of one object of a FileStorage (see `protocol.Writer`)."""
 
     def __init__(self, root: Path, key: str) -> None:
         check_key(key)
@@ -26,7 +29,10 @@ class FileWriter:
         self._open = True
 
     def _begin(self, root: Path, folders: Sequence[str]) -> bool:
-        """Create the temporary file; return False if it or its folder was removed as a leftover in that moment."""
+        """Create the temporary file, and return whether it still exists when it is locked.
+
+        It does not if another process removed it, or its empty folder, at that moment as a leftover.
+        """
         self._temporary = temporary_name()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -61,13 +67,13 @@ class FileWriter:
         self.abort()
 
     def commit_new(self) -> None:
-        """As `commit`, but raises ObjectExists if the name is taken."""
+        """Commit like `commit`, but raise ObjectExists if there is a file with this name."""
         with storage_errors(WRITING):
             os.fsync(self._file)
             try:
                 self._link()
             finally:
-                # Also for another writer's object: a caller that learns that it exists may rely on it.
+                # needed even if another process wrote the object: a caller that gets ObjectExists may rely on it
                 os.fsync(self._folder)
         self.abort()
 
@@ -81,12 +87,13 @@ class FileWriter:
                 follow_symlinks=False,
             )
         except FileExistsError:
-            # A network file system may lose the response to our own link and repeat the call (open(2), O_EXCL).
+            # If the response to our own call is lost, a network file system may repeat the call, which then fails. Two
+            # links show that the first call succeeded (open(2), O_EXCL).
             if os.fstat(self._file).st_nlink < 2:
                 raise ObjectExists from None
 
     def abort(self) -> None:
-        """Remove the temporary file, if it is still there, and close the descriptors."""
+        """Remove the temporary file if it still exists, and close the descriptors."""
         if not self._open:
             return
         self._open = False

@@ -1,4 +1,4 @@
-"""Open folders below a root one descriptor at a time, so that no symbolic link leads out of it."""
+"""Functions that open folders below a root, one level at a time, so no symbolic link can lead out of the root."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from maskrelay.errors import KeyInvalid, ObjectMissing, StorageError
 from maskrelay.storage.protocol import unavailable
 
-#: What an errno means for a key that is read, and for one that is written. Any other errno means that the store failed.
+#: The meaning of an errno when a key is read, and when a key is written. Any other errno means that the store failed.
 READING: Mapping[int, type[StorageError]] = {
     errno.ENOENT: ObjectMissing,
     errno.ENOTDIR: ObjectMissing,
@@ -21,7 +21,8 @@ WRITING: Mapping[int, type[StorageError]] = {
     errno.ELOOP: KeyInvalid,
     errno.EISDIR: KeyInvalid,
 }
-#: The file system is reachable and refuses: permissions, space, or missing support for hard links.
+#: The errno values that mean that the file system is reachable but refuses the call, because of permissions, because it
+#: is full, or because it does not support hard links.
 _REFUSED = frozenset(
     {
         errno.EACCES,
@@ -35,7 +36,7 @@ _REFUSED = frozenset(
         errno.EOPNOTSUPP,
     }
 )
-# No permissions for others: sources and masks are patient data.
+# Other users have no permissions, because sources and masks are patient data.
 FILE_MODE = 0o660
 _FOLDER_MODE = 0o770
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -43,7 +44,10 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @contextmanager
 def storage_errors(meanings: Mapping[int, type[StorageError]]) -> Iterator[None]:
-    """Translate an OSError into its meaning for the key, otherwise into StorageUnavailable; without the path."""
+    """Translate an OSError into the error that `meanings` has for its errno, or else into StorageUnavailable.
+
+    The new error does not contain the path.
+    """
     try:
         yield
     except OSError as error:
@@ -56,7 +60,10 @@ def storage_errors(meanings: Mapping[int, type[StorageError]]) -> Iterator[None]
 
 @contextmanager
 def opened(root: Path, segments: Sequence[str], *, make: bool = False) -> Iterator[int]:
-    """A descriptor of the folder at `segments` below `root`, which exists. `make` creates missing folders."""
+    """Open the folder at `segments` below `root`, and close its descriptor at the end of the `with` block.
+
+    The folder `root` must exist. If `make` is true, other missing folders are created.
+    """
     here = enter(root, segments, make=make)
     try:
         yield here
@@ -65,7 +72,7 @@ def opened(root: Path, segments: Sequence[str], *, make: bool = False) -> Iterat
 
 
 def enter(root: Path, segments: Sequence[str], *, make: bool) -> int:
-    """As `opened`, for a caller that closes the descriptor."""
+    """Return a descriptor of the folder, like `opened`. The caller must close it."""
     with storage_errors({}):
         here = os.open(root, _FOLDER)
     for segment in segments:
@@ -83,5 +90,5 @@ def _enter_one(here: int, segment: str, *, make: bool) -> int:
             return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
         with suppress(FileExistsError):
             os.mkdir(segment, _FOLDER_MODE, dir_fd=here)
-        os.fsync(here)  # also if another process created it, whose own fsync may be still to come
+        os.fsync(here)  # needed even if another process created the folder, since it may not have called fsync yet
     return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)

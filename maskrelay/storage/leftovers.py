@@ -1,4 +1,7 @@
-"""Remove the temporary files of killed writers and empty folders from a file store. Safe while others are writing."""
+"""The removal of temporary files of killed processes, and of empty folders, from a file store.
+
+It is safe while other processes write to the store.
+"""
 
 import fcntl
 import functools
@@ -17,31 +20,35 @@ from maskrelay.contract.records.keys import UPLOADS
 from maskrelay.errors import ObjectMissing, StorageError
 from maskrelay.storage.folders import READING, opened, storage_errors
 
-#: A temporary file of another machine is kept until this long after it was last written to.
+#: A temporary file of another machine is kept for this time after the last write to it.
 OLD = timedelta(hours=1)
-#: The first level is kept, and so is the level of the tenants among the uploads: the next object needs them again.
+#: The number of folder levels that are kept among the uploads: `uploads` and the folder of each tenant. Elsewhere only
+#: the first level is kept. The next object would need these folders again.
 _TENANT_LEVELS = 2
 _TEMPORARY = re.compile(r"~[0-9a-f]{24}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def temporary_name() -> str:
-    """Return a name that is no valid key: `~`, the id of this machine, a random number."""
+    """Return a name that is not a valid key. It consists of `~`, the id of this machine and a random number."""
     return f"~{_machine()}{secrets.token_hex(8)}"
 
 
 @functools.cache
 def _machine() -> str:
-    """Return 8 hex digits for this machine since its last boot, the same for all processes that share its locks."""
+    """Return 8 hex digits that identify this machine since its last boot.
+
+    All processes that can see each other's locks have the same digits.
+    """
     with suppress(OSError):
         return hashlib.sha256(f"{_BOOT_ID.read_text()}{socket.gethostname()}".encode()).hexdigest()[:8]
     return secrets.token_hex(4)
 
 
 def claim(file: int) -> bool:
-    """Lock a new temporary file for as long as it is open; return False if it was removed before that.
+    """Lock a new temporary file while it is open. Return False if it was removed before it was locked.
 
-    A file system without locks is not an error: there only the age of the file protects it.
+    A file system without locks is not an error. There, only the age of a file shows whether it may be removed.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,7 +60,7 @@ def claim(file: int) -> bool:
 
 
 def remove_empty(root: Path, folders: Sequence[str]) -> None:
-    """Remove a folder if it is empty, and its parents if they are, except for the levels that are kept."""
+    """Remove a folder if it is empty, and then each parent folder that is empty, except on the levels that are kept."""
     stay = _TENANT_LEVELS if folders[:1] == [UPLOADS.rstrip("/")] else 1
     for depth in range(len(folders), stay, -1):
         try:
@@ -64,9 +71,10 @@ def remove_empty(root: Path, folders: Sequence[str]) -> None:
 
 
 def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
-    """Remove leftovers in the next `most` folders after `after`.
+    """Remove leftovers from up to `most` folders, beginning after the folder `after`.
 
-    Returns where to continue ("": all were checked), and how much was removed.
+    Return the folder after which the next call continues ("" if all folders were checked), and the number of removed
+    files.
     """
     removed, seen = 0, ""
     for folder in islice(_folders(root, "", after), most):
@@ -77,7 +85,7 @@ def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
 
 
 def _folders(root: Path, folder: str, after: str) -> Iterator[str]:
-    """Yield the folders below `folder`, each with a trailing `/`, that sort after `after`."""
+    """Yield the folders below `folder` that are greater than `after`, each with a trailing `/`."""
     for name in _names(root, folder, files=False):
         inner = f"{folder}{name}/"
         if inner > after:
@@ -110,7 +118,7 @@ def _tidy_folder(root: Path, folder: str, now: datetime) -> int:
 
 
 def _remove_left(here: int, name: str, now: datetime) -> bool:
-    """Remove a temporary file unless it may still be written to."""
+    """Remove a temporary file if no process can still be writing to it. Return whether it was removed."""
     try:
         file = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
     except OSError:
@@ -127,10 +135,10 @@ def _remove_left(here: int, name: str, now: datetime) -> bool:
 
 
 def _is_left(file: int, name: str, now: datetime) -> bool:
-    """Return whether the file's writer is gone.
+    """Return whether the process that wrote the file has ended.
 
-    A lock shows whether the writer is alive if this machine created the file; another machine's locks may not be
-    visible.
+    A file that this machine created is locked while its process lives. The locks of other machines may not be visible
+    here, so a file of another machine is judged by its age.
     """
     old = now.timestamp() - os.fstat(file).st_mtime > OLD.total_seconds()
     try:

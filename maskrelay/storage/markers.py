@@ -1,4 +1,4 @@
-"""Writes the objects that cancel, delete or halt a job, each together with its marker among the live jobs."""
+"""Functions that read and write the objects that cancel, delete or halt a job, with the markers that belong to them."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from maskrelay.storage.stored_records import read_record, record_body
 
 
 def intend_cancel(storage: Storage, job: str, reason: str) -> None:
-    """Store the intent. From then on the job is being cancelled, whatever fails later.
+    """Store the intent to cancel the job, and its marker. From then on the job is being cancelled.
 
-    The first intent is kept. Safe to repeat.
+    If an intent exists, it is kept. The call may be repeated.
     """
     intent = CancelIntent(reason=reason, at=datetime.now(UTC))
     with suppress(ObjectExists):
@@ -22,7 +22,10 @@ def intend_cancel(storage: Storage, job: str, reason: str) -> None:
 
 
 def cancel_intent(storage: Storage, job: str) -> CancelIntent | None:
-    """Return why the job is being cancelled, None if it is not; raises RecordUnreadable."""
+    """Return the reason and time of the job's cancellation, or None if the job is not being cancelled.
+
+    Raises RecordUnreadable if the stored record cannot be read.
+    """
     try:
         return read_record(storage, keys.cancel(job), CancelIntent)
     except ObjectMissing:
@@ -30,7 +33,10 @@ def cancel_intent(storage: Storage, job: str) -> CancelIntent | None:
 
 
 def tombstone_of(storage: Storage, job: str) -> Tombstone | None:
-    """Return the tombstone of a deleted job, None for any other; raises RecordUnreadable."""
+    """Return the tombstone of a deleted or expired job, or None for any other job.
+
+    Raises RecordUnreadable if the stored record cannot be read.
+    """
     try:
         return read_record(storage, keys.gone(job), Tombstone)
     except ObjectMissing:
@@ -38,10 +44,10 @@ def tombstone_of(storage: Storage, job: str) -> Tombstone | None:
 
 
 def entomb(storage: Storage, job: str, tombstone: Tombstone) -> None:
-    """Write the tombstone. From then on the job is deleted, whatever fails later; the sweep removes its objects.
+    """Write the marker and the tombstone of a job. From then on the job is deleted, and the sweep removes its objects.
 
-    The marker is written first, so that no tombstone is without its sweep; a marker without a tombstone is removed. The
-    first tombstone is kept. Safe to repeat.
+    The marker is written first. The sweep finds deleted jobs by their markers, so it finds every tombstone, and it
+    removes a marker without a tombstone. If a tombstone exists, it is kept. The call may be repeated.
     """
     storage.put(keys.removing(job), b"")
     with suppress(ObjectExists):
@@ -49,7 +55,10 @@ def entomb(storage: Storage, job: str, tombstone: Tombstone) -> None:
 
 
 def halt_of(storage: Storage, job: str) -> Halt | None:
-    """Return why the job ended without a result; None for any other job. Raises RecordUnreadable."""
+    """Return the reason why a job ended without a result, or None for any other job.
+
+    Raises RecordUnreadable if the stored record cannot be read.
+    """
     try:
         return read_record(storage, keys.halted(job), Halt)
     except ObjectMissing:
@@ -57,9 +66,9 @@ def halt_of(storage: Storage, job: str) -> Halt | None:
 
 
 def write_halt(storage: Storage, job: str, halt: Halt) -> None:
-    """Store the halt. From then on the job has ended, whatever fails later.
+    """Store the reason why the job ends without a result. From then on the job has ended.
 
-    The first halt is kept. Safe to repeat.
+    If a reason is stored already, it is kept. The call may be repeated.
     """
     with suppress(ObjectExists):
         storage.create(keys.halted(job), record_body(halt), "application/json")

@@ -1,7 +1,8 @@
 """The protocol of object stores, and the syntax of their keys.
 
-A key consists of segments of ASCII letters, digits, `.`, `_` and `-`, separated by `/`: the same objects fit into a
-folder and into a bucket, and no key can leave the store's root. Every method may be called from any thread.
+A key consists of segments that are separated by `/`. A segment contains ASCII letters, digits, `.`, `_` and `-`. Such
+keys are valid both as file paths and in buckets, and no key can lead out of the store's root folder. Every method may
+be called from any thread.
 """
 
 import re
@@ -31,18 +32,19 @@ class ObjectFacts:
 
 
 class Writer(Protocol):
-    """Writes one object in pieces, which is invisible until `commit`.
+    """A writer of one object in chunks. The object is invisible until `commit`.
 
-    As a context manager it aborts without a commit.
+    A writer is a context manager. Leaving the `with` block without a commit aborts.
     """
 
-    def write(self, chunk: bytes) -> None: ...
+    def write(self, chunk: bytes) -> None:
+        """Append a chunk to the object."""
 
     def commit(self) -> None:
-        """Make the complete object visible; an object with the same key is replaced."""
+        """Make the complete object visible. An existing object with the same key is replaced."""
 
     def abort(self) -> None:
-        """Discard what was written. Has no effect after a commit."""
+        """Discard everything that was written. Has no effect after a commit."""
 
     def __enter__(self) -> Self: ...
 
@@ -54,57 +56,66 @@ class Writer(Protocol):
 class Storage(Protocol):
     """An object store. Readers never see a partial object.
 
-    Every method raises StorageUnavailable when the store cannot respond, and KeyInvalid for an invalid key. A key that
-    is also the folder of other keys (`a` and `a/b`) is possible in a bucket but not in a folder, so it must not be
-    used.
+    Every method raises StorageUnavailable if the store does not respond or refuses the request, and KeyInvalid for an
+    invalid key. If a key such as `a/b` is in use, `a` must not be used as a key, because a file system cannot hold both
+    objects.
     """
 
     def create(self, key: str, body: bytes, content_type: str = BINARY) -> None:
-        """Write an object that does not exist yet; raises ObjectExists if it does.
+        """Write a new object. Raises ObjectExists if there is an object with this key.
 
-        After StorageUnavailable the object may exist nevertheless: compare it when you retry.
+        If the call raises StorageUnavailable, the object may have been written nevertheless. If a retry then raises
+        ObjectExists, compare the stored object with yours.
         """
 
     def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:
-        """Write an object; an object with the same key is replaced."""
+        """Write an object. An existing object with the same key is replaced."""
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """Return the bytes from `start` on, at most `length` of them; raises ObjectMissing."""
+        """Return the object's bytes from offset `start` on: at most `length` of them, or all if `length` is None.
+
+        Raises ObjectMissing if there is no such object.
+        """
 
     def stream(self, key: str, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
-        """As `get`, in chunks of at most 1 MiB. ObjectMissing is raised by the call itself, before any chunk.
+        """Yield the same bytes as `get`, in chunks of at most 1 MiB.
 
-        Close the generator if you stop early.
+        Raises ObjectMissing if there is no such object: the call itself raises it, before the first chunk. Close the
+        generator if you stop before its end.
         """
 
     def head(self, key: str) -> ObjectFacts:
-        """Return size and time of an object; raises ObjectMissing."""
+        """Return the size and the time of an object. Raises ObjectMissing if there is no such object."""
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
-        """Yield the keys that begin with `prefix` and sort after `after`, in byte order, page by page."""
+        """Yield, in byte order, the keys that begin with `prefix` and are greater than `after`.
+
+        The keys are read page by page, so a listing of any length takes little memory.
+        """
 
     def delete(self, key: str) -> None:
         """Delete an object. A missing object is not an error."""
 
     def presign(self, key: str, lifetime: timedelta) -> str | None:
-        """Return a URL with which anyone can read the object for `lifetime`; None if the store has no such URLs.
+        """Return a URL with which anyone can read the object during `lifetime`, or None if the store has no such URLs.
 
-        No request is sent, so the object may not exist.
+        The store is not asked, so the URL may be that of an object that does not exist.
         """
 
     def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
-        """Remove what killed writers left in the next `most` folders after `after`.
+        """Remove temporary files of killed processes from up to `most` folders, in order, beginning after `after`.
 
-        Returns where to continue ("" at the end, as at the beginning), and how much was removed. For S3, the bucket's
-        lifecycle does this.
+        Return the folder after which the next call continues, and the number of removed files. Pass "" as `after` to
+        begin; "" is returned when no folders remain. S3 needs no such call, because the bucket's lifecycle rule does
+        the same.
         """
 
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
-        """Write a large object in pieces, with constant memory."""
+        """Return a writer for a large object. It uses a limited amount of memory, whatever the size of the object."""
 
 
 def has(storage: Storage, key: str) -> bool:
-    """Return whether an object with this key exists; raises StorageUnavailable."""
+    """Return whether an object with this key exists. Raises StorageUnavailable."""
     try:
         storage.head(key)
     except ObjectMissing:
@@ -119,22 +130,23 @@ def check_key(key: str) -> None:
 
 
 def check_prefix(prefix: str) -> None:
-    """Raise KeyInvalid unless a key can begin with `prefix`."""
+    """Raise KeyInvalid if no valid key can begin with `prefix`."""
     *folders, _begun = prefix.split("/")
     if not _PREFIX.fullmatch(prefix) or not all(_SEGMENT.fullmatch(segment) for segment in folders):
         raise KeyInvalid
 
 
 def check_range(start: int, length: int | None) -> None:
-    """Raise ValueError for an impossible range, which is a bug of the caller."""
+    """Raise ValueError for an impossible range, which would be a bug in the calling code."""
     if start < 0 or (length is not None and length < 0):
         raise ValueError("a range begins at 0 or later and has no negative length")
 
 
 def unavailable(reason: str, *, refused: bool = False) -> StorageUnavailable:
-    """Return the error for a store that failed. `reason` is a word of the system or the server: no path, URL or key.
+    """Return the error for a store that failed.
 
-    refused: the store was reached, and will refuse again until an operator changes something.
+    `reason` is an error code of the operating system or the server. It contains no path, URL or key. `refused` means
+    that the store was reached, and will refuse the request again until an operator changes something.
     """
     told = {"refused": True} if refused else {}
     return StorageUnavailable(f"The object store cannot be used ({reason}).", reason=reason, **told)

@@ -1,4 +1,4 @@
-"""Object storage in a bucket of S3 or of an S3-compatible server."""
+"""Object storage in a bucket of AWS S3 or of an S3-compatible server."""
 
 import math
 import secrets
@@ -26,10 +26,12 @@ _CREATE_PAUSES = (0.1, 0.4)  # seconds before the second and the third attempt
 
 
 class S3Storage:
-    """A `Storage` in `bucket` under `prefix` (empty, or ending in `/`). Credentials come from boto3's usual chain.
+    """A `Storage` in `bucket` under `prefix`, which is empty or ends in `/`.
 
-    The server must support `If-None-Match: *`, which `check_create_once` tests. The credentials need ListBucket;
-    otherwise a missing object looks like a denied one. The bucket's lifecycle should abort stale multipart uploads.
+    boto3 finds the credentials in its usual places. The server must support `If-None-Match: *`, which
+    `check_create_once` tests. The credentials must have the permission ListBucket. Without it, S3 answers a request for
+    a missing object as if access to it were denied. The bucket should have a lifecycle rule that aborts stale multipart
+    uploads.
     """
 
     def __init__(self, bucket: str, prefix: str = "", endpoint_url: str | None = None) -> None:
@@ -43,7 +45,11 @@ class S3Storage:
 
     @property
     def _once(self) -> Any:
-        """The client without retries. `create` retries itself, since only it recognizes its own object by the nonce."""
+        """The client without retries.
+
+        `create` does its own retries. If the response to its first attempt was lost, it recognizes by the nonce that
+        the existing object is its own, which the retries of boto3 could not.
+        """
         return self._clients.now().once
 
     def _named(self, key: str) -> dict[str, str]:
@@ -73,9 +79,10 @@ class S3Storage:
                 raise
 
     def _nonce(self, key: str) -> str | None:
-        """Return the nonce of the object's creator.
+        """Return the nonce that the creator of the object stored with it.
 
-        A 409 can also mean that it was just deleted: then the write is repeated.
+        Raises StorageUnavailable if the object is missing, so `create` writes it again. This happens because S3 answers
+        409 also if the object is being deleted at that moment.
         """
         try:
             metadata: dict[str, str] = self._head(key)["Metadata"]
@@ -96,7 +103,7 @@ class S3Storage:
     def stream(self, key: str, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
         check_range(start, length)
         chunks = self._read(key, start, length)
-        next(chunks)  # requests the object, so that a missing object is detected here
+        next(chunks)  # sends the request, so that a missing object is detected here
         return chunks
 
     def _read(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
@@ -116,7 +123,10 @@ class S3Storage:
             body.close()
 
     def _body(self, key: str, start: int, length: int | None) -> Any | None:
-        """Return the response's body, or None if the object has no byte in the range, for which S3 returns an error."""
+        """Return the body of the response, or None if the object has no bytes in this range.
+
+        For such a range, S3 would respond with an error.
+        """
         if length == 0:
             self.head(key)
             return None
@@ -146,7 +156,7 @@ class S3Storage:
         return facts
 
     def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:  # noqa: ARG002
-        """Do nothing: the bucket's lifecycle aborts what a writer left."""
+        """Do nothing, because the bucket's lifecycle rule aborts the multipart uploads of killed processes."""
         return "", 0
 
     def delete(self, key: str) -> None:
@@ -170,6 +180,6 @@ class S3Storage:
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, **begin):
                 for entry in page.get("Contents", ()):
                     key = entry["Key"].removeprefix(self._prefix)
-                    with suppress(KeyInvalid):  # a foreign object, such as a console's folder marker
+                    with suppress(KeyInvalid):  # an object that another program created, such as a folder marker
                         check_key(key)
                         yield key

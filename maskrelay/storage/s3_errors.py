@@ -1,4 +1,4 @@
-"""Translate boto3's errors into storage errors."""
+"""The translation of boto3's errors into storage errors."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,18 +22,18 @@ TAKEN: Mapping[str, type[StorageError]] = {
     "412": ObjectExists,
     "409": ObjectExists,
 }
-#: 4xx statuses with which a server asks to retry.
+#: 4xx statuses, and error codes of S3, that ask the client to retry later.
 _LATER = frozenset({408, 409, 425, 429})
 _LATER_CODES = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"})
-#: There are no credentials to sign a request with.
+#: The errors for a request that cannot be signed, because there are no credentials.
 _UNSIGNED = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
 
 
 @contextmanager
 def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Iterator[None]:
-    """Translate an error of boto3 into its meaning for the key, otherwise into StorageUnavailable.
+    """Translate an error of boto3 into the error that `meanings` has for its S3 code, or else into StorageUnavailable.
 
-    `meanings` are by S3's error code. The URL and the key in boto3's messages are left out.
+    The new error does not contain the URL and the key that are in boto3's message.
     """
     try:
         yield
@@ -49,6 +49,9 @@ def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Itera
 
 
 def _is_refusal(error: ClientError, code: str) -> bool:
-    """Return whether the server understood the request and refuses it: 4xx, except "later", and 501."""
+    """Return whether the server refuses the request and would refuse it again.
+
+    These are the statuses 4xx and 501, except those that ask the client to retry later.
+    """
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status == 501 or (400 <= status < 500 and status not in _LATER and code not in _LATER_CODES)

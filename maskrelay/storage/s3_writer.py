@@ -1,6 +1,6 @@
-"""Write a large object to a bucket as a multipart upload with parts of at least 8 MiB.
+"""Writes of large objects to a bucket, as multipart uploads with parts of at least 8 MiB.
 
-It is visible once it is complete.
+An object becomes visible when its upload is complete.
 """
 
 from contextlib import suppress
@@ -15,14 +15,17 @@ _PARTS_OF_ONE_SIZE = 2000
 
 
 def _part_bytes(number: int) -> int:
-    """Return the size of part `number` (from 1). S3 accepts 10,000 parts, which thus hold an object of 484 GiB."""
+    """Return the size of part `number`, counted from 1.
+
+    The size doubles after every 2000 parts. S3 accepts 10,000 parts, so an object can have up to 484 GiB.
+    """
     return _PART_BYTES << ((number - 1) // _PARTS_OF_ONE_SIZE)
 
 
 class S3Writer:
-    """Writes one object of an S3Storage; see `protocol.Writer`.
+    """A writer of one object of an S3Storage (see `protocol.Writer`).
 
-    Holds one part in memory; a small object is a single put.
+    It keeps one part in memory. An object that is smaller than one part is written with one put request.
     """
 
     def __init__(self, client: Any, named: dict[str, str], content_type: str) -> None:
@@ -63,7 +66,7 @@ class S3Writer:
         self._upload = {}
 
     def abort(self) -> None:
-        """Discard the parts sent so far. If that fails, the bucket's lifecycle does it."""
+        """Discard the parts that were sent so far. If that fails, the bucket's lifecycle rule discards them later."""
         if self._upload:
             with suppress(StorageError), s3_errors():
                 self._client.abort_multipart_upload(**self._named, **self._upload)

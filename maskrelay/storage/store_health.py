@@ -1,4 +1,4 @@
-"""Whether the store can be used now. The reason is logged when it changes."""
+"""Health of the object store. If the store cannot be used, the reason is logged whenever it changes."""
 
 import logging
 import threading
@@ -10,14 +10,17 @@ from maskrelay.storage.factory import check_writable
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: A trial object is written at most once in this many seconds.
+#: At most one trial object is written in this many seconds.
 PERIOD_S = 5.0
 #: A reason that has not occurred for this many seconds is logged again.
 FORGOTTEN_S = 60.0
 
 
 class StoreHealth:
-    """Tests the store on request, and records failures seen by others. May be used from any thread."""
+    """A health check of the store, which also records the failures that other code reports.
+
+    It may be used from any thread.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -28,7 +31,7 @@ class StoreHealth:
         self._heard = float("-inf")
 
     def check(self) -> None:
-        """Raise StorageUnavailable unless the store responds now and accepted the last trial object."""
+        """Raise StorageUnavailable if the store does not respond now, or did not accept the last trial object."""
         try:
             next(iter(self._storage.list(keys.LIVE)), None)
             self._check_writable()
@@ -37,7 +40,7 @@ class StoreHealth:
             raise
 
     def failed(self, error: StorageUnavailable) -> None:
-        """Log why the store could not be used, if the reason changed."""
+        """Log why the store could not be used, if the reason has changed or was not logged recently."""
         reason = str(error.fields.get("reason", error.code))
         with self._lock:
             now = time.monotonic()
@@ -47,7 +50,7 @@ class StoreHealth:
             log.error("the object store cannot be used", extra={"reason": reason})
 
     def _check_writable(self) -> None:
-        """One caller writes a trial object; its result applies to the others until the period is over."""
+        """Write a trial object, or use the result of the last one if it is less than `PERIOD_S` old."""
         with self._lock:
             if time.monotonic() - self._tried < PERIOD_S:
                 failure = self._failure

@@ -1,4 +1,4 @@
-"""The id of a store: created once, by whichever process is first, and kept when the store is moved or restored."""
+"""The id of a store. The first process that needs the id creates it. It stays the same if the store is moved."""
 
 import json
 import secrets
@@ -10,9 +10,9 @@ from maskrelay.storage.protocol import Storage
 
 
 def store_id(storage: Storage) -> str:
-    """Return the store's id, creating it if needed.
+    """Return the store's id, after creating it if there is none.
 
-    Raises StorageUnavailable, and SettingsError if it cannot be read.
+    Raises StorageUnavailable if the store does not respond, and SettingsError if the stored id cannot be read.
     """
     try:
         body = storage.get(keys.STORE_ID)

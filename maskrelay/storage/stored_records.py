@@ -1,6 +1,7 @@
-"""Records as objects in storage: a single one as JSON, or several as lines of JSON. Each object is written once.
+"""Records as objects in storage. An object holds one record as JSON, or several records as lines of JSON.
 
-Whoever wrote an object, reading it returns a record or raises RecordUnreadable, whose message quotes nothing of it.
+Each object is written once. Reading an object that anyone may have written returns valid records or raises
+RecordUnreadable. The error's message quotes nothing of the object.
 """
 
 import re
@@ -16,9 +17,9 @@ from maskrelay.contract.records.job import Item, Result, Submission
 from maskrelay.errors import ObjectExists, ObjectMissing, RecordUnreadable
 from maskrelay.storage.protocol import Storage
 
-#: The size limit of a record. The longest possible records name 20,000 members of each of 20 zips.
+#: The size limit of a record, in bytes. The longest possible records name 20,000 members of each of 20 zip archives.
 LONGEST_BYTES = 256 << 20
-#: The beginning of a submission's record. Both values are ours; the caller's text comes later.
+#: The beginning of the record of a submission. Both values come from this service; the caller's own text follows later.
 _OWNER = re.compile(
     rf'\s*{{\s*"id"\s*:\s*"({keys.ID.pattern})"\s*,\s*"tenant"\s*:\s*"({keys.TENANT.pattern})"'.encode()
 )
@@ -27,10 +28,10 @@ R = TypeVar("R", bound=Record)
 
 
 def record_body(record: Record) -> bytes:
-    """Return the record as JSON; raises RecordUnreadable if reading it back would not return an equal record."""
+    """Return the record as JSON. Raises RecordUnreadable if parsing the JSON would not return an equal record."""
     try:
         body = record.model_dump_json().encode()
-    except ValueError:  # half a surrogate pair, or nested too deeply
+    except ValueError:  # text with half a surrogate pair, or values that are nested too deeply
         raise RecordUnreadable from None
     if parsed(body, type(record)) != record:
         raise RecordUnreadable
@@ -38,7 +39,7 @@ def record_body(record: Record) -> bytes:
 
 
 def parsed(body: bytes, kind: type[R], key: str = "") -> R:
-    """Parse the content of the object `key` as a record; raises RecordUnreadable."""
+    """Parse the content of the object `key` as a record. Raises RecordUnreadable if that is not possible."""
     try:
         return kind.model_validate_json(body)
     except (ValidationError, ValueError, RecursionError):
@@ -46,12 +47,12 @@ def parsed(body: bytes, kind: type[R], key: str = "") -> R:
 
 
 def unreadable(key: str) -> RecordUnreadable:
-    """Return the error for this object. Its detail names the object without the job's folder."""
+    """Return the error for the object `key`. Its detail contains only the last segment of the key."""
     return RecordUnreadable(f"The stored record {key.rsplit('/', 1)[-1]} cannot be read.", key=key)
 
 
 def read_record(storage: Storage, key: str, kind: type[R]) -> R:
-    """Read the object `key` as a record; raises ObjectMissing and RecordUnreadable."""
+    """Read the object `key` as a record. Raises ObjectMissing and RecordUnreadable."""
     body = storage.get(key, 0, LONGEST_BYTES + 1)
     if len(body) > LONGEST_BYTES:
         raise unreadable(key)
@@ -59,7 +60,7 @@ def read_record(storage: Storage, key: str, kind: type[R]) -> R:
 
 
 def read_submission(storage: Storage, job: str) -> Submission:
-    """Return the submission that was accepted under this id; raises ObjectMissing and RecordUnreadable."""
+    """Return the submission that was accepted under this id. Raises ObjectMissing and RecordUnreadable."""
     submission = read_record(storage, keys.accepted(job), Submission)
     if submission.id != job:
         raise unreadable(keys.accepted(job))
@@ -67,7 +68,7 @@ def read_submission(storage: Storage, job: str) -> Submission:
 
 
 def read_result(storage: Storage, job: str) -> Result:
-    """Return the result of this job; raises ObjectMissing and RecordUnreadable."""
+    """Return the result of this job. Raises ObjectMissing and RecordUnreadable."""
     result = read_record(storage, keys.result(job), Result)
     if result.job != job:
         raise unreadable(keys.result(job))
@@ -75,9 +76,9 @@ def read_result(storage: Storage, job: str) -> Result:
 
 
 def owner_of(storage: Storage, job: str) -> str | None:
-    """Return the tenant of a job from the beginning of its record, even if the rest is unreadable.
+    """Return the tenant of a job from the beginning of its record, even if the rest of the record is unreadable.
 
-    Returns None if there is no record, or if it does not begin as this service writes it.
+    Return None if there is no record, or if the record does not begin in the way in which this service writes it.
     """
     try:
         begun = _OWNER.match(storage.get(keys.accepted(job), 0, _OWNER_BYTES))
@@ -87,7 +88,7 @@ def owner_of(storage: Storage, job: str) -> str | None:
 
 
 def write_records(storage: Storage, key: str, records: Sequence[Record]) -> bool:
-    """Write the records; return False if an object with this key exists already, which is kept."""
+    """Write the records as a new object. If an object with this key exists, keep it and return False."""
     body = "\n".join(record.model_dump_json(exclude_defaults=True) for record in records).encode()
     try:
         storage.create(key, body, "application/x-ndjson")
@@ -97,12 +98,12 @@ def write_records(storage: Storage, key: str, records: Sequence[Record]) -> bool
 
 
 def read_records(storage: Storage, key: str, kind: type[R]) -> list[R]:
-    """Return every record of the object; raises ObjectMissing and RecordUnreadable."""
+    """Return every record of the object. Raises ObjectMissing and RecordUnreadable."""
     return [parsed(line, kind, key) for line in storage.get(key).splitlines()]
 
 
 def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
-    """Yield every submitted item in order, wherever the submission keeps them.
+    """Yield every submitted item in order, from the submission itself or from the object that it names.
 
     Raises ObjectMissing and RecordUnreadable.
     """
@@ -115,7 +116,7 @@ def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines of an object that is read in chunks. A line of many chunks is joined once."""
+    """Yield the lines of an object that is read in chunks. The chunks of a long line are joined only once."""
     held: list[bytes] = []
     for chunk in chunks:
         first, *others = chunk.split(b"\n")

@@ -7,7 +7,7 @@ from maskrelay.contract.record import Amount, Failure, Number, Record
 
 
 class ArtifactRef(Record):
-    """The location of an artifact: `length` bytes at `offset` of the object `key`."""
+    """The location of an artifact: `length` bytes from `offset` on in the object `key`."""
 
     key: str
     offset: Amount = 0
@@ -17,37 +17,41 @@ class ArtifactRef(Record):
 
 
 class Rle(Record):
-    """A mask as COCO run lengths: column-major, `size` = (height, width), `counts` in COCO's text form."""
+    """A mask as run lengths in the format of COCO, in column-major order."""
 
+    #: (height, width) in pixels.
     size: tuple[int, int]
+    #: The run lengths in COCO's compressed text format.
     counts: str
 
 
 class Measures(Record):
-    """The measures of one mask, in source pixels; x to the right, y down, from the top left corner."""
+    """The measures of one mask, in source pixels. x grows to the right and y grows downwards."""
 
     empty: bool
     area_px: int
-    #: None if the source gives no spacing.
+    #: None if the source does not state its pixel spacing.
     area_mm2: float | None = None
-    #: (x, y, width, height), None when empty.
+    #: The bounding box (x, y, width, height), or None if the mask is empty.
     bbox: tuple[int, int, int, int] | None = None
-    #: (x, y) of pixel centres, None when empty.
+    #: The mean (x, y) of the mask's pixels, or None if the mask is empty. (0, 0) is the centre of the top left pixel.
     centroid: tuple[float, float] | None = None
+    #: The number of connected components.
     components: int
-    #: 0..1, over the mask (over the frame when the mask is empty).
+    #: From 0 to 1: the mean over the pixels of the mask, or over the whole frame if the mask is empty.
     mean_probability: float
-    #: The sides that the mask touches.
+    #: The sides of the frame that the mask touches.
     border: tuple[Literal["left", "top", "right", "bottom"], ...] = ()
     flags: tuple[str, ...] = ()
 
 
 class SelfCheck(Record):
-    """A check of the mask's position in the source against its position on the canvas.
+    """A check that compares the mask's position in the source with its position on the canvas.
 
-    `shift_px` is the distance between the two centroids, in source pixels. `padding_px` is the foreground in the
-    padding of the canvas, in canvas pixels. `ok` is true if the shift is no more than the two pixel grids explain.
-    `shift_px` and `ok` are null if there is nothing to compare.
+    `shift_px` is the distance between the two centroids in source pixels, or null if the mask is empty on the canvas
+    or in the source. `padding_px` is the number of foreground pixels in the padding of the canvas. `ok` is true if
+    rounding to the two pixel grids can explain the shift, or if the bounding boxes agree. It is null if the mask is
+    empty or very thin.
     """
 
     shift_px: float | None = None
@@ -59,10 +63,11 @@ class MaskOutcome(Measures):
     """The mask of one prompt: its measures, its run lengths and its artifacts."""
 
     prompt: str
+    #: The category that the endpoint returned for the prompt.
     category: str | None = None
     rle: Rle
-    #: The mask without the pixels where another prompt's mask of the frame is more probable; None if equal to `rle`, or
-    #: if no label volume is made.
+    #: The mask without the pixels where the mask of another prompt in the same frame has a higher probability. None if
+    #: it is equal to `rle`, or if no label volume is made.
     label_rle: Rle | None = None
     self_check: SelfCheck | None = None
     mask: ArtifactRef | None = None
@@ -70,33 +75,38 @@ class MaskOutcome(Measures):
 
 
 class Outcome(Record):
-    """The durable record of one frame: masks, or a coded error."""
+    """The stored record of one frame: its masks, or a coded error."""
 
     frame: Number
     item: Number
-    #: The frame's place within its item.
+    #: The frame's number within its item, counted from 0.
     index: Number = 0
     state: Literal["succeeded", "failed", "cancelled"]
     error: Failure | None = None
     masks: tuple[MaskOutcome, ...] = ()
     overlay: ArtifactRef | None = None
-    #: For the contact sheet.
+    #: The small image of the frame for the contact sheet.
     thumbnail: ArtifactRef | None = None
-    #: The DICOM object it belongs to, as results name it.
+    #: The name that results use for the DICOM object of the frame.
     instance: str | None = None
-    #: The file of a frame whose item was made of several files.
+    #: The name of the frame's file, if the item was made from several files.
     source_name: str | None = None
-    #: The letterbox, which maps the canvas back to the source.
+    #: The numbers of the letterbox, which map the canvas back to the source.
     geometry: dict[str, Any] | None = None
+    #: The name of the intensity window that was applied.
     intensity: str | None = None
     endpoint: str | None = None
     model_version: str | None = None
     attempts: int = 1
-    #: In milliseconds.
+    #: The time that each stage of the frame took, in milliseconds.
     timings_ms: dict[str, float] = {}
 
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """Return the frame's artifacts by name: `{item}-{frame}-{prompt}.mask.png`, `{item}-{frame}.overlay.png` …"""
+        """Return the frame's artifacts by name.
+
+        Examples of names are `{item}-{frame}-{prompt}.mask.png`, where `{prompt}` is the index of the prompt, and
+        `{item}-{frame}.overlay.png`. Thumbnails are not included.
+        """
         named: dict[str, ArtifactRef] = {}
         for number, mask in enumerate(self.masks):
             if mask.mask:
@@ -113,7 +123,7 @@ _BOUND = 1 << 31
 
 
 def read_outcome(line: bytes) -> Outcome | None:
-    """Parse one line of a part; None for a line that this release cannot use, of whatever origin."""
+    """Parse one line of a part. Return None if this version of the software cannot use the line."""
     try:
         outcome = Outcome.model_validate_json(line)
     except ValueError:
@@ -125,7 +135,11 @@ def read_outcome(line: bytes) -> Outcome | None:
 
 
 def _is_consistent(mask: MaskOutcome) -> bool:
-    """Whether the measures are usable: finite, and within the size of the mask."""
+    """Return whether the measures are usable.
+
+    All numbers must be finite, and the area at most that of the frame. The bounding box is only checked for
+    plausibility: it may extend beyond the frame.
+    """
     height, width = mask.rle.size
     if not (0 < height < _BOUND and 0 < width < _BOUND and 0 <= mask.area_px <= height * width):
         return False
@@ -133,4 +147,4 @@ def _is_consistent(mask: MaskOutcome) -> bool:
         return False
     box = mask.bbox or ()
     numbers = (mask.mean_probability, mask.area_mm2 or 0.0, *(mask.centroid or ()))
-    return all(abs(one) < _BOUND for one in box) and all(map(math.isfinite, numbers))
+    return all(abs(number) < _BOUND for number in box) and all(map(math.isfinite, numbers))

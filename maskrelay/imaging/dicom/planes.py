@@ -1,4 +1,4 @@
-"""Read the frames of a DICOM object as planes, one at a time."""
+"""Reading of the frames of a DICOM object as planes, one frame at a time."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ from maskrelay.imaging.read.footprint import dicom_footprint
 
 @dataclass(frozen=True, eq=False)
 class DicomPlanes:
-    """An object whose header was read, and whose frames are decoded one by one. Thread-safe."""
+    """A DICOM object whose header was read. Its frames are decoded one at a time. It may be used from any thread."""
 
     header: Header
     layout: SampleLayout
@@ -32,7 +32,7 @@ class DicomPlanes:
 
     @property
     def footprint(self) -> int:
-        """Return the peak memory, in bytes, of decoding one frame and the conversion to the canvas."""
+        """The peak memory, in bytes, that is needed to decode one frame and to convert it to the canvas."""
         layout, source = self.layout, self.header.source
         compressed = layout.transfer_syntax.is_encapsulated
         inflated = len(source) if isinstance(source, bytes) else 0
@@ -42,11 +42,15 @@ class DicomPlanes:
         return reckoned + 2 * codestream
 
     def plane(self, index: int) -> Plane:
-        """Return frame `index`, counted from 0; the others are neither read nor decoded.
+        """Return frame `index`, counted from 0. No other frame is decoded.
 
-        Gray: modality units without VOI; integers as stored if nothing has to be applied, integers if the rescale is
-        whole, else float64. One-bit samples become 0 and 255. Colours and palettes: (height, width, 3) uint8, scaled
-        from the bits stored. Overlays are not drawn. Raises only ItemErrors.
+        A gray frame has the shape (height, width) and its values are in modality units. No VOI transformation is
+        applied. Without a modality transformation, the values are as stored. The values of a modality lookup table, and
+        of a rescale by whole numbers, are integers. Other rescaled values are float64. One-bit samples become 0 and
+        255, as uint8.
+
+        A colour frame, also one with a palette, has the shape (height, width, 3) and the dtype uint8. Its values are
+        scaled from the stored number of bits to 8 bits. Overlays are not drawn. Raises only subclasses of ItemError.
         """
         with named_damage():
             check_frame(self.layout, index, self.max_pixels)
@@ -76,9 +80,10 @@ class DicomPlanes:
 
 
 def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:
-    """Read the header of `source` (bytes, or the path of a file that does not change).
+    """Read the header of `source`: bytes, or the path of a file that does not change.
 
-    Raises only ItemErrors: those of `header.read_header`, `layout.read_layout` and `layout.check_frame`.
+    Raises only subclasses of ItemError: those of `header.read_header`, of `sample_layout.read_layout` and
+    `sample_layout.check_frame`, of `functional_groups.read_groups`, and of `read_frames`.
     """
     with named_damage():
         header = read_header(source)
@@ -89,7 +94,10 @@ def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:
 
 
 def read_frames(header: Header, layout: SampleLayout, pixels: PixelElement) -> FragmentedFrames | None:
-    """Return the frames of an encapsulated object; None for one that is not. Raises TagInvalid, Truncated."""
+    """Return the frames of an encapsulated object, or None for an object that is not encapsulated.
+
+    Raises TagInvalid or Truncated if the fragments of the frames cannot be located.
+    """
     if not layout.transfer_syntax.is_encapsulated:
         return None
     with opened(header.source) as stream:
