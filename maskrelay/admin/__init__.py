@@ -1,5 +1,5 @@
-"""The commands of an operator: `maskrelay doctor`, `audit`, `endpoint`.
+"""The operator's commands: `maskrelay doctor`, `audit` and `endpoint`.
 
-Arguments and settings come in; findings come out on standard output. Each module adds its command by an entry point.
-Read `doctor` first.
+A command reads its arguments and the settings, and prints its findings on standard output. Each module adds one
+command; the package's entry points name them. Read `doctor` first.
 """

@@ -1,4 +1,4 @@
-"""`maskrelay audit verify` and `maskrelay audit show`: verify and print the audit log, from storage alone."""
+"""`maskrelay audit verify` and `maskrelay audit show`: verify and print the audit log, reading only storage."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ from maskrelay.storage.stored_records import parsed, unreadable
 
 
 def add(subparsers: Any) -> None:
-    """Add the command."""
+    """Add the command to the parser."""
     parser = subparsers.add_parser(
         "audit", help="verify or show the audit log (for operators: reads the store directly)"
     )
@@ -39,8 +39,8 @@ def _verify(_given: argparse.Namespace) -> int:
     try:
         found = verify(storage, kept)
     except Break as broken:
-        for one in (broken, *broken.others):
-            sys.stderr.write(f"maskrelay: {one.key}: {one}\n")
+        for found_break in (broken, *broken.others):
+            sys.stderr.write(f"maskrelay: {found_break.key}: {found_break}\n")
         return 1
     ended = [key for key in found.unclosed if key < keys.audit_hour(opens)]
     for key in ended:
@@ -62,11 +62,11 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _entries(storage: Storage, since: str) -> Iterator[AuditEntry]:
-    """Every entry in order of hour, process and time, without the seals; invalid entries are reported."""
+    """Yield every entry, ordered by hour, process and time, without the seals. Report files that cannot be read."""
     for key in storage.list(keys.AUDIT, keys.AUDIT + since):
         try:
             lines = storage.get(key).splitlines()[:-1]
-        except ObjectMissing:  # its retention is over
+        except ObjectMissing:  # its retention period is over
             continue
         try:
             if not keys.AUDIT_FILE.fullmatch(key):

@@ -1,4 +1,4 @@
-"""Verify the audit log: every file matches its seal, every file links to the previous one, and none is missing."""
+"""Verify the audit log: every file matches its seal and links to the previous file, and no file is missing."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from maskrelay.storage.protocol import Storage
 
 
 class Break(Exception):
-    """The first place where the log is broken; `key` names the file. `others`: further places."""
+    """The first place where the log is broken. `key` names the file, and `others` are the breaks of other processes."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -20,7 +20,7 @@ class Break(Exception):
 
 @dataclass(slots=True)
 class Found:
-    """The content of an unbroken log. unclosed: the last file of each process that has not closed its hour."""
+    """The content of an unbroken log. `unclosed` lists the last file of each process that has not closed its hour."""
 
     files: int = 0
     entries: int = 0
@@ -31,7 +31,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The current position in the files of a process."""
+    """The last file of a process that was read so far, and whether it closes its hour."""
 
     file: Before
     closed: bool
@@ -43,9 +43,10 @@ class _Last:
 def verify(storage: Storage, kept: str) -> Found:
     """Read every file from the hour `kept` on. Raises Break for the first file that is changed, missing or unclosed.
 
-    A break ends the check only of its own process' files: the breaks of others are in `others`. Files from before that
-    hour may be gone, because retention removes them. Removing the last files of a process, or all of them, leaves no
-    trace here; only a store that lets nobody remove objects prevents that.
+    After a break, the remaining files of the same process are not checked; the breaks of other processes are in
+    `others`. Files from before the hour `kept` may be missing, because retention removes them. If someone removes the
+    last files of a process, or all of its files, this check cannot notice it. Only a store that lets nobody remove
+    objects prevents that.
     """
     found = Found()
     chains: dict[str, _Last] = {}
@@ -69,7 +70,7 @@ def verify(storage: Storage, kept: str) -> Found:
 
 
 def _next(storage: Storage, key: str, last: _Last | None, kept: str, found: Found) -> _Last:
-    """The position in a process' files after this one, which is added to `found`. Raises Break."""
+    """Check the file `key`, add it to `found`, and return it as the last file of its process. Raises Break."""
     if not keys.AUDIT_FILE.fullmatch(key):
         raise Break(key, "not a file of the audit log")
     body = _read(storage, key)
@@ -98,7 +99,7 @@ def _sealed(key: str, body: bytes) -> Seal:
 
 
 def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept: str) -> None:
-    """Compare what the file records of the previous one with that file."""
+    """Compare what this file records of the previous file with that file. Raises Break."""
     before = seal.before
     if last is None:
         if before is not None and before.key > keys.audit_hour(kept):
@@ -110,7 +111,10 @@ def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept
 
 
 def _caught_up(storage: Storage, key: str, before: Before | None, last: _Last) -> _Last:
-    """The previous file. New files may have been added since the listing: the path back to `last` leads over them."""
+    """Return the previous file, after checking the files between it and `last`.
+
+    Such files exist if the process wrote some after the listing was made. Raises Break.
+    """
     newest, at = last, before
     while at != last.file:
         if at is None:

@@ -25,7 +25,7 @@ _DEFAULT = DeploymentSpec("default", "default")
 
 
 def add(subparsers: Any) -> None:
-    """Add the command `endpoint` with its subcommands; each stores its function in `run`."""
+    """Add the command `endpoint` with its subcommands. Each subcommand stores its function in `run`."""
     what = "create, monitor and delete the model's endpoint on Azure"
     parser = subparsers.add_parser(
         "endpoint", help=what, description=what, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -152,7 +152,7 @@ def _command(
 
 
 def _reported(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Wrap `run` so that Azure's errors are printed in full, with code, Azure's text and next step; exit code 3."""
+    """Wrap `run`: if Azure reports an error, print it with its code, Azure's text and the next steps, and return 3."""
 
     def reported(given: argparse.Namespace) -> int:
         try:
@@ -171,7 +171,7 @@ def _reported(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
 
 
 def _names(given: argparse.Namespace) -> list[str]:
-    """All given names of endpoints and deployments."""
+    """Return all names of endpoints and deployments in the arguments."""
     named = [getattr(given, "name", None), getattr(given, "deployment", None)]
     return [name for name in (*named, *dict(getattr(given, "shares", ()))) if name is not None]
 

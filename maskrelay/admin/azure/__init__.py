@@ -1,5 +1,5 @@
-"""The life of an endpoint by way of Azure's control plane.
+"""Create, change and delete an endpoint through Azure's control plane.
 
-What is wanted comes in; calls to the control plane, or `az` commands as text, come out.
-Read `endpoint_commands` first, then `spec`.
+The input is a specification of what should exist. The result is calls to the control plane, or the equivalent `az`
+commands as text. Read `endpoint_commands` first, then `spec`.
 """

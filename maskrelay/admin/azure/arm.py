@@ -1,7 +1,7 @@
-"""Long-running operations of Azure's control plane: start one with a call, and poll until it ends.
+"""Long-running operations of Azure's control plane: a call starts one, and polling waits until it ends.
 
-Source: "Track asynchronous Azure operations". Polling an operation needs a permission above the resource; without it,
-the resource itself is polled.
+Source: "Track asynchronous Azure operations". Polling an operation needs a permission at a level above the resource.
+Without this permission, the resource itself is polled.
 """
 
 import time
@@ -21,14 +21,16 @@ from maskrelay.admin.azure.error_meanings import failure
 from maskrelay.errors import AzureDenied, AzureUnfinished
 from maskrelay.network.proxies import Proxy
 
-#: Seconds without a change after which a line says that the operation continues.
+#: After this many seconds without a change of state, a progress message says that the operation continues.
 _SILENCE = 60.0
 #: The states of a resource without an operation in progress.
 ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
 class Arm(Calls):
-    """Runs operations, waits at most `patience` seconds for each, and reports progress. Raises as Calls does."""
+    """A client that runs operations, waits at most `patience` seconds for each, and reports progress. Raises like
+    Calls.
+    """
 
     def __init__(
         self, url: str, bearer: Bearer, *, say: Callable[[str], None], patience: float, proxy: Proxy | None = None
@@ -38,7 +40,7 @@ class Arm(Calls):
         self._patience = patience
 
     def put(self, path: str, body: Resource, *, doing: str | None = None) -> Resource:
-        """Create or replace a resource, wait, and return it. `doing`: the description in progress messages."""
+        """Create or replace a resource, wait, and return it. `doing` describes the operation in progress messages."""
         return self._settled(self.send("PUT", self.address(path), body), path, doing or f"create {last_of(path)}")
 
     def patch(self, path: str, body: Resource) -> Resource:
@@ -46,7 +48,7 @@ class Arm(Calls):
         return self._settled(self.send("PATCH", self.address(path), body), path, f"change {last_of(path)}")
 
     def delete(self, path: str) -> None:
-        """Delete a resource and wait until it is gone. A missing resource counts as deleted."""
+        """Delete a resource and wait until it is gone. It is not an error if the resource does not exist."""
         answer, work = self.send("DELETE", self.address(path)), _Work(f"delete {last_of(path)}")
         if answer.status_code in (204, 404):
             return
@@ -65,7 +67,7 @@ class Arm(Calls):
             answer = self.send("GET", self.address(path))
             found = self.resource(answer, f"read {work.doing}")
             state = state_of(found)
-            if state not in ENDED or work.state:  # nothing to report if it was already done
+            if state not in ENDED or work.state:  # if it had ended before the first poll, there is nothing to report
                 self._tell(work, state)
             if state in ENDED:
                 break
@@ -80,7 +82,7 @@ class Arm(Calls):
         return self.ready(path)
 
     def _followed(self, answer: httpx.Response, work: "_Work") -> None:
-        """Wait for an operation at the address that was returned with its acceptance, if any."""
+        """Poll the operation whose address is in the response until it ends. Without an address, return at once."""
         link, tells = answer.headers.get("azure-asyncoperation"), True
         if link is None and answer.status_code == 202:
             link, tells = answer.headers.get("location"), False
@@ -101,7 +103,7 @@ class Arm(Calls):
     def _rest(self, answer: httpx.Response, work: "_Work") -> None:
         if time.monotonic() - work.began > self._patience:
             ways = (
-                "Azure continues the work; to wait again: maskrelay endpoint wait NAME",
+                "Azure continues the operation; to wait for it again: maskrelay endpoint wait NAME",
                 "or wait longer with --patience",
             )
             raise AzureUnfinished(f"{work.doing}: not finished after {self._patience / 60:g} minutes", ways=ways)
@@ -116,7 +118,7 @@ class Arm(Calls):
 
 
 class _Work:
-    """An operation: its description, its start, and the last progress message with its time."""
+    """An operation: its description and start, and the state and time of the last progress message."""
 
     def __init__(self, doing: str) -> None:
         self.doing = doing

@@ -1,4 +1,4 @@
-"""The equivalent `az` commands as text, which every command prints unless it is told to act. Pure."""
+"""The equivalent `az` commands as text. A command that changes something prints them when `--apply` is not given."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def creating(wanted: DeploymentSpec, workspace: Workspace | None) -> str:
 
 
 def routing(name: str, shares: Mapping[str, int], workspace: Workspace | None) -> str:
-    given = " ".join(f"{one}={share}" for one, share in shares.items())
+    given = " ".join(f"{deployment}={share}" for deployment, share in shares.items())
     return f'az ml online-endpoint update --name {name} --traffic "{given}"{_flags(workspace)}'
 
 

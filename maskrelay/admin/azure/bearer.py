@@ -11,7 +11,7 @@ from maskrelay.scoring.tokens import Token
 
 
 class GivenToken:
-    """A token given in the environment."""
+    """A token from the environment."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -21,7 +21,9 @@ class GivenToken:
 
 
 class MachineToken:
-    """Entra tokens for one scope, renewed in time. Raises SettingsError without the extra `azure`."""
+    """Entra tokens for one scope, which are renewed before they expire. Raises SettingsError without the extra
+    `azure`.
+    """
 
     def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:
         self._source = Entra(scope, proxy)

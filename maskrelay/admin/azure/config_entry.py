@@ -1,4 +1,4 @@
-"""Build an endpoint's entry for maskrelay's endpoints file from the control plane (`docs/howto/endpoints.md`)."""
+"""Build an endpoint's entry in maskrelay's endpoints file from the control plane (see `docs/howto/endpoints.md`)."""
 
 import contextlib
 import json
@@ -15,29 +15,30 @@ from maskrelay.admin.azure.status import DeploymentStatus, auth_of, version_of
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AzureMissing, SettingsError
 
-#: Fields of one authentication method; those of other methods are removed.
+#: The fields that belong to one authentication method or another. They are removed from the old entry before the new
+#: ones are set.
 _CREDENTIALS = ("key", "key_file", "token_url")
 
 
 def entry_of(seen: DeploymentStatus, azure_url: str, key_file: str | None) -> dict[str, Any]:
-    """Return the control plane's knowledge of the endpoint as fields of its entry.
+    """Return what the control plane knows about the endpoint, as the fields of its entry in the endpoints file.
 
-    concurrency and max_in_flight are the capacity of the deployments with traffic: each instance scores as many
-    requests as it declares, and queues as many again. Raises AzureMissing while nothing can be scored, and
-    SettingsError without a place for a key.
+    `concurrency` and `max_in_flight` are the capacity of all deployments with traffic. Each instance scores as many
+    requests as its deployment declares, and queues the same number. Raises AzureMissing if no deployment can score, and
+    SettingsError if the endpoint uses a key and no file for it is given.
     """
     uri, shares = seen.endpoint["properties"].get("scoringUri"), traffic_of(seen.endpoint)
-    serving = [one for one in seen.deployments if one["name"] in shares]
+    serving = [deployment for deployment in seen.deployments if deployment["name"] in shares]
     if not uri or not serving:
         ways = (
             "wait for a deployment: maskrelay endpoint wait NAME",
             "then give it traffic: maskrelay endpoint traffic NAME DEPLOYMENT=100",
         )
         raise AzureMissing(f"{seen.endpoint['name']} has no deployment with traffic", ways=ways)
-    bears = sum(_bears(one) for one in serving)
-    main = max(serving, key=lambda one: shares[one["name"]])
+    capacity = sum(_capacity(deployment) for deployment in serving)
+    main = max(serving, key=lambda deployment: shares[deployment["name"]])
     entry: dict[str, Any] = {"name": seen.endpoint["name"].lower(), "url": uri, "auth": auth_of(seen.endpoint)}
-    entry |= {"model_version": version_of(main), "concurrency": bears, "max_in_flight": bears}
+    entry |= {"model_version": version_of(main), "concurrency": capacity, "max_in_flight": capacity}
     if entry["auth"] == "aml_token":
         path = seen.workspace.endpoint(seen.endpoint["name"])
         entry["token_url"] = f"{azure_url.rstrip('/')}{path}/token?api-version={VERSION}"
@@ -49,35 +50,37 @@ def entry_of(seen: DeploymentStatus, azure_url: str, key_file: str | None) -> di
 
 
 def merged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the file's entries with this one; manual settings under the same name are kept.
+    """Return the entries of a file with this entry added or replaced. The other settings of a replaced entry are kept.
 
-    Raises SettingsError for an invalid entry.
+    Raises SettingsError if the service would not accept the result.
     """
-    old = next((one for one in entries if one.get("name") == entry["name"]), {})
-    new = {name: one for name, one in old.items() if name not in _CREDENTIALS} | entry
+    old = next((other for other in entries if other.get("name") == entry["name"]), {})
+    new = {name: value for name, value in old.items() if name not in _CREDENTIALS} | entry
     try:
         Endpoint.model_validate(new)
     except ValidationError as error:
-        fields = ", ".join(".".join(map(str, one["loc"])) or one["msg"] for one in error.errors())
+        fields = ", ".join(".".join(map(str, problem["loc"])) or problem["msg"] for problem in error.errors())
         raise SettingsError(f"the service would not accept the entry {entry['name']}: {fields}") from None
-    return [new if one is old else one for one in entries] if old else [*entries, new]
+    return [new if other is old else other for other in entries] if old else [*entries, new]
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of a file that may not exist yet. Raises SettingsError for other content."""
+    """Return the entries of the endpoints file, or none if it does not exist. Raises SettingsError for other
+    content.
+    """
     try:
         read = json.loads(path.read_bytes())
     except FileNotFoundError:
         return []
     except ValueError:
         read = None
-    if not isinstance(read, list) or not all(isinstance(one, dict) for one in read):
+    if not isinstance(read, list) or not all(isinstance(entry, dict) for entry in read):
         raise SettingsError(f"{path} is not a JSON list of endpoints; it was not changed")
     return read
 
 
 def write(path: Path, text: str, *, mode: int) -> None:
-    """Replace a file atomically: a concurrent reader finds the old file or the new one."""
+    """Replace a file atomically: a concurrent reader finds either the old file or the new one."""
     handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:
@@ -90,7 +93,7 @@ def write(path: Path, text: str, *, mode: int) -> None:
         raise
 
 
-def _bears(deployment: dict[str, Any]) -> int:
-    """Requests that a deployment accepts before it returns 429: twice its concurrency."""
-    asked = deployment["properties"].get("requestSettings") or {}
-    return 2 * int(asked.get("maxConcurrentRequestsPerInstance") or 1) * int(deployment["sku"]["capacity"])
+def _capacity(deployment: dict[str, Any]) -> int:
+    """Return the number of requests that a deployment accepts before it returns 429: twice its concurrency."""
+    limits = deployment["properties"].get("requestSettings") or {}
+    return 2 * int(limits.get("maxConcurrentRequestsPerInstance") or 1) * int(deployment["sku"]["capacity"])

@@ -1,4 +1,4 @@
-"""Single calls to Azure's control plane (Azure Resource Manager): read, list, and the HTTP exchange below them."""
+"""Calls to Azure's control plane (Azure Resource Manager): read, list and change resources over HTTP."""
 
 import json
 import time
@@ -14,19 +14,21 @@ from maskrelay.network.response_bodies import received
 from maskrelay.scoring.url_checks import LOOPBACK, checked_url
 
 AZURE = "https://management.azure.com"
-#: API versions: of the calls about workspaces, and of those about roles.
+#: API versions: the first is for resources of a workspace, the second for roles.
 VERSION = "2024-10-01"
 _VERSIONS = {"Microsoft.MachineLearningServices": VERSION, "Microsoft.Authorization": "2022-04-01"}
-#: Seconds: timeout of a call; polling interval if Azure gives none; the longest and shortest that it may give.
+#: In seconds: the timeout of a call, the polling interval if Azure gives none, and the longest and the shortest
+#: interval that is accepted from Azure.
 _TIMEOUT, _LOOK, _LONGEST, _SHORTEST = 60.0, 10.0, 60.0, 0.05
-#: The largest response that is read.
+#: The largest response that is read, in bytes.
 _MOST_BYTES = 64 << 20
-#: Statuses that are retried, and the attempts. Every call is idempotent: PUT, PATCH and DELETE give the target state.
+#: The statuses that are retried, and the number of attempts. Every call is idempotent, because PUT, PATCH and DELETE
+#: describe the target state.
 _AGAIN, _TRIES = frozenset({429, 500, 502, 503, 504}), 4
 _ABOVE = frozenset({"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound"})
 _AWAY_WAYS = (
     "check the network and the proxy (HTTPS_PROXY, MASKRELAY_ENDPOINT_PROXY)",
-    "Azure continues work that has started; to wait for it: maskrelay endpoint wait NAME",
+    "Azure continues operations that have started; to wait for them: maskrelay endpoint wait NAME",
 )
 
 Resource = dict[str, Any]
@@ -39,10 +41,10 @@ class Bearer(Protocol):
 
 
 class Calls:
-    """The control plane at `url`. Every method raises AzureError.
+    """A client of the control plane at `url`. Every method raises AzureError.
 
-    Without `proxy`, the environment's proxy is used. Raises SettingsError for an address to which a token must not be
-    sent: anything but https or this machine.
+    Without `proxy`, the proxy of the environment is used. Raises SettingsError for a URL that is neither https:// nor
+    on this machine, because every request carries a token.
     """
 
     def __init__(self, url: str, bearer: Bearer, proxy: Proxy | None = None) -> None:
@@ -58,7 +60,9 @@ class Calls:
         self._http.close()
 
     def get(self, path: str) -> Resource | None:
-        """Return the resource, or None if it does not exist. A missing subscription or resource group is an error."""
+        """Return the resource, or None if it does not exist. Raises AzureMissing if its subscription or group does not
+        exist.
+        """
         answer, doing = self.send("GET", self.address(path)), f"read {last_of(path)}"
         if answer.status_code != 404:
             return self.resource(answer, doing)
@@ -68,7 +72,7 @@ class Calls:
         return None
 
     def must(self, path: str, what: str, *ways: str) -> Resource:
-        """Return the resource. Raises AzureMissing, which calls it `what`."""
+        """Return the resource. Raises AzureMissing if it does not exist; the message calls the resource `what`."""
         found = self.get(path)
         if found is None:
             raise AzureMissing(f"there is no {what}", ways=ways)
@@ -88,7 +92,7 @@ class Calls:
         return self.good(self.send("POST", self.address(path)), last_of(path))
 
     def put_role(self, path: str, body: Resource) -> Resource:
-        """Create or replace a role or its assignment, which takes effect at once."""
+        """Create or replace a role or the assignment of a role. The call has no operation to wait for."""
         return self.good(self.send("PUT", self.address(path), body), "grant")
 
     def address(self, path: str) -> str:
@@ -96,15 +100,19 @@ class Calls:
         return str(self._url.join(f"{path}?api-version={_VERSIONS[provider]}"))
 
     def own(self, link: str) -> str:
-        """Return a link from the control plane. Raises AzureUnreachable if it leads elsewhere: it receives a token."""
+        """Return `link` if it leads to the control plane. Raises AzureUnreachable otherwise, because the request has a
+        token.
+        """
         url = httpx.URL(link)
         near = url.host == self._url.host or url.host.endswith("." + self._url.host)
         if (url.scheme, url.port) != (self._url.scheme, self._url.port) or not near:
-            raise AzureUnreachable("the control plane's response points to another host")
+            raise AzureUnreachable("the control plane's response contains a link to another host")
         return link
 
     def send(self, method: str, url: str, body: Resource | None = None) -> httpx.Response:
-        """Send one request, with retries where they can help. Raises AzureUnreachable."""
+        """Send one request; retry it after network errors and after statuses that can be temporary. Raises
+        AzureUnreachable.
+        """
         for tried in range(1, _TRIES + 1):
             headers = {"authorization": f"Bearer {self._bearer.token()}", "accept": "application/json"}
             try:
@@ -124,7 +132,7 @@ class Calls:
         return answer
 
     def good(self, answer: httpx.Response, doing: str) -> Resource:
-        """Return the content of a successful response; raises the error of any other."""
+        """Return the content of a successful response. Raises AzureError for any other response."""
         if not answer.is_success:
             raise refusal(answer.status_code, answer.content, doing)
         try:
@@ -136,18 +144,18 @@ class Calls:
         return read
 
     def resource(self, answer: httpx.Response, doing: str) -> Resource:
-        """Return the resource in a successful response."""
+        """Return the resource in a successful response. Raises AzureError for any other response."""
         read = self.good(answer, doing)
         if not isinstance(read.get("properties"), dict):
             raise self._foreign()
         return read
 
     def _foreign(self) -> AzureUnreachable:
-        return AzureUnreachable(f"what answers at {self._url.host} is no control plane of Azure")
+        return AzureUnreachable(f"the server at {self._url.host} is not Azure's control plane")
 
 
 def pause(answer: httpx.Response) -> float:
-    """Return the seconds until the next poll, as Azure requests."""
+    """Return the seconds until the next poll: what Azure requests, within our limits."""
     try:
         return min(max(float(answer.headers["retry-after"]), _SHORTEST), _LONGEST)
     except (KeyError, ValueError):
@@ -155,7 +163,7 @@ def pause(answer: httpx.Response) -> float:
 
 
 def state_of(resource: Resource) -> str:
-    """Return the provisioning state of the resource; without one, it counts as succeeded."""
+    """Return the provisioning state of the resource. A resource without a state has succeeded."""
     return str(resource["properties"].get("provisioningState") or "Succeeded")
 
 

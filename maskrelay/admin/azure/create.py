@@ -1,4 +1,4 @@
-"""Commands that change an endpoint: create, traffic, scale, delete. All are idempotent."""
+"""Commands that change an endpoint: create, traffic, scale and delete. All of them are idempotent."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,14 +9,14 @@ from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureMissing, AzureRefused
 
 Say = Callable[[str], None]
-#: The properties of an endpoint that callers set; the others are Azure's and are not sent back.
+#: The properties of an endpoint that clients set. Azure sets the others, and they are not sent back.
 _SET = frozenset({"description", "publicNetworkAccess", "properties", "traffic", "mirrorTraffic", "authMode"})
 
 
 def create(arm: Arm, workspace: Workspace, wanted: DeploymentSpec, say: Say) -> None:
-    """Create the endpoint and its deployment as specified; what already matches is not changed.
+    """Create the endpoint and its deployment as specified. Change nothing that already matches the specification.
 
-    All traffic goes to the deployment if no other one has any. Raises AzureError.
+    If no deployment of the endpoint has traffic yet, this one gets all of it. Raises AzureError.
     """
     location = workspace_of(arm, workspace)["location"]
     _create_endpoint(arm, workspace.endpoint(wanted.name), wanted.endpoint_body(location), say)
@@ -32,43 +32,43 @@ def create(arm: Arm, workspace: Workspace, wanted: DeploymentSpec, say: Say) -> 
 
 
 def route(arm: Arm, workspace: Workspace, name: str, shares: Mapping[str, int], say: Say) -> None:
-    """Give each deployment its share of the traffic, in percent; the sum is 100, or 0 for no traffic.
+    """Give each deployment its share of the traffic in percent. The shares add up to 100, or to 0 for no traffic.
 
-    Raises AzureRefused for shares with another sum, AzureMissing for a deployment that does not exist.
+    Raises AzureRefused for shares with another sum, and AzureMissing if a deployment does not exist.
     """
     if sum(shares.values()) not in (0, 100) or min(shares.values()) < 0:
         raise AzureRefused("the traffic does not add up to 100 percent", ways=("for example: BLUE=90 GREEN=10",))
     present = endpoint_of(arm, workspace, name)
-    there = {one["name"] for one in deployments_of(arm, workspace, name)}
-    missing = [one for one in shares if one not in there]
+    there = {deployment["name"] for deployment in deployments_of(arm, workspace, name)}
+    missing = [deployment for deployment in shares if deployment not in there]
     if missing:
         raise AzureMissing(
             f"{name} has no deployment {missing[0]}", ways=(f"its deployments: {', '.join(sorted(there))}",)
         )
-    wanted = {one: share for one, share in shares.items() if share}
+    wanted = {deployment: share for deployment, share in shares.items() if share}
     if traffic_of(present) == wanted:
         say(f"traffic of {name} is unchanged")
         return
     body = _as_set(present)
     routed = body | {"properties": body["properties"] | {"traffic": dict(shares)}}
     arm.put(workspace.endpoint(name), routed, doing=f"traffic of {name}")
-    say(f"traffic of {name}: " + ", ".join(f"{one} {share} %" for one, share in shares.items()))
+    say(f"traffic of {name}: " + ", ".join(f"{deployment} {share} %" for deployment, share in shares.items()))
 
 
 def scale(arm: Arm, workspace: Workspace, name: str, deployment: str | None, instances: int, say: Say) -> None:
-    """Set the number of instances of a deployment; without a name, of the only one. Raises AzureError."""
-    one = chosen(deployments_of(arm, workspace, name), deployment, name)
-    if one["sku"]["capacity"] == instances:
-        say(f"{one['name']} already has {instances} instances")
+    """Set the number of instances of a deployment. `deployment` may be None if there is only one. Raises AzureError."""
+    found = chosen(deployments_of(arm, workspace, name), deployment, name)
+    if found["sku"]["capacity"] == instances:
+        say(f"{found['name']} already has {instances} instances")
         return
-    sku = {"name": one["sku"]["name"], "capacity": instances}
-    arm.patch(workspace.deployment(name, one["name"]), {"sku": sku})
-    say(f"{one['name']}: {one['sku']['capacity']} → {instances} instances; run maskrelay endpoint settings again")
+    sku = {"name": found["sku"]["name"], "capacity": instances}
+    arm.patch(workspace.deployment(name, found["name"]), {"sku": sku})
+    say(f"{found['name']}: {found['sku']['capacity']} → {instances} instances; run maskrelay endpoint settings again")
 
 
 def delete(arm: Arm, workspace: Workspace, name: str, deployment: str | None, say: Say) -> None:
-    """Delete a deployment, or the endpoint with all of them. It is not an error if it does not exist."""
-    workspace_of(arm, workspace)  # otherwise a misspelled workspace would look like a success
+    """Delete a deployment, or the endpoint with all its deployments. It is not an error if it does not exist."""
+    workspace_of(arm, workspace)  # without this check, a misspelled workspace would look like a success
     path = workspace.deployment(name, deployment) if deployment else workspace.endpoint(name)
     if arm.get(path) is None:
         say(f"{deployment or name} does not exist")
@@ -89,7 +89,7 @@ def endpoint_of(arm: Arm, workspace: Workspace, name: str) -> Resource:
 
 
 def deployments_of(arm: Arm, workspace: Workspace, name: str) -> list[Resource]:
-    return sorted(arm.list(f"{workspace.endpoint(name)}/deployments"), key=lambda one: str(one["name"]))
+    return sorted(arm.list(f"{workspace.endpoint(name)}/deployments"), key=lambda deployment: str(deployment["name"]))
 
 
 def traffic_of(endpoint: Resource) -> dict[str, int]:
@@ -98,11 +98,11 @@ def traffic_of(endpoint: Resource) -> dict[str, int]:
 
 
 def chosen(deployments: list[Resource], name: str | None, endpoint: str) -> Resource:
-    """Return the deployment with this name, or the only one. Raises AzureMissing."""
-    found = [one for one in deployments if name in (None, one["name"])]
+    """Return the deployment with this name, or the only one if `name` is None. Raises AzureMissing."""
+    found = [deployment for deployment in deployments if name in (None, deployment["name"])]
     if len(found) == 1:
         return found[0]
-    there = ", ".join(one["name"] for one in deployments) or "none"
+    there = ", ".join(deployment["name"] for deployment in deployments) or "none"
     said = f"{endpoint} has no deployment {name}" if name else f"{endpoint} does not have exactly one deployment"
     raise AzureMissing(said, ways=(f"choose one with --deployment; its deployments: {there}",))
 
@@ -126,17 +126,17 @@ def _create_deployment(arm: Arm, path: str, body: Resource, say: Say) -> None:
         say(f"deployment {present['name']} already exists")
         return
     if present:
-        kept = {name: one for name, one in present["properties"].items() if name != "provisioningState"}
+        kept = {name: value for name, value in present["properties"].items() if name != "provisioningState"}
         body = body | {"properties": kept | body["properties"], "tags": present.get("tags") or {}}
     arm.put(path, body)
 
 
 def _without_place(body: Resource) -> Resource:
-    return {name: one for name, one in body.items() if name != "location"}
+    return {name: value for name, value in body.items() if name != "location"}
 
 
 def _rested(arm: Arm, path: str) -> Resource | None:
-    """The resource, once no operation is in progress."""
+    """Return the resource after the operation in progress on it, if any, has ended; None if it does not exist."""
     present = arm.get(path)
     return present if present is None or state_of(present) in ENDED else arm.ready(path)
 
@@ -146,11 +146,11 @@ def _is_good(resource: Resource) -> bool:
 
 
 def _as_set(endpoint: Resource) -> Resource:
-    """The endpoint as it must be sent to remain unchanged."""
+    """Return the endpoint in the form in which it must be sent to remain unchanged."""
     identity = endpoint.get("identity") or {"type": "SystemAssigned"}
     sent: Resource = {"type": identity["type"]}
     if identity.get("userAssignedIdentities"):
-        sent["userAssignedIdentities"] = {one: {} for one in identity["userAssignedIdentities"]}
-    properties = {name: one for name, one in endpoint["properties"].items() if name in _SET and one is not None}
+        sent["userAssignedIdentities"] = {identity_id: {} for identity_id in identity["userAssignedIdentities"]}
+    properties = {name: value for name, value in endpoint["properties"].items() if name in _SET and value is not None}
     tags = endpoint.get("tags") or {}
     return {"location": endpoint["location"], "identity": sent, "tags": tags, "properties": properties}

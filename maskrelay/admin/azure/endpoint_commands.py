@@ -1,4 +1,4 @@
-"""The implementation of each `maskrelay endpoint` command, from its parsed arguments."""
+"""The implementation of each `maskrelay endpoint` command. Each function takes the parsed arguments."""
 
 import argparse
 import importlib
@@ -33,7 +33,7 @@ from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.credentials import SCORING_SCOPE
 from maskrelay.settings import Settings, name_of, secret_in
 
-#: Time for a response in addition to its processing.
+#: The time that a response may take to arrive, in addition to the time for scoring.
 _ON_THE_WAY = timedelta(seconds=30)
 _NO_WORKSPACE = "no workspace is set: run maskrelay endpoint import config.json, or use --config"
 
@@ -93,8 +93,8 @@ def wait(given: argparse.Namespace) -> int:
         making.workspace_of(arm, workspace)
         making.endpoint_of(arm, workspace, given.name)
         arm.ready(workspace.endpoint(given.name))
-        for one in making.deployments_of(arm, workspace, given.name):
-            arm.ready(workspace.deployment(given.name, one["name"]))
+        for deployment in making.deployments_of(arm, workspace, given.name):
+            arm.ready(workspace.deployment(given.name, deployment["name"]))
         _out(f"{given.name} is ready")
     return 0
 
@@ -110,7 +110,7 @@ def status(given: argparse.Namespace) -> int:
 
 
 def test(given: argparse.Namespace) -> int:
-    """Exit code 1 if the endpoint gave no usable response."""
+    """Score a test image. Return 1 if the endpoint gave no usable response."""
     try:
         trial = importlib.import_module("maskrelay.admin.azure.smoke_test")
     except ModuleNotFoundError:
@@ -127,7 +127,7 @@ def test(given: argparse.Namespace) -> int:
         scored = tried.scored
         _out(f"scored “{trial.PROMPT}” on a test image in {scored.seconds:.2f} s")
         _out(f"  sent {scored.bytes_up / 1e6:.2f} MB, received {scored.bytes_down / 1e6:.2f} MB")
-        _out(f"  the model's category: {scored.answers[0].categories[0] or 'none'}")
+        _out(f"  category of the model: {scored.answers[0].categories[0] or 'none'}")
         _out(
             f"  mask of {tried.area} px, largest value {tried.largest}, overlap with the optic disc {tried.overlap:.2f}"
         )
@@ -194,7 +194,7 @@ def _workspace(given: argparse.Namespace) -> Workspace | None:
 
 
 def _proxy() -> SecretStr | None:
-    """The endpoint's proxy, as the service is configured. Raises SettingsError."""
+    """Return the proxy for endpoints that is configured for the service. Raises SettingsError."""
     name = name_of("endpoint_proxy")
     text, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if file and not text:
@@ -207,7 +207,7 @@ def _azure_url() -> str:
 
 
 def _bearer_of(arm: Arm, seen: showing.DeploymentStatus) -> str:
-    """The token or key for requests to the endpoint."""
+    """Return the token or key for requests to the endpoint."""
     auth = showing.auth_of(seen.endpoint)
     if auth == "entra":
         return MachineToken(SCORING_SCOPE, _proxy()).token()
@@ -221,14 +221,14 @@ def _key_of(arm: Arm, seen: showing.DeploymentStatus) -> str:
 
 
 def _allowed(seen: showing.DeploymentStatus) -> timedelta:
-    """The time that a score may take according to the deployments; Azure's default is 5 s."""
-    asked = [one["properties"].get("requestSettings") or {} for one in seen.deployments]
-    return timedelta(seconds=max([seconds_of(str(one.get("requestTimeout"))) or 5 for one in asked], default=5))
+    """Return the longest time that the deployments allow for a score. Azure's default is 5 s."""
+    asked = [deployment["properties"].get("requestSettings") or {} for deployment in seen.deployments]
+    return timedelta(seconds=max([seconds_of(str(limits.get("requestTimeout"))) or 5 for limits in asked], default=5))
 
 
 def _warn(seen: showing.DeploymentStatus) -> None:
-    for words in showing.warnings(seen, datetime.now(UTC)):
-        _say(f"warning: {words}")
+    for warning in showing.warnings(seen, datetime.now(UTC)):
+        _say(f"warning: {warning}")
 
 
 def _printed(lines: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
-"""Explanations of the errors of Azure's control plane, as a table over their text. Pure.
+"""Explain the errors of Azure's control plane, by patterns that are searched in their text.
 
-Sources: the resource manager's error format (code, message, details), and the text of real refusals as users have
-reported them; "Troubleshoot online endpoint deployment" lists the codes.
+Sources: the error format of Azure Resource Manager (code, message, details), error texts that users have published, and
+"Troubleshoot online endpoint deployment", which lists the codes.
 """
 
 import json
@@ -21,13 +21,13 @@ from maskrelay.errors import (
     QuotaExceeded,
 )
 
-#: The most characters of Azure's own text that are shown.
+#: The maximum number of characters of Azure's own text that are shown.
 _SHOWN = 700
 _QUOTA_WAYS = (
     "request more cores of this family: Azure ML studio, Quota, or https://aka.ms/oe-tsg#error-outofquota",
     "or delete an unused deployment, or use another --sku or another region",
-    "an upgrade needs 20 % more instances, rounded up: with one instance it needs the cores of two",
-    "the studio's shared quota does not use yours, but Azure deletes such an endpoint after 168 hours",
+    "an upgrade needs 20 % more instances, rounded up, so with one instance it needs the cores of two",
+    "or use the studio's shared quota, which does not reduce yours; but Azure deletes such an endpoint after 168 hours",
 )
 _ROLE_WAYS = (
     "ask an owner of the workspace for a role: AzureML Data Scientist, or User Access Administrator to grant roles",
@@ -43,7 +43,9 @@ _LOGS_WAYS = (
 
 
 class Sign(NamedTuple):
-    """One row: the pattern searched in all codes and messages, and its meaning; `detail` may use the groups."""
+    """One row of the table: a pattern and its meaning. The pattern is searched in all codes and messages; `detail` may
+    use its groups.
+    """
 
     pattern: str
     error: type[AzureError]
@@ -93,7 +95,7 @@ _SIGNS = (
     Sign(
         r"\bRoleDefinitionDoesNotExist\b",
         AzureBusy,
-        "Azure does not know the new role everywhere yet",
+        "the new role is not yet known everywhere in Azure",
         ("this takes about a minute: run the same command again",),
     ),
     Sign(
@@ -105,7 +107,7 @@ _SIGNS = (
     Sign(
         r"UnmatchedPrincipalType",
         AzureRefused,
-        "the identity is of another type",
+        "the identity is not of the given type",
         ("set the type with --principal-type",),
     ),
 )
@@ -119,7 +121,9 @@ _BY_STATUS: dict[int, tuple[type[AzureError], tuple[str, ...]]] = {
 
 
 def refusal(status: int, body: bytes, doing: str) -> AzureError:
-    """Return the error for an HTTP response other than 2xx; `doing` describes the request, as in `create blue`."""
+    """Return the error for an HTTP response other than 2xx. `doing` describes the request, for example `create
+    blue`.
+    """
     kind, ways = _BY_STATUS.get(status, (AzureUnreachable if status >= 500 else AzureRefused, ()))
     return _said(_json(body), f"{doing}: Azure responds with {status}", kind, ways)
 
@@ -144,7 +148,7 @@ def _said(answer: Any, otherwise: str, kind: type[AzureError], ways: tuple[str, 
 
 
 def _parts(error: Any) -> Iterator[tuple[str, str]]:
-    """Every code with its message, outermost first; the inferencing service puts JSON into a message."""
+    """Yield every code with its message, outermost first. Some services put more codes, as JSON, into a message."""
     if not isinstance(error, dict):
         return
     code, words = str(error.get("code") or ""), str(error.get("message") or "")
@@ -161,7 +165,7 @@ def _parts(error: Any) -> Iterator[tuple[str, str]]:
 
 
 def _words(parts: list[tuple[str, str]]) -> str:
-    """The innermost message on one line, which is the most specific one."""
+    """Return the innermost message, which is the most specific one, on a single line."""
     last = next((words for _, words in reversed(parts) if words), "")
     return " ".join(last.split())[:_SHOWN]
 

@@ -1,7 +1,7 @@
-"""Define a role that may only score, and assign it to an identity at one endpoint.
+"""Define a role that can only score, and assign it to an identity at one endpoint.
 
-The built-in role that may score, AzureML Data Scientist, may also change and delete endpoints, so a custom role is
-created once in each resource group. Ids are computed, so that repeating a grant addresses the same resource.
+The built-in role that can score, AzureML Data Scientist, can also change and delete endpoints. Therefore a custom role
+is created once in each resource group. The ids are computed, so that a repeated grant addresses the same resource.
 """
 
 import json
@@ -25,10 +25,10 @@ _ROLES = "/providers/Microsoft.Authorization/roleDefinitions/"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An identity (its object id) that may score at one endpoint.
+    """The right of an identity, given by its object id, to score at one endpoint.
 
-    kind: `ServicePrincipal` (also managed identities), `User` or `Group`. role: the id of an existing role; by default,
-    the custom one. Raises AzureNameInvalid.
+    `kind` is `ServicePrincipal` (also for managed identities), `User` or `Group`. `role` is the id of an existing role;
+    by default, the custom role is used. Raises AzureNameInvalid.
     """
 
     workspace: Workspace
@@ -48,7 +48,7 @@ class Grant:
 
     @property
     def role_name(self) -> str:
-        """Return the name of the role, which must be unique in the directory."""
+        """Return the name of the custom role, which must be unique in the directory."""
         return f"maskrelay scoring {self.role_id[:8]}"
 
     @property
@@ -91,7 +91,9 @@ class Grant:
 
 
 def grant(arm: Arm, wanted: Grant, say: Callable[[str], None]) -> None:
-    """Create the custom role if needed, and assign it; an existing assignment is not an error. Raises AzureError."""
+    """Create the custom role if necessary, and assign the role. An existing assignment is not an error. Raises
+    AzureError.
+    """
     endpoint_of(arm, wanted.workspace, wanted.endpoint)
     if wanted.role is None:
         arm.put_role(f"{wanted.workspace.group}{_ROLES}{wanted.role_id}", wanted.definition())

@@ -1,4 +1,4 @@
-"""Smoke test: score one drawn fundus image with the service's own client. Needs the extra `worker`."""
+"""Smoke test: score a drawing of the retina with the service's own client. Needs the extra `worker`."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,24 +15,25 @@ from maskrelay.scoring.endpoint_client import Scored
 from maskrelay.scoring.one_off import score_once
 
 PROMPT = "optic disc in retinal fundus"
-#: The centre (x, y) and the radius of the disc in canvas pixels.
+#: The centre (x, y) and the radius of the drawn optic disc, in canvas pixels.
 _DISC, _RADIUS = (660, 500), 80
 
 
 @dataclass(frozen=True, slots=True)
 class SmokeTestResult:
-    """The result of the test."""
+    """The result of a smoke test."""
 
     scored: Scored[RowAnswer]
-    #: Of the mask and the drawn disc, 0..1.
+    #: The overlap of the mask and the drawn disc (intersection over union), 0..1.
     overlap: float
+    #: The area of the mask in pixels.
     area: int
-    #: The greatest value, 0..255; 1 suggests the encoding `binary01`.
+    #: The greatest value in the probability map, 0..255. A value of 1 suggests the encoding `binary01`.
     largest: int
 
 
 def fundus() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Return a drawing of a fundus, (1024, 1024, 3) uint8, and the mask of its optic disc, (1024, 1024) bool."""
+    """Return a drawing of the retina, (1024, 1024, 3) uint8, and the mask of its optic disc, (1024, 1024) bool."""
     eye = _within((CANVAS // 2, CANVAS // 2), 490)
     disc = _within(_DISC, _RADIUS)
     picture = np.zeros((CANVAS, CANVAS, 3), np.uint8)
@@ -43,7 +44,7 @@ def fundus() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
 
 
 def score(url: str, bearer: str, timeout: timedelta, proxy: SecretStr | None = None) -> SmokeTestResult:
-    """Score the drawing at a scoring URI. Raises EndpointError, and SettingsError for an unusable address."""
+    """Score the drawing at a scoring URI. Raises EndpointError, and SettingsError if the URI cannot be used."""
     picture, disc = fundus()
     row = Row(canvas_png(picture), (PROMPT,))
     endpoint, key = Endpoint.model_validate({"url": url, "key": bearer, "proxy": proxy}), Key(SecretStr(bearer))
@@ -58,7 +59,7 @@ def score(url: str, bearer: str, timeout: timedelta, proxy: SecretStr | None = N
 
 
 def _within(middle: tuple[int, int], radius: int) -> npt.NDArray[np.bool_]:
-    """(1024, 1024) bool: the pixels closer than `radius` to (x, y)."""
+    """Return a mask, (1024, 1024) bool, of the pixels closer than `radius` to the point (x, y)."""
     x, y = middle
     across, down = np.arange(CANVAS) - x, np.arange(CANVAS) - y
     inside: npt.NDArray[np.bool_] = down[:, None] ** 2 + across[None, :] ** 2 < radius**2

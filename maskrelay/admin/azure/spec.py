@@ -1,7 +1,7 @@
-"""The specification of an endpoint and a deployment: as YAML for `az ml`, and as REST bodies. Pure.
+"""The specification of an endpoint and a deployment, as YAML for `az ml` and as REST bodies.
 
-Sources: the YAML schemas of managed online endpoints and deployments, and the corresponding REST models;
-azure-ai-ml's loaders convert between them (`make azure` compares).
+Sources: the YAML schemas of managed online endpoints and deployments, and the corresponding REST models. The Python
+package azure-ai-ml converts between the two; `make azure` compares our conversion with it.
 """
 
 import re
@@ -11,9 +11,9 @@ from typing import Any
 from maskrelay.endpoints import Auth
 from maskrelay.errors import AzureNameInvalid
 
-#: The model that this service supports, in the public registry.
+#: The model that this service supports, in the registry of public models.
 MODEL = "azureml://registries/azureml/models/MedImageParse/versions/{version}"
-#: The names of each authentication method in YAML, and in the control plane.
+#: The name of each authentication method in YAML, and its name in the control plane.
 AUTH_MODES: dict[Auth, tuple[str, str]] = {
     "key": ("key", "Key"),
     "aml_token": ("aml_token", "AMLToken"),
@@ -26,7 +26,7 @@ _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How liveness or readiness of the container is probed; times in seconds."""
+    """How Azure checks the liveness or readiness of the container. Times are in seconds."""
 
     delay: int
     period: int = 10
@@ -45,7 +45,8 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSpec:
-    """One endpoint with one deployment. The defaults are those of Microsoft's own sample for this model.
+    """The specification of an endpoint with one deployment. The defaults are those of Microsoft's sample for this
+    model.
 
     Raises AzureNameInvalid.
     """
@@ -56,9 +57,10 @@ class DeploymentSpec:
     auth: Auth = "key"
     sku: str = "Standard_NC40ads_H100_v5"
     instances: int = 1
-    #: Seconds that one score may take, at most 180.
+    #: The seconds that one score may take, at most 180.
     timeout: int = 90
-    #: Concurrent scores of one instance; the container starts as many processes, and each loads the model.
+    #: The number of concurrent scores in one instance. The container starts the same number of processes, and each of
+    #: them loads the model.
     concurrency: int = 8
     liveness: Probe = field(default_factory=lambda: Probe(600))
     readiness: Probe = field(default_factory=lambda: Probe(10))
@@ -112,7 +114,10 @@ class DeploymentSpec:
         return {"location": location, "sku": {"name": "Default", "capacity": self.instances}, "properties": properties}
 
     def _environment(self) -> dict[str, str]:
-        """The stock server runs one request at a time in each process, and one process by default."""
+        """Return the environment variables of the container.
+
+        By default, the container's server runs one process, and a process handles one request at a time.
+        """
         return {"WORKER_COUNT": str(self.concurrency)}
 
 
@@ -125,7 +130,7 @@ def checked_name(name: str) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Return seconds as ISO 8601, in the format of Azure's own client: 90 → `PT1M30S`."""
+    """Return seconds as an ISO 8601 duration in the form that Azure's own client uses, for example `PT1M30S` for 90."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     parts = [f"{count}{unit}" for count, unit in ((hours, "H"), (minutes, "M"), (rest, "S")) if count]
@@ -133,7 +138,7 @@ def duration(seconds: int) -> str:
 
 
 def seconds_of(text: str) -> float | None:
-    """Return an ISO 8601 duration of days or smaller units in seconds; None for anything else."""
+    """Return the seconds of an ISO 8601 duration in days or smaller units, or None for any other text."""
     found = _DURATION.fullmatch(text)
     if not found or not any(found.groups()):
         return None
@@ -144,10 +149,11 @@ def seconds_of(text: str) -> float | None:
 def holds(present: Any, wanted: Any) -> bool:
     """Return whether `present` contains everything in `wanted`.
 
-    The control plane adds fields, and writes durations in its own form.
+    `present` may contain more, because the control plane adds fields. Durations are compared by value, because the
+    control plane writes them in its own form.
     """
     if isinstance(wanted, dict):
-        return isinstance(present, dict) and all(holds(present.get(name), one) for name, one in wanted.items())
+        return isinstance(present, dict) and all(holds(present.get(name), value) for name, value in wanted.items())
     if isinstance(wanted, str) and isinstance(present, str):
         if seconds_of(wanted) is not None:
             return seconds_of(wanted) == seconds_of(present)

@@ -1,4 +1,4 @@
-"""The workspace to use: three names, as Azure's own client stores them in `config.json`."""
+"""The Azure ML workspace to use: three names, as Azure's own client stores them in `config.json`."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maskrelay.errors import SettingsError
 
-#: Files that Azure's own client also searches, from the current folder upwards; `import` writes the first.
+#: The files that Azure's own client also searches, from the current folder upwards. `maskrelay endpoint import` writes
+#: the first.
 PLACES = (Path(".azureml/config.json"), Path("config.json"))
 _PROVIDER = "Microsoft.MachineLearningServices"
 
 
 class Workspace(BaseModel):
-    """An Azure ML workspace, identified by three names. Paths are those of Azure Resource Manager."""
+    """An Azure ML workspace, identified by three names. The paths are those of Azure Resource Manager."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -24,11 +25,13 @@ class Workspace(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the workspace in a file. Raises SettingsError for invalid content, OSError for a missing file."""
+        """Return the workspace that a file names. Raises SettingsError for invalid content, and OSError for a missing
+        file.
+        """
         try:
             return cls.model_validate(json.loads(path.read_bytes()))
         except ValidationError as error:
-            fields = ", ".join(dict.fromkeys(str(one["loc"][0]) for one in error.errors() if one["loc"]))
+            fields = ", ".join(dict.fromkeys(str(problem["loc"][0]) for problem in error.errors() if problem["loc"]))
             raise SettingsError(
                 f"{path} does not name a workspace; missing or invalid: {fields or 'a JSON object'}"
             ) from None
@@ -36,7 +39,7 @@ class Workspace(BaseModel):
             raise SettingsError(f"{path} is not JSON") from None
 
     def keep(self, folder: Path) -> Path:
-        """Write the three names where every command looks for them, and return the file's path."""
+        """Write the three names to the file that every command finds from this folder, and return the file's path."""
         path = folder / PLACES[0]
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(self.model_dump(), indent=2) + "\n")
@@ -67,7 +70,7 @@ class Workspace(BaseModel):
 
 
 def found_workspace(start: Path) -> Workspace | None:
-    """Return the workspace of the nearest file from `start` upwards, or None. Files with other content are skipped."""
+    """Return the workspace that the nearest file from `start` upwards names, or None. Skip files with other content."""
     for folder in (start, *start.parents):
         for place in PLACES:
             try:

@@ -1,17 +1,17 @@
-"""Write YAML of mappings, numbers and text, which is all that an endpoint's specification needs. Pure."""
+"""Write YAML of mappings, numbers and text, which is all that an endpoint's specification needs."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: Text that every YAML parser reads as a string without quotes.
+#: Text that every YAML parser reads as a string even without quotes.
 _PLAIN = re.compile(r"[A-Za-z$][\w$./:-]*[\w/]")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off"}
 
 
 def as_yaml(mapping: Mapping[str, Any]) -> str:
-    """Return nested mappings of text and integers as a YAML document, one entry a line."""
+    """Return nested mappings of text and integers as a YAML document with one entry per line."""
     return "\n".join(_lines(mapping, "")) + "\n"
 
 

@@ -1,5 +1,4 @@
-"""What `maskrelay doctor` checks: a module for each thing the service depends on.
+"""The checks of `maskrelay doctor`: one module for each thing that the service depends on.
 
-Settings come in; findings come out, each with a hint where something is wrong.
-Read `diagnosis` first.
+Each check reads the settings and yields findings. A finding about a problem has a hint. Read `diagnosis` first.
 """

@@ -1,4 +1,4 @@
-"""Run all checks in order; a failure in one does not hide the others."""
+"""Run all checks in order. If a check fails with an error, the others still run."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -13,7 +13,7 @@ from maskrelay.admin.checks.environment import read
 from maskrelay.admin.checks.finding import Finding, skip, wrong
 from maskrelay.settings import Settings, name_of
 
-#: The checks by name, with the settings that each requires.
+#: The checks by name. Each comes with the settings that it requires.
 _CHECKS: dict[str, tuple[Callable[[Settings], Iterable[Finding]], frozenset[str]]] = {
     "files": (named_files.check, frozenset()),
     "redis": (redis_server.check, frozenset({"redis_url"})),
@@ -24,7 +24,9 @@ _CHECKS: dict[str, tuple[Callable[[Settings], Iterable[Finding]], frozenset[str]
 
 
 def diagnose(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check everything that a process with this environment depends on, and yield each finding as it comes."""
+    """Check everything that a process with this environment depends on, and yield each finding as soon as it is
+    made.
+    """
     reading = read(environment)
     yield from reading.findings
     for name, (check, needs) in _CHECKS.items():
@@ -38,7 +40,7 @@ def diagnose(environment: Mapping[str, str]) -> Iterator[Finding]:
 def _guarded(name: str, check: Callable[[Settings], Iterable[Finding]], settings: Settings) -> Iterator[Finding]:
     try:
         yield from check(settings)
-    except Exception as error:  # noqa: BLE001 - an unexpected error is a finding too; its text may contain a secret
+    except Exception as error:  # noqa: BLE001 - an unexpected error is a finding too; its text may hold a secret
         yield wrong(
             name, f"the check itself failed ({type(error).__name__})", "report this as a bug, with the versions in use"
         )

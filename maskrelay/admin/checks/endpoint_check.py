@@ -1,4 +1,4 @@
-"""Check each endpoint: its settings, one real score, and its clock."""
+"""Check each endpoint: its settings, its response to one test image, and its clock."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,12 +15,12 @@ from maskrelay.network.http_clients import client_options
 from maskrelay.scoring.url_checks import LOOPBACK, proxy_of
 from maskrelay.settings import Settings
 
-#: Bytes in base64: a response for one prompt, and a canvas that does not compress.
+#: Sizes in bytes, encoded in base64: a response for one prompt, and a canvas that does not compress.
 _ANSWER, _NOISE = 1024 * 1024 * 4 // 3, 1024 * 1024 * 3 * 4 // 3
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Check every endpoint of the environment or of the file; none is fine for a process that does not score."""
+    """Check every configured endpoint. It is not an error if there is none, because not every process scores."""
     if settings.endpoint_url is None and settings.endpoints_file is None:
         yield skip("endpoint", "not set; only segment workers need an endpoint")
         return
@@ -37,7 +37,7 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 
 def _settings(name: str, endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
-    """Whether its address and numbers are plausible; one finding if they are."""
+    """Yield a finding for each implausible setting of the endpoint, or one finding if all are plausible."""
     found = list(_odd(f"{name} settings", endpoint, settings.score_timeout))
     yield from found or [ok(f"{name} settings", f"at most {endpoint.max_in_flight} in flight")]
 
@@ -64,21 +64,23 @@ def _odd(check: str, endpoint: Endpoint, timeout: timedelta) -> Iterator[Finding
 
 def _score(name: str, endpoint: Endpoint, settings: Settings) -> Finding:
     if find_spec("numpy") is None:
-        return skip(name, "not tested: this needs the extra `worker`. Run the command where a segment worker runs")
+        return skip(
+            name, "not tested, because this needs the extra `worker`; run the command where a segment worker runs"
+        )
     from maskrelay.admin.checks.score_check import score  # noqa: PLC0415 - its dependencies are not in the API's image
 
     return score(name, endpoint, settings.score_timeout)
 
 
 def _clock(check: str, endpoint: Endpoint) -> Finding:
-    """Compare the `Date` header of any response of its host; no key is sent."""
+    """Compare this machine's clock with the `Date` header of a response from the endpoint's host. No key is sent."""
     began = datetime.now(UTC)
     try:
         origin = httpx.URL(endpoint.url).copy_with(raw_path=b"/", userinfo=b"")
         answer = httpx.head(origin, timeout=5, **client_options(origin, proxy=proxy_of(endpoint, origin)))
         told = parsedate_to_datetime(answer.headers["date"])
     except (httpx.HTTPError, httpx.InvalidURL, SettingsError, KeyError, ValueError):
-        return skip(check, "the responses contain no time")
+        return skip(check, "no response with a time was received")
     took = datetime.now(UTC) - began
     told = told if told.tzinfo else told.replace(tzinfo=UTC)
     return clock(check, told - began - took / 2, timedelta(seconds=1) + took / 2)

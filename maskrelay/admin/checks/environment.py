@@ -1,4 +1,4 @@
-"""Read the settings as far as possible: errors are reported and left out, so that the rest can be checked."""
+"""Read the settings as far as possible. Invalid ones are reported and left out, so that the rest can be checked."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from maskrelay.admin.checks.finding import Finding, ok, warn, wrong
 from maskrelay.errors import SettingsError
 from maskrelay.settings import PREFIX, Settings, name_of
 
-#: Placeholders for required settings that are missing; a check that needs one is skipped and says so.
+#: Placeholders for required settings that are missing. A check that needs such a setting is skipped and says so.
 _STAND_INS = {"redis_url": "redis://unset.invalid", "storage_url": "file:///", "server_key": "unset" * 8}
-#: A key of fewer different characters was typed, not generated.
+#: A key with fewer different characters than this was typed and not generated.
 _DIFFERENT = 10
 _HINT = "docs/reference/settings.md lists every setting"
 _HINTS = {
-    "clocks out of order": "leases would expire while work is in progress: change one of the two, or unset both",
-    "cannot be read": "mount the file, and make it readable for the user that the process runs as",
-    "cannot both be set": "remove one of the two",
+    "clocks out of order": "change one of the two, or unset both; otherwise leases lapse while work is in progress",
+    "cannot be read": "mount the file, and give the user of the process permission to read it",
+    "cannot both be set": "remove one of the two settings",
     name_of(
         "server_key"
     ): "generate one with openssl rand -hex 32 and keep it: it encrypts callback secrets and derives job ids",
@@ -24,7 +24,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentReading:
-    """The settings that could be read. unset: the fields whose value is a placeholder."""
+    """The settings that could be read. `unset` names the fields that have a placeholder as their value."""
 
     settings: Settings
     unset: frozenset[str]
@@ -32,7 +32,7 @@ class EnvironmentReading:
 
 
 def read(environment: Mapping[str, str]) -> EnvironmentReading:
-    """Return the settings without those that are invalid; each problem is a finding."""
+    """Return the settings without those that are invalid. Each problem is a finding."""
     given = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
     unset: set[str] = set()
     findings: list[Finding] = []

@@ -1,19 +1,19 @@
-"""The finding of a check."""
+"""The result of a check, and how to create one."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-#: `skip`: not checked, with the reason; neither good nor bad.
+#: `skip` means that something was not checked. The text of the finding gives the reason.
 State = Literal["ok", "warn", "wrong", "skip"]
-#: Clock differences that cause a warning, and an error: some minutes later, callbacks are refused as too old and
-#: requests to the store as forged.
+#: The clock differences that cause a warning and an error. With a difference of some minutes, receivers refuse
+#: callbacks as too old, and the store refuses requests because of their signature time.
 _TOLD, _BAD = timedelta(seconds=5), timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `said` and `hint` contain no secret, no path and nothing about a patient."""
+    """One line of the report. `said` and `hint` contain no secret, no path and no patient data."""
 
     check: str
     state: State
@@ -38,7 +38,9 @@ def wrong(check: str, said: str, hint: str) -> Finding:
 
 
 def clock(check: str, ahead: timedelta, give: timedelta) -> Finding:
-    """Return a finding about how far a clock is ahead of this machine's; `give`: the uncertainty of the measurement."""
+    """Return a finding about how far a clock is ahead of this machine's clock. `give` is the uncertainty of the
+    measurement.
+    """
     apart = max(abs(ahead) - give, timedelta(0))
     seconds = ahead.total_seconds()
     said = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's clock"

@@ -1,4 +1,6 @@
-"""Check the content of settings beyond their form: the file of keys, the codes, addresses."""
+"""Check what the settings refer to, not only their syntax: the keys file, the codes file, URLs, certificates and file
+descriptors.
+"""
 
 import resource
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from maskrelay.settings import Settings, name_of
 
 _KEYS = 'the file is a JSON list of {"tenant", "sha256", "scopes"}; see docs/reference/settings.md'
 _SHOWN = ("redis_cert_file", "callback_cert_file")
-#: The API accepts 4,096 connections, and needs more descriptors for Redis and the store.
+#: The API accepts up to 4,096 connections, and it needs more descriptors for Redis and the store.
 _DESCRIPTORS = 5120
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 
@@ -42,7 +44,9 @@ def _keys(settings: Settings) -> Finding:
     now = datetime.now(UTC)
     count = sum(entry.counts_at(now) for entry in entries)
     if not count:
-        return warn("keys file", f"none of the {len(entries)} keys is valid now, so every request is refused", _KEYS)
+        return warn(
+            "keys file", f"none of the {len(entries)} keys is valid now, so requests with an API key are refused", _KEYS
+        )
     return ok("keys file", f"{count} of {len(entries)} keys valid now")
 
 
@@ -51,10 +55,10 @@ def _public_url(settings: Settings) -> Finding:
         return ok("public url", "not set; links start with the address of the request")
     parts = urlsplit(settings.public_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        return wrong("public url", "MASKRELAY_PUBLIC_URL is not a URL that links can start with", "set https://HOST")
+        return wrong("public url", "MASKRELAY_PUBLIC_URL is not a URL with which links can start", "set https://HOST")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         hint = "put a TLS proxy in front of the API, and use https:// in MASKRELAY_PUBLIC_URL"
-        return warn("public url", "links lead callers to http://, where API keys can be intercepted", hint)
+        return warn("public url", "links start with http://, so API keys can be intercepted on the way", hint)
     return ok("public url", "set")
 
 
@@ -64,13 +68,16 @@ def _callbacks(settings: Settings) -> Finding:
         if settings.callback_proxy:
             read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
     except SettingsError as error:
-        return wrong("callbacks", error.detail, "example: MASKRELAY_CALLBACK_ALLOW=pacs.example,10.1.0.0/16")
+        if settings.callback_proxy and name_of("callback_proxy") in error.fields.get("names", ()):
+            hint = "example: MASKRELAY_CALLBACK_PROXY=http://proxy.example:3128"
+        else:
+            hint = "example: MASKRELAY_CALLBACK_ALLOW=pacs.example,10.1.0.0/16"
+        return wrong("callbacks", error.detail, hint)
     if _EVERYWHERE & set(settings.callback_allow):
         hint = "allow only the hosts and networks of your receivers"
         return warn("callbacks", "callbacks may reach every address, including the cloud's metadata service", hint)
-    return ok(
-        "callbacks", f"public addresses are allowed, plus {len(settings.callback_allow)} in MASKRELAY_CALLBACK_ALLOW"
-    )
+    allowed = f"those in MASKRELAY_CALLBACK_ALLOW ({len(settings.callback_allow)})"
+    return ok("callbacks", f"callbacks may reach public addresses and {allowed}")
 
 
 def _codes(settings: Settings) -> Finding:
@@ -87,7 +94,10 @@ def _codes(settings: Settings) -> Finding:
 
 
 def _certificates(settings: Settings) -> Finding:
-    """The trusted authorities, and the client certificates for Redis and callbacks; endpoints have their own check."""
+    """Check the certificate authorities, and the client certificates for Redis and callbacks.
+
+    The client certificates for endpoints are checked with the endpoints.
+    """
     shown = {field: (getattr(settings, field), getattr(settings, f"{field[:-5]}_key_file")) for field in _SHOWN}
     try:
         client_context()
@@ -102,7 +112,9 @@ def _certificates(settings: Settings) -> Finding:
 
 
 def _descriptors() -> Finding:
-    """Whether a process may open enough files and connections; the API raises its limit to the maximum."""
+    """Check the limit on open files and connections: only the hard limit, because the API raises its soft limit to
+    it.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < _DESCRIPTORS:
         hint = f"raise the hard limit (ulimit -Hn, LimitNOFILE=, nofile) to {_DESCRIPTORS}"

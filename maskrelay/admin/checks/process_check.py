@@ -1,4 +1,4 @@
-"""Check the processes of the service by the traces that they leave in the ledger."""
+"""Check the running processes of the service by what they have written to the ledger."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,13 +9,13 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.processes import Processes, see_processes
 from maskrelay.settings import Settings
 
-#: Periods, and time, without a sweep after which no control worker can be running.
+#: Without a sweep for this many sweep periods, and for at least this time, no control worker can be running.
 _PERIODS, _QUIET = 6, timedelta(seconds=30)
 _ROLES = {"plan": "control", "finish": "control"}
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Check the sweep, the loops, the flag of a draining child, and the gates."""
+    """Check the sweep, the worker loops, the flag of a draining child process, and the gates."""
     try:
         ledger = _ledger(settings)
         seen = see_processes(ledger)
@@ -50,9 +50,11 @@ def _work(seen: Processes) -> Iterator[Finding]:
     for task, waiting in seen.waiting.items():
         loops, role = seen.loops[task], _ROLES.get(task, task)
         if waiting and not loops:
-            said = f"{waiting} waiting, but no worker processes them"
+            said = f"{waiting} waiting, but no worker is running for them"
             yield warn(
-                f"work {task}", said, f"start a worker: python -m worker {role}; a closed gate stops segment workers"
+                f"work {task}",
+                said,
+                f"start a worker: python -m worker {role} (segment workers also stop while a gate is closed)",
             )
         else:
             yield ok(f"work {task}", f"{waiting} waiting, {loops} worker loops running")
@@ -61,12 +63,12 @@ def _work(seen: Processes) -> Iterator[Finding]:
 def _drain(seen: Processes) -> Finding:
     if seen.drain_left:
         hint = "run redis-cli DEL mr:drain; maskrelay never sets this key without an expiry time"
-        return warn("drain", "the drain flag has no expiry time, so no suspect frame is claimed", hint)
-    return ok("drain", "no leftover drain flag")
+        return warn("drain", "the drain flag has no expiry time, so no frame whose worker died is claimed again", hint)
+    return ok("drain", "no drain flag without an expiry time")
 
 
 def _gates(ledger: Ledger) -> Iterator[Finding]:
-    """The gates of the endpoints that workers have announced."""
+    """Check the gates of the endpoints that workers have announced."""
     flow = ledger.flow(())
     for endpoint in ledger.endpoints.known():
         name, state = f"gate {endpoint.name}", flow.look(endpoint.name)
@@ -77,7 +79,6 @@ def _gates(ledger: Ledger) -> Iterator[Finding]:
             said = f"frozen for {seconds:.0f} s more: Redis lost its data, and requests may still be in flight"
             yield warn(name, said, "wait; the gate opens by itself")
         else:
-            hint = (
-                "docs/howto/operations.md says what to do for each state; the gate opens when the canary image succeeds"
-            )
+            steps = "docs/howto/operations.md says what to do for each state"
+            hint = f"{steps}; the gate opens when the endpoint scores the canary image"
             yield wrong(name, f"{state.gate}: {state.reason or 'no reason recorded'}", hint)

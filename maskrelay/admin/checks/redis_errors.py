@@ -1,4 +1,6 @@
-"""Explain Redis connection errors and refusals as (message, hint). Neither contains any part of the URL."""
+"""Explain Redis connection errors and refused commands as (message, hint). Neither part contains anything of
+the URL.
+"""
 
 import re
 import socket
@@ -14,7 +16,7 @@ _CERTIFICATE = (
 )
 _NO_TLS = (
     "the TLS handshake fails",
-    "use rediss:// for a port with TLS and redis:// for a port without; check which kind this port is",
+    "use rediss:// for a port with TLS, and redis:// for a port without TLS",
 )
 _PASSWORD = ("the user name or the password is wrong", "correct them in MASKRELAY_REDIS_URL, percent-encoded")
 _NO_PASSWORD = ("it requires a password, and the URL has none", "use redis://:PASSWORD@HOST:PORT/0")
@@ -27,11 +29,11 @@ _SILENT = (
 )
 _ENDED = (
     "it closes the connection immediately",
-    "a port with TLS does this if TLS is not used, so try rediss://; otherwise read the server's log",
+    "try rediss://, because a port with TLS closes connections without TLS; otherwise read the server's log",
 )
-_NO_MASTER = ("the Sentinels do not know a master of this name", "list the names: redis-cli -p 26379 SENTINEL MASTERS")
+_NO_MASTER = ("the Sentinels know no master with this name", "list the names: redis-cli -p 26379 SENTINEL MASTERS")
 
-#: The first match applies.
+#: The explanation of the first matching error is used.
 _CAUSES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
     (ssl.SSLCertVerificationError, _CERTIFICATE),
     (ssl.SSLError, _NO_TLS),
@@ -70,12 +72,12 @@ def refused(error: redis.RedisError) -> tuple[str, str]:
     if isinstance(error, redis.exceptions.NoPermissionError):
         return _REFUSALS["NOPERM"], _RIGHTS
     found = re.match(r"[A-Z]{3,20}\b", str(error))
-    word = found[0] if found else type(error).__name__
-    return _REFUSALS.get(word, f"it refuses a command ({word})"), "read the server's log; " + _RIGHTS
+    code = found[0] if found else type(error).__name__
+    return _REFUSALS.get(code, f"it refuses a command ({code})"), "read the server's log; " + _RIGHTS
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The chain of causes, innermost first."""
+    """Yield the error after all its causes, innermost cause first."""
     behind = error.__cause__ or error.__context__
     if behind is not None:
         yield from _chain(behind)

@@ -1,4 +1,4 @@
-"""Check Redis: reachable, suitable for the ledger, and configured to keep its data."""
+"""Check that Redis can be reached, is suitable for the ledger, and is configured to keep its data."""
 
 import secrets
 import time
@@ -18,14 +18,14 @@ from maskrelay.settings import Settings
 
 _OLDEST = 7
 _PATIENCE_S = 3
-#: Shares of `maxmemory` in use that cause a warning, and an error.
+#: The shares of `maxmemory` in use that cause a warning and an error.
 _FILLING, _FULL = 0.75, 0.95
-#: A small sample of what the service does: the ledger's scripts, its notifications, and Celery's own keys.
+#: A script with commands that the ledger's own scripts use.
 _SCRIPT = "redis.call('INFO', 'server') redis.call('SET', ARGV[1], redis.call('TIME')[1], 'EX', 60) return 1"
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Check everything about the server; one finding if it cannot be reached."""
+    """Check everything about the server. If it cannot be reached, yield only one finding."""
     url = settings.redis_url.get_secret_value()
     try:
         with connect(url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S) as client:
@@ -63,7 +63,7 @@ def _tls(url: str) -> Iterator[Finding]:
 
 
 def _broker(settings: Settings) -> Finding:
-    """Open Celery's own connection, which another library makes."""
+    """Open a connection as Celery does, because Celery uses another library for it."""
     url = settings.redis_url.get_secret_value()
     app = broker(url, visibility_timeout=settings.visibility_timeout)
     try:
@@ -112,7 +112,7 @@ def _memory(facts: dict[str, Any]) -> Finding:
 
 
 def _rights(client: "redis.Redis") -> Finding:
-    """Do once what the service does all the time; nothing of it remains."""
+    """Run once each kind of command that the service uses, and leave no key behind."""
     trial = f"mr:trial:{secrets.token_hex(8)}"
     queue = f"_kombu.binding.{trial}"
     try:

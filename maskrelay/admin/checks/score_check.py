@@ -1,4 +1,4 @@
-"""Score one image at an endpoint. Needs the extra `worker`."""
+"""Score a test image at an endpoint. Needs the extra `worker`."""
 
 from datetime import timedelta
 
@@ -33,14 +33,14 @@ _HINTS = {
     "proxy_unreachable": "check host, port and scheme of MASKRELAY_ENDPOINT_PROXY (or HTTPS_PROXY), and firewalls",
     "proxy_timeout": "the proxy is slow or drops connections: read its log",
     "client_timeout": "raise MASKRELAY_SCORE_TIMEOUT_S above the deployment's request timeout, or read its logs",
-    "pending": "it is busy: it accepts fewer concurrent requests than MASKRELAY_ENDPOINT_MAX_IN_FLIGHT",
+    "pending": "it accepts fewer concurrent requests than it gets: lower MASKRELAY_ENDPOINT_MAX_IN_FLIGHT",
     "rate": "it receives more requests than it allows: lower MASKRELAY_ENDPOINT_MAX_REQUESTS_PER_S",
     "values": "the encoding is wrong: set MASKRELAY_ENDPOINT_ENCODING to what the maps contain",
 }
 
 
 def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
-    """Score the canary at an endpoint, in addition to the workers' requests and outside of the rate limiter."""
+    """Score the canary at an endpoint. This request is not counted against the limits that workers share."""
     try:
         credential = credential_of(endpoint)
         scored = score_once(endpoint, credential, canary(), timeout=within, request_id="maskrelay-doctor")

@@ -1,4 +1,4 @@
-"""Check the object store: it responds, supports create-if-absent, has free space, and its clock is right."""
+"""Check that the store responds, supports create-if-absent and has free space, and that its clock is right."""
 
 import os
 import secrets
@@ -14,8 +14,8 @@ from maskrelay.settings import Settings
 from maskrelay.storage.factory import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
 
-_LITTLE, _NONE = 2 << 30, 256 << 20  # bytes free
-#: A store gives its time in whole seconds.
+_LITTLE, _NONE = 2 << 30, 256 << 20  # in bytes: less free space than this causes a warning, or an error
+#: A store reports times in whole seconds.
 _COARSE = timedelta(seconds=1)
 _ROLE = "check the credentials or the role: they need Get, Put, Delete and List on the bucket"
 _HOST = "check MASKRELAY_S3_ENDPOINT_URL, DNS and firewalls"
@@ -62,7 +62,7 @@ def _creates_once(storage: Storage) -> Finding:
 
 
 def _clock(storage: Storage) -> Finding:
-    """Compare the time that the store gives a new object."""
+    """Compare this machine's clock with the time that the store records for a new object."""
     key = f"trials/{secrets.token_hex(16)}"
     began = datetime.now(UTC)
     storage.put(key, b"")
@@ -78,13 +78,13 @@ def _is_folder(settings: Settings) -> bool:
 
 
 def _room(folder: Path) -> Iterator[Finding]:
-    """Free bytes and inodes of the file system of the folder."""
+    """Check the free bytes and inodes of the file system that contains the folder."""
     try:
         system = os.statvfs(folder)
     except OSError:
-        return  # reported above
+        return  # check() has already reported that the folder cannot be used
     free = system.f_bavail * system.f_frsize
-    hint = "free some space, or move the folder: without space no jobs are accepted"
+    hint = "free some space, or move the folder; without space no jobs are accepted"
     said = f"{free >> 20} MiB free"
     if free < _LITTLE:
         yield Finding("store room", "warn" if free >= _NONE else "wrong", said, hint)

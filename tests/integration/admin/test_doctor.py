@@ -295,7 +295,7 @@ def test_a_server_key_that_was_typed_and_not_drawn(environment: Environment) -> 
         (None, "wrong", "cannot be read (No such file"),
         ("[{", "wrong", "is not valid"),
         ('[{"tenant": "A b", "sha256": "hidden", "scopes": ["all"]}]', "wrong", "0.tenant"),
-        ("[]", "warn", "every request is refused"),
+        ("[]", "warn", "requests with an API key are refused"),
     ],
 )
 def test_a_file_of_keys_that_lets_nobody_in(
@@ -314,6 +314,12 @@ def test_a_file_of_keys_that_lets_nobody_in(
         ({"MASKRELAY_PUBLIC_URL": "http://segment.example"}, "public url", "warn", "TLS"),
         ({"MASKRELAY_CALLBACK_ALLOW": "http://pacs/hook"}, "callbacks", "wrong", "MASKRELAY_CALLBACK_ALLOW"),
         ({"MASKRELAY_CALLBACK_ALLOW": "0.0.0.0/0"}, "callbacks", "warn", "metadata"),
+        (
+            {"MASKRELAY_CALLBACK_PROXY": "socks5://proxy.example"},
+            "callbacks",
+            "wrong",
+            "example: MASKRELAY_CALLBACK_PROXY=",
+        ),
         ({"MASKRELAY_CODES_FILE": "/hidden"}, "codes file", "wrong", "cannot be read"),
     ],
 )

@@ -56,7 +56,7 @@ def test_a_page_of_another_host_is_not_asked_for(azure: Azure):
 def test_what_is_no_control_plane_is_said(azure: Azure, body: object):
     azure.first = [(200, body, {})]
     opened = closing(Arm(azure.url, GivenToken(TOKEN), say=lambda _: None, patience=1))
-    with opened as arm, pytest.raises(AzureUnreachable, match="no control plane"):
+    with opened as arm, pytest.raises(AzureUnreachable, match="is not Azure's control plane"):
         arm.get(WORKSPACE.path)
 
 
