@@ -41,7 +41,7 @@ TOLD_FIRST = Change(
     "api/submissions/submit.py",
     "    async with incoming_of(dependencies, tenant) as incoming:\n        with dependencies.spans",
     "    from datetime import UTC, datetime\n"
-    "    job = accept._id_of(service, asking)\n"
+    "    job = accept._id_of(dependencies, asking)\n"
     '    await in_thread(dependencies.ledger.jobs.create, job, tenant, "interactive", 1, datetime.now(UTC))\n'
     "    async with incoming_of(dependencies, tenant) as incoming:\n        with dependencies.spans",
 )
@@ -51,9 +51,9 @@ BLAMED = Change(
     "        except EndpointError as error:\n"
     "            from maskrelay.contract.record import Failure\n"
     "            from worker.context.job_records.outcome_parts import failed\n"
-    "            planned = self._bench.plans.frame(claim.job, frame)\n"
+    "            planned = self._context.plans.frame(claim.job, frame)\n"
     "            failure = Failure(code=error.code, detail=error.detail)\n"
-    "            await self._settle(claim, Recorded(failed(planned, failure, 1)))\n"
+    "            await self._settle(claim, RecordedPart(failed(planned, failure, 1)))\n"
     "        except (StorageUnavailable, LedgerUnavailable) as error:\n",
 )
 NEVER_BLAMED = Change(
@@ -115,7 +115,7 @@ NOTHING_SUSPECT = Change(
     "    record.deaths = 0\n",
 )
 NO_OVERRUN = Change(
-    "worker/segment/frame.py",
+    "worker/segment/frame_decoding.py",
     "            async with asyncio.timeout(context.decode_timeout.total_seconds()):\n",
     "            async with asyncio.timeout(None):\n",
 )
@@ -129,7 +129,7 @@ NO_SECOND_TRY = (
     Change("worker/segment/outcome_batches.py", "TRIES = 6\n", "TRIES = 1\n"),
     Change(
         "worker/segment/loop.py",
-        "            await self._park(claim, frame, error)\n",
+        "            await self._release.park(claim, frame, error)\n",
         '            log.warning("dropped %s", error.code)\n',
     ),
 )

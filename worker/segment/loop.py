@@ -8,7 +8,6 @@ import contextlib
 import logging
 import math
 import os
-import random
 import secrets
 import time
 from collections.abc import Callable
@@ -18,27 +17,19 @@ from typing import NoReturn
 from maskrelay.contract.records.job import Lane, PlannedFrame, Submission
 from maskrelay.errors import (
     EndpointError,
-    EndpointTimeout,
-    FrameRefused,
     LedgerUnavailable,
-    MaskrelayError,
     StorageUnavailable,
 )
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import RUN_MOST, Claim
 from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
 from maskrelay.rules.pace import Pace
-from maskrelay.rules.retry import left_alone
-from maskrelay.rules.timings import Cause
 from worker.context.job_records.outcome_parts import RecordedPart
 from worker.context.lease_renewal import LeaseRenewal
-from worker.segment.frame import (
-    ClaimLost,
-    DecodeOverran,
-    FrameContext,
-    segment_frame,
-)
+from worker.segment.frame import segment_frame
+from worker.segment.frame_context import ClaimLost, DecodeOverran, FrameContext
 from worker.segment.frame_outcomes import overran
+from worker.segment.frame_release import FrameRelease, about
 from worker.segment.outcome_batches import OutcomeBatcher
 
 log = logging.getLogger(__name__)
@@ -74,6 +65,7 @@ class SegmentLoop:
         self._context = context
         self._groups = groups
         self._ledger = ledger
+        self._release = FrameRelease(ledger.claims, groups, context.recorder)
         self._hands = hands
         self._in_flight = in_flight
         self._pace = pace
@@ -203,15 +195,15 @@ class SegmentLoop:
         except DecodeOverran:
             await self._leave(claim, frame)
         except ClaimLost:
-            log.warning("claim lost", extra=_about(claim, frame))
+            log.warning("claim lost", extra=about(claim, frame))
         except asyncio.CancelledError:
-            await asyncio.shield(self._give_back(claim, frame, timedelta(0)))
+            await asyncio.shield(self._release.give_back(claim, frame, timedelta(0)))
             raise
         except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:
-            await self._park(claim, frame, error)
+            await self._release.park(claim, frame, error)
         except Exception:
-            log.exception("unexpected error", extra=_about(claim, frame))
-            await self._give_back(claim, frame, timedelta(seconds=30))
+            log.exception("unexpected error", extra=about(claim, frame))
+            await self._release.give_back(claim, frame, timedelta(seconds=30))
         finally:
             self._let_go(claim, frame)
 
@@ -249,34 +241,7 @@ class SegmentLoop:
         if counts and recorded.outcome.error is not None:
             self._context.recorder.happened("failed", recorded.outcome.error.code)
         if not counts:
-            log.warning("outcome refused: the frame already has one", extra=_about(claim, recorded.outcome.frame))
-
-    async def _park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
-        """Release the frame without counting an attempt. Only the frame's own error is recorded, to be judged later."""
-        where = {"endpoint": error.fields["endpoint"]} if "endpoint" in error.fields else {}
-        log.info("parked", extra={**_about(claim, frame), "code": error.code, **where})
-        self._context.recorder.happened("parked", error.code)
-        after = left_alone(error, claim.trouble(frame).attempts + 1, random.random())
-        cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
-        self._groups.parked(claim.job, cause, after.total_seconds())
-        if isinstance(error, FrameRefused | EndpointTimeout):
-            endpoint = str(error.fields.get("endpoint", ""))
-            await self._quietly(self._ledger.claims.strike, claim.token, frame, error.code, after, endpoint)
-        else:
-            await self._give_back(claim, frame, after)
-
-    async def _give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
-        def release() -> None:
-            self._ledger.claims.release(claim.token, frame, after=after, suspect=suspect or claim.alone)
-
-        await self._quietly(release)
-
-    async def _quietly(self, call: Callable[..., object], *arguments: object) -> None:
-        """Make the call in a thread. If Redis is unavailable, the lease expires instead."""
-        try:
-            await asyncio.to_thread(call, *arguments)
-        except LedgerUnavailable:
-            log.warning("a lease cannot be released and will lapse: the ledger is unavailable")
+            log.warning("outcome refused: the frame already has one", extra=about(claim, recorded.outcome.frame))
 
     async def _hand(self, seconds: float) -> None:
         """Wait until a frame has ended since the last wait, or a notification arrives; for `seconds` at most."""
@@ -311,20 +276,16 @@ class SegmentLoop:
 
         A frame that was alone fails; any other becomes a suspect.
         """
-        log.error("decoding took too long", extra={**_about(claim, frame), "alone": claim.alone})
+        log.error("decoding took too long", extra={**about(claim, frame), "alone": claim.alone})
         try:
             if claim.alone:
                 planned = await asyncio.to_thread(self._context.plans.frame, claim.job, frame)
                 await self._settle(claim, RecordedPart(overran(planned)))
             else:
-                await self._give_back(claim, frame, timedelta(0), suspect=True)
+                await self._release.give_back(claim, frame, timedelta(0), suspect=True)
             await self._drop_all(keep=(claim.token, frame))
-            await self._quietly(self._pass_on)
+            await self._release.quietly(self._pass_on)
             await asyncio.to_thread(self._context.scorer.sent.close)
         finally:
             self.close()
             os._exit(1)
-
-
-def _about(claim: Claim, frame: int) -> dict[str, object]:
-    return {"job_id": claim.job, "frame": frame}

@@ -18,7 +18,7 @@ from worker.segment.byte_budget import ByteBudget
 from worker.segment.decoders import Decoders
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.event_loop import LoopExecutor
-from worker.segment.frame import FrameContext
+from worker.segment.frame_context import FrameContext
 from worker.segment.loop import SegmentLoop
 from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
 from worker.segment.row_batches import RowBatcher

@@ -1,0 +1,92 @@
+"""What a frame is segmented with: the objects of the child, the time its stages take, and the errors that end a try."""
+
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from maskrelay.ledger.claims import Claims
+from maskrelay.ledger.flow_control import Flow
+from maskrelay.ledger.measurements import Stage, StageRecorder
+from maskrelay.rules.pace import Pace
+from maskrelay.storage.protocol import Storage
+from maskrelay.telemetry.spans import Spans
+from worker.context.job_records.plans import Plans
+from worker.context.source_cache import SourceCache
+from worker.segment.admission import Admissions
+from worker.segment.byte_budget import ByteBudget
+from worker.segment.decoders import Decoders
+from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.row_batches import RowBatcher
+from worker.segment.scorer import Scorer
+
+
+class ClaimLost(Exception):
+    """The claim's token is no longer valid."""
+
+
+class DecodeOverran(Exception):
+    """Decoding exceeded its time limit. Its thread cannot be stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameContext:
+    """The objects that a frame is segmented with.
+
+    Memory is reserved before it is used. A frame that holds memory of one budget waits for no budget listed before it,
+    so that there is no deadlock.
+    """
+
+    storage: Storage
+    sources: SourceCache
+    claims: Claims
+    flow: Flow
+    plans: Plans
+    pool: EndpointPool
+    admissions: Admissions
+    scorer: Scorer
+    packs: RowBatcher
+    threads: Executor
+    #: Admits as many decodes as there are threads for them.
+    decoders: Decoders
+    #: Memory for source files, until they are decoded.
+    files: ByteBudget
+    #: Memory that decoding and drawing use.
+    decoding: ByteBudget
+    #: Memory for images that are kept while they are scored, to be drawn into. Any other image is decoded again.
+    pictures: ByteBudget
+    decode_timeout: timedelta
+    max_pixels: int
+    max_decode_bytes: int
+    max_attempts: int
+    recorder: StageRecorder
+    spans: Spans
+    pace: Pace = field(default_factory=Pace)
+
+
+#: The stages that the worker times here. The scorer times its own stages, per request.
+_OWN_STAGES: tuple[Stage, ...] = ("fetch", "decode", "prepare", "restore", "store")
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Milliseconds by stage. `score` includes the wait for admission."""
+
+    timings: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.monotonic)
+
+    def lap(self, stage: str) -> None:
+        """Add the time since the last call to `stage`."""
+        now = time.monotonic()
+        self.timings[stage] = round(self.timings.get(stage, 0.0) + (now - self._since) * 1000, 1)
+        self._since = now
+
+    def working(self) -> float:
+        """Return the total seconds of the worker's own stages."""
+        return sum(self.timings.get(stage, 0.0) for stage in _OWN_STAGES) / 1000
+
+    def tell(self, recorder: StageRecorder) -> None:
+        """Report the worker's own stages."""
+        for stage in _OWN_STAGES:
+            if stage in self.timings:
+                recorder.took(stage, self.timings[stage] / 1000)

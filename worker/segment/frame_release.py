@@ -1,0 +1,59 @@
+"""Release a frame that got no outcome, so that it can be claimed again."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from datetime import timedelta
+
+from maskrelay.errors import EndpointError, EndpointTimeout, FrameRefused, LedgerUnavailable, MaskrelayError
+from maskrelay.ledger.claims import Claim, Claims
+from maskrelay.ledger.measurements import StageRecorder
+from maskrelay.rules.retry import left_alone
+from maskrelay.rules.timings import Cause
+from worker.segment.outcome_batches import OutcomeBatcher
+
+log = logging.getLogger(__name__)
+
+
+class FrameRelease:
+    """Gives frames back to the ledger. If that fails, their leases lapse instead."""
+
+    def __init__(self, claims: Claims, groups: OutcomeBatcher, recorder: StageRecorder) -> None:
+        self._claims = claims
+        self._groups = groups
+        self._recorder = recorder
+
+    async def park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
+        """Release the frame without counting an attempt. Only the frame's own error is recorded, to be judged later."""
+        where = {"endpoint": error.fields["endpoint"]} if "endpoint" in error.fields else {}
+        log.info("parked", extra={**about(claim, frame), "code": error.code, **where})
+        self._recorder.happened("parked", error.code)
+        after = left_alone(error, claim.trouble(frame).attempts + 1, random.random())
+        cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
+        self._groups.parked(claim.job, cause, after.total_seconds())
+        if isinstance(error, FrameRefused | EndpointTimeout):
+            endpoint = str(error.fields.get("endpoint", ""))
+            await self.quietly(self._claims.strike, claim.token, frame, error.code, after, endpoint)
+        else:
+            await self.give_back(claim, frame, after)
+
+    async def give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
+        """Let the frame be claimed again after a pause, and alone if it is a suspect."""
+
+        def release() -> None:
+            self._claims.release(claim.token, frame, after=after, suspect=suspect or claim.alone)
+
+        await self.quietly(release)
+
+    async def quietly(self, call: Callable[..., object], *arguments: object) -> None:
+        """Make the call in a thread. If Redis is unavailable, the lease expires instead."""
+        try:
+            await asyncio.to_thread(call, *arguments)
+        except LedgerUnavailable:
+            log.warning("a lease cannot be released and will lapse: the ledger is unavailable")
+
+
+def about(claim: Claim, frame: int) -> dict[str, object]:
+    """Return the fields of a log line about a frame."""
+    return {"job_id": claim.job, "frame": frame}
