@@ -1,0 +1,58 @@
+"""How much work one call of the ledger makes for Redis."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tests.support.servers.valkeys import RunningValkey
+
+#: What one call to Redis may do there: at some 4 µs a command it takes less than 5 ms.
+COMMANDS_MOST = 1000
+WORDS_MOST = 4500
+
+
+class Cost(NamedTuple):
+    """What one call to Redis ran there, how many words these commands had in all, and how many entries it answered."""
+
+    commands: int
+    words: int
+    answered: int
+
+
+class Watched:
+    """A ledger whose calls to Redis are watched."""
+
+    def __init__(self, valkey: RunningValkey) -> None:
+        self.client = valkey.client
+        self.ledger = valkey.ledger()
+        self._answers: list[Any] = []
+        connected: Any = self.ledger.scripts._client
+        execute = connected.execute_command
+
+        def watched(*command: Any, **options: Any) -> Any:
+            self._answers.append(execute(*command, **options))
+            return self._answers[-1]
+
+        connected.execute_command = watched
+
+    def most(self, call: Callable[..., Any], *arguments: Any) -> Cost:
+        """The most that one call to Redis ran there, of each kind of cost; AssertionError if that is too much."""
+        self._answers.clear()
+        calls: list[list[int]] = []
+        with self.client.monitor() as monitor:
+            call(*arguments)
+            self.client.echo("the end")
+            for seen in monitor.listen():
+                if seen["client_type"] == "lua":
+                    calls[-1].append(len(seen["command"].split()))
+                elif seen["command"] == "ECHO the end":
+                    break
+                else:
+                    calls.append([])
+        cost = Cost(max(map(len, calls)), max(map(sum, calls)), max(map(_length, self._answers)))
+        assert cost.commands <= COMMANDS_MOST, cost
+        assert cost.words <= WORDS_MOST, cost
+        return cost
+
+
+def _length(answer: Any) -> int:
+    return len(answer) if isinstance(answer, list | tuple | dict) else 1
