@@ -18,6 +18,7 @@ from simulator.credentials import MODES, Credentials
 from simulator.gateway import Gateway
 from simulator.model import Model, Threaded, score
 from simulator.pipe import Pipe
+from simulator.scoring_script import ScoringScript
 from simulator.server import Connection
 from simulator.slots import Slots
 from simulator.volume import score_volume
@@ -35,8 +36,8 @@ def arguments_of(line: list[str] | None) -> argparse.Namespace:
     needed = {"key": "key", "aml_token": "control_plane_token", "entra": "entra_token"}[arguments.auth]
     if getattr(arguments, needed) is None and not arguments.no_gateway:
         parser.error(f"--{needed.replace('_', '-')} is needed, or --no-gateway")
-    if arguments.canned and arguments.wire != "image2d":
-        parser.error("--canned answers for image2d alone")
+    if (arguments.canned or arguments.lean) and arguments.wire != "image2d":
+        parser.error("--canned and --lean answer for image2d alone")
     return arguments
 
 
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-gateway", action="store_true", help="the bare container")
     add("--wire", choices=("image2d", "volume3d"), default="image2d", help="MedImageParse, or MedImageParse 3D")
     add("--canned", action="store_true", help="answers made ready at start, whatever the picture")
+    add("--lean", type=Path, metavar="SCRIPT", help="play the lean deployment with this scoring script of it")
     add("--prompts-most", type=int, default=3, metavar="N", help="prompts up to which --canned has whole bodies ready")
     add("--script", type=Path, metavar="FILE", help="what to change over time, from the start on")
     add("--speed", type=float, default=1.0, metavar="X", help="how many times faster the script runs")
@@ -73,7 +75,14 @@ def build(arguments: argparse.Namespace) -> Simulator:
     """Return the endpoint that these arguments describe."""
     counters = Counters()
     slots = Slots(arguments.max_concurrent, arguments.instances, counters.capacity)
-    container = Container(_model(arguments), slots, arguments.service_time, arguments.scoring_timeout, counters)
+    container = Container(
+        _model(arguments),
+        slots,
+        arguments.service_time,
+        arguments.scoring_timeout,
+        counters,
+        script=ScoringScript(arguments.lean) if arguments.lean else None,
+    )
     gateway = None if arguments.no_gateway else _gateway(arguments, container, counters)
     return Simulator(container, gateway, Pipe(arguments.bandwidth, counters), counters, arguments.gzip)
 

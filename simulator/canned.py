@@ -21,6 +21,7 @@ class Canned:
     def __init__(self, prompts_most: int) -> None:
         photograph = Image.fromarray(data.retina())  # type: ignore[no-untyped-call]
         self._segments = segment(photograph.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC), list(PROMPTS))
+        self._answers: dict[int, dict[str, object]] = {}
         self._rows: dict[int, bytes] = {}
         self._alone = {prompts: b"[" + self._row(prompts) + b"]" for prompts in range(1, prompts_most + 1)}
 
@@ -31,19 +32,33 @@ class Canned:
         except ValueError:
             return json.loads(body)
 
-    async def score(self, rows: Rows) -> Scored:
-        prompts = [prompts_of(text) for _, text in rows]
-        counts = [len(of_row) for of_row in prompts]
+    async def score(self, rows: Rows) -> tuple[bytes, Scored]:
+        scored, counts = self._scored(rows)
         alone = self._alone.get(counts[0]) if len(counts) == 1 else None
-        body = alone or b"[" + b", ".join(map(self._row, counts)) + b"]"
-        return Scored(body, len(rows), prompts=[one for of_row in prompts for one in of_row])
+        return alone or b"[" + b", ".join(map(self._row, counts)) + b"]", scored
+
+    def answers(self, rows: Rows) -> Scored:
+        scored, counts = self._scored(rows)
+        scored.answers = [self._answer(prompts) for prompts in counts]
+        return scored
+
+    def _scored(self, rows: Rows) -> tuple[Scored, list[int]]:
+        """What is counted, and the number of prompts in each row."""
+        prompts = [prompts_of(text) for _, text in rows]
+        return Scored(count=len(rows), prompts=[one for of_row in prompts for one in of_row]), [*map(len, prompts)]
 
     def _row(self, prompts: int) -> bytes:
-        """One row of the response for this number of prompts; the same maps repeat if there are more."""
+        """One row of the response for this number of prompts, as JSON."""
         if prompts not in self._rows:
-            segments = [self._segments[number % len(self._segments)] for number in range(prompts)]
-            self._rows[prompts] = json.dumps(answer_row(segments)).encode()
+            self._rows[prompts] = json.dumps(self._answer(prompts)).encode()
         return self._rows[prompts]
+
+    def _answer(self, prompts: int) -> dict[str, object]:
+        """The answer to a row with this number of prompts; the same maps repeat if there are more."""
+        if prompts not in self._answers:
+            segments = [self._segments[number % len(self._segments)] for number in range(prompts)]
+            self._answers[prompts] = answer_row(segments)
+        return self._answers[prompts]
 
 
 def without_images(body: Body) -> bytes:

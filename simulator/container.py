@@ -7,13 +7,16 @@ import asyncio
 import json
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from simulator.counters import Counters
 from simulator.messages import Answer, Request, json_answer
 from simulator.model import Model, Scored
 from simulator.rows import ScriptError, rows_of
+from simulator.scoring_script import ScoringScript
 from simulator.slots import Slots
 
 HEADER_LIMIT = 100
@@ -37,7 +40,8 @@ SWAGGER = {
 class Container:
     """All instances of one deployment. Requests wait in a queue if no slot is free.
 
-    `service_time_s` × `slowdown` is the least time for one row; `scoring_timeout_s` is the server's own limit.
+    `service_time_s` × `slowdown` is the least time for one row; `scoring_timeout_s` is the server's own limit. With a
+    `script`, it is the lean deployment's scoring script that answers, while `lean` is set.
     """
 
     model: Model
@@ -46,6 +50,8 @@ class Container:
     scoring_timeout_s: float
     counters: Counters
     slowdown: float = 1.0
+    script: ScoringScript | None = None
+    lean: bool = True
 
     async def answer(self, request: Request) -> Answer:
         """Return the container's response to any request."""
@@ -63,19 +69,21 @@ class Container:
             return Answer(200, b"Healthy", {"content-type": "text/html; charset=utf-8"})
         if request.path == "/swagger.json":
             return json_answer(200, SWAGGER, x_ms_run_function_failed="False")
+        if self.script is not None and self.lean:
+            return await self._score(partial(self.script.answer, request, self.model))
         if request.method == "OPTIONS":
             return Answer(200, b"", {"content-type": "text/html; charset=utf-8", "x-ms-run-function-failed": "False"})
         if request.method == "HEAD":
             return failed(405, "Method not allowed")
         refused, input_data = self._input_data(request)
-        return refused or await self._score(input_data)
+        return refused or await self._score(partial(self._by_model, input_data))
 
-    async def _score(self, input_data: Any) -> Answer:
+    async def _score(self, work: Callable[[], Awaitable[tuple[Answer, Scored]]]) -> Answer:
         started, ended = await self.slots.take(), None
         self.counters.begin(started)
         try:
             async with asyncio.timeout(self.scoring_timeout_s):
-                scored = await self.model.score(rows_of(input_data))
+                answer, scored = await work()
                 ended = await _not_before(started + self.service_time_s * self.slowdown * scored.count)
         except TimeoutError:
             return failed(500, f"Scoring timeout after {self.scoring_timeout_s * 1000:.0f} ms", run="True")
@@ -86,8 +94,13 @@ class Container:
             self.counters.end(ended)
             self.slots.free(ended)
         self._count(scored)
-        headers = {"x-ms-run-function-failed": "False", "x-ms-run-fn-exec-ms": f"{(ended - started) * 1000:.3f}"}
-        return Answer(200, scored.body, {"content-type": "application/json", **headers})
+        return answer.with_headers(
+            x_ms_run_function_failed="False", x_ms_run_fn_exec_ms=f"{(ended - started) * 1000:.3f}"
+        )
+
+    async def _by_model(self, input_data: Any) -> tuple[Answer, Scored]:
+        body, scored = await self.model.score(rows_of(input_data))
+        return Answer(200, body, {"content-type": "application/json"}), scored
 
     def _count(self, scored: Scored) -> None:
         self.counters.rows += scored.count

@@ -38,7 +38,7 @@ class Gateway:
     async def answer(self, request: Request) -> Answer:
         """Return the endpoint's response, or the control plane's."""
         if request.path in UNGATED:
-            return _relayed(await self.container.answer(request))
+            return self._relayed(await self.container.answer(request))
         if self.credentials.answers(request):
             return self.credentials.issue(request)
         self.counters.rate.add(1, time.monotonic())
@@ -90,7 +90,7 @@ class Gateway:
         done, _ = await asyncio.wait([work], timeout=self.request_timeout_s)
         if not done:
             return self._refusal("timeout", 408, "The request timed out.")
-        return Answer(0, cut="reset") if work.cancelled() else _relayed(work.result())
+        return Answer(0, cut="reset") if work.cancelled() else self._relayed(work.result())
 
     def _full(self) -> bool:
         return self.counters.pending.now >= 2 * self.container.slots.count
@@ -110,6 +110,6 @@ class Gateway:
         self.counters.refused[kind] += 1
         return json_answer(status, {"message": message}, **headers)
 
-
-def _relayed(answer: Answer) -> Answer:
-    return answer if answer.status == 200 else model_error(answer)
+    def _relayed(self, answer: Answer) -> Answer:
+        relayed = answer if answer.status == 200 else model_error(answer)
+        return relayed.with_headers(azureml_model_deployment=self.deployment)

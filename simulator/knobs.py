@@ -22,6 +22,7 @@ def knobs_of(
         "max_concurrent": Knob(_count, lambda to: slots.resize(max_concurrent=to), slots.max_concurrent),
         "instances": Knob(_count, lambda to: slots.resize(instances=to), slots.instances),
         "bandwidth": _attribute(pipe, "bytes_per_s", lambda value: None if value is None else _positive(value)),
+        "lean": _attribute(container, "lean", _flag),
         "gzip": _attribute(app, "gzip_answers", _flag),
         "reset": Knob(_yes, lambda _: counters.reset()),
         **(_of_gateway(gateway) if gateway else {}),
@@ -33,6 +34,7 @@ def _of_gateway(gateway: Gateway) -> dict[str, Knob]:
     knobs = {
         "fail": Knob(parse_faults, lambda faults: setattr(gateway, "faults", faults)),
         "traffic": _attribute(gateway, "traffic", _flag),
+        "deployment": _attribute(gateway, "deployment", _text),
         "request_timeout": _attribute(gateway, "request_timeout_s", _positive),
         "requests_per_s": _attribute(gateway, "requests_per_s", _positive),
         "restart": Knob(_yes, lambda _: gateway.restart()),

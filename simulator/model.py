@@ -24,9 +24,9 @@ Rows = list[tuple[str, str]]
 
 @dataclass
 class Scored:
-    """The response's body (a JSON list, one object for each of `count` rows), and the images it was made from."""
+    """The answers to `count` rows, one object each, and the images they were made from."""
 
-    body: bytes = b"[]"
+    answers: list[Any] = field(default_factory=list)
     count: int = 0
     images: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
@@ -39,11 +39,14 @@ class Model(Protocol):
     def parse(self, body: Body) -> Any:
         """Parse the request's JSON. Raises JSONDecodeError, or UnicodeDecodeError for invalid UTF-8."""
 
-    async def score(self, rows: Rows) -> Scored:
-        """Return the response to (image, text) rows.
+    async def score(self, rows: Rows) -> tuple[bytes, Scored]:
+        """Return the response to (image, text) rows as JSON, and what it was made from.
 
         Raises ScriptError at the first bad row: there is no partial response.
         """
+
+    def answers(self, rows: Rows) -> Scored:
+        """Return the same without JSON. Blocks; called from any thread."""
 
 
 class Threaded:
@@ -56,8 +59,15 @@ class Threaded:
     def parse(self, body: Body) -> Any:
         return json.loads(body)
 
-    async def score(self, rows: Rows) -> Scored:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._score, rows)
+    async def score(self, rows: Rows) -> tuple[bytes, Scored]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._as_json, rows)
+
+    def answers(self, rows: Rows) -> Scored:
+        return self._score(rows)
+
+    def _as_json(self, rows: Rows) -> tuple[bytes, Scored]:
+        scored = self._score(rows)
+        return json.dumps(scored.answers).encode(), scored
 
 
 def score(rows: Rows) -> Scored:
@@ -66,7 +76,7 @@ def score(rows: Rows) -> Scored:
     An image is base64 of any image that Pillow reads, with or without line breaks; it is resized unless it is
     1024×1024, which is a guess. Raises ScriptError at the first bad row: there is no partial response.
     """
-    scored, answered = Scored(count=len(rows)), []
+    scored = Scored(count=len(rows))
     for image, text in rows:
         picture = _decode(image)
         canvas = picture.convert("RGB")
@@ -76,8 +86,7 @@ def score(rows: Rows) -> Scored:
         scored.prompts.extend(prompts)
         if canvas.size != (CANVAS, CANVAS):
             canvas = canvas.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
-        answered.append(answer_row(segment(canvas, prompts)))
-    scored.body = json.dumps(answered).encode()
+        scored.answers.append(answer_row(segment(canvas, prompts)))
     return scored
 
 

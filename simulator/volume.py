@@ -30,7 +30,7 @@ def score_volume(rows: Rows) -> Scored:
     """
     if len(rows) > 1:
         raise ScriptError
-    scored, answered = Scored(count=len(rows)), []
+    scored = Scored(count=len(rows))
     for image, text in rows:
         file = _decode(image)
         volume = _read(file)
@@ -42,8 +42,7 @@ def score_volume(rows: Rows) -> Scored:
         dtype = volume.get_data_dtype()  # type: ignore[no-untyped-call]
         scored.kinds.append(f"{dtype} {'x'.join(map(str, volume.shape))}")
         scored.prompts.extend(prompts)
-        answered.append({"nifti_file": json.dumps({"data": base64.b64encode(written).decode("ascii")})})
-    scored.body = json.dumps(answered).encode()
+        scored.answers.append({"nifti_file": json.dumps({"data": base64.b64encode(written).decode("ascii")})})
     return scored
 
 

@@ -17,7 +17,8 @@ from maskrelay.contract.wire.image2d import (
 from maskrelay.errors import AnswerInvalid
 
 MAX_BYTES = 256 << 20
-_ITEMSIZE: dict[Dtype, int] = {"uint8": 1, "bool": 1, "float16": 2, "float32": 4}
+#: Bytes of one value.
+ITEM_BYTES: dict[Dtype, int] = {"uint8": 1, "bool": 1, "float16": 2, "float32": 4}
 _PNG = b"\x89PNG\r\n\x1a\n"
 #: The longest of the model's category words has 22 characters.
 _CATEGORY_LENGTH = 64
@@ -33,7 +34,7 @@ def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int
     """
     try:
         if len(body) > max_bytes:
-            _refuse("too_large", f"the answer has {len(body)} bytes, over the cap of {max_bytes}")
+            refuse("too_large", f"the answer has {len(body)} bytes, over the cap of {max_bytes}")
         return _read_hollow(body, rows) or _read_rows(body, rows, {})
     except AnswerInvalid as error:
         error.raw = bytes(body)
@@ -54,9 +55,9 @@ def _read_rows(body: bytes | bytearray, rows: Sequence[Row], taken: dict[str, by
     """`taken`: the bytes behind the placeholders in the body; each is resolved once and then removed."""
     answers = _json(body, "the body")
     if not isinstance(answers, list):
-        _refuse("not_a_list", f"the body is {_kind(answers)}, not a list of rows")
+        refuse("not_a_list", f"the body is {_kind(answers)}, not a list of rows")
     if len(answers) != len(rows):
-        _refuse("row_count", f"{len(answers)} answers for {len(rows)} rows")
+        refuse("row_count", f"{len(answers)} answers for {len(rows)} rows")
     return [
         _read_row(answer, row, taken, f"row {place}")
         for place, (answer, row) in enumerate(zip(answers, rows, strict=True))
@@ -66,10 +67,10 @@ def _read_rows(body: bytes | bytearray, rows: Sequence[Row], taken: dict[str, by
 def _read_row(answer: Any, row: Row, taken: dict[str, bytes], where: str) -> RowAnswer:
     fields, row_quoted = _mapping(answer, where)
     if "image_features" not in fields:
-        _refuse("features", f"{where} has no image_features")
+        refuse("features", f"{where} has no image_features")
     features, features_quoted = _mapping(fields["image_features"], f"{where}: image_features")
     maps = _read_maps(features, len(row.prompts), taken, f"{where}: image_features")
-    categories, warnings = _read_categories(fields.get("text_features"), len(row.prompts))
+    categories, warnings = read_categories(fields.get("text_features"), len(row.prompts))
     if row_quoted or features_quoted:
         warnings = ("single_quoted", *warnings)
     return RowAnswer(maps, categories, warnings)
@@ -84,43 +85,48 @@ def _mapping(value: Any, where: str) -> tuple[dict[str, Any], bool]:
         quoted = "'" in value and '"' not in value and "\\" not in value
         value = _json(value.replace("'", '"') if quoted else value, where)
     if not isinstance(value, dict):
-        _refuse("not_an_object", f"{where} is {_kind(value)}, not an object")
+        refuse("not_an_object", f"{where} is {_kind(value)}, not an object")
     return value, quoted
 
 
 def _read_maps(features: dict[str, Any], prompts: int, taken: dict[str, bytes], where: str) -> MapStack:
     dtype: Any = features.get("dtype")
-    if dtype not in list(_ITEMSIZE):
-        _refuse("dtype", f"{where}.dtype is not one of {', '.join(_ITEMSIZE)}")
+    if dtype not in list(ITEM_BYTES):
+        refuse("dtype", f"{where}.dtype is not one of {', '.join(ITEM_BYTES)}")
     raw = _decode(features.get("data"), taken, f"{where}.data")
     try:
-        shape = _read_shape(features.get("shape"), prompts, f"{where}.shape")
-        expected = math.prod(shape) * _ITEMSIZE[dtype]
+        shape = read_shape(features.get("shape"), prompts, f"{where}.shape")
+        expected = math.prod(shape) * ITEM_BYTES[dtype]
         if len(raw) != expected:
-            _refuse("size", f"{where}.data has {len(raw)} bytes where shape and dtype say {expected}")
+            refuse("size", f"{where}.data has {len(raw)} bytes where shape and dtype say {expected}")
     except AnswerInvalid as error:
         if raw.startswith(_PNG):
-            _refuse("png", f"{error.detail}; {where}.data is a PNG file, not raw pixels")
+            refuse("png", f"{error.detail}; {where}.data is a PNG file, not raw pixels")
         raise
-    if dtype == "bool" and raw.translate(None, b"\x00\x01"):
-        _refuse("bool", f"{where}.data has bytes other than 0 and 1 under dtype bool")
+    check_values(raw, dtype, f"{where}.data")
     return MapStack(raw, shape, dtype)
 
 
-def _read_shape(shape: Any, prompts: int, where: str) -> tuple[int, int, int]:
+def check_values(raw: bytes, dtype: Dtype, where: str) -> None:
+    """Raise AnswerInvalid if the bytes are no values of the dtype."""
+    if dtype == "bool" and raw.translate(None, b"\x00\x01"):
+        refuse("bool", f"{where} has bytes other than 0 and 1 under dtype bool")
+
+
+def read_shape(shape: Any, prompts: int, where: str) -> tuple[int, int, int]:
     """(prompts, CANVAS, CANVAS); a shape of two dimensions is extended to three."""
     if not isinstance(shape, list) or len(shape) not in (2, 3) or any(type(side) is not int for side in shape):
-        _refuse("shape", f"{where} is not two or three whole numbers")
+        refuse("shape", f"{where} is not two or three whole numbers")
     if shape[-2:] != [CANVAS, CANVAS]:
-        _refuse("shape", f"{where} does not end in {CANVAS}, {CANVAS}")
+        refuse("shape", f"{where} does not end in {CANVAS}, {CANVAS}")
     count = shape[0] if len(shape) == 3 else 1
     if count != prompts:
         seen = str(count) if 0 <= count < 10_000 else "an absurd number of"
-        _refuse("map_count", f"{where} gives {seen} maps for {prompts} prompts")
+        refuse("map_count", f"{where} gives {seen} maps for {prompts} prompts")
     return prompts, CANVAS, CANVAS
 
 
-def _read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
+def read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
     """One word per prompt, by position alone; categories may be missing, and never make a response invalid."""
     if words is None:
         return (None,) * prompts, ("categories_missing",)
@@ -142,7 +148,7 @@ def _is_word(word: Any) -> bool:
 
 def _decode(data: Any, taken: dict[str, bytes], where: str) -> bytes:
     if not isinstance(data, str):
-        _refuse("base64", f"{where} is {_kind(data)}, not a string")
+        refuse("base64", f"{where} is {_kind(data)}, not a string")
     if data in taken:
         return taken.pop(data)
     if "\n" in data:
@@ -150,7 +156,7 @@ def _decode(data: Any, taken: dict[str, bytes], where: str) -> bytes:
     try:
         return a2b_base64(data, strict_mode=True)
     except ValueError:
-        _refuse("base64", f"{where} is not base64")
+        refuse("base64", f"{where} is not base64")
 
 
 def _json(text: bytes | bytearray | str, where: str) -> Any:
@@ -164,7 +170,7 @@ def _json(text: bytes | bytearray | str, where: str) -> Any:
     except ValueError:
         pass  # not UTF-8, not JSON, NaN, or an integer of thousands of digits
     # raised outside the handlers: a decoder's error holds the document, and would stay attached as context
-    return _refuse("not_json", f"{where} {reason}")
+    return refuse("not_json", f"{where} {reason}")
 
 
 def _not_a_number(name: str) -> NoReturn:
@@ -176,5 +182,6 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _refuse(kind: str, detail: str) -> NoReturn:
+def refuse(kind: str, detail: str) -> NoReturn:
+    """Raise AnswerInvalid. kind: a word for metrics. detail: names the offending part and quotes nothing."""
     raise AnswerInvalid(detail, status=200, kind=kind, retry_after_s=None, still_working=False)
