@@ -1,5 +1,5 @@
-"""Callbacks: one signed event to one receiver.
+"""Send callbacks: one signed event to one receiver.
 
-An event and a URL come in; the receiver's answer comes out. Only allowed addresses are connected to.
-Read `callback_sender` first, then `address_guard`.
+The sender takes an event and a URL, and returns what the receiver answered. It connects only to allowed addresses. Read
+`callback_sender` first, then `address_guard`.
 """

@@ -1,4 +1,4 @@
-"""Where callbacks may be sent: to public addresses, and to those that the operator allows in addition."""
+"""The addresses to which callbacks may be sent: public addresses, and those that the operator allows in addition."""
 
 import queue
 import re
@@ -21,7 +21,7 @@ from maskrelay.callbacks.public_addresses import (
 from maskrelay.errors import CallbackForbidden, SettingsError
 
 Lookup = Callable[[str, int], Iterable[str]]
-#: The number of concurrent lookups. The system's resolver takes no timeout, so a stuck lookup keeps its thread.
+#: The number of concurrent lookups. The system's resolver has no timeout, so a lookup that hangs keeps its thread.
 _LOOKUPS = 32
 _PORTS = {"http": 80, "https": 443}
 _ENTRY = re.compile(r"(?P<host>\[[^\]]+\]|[^:]+)(:(?P<port>\d{1,5}))?")
@@ -29,17 +29,17 @@ _FORBIDDEN = "the callback's host is at an address that callbacks may not reach"
 
 
 def system_lookup(host: str, port: int) -> list[str]:
-    """Return the addresses of `host` from the system's resolver; raises OSError or UnicodeError if there are none."""
+    """Return the addresses of `host` from the system's resolver. Raises OSError or UnicodeError if there are none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class AddressGuard:
-    """Decides where callbacks may go, by address and not by name.
+    """The rule that decides where callbacks may go. It judges the addresses of a host, not its name.
 
-    A name is resolved once, and the checked addresses are those that are connected to. `allow` contains host names,
-    which may resolve to any address, and addresses or networks (`10.1.0.0/16`), each optionally with the only port that
-    is allowed (`pacs.example:8443`, `[fd00::1]:443`).
+    A name is resolved once, and connections go to the addresses that were checked. `allow` contains host names, which
+    may have any address, and addresses or networks (`10.1.0.0/16`). Each entry may name a port, and then allows only
+    this port (`pacs.example:8443`, `[fd00::1]:443`).
     """
 
     def __init__(self, allow: Sequence[str], lookup: Lookup = system_lookup) -> None:
@@ -55,25 +55,24 @@ class AddressGuard:
                 self._hosts.add((_host_of(text), port))
 
     def check_url(self, url: str) -> None:
-        """Raise CallbackForbidden unless callbacks may be sent to `url`, judged by the URL alone.
+        """Raise CallbackForbidden unless callbacks may be sent to `url`, as far as the URL itself shows.
 
-        No name is resolved, since a slow resolver would block the caller. Every attempt resolves the name and checks
-        the addresses.
+        The host name is not resolved here, because a slow resolver would block the caller. It is resolved, and its
+        addresses are checked, at every attempt to send.
         """
         target = target_of(url)
         self.check_host(target.raw_host.decode(), port_of(target))
 
     def check_host(self, host: str, port: int) -> None:
-        """Raise CallbackForbidden for an address, in any notation, that callbacks may not reach."""
+        """Raise CallbackForbidden if `host` is an address, in any notation, that callbacks may not reach."""
         address = literal(host)
         if address is not None and not self._is_named(host, port) and not self._allowed(address, port):
             raise CallbackForbidden(_FORBIDDEN)
 
     def resolve(self, host: str, port: int, within: timedelta) -> tuple[str, ...]:
-        """Return every address of `host`, all of them checked; none if it has none or the resolver is too slow.
+        """Return every address of `host`, after checking all of them, or none if the resolver finds none in time.
 
-        Raises CallbackForbidden if one of them is not allowed: a name that also has a forbidden address is not trusted
-        at all.
+        Raises CallbackForbidden if one of the addresses is not allowed, even if others are.
         """
         self.check_host(host, port)
         addresses = tuple(self._addresses(host, port, within))
@@ -100,7 +99,7 @@ class AddressGuard:
         return named or is_public(address)
 
     def _addresses(self, host: str, port: int, within: timedelta) -> Iterable[str]:
-        """Resolve in a separate thread, since the system's resolver takes no timeout."""
+        """Resolve `host` in a separate thread, because the system's resolver has no timeout."""
         ends = monotonic() + within.total_seconds()
         if not self._free.acquire(timeout=max(0.0, within.total_seconds())):
             return ()
@@ -123,18 +122,18 @@ class AddressGuard:
 
 
 def target_of(url: str) -> httpx.URL:
-    """Parse the URL in the form that is both checked and sent to.
+    """Parse the URL. The same result must be used for the check and for the connection.
 
     Raises CallbackForbidden unless it is a plain http(s) URL.
     """
     try:
         target = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
-        raise CallbackForbidden("the callback's URL cannot be read") from None
+        raise CallbackForbidden("the callback's URL is not a valid URL") from None
     if target.scheme not in _PORTS or not target.host or not 0 < (target.port or 80) < 65536:
-        raise CallbackForbidden("the callback's URL must be https:// or http://, a host and perhaps a port")
+        raise CallbackForbidden("the callback's URL must be https:// or http:// with a host and optionally a port")
     if target.userinfo:
-        raise CallbackForbidden("the callback's URL may not hold a user name or a password")
+        raise CallbackForbidden("the callback's URL must not contain a user name or a password")
     return target
 
 
@@ -154,7 +153,7 @@ def _split(entry: str) -> tuple[str, int | None]:
 
 
 def _host_of(entry: str) -> str:
-    """Return a host name as `target_of` normalizes it; raises SettingsError for an invalid entry."""
+    """Return a host name as `target_of` normalizes it. Raises SettingsError for an invalid entry."""
     try:
         host = httpx.URL(scheme="http", host=entry).raw_host.decode()
     except (httpx.InvalidURL, ValueError):
@@ -164,4 +163,6 @@ def _host_of(entry: str) -> str:
     return host.lower().rstrip(".")
 
 
-_ALLOW = "MASKRELAY_CALLBACK_ALLOW: expected host names, addresses and networks, optionally with :PORT, with commas"
+_ALLOW = (
+    "MASKRELAY_CALLBACK_ALLOW: expected host names, addresses and networks (optionally with :PORT), separated by commas"
+)

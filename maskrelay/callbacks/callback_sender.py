@@ -1,4 +1,4 @@
-"""Send one event to its receiver, in one attempt."""
+"""Make one attempt to send an event to its receiver."""
 
 import re
 import ssl
@@ -27,7 +27,7 @@ from maskrelay.network.proxies import Proxy
 
 Reason = Literal[
     "ok",
-    "redirect",  # 3xx: never followed, since the new address was not checked
+    "redirect",  # 3xx; a redirect is never followed, because the new address was not checked
     "gone",  # 410: the receiver wants no more events
     "http_error",  # any other status
     "timeout",
@@ -58,12 +58,14 @@ class DeliveryResult:
 
 
 class CallbackSender:
-    """Sends events. May be used from several threads at once.
+    """A client that sends events. It may be used from several threads at once.
 
-    `timeout` applies to the whole exchange, from the DNS lookup to the last byte. `tls` sets the trusted authorities
-    and the client certificate; by default it is `client_context()`. Through a `proxy`, names are resolved by the proxy,
-    which therefore has to restrict the destinations; only a host that is written as an address is checked here. The
-    environment's proxies are not used, because the address guard would not apply behind them.
+    `timeout` applies to the whole exchange, from the DNS lookup to the last byte of the response. `tls` sets the
+    trusted authorities and the client certificate; by default it is `client_context()`.
+
+    With a `proxy`, the proxy resolves the host names and therefore has to restrict the destinations; only a host that
+    is given as an address is checked here. The proxies of the environment are not used, because the addresses behind
+    them could not be checked.
     """
 
     def __init__(
@@ -89,10 +91,10 @@ class CallbackSender:
         now: int,
         traceparent: str | None = None,
     ) -> DeliveryResult:
-        """Make one attempt at `now` (unix seconds), signed with each of `secrets`.
+        """Make one attempt at the time `now` (unix seconds), signed with each of `secrets`.
 
-        Every failure is returned as a result. Raises OptionInvalid for a malformed secret. A malformed `traceparent` is
-        left out.
+        A failure is returned as a result, not raised. A malformed `traceparent` is left out. Raises OptionInvalid for a
+        malformed secret.
         """
         ends = time.monotonic() + self._timeout.total_seconds()
         headers = {
@@ -120,7 +122,7 @@ class CallbackSender:
         return _judged(status, _seconds(asked, now))
 
     def _addresses(self, target: httpx.URL) -> tuple[str, ...]:
-        """Return the addresses to connect to. Raises CallbackForbidden."""
+        """Return the addresses to which to connect. Raises CallbackForbidden."""
         host, port = target.raw_host.decode(), port_of(target)
         if self._proxy is None:
             return self._guard.resolve(host, port, self._timeout)
@@ -149,7 +151,7 @@ class CallbackSender:
             pool.stream("POST", url, headers=fields, content=body) as answer,
         ):
             asked = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"")
-            # The status decides. The body is read so that the receiver can finish sending it.
+            # Only the status matters. The body is read so that the receiver can finish sending it.
             with suppress(*_BROKEN):
                 left = _ANSWER_BYTES
                 for chunk in answer.iter_stream():
@@ -185,7 +187,9 @@ def _judged(status: int, retry_after_s: float | None) -> DeliveryResult:
 
 
 def _seconds(retry_after: str, now: int) -> float | None:
-    """Return a `Retry-After` field (seconds or an HTTP date) as seconds from `now`; None for anything else."""
+    """Return the value of `Retry-After` (seconds or an HTTP date) as seconds from `now`, or None for any other
+    value.
+    """
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

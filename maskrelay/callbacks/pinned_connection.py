@@ -1,4 +1,4 @@
-"""Connections pinned to given addresses instead of the URL's host name, under one deadline for the whole exchange."""
+"""Connections to given addresses instead of the URL's host name, with one deadline for the whole exchange."""
 
 import ssl
 import time
@@ -9,13 +9,14 @@ import httpcore
 
 
 class TlsRefused(httpcore.ConnectError):
-    """Connected, but without TLS, or without a valid certificate for this name."""
+    """The receiver accepted the connection, but not TLS, or its certificate is not valid for this name."""
 
 
 class Dialler(httpcore.NetworkBackend):
-    """Connects to the first of `addresses` that responds, until `ends` (monotonic seconds).
+    """A network backend for httpcore that connects to the first of `addresses` that responds.
 
-    httpcore still uses the URL's host name for the Host field, for SNI and to verify the certificate.
+    `ends` is the deadline of the whole exchange, in monotonic seconds. httpcore still uses the host name of the URL for
+    the Host field and for SNI, and to verify the certificate.
     """
 
     def __init__(self, addresses: Sequence[str], ends: float) -> None:
@@ -32,7 +33,8 @@ class Dialler(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError()
         for tried, address in enumerate(self._addresses):
-            # Each address gets a share of the remaining time, so that an unresponsive one does not use it up.
+            # Each address gets a share of the remaining time, so that one that does not respond cannot use up all of
+            # it.
             share = time_left(self._ends) / (len(self._addresses) - tried)
             try:
                 stream = httpcore.SyncBackend().connect_tcp(address, port, share, local_address, socket_options)
@@ -43,9 +45,7 @@ class Dialler(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A stream under one deadline: every operation gets only the remaining time, so that a slow
-    peer cannot extend it.
-    """
+    """A stream with a deadline. Every operation gets only the remaining time, so a slow receiver cannot extend it."""
 
     def __init__(self, stream: httpcore.NetworkStream, ends: float) -> None:
         self._stream = stream
@@ -77,7 +77,7 @@ class _TimedStream(httpcore.NetworkStream):
 
 
 def time_left(ends: float) -> float:
-    """Return the seconds until `ends`; raises httpcore.ReadTimeout when there are none."""
+    """Return the seconds until `ends`. Raises httpcore.ReadTimeout if there are none left."""
     left = ends - time.monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout

@@ -1,6 +1,6 @@
-"""Which addresses are public, according to IANA's special-purpose address registries for IPv4 and IPv6.
+"""Decide which addresses are public, according to IANA's registries of special-purpose addresses for IPv4 and IPv6.
 
-The registries are written out here, because what Python's `ipaddress` considers global differs between releases.
+The registries are copied here, because the versions of Python differ in what their `ipaddress` considers global.
 """
 
 import socket
@@ -17,7 +17,7 @@ _IPV4 = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",  # shared by carriers; metadata service of Alibaba
             "127.0.0.0/8",
-            "168.63.129.16/32",  # a host's own services for its virtual machines (Azure)
+            "168.63.129.16/32",  # services of the host for its virtual machines (Azure)
             "169.254.0.0/16",  # link-local, with the metadata services of most clouds
             "172.16.0.0/12",
             "192.0.0.0/24",  # IETF protocol assignments; metadata service of Oracle
@@ -49,7 +49,7 @@ _IPV6 = tuple(
         ),
     )
 )
-#: IPv4 hosts as seen from IPv6-only networks (RFC 6052): public if the embedded address is.
+#: IPv4 hosts as seen from IPv6-only networks (RFC 6052). Such an address is public if the IPv4 address in it is.
 _NAT64 = IPv6Network("64:ff9b::/96")
 #: The beginning of an ISATAP interface identifier (RFC 5214), which ends with an IPv4 address.
 _ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
@@ -58,7 +58,7 @@ Address = IPv4Address | IPv6Address
 
 
 def plain(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address embeds (mapped, 6to4, NAT64); any other address unchanged."""
+    """Return the IPv4 address that is embedded in an IPv6 address (mapped, 6to4, NAT64), or else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:
@@ -79,20 +79,21 @@ def is_public(address: Address) -> bool:
 
 
 def literal(host: str) -> Address | None:
-    """Return the address that `host` spells, in every notation that a resolver accepts; None for a name.
+    """Return the address that `host` denotes, in any notation that a resolver accepts, or None if it is a name.
 
-    `localhost` and its subdomains are loopback (RFC 6761). Raises CallbackForbidden for what is neither.
+    `localhost` and its subdomains are treated as the loopback address (RFC 6761). Raises CallbackForbidden if `host` is
+    neither an address nor a name.
     """
     host = host.strip("[]").rstrip(".").lower()
     if ":" in host:
         try:
             return ip_address(unquote(host))
         except ValueError:
-            raise CallbackForbidden("the callback's host is no address that can be read") from None
+            raise CallbackForbidden("the callback's host is not a valid address") from None
     if host == "localhost" or host.endswith(".localhost"):
         return IPv4Address("127.0.0.1")
     if "%" in host or not host:
-        raise CallbackForbidden("the callback's host cannot be read")
+        raise CallbackForbidden("the callback's host is not a valid name")
     try:
         return IPv4Address(socket.inet_aton(host))  # also decimal, octal, hexadecimal and short forms
     except (OSError, UnicodeError):

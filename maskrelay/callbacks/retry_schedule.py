@@ -2,18 +2,19 @@
 
 from datetime import timedelta
 
-#: Seconds before attempt 1, 2, …: the schedule that Standard Webhooks recommends, about three days in total.
+#: The seconds to wait before attempt 1, 2, …: the schedule that Standard Webhooks recommends, about three days in
+#: total.
 _DELAYS_S = (0, 5, 5 * 60, 30 * 60, *(hours * 3600 for hours in (2, 5, 10, 14, 20, 24)))
 _SPREAD = 0.1
 LONGEST = timedelta(hours=24)
 
 
 def delay_before(attempt: int, rand: float, retry_after: timedelta | None = None) -> timedelta | None:
-    """Return the pause before attempt `attempt` (from 1); None when there are no more attempts.
+    """Return the pause before attempt number `attempt` (from 1), or None if there are no more attempts.
 
-    `rand` in [0, 1) varies the pause by up to a tenth in both directions, so that a receiver that recovers does not get
-    all deliveries at once. `retry_after` is the pause that the receiver requested; it can only extend the pause, to a
-    day at most.
+    `rand`, in [0, 1), varies the pause by up to a tenth in both directions, so that a receiver that works again does
+    not get all deliveries at once. `retry_after` is the pause that the receiver requested. It can only lengthen the
+    pause, to at most a day.
     """
     if attempt > len(_DELAYS_S):
         return None

@@ -1,6 +1,6 @@
-"""Encryption of a caller's secret at rest.
+"""Encrypt the secret of a caller's callback for storage.
 
-It can be decrypted only with the server key and for the job it was given for.
+The secret can be decrypted only with the server key, and only for the job for which it was given.
 """
 
 import base64
@@ -20,14 +20,17 @@ _NONCE_BYTES = 12
 
 
 def seal(server_key: bytes, plaintext: str, context: str) -> str:
-    """Encrypt `plaintext` with AES-256-GCM; return base64url. Decryption needs the same `context` (the job's id)."""
+    """Encrypt `plaintext` with AES-256-GCM and return base64url.
+
+    `context`, the job's id, is needed again to decrypt it.
+    """
     nonce = os.urandom(_NONCE_BYTES)
     sealed = _cipher(server_key).encrypt(nonce, plaintext.encode(), context.encode())
     return base64.urlsafe_b64encode(nonce + sealed).decode()
 
 
 def unseal_with_any(server_keys: Sequence[bytes], sealed: str, context: str) -> str:
-    """Decrypt with whichever key fits; raises SealInvalid if none does."""
+    """Decrypt with the first key that fits. Raises SealInvalid if none does."""
     for server_key in server_keys:
         with suppress(SealInvalid):
             return unseal(server_key, sealed, context)
@@ -35,7 +38,7 @@ def unseal_with_any(server_keys: Sequence[bytes], sealed: str, context: str) -> 
 
 
 def unseal(server_key: bytes, sealed: str, context: str) -> str:
-    """Decrypt; raises SealInvalid for another key, another context or a modified text."""
+    """Decrypt. Raises SealInvalid for another key, another context or a modified text."""
     try:
         raw = base64.b64decode(sealed, altchars=b"-_", validate=True)
         nonce, body = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
@@ -45,5 +48,5 @@ def unseal(server_key: bytes, sealed: str, context: str) -> str:
 
 
 def _cipher(server_key: bytes) -> AESGCM:
-    """Derive a separate key, because the server key has other uses too (ids, derived secrets)."""
+    """Derive a key for sealing only, because the server key has other uses too (ids, derived secrets)."""
     return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"maskrelay callback seal").derive(server_key))

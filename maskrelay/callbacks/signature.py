@@ -1,4 +1,4 @@
-"""Signatures of callbacks according to Standard Webhooks 1.0.0.
+"""Sign and verify callbacks according to Standard Webhooks 1.0.0.
 
 A secret is `whsec_` followed by the base64 of 24 to 64 bytes. The signed content is `id.timestamp.body`.
 """
@@ -20,7 +20,7 @@ _VERSION = "v1,"
 
 
 def derive_secret(server_key: bytes, job_id: str) -> str:
-    """Return the secret of a job whose caller gave none. It is always the same, so it is not stored."""
+    """Return the secret for a job whose caller gave none. It can be derived again at any time, so it is not stored."""
     digest = hmac.digest(server_key, b"callback secret\n" + job_id.encode(), hashlib.sha256)
     return _PREFIX + base64.b64encode(digest).decode()
 
@@ -36,12 +36,12 @@ def _key(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
-        raise OptionInvalid("a callback secret is 'whsec_' and the base64 of 24 to 64 bytes")
+        raise OptionInvalid("a callback secret must be 'whsec_' followed by the base64 of 24 to 64 bytes")
     return key
 
 
 def sign(secret: str, event_id: str, timestamp: int, body: bytes) -> str:
-    """Return the signature of one attempt at `timestamp` (unix seconds, the integer that is sent in the header)."""
+    """Return the signature for an attempt at `timestamp`, the integer of unix seconds that is sent in the header."""
     signed = f"{event_id}.{timestamp}.".encode() + body
     digest = hmac.digest(_key(secret), signed, hashlib.sha256)
     return _VERSION + base64.b64encode(digest).decode()
@@ -54,18 +54,19 @@ def verify(
     now: int,
     tolerance: timedelta = timedelta(minutes=5),
 ) -> None:
-    """Raise SignatureInvalid unless one of the signatures in `headers` (any case) is `secret`'s for `body`.
+    """Raise SignatureInvalid unless one of the signatures in `headers` was made with `secret` for `body`.
 
-    `now` is in unix seconds. An attempt more than `tolerance` before or after it is refused, since it may be a replay.
+    The names in `headers` may be in any case. `now` is in unix seconds. If the timestamp differs from `now` by more
+    than `tolerance`, the callback is refused too, because it may be a replay.
     """
     given = {name.lower(): value for name, value in headers.items()}
     try:
         event_id, sent = given[ID_HEADER], given[TIMESTAMP_HEADER]
         signatures = given[SIGNATURE_HEADER].split(" ")
     except KeyError:
-        raise SignatureInvalid("a header of the signature is missing") from None
+        raise SignatureInvalid("a header that the signature needs is missing") from None
     if not (sent.isascii() and sent.isdigit()) or abs(now - int(sent[:18])) > tolerance.total_seconds():
-        raise SignatureInvalid("the callback's timestamp is too far from now")
+        raise SignatureInvalid("the callback's timestamp differs too much from the current time")
     expected = sign(secret, event_id, int(sent), body).encode()
     matches = [hmac.compare_digest(expected, signature.encode()) for signature in signatures]
     if not any(matches):

@@ -9,7 +9,7 @@ from typing import Any
 
 from maskrelay.errors import OptionInvalid
 
-#: PNG colour types by the number of channels.
+#: The PNG colour type for each number of channels.
 _COLOUR = {1: 0, 3: 2, 4: 6}
 _KINDS = {"b1": 8, "u1": 8, "u2": 16}
 
@@ -20,17 +20,17 @@ def is_image(value: Any) -> bool:
 
 
 def is_array(value: Any) -> bool:
-    """Return whether the value is a NumPy array, or declares the array interface."""
+    """Return whether the value is a NumPy array, or another object with the array interface."""
     return hasattr(value, "__array_interface__") and hasattr(value, "tobytes")
 
 
 def png_of_image(image: Any) -> bytes:
-    """Encode a Pillow image as PNG, as Pillow shows it: the current frame, without an orientation tag.
+    """Encode a Pillow image as PNG, as Pillow shows it: only the current frame, and without the orientation tag.
 
-    Raises OptionInvalid for a mode that cannot be converted without choosing a range of values on your behalf.
+    Raises OptionInvalid for mode F, because its values have no fixed range.
     """
     if image.mode == "F":
-        raise OptionInvalid("A Pillow image of mode F has no range of its own; scale it to 8 or 16 bits first.")
+        raise OptionInvalid("A Pillow image of mode F has no fixed range of values; scale it to 8 or 16 bits first.")
     if image.mode not in {"1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I"}:
         image = image.convert("RGB")
     written = io.BytesIO()
@@ -39,20 +39,21 @@ def png_of_image(image: Any) -> bytes:
 
 
 def png_of_array(values: Any) -> bytes:
-    """Encode an array [rows, columns] or [rows, columns, 1, 3 or 4] of uint8, uint16 or bool (0 and 255) as PNG.
+    """Encode an array of shape [rows, columns] or [rows, columns, 1, 3 or 4] as PNG.
 
-    Raises OptionInvalid for another shape or dtype, because the meaning of its values cannot be guessed.
+    The dtype is uint8, uint16 or bool; True becomes 255. Raises OptionInvalid for another shape or dtype, because the
+    meaning of its values cannot be guessed.
     """
     about = values.__array_interface__
     shape, kind = tuple(about["shape"]), about["typestr"]
     channels = shape[2] if len(shape) == 3 else 1
     if len(shape) not in {2, 3} or channels not in _COLOUR or 0 in shape:
         raise OptionInvalid(
-            f"An array of shape {shape} is not one picture: [rows, columns] or with 1, 3 or 4 channels."
+            f"An array of shape {shape} is not one image; it must be [rows, columns] or [rows, columns, 1, 3 or 4]."
         )
     if kind[1:] not in _KINDS:
         raise OptionInvalid(
-            f"An array of type {kind[1:]} is not a picture: scale it to uint8 or uint16, or send NIfTI."
+            f"An array of type {kind[1:]} is not an image; scale it to uint8 or uint16, or send a NIfTI file."
         )
     depth = _KINDS[kind[1:]]
     raw = _big_endian(values.tobytes(), kind)
@@ -64,7 +65,7 @@ def png_of_array(values: Any) -> bytes:
 
 
 def _big_endian(raw: bytes, kind: str) -> bytes:
-    """The samples in the byte order of PNG."""
+    """Return the samples in the byte order of PNG."""
     if kind[1:] == "b1":
         return raw.translate(b"\0" + b"\xff" * 255)
     little = kind[0] == "<" or (kind[0] == "=" and sys.byteorder == "little")

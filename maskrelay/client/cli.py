@@ -12,14 +12,14 @@ from maskrelay.client import job_commands, submit_commands
 from maskrelay.errors import ClientError, MaskrelayError
 
 _EPILOG = """\
-MASKRELAY_URL (default http://127.0.0.1:8080) and MASKRELAY_API_KEY name the service and the key.
+Set MASKRELAY_URL to the address of the service (default http://127.0.0.1:8080) and MASKRELAY_API_KEY to your key.
 Exit codes: 0 success; 1 the job did not succeed completely; 2 wrong usage; 3 the request was refused; 4 the service
 cannot be reached or understood; 130 interrupted (the job continues).
 For research use only, not for clinical use."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. Errors are printed as one line on stderr, never as a traceback."""
+    """Run one command and return its exit code. Print an error as one line on stderr, never as a traceback."""
     for stream in (sys.stdout, sys.stderr):  # replace characters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for place in error.fields.get("errors") or []:
             _say(f"  {place.get('pointer', '')}: {place.get('detail', '')}")
         return 4 if isinstance(error, ClientError) else 3
-    except BrokenPipeError:  # `maskrelay jobs | head`
+    except BrokenPipeError:  # for example in `maskrelay jobs | head`
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

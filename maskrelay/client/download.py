@@ -1,4 +1,4 @@
-"""Save a job's artifacts to disk: readable names, inside the folder, complete files only, and nothing overwritten."""
+"""Save a job's artifacts to disk: complete files only, with readable names inside the folder, and none overwritten."""
 
 import contextlib
 import hashlib
@@ -24,10 +24,11 @@ from maskrelay.network.response_bodies import Decoder
 
 _LONGEST_NAME = 150
 _TRIES = 3
-#: The largest artifact that is saved.
+#: The largest artifact that is saved, in bytes.
 _MOST_BYTES = 64 << 30
 _ALLOWED = re.compile(r"[^\w.()+=@,-]+")
-#: A name's stem and ending: `.mask.png`, `.labels.nii.gz`, `.seg.dcm`, …; the dots of a UID belong to the stem.
+#: The stem and the ending of a name. Endings are `.mask.png`, `.labels.nii.gz`, `.seg.dcm` and similar; the dots of a
+#: UID belong to the stem.
 _ENDING = re.compile(r"(.+?)((?:\.[a-z][a-z0-9-]{1,14}){1,3})", re.DOTALL)
 
 
@@ -36,15 +37,15 @@ class SavedFile:
     """An artifact on disk."""
 
     custom_id: str
-    #: The frame's number within its item; None if the item is a single image, and for a file of the whole item.
+    #: The frame's number within its item. None if the item is a single image, or if the file belongs to the whole item.
     frame: int | None
     output: str
     #: None for a file that shows several prompts.
     prompt: str | None
     path: Path
-    #: The name of the submitted source, with its folders.
+    #: The name of the submitted source, including its folders.
     source_name: str | None = None
-    #: The DICOM object of the frame, in the form that `options.identifiers` requested.
+    #: The DICOM object of the frame, in the form that the job's option `identifiers` requested.
     instance: str | None = None
 
 
@@ -61,7 +62,7 @@ class Wanted:
 
     @property
     def source_name(self) -> str | None:
-        """The name of the source of the image: its own file if the item was made of several."""
+        """Return the name of the image's source: its own file if the item consists of several files."""
         own = self.picture.source_name if self.picture is not None else None
         return own or self.item.source_name
 
@@ -72,10 +73,10 @@ class Wanted:
 
 
 class Folder:
-    """The folder of one job's artifacts, each inside the folders of its source.
+    """The folder of one job's artifacts, with a subfolder for each folder of the sources.
 
-    No two artifacts of the job get the same name, and no other file is overwritten: if a different file exists, it is
-    kept, and the artifact is saved under a name with the job's id.
+    No two artifacts of the job get the same name, and no other file is overwritten. If a different file already has the
+    name of an artifact, the artifact is saved under a name that contains the job's id.
     """
 
     def __init__(self, folder: Path, job: str, items: Sequence[ItemShown]) -> None:
@@ -86,9 +87,9 @@ class Folder:
         self._shared = {name for name, count in names.items() if name is not None and count > 1}
 
     def save(self, connection: Connection, wanted: Wanted) -> SavedFile:
-        """Save one artifact. An identical file that exists is left as it is."""
+        """Save one artifact. If an identical file exists, keep it."""
         for _ in range(_TRIES - 1):
-            with contextlib.suppress(ServiceUnreachable):  # interrupted in the middle of a body
+            with contextlib.suppress(ServiceUnreachable):  # the connection may break in the middle of a body
                 return self._save(connection, wanted)
         return self._save(connection, wanted)
 
@@ -104,15 +105,15 @@ class Folder:
         return wanted.as_saved(path)
 
     def _free(self, wanted: Wanted, name: str, sha256: str | None) -> Path:
-        """The first name that belongs neither to another artifact nor to a file with other content."""
+        """Return the first name that no other artifact of the job has, and no existing file with other content."""
         parent = self._folder.joinpath(*_folders(wanted.source_name))
-        if wanted.item.source_name in self._shared:  # two items of the same name: each keeps its own
+        if wanted.item.source_name in self._shared:  # two items with the same source name get different file names
             name = _inserted(name, wanted.item.custom_id)
         tried = itertools.chain(
             [name, _inserted(name, self._job[:8])],
             (_inserted(name, f"{self._job[:8]}-{number}") for number in itertools.count(2)),
         )
-        paths = (parent / one for one in tried)
+        paths = (parent / candidate for candidate in tried)
         return next(path for path in paths if self._is_free(path, sha256))
 
     def _is_free(self, path: Path, sha256: str | None) -> bool:
@@ -122,7 +123,7 @@ class Folder:
 
 
 def wanted(item: ItemShown) -> Iterator[Wanted]:
-    """Yield every artifact that an item links to."""
+    """Yield every artifact to which an item has a link."""
     for number, picture in pictures(item):
         for mask in picture.masks:
             for output, link in (("mask", mask.links.mask), ("probability", mask.links.probability)):
@@ -132,12 +133,12 @@ def wanted(item: ItemShown) -> Iterator[Wanted]:
             yield Wanted(item, picture, number, "overlay", None, picture.links.overlay)
     links = item.links.model_dump(by_alias=True, exclude_none=True, exclude={"overlay"})
     for output, link in links.items():
-        for one in link if isinstance(link, list) else [link]:
-            yield Wanted(item, None, None, output, None, one)
+        for address in link if isinstance(link, list) else [link]:
+            yield Wanted(item, None, None, output, None, address)
 
 
 def safe_name(name: str) -> str:
-    """Return a file name of one path component: no separators, no control characters, not hidden, not too long."""
+    """Return a file name of one path component: not hidden, not too long, without separators and control characters."""
     plain = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
     plain = _ALLOWED.sub("_", plain).lstrip(".")
     stem, dot, end = plain.rpartition(".")
@@ -152,20 +153,20 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _folders(source_name: str | None) -> list[str]:
-    """The folders of a source's name, each as a safe component; none for a bare name."""
+    """Return the folders in a source's name, each as a safe component. A name without folders gives none."""
     *folders, _ = (source_name or "").replace("\\", "/").split("/")
-    return [safe_name(one) for one in folders if one not in {"", ".", ".."}]
+    return [safe_name(folder) for folder in folders if folder not in {"", ".", ".."}]
 
 
 def _inserted(name: str, word: str) -> str:
-    """The name with a word inserted before its ending: `a.mask.png` becomes `a-word.mask.png`."""
+    """Return the name with a word inserted before its ending: `a.mask.png` becomes `a-word.mask.png`."""
     parts = _ENDING.fullmatch(name)
     stem, ending = (parts[1], parts[2]) if parts else (name, "")
     return safe_name(f"{stem}-{word}{ending}")
 
 
 def _given_name(headers: httpx.Headers) -> str | None:
-    """The file name in Content-Disposition (RFC 6266); the extended form takes precedence."""
+    """Return the file name in Content-Disposition (RFC 6266). The extended form has priority."""
     given = headers.get("content-disposition", "")
     extended = re.search(r"filename\*\s*=\s*utf-8''([^;]+)", given, re.IGNORECASE)
     if extended:
@@ -175,7 +176,7 @@ def _given_name(headers: httpx.Headers) -> str | None:
 
 
 def _given_sha256(headers: httpx.Headers) -> str | None:
-    """The hash of the artifact, from its ETag."""
+    """Return the SHA-256 of the artifact, from its ETag, or None."""
     tag = headers.get("etag", "").strip('"')
     return tag if re.fullmatch(r"[0-9a-f]{64}", tag) else None
 
@@ -188,7 +189,10 @@ def _is_there(path: Path, sha256: str | None) -> bool:
 
 
 def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
-    """Write the body next to `path`, and move it there once it is complete and its hash is right."""
+    """Write the body to a temporary file next to `path`.
+
+    Rename it to `path` when it is complete and its hash is right.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as written:
@@ -201,7 +205,7 @@ def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
 
 
 def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> None:
-    """Write the body. Raises ServiceAnswerUnknown if its hash is different."""
+    """Write the body. Raises ServiceAnswerUnknown if its hash is not `sha256`."""
     digest = hashlib.sha256()
     decoder = Decoder(answer.headers, _MOST_BYTES)
     for piece in answer.iter_raw():
@@ -214,7 +218,7 @@ def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> 
 
 
 def open_to_all(name: str) -> None:
-    """Give a temporary file the mode of any other new file of this user."""
+    """Give a temporary file the mode that any other new file of this user would have."""
     mask = os.umask(0)
     os.umask(mask)
     Path(name).chmod(0o666 & ~mask)

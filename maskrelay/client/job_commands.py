@@ -14,7 +14,7 @@ from maskrelay.contract.views.endpoint_views import EndpointShown
 
 
 def add(subparsers: Any) -> None:
-    """Add the commands; each stores its function in `run`."""
+    """Add the commands. Each stores its function in `run`."""
     status = command(subparsers, "status", _status, "show a job and its items")
     status.add_argument("job", metavar="ID")
     fetch = command(subparsers, "fetch", _fetch, "save a job's artifacts")
@@ -62,15 +62,17 @@ def _dead_letters(given: argparse.Namespace) -> int:
     with Client() as client:
         letters = list(client.dead_letters(given.job, given.code))
     if given.json:
-        out(json.dumps([one.model_dump(mode="json") for one in letters], indent=2))
+        out(json.dumps([letter.model_dump(mode="json") for letter in letters], indent=2))
         return 0
-    rows = [(one.custom_id, one.frame, one.attempts, one.error.code, one.error.detail) for one in letters]
+    rows = [
+        (letter.custom_id, letter.frame, letter.attempts, letter.error.code, letter.error.detail) for letter in letters
+    ]
     out(table(("item", "frame", "attempts", "error", "detail"), rows))
     return 0
 
 
 def _redrive(given: argparse.Namespace) -> int:
-    """Exit code 1 if some jobs could not be redriven."""
+    """Redrive one job or all finished jobs. Return 1 if some jobs could not be redriven."""
     with Client() as client:
         if not given.all:
             show(given.json, client.redrive(given.job, given.code))
@@ -80,7 +82,7 @@ def _redrive(given: argparse.Namespace) -> int:
         out(done.model_dump_json(exclude_none=True, indent=2))
     else:
         rows: list[tuple[object, ...]] = [(job.redrive_of, job.id, job.state, job.counts.total) for job in done.jobs]
-        rows += [(one.job, None, f"{one.error.code}: {one.error.detail}", None) for one in done.refused]
+        rows += [(refusal.job, None, f"{refusal.error.code}: {refusal.error.detail}", None) for refusal in done.refused]
         out(table(("job", "new job", "state", "items"), rows))
     return 1 if done.refused else 0
 
@@ -99,14 +101,17 @@ def _replay(given: argparse.Namespace) -> int:
 
 def _show_deliveries(wants_json: bool, deliveries: Sequence[DeliveryShown]) -> None:
     if wants_json:
-        out(json.dumps([one.model_dump(mode="json") for one in deliveries], indent=2))
+        out(json.dumps([delivery.model_dump(mode="json") for delivery in deliveries], indent=2))
         return
-    rows = [(one.event, one.type, one.state, one.attempts, one.status, one.reason) for one in deliveries]
+    rows = [
+        (delivery.event, delivery.type, delivery.state, delivery.attempts, delivery.status, delivery.reason)
+        for delivery in deliveries
+    ]
     out(table(("event", "type", "state", "attempts", "status", "last"), rows))
 
 
 def _jobs(given: argparse.Namespace) -> int:
-    """Jobs whose record the service cannot read are listed last, with the state `unreadable`."""
+    """List the jobs. Those whose record the service cannot read come last, with the state `unreadable`."""
     unreadable: list[str] = []
     with Client() as client:
         jobs = list(client.jobs(unreadable=unreadable.append))
@@ -127,16 +132,20 @@ def _endpoints(given: argparse.Namespace) -> int:
     with Client() as client:
         endpoints = client.endpoints()
     if given.json:
-        out(json.dumps([one.model_dump(mode="json") for one in endpoints], indent=2))
+        out(json.dumps([endpoint.model_dump(mode="json") for endpoint in endpoints], indent=2))
         return 0
     head = ("endpoint", "gate", "in flight", "limit", "most", "waiting", "MB/s", "errors")
-    out(table(head, [_endpoint_row(one) for one in endpoints]))
+    out(table(head, [_endpoint_row(endpoint) for endpoint in endpoints]))
     return 0
 
 
-def _endpoint_row(one: EndpointShown) -> tuple[object, ...]:
-    gate = one.gate if one.gate == "open" else f"{one.gate} {one.closed_for_s:.0f} s {one.reason}".rstrip()
-    errors = ", ".join(f"{kind} {count}" for kind, count in sorted(one.errors.items()))
-    waiting = one.waiting.interactive + one.waiting.bulk
-    megabytes = f"{one.tokens.bytes_per_s_learnt / 1e6:.1f}"
-    return one.name, gate, one.in_flight, one.limit, one.max_in_flight, waiting, megabytes, errors
+def _endpoint_row(endpoint: EndpointShown) -> tuple[object, ...]:
+    gate = (
+        endpoint.gate
+        if endpoint.gate == "open"
+        else f"{endpoint.gate} {endpoint.closed_for_s:.0f} s {endpoint.reason}".rstrip()
+    )
+    errors = ", ".join(f"{kind} {count}" for kind, count in sorted(endpoint.errors.items()))
+    waiting = endpoint.waiting.interactive + endpoint.waiting.bulk
+    megabytes = f"{endpoint.tokens.bytes_per_s_learnt / 1e6:.1f}"
+    return endpoint.name, gate, endpoint.in_flight, endpoint.limit, endpoint.max_in_flight, waiting, megabytes, errors

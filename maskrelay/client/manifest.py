@@ -1,4 +1,4 @@
-"""`manifest.json` next to the saved files: the source, the content and the measures of each file."""
+"""Write `manifest.json` next to the saved files. It lists the source, the content and the measures of each file."""
 
 import json
 import os
@@ -18,7 +18,8 @@ _NOTICE = "For research use only, not for clinical use."
 def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> Path:
     """Write the manifest, completely or not at all, and return its path.
 
-    The manifest of another job in this folder is kept; this one then has the job's id in its name.
+    If the folder already contains the manifest of another job, it is kept, and the name of the new manifest contains
+    the job's id.
     """
     path = folder / _NAME
     if os.path.lexists(path) and _job_of(path) != job:
@@ -33,7 +34,7 @@ def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Se
 
 
 def _job_of(path: Path) -> str | None:
-    """The job of this manifest; None for a file that is not a manifest."""
+    """Return the id of the job that the manifest belongs to, or None if the file is not a manifest."""
     try:
         found: str | None = json.loads(path.read_bytes())["job"]["id"]
     except (OSError, ValueError, TypeError, KeyError):
@@ -74,7 +75,7 @@ def _measures(item: ItemShown, file: SavedFile) -> dict[str, Any]:
 
 
 def _item(item: ItemShown) -> dict[str, Any]:
-    """The result of an item, and of each of its frames that failed."""
+    """Return the result of an item with the results of its failed frames."""
     about = item.model_dump(mode="json", exclude={"masks", "frames", "links"}, exclude_none=True)
     failed = list(_failed(item))
     return {**about, **({"failed_frames": failed} if failed else {})}

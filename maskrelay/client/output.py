@@ -1,4 +1,4 @@
-"""The parts that all commands share: the argument parser, and the output on standard output."""
+"""What all commands share: the argument parser, and the output on standard output."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from maskrelay.contract.views.job_views import ItemShown, JobShown
 
 
 def command(subparsers: Any, name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
-    """Add a command that calls `run`; `what` is its help text."""
+    """Add a command that calls `run`. Its help text is `what`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(name, help=what, description=what)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)

@@ -1,4 +1,4 @@
-"""Progress of a job: a moving bar on a terminal, one line for each change elsewhere."""
+"""The progress of a job: a moving bar on a terminal, otherwise a line for each change."""
 
 import shutil
 from typing import TextIO
@@ -10,7 +10,7 @@ _BAR = 24
 
 
 class JobProgress:
-    """Shows the progress of a job on `stream` each time it is called."""
+    """A display of a job's progress, which is updated on `stream` each time it is called."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -30,7 +30,7 @@ class JobProgress:
         self._last = line
 
     def end(self) -> None:
-        """End the line of the bar if the job was not followed to its end."""
+        """End the line of the bar, if the job has not reached its end."""
         if self._moves and self._last:
             self._stream.write("\n")
 

@@ -17,7 +17,7 @@ _HEAD = ("item", "source", "frame", "prompt", "category", "area px", "remarks")
 
 
 def as_json(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> str:
-    """Return `{"job", "items", "files"}` as JSON; the path of a file is relative if the folder was."""
+    """Return `{"job", "items", "files"}` as JSON. The path of a file is relative if the folder's path was."""
     files = [{**asdict(file), "path": str(file.path)} for file in saved]
     shown = {
         "job": job.model_dump(mode="json", exclude_none=True),
@@ -28,7 +28,7 @@ def as_json(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
 
 
 def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> str:
-    """Return the job on one line, its masks in a table, and the next steps."""
+    """Return a line about the job, a table of its masks, and the next steps."""
     lines = [f"job {job.id}", describe(job)]
     if job.error is not None:
         lines.append(f"{job.error.code}: {job.error.detail}")
@@ -40,7 +40,7 @@ def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
         lines += ["", _without_empty_columns(rows), ""]
     if saved:
         folder = os.path.commonpath([file.path.parent for file in saved])
-        lines += ["manifest.json says which file shows what", f"{len(saved)} files in {folder}"]
+        lines += ["manifest.json describes each file", f"{len(saved)} files in {folder}"]
     elif job.state not in TERMINAL:
         lines.append(f"next: maskrelay wait {job.id} --save FOLDER")
     elif rows:
@@ -49,13 +49,13 @@ def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
 
 
 def _warning(warning: PromptWarning) -> str:
-    """A prompt that the model was not trained on still gets a mask, so users are warned before they rely on it."""
+    """Return a warning. A prompt on which the model was not trained still gets a mask, so users should know it."""
     nearest = f"; did you mean “{warning.nearest}”?" if warning.nearest else ""
     return f"warning: {warning.code}: the model was not trained on “{warning.prompt}”{nearest}"
 
 
 def _rows(item: ItemShown) -> Iterator[tuple[object, ...]]:
-    """One row for each mask, and one for an item or a frame without masks."""
+    """Yield a row for each mask, and a row for each item or frame without masks."""
     for number, picture in pictures(item):
         begin = (item.custom_id, item.source_name, number)
         for mask in picture.masks:

@@ -33,7 +33,7 @@ from maskrelay.errors import SettingsError, WaitTimeout
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 _TIMEOUT = timedelta(seconds=60)
-#: How long `wait` keeps trying while the service is unreachable.
+#: How long `wait` keeps trying while it cannot reach the service.
 _PATIENCE = timedelta(minutes=5)
 _LONG_POLL_S, _SHORT_POLL_S = 30, 1
 _LEAST_PAUSE = 0.5
@@ -43,9 +43,11 @@ class Client:
     """A client of the service at `url`, with one API key.
 
     Without arguments, the address and the key are read from MASKRELAY_URL and MASKRELAY_API_KEY. `timeout` limits each
-    step of one request, not a whole upload. Every method raises the class of `maskrelay.errors` for the error `code`
-    that the service returned, ServiceUnreachable if the service cannot be reached, and ServiceAnswerUnknown if the
-    response is not one of the service's.
+    step of a request, not a whole upload.
+
+    If the service returns an error, every method raises the class of `maskrelay.errors` that has the error's `code`. It
+    raises ServiceUnreachable if the service cannot be reached, and ServiceAnswerUnknown if the response does not come
+    from maskrelay or cannot be understood.
     """
 
     def __init__(self, url: str | None = None, api_key: str | None = None, timeout: timedelta = _TIMEOUT) -> None:
@@ -84,18 +86,25 @@ class Client:
         idempotency_key: str | None = None,
         wait_s: int = 0,
     ) -> JobShown:
-        """Submit every file with every prompt as one job, and return the job as it was accepted.
+        """Submit every file with every prompt as one job, and return the accepted job.
 
-        A file is a path (text or `os.PathLike`), its bytes, a binary file object, a NumPy array of one image (uint8,
-        uint16 or bool; [rows, columns], or with 1, 3 or 4 channels), or a Pillow image (as it is shown, its current
-        frame). A single file or prompt needs no list. The names of paths are sent relative to the folder that they
-        share.
+        A file is one of these:
 
-        A generated callback secret is in `callback.secret` of this response only. Repeating the call with the same
-        `idempotency_key` returns the first job; without a key, one is generated that covers this call's own retries.
-        With `wait_s`, the call returns when the job has ended, or after that many seconds (≤ 50). `options`: any other
-        options by name. Small files in small numbers are sent with the request, others are uploaded first. Raises
-        SourceMissing for a path that is not a file, and OptionInvalid for an invalid file, prompt or output.
+        - a path (text or `os.PathLike`)
+        - the bytes of a file, or a binary file object
+        - a NumPy array of one image: uint8, uint16 or bool, of shape [rows, columns] or [rows, columns, 1, 3 or 4]
+        - a Pillow image, of which the current frame is sent as Pillow shows it
+
+        A single file or prompt needs no list. Of each path, only the part below the folder that all paths share is
+        sent.
+
+        If the service generates a callback secret, only this response contains it, in `callback.secret`. If you repeat
+        the call with the same `idempotency_key`, it returns the first job. Without a key, one is generated; it covers
+        only the retries within this call. With `wait_s`, the call returns when the job has ended, or after that many
+        seconds (at most 50). `options` contains any other options by name.
+
+        A few small files are sent within the request; otherwise, the files are uploaded first. Raises SourceMissing for
+        a path that is not a file, and OptionInvalid for an invalid file, prompt or output.
         """
         sources, asked = sources_of(files), texts(prompts, "Prompt")
         about = {"url": callback} if callback else None
@@ -114,7 +123,7 @@ class Client:
         return read_as(JobShown, self._connection.get(f"/v1/jobs/{job_id}"))
 
     def jobs(self, *, unreadable: Callable[[str], None] = lambda _id: None) -> Iterator[JobShown]:
-        """Yield all jobs of this key's tenant, newest first.
+        """Yield all jobs of the tenant that this key belongs to, newest first.
 
         `unreadable` is called with the id of each job whose stored record the service cannot read.
         """
@@ -124,16 +133,16 @@ class Client:
                 unreadable(job_id)
 
     def endpoints(self) -> list[EndpointShown]:
-        """Return the flow state of each endpoint that may score this key's jobs."""
+        """Return the limits, load and recent errors of each endpoint that may score this key's jobs."""
         return read_as(EndpointList, self._connection.get("/v1/endpoints")).endpoints
 
     def wait(
         self, job_id: str, timeout: timedelta | None = None, on_progress: Callable[[JobShown], None] | None = None
     ) -> JobShown:
-        """Wait until the job has ended and return it, calling `on_progress` with its state on the way.
+        """Wait until the job has ended, and return it. `on_progress` is called with the job about once per second.
 
-        A service that is unreachable for a few minutes is tolerated. Raises WaitTimeout if the job has not ended after
-        `timeout`.
+        The call continues to wait if the service cannot be reached for up to five minutes. Raises WaitTimeout if the
+        job has not ended after `timeout`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
         poll = _LONG_POLL_S if on_progress is None else _SHORT_POLL_S
@@ -151,57 +160,59 @@ class Client:
             time.sleep(max(0.0, min(asked + _LEAST_PAUSE, deadline or now + 1) - now))
 
     def items(self, job_id: str) -> Iterator[ItemShown]:
-        """Yield the job's items: in order of completion while it runs, in order of submission once it has ended.
+        """Yield the job's items: in order of completion while the job runs, and in order of submission once it has
+        ended.
 
-        If the job ends while its items are being read, an item may come twice, but none is missed.
+        If the job ends while you read its items, an item may come twice, but none is missed.
         """
         for page in pages(self._connection, f"/v1/jobs/{job_id}/items", ItemList):
             yield from page.items
 
     def save(self, job_id: str, folder: str | os.PathLike[str]) -> list[SavedFile]:
-        """Save all available artifacts in `folder`, which is created, and return the files in order of the items.
+        """Save all available artifacts in `folder`, which is created, and return the saved files in order of the items.
 
-        File names are those of the service, made safe, inside the folders of their source. An identical file that
-        exists is not fetched again, so a second call resumes an interrupted one. A different file is never overwritten:
-        the new file then has the job's id in its name. `manifest.json` gives the source, the content and the measures
-        of each file. Raises OSError for failures of the disk.
+        The files get the names that the service gives them, made safe, in subfolders like those of their sources. An
+        identical file that already exists is not fetched again, so a second call completes an interrupted one. A
+        different file is never overwritten; instead, the name of the new file contains the job's id. `manifest.json`
+        lists the source, the content and the measures of each file. Raises OSError if a file cannot be written.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         items = list(self.items(job_id))
         saving = Folder(folder, job_id, items)
-        artifacts = {one.link: one for item in items for one in wanted(item)}
-        saved = [saving.save(self._connection, one) for one in artifacts.values()]
+        artifacts = {artifact.link: artifact for item in items for artifact in wanted(item)}
+        saved = [saving.save(self._connection, artifact) for artifact in artifacts.values()]
         write_manifest(folder, job_id, items, saved)
         return saved
 
     def deliveries(self, job_id: str) -> list[DeliveryShown]:
-        """Return the job's events so far, with the state of the delivery of each."""
+        """Return the job's events so far, and the state of the delivery of each."""
         return read_as(DeliveryList, self._connection.get(f"/v1/jobs/{job_id}/deliveries")).deliveries
 
     def replay(self, job_id: str, event: str) -> DeliveryShown:
-        """Send an event again. Raises Gone if it is too old."""
+        """Send an event again. Raises Gone if the event is too old."""
         address = self._connection.address(f"/v1/jobs/{job_id}/deliveries/{event}/replay")
         return read_as(DeliveryShown, self._connection.send(lambda http: http.build_request("POST", address)))
 
     def dead_letters(self, job_id: str, code: str | None = None) -> Iterator[DeadLetterShown]:
-        """Yield the job's failed frames, of one error code or of any; while the job runs, those so far."""
+        """Yield the frames of the job that have failed so far. With `code`, yield only those with this error code."""
         for page in pages(self._connection, f"/v1/jobs/{job_id}/dead-letters", DeadLetterList, code=code):
             yield from page.dead_letters
 
     def redrive(self, job_id: str, code: str | None = None) -> JobShown:
-        """Process the failed items of a finished job, of one error code or of any, again, and return the new job.
+        """Run the failed items of a finished job again, as a new job, and return that job.
 
-        Repeating the call returns the same job. Raises NotEnded, NothingToRedrive, UploadGone.
+        With `code`, only the items with this error code are run again. Repeating the call returns the same new job.
+        Raises NotEnded, NothingToRedrive or UploadGone.
         """
         address = self._connection.address(f"/v1/jobs/{job_id}/redrive")
         params = {"code": code} if code else {}
         return read_as(JobShown, self._connection.send(lambda http: http.build_request("POST", address, params=params)))
 
     def redrive_all(self, code: str | None = None) -> RedriveList:
-        """Redrive every finished job of this key's tenant, newest first.
+        """Redrive every finished job of the tenant that this key belongs to, newest first.
 
-        A job that cannot be redriven is listed in `refused` and does not stop the others.
+        A job that cannot be redriven is listed in `refused`; the others are still redriven.
         """
         address, cursor = self._connection.address("/v1/redrive"), None
         done = RedriveList(jobs=[], refused=[])
@@ -216,6 +227,9 @@ class Client:
                 return done
 
     def cancel(self, job_id: str) -> JobShown:
-        """Cancel the job. Frames in progress may still complete. Raises NotCancellable if it is too late."""
+        """Cancel the job. Frames in progress may still complete.
+
+        Raises NotCancellable if the job is finishing or has ended.
+        """
         address = self._connection.address(f"/v1/jobs/{job_id}/cancel")
         return read_as(JobShown, self._connection.send(lambda http: http.build_request("POST", address)))

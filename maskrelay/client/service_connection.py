@@ -1,4 +1,4 @@
-"""HTTP requests to the service: bounded retries of repeatable requests, and problem documents raised as errors."""
+"""Send HTTP requests to the service: retry those that can be repeated, and raise problem documents as errors."""
 
 import json
 import random
@@ -17,17 +17,20 @@ from maskrelay.network.response_bodies import ResponseTooLarge, read_body
 
 _BUSY = frozenset({429, 502, 503, 504})
 _TRIES = 4
-#: Seconds: the first pause, the longest pause of the client's own, the longest that a service may request.
+#: In seconds: the client's own first pause, its longest pause, and the longest pause that the service may request.
 _PAUSE, _LONGEST_PAUSE, _LONGEST_ASKED = 0.25, 2.0, 30.0
-#: The largest document and the largest problem document that are read.
+#: The largest JSON document and the largest problem document that are read, in bytes.
 _MOST_BYTES, _MOST_PROBLEM_BYTES = 256 << 20, 1 << 20
 _BY_CODE = {cls.code: cls for _, cls in tree()}
-#: Creates the request for each attempt: a body that was streamed once cannot be sent again.
+#: A function that creates the request of each attempt, because a body that was streamed once cannot be sent again.
 Ask = Callable[[httpx.Client], httpx.Request]
 
 
 class Connection:
-    """The service at `url` with one API key. The key is sent to this address only, whatever a link says."""
+    """Connections to the service at `url` with one API key.
+
+    The key is sent only to this address, even if a link names another.
+    """
 
     def __init__(self, url: str, api_key: str, timeout: timedelta) -> None:
         self.url = url.rstrip("/")
@@ -36,7 +39,7 @@ class Connection:
         self._trusted = client_context()
         options = client_options(self.url, trusted=self._trusted)
         self._http = httpx.Client(headers=headers, timeout=self.timeout, **options)
-        #: Clients of object stores, by scheme, host and port.
+        #: The HTTP clients for object stores, by scheme, host and port.
         self._stores: dict[tuple[str, str, int | None], httpx.Client] = {}
 
     def close(self) -> None:
@@ -45,8 +48,8 @@ class Connection:
             store.close()
 
     def address(self, path_or_link: str) -> str:
-        """Return the URL of a path or of a link, which may contain another address of the service."""
-        _, found, rest = path_or_link.rpartition("/v1/")  # a gateway's prefix may contain another /v1/
+        """Return the URL of a path or a link. A link may contain another address of the service, which is replaced."""
+        _, found, rest = path_or_link.rpartition("/v1/")  # the prefix of a gateway may contain another /v1/
         return f"{self.url}/v1/{rest}" if found else self.url + path_or_link
 
     def get(self, path: str, *, patience: timedelta = timedelta(0), wait_s: int = 0, **query: Any) -> Any:
@@ -62,16 +65,16 @@ class Connection:
             return _json(answer)
 
     def send(self, ask: Ask) -> Any:
-        """Return the JSON response to a request that may be repeated."""
+        """Return the JSON response to a request that can be repeated."""
         with self.answer(ask) as answer:
             return _json(answer)
 
     @contextmanager
     def answer(self, ask: Ask, *, patience: timedelta = timedelta(0)) -> Iterator[httpx.Response]:
-        """Yield the streamed successful response; retried four times or for `patience` while the service is away or
-        busy.
+        """Yield the successful response as a stream.
 
-        Raises the class of `maskrelay.errors` that the problem document names, ServiceUnreachable or
+        While the service is unreachable or busy, the request is sent up to four times, and longer within `patience`.
+        Raises the class of `maskrelay.errors` that the problem document names, or ServiceUnreachable or
         ServiceAnswerUnknown.
         """
         given_up, tries = time.monotonic() + patience.total_seconds(), 0
@@ -96,10 +99,10 @@ class Connection:
 
     @contextmanager
     def file(self, link: str) -> Iterator[tuple[httpx.Headers, httpx.Response]]:
-        """Yield the service's headers for a file, and the streamed response with its body.
+        """Yield the service's headers for a file, and the streamed response with the file's content.
 
-        The body comes from the service, or from the object store to which it redirects; the store does not receive the
-        key. Raises as `answer` does, and ServiceUnreachable for any failure of the store.
+        The content comes from the service, or from the object store to which the service redirects. The store does not
+        receive the API key. Raises the errors of `answer`, and ServiceUnreachable for any failure of the store.
         """
         address = self.address(link)
         with self.answer(lambda http: http.build_request("GET", address)) as told:
@@ -123,7 +126,7 @@ class Connection:
             raise ServiceUnreachable(f"cannot reach {store} ({type(trouble).__name__})") from None
 
     def _store(self, address: httpx.URL) -> httpx.Client:
-        """The client for the store at this address, created on first use."""
+        """Return the client for the store at this address; create it on first use."""
         origin = (address.scheme, address.host, address.port)
         if origin not in self._stores:
             options = client_options(address, trusted=self._trusted)
@@ -142,7 +145,7 @@ class Connection:
         return ServiceUnreachable(f"cannot reach maskrelay at {self.url}: {advice} ({type(trouble).__name__})")
 
     def _problem(self, answer: httpx.Response) -> MaskrelayError:
-        """The error for a response other than 2xx."""
+        """Return the error for a response other than 2xx."""
         try:
             problem = json.loads(read_body(answer, _MOST_PROBLEM_BYTES))
             code, detail = str(problem["code"]), str(problem.get("detail") or problem.get("title"))
@@ -160,12 +163,12 @@ class Connection:
 
 
 def _lies_elsewhere(answer: httpx.Response) -> bool:
-    """Whether the service redirects to its object store; a redirect by a proxy says nothing about the file."""
+    """Return whether the service redirects to its object store. A redirect by a proxy in between has no ETag."""
     return answer.status_code == httpx.codes.TEMPORARY_REDIRECT and {"etag", "location"} <= answer.headers.keys()
 
 
 def _pause(tries: int, error: MaskrelayError) -> float:
-    """Seconds until the next attempt: as the service requests, otherwise growing and jittered."""
+    """Return the seconds until the next attempt: what the service requests, otherwise a growing pause with jitter."""
     asked: Any = error.fields.get("retry_after_s")
     if isinstance(asked, int | float):
         return min(float(asked), _LONGEST_ASKED)

@@ -1,4 +1,4 @@
-"""Submit files as a job: inside the submission if they are few and small, otherwise uploaded one by one before it."""
+"""Submit files as a job. A few small files are part of the submission; otherwise, each file is uploaded before it."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def submit(
     custom_ids: Sequence[str] | None,
     wait_s: int,
 ) -> JobShown:
-    """Submit one job; `headers` hold the idempotency key that makes a repetition harmless."""
+    """Submit one job. `headers` contains the idempotency key, so that a retry does not create a second job."""
     if custom_ids is not None and len(custom_ids) != len(files):
         raise OptionInvalid(f"{len(custom_ids)} custom_ids for {len(files)} files")
     timeout = connection.timeout + wait_s
@@ -51,9 +51,9 @@ def key_of(files: Sequence[NamedSource], prompts: Sequence[str], options: dict[s
 
 
 def texts(given: str | Sequence[str], what: str) -> list[str]:
-    """Return one text or several as a list; a single text is not treated as a sequence of letters.
+    """Return a text, or several texts, as a list. A string is one text, not a sequence of letters.
 
-    Raises OptionInvalid, which names `what`, for anything that is not text.
+    Raises OptionInvalid, with a message that calls the value `what`, for anything that is not text.
     """
     several = [given] if isinstance(given, str) else list(given)
     for number, text in enumerate(several):

@@ -1,4 +1,4 @@
-"""The commands that follow a job to its end: submit and wait."""
+"""The commands that show the progress of a job until it has ended: submit and wait."""
 
 import argparse
 import json
@@ -24,14 +24,18 @@ _OPTIONS = ("outputs", "callback", "lane", "endpoint")
 
 
 def add(subparsers: Any) -> None:
-    """Add the commands; each stores its function in `run`."""
+    """Add the commands. Each stores its function in `run`."""
     submit = command(subparsers, "submit", _submit, "submit images as one job")
     submit.add_argument("files", nargs="+", type=Path, metavar="FILE")
     submit.add_argument(
         "--prompt", action="append", required=True, dest="prompts", help="what to segment; may be repeated"
     )
     submit.add_argument(
-        "--output", action="append", choices=get_args(Output), dest="outputs", help="a file to make; may be repeated"
+        "--output",
+        action="append",
+        choices=get_args(Output),
+        dest="outputs",
+        help="a kind of file to create; may be repeated",
     )
     submit.add_argument(
         "--option",
@@ -40,23 +44,24 @@ def add(subparsers: Any) -> None:
         default=[],
         dest="options",
         metavar="NAME=VALUE",
-        help="any other option",
+        help="any other option of the job",
     )
-    submit.add_argument("--lane", choices=get_args(Lane), help="by default the number of files decides")
+    submit.add_argument("--lane", choices=get_args(Lane), help="the default depends on the number of files")
     submit.add_argument("--endpoint", metavar="NAME", help="the only endpoint to use")
     submit.add_argument("--callback", metavar="URL", help="where to send signed events")
     submit.add_argument("--wait", action="store_true", help="show progress until the job has ended")
     submit.add_argument("--save", type=Path, metavar="DIR", help="wait, then save every artifact")
-    submit.add_argument(
-        "--again", action="store_true", help="make a new job even if the same files, prompts and options have one"
-    )
+    submit.add_argument("--again", action="store_true", help="submit a new job even if the same command was run before")
     wait = command(subparsers, "wait", _wait, "show a job's progress until it has ended")
     wait.add_argument("job", metavar="ID")
     wait.add_argument("--save", type=Path, metavar="DIR", help="then save every artifact")
 
 
 def _option(text: str) -> tuple[str, Any]:
-    """`intensity=ct-lung`, `volume=2`: the value is parsed as JSON if possible, otherwise it is text."""
+    """Parse `NAME=VALUE`, for example `intensity=ct-lung`.
+
+    The value is parsed as JSON if possible, otherwise it is text.
+    """
     name, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError("an option must be NAME=VALUE")
@@ -77,7 +82,10 @@ def _submit(given: argparse.Namespace) -> int:
 
 
 def _accepted(client: Client, given: argparse.Namespace) -> JobShown:
-    """The job of this command: the one of an equal earlier command, unless a new one is requested."""
+    """Return the job of this command.
+
+    A repetition of a command gets the job of the first run, unless `--again` is given.
+    """
     options = {name: getattr(given, name) for name in _OPTIONS}
     key = uuid.uuid4().hex if given.again else key_of(sources_of(given.files), given.prompts, _all_options(given))
     try:
@@ -86,11 +94,11 @@ def _accepted(client: Client, given: argparse.Namespace) -> JobShown:
         )
     except Gone:
         raise Gone(
-            "The job that the same command made before was deleted or has expired. Use --again to make a new one."
+            "The same command was run before, and its job was deleted or has expired. Use --again to submit a new job."
         ) from None
     if datetime.now(UTC) - accepted.created_at > _EARLIER:
         made = f"{accepted.created_at:%F %T} UTC"
-        sys.stderr.write(f"The same command made this job at {made}. Use --again to make a new one.\n")
+        sys.stderr.write(f"The same command submitted this job at {made}. Use --again to submit a new one.\n")
     return accepted
 
 
@@ -105,7 +113,7 @@ def _wait(given: argparse.Namespace) -> int:
 
 
 def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> int:
-    """Show progress until the job has ended and save the requested files; 0 if the job succeeded completely."""
+    """Show progress until the job has ended, and save the requested files. Return 0 if the job has succeeded."""
     progress = JobProgress(sys.stderr)
     sys.stderr.write(f"job {accepted.id}\n")
     try:
@@ -123,6 +131,6 @@ def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> in
 
 
 def _make_folder(folder: Path | None) -> None:
-    """Create the folder before an hour of work rather than after it."""
+    """Create the folder before the job runs, so that an error does not appear only after it."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Format rows below a header: columns as wide as their widest cell, numbers right-aligned."""
+    """Format rows below a header. A column is as wide as its widest cell, and numbers are right-aligned."""
     cells = [[_text(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     right = [all(_is_number(row[column]) or not row[column] for row in cells[1:]) for column in range(len(head))]
@@ -19,7 +19,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _text(cell: object) -> str:
-    """One line of printable text: a name may contain anything, and a terminal should not receive it."""
+    """Return the cell as one line of printable text.
+
+    A name can contain control characters, which a terminal would obey.
+    """
     text = "" if cell is None else str(cell)
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 

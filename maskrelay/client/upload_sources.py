@@ -1,4 +1,4 @@
-"""The user's inputs as named files for upload: read from disk while they are sent."""
+"""The user's inputs as named files for upload. Files on disk are read while they are sent."""
 
 import contextlib
 import hashlib
@@ -14,7 +14,7 @@ from maskrelay.errors import OptionInvalid, SourceMissing
 
 
 class Array(Protocol):
-    """A NumPy array, or an object with the same memory layout."""
+    """A NumPy array, or another object with the same array interface."""
 
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
@@ -30,7 +30,8 @@ class Image(Protocol):
 
 #: A path, the bytes of a file, a binary file object, a NumPy array (one image), or a Pillow image.
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Array | Image
-#: Up to this many files and bytes are sent with the submission itself; more are uploaded one by one before it.
+#: The largest number of files, and the largest number of bytes in total, that are sent within the submission.
+#: Otherwise, each file is uploaded before it.
 _TOGETHER_FILES, _TOGETHER_BYTES = 20, 64 << 20
 _TAKEN = "a path, bytes, a binary file object, a NumPy array or a Pillow image"
 Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
@@ -38,7 +39,7 @@ Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """A file to send. `name` includes the folders below the folder that all given paths share."""
+    """A file to send. `name` is its path below the folder that all given paths share."""
 
     name: str
     content: Path | bytes
@@ -59,7 +60,7 @@ class NamedSource:
 
 
 def sources_of(given: Source | Sequence[Source]) -> list[NamedSource]:
-    """Return the files of one source or several, in order.
+    """Return the files of one source, or of several in their order.
 
     Raises SourceMissing for the first path that is not a file, and OptionInvalid for an unsupported type.
     """
@@ -81,7 +82,7 @@ def together(sources: Sequence[NamedSource]) -> bool:
 
 @contextlib.contextmanager
 def parts(sources: Sequence[NamedSource]) -> Iterator[list[Part]]:
-    """Yield form parts named `image`, whose files stay open for the duration of the block."""
+    """Yield parts of a multipart form, all named `image`. Their files stay open until the block ends."""
     with contextlib.ExitStack() as opened:
         made: list[Part] = []
         for source in sources:
@@ -92,7 +93,7 @@ def parts(sources: Sequence[NamedSource]) -> Iterator[list[Part]]:
 
 
 def _is_one(given: Any) -> bool:
-    """Whether this is a single source and not a collection of sources."""
+    """Return whether this is a single source and not a collection of sources."""
     single = isinstance(given, str | os.PathLike | bytes | bytearray | memoryview)
     return single or is_image(given) or is_array(given) or hasattr(given, "read") or not hasattr(given, "__iter__")
 
@@ -111,7 +112,7 @@ def _content(source: Any, number: int) -> Path | bytes:
         return read
     if isinstance(source, str | os.PathLike):
         return _file(Path(source))
-    raise OptionInvalid(f"Source {number} is of type {type(source).__name__}; hand in {_TAKEN}.")
+    raise OptionInvalid(f"Source {number} is of type {type(source).__name__}; it must be {_TAKEN}.")
 
 
 def _file(path: Path) -> Path:
@@ -122,7 +123,7 @@ def _file(path: Path) -> Path:
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Each path's name below the deepest folder that holds them all; no folder above it is ever sent."""
+    """Return the name of each path below the deepest folder that contains them all. No folder above it is ever sent."""
     if not paths:
         return {}
     whole = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100 - resolve() would follow links
@@ -131,6 +132,6 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _own_name(number: int, several: Sequence[Any]) -> str:
-    """The name of a source that has no path; an image made from values is a PNG."""
+    """Return the name of a source without a path. An array or a Pillow image is sent as PNG."""
     is_png = is_image(several[number]) or is_array(several[number])
     return f"image-{number}.png" if is_png else f"image-{number}"

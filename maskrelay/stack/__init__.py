@@ -1,5 +1,5 @@
 """The embedded stack behind `make up` and `make demo`.
 
-A data folder and settings come in; all processes of the service run on this machine until they are stopped.
-Read `running` first, then `stack_processes`.
+It takes a data folder and settings, and runs all processes of the service on this machine until it is stopped. Read
+`running` first, then `stack_processes`.
 """

@@ -1,4 +1,4 @@
-"""A process of the stack: start it, test its readiness, and end it together with everything that it started."""
+"""A process of the stack: start it, wait until it is ready, and end it with everything that it has started."""
 
 import contextlib
 import os
@@ -11,13 +11,16 @@ from datetime import timedelta
 from pathlib import Path
 
 _LAST_WORDS = 5
-#: How long a killed process may take to disappear.
+#: The seconds that a killed process may take to disappear.
 _DYING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class ChildProcess:
-    """A named process. `ready` is called until it returns True; None: do not wait. `grace`: from SIGTERM to SIGKILL."""
+    """A named process of the stack.
+
+    `ready` is called until it returns True; if it is None, nobody waits. `grace` is the time from SIGTERM to SIGKILL.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -26,7 +29,10 @@ class ChildProcess:
 
 
 class RunningProcess:
-    """A started child. It leads its own process group, so that Ctrl-C reaches it only through the supervisor."""
+    """A child process that was started.
+
+    It leads its own process group, so Ctrl-C does not reach it directly; the supervisor ends it.
+    """
 
     def __init__(self, child: ChildProcess, environment: Mapping[str, str], log: Path) -> None:
         self.child = child
@@ -44,16 +50,16 @@ class RunningProcess:
         self.pid = self._process.pid
 
     def ended(self) -> int | None:
-        """Return the exit code, or None while it runs."""
+        """Return the exit code, or None while the process runs."""
         return self._process.poll()
 
     def terminate(self) -> None:
-        """Ask the process to end; it tells its own children."""
+        """Request that the process ends. The process then ends its own children."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 
     def kill(self) -> None:
-        """Kill the process and everything left in its group; when this returns, all of it is gone."""
+        """Kill the process and all others in its group, and wait until they are gone."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -62,7 +68,7 @@ class RunningProcess:
             time.sleep(0.01)
 
     def last_words(self) -> str:
-        """Return the last lines that it wrote in this run."""
+        """Return the last lines that the process wrote in this run."""
         with self.log.open("rb") as written:
             written.seek(self._said_before)
             lines = written.read()[-4096:].decode(errors="replace").splitlines()
@@ -70,7 +76,10 @@ class RunningProcess:
 
 
 def alive(group: int) -> bool:
-    """Return whether any process of the group still runs; one that has ended but is not reaped yet does not."""
+    """Return whether any process of the group is running.
+
+    A process that has ended but was not reaped is not running.
+    """
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -82,9 +91,12 @@ def alive(group: int) -> bool:
 
 
 def _runs_in(group: int, stat: Path) -> bool:
-    """See proc(5): state, parent and process group follow the name in parentheses."""
+    """Return whether the process with this `/proc/PID/stat` file is running and belongs to the group.
+
+    The state, the parent and the process group follow the name in parentheses; see proc(5).
+    """
     try:
         state, _parent, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-    except OSError:  # it ended in the meantime
+    except OSError:  # the process has ended in the meantime
         return False
     return int(its_group) == group and state not in "ZX"

@@ -1,4 +1,4 @@
-"""`python -m maskrelay.stack demo`: run every step once on real photographs, up to a verified callback."""
+"""`python -m maskrelay.stack demo`: segment real photographs with the whole stack, and verify the signed callbacks."""
 
 import json
 import shutil
@@ -28,14 +28,14 @@ _HEAD = ("image", "prompt", "category", "area px", "mask", "overlay")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The result of one photograph: rows for the table, and what was wrong."""
+    """The result for one photograph: rows for the table, and descriptions of what was wrong."""
 
     rows: Sequence[tuple[object, ...]]
     wrong: Sequence[str]
 
 
 def demo(given: Mapping[str, str], output: Path) -> int:
-    """Segment the photographs through the whole stack; 0 only if everything was right and no process is left."""
+    """Segment the photographs with the whole stack. Return 0 only if all was right and no process remains."""
     ending = Ending()
     end_on_signals(ending)
     say("Starting Valkey, the simulator, the API and the workers …")
@@ -47,7 +47,7 @@ def demo(given: Mapping[str, str], output: Path) -> int:
         except (SettingsError, StackError) as error:
             say(f"The demo cannot run: {error.detail}", to_stderr=True)
             return 1
-        wrong = [fault for one in seen for fault in one.wrong]
+        wrong = [fault for result in seen for fault in result.wrong]
         wrong += [f"process group {group} is still running" for group in stack.supervisor.groups if alive(group)]
         if len(seen) < len(PHOTOGRAPHS):
             wrong.append("the demo was interrupted")
@@ -57,7 +57,7 @@ def demo(given: Mapping[str, str], output: Path) -> int:
 
 
 def _settings(given: Mapping[str, str]) -> dict[str, str]:
-    """The given environment, with callbacks allowed on loopback and an API key for the demo."""
+    """Return the given environment, changed to allow callbacks on loopback and to use the demo's own API key."""
     allowed = given.get("MASKRELAY_CALLBACK_ALLOW")
     changed = {"MASKRELAY_CALLBACK_ALLOW": f"{allowed},{HOST}" if allowed else HOST}
     unset = {"MASKRELAY_KEYS_FILE", "MASKRELAY_PUBLIC_URL"}
@@ -76,7 +76,7 @@ def _segment_all(stack: EmbeddedStack, receiver: Receiver, output: Path, ending:
                 say(f"\n{photograph.file}: {' & '.join(photograph.prompts)}")
                 seen.append(_segment(stack, receiver, photograph, output))
     finally:
-        ending.wanted = True  # otherwise the next process that ends would be restarted
+        ending.wanted = True  # otherwise the supervisor would restart the processes that end
         watching.join()
     say("\nStopping …")
     return seen
@@ -125,11 +125,11 @@ def _rows(answer: dict[str, Any], photograph: Photograph) -> list[tuple[object, 
 
 
 def _tell(seen: Sequence[_Seen], wrong: Sequence[str], output: Path) -> int:
-    say("\n" + table(_HEAD, [row for one in seen for row in one.rows]))
+    say("\n" + table(_HEAD, [row for result in seen for row in result.rows]))
     if wrong:
         say("\n" + "\n".join(f"wrong: {fault}" for fault in wrong), to_stderr=True)
         say(f"The logs are in {output / 'logs'}.", to_stderr=True)
         return 1
-    say(f"\nAll masks, callbacks and signatures are correct, and nothing is left running. The files are in {output}.")
-    say("The masks are from the simulator's classical image processing, not from the model. For research use only.")
+    say(f"\nAll masks, callbacks and signatures are correct, and all processes have ended. The files are in {output}.")
+    say("The masks come from the simulator's classical image processing, not from the model. For research use only.")
     return 0

@@ -1,4 +1,4 @@
-"""The checks that the demo must pass before it reports success."""
+"""The checks that must pass before the demo reports success."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,7 +15,7 @@ _CALLBACK_WAIT = timedelta(seconds=30)
 
 
 def faults(answer: dict[str, Any], photograph: Path, receiver: Receiver) -> Iterator[str]:
-    """Yield everything that is wrong with the output of `maskrelay submit --wait --save --json`, in words."""
+    """Yield a description of everything that is wrong with the output of `maskrelay submit --wait --save --json`."""
     job = answer["job"]
     if job["state"] != "succeeded":
         yield f"job {job['id']} is {job['state']}"
@@ -37,7 +37,7 @@ def _callback_faults(job: dict[str, Any], receiver: Receiver) -> Iterator[str]:
         yield f"the callback of job {job['id']} cannot be trusted: {error.detail}"
         return
     if event is None:
-        yield f"no callback of job {job['id']} came within {_CALLBACK_WAIT.total_seconds():.0f} s"
+        yield f"no callback of job {job['id']} arrived within {_CALLBACK_WAIT.total_seconds():.0f} s"
     elif (event["type"], event["data"]["id"]) != (f"job.{job['state']}", job["id"]):
         yield f"the callback of job {job['id']} is of type {event['type']}"
 

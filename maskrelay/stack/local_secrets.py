@@ -1,4 +1,4 @@
-"""Secrets that the embedded stack creates once and keeps in its data folder, readable only by the owner."""
+"""Secrets of the embedded stack, which it creates once and keeps in its data folder, readable only by the owner."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-#: The embedded stack has one user, who may delete their own jobs.
+#: The embedded stack has one user, who may also delete jobs.
 _SCOPES = ("submit", "read", "admin")
 _TENANT = "local"
 
@@ -21,7 +21,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def kept_secret(path: Path, prefix: str = "") -> str:
-    """Return the secret stored at `path`, creating it on the first call."""
+    """Return the secret stored at `path`. Create it first if it does not exist."""
     if not path.exists():
         write_private(path, prefix + secrets.token_urlsafe(32) + "\n")
     return path.read_text().strip()

@@ -1,4 +1,4 @@
-"""Ports of the loopback interface, and whether a server listens on one."""
+"""Ports of the loopback interface, and whether a server listens on one of them."""
 
 import errno
 import socket

@@ -1,10 +1,11 @@
-"""A separate process that ends the stack's processes when the supervisor is gone, for whatever reason.
+"""A separate process, the watcher, that kills the stack's processes when the supervisor dies.
 
-The supervisor writes `+GROUP` for every process group that it starts and `-GROUP` for every group that has ended. If
-the pipe closes while groups are left, the supervisor has died (SIGKILL gives it no chance to clean up), and the groups
-are killed. A pipe is used rather than Linux' parent-death signal, which reaches only a child and not what the child has
-forked, is bound to the thread that started the child, and does not exist on macOS. Killing is safe: interrupted work is
-resumed.
+A pipe leads from the supervisor to the watcher. The supervisor writes `+GROUP` for every process group that it starts,
+and `-GROUP` for every group that has ended. If the supervisor dies, even by SIGKILL, the pipe closes. The watcher then
+kills the groups that have not ended. Killing them is safe, because interrupted work is resumed at the next start.
+
+A pipe is used rather than Linux's parent-death signal. That signal reaches only a child and not the processes that the
+child has started, it depends on the thread that started the child, and it does not exist on macOS.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from typing import IO
 
 
 class Watcher:
-    """The supervisor's end of the pipe. `held`: descriptors that stay open as long as the watcher lives."""
+    """The supervisor's end of the pipe. `held` are file descriptors that stay open as long as the watcher lives."""
 
     def __init__(self, held: tuple[int, ...] = ()) -> None:
         self._held = held
@@ -36,7 +37,7 @@ class Watcher:
         self._write(f"-{group}\n")
 
     def look(self) -> bool:
-        """Restart the watcher if it has ended, and return whether it had."""
+        """Restart the watcher if it has ended. Return whether it had ended."""
         if self._process.poll() is None:
             return False
         assert self._process.stdin is not None
@@ -46,7 +47,7 @@ class Watcher:
         return True
 
     def close(self) -> None:
-        """End the watcher, which kills the remaining groups."""
+        """Close the pipe, so that the watcher kills the remaining groups and ends."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
@@ -64,12 +65,12 @@ class Watcher:
 
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the watcher was ended: the next look restarts it
+        with contextlib.suppress(BrokenPipeError):  # the watcher has ended, and the next call of look() restarts it
             self._process.stdin.write(line.encode())
 
 
 def follow(lines: IO[str]) -> set[int]:
-    """Return the groups that were named and not taken back when the pipe closed."""
+    """Read until the pipe closes, and return the groups that were started and have not ended."""
     groups: set[int] = set()
     for line in lines:
         (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))

@@ -1,4 +1,4 @@
-"""The demo's images: real photographs that are shipped with scikit-image, and prompts that the model was trained on."""
+"""The demo's images: real photographs from the scikit-image package, and prompts on which the model was trained."""
 
 import importlib.resources
 import shutil
@@ -21,7 +21,7 @@ class Photograph:
         return path
 
 
-#: A colour fundus photograph, and a stained section with the two prompts of Microsoft's article.
+#: A colour fundus photograph, and a stained tissue section with the two prompts of Microsoft's article.
 PHOTOGRAPHS = (
     Photograph("retina.jpg", ("optic disc in retinal fundus", "optic cup in retinal fundus")),
     Photograph("ihc.png", ("neoplastic cells in breast pathology", "inflammatory cells in breast pathology")),

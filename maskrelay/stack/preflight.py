@@ -1,7 +1,7 @@
-"""Validate the settings of all processes of the stack before the first of them starts.
+"""Validate the settings of all processes of the stack before the first process starts.
 
-An error in a setting that only a worker reads would otherwise be noticed by that worker alone, which would then fail
-again and again behind a stack that reports itself ready. Nothing is contacted here: `maskrelay doctor` does that.
+Otherwise, an error in a setting that only a worker reads would appear only in that worker. The worker would fail again
+and again, while the stack reports that it is ready. No server is contacted here; `maskrelay doctor` does that.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ def check(settings: Settings) -> tuple[Endpoint, ...]:
 def _check_redis(settings: Settings) -> None:
     try:
         connect(settings.redis_url.get_secret_value()).close()
-    except ValueError:  # its message quotes the URL, and with it the password
+    except ValueError:  # the message quotes the URL, which can contain the password
         raise SettingsError(f"{name_of('redis_url')} is not a Redis URL: redis://host:port/database") from None
 
 

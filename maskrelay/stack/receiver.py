@@ -1,4 +1,4 @@
-"""A callback receiver on the loopback interface, as a caller would run one."""
+"""A callback receiver on the loopback interface, such as a caller would run."""
 
 import contextlib
 import json
@@ -18,14 +18,14 @@ _LONGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCallback:
-    """One request as received."""
+    """One request as it was received."""
 
     headers: dict[str, str]
     body: bytes
 
 
 class Receiver:
-    """The callbacks received so far, at `url`."""
+    """A receiver at `url`, with the callbacks that it has received so far."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -38,7 +38,7 @@ class Receiver:
             self._changed.notify_all()
 
     def verified(self, job_id: str, secret: str, timeout: timedelta) -> dict[str, Any] | None:
-        """Return the first event of the job after checking its signature; None if none arrives in time.
+        """Return the first event of the job after checking its signature, or None if no event arrives in time.
 
         Raises SignatureInvalid for an event that is not signed with the job's secret.
         """
@@ -51,12 +51,12 @@ class Receiver:
         return event
 
     def _about(self, job_id: str) -> ReceivedCallback | None:
-        return next((one for one in self._came if job_id.encode() in one.body), None)
+        return next((callback for callback in self._came if job_id.encode() in callback.body), None)
 
 
 @contextlib.contextmanager
 def receiving() -> Iterator[Receiver]:
-    """Run a receiver on a free port for the duration of the block."""
+    """Run a receiver on a free port until the block ends."""
 
     class Take(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # http.server requires this name
@@ -66,7 +66,7 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Log nothing: the terminal belongs to the demo."""
+            """Log nothing, because the terminal shows the output of the demo."""
 
     with ThreadingHTTPServer((HOST, 0), Take) as server:
         receiver = Receiver(f"http://{HOST}:{server.server_port}/")

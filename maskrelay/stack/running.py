@@ -12,7 +12,7 @@ from maskrelay.stack.supervisor import Ending, Supervisor
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedStack:
-    """A started stack: its layout and its supervisor."""
+    """A started stack: its layout, its supervisor and its folders."""
 
     layout: StackLayout
     supervisor: Supervisor
@@ -24,10 +24,10 @@ class EmbeddedStack:
 def running(
     given: Mapping[str, str], data: Path, port: int, *, say: Callable[[str], None], ending: Ending
 ) -> Iterator[EmbeddedStack]:
-    """Start the stack in the environment `given` on `data`, and end it with the block.
+    """Start the stack with the environment `given` on the folder `data`, and stop it when the block ends.
 
-    Startup is interrupted if the end is requested. Raises SettingsError, or StackError for a folder or a port in use
-    and for a child that does not start.
+    Startup is interrupted when `ending` is set. Raises SettingsError for an invalid setting. Raises StackError if the
+    folder or the port is in use, or if a process does not start.
     """
     folder = data.resolve()
     lock = hold(folder)

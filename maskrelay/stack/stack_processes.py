@@ -1,4 +1,4 @@
-"""The processes of the stack and their shared environment. A given setting replaces the embedded part."""
+"""The processes of the stack and their environment. A part that the given environment configures is not embedded."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ from maskrelay.stack.preflight import check
 from maskrelay.stack.supervisor import Stage
 from maskrelay.stack.valkey import embedded_valkey
 
-#: With an endpoint on the same machine, leases can be short, so that work resumes seconds after a restart.
+#: The times for an endpoint on the same machine. They are short, so that work resumes seconds after a restart.
 SHORT_CLOCKS = {
     "MASKRELAY_SCORE_TIMEOUT_S": "20",
     "MASKRELAY_SLOT_LEASE_S": "25",
@@ -37,13 +37,13 @@ SHORT_CLOCKS = {
 class StackLayout:
     """The stack as it will run.
 
-    An embedded part has its own address here (`valkey`, `simulator`); None if an external one is used.
+    `valkey` and `simulator` are the addresses of embedded parts; each is None if an external server is used instead.
     """
 
     stages: tuple[Stage, ...]
     environment: Mapping[str, str]
     url: str
-    #: The callers' API key; None if MASKRELAY_KEYS_FILE holds the keys.
+    #: The API key for callers, or None if MASKRELAY_KEYS_FILE names the keys.
     api_key: str | None
     valkey: str | None
     simulator: str | None
@@ -55,7 +55,7 @@ class StackLayout:
 def lay_out(given: Mapping[str, str], data: Path, port: int) -> StackLayout:
     """Decide what runs in the environment `given`, and create secrets and folders under `data`.
 
-    Raises SettingsError for an invalid setting, StackError if `port` is in use.
+    Raises SettingsError for an invalid setting, and StackError if `port` is in use.
     """
     refuse_taken(port)
     environment = {**given, "PYTHONUNBUFFERED": "1"}
@@ -89,13 +89,14 @@ def lay_out(given: Mapping[str, str], data: Path, port: int) -> StackLayout:
 
 
 def hold(data: Path) -> int:
-    """Lock the data folder until the descriptor is closed everywhere, and make it private.
+    """Lock the data folder, make it private, and return the descriptor of the lock.
 
-    Raises StackError if another stack uses it, or if it belongs to another user.
+    The lock lasts until every process has closed the descriptor. Raises StackError if another stack uses the folder, or
+    if the folder belongs to another user.
     """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if stat.S_IMODE(data.stat().st_mode) & 0o077:  # it holds keys and images, which others could read
+        if stat.S_IMODE(data.stat().st_mode) & 0o077:  # it contains keys and images, which other users could read
             data.chmod(0o700)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
@@ -109,7 +110,7 @@ def hold(data: Path) -> int:
 
 
 def _keys(environment: dict[str, str], data: Path) -> str | None:
-    """Set the server key and the callers' key file; returns the caller's key if it was created here."""
+    """Set the server key and the keys file. Return the caller's API key, or None if a keys file was given."""
     if not _is_given(environment, "MASKRELAY_SERVER_KEY"):
         environment["MASKRELAY_SERVER_KEY"] = kept_secret(data / "server-key")
     if environment.get("MASKRELAY_KEYS_FILE"):
@@ -121,12 +122,12 @@ def _keys(environment: dict[str, str], data: Path) -> str | None:
 
 
 def _is_given(environment: Mapping[str, str], secret: str) -> bool:
-    """Whether the environment contains this secret, or names a file with it."""
+    """Return whether the environment contains this secret, or names a file with it."""
     return bool(environment.get(secret) or environment.get(f"{secret}_FILE"))
 
 
 def _with_clocks(environment: dict[str, str], clocks: Mapping[str, str]) -> Settings:
-    """Settings with `clocks` as defaults; without them if the given clocks require longer ones."""
+    """Return the settings with `clocks` as defaults, or without them if other given times do not fit to them."""
     shorter = {**clocks, **{name: value for name, value in environment.items() if value}}
     try:
         settings = Settings.from_environment(shorter)
@@ -148,7 +149,7 @@ def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> C
     origin = f"http://{HOST}:{port}"
     environment["MASKRELAY_ENDPOINT_URL"], environment["MASKRELAY_ENDPOINT_KEY"] = f"{origin}/score", key
     timeout = settings.score_timeout.total_seconds() * 3 / 4
-    # Joined with "=", because a random key may begin with "-" and would be parsed as another option.
+    # The key is joined with "=", because a random key may begin with "-" and would be parsed as another option.
     command = ["simulator", "--port", str(port), f"--key={key}"]
     command += ["--max-concurrent", str(settings.endpoint_max_in_flight)]
     command += ["--request-timeout", f"{timeout:g}"]
@@ -161,7 +162,7 @@ def _api(url: str, port: int) -> ChildProcess:
 
 
 def _workers(settings: Settings) -> list[ChildProcess]:
-    """Workers are not waited for, because jobs submitted in the meantime wait in the ledger."""
+    """Return the workers. Startup does not wait for them, because submitted jobs can wait in the ledger."""
     grace: timedelta = settings.termination_grace
     roles = ("segment", "assemble", "control", "deliver")
     return [ChildProcess(name, _python("worker", name), grace=grace) for name in roles]

@@ -1,4 +1,4 @@
-"""Start the stack's processes in order, restart one that dies, and end them in reverse order."""
+"""Start the stack's processes in order, restart a process that dies, and end all of them in reverse order."""
 
 import signal
 import time
@@ -11,21 +11,21 @@ from maskrelay.errors import StackError
 from maskrelay.stack.child_process import ChildProcess, RunningProcess
 from maskrelay.stack.orphan_guard import Watcher
 
-#: Children of one stage start and end together; a stage starts once the previous one is ready.
+#: Processes that start and end together. A stage starts when the previous one is ready.
 Stage = Sequence[ChildProcess]
 _START = timedelta(seconds=90)
 _LOOK = 0.05
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-#: A child that has run this long is restarted with the shortest pause.
+#: After a process has run for this many seconds, its next restart comes after the shortest pause.
 _STEADY = 60.0
-#: A child that ends sooner than this has failed to start; several failures in a row end the stack.
+#: A process that ends after fewer seconds has failed to start. Several failures in a row end the stack.
 _STARTING = 15.0
 _FAILED_STARTS = 3
 
 
 @dataclass(slots=True)
 class _Restart:
-    """When a dead child is restarted, the pause after its next death, and how often it failed to start."""
+    """When a process that died is restarted, the pause after its next death, and how often it has failed to start."""
 
     due: float | None = None
     pause: float = _PAUSE
@@ -35,10 +35,11 @@ class _Restart:
 
 @dataclass(slots=True)
 class Ending:
-    """What was requested from outside: to stop waiting and watching, and to skip the rest of every grace period.
+    """What was requested from outside: `wanted` ends the stack, and `at_once` also skips the rest of every grace
+    period.
 
-    Plain flags instead of events, because a signal handler sets them, and the code that it interrupts may hold the lock
-    of an event.
+    These are plain flags instead of events. A signal handler sets them, and the code that it interrupts may hold the
+    lock of an event.
     """
 
     wanted: bool = False
@@ -48,7 +49,8 @@ class Ending:
 class Supervisor:
     """The running stack.
 
-    `ending` is checked continuously; `held` are descriptors kept open until the last child is gone, whoever ends it.
+    `ending` is checked all the time. `held` are file descriptors that stay open until the last process of the stack has
+    ended, even if the supervisor was killed.
     """
 
     def __init__(
@@ -77,11 +79,14 @@ class Supervisor:
 
     @property
     def processes(self) -> dict[str, int]:
-        """Return the process id of each running child; each leads a group of the same number."""
+        """Return the process id of each running process. Each leads a process group with the same number."""
         return {name: running.pid for name, running in self._running.items() if running.ended() is None}
 
     def start_all(self) -> None:
-        """Start each stage once the previous one is ready. Raises StackError, which names a child that is not."""
+        """Start each stage when the previous one is ready.
+
+        Raises StackError, with the name of the process that does not start.
+        """
         self._logs.mkdir(parents=True, exist_ok=True)
         self._watcher = Watcher(self._held)
         for stage in self._stages:
@@ -91,19 +96,19 @@ class Supervisor:
                 self._await_ready(self._running[child.name])
 
     def start(self, name: str) -> None:
-        """Start the child with this name, which must not be running, and wait until it is ready."""
+        """Start the process with this name, which must not be running, and wait until it is ready."""
         self._launch(name)
         self._await_ready(self._running[name])
 
     def kill(self, name: str) -> None:
-        """Send SIGKILL to the child with this name and to everything in its group."""
+        """Send SIGKILL to the process with this name and to all others in its group."""
         self._bury(name)
 
     def watch(self) -> None:
-        """Restart processes that die, after growing pauses, until the end is requested.
+        """Restart processes that die, after growing pauses, until `ending` is set.
 
-        Raises StackError if a child ends three times in a row while it starts, because a fourth attempt would end
-        alike.
+        Raises StackError if a process ends three times in a row while it starts, because a fourth attempt would fail
+        too.
         """
         while not self._ending.wanted:
             time.sleep(_LOOK)
@@ -112,7 +117,9 @@ class Supervisor:
             self._look_after_watcher()
 
     def end(self) -> None:
-        """End all children in reverse order: SIGTERM, the grace period, then SIGKILL for the rest of the group."""
+        """End all processes in reverse order: SIGTERM, the grace period, then SIGKILL for what remains of their
+        groups.
+        """
         for stage in reversed(self._stages):
             stopping = [self._running[child.name] for child in stage if child.name in self._running]
             for running in stopping:
@@ -166,7 +173,7 @@ class Supervisor:
         restart.due, restart.pause = now + restart.pause, min(2 * restart.pause, _LONGEST_PAUSE)
 
     def _look_after_watcher(self) -> None:
-        """Without the watcher, the children would outlive a killed supervisor."""
+        """Restart the watcher if it has ended. Without it, the processes would continue if the supervisor is killed."""
         assert self._watcher is not None
         if time.monotonic() - self._watched >= _PAUSE and self._watcher.look():
             self._watched = time.monotonic()
@@ -181,7 +188,7 @@ class Supervisor:
             time.sleep(_LOOK)
 
     def _bury(self, name: str) -> None:
-        """Kill what is left of the child's group, and remove it from the watcher's list."""
+        """Kill what remains of the process's group, and remove the group from the watcher's list."""
         assert self._watcher is not None
         running = self._running.pop(name)
         running.kill()
@@ -189,7 +196,7 @@ class Supervisor:
 
 
 def _by_itself(code: int) -> bool:
-    """Whether the process ended by itself, and was not ended from outside."""
+    """Return whether the process ended by itself and not by a signal from outside."""
     return -code not in {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 
 

@@ -18,7 +18,10 @@ _KEY_OF_A_FILE = "export MASKRELAY_API_KEY=  # a key whose hash is in MASKRELAY_
 
 
 def up(given: Mapping[str, str], data: Path, port: int) -> int:
-    """Run until a signal arrives, and return the exit code; a second signal skips the rest of the grace periods."""
+    """Run the stack until a signal arrives, and return the exit code.
+
+    A second signal skips the rest of the grace periods.
+    """
     ending = Ending()
     end_on_signals(ending)
     say(f"Starting with the data folder {data} …")
@@ -36,7 +39,7 @@ def up(given: Mapping[str, str], data: Path, port: int) -> int:
 
 
 def end_on_signals(ending: Ending) -> None:
-    """Make the first SIGINT or SIGTERM request the end, and a further one the immediate end."""
+    """Let the first SIGINT or SIGTERM end the stack, and the next one skip the rest of the grace periods."""
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         ending.wanted, ending.at_once = True, ending.wanted
@@ -46,7 +49,7 @@ def end_on_signals(ending: Ending) -> None:
 
 
 def welcome(layout: StackLayout, data: Path, logs: Path) -> str:
-    """Return the addresses and a first request to paste. Contains no secret except the caller's own API key."""
+    """Return a text with the addresses and a first request. It contains no secret except the caller's own API key."""
     settings = layout.settings
     key = f"export MASKRELAY_API_KEY={shlex.quote(layout.api_key)}" if layout.api_key else _KEY_OF_A_FILE
     lines = [
@@ -68,7 +71,7 @@ def welcome(layout: StackLayout, data: Path, logs: Path) -> str:
 
 
 def _endpoints(layout: StackLayout) -> list[str]:
-    """One line for each endpoint: its address and its number of concurrent requests."""
+    """Return a line for each endpoint with its address and its limit on requests in flight."""
     if layout.simulator:
         (endpoint,) = layout.endpoints
         return [f"  endpoint   the simulator (not the model), at most {endpoint.max_in_flight} concurrent requests"]
@@ -80,7 +83,7 @@ def _endpoints(layout: StackLayout) -> list[str]:
 
 
 def _without_secrets(url: str) -> str:
-    """Scheme, host, port and path of a URL, because user, password and query may be secrets."""
+    """Return the scheme, host, port and path of a URL. The user, the password and the query may be secrets."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 

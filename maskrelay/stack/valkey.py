@@ -1,4 +1,4 @@
-"""The embedded Redis server: a Redis or Valkey server found on the PATH, otherwise the one installed from a wheel."""
+"""The embedded Redis server: a Valkey or Redis server on the PATH, otherwise the one installed as a Python package."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ _OLDEST = 7
 
 
 def embedded_valkey(folder: Path, port: int) -> tuple[ChildProcess, str]:
-    """Return the server as a child, and its URL.
+    """Return the process of the server, and its URL.
 
-    It listens on loopback only, with a new password for each start.
+    The server listens only on the loopback interface, with a new password for each start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     password = secrets.token_urlsafe(24)
@@ -46,14 +46,14 @@ def server() -> Path:
 
 
 def _version(binary: str) -> int:
-    """The major version, 0 if it is unknown."""
+    """Return the major version, or 0 if it is unknown."""
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"v=(\d+)\.", said)
     return int(found[1]) if found else 0
 
 
 def _configuration(folder: Path, port: int, password: str) -> str:
-    """The append-only file is synced every second; a full memory refuses writes and evicts nothing."""
+    """Return the configuration: the append-only file is synced every second, and a full memory refuses writes."""
     lines = [
         "bind 127.0.0.1",
         f"port {port}",
@@ -69,7 +69,7 @@ def _configuration(folder: Path, port: int, password: str) -> str:
 
 
 def _answers(url: str) -> bool:
-    """Whether the server responds, after loading its file."""
+    """Return whether the server responds and has loaded its data."""
     with contextlib.closing(redis.Redis.from_url(url, socket_timeout=1)) as asked:
         try:
             return bool(asked.ping())

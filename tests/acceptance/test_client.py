@@ -188,4 +188,4 @@ def test_the_demo_shows_masks_verifies_callbacks_and_leaves_nothing_running(tmp_
     named = [Path(word) for row in rows for word in row.split() if word.startswith("demo-output")]
     assert len(named) == 8
     assert all((tmp_path / path).is_file() for path in named)
-    assert "nothing is left running" in ran.stdout
+    assert "all processes have ended" in ran.stdout

@@ -126,7 +126,7 @@ def test_an_equal_command_finds_the_first_job_and_another_makes_one(
     assert first == second
     assert len({first, *others}) == 6
     assert (
-        "The same command made this job at 2025-01-02 03:04:05 UTC. Use --again to make a new one."
+        "The same command submitted this job at 2025-01-02 03:04:05 UTC. Use --again to submit a new one."
         in capsys.readouterr().err
     )
 
