@@ -1,7 +1,7 @@
 """Job records in the ledger: created on acceptance, changed by transitions, concluded from the stored result."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -152,18 +152,8 @@ class Jobs:
 
     def unfinished(self) -> Iterator[str]:
         """Yield every job that is not over according to the ledger, in pages. A job may be repeated."""
-        for of_tenant in self._elements(["SCAN"], ["MATCH", f"{_LIVE}*"]):
-            yield from self._elements(["SSCAN", of_tenant])
-
-    def _elements(self, command: Sequence[str], options: Sequence[str] = ()) -> Iterator[str]:
-        """Yield every element that a scanning command finds."""
-        place = 0
-        while True:
-            following, found = self._scripts.ask(*command, place, *options, "COUNT", 1000)
-            yield from (name.decode() for name in found)
-            place = int(following)
-            if not place:
-                return
+        for of_tenant in self._scripts.walk("SCAN", options=["MATCH", f"{_LIVE}*"]):
+            yield from self._scripts.walk("SSCAN", of_tenant)
 
     def retire(self, job: str, lifetime: timedelta) -> str:
         """Delete the record of a job that ended longer ago than `lifetime`.

@@ -1,7 +1,8 @@
 """Quotas: what a tenant has in progress, and whether a request fits within its limits."""
 
 import json
-from collections.abc import Iterable, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 
@@ -115,6 +116,47 @@ class Quotas:
         name, used = reached[0].decode(), int(reached[1])
         kind, what = _REACHED[name]
         raise kind(f"At most {getattr(most, name)} {what}: {used} are, and this would be {getattr(more, name)} more.")
+
+    def tenants(self) -> set[str]:
+        """Return every tenant that may have something in progress, found by a walk over the keys of the ledger."""
+        found: set[str] = set()
+        for name in self._scripts.walk("SCAN", options=["MATCH", "mr:[lu]*"]):
+            kind, _, tenant = name.removeprefix("mr:").partition(":")
+            if kind in {"live", "load", "used"}:
+                found.add(tenant)
+        return found
+
+    def recount(self, tenant: str) -> None:
+        """Make the tenant's usage the sum of what each of its jobs and uploads counts by its own record.
+
+        It already is that sum, because every transition changes both together; a recount corrects a usage that is wrong
+        for any other reason. It takes many calls, each of which blocks Redis only briefly, and includes the transitions
+        in the meantime. If Redis is lost or another recount begins in the meantime, this one ends without effect.
+        """
+        number = self.begin_round(tenant)
+        for page, _ in paged(list(self.members(tenant)), CHANGES):
+            if not self.count_members(tenant, number, page):
+                return
+        self.end_round(tenant, number)
+
+    def begin_round(self, tenant: str) -> int:
+        """Begin a recount; return its number. From now on it includes every member whose usage changes."""
+        number = 1 + secrets.randbits(48)
+        self._scripts.run("begin_round", tenant, number)
+        return number
+
+    def members(self, tenant: str) -> Iterator[str]:
+        """Yield every job and upload of the tenant that may count something, some of them twice."""
+        yield from self._scripts.walk("HSCAN", f"mr:load:{tenant}")
+        yield from self._scripts.walk("SSCAN", f"mr:live:{tenant}")
+
+    def count_members(self, tenant: str, number: int, members: Sequence[str]) -> bool:
+        """Include these members in the recount. Return False if it is no longer in progress."""
+        return bool(self._scripts.run("count_members", tenant, number, json.dumps(members)))
+
+    def end_round(self, tenant: str, number: int) -> bool:
+        """Make the sums of the recount the tenant's usage. Return False if it is no longer in progress."""
+        return bool(self._scripts.run("end_round", tenant, number))
 
     def check_memory(self) -> None:
         """Raise LedgerFull when Redis has a memory limit and is close to it."""

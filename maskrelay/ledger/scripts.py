@@ -69,6 +69,16 @@ class Scripts:
         """Run one plain command that needs no transition."""
         return self._answered(lambda: self._client.execute_command(command, *arguments))  # type: ignore[no-untyped-call]
 
+    def walk(self, *command: Any, options: Sequence[Any] = ()) -> Iterator[str]:
+        """Yield every element that a scanning command finds, in pages. An element may be repeated."""
+        place = 0
+        while True:
+            following, found = self.ask(*command, place, *options, "COUNT", PAGE)
+            yield from (name.decode() for name in found)
+            place = int(following)
+            if not place:
+                return
+
     def _answered(self, call: Callable[[], Any]) -> Any:
         """Return the result of the call.
 

@@ -37,12 +37,16 @@ Found = Counter[str]
 def reconcile(context: WorkerContext, *, go_on: Callable[[], object] = lambda: None) -> Found:
     """Bring the record of every live job in line with storage, several jobs at a time. Safe anywhere, at any time.
 
-    `go_on` is called after each job; an exception from it ends the comparison.
+    Then the usage of each tenant is counted again. `go_on` is called after each job and each tenant; an
+    exception from it ends the comparison.
     """
     found: Found = Counter({"live jobs compared": 0})
     for one in side_by_side(lambda job: reconcile_alone(context, job.id, marked=job.marked), _jobs(context), HANDS):
         found["live jobs compared"] += 1
         found.update(one)
+        go_on()
+    for tenant in context.ledger.quotas.tenants():
+        context.ledger.quotas.recount(tenant)
         go_on()
     return found
 

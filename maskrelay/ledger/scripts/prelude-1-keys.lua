@@ -51,9 +51,10 @@
 --   mr:running             zset job → created, only running jobs
 --   mr:deadlines           zset job → when it is to be cancelled, only for jobs with a deadline
 --   mr:live:{tenant}       set of the jobs that are not over
---   mr:load:{tenant}       hash job, or unused upload → "jobs frames interactive bytes": what it counts towards the
---                          quotas
---   mr:used:{tenant}       hash jobs frames interactive bytes: the sums over mr:load:{tenant}
+--   mr:load:{tenant}       hash job, or unused upload → "jobs frames interactive bytes round": what it counts towards
+--                          the quotas, and the last recount that includes it
+--   mr:used:{tenant}       hash jobs frames interactive bytes: the sums over mr:load:{tenant}. During a recount also
+--                          round, its number, and next_jobs next_frames next_interactive next_bytes, its sums so far
 --   mr:holds:{tenant}      zset job → when its reservation of quota expires, only while the job is being accepted
 --   mr:uploads:{tenant}    zset upload → when it expires, only for uploads that no job has used. The sweep removes an
 --                          upload from here when it removes it from storage, so that a clock that went back does not

@@ -15,6 +15,8 @@ from maskrelay.ledger.scripts import PAGE, texts
 from tests.support.checks.command_costs import Cost, Watched
 from tests.support.drivers.flows import an_endpoint
 from tests.support.drivers.ledger_jobs import (
+    MINUTE,
+    PLENTY,
     accepted_job,
     claimed,
     conclude,
@@ -26,8 +28,6 @@ from tests.support.drivers.ledger_jobs import (
 from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 ONE = Usage(jobs=1, frames=1, interactive=1, bytes=1)
-PLENTY = Usage(jobs=10**6, frames=10**9, interactive=10**9, bytes=10**12)
-MINUTE = timedelta(minutes=1)
 
 
 @contextmanager
@@ -56,6 +56,7 @@ OPERATIONS: dict[str, Callable[[Ledger], Any]] = {
     "retire": lambda ledger: ledger.jobs.retire("job-4", MINUTE),
     "create": lambda ledger: accepted_job(ledger, "job-new"),
     "step": lambda ledger: ledger.step_leases.take("plan"),
+    "recount": lambda ledger: ledger.quotas.recount("north"),
 }
 
 

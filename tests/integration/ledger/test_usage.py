@@ -10,6 +10,8 @@ from maskrelay.ledger.quotas import UnusedUpload, Usage
 from maskrelay.ledger.scripts import CHANGES
 from tests.support.checks.command_costs import Watched
 from tests.support.drivers.ledger_jobs import (
+    MINUTE,
+    PLENTY,
     accepted_job,
     conclude,
     keys_of,
@@ -20,8 +22,6 @@ from tests.support.drivers.ledger_jobs import (
 from tests.support.servers.valkeys import RunningValkey
 
 ONE = Usage(jobs=1, frames=1, interactive=1, bytes=1)
-PLENTY = Usage(jobs=10**6, frames=10**9, interactive=10**9, bytes=10**12)
-MINUTE = timedelta(minutes=1)
 
 
 def _used(valkey: RunningValkey, tenant: str = "north") -> dict[str, int]:

@@ -236,6 +236,38 @@ def test_an_unfinished_job_whose_marker_is_lost_is_marked_again(
     assert api.ledger.jobs.get(two).state == "accepted"
 
 
+def used(url: str) -> dict[str, int]:
+    with redis.Redis.from_url(url) as client:
+        return {name.decode(): int(number) for name, number in client.hgetall("mr:used:north").items()}
+
+
+@pytest.mark.parametrize("loss", ["lost", "put back from an older copy"])
+def test_what_a_tenant_uses_is_right_again_after_a_loss_of_redis(
+    api: RunningApi, north: httpx.Client, empty_valkey: str, loss: str
+) -> None:
+    """Since the copy, one job was accepted, one was scored in part, one has ended, and one was deleted."""
+    deleted = accepted(north, *PICTURES)
+    _, over = (accepted(north, *PICTURES, options={"lane": "bulk"}) for _ in range(2))
+    put_back = copied(empty_valkey)
+    planned(api)
+    assert north.post(f"/v1/jobs/{over}/cancel").status_code == 202
+    finished(api, over)
+    with api.client("admin") as admin:
+        assert admin.delete(f"/v1/jobs/{deleted}").status_code == 204
+    removed(api)
+    settle(api, 4)
+    accepted(north, *PICTURES[:2])
+    right = used(empty_valkey)
+    assert right == {"jobs": 2, "frames": 4, "interactive": 2, "bytes": right["bytes"]}
+    if loss == "lost":
+        flush(empty_valkey)
+    else:
+        put_back()
+    reconcile(parts_of(api))
+    planned(api)
+    assert used(empty_valkey) == right
+
+
 def test_a_record_of_a_job_of_which_storage_has_nothing_is_dropped(api: RunningApi, two: str) -> None:
     for key in api.objects():
         api.storage.delete(key)

@@ -1,17 +1,20 @@
 """Jobs in a ledger, brought to where a test begins."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from maskrelay.contract.records.job import Frames, JobState, Lane
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim, Settlement
+from maskrelay.ledger.quotas import Usage
 from maskrelay.ledger.step_leases import Kind, StepLease
 from tests.support.servers.valkeys import RunningValkey
 
 CREATED = datetime(2026, 3, 1, 12, 30, 15, 250000, tzinfo=UTC)
 BOTH: list[Lane] = ["interactive", "bulk"]
+PLENTY = Usage(jobs=10**6, frames=10**9, interactive=10**9, bytes=10**12)
+MINUTE = timedelta(minutes=1)
 
 
 def part_name(number: int, worker: str = "0a1b2c3d") -> str:

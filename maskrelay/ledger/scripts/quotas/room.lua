@@ -34,7 +34,7 @@ clear(holds, '(' .. string.format('%.0f', now + FAR_MS), '+inf', drop_hold)
 clear('mr:uploads:' .. tenant, '-inf', now, function(upload) drop_upload(tenant, upload) end)
 if exceeded() then
   if cleared == CLEARED_MOST then return {'again'} end
-  for _, job in ipairs(redis.call('HRANDFIELD', 'mr:load:' .. tenant, 30)) do recount_usage(tenant, job) end
+  for _, job in ipairs(redis.call('HRANDFIELD', 'mr:load:' .. tenant, 10)) do recount_usage(tenant, job) end
 end
 local full = exceeded()
 if full then return full end
