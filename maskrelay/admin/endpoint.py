@@ -161,9 +161,9 @@ def _reported(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
             return run(given)
         except AzureError as error:
             lines = [f"maskrelay: {error.detail} [{error.code}]"]
-            if error.fields.get("azure"):
-                lines.append(f"  Azure says: {error.fields['azure']}")
-            lines += [f"  next: {way}" for way in error.fields.get("ways", ())]
+            if error.azure:
+                lines.append(f"  Azure says: {error.azure}")
+            lines += [f"  next: {way}" for way in error.ways]
             sys.stderr.write("\n".join(lines) + "\n")
             return 3
 

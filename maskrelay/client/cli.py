@@ -28,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = given.run(given)
     except MaskrelayError as error:
         _say(f"maskrelay: {error.detail}")
-        for place in error.fields.get("errors") or []:
-            _say(f"  {place.get('pointer', '')}: {place.get('detail', '')}")
+        for place, detail in error.answer.places if error.answer else ():
+            _say(f"  {place}: {detail}")
         return 4 if isinstance(error, ClientError) else 3
     except BrokenPipeError:  # for example in `maskrelay jobs | head`
         with suppress(OSError):

@@ -156,7 +156,7 @@ class Client:
                 return job
             now = time.monotonic()
             if deadline is not None and now >= deadline:
-                raise WaitTimeout(f"job {job_id} is still {job.state}", job=job_id)
+                raise WaitTimeout(f"job {job_id} is still {job.state}")
             time.sleep(max(0.0, min(asked + _LEAST_PAUSE, deadline or now + 1) - now))
 
     def items(self, job_id: str) -> Iterator[ItemShown]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from maskrelay.errors import MaskrelayError, RequestError, ServiceAnswerUnknown, ServiceUnreachable, tree
+from maskrelay.errors import MaskrelayError, RequestError, ServiceAnswer, ServiceAnswerUnknown, ServiceUnreachable, tree
 from maskrelay.network.certificates import client_context
 from maskrelay.network.http_clients import client_options
 from maskrelay.network.response_bodies import ResponseTooLarge, read_body
@@ -120,7 +120,7 @@ class Connection:
         try:
             with self._store(address).stream("GET", address) as answer:
                 if not answer.is_success:
-                    raise ServiceUnreachable(f"{store} returned {answer.status_code}", status=answer.status_code)
+                    raise ServiceUnreachable(f"{store} returned {answer.status_code}")
                 yield answer
         except httpx.HTTPError as trouble:
             raise ServiceUnreachable(f"cannot reach {store} ({type(trouble).__name__})") from None
@@ -152,14 +152,28 @@ class Connection:
         except (httpx.DecodingError, ValueError, TypeError, KeyError):
             said = f"{self.url} returned {answer.status_code} without an explanation; is this maskrelay?"
             unknown = ServiceUnreachable if answer.status_code in _BUSY else ServiceAnswerUnknown
-            return unknown(said, status=answer.status_code)
+            return unknown(said)
         finally:
             answer.close()
-        known = {name: problem.get(name) for name in ("retry_after_s", "errors", "trace_id") if problem.get(name)}
-        known |= {"status": answer.status_code}
-        if code in _BY_CODE:
-            return _BY_CODE[code](detail, **known)
-        return RequestError(f"{detail} ({code})", code=code, **known)
+        error = _BY_CODE[code](detail) if code in _BY_CODE else RequestError(f"{detail} ({code})")
+        error.answer = _service_answer(answer.status_code, code, problem)
+        return error
+
+
+def _service_answer(status: int, code: str, problem: dict[str, Any]) -> ServiceAnswer:
+    """Read the rest of a problem; a member that has another form than this client knows counts as absent."""
+    retry_after_s, places, trace_id = (problem.get(name) for name in ("retry_after_s", "errors", "trace_id"))
+    return ServiceAnswer(
+        status,
+        code,
+        retry_after_s=float(retry_after_s) if isinstance(retry_after_s, int | float) else None,
+        places=tuple(
+            (str(place.get("pointer", "")), str(place.get("detail", "")))
+            for place in (places if isinstance(places, list) else ())
+            if isinstance(place, dict)
+        ),
+        trace_id=trace_id if isinstance(trace_id, str) else None,
+    )
 
 
 def _lies_elsewhere(answer: httpx.Response) -> bool:
@@ -169,9 +183,8 @@ def _lies_elsewhere(answer: httpx.Response) -> bool:
 
 def _pause(tries: int, error: MaskrelayError) -> float:
     """Return the seconds until the next attempt: what the service requests, otherwise a growing pause with jitter."""
-    asked: Any = error.fields.get("retry_after_s")
-    if isinstance(asked, int | float):
-        return min(float(asked), _LONGEST_ASKED)
+    if error.answer is not None and error.answer.retry_after_s is not None:
+        return min(error.answer.retry_after_s, _LONGEST_ASKED)
     return min(_PAUSE * float(2 ** (tries - 1)), _LONGEST_PAUSE) * random.uniform(0.5, 1.5)
 
 

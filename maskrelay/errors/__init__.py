@@ -116,8 +116,8 @@
     └── StackError
 
 The class's docstring is its public message; its name in lower case is its stable `code`; `retryable` says whether
-the same request can succeed later. What varies goes into `detail` and `fields`: never a path, a secret, a pixel or
-patient data. HTTP statuses live in `api/http/middleware/problems.py` alone.
+the same request can succeed later. What varies goes into `detail`, and into a typed attribute where code reads it:
+never a path, a secret, a pixel or patient data. HTTP statuses live in `api/http/middleware/problems.py` alone.
 """
 
 from collections.abc import Iterator

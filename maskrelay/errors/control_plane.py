@@ -1,13 +1,23 @@
-"""What goes wrong between `maskrelay endpoint` and Azure's control plane.
+"""What goes wrong between `maskrelay endpoint` and Azure's control plane."""
 
-Their `fields`: `azure` holds Azure's own words, if it said any, and `ways` what to do next, one sentence each.
-"""
+from collections.abc import Sequence
 
 from maskrelay.errors.base import MaskrelayError
 
 
 class AzureError(MaskrelayError):
     """Azure's control plane did not do what was asked."""
+
+    def __init__(
+        self, detail: str | None = None, *, ways: Sequence[str] = (), azure: str = "", codes: Sequence[str] = ()
+    ) -> None:
+        super().__init__(detail)
+        #: What to do next, one sentence each.
+        self.ways = tuple(ways)
+        #: Azure's own words, if it said any.
+        self.azure = azure
+        #: Azure's own codes, outermost first.
+        self.codes = tuple(codes)
 
 
 class AzureUnreachable(AzureError):

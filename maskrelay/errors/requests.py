@@ -1,10 +1,28 @@
 """What a caller's request is refused for."""
 
+from collections.abc import Mapping, Sequence
+
 from maskrelay.errors.base import MaskrelayError
 
 
 class RequestError(MaskrelayError):
     """The request is refused."""
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        pointer: str | None = None,
+        places: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        #: The JSON pointer of the part of the request that `detail` is about.
+        self.pointer = pointer
+        #: Further parts that are wrong, each with what is wrong there.
+        self.places = tuple(places)
+        #: Headers of the response.
+        self.headers = dict(headers or {})
 
 
 class Malformed(RequestError):

@@ -34,6 +34,11 @@ class ZeroSized(ItemError):
 class NoPixels(ItemError):
     """The file contains no image."""
 
+    def __init__(self, detail: str | None = None, *, has_size: bool = True) -> None:
+        super().__init__(detail)
+        #: Whether the file says how many rows and columns it has.
+        self.has_size = has_size
+
 
 class NotAPicture(ItemError):
     """The object contains data derived from images, such as a segmentation or a dose, and no image."""
@@ -132,6 +137,31 @@ class EndpointError(MaskrelayError):
 
     retryable = True
 
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        status: int | None = None,
+        kind: str = "",
+        retry_after_s: float | None = None,
+        still_working: bool = False,
+        endpoint: str = "",
+        come_back_s: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        #: The HTTP status, if there was an answer.
+        self.status = status
+        #: A word for metrics.
+        self.kind = kind
+        #: As the endpoint asks, 0 to 300.
+        self.retry_after_s = retry_after_s
+        #: Whether the container may not have stopped.
+        self.still_working = still_working
+        #: The name of the endpoint; "" before one is chosen.
+        self.endpoint = endpoint
+        #: If nothing was sent because the gates are closed: seconds until one may open.
+        self.come_back_s = come_back_s
+
 
 class EndpointBusy(EndpointError):
     """The endpoint cannot answer now; the work waits."""
@@ -174,11 +204,9 @@ class RequestTooLarge(FrameRefused):
 
 
 class AnswerInvalid(FrameRefused):
-    """The endpoint's answer breaks its contract.
+    """The endpoint's answer breaks its contract."""
 
-    `raw` is the body as it was received: an attribute and no field, so that it is never shown or logged.
-    """
-
+    #: The body as it was received, which is never shown or logged.
     raw: bytes = b""
 
 
@@ -190,6 +218,13 @@ class StorageUnavailable(StorageError):
     """The object store cannot be reached."""
 
     retryable = True
+
+    def __init__(self, detail: str | None = None, *, reason: str = "", refused: bool = False) -> None:
+        super().__init__(detail)
+        #: A word of the system or of the server.
+        self.reason = reason
+        #: Whether the store was reached, and will refuse again until an operator changes something.
+        self.refused = refused
 
 
 class ObjectExists(StorageError):
@@ -206,6 +241,11 @@ class KeyInvalid(StorageError):
 
 class RecordUnreadable(StorageError):
     """A stored record cannot be read."""
+
+    def __init__(self, detail: str | None = None, *, key: str = "") -> None:
+        super().__init__(detail)
+        #: The key of the object.
+        self.key = key
 
 
 class LedgerUnavailable(MaskrelayError):

@@ -26,5 +26,5 @@ def is_other_file(error: ItemError, name: str) -> bool:
     if isinstance(error, NotAPicture):
         return True
     if isinstance(error, NoPixels):  # a DICOM report or treatment plan has neither rows nor columns
-        return not error.fields.get("has_size", True)
+        return not error.has_size
     return isinstance(error, NotAnImage) and not is_called_picture(name)

@@ -44,14 +44,13 @@ CANCELLED = Report("cancelled", keep_slot=True)
 
 def report_of(error: EndpointError) -> Report:
     """Return the report of a score that ended with `error`."""
-    kind = str(error.fields.get("kind") or error.code)
-    keep_slot = bool(error.fields.get("still_working"))
+    kind, keep_slot = error.kind or error.code, error.still_working
     if isinstance(error, FrameRefused):
         return Report("failed", keep_slot, reason=error.code)
     if isinstance(error, EndpointDenied) or kind == "no_deployment":
         cap = LONGEST if isinstance(error, EndpointDenied) else ROLLED
         return Report("denied", keep_slot, base=timedelta(seconds=5), cap=cap, reason=kind)
-    asked = min(timedelta(seconds=error.fields.get("retry_after_s") or 0), LONGEST)
+    asked = min(timedelta(seconds=error.retry_after_s or 0), LONGEST)
     return Report("busy", keep_slot, retry_after=asked, reason=kind, overload=_overload(error, kind))
 
 

@@ -18,7 +18,7 @@ def lane_of(asked: Lane | None, total: int) -> Lane:
     if total <= INTERACTIVE_ITEMS:
         return asked or "interactive"
     if asked == "interactive":
-        raise LaneForbidden(f"the interactive lane takes at most {INTERACTIVE_ITEMS} items", most=INTERACTIVE_ITEMS)
+        raise LaneForbidden(f"the interactive lane takes at most {INTERACTIVE_ITEMS} items")
     return "bulk"
 
 

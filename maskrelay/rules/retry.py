@@ -52,8 +52,8 @@ def left_alone(error: MaskrelayError, attempt: int, rand: float) -> timedelta:
     """
     if isinstance(error, FrameRefused | EndpointTimeout):
         return backoff(attempt + (LATE if isinstance(error, EndpointTimeout) else 0), rand)
-    if isinstance(error, EndpointBusy) and error.fields.get("parked"):
-        seconds = min(float(error.fields.get("come_back_s", 0.0)), COME_BACK.total_seconds())
+    if isinstance(error, EndpointBusy) and error.come_back_s is not None:
+        seconds = min(error.come_back_s, COME_BACK.total_seconds())
         return timedelta(seconds=seconds * (0.8 + 0.2 * rand))
     return backoff(1, rand)
 

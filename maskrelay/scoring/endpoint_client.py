@@ -110,7 +110,7 @@ class EndpointClient(Generic[A_co]):
     ) -> Scored[A_co]:
         """Send `body`, the wire format's encoding of `rows`, as one request; return their answers in the same order.
 
-        Raises an EndpointError with the fields `status`, `kind`, `retry_after_s` and `still_working` (the container may
+        Raises an EndpointError with `status`, `kind`, `retry_after_s` and `still_working` (the container may
         still be working, so its slot is not free yet). A cancelled score leaves the container working as well. After a
         401 the request is repeated once if the credential has another token: the gateway refused it, so nothing ran.
         """

@@ -72,7 +72,7 @@ def classify(
     """Return the error that a response stands for; None if it is to be parsed.
 
     The beginning of an error's `body` is enough, and nothing of it is ever quoted, since it can echo the input. `now`
-    is used for a `Retry-After` date if the response has no `Date`. Every error has the fields `status`, `kind`,
+    is used for a `Retry-After` date if the response has no `Date`. Every error has `status`, `kind`,
     `retry_after_s` (0 to 300, or None) and `still_working`.
 
     Source: the gateway's documented statuses, and the serving stack's responses as probed.
@@ -85,7 +85,7 @@ def classify(
 
 
 def failure(meaning: Meaning, *, status: int | None = None, retry_after_s: float | None = None) -> EndpointError:
-    """Return the error of a row of the table, with the fields of every endpoint error."""
+    """Return the error of a row of the table, with what every endpoint error has."""
     return meaning.error(
         f"{meaning.detail} ({status})" if status else meaning.detail,
         status=status,

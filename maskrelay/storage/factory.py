@@ -30,8 +30,7 @@ def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
         try:
             return S3Storage(parts.netloc, _prefix(parts.path), _endpoint(s3_endpoint_url))
         except StorageUnavailable as error:
-            reason = error.fields["reason"]
-            raise SettingsError(f"boto3's configuration cannot be used ({reason})") from None
+            raise SettingsError(f"boto3's configuration cannot be used ({error.reason})") from None
     raise SettingsError("the storage URL must be file:///folder or s3://bucket/prefix")
 
 
@@ -62,7 +61,7 @@ def try_at_start(storage: Storage) -> None:
     try:
         check_usable(storage)
     except StorageUnavailable as error:
-        log.warning("the object store cannot be reached yet", extra={"reason": error.fields["reason"]})
+        log.warning("the object store cannot be reached yet", extra={"reason": error.reason})
 
 
 def check_usable(storage: Storage) -> None:
@@ -71,12 +70,11 @@ def check_usable(storage: Storage) -> None:
         check_create_once(storage)
         next(iter(storage.list(TRIALS)), None)
     except StorageUnavailable as error:
-        reason = error.fields["reason"]
-        if not error.fields.get("refused"):
+        if not error.refused:
             raise
         raise SettingsError(
-            f"the object store responds, but cannot be used ({reason}): it must allow objects to be read, listed, "
-            "deleted, and created only if absent (which needs If-None-Match: *, or hard links)"
+            f"the object store responds, but cannot be used ({error.reason}): it must allow objects to be read, "
+            "listed, deleted, and created only if absent (which needs If-None-Match: *, or hard links)"
         ) from None
 
 

@@ -148,5 +148,4 @@ def unavailable(reason: str, *, refused: bool = False) -> StorageUnavailable:
     `reason` is an error code of the operating system or the server. It contains no path, URL or key. `refused` means
     that the store was reached, and will refuse the request again until an operator changes something.
     """
-    told = {"refused": True} if refused else {}
-    return StorageUnavailable(f"The object store cannot be used ({reason}).", reason=reason, **told)
+    return StorageUnavailable(f"The object store cannot be used ({reason}).", reason=reason, refused=refused)

@@ -136,7 +136,7 @@ class S3Storage:
             with s3_errors(MISSING):
                 return self._client.get_object(**self._named(key), **part)["Body"]
         except StorageUnavailable as error:
-            if error.fields["reason"] in {"InvalidRange", "416"}:
+            if error.reason in {"InvalidRange", "416"}:
                 return None
             raise
 

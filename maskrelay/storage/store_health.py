@@ -41,7 +41,7 @@ class StoreHealth:
 
     def failed(self, error: StorageUnavailable) -> None:
         """Log why the store could not be used, if the reason has changed or was not logged recently."""
-        reason = str(error.fields.get("reason", error.code))
+        reason = error.reason or error.code
         with self._lock:
             now = time.monotonic()
             news = reason != self._reason or now - self._heard > FORGOTTEN_S

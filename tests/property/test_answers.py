@@ -52,7 +52,7 @@ def outcome(body: bytes) -> RowAnswer | AnswerInvalid:
     body = body.replace(MAPS.encode(), ENCODED)
     result, plain = attempt(parse_answer, body, ROWS), attempt(_read_rows, body, ROWS, {})
     if isinstance(result, AnswerInvalid) and isinstance(plain, AnswerInvalid):
-        assert (result.raw, result.fields) == (body, plain.fields)
+        assert (result.raw, result.kind, result.detail) == (body, plain.kind, plain.detail)
         return result
     assert result == plain
     [read] = result
@@ -69,7 +69,7 @@ def attempt(read: Callable[..., list[RowAnswer]], *given: Any) -> list[RowAnswer
 def read_or_refused(body: bytes) -> None:
     result = outcome(body)
     if isinstance(result, AnswerInvalid):
-        assert result.fields["kind"]
+        assert result.kind
     else:
         assert (len(result.maps.raw), len(result.categories)) == (SIZE, 2)
 

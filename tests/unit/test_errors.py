@@ -6,7 +6,7 @@ import re
 import pytest
 
 import maskrelay.errors
-from maskrelay.errors import AnswerInvalid, MaskrelayError, TooManyPixels, tree
+from maskrelay.errors import EndpointThrottled, RecordUnreadable, StorageUnavailable, tree
 
 DRAWN = re.compile(r"^    (?P<bars>[│ ]*)(?:├── |└── )?(?P<name>[A-Z]\w+)")
 CLASSES = [kind for _, kind in tree()]
@@ -38,7 +38,14 @@ def test_the_promised_codes_exist(code):
     assert code in {kind.code for kind in CLASSES}
 
 
-def test_an_error_crosses_a_process_with_its_fields():
-    error = pickle.loads(pickle.dumps(TooManyPixels("too many", most=5)))
-    assert (type(error), error.detail, error.fields) == (TooManyPixels, "too many", {"most": 5})
-    assert issubclass(AnswerInvalid, MaskrelayError)
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointThrottled("wait", status=429, kind="rate", retry_after_s=7.0, endpoint="east"),
+        StorageUnavailable("full", reason="ENOSPC", refused=True),
+        RecordUnreadable(key="jobs/1/job.json"),
+    ],
+)
+def test_an_error_crosses_a_process_with_its_attributes(error):
+    crossed = pickle.loads(pickle.dumps(error))
+    assert (type(crossed), crossed.args, vars(crossed)) == (type(error), error.args, vars(error))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from maskrelay.contract.records import keys
-from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable, code_of
+from maskrelay.errors import LedgerUnavailable, MaskrelayError, RecordUnreadable, StorageUnavailable, code_of
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.storage.factory import check_writable
@@ -71,7 +71,7 @@ class BadObjects:
             if len(self._named) > MOST:
                 del self._named[next(iter(self._named))]
         if known != why:
-            where = ours.fields.get("key") if ours else None
+            where = error.key if isinstance(error, RecordUnreadable) else ""
             told = {"job_id": name, "source": where or passing, "code": why}
             log.error("left out", extra=told, exc_info=None if ours else error)
 

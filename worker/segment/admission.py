@@ -91,14 +91,14 @@ class Admissions:
         patience_ends = time.monotonic() + PATIENCE.total_seconds()
         while True:
             if time.monotonic() >= self._closes_at:
-                raise EndpointBusy(kind="stopping", parked=True, come_back_s=0.0)
+                raise EndpointBusy(kind="stopping", come_back_s=0.0)
             called.clear()
             admission = await asyncio.to_thread(ask)
             if admission.granted:
                 return admission
             closed = admission.why in {"gate", "frozen"}
             if closed and time.monotonic() + admission.wait.total_seconds() > patience_ends:
-                raise EndpointBusy(kind=admission.why, parked=True, come_back_s=admission.wait.total_seconds())
+                raise EndpointBusy(kind=admission.why, come_back_s=admission.wait.total_seconds())
             if not closed:
                 patience_ends = time.monotonic() + PATIENCE.total_seconds()
             await self._pause(called, min(admission.wait, ASK_AGAIN))

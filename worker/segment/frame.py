@@ -114,7 +114,7 @@ async def _check_open(context: FrameContext, asked: ScoreRequest) -> None:
     """Raise EndpointBusy while every gate for the frame is closed, so that pixels are not decoded in vain."""
     closed_for = await context.admissions.closed_for(asked.among)
     if closed_for > timedelta(0):
-        raise EndpointBusy(kind="gate", parked=True, come_back_s=closed_for.total_seconds())
+        raise EndpointBusy(kind="gate", come_back_s=closed_for.total_seconds())
 
 
 async def _judged(context: FrameContext, claim: Claim, frame: int, asked: ScoreRequest) -> tuple[int, str | None]:

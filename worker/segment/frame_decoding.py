@@ -80,10 +80,7 @@ async def decode_in_turn(context: FrameContext, claim: Claim, call: Callable[[],
 def _check_footprint(context: FrameContext, what: str, footprint: int) -> None:
     """Raise DecodeTooLarge if it would never fit."""
     if footprint > context.decoding.total:
-        fields = {"bytes": footprint, "most_bytes": context.decoding.total}
-        raise DecodeTooLarge(
-            f"{what} may take {footprint} bytes of memory; at most {context.decoding.total}.", **fields
-        )
+        raise DecodeTooLarge(f"{what} may take {footprint} bytes of memory; at most {context.decoding.total}.")
 
 
 def drawing_footprint(planned: PlannedFrame, prepared: PreparedFrame) -> int:

@@ -26,15 +26,14 @@ class FrameRelease:
 
     async def park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
         """Release the frame without counting an attempt. Only the frame's own error is recorded, to be judged later."""
-        where = {"endpoint": error.fields["endpoint"]} if "endpoint" in error.fields else {}
+        where = {"endpoint": error.endpoint} if isinstance(error, EndpointError) and error.endpoint else {}
         log.info("parked", extra={**about(claim, frame), "code": error.code, **where})
         self._recorder.happened("parked", error.code)
         after = left_alone(error, claim.trouble(frame).attempts + 1, random.random())
         cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
         self._groups.parked(claim.job, cause, after.total_seconds())
         if isinstance(error, FrameRefused | EndpointTimeout):
-            endpoint = str(error.fields.get("endpoint", ""))
-            await self.quietly(self._claims.strike, claim.token, frame, error.code, after, endpoint)
+            await self.quietly(self._claims.strike, claim.token, frame, error.code, after, error.endpoint)
         else:
             await self.give_back(claim, frame, after)
 

@@ -45,9 +45,7 @@ def together(answers: Sequence[RowAnswer]) -> RowAnswer:
     """Join the answers to groups of one frame's prompts, in their order."""
     dtypes = {answer.maps.dtype for answer in answers}
     if len(dtypes) != 1:
-        raise AnswerInvalid(
-            "the scores of one frame differ in dtype", status=200, kind="dtype", retry_after_s=None, still_working=False
-        )
+        raise AnswerInvalid("the scores of one frame differ in dtype", status=200, kind="dtype")
     categories = tuple(word for answer in answers for word in answer.categories)
     raw = b"".join(answer.maps.raw for answer in answers)
     warnings = tuple(dict.fromkeys(word for answer in answers for word in answer.warnings))

@@ -140,7 +140,7 @@ class Scorer:
             return scored.answers
         except EndpointError as error:
             report = report_of(error)
-            error.fields["endpoint"] = endpoint.name
+            error.endpoint = endpoint.name
             raise
         except Exception as error:
             report = Report("busy", keep_slot=True, reason=type(error).__name__)
@@ -163,4 +163,11 @@ def _prompts(rows: Sequence[Row]) -> int:
 
 def _not_the_frames(error: FrameRefused) -> EndpointUnavailable:
     """An endpoint that fails on the canary fails on everything."""
-    return EndpointUnavailable("the endpoint fails on its canary", **{**error.fields, "kind": "canary"})
+    return EndpointUnavailable(
+        "the endpoint fails on its canary",
+        status=error.status,
+        kind="canary",
+        retry_after_s=error.retry_after_s,
+        still_working=error.still_working,
+        endpoint=error.endpoint,
+    )

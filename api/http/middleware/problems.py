@@ -5,7 +5,6 @@ import re
 import secrets
 import traceback
 from collections.abc import Callable
-from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -39,7 +38,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.MaskrelayError: 500,
 }
 #: Errors that the framework raises itself.
-_OF_STATUS: dict[int, type[errors.MaskrelayError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
+_OF_STATUS: dict[int, type[errors.RequestError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
 #: Seconds after which the same request may succeed.
 _RETRY_AFTER = {409: 1, 429: 10, 503: 5}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -123,7 +122,7 @@ def problem(error: Exception, scope: Scope) -> Response:
         headers["Retry-After"] = str(retry_after)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="maskrelay"'
-    headers.update(error.fields.get("headers") or {})
+    headers.update(error.headers if isinstance(error, errors.RequestError) else {})
     return Response(body.model_dump_json(exclude_none=True), status, headers, MEDIA_TYPE)
 
 
@@ -136,7 +135,7 @@ def framework_problem(request: Request, error: Exception) -> Response:
     """Handle the framework's own errors: unknown path, wrong method, invalid query parameter."""
     if isinstance(error, RequestValidationError):
         places = [(pointer(*place["loc"]), str(place["msg"])) for place in error.errors()]
-        return problem(errors.Malformed("A parameter cannot be read.", errors=places), request.scope)
+        return problem(errors.Malformed("A parameter cannot be read.", places=places), request.scope)
     assert isinstance(error, HTTPException)
     kind = _OF_STATUS.get(error.status_code, errors.Malformed)
     headers = {"Allow": _allowed(request)} if error.status_code == 405 else dict(error.headers or {})
@@ -151,9 +150,9 @@ def _allowed(request: Request) -> str:
 
 
 def _places(error: errors.MaskrelayError) -> list[ProblemError]:
-    places: list[Any] = list(error.fields.get("errors", ()))
-    if "pointer" in error.fields:
-        places.append((error.fields["pointer"], error.detail))
+    if not isinstance(error, errors.RequestError):
+        return []
+    places = [*error.places, *([(error.pointer, error.detail)] if error.pointer is not None else [])]
     return [ProblemError(pointer=place, detail=detail) for place, detail in places]
 
 

@@ -67,7 +67,7 @@ class Calls:
         if answer.status_code != 404:
             return self.resource(answer, doing)
         error = refusal(404, answer.content, doing)
-        if _ABOVE & set(error.fields["codes"]):
+        if _ABOVE & set(error.codes):
             raise error
         return None
 

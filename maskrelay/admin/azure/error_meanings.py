@@ -138,13 +138,13 @@ def _said(answer: Any, otherwise: str, kind: type[AzureError], ways: tuple[str, 
     parts = list(_parts(answer.get("error", answer) if isinstance(answer, dict) else None))
     everything = " ".join(f"{code} {words}" for code, words in parts)
     codes = [code for code, _ in parts if code]
-    fields = {"azure": _words(parts), "codes": codes}
     for sign in _SIGNS:
         found = re.search(sign.pattern, everything, re.DOTALL)
         if found:
             detail = sign.detail.format(*found.groups(), **found.groupdict())
-            return sign.error(detail, ways=sign.ways, **fields)
-    return kind(f"{otherwise}{f' ({codes[-1]})' if codes else ''}", ways=ways, **fields)
+            return sign.error(detail, ways=sign.ways, azure=_words(parts), codes=codes)
+    detail = f"{otherwise}{f' ({codes[-1]})' if codes else ''}"
+    return kind(detail, ways=ways, azure=_words(parts), codes=codes)
 
 
 def _parts(error: Any) -> Iterator[tuple[str, str]]:

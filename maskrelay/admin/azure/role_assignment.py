@@ -100,7 +100,7 @@ def grant(arm: Arm, wanted: Grant, say: Callable[[str], None]) -> None:
     try:
         arm.put_role(wanted.assignment_path(), wanted.assignment())
     except AzureError as error:
-        if "RoleAssignmentExists" not in error.fields.get("codes", ()):
+        if "RoleAssignmentExists" not in error.codes:
             raise
     named = wanted.role or wanted.role_name
     say(f"{wanted.principal} has the role {named} at {wanted.endpoint}; it can take some minutes to take effect")

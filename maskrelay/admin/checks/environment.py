@@ -41,7 +41,7 @@ def read(environment: Mapping[str, str]) -> EnvironmentReading:
             settings = Settings.from_environment(given)
         except SettingsError as error:
             findings.append(_said(error))
-            unset |= _leave_out(given, error.fields["names"])
+            unset |= _leave_out(given, error.names)
         else:
             findings = findings or [ok("settings", "all values are valid")]
             return EnvironmentReading(settings, frozenset(unset), (*findings, *_weak(settings, unset)))

@@ -68,7 +68,7 @@ def _callbacks(settings: Settings) -> Finding:
         if settings.callback_proxy:
             read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
     except SettingsError as error:
-        if settings.callback_proxy and name_of("callback_proxy") in error.fields.get("names", ()):
+        if settings.callback_proxy and name_of("callback_proxy") in error.names:
             hint = "example: MASKRELAY_CALLBACK_PROXY=http://proxy.example:3128"
         else:
             hint = "example: MASKRELAY_CALLBACK_ALLOW=pacs.example,10.1.0.0/16"

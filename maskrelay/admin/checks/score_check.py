@@ -48,7 +48,7 @@ def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
     except SettingsError as error:
         return wrong(name, error.detail, "docs/howto/endpoints.md shows the forms")
     except EndpointError as error:
-        return wrong(name, error.detail, _HINTS.get(str(error.fields.get("kind")), _DEPLOYMENT))
+        return wrong(name, error.detail, _HINTS.get(error.kind, _DEPLOYMENT))
     if MAX_LE_1 in flags[0] and maps.any():
         said = "the maps contain only 0 and 1, but are configured as probabilities 0..255: every mask would be empty"
         return wrong(name, said, "set MASKRELAY_ENDPOINT_ENCODING=binary01 (in an endpoints file: encoding)")

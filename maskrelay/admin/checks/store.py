@@ -47,7 +47,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     except SettingsError as error:
         yield wrong("store", error.detail, "docs/reference/settings.md shows the forms of MASKRELAY_STORAGE_URL")
     except StorageUnavailable as error:
-        hint = _HINTS.get(str(error.fields["reason"]), _FOLDER if _is_folder(settings) else "read the server's log")
+        hint = _HINTS.get(error.reason, _FOLDER if _is_folder(settings) else "read the server's log")
         yield wrong("store", error.detail, hint)
     if _is_folder(settings):
         yield from _room(Path(unquote(urlsplit(settings.storage_url).path)))

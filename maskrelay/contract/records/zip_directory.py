@@ -206,4 +206,4 @@ def _apart(members: list[Member], end: int) -> list[Member]:
 
 
 def _invalid(number: int, what: str) -> ArchiveInvalid:
-    return ArchiveInvalid(f"Member {number} {what}.", member=number)
+    return ArchiveInvalid(f"Member {number} {what}.")

@@ -184,4 +184,4 @@ def _kind(value: Any) -> str:
 
 def refuse(kind: str, detail: str) -> NoReturn:
     """Raise AnswerInvalid. kind: a word for metrics. detail: names the offending part and quotes nothing."""
-    raise AnswerInvalid(detail, status=200, kind=kind, retry_after_s=None, still_working=False)
+    raise AnswerInvalid(detail, status=200, kind=kind)

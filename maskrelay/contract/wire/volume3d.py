@@ -206,4 +206,4 @@ def _json(text: bytes | bytearray | str, where: str) -> Any:
 
 
 def _refuse(kind: str, detail: str) -> NoReturn:
-    raise AnswerInvalid(detail, status=200, kind=kind, retry_after_s=None, still_working=False)
+    raise AnswerInvalid(detail, status=200, kind=kind)

@@ -108,18 +108,17 @@ def decoder_of(transfer_syntax: UID | None) -> Decoder:
 
 
 def check_frame(layout: SampleLayout, index: int, max_pixels: int) -> None:
-    """Raise TooManyPixels (fields as for still images) or FrameOutOfRange (fields: index, frames)."""
+    """Raise TooManyPixels or FrameOutOfRange."""
     width, height = layout.columns, layout.rows
-    fields = {"width": width, "height": height, "pixels": width * height, "max_pixels": max_pixels}
     if width * height > max_pixels:
         detail = f"A frame has {width} × {height} = {width * height} pixels; at most {max_pixels} are taken."
-        raise TooManyPixels(detail, **fields)
+        raise TooManyPixels(detail)
     if max(width, height) > LONGEST_SIDE:
         detail = f"A frame has {width} × {height} pixels; at most {LONGEST_SIDE} are taken along a side."
-        raise TooManyPixels(detail, **fields)
+        raise TooManyPixels(detail)
     if not 0 <= index < layout.frames:
         detail = f"There is no frame {index}: {named('NumberOfFrames')} is {layout.frames}, counted from 0."
-        raise FrameOutOfRange(detail, index=index, frames=layout.frames)
+        raise FrameOutOfRange(detail)
 
 
 def _required(dataset: Dataset, keyword: str) -> int:

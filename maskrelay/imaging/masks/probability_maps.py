@@ -55,4 +55,4 @@ def _from_floats(maps: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def _refuse(detail: str) -> NoReturn:
-    raise AnswerInvalid(detail, status=200, kind="values", retry_after_s=None, still_working=False)
+    raise AnswerInvalid(detail, status=200, kind="values")

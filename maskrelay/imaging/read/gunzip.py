@@ -20,14 +20,14 @@ def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
     """Write the decompressed content of the gzip stream `chunks` to `out`, and return the number of bytes.
 
     Members are decompressed one after another. Raises Truncated for a stream that is damaged, ends early or is not
-    gzip, SourceTooLarge (field: most_bytes) before more than `most_bytes` are written, and ArchiveTooLarge for more
+    gzip, SourceTooLarge before more than `most_bytes` are written, and ArchiveTooLarge for more
     than MOST_MEMBERS members.
     """
     written = 0
     for piece in unpack(chunks):
         written += len(piece)
         if written > most_bytes:
-            raise SourceTooLarge(f"The file unpacks to more than {most_bytes} bytes.", most_bytes=most_bytes)
+            raise SourceTooLarge(f"The file unpacks to more than {most_bytes} bytes.")
         out.write(piece)
     return written
 

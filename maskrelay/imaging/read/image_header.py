@@ -74,7 +74,7 @@ def _kind(head: bytes) -> type[ImageFile.ImageFile] | None:
 def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     """Open `file` (PNG, JPEG, TIFF, WebP or BMP) without decoding it, after checking its size and page count.
 
-    Raises NotAnImage, ZeroSized (also for an empty file), TooManyPixels (fields: width, height, pixels, max_pixels),
+    Raises NotAnImage, ZeroSized (also for an empty file), TooManyPixels,
     UnsupportedImage (several pages, or more of something than `bounds` allows), Truncated.
     """
     if not file:
@@ -107,21 +107,20 @@ def opened(kind: type[_Kind], stream: BinaryIO) -> _Kind:
     except SyntaxError:
         # Pillow reports a size of zero like garbage; only the half-initialised image distinguishes the two
         if image.mode and 0 in image.size:
-            raise ZeroSized(width=image.width, height=image.height) from None
+            raise ZeroSized from None
         raise
     return image
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise TooManyPixels (fields: width, height, pixels, max_pixels) if (width, height) exceeds the limits."""
+    """Raise TooManyPixels if (width, height) exceeds the limits."""
     width, height = size
-    fields = {"width": width, "height": height, "pixels": width * height, "max_pixels": max_pixels}
     if width * height > max_pixels:
         detail = f"The image has {width} × {height} = {width * height} pixels; at most {max_pixels} are taken."
-        raise TooManyPixels(detail, **fields)
+        raise TooManyPixels(detail)
     if max(size) > LONGEST_SIDE:
         detail = f"The image has {width} × {height} pixels; at most {LONGEST_SIDE} are taken along a side."
-        raise TooManyPixels(detail, **fields)
+        raise TooManyPixels(detail)
 
 
 def _webp_size(file: bytes) -> tuple[int, int]:

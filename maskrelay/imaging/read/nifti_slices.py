@@ -235,12 +235,12 @@ def picture_spacing(facts: NiftiFacts, axis: int, turn: Orientation) -> tuple[fl
 
 
 def chosen_volume(facts: NiftiFacts, asked: int | None) -> int:
-    """Return the volume that `asked` (from 0) names, or the only one. Raises VolumeNeeded (field: volumes)."""
+    """Return the volume that `asked` (from 0) names, or the only one. Raises VolumeNeeded."""
     if asked is None and facts.volumes == 1:
         return 0
     if asked is None or not 0 <= asked < facts.volumes:
         detail = f"The file has {facts.volumes} volumes; `volume` names one, from 0 to {facts.volumes - 1}."
-        raise VolumeNeeded(detail, volumes=facts.volumes)
+        raise VolumeNeeded(detail)
     return asked
 
 

@@ -49,7 +49,7 @@ def test_an_answer_larger_than_its_limit_is_refused_however_it_comes(name: str):
     with serving(LARGE[name]) as server:
         error = score(server.url, max_answer_bytes=1 << 20)
     assert isinstance(error, AnswerInvalid)
-    assert error.fields["kind"] == "too_large"
+    assert error.kind == "too_large"
 
 
 ENDLESS = {
@@ -65,17 +65,17 @@ def test_what_never_ends_beside_the_body_is_a_lost_connection(name: str):
     with serving(ENDLESS[name]) as server:
         error = score(server.url, max_answer_bytes=1 << 20)
     assert isinstance(error, EndpointUnavailable)
-    assert error.fields["kind"] == "connection_lost"
+    assert error.kind == "connection_lost"
 
 
 def test_countless_tiny_chunks_are_given_up_long_before_the_limit():
     with serving(sends(CHUNKED + b"\r\n" + b"1\r\n[\r\n" * (1 << 20) + b"0\r\n\r\n")) as server:
-        assert score(server.url).fields["kind"] == "garbled"
+        assert score(server.url).kind == "garbled"
 
 
 def test_deflate_was_not_asked_for():
     with serving(sends(http(200, zlib.compress(b"[]"), content_encoding="deflate"))) as server:
-        assert score(server.url).fields["kind"] == "encoding"
+        assert score(server.url).kind == "encoding"
 
 
 class Opener:

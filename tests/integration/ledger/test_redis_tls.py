@@ -101,7 +101,7 @@ def test_a_wrong_password_is_an_unavailable_ledger_and_told_without_it(url: str,
     wrong = url.replace("mr:secret@", "mr:wr0ng@")
     with pytest.raises(LedgerUnavailable) as caught:
         wake(f"{wrong}?ssl_ca_certs={certificate / 'ca.crt'}")
-    assert "wr0ng" not in f"{caught.value} {caught.value.detail} {caught.value.fields}"
+    assert "wr0ng" not in f"{caught.value} {caught.value.detail} {vars(caught.value)}"
 
 
 def test_a_worker_becomes_ready_on_it(url: str, certificate: Path, tmp_path: Path):

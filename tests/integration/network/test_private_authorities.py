@@ -188,7 +188,7 @@ def test_without_it_the_object_store_is_unavailable(s3: RunningS3, certificate: 
     with tls_before(int(s3.endpoint_url.rpartition(":")[2]), *certificate) as port:
         with pytest.raises(StorageUnavailable) as caught:
             S3Storage(s3.bucket, "private/", f"https://127.0.0.1:{port}").get("a")
-        assert caught.value.fields["reason"] == "SSLError"
+        assert caught.value.reason == "SSLError"
 
 
 @pytest.mark.usefixtures("trusted")

@@ -181,11 +181,11 @@ def test_a_proxys_own_failure_is_coded_frees_the_slot_and_blames_no_frame(name: 
     with http_proxy(misbehave=misbehave) as proxy:
         error = tried(server.url, proxy=proxy.url)
     assert type(error) is leaf
-    assert (error.fields["kind"], error.fields["status"], error.fields["still_working"]) == (kind, status, False)
+    assert (error.kind, error.status, error.still_working) == (kind, status, False)
     report = report_of(error)
     assert (report.kind, report.reason, report.keep_slot) == ("denied" if leaf is ProxyDenied else "busy", kind, False)
-    assert PASSWORD not in f"{error!r} {error.fields}"
-    assert QUOTED not in f"{error!r} {error.fields}"
+    assert PASSWORD not in f"{error!r} {vars(error)}"
+    assert QUOTED not in f"{error!r} {vars(error)}"
     assert error.__context__ is None
     assert server.seen == []
 
@@ -194,22 +194,22 @@ def test_a_proxy_that_does_not_answer_is_late(server: ScriptedServer, monkeypatc
     monkeypatch.setattr("maskrelay.scoring.endpoint_client.CONNECT_TIMEOUT_S", 0.2)
     with http_proxy(misbehave=lambda _sock: proxy.released.wait(20)) as proxy:
         error = tried(server.url, proxy=proxy.url)
-    assert (type(error), error.fields["kind"]) == (ProxyUnavailable, "proxy_timeout")
+    assert (type(error), error.kind) == (ProxyUnavailable, "proxy_timeout")
 
 
 def test_a_proxy_that_is_not_there_is_unreachable(server: ScriptedServer):
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     for address in (f"http://127.0.0.1:{port}", "http://no-such-host.invalid:1"):
-        assert tried(server.url, proxy=address).fields["kind"] == "proxy_unreachable"
+        assert tried(server.url, proxy=address).kind == "proxy_unreachable"
 
 
 def test_a_wrong_password_is_the_proxys_to_refuse(server: ScriptedServer, proxy: HttpProxy):
     error = tried(server.url, proxy=proxy.url.replace(QUOTED, "user:wr0ng"))
-    assert (type(error), error.fields["kind"]) == (ProxyDenied, "proxy_auth")
+    assert (type(error), error.kind) == (ProxyDenied, "proxy_auth")
     with serving(script) as plain:
         error = tried(plain.url, proxy=proxy.url.replace(QUOTED, "user:wr0ng"))
-    assert (type(error), error.fields["kind"]) == (ProxyDenied, "proxy_auth")
+    assert (type(error), error.kind) == (ProxyDenied, "proxy_auth")
     assert plain.seen == []
 
 
@@ -287,7 +287,7 @@ def test_a_tokens_failure_at_the_proxy_is_the_proxys(server):
         source = ControlPlane(f"{origin(server)}/token", RenewedToken(Opener()), read_proxy(proxy.address, "the proxy"))
         with pytest.raises(ProxyDenied) as caught:
             asyncio.run(source.fetch())
-    assert caught.value.fields["kind"] == "proxy_auth"
+    assert caught.value.kind == "proxy_auth"
 
 
 def test_the_client_says_that_it_is_the_proxy(server, monkeypatch):

@@ -129,11 +129,11 @@ def test_a_failing_control_plane_is_a_coded_error_and_nothing_is_sent(answer, ca
     with serving(control_plane(answer)) as control, serving(accepting()) as endpoint:
         error = score(endpoint.url, credential=token_of(control))
     assert type(error) is EndpointUnavailable
-    assert (error.fields["kind"], error.fields["still_working"]) == ("token", False)
+    assert (error.kind, error.still_working) == ("token", False)
     assert error.__cause__ is None
     assert error.__context__ is None
     assert endpoint.seen == []
-    told = f"{error!r} {error} {error.fields} {caplog.text}"
+    told = f"{error!r} {error} {vars(error)} {caplog.text}"
     assert MANAGEMENT not in told
     assert "t0ken" not in told
 
@@ -232,7 +232,7 @@ def test_an_identity_that_gives_no_token_is_a_coded_error(monkeypatch):
         monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
         with pytest.raises(EndpointUnavailable) as caught:
             asyncio.run(Entra(SCORING_SCOPE).fetch())
-    assert caught.value.fields["kind"] == "token"
+    assert caught.value.kind == "token"
     assert caught.value.__context__ is None
 
 

@@ -104,7 +104,7 @@ def test_an_answer_that_is_no_http_is_a_lost_connection(answer):
     with serving(sends(answer, hang_up)) as server:
         error = score(server.url)
     assert isinstance(error, EndpointUnavailable)
-    assert (error.fields["kind"], error.fields["still_working"]) == ("connection_lost", True)
+    assert (error.kind, error.still_working) == ("connection_lost", True)
 
 
 async def unfit(client):
@@ -237,7 +237,7 @@ def test_over_tls_all_is_the_same(certificate, tls, monkeypatch):
 def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(tls):
     with serving(sends(GOOD), tls=tls) as server:
         error = score(server.url)
-    assert (error.fields["kind"], error.fields["still_working"]) == ("connect", False)
+    assert (error.kind, error.still_working) == ("connect", False)
     assert server.seen == []
 
 
@@ -245,7 +245,7 @@ def test_over_tls_an_answer_that_ends_early_is_a_lost_connection(certificate, tl
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with serving(sends(GOOD[:5000], hang_up), tls=tls) as server:
         error = score(server.url)
-    assert (error.fields["kind"], error.fields["still_working"]) == ("connection_lost", True)
+    assert (error.kind, error.still_working) == ("connection_lost", True)
 
 
 def closing_in_time(server_closes):
@@ -300,14 +300,14 @@ def test_a_request_that_arrived_whole_is_not_sent_again():
     for ended in (hang_up, reset):
         with serving(closing_in_time(ended)) as server:
             error = score(server.url, times=2)
-        assert (error.fields["kind"], error.fields["still_working"]) == ("connection_lost", True)
+        assert (error.kind, error.still_working) == ("connection_lost", True)
         assert connections(server) == [0, 0]
 
 
 def test_a_request_on_a_new_connection_is_never_sent_again():
     with PartReader(patience=0) as server:
         error = score(server.url, rows=[Row(bytes(8_000_000), ROWS[0].prompts)])
-    assert error.fields["kind"] == "connection_lost"
+    assert error.kind == "connection_lost"
     assert (server.whole, server.parts) == (0, 1)
 
 

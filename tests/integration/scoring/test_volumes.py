@@ -37,7 +37,7 @@ def test_a_label_map_that_breaks_the_contract_is_kept():
     with serving(sends(http(200, answer))) as server:
         error = score(server.url, ROWS, wire=VOLUME3D)
     assert isinstance(error, AnswerInvalid)
-    assert (error.fields["kind"], error.raw) == ("shape", answer)
+    assert (error.kind, error.raw) == ("shape", answer)
 
 
 def test_the_simulators_label_map_fits_the_volume():

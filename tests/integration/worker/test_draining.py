@@ -25,7 +25,7 @@ def test_no_score_is_admitted_once_a_worker_ends(valkey: RunningValkey) -> None:
         admissions.close(time.monotonic())
         with pytest.raises(EndpointBusy) as refused:
             await asyncio.wait_for(waiting, 20)
-        assert refused.value.fields["parked"]
+        assert refused.value.come_back_s == 0
         with pytest.raises(EndpointBusy):
             await admissions.next(ASKED, "slot-3", 1, 1)
         return admitted

@@ -160,7 +160,7 @@ def test_a_closed_endpoints_work_goes_to_another(valkey: RunningValkey, simulato
                 try:
                     ended.append(f"{(await packs.score(row('liver'), asked, 'frame')).endpoint.name} answered")
                 except EndpointUnavailable as error:
-                    ended.append(f"{error.fields['endpoint']} failed")
+                    ended.append(f"{error.endpoint} failed")
             return ended
 
         ended = scored_with(valkey, pair, steps)

@@ -7,6 +7,7 @@ import pytest
 
 from maskrelay import errors
 from maskrelay.client import Client
+from maskrelay.errors import ServiceAnswer
 from tests.unit.client.services import JOB, Answer, job, parts_of, problem, service
 
 UPLOADS = Answer(201, {"uploads": [{"id": "u1", "size": 3, "sha256": "0" * 64}]})
@@ -111,14 +112,15 @@ def test_a_problem_becomes_the_error_of_its_code_and_is_not_repeated(
         assert type(caught.value) is kind
         assert len(one.lines) == 1
     assert caught.value.detail == "Because."
-    assert caught.value.fields == {"errors": places, "trace_id": "t", "status": status}
+    assert caught.value.answer == ServiceAnswer(status, code, places=(("#/prompt", "Here."),), trace_id="t")
 
 
 def test_a_code_from_the_future_is_a_refused_request_that_keeps_it() -> None:
     refusal = problem(422, "moon_phase_wrong", "Wait for the moon.")
     with service(refusal) as one, pytest.raises(errors.RequestError, match="Wait for the moon") as caught:
         one.client.job("j1")
-    assert caught.value.fields["code"] == "moon_phase_wrong"
+    assert caught.value.answer is not None
+    assert caught.value.answer.code == "moon_phase_wrong"
 
 
 def test_a_service_that_is_busy_is_asked_again() -> None:

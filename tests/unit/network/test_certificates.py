@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_used_is_named(name, content, tmp_path, monkeypatc
     monkeypatch.setenv(name, str(file))
     with pytest.raises(SettingsError, match=name) as caught:
         client_context()
-    assert caught.value.fields["names"] == (name,)
+    assert caught.value.names == (name,)
     assert str(tmp_path) not in caught.value.detail
 
 

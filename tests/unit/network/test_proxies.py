@@ -62,7 +62,7 @@ def test_a_proxy_that_cannot_be_used_is_one_clear_line_without_its_password(text
     with pytest.raises(SettingsError, match=words) as caught:
         read_proxy(text, "HTTPS_PROXY")
     assert caught.value.detail.startswith("HTTPS_PROXY")
-    assert "s3cret" not in f"{caught.value!r} {caught.value.fields}"
+    assert "s3cret" not in f"{caught.value!r} {vars(caught.value)}"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 

@@ -37,7 +37,7 @@ def test_a_frame_waits_for_its_own_errors_by_their_number_and_longer_after_a_tim
 
 @pytest.mark.parametrize(("opens_in", "waited"), [(2.0, timedelta(seconds=2)), (600.0, COME_BACK), (0.0, timedelta(0))])
 def test_a_frame_whose_gates_are_closed_is_looked_at_soon_after_they_may_open(opens_in, waited):
-    closed = EndpointBusy(kind="gate", parked=True, come_back_s=opens_in)
+    closed = EndpointBusy(kind="gate", come_back_s=opens_in)
     assert left_alone(closed, 3, 1.0) == waited
     assert left_alone(closed, 3, 0.0) == waited * 0.8
     assert left_alone(EndpointBusy(kind="pending"), 3, 1.0) == backoff(1, 1.0)

@@ -109,7 +109,7 @@ def test_without_a_token_that_holds_the_failure_is_told():
         with pytest.raises(EndpointUnavailable) as caught:
             await credential.token()
         source.away = False
-        return caught.value.fields["kind"], caught.value.fields["still_working"], await credential.token()
+        return caught.value.kind, caught.value.still_working, await credential.token()
 
     assert at(steps) == ("token", False, "t3")
 
@@ -134,7 +134,7 @@ def test_a_wait_has_an_end(monkeypatch):
         with pytest.raises(EndpointUnavailable) as caught:
             await credential.token()
         source.open.set()
-        return caught.value.fields["kind"], await credential.token()
+        return caught.value.kind, await credential.token()
 
     assert at(steps) == ("token", "t1")
 

@@ -24,19 +24,19 @@ def answered(status: int, code: str) -> StorageUnavailable:
     ],
 )
 def test_a_refusal_is_told_apart_and_named(status: int, code: str) -> None:
-    assert (answered(status, code).fields["refused"], answered(status, code).fields["reason"]) == (True, code)
+    assert (answered(status, code).refused, answered(status, code).reason) == (True, code)
 
 
 @pytest.mark.parametrize(("status", "code"), [(500, "InternalError"), (503, "SlowDown"), (429, "TooManyRequests")])
 def test_a_failure_that_may_pass_is_no_refusal(status: int, code: str) -> None:
-    assert "refused" not in answered(status, code).fields
+    assert not answered(status, code).refused
 
 
 def test_a_request_that_nobody_could_sign_is_refused() -> None:
     with pytest.raises(StorageUnavailable) as failed, s3_errors():
         raise NoCredentialsError
-    assert failed.value.fields["refused"] is True
+    assert failed.value.refused is True
 
 
 def test_a_code_that_could_carry_anything_is_not_repeated() -> None:
-    assert answered(403, "no such key: patients/4711").fields["reason"] == "unknown"
+    assert answered(403, "no such key: patients/4711").reason == "unknown"

@@ -36,7 +36,7 @@ def test_the_numbers_of_a_quota_are_found_inside_the_inferencing_services_own_js
     error = meant(400, words.no_quota("Standard_F4s_v2", "s", 0, 6, 8))
     assert isinstance(error, QuotaExceeded)
     assert error.detail == "not enough quota for Standard_F4s_v2: 0 of 6 cores are in use, and 8 more are needed"
-    assert error.fields["azure"].startswith("Not enough quota available for Standard_F4s_v2")
+    assert error.azure.startswith("Not enough quota available for Standard_F4s_v2")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_failed_operation_keeps_the_innermost_words_on_one_line():
         {"status": "Failed", "error": {"code": "Outer", "message": "see details", "details": [inner]}}, "create blue"
     )
     assert (type(error), error.detail) == (AzureFailed, "create blue: Failed (ResourceNotReady)")
-    assert error.fields["azure"] == "The container crashed."
+    assert error.azure == "The container crashed."
 
 
 @given(JSON, some.sampled_from([400, 401, 404, 409, 500]))

@@ -22,4 +22,4 @@ def test_a_cursor_brings_its_kind_and_place_back() -> None:
 def test_anything_else_is_refused(cursor: str) -> None:
     with pytest.raises(Malformed) as refused:
         places_of(cursor, KINDS)
-    assert refused.value.fields["pointer"] == "#/query/cursor"
+    assert refused.value.pointer == "#/query/cursor"

@@ -46,13 +46,13 @@ def test_a_callback_without_events_reports_every_end_of_the_job() -> None:
 def test_a_value_that_is_not_understood_is_refused_by_name(options: dict[str, Any], pointer: str) -> None:
     with pytest.raises(OptionInvalid) as refused:
         read_options(options)
-    assert refused.value.fields["pointer"] == pointer
+    assert refused.value.pointer == pointer
 
 
 def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(OptionUnknown, match="outputs") as refused:
         read_options({"output": ["mask"]})
-    assert refused.value.fields["pointer"] == "#/options/output"
+    assert refused.value.pointer == "#/options/output"
 
 
 def test_json_that_cannot_be_read_or_is_nested_too_deep_is_refused_where_it_was_sent() -> None:
@@ -60,4 +60,4 @@ def test_json_that_cannot_be_read_or_is_nested_too_deep_is_refused_where_it_was_
         read_json(b'{"a": ', "#/body")
     with pytest.raises(NestedTooDeep) as nested:
         read_json(b"[" * 40 + b"]" * 40, "#/form/options")
-    assert (malformed.value.fields["pointer"], nested.value.fields["pointer"]) == ("#/body", "#/form/options")
+    assert (malformed.value.pointer, nested.value.pointer) == ("#/body", "#/form/options")

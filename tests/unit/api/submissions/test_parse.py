@@ -81,7 +81,7 @@ def test_the_lane_is_decided_by_the_number_of_items_and_bulk_may_be_asked_for() 
     assert replace(WANTED, options=Options(lane="bulk")).lane() == "bulk"
     with pytest.raises(LaneForbidden) as raised:
         replace(many, options=Options(lane="interactive")).lane()
-    assert raised.value.fields["pointer"] == "#/options/lane"
+    assert raised.value.pointer == "#/options/lane"
 
 
 def test_an_upload_expires_an_hour_before_it_may_be_swept() -> None:

@@ -89,7 +89,7 @@ def test_a_broken_answer_is_refused_in_the_same_words(name):
         parse_answer(BROKEN[name], ROWS)
     with pytest.raises(AnswerInvalid) as plain:
         the_plain_way(BROKEN[name], ROWS)
-    assert (refusal.value.detail, refusal.value.fields) == (plain.value.detail, plain.value.fields)
+    assert (refusal.value.detail, refusal.value.kind) == (plain.value.detail, plain.value.kind)
     assert refusal.value.raw == BROKEN[name]
 
 

@@ -69,7 +69,7 @@ def test_a_truncated_file_is_refused_by_name(name, share):
 def test_too_many_pixels_are_refused_with_the_numbers():
     with pytest.raises(TooManyPixels) as refusal:
         decode(saved(gradient(40, 30), "PNG"), max_pixels=1199)
-    assert refusal.value.fields == {"width": 40, "height": 30, "pixels": 1200, "max_pixels": 1199}
+    assert "40 × 30 = 1200 pixels; at most 1199 are" in refusal.value.detail
     assert decode(saved(gradient(40, 30), "PNG"), max_pixels=1200).pixels.size == 3600
 
 
@@ -100,15 +100,13 @@ BOMBS = {
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_bomb_is_refused_by_its_header(kind):
-    with pytest.raises(TooManyPixels) as refusal:
+    with pytest.raises(TooManyPixels, match=r" = ([3-9]\d{9}|\d{11,}) pixels"):
         decode(BOMBS[kind], max_pixels=LIMIT)
-    assert refusal.value.fields["pixels"] > 3_000_000_000
 
 
 def test_a_side_too_long_for_the_canvas_is_refused_though_its_pixels_are_few():
-    with pytest.raises(TooManyPixels) as refusal:
+    with pytest.raises(TooManyPixels, match=r"40000 × 1 pixels; .* along a side"):
         decode(saved(Image.new("L", (40_000, 1)), "PNG"), max_pixels=LIMIT)
-    assert refusal.value.fields["width"] == 40_000
 
 
 def test_the_limit_is_the_callers_and_not_pillows():
