@@ -1,7 +1,7 @@
-"""`python -m api [--host HOST] [--port PORT]`: serve the API with read deadlines and a connection limit, until SIGTERM.
+"""`python -m api [--host HOST] [--port PORT]`: serve the API until SIGTERM, with read deadlines and a connection limit.
 
-Without `--host` it listens on every address of the machine, IPv4 and IPv6. `uvicorn api.app:create --factory` serves
-the same application without these protections, for deployments where a proxy in front provides them.
+Without `--host`, it listens on every address of the machine, IPv4 and IPv6. `uvicorn api.app:create --factory` serves
+the same application without the deadlines and the limit, for deployments where a proxy provides them.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from api.http.connections import MOST, guarded
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings, name_of
 
-#: File descriptors reserved for everything but callers' connections: Redis, the object store, files being written.
+#: The file descriptors that are reserved for Redis, the object store and files, and not for callers' connections.
 _RESERVED = 1024
 
 
@@ -25,7 +25,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
     parser.add_argument("--host", default="", help="by default every address, of IPv4 and of IPv6")
     parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--grace", type=int, default=30, metavar="SECONDS", help="for requests under way at the end")
+    parser.add_argument(
+        "--grace",
+        type=int,
+        default=30,
+        metavar="SECONDS",
+        help="time for requests in progress to complete after SIGTERM",
+    )
     given = parser.parse_args(arguments)
     try:
         _require_public_url(given.host)
@@ -36,7 +42,8 @@ def main(arguments: list[str]) -> int:
             host=given.host,
             port=given.port,
             http=guarded(connections),
-            # asyncio accepts this many in a row before any of them is counted, so it must not exceed the rest.
+            # asyncio accepts this many connections at once before any of them is counted, so this must stay
+            # below the reserve.
             backlog=max(16, connections // 4),
             access_log=False,
             log_level="warning",
@@ -51,19 +58,22 @@ def main(arguments: list[str]) -> int:
 
 
 def _require_public_url(host: str) -> None:
-    """Raise SettingsError if links would be built from the `Host` header of any caller."""
+    """Raise SettingsError if links would begin with the `Host` header, which any caller can set."""
     if not is_loopback(host) and Settings.from_environment(os.environ).public_url is None:
         name = name_of("public_url")
         raise SettingsError(f"{name} must be set unless the API listens only on loopback, because links start with it")
 
 
 def most_connections(descriptors: int) -> int:
-    """Return how many callers' connections a process with this descriptor limit may hold: at most half of it."""
+    """Return how many connections of callers a process with this descriptor limit may have.
+
+    Half of the descriptors, or _RESERVED of them if that is less, are kept for other uses.
+    """
     return min(MOST, max(descriptors - _RESERVED, descriptors // 2))
 
 
 def _descriptors() -> int:
-    """Raise the limit of open file descriptors to the maximum for this process, and return it."""
+    """Raise this process's limit on open file descriptors to its maximum, and return the maximum."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = hard if hard != resource.RLIM_INFINITY else max(soft, MOST + _RESERVED)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,4 +1,4 @@
-"""The composition root of the API process: `uvicorn api.app:create --factory`."""
+"""Build the API process from the settings of the environment: `uvicorn api.app:create --factory`."""
 
 import logging
 import os
@@ -53,7 +53,8 @@ from maskrelay.telemetry import logs
 from maskrelay.telemetry.tracing import open_spans
 from maskrelay.threads import end_process_with_threads
 
-#: What pages of the origins in MASKRELAY_CORS_ORIGINS may send and read. Keys are sent in a header, never as a cookie.
+#: What pages of the origins in MASKRELAY_CORS_ORIGINS may send and read. API keys are sent in a header, never
+#: as a cookie.
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "HEAD", "POST", "DELETE"],
     "allow_headers": [
@@ -73,7 +74,7 @@ _CORS: dict[str, Any] = {
 def create() -> ASGIApp:
     """Return the API for the settings of the environment. Raises SettingsError.
 
-    A store that does not respond yet is waited for by readiness, not here.
+    A store or Redis that does not respond yet is not an error here; the API is not ready until both respond.
     """
     settings = Settings.from_environment(os.environ)
     _configure_logs(settings)
@@ -89,7 +90,7 @@ def create() -> ASGIApp:
 
 
 def _configure_logs(settings: Settings) -> None:
-    """Send the server's own log lines, of its startup and its errors, to the same log."""
+    """Send the log lines of the server itself, about its startup and its errors, to the same log."""
     logs.configure(settings.log_level, settings.log_format)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
@@ -101,7 +102,7 @@ def build(
 ) -> ASGIApp:
     """Return the API for this ledger and store.
 
-    `check_database` raises while it is not certain that the two belong together.
+    `check_database` raises an error as long as it is not certain that the ledger and the store belong together.
     """
     settings.require("keys_file")
     keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
@@ -146,7 +147,7 @@ def build(
     describe(app)
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, framework_problem)
-    # The last middleware added is the outermost.
+    # The middleware that is added last is the outermost.
     app.add_middleware(
         Authentication,
         keys=keys,

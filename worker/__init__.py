@@ -1,5 +1,5 @@
-"""The workers, one package per stage of a job.
+"""The workers, with one package for each stage of a job.
 
-Wake-ups come in over Celery; frames are planned, scored, assembled, recorded and delivered.
-Read `process.tasks` first, then the `*_step` module of a stage.
+Celery delivers wake-ups. A worker then plans, scores, assembles, finishes or delivers what waits in the ledger. Read
+`process.tasks` first, then the `*_step` module of a stage.
 """

@@ -1,4 +1,7 @@
-"""`python -m worker segment | assemble | control | deliver`. A control worker starts `sweep PID` itself."""
+"""`python -m worker segment | assemble | control | deliver`: run a worker of this role.
+
+A control worker starts `python -m worker sweep PID` itself.
+"""
 
 import contextlib
 import os
@@ -20,7 +23,7 @@ def main(arguments: list[str]) -> int:
             settings = Settings.from_environment(os.environ)
             logs.configure(settings.log_level, settings.log_format)
             end_process_with_threads()
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the audit log is closed
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # sys.exit() lets the audit log be closed
             parts = build(settings, "sweep")
             with contextlib.closing(parts.audit):
                 sweep_for_ever(parts, parent=int(arguments[1]), made_pass=_tell_parent)
@@ -36,9 +39,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _tell_parent() -> None:
-    """Report that a pass is over.
+    """Report to the control worker that a pass is over.
 
-    The control worker kills a sweep that stays silent; without its parent the sweep ends itself.
+    The control worker kills a sweep that does not report. A sweep ends by itself when its control worker is gone.
     """
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), b".")

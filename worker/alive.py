@@ -1,6 +1,7 @@
-"""`python -m worker.alive [--ready]`: the liveness and readiness probe of a worker, run with the same environment.
+"""`python -m worker.alive [--ready]`: the liveness and readiness probe of a worker.
 
-It runs every few seconds, so it imports nothing large while the heartbeat is fresh.
+It needs the environment of the worker. It runs every few seconds, so it imports large modules only if
+the heartbeat is missing.
 """
 
 import os
@@ -9,14 +10,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-#: A heartbeat older than this many seconds, which is six periods, counts as stopped.
+#: A heartbeat that is older than this many seconds has stopped. The worker's period is a sixth of it.
 STILL = 30.0
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
-    """Return 0 if the heartbeat is fresh, otherwise 1; but a worker that cannot reach Redis still counts as alive.
+    """Return 0 if the worker is alive, otherwise 1.
 
-    No restart fixes an outage of Redis. A worker that cannot reach it is not ready, though (`--ready`).
+    A worker is alive if its heartbeat is recent, or if Redis does not respond, because a restart of the worker would
+    not repair Redis. With `--ready`, only the heartbeat matters.
     """
     if _beats(Path(environment["MASKRELAY_HEARTBEAT_FILE"])):
         return 0

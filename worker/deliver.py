@@ -1,4 +1,4 @@
-"""The deliver step: sign and send one event, on the outbox's schedule.
+"""The deliver step: sign and send one event when its delivery is due.
 
 A marker object records that the delivery is over.
 """
@@ -29,18 +29,20 @@ from worker.context import WorkerContext
 from worker.context.job_records.event_records import is_delivered, leave_live
 
 log = logging.getLogger(__name__)
-#: Delay while storage is unavailable. It does not count as an attempt.
+#: The delay while storage is unavailable. It does not count as an attempt.
 POSTPONED = timedelta(seconds=1)
-#: Delay while the secret cannot be decrypted: the operator changed the server key by mistake, and may correct it.
+#: The delay if the secret cannot be decrypted. The server key was changed by mistake, and the operator
+#: may correct this.
 UNSEALED = timedelta(minutes=5)
-#: Delay while the callback proxy is unavailable or refuses us. The receiver is not at fault, so no attempt is counted.
+#: The delay if the callback proxy is unavailable or refuses the request. This is not the receiver's fault, so it does
+#: not count as an attempt.
 PROXY_AWAY = timedelta(seconds=30)
-#: Delay after an unexpected error: the stored data of the job may be readable again once it is repaired.
+#: The delay after an unexpected error. The stored data of the job may have been repaired by then.
 UNFORESEEN = timedelta(minutes=5)
 
 
 def deliver_due(context: WorkerContext, sender: CallbackSender, until: float) -> None:
-    """Send what is due until `until` (monotonic seconds), and leave the rest."""
+    """Send the deliveries that are due, until `until` (monotonic seconds). The others wait for the next wake-up."""
     while time.monotonic() < until:
         delivery = context.ledger.outbox.take()
         if delivery is None:
@@ -61,9 +63,9 @@ def deliver_due(context: WorkerContext, sender: CallbackSender, until: float) ->
 
 
 def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) -> None:
-    """Make one attempt, if the limits of the receiver and of its tenant allow another delivery.
+    """Make one attempt, if the limits of the receiver and of the tenant allow another delivery.
 
-    If they do not, the delivery waits, which does not count as an attempt.
+    Otherwise the delivery waits, which does not count as an attempt.
     """
     outbox = context.ledger.outbox
     try:
@@ -93,7 +95,10 @@ def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) 
 def _look_and_attempt(
     context: WorkerContext, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
 ) -> None:
-    """Check the marker first, so that a delivered event is not repeated because Redis was lost."""
+    """Make one attempt, unless the event is already over.
+
+    The marker is checked first, so that a delivered event is not sent again after Redis has lost its data.
+    """
     storage, outbox = context.storage, context.ledger.outbox
     if tombstone_of(storage, delivery.job):
         outbox.over(delivery)
@@ -153,26 +158,24 @@ def _attempt(
 
 
 def _secrets(context: WorkerContext, job: str, target: CallbackTarget) -> list[str]:
-    """Return the secrets to sign with: two while the receiver's secret, or the server key it
-    derives from, is rotated.
-    """
+    """Return the secrets for the signatures. There are two while one secret or server key replaces another."""
     if target.sealed is None:
         return [derive_secret(server_key, job) for server_key in context.settings.server_keys]
     return unseal_with_any(context.settings.server_keys, target.sealed, job).split(" ")
 
 
 def _receiver(submission: Submission, target: CallbackTarget) -> str:
-    """Return a name for the host as used by this tenant: its failures do not delay the events of other tenants."""
+    """Return a name for this host and this tenant, so that failures do not delay the events of other tenants."""
     return _name_of(f"{submission.tenant}\n{urlsplit(target.url).netloc}")
 
 
 def _name_of(what: str) -> str:
-    """Return a name for the ledger that does not reveal the original."""
+    """Return a name for the ledger that does not reveal `what`."""
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def _note(context: WorkerContext, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:
-    """Store the result of the attempt. A host that is unreachable or fails is backed off after a while."""
+    """Record the result of the attempt. A host that is unreachable or fails repeatedly is left alone for some time."""
     context.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
     if sent.status is not None and sent.status < 500:
         context.ledger.outbox.host_answered(receiver)
@@ -181,9 +184,9 @@ def _note(context: WorkerContext, delivery: Delivery, receiver: str, sent: Deliv
 
 
 def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, int | None]:
-    """Return attempts and status for the marker of an event that its receiver refuses.
+    """Return the attempts and the status for the marker of an event, after its receiver refused all further events.
 
-    Events other than the current one were never attempted.
+    Only the current event was attempted.
     """
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 
@@ -195,7 +198,10 @@ def _mark(context: WorkerContext, job: str, event: str, how: str, attempts: int,
 
 
 def _close(context: WorkerContext, submission: Submission, delivery: Delivery) -> None:
-    """Record that the event is over. If the job and all its events are over, its live marker is deleted."""
+    """Record that the delivery is over.
+
+    If the job has ended and all its deliveries are over, delete its live marker.
+    """
     context.ledger.outbox.over(delivery)
     try:
         context.storage.head(keys.result(submission.id))

@@ -1,5 +1,4 @@
 """Authentication and authorization.
 
-A bearer token comes in; a `Caller` with a tenant and scopes comes out, or an error.
-Read `scopes` first.
+A bearer token becomes a `Caller` with a tenant and scopes, or an error. Read `scopes` first.
 """

@@ -1,4 +1,4 @@
-"""Authenticate API keys against a file that holds their SHA-256."""
+"""Authenticate API keys with a file that contains their SHA-256 hashes."""
 
 import hashlib
 import hmac
@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 class KeysFile:
     """The keys of one file, which is read again when it changes.
 
-    Raises SettingsError if the file cannot be read the first time. Later, the last valid keys are kept with a warning
-    in the log, because a half-written file must not lock all callers out.
+    Raises SettingsError if the file cannot be read the first time. If it cannot be read later, the previous keys stay
+    in use and a warning is logged, because a half-written file must not lock out all callers.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +30,10 @@ class KeysFile:
         self._entries = read_keys(self._path)
 
     def caller(self, key: str) -> Caller | None:
-        """Return the caller of this key, if it is valid now. Every entry is compared in constant time."""
+        """Return the caller with this key, or None if the key is unknown or not valid now.
+
+        The key is compared with every entry, each in constant time.
+        """
         digest = hashlib.sha256(key.encode()).hexdigest()
         found = [entry for entry in self._current() if hmac.compare_digest(entry.sha256, digest)]
         if not found or not found[0].counts_at(datetime.now(UTC)):
@@ -39,7 +42,7 @@ class KeysFile:
         return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
 
     def quotas(self, tenant: str, default: Usage) -> Usage:
-        """Return the tenant's quotas: those of the file, otherwise `default`."""
+        """Return the tenant's quotas from the file. Those that are missing there are taken from `default`."""
         given = [entry.quotas for entry in self._current() if entry.tenant == tenant and entry.quotas is not None]
         return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
 

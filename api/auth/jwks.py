@@ -1,4 +1,7 @@
-"""The public keys (JWKS) of an OpenID Connect issuer: found by discovery, cached, and fetched again when needed."""
+"""The public keys (JWKS) of an OpenID Connect issuer.
+
+They are found by discovery, cached, and fetched again when needed.
+"""
 
 import json
 import logging
@@ -20,15 +23,15 @@ from maskrelay.network.http_clients import client_options
 from maskrelay.network.response_bodies import aread_body
 from maskrelay.scoring.url_checks import LOOPBACK
 
-#: Seconds after which cached keys are fetched again, so that a withdrawn key stops working.
+#: After this many seconds, cached keys are fetched again, so that a withdrawn key stops working.
 FRESH_S = 600
-#: Seconds for which cached keys remain valid while the issuer is unavailable.
+#: The number of seconds for which cached keys remain valid while the issuer is unavailable.
 LASTING_S = 3600
-#: The shortest time between the starts of two fetches, whatever callers send.
+#: The shortest time between the starts of two fetches, in seconds. Callers cannot cause more of them.
 LEAST_PAUSE_S = 10
-#: Timeouts in seconds: one step of a fetch, and both of its requests together.
+#: Timeouts in seconds: of one step of a fetch, and of its two requests together.
 _TIMEOUT_S, _TOTAL_S = 5.0, 10.0
-#: The largest document that is read.
+#: The largest document that is read, in bytes.
 _MOST_BYTES = 1 << 20
 _RSA_BITS = 2048
 _BROKEN = (httpx.HTTPError, httpx.InvalidURL, SettingsError, TimeoutError, ValueError, KeyError, TypeError)
@@ -37,17 +40,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """A public key and the only algorithm that it verifies: determined by the key's type, never by a token."""
+    """A public key and the only algorithm that it verifies. The type of the key determines it, never a token."""
 
     key: RSAPublicKey | EllipticCurvePublicKey
     algorithm: str
 
 
 class IssuerKeys:
-    """The keys of `issuer` by their `kid`. Belongs to one event loop; `clock` returns monotonic seconds.
+    """The keys of `issuer` by their `kid`. An instance belongs to one event loop. `clock` returns monotonic seconds.
 
-    Raises SettingsError for an issuer that is reached neither by https nor on loopback: anyone on a plain connection
-    could replace the keys.
+    Raises SettingsError if the issuer's URL is neither https:// nor on loopback, because others could replace the keys
+    on an unencrypted connection.
     """
 
     def __init__(self, issuer: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,10 +66,10 @@ class IssuerKeys:
         self._tried: float | None = None
 
     async def key(self, kid: str) -> VerifyingKey | None:
-        """Return the key with this id, None if the issuer has none. Raises IssuerUnavailable if that is not known.
+        """Return the key with this id, or None if the issuer has no such key.
 
-        An unknown id or old keys cause a fetch; there is at most one every ten seconds, and callers wait for a fetch in
-        progress.
+        An unknown id or old keys cause a fetch, but at most one every ten seconds. Other callers wait for a fetch that
+        is in progress. Raises IssuerUnavailable if the issuer's keys cannot be fetched now.
         """
         if kid in self._keys and self._age(self._fetched) <= FRESH_S:
             return self._keys[kid]
@@ -84,7 +87,7 @@ class IssuerKeys:
         return float("inf") if moment is None else self._clock() - moment
 
     async def _fetch(self) -> None:
-        """Replace the keys. If that fails, they are kept and the reason is logged."""
+        """Replace the keys. If the fetch fails, keep the old keys and log the reason."""
         self._tried = self._clock()
         try:
             with anyio.fail_after(_TOTAL_S):
@@ -95,11 +98,11 @@ class IssuerKeys:
             _log.warning("the issuer's keys cannot be fetched: %s", type(error).__name__)
 
     async def _listed(self) -> list[dict[str, Any]]:
-        """The keys that the issuer lists now. Raises whatever is wrong with its response."""
+        """Return the keys that the issuer lists now. Raises an error of _BROKEN if its response cannot be used."""
         about = await self._json(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
         if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
             raise ValueError("the discovery document is not this issuer's")
-        return [one for one in (await self._json(about["jwks_uri"]))["keys"] if isinstance(one, dict)]
+        return [listed for listed in (await self._json(about["jwks_uri"]))["keys"] if isinstance(listed, dict)]
 
     async def _json(self, url: str) -> dict[str, Any]:
         options = client_options(url, trusted=self._trusted)
@@ -117,7 +120,10 @@ def _is_safe(url: str) -> bool:
 
 
 def _verifying(listed: dict[str, Any]) -> tuple[str, VerifyingKey | None]:
-    """A listed key by its id; None for an unsupported one: secret, short, of another curve, or for encryption."""
+    """Return the id of a listed key and the key itself, or None instead of the key if it is not supported.
+
+    A key is not supported if it is secret, too short, for encryption, or on another curve than P-256.
+    """
     kid = str(listed.get("kid", ""))
     if listed.get("kty") not in {"RSA", "EC"} or listed.get("use", "sig") != "sig":
         return kid, None

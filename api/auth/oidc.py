@@ -1,4 +1,4 @@
-"""Authenticate callers by OpenID Connect: bearer tokens that the configured issuer signed for this service."""
+"""Authenticate callers by OpenID Connect, with bearer tokens that the configured issuer signed for this service."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,14 +14,17 @@ from maskrelay.contract.records.api_key_file import SCOPES, Scope
 from maskrelay.errors import Unauthenticated
 from maskrelay.settings import Settings
 
-#: The tolerated difference between the issuer's clock and this machine's.
+#: The accepted difference between the issuer's clock and this machine's clock.
 LEEWAY = timedelta(seconds=60)
 _NEEDED = ("exp", "iss", "aud", "sub")
 _ALGORITHMS = frozenset({"RS256", "ES256"})
 
 
 class TokenVerifier:
-    """Verifies tokens of one issuer and audience; `tenant_claim` and `scopes_claim` give tenant and scopes."""
+    """A verifier of tokens for one issuer and audience.
+
+    The claims `tenant_claim` and `scopes_claim` name tenant and scopes.
+    """
 
     def __init__(
         self, issuer_keys: IssuerKeys, issuer: str, audience: str, *, tenant_claim: str, scopes_claim: str
@@ -33,7 +36,10 @@ class TokenVerifier:
         self._scopes_claim = scopes_claim
 
     async def caller(self, token: str) -> Caller:
-        """Return the caller of the token. Raises Unauthenticated, and IssuerUnavailable if a key cannot be fetched."""
+        """Return the caller of the token.
+
+        Raises Unauthenticated for a token that is not valid, and IssuerUnavailable if a key cannot be fetched.
+        """
         kid = _kid(token)
         key = await self._keys.key(kid)
         if key is None:
@@ -61,7 +67,10 @@ class TokenVerifier:
 
 
 def _kid(token: str) -> str:
-    """The id of the declared signing key; nothing is fetched for an unsupported algorithm."""
+    """Return the id of the key that the token claims to be signed with.
+
+    Raises Unauthenticated without fetching anything.
+    """
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError:
@@ -74,18 +83,18 @@ def _kid(token: str) -> str:
 
 
 def _scopes(claim: Any) -> frozenset[Scope]:
-    """The known scopes in the claim: a text separated by blanks (RFC 8693), or a list."""
+    """Return the known scopes in the claim, which is a text separated by spaces (RFC 8693) or a list."""
     words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
     return frozenset(scope for scope in SCOPES if scope in words)
 
 
 def _name(claims: dict[str, Any]) -> str:
-    """The hashed subject: it may be a person's address, and is stored in tombstones."""
+    """Return the hash of the token's subject. The subject itself may be an e-mail address, and the name is stored."""
     return "oidc:" + hashlib.sha256(f"{claims['iss']}\n{claims['sub']}".encode()).hexdigest()[:16]
 
 
 def tokens_of(settings: Settings, issuer_keys: Callable[[str], IssuerKeys] = IssuerKeys) -> TokenVerifier | None:
-    """Return the verifier for the settings; None without an issuer. Raises SettingsError."""
+    """Return the verifier for the settings, or None if no issuer is set. Raises SettingsError."""
     if settings.oidc_issuer is None:
         return None
     settings.require("oidc_audience")

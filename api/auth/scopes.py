@@ -1,4 +1,4 @@
-"""Callers, their scopes, and the table of the scope that each route needs. A route without a row admits nobody."""
+"""Callers, their scopes, and the scope that each route needs. A route that is not in the table admits nobody."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from starlette.requests import Request
 from maskrelay.contract.records.api_key_file import Scope
 from maskrelay.errors import ScopeMissing
 
-#: Routes without authentication; an ingress should expose only the last of them.
+#: The routes without an API key. An ingress should make only `/openapi.json` public.
 PUBLIC = frozenset({"/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"})
-#: Those of them that MASKRELAY_METRICS_KEY protects.
+#: The routes that MASKRELAY_METRICS_KEY protects if it is set.
 OPERATORS = frozenset({"/metrics", "/v1/scaling"})
-#: Deleting needs `admin`, so that a key that only submits, on a scanner or in a pipeline, cannot destroy results.
+#: Deleting needs `admin`, so that a key that can only submit, for example on a scanner, cannot destroy results.
 NEEDED: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/jobs"): "submit",
     ("GET", "/v1/jobs"): "read",
@@ -36,8 +36,8 @@ NEEDED: Mapping[tuple[str, str], Scope] = {
 class Caller:
     """A caller, who belongs to a tenant.
 
-    `name` identifies the key or the token's subject in logs and records, and contains neither. `admin` allows
-    everything within the tenant.
+    `name` identifies the key or the token's subject in logs and records, but does not contain it. The scope `admin`
+    allows everything within the tenant.
     """
 
     tenant: str
@@ -49,7 +49,7 @@ class Caller:
 
 
 async def check_scope(request: Request) -> None:
-    """Raise ScopeMissing unless the caller has the route's scope. Runs before any of the body is read."""
+    """Raise ScopeMissing unless the caller has the route's scope. This runs before the body is read."""
     path = request.scope["route"].path
     if path in PUBLIC:
         return

@@ -1,7 +1,6 @@
-"""What request handlers depend on, built once per process.
+"""What request handlers depend on, built once in each process from the settings.
 
-Settings, ledger and storage come in; every handler gets one `Service` from its request.
-Read this module first, then `lifespan`.
+Every handler gets the same `Dependencies` from its request. Read this module first, then `lifespan`.
 """
 
 import ipaddress
@@ -25,15 +24,15 @@ from maskrelay.telemetry.spans import Spans
 
 T = TypeVar("T")
 V = TypeVar("V")
-#: Concurrent storage calls of a request that makes one call for each upload or job.
+#: The number of concurrent storage calls for a request that makes one call for each upload or job.
 _HANDS = 8
 
 
 class UrlGuard(Protocol):
-    """Decides where callbacks may be sent."""
+    """The rule that decides where callbacks may be sent."""
 
     def check_url(self, url: str) -> None:
-        """Raise CallbackForbidden unless events may be sent there."""
+        """Raise CallbackForbidden unless events may be sent to this URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +49,33 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The dependencies of the handlers."""
+    """The objects that handlers use."""
 
     ledger: Ledger
     storage: Storage
-    #: Raises LedgerUnavailable or StorageUnavailable while it is not certain that Redis and the store belong together.
+    #: Raises LedgerUnavailable or StorageUnavailable as long as it is not certain that Redis and the
+    #: store belong together.
     check_database: Callable[[], None]
     archive: Archive
     health: StoreHealth
     guard: UrlGuard
-    #: The current key, then the previous one.
+    #: The current server key, and after it the previous one, if there is one.
     server_keys: tuple[bytes, ...]
     limits: Limits
-    #: The most that a tenant may have in progress.
+    #: The quotas of a tenant, that is, the most that it may have in progress.
     quotas: Callable[[str], Usage]
     ends: JobEndListener
-    #: The URL of the API for callers, without a trailing slash; None: see `base_of`.
+    #: The URL of the API for callers, without a trailing slash. If it is None, `base_of` decides.
     public_url: str | None
-    #: The lifetime of presigned URLs of the store; 0 disables them.
+    #: The lifetime of presigned URLs of the store. 0 disables them.
     presigned_lifetime: timedelta
-    #: The number of frames that a segment worker has in progress.
+    #: The number of frames that one segment worker processes at the same time.
     frames_per_worker: int
     spans: Spans
 
     @property
     def server_key(self) -> bytes:
-        """Return the key for everything that is sealed or derived from now on."""
+        """Return the current server key, with which new secrets are encrypted and new ids are derived."""
         return self.server_keys[0]
 
 
@@ -94,9 +94,9 @@ def tenant_of(request: Request) -> str:
 
 
 def base_of(request: Request) -> str:
-    """Return the prefix of links: the public URL, otherwise the address that the request reached.
+    """Return the beginning of links: the public URL if it is set, otherwise the address at which the request arrived.
 
-    Without a public URL, the `Host` header is used only on loopback, where nobody else can set it.
+    Without a public URL, the `Host` header is used only on loopback, where no other machine can set it.
     """
     if public_url := dependencies_of(request).public_url:
         return public_url
@@ -109,7 +109,7 @@ def base_of(request: Request) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether this name or address can be reached only from this machine."""
+    """Return whether only this machine can reach this name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -117,17 +117,20 @@ def is_loopback(host: str) -> bool:
 
 
 async def check_own_database(request: Request) -> None:
-    """Raise LedgerUnavailable or StorageUnavailable before writing what another deployment might find."""
+    """Raise LedgerUnavailable or StorageUnavailable if a request would write to the database of another deployment."""
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
         await in_thread(dependencies_of(request).check_database)
 
 
 async def in_thread(call: Callable[..., T], *arguments: object) -> T:
-    """Run a blocking call in a thread: all calls to the ledger and to storage leave the event loop."""
+    """Run a blocking call in a thread, so that calls to the ledger and to storage do not block the event loop."""
     return await run_sync(call, *arguments)
 
 
 def side_by_side(call: Callable[[V], T], values: Iterable[V]) -> list[T]:
-    """Return `call` of each value, in order, run concurrently; for small objects, whose cost is the round trip."""
+    """Call `call` with each value concurrently, and return the results in order.
+
+    This is meant for small objects, where most of the time is spent waiting for the server.
+    """
     with ThreadPoolExecutor(_HANDS) as hands:
         return list(hands.map(call, values))

@@ -1,4 +1,4 @@
-"""Read the records of jobs from storage, with a small cache of those that never change."""
+"""Read the records of jobs from storage. Those that never change are cached."""
 
 from bisect import bisect_right
 from contextlib import suppress
@@ -12,17 +12,15 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
 from maskrelay.storage.stored_records import read_records, read_result, read_submission
 
-#: More frames than any plan has: the numbers of its parts have six digits.
+#: A plan never has more frames than this, because the numbers of its parts have six digits.
 _MOST_FRAMES = 10**6 * FRAMES_PER_PART
 
 
 class Archive:
-    """Reads the records of jobs from `storage`.
+    """A reader of the records of jobs in `storage`, with a cache of objects that are written only once.
 
-    Objects that are written once are cached, least recently used first out.
-
-    Every method raises StorageUnavailable if the store does not respond, and RecordUnreadable for a record that cannot
-    be parsed, whoever wrote it.
+    Every method raises StorageUnavailable if the store does not respond, and RecordUnreadable if a
+    record cannot be parsed.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -47,7 +45,7 @@ class Archive:
         return has(self._storage, key)
 
     def item_of(self, job: str, frame: int) -> PlannedItem | None:
-        """Return the planned item of the frame; None if the plan has no such frame."""
+        """Return the planned item that contains the frame, or None if the plan has no such frame."""
         if frame >= _MOST_FRAMES:
             return None
         for part in range(frame // FRAMES_PER_PART, -1, -1):
@@ -62,22 +60,22 @@ class Archive:
         return None
 
     def most_frames(self, job: str) -> int:
-        """Return an upper bound of the frames planned so far."""
+        """Return an upper bound of the number of frames that are planned so far."""
         return FRAMES_PER_PART * sum(1 for _ in self._storage.list(keys.item_parts(job)))
 
     def parts(self, job: str) -> list[str]:
-        """Return the outcome parts in storage, oldest first."""
+        """Return the names of the outcome parts in storage, oldest first."""
         names = map(keys.part_of, self._storage.list(keys.outcomes(job)))
         return [name for name in names if keys.PART.fullmatch(name)]
 
     def outcomes(self, job: str, part: str) -> tuple[Outcome | None, ...]:
-        """Return a part's lines, None for each that cannot be used; empty if the part is lost."""
+        """Return the outcomes in a part, with None for each line that cannot be used. A lost part has no outcomes."""
         with suppress(ObjectMissing):
             return self._parts(job, part)
         return ()
 
     def frames(self, job: str, part: str) -> tuple[tuple[int, bool], ...]:
-        """Return the frame of every usable line of a part, and whether it succeeded."""
+        """Return the frame of every usable line of a part, and whether the frame succeeded."""
         with suppress(ObjectMissing):
             return self._frames(job, part)
         return ()

@@ -1,4 +1,4 @@
-"""Listen for the announced ends of jobs: one listener a process, however many requests wait."""
+"""Listen for the announced ends of jobs, with one subscription per process for all waiting requests."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,18 +8,21 @@ from maskrelay.ledger.notifications import Notifications
 
 
 class JobEndListener:
-    """The requests that wait for the end of jobs. One subscription while any request waits, however many there are."""
+    """The requests that wait for the end of a job.
+
+    While there is at least one, a single subscription serves all of them.
+    """
 
     def __init__(self, bells: Notifications) -> None:
         self._bells = bells
-        #: True once this process is shutting down; nothing may wait any more.
+        #: True after this process has begun to shut down. From then on, no request may wait.
         self.closed = False
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._listening: asyncio.Task[None] | None = None
 
     @contextmanager
     def of(self, job: str) -> Iterator[asyncio.Event]:
-        """Yield an event that is set when the job's end is announced."""
+        """Yield an event that is set when the end of the job is announced."""
         ended = asyncio.Event()
         self._waiting.setdefault(job, set()).add(ended)
         if self._listening is None or self._listening.done():
@@ -30,7 +33,7 @@ class JobEndListener:
             self._leave(job, ended)
 
     def close(self) -> None:
-        """Release all waiters and refuse new ones."""
+        """Release all waiting requests, and let no others wait."""
         self.closed = True
         for waiting in self._waiting.values():
             for ended in waiting:

@@ -1,4 +1,4 @@
-"""Lifespan of the API: check Redis at startup, and release waiting requests at shutdown."""
+"""The lifespan of the API: check Redis at startup, and release waiting requests at shutdown."""
 
 import asyncio
 import signal
@@ -13,13 +13,13 @@ from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.durability_check import warn_of_forgetting
 
-#: Seconds until the check is repeated if Redis does not respond yet.
+#: If Redis does not respond, the check is repeated after this many seconds.
 _AGAIN_S = 5.0
 
 
 @asynccontextmanager
 async def living(ledger: Ledger, ends: JobEndListener) -> AsyncIterator[None]:
-    """Run the background work of the API for the duration of the block."""
+    """Run the background work of the API until the block ends."""
     looking = asyncio.create_task(_look_at(ledger))
     with _told_to_end(ends.close):
         yield
@@ -27,7 +27,7 @@ async def living(ledger: Ledger, ends: JobEndListener) -> AsyncIterator[None]:
 
 
 async def _look_at(ledger: Ledger) -> None:
-    """Log a warning if the configuration of Redis may lose data; nothing waits for this."""
+    """Log a warning if Redis is configured so that it may lose data. Startup does not wait for this check."""
     while True:
         try:
             await in_thread(warn_of_forgetting, ledger.scripts)
@@ -38,9 +38,10 @@ async def _look_at(ledger: Ledger) -> None:
 
 @contextmanager
 def _told_to_end(act: Callable[[], None]) -> Iterator[None]:
-    """Call `act` on the event loop when a signal asks for the end, in addition to the server's own handler.
+    """Call `act` on the event loop when SIGTERM or SIGINT arrives, in addition to the server's own handler.
 
-    The server would report the shutdown only after the last request, and end requests that exceed its grace with 500.
+    The server itself reports the shutdown only after the last request has ended, and after its grace period it ends the
+    remaining requests with 500.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield

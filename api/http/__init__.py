@@ -1,5 +1,4 @@
-"""HTTP itself, independent of what the API is for.
+"""HTTP itself, independent of what the API is for: connections, headers, cursors and middleware.
 
-Connections, headers and cursors come in; deadlines, parsed values and pages come out.
 Read `headers` first, then `middleware`.
 """

@@ -1,7 +1,7 @@
 """Read deadlines and a limit on the number of connections, so that idle or slow clients cannot exhaust the service.
 
-uvicorn closes a connection that is idle between two requests, but waits without a limit for the first bytes of a
-request, for the rest of its headers and for the rest of its body. This protocol adds those deadlines.
+uvicorn closes a connection that is idle between two requests. However, it waits without a limit for the first bytes of
+a request, for the rest of its headers and for the rest of its body. The protocol in this module adds these deadlines.
 """
 
 import asyncio
@@ -10,11 +10,12 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: Seconds from the connection, or from the first byte after a response, until the headers are complete.
+#: The headers must be complete this many seconds after the connection was made, or after the first byte of
+#: the next request.
 HEADERS_S = 10.0
-#: Seconds without a byte of an incomplete body while the server is ready to read.
+#: The longest time in seconds without a byte of an incomplete body, while the server is ready to read.
 IDLE_BODY_S = 30.0
-#: The most connections; beyond that, the longest silent one is closed.
+#: The most connections. If there are more, the connection that has waited longest without a complete request is closed.
 MOST = 4096
 _LOOK_S = 1.0
 
@@ -28,7 +29,9 @@ class Silent:
         self.open = 0
 
     def begin(self, connection: "GuardedProtocol") -> None:
-        """Add a connection. If there are too many, the oldest silent one is closed, possibly this one."""
+        """Add a connection. If there are too many, close the oldest one without a complete
+        request, possibly this one.
+        """
         self.open += 1
         self._waiting[connection] = None
         if self.open > self._most:
@@ -44,7 +47,7 @@ class Silent:
 
 
 class GuardedProtocol(H11Protocol):
-    """A connection with deadlines; `silent` is shared by all connections of the server."""
+    """A connection with deadlines. All connections of the server share `silent`."""
 
     silent = Silent(MOST)
     headers_s = HEADERS_S
@@ -63,7 +66,7 @@ class GuardedProtocol(H11Protocol):
         if self._is_answering():
             self._headers_due = None
             self.silent.speaks(self)
-        elif self._headers_due is None:  # the first bytes of the next request
+        elif self._headers_due is None:  # these are the first bytes of the next request
             self._headers_due = self._last_byte + self.headers_s
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -73,7 +76,7 @@ class GuardedProtocol(H11Protocol):
             self._look.cancel()
 
     def abort(self) -> None:
-        """Close the connection without a response, because there is no request."""
+        """Close the connection without a response, because there is no complete request."""
         self.transport.abort()
 
     def _look_again(self) -> None:
@@ -91,12 +94,12 @@ class GuardedProtocol(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _body_is_awaited(self) -> bool:
-        """Whether more of the body is expected and the server is not the one that paused reading."""
+        """Return whether more of the body is expected, and the server itself has not paused reading."""
         paused: bool = self.flow.read_paused
         return bool(self.cycle.more_body) and not paused
 
 
 def guarded(most: int = MOST, headers_s: float = HEADERS_S, idle_body_s: float = IDLE_BODY_S) -> type[GuardedProtocol]:
-    """Return the protocol class for one server, with these limits."""
+    """Return the protocol class of one server, with these limits."""
     limits: dict[str, Any] = {"silent": Silent(most), "headers_s": headers_s, "idle_body_s": idle_body_s}
     return type("Guarded", (GuardedProtocol,), limits)

@@ -6,19 +6,19 @@ from starlette.datastructures import Headers
 
 from maskrelay.errors import Malformed, RangeNotSatisfiable
 
-#: 1 to 255 visible ASCII characters, with blanks between them.
+#: 1 to 255 visible ASCII characters. Between them there may be blanks.
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
 _KEY = re.compile(KEY_PATTERN.strip("^$"))
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
-#: Proxies commonly close a request that is silent for 60 s.
+#: Many proxies close a request after 60 s without a byte, so the longest wait is shorter.
 WAIT_MOST_S = 50
 RETRY_AFTER = {"Retry-After": "1"}
 PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
 def idempotency_key(headers: Headers) -> str | None:
-    """Return the `Idempotency-Key`, the same with quotes (as in the draft) and without. Raises Malformed."""
+    """Return the value of `Idempotency-Key`, without its quotes if it has any. Raises Malformed."""
     given = headers.get("idempotency-key")
     if given is None:
         return None
@@ -31,7 +31,7 @@ def idempotency_key(headers: Headers) -> str | None:
 
 
 def wait_asked(headers: Headers) -> int | None:
-    """Return the seconds of `Prefer: wait=N` (RFC 7240), at most 50; None without it."""
+    """Return the seconds of `Prefer: wait=N` (RFC 7240), but at most 50, or None if there is no such preference."""
     for given in headers.getlist("prefer"):
         for preference in given.split(","):
             known = _WAIT.fullmatch(preference.split(";")[0].strip())
@@ -41,21 +41,21 @@ def wait_asked(headers: Headers) -> int | None:
 
 
 def none_match(headers: Headers, etag: str) -> bool:
-    """Return whether the caller has this version already (`If-None-Match`, weak comparison)."""
+    """Return whether the caller already has this version (`If-None-Match`, weak comparison)."""
     given = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
     return "*" in given or etag in given
 
 
 def wants_lines(headers: Headers) -> bool:
-    """Return whether NDJSON is preferred to JSON."""
+    """Return whether the caller accepts NDJSON."""
     return "application/x-ndjson" in headers.get("accept", "").lower()
 
 
 def byte_range(headers: Headers, length: int, etag: str) -> tuple[int, int] | None:
-    """Return the single requested byte range (RFC 9110) as offset and length; None if the whole file is to be sent.
+    """Return the requested byte range (RFC 9110) as offset and length, or None if the whole file is to be sent.
 
-    That is the case without a range, for another unit, for several ranges, for a malformed range, and if `If-Range`
-    names another version. Raises RangeNotSatisfiable for a range outside of the file.
+    The whole file is sent if no range is requested, if the unit is not bytes, if there are several ranges or a
+    malformed one, or if `If-Range` names another version. Raises RangeNotSatisfiable for a range outside of the file.
     """
     given = _RANGE.fullmatch(headers.get("range", "").strip())
     condition = headers.get("if-range")

@@ -1,13 +1,13 @@
-"""Locate an error in a request: JSON pointers (RFC 6901) in their URI fragment form."""
+"""Name the place of an error in a request by a JSON pointer (RFC 6901) in its URI fragment form."""
 
 from urllib.parse import quote
 
-#: Names chosen by a caller are truncated, so that a response does not echo a body.
+#: Names that a caller has chosen are truncated, so that a response does not repeat a whole body.
 _SEGMENT_LENGTH = 64
 
 
 def pointer(*segments: str | int) -> str:
-    """Return a JSON pointer: `#/items/3/prompts/0` for ("items", 3, "prompts", 0)."""
+    """Return a JSON pointer, for example `#/items/3/prompts/0` for ("items", 3, "prompts", 0)."""
     return "#" + "".join(f"/{_escaped(str(segment)[:_SEGMENT_LENGTH])}" for segment in segments)
 
 

@@ -1,4 +1,4 @@
-"""Pagination cursors: opaque to callers, so that their content may change."""
+"""Pagination cursors. They are opaque to callers, so their content may change."""
 
 import base64
 import re
@@ -12,7 +12,7 @@ def cursor_of(kind: str, place: str) -> str:
 
 
 def places_of(cursor: str, kinds: Mapping[str, re.Pattern[str]]) -> tuple[str, list[str]]:
-    """Return the kind of a cursor and its dot-separated parts. Raises Malformed unless it is of one of these kinds."""
+    """Return the kind of a cursor and its dot-separated parts. Raises Malformed if it is not one of these kinds."""
     try:
         plain = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except ValueError:
@@ -28,5 +28,5 @@ def no_cursor() -> Malformed:
 
 
 def next_link(url: str, cursor: str | None, limit: int, only: str = "") -> dict[str, str]:
-    """Return the `Link` header to the next page (RFC 8288)."""
+    """Return the `Link` header to the next page (RFC 8288), or no header if there is no next page."""
     return {"Link": f'<{url}?{only}cursor={cursor}&limit={limit}>; rel="next"'} if cursor else {}

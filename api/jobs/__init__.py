@@ -1,5 +1,5 @@
-"""Jobs that exist: reading, waiting, cancelling, deleting.
+"""Existing jobs: read, wait for, cancel and delete them.
 
-The id of a job comes in; its state, items, files and deliveries come out.
-Read `job_handlers` first, then `lookup`.
+From the id of a job, these modules find its state, its items, its files and its deliveries. Read
+`job_handlers` first, then `lookup`.
 """

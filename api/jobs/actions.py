@@ -1,4 +1,4 @@
-"""Cancels and deletes jobs on request: the intent is durable before the response is sent."""
+"""Cancel and delete jobs. The caller's request is stored before the response is sent."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -15,9 +15,10 @@ from maskrelay.storage.markers import entomb, intend_cancel
 
 
 def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
-    """Cancel the job and return it once the intent is durable. Raises NotCancellable if it is finishing or has ended.
+    """Write the request to cancel to storage, and return the job as it is then.
 
-    The ledger may be unavailable: the sweep reads the intent. Repeating the call changes nothing.
+    If the ledger is unavailable, the sweep will find the request. Repeating the call changes nothing. Raises
+    NotCancellable if the job is finishing or has ended.
     """
     if not may_cancel(known.state):
         raise NotCancellable
@@ -25,7 +26,7 @@ def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
     record = replace(known.record, state="cancelling") if known.record is not None else None
     with suppress(LedgerUnavailable):
         before = dependencies.ledger.jobs.cancel(known.id, BY_CALLER)
-        if before is not None and not may_cancel(before):  # it has ended in the meantime
+        if before is not None and not may_cancel(before):  # the job has ended in the meantime
             dependencies.storage.delete(keys.live_cancel(known.id))
             raise NotCancellable
         dependencies.ledger.wake_ups.wake("finish")
@@ -34,10 +35,11 @@ def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
 
 
 def delete(dependencies: Dependencies, job: str, caller: Caller) -> None:
-    """Write the tombstone, then make the ledger forget the job: without claims, no more work is begun or counted.
+    """Write the tombstone, then remove the job from the ledger, so that no more of its work is claimed or settled.
 
-    The job's record is not parsed as a whole, so an unreadable job can be deleted. If the ledger fails, the sweep does
-    its part. Safe to repeat. Raises NotFound, Gone, and StorageUnavailable with the job unchanged.
+    The job's record need not be readable, so an unreadable job can be deleted. If the ledger is unavailable, the sweep
+    removes the job from it later. Repeating the call does no harm. Raises NotFound or Gone, or StorageUnavailable if
+    the tombstone could not be written.
     """
     check_owned(dependencies, caller.tenant, job)
     tombstone = Tombstone(tenant=caller.tenant, at=datetime.now(UTC), reason="deleted", by=caller.name)

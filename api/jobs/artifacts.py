@@ -1,4 +1,4 @@
-"""Download a job's files. A name is looked up among those that the visible outcomes list, never turned into a path."""
+"""Find and send the files of a job. A name is looked up among those in the visible outcomes, never used as a path."""
 
 import hashlib
 import re
@@ -46,7 +46,11 @@ def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
         raise NotFound
     item, frame = int(parts[1]), int(parts[2])
     line = _line(dependencies, known, item, frame)
-    outcome = next((one for one in line.outcomes if one.frame == frame and one.item == item), None) if line else None
+    outcome = (
+        next((outcome for outcome in line.outcomes if outcome.frame == frame and outcome.item == item), None)
+        if line
+        else None
+    )
     ref = outcome.artifacts().get(name) if outcome else None
     if line is None or outcome is None or ref is None:
         raise NotFound
@@ -56,13 +60,13 @@ def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
 
 
 def _is_of_several(dependencies: Dependencies, known: JobSnapshot, frame: int) -> bool:
-    """Whether an item of a running job has other frames than this one, the only frame of its line."""
+    """Return whether an item of a running job has other frames than this one. Only this frame is in its line."""
     planned = dependencies.archive.item_of(known.id, frame) if known.result is None else None
     return planned is not None and planned.frames > 1
 
 
 def _of_item(dependencies: Dependencies, known: JobSnapshot, name: str, parts: re.Match[str]) -> Artifact:
-    """A file of a whole item, available once the job has ended."""
+    """Return a file of a whole item. Such files are available when the job has ended."""
     line = final_line(dependencies, known.result, int(parts[1])) if known.result is not None else None
     output = whole_names(line).get(name) if line is not None else None
     if line is None or output is None:
@@ -87,7 +91,10 @@ def _manifest(dependencies: Dependencies, known: JobSnapshot) -> Artifact:
 
 
 def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str, *, several: bool) -> str:
-    """`{source stem}-{prompt slug}.mask.png`; a frame of `several` from one file has its number."""
+    """Return a name like `{source stem}-{prompt slug}.mask.png`.
+
+    If the item has several frames from one file, the name also contains the frame's number.
+    """
     own = outcome.source_name
     frame = f"-{outcome.index:04d}" if several and own is None else ""
     slug = f"-{_slug(outcome.masks[prompt].prompt)}" if prompt is not None else ""
@@ -95,7 +102,10 @@ def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str,
 
 
 def _stem(source_name: str | None, item: int) -> str:
-    """The file's own name without its extension, including `.nii.gz`; the last number of a UID is not an extension."""
+    """Return the source's file name without its extension, for example `.nii.gz`, and without its folders.
+
+    The last number of a UID is not an extension.
+    """
     name = (source_name or "").rpartition("/")[2].removesuffix(".gz")
     return _ENDING.sub("", name) or name or f"item-{item}"
 
@@ -105,9 +115,9 @@ def _slug(prompt: str) -> str:
 
 
 def disposition(name: str) -> str:
-    """Return `Content-Disposition` (RFC 6266): the name in UTF-8, with a plain ASCII fallback.
+    """Return `Content-Disposition` (RFC 6266) with the name in UTF-8, and in plain ASCII for old clients.
 
-    Only letters, digits, `.`, `_` and `-` appear unescaped, whatever a caller wrote into the name.
+    Only letters, digits, `.`, `_` and `-` appear unescaped, because a caller may have written anything into the name.
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", plain)
@@ -115,9 +125,9 @@ def disposition(name: str) -> str:
 
 
 def elsewhere(dependencies: Dependencies, artifact: Artifact) -> str | None:
-    """Return a presigned URL of the store, if that is enabled and the file is an object of its own.
+    """Return a presigned URL of the store, or None if such URLs are disabled or the file is only a part of an object.
 
-    Raises ObjectMissing and StorageUnavailable.
+    Raises ObjectMissing or StorageUnavailable.
     """
     ref, lifetime = artifact.ref, dependencies.presigned_lifetime
     if not lifetime or dependencies.storage.head(ref.key).size != ref.length:
@@ -133,9 +143,9 @@ async def answer(
     *,
     head: bool = False,
 ) -> Response:
-    """Stream the artifact's bytes, or the `part` (offset, length) of them; for HEAD, send only the headers.
+    """Send the artifact's bytes as a stream, or only the `part` (offset, length). For HEAD, send only the headers.
 
-    Raises ObjectMissing and StorageUnavailable before any byte is sent.
+    Raises ObjectMissing or StorageUnavailable before any byte is sent.
     """
     ref, (begin, length) = artifact.ref, part or (0, artifact.ref.length)
     chunks = await in_thread(dependencies.storage.stream, ref.key, ref.offset + begin, length)

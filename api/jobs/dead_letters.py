@@ -1,4 +1,4 @@
-"""A job's failed frames, page by page: those so far while it runs, all of them once it has ended."""
+"""A job's failed frames, page by page: those so far while it runs, and all of them when it has ended."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLette
 from maskrelay.contract.views.job_views import ErrorShown
 from maskrelay.storage.stored_records import lines_of, unreadable
 
-#: Kinds of cursors: into the list of parts, and into the final object by byte offset.
+#: The kinds of cursors: the first is a place in the list of parts, the second a byte offset in the final object.
 _RUNNING, _FINAL = "q", "d"
 _CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile("[0-9]{1,18}")}
 
@@ -31,9 +31,10 @@ _CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile(
 def read_dead_letters(
     dependencies: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, code: str | None
 ) -> DeadLetterList:
-    """Return at most `limit` failed frames after `cursor`, of this error code or of any. Raises Malformed.
+    """Return at most `limit` failed frames after `cursor`. With `code`, return only frames with this error code.
 
-    A cursor from before the end of the job starts again: frames may come twice, but none is missed.
+    If the job has ended since the cursor was made, the list starts again: a frame may come twice, but none is missed.
+    Raises Malformed for an invalid cursor.
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None:
@@ -45,7 +46,7 @@ def read_dead_letters(
 
 
 def letters_of(dependencies: Dependencies, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
-    """Yield the failed frames of a finished job from this offset on, each with the offset after it."""
+    """Yield the failed frames of a finished job from this offset on. Each comes with the offset that follows it."""
     if result.dead is None or offset >= result.dead.length:
         return
     of_cursor = offset > 0
@@ -60,9 +61,9 @@ def letters_of(dependencies: Dependencies, result: Result, offset: int = 0) -> I
 
 
 def redriven_as(dependencies: Dependencies, known: JobSnapshot) -> list[str]:
-    """Return the jobs in which items of this job were redriven.
+    """Return the jobs that redrive items of this job.
 
-    A marker whose job was never accepted is ignored.
+    A marker is ignored if its job was never accepted.
     """
     named = (key.rsplit("/", 1)[1] for key in dependencies.storage.list(keys.redriven(known.id, "")))
     found = ((new, dependencies.archive.submission(new)) for new in named)
@@ -85,7 +86,7 @@ def _final(
 def _so_far(
     dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int], limit: int, code: str | None
 ) -> tuple[list[DeadLetterShown], str | None]:
-    """Failed frames in order of completion."""
+    """Return the failed frames of a running job, in order of completion."""
     shown: list[DeadLetterShown] = []
     for place, outcome, item in _visible(dependencies, known, first):
         if outcome.error is None or code not in {None, outcome.error.code}:
@@ -99,7 +100,7 @@ def _so_far(
 def _visible(
     dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]
 ) -> Iterator[tuple[tuple[int, int], Outcome, PlannedItem]]:
-    """The visible outcomes from a line of a part on, each with its place and its item."""
+    """Yield the visible outcomes from a line of a part on, each with its place and its item."""
     lines = no_lines(dependencies, known)
     for number, (name, refused) in enumerate(listed_parts(dependencies, known)):
         if number < first[0]:

@@ -22,7 +22,7 @@ from maskrelay.storage.stored_records import read_record
 
 
 async def list_deliveries(request: Request, job: str) -> Response:
-    """List the job's events so far, with their attempts and their state. A job without a callback has none."""
+    """List the job's events so far, with their state and their attempts. A job without a callback has none."""
     dependencies = dependencies_of(request)
     known = await in_thread(look, dependencies, tenant_of(request), job)
     shown = await in_thread(_listed, dependencies, known)
@@ -32,7 +32,7 @@ async def list_deliveries(request: Request, job: str) -> Response:
 async def replay_delivery(request: Request, job: str, event: str) -> Response:
     """Send an event again with the same id.
 
-    The retry schedule starts from the beginning. An event that is waiting for its next attempt is sent immediately.
+    The retry schedule starts from the beginning. If the event is waiting for its next attempt, it is sent immediately.
     """
     dependencies = dependencies_of(request)
     known = await in_thread(look, dependencies, tenant_of(request), job)
@@ -42,12 +42,12 @@ async def replay_delivery(request: Request, job: str, event: str) -> Response:
 
 def _listed(dependencies: Dependencies, known: JobSnapshot) -> list[DeliveryShown]:
     callback = known.submission.callback
-    types = [one for one in EVENT_TYPES if callback is not None and one in callback.events]
-    return [shown for one in types if (shown := _shown(dependencies, known.id, one)) is not None]
+    types = [event_type for event_type in EVENT_TYPES if callback is not None and event_type in callback.events]
+    return [shown for event_type in types if (shown := _shown(dependencies, known.id, event_type)) is not None]
 
 
 def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliveryShown | None:
-    """One event; None if it has not happened, even if its receiver has already refused it."""
+    """Return one event, or None if it has not happened, even if its receiver has already refused further events."""
     event = event_id(job, event_type)
     with suppress(ObjectMissing):
         end = read_record(dependencies.storage, keys.delivered(job, event), DeliveryEnd)
@@ -64,10 +64,12 @@ def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliverySho
 
 
 def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> DeliveryShown:
-    """Write the live marker first, then remove the marker of the end: from then on the sweep finds it without the
-    ledger.
+    """Request that an event is sent again, and return it.
+
+    The live marker is written before the marker of the delivery is removed, so that the sweep finds the event even if
+    the ledger is unavailable.
     """
-    listed = {one.event: one for one in _listed(dependencies, known)}
+    listed = {delivery.event: delivery for delivery in _listed(dependencies, known)}
     if event not in listed:
         raise NotFound
     if not dependencies.archive.has(keys.event(known.id, event)):

@@ -1,4 +1,4 @@
-"""A job's items, page by page: in the order of completion while it runs, in item order once it has ended."""
+"""A job's items, page by page: in order of completion while it runs, in order of the submission when it has ended."""
 
 import re
 import struct
@@ -25,7 +25,8 @@ from maskrelay.contract.records.planned_items import IgnoredFile
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.stored_records import lines_of, parsed, read_records
 
-#: Kinds of cursors: into the list of parts, into the final object by byte offset, and into its flagged items.
+#: The kinds of cursors: a place in the list of parts, a byte offset in the final object, and a place in its list
+#: of flagged items.
 _RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
 _CURSORS = {
     _RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"),
@@ -37,7 +38,7 @@ _OFFSET = struct.Struct(">Q")
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """A page of items. `next` is None if there are no more at present; a running job may have more later."""
+    """A page of items. If `next` is None, there are no more at present, but a running job may have more later."""
 
     lines: tuple[ItemLine, ...]
     next: str | None
@@ -46,10 +47,11 @@ class ItemPage:
 def read_page(
     dependencies: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, flag: str | None = None
 ) -> ItemPage:
-    """Return at most `limit` items after `cursor`. Raises Malformed for an invalid cursor.
+    """Return at most `limit` items after `cursor`. With `flag`, return only items with a mask that has this flag.
 
-    A cursor from before the end of the job starts again in the final order: items may come twice, but none is missed.
-    `flag`: only items with a mask that has this flag, the most suspicious first once the job has ended.
+    If the job has ended since the cursor was made, the list starts again in its final order: an item may come twice,
+    but none is missed. The flagged items of a job that has ended are ordered, most suspicious first. Raises Malformed
+    for an invalid cursor.
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None and flag is not None:
@@ -64,7 +66,7 @@ def read_page(
 
 
 def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[IgnoredFile]:
-    """Return the files that did not become items; they are known once the job is planned."""
+    """Return the files that did not become items. They are known when the job is planned."""
     if not known.planned:
         return []
     try:
@@ -76,7 +78,7 @@ def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[Ignored
 def _completed(
     dependencies: Dependencies, known: JobSnapshot, first_part: int, first_line: int, limit: int
 ) -> ItemPage:
-    """Items in order of completion: an item comes with the last of its frames."""
+    """Return items in order of completion. An item is complete when its last frame is."""
     parts = listed_parts(dependencies, known)
     visible = no_lines(dependencies, known)
     done: Counter[int] = Counter()
@@ -105,7 +107,7 @@ def _completed(
 
 
 def _final(dependencies: Dependencies, result: Result, offset: int, limit: int) -> ItemPage:
-    """Items from the final object; only one page is read, whatever the size of the job."""
+    """Return items from the final object. Only one page of it is read, even for a large job."""
     end = result.items.length
     lines: list[ItemLine] = []
     if offset > end:
@@ -121,18 +123,18 @@ def _final(dependencies: Dependencies, result: Result, offset: int, limit: int) 
 
 
 def _flagged(dependencies: Dependencies, result: Result, flag: str, first: int, limit: int) -> ItemPage:
-    """Flagged items in the order that finish recorded."""
+    """Return flagged items in the order that finish recorded."""
     if result.flagged is None:
         return ItemPage((), None)
     flagged = read_records(dependencies.storage, result.flagged.key, FlaggedItems)
-    items = next((one.items for one in flagged if one.flag == flag), ())
+    items = next((listed.items for listed in flagged if listed.flag == flag), ())
     lines = side_by_side(lambda item: final_line(dependencies, result, item), items[first : first + limit])
     following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(items) else None
     return ItemPage(tuple(line for line in lines if line is not None), following)
 
 
 def final_line(dependencies: Dependencies, result: Result, item: int) -> ItemLine | None:
-    """Return one line of the final object, located by its index; None if there is no such item."""
+    """Return one line of the final object, which its index locates, or None if there is no such item."""
     if item >= result.counts.total:
         return None
     raw = dependencies.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)

@@ -1,4 +1,4 @@
-"""Read, cancel and delete jobs."""
+"""The handlers that read, cancel and delete jobs."""
 
 import json
 import logging
@@ -57,8 +57,8 @@ _CURSORS = {_LISTED: keys.ID}
 async def show_job(request: Request, job: str) -> Response:
     """Return one job.
 
-    With `Prefer: wait=N` the response comes when the job has ended, or after N seconds (at most 50). With
-    `If-None-Match` it is 304 if nothing has changed.
+    With `Prefer: wait=N`, the response comes when the job has ended, or after N seconds (at most 50). With
+    `If-None-Match`, the response is 304 if nothing has changed.
     """
     dependencies = dependencies_of(request)
     wait = wait_asked(request.headers)
@@ -93,7 +93,7 @@ def _shown(known: JobSnapshot, base: str) -> Any:
 
 
 def before(cursor: str | None) -> str | None:
-    """Return the job after which a page of the list begins. Raises Malformed."""
+    """Return the id of the job after which a page of the list begins. Raises Malformed."""
     if cursor is None:
         return None
     _, (job,) = places_of(cursor, _CURSORS)
@@ -102,7 +102,7 @@ def before(cursor: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[T]):
-    """A page of a tenant's jobs, newest first. `unreadable`: the jobs of the page whose record cannot be used."""
+    """A page of a tenant's jobs, newest first. `unreadable` lists the jobs of the page whose record cannot be used."""
 
     jobs: list[T]
     unreadable: list[str]
@@ -112,7 +112,7 @@ class Listed(Generic[T]):
 def listed(
     dependencies: Dependencies, tenant: str, before: str | None, limit: int, use: Callable[[JobSnapshot], T]
 ) -> Listed[T]:
-    """Return `use` of each job of a page. An unreadable job does not affect the others."""
+    """Return the results of `use` for each job of a page. An unreadable job does not affect the others."""
     ids = dependencies.ledger.jobs.listed(tenant, before, limit + 1)
     unreadable: list[str] = []
 
@@ -123,12 +123,12 @@ def listed(
             return []
         except (LedgerUnavailable, StorageUnavailable):
             raise
-        except Exception as error:  # noqa: BLE001 - a stored record may be anything
+        except Exception as error:  # noqa: BLE001 - a stored record may contain anything
             log.error("left out of the list", extra={"job_id": job, "source": "list", "code": code_of(error)})  # noqa: TRY400
             unreadable.append(job)
             return []
 
-    found = [one for of_job in side_by_side(read, ids[:limit]) for one in of_job]
+    found = [result for of_job in side_by_side(read, ids[:limit]) for result in of_job]
     return Listed(found, sorted(unreadable), cursor_of(_LISTED, ids[limit - 1]) if len(ids) > limit else None)
 
 
@@ -141,11 +141,12 @@ async def list_items(
 ) -> Response:
     """List the job's items.
 
-    While the job runs, these are the completed items in order of completion. Once it has ended, these are all items in
-    the order of the submission. `next` is null if there are no more items at present. `ignored`, on the first page,
-    lists the files that did not become items, if there are any. With `Accept: application/x-ndjson` the response has
-    one item per line. With `flag` it has only the items with a mask that has this flag; once the job has ended, the
-    most suspicious item comes first.
+    While the job runs, these are the completed items in order of completion. When it has ended, these are all items in
+    the order of the submission. `next` is null if there are no more items at present. On the first page, `ignored`
+    lists the files that did not become items, if there are any.
+
+    With `Accept: application/x-ndjson`, the response has one item per line. With `flag`, it has only the items with a
+    mask that has this flag; when the job has ended, the most suspicious item comes first.
     """
     dependencies = dependencies_of(request)
     known = await in_thread(look, dependencies, tenant_of(request), job)
@@ -156,11 +157,11 @@ async def list_items(
     if not known.terminal:
         headers |= RETRY_AFTER
     if wants_lines(request.headers):
-        lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in shown)
+        lines = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in shown)
         return Response(lines, headers=headers, media_type="application/x-ndjson")
     body: dict[str, Any] = {"items": shown, "next": following}
     if cursor is None and flag is None and (ignored := await in_thread(read_ignored, dependencies, known)):
-        body["ignored"] = [body_of(ignored_shown(one)) for one in ignored]
+        body["ignored"] = [body_of(ignored_shown(file)) for file in ignored]
     return JSONResponse(body, headers=headers)
 
 
@@ -172,7 +173,7 @@ def _page(
 
 
 async def get_artifact(request: Request, job: str, name: str) -> Response:
-    """Return a file of the job: a file that its items link to or, once the job has ended, `result.json`."""
+    """Return a file of the job: one to which its items link or, when the job has ended, `result.json`."""
     dependencies = dependencies_of(request)
     known = await in_thread(look, dependencies, tenant_of(request), job)
     artifact = await in_thread(artifacts.find, dependencies, known, name)
@@ -190,8 +191,8 @@ async def get_artifact(request: Request, job: str, name: str) -> Response:
 async def cancel_job(request: Request, job: str) -> Response:
     """Cancel a job.
 
-    No new work is started. Results that exist remain available. Repeating the request while the job is being cancelled
-    also returns 202.
+    No new work is started. Existing results remain available. While the job is being cancelled, repeating the
+    request also returns 202.
     """
     dependencies = dependencies_of(request)
     known = await in_thread(look, dependencies, tenant_of(request), job)
@@ -204,7 +205,7 @@ async def cancel_job(request: Request, job: str) -> Response:
 async def delete_job(request: Request, job: str) -> Response:
     """Delete a job, whether it is running or not.
 
-    From then on every request for the job returns 410, and all its objects are removed from the storage.
+    From then on, every request for the job returns 410. All its objects are removed from storage.
     """
     await in_thread(actions.delete, dependencies_of(request), job, caller_of(request))
     return Response(status_code=204, headers={"Cache-Control": "no-store"})

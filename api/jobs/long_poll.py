@@ -1,4 +1,4 @@
-"""Long polling (RFC 7240 `wait`): wait for the announcement of a job's end, with occasional checks and no thread."""
+"""Long polling (RFC 7240 `wait`): wait for the announcement of a job's end, and check its state from time to time."""
 
 import asyncio
 import time
@@ -8,12 +8,12 @@ from api.dependencies import Dependencies, in_thread
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.rules.lifecycle import is_terminal
 
-#: Pauses between checks; a lost announcement delays the response by the longest pause.
+#: The pauses between checks, in seconds. If an announcement is lost, the response is late by at most the longest pause.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 
 
 async def until_ended(dependencies: Dependencies, job: str, seconds: int) -> None:
-    """Return once the job is terminal, the time is over or this process shuts down, whichever comes first.
+    """Return when the job is terminal, when the time is over, or when this process shuts down.
 
     The ledger may be unavailable in the meantime.
     """

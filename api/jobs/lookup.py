@@ -1,4 +1,4 @@
-"""Look up a job: in the ledger, and in storage where the ledger lacks it."""
+"""Look up a job in the ledger, or in storage if the ledger does not have it."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ from maskrelay.storage.stored_records import owner_of
 
 @dataclass(frozen=True, slots=True)
 class JobSnapshot:
-    """A job as the ledger and storage know it."""
+    """The state of a job according to the ledger and storage."""
 
     submission: Submission
     record: JobRecord | None
-    #: Set once the job is terminal, except for a halted job: then `halted` gives the reason.
+    #: Set when the job is terminal. A job that ended without a result has no `result`, but `halted`.
     result: Result | None
-    #: Storage holds the intent, and the ledger has no record.
+    #: True if storage contains a request to cancel and the ledger has no record of the job.
     cancelling: bool = False
+    #: Why the job ended without a result, if it did.
     halted: Halt | None = None
 
     @property
@@ -55,7 +56,7 @@ class JobSnapshot:
         return is_terminal(self.state)
 
     def counts(self) -> Counts:
-        """Return the items by state; until the job is planned, the total is the number of submitted items."""
+        """Return the number of items by state. Until the job is planned, the total is the number of submitted items."""
         if self.result is not None:
             return self.result.counts
         if self.record is None:
@@ -63,7 +64,7 @@ class JobSnapshot:
         return Counts(total=self.record.total, **self.record.items)
 
     def reason(self) -> str | None:
-        """Return why the job was cancelled, or the code of why it ended without a result."""
+        """Return why the job was cancelled, or the error code of the failure that ended it without a result."""
         if self.result is not None:
             return self.result.reason
         if self.halted is not None:
@@ -77,10 +78,11 @@ class JobSnapshot:
 
 
 def look(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot:
-    """Return the tenant's job with this id. Raises NotFound (also for another tenant's), Gone, LedgerUnavailable.
+    """Return the tenant's job with this id.
 
-    A job that is finished in storage is returned without the ledger; for any other job, callers can retry for its
-    state.
+    If the ledger is unavailable, a job whose result is in storage is still returned. For any other job, this raises
+    LedgerUnavailable, and the caller can try again. Raises NotFound for an unknown id and for a job of another tenant,
+    and Gone for a job that was deleted or has expired.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
@@ -127,9 +129,11 @@ def _from_storage(dependencies: Dependencies, tenant: str, job: str) -> JobSnaps
 
 
 def check_owned(dependencies: Dependencies, tenant: str, job: str) -> None:
-    """Raise NotFound unless the job is the tenant's, Gone if it was deleted. Its record may be unreadable.
+    """Raise an error unless the tenant may delete the job: NotFound if the job is not the tenant's, Gone
+    if it was deleted.
 
-    Raises LedgerUnavailable for a job without a result, because the ledger has to forget its work.
+    The job's record need not be readable. If the ledger is unavailable, this raises LedgerUnavailable for a job that
+    has no result yet, because deleting it requires the ledger to drop its work.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
@@ -146,7 +150,10 @@ def check_owned(dependencies: Dependencies, tenant: str, job: str) -> None:
 
 
 def _check_gone(dependencies: Dependencies, tenant: str, job: str) -> None:
-    """Raise Gone for the tenant's own tombstone. The tombstone (`tenant`) or the submission gives the owner."""
+    """If the job was deleted, raise Gone for its owner, and NotFound for anyone else.
+
+    The owner is read from the tombstone, otherwise from the submission.
+    """
     if not dependencies.archive.has(keys.gone(job)):
         return
     with suppress(ObjectMissing, RecordUnreadable):

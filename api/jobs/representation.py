@@ -1,4 +1,4 @@
-"""The representation of jobs and items in responses, with the time that each stage took."""
+"""How jobs and items are shown in responses, and the time that each stage took."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from maskrelay.contract.views.job_views import (
 )
 from maskrelay.rules.timings import TOTAL, bottleneck, timings
 
-#: Members that are left out if they are empty; all others are always present, null or not.
+#: Members that are left out if they have no value. All others are always present, even as null.
 _ABSENT = frozenset(
     {
         "deadline",
@@ -50,17 +50,17 @@ _ABSENT = frozenset(
 
 
 def body_of(shown: BaseModel) -> Any:
-    """Return the JSON value of a representation."""
+    """Return the JSON value of a response model."""
     return _present(shown.model_dump(mode="json", by_alias=True))
 
 
 def _present(value: Any) -> Any:
     if isinstance(value, list):
-        return [_present(one) for one in value]
+        return [_present(member) for member in value]
     if not isinstance(value, dict):
         return value
-    kept = {name: one for name, one in value.items() if one is not None or name not in _ABSENT}
-    return {name: one if name == "metadata" else _present(one) for name, one in kept.items()}
+    kept = {name: member for name, member in value.items() if member is not None or name not in _ABSENT}
+    return {name: member if name == "metadata" else _present(member) for name, member in kept.items()}
 
 
 def job_url(base: str, job: str) -> str:
@@ -68,7 +68,7 @@ def job_url(base: str, job: str) -> str:
 
 
 def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> JobShown:
-    """Return a job's representation. `secret`: a generated callback secret, shown only to the submitter."""
+    """Return what is shown of a job. `secret` is a generated callback secret, which only the submitter sees."""
     url = job_url(base, known.id)
     callback, spent = known.submission.callback, timings_of(known)
     return JobShown(
@@ -100,14 +100,18 @@ def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> Jo
 
 
 def etag_of(known: JobSnapshot) -> str:
-    """Return an ETag of the ledger's version counter and the representation: the counter restarts if Redis was lost."""
+    """Return an ETag that changes with every change of the job.
+
+    It contains the ledger's version counter, and a hash of what is shown, because the counter restarts if
+    Redis loses its data.
+    """
     version = known.record.version if known.record is not None else 0
     shown = f"{known.state} {known.planned} {known.counts()} {known.frames()}"
     return f'"{version}-{hashlib.sha256(shown.encode()).hexdigest()[:16]}"'
 
 
 def _eta(known: JobSnapshot) -> float | None:
-    """Seconds left at the current pace; None before there is one."""
+    """Return the seconds that remain at the current pace, or None while the pace is unknown."""
     started = known.record.started_at if known.record is not None else None
     frames = known.frames()
     done = frames.succeeded + frames.failed
@@ -117,14 +121,14 @@ def _eta(known: JobSnapshot) -> float | None:
     return round(elapsed / done * (frames.planned - done), 1)
 
 
-def ignored_shown(one: IgnoredFile) -> IgnoredShown:
+def ignored_shown(file: IgnoredFile) -> IgnoredShown:
     return IgnoredShown(
-        custom_id=one.custom_id, source_name=one.source_name, reason=ErrorShown(**one.reason.model_dump())
+        custom_id=file.custom_id, source_name=file.source_name, reason=ErrorShown(**file.reason.model_dump())
     )
 
 
 def item_shown(line: ItemLine, url: str) -> ItemShown:
-    """Return an item's representation; `url` is that of its job."""
+    """Return what is shown of an item. `url` is the address of its job."""
     shown = ItemShown(
         custom_id=line.custom_id,
         source_name=line.source_name,
@@ -153,7 +157,7 @@ def _whole_links(line: ItemLine, url: str) -> ItemLinks:
 
 
 def item_body(line: ItemLine, url: str) -> Any:
-    """Return the JSON value of an item; an item of several frames has them instead of its masks."""
+    """Return the JSON value of an item. An item with several frames has `frames` instead of `masks`."""
     body = body_of(item_shown(line, url))
     if "frames" in body:
         del body["masks"]
@@ -204,7 +208,7 @@ def _error(error: Failure | None) -> ErrorShown | None:
 
 
 def timings_of(known: JobSnapshot) -> dict[str, float]:
-    """Return the seconds by stage and in `total`; empty if neither storage nor the ledger has any."""
+    """Return the seconds of each stage, and of all in `total`, or nothing if neither storage nor the ledger has any."""
     result, record = known.result, known.record
     if result is None:
         return timings(record.moments, record.spent, datetime.now(UTC)) if record is not None else {}

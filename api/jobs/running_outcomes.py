@@ -13,10 +13,10 @@ Listed = Sequence[tuple[str, frozenset[int] | None]]
 
 
 def listed_parts(dependencies: Dependencies, known: JobSnapshot) -> Listed:
-    """Return the job's parts in the order in which they were settled, each with its refused frames.
+    """Return the job's parts in the order in which they were settled. Each comes with its refused frames.
 
-    If the ledger lacks the job, or keeps no list because it has ended: the parts in storage in the order of names, with
-    None instead of the refused frames.
+    If the ledger does not have the job or has removed its list of parts, return the parts in storage in the order of
+    their names. Then the refused frames are not known, and None stands for them.
     """
     if known.record is not None and not known.terminal:
         return dependencies.ledger.jobs.parts(known.id)
@@ -24,7 +24,7 @@ def listed_parts(dependencies: Dependencies, known: JobSnapshot) -> Listed:
 
 
 def no_lines(dependencies: Dependencies, known: JobSnapshot) -> VisibleLines:
-    """Return the visibility rule before any line of the job's parts was offered to it."""
+    """Return the rule that decides which lines are visible, before any line has been offered to it."""
     frames = known.frames().planned if known.planned else dependencies.archive.most_frames(known.id)
     return VisibleLines(frames)
 
@@ -32,7 +32,7 @@ def no_lines(dependencies: Dependencies, known: JobSnapshot) -> VisibleLines:
 def pass_over(
     dependencies: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> list[int]:
-    """Offer every line of a part, and return the frames that got their first visible line from it."""
+    """Offer every line of a part to `lines`, and return the frames that got their first visible line from it."""
     decided = []
     for frame, succeeded in dependencies.archive.frames(known.id, part):
         fresh = not lines.decided(frame)
@@ -44,7 +44,7 @@ def pass_over(
 def visible_in(
     dependencies: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> Iterator[tuple[int, Outcome, PlannedItem, bool]]:
-    """Yield the lines of a part that are visible so far: place, outcome, item, and whether the frame had none before.
+    """Yield the visible lines of a part: place, outcome, item, and whether the frame had no visible line before.
 
     Every line is offered to `lines`. A line whose frame is not in the plan is left out.
     """
@@ -61,7 +61,7 @@ def _offer(lines: VisibleLines, frame: int, succeeded: bool, refused: frozenset[
 
 
 def outcomes_of(dependencies: Dependencies, known: JobSnapshot, listed: Listed, frames: range) -> list[Outcome]:
-    """Return the visible outcomes of these frames among the listed parts, in order of frames."""
+    """Return the visible outcomes of these frames in the listed parts, in the order of the frames."""
     found: dict[int, Outcome] = {}
     lines = no_lines(dependencies, known)
     for name, refused in listed:
@@ -72,7 +72,7 @@ def outcomes_of(dependencies: Dependencies, known: JobSnapshot, listed: Listed, 
 
 
 def visible_line(dependencies: Dependencies, known: JobSnapshot, item: int, frame: int) -> ItemLine | None:
-    """Return an item's line from the visible outcome of this frame of it; None if there is none."""
+    """Return the line of an item with the visible outcome of one of its frames, or None if there is no such outcome."""
     planned = dependencies.archive.item_of(known.id, frame)
     if planned is None or planned.item != item:
         return None

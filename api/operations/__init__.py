@@ -1,5 +1,4 @@
-"""Endpoints for operators and autoscalers, and the catalogue of what a job can ask for.
+"""Endpoints for operators and autoscalers, and the lists of what a job can request.
 
-The state of the ledger comes in; health, metrics, scaling and catalogue come out.
-Read `health` first.
+They show health, metrics, scaling, endpoints and prompts. Read `health` first.
 """

@@ -1,4 +1,4 @@
-"""What a job can ask for: the endpoints that a tenant may use, and the targets that the model was trained on."""
+"""What a job can request: the endpoints that a tenant may use, and the targets on which the model was trained."""
 
 from typing import Annotated
 
@@ -28,16 +28,21 @@ async def list_endpoints(request: Request) -> EndpointList:
 def _list(dependencies: Dependencies, tenant: str) -> EndpointList:
     names = {endpoint.name for endpoint in _usable(dependencies, tenant)}
     flow = dependencies.ledger.flow(dependencies.ledger.endpoints.known())
-    return EndpointList.model_validate({"endpoints": [one for one in flow.document() if one["name"] in names]})
+    return EndpointList.model_validate(
+        {"endpoints": [endpoint for endpoint in flow.document() if endpoint["name"] in names]}
+    )
 
 
 def check_pin(dependencies: Dependencies, tenant: str, name: str) -> None:
-    """Raise OptionInvalid unless the tenant may use an endpoint of this name; EndpointsUnknown while none is known."""
+    """Raise OptionInvalid unless the tenant may use an endpoint with this name.
+
+    Raises EndpointsUnknown if no endpoint has been announced yet.
+    """
     known = dependencies.ledger.endpoints.known()
     if not known:
         raise EndpointsUnknown
     if name not in {endpoint.name for endpoint in usable(known, tenant)}:
-        raise OptionInvalid("There is no endpoint of this name.", pointer=pointer("options", "endpoint"))
+        raise OptionInvalid("There is no endpoint with this name.", pointer=pointer("options", "endpoint"))
 
 
 def _usable(dependencies: Dependencies, tenant: str) -> list[Endpoint]:
@@ -45,9 +50,9 @@ def _usable(dependencies: Dependencies, tenant: str) -> list[Endpoint]:
 
 
 def list_prompts(modality: Word = None, site: Word = None) -> TargetList:
-    """List the targets that the model was trained on, each with a prompt in the form used in training.
+    """List the targets on which the model was trained, each with a prompt in the form that training used.
 
     `modality` is CT, MRI, X-ray, ultrasound, pathology, fundus, OCT, dermoscopy, endoscope, or a DICOM modality code.
-    An unknown modality or site returns an empty list.
+    An unknown modality or site gives an empty list.
     """
     return TargetList(prompts=targets_of(modality, site))

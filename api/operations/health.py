@@ -1,4 +1,4 @@
-"""Liveness and readiness of the process."""
+"""The liveness and readiness of the process."""
 
 from contextlib import suppress
 
@@ -13,8 +13,8 @@ from maskrelay.errors import LedgerFull, LedgerUnavailable, StorageError
 class Readiness(BaseModel):
     """Whether the service can work.
 
-    `ledger` and `storage` are `ok` or `unavailable`. `ledger` can also be `full`: it accepts no new jobs, and
-    everything else works.
+    `ledger` and `storage` are `ok` or `unavailable`. `ledger` can also be `full`; then no new jobs are accepted,
+    but everything else works.
     """
 
     ready: bool
@@ -28,9 +28,9 @@ async def livez() -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Check that the ledger (Redis) and the storage respond and accept writes. The response is 503 if one does not.
+    """Check that the ledger (Redis) and the storage respond and accept writes. If one of them does not, return 503.
 
-    A ledger that is nearly full still counts as ready, because the jobs in it must be completed.
+    A ledger that is nearly full is still ready, because its jobs must be completed.
     """
     seen = await in_thread(_look, dependencies_of(request))
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})

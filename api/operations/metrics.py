@@ -1,6 +1,6 @@
-"""`GET /metrics`: the metrics of the ledger and of this process in Prometheus' text format.
+"""`GET /metrics`: the metrics of the ledger and of this process in the text format of Prometheus.
 
-A label's value is a word of ours or the name of an endpoint; it is never a job, a tenant, or what a caller wrote.
+The value of a label is a fixed term or the name of an endpoint. It is never a job, a tenant, or text from a caller.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,8 @@ from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.metrics_snapshot import BUCKETS, Histogram
 
 _GATES = ("open", "half-open", "closed", "frozen")
-#: Counters of the ledger: their name there, the metric's name, the label with its fixed values, the description.
+#: Counters of the ledger: their name in the ledger, the metric's name, its label with fixed values,
+#: and its description.
 _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
     ("settled", "frames_settled", "outcome", ("succeeded", "failed"), "Frames settled, by outcome."),
     (
@@ -89,7 +90,11 @@ def work(known: Mapping[str, Any], wanted: int, cap: int) -> Iterator[Metric]:
         yield _gauges(name, meaning, "lane", [(lane, counted[kept]) for lane, counted in lanes])
     for name, kept, meaning in (
         ("steps_due", "due", "Jobs to plan or finish, and items to assemble, that no worker has taken."),
-        ("steps_held", "held", "Jobs to plan or finish, and items to assemble, that are leased or backed off."),
+        (
+            "steps_held",
+            "held",
+            "Jobs to plan or finish, and items to assemble, that a worker has taken or that wait for another attempt.",
+        ),
         ("step_late_seconds", "late_s", "How long the first of the due steps has been waiting."),
     ):
         yield _gauges(name, meaning, "step", [(step, counted[kept]) for step, counted in steps])
@@ -106,7 +111,7 @@ def work(known: Mapping[str, Any], wanted: int, cap: int) -> Iterator[Metric]:
 
 
 def redis(known: Mapping[str, Any]) -> Iterator[Metric]:
-    """Yield the metrics of the ledger's server, and whether the ledger is being swept."""
+    """Yield the metrics of the Redis server, and the ages of the last sweep and the last comparison."""
     memory = known["memory"]
     yield _gauge("ledger_memory_bytes", "Memory that Redis uses.", memory["used"])
     yield _gauge("ledger_memory_limit_bytes", "Redis' maxmemory. 0 if there is no limit.", memory["most"])
@@ -123,7 +128,7 @@ def redis(known: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def counters(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
-    """Yield the counters since this Redis began. All processes show the same values, so do not sum over them."""
+    """Yield the counters since this Redis was started. All processes show the same values, so do not add them up."""
     for what, name, label, always, meaning in _COUNTED:
         family = CounterMetricFamily(f"maskrelay_{name}", meaning, labels=(label,))
         for labelled, count in {**dict.fromkeys(always, 0), **counts.get(what, {})}.items():
@@ -142,10 +147,12 @@ def stages(known: Mapping[str, Histogram]) -> Metric:
 
 
 def endpoints(documents: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
-    """Yield the metrics of what limits a run at each endpoint."""
+    """Yield the metrics of what limits the work at each endpoint."""
 
     def each(name: str, meaning: str, kept: str) -> Metric:
-        return _gauges(f"endpoint_{name}", meaning, "endpoint", [(one["name"], one[kept]) for one in documents])
+        return _gauges(
+            f"endpoint_{name}", meaning, "endpoint", [(endpoint["name"], endpoint[kept]) for endpoint in documents]
+        )
 
     yield each("limit", "The current limit on requests in flight.", "limit")
     yield each("max_in_flight", "The hard limit on requests in flight.", "max_in_flight")
@@ -153,28 +160,33 @@ def endpoints(documents: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     yield each("closed_seconds", "How long the gate stays closed.", "closed_for_s")
     yield each("bytes_per_prompt", "The measured size of a response for each prompt.", "bytes_per_prompt")
     for name in ("requests_per_s", "bytes_per_s", "bytes_per_s_learnt"):
-        values = [(one["name"], one["tokens"][name]) for one in documents]
+        values = [(endpoint["name"], endpoint["tokens"][name]) for endpoint in documents]
         yield _gauges(f"endpoint_{name}", "The rate limit per second.", "endpoint", values)
     for name, label, meaning, of in (
-        ("waiting", "lane", "Worker children that are waiting for admission.", lambda one: one["waiting"]),
+        (
+            "waiting",
+            "lane",
+            "Worker processes that wait for permission to send a request.",
+            lambda endpoint: endpoint["waiting"],
+        ),
         (
             "gate",
             "gate",
             "1 for the current state of the gate.",
-            lambda one: {gate: one["gate"] == gate for gate in _GATES},
+            lambda endpoint: {gate: endpoint["gate"] == gate for gate in _GATES},
         ),
         (
             "gate_reason",
             "reason",
             "1 for the reason why the gate is not open.",
-            lambda one: {one["reason"]: 1} if one["reason"] else {},
+            lambda endpoint: {endpoint["reason"]: 1} if endpoint["reason"] else {},
         ),
-        ("recent_errors", "kind", "Failed requests in the last five minutes.", lambda one: one["errors"]),
+        ("recent_errors", "kind", "Failed requests in the last five minutes.", lambda endpoint: endpoint["errors"]),
     ):
         family = GaugeMetricFamily(f"maskrelay_endpoint_{name}", meaning, labels=("endpoint", label))
-        for one in documents:
-            for labelled, value in of(one).items():
-                family.add_metric((one["name"], labelled), value)
+        for endpoint in documents:
+            for labelled, value in of(endpoint).items():
+                family.add_metric((endpoint["name"], labelled), value)
         yield family
 
 
@@ -194,7 +206,7 @@ def _body(dependencies: Dependencies, own: CollectorRegistry) -> bytes:
 
 
 def _look(dependencies: Dependencies) -> list[Metric]:
-    """While the ledger is unavailable, only that is reported: the API's own metrics matter all the more then."""
+    """Return the metrics of the ledger. If the ledger is unavailable, return only the metric that says so."""
     try:
         return [ledger_up(is_up=True), *_of_ledger(dependencies)]
     except LedgerUnavailable:
@@ -213,7 +225,7 @@ def _of_ledger(dependencies: Dependencies) -> Iterable[Metric]:
 
 
 class _Shared(Collector):
-    """A collector of metrics that were read already, as prometheus_client expects it."""
+    """A collector of metrics that have already been read, in the form that prometheus_client expects."""
 
     def __init__(self, read: list[Metric]) -> None:
         self._read = read

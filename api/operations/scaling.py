@@ -1,4 +1,4 @@
-"""The number of segment workers that the current load calls for, as an autoscaler queries it."""
+"""The number of segment workers that the current load needs, for an autoscaler."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ class Scaling(BaseModel):
 
 
 async def scaling(request: Request) -> Scaling:
-    """Return the waiting work and the number of segment workers for it, at most what the endpoints can keep busy."""
+    """Return the waiting work and the number of segment workers for it, up to what the endpoints can keep busy."""
     return await in_thread(_look, dependencies_of(request))
 
 
@@ -30,10 +30,13 @@ def _look(dependencies: Dependencies) -> Scaling:
 
 
 def worth(dependencies: Dependencies, endpoints: Sequence[Mapping[str, Any]]) -> Scaling:
-    """Return the waiting work, and the number of workers for it at these endpoints (as in `Flow.document`)."""
+    """Return the waiting work and the number of workers for it. `endpoints` has the form of `Flow.document`."""
     ledger, per_worker = dependencies.ledger, dependencies.frames_per_worker
-    waiting, cap = ledger.wake_ups.work("segment"), workers_most(sum(one["limit"] for one in endpoints), per_worker)
-    if not endpoints:  # Redis lost the endpoints and no worker has announced them yet: keep the current workers
+    waiting, cap = (
+        ledger.wake_ups.work("segment"),
+        workers_most(sum(endpoint["limit"] for endpoint in endpoints), per_worker),
+    )
+    if not endpoints:  # Redis has lost the endpoints, and no worker has announced them yet: keep the current workers
         cap = max(cap, ledger.wake_ups.loops("segment"))
     wanted = workers_wanted(waiting, ledger.claims.held(), per_worker, cap)
     return Scaling(waiting_frames=waiting, workers_wanted=wanted, cap=cap)

@@ -1,6 +1,5 @@
-"""Every path, its handler, and its description in the OpenAPI document.
+"""All paths of the API, with their handlers and their descriptions in the OpenAPI document.
 
-An application comes in; it leaves with all routes and a complete OpenAPI document.
 Read this module first, then `openapi`.
 """
 
@@ -38,16 +37,16 @@ from maskrelay.contract.vocabulary.trained_targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: respond when the job has ended, or after N seconds (at most 50).")
 _ELSEWHERE = {
-    "description": "The file is at the URL in `Location` for a short time. Only if the operator has enabled this."
+    "description": "For a short time, the file is at the URL in `Location`. Only sent if the operator has enabled it."
 }
-_NONE_MATCH = header("If-None-Match", "An `ETag`. The response is 304 if nothing has changed.")
+_NONE_MATCH = header("If-None-Match", "The `ETag` of your copy. If it is still current, the response is 304.")
 _RANGE = header(
     "Range",
     "One byte range (RFC 9110). The response is 206 with that range, or 416 if the file has no byte of it.",
 )
 _KEY = header(
     "Idempotency-Key",
-    "The same request with the same key returns the first job. The key may be quoted.",
+    "The same request with the same key returns the first job. The key may be in quotes.",
     KEY_PATTERN,
 )
 _READ = (401, 403, 404, 410, 503)

@@ -1,5 +1,5 @@
-"""Submitting jobs: from a request's bytes to an accepted job.
+"""Submit jobs: from the bytes of a request to an accepted job.
 
-A form, JSON or upload comes in; a durable submission comes out, or an error that names the offending place.
-Read `submit` first, then `parse` and `accept`.
+A form, a JSON body or an upload becomes a stored submission, or an error that names the place of the mistake. Read
+`submit` first, then `parse` and `accept`.
 """

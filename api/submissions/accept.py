@@ -1,4 +1,4 @@
-"""Accept a job, step by step: everything before `job.json` may be left half done, and nothing after it."""
+"""Accept a job step by step. Only the steps before the creation of `job.json` may fail and leave something undone."""
 
 import hashlib
 import hmac
@@ -39,14 +39,14 @@ from maskrelay.errors import (
 from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.stored_records import record_body
 
-#: How long an id stays reserved if its request ends without releasing it; until then, a repeat is told to retry.
-#: If a request takes longer, its repeat merely runs at the same time: `job.json` is created only once.
+#: How long an id stays reserved if its request ends without releasing it. Until then, a repeat gets StillAccepting. If
+#: a request takes longer, a repeat may run at the same time, which does no harm: `job.json` is created only once.
 _HOLD = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionContext:
-    """The caller of a request, its idempotency key, and its trace."""
+    """The caller's tenant, the idempotency key, and the trace of a request."""
 
     tenant: str
     key: str | None
@@ -54,9 +54,9 @@ class SubmissionContext:
 
 
 def check_room(dependencies: Dependencies, request: SubmissionContext, declared: int) -> None:
-    """Raise QuotaReached, LedgerFull or LedgerUnavailable if a body of this declared size cannot become a job.
+    """Raise QuotaReached, LedgerFull or LedgerUnavailable if a body of this size could not be accepted as a job.
 
-    Called before anything is read. A repeat with the key of an accepted job needs no quota.
+    This is called before the body is read. No quota is needed to repeat a request whose job was already accepted.
     """
     more = Usage(jobs=1, frames=1, bytes=declared)
     try:
@@ -70,10 +70,11 @@ def check_room(dependencies: Dependencies, request: SubmissionContext, declared:
 def accept(
     dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
 ) -> Submission:
-    """Return the submission that now exists for this request: a new one, or the first with its key.
+    """Return the submission for this request: a new one, or the first one with the same idempotency key.
 
-    Raises LedgerUnavailable and StorageUnavailable with the job not accepted; StillAccepting, IdempotencyKeyReused,
-    Gone; UploadExpired, CallbackForbidden, LaneForbidden, QuotaReached. Once this returns, the job is durable.
+    When this returns, the job is durable. If it raises LedgerUnavailable or StorageUnavailable, the job was
+    not accepted. It also raises StillAccepting, IdempotencyKeyReused, Gone, UploadExpired,
+    CallbackForbidden, LaneForbidden or QuotaReached.
     """
     dependencies.ledger.scripts.check_writable()
     job = _id_of(dependencies, request)
@@ -93,7 +94,7 @@ def _accept_new(
     submission, items = _written(dependencies, request, wanted, job)
     with uploads_used(dependencies, request.tenant, wanted.uploads, incoming), room_kept(dependencies, submission):
         prepare(dependencies, submission, items)
-        incoming.kept = True  # from here on the job may exist, even if the store's response is lost
+        incoming.kept = True  # from here on the job may exist, even if the response of the store is lost
         if stand(dependencies, submission):
             return submission
         incoming.kept = False
@@ -102,7 +103,7 @@ def _accept_new(
 
 @contextmanager
 def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
-    """Reserve a derived id for this request alone. Raises StillAccepting while another request holds it."""
+    """Reserve a derived id for this request. Raises StillAccepting while another request has reserved it."""
     if not dependencies.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
         raise StillAccepting
     try:
@@ -113,9 +114,10 @@ def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
 
 
 def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
-    """Write everything that precedes the submission itself: the marks of uploads in use, the live marker, many items.
+    """Write everything that precedes the submission: the marks on its uploads, the live marker, and a
+    long list of items.
 
-    Nothing is stored of a submission that could not be read back; raises RecordUnreadable.
+    Raises RecordUnreadable, before anything is written, if the submission could not be read back.
     """
     job = submission.id
     record_body(submission)
@@ -128,27 +130,30 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
 
 @contextmanager
 def room_kept(dependencies: Dependencies, submission: Submission) -> Iterator[None]:
-    """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached, LedgerUnavailable."""
-    room, one = dependencies.ledger.quotas, submission
-    interactive = one.total if one.lane == "interactive" else 0
-    more = Usage(jobs=1, frames=one.total, interactive=interactive, bytes=one.size)
-    room.keep(one.tenant, one.id, more, dependencies.quotas(one.tenant), _HOLD)
+    """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached or LedgerUnavailable."""
+    room = dependencies.ledger.quotas
+    interactive = submission.total if submission.lane == "interactive" else 0
+    more = Usage(jobs=1, frames=submission.total, interactive=interactive, bytes=submission.size)
+    room.keep(submission.tenant, submission.id, more, dependencies.quotas(submission.tenant), _HOLD)
     try:
         yield
     finally:
         with suppress(LedgerUnavailable):
-            room.give_back(one.tenant, one.id)
+            room.give_back(submission.tenant, submission.id)
 
 
 def _id_of(dependencies: Dependencies, request: SubmissionContext) -> str:
-    """A random id, or the one derived from tenant and idempotency key, so that a repeat finds the job anywhere."""
+    """Return a random id, or the id that is derived from tenant and idempotency key.
+
+    A derived id can always be computed again, so a repeat finds its job even if Redis has lost its data.
+    """
     if request.key is None:
         return keys.new_id()
     return derived_id(dependencies, f"{request.tenant}\0{request.key}".encode())
 
 
 def derived_id(dependencies: Dependencies, meaning: bytes) -> str:
-    """Return the id derived with the current server key, or the id with the previous key if that job exists."""
+    """Return the id derived with the current server key, or the one derived with the previous key if its job exists."""
     newest, *before = (_derived(server_key, meaning) for server_key in dependencies.server_keys)
     return next((job for job in before if earlier(dependencies, job) is not None), newest)
 
@@ -171,7 +176,7 @@ def _same(found: Submission, wanted: SubmissionRequest) -> Submission:
 
 
 def _check_admissible(dependencies: Dependencies, tenant: str, wanted: SubmissionRequest) -> None:
-    """Checks whose result may differ from that of a first request with the same key; for new jobs only."""
+    """Check what may have changed since a first request with the same key. These checks apply only to new jobs."""
     wanted.lane()
     now = datetime.now(UTC)
     for number, upload in enumerate(wanted.uploads):
@@ -184,7 +189,7 @@ def _check_admissible(dependencies: Dependencies, tenant: str, wanted: Submissio
 
 
 def check_targets(dependencies: Dependencies, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
-    """Raise OptionInvalid for an endpoint that the tenant cannot use, CallbackForbidden for a forbidden URL."""
+    """Raise OptionInvalid if the tenant cannot use the endpoint, and CallbackForbidden if the URL is not allowed."""
     if endpoint is not None:
         check_pin(dependencies, tenant, endpoint)
     if callback_url is not None:
@@ -197,7 +202,7 @@ def check_targets(dependencies: Dependencies, tenant: str, endpoint: str | None,
 def _written(
     dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, job: str
 ) -> tuple[Submission, tuple[Item, ...]]:
-    """The submission as it will be stored, and its items, which are separate objects if there are many."""
+    """Return the submission as it will be stored, and its items. Many items are stored in an object of their own."""
     items = tuple(
         Item(
             source=upload.key,
@@ -257,7 +262,7 @@ def _lines(items: Iterable[Item]) -> bytes:
 
 
 def stand(dependencies: Dependencies, submission: Submission) -> bool:
-    """Accept the job and record it in the ledger; False if another was accepted with its id (see `standing`)."""
+    """Create `job.json` and record the job in the ledger. Return False if another job was accepted with this id."""
     try:
         _create(dependencies, submission)
     except ObjectExists:
@@ -267,14 +272,17 @@ def stand(dependencies: Dependencies, submission: Submission) -> bool:
 
 
 def standing(dependencies: Dependencies, job: str) -> Submission:
-    """Return the submission that was accepted with this id, if any. Raises Gone."""
+    """Return the submission that was accepted with this id. Raises Gone."""
     found = earlier(dependencies, job)
     assert found is not None
     return found
 
 
 def _create(dependencies: Dependencies, submission: Submission) -> None:
-    """The point of acceptance. Raises ObjectExists. If the store does not respond, what it then holds decides."""
+    """Create `job.json`, which accepts the job. Raises ObjectExists if it exists.
+
+    If the store does not respond, read the object to find out whether it was created.
+    """
     try:
         dependencies.storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
     except StorageUnavailable:
@@ -283,10 +291,15 @@ def _create(dependencies: Dependencies, submission: Submission) -> None:
 
 
 def _tell_ledger(dependencies: Dependencies, submission: Submission) -> None:
-    """Record the job and wake a planner. If this fails, the sweep finds the live marker."""
+    """Record the job and send a wake-up for planning. If this fails, the sweep finds the live marker."""
     with suppress(LedgerUnavailable):
-        one = submission
         dependencies.ledger.jobs.create(
-            one.id, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline
+            submission.id,
+            submission.tenant,
+            submission.lane,
+            submission.total,
+            submission.created_at,
+            size=submission.size,
+            deadline=submission.deadline,
         )
         dependencies.ledger.wake_ups.wake("plan")

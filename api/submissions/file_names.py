@@ -10,9 +10,9 @@ _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=")
 
 
 def file_name_in(header: bytes, parsed: Mapping[bytes, bytes]) -> str | None:
-    """Return the file name in a Content-Disposition `header` with the parameters `parsed`; None if it has none.
+    """Return the file name in a Content-Disposition `header` with the parameters `parsed`, or None if it has none.
 
-    `filename*` (RFC 5987: aiohttp, .NET, older requests) takes precedence over `filename`, which may be UTF-8
+    `filename*` (RFC 5987: aiohttp, .NET, older requests) has priority over `filename`. The latter may be UTF-8
     (browsers, curl), an encoded word (RFC 2047: .NET and PowerShell), or bytes of a Windows code page.
     """
     extended = _EXTENDED.search(header)
@@ -37,6 +37,6 @@ def _decoded(raw: bytes, charset: str) -> str:
 def _without_encoded_words(name: str) -> str:
     try:
         words = decode_header(name)
-    except ValueError:  # not a valid encoded word
+    except ValueError:  # this is not a valid encoded word
         return name
     return "".join(word if isinstance(word, str) else _decoded(word, charset or "ascii") for word, charset in words)

@@ -1,4 +1,4 @@
-"""Parse multipart/form-data as a stream: files go to storage piece by piece, short fields are kept in memory."""
+"""Parse multipart/form-data as a stream. Files go to storage piece by piece; short fields are kept in memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from maskrelay.errors import BodyIncomplete, Malformed, RequestError, TooManyIte
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The limits of a form field, and the errors for a field that comes more than `most` times or is too long."""
+    """The limits of a form field, and the errors for a field that is given more than `most` times or is too long."""
 
     most: int
     max_bytes: int
@@ -23,11 +23,11 @@ class Field:
 
 
 class Form:
-    """A parser to which a form is passed with `feed`; then `fields` has the fields' bytes by name, `incoming` the
-    files.
+    """A parser that gets a form piece by piece through `feed`.
 
-    `file_name`: the name of the parts that are files; None: all names. Raises Malformed, BodyIncomplete, BodyTooLarge,
-    TooManyItems, and the errors of the fields' limits.
+    At the end, `fields` contains the bytes of the fields by name, and `incoming` contains the files. `file_name` is the
+    name of the parts that are files; if it is None, every other part is a file. Raises Malformed, BodyIncomplete,
+    BodyTooLarge or TooManyItems, or the error of a field's limit.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Form:
             raise Malformed("The multipart body is not well-formed.") from None
 
     def close(self) -> None:
-        """End the body. Raises BodyIncomplete unless the form is complete."""
+        """Finish the body. Raises BodyIncomplete unless the form is complete."""
         if not self._ended:
             raise BodyIncomplete
 

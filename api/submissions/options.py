@@ -1,4 +1,4 @@
-"""Parses the options of a job strictly, so that a misspelt option is reported."""
+"""Parse the options of a job strictly, so that a misspelt option is reported."""
 
 import json
 from collections.abc import Callable
@@ -22,13 +22,13 @@ from maskrelay.errors import Malformed, NestedTooDeep, OptionInvalid, OptionUnkn
 METADATA_BYTES = 16 << 10
 _URL_LENGTH = 2048
 _SECRET = ("callback", "secret")
-#: The longest deadline in seconds.
+#: The longest deadline, in seconds.
 LONGEST_S = 366 * 86400
 _EXPECTED = {
     "group_series": "Expected true or false.",
     "partial_series": "Expected one of fail, best_effort, hold.",
-    "slice_axis": "Expected one of axial, coronal, sagittal, or a voxel axis: 0, 1, 2.",
-    "volume": "Expected the number of a volume, from 0.",
+    "slice_axis": "Expected one of axial, coronal, sagittal, or the number of a voxel axis (0, 1 or 2).",
+    "volume": "Expected the index of a volume, starting from 0.",
     "square_pixels": "Expected true or false.",
     "burned_in": "Expected one of allow, warn, refuse.",
     "identifiers": "Expected one of uids, hashed, none.",
@@ -37,7 +37,9 @@ _EXPECTED = {
 
 @dataclass(frozen=True, slots=True)
 class CallbackOption:
-    """Where events are sent. Without a `secret` one is derived; of two, separated by a blank, both sign."""
+    """Where events are sent. `secret` contains one secret or two, separated by a space, or None if one
+    is to be derived.
+    """
 
     url: str
     secret: str | None
@@ -48,12 +50,12 @@ class CallbackOption:
 class Options:
     """The options of a submission."""
 
-    #: Empty: the defaults for each source.
+    #: The files to create. If it is empty, the defaults for each source are created.
     outputs: tuple[Output, ...] = ()
     pixels: PixelOptions = field(default_factory=PixelOptions)
     callback: CallbackOption | None = None
     lane: Lane | None = None
-    #: Relative to acceptance, or a time in UTC.
+    #: A time from acceptance, or a point in time in UTC.
     deadline: timedelta | datetime | None = None
     endpoint: str | None = None
     one_prompt_per_request: bool = False
@@ -61,18 +63,18 @@ class Options:
 
 
 def read_json(body: bytes, at: str) -> Any:
-    """Parse the JSON `body`. Raises NestedTooDeep, and Malformed for a value that cannot be read or represented."""
+    """Parse the JSON `body`. Raises NestedTooDeep, and Malformed if the value cannot be read or represented."""
     try:
         value = read_json_text(body)
     except (ValueError, RecursionError):
-        raise Malformed("The JSON cannot be read.", pointer=at) from None
+        raise Malformed("The body or field is not valid JSON.", pointer=at) from None
     if depth_of(value) > DEEPEST:
         raise NestedTooDeep(f"JSON may be nested at most {DEEPEST} levels deep.", pointer=at)
     return value
 
 
 def read_options(value: Any) -> Options:
-    """Parse the options from a JSON value. Raises Malformed, OptionUnknown and OptionInvalid."""
+    """Parse the options from a JSON value. Raises Malformed, OptionUnknown or OptionInvalid."""
     readers: dict[str, Callable[[Any], Any]] = {
         "outputs": _outputs,
         "callback": _callback,
@@ -84,12 +86,12 @@ def read_options(value: Any) -> Options:
     }
     given = members(value, frozenset(readers) | PixelOptions.model_fields.keys(), ("options",))
     of_pixels = {name: given.pop(name) for name in PixelOptions.model_fields if name in given}
-    read = {name: readers[name](one) for name, one in given.items()}
+    read = {name: readers[name](given_value) for name, given_value in given.items()}
     return Options(**read, pixels=read_pixel_options(of_pixels))
 
 
 def members(value: Any, known: frozenset[str], path: tuple[str | int, ...]) -> dict[str, Any]:
-    """Return the members of a JSON object that may have only the known ones; a null member counts as absent."""
+    """Return the members of a JSON object that may have only the known ones. A null member is treated as absent."""
     if not isinstance(value, dict):
         raise Malformed("Expected a JSON object.", pointer=pointer(*path))
     for name in value:
@@ -97,14 +99,14 @@ def members(value: Any, known: frozenset[str], path: tuple[str | int, ...]) -> d
             raise OptionUnknown(
                 f"Unknown name. Expected one of {', '.join(sorted(known))}.", pointer=pointer(*path, name)
             )
-    return {name: one for name, one in value.items() if one is not None}
+    return {name: member for name, member in value.items() if member is not None}
 
 
 def _outputs(value: Any) -> tuple[Output, ...]:
     known = get_args(Output)
-    if not isinstance(value, list) or not value or any(one not in known for one in value):
+    if not isinstance(value, list) or not value or any(output not in known for output in value):
         raise _invalid(f"Expected a list of {', '.join(known)}.", "outputs")
-    return tuple(one for one in known if one in value)
+    return tuple(output for output in known if output in value)
 
 
 def _lane(value: Any) -> Lane:
@@ -115,7 +117,7 @@ def _lane(value: Any) -> Lane:
 
 
 def _deadline(value: Any) -> timedelta | datetime:
-    """Seconds from acceptance, or a time; only new jobs require it to be in the future."""
+    """Return seconds from acceptance, or a point in time. Only for new jobs must it be in the future."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_S:
         return timedelta(seconds=value)
     with suppress(ValueError, TypeError, OverflowError):
@@ -158,9 +160,7 @@ def _secret(value: Any) -> str | None:
         return None
     secrets = value if isinstance(value, list) else [value]
     if not 1 <= len(secrets) <= 2:
-        raise _invalid(
-            "Expected one secret, or a list of two while the receiver changes from one to the other.", *_SECRET
-        )
+        raise _invalid("Expected one secret, or a list of two secrets.", *_SECRET)
     try:
         for secret in secrets:
             check_secret(str(secret))
@@ -172,9 +172,9 @@ def _secret(value: Any) -> str | None:
 def _events(value: Any) -> tuple[str, ...]:
     if value is None:
         return TERMINAL_EVENTS
-    if not isinstance(value, list) or not value or any(one not in EVENT_TYPES for one in value):
+    if not isinstance(value, list) or not value or any(event not in EVENT_TYPES for event in value):
         raise _invalid(f"Expected a list of {', '.join(EVENT_TYPES)}.", "callback", "events")
-    return tuple(one for one in EVENT_TYPES if one in value)
+    return tuple(event for event in EVENT_TYPES if event in value)
 
 
 def _invalid(detail: str, *path: str) -> OptionInvalid:
@@ -182,7 +182,7 @@ def _invalid(detail: str, *path: str) -> OptionInvalid:
 
 
 def read_pixel_options(given: dict[str, Any]) -> PixelOptions:
-    """Parse the pixel options from JSON values. Raises OptionInvalid, which names the option."""
+    """Parse the options about pixels from JSON values. Raises OptionInvalid with the name of the option."""
     if "intensity" in given:
         given = {**given, "intensity": _intensity(given["intensity"])}
     try:

@@ -1,4 +1,4 @@
-"""Parses the form or JSON of a submission, prompts included. Pure; every error names the offending place."""
+"""Parse the form or the JSON of a submission, including its prompts. Every error names the place of the mistake."""
 
 import hashlib
 import json
@@ -34,13 +34,13 @@ from maskrelay.errors import (
 from maskrelay.rules.lanes import lane_of
 
 _CUSTOM_ID_LENGTH = 256
-#: Control characters, line and paragraph separators.
+#: Control characters, and line and paragraph separators.
 _CONTROL = frozenset({"Cc", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedItem:
-    """A requested item; in a form, the uploads come in the same order and have no ids yet."""
+    """One item of a request. In a form, the uploads have the same order as the items, and `upload_id` is empty."""
 
     custom_id: str
     prompts: tuple[str, ...]
@@ -63,7 +63,10 @@ class SubmissionRequest:
             raise LaneForbidden(error.detail, pointer=pointer("options", "lane")) from None
 
     def fingerprint(self) -> str:
-        """Return a hash of options, prompts and uploads: equal for equal requests, however they were sent."""
+        """Return a hash of options, prompts and uploads.
+
+        Equal requests have equal hashes, even if they were sent differently.
+        """
         items = [
             [upload.size, upload.sha256, item.custom_id, item.prompts]
             for item, upload in zip(self.items, self.uploads, strict=True)
@@ -74,7 +77,7 @@ class SubmissionRequest:
 
 
 def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:
-    """Parse the items and options of a form with this many images; each item has all prompts of the form."""
+    """Parse the items and options of a form with this number of images. Each item has all prompts of the form."""
     raw_options = fields["options"]
     options = read_options(read_json(raw_options[0], pointer("options"))) if raw_options else Options()
     _check_total(images, limits)
@@ -83,7 +86,7 @@ def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tu
 
 
 def read_body(body: bytes, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:
-    """Parse the items and options of a JSON body, whose items refer to uploads."""
+    """Parse the items and options of a JSON body, in which items refer to uploads."""
     given = members(read_json(body, pointer()), frozenset({"items", "prompts", "options"}), ())
     options = read_options(given.get("options", {}))
     items = given.get("items", [])
@@ -118,15 +121,18 @@ def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
 
 
 def _check_custom_ids(asked: Sequence[RequestedItem], items: Sequence[Any]) -> None:
-    """An item without a custom id has its index; a custom id that equals another's index is a duplicate."""
+    """Raise CustomIdDuplicate if two items have the same custom id.
+
+    An item without one has its index as its custom id.
+    """
     first: dict[str, int] = {}
-    for number, one in enumerate(asked):
-        if one.custom_id in first:
-            other = first[one.custom_id]
+    for number, item in enumerate(asked):
+        if item.custom_id in first:
+            other = first[item.custom_id]
             given = number if items[number].get("custom_id") is not None else other
             detail = f"Items {other} and {number} have the same custom_id."
             raise CustomIdDuplicate(detail, pointer=pointer("items", given, "custom_id"))
-        first[one.custom_id] = number
+        first[item.custom_id] = number
 
 
 def _check_total(total: int, limits: Limits) -> None:
@@ -146,10 +152,9 @@ def _text(raw: bytes, place: int) -> str:
 
 
 def check_prompts(prompts: Any, limits: Limits, path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Return the prompts of one item, stripped of surrounding blanks.
+    """Return the prompts of one item, without surrounding spaces. `path` is their place in the request.
 
-    `path`: their location in the request. Raises Malformed, NoPrompts, TooManyPrompts, or the error of an invalid
-    prompt.
+    Raises Malformed, NoPrompts or TooManyPrompts, or the error of an invalid prompt.
     """
     if not isinstance(prompts, list):
         raise Malformed("Expected a list of prompts.", pointer=pointer(*path))

@@ -1,4 +1,4 @@
-"""Lists the failed frames of a job, and submits failed items again as a new job. The old result never changes."""
+"""List the failed frames of a job, and submit its failed items again as a new job. The old result never changes."""
 
 import hashlib
 import logging
@@ -64,12 +64,14 @@ _FRESH = {"Cache-Control": "no-store"}
 
 
 def redrive(dependencies: Dependencies, known: JobSnapshot, code: str | None, traceparent: str | None) -> Submission:
-    """Return the job in which the items with a failed frame, of this error code or of any, are processed again.
+    """Return the job that runs the failed items of this job again. With `code`, it has only items with this error code.
 
-    An error that a second attempt cannot change (the file is not an image) counts only if it is named. The new id is
-    derived from the job and the code, so a repeat returns the same job. Raises NotEnded, NothingToRedrive, UploadGone,
-    Gone (the new job was deleted, or this one just now), StillAccepting, and the errors of a submission for its
-    endpoint, its callback and its tenant's quotas; LedgerUnavailable and StorageUnavailable with nothing accepted.
+    Errors that a second attempt cannot change (for example, the file is not an image) are left out unless `code` names
+    them. The new job's id is derived from the old job and the code, so a repeat returns the same job.
+
+    Raises NotEnded, NothingToRedrive, UploadGone or StillAccepting. Raises Gone if the new job was deleted, or if the
+    old one is being deleted. Raises the errors of a submission for its endpoint, its callback and its tenant's quotas.
+    If it raises LedgerUnavailable or StorageUnavailable, nothing was accepted.
     """
     dependencies.ledger.scripts.check_writable()
     if known.result is None:
@@ -94,14 +96,14 @@ def _accept(
     _check_uploads(dependencies, {item.source for item in items})
     submission = _submission(dependencies, old, items, code, job, traceparent)
     with accept.room_kept(dependencies, submission):
-        # written before the job is accepted, so that every redriven job has its marker
+        # The marker is written before the job is accepted, so that every redriven job has one.
         dependencies.storage.put(keys.redriven(old.id, job), b"")
         accept.prepare(dependencies, submission, items)
         return submission if accept.stand(dependencies, submission) else accept.standing(dependencies, job)
 
 
 def _id_of(dependencies: Dependencies, job: str, code: str | None) -> str:
-    """No idempotency key can produce this id: a header cannot begin with NUL."""
+    """Return the id of the new job. A header cannot contain NUL, so no idempotency key gives the same id."""
     return accept.derived_id(dependencies, f"\0redrive\0{job}\0{code or ''}".encode())
 
 
@@ -122,7 +124,10 @@ def _members(dependencies: Dependencies, job: str) -> Callable[[DeadLetter], tup
 
 
 def _check_uploads(dependencies: Dependencies, uploads: set[str]) -> None:
-    """Uploads are kept as long as the job that uses them; a missing one was removed by somebody else."""
+    """Raise UploadGone if an upload is missing.
+
+    Uploads are kept as long as a job uses them, so another program must have removed it.
+    """
     there = side_by_side(lambda upload: has(dependencies.storage, upload), uploads)
     if missing := there.count(False):
         raise UploadGone(f"{missing} of {len(uploads)} uploads that the failed items need are no longer there.")
@@ -131,12 +136,12 @@ def _check_uploads(dependencies: Dependencies, uploads: set[str]) -> None:
 def _submission(
     dependencies: Dependencies, old: Submission, items: list[Item], code: str | None, job: str, traceparent: str | None
 ) -> Submission:
-    """The new submission: the old one with these items."""
+    """Return the new submission: a copy of the old one with these items."""
     inline = len(items) <= INTERACTIVE_ITEMS
     now = datetime.now(UTC)
     changed = {
         "id": job,
-        "created_at": now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger keeps milliseconds
+        "created_at": now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger stores milliseconds
         "warnings": prompt_warnings([prompt for item in items for prompt in item.prompts]),
         "callback": _target(dependencies, old, job),
         "total": len(items),
@@ -151,7 +156,10 @@ def _submission(
 
 
 def _target(dependencies: Dependencies, old: Submission, job: str) -> CallbackTarget | None:
-    """A secret given by the caller is sealed for its job, so it is sealed again for the new one."""
+    """Return the callback of the new job.
+
+    A secret is encrypted for one job, so it is encrypted again for the new one.
+    """
     if old.callback is None or old.callback.sealed is None:
         return old.callback
     secret = unseal_with_any(dependencies.server_keys, old.callback.sealed, old.id)
@@ -165,7 +173,10 @@ async def list_dead_letters(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     code: Code = None,
 ) -> Response:
-    """List the job's failed frames and their errors. While the job runs, these are the failures so far."""
+    """List the job's failed frames and their errors.
+
+    While the job runs, these are the frames that have failed so far.
+    """
     dependencies = dependencies_of(request)
     known = await in_thread(look, dependencies, tenant_of(request), job)
     page = await in_thread(read_dead_letters, dependencies, known, cursor, limit, code)
@@ -175,11 +186,11 @@ async def list_dead_letters(
 
 
 async def redrive_job(request: Request, job: str, code: Code = None) -> Response:
-    """Process the failed items of a finished job again in a new job with the same options, except the deadline.
+    """Run the failed items of a finished job again, as a new job with the same options, except the deadline.
 
-    Repeating the request returns the same new job. An item with a failed frame is processed again as a whole. Errors
-    that a second attempt cannot change, such as `not_an_image`, are left out unless you name them with `code`. With
-    `code`, only the items with a frame that failed with this error are processed.
+    Repeating the request returns the same new job. An item with a failed frame is run again as a whole. Errors that a
+    second attempt cannot change, such as `not_an_image`, are left out unless you name them with `code`. With `code`,
+    only the items with a frame that failed with this error are run.
     """
     dependencies = dependencies_of(request)
     known = await in_thread(look, dependencies, tenant_of(request), job)
@@ -190,10 +201,10 @@ async def redrive_job(request: Request, job: str, code: Code = None) -> Response
 async def redrive_jobs(
     request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, code: Code = None
 ) -> Response:
-    """Process the failed items of one page of the tenant's finished jobs again, newest first.
+    """Go through one page of the tenant's jobs, newest first, and run the failed items of the finished ones again.
 
-    The effect on each job is that of `POST /v1/jobs/{job}/redrive`. Follow `next` to process all jobs. `refused` lists
-    the jobs whose failed items cannot be processed again, with the reason.
+    The effect on each job is that of `POST /v1/jobs/{job}/redrive`. Follow `next` to go through all jobs. `refused`
+    lists the jobs whose failed items cannot be run again, with the reason.
     """
     dependencies, tenant = dependencies_of(request), tenant_of(request)
     page = await in_thread(listed, dependencies, tenant, before(cursor), limit, _itself)
@@ -233,6 +244,6 @@ def _redrive_one(
         answer.refused.append(NotRedriven(job=known.id, error=told))
     except (LedgerUnavailable, StorageUnavailable):
         raise
-    except Exception as error:  # noqa: BLE001 - an unreadable job must not block the others
+    except Exception as error:  # noqa: BLE001 - an unreadable job must not stop the others
         log.error("left out of the redrive", extra={"job_id": known.id, "source": "redrive", "code": code_of(error)})  # noqa: TRY400
         answer.refused.append(_unreadable(known.id))

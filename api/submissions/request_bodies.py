@@ -1,4 +1,4 @@
-"""Receive request bodies with back-pressure and constant memory."""
+"""Receive request bodies in constant memory. The sender is slowed down to the speed of storage."""
 
 from collections.abc import Callable
 
@@ -12,19 +12,19 @@ from api.submissions.upload_quota import ByteCheck
 from api.submissions.uploads import Incoming
 from maskrelay.errors import BodyIncomplete, BodyTooLarge, EncodingUnsupported, Malformed, NoItems
 
-#: Bytes passed to a thread at once; nothing more is received while they are written.
+#: The number of bytes that are passed to a thread at once. While they are written, nothing more is received.
 _FEED_BYTES = 1 << 20
 OPTIONS_BYTES = 64 << 10
-#: A JSON body refers to uploads by id; this is enough for ten thousand items with their own prompts.
+#: The largest JSON body. Items refer to uploads by id, so this is enough for ten thousand items with their own prompts.
 JSON_BYTES = 32 << 20
 
 
 async def receive(
     request: Request, feed: Callable[[bytes], None], max_bytes: int, check: ByteCheck | None = None
 ) -> None:
-    """Feed the body to `feed`, in threads, and call `check` with the bytes received so far before each piece.
+    """Pass the body to `feed`, in threads. Before each piece, call `check` with the number of bytes received so far.
 
-    Raises EncodingUnsupported, BodyIncomplete, BodyTooLarge and what `feed` and `check` raise.
+    Raises EncodingUnsupported, BodyIncomplete or BodyTooLarge, and what `feed` and `check` raise.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:  # it would be stored compressed, and no decoder would recognise it
@@ -51,7 +51,7 @@ async def receive(
 async def receive_job_form(
     request: Request, incoming: Incoming, limits: Limits, check: ByteCheck
 ) -> dict[str, list[bytes]]:
-    """Receive a job's form and return its fields; its `image` parts are stored in `incoming`."""
+    """Receive a job's form and return its fields. Store its `image` parts in `incoming`."""
     fields = {
         "prompt": Field(
             limits.prompts,
@@ -62,8 +62,8 @@ async def receive_job_form(
         "options": Field(
             1,
             OPTIONS_BYTES,
-            lambda: Malformed("Options come once.", pointer=pointer("options")),
-            lambda: BodyTooLarge(f"Options have at most {OPTIONS_BYTES} bytes.", pointer=pointer("options")),
+            lambda: Malformed("The field options may be given only once.", pointer=pointer("options")),
+            lambda: BodyTooLarge(f"Options may have at most {OPTIONS_BYTES} bytes.", pointer=pointer("options")),
         ),
     }
     content_type = request.headers["content-type"]
@@ -74,7 +74,7 @@ async def receive_job_form(
 
 
 async def receive_files(request: Request, incoming: Incoming, limits: Limits, check: ByteCheck) -> None:
-    """Receive a form whose parts are files, whatever their names."""
+    """Receive a form in which every part is a file, whatever its name."""
     content_type = request.headers["content-type"]
     form = Form(content_type, incoming, fields={}, file_name=None, max_files=limits.items)
     await receive(request, form.feed, limits.body_bytes, check)
@@ -82,7 +82,7 @@ async def receive_files(request: Request, incoming: Incoming, limits: Limits, ch
 
 
 async def receive_file(request: Request, incoming: Incoming, limits: Limits, check: ByteCheck) -> None:
-    """Receive a body that is a single file. Raises NoItems if it is empty."""
+    """Receive a body that is one file. Raises NoItems if it is empty."""
     await in_thread(incoming.begin, None)
     await receive(request, incoming.write, limits.body_bytes, check)
     await in_thread(incoming.end)

@@ -1,4 +1,4 @@
-"""Handlers of POST /v1/jobs and POST /v1/uploads."""
+"""The handlers of POST /v1/jobs and POST /v1/uploads."""
 
 import time
 from dataclasses import replace
@@ -49,22 +49,22 @@ from maskrelay.errors import (
     UploadUnknown,
 )
 
-#: How long a repeat waits for the first request with its key before it is told to retry.
+#: How long a repeat waits for the first request with its key before it gets the error `still_accepting`.
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.1
 
 
 async def submit_job(request: Request) -> Response:
-    """Accept a job. The job is durable once the response is 202.
+    """Accept a job. When the response is 202, the job is durable.
 
-    The same request with the same `Idempotency-Key` returns the first job. A different request with that key is
-    refused.
+    The same request with the same `Idempotency-Key` returns the first job. A different request with
+    that key is refused.
     """
     dependencies, tenant = dependencies_of(request), tenant_of(request)
     asking = accept.SubmissionContext(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
     declared = _declared(request) if request_bodies.kind_of(request) == "multipart/form-data" else 0
-    await in_thread(accept.check_room, dependencies, asking, declared)  # read no body that could not be accepted
+    await in_thread(accept.check_room, dependencies, asking, declared)  # do not read a body that could not be accepted
     async with incoming_of(dependencies, tenant) as incoming:
         with dependencies.spans.span("submit", asking.traceparent, kind="server") as span:
             wanted = await _read(request, dependencies, incoming, asking)
@@ -74,7 +74,7 @@ async def submit_job(request: Request) -> Response:
 
 
 def _declared(request: Request) -> int:
-    """The declared length of the body, 0 without one."""
+    """Return the declared length of the body, or 0 if there is none."""
     return int(request.headers.get("content-length", "0"))
 
 
@@ -111,7 +111,7 @@ def _find_uploads(dependencies: Dependencies, tenant: str, items: tuple[Requeste
 async def _accept(
     dependencies: Dependencies, asking: accept.SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
 ) -> Submission:
-    """Accept the job, or wait for the other request that is accepting with the same key."""
+    """Accept the job. If another request with the same key is being accepted, wait for it."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -123,7 +123,10 @@ async def _accept(
 
 
 async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
-    """Return the accepted job in its current state, or once it has ended if that takes at most `wait` seconds."""
+    """Return the accepted job in its current state.
+
+    With `wait`, return it when it has ended, or after that many seconds.
+    """
     note(request, job=submission.id, fingerprint=submission.fingerprint)
     dependencies = dependencies_of(request)
     if wait:
@@ -141,7 +144,7 @@ async def answer_accepted(request: Request, submission: Submission, wait: int | 
 
 
 def _known(dependencies: Dependencies, submission: Submission) -> JobSnapshot:
-    """The job in its current state. It is accepted, so no later failure may suggest otherwise."""
+    """Return the job in its current state. It is accepted, so no failure from here on may look like a refusal."""
     try:
         return look(dependencies, submission.tenant, submission.id)
     except (LedgerUnavailable, StorageUnavailable, NotFound):
@@ -149,9 +152,9 @@ def _known(dependencies: Dependencies, submission: Submission) -> JobSnapshot:
 
 
 async def upload_files(request: Request) -> Response:
-    """Upload files that jobs can refer to by id.
+    """Upload files to which jobs can refer by id.
 
-    The body is a form with files, or a single file. By default a job must use an upload within 23 hours.
+    The body is a form with files, or a single file. By default, a job must use an upload within 23 hours.
     """
     dependencies, tenant = dependencies_of(request), tenant_of(request)
     check = byte_check(dependencies, tenant)
@@ -164,6 +167,6 @@ async def upload_files(request: Request) -> Response:
         if not incoming.uploads:
             raise NoItems("The form has no file.")
         await in_thread(publish, dependencies, tenant, incoming)
-        note(request, uploads=tuple(one.id for one in incoming.uploads))
-        shown = [UploadShown(id=one.id, size=one.size, sha256=one.sha256) for one in incoming.uploads]
+        note(request, uploads=tuple(upload.id for upload in incoming.uploads))
+        shown = [UploadShown(id=upload.id, size=upload.size, sha256=upload.sha256) for upload in incoming.uploads]
     return JSONResponse(UploadList(uploads=shown).model_dump(), 201)

@@ -1,4 +1,4 @@
-"""The byte quota: bodies that are being received, and uploads that no job has used."""
+"""The quota of bytes: bodies that are being received, and uploads that no job has used yet."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,9 +10,9 @@ from maskrelay.ledger.quotas import UnusedUpload, Usage
 
 
 class ByteCheck:
-    """Checks the bytes received so far with `check`, which raises to refuse them.
+    """A check that is called with the number of bytes received so far. `check` raises an error to refuse them.
 
-    If the ledger does not respond, it is not asked again, because each attempt might take seconds.
+    If the ledger does not respond once, it is not queried again for this body, because each attempt might take seconds.
     """
 
     def __init__(self, check: Callable[[int], None]) -> None:
@@ -28,41 +28,44 @@ class ByteCheck:
 
 
 def byte_check(dependencies: Dependencies, tenant: str) -> ByteCheck:
-    """Return the check for bytes that become uploads. Raises BytesQuotaReached. Uploads need only storage."""
+    """Return the check for bytes that become uploads. It raises BytesQuotaReached.
+
+    If the ledger is unavailable, the check passes, because uploads need only storage.
+    """
     return ByteCheck(
         lambda received: dependencies.ledger.quotas.check(tenant, Usage(bytes=received), dependencies.quotas(tenant)),
     )
 
 
 def publish(dependencies: Dependencies, tenant: str, incoming: Incoming) -> None:
-    """Make the uploads available to jobs, and count them until a job uses them.
+    """Make the uploads available to jobs, and count them against the tenant's quota until a job uses them.
 
-    Without the ledger, and if it is so full that its remaining memory is reserved for accepted jobs, they are not
-    counted. Raises BytesQuotaReached, StorageUnavailable.
+    They are not counted if the ledger is unavailable, or if its remaining memory is reserved for accepted jobs.
+    Raises BytesQuotaReached or StorageUnavailable.
     """
     room, lifetime = dependencies.ledger.quotas, dependencies.limits.upload_lifetime
     try:
         with suppress(LedgerUnavailable, LedgerFull):
             room.check_memory()
-            unused = [UnusedUpload(one.id, one.size, lifetime) for one in incoming.uploads]
+            unused = [UnusedUpload(upload.id, upload.size, lifetime) for upload in incoming.uploads]
             room.keep_uploads(tenant, unused, dependencies.quotas(tenant))
         incoming.publish()
     finally:
         if not incoming.kept:
             with suppress(LedgerUnavailable):
-                room.take_uploads(tenant, [one.id for one in incoming.uploads])
+                room.take_uploads(tenant, [upload.id for upload in incoming.uploads])
 
 
 @contextmanager
 def uploads_used(
     dependencies: Dependencies, tenant: str, uploads: Sequence[Upload], incoming: Incoming
 ) -> Iterator[None]:
-    """Count the uploads as the job's alone; unless it is accepted, they count as unused again.
+    """Count the uploads as part of the job, and no longer as unused. If the job is not accepted, undo this.
 
     Raises LedgerUnavailable.
     """
     room = dependencies.ledger.quotas
-    taken = [] if incoming.uploads else room.take_uploads(tenant, {one.id for one in uploads})
+    taken = [] if incoming.uploads else room.take_uploads(tenant, {upload.id for upload in uploads})
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Stream uploads into storage: hashed as they arrive, and discarded together unless the request succeeds."""
+"""Stream uploads into storage and hash them as they arrive. If the request fails, all its uploads are removed."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUn
 from maskrelay.storage.protocol import Storage, Writer
 from maskrelay.storage.stored_records import read_record, record_body
 
-#: How long before it is swept an unused upload is refused in new jobs.
+#: An unused upload is refused for new jobs during this time before the sweep removes it.
 REFUSED_BEFORE = timedelta(hours=1)
 _NAME_LENGTH, _PATH_LENGTH = 255, 1024
 _DRIVE = re.compile("[A-Za-z]:")
@@ -26,7 +26,7 @@ _DRIVE = re.compile("[A-Za-z]:")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One upload that is completely in storage."""
+    """An upload that is completely in storage."""
 
     id: str
     key: str
@@ -41,9 +41,9 @@ class Upload:
 
 
 class UploadFacts(Record):
-    """`uploads/{tenant}/{id}.json`: written once the upload is complete; an upload without it is unknown.
+    """The record `uploads/{tenant}/{id}.json`, which is written when the upload is complete.
 
-    It allows a job to be accepted without reading gigabytes again.
+    An upload without it is unknown to jobs. It also spares the API from reading gigabytes again to accept a job.
     """
 
     size: int
@@ -54,9 +54,10 @@ class UploadFacts(Record):
 
 
 class Incoming:
-    """The uploads of one request, in sequence; `kept` is set once they belong to an accepted job or were returned.
+    """The uploads of one request, which arrive one after another.
 
-    Every method blocks and may raise StorageUnavailable.
+    `kept` is set when they belong to an accepted job, or were returned to the caller. Every method blocks,
+    and may raise StorageUnavailable.
     """
 
     def __init__(self, storage: Storage, tenant: str, max_bytes: int) -> None:
@@ -78,7 +79,7 @@ class Incoming:
         assert self._writer is not None
         self._size += len(chunk)
         if self._size > self._max_bytes:
-            detail = f"One upload has at most {self._max_bytes} bytes (MASKRELAY_MAX_IMAGE_BYTES)."
+            detail = f"An upload may have at most {self._max_bytes} bytes (MASKRELAY_MAX_IMAGE_BYTES)."
             raise BodyTooLarge(detail, pointer=pointer("image", len(self.uploads)))
         self._hash.update(chunk)
         if len(self._head) < HEAD_BYTES:
@@ -95,27 +96,32 @@ class Incoming:
         self.uploads.append(Upload(self._id, key, self._size, sha256, self._name, datetime.now(UTC), kind))
 
     def publish(self) -> None:
-        """Let jobs refer to these uploads by their ids."""
-        for one in self.uploads:
-            facts = UploadFacts(size=one.size, sha256=one.sha256, source_name=one.source_name, at=one.at, kind=one.kind)
-            self._storage.put(_facts_key(one.key), record_body(facts), "application/json")
+        """Write the record of each upload, so that jobs can refer to it by its id."""
+        for upload in self.uploads:
+            facts = UploadFacts(
+                size=upload.size, sha256=upload.sha256, source_name=upload.source_name, at=upload.at, kind=upload.kind
+            )
+            self._storage.put(_facts_key(upload.key), record_body(facts), "application/json")
         self.kept = True
 
     def discard(self) -> None:
-        """Remove the uploads and the marks of their use. No caller knows of them; the sweep removes what is left."""
+        """Remove the uploads and the marks on them.
+
+        Nobody knows their ids; if this fails, the sweep removes them later.
+        """
         with suppress(StorageError):
             if self._writer is not None:
                 self._writer.abort()
         with suppress(StorageError):
-            for one in self.uploads:
-                for key in (one.key, _facts_key(one.key), *self._storage.list(keys.upload_use(one.key, ""))):
+            for upload in self.uploads:
+                for key in (upload.key, _facts_key(upload.key), *self._storage.list(keys.upload_use(upload.key, ""))):
                     self._storage.delete(key)
         self.uploads.clear()
 
 
 @asynccontextmanager
 async def incoming_of(dependencies: Dependencies, tenant: str) -> AsyncIterator[Incoming]:
-    """Yield a request's uploads, and discard them afterwards unless they are kept."""
+    """Yield the uploads of a request, and remove them afterwards unless they are kept."""
     incoming = Incoming(dependencies.storage, tenant, dependencies.limits.image_bytes)
     try:
         yield incoming
@@ -126,7 +132,7 @@ async def incoming_of(dependencies: Dependencies, tenant: str) -> AsyncIterator[
 
 
 def find_upload(storage: Storage, tenant: str, upload_id: str) -> Upload:
-    """Return an upload by its id. Raises UploadUnknown, also for another tenant's."""
+    """Return an upload by its id. Raises UploadUnknown, also for an upload of another tenant."""
     if not keys.ID.fullmatch(upload_id):
         raise UploadUnknown
     key = keys.upload(tenant, upload_id)
@@ -142,14 +148,14 @@ def _facts_key(upload_key: str) -> str:
 
 
 def _plain_name(name: str | None) -> str | None:
-    """A file's name with its folders, as a label; it is never used as a path.
+    """Return the name of a file with its folders. It is used as a label, never as a path.
 
-    Of an absolute path, only the file's own name is kept, because the rest shows the layout of somebody's disk.
+    Of an absolute path, only the file's own name is kept, because the folders show the layout of somebody's disk.
     """
     parts = [part for part in (name or "").replace("\\", "/").split("/") if part not in {"", ".", ".."}]
     if (name or "").startswith(("/", "\\")) or (parts and _DRIVE.fullmatch(parts[0])):
         parts = parts[-1:]
     plain = ["".join(letter for letter in part if letter.isprintable())[:_NAME_LENGTH] for part in parts]
-    while len("/".join(plain)) > _PATH_LENGTH:  # drop leading folders first: the file's own name matters most
+    while len("/".join(plain)) > _PATH_LENGTH:  # drop leading folders first, because the file's own name matters most
         plain.pop(0)
     return "/".join(filter(None, plain)) or None

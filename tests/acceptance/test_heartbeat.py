@@ -107,7 +107,7 @@ def test_a_control_worker_whose_sweep_cannot_be_kept_up_ends_with_an_error(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with running_worker("control", tmp_path, valkey.url) as (worker, _):
         assert worker.wait(60) == EXIT_CODE
-    assert "2 failures in a row: the control worker ends" in (tmp_path / "control.log").read_text()
+    assert "it failed 2 times in a row, so the control worker ends" in (tmp_path / "control.log").read_text()
 
 
 @pytest.mark.parametrize("role", ["assemble", "control"])

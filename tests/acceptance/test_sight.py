@@ -155,7 +155,7 @@ def test_a_process_logs_json_and_nothing_of_a_patient(seen: Seen, process: str):
 
 def test_a_line_that_concerns_a_frame_or_a_job_is_bound_to_it(seen: Seen):
     job = seen.jobs["held up"].id
-    parked = [line for line in lines(seen.logs["segment"]) if line["message"] == "parked"]
+    parked = [line for line in lines(seen.logs["segment"]) if line["message"] == "frame released to wait"]
     assert {line["job_id"] for line in parked} == {job}
     assert {line["frame"] for line in parked} <= {0, 1}
     assert "endpoint_denied" in {line["code"] for line in parked}

@@ -1,5 +1,5 @@
-"""Assemble: makes the files of whole items.
+"""Assemble: make the files of whole items.
 
-The outcomes of an item come in; NIfTI, DICOM SEG, contact sheets and outlines go to storage.
-Read `assemble_step` first.
+From the outcomes of an item, it makes NIfTI files, DICOM SEG, contact sheets and outlines, and stores
+them. Read `assemble_step` first.
 """

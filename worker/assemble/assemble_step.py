@@ -1,4 +1,4 @@
-"""The assemble step: make the files of a whole item, one item at a time, under a lease."""
+"""The assemble step: make the files of whole items, one item at a time, under a lease."""
 
 import hashlib
 import logging
@@ -37,12 +37,12 @@ from worker.context.local_copies import owned_folder
 from worker.context.source_cache import SourceCache
 
 log = logging.getLogger(__name__)
-#: An item whose assembly failed, or crashed its child, this many times is recorded as failed.
+#: An item whose assembly has failed or crashed its process this many times is recorded as failed.
 DEATHS = 2
 
 
 def assemble_items(context: WorkerContext, until: float) -> None:
-    """Assemble waiting items until `until` (monotonic seconds), and leave the rest."""
+    """Assemble waiting items until `until` (monotonic seconds). Items that are left wait for the next wake-up."""
     with closing(context.sources()) as sources:
         assembler = Assembler(context, sources)
         while time.monotonic() < until:
@@ -53,7 +53,7 @@ def assemble_items(context: WorkerContext, until: float) -> None:
 
 
 def _attempt(context: WorkerContext, assembler: "Assembler", lease: AssemblyLease) -> None:
-    """Make one attempt at one item, as `attempts.attempt` does for a step."""
+    """Make one attempt at one item, like `attempts.attempt` does for a step."""
     assembling = context.ledger.assembly_leases
     try:
         if lease.tries > TRIES:
@@ -77,7 +77,7 @@ def _attempt(context: WorkerContext, assembler: "Assembler", lease: AssemblyLeas
 
 
 class Assembler:
-    """Makes items' files. The outcomes of a job are looked up once for consecutive items of the job."""
+    """A maker of the files of items. For consecutive items of one job, the visible outcomes are read only once."""
 
     def __init__(self, context: WorkerContext, sources: SourceCache) -> None:
         self._context = context
@@ -85,12 +85,12 @@ class Assembler:
         self._visible = LruCache[str, VisibleOutcomes](self._look, most=2)
 
     def assemble(self, lease: AssemblyLease) -> None:
-        """Store the item's files and then their record, which a second attempt finds. Safe to repeat."""
+        """Store the item's files, and then the record that they exist. Repeating this does no harm."""
         storage, key = self._context.storage, keys.assembled_item(lease.job, lease.item)
         if not has(storage, key):
             try:
                 made = self._made(lease)
-            except ObjectMissing:  # the job was deleted: the sweep removes the rest
+            except ObjectMissing:  # the job was deleted, and the sweep removes the rest
                 return
             with suppress(ObjectExists):
                 storage.create(key, made.model_dump_json(exclude_none=True).encode(), "application/json")
@@ -139,7 +139,7 @@ class Assembler:
 
 
 def _codes(context: WorkerContext) -> CodeTable:
-    """Return the operator's own segment codes; raises CodesInvalid."""
+    """Return the operator's own segment codes. Raises CodesInvalid."""
     file = context.settings.codes_file
     return read_code_table(Path(file).read_bytes()) if file else {}
 

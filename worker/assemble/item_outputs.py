@@ -1,4 +1,4 @@
-"""The files of a whole item, each with its name, its media type and its writer."""
+"""The files of a whole item, each with its name, its media type and the function that writes it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ _GZIP, _DICOM, _PNG, _GEOJSON = "application/gzip", "application/dicom", "image/
 class WholeFile:
     """A file of a whole item."""
 
-    #: The key in `Assembled.files`.
+    #: The key of the file in `Assembled.files`.
     output: str
     content_type: str
-    #: Writes the file; may raise ArtifactUnsupported.
+    #: Writes the file. Raises ArtifactUnsupported if the item cannot be written in this format.
     write: Callable[[BinaryIO], None]
 
 
@@ -99,9 +99,9 @@ def _segments(whole: WholeItem, codes: CodeTable) -> list[Segment]:
 
 
 def _making(whole: WholeItem) -> Making:
-    """Return the identity of the object.
+    """Return what identifies the DICOM SEG.
 
-    The same submission gives the same UIDs, so that a second run stores the same object.
+    The same submission gives the same UIDs, so a second run stores the same object.
     """
     assert whole.first is not None
     model = whole.first.model_version or "unknown"

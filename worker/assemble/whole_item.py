@@ -1,4 +1,4 @@
-"""A whole item for the writers of its files: masks one frame at a time, read back from its outcomes."""
+"""A whole item in the form that the writers of its files need: the masks of one frame at a time, read from storage."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,7 +17,7 @@ from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
 
 class WholeItem:
-    """One item with its frames and their visible outcomes, a few of which are held at a time."""
+    """One item with its frames and their visible outcomes. Only a few outcomes are in memory at a time."""
 
     def __init__(
         self,
@@ -36,33 +36,34 @@ class WholeItem:
         self._outcome = LruCache[int, Outcome | None](lambda place: visible.outcome(frames[place].frame), most=16)
 
     def masks(self, place: int) -> tuple[MaskOutcome, ...]:
-        """Return the masks of a frame by its position in the item; none if it failed."""
+        """Return the masks of the frame at this position in the item. A failed frame has none."""
         outcome = self._outcome(place)
         return outcome.masks if outcome is not None else ()
 
     @cached_property
     def first(self) -> Outcome | None:
-        """The first outcome with masks."""
+        """The first outcome with masks, or None."""
         outcomes = (self._outcome(place) for place in range(len(self.frames)))
         return next((outcome for outcome in outcomes if outcome is not None and outcome.masks), None)
 
     @property
     def sizes(self) -> set[tuple[int, int]]:
-        """The (height, width) of the frames with masks."""
+        """The sizes (height, width) of the frames with masks."""
         return {masks[0].rle.size for masks in map(self.masks, range(len(self.frames))) if masks}
 
     def mask_of(self, place: int, prompt: int) -> npt.NDArray[np.bool_]:
-        """Return a prompt's mask as a bool array of shape (height, width) in source pixels.
+        """Return the mask of a prompt as a bool array of shape (height, width) in pixels of the source.
 
-        All False if the frame failed.
+        If the frame failed, all values are False.
         """
         masks = self.masks(place)
         return decode_rle(masks[prompt].rle) if masks else np.zeros(self._size, np.bool_)
 
     def labels_of(self, place: int) -> npt.NDArray[np.uint16]:
-        """Return the labels as a uint16 array of shape (height, width): prompt numbers from 1, 0 for the background.
+        """Return the labels as a uint16 array of shape (height, width).
 
-        Where masks overlap, the prompt with the higher probability wins.
+        The value is the number of the prompt, counted from 1, or 0 for the background. Where masks overlap, it is the
+        prompt with the higher probability.
         """
         labels = np.zeros(self._size, np.uint16)
         for number, mask in enumerate(self.masks(place), start=1):
@@ -70,13 +71,13 @@ class WholeItem:
         return labels
 
     def thumbnail_of(self, place: int) -> bytes | None:
-        """Return the thumbnail of a frame; None if it has none."""
+        """Return the thumbnail of a frame as the bytes of an image file, or None if there is none."""
         outcome = self._outcome(place)
         ref = outcome.thumbnail if outcome is not None else None
         return None if ref is None else self._storage.get(ref.key, ref.offset, ref.length)
 
     def first_found(self, prompt: int) -> MaskOutcome | None:
-        """Return the first mask of this prompt that is not empty."""
+        """Return the first mask of this prompt that is not empty, or None."""
         masks = (self.masks(place) for place in range(len(self.frames)))
         return next((some[prompt] for some in masks if some and not some[prompt].empty), None)
 
@@ -87,13 +88,13 @@ class WholeItem:
 
 
 def whole_outputs(item: PlannedItem) -> list[Output]:
-    """Return the requested outputs of the item as a whole."""
+    """Return the requested outputs that belong to the item as a whole."""
     return [output for output in item.outputs if output in OF_ITEM]
 
 
 def read_item(storage: Storage, job: str, item: int, part: int) -> tuple[PlannedItem, list[PlannedFrame]]:
-    """Return an item that begins in this part of the plan, and its frames; raises ObjectMissing."""
-    planned = next(one for one in read_item_part(storage, job, part) if one.item == item)
+    """Return an item that begins in this part of the plan, and its frames. Raises ObjectMissing."""
+    planned = next(candidate for candidate in read_item_part(storage, job, part) if candidate.item == item)
     last = (planned.first + planned.frames - 1) // FRAMES_PER_PART
     frames = [frame for number in range(part, last + 1) for frame in read_frame_part(storage, job, number)]
     return planned, [frame for frame in frames if frame.item == item]

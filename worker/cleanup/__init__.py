@@ -1,5 +1,4 @@
-"""Cleanup: removes from storage what is deleted, expired or left over.
+"""Cleanup: remove from storage what was deleted, has expired or is no longer needed.
 
-Tombstones, retention times and listings come in; nothing but deletions comes out.
-Read `cleanup_pass` first.
+Tombstones, retention times and listings decide what is removed. Read `cleanup_pass` first.
 """

@@ -1,4 +1,4 @@
-"""Expire data past its retention period: results, event bodies, audit files, ledger records."""
+"""Remove data at the end of its retention period: results, event bodies, audit files and ledger records."""
 
 import logging
 from collections.abc import Iterable
@@ -22,15 +22,18 @@ RECORDS_A_PASS = 1000
 
 
 def expire_jobs(context: WorkerContext, now: datetime) -> int:
-    """Check the next window of all jobs' objects; return how many jobs expired. An expired job is deleted."""
+    """Check the next window of the objects of all jobs, and delete jobs that have expired. Return their number."""
     return judge_jobs(context, next_keys(context, "jobs", keys.JOBS, KEYS_A_PASS), now)
 
 
 def judge_jobs(context: WorkerContext, found: Iterable[str], now: datetime) -> int:
-    """Check the jobs of these objects, which must be sorted; return how many expired."""
+    """Check the jobs of these objects, which must be sorted, and delete those that have expired.
+
+    Return their number.
+    """
     named = (key.removeprefix(keys.JOBS).partition("/") for key in found)
     expired = 0
-    for job, of_job in groupby(named, lambda one: one[0]):
+    for job, of_job in groupby(named, lambda parts: parts[0]):
         names = {name for _, _, name in of_job}
         if keys.ID.fullmatch(job):
             expired += bool(context.bad_objects.alone("expiry", job, partial(_judge, context, job, names, now)))
@@ -38,7 +41,7 @@ def judge_jobs(context: WorkerContext, found: Iterable[str], now: datetime) -> i
 
 
 def _judge(context: WorkerContext, job: str, names: set[str], now: datetime) -> bool:
-    """Return whether the job expired now. A deleted job with new objects is marked for removal again."""
+    """Return whether the job has expired now. A deleted job that has new objects is marked for removal again."""
     storage, settings = context.storage, context.settings
     if _name(job, keys.gone(job)) in names:
         if len(names) > 1:
@@ -51,7 +54,7 @@ def _judge(context: WorkerContext, job: str, names: set[str], now: datetime) -> 
     for name in names:
         event = keys.event_of(name)
         if event and written_before(storage, keys.delivered(job, event), now - settings.delivery_lifetime):
-            storage.delete(keys.event(job, event))  # the marker is kept, so that nothing is delivered twice
+            storage.delete(keys.event(job, event))  # the delivery marker is kept, so that nothing is delivered twice
     return False
 
 
@@ -70,7 +73,7 @@ def _expire(context: WorkerContext, job: str, now: datetime) -> bool:
 
 
 def expire_audit(context: WorkerContext, now: datetime) -> int:
-    """Remove the oldest expired files of the audit log; return how many."""
+    """Remove the oldest expired files of the audit log. Return their number."""
     kept = keys.audit_hour(hour_of(now - context.settings.audit_lifetime))
     old = list(islice(takewhile(lambda key: key < kept, context.storage.list(keys.AUDIT)), KEYS_A_PASS))
     delete_all(context.storage, old)
@@ -78,10 +81,10 @@ def expire_audit(context: WorkerContext, now: datetime) -> int:
 
 
 def retire_records(context: WorkerContext) -> int:
-    """Delete the ledger's records of jobs that ended long ago, in the next window; return how many.
+    """Delete the ledger's records of jobs that ended long ago, in the next window. Return their number.
 
-    These jobs are then served from storage. The record of a deleted job, restored by an old backup of Redis, is deleted
-    too.
+    These jobs are then served from storage. If an old backup of Redis has restored the record of a deleted job,
+    it is deleted too.
     """
     jobs, sweeps = context.ledger.jobs, context.ledger.sweep_state
     place, found = jobs.scan(sweeps.place("records") or "0", RECORDS_A_PASS)
@@ -90,7 +93,7 @@ def retire_records(context: WorkerContext) -> int:
 
 
 def retire_all(context: WorkerContext) -> int:
-    """As `retire_records`, for all records."""
+    """Like `retire_records`, but for all records at once."""
     retired, place = 0, ""
     while place != "0":
         place, found = context.ledger.jobs.scan(place or "0", RECORDS_A_PASS)

@@ -1,4 +1,4 @@
-"""Remove what superseded attempts left of finished jobs: files, parts and final objects that no result names."""
+"""Remove the objects of finished jobs that no result names: files, parts and final objects of superseded attempts."""
 
 import hashlib
 import re
@@ -23,22 +23,23 @@ from worker.cleanup.walks import delete_all, written_before
 from worker.context import WorkerContext
 from worker.context.job_records.conclusion import read_result
 
-#: How a record refers to an object. Nothing that a caller wrote can match: a quote within a string is escaped.
+#: How a record refers to an object. Text from a caller cannot match this, because quotes within a string are escaped.
 _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
-#: Longer than any reference in a stream.
+#: More bytes than the longest reference in a stream.
 _LONGEST = 1024
 
 
 def sweep_losing(context: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
-    """Clean up these marked jobs once they are quiet; return how many objects were removed."""
+    """Clean up those of the marked jobs in which all work has ended. Return how many objects were removed."""
     alone = context.bad_objects.alone
     return sum(alone("losing", job, partial(_sweep, context, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
 
 
 def _sweep(context: WorkerContext, job: str, now: datetime) -> int:
-    """Clean up one job.
+    """Clean up one job. Return how many objects were removed.
 
-    Every lease is shorter than the visibility timeout, so after it nobody writes what will count.
+    Every lease is shorter than the visibility timeout. After that time, no worker can write anything
+    that is still accepted.
     """
     storage, marker = context.storage, keys.sweeping(job)
     quiet_since = now - context.settings.visibility_timeout
@@ -46,19 +47,22 @@ def _sweep(context: WorkerContext, job: str, now: datetime) -> int:
         return 0
     result = read_result(context, job)
     if result is None and has(storage, keys.accepted(job)) and tombstone_of(storage, job) is None:
-        return 0  # it has not ended; the mark stays
+        return 0  # the job has not ended, so the mark is kept
     try:
         stray = list(strays(storage, result)) if result is not None else []
-    except ObjectMissing:  # it is being removed
+    except ObjectMissing:  # the job is being removed
         stray = []
     delete_all(storage, stray)
-    if written_before(storage, marker, quiet_since):  # otherwise another attempt was refused meanwhile
+    if written_before(storage, marker, quiet_since):  # otherwise another line was refused in the meantime
         storage.delete(marker)
     return len(stray)
 
 
 def strays(storage: Storage, result: Result) -> Iterator[str]:
-    """Yield the objects of a finished job that nothing refers to. Raises ObjectMissing if the job is being removed."""
+    """Yield the objects of a finished job to which no record refers.
+
+    Raises ObjectMissing if the job is being removed.
+    """
     job = result.job
     final = result.items.key.rsplit("/", 1)[0] + "/"
     yield from _others(storage, keys.finals(job), lambda key: key.startswith(final))
@@ -73,14 +77,14 @@ def strays(storage: Storage, result: Result) -> Iterator[str]:
         named = named_keys(chunks)
     failed = _failed_frames(storage, result)
     yield from _others(storage, keys.packs(job), named.__contains__)
-    # an answer that violated the contract is kept if that is the outcome of its frame
+    # An answer that broke the endpoint's contract is kept if this is the outcome of its frame.
     yield from _others(storage, keys.artifacts(job), lambda key: key in named or keys.answered_frame(key) in failed)
 
 
 def named_keys(chunks: Iterable[bytes]) -> set[str]:
-    """Return every object that a stream of records refers to.
+    """Return the key of every object to which a stream of records refers.
 
-    Only the names are held in memory, however long a record is.
+    Only the keys are held in memory, even if a record is very long.
     """
     named: set[str] = set()
     rest = b""
@@ -95,9 +99,10 @@ def named_keys(chunks: Iterable[bytes]) -> set[str]:
 
 
 def vouched(storage: Storage, final: FinalObject) -> Generator[bytes, None, None]:
-    """Yield the object in chunks; raise RecordUnreadable after the last one unless length and hash match the result's.
+    """Yield the object in chunks. Raises RecordUnreadable at the end if its length or its hash is not
+    that in the result.
 
-    Objects that this object does not name are removed, so a truncated or changed object would name too few.
+    The objects that this object does not name are removed. Therefore a truncated or changed object must not be used.
     """
     digest, length = hashlib.sha256(), 0
     for chunk in storage.stream(final.key):

@@ -1,4 +1,4 @@
-"""Remove uploads that no job uses any more, or that none ever used."""
+"""Remove uploads that no job uses any more, or that no job has ever used."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -11,20 +11,20 @@ from worker.cleanup.walks import delete_all, next_keys, written_before
 from worker.context import WorkerContext
 
 KEYS_A_PASS = 2000
-#: The longest time from the first mark of a submission to its acceptance.
+#: The longest time from the first mark of a submission on its uploads to its acceptance.
 UNACCEPTED = timedelta(hours=1)
 
 
 def unpublish(storage: Storage, upload: str, job: str) -> None:
-    """Let no new job refer to the upload, unless a job other than `job` uses it."""
+    """Make the upload unknown to new jobs, unless a job other than `job` uses it."""
     if not _other_uses(storage, upload, job):
         storage.delete(keys.upload_facts(upload))
 
 
 def drop(storage: Storage, upload: str, job: str) -> None:
-    """End the use by `job`, and delete the upload if that was the last.
+    """Remove the mark of `job` on the upload. If no other job uses it, delete the upload.
 
-    Its bytes are deleted last, so that it is found again.
+    The upload itself is deleted last, so that it is found again if the deletion is interrupted.
     """
     storage.delete(keys.upload_use(upload, job))
     if not _other_uses(storage, upload, job):
@@ -33,16 +33,16 @@ def drop(storage: Storage, upload: str, job: str) -> None:
 
 
 def expire_uploads(context: WorkerContext, now: datetime) -> int:
-    """Remove stray uploads in the walk's next window; return how many."""
+    """Remove unused uploads in the next window of the walk. Return their number."""
     return sweep_uploads(context, next_keys(context, "uploads", keys.UPLOADS, KEYS_A_PASS), now)
 
 
 def sweep_uploads(context: WorkerContext, found: Iterable[str], now: datetime) -> int:
-    """Delete the expired and unused uploads among these objects, which must be sorted; return how many.
+    """Delete the expired and unused uploads among these objects, which must be sorted. Return their number.
 
-    An hour before they expire, the API refuses them in new jobs, so that none is taken up meanwhile. Marks of jobs that
-    were not accepted within an hour do not count as uses and are deleted, and so are the marks of an upload that does
-    not exist.
+    An hour before an upload expires, the API refuses it for new jobs, so that no job begins to use it during the
+    deletion. If a job was not accepted within an hour of its mark on an upload, the mark is deleted and does not count
+    as a use. Marks on an upload that does not exist are deleted too.
     """
     removed = 0
     for upload, beside in groupby(found, keys.upload_of):
@@ -53,9 +53,9 @@ def sweep_uploads(context: WorkerContext, found: Iterable[str], now: datetime) -
 
 
 def _judge(context: WorkerContext, upload: str, beside: list[str], now: datetime) -> bool:
-    """Check one upload.
+    """Delete the upload if it has expired and is not used. Return whether it was deleted.
 
-    `beside`: the objects of the upload that the walk found, possibly including the upload itself.
+    `beside` lists the objects of the upload that the walk has found, possibly with the upload itself.
     """
     storage = context.storage
     if upload not in beside and not has(storage, upload):
@@ -70,7 +70,7 @@ def _judge(context: WorkerContext, upload: str, beside: list[str], now: datetime
     if len(idle) < len(uses):
         return False
     _, tenant, upload_id = upload.split("/")
-    # first, since nothing would lead to it again after the deletion
+    # This comes first, because after the deletion the upload would not be found again.
     context.ledger.quotas.take_uploads(tenant, [upload_id])
     storage.delete(keys.upload_facts(upload))
     storage.delete(upload)
@@ -78,9 +78,9 @@ def _judge(context: WorkerContext, upload: str, beside: list[str], now: datetime
 
 
 def _is_idle(storage: Storage, use: str, now: datetime) -> bool:
-    """Return whether the mark is of a job that was never accepted.
+    """Return whether the mark belongs to a job that was never accepted.
 
-    A recent mark may be of a job that is being accepted.
+    A recent mark is not counted, because its job may be in the course of being accepted.
     """
     return not has(storage, keys.accepted(use.rsplit("/", 1)[1])) and written_before(storage, use, now - UNACCEPTED)
 

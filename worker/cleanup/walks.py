@@ -10,7 +10,7 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage
 from worker.context import WorkerContext
 
-#: Concurrent calls to storage. The round trips dominate.
+#: The number of concurrent calls to storage. Most of their time is spent waiting for the server.
 _HANDS = 8
 _BATCH = 500
 A = TypeVar("A")
@@ -18,10 +18,10 @@ B = TypeVar("B")
 
 
 def next_keys(context: WorkerContext, walk: str, prefix: str, most: int) -> list[str]:
-    """Return the next `most` keys of a prefix, after the walk's last window. After the last key it starts again.
+    """Return the next `most` keys with this prefix, after the walk's last window. After the last key, start again.
 
-    The position is stored in the ledger before the keys are processed, so that a failure on one of them does not stop
-    the walk.
+    The position is stored in the ledger before the keys are processed, so that an error with one key does
+    not stop the walk.
     """
     after = context.ledger.sweep_state.place(walk)
     found = list(islice(context.storage.list(prefix, after), most))
@@ -38,9 +38,10 @@ def delete_all(storage: Storage, keys: Iterable[str]) -> None:
 
 
 def side_by_side(call: Callable[[A], B], values: Iterable[A], hands: int) -> Iterator[B]:
-    """Yield `call` of each value, `hands` at a time and in no order. Few more values are consumed than are in progress.
+    """Call `call` with each value, `hands` calls at a time, and yield the results in no particular order.
 
-    Raises what `call` raised first, once the calls in progress have ended.
+    Values are taken only a little ahead of the calls. If a call raises an error, it is raised here after the calls
+    in progress have ended.
     """
     with ThreadPoolExecutor(hands) as pool:
         waiting: set[Future[B]] = set()
@@ -48,8 +49,8 @@ def side_by_side(call: Callable[[A], B], values: Iterable[A], hands: int) -> Ite
             waiting.add(pool.submit(call, value))
             if len(waiting) >= 2 * hands:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (one.result() for one in done)
-        yield from (one.result() for one in waiting)
+                yield from (future.result() for future in done)
+        yield from (future.result() for future in waiting)
 
 
 def written_before(storage: Storage, key: str, moment: datetime) -> bool:

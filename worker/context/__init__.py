@@ -1,7 +1,7 @@
 """What the steps of a job share, built once in each process after the fork.
 
-Settings come in; storage, ledger, leases, caches and records come out, for every stage.
-Read this module first, then `job_records`.
+From the settings, it builds storage, ledger, leases, caches and records for every stage. Read this
+module first, then `job_records`.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from worker.context.source_cache import SourceCache
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """The shared objects of one process."""
+    """The objects that all steps in one process share."""
 
     settings: Settings
     storage: Storage
@@ -33,26 +33,29 @@ class WorkerContext:
 
     @cached_property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The configured pool; raises SettingsError. Read on first use, because not every worker is given one."""
+        """The configured endpoints, which are read on first use, because not every worker has any.
+
+        Raises SettingsError.
+        """
         return read_endpoints(self.settings)
 
     @cached_property
     def audit(self) -> AuditLog:
-        """The audit log of this process, created on first use: after the fork."""
+        """The audit log of this process. It is created on first use, which is after the fork."""
         return AuditLog(self.storage, "worker")
 
     @cached_property
     def recorder(self) -> StageRecorder:
-        """The metrics recorder of this process. Its first use is after the fork."""
+        """The metrics recorder of this process. It is created on first use, which is after the fork."""
         return StageRecorder(self.ledger.metrics.tell)
 
     @cached_property
     def bad_objects(self) -> BadObjects:
-        """The objects that the passes of this process left out."""
+        """The objects that the passes of this process have left out."""
         return BadObjects(self.storage, self.ledger, self.recorder)
 
     def sources(self) -> SourceCache:
-        """Return a reader of sources with its own local copies."""
+        """Return a new cache of sources, with its own local copies."""
         settings = self.settings
         bounds = {"max_bytes": settings.max_source_bytes, "most_bytes": settings.copies_bytes}
         return SourceCache(self.storage, **bounds, space_bytes=settings.copies_space_bytes)
@@ -62,7 +65,9 @@ class WorkerContext:
         return self.ledger.flow(self.endpoints, slot_lease=self.settings.slot_lease)
 
     def in_flight(self) -> int:
-        """Return the limit of scores in flight of the whole pool, as far as the workers have announced it."""
+        """Return the sum of the limits on requests in flight of all endpoints that workers have announced,
+        but at least 1.
+        """
         return sum(endpoint.max_in_flight for endpoint in self.ledger.endpoints.known()) or 1
 
 

@@ -1,4 +1,4 @@
-"""Run one attempt at a step of a job. An outage does not count as a failure; repeated failures end the job."""
+"""Make one attempt at a step of a job. An outage does not count as a failure; repeated failures end the job."""
 
 import logging
 from collections.abc import Callable
@@ -12,23 +12,23 @@ from worker.context.halted_jobs import halt
 from worker.context.lease_renewal import LeaseRenewal
 
 log = logging.getLogger(__name__)
-#: A step that failed, or crashed its process, this many times without progress in between ends its job.
+#: A step that has failed or crashed its process this many times, without progress in between, ends its job.
 TRIES = 5
-#: Pause before a step is retried while storage or Redis is unavailable.
+#: The pause before a step is tried again after storage or Redis was unavailable.
 OUTAGE = timedelta(seconds=5)
 
 
 def pause_after(tries: int) -> timedelta:
-    """Return how long a step waits after this many failed attempts."""
+    """Return how long a step waits after this number of failed attempts."""
     return timedelta(seconds=2 ** (tries - 1))
 
 
 def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) -> None:
-    """Call `step` while the lease on the job's step is renewed.
+    """Call `step`, and renew the lease on the job's step in the meantime.
 
-    Raises StorageUnavailable and LedgerUnavailable; such an attempt does not count. Any other error counts as a failed
-    attempt, as does an attempt that crashed its process. It is logged and not raised, so that the steps of other jobs
-    continue.
+    If storage or Redis is unavailable, the attempt does not count, and StorageUnavailable or LedgerUnavailable is
+    raised. Any other error counts as a failed attempt, and so does a crash of the process. Such an error is logged and
+    not raised, so that the steps of other jobs continue.
     """
     steps = context.ledger.step_leases
     try:

@@ -1,4 +1,7 @@
-"""Keep one unusable object from stopping a pass over many: it is left out, logged once, counted, and kept by name."""
+"""Leave out an object that cannot be used, so that it does not stop a pass over many.
+
+It is logged, counted and kept by name.
+"""
 
 import logging
 import threading
@@ -13,7 +16,7 @@ from maskrelay.storage.factory import check_writable
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: The passes over many objects, which are the labels of the metric.
+#: The passes over many objects. These are also the values of the metric's label.
 Pass = Literal[
     "comparison",
     "removal",
@@ -26,13 +29,13 @@ Pass = Literal[
     "condemned",
     "delivery",
 ]
-#: The names of this many bad objects are kept; the log and the metric include the others too.
+#: The names of this many bad objects are kept. The log and the metric include all of them.
 MOST = 1000
 T = TypeVar("T")
 
 
 class BadObjects:
-    """The objects that the passes of one process left out. May be used from any thread."""
+    """The objects that the passes of one process have left out. It may be used from any thread."""
 
     def __init__(self, storage: Storage, ledger: Ledger, recorder: StageRecorder) -> None:
         self._storage = storage
@@ -42,10 +45,12 @@ class BadObjects:
         self._named: dict[str, str] = {}
 
     def alone(self, passing: Pass, name: str, call: Callable[[], T]) -> T | None:
-        """Return what `call` returns for the job or upload `name`; None if it fails because of that object alone.
+        """Return the result of `call` for the job or upload `name`, or None if the call fails because
+        of this object alone.
 
-        Raises LedgerUnavailable and StorageUnavailable if the ledger or storage fails for other objects too. If they
-        respond, the call is repeated once, since the failure may have been a short outage.
+        If the ledger or storage does not respond in the call, they are checked. If the check fails too, it
+        raises LedgerUnavailable or StorageUnavailable; otherwise the call is repeated once, because the outage
+        may have been short.
         """
         try:
             return call()
@@ -61,7 +66,7 @@ class BadObjects:
             return None
 
     def leave_out(self, passing: Pass, name: str, error: Exception) -> None:
-        """Count the object and keep its name. It is logged if it is new, or fails in another way than before."""
+        """Count the object and keep its name. Log it if it is new, or if it fails for another reason than before."""
         self._recorder.happened("bad_object", passing)
         ours = error if isinstance(error, MaskrelayError) else None
         why = code_of(error)

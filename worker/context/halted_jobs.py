@@ -1,4 +1,4 @@
-"""Halt a job whose step failed repeatedly, and resume it when an operator asks for it."""
+"""Halt a job after a step has failed repeatedly, and resume it when an operator requests this."""
 
 import logging
 from datetime import UTC, datetime
@@ -34,9 +34,9 @@ _ERRORS: dict[Step, type[JobHalted]] = {
 
 
 def halt(context: WorkerContext, job: str, step: Step) -> None:
-    """End the job as failed, without a result: `halted.json`, event, terminal state. Its outcomes are kept.
+    """End the job as `failed`, without a result: write `halted.json`, create the event, and set the terminal state.
 
-    Any process may repeat this. A job that has a result, or has ended, is not changed.
+    The outcomes of the job are kept. A job that has a result or has ended is not changed. Any process may repeat this.
     """
     record = context.ledger.jobs.get(job)
     if record is None or is_terminal(record.state) or has(context.storage, keys.result(job)):
@@ -45,13 +45,13 @@ def halt(context: WorkerContext, job: str, step: Step) -> None:
     write_halt(context.storage, job, Halt(step=step, code=error.code, detail=error.detail, at=datetime.now(UTC)))
     conclude_halted(context, record)
     context.recorder.happened("halted", step)
-    log.error("job given up: a step failed repeatedly", extra={"job_id": job, "step": step, "code": error.code})
+    log.error("job halted: a step failed repeatedly", extra={"job_id": job, "step": step, "code": error.code})
 
 
 def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:
-    """Publish what `halted.json` says, in an event and in the ledger.
+    """Create the event of a halted job, and record its end in the ledger. Return whether the ledger has changed.
 
-    Safe to repeat. Return whether it was news to the ledger.
+    Repeating this does no harm.
     """
     stands = halt_of(context.storage, record.id)
     if stands is None:
@@ -67,7 +67,7 @@ def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:
         announce(context, submission, "job.failed", state="failed", at=stands.at, counts=counts)
     except (StorageUnavailable, LedgerUnavailable):
         raise
-    except Exception:  # the defect may also prevent the event, and still the job must end
+    except Exception:  # whatever is wrong with the job may also affect its event, but the job must still end
         log.exception("the event of a halted job cannot be created", extra={"job_id": record.id})
     concluded = context.ledger.jobs.conclude(
         record.id,
@@ -85,10 +85,10 @@ def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:
 
 
 def release_halted(context: WorkerContext, job: str) -> bool:
-    """Let a halted job continue from what storage holds; return whether it was halted.
+    """Let a halted job continue with what is in storage. Return whether it was halted.
 
-    Safe to repeat, wherever it was interrupted. Without `halted.json` the ledger's record contradicts storage, and the
-    comparison restores it.
+    Repeating this does no harm, even after an interruption. When `halted.json` is removed, the ledger's record no
+    longer matches storage, so the next comparison restores the record.
     """
     if halt_of(context.storage, job) is None:
         return False

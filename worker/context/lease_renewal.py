@@ -1,4 +1,4 @@
-"""Renew leases from a separate thread, so that neither a busy loop nor a long decode lets them expire."""
+"""Renew leases in a separate thread, so that neither a busy loop nor a long decode lets them lapse."""
 
 import logging
 import threading
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class LeaseRenewal:
-    """Calls `renew` every `period` while entered.
+    """A context manager that calls `renew` in every `period`.
 
-    No error ends it: while Redis is unavailable, or anything else fails, it keeps trying. The leases may outlast the
-    problem, and if they expired, this process would lose valid work.
+    No error stops it. If Redis is unavailable or anything else fails, it tries again in the next period, because the
+    leases may last until the problem is over. If they lapsed, the work of this process would be lost.
     """
 
     def __init__(self, period: timedelta, renew: Callable[[], object]) -> None:

@@ -3,19 +3,19 @@
 import tempfile
 from typing import BinaryIO
 
-#: Lines are kept in memory up to this many bytes, and written to the file in pieces of this size.
+#: Up to this many bytes of lines are kept in memory. When they are full, they are written to the file.
 MEMORY_BYTES = 8 << 20
-#: The temporary file of one spool holds at most this much.
+#: The largest size of the temporary file of one spool, in bytes.
 FILE_BYTES = 2 << 30
 #: The position of a line that was not stored.
 NOWHERE = -1
 
 
 class LineSpool:
-    """An append-only store of lines, each found again by its position. Use it from one thread.
+    """An append-only store of lines, which are found by their positions. Use it from one thread only.
 
-    The temporary file has no name, so that nothing is left behind when the process dies. When the file or its disk is
-    full, further lines are not stored.
+    The temporary file has no name, so nothing remains when the process dies. When the file or its disk is full, further
+    lines are not stored.
     """
 
     def __init__(self, most_bytes: int = FILE_BYTES) -> None:
@@ -25,7 +25,7 @@ class LineSpool:
         self._filed = 0
 
     def add(self, line: bytes) -> int:
-        """Append a line; return its position, or NOWHERE when the spool is full."""
+        """Append a line. Return its position, or NOWHERE if the spool is full."""
         place = self._filed + len(self._held)
         if place + len(line) > self._most_bytes or (len(self._held) + len(line) > MEMORY_BYTES and not self._spill()):
             self._most_bytes = 0
@@ -35,7 +35,7 @@ class LineSpool:
         return place
 
     def read(self, place: int, length: int) -> bytes:
-        """Return the line of this length at `place`."""
+        """Return the line at position `place`, which has this length."""
         if place >= self._filed:
             start = place - self._filed
             return bytes(self._held[start : start + length])
@@ -44,7 +44,7 @@ class LineSpool:
         return self._file.read(length)
 
     def close(self) -> None:
-        """Release the memory and the disk space."""
+        """Free the memory and the disk space."""
         if self._file is not None:
             self._file.close()
         self._held.clear()
@@ -53,7 +53,7 @@ class LineSpool:
         self.close()
 
     def _spill(self) -> bool:
-        """Move the lines in memory to the file; return False when there is no space."""
+        """Move the lines in memory to the file. Return False if there is no space for them."""
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the spool

@@ -1,7 +1,7 @@
-"""Folders for a worker's temporary files: each is owned by a running process, and their total size is limited.
+"""Folders for the temporary files of workers. Each is owned by a running process, and their total size is limited.
 
-The folders are in the environment's TMPDIR, which several containers may share. No two processes own the same folder.
-The owner holds a lock on a file in it, which is released when the process ends, however it ends.
+The folders are in TMPDIR, which several containers may share. No two processes own the same folder. The owner holds a
+lock on a file in its folder. The lock is released when the process ends, even if it is killed.
 """
 
 import fcntl
@@ -15,14 +15,14 @@ from pathlib import Path
 from maskrelay.errors import StorageUnavailable
 
 _PREFIX, _LOCK = "maskrelay-copies-", "lock"
-#: Held while the sizes of all copies are added up and space is reserved.
+#: The lock under which the sizes of all copies are added up and space is reserved.
 _SPACE_LOCK = "maskrelay-space.lock"
 #: Space is reserved in steps of this many bytes.
 STEP = 16 << 20
 
 
 def new_folder() -> tuple[Path, int]:
-    """Return a new folder, and the descriptor whose lock shows that its owner is running."""
+    """Return a new folder, and a file descriptor. The lock on the descriptor shows that the owner is running."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,7 +31,7 @@ def new_folder() -> tuple[Path, int]:
 
 @contextmanager
 def owned_folder() -> Iterator[Path]:
-    """A folder that is removed at the end of the block. If this process is killed, another worker removes it."""
+    """Yield a folder that is removed when the block ends. If this process is killed, another worker removes it."""
     folder, descriptor = new_folder()
     try:
         yield folder
@@ -41,14 +41,14 @@ def owned_folder() -> Iterator[Path]:
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of processes that were killed: those whose lock nobody holds.
+    """Remove the folders of processes that have been killed, which are those without a lock.
 
-    A process id would not do: containers that share a volume do not see each other's processes.
+    Process ids could not show this, because containers that share a volume do not see each other's processes.
     """
     for folder in _folders():
         try:
             descriptor = os.open(folder / _LOCK, os.O_RDWR)
-        except OSError:  # another user's, removed meanwhile, or not locked yet
+        except OSError:  # the folder belongs to another user, was removed in the meantime, or is not locked yet
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,9 +61,10 @@ def remove_leftovers() -> None:
 
 
 def set_aside(path: Path, size: int, *, most_bytes: int) -> None:
-    """Extend the file to at least `size` bytes, if the files of all workers then stay within `most_bytes`.
+    """Extend the file to at least `size` bytes, if the files of all workers then have at most `most_bytes` together.
 
-    Raises StorageUnavailable if they do not, or if the disk is full. Space becomes free when others are done.
+    Raises StorageUnavailable if they would have more, or if the disk is full. Space becomes free when other
+    workers remove their copies.
     """
     try:
         with _space_locked():
@@ -71,7 +72,9 @@ def set_aside(path: Path, size: int, *, most_bytes: int) -> None:
             if _taken() - length + size > most_bytes:
                 remove_leftovers()
                 if _taken() - length + size > most_bytes:
-                    raise StorageUnavailable("local copies take all the space that they may", reason="copies_full")
+                    raise StorageUnavailable(
+                        "local copies already take all the space that is allowed", reason="copies_full"
+                    )
             with path.open("r+b") as file:
                 file.truncate(max(length, size))
     except OSError as error:
@@ -93,10 +96,10 @@ def _folders() -> Iterator[Path]:
 
 
 def _taken() -> int:
-    """Return the bytes of all workers' files, including the space reserved for them."""
+    """Return the bytes of the files of all workers, including the space that is reserved for them."""
     total = 0
     for folder in _folders():
         for file in folder.glob("*"):
-            with suppress(OSError):  # removed meanwhile
+            with suppress(OSError):  # the file was removed in the meantime
                 total += file.stat().st_size
     return total

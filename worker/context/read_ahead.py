@@ -1,19 +1,19 @@
-"""Prefetching: the next few calls to storage run while the caller works on the last result."""
+"""Read ahead: while the caller works on one result, the next few calls to storage are already running."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-#: Concurrent calls. They are limited by the round-trip time to storage.
+#: The number of concurrent calls. Most of their time is spent waiting for the server.
 _HANDS = 8
 T = TypeVar("T")
 
 
 def ahead(call: Callable[[int], T], numbers: Sequence[int]) -> Iterator[T]:
-    """Yield `call` of each number, in order. At most a few results are held. Raises what a call raises.
+    """Call `call` with each number, and yield the results in order. Only a few results are held at a time.
 
-    Threads are started only if there is more than one call to make.
+    Errors of a call are raised here. Threads are started only if there is more than one call to make.
     """
     if len(numbers) <= 1:
         yield from map(call, numbers)

@@ -1,8 +1,9 @@
-"""Report a segment child's slots to the flow control periodically, so that losing Redis costs only seconds.
+"""Report the slots of a segment child process to the flow control, so that a loss of Redis costs only seconds.
 
-A child stores a marker before it sends its first score. After Redis was lost, nothing is sent until every child with a
-marker has reported its slots. Running children do so within seconds; only for a silent child the flow control waits as
-long as a slot lease. `worker.cleanup.cleanup_pass` removes the markers of children that have been silent for long.
+Before a child process sends its first score, it stores a marker. After Redis has lost its data, nothing is sent until
+every child process with a marker has reported its slots, which takes a few seconds. If one does not report, the flow
+control waits for as long as a slot lease. `worker.cleanup.cleanup_pass` removes the markers of child processes that
+have not reported for a long time.
 """
 
 import json
@@ -22,15 +23,15 @@ from maskrelay.ledger.senders import Senders
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: Seconds between two inventories.
+#: The seconds between two reports.
 PERIOD = 3.0
 
 
 class Slots:
-    """The slots of one child. May be used from any thread.
+    """The slots of one child process. It may be used from any thread.
 
-    A slot begins before it is requested from Redis, and ends after its end was reported to Redis, so that an inventory
-    never misses one.
+    A slot is added before it is requested from Redis, and removed after Redis was informed of its end. A report
+    therefore never lacks a slot.
     """
 
     def __init__(self, lease: timedelta) -> None:
@@ -41,27 +42,32 @@ class Slots:
         self._held: dict[str, tuple[str, float]] = {}  # slot → its endpoint, and when its lease ends
 
     def begin(self) -> str:
-        """Return a new slot, to be requested."""
+        """Return a new slot, which is to be requested."""
         slot = self.child + secrets.token_hex(8)
         with self._lock:
             self._asking.add(slot)
         return slot
 
     def grant(self, slot: str, endpoint: str) -> None:
-        """Record that the slot was granted at this endpoint, which starts its lease."""
+        """Record that the slot was granted at this endpoint. Its lease starts now."""
         with self._lock:
             self._held[slot] = endpoint, time.monotonic() + self._lease
             self._asking.discard(slot)
 
     def end(self, slot: str, *, keep: bool = False) -> None:
-        """End a slot: the score has ended, or never began. keep: the endpoint may still be working on it."""
+        """End a slot because the score has ended or never began.
+
+        With `keep`, the endpoint may still be working on it.
+        """
         with self._lock:
             self._asking.discard(slot)
             if not keep:
                 self._held.pop(slot, None)
 
     def of(self, endpoint: str) -> tuple[dict[str, timedelta], list[str]]:
-        """Return the slots at an endpoint, with the remaining time of their leases, and the slots being requested."""
+        """Return the slots at an endpoint with the remaining time of their leases, and the slots
+        that are being requested.
+        """
         with self._lock:
             now = time.monotonic()
             self._held = {slot: (where, ends) for slot, (where, ends) in self._held.items() if ends > now}
@@ -75,7 +81,7 @@ class Slots:
 
 
 class SlotReporter:
-    """Reports the slots of one child from a separate thread."""
+    """A thread that reports the slots of one child process."""
 
     def __init__(self, storage: Storage, senders: Senders, flow: Flow, endpoints: Sequence[str], slots: Slots) -> None:
         self._storage = storage
@@ -88,17 +94,17 @@ class SlotReporter:
         self._stopped = threading.Event()
 
     def mark(self) -> None:
-        """Store the marker; nothing may be sent before. Raises StorageError."""
+        """Store the marker. Nothing may be sent before this. Raises StorageError."""
         body = json.dumps({"endpoints": self._endpoints}).encode()
         self._storage.put(keys.sender(self._slots.child), body, "application/json")
         self._marked_at = time.monotonic()
 
     def start(self) -> None:
-        """Report every few seconds until `close`."""
+        """Report every few seconds until `close` is called."""
         threads.start(self._run, "sender")
 
     def close(self) -> None:
-        """Delete the marker, unless the endpoint may still be working for this child."""
+        """Delete the marker, unless an endpoint may still be working for this child process."""
         self._stopped.set()
         if self._slots.is_empty():
             with suppress(StorageError):
@@ -111,25 +117,25 @@ class SlotReporter:
             try:
                 self.report()
             except (LedgerUnavailable, StorageError) as error:
-                log.debug("what is in flight is not reported: %s", error.code)
+                log.debug("the slots could not be reported: %s", error.code)
 
     def report(self) -> None:
-        """Report once.
+        """Report once. If Redis has lost its data, scores may be sent again when every child process has reported.
 
-        If Redis was lost, let scores begin again when every child has reported. Raises LedgerUnavailable.
+        Raises LedgerUnavailable.
         """
         if time.monotonic() - self._marked_at > self._flow.slot_lease.total_seconds():
-            self.mark()  # others may have deleted the marker, assuming that this child has ended
+            self.mark()  # another process may have deleted the marker because it took this child process for dead
         for endpoint in self._endpoints:
             since = self._flow.now_ms()
             held, asking = self._slots.of(endpoint)
             frozen = self._flow.inventory(endpoint, self._slots.child, since, held, asking)
             if frozen and self._flow.thaw(endpoint, frozen, self._senders_to(endpoint)):
-                log.info("Redis was lost; all workers have reported, and scoring continues")
+                log.info("Redis had lost its data; all workers have reported their slots, and scoring continues")
         self._senders.heard(self._slots.child)
 
     def _senders_to(self, endpoint: str) -> list[str]:
-        """Return every child that may have sent a score to the endpoint."""
+        """Return every child process that may have sent a score to the endpoint."""
         children = [key.removeprefix(keys.SENDERS) for key in self._storage.list(keys.SENDERS)]
         self._others = {child: self._others[child] for child in children if child in self._others}
         for child in children:
@@ -140,7 +146,7 @@ class SlotReporter:
 
 
 def _endpoints_in(body: bytes) -> frozenset[str] | None:
-    """Return the endpoints that a marker names; None if it is unreadable, which stands for all of them."""
+    """Return the endpoints that a marker names, or None if the marker is unreadable and any endpoint is possible."""
     try:
         return frozenset(map(str, json.loads(body)["endpoints"]))
     except (ValueError, KeyError, TypeError):
@@ -148,7 +154,7 @@ def _endpoints_in(body: bytes) -> frozenset[str] | None:
 
 
 def forget_silent(storage: Storage, senders: Senders, silent_for: timedelta) -> int:
-    """Delete the markers of children that have been silent for this long; return how many."""
+    """Delete the markers of child processes that have not reported for this long. Return their number."""
     children = [key.removeprefix(keys.SENDERS) for key in storage.list(keys.SENDERS)]
     gone = senders.silent(children, silent_for)
     for child in gone:

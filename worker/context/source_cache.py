@@ -1,4 +1,4 @@
-"""Read sources for decoding: a source of one frame as bytes, a source of several as a cached local copy."""
+"""Read sources for decoding: one with a single frame as bytes, one with several frames as a local copy in a cache."""
 
 import os
 import secrets
@@ -32,7 +32,7 @@ GZIP = b"\x1f\x8b"
 
 @dataclass(slots=True)
 class LocalCopy:
-    """One local copy. It is kept while there are `readers`."""
+    """A local copy. It is kept as long as it has `readers`."""
 
     path: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,12 +41,13 @@ class LocalCopy:
 
 
 class SourceCache:
-    """Reads sources from storage. Every method blocks and may be called from any thread.
+    """A reader of sources from storage. Every method blocks, and may be called from any thread.
 
-    Copies are in a folder of their own, up to `most_bytes` together (a single copy may be larger), which `close`
-    removes. The copies of all workers that share a TMPDIR have `space_bytes` together. Raises SourceMissing,
-    SourceTooLarge above `max_bytes` (decompressed), Truncated, StorageUnavailable; the last also while the copies of
-    others take up the space.
+    The local copies are in a folder of their own, which `close` removes. Together they have up to `most_bytes`, but a
+    single copy may be larger. The copies of all workers that share a TMPDIR have up to `space_bytes` together.
+
+    Raises SourceMissing, SourceTooLarge for a source of more than `max_bytes` (decompressed), or Truncated. Raises
+    StorageUnavailable if storage does not respond, or if the copies of other workers take all the space.
     """
 
     def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int, space_bytes: int = 1 << 62) -> None:
@@ -62,7 +63,7 @@ class SourceCache:
     def read(self, key: str, extent: Extent | None = None) -> bytes:
         """Return the whole source. A source that is an object of its own is read in one call."""
         if extent is not None:
-            whole = BytesIO()  # getvalue() returns the bytes without a copy
+            whole = BytesIO()  # getvalue() returns the bytes without another copy
             whole.writelines(self._chunks(key, extent))
             return whole.getvalue()
         try:
@@ -71,7 +72,7 @@ class SourceCache:
             raise SourceMissing from error
 
     def head(self, key: str, extent: Extent | None, length: int) -> bytes:
-        """Return the first bytes, at least `length` of them if there are as many."""
+        """Return the first `length` bytes of the source, and perhaps more, or all of it if it is shorter."""
         held = b""
         chunks = self._chunks(key, extent)
         for chunk in chunks:
@@ -81,7 +82,7 @@ class SourceCache:
         return held
 
     def unpacked(self, key: str, extent: Extent | None) -> Iterator[bytes]:
-        """Yield the source in pieces, decompressed if it is a gzip. Nothing of it is kept."""
+        """Yield the source in pieces, decompressed if it is a gzip file. No copy is kept."""
         chunks = self._chunks(key, extent)
         begin = next(chunks, b"")
         whole = chain([begin], chunks)
@@ -89,7 +90,10 @@ class SourceCache:
 
     @contextmanager
     def file(self, key: str, extent: Extent | None, kind: Kind) -> Iterator[Path]:
-        """A local copy for the duration of the block. A compressed NIfTI is decompressed."""
+        """Yield the path of a local copy, which exists until the block ends.
+
+        A compressed NIfTI file is decompressed.
+        """
         place = key, extent
         copy = self._taken(place)
         try:
@@ -102,7 +106,7 @@ class SourceCache:
 
     @contextmanager
     def opened(self, key: str, extent: Extent | None, reading: Reading) -> Iterator[bytes | Path]:
-        """The source in its best form: with several frames as a local copy, otherwise as bytes."""
+        """Yield the source in the form that suits it: a local copy if it has several frames, otherwise bytes."""
         if reading.several:
             with self.file(key, extent, reading.kind) as path:
                 yield path
@@ -110,7 +114,7 @@ class SourceCache:
             yield self.read(key, extent)
 
     def close(self) -> None:
-        """Remove every copy. Reading from one afterwards fails."""
+        """Remove every copy. Readers that still use one will fail."""
         with self._lock:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -133,17 +137,17 @@ class SourceCache:
     def _given_back(self, copy: LocalCopy) -> None:
         with self._lock:
             copy.readers -= 1
-            total = sum(max(0, one.size) for one in self._copies.values())
-            for place, one in list(self._copies.items()):
-                if one.readers == 0 and (one.size < 0 or total > self._most_bytes):
-                    total -= max(0, one.size)
+            total = sum(max(0, cached.size) for cached in self._copies.values())
+            for place, cached in list(self._copies.items()):
+                if cached.readers == 0 and (cached.size < 0 or total > self._most_bytes):
+                    total -= max(0, cached.size)
                     self._remove(place)
 
     def drop_unused(self) -> None:
         """Remove the copies without readers."""
         with self._lock:
-            for place, one in list(self._copies.items()):
-                if one.readers == 0:
+            for place, copy in list(self._copies.items()):
+                if copy.readers == 0:
                     self._remove(place)
 
     def _remove(self, place: Place) -> None:
@@ -162,9 +166,9 @@ class SourceCache:
         copy.size = written
 
     def _set_aside(self, path: Path, size: int) -> None:
-        """Reserve space for a copy. If there is none, own copies without readers are removed."""
+        """Reserve space for a copy. If there is none, remove this cache's copies without readers and try again."""
         if size > self._space_bytes:
-            raise SourceTooLarge(f"at most {self._space_bytes} bytes of local copies are made")
+            raise SourceTooLarge(f"local copies may have at most {self._space_bytes} bytes")
         try:
             set_aside(path, size, most_bytes=self._space_bytes)
         except StorageUnavailable:
@@ -186,14 +190,14 @@ class SourceCache:
         for chunk in chunks:
             total += len(chunk)
             if total > self._max_bytes:
-                raise SourceTooLarge(f"at most {self._max_bytes} bytes of a source are opened")
+                raise SourceTooLarge(f"a source may have at most {self._max_bytes} bytes")
             yield chunk
 
 
 def begin_of(chunks: Iterator[bytes]) -> bytes:
-    """Return the first bytes of an unpacked NIfTI file, which contain its header.
+    """Return the first bytes of a decompressed NIfTI file, which contain its header.
 
-    Nothing more is fetched or decompressed.
+    Nothing more is read or decompressed.
     """
     held = b""
     while len(held) < HEADER_BYTES and (chunk := next(chunks, b"")):

@@ -1,4 +1,4 @@
-"""The time slice that a worker gives one step before others have their turn."""
+"""The time that a worker spends on one step before other steps get their turn."""
 
 import time
 from collections.abc import Callable
@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from maskrelay.ledger.step_leases import Kind
 from worker.context import WorkerContext
 
-#: A long step gives way to waiting steps after `LEAST` seconds, and checks every `ASK` seconds whether there are any.
+#: If other steps wait, a long step stops after `LEAST` seconds. Every `ASK` seconds, it checks whether any wait.
 LEAST, ASK = 5.0, 1.0
 _CONTROL: tuple[Kind, ...] = ("plan", "finish")
 
 
 class TimeIsUp(Exception):
-    """The step's time is over. What was done so far is kept, and the step can be taken again."""
+    """The step's time is over. What was done so far is kept, and a worker can take the step again."""
 
 
 @dataclass
 class Turn:
-    """Time until `until` (monotonic seconds), or less if other steps wait, as `waiting` returns.
+    """The time until `until` (monotonic seconds), or less if `waiting` returns that other steps wait.
 
-    It begins with the first call of `is_over`, which returns False: however little time there is, some work is done.
+    It begins with the first call of `is_over`, which returns False, so that some work is done even if
+    there is little time.
     """
 
     until: float
@@ -30,7 +31,7 @@ class Turn:
     _over: bool = False
 
     def is_over(self) -> bool:
-        """Return whether the step should give way now."""
+        """Return whether the step should stop now."""
         now = time.monotonic()
         if self._began is None:
             self._began = self._asked = now
@@ -48,5 +49,5 @@ ENDLESS = Turn(float("inf"))
 
 
 def others_wait(context: WorkerContext) -> bool:
-    """Return whether a job waits to be planned or finished that no worker has taken."""
+    """Return whether a job waits to be planned or finished, and no worker has taken it."""
     return any(context.ledger.wake_ups.work(kind) for kind in _CONTROL)

@@ -1,5 +1,5 @@
-"""Finish: recounts a job from storage and writes its result.
+"""Finish: count the outcomes of a job in storage again, and write its result.
 
-Outcome parts come in; the final objects and `result.json` go to storage.
-Read `finish_step` first, then `final_objects`.
+It reads the outcome parts, and writes the final objects and `result.json`. Read `finish_step`
+first, then `final_objects`.
 """

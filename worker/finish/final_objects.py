@@ -1,4 +1,4 @@
-"""Write a finished job's outcomes in item order, with an index of the items, under new object names."""
+"""Write the outcomes of a finished job in the order of its items, with an index, to objects with new names."""
 
 import secrets
 from array import array
@@ -39,17 +39,17 @@ from worker.finish.stretch_writer import (
     write_stretch,
 )
 
-#: The number of plan parts in a stretch, which is repeated if finishing is interrupted.
+#: The number of plan parts in a stretch. If finishing is interrupted, only the current stretch is written again.
 STRETCH_PARTS = 10
 
 
 class FinalObjectsWriter:
-    """Writes the final objects, and holds them and their counts; `flags` counts masks.
+    """The final objects of a job, which are written on construction, and their counts. `flags` counts masks.
 
-    A large job is written in stretches, which are kept in storage. A later attempt continues after the last of them,
-    and joins them in the end, calling `between` before each. If it fails, nothing that it opened stays open. Raises
-    TimeIsUp between two stretches when `turn` is over, StorageUnavailable, and ObjectMissing when the job is being
-    removed.
+    A large job is written in stretches, which are kept in storage. A later attempt continues after the last of
+    them. In the end, the stretches are joined, and `between` is called before each of them. Raises TimeIsUp between
+    two stretches if `turn` is over, StorageUnavailable, and ObjectMissing if the job is being removed. After an
+    error, nothing stays open.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class FinalObjectsWriter:
             self.items, self.index, self.dead = only.lines, only.index, only.dead
         else:
             stretches = self._stretches(turn)
-            self.items = self._joined("items.ndjson", [one.lines for one in stretches])
+            self.items = self._joined("items.ndjson", [stretch.lines for stretch in stretches])
             self.index = self._index(stretches)
-            dead = [one.dead for one in stretches if one.dead is not None]
+            dead = [stretch.dead for stretch in stretches if stretch.dead is not None]
             self.dead = self._joined("dead.ndjson", dead) if dead else None
         self.parts = self._text("parts.txt", "".join(f"{name}\n" for name in visible.counted()).encode())
         flagged = _flagged(stretches)
         self.flagged = self._text("flagged.ndjson", flagged) if flagged else None
-        self.flags = _sum(one.flags for one in stretches)
-        items, frames = _sum(one.items for one in stretches), _sum(one.frames for one in stretches)
+        self.flags = _sum(stretch.flags for stretch in stretches)
+        items, frames = _sum(stretch.items for stretch in stretches), _sum(stretch.frames for stretch in stretches)
         self.counts = Counts(total=items.total(), **items)
         self.frames = Frames(planned=frames.total(), **frames)
 
@@ -95,7 +95,7 @@ class FinalObjectsWriter:
     def _lines(self, begin: int, end: int) -> Iterator[Line]:
         """Return the lines of the items that begin in these parts.
 
-        After the last part they include the items that were never planned.
+        After the last part, they include the items that were never planned.
         """
         storage, submission = self._storage, self._submission
         planned = _planned_lines(storage, submission.id, begin, end, self._context, self._visible)
@@ -118,7 +118,7 @@ class FinalObjectsWriter:
         return keys.unfinished_object(self._submission.id, self._visible.name, keys.stretch(number, kind))
 
     def _kept(self, number: int) -> Stretch | None:
-        """Return the stretch if an earlier attempt wrote it."""
+        """Return the stretch if an earlier attempt has written it, otherwise None."""
         with suppress(ObjectMissing):
             return Stretch.model_validate_json(self._storage.get(self._key(number, "json")))
         return None
@@ -139,13 +139,13 @@ class FinalObjectsWriter:
             return writer.done()
 
     def _index(self, stretches: list[Stretch]) -> FinalObject:
-        """Write the offset of each line in the joined object, computed from its offset in its stretch."""
+        """Write the offset of each line in the joined object. It is computed from the line's offset in its stretch."""
         with StretchWriter(self._storage, self._final("items.index")) as writer:
             before = 0
-            for one in stretches:
-                begins = np.frombuffer(self._storage.get(one.index.key), ">u8")
+            for stretch in stretches:
+                begins = np.frombuffer(self._storage.get(stretch.index.key), ">u8")
                 writer.write((begins + np.uint64(before)).astype(">u8").tobytes())
-                before += one.lines.length
+                before += stretch.lines.length
             return writer.done()
 
     def _text(self, name: str, text: bytes) -> FinalObject:
@@ -159,7 +159,7 @@ def _planned_lines(
 ) -> Iterator[Line]:
     """Yield the items that begin in the parts `begin` … `end - 1`, with the outcomes of their frames.
 
-    `parts` is the number of parts of the plan. Frames without an outcome are cancelled.
+    `parts` is the number of parts of the plan. A frame without an outcome is cancelled.
     """
     for item, frames in planned_items(storage, job, parts, begin, end):
         outcomes = [_outcome(item, frame, visible) for frame in frames]
@@ -176,7 +176,7 @@ def _outcome(item: PlannedItem, frame: PlannedFrame, visible: VisibleOutcomes) -
 
 
 def _lines_never_planned(storage: Storage, submission: Submission, parts: int) -> Iterator[Line]:
-    """Yield the submitted items that are not in the plan, because the job was cancelled first."""
+    """Yield the submitted items that are not in the plan, because the job was cancelled before they were planned."""
     number, planned = 0, set[str]()
     for items in ahead(lambda part: read_item_part(storage, submission.id, part), range(parts)):
         for item in items:
@@ -184,7 +184,7 @@ def _lines_never_planned(storage: Storage, submission: Submission, parts: int) -
             number = item.item + 1
     for asked in read_items(storage, submission):
         called = [asked.custom_id] if asked.only is None else asked.only.values()
-        for custom_id in (one for one in called if one not in planned):
+        for custom_id in (candidate for candidate in called if candidate not in planned):
             never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)
             yield item_line(never, ()), []
             number += 1
@@ -195,7 +195,9 @@ def _cancelled(item: PlannedItem, index: int) -> Outcome:
 
 
 def _without_runs(outcome: Outcome) -> Outcome:
-    """Return the outcome as it is needed for flags: all run lengths of a large item would not fit into memory."""
+    """Return the outcome without its run lengths, which flags do not need: those of a large item would
+    not fit into memory.
+    """
     masks = (
         mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
         for mask in outcome.masks
@@ -205,19 +207,19 @@ def _without_runs(outcome: Outcome) -> Outcome:
 
 def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
     total = Counter[str]()
-    for one in counts:
-        total.update(one)
+    for part in counts:
+        total.update(part)
     return total
 
 
 def _flagged(stretches: list[Stretch]) -> bytes:
-    """Return one line per flag, its items ordered by suspicion, and by number where the suspicion is equal."""
+    """Return one line for each flag. Its items are ordered by suspicion, then by number."""
     items: dict[str, array[int]] = defaultdict(lambda: array("q"))
     suspicions: dict[str, array[float]] = defaultdict(lambda: array("d"))
-    for one in stretches:
-        for flag in one.flagged:
-            items[flag].extend(one.flagged[flag])
-            suspicions[flag].extend(one.suspicions[flag])
+    for stretch in stretches:
+        for flag in stretch.flagged:
+            items[flag].extend(stretch.flagged[flag])
+            suspicions[flag].extend(stretch.suspicions[flag])
     text = b""
     for flag in sorted(items):
         order = np.lexsort((numbers := np.frombuffer(items[flag], np.int64), -np.frombuffer(suspicions[flag])))

@@ -1,4 +1,4 @@
-"""The finish step: recount from storage, write the final objects, create `result.json` if absent, conclude the job."""
+"""The finish step: count again from storage, write the final objects, create `result.json`, and conclude the job."""
 
 import time
 from collections.abc import Callable
@@ -32,15 +32,15 @@ from worker.context.turn import (
 )
 from worker.finish.final_objects import STRETCH_PARTS, FinalObjectsWriter
 
-#: The packages that affect the pixels.
+#: The packages that affect the pixels. The result names their versions.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
 
-#: The name of the saved state of the visible lines of an unfinished job.
+#: The name of the object in which the visible lines found so far are saved.
 _LINES = "lines"
 
 
 def finish_jobs(context: WorkerContext, until: float) -> None:
-    """Finish waiting jobs until `until` (monotonic seconds), and leave the rest."""
+    """Finish waiting jobs until `until` (monotonic seconds). Jobs that are left wait for the next wake-up."""
     while time.monotonic() < until:
         lease = context.ledger.step_leases.take("finish")
         if lease is None:
@@ -53,9 +53,9 @@ def finish_jobs(context: WorkerContext, until: float) -> None:
 
 
 def _finish_another(context: WorkerContext, turn: Turn) -> None:
-    """Finish another waiting job, or a part of it, once the current job has had its minimum time.
+    """Finish another waiting job, or a part of it, if the current job has had its minimum time.
 
-    Joining cannot be interrupted, so other jobs are processed within it.
+    Joining the stretches of a large job cannot be interrupted, so other jobs are finished in between.
     """
     if turn.is_over() and (lease := context.ledger.step_leases.take("finish")) is not None:
         attempt(context, lease, partial(finish_job, context, lease, Turn(time.monotonic())))
@@ -64,7 +64,7 @@ def _finish_another(context: WorkerContext, turn: Turn) -> None:
 def finish_job(
     context: WorkerContext, lease: StepLease, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
 ) -> None:
-    """Finish one job, or hand the step back when `turn` is over. A second finisher adopts the first one's result.
+    """Finish one job, or give the step back if `turn` is over. A second finisher uses the first one's result.
 
     `others` is called between the pieces of work that cannot be interrupted.
     """
@@ -85,9 +85,9 @@ def finish_job(
 def _make_result(
     context: WorkerContext, submission: Submission, lease: StepLease, turn: Turn, others: Callable[[], None]
 ) -> Result | None:
-    """Return the stored result; None if frames without a line are waiting again, or if the step is no longer held.
+    """Return the stored result, or None if some frames must be scored again or the step is no longer held.
 
-    Raises TimeIsUp: what was done so far is in storage, and another attempt continues from there.
+    Raises TimeIsUp if the turn is over. What was done so far is in storage, and another attempt continues there.
     """
     record = context.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
@@ -109,7 +109,7 @@ def _make_result(
 def _counted(context: WorkerContext, record: JobRecord) -> JobRecord:
     """Return the record with the plan counted from storage, if the ledger does not know the whole plan.
 
-    A job that was cancelled while it was planned, or that the ledger lost, may have more parts than the ledger counted.
+    If a job was cancelled during planning, or the ledger lost it, storage may have more parts than the ledger counted.
     A part that is not full is the last.
     """
     if record.planned:
@@ -139,7 +139,7 @@ def _result_of(
     if not visible.was_complete and (pending := _pending(context, record, lease, visible)):
         context.ledger.wake_ups.wake(*pending)
         return None
-    with ThreadPoolExecutor(1) as beside:  # before the result, so that no result is without its sweep
+    with ThreadPoolExecutor(1) as beside:  # written before the result, so that no result lacks it
         marked = beside.submit(context.storage.put, keys.sweeping(submission.id), b"")
         plan = context.storage, submission, record.frame_parts, visible
         compacted = FinalObjectsWriter(*plan, planned=record.planned, turn=turn, between=others)
@@ -157,7 +157,10 @@ def _result_of(
 def _pending(
     context: WorkerContext, record: JobRecord, lease: StepLease, visible: VisibleOutcomes
 ) -> tuple[Literal["segment", "assemble"], int] | None:
-    """Return what must be done before the job can be finished, if anything, after queueing it."""
+    """Queue what must be done before the job can be finished.
+
+    Return the task and the number of loops to wake, or None.
+    """
     if record.cancel_reason is not None:
         return None
     if missing := visible.missing():
@@ -199,8 +202,8 @@ def _result(
         software={name: version(name) for name in _SOFTWARE},
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(
-            {"name": one.name, "model_version": one.model_version, "encoding": one.encoding}
-            for one in context.ledger.endpoints.known()
+            {"name": endpoint.name, "model_version": endpoint.model_version, "encoding": endpoint.encoding}
+            for endpoint in context.ledger.endpoints.known()
         ),
         metadata=submission.metadata,
     )

@@ -18,13 +18,16 @@ from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
 #: An item with its outcomes, and its frames as far as they were planned.
 Line = tuple[ItemLine, list[PlannedFrame]]
-#: An item of at most this many frames is held in memory; the run lengths of a larger item are read again when it is
-#: written.
+#: An item with at most this many frames is held in memory. The run lengths of a larger item are read again when
+#: it is written.
 HELD_FRAMES = 64
 
 
 class StretchWriter:
-    """Writes one object under `final/`; its length and hash are known at the end. Without `done`, it is aborted."""
+    """A writer of one object, whose length and hash are known at the end.
+
+    If `done` is not called, nothing is stored.
+    """
 
     def __init__(self, storage: Storage, key: str) -> None:
         self.key = key
@@ -62,10 +65,9 @@ class StretchWriter:
 def write_stretch(
     storage: Storage, key_of: Callable[[str], str], lines: Iterator[Line], visible: VisibleOutcomes
 ) -> Stretch:
-    """Write the objects of a stretch, `items.ndjson`, `items.index` and `dead.ndjson`, under the keys for these names.
+    """Write the objects of a stretch: `items.ndjson`, `items.index` and `dead.ndjson`, under the keys for these names.
 
-    If it fails, nothing that it opened stays open. Raises StorageUnavailable, and ObjectMissing when the job is being
-    removed.
+    Raises StorageUnavailable, and ObjectMissing if the job is being removed. After an error, nothing stays open.
     """
     states, frames, flags = Counter[str](), Counter[str](), Counter[str]()
     flagged: dict[str, list[int]] = defaultdict(list)
@@ -102,21 +104,21 @@ def write_stretch(
 
 
 def _pieces(line: ItemLine, visible: VisibleOutcomes) -> Iterator[bytes]:
-    """Yield the line as JSON, outcome by outcome, each with the run lengths that `_without_runs` removed."""
+    """Yield the line as JSON, one outcome after another, each with the run lengths that `_without_runs` removed."""
     if len(line.outcomes) <= HELD_FRAMES:
         yield line.model_dump_json(exclude_none=True).encode() + b"\n"
         return
     yield line.model_dump_json(exclude_none=True, exclude={"outcomes"}).encode()[:-1] + b',"outcomes":['
     parting = b""
-    for one in line.outcomes:
-        outcome = visible.outcome(one.frame)
-        yield parting + (_flagged_as(one, outcome) if outcome else one).model_dump_json(exclude_none=True).encode()
+    for kept in line.outcomes:
+        outcome = visible.outcome(kept.frame)
+        yield parting + (_flagged_as(kept, outcome) if outcome else kept).model_dump_json(exclude_none=True).encode()
         parting = b","
     yield b"]}\n"
 
 
 def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
-    """Return the outcome as read back, with the item, index and flags of the judged outcome."""
+    """Return the outcome from storage, with the item, index and flags of the judged outcome."""
     pairs = zip(outcome.masks, judged_one.masks, strict=True)
-    masks = tuple(mask.model_copy(update={"flags": one.flags}) for mask, one in pairs)
+    masks = tuple(mask.model_copy(update={"flags": judged_mask.flags}) for mask, judged_mask in pairs)
     return outcome.model_copy(update={"masks": masks, "item": judged_one.item, "index": judged_one.index})

@@ -1,5 +1,5 @@
-"""Plan: expands the accepted items of a job into frames.
+"""Plan: turn the accepted items of a job into frames.
 
-A submission comes in; parts of planned frames and items go to storage, and frames can be claimed.
-Read `plan_step` first, then `layout`.
+It reads a submission, and stores parts with planned frames and items. The frames of a stored part can be claimed. Read
+`plan_step` first, then `layout`.
 """

@@ -1,4 +1,4 @@
-"""Open sources during planning, guarded: a source that crashes or hangs its decoder is identified and fails alone."""
+"""Open sources during planning, so that a source that crashes or hangs its decoder is identified and fails alone."""
 
 import logging
 import os
@@ -13,17 +13,17 @@ from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import failure_of
 
 log = logging.getLogger(__name__)
-#: A source that crashed this many children is not opened again.
+#: A source that has crashed this many processes is not opened again.
 DEATHS = 2
 T = TypeVar("T")
 
 
 class StepLost(Exception):
-    """Another worker holds the job's plan step now."""
+    """Another worker now holds the plan step of the job."""
 
 
 class GuardedOpener:
-    """Opens sources of one job under its plan step, in a thread that `close` ends. Call it from one thread."""
+    """Opens the sources of one job during its plan step, in a thread that `close` ends. Call it from one thread."""
 
     def __init__(self, context: WorkerContext, lease: StepLease) -> None:
         self._context = context
@@ -31,11 +31,11 @@ class GuardedOpener:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="opening")
 
     def __call__(self, what: str, call: Callable[[], T], planes: int = 1) -> T | Failure:
-        """Return what `call` returns, or why the source cannot be opened. `planes`: multiplies the time limit.
+        """Return the result of `call`, or the reason why the source cannot be opened.
 
-        The opening is recorded in the ledger first. Past the time limit the child ends, since a thread cannot be
-        stopped; another worker takes the step over when its lease expires. Raises StepLost, LedgerUnavailable,
-        StorageUnavailable.
+        The opening is recorded in the ledger first. `planes` multiplies the time limit. If the limit is exceeded, this
+        process ends, because a thread cannot be stopped, and another worker takes the step when its lease lapses.
+        Raises StepLost, LedgerUnavailable or StorageUnavailable.
         """
         steps = self._context.ledger.step_leases
         begun = steps.opening(self._lease, what)

@@ -1,5 +1,6 @@
-"""The plan of a job, in parts of a fixed number of frames: survey the sources, arrange the items,
-lay out the frames.
+"""The plan of a job, in parts with a fixed number of frames.
+
+It is made in three steps: survey the sources, arrange them into items, and lay out the frames.
 """
 
 import hmac
@@ -33,7 +34,7 @@ class PlannedPart:
     items: list[PlannedItem] = field(default_factory=list)
     frames: list[PlannedFrame] = field(default_factory=list)
     last: bool = False
-    #: With the last part, the files that became no items.
+    #: The files that did not become items. They come with the last part.
     ignored: list[IgnoredFile] = field(default_factory=list)
 
 
@@ -45,9 +46,9 @@ def planned_parts(
     first_part: int,
     check_time: Callable[[], None],
 ) -> Iterator[PlannedPart]:
-    """Yield the parts from number `first_part` on. `check_time` is called between sources and may raise.
+    """Yield the parts from number `first_part` on. `check_time` is called between sources and may raise an error.
 
-    The plan of a job is deterministic: earlier parts are skipped without opening any source.
+    The plan of a job is deterministic, so earlier parts are skipped without opening a source.
     """
     planning = PlanLayout(context, sources, submission, opening, check_time)
     part = PlannedPart(first_part)
@@ -59,7 +60,7 @@ def planned_parts(
             if frame.frame < skip:
                 continue
             if len(part.frames) == FRAMES_PER_PART:
-                begun = [one for one in part.items if one.first >= frame.frame]
+                begun = [candidate for candidate in part.items if candidate.first >= frame.frame]
                 part.items = part.items[: len(part.items) - len(begun)]
                 yield part
                 part = PlannedPart(part.number + 1, begun)
@@ -89,11 +90,11 @@ class PlanLayout:
         self.ignored: list[IgnoredFile] = []
 
     def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
-        """Yield the items; raises what `check_time` raises. Items that end before frame `skip` are skipped."""
+        """Yield the items, without those that end before the frame `skip`. Raises what `check_time` raises."""
         first = 0
         drafts = arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted)
         for number, draft in enumerate(drafts):
-            if draft.sources[0].ignored:  # there are only ignored files, and these become items
+            if draft.sources[0].ignored:  # there are only ignored files, so these become items
                 self.ignored.clear()
             frames = len(draft.frames) if draft.error is None else 1
             custom_id = self._custom_id(draft)
@@ -103,20 +104,20 @@ class PlanLayout:
             first += frames
 
     def _surveyed(self) -> Iterator[Surveyed]:
-        """Yield what the survey finds, and note the ignored files."""
-        for one in self._surveys:
-            if one.ignored and one.error is not None:
-                custom_id, name = self._asked[one.upload].custom_id, self._source_name(one)
-                self.ignored.append(IgnoredFile(custom_id=custom_id, source_name=name, reason=one.error))
-            yield one
+        """Yield what the survey finds, and remember the ignored files."""
+        for found in self._surveys:
+            if found.ignored and found.error is not None:
+                custom_id, name = self._asked[found.upload].custom_id, self._source_name(found)
+                self.ignored.append(IgnoredFile(custom_id=custom_id, source_name=name, reason=found.error))
+            yield found
 
     def _custom_id(self, draft: Draft) -> str:
-        """Return the item's custom id.
+        """Return the custom id of the item.
 
-        In a redrive it is the previous custom id. Otherwise it is that of the first submitted item; further items of
-        the same zip get a number appended.
+        In a redrive, it is the item's previous custom id. Otherwise it is that of the first submitted item; a number is
+        appended for each further item of the same zip archive.
         """
-        again = (self._again(one).get(one.extent.offset) for one in draft.sources if one.extent)
+        again = (self._again(source).get(source.extent.offset) for source in draft.sources if source.extent)
         if called := next(filter(None, again), None):
             return called
         upload = draft.sources[0].upload
@@ -142,7 +143,7 @@ class PlanLayout:
         asked = self._submission.outputs
         form = {"volume": draft.grid is not None, "placed": "mosaic" not in draft.findings}
         outputs = outputs_of(asked, source.kind, frames, **form) if draft.error is None else ()
-        uploads = sorted({one.upload for one in draft.sources})
+        uploads = sorted({member.upload for member in draft.sources})
         left_out = [output for output in asked if output not in outputs] if draft.error is None else []
         item = PlannedItem(
             item=number,
@@ -193,7 +194,9 @@ class PlanLayout:
         )
 
     def _source_name(self, source: Surveyed) -> str | None:
-        """Return the file name and folders given by the caller; of a zip member its path in the zip."""
+        """Return the name of the source: the file name with the folders that the caller gave, or the path
+        in a zip archive.
+        """
         return source.name or self._asked[source.upload].source_name
 
     def _identifiers(self, draft: Draft) -> dict[str, str]:
@@ -206,9 +209,9 @@ class PlanLayout:
         return {name: uid for name, uid in named.items() if uid is not None}
 
     def _name(self, uid: str) -> str | None:
-        """Return a UID in the form that the caller chose: itself, its keyed hash, or None.
+        """Return a UID in the form that the caller chose: the UID itself, its keyed hash, or None.
 
-        The hash is HMAC-SHA256, 32 hex digits of it.
+        The hash is the first 32 hex digits of HMAC-SHA256.
         """
         how = self._submission.pixels.identifiers
         if how == "hashed":

@@ -1,4 +1,4 @@
-"""The plan step: expand the accepted items into frames, part by part.
+"""The plan step: turn the accepted items into frames, one part after another.
 
 Frames can be claimed while planning continues.
 """
@@ -31,7 +31,7 @@ from worker.plan.layout import PlannedPart, planned_parts
 
 
 def plan_jobs(context: WorkerContext, until: float) -> None:
-    """Plan waiting jobs until `until` (monotonic seconds), and leave the rest."""
+    """Plan waiting jobs until `until` (monotonic seconds). Jobs that are left wait for the next wake-up."""
     while time.monotonic() < until:
         lease = context.ledger.step_leases.take("plan")
         if lease is None:
@@ -41,7 +41,7 @@ def plan_jobs(context: WorkerContext, until: float) -> None:
 
 
 def plan_job(context: WorkerContext, sources: SourceCache, lease: StepLease, until: float) -> None:
-    """Plan one job, starting after the parts that the ledger counts; hand the step back when its time is up."""
+    """Plan one job, after the parts that the ledger has already counted. Give the step back when its time is over."""
     try:
         submission = read_submission(context.storage, lease.job)
     except ObjectMissing:
@@ -78,12 +78,12 @@ def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, 
 
 
 def _extend(context: WorkerContext, submission: Submission, lease: StepLease, part: PlannedPart) -> bool:
-    """Write one part of the plan (or adopt the existing one) and make its frames claimable."""
+    """Write one part of the plan, or use the stored one if it exists, and make its frames claimable."""
     job, storage = submission.id, context.storage
     items, frames = part.items, part.frames
     if part.ignored:
         write_records(storage, keys.ignored(job), part.ignored)
-    with ThreadPoolExecutor(1) as beside:  # concurrently, since each write takes a while and somebody may be waiting
+    with ThreadPoolExecutor(1) as beside:  # concurrently, because each write takes a while and a caller may be waiting
         frames_are_ours = beside.submit(write_records, storage, keys.frame_part(job, part.number), frames)
         if not write_records(storage, keys.item_part(job, part.number), items):
             items = read_item_part(storage, job, part.number)
@@ -106,5 +106,5 @@ def _extend(context: WorkerContext, submission: Submission, lease: StepLease, pa
 
 
 def _lane(submission: Submission, frames: int) -> Lane:
-    """A job of many frames is bulk, however few items were submitted."""
+    """Return the lane of the job. A job with many frames is in the bulk lane, even if few items were submitted."""
     return "bulk" if frames > INTERACTIVE_ITEMS else submission.lane

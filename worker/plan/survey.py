@@ -1,4 +1,4 @@
-"""The survey: which sources a submitted item contains, and what planning must know of each.
+"""The survey: find the sources in each submitted item, and what planning must know about them.
 
 Plain images are not opened.
 """
@@ -39,16 +39,17 @@ from worker.context.source_cache import GZIP, SourceCache, begin_of
 from worker.context.turn import TimeIsUp
 from worker.plan.guarded_opening import GuardedOpener
 
-#: The number of submitted items whose surveys share an object, and are repeated when the planning process dies.
+#: The number of submitted items whose surveys share an object. If the planning process dies, these
+#: surveys are repeated.
 ITEMS_PER_SURVEY = 8
-#: A DICOM object up to this size is read completely for its header; of a larger one a local copy is made.
+#: A DICOM object of up to this size is read completely for its header. A larger one gets a local copy.
 SMALL_BYTES = 8 << 20
-#: The largest number of members of a zip.
+#: The largest number of members of a zip archive.
 MOST_MEMBERS = 20_000
 
 
 class SourceSurvey:
-    """The sources found in a job's submitted items, in order. If anything had to be opened, the results are stored."""
+    """The sources in a job's submitted items, in order. If a source had to be opened, the results are stored."""
 
     def __init__(
         self,
@@ -65,14 +66,14 @@ class SourceSurvey:
         self._asked = asked
         self._opening = opening
         self._check_time = check_time
-        self._found: list[Surveyed] = []  # of the current part, source by source
-        self._begun: deque[Surveyed] = deque()  # sources that an earlier attempt found and that are still to be adopted
+        self._found: list[Surveyed] = []  # of the current part, one source after another
+        self._begun: deque[Surveyed] = deque()  # found by an earlier attempt and not used by this one yet
         self._looked, self._begun_key = False, ""
 
     def __iter__(self) -> Iterator[Surveyed]:
-        """Yield the sources. Raises StepLost, StorageUnavailable, LedgerUnavailable, and TimeIsUp between two sources.
+        """Yield the sources. What was found is stored, even if an error is raised.
 
-        What was found until then is stored.
+        Raises StepLost, StorageUnavailable, LedgerUnavailable, or TimeIsUp between two sources.
         """
         for first in range(0, len(self._asked), ITEMS_PER_SURVEY):
             yield from self._part(first, self._asked[first : first + ITEMS_PER_SURVEY])
@@ -84,7 +85,7 @@ class SourceSurvey:
         with contextlib.suppress(ObjectMissing):
             return read_records(storage, key, Surveyed)
         self._found, self._begun = [], deque(self._kept_begun(first // ITEMS_PER_SURVEY))
-        found = [one for place, item in enumerate(items) for one in self._survey(first + place, item)]
+        found = [source for place, item in enumerate(items) for source in self._survey(first + place, item)]
         return found if write_records(storage, key, found) else read_records(storage, key, Surveyed)
 
     def _kept_begun(self, part: int) -> list[Surveyed]:
@@ -94,25 +95,28 @@ class SourceSurvey:
         return []
 
     def _one(self, upload: int, look: Callable[[], Surveyed]) -> Surveyed:
-        """Return the next source: as an earlier attempt found it, or by opening it, if it is not the turn of others."""
+        """Return the next source: what an earlier attempt found, or otherwise what opening it shows.
+
+        Raises TimeIsUp if other steps should get their turn.
+        """
         if self._begun and self._begun[0].upload == upload:
-            one = self._begun.popleft()
+            source = self._begun.popleft()
         else:
             self._begun.clear()
             self._give_way()
-            one = look()
-        self._found.append(one)
-        return one
+            source = look()
+        self._found.append(source)
+        return source
 
     def _give_way(self) -> None:
-        """Give way between two sources. At least one is opened each time, however many are adopted."""
+        """Raise TimeIsUp if other steps should get their turn. At least one source is opened before that happens."""
         if not self._looked:
             self._looked = True
             return
         try:
             self._check_time()
         except TimeIsUp:
-            body = "\n".join(one.model_dump_json(exclude_defaults=True) for one in self._found)
+            body = "\n".join(source.model_dump_json(exclude_defaults=True) for source in self._found)
             self._context.storage.put(self._begun_key, body.encode(), "application/x-ndjson")
             raise
 
@@ -125,7 +129,10 @@ class SourceSurvey:
         return [self._one(upload, lambda: self._opened(item.source, about, str(upload)))]
 
     def _zip(self, upload: int, item: Item) -> list[Surveyed]:
-        """Return every member; members that are no images are ignored. A zip without any file is one failed source."""
+        """Return every member of a zip archive.
+
+        Files that are not images are ignored. An archive without files gives one failed source.
+        """
 
         def read(offset: int, length: int) -> bytes:
             return self._context.storage.get(item.source, offset, length)
@@ -143,12 +150,12 @@ class SourceSurvey:
             self._one(upload, partial(self._member, upload, item, number, member, read))
             for number, member in enumerate(members)
         ]
-        if all(_is_hidden(one) for one in found):
-            failure = failure_of(ArchiveInvalid("the archive holds no files"))
+        if all(_is_hidden(source) for source in found):
+            failure = failure_of(ArchiveInvalid("the archive contains no files"))
             found.append(Surveyed(upload=upload, kind="zip", size=item.size, error=failure))
-        directory = any(one.error is not None and one.error.code == DirectoryFile.code for one in found)
-        is_medium = directory and any(one.facts is not None for one in found)
-        return [_beside_directory(one) for one in found] if is_medium else found
+        directory = any(source.error is not None and source.error.code == DirectoryFile.code for source in found)
+        is_medium = directory and any(source.facts is not None for source in found)
+        return [_beside_directory(source) for source in found] if is_medium else found
 
     def _member(
         self, upload: int, item: Item, number: int, member: Member, read: Callable[[int, int], bytes]
@@ -180,13 +187,13 @@ class SourceSurvey:
         return Surveyed(**about) if kind == "still" else self._opened(item.source, about, what)
 
     def _opened(self, key: str, about: dict[str, Any], what: str) -> Surveyed:
-        """Open a source and describe it. Zip members of other kinds are ignored."""
+        """Open a source and describe it. Files of other kinds in a zip archive are ignored."""
         settings, options = self._context.settings, self._submission.pixels
         extent, kind, size = about["extent"], about["kind"], about["size"]
 
         def look() -> Surveyed:
             if kind != "nifti" and size > settings.max_decode_bytes:
-                raise SourceTooLarge(f"the file has {size} bytes, at most {settings.max_decode_bytes} are opened")
+                raise SourceTooLarge(f"the file has {size} bytes; at most {settings.max_decode_bytes} are allowed")
             if kind == "dicom" and size <= SMALL_BYTES:
                 return survey_dicom(self._sources.read(key, extent), about, key=settings.server_keys[0])
             if kind == "nifti":
@@ -212,15 +219,18 @@ class SourceSurvey:
         return Surveyed(**about, error=found) if isinstance(found, Failure) else found
 
 
-def _is_hidden(one: Surveyed) -> bool:
-    return one.error is not None and one.error.code == HiddenFile.code
+def _is_hidden(source: Surveyed) -> bool:
+    return source.error is not None and source.error.code == HiddenFile.code
 
 
-def _beside_directory(one: Surveyed) -> Surveyed:
-    """A plain image on a medium with a DICOMDIR and DICOM images belongs to the viewer."""
-    if one.kind not in ("still", "tiff") or one.error is not None:
-        return one
-    return one.model_copy(update={"error": failure_of(ViewerPicture()), "ignored": True})
+def _beside_directory(source: Surveyed) -> Surveyed:
+    """Return the source, marked as ignored if it is a plain image.
+
+    On a medium with a DICOMDIR and DICOM images, plain images belong to the viewer program.
+    """
+    if source.kind not in ("still", "tiff") or source.error is not None:
+        return source
+    return source.model_copy(update={"error": failure_of(ViewerPicture()), "ignored": True})
 
 
 def _still(upload: int, item: Item) -> Surveyed:

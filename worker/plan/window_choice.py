@@ -1,4 +1,7 @@
-"""The intensity window of an item: how its values become bytes. Chosen once during planning, for all its frames."""
+"""The intensity window of an item, which maps its values to bytes.
+
+Planning chooses it once for all frames of the item.
+"""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -29,12 +32,12 @@ from worker.context import WorkerContext
 from worker.context.source_cache import SourceCache, begin_of
 from worker.plan.guarded_opening import GuardedOpener
 
-#: Presets that require reading the pixels.
+#: The presets for which the pixels must be read.
 PERCENTILES = (POSITIVE, EVERY)
 
 
 class WindowChooser:
-    """Chooses the window of each item. A window that requires reading all pixels is stored."""
+    """A chooser of the window of each item. A window for which all pixels had to be read is stored."""
 
     def __init__(
         self,
@@ -51,7 +54,9 @@ class WindowChooser:
         self._opening = opening
 
     def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
-        """Return the intensity fields of every frame's reading: the `window`, or the preset of its `percentiles`."""
+        """Return the intensity fields for the reading of every frame: the `window`, or the
+        preset for its `percentiles`.
+        """
         asked = self._submission.pixels.intensity
         facts, bits = draft.facts, draft.sources[0].bits
         if asked == VOI and facts is not None and facts.windows:
@@ -65,9 +70,9 @@ class WindowChooser:
         return {"window": self._kept(item, draft, name)}
 
     def _kept(self, item: PlannedItem, draft: Draft, name: Intensity) -> Window | None:
-        """Return the window of all the item's pixels; None if none can be read.
+        """Return the window of all pixels of the item, or None if no pixel can be read.
 
-        In that case each of its frames fails by itself.
+        In that case, each of its frames fails by itself.
         """
         storage, key = self._context.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):
@@ -86,9 +91,9 @@ class WindowChooser:
         return read_record(storage, key, Window)
 
     def _voxels(self, draft: Draft) -> Iterator[Plane]:
-        """Yield the planes of a volume as it is streamed from storage, without a local copy.
+        """Yield the planes of a volume while it is streamed from storage, without a local copy.
 
-        Ends early if it is damaged.
+        If the file is damaged, the planes end early.
         """
         source = draft.sources[0]
         key = self._asked[source.upload].source
@@ -98,7 +103,7 @@ class WindowChooser:
             yield from walk_volume(self._sources.unpacked(key, source.extent), facts, number)
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
-        """Yield the frames' pixels. Frames that cannot be read, or not within the memory limit, are left out."""
+        """Yield the pixels of the frames. Frames that cannot be read, or need too much memory, are left out."""
         settings = self._context.settings
         for place, picture in draft.frames:
             source = draft.sources[place]
@@ -111,9 +116,9 @@ class WindowChooser:
 
 
 def default_of(facts: DicomFacts | None, bits: int) -> Preset:
-    """Return the preset of a source with `bits` bits per sample.
+    """Return the preset for a source with `bits` bits per sample.
 
-    Colour and palette images of any depth are read as bytes.
+    The values of colour and palette images are used as bytes without a window, whatever their depth.
     """
     if facts is None:
         return default_preset(None, None, bits)

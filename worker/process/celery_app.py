@@ -41,9 +41,9 @@ from worker.process.tasks import register
 
 log = logging.getLogger(__name__)
 Role = Literal["segment", "assemble", "control", "deliver"]
-#: Seconds between two announcements of the endpoints.
+#: The seconds between two announcements of the endpoints.
 ANNOUNCED_EVERY = 10.0
-#: Seconds between two searches for temporary files of workers and children that were killed.
+#: The seconds between two searches for temporary files of processes that were killed.
 LEFTOVERS_EVERY = 15.0
 ROLES: tuple[Role, ...] = ("segment", "assemble", "control", "deliver")
 QUEUES: dict[Role, str] = {
@@ -55,15 +55,15 @@ QUEUES: dict[Role, str] = {
 
 
 def run(role: Role, environment: Mapping[str, str]) -> int:
-    """Run a worker of this role until SIGTERM; then claim nothing new, and finish or release what is in progress.
+    """Run a worker of this role until SIGTERM. Then claim nothing new, and finish or release what is in progress.
 
-    Returns the exit code: 0, unless the sweep of a control worker could not be kept running.
+    Return the exit code, which is 0 unless the sweep of a control worker could not be kept running.
     """
     settings = Settings.from_environment(environment)
     client_context()  # an unusable certificate file ends the process here
     if settings.callback_proxy:
         read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
-    if role == "segment":  # otherwise its children would fail one after the other
+    if role == "segment":  # otherwise its child processes would fail one after another
         for endpoint in read_endpoints(settings):
             check_endpoint(endpoint)
     logs.configure(settings.log_level, settings.log_format)
@@ -77,10 +77,10 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
 
 
 def await_own_database(settings: Settings) -> None:
-    """Wait until Redis and the store respond, then check that the store is usable and that the two belong together.
+    """Wait until Redis and the store respond. Then check that the store is usable and that both belong together.
 
-    Raises SettingsError if not. A worker that connected to another deployment's Redis would take its wake-ups. A worker
-    whose store refuses writes would take up work and lose the results.
+    A worker with the Redis of another deployment would take that deployment's wake-ups. A worker whose store refuses
+    writes would take work and lose the results. Raises SettingsError in both cases.
     """
     storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url), False
     while True:
@@ -96,7 +96,7 @@ def await_own_database(settings: Settings) -> None:
 
 
 def _shared_event() -> Event:
-    """Return an event that is created before the fork and shared with every child.
+    """Return an event that is created before the fork and shared with every child process.
 
     Raises SettingsError if shared memory cannot be used.
     """
@@ -108,7 +108,7 @@ def _shared_event() -> Event:
 
 
 def _logs_are_ours(**_: Any) -> None:
-    """A receiver of this signal keeps Celery from configuring logging itself."""
+    """Do nothing. Because this signal has a receiver, Celery does not configure logging itself."""
 
 
 def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celery:
@@ -145,7 +145,7 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
     def on_end(**_: Any) -> None:
         child.close()
 
-    signals.worker_process_shutdown.connect(on_end, weak=False)  # of a child; the thread pool has no children
+    signals.worker_process_shutdown.connect(on_end, weak=False)  # of a child process; the thread pool has none
     signals.worker_shutdown.connect(on_end, weak=False)
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
@@ -155,7 +155,7 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
 def _look_at_redis(settings: Settings) -> None:
     """Log a warning if Redis may lose data.
 
-    Redis has just responded. If it is unavailable again, the worker waits for work anyway.
+    Redis responded a moment ago. If it is unavailable now, the worker waits for work all the same.
     """
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         warn_of_forgetting(scripts)
@@ -163,27 +163,27 @@ def _look_at_redis(settings: Settings) -> None:
 
 @contextmanager
 def _briefly_connected(settings: Settings) -> Iterator[Scripts]:
-    """Open a connection in the parent process, which may not keep one: its children are forked from it."""
+    """Open a connection in the parent process and close it again. The parent may not keep one, because it forks."""
     url = settings.redis_url.get_secret_value()
     with connect(url, socket_timeout=3, socket_connect_timeout=3) as client:
         yield Scripts(client)
 
 
 def _announce_endpoints(settings: Settings) -> None:
-    """Announce which endpoints are in use, even without any work: Redis may have lost them."""
+    """Announce which endpoints are in use. This is repeated even without any work, because Redis may have lost them."""
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         Endpoints(scripts).announce(read_endpoints(settings))
 
 
 def _waiting_messages(role: Role, settings: Settings) -> int | None:
-    """Return how many messages wait in this role's queues; None when Redis does not respond."""
+    """Return how many messages wait in the queues of this role, or None if Redis does not respond."""
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         return sum(int(scripts.ask("LLEN", queue)) for queue in QUEUES[role].split(","))
     return None
 
 
 def _look_after(sweep: SweepSupervisor, stop: Callable[[], None]) -> None:
-    """Keep the sweep running; if that fails, end this worker."""
+    """Keep the sweep running. If it fails repeatedly, end this worker."""
     sweep.look()
     if sweep.given_up:
         stop()
@@ -198,7 +198,7 @@ def _options(role: Role, settings: Settings) -> list[str]:
 
 
 def _concurrency(role: Role, settings: Settings) -> int:
-    """Return how many children, or threads, of a worker process tasks."""
+    """Return how many child processes or threads of a worker run tasks."""
     counts: dict[Role, int] = {
         "segment": settings.segment_children,
         "assemble": settings.assemble_children,

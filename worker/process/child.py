@@ -19,15 +19,15 @@ from worker.segment.event_loop import LoopThread
 from worker.segment.loop import SegmentLoop
 from worker.segment.setup import segment_loop
 
-#: A task that runs for this many times its budget hangs: its worker kills the child and forks another. A segment task
-#: ends with its budget; the others end with a step, which takes minutes for a large item.
+#: A task that runs for this many times its budget hangs. Its worker then kills the child process and forks another. A
+#: segment task ends with its budget. The other tasks end with a step, which takes minutes for a large item.
 HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "finish": 120}
-#: Seconds between two checks whether Redis is available again.
+#: The seconds between two checks whether Redis is available again.
 ASK_AGAIN = 0.5
 
 
 class WorkerChild:
-    """The objects that one worker process builds after the fork, at its first wake-up."""
+    """The objects that a child process of a worker builds at its first wake-up, which is after the fork."""
 
     def __init__(self, settings: Settings, role: str, stopping: Callable[[], bool]) -> None:
         self._settings = settings
@@ -61,7 +61,7 @@ class WorkerChild:
         return CallbackSender(AddressGuard(settings.callback_allow), settings.callback_timeout, tls, proxy=proxy)
 
     def await_ledger(self) -> None:
-        """Wait until Redis responds, or the worker is to stop."""
+        """Wait until Redis responds, or until the worker is about to stop."""
         while not self._stopping():
             with contextlib.suppress(LedgerUnavailable):
                 self.parts().ledger.scripts.ask("PING")
@@ -69,7 +69,7 @@ class WorkerChild:
             time.sleep(ASK_AGAIN)
 
     def close(self) -> None:
-        """End the process: finish or release the frames in progress, report metrics, close the audit log."""
+        """Finish or release the frames in progress, report the metrics, and close the audit log."""
         self._drain()
         if self._segment is not None:
             self._segment.close()
@@ -82,9 +82,9 @@ class WorkerChild:
                 self._context.spans.end()
 
     def time_limit(self, task: Task) -> float:
-        """Return the seconds after which a child that is still working on the task is killed.
+        """Return the seconds after which a child process is killed if it is still working on the task.
 
-        The time that a worker has at its end is added: a task of segment uses it to drain.
+        They include the time that a worker has to shut down, because a segment task uses it to finish its frames.
         """
         settings = self._settings
         return (HANGS_AFTER[task] * settings.task_budget + settings.soft_shutdown).total_seconds()
@@ -93,18 +93,21 @@ class WorkerChild:
         return time.monotonic() + self._settings.task_budget.total_seconds()
 
     def segment(self) -> None:
-        """Give the loop the task's time budget. When the worker stops, finish or release the frames in progress."""
+        """Let the loop run for the time budget of a task.
+
+        If the worker stops, finish or release the frames in progress.
+        """
         if self._thread is None:
             keep_buffers()
             self._thread = LoopThread()
-        if self._segment is None:  # if this fails, the thread is kept and the next wake-up tries again
+        if self._segment is None:  # if this fails, the thread is kept, and the next wake-up tries again
             self._segment, self._sender = self._thread.run(segment_loop(self.parts(), self._stopping))
         self._thread.run(self._segment.lend(self.until()))
         if self._stopping():
             self._drain()
 
     def _drain(self) -> None:
-        """Finish or release the frames in progress. No score begins that might outlast the time for this."""
+        """Finish or release the frames in progress. Start no score that could take longer than the remaining time."""
         if self._thread is not None and self._segment is not None:
             settings = self._settings
             ends = time.monotonic() + (settings.soft_shutdown - settings.task_budget).total_seconds()

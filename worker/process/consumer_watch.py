@@ -1,8 +1,8 @@
-"""Reconnect a Celery consumer that takes no messages although some are waiting and a child or thread is free.
+"""Reconnect a Celery consumer that takes no messages, although some are waiting and a child process or thread is free.
 
-When Redis becomes unavailable between the end of a task and its acknowledgement, Celery logs that it could not
-acknowledge the message, and counts it as being processed from then on. A consumer with one child then never asks for a
-message again, and so does not notice that its connection is lost.
+Redis may become unavailable between the end of a task and its acknowledgement. Celery then logs that it could not
+acknowledge the message, and from then on counts it as being processed. A consumer with one child process does not
+request another message, and so does not notice that its connection is lost.
 """
 
 import logging
@@ -10,19 +10,19 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two checks.
+#: The seconds between two checks.
 PERIOD = 5.0
-#: How many consecutive checks must find a message waiting, a child free and nothing received since the last check. A
-#: consumer that works takes a message within milliseconds.
+#: In this many checks in a row, a message must be waiting, a child process free, and nothing received since the last
+#: check. A consumer that works takes a message within milliseconds.
 LOOKS = 3
 
 
 class ConsumerWatch:
-    """Detects a consumer that takes no messages. Called from the consumer's own loop.
+    """A detector of a consumer that takes no messages. The loop of the consumer itself calls it.
 
-    A new connection starts with no message counted as being processed. is_free: returns whether a child or thread of
-    this worker is idle. received: returns how many messages it has received so far. waiting: returns how many messages
-    nobody has taken; None when Redis does not respond.
+    `is_free` returns whether a child process or thread of this worker is idle, and `received` returns how many messages
+    the worker has received so far. `waiting` returns how many messages nobody has taken, or None if Redis does not
+    respond. After a reconnection, no message counts as being processed.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ConsumerWatch:
         self._silent = 0
 
     def look(self) -> None:
-        """Raise ConnectionResetError, which makes Celery reconnect, when nothing was taken during several checks."""
+        """Raise ConnectionResetError, which makes Celery reconnect, if no message was taken in several checks."""
         last, self._last = self._last, self._received()
         if self._last != last or not self._is_free() or not self._waiting():
             self._silent = 0

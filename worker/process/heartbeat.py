@@ -1,4 +1,4 @@
-"""A worker's heartbeat: a file touched by the loop that consumes wake-ups, for the probe `worker.alive`."""
+"""A worker's heartbeat: the loop that receives wake-ups touches a file, which the probe `worker.alive` checks."""
 
 import contextlib
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
-#: Seconds between two heartbeats.
+#: The seconds between two heartbeats.
 PERIOD = 5.0
 
 
 def beating(app: Celery, path: Path, is_whole: Callable[[], bool]) -> None:
-    """Let the app's worker touch `path` as long as it is connected, its loop runs, and `is_whole()` is true.
+    """Let the worker touch `path` as long as it is connected, its loop runs, and `is_whole()` returns True.
 
-    A file left by an earlier worker is deleted: the first heartbeat shows that this worker is ready.
+    The file of an earlier worker is deleted, so that the first heartbeat shows that this worker is ready.
     """
     path.unlink(missing_ok=True)
 
@@ -27,12 +27,12 @@ def beating(app: Celery, path: Path, is_whole: Callable[[], bool]) -> None:
 
 
 def repeating(app: Celery, what: str, period: float, act: Callable[[], None]) -> None:
-    """Let the app's worker call `act` in its own loop, at once and every `period` seconds, while it is connected."""
+    """Let the worker call `act` in its own loop, at once and then every `period` seconds, while it is connected."""
 
     class Repeated(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-        """Starts again with every connection, since losing one cancels its timers."""
+        """A step that starts again with every connection, because a lost connection cancels its timer."""
 
-        name = f"maskrelay.{what}"  # Celery keeps one step per name
+        name = f"maskrelay.{what}"  # Celery keeps one step for each name
         requires = ("celery.worker.consumer.tasks:Tasks",)
         _next: Any = None
 

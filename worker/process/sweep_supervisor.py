@@ -1,4 +1,4 @@
-"""Supervise the sweep process of a control worker: start it, watch it, restart it, and give up in the end."""
+"""Supervise the sweep process of a control worker: start it, watch it, restart it, and give up if it keeps failing."""
 
 import logging
 import os
@@ -10,21 +10,21 @@ from collections.abc import Sequence
 from maskrelay.rules.restarts import failures_in_a_row, pause_after
 
 log = logging.getLogger(__name__)
-#: The control worker checks its sweep this often, in seconds.
+#: The seconds between two checks of the sweep.
 PERIOD = 0.5
-#: A sweep reports after every pass; a sweep that has been silent for this many seconds is killed.
+#: A sweep reports after every pass. One that has not reported for this many seconds is killed.
 SILENT = 60.0
 
 
 def command() -> tuple[str, ...]:
-    """Return the command line of a sweep for the calling process."""
+    """Return the command line of a sweep that belongs to the calling process."""
     return (sys.executable, "-m", "worker", "sweep", str(os.getpid()))
 
 
 class SweepSupervisor:
-    """Runs one sweep process at a time. Call `look` repeatedly from one thread; it never blocks.
+    """A supervisor of one sweep process. Call `look` repeatedly from one thread; it never blocks.
 
-    The process writes to its standard output after each pass, successful or not.
+    After each pass, successful or not, the process writes to its standard output.
     """
 
     def __init__(self, command: Sequence[str], silent: float = SILENT) -> None:
@@ -34,16 +34,16 @@ class SweepSupervisor:
         self._started = self._heard = 0.0
         self._failures = 0
         self._next = 0.0
-        #: The sweep failed repeatedly: the control worker ends with an error.
+        #: True if the sweep has failed repeatedly. The control worker then ends with an error.
         self.given_up = False
 
     def is_alive(self) -> bool:
-        """Return whether a sweep is running that has reported recently."""
+        """Return whether a sweep is running and has reported recently."""
         running = self._process is not None and self._process.poll() is None
         return running and time.monotonic() - self._heard < self._silent
 
     def look(self) -> None:
-        """Start the sweep if none is running and the pause is over; kill a sweep that has fallen silent."""
+        """Start the sweep if none is running and the pause is over. Kill a sweep that has not reported for too long."""
         if self.given_up:
             return
         if self._process is None:
@@ -87,7 +87,7 @@ class SweepSupervisor:
         self._failures = failures_in_a_row(self._failures, time.monotonic() - self._started)
         pause = pause_after(self._failures)
         if pause is None:
-            log.critical("the sweep %s; %d failures in a row: the control worker ends", how, self._failures)
+            log.critical("the sweep %s; it failed %d times in a row, so the control worker ends", how, self._failures)
             self.given_up = True
             return
         log.error("the sweep %s; it starts again in %g s", how, pause)

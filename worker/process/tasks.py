@@ -1,4 +1,4 @@
-"""The Celery tasks. They are wake-ups without arguments, and each only calls a plain function."""
+"""The Celery tasks. They are wake-ups without arguments, and each of them only calls a function."""
 
 import contextlib
 import secrets
@@ -20,10 +20,10 @@ AWAY = (LedgerUnavailable, StorageUnavailable)
 
 @contextlib.contextmanager
 def _awake(context: WorkerContext, task: Task) -> Iterator[None]:
-    """Count as a loop of this task, and wake the next loop if one loop is not enough.
+    """Count as a running loop of this task, and wake another loop if there is work for more than one.
 
-    It is not if more waits than the one job, item or delivery that this loop takes first. Afterwards, check once more:
-    the loop's time may have ended before the work.
+    There is, if more is waiting than the job, item or delivery that this loop takes first. After the block, check
+    again, because the time of this loop may be over before the work is.
     """
     wakes, loop = context.ledger.wake_ups, secrets.token_hex(8)
     wakes.running(task, loop, context.settings.task_budget * 2)
@@ -37,10 +37,10 @@ def _awake(context: WorkerContext, task: Task) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _outliving(child: WorkerChild) -> Iterator[None]:
-    """End the task only while Redis responds. The sweep makes up for what the outage interrupted.
+    """Let the task end only while Redis responds. The sweep will continue what an outage has interrupted.
 
-    A task that ended without Redis could not be acknowledged. A consumer whose only child was busy is not reading, and
-    would not notice that its connection is lost: it would never receive a wake-up again.
+    A task that ended without Redis could not be acknowledged. Its consumer, if its only child process was busy, would
+    not be reading and would not notice that its connection is lost. It would never receive a wake-up again.
     """
     try:
         with contextlib.suppress(LedgerUnavailable):
@@ -50,7 +50,7 @@ def _outliving(child: WorkerChild) -> Iterator[None]:
 
 
 def register(app: Celery, child: WorkerChild) -> None:
-    """Register the tasks. Without storage a task just ends, and the sweep makes up for it."""
+    """Register the tasks. If storage is unavailable, a task ends, and the sweep wakes another one later."""
 
     @app.task(name="plan", throws=AWAY, time_limit=child.time_limit("plan"))
     def plan() -> None:

@@ -1,5 +1,4 @@
-"""Segment: claims frames, scores them at an endpoint, and records their outcomes.
+"""Segment: claim frames, score them at an endpoint, and record their outcomes.
 
-Planned frames come in; outcome parts and the files of frames go to storage.
-Read `loop` first, then `frame`.
+It reads planned frames, and stores outcome parts and the files of frames. Read `loop` first, then `frame`.
 """

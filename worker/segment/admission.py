@@ -1,4 +1,7 @@
-"""Wait for the flow control to admit a score, with few requests: one waiter per child and lane at a time."""
+"""Wait until the flow control admits a score.
+
+Few calls are made: each child process has one waiter per lane at a time.
+"""
 
 import asyncio
 import math
@@ -13,11 +16,11 @@ from maskrelay.errors import EndpointBusy, LedgerUnavailable
 from maskrelay.ledger.flow_control import LONGEST_CALL, Admission, Flow
 from worker.context.slot_inventory import Slots
 
-#: The longest time that a prepared frame waits for a gate; then it is released.
+#: The longest time that a prepared frame waits for a gate to open. Then it is released.
 PATIENCE = timedelta(seconds=5)
-#: A waiter asks again at least this often, to keep its place in the queue.
+#: A waiter calls the flow control again at least this often, so that it keeps its place in the queue.
 ASK_AGAIN = timedelta(seconds=1)
-#: Seconds for which a gate's state is cached.
+#: The seconds for which the state of a gate is cached.
 GLANCE = 0.25
 #: The delay before a frame is tried again if it may use no endpoint at all.
 NOWHERE = timedelta(seconds=30)
@@ -25,7 +28,7 @@ NOWHERE = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """A request for admission: the job and lane, and the endpoints that may be used (`among`)."""
+    """A request for admission: the job, its lane, and the endpoints that may be used (`among`)."""
 
     job: str
     lane: Lane
@@ -34,7 +37,7 @@ class ScoreRequest:
 
 
 class Admissions:
-    """The waiters of one child. Belongs to one event loop."""
+    """The waiters of one child process. An instance belongs to one event loop."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
@@ -49,14 +52,14 @@ class Admissions:
     def close(self, at: float) -> None:
         """Let no score begin after `at` (monotonic seconds), because the worker ends.
 
-        Its frames go to other workers.
+        The frames that are left go to other workers.
         """
         self._closes_at = at
 
     async def closed_for(self, among: Sequence[str]) -> timedelta:
-        """Return how long every gate of `among` stays closed; zero if one is open.
+        """Return how long all gates of `among` stay closed, or zero if one of them is open.
 
-        The answer may be slightly out of date.
+        The result may be slightly out of date.
         """
         return min([await self._glance(name) for name in among], default=NOWHERE)
 
@@ -68,10 +71,11 @@ class Admissions:
         return closed_for
 
     async def next(self, asked: ScoreRequest, slot: str, bytes_up: int, prompts: int) -> Admission:
-        """Wait until a score may begin in `slot`. A probe of a closed gate is admitted as such.
+        """Wait until a score may begin in `slot`, and return its admission. It may also be a probe of a closed gate.
 
-        Raises EndpointBusy (`parked`, `come_back_s`) when the gates stay closed for longer than a prepared frame waits,
-        or when the worker ends; LedgerUnavailable when the flow control cannot be asked, and then nothing may be sent.
+        Raises EndpointBusy (with `parked` and `come_back_s`) if the gates stay closed for longer than a prepared
+        frame waits, or if the worker ends. Raises LedgerUnavailable if the flow control cannot be reached; then
+        nothing may be sent.
         """
         waiter, called = secrets.token_hex(8), asyncio.Event()
         async with self._turns.setdefault((asked.lane, asked.among), asyncio.Lock()):
@@ -114,9 +118,9 @@ class Admissions:
             return
 
     async def _listen(self) -> None:
-        """Pass calls on to the waiters of this child while there are any.
+        """Pass calls on to the waiters of this child process, while there are any.
 
-        A call for a waiter that is gone goes to another.
+        A call for a waiter that is gone goes to another waiter.
         """
         while self._called:
             try:

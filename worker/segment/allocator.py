@@ -1,20 +1,20 @@
-"""Configure the C library's allocator to keep the memory of one image for the next."""
+"""Configure the C library's memory allocator to keep the memory of one image for the next image."""
 
 import ctypes
 
-#: Constants of glibc's malloc.h.
+#: Constants from glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-#: Image buffers have 1 to 6 MB. Larger buffers are returned to the system at once; glibc before 2.35 takes no larger
-#: value.
+#: Image buffers have 1 to 6 MB. Buffers larger than this value are returned to the system at once. glibc before 2.35
+#: accepts no larger value.
 _LARGEST_KEPT = 32 << 20
-#: The number of unused bytes kept at the end of an arena.
+#: The number of unused bytes that are kept at the end of an arena.
 _KEPT = 256 << 20
-#: Two threads process pixels. Another arena would keep as much memory again.
+#: The number of arenas. Two threads process pixels, and each further arena would keep as much memory again.
 _ARENAS = 2
 
 
 def keep_buffers() -> None:
-    """Keep freed buffers in this process instead of allocating and faulting them in again for every image.
+    """Keep freed buffers in this process, because allocating them again for every image causes page faults.
 
     Call it before the threads start. It does nothing if the C library is not glibc.
     """

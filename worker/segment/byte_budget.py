@@ -1,4 +1,4 @@
-"""A budget of memory that the frames of a child share, reserved before use and in the order of the requests."""
+"""A budget of memory that the frames of a child process share. Memory is reserved before it is used."""
 
 import asyncio
 import threading
@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 
 
 class ByteBudget:
-    """A budget of `total` bytes. Belongs to one event loop; `try_take` and `give_back` may be called from any thread.
+    """A budget of `total` bytes, which belongs to one event loop.
 
-    Requests are served in order, so that small requests do not overtake a large one. Nothing stays reserved forever:
-    callers release in a `finally`, and the budget ends with its process.
+    `try_take` and `give_back` may be called from any thread. Requests are served in order, so that small requests do
+    not overtake a large one. Nothing stays reserved forever, because callers release in a `finally`, and the budget
+    ends with its process.
     """
 
     def __init__(self, total: int) -> None:
@@ -21,7 +22,7 @@ class ByteBudget:
         self._waiting: deque[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
     def try_take(self, amount: int) -> bool:
-        """Reserve `amount` at once, if it is free and nobody waits."""
+        """Reserve `amount` at once if it is free and no other request waits. Return whether it was reserved."""
         with self._lock:
             if self._waiting or amount > self._free:
                 return False
@@ -40,13 +41,13 @@ class ByteBudget:
             loop.call_soon_threadsafe(self._called, amount, turn)
 
     def _called(self, amount: int, turn: "asyncio.Future[None]") -> None:
-        if turn.done():  # cancelled meanwhile
+        if turn.done():  # it was cancelled in the meantime
             self.give_back(amount)
         else:
             turn.set_result(None)
 
     async def take(self, amount: int) -> None:
-        """Wait for `amount`, which must not exceed the total."""
+        """Wait until `amount` is reserved. It must not exceed the total."""
         assert amount <= self.total
         if self.try_take(amount):
             return
@@ -63,7 +64,7 @@ class ByteBudget:
             raise
 
     def _left(self, waiting: "tuple[int, asyncio.AbstractEventLoop, asyncio.Future[None]]") -> None:
-        """Leave the queue. If the amount was granted in the same moment, it is released."""
+        """Leave the queue. If the amount was granted at the same moment, release it."""
         amount, _, turn = waiting
         with self._lock:
             if waiting in self._waiting:
@@ -75,7 +76,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def of(self, amount: int) -> AsyncIterator[None]:
-        """Reserve `amount` bytes, or the total if it is more, for the duration of the block."""
+        """Reserve `amount` bytes, or the total if it is less, until the block ends."""
         taken = min(amount, self.total)
         await self.take(taken)
         try:

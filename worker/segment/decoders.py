@@ -1,4 +1,4 @@
-"""Fair sharing of a child's decoding threads among tenants, by the seconds that their files take."""
+"""Share the decoding threads of a child process fairly among tenants, by the seconds that their files take."""
 
 import asyncio
 import time
@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 
 class Decoders:
-    """Admits as many files as there are threads. Belongs to one event loop.
+    """A gate that admits as many files as there are threads. An instance belongs to one event loop.
 
-    A free thread goes to the waiting tenant that has used the fewest seconds; a tenant's own files are served in order.
-    A tenant with many expensive files therefore delays another tenant's image by at most one of them. A tenant gets no
-    credit for the time in which it had no files.
+    A free thread goes to the waiting tenant that has used the fewest seconds. The files of one tenant are served in
+    order. If one tenant has many slow files, another tenant's image therefore waits for at most one of them. A tenant
+    gets no credit for the time in which it had no files.
     """
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,7 +25,7 @@ class Decoders:
 
     @asynccontextmanager
     async def place(self, tenant: str) -> AsyncIterator[None]:
-        """Wait for a thread for one file of this tenant, and occupy it for the duration of the block."""
+        """Wait for a thread for one file of this tenant, and occupy it until the block ends."""
         self._come(tenant)
         await self._take(tenant)
         self._running[tenant] += 1
@@ -40,7 +40,10 @@ class Decoders:
             self._leave_place()
 
     def whole_seconds(self, tenant: str) -> int:
-        """Return the seconds that the tenant used since the last call; fractions are carried over to the next."""
+        """Return the whole seconds that the tenant has used since the last call.
+
+        Fractions are added to the next call.
+        """
         seconds = int(self._uncounted[tenant])
         self._uncounted[tenant] -= seconds
         return seconds
@@ -48,7 +51,7 @@ class Decoders:
     def _come(self, tenant: str) -> None:
         present = {*self._waiting, *self._running}
         if tenant not in present:
-            least = min((self._used[one] for one in present), default=0.0)
+            least = min((self._used[other] for other in present), default=0.0)
             self._used[tenant] = max(self._used[tenant], least)
 
     def _count(self, tenant: str, seconds: float) -> None:
@@ -66,7 +69,7 @@ class Decoders:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._drop(tenant, turn)
-            else:  # the place was granted in the same moment
+            else:  # the place was granted at the same moment
                 self._leave_place()
             raise
 
@@ -78,7 +81,7 @@ class Decoders:
             self._waiting.pop(tenant, None)
 
     def _leave_place(self) -> None:
-        """Pass the place on, or leave it free if nobody waits."""
+        """Give the place to a waiting tenant, or leave it free if there is none."""
         while self._waiting:
             tenant = min(self._waiting, key=self._used.__getitem__)
             turn = self._waiting[tenant].popleft()

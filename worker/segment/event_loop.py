@@ -1,7 +1,7 @@
-"""The event loop of a segment worker: a thread of its own, and executor threads for its blocking calls.
+"""The event loop of a segment worker: a thread of its own, and threads for its blocking calls.
 
-A `concurrent.futures` call takes two locks, a semaphore and two futures chained by callbacks, 95 µs of CPU beside an
-idle loop; a frame has seven such calls.
+A call through `concurrent.futures` takes two locks, a semaphore, and two futures that are linked by callbacks. That
+costs 95 µs of CPU, and a frame has seven such calls. The executor here is cheaper.
 """
 
 import asyncio
@@ -18,24 +18,24 @@ T = TypeVar("T")
 
 
 class LoopExecutor(ThreadPoolExecutor):
-    """An executor for `run_in_executor` and `to_thread` of one loop, and nothing else; it returns that loop's futures.
+    """An executor for `run_in_executor` and `to_thread` of one event loop only. It returns futures of that loop.
 
-    It is a ThreadPoolExecutor only by inheritance, since asyncio accepts nothing else as its default. Its threads are
-    daemons: await a call whose end matters.
+    It inherits from ThreadPoolExecutor only because asyncio accepts nothing else as the default executor. Its threads
+    are daemons, so await every call that must be completed.
     """
 
     def __init__(self, most: int, name: str) -> None:
         super().__init__(most)
         self._most = most
         self._name = name
-        self._started = self._unanswered = 0  # used in the loop's thread only
+        self._started = self._unanswered = 0  # used only in the thread of the loop
         self._calls: SimpleQueue[_Call] = SimpleQueue()
 
-    # asyncio returns its own future unchanged, where it would chain one of concurrent.futures
+    # asyncio returns such a future unchanged. A future of concurrent.futures would be linked to another one.
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
-        """Return the call's future.
+        """Return the future of the call. Use this method only in the thread of the loop.
 
-        Call it in the loop's thread. A call that is cancelled before a thread takes it is not made.
+        If the future is cancelled before a thread takes the call, the call is not made.
         """
         future = asyncio.get_running_loop().create_future()
         self._unanswered += 1
@@ -58,7 +58,7 @@ class LoopExecutor(ThreadPoolExecutor):
                 value = call(*args, **kwargs)
         except BaseException as raised:  # noqa: BLE001  raised where the call is awaited
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing waits for the result
             future.get_loop().call_soon_threadsafe(self._answer, future, value, error)
         del future, error  # the error's traceback refers to this frame, and so to all arguments of the call
 
@@ -73,18 +73,19 @@ class LoopExecutor(ThreadPoolExecutor):
 
 
 class LoopThread:
-    """Runs an event loop in its own thread, for the lifetime of the process."""
+    """An event loop that runs in its own thread until the process ends."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        # blocking calls to Redis and storage wait here; the default of six threads on two cores would be a bottleneck
+        # Blocking calls to Redis and storage wait here. With two cores, asyncio's default is six threads, which
+        # is too few.
         self._loop.set_default_executor(LoopExecutor(BLOCKING_THREADS, "blocking"))
         threading.Thread(target=self._run, name="segment-loop", daemon=True).start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Wait in the calling thread for the coroutine's result, and return it."""
+        """Run the coroutine in the loop, wait for its result in the calling thread, and return it."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _run(self) -> None:
         self._loop.run_forever()
-        raise RuntimeError("the event loop was stopped")  # callers of `run` would wait forever
+        raise RuntimeError("the event loop was stopped")  # otherwise, callers of `run` would wait forever

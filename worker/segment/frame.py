@@ -1,4 +1,4 @@
-"""Segment one frame: judge earlier failures, read the source, decode, score, draw and store."""
+"""Segment one frame: judge its earlier failures, read the source, decode, score, draw and store."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,19 +40,19 @@ from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import ScoredRow
 
 T = TypeVar("T")
-#: Memory that a row takes while it is scored, in copies: of its image, itself and as base64; of each map of the answer,
-#: likewise.
+#: The memory that a row takes while it is scored, as a multiple of the size of its image and of its maps. Both exist as
+#: they are and in base64.
 ROW_COPIES, MAP_COPIES = 2.4, 2.4
 
 
 async def segment_frame(
     context: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission
 ) -> RecordedPart:
-    """Return the frame's outcome: its masks, or its own coded error.
+    """Return the outcome of the frame: its masks, or its own coded error.
 
-    In the interactive lane its files are stored; in the bulk lane they are returned with it, to share an object with
-    others. Raises errors that are not the frame's own, after which it is released: EndpointError, StorageUnavailable,
-    LedgerUnavailable, ClaimLost; and DecodeOverran.
+    In the interactive lane, the files of the frame are stored. In the bulk lane, they are returned with the outcome, so
+    that several frames can share an object. EndpointError, StorageUnavailable, LedgerUnavailable, ClaimLost and
+    DecodeOverran are not the frame's own errors. They are raised, and the frame is then released.
     """
     if planned.error is not None:
         return RecordedPart(failed(planned, planned.error, 1))
@@ -111,17 +111,17 @@ async def _among(context: FrameContext, claim: Claim, planned: PlannedFrame, sub
 
 
 async def _check_open(context: FrameContext, asked: ScoreRequest) -> None:
-    """Raise EndpointBusy while every gate for the frame is closed, so that pixels are not decoded in vain."""
+    """Raise EndpointBusy if all gates for the frame are closed, so that pixels are not decoded in vain."""
     closed_for = await context.admissions.closed_for(asked.among)
     if closed_for > timedelta(0):
         raise EndpointBusy(kind="gate", come_back_s=closed_for.total_seconds())
 
 
 async def _judged(context: FrameContext, claim: Claim, frame: int, asked: ScoreRequest) -> tuple[int, str | None]:
-    """Return the attempts counted against the frame, and the code it fails with if they are too many.
+    """Return the attempts that count against the frame, and the error code of the frame if there are too many.
 
-    A recorded failure counts only if its endpoint has answered another input successfully since; if it was not asked
-    since, the canary is sent.
+    A recorded failure counts only if its endpoint has answered another input successfully since. If no other input was
+    sent since, the canary is sent.
     """
     trouble = claim.trouble(frame)
     attempts = trouble.attempts
@@ -145,7 +145,10 @@ async def _restored(
     scored: ScoredRow,
     attempts: int,
 ) -> RecordedPart:
-    """Return the outcome with its files; raises AnswerInvalid, DecodeOverran."""
+    """Draw the masks of a scored frame, and return its outcome with its files.
+
+    Raises AnswerInvalid or DecodeOverran.
+    """
     footprint = drawing_footprint(planned, prepared)
     if prepared.picture is not None or not needs_pixels(planned.outputs):
         async with context.decoding.of(footprint):
@@ -157,7 +160,7 @@ async def _restored(
             )
             again = replace(prepared, picture=picture)
             return await _in_thread(context, record, claim, planned, again, scored, attempts)
-    except ItemError as error:  # the source was removed meanwhile
+    except ItemError as error:  # the source was removed in the meantime
         return RecordedPart(failed(planned, failure_of(error), attempts))
 
 
@@ -170,9 +173,9 @@ async def _scored(
     *,
     one_by_one: bool,
 ) -> ScoredRow:
-    """Return the answer.
+    """Return the endpoint's answer for the frame.
 
-    An answer that violates the contract is stored as it was received before the error is raised.
+    An answer that breaks the endpoint's contract is stored as it was received. Then the error is raised.
     """
     try:
         name = f"{claim.job}:{planned.frame}"

@@ -1,4 +1,4 @@
-"""What a frame is segmented with: the objects of the child, the time its stages take, and the errors that end a try."""
+"""The objects with which a frame is segmented, the times of its stages, and the errors that end an attempt."""
 
 import time
 from concurrent.futures import Executor
@@ -22,19 +22,19 @@ from worker.segment.scorer import Scorer
 
 
 class ClaimLost(Exception):
-    """The claim's token is no longer valid."""
+    """The token of the claim is no longer valid."""
 
 
 class DecodeOverran(Exception):
-    """Decoding exceeded its time limit. Its thread cannot be stopped."""
+    """Decoding has exceeded its time limit. Its thread cannot be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameContext:
-    """The objects that a frame is segmented with.
+    """The objects with which a frame is segmented.
 
-    Memory is reserved before it is used. A frame that holds memory of one budget waits for no budget listed before it,
-    so that there is no deadlock.
+    Memory is reserved before it is used. A frame that has reserved memory from one budget never waits for a budget that
+    is listed before it, so there is no deadlock.
     """
 
     storage: Storage
@@ -51,9 +51,10 @@ class FrameContext:
     decoders: Decoders
     #: Memory for source files, until they are decoded.
     files: ByteBudget
-    #: Memory that decoding and drawing use.
+    #: Memory for decoding and drawing.
     decoding: ByteBudget
-    #: Memory for images that are kept while they are scored, to be drawn into. Any other image is decoded again.
+    #: Memory for decoded images that are kept during the score, because the masks are drawn into them. If it is used
+    #: up, an image is decoded again.
     pictures: ByteBudget
     decode_timeout: timedelta
     max_pixels: int
@@ -64,13 +65,13 @@ class FrameContext:
     pace: Pace = field(default_factory=Pace)
 
 
-#: The stages that the worker times here. The scorer times its own stages, per request.
+#: The stages that the worker measures here. The scorer measures its own stages, once for each request.
 _OWN_STAGES: tuple[Stage, ...] = ("fetch", "decode", "prepare", "restore", "store")
 
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Milliseconds by stage. `score` includes the wait for admission."""
+    """The milliseconds of each stage. `score` includes the wait for admission."""
 
     timings: dict[str, float] = field(default_factory=dict)
     _since: float = field(default_factory=time.monotonic)

@@ -1,4 +1,4 @@
-"""Read and decode the source of one frame, within the child's budgets of memory and threads."""
+"""Read and decode the source of one frame, within the budgets of memory and threads of the child process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,9 +21,9 @@ T = TypeVar("T")
 async def prepare_frame(
     context: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool
 ) -> PreparedFrame:
-    """Return the decoded source; raises its ItemError, or DecodeOverran past the time limit."""
+    """Return the decoded source. Raises its ItemError, or DecodeOverran if the time limit is exceeded."""
     if planned.size > context.max_decode_bytes:
-        raise SourceTooLarge(f"the file has {planned.size} bytes, at most {context.max_decode_bytes} are opened")
+        raise SourceTooLarge(f"the file has {planned.size} bytes; at most {context.max_decode_bytes} are allowed")
     reading = planned.reading
 
     async with opened_source(context, planned) as source:
@@ -33,7 +33,7 @@ async def prepare_frame(
             return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
 
         def begin() -> PreparedFrame | OpenedFrame:
-            """Decode in the same call if the memory is free, as it usually is."""
+            """Open the source. If enough memory is free, as it usually is, decode it in the same call."""
             watch.lap("fetch")
             opened = open_frame(source, reading, max_pixels=context.max_pixels)
             if not context.decoding.try_take(opened.footprint):
@@ -55,7 +55,7 @@ async def prepare_frame(
 
 @asynccontextmanager
 async def opened_source(context: FrameContext, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
-    """Open the source of the frame. Its bytes count as held until the context ends."""
+    """Open the source of the frame. Its bytes count against the budget of files until the block ends."""
     async with context.files.of(0 if planned.reading.several else planned.size):
         with ExitStack() as held:
             opened = context.sources.opened(planned.source, planned.extent, planned.reading)
@@ -63,7 +63,10 @@ async def opened_source(context: FrameContext, planned: PlannedFrame) -> AsyncIt
 
 
 async def decode_in_turn(context: FrameContext, claim: Claim, call: Callable[[], T]) -> T:
-    """Run decoding work in a thread when it is the tenant's turn; raises DecodeOverran past the time limit."""
+    """Run decoding work in a thread when it is the tenant's turn.
+
+    Raises DecodeOverran if the time limit is exceeded.
+    """
     try:
         async with context.decoders.place(claim.tenant):
             decoding = asyncio.get_running_loop().run_in_executor(context.threads, call)
@@ -78,7 +81,7 @@ async def decode_in_turn(context: FrameContext, claim: Claim, call: Callable[[],
 
 
 def _check_footprint(context: FrameContext, what: str, footprint: int) -> None:
-    """Raise DecodeTooLarge if it would never fit."""
+    """Raise DecodeTooLarge if the work needs more memory than the whole budget."""
     if footprint > context.decoding.total:
         raise DecodeTooLarge(f"{what} may take {footprint} bytes of memory; at most {context.decoding.total}.")
 
@@ -91,7 +94,9 @@ def drawing_footprint(planned: PlannedFrame, prepared: PreparedFrame) -> int:
 def keep_picture(
     context: FrameContext, prepared: PreparedFrame, outputs: Sequence[Output], held: ExitStack
 ) -> PreparedFrame:
-    """Return the frame without its image, unless it is drawn into and there is memory for it until `held` ends."""
+    """Return the frame without its image, unless masks are drawn into it and there is memory to keep
+    it until `held` ends.
+    """
     size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
     if needs_pixels(outputs) and context.pictures.try_take(size):
         held.callback(context.pictures.give_back, size)

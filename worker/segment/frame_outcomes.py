@@ -17,22 +17,22 @@ def record(
     scored: ScoredRow,
     attempts: int,
 ) -> RecordedPart:
-    """Return the outcome of a scored frame, with its files; raises AnswerInvalid."""
+    """Return the outcome of a scored frame with its files. Raises AnswerInvalid."""
     drawn = draw(prepared, scored.answer, scored.endpoint.encoding, planned.outputs)
     job, item, attempt = claim.job, planned.item, claim.token[:8]
     files: dict[str, bytes] = {}
     masks = [
         MaskOutcome(
-            **one.measures.model_dump(),
+            **mask.measures.model_dump(),
             prompt=prompt,
-            category=one.category,
-            rle=one.rle,
-            label_rle=one.label_rle,
-            self_check=one.self_check,
-            mask=_filed(files, keys.mask(job, item, planned.frame, number, attempt), one.mask),
-            probability=_filed(files, keys.probability(job, item, planned.frame, number, attempt), one.probability),
+            category=mask.category,
+            rle=mask.rle,
+            label_rle=mask.label_rle,
+            self_check=mask.self_check,
+            mask=_filed(files, keys.mask(job, item, planned.frame, number, attempt), mask.mask),
+            probability=_filed(files, keys.probability(job, item, planned.frame, number, attempt), mask.probability),
         )
-        for number, (one, prompt) in enumerate(zip(drawn.masks, planned.prompts, strict=True))
+        for number, (mask, prompt) in enumerate(zip(drawn.masks, planned.prompts, strict=True))
     ]
     outcome = Outcome(
         frame=planned.frame,
@@ -54,7 +54,7 @@ def record(
 
 
 def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef | None:
-    """Return the reference to a file that is to be stored; None if it was not requested."""
+    """Return the reference to a file that is to be stored, or None if the file was not requested."""
     if body is None:
         return None
     files[key] = body
@@ -62,5 +62,5 @@ def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef
 
 
 def overran(planned: PlannedFrame) -> Outcome:
-    """Return the outcome of a frame whose decoding exceeded the time limit while the child held nothing else."""
+    """Return the outcome of a frame whose decoding exceeded the time limit while it was alone in the child process."""
     return failed(planned, failure_of(DecodeTimeout()), 1)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class FrameRelease:
-    """Gives frames back to the ledger. If that fails, their leases lapse instead."""
+    """Gives frames back to the ledger. If the ledger is unavailable, their leases lapse instead."""
 
     def __init__(self, claims: Claims, groups: OutcomeBatcher, recorder: StageRecorder) -> None:
         self._claims = claims
@@ -25,9 +25,9 @@ class FrameRelease:
         self._recorder = recorder
 
     async def park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
-        """Release the frame without counting an attempt. Only the frame's own error is recorded, to be judged later."""
+        """Release the frame without counting an attempt. An error of the frame itself is recorded, and judged later."""
         where = {"endpoint": error.endpoint} if isinstance(error, EndpointError) and error.endpoint else {}
-        log.info("parked", extra={**about(claim, frame), "code": error.code, **where})
+        log.info("frame released to wait", extra={**about(claim, frame), "code": error.code, **where})
         self._recorder.happened("parked", error.code)
         after = left_alone(error, claim.trouble(frame).attempts + 1, random.random())
         cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
@@ -46,7 +46,7 @@ class FrameRelease:
         await self.quietly(release)
 
     async def quietly(self, call: Callable[..., object], *arguments: object) -> None:
-        """Make the call in a thread. If Redis is unavailable, the lease expires instead."""
+        """Make the call in a thread. If Redis is unavailable, log that the lease will lapse."""
         try:
             await asyncio.to_thread(call, *arguments)
         except LedgerUnavailable:

@@ -1,6 +1,6 @@
-"""The segment loop: one event loop, one HTTP client and a number of concurrent frames, for the lifetime of the child.
+"""The segment loop: one event loop, one HTTP client and a number of concurrent frames, until the child process ends.
 
-A task gives the loop some seconds in which it may claim frames. Frames in progress continue between two tasks.
+During a task, the loop may claim frames for some seconds. Frames in progress continue between two tasks.
 """
 
 import asyncio
@@ -33,21 +33,23 @@ from worker.segment.frame_release import FrameRelease, about
 from worker.segment.outcome_batches import OutcomeBatcher
 
 log = logging.getLogger(__name__)
-#: How long an idle loop looks for work before it ends. A longer time would keep the child from other wake-ups.
+#: How long an idle loop looks for work before it ends. If this were longer, the child process would get
+#: fewer other wake-ups.
 IDLE = 0.5
-#: New frames are announced. For frames that become due, and for lost announcements, the ledger is polled this often.
+#: How often the ledger is polled, in seconds. New frames are announced, but frames that become due are not, and an
+#: announcement may be lost.
 GLANCE = 0.25
-#: A loop reports this often that it is running, and counts as gone after three times as long.
+#: How often a loop reports that it is running. If it has not reported for three times as long, it counts as gone.
 BEAT = timedelta(seconds=2)
-#: The number of outcomes waiting to be settled above which no more frames are claimed.
+#: If more outcomes than this wait to be settled, no more frames are claimed.
 UNSETTLED = 512
 
 
 class SegmentLoop:
-    """Segments frames concurrently in one child. `stopping` returns whether the worker is to end.
+    """A loop that segments frames concurrently in one child process. `stopping` returns whether the worker must end.
 
-    With a `pace`, the number of frames in progress follows the measured stage times, the endpoints' limit, and the
-    number of loops that share it.
+    With a `pace`, the number of frames in progress depends on the measured times of the stages, on the endpoints' limit
+    on requests in flight, and on the number of loops that share it.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class SegmentLoop:
         self._alone = False
         self._hand_free = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
-        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes; cleared by a notification
+        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes; a notification clears it
         self._rings = 0
         LeaseRenewal(renewal_period, self._renew).__enter__()
 
@@ -108,7 +110,7 @@ class SegmentLoop:
         await asyncio.to_thread(self._pass_on)
 
     def _run_on(self) -> None:
-        """Report that this loop is running, and update the number of frames it keeps in progress."""
+        """Report that this loop is running, and update the number of frames that it keeps in progress."""
         wakes = self._ledger.wake_ups
         wakes.running("segment", self._name, BEAT * 3)
         if self._pace is not None:
@@ -119,11 +121,17 @@ class SegmentLoop:
         self._ledger.wake_ups.wake("segment", wanted)
 
     async def _work_waits_for_a_gate(self) -> bool:
-        """Return whether a new loop would start at once if this one ended, without being able to do more."""
+        """Return whether work is waiting only for a gate.
+
+        If this loop ended, another would start at once and could do no more.
+        """
         return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wake_ups.work, "segment") > 0
 
     def _listen(self) -> None:
-        """Start listening on first use: a notification about new frames ends a wait, as a finished frame does."""
+        """Start to listen, on first use.
+
+        A notification about new frames ends a wait, and so does the end of a frame.
+        """
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._ledger.notifications.listen("frames", self._rung))
 
@@ -133,7 +141,10 @@ class SegmentLoop:
         self._hand_free.set()
 
     def _pass_on(self) -> None:
-        """Report that this loop ends, then check once more for work that arrived while it counted on this loop."""
+        """Report that this loop ends.
+
+        Then check once more for work that arrived before the report and counted on this loop.
+        """
         self._ledger.wake_ups.ended("segment", self._name)
         self._wake_another()
 
@@ -158,7 +169,7 @@ class SegmentLoop:
         if isinstance(claim, Claim):
             self._take_up(claim)
             return True
-        if claim is not None:  # a suspect waits
+        if claim is not None:  # a suspect frame is waiting
             await self._empty_hands(until=None)
             return True
         self._hurry()
@@ -169,8 +180,8 @@ class SegmentLoop:
     def _full(self) -> bool:
         """Return whether nothing more may be claimed.
 
-        That is so if there is no capacity, or if so many outcomes are unsettled that storage or Redis must be slow or
-        unavailable.
+        This is so if there is no capacity. It is also so if many outcomes are unsettled, which means that storage or
+        Redis is slow or unavailable.
         """
         unsettled = len(self._held) - self._busy
         return self._alone or self._busy >= self._hands or unsettled >= UNSETTLED
@@ -188,7 +199,7 @@ class SegmentLoop:
             self._busy += 1
 
     async def _work(self, claim: Claim, frame: int) -> None:
-        """Process one frame from claim to settlement, or release it."""
+        """Process one frame until it is settled or released."""
         try:
             recorded = await self._in_hand(claim, frame)
             await self._settle(claim, recorded)
@@ -208,7 +219,10 @@ class SegmentLoop:
             self._let_go(claim, frame)
 
     async def _in_hand(self, claim: Claim, frame: int) -> RecordedPart:
-        """Return the frame's outcome. Its capacity is free again while the outcome waits to share a part."""
+        """Return the frame's outcome.
+
+        When it returns, another frame can start, even if this outcome is not settled yet.
+        """
         try:
             planned, submission = await self._looked_up(claim.job, frame)
             return await segment_frame(self._context, claim, planned, submission)
@@ -228,7 +242,7 @@ class SegmentLoop:
         self._hurry()
 
     def _hurry(self) -> None:
-        """When every held frame waits to be settled, write the groups now, because no other frame will join them."""
+        """If every frame waits to be settled, write the open groups now, because no other frame will join them."""
         if self._held and self._groups.waiting() >= len(self._held):
             self._groups.hurry()
 
@@ -244,7 +258,7 @@ class SegmentLoop:
             log.warning("outcome refused: the frame already has one", extra=about(claim, recorded.outcome.frame))
 
     async def _hand(self, seconds: float) -> None:
-        """Wait until a frame has ended since the last wait, or a notification arrives; for `seconds` at most."""
+        """Wait until a frame has ended since the last wait, or a notification arrives, but at most for `seconds`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hand_free.wait()
@@ -256,7 +270,9 @@ class SegmentLoop:
             await self._hand(GLANCE)
 
     async def drain(self, until: float, last_score: float) -> None:
-        """Finish frames until `until`, begin no score after `last_score` (monotonic seconds), and release the rest."""
+        """Finish frames until `until`, start no score after `last_score` (both monotonic seconds),
+        and release the rest.
+        """
         self._context.admissions.close(last_score)
         await self._empty_hands(until)
         await self._drop_all()
@@ -272,9 +288,9 @@ class SegmentLoop:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _leave(self, claim: Claim, frame: int) -> NoReturn:
-        """End the child after a decode that exceeded its time limit, because its thread cannot be stopped.
+        """End the child process after a decode that exceeded its time limit, because its thread cannot be stopped.
 
-        A frame that was alone fails; any other becomes a suspect.
+        A frame that was alone in the process fails. Any other frame becomes a suspect.
         """
         log.error("decoding took too long", extra={**about(claim, frame), "alone": claim.alone})
         try:

@@ -27,20 +27,22 @@ from worker.context.job_records.outcome_parts import (
 )
 
 log = logging.getLogger(__name__)
-#: How often writing and settling a part is attempted while storage or Redis is unavailable, before its frames are
-#: released.
+#: The number of attempts to write and settle a part while storage or Redis is unavailable. After that, its
+#: frames are released.
 TRIES = 6
 #: The longest pause before another frame is scored to find out whether outcomes can be written again.
 LONGEST_PAUSE = timedelta(seconds=30)
-#: The number of parts under one worker name; then a new name is chosen, because the names have a fixed width.
+#: The largest number of parts under one worker name. Then a new name is chosen, because part names have a fixed width.
 PARTS_MOST = 999_999
-#: A group is written when its files reach this size, whatever else it waits for.
+#: A group is written when its files reach this size in bytes, even if it could wait longer.
 PACK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """A group is written with `most` outcomes, or after `wait` seconds. This bounds what a crash can lose."""
+    """The limits of a group. It is written with `most` outcomes or after `wait` seconds, so a
+    crash loses little work.
+    """
 
     most: int
     wait: float
@@ -48,7 +50,7 @@ class BatchLimits:
 
 @dataclass(slots=True)
 class OutcomeBatch:
-    """Outcomes of one job that will share a part. `settling` returns the frames that count."""
+    """Outcomes of one job that will share a part. The task `settling` returns the frames that were accepted."""
 
     bounds: BatchLimits
     held: list[Held] = field(default_factory=list)
@@ -57,14 +59,14 @@ class OutcomeBatch:
     settling: asyncio.Task[set[int]] | None = None
 
     def add(self, token: str, recorded: RecordedPart) -> bool:
-        """Add an outcome; return whether the group is full with it."""
+        """Add an outcome. Return whether the group is now full."""
         self.held.append((token, recorded))
         self.size += recorded.size()
         return len(self.held) >= self.bounds.most or self.size >= PACK_BYTES
 
 
 class OutcomeBatcher:
-    """The open groups of one child. `hurry` has them written early."""
+    """The open groups of one child process. `hurry` writes them early."""
 
     def __init__(
         self,
@@ -88,15 +90,15 @@ class OutcomeBatcher:
         self._parked: dict[str, Spent] = {}
 
     def parked(self, job: str, cause: Cause, seconds: float) -> None:
-        """Record how long a frame of the job is backed off. It is reported with the job's next part."""
+        """Record how long a frame of the job must wait. This is reported with the job's next part."""
         self._parked.setdefault(job, Spent()).add(cause, seconds)
 
     def tell_time(self, now_ms: int) -> None:
-        """Set the current time of Redis' clock, which the names of parts contain."""
+        """Set the current time of Redis's clock, which is a part of the names of parts."""
         self._ahead = now_ms / 1000 - time.monotonic()
 
     async def add(self, job: str, lane: Lane, token: str, recorded: RecordedPart) -> bool:
-        """Wait until the outcome is settled; return whether it counts.
+        """Wait until the outcome is settled. Return whether it was accepted.
 
         Raises StorageUnavailable or LedgerUnavailable.
         """
@@ -114,14 +116,15 @@ class OutcomeBatcher:
         return sum(len(group.held) for group in self._open.values())
 
     def held_back(self) -> float | None:
-        """Return how many seconds to pause scoring because outcomes cannot be written; None while they can.
+        """Return how many seconds scoring must pause because outcomes cannot be written, or None if they can.
 
-        0 means that the pause is over. One frame at a time then finds out whether outcomes can be written again.
+        0 means that the pause is over. Then one frame at a time is scored, to find out whether outcomes
+        can be written again.
         """
         return max(0.0, self._resumes - time.monotonic()) if self._failures else None
 
     def hurry(self) -> None:
-        """Write the open groups now, because nothing else is in progress that could share their parts."""
+        """Write the open groups now, because no frame in progress could join them."""
         for group in self._open.values():
             group.full.set()
 
@@ -146,7 +149,7 @@ class OutcomeBatcher:
         return part_name((time.monotonic() + self._ahead) * 1000, self._worker, self._written)
 
     def _hold_back(self, job: str, error: Exception) -> None:
-        """Pause scoring: these outcomes are lost and their frames are released, and further scores would be in vain."""
+        """Pause scoring after outcomes could not be written. They are lost, and further scores would be in vain."""
         if self.held_back() in {None, 0.0}:
             self._failures += 1
             pause = min(LONGEST_PAUSE, backoff(self._failures, random.random()))
@@ -164,9 +167,9 @@ class OutcomeBatcher:
         return await asyncio.to_thread(self._traced, job, part, held)
 
     def _traced(self, job: str, part: str, held: list[Held]) -> set[int]:
-        """Write within the span of the first frame; the others are linked."""
+        """Write the part in a span that continues the trace of the first frame. The traces of the others are linked."""
         first, *others = [recorded.traceparent for _, recorded in held]
-        linked = [one for one in others if one is not None]
+        linked = [traceparent for traceparent in others if traceparent is not None]
         with self._spans.span("settle", first, links=linked, job_id=job, frames=len(held)):
             return self._write(job, part, held)
 

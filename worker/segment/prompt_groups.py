@@ -1,4 +1,4 @@
-"""Split a frame with more prompts than one score takes into several scores, and join their answers."""
+"""Split a frame with more prompts than one score accepts into several scores, and join their answers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from worker.segment.row_batches import RowBatcher, ScoredRow
 async def score_prompts(
     pool: EndpointPool, packs: RowBatcher, row: Row, asked: ScoreRequest, name: str, *, one_by_one: bool = False
 ) -> ScoredRow:
-    """Return the answer for every prompt of `row`. All scores use one model version, which the first score determines.
+    """Return the answer for every prompt of `row`. The first score determines the model version of all of them.
 
-    one_by_one: send each prompt in its own score, since prompts of one request influence each other. Raises what
-    `Packs.score` raises, and AnswerInvalid if the answers cannot be combined.
+    With `one_by_one`, each prompt is sent in its own score, because prompts of one request influence each other. Raises
+    what `RowBatcher.score` raises, and AnswerInvalid if the answers cannot be combined.
     """
     most = 1 if one_by_one else pool.prompts_per_score(asked.among)
     if len(row.prompts) <= most:
@@ -34,19 +34,19 @@ async def score_prompts(
         *(packs.score(Row(row.image, prompts), alike, name) for prompts in groups[1:]), return_exceptions=True
     )
     answers = [scored.answer]
-    for one in others:
-        if isinstance(one, BaseException):
-            raise one
-        answers.append(one.answer)
+    for other in others:
+        if isinstance(other, BaseException):
+            raise other
+        answers.append(other.answer)
     return ScoredRow(together(answers), scored.endpoint)
 
 
 def together(answers: Sequence[RowAnswer]) -> RowAnswer:
-    """Join the answers to groups of one frame's prompts, in their order."""
+    """Join the answers for the groups of one frame's prompts, in order."""
     dtypes = {answer.maps.dtype for answer in answers}
     if len(dtypes) != 1:
         raise AnswerInvalid("the scores of one frame differ in dtype", status=200, kind="dtype")
-    categories = tuple(word for answer in answers for word in answer.categories)
+    categories = tuple(category for answer in answers for category in answer.categories)
     raw = b"".join(answer.maps.raw for answer in answers)
-    warnings = tuple(dict.fromkeys(word for answer in answers for word in answer.warnings))
+    warnings = tuple(dict.fromkeys(warning for answer in answers for warning in answer.warnings))
     return RowAnswer(MapStack(raw, (len(categories), CANVAS, CANVAS), dtypes.pop()), categories, warnings)

@@ -1,4 +1,4 @@
-"""Batches of rows of one job that share a request, and the search for the bad row when such a request fails."""
+"""Batches of rows of one job that share a request. If such a request fails, the bad row is searched for."""
 
 import asyncio
 import contextlib
@@ -13,13 +13,13 @@ from worker.segment.admission import ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.scorer import Scorer
 
-#: How long a row waits for others of its job, in seconds, if a request may have more than one.
+#: How long a row waits for other rows of its job, in seconds, if a request may have more than one.
 GATHERING: dict[Lane, float] = {"interactive": 0.02, "bulk": 0.2}
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
-    """One row's answer, and the endpoint that gave it."""
+    """The answer to one row, and the endpoint that gave it."""
 
     answer: RowAnswer
     endpoint: Endpoint
@@ -47,7 +47,7 @@ class RowBatch:
 
 
 class RowBatcher:
-    """Scores rows, one per request, or as many together as every possible endpoint accepts."""
+    """Scores rows: one in each request, or as many as every possible endpoint accepts."""
 
     def __init__(self, pool: EndpointPool, scorer: Scorer) -> None:
         self._pool = pool
@@ -56,7 +56,7 @@ class RowBatcher:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def score(self, row: Row, asked: ScoreRequest, name: str) -> ScoredRow:
-        """Return the answer to `row`, the input called `name`; raises what `Scorer.score` raises."""
+        """Return the answer to `row`, which is the input called `name`. Raises what `Scorer.score` raises."""
         if self._pool.rows_per_request(asked.among) == 1:
             answers, endpoint = await self._scorer.score([row], asked, name, [name])
             return ScoredRow(answers[0], endpoint)
@@ -66,7 +66,7 @@ class RowBatcher:
         return ended
 
     def _gathering(self, row: Row, asked: ScoreRequest) -> RowBatch:
-        """Return the batch for the row: the open one while it has room, otherwise a new one."""
+        """Return the batch for the row: the open one if it has room, otherwise a new one."""
         pack = self._open.get(asked)
         if pack is None or pack.size + _weight(row) > self._pool.request_bytes(asked.among):
             pack = self._open[asked] = RowBatch()
@@ -90,10 +90,11 @@ class RowBatcher:
                 awaited.set_result(end)
 
     async def _searched(self, rows: Sequence[Row], names: Sequence[str], asked: ScoreRequest, pack: str) -> list[Ended]:
-        """Return the result of each row. A request that fails because of its rows is halved, to find the bad rows.
+        """Return the result of each row. If the request fails because of its rows, it is halved until each
+        bad row is alone.
 
-        The halves are sent under the name of the whole batch, so that one bad row does not look like many consecutive
-        failures.
+        The halves are sent under the name of the whole batch. Otherwise one bad row would look like several
+        failures in a row.
         """
         try:
             name = names[0] if len(rows) == 1 else pack
@@ -112,5 +113,5 @@ class RowBatcher:
 
 
 def _weight(row: Row) -> int:
-    """Return the bytes on the wire: base64 is a third longer."""
+    """Return the bytes of the row's image in the request, where base64 makes it a third longer."""
     return len(row.image) * 4 // 3

@@ -1,4 +1,4 @@
-"""Scores rows under flow control: admit, write the audit entry, send, report."""
+"""Score rows under flow control: wait for admission, write the audit entry, send the request, report the result."""
 
 import asyncio
 import random
@@ -27,15 +27,15 @@ CANARY = "canary"
 
 
 class EgressAudit:
-    """Records requests in the audit log."""
+    """A record of the sent requests in the audit log."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
 
     def note(self, endpoint: Endpoint, rows: Sequence[Row], size: int, job: str | None, names: Sequence[str]) -> None:
-        """Record a request of `size` bytes that is about to be sent. Returns at once.
+        """Record a request of `size` bytes that is about to be sent. The call returns at once.
 
-        names: of its rows (`job:frame`). Without a job it is the canary.
+        `names` are the names of its rows (`job:frame`). A request without a job is the canary.
         """
         self._audit.write(
             AuditEntry(
@@ -73,16 +73,16 @@ class Scorer:
         self.sent = sent
         self._recorder = recorder
         self._spans = spans
-        self.seconds = 1.0  # of the last successful request
+        self.seconds = 1.0  # the duration of the last successful request
 
     async def score(
         self, rows: Sequence[Row], asked: ScoreRequest, name: str, names: Sequence[str] = ()
     ) -> tuple[Sequence[RowAnswer], Endpoint]:
-        """Return the answers to `rows`, sent as one request, and the endpoint.
+        """Send `rows` as one request. Return the answers and the endpoint.
 
-        name: the input, by which the flow control counts failures. names: of the rows. Raises EndpointError with the
-        field `endpoint`; EndpointBusy also when no gate opens in time; LedgerUnavailable when the flow control cannot
-        be asked, and then nothing was sent.
+        `name` is the name of the input, by which the flow control counts failures, and `names` are those of the rows.
+        Raises EndpointError with the field `endpoint`, and EndpointBusy if no gate opens in time. Raises
+        LedgerUnavailable if the flow control cannot be reached; then nothing was sent.
         """
         body = encode_request(rows)
         while True:
@@ -94,7 +94,7 @@ class Scorer:
             await self._probe(endpoint, slot)
 
     async def _admitted(self, asked: ScoreRequest, bytes_up: int, prompts: int) -> tuple[str, Admission]:
-        """Wait until a score may begin. Its slot is among this child's slots before it is requested."""
+        """Wait until a score may begin. Its slot is among the slots of this child process before it is requested."""
         slots = self._admissions.slots
         slot = slots.begin()
         try:
@@ -107,7 +107,7 @@ class Scorer:
         return slot, admission
 
     async def ask_canary(self, asked: ScoreRequest) -> None:
-        """Send the canary to an endpoint; raises EndpointBusy if it does not answer correctly."""
+        """Send the canary to an endpoint. Raises EndpointBusy or EndpointUnavailable if there is no correct answer."""
         try:
             await self.score([canary()], asked, CANARY)
         except FrameRefused as error:
@@ -162,7 +162,7 @@ def _prompts(rows: Sequence[Row]) -> int:
 
 
 def _not_the_frames(error: FrameRefused) -> EndpointUnavailable:
-    """An endpoint that fails on the canary fails on everything."""
+    """Return the error for a failed canary. An endpoint that fails on the canary fails on every image."""
     return EndpointUnavailable(
         "the endpoint fails on its canary",
         status=error.status,

@@ -1,4 +1,4 @@
-"""Builds the segment loop and everything that it uses, inside the running event loop."""
+"""Build the segment loop and everything that it uses, inside the running event loop."""
 
 import asyncio
 import contextlib
@@ -24,16 +24,16 @@ from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
 from worker.segment.row_batches import RowBatcher
 from worker.segment.scorer import EgressAudit, Scorer
 
-#: Threads of a child that decode, draw and encode. A small machine has two cores.
+#: The threads of a child process that decode, draw and encode. A small machine has two cores.
 PIXEL_THREADS = 2
-#: Bytes of decoded images that are kept while they are scored.
+#: The bytes of decoded images that are kept while they are scored.
 KEPT_PICTURES = 256 << 20
 
 
 async def segment_loop(context: WorkerContext, stopping: Callable[[], bool]) -> tuple[SegmentLoop, SlotReporter]:
     """Build the loop inside the running event loop, to which its clients and events belong.
 
-    Nothing is opened until Redis responds.
+    Nothing is opened before Redis responds.
     """
     settings = context.settings
     flow = context.flow()
@@ -72,7 +72,7 @@ async def segment_loop(context: WorkerContext, stopping: Callable[[], bool]) -> 
         "interactive": BatchLimits(settings.part_frames, settings.part_wait.total_seconds()),
         "bulk": BatchLimits(settings.bulk_part_frames, settings.bulk_part_wait.total_seconds()),
     }
-    rows = max(one.rows_per_request for one in context.endpoints)
+    rows = max(endpoint.rows_per_request for endpoint in context.endpoints)
     loop = SegmentLoop(
         bench,
         OutcomeBatcher(context.storage, context.ledger, context.recorder, context.spans, bounds),
@@ -103,7 +103,8 @@ def _pool(context: WorkerContext) -> EndpointPool:
 def _open_flows(context: WorkerContext) -> None:
     """Announce the endpoints, and start the flow control of new ones.
 
-    Without flow state nothing may be sent for a slot lease, unless storage shows that nothing ever was sent.
+    If Redis has no flow state for an endpoint, nothing may be sent to it for as long as a slot lease. The exception is
+    an endpoint for which storage shows that nothing was ever sent.
     """
     context.ledger.endpoints.announce(context.endpoints)
     flow = context.flow()

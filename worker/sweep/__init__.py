@@ -1,5 +1,5 @@
-"""Sweep: restores what was lost, and compares storage with the ledger.
+"""Sweep: restore what was lost, and compare storage with the ledger.
 
-Leases, markers and records come in; wake-ups, cancelled jobs and repaired records come out.
+From leases, markers and records, it finds which wake-ups to send, which jobs to cancel and which records to repair.
 Read `sweep_pass` first, then `reconcile`.
 """

@@ -1,4 +1,4 @@
-"""Compare storage with the ledger job by job, and correct the ledger from storage."""
+"""Compare storage with the ledger, job by job, and correct the ledger from storage."""
 
 import logging
 import secrets
@@ -24,26 +24,26 @@ from worker.context.job_records.plans import planned_frames
 from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
 log = logging.getLogger(__name__)
-#: The number of jobs compared concurrently. The round trips to the store dominate.
+#: The number of jobs that are compared concurrently. Most of the time is spent waiting for the store.
 HANDS = 16
 #: What remains of a submission that was never accepted is removed at this age.
 ORPHANED = timedelta(hours=1)
-#: How long an id stays reserved during that removal.
+#: How long the id of such a submission stays reserved during that removal.
 _HOLD = timedelta(minutes=2)
-#: Counts of what was found and done, by a description in words.
+#: Counts of what was found and done, each with a description.
 Found = Counter[str]
 
 
 def reconcile(context: WorkerContext, *, go_on: Callable[[], object] = lambda: None) -> Found:
-    """Bring the record of every live job in line with storage, several jobs at a time. Safe anywhere, at any time.
+    """Compare the record of every live job with storage and correct it, several jobs at a time.
 
-    Then the usage of each tenant is counted again. `go_on` is called after each job and each tenant; an
-    exception from it ends the comparison.
+    Then count the usage of each tenant again. Any number of processes may do this at any time. `go_on` is called after
+    each job and each tenant; if it raises an error, the comparison ends.
     """
     found: Found = Counter({"live jobs compared": 0})
-    for one in side_by_side(lambda job: reconcile_alone(context, job.id, marked=job.marked), _jobs(context), HANDS):
+    for result in side_by_side(lambda job: reconcile_alone(context, job.id, marked=job.marked), _jobs(context), HANDS):
         found["live jobs compared"] += 1
-        found.update(one)
+        found.update(result)
         go_on()
     for tenant in context.ledger.quotas.tenants():
         context.ledger.quotas.recount(tenant)
@@ -57,7 +57,7 @@ class _Job(NamedTuple):
 
 
 def _jobs(context: WorkerContext) -> Iterator[_Job]:
-    """Yield every job that storage marks as live, then the jobs that only the ledger considers unfinished."""
+    """Yield every job that storage marks as live, then every job that is unfinished only according to the ledger."""
     marked: set[str] = set()
     for job in live_jobs(context.storage):
         marked.add(job)
@@ -66,11 +66,11 @@ def _jobs(context: WorkerContext) -> Iterator[_Job]:
 
 
 def reconcile_alone(context: WorkerContext, job: str, *, marked: bool = True) -> Found:
-    """As `reconcile_job`. A job whose objects are unusable is left out, counted and named, so that the others continue.
+    """Compare one job like `reconcile_job`. If its objects cannot be used, leave it out, so that the others continue.
 
-    marked: whether storage marks the job as live. A ledger restored from a backup may contain a job that is not; it is
-    marked first, so that it is found whatever happens next. Raises LedgerUnavailable and StorageUnavailable if they
-    fail for other jobs too.
+    `marked` says whether storage marks the job as live. A ledger that was restored from a backup may contain a job
+    without a mark. It is marked first, so that the next comparison finds it too. Raises LedgerUnavailable or
+    StorageUnavailable if they do not respond for other jobs either.
     """
 
     def compared() -> Found:
@@ -89,13 +89,13 @@ def live_jobs(storage: Storage) -> Iterator[str]:
 
 
 def reconcile_job(context: WorkerContext, job: str) -> Found:
-    """Compare one job, by `gone.json`, `result.json`, `cancel.json`, `job.json`, in this order."""
+    """Compare one job. Its `gone.json`, `result.json`, `cancel.json` and `job.json` decide, in this order."""
     storage, jobs = context.storage, context.ledger.jobs
     if tombstone := tombstone_of(storage, job):
         jobs.forget(job, tombstone.tenant)
         _unmark(storage, job)
         return Counter({"markers of deleted jobs removed": 1})
-    record = jobs.get(job)  # read first: what makes the job terminal is stored before
+    record = jobs.get(job)  # this is read first, because storage is written before the ledger
     result = read_result(context, job)
     intent = cancel_intent(storage, job)
     try:
@@ -112,19 +112,27 @@ def reconcile_job(context: WorkerContext, job: str) -> Found:
     if record is not None and is_terminal(record.state):
         if halted:
             return Counter({"jobs that ended without a result": 1})
-        jobs.forget(job, submission.tenant)  # it was resumed, or Redis is newer than storage
+        jobs.forget(job, submission.tenant)  # the job was resumed, or Redis is ahead of storage
         resume(context, submission)
     return _restore(context, submission, halted=halted, cancel=intent.reason if intent else None)
 
 
 def _restore(context: WorkerContext, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
     """Add to the ledger what it lacks about a job without a result."""
-    one, job, jobs = submission, submission.id, context.ledger.jobs
-    restored = jobs.create(job, one.tenant, one.lane, one.total, one.created_at, size=one.size, deadline=one.deadline)
+    job, jobs = submission.id, context.ledger.jobs
+    restored = jobs.create(
+        job,
+        submission.tenant,
+        submission.lane,
+        submission.total,
+        submission.created_at,
+        size=submission.size,
+        deadline=submission.deadline,
+    )
     if restored:
         log.warning("restored from the storage", extra={"job_id": job})
-        if tombstone_of(context.storage, job):  # it was deleted since the tombstone was checked
-            jobs.forget(job, one.tenant)
+        if tombstone_of(context.storage, job):  # the job was deleted after the tombstone was checked
+            jobs.forget(job, submission.tenant)
             return Counter()
     adopted = _adopt_parts(context, job)
     if halted and (record := jobs.get(job)) is not None:
@@ -135,7 +143,10 @@ def _restore(context: WorkerContext, submission: Submission, *, halted: bool, ca
 
 
 def _adopt_parts(context: WorkerContext, job: str) -> int:
-    """List the parts that the ledger lacks; return how many. Lines that are not visible for their frame are refused."""
+    """Add the parts that the ledger lacks, and return their number.
+
+    Lines that are not visible are recorded as refused.
+    """
     listed = context.ledger.jobs.parts(job)
     known = {name for name, _ in listed}
     found = [keys.part_of(key) for key in context.storage.list(keys.outcomes(job))]
@@ -152,7 +163,7 @@ def _adopt_parts(context: WorkerContext, job: str) -> int:
 
 
 def _forget_orphan(context: WorkerContext, job: str) -> bool:
-    """Remove the markers and items of a submission that never arrived, unless it is being accepted right now."""
+    """Remove the markers and items of a submission that was never accepted, unless it is being accepted right now."""
     storage, jobs, oldest = context.storage, context.ledger.jobs, datetime.now(UTC) - ORPHANED
     left = [*storage.list(keys.item_lists(job)), keys.live_cancel(job), keys.live(job)]
     old = [key for key in left if written_before(storage, key, oldest)]

@@ -1,4 +1,4 @@
-"""One complete pass over everything that the sweep otherwise does in small steps."""
+"""Make one complete pass over everything that the sweep otherwise does in small steps."""
 
 from collections import Counter
 from datetime import datetime
@@ -20,10 +20,11 @@ from worker.sweep.sweep_pass import compare, sweep
 
 
 def recover(context: WorkerContext, now: datetime) -> Found:
-    """Make one pass; return what was found and done. Safe anywhere, concurrently and at any time.
+    """Make one pass, and return what was found and done. Any number of processes may do this at any time.
 
-    `live jobs compared` is absent while another process compares storage with the ledger. Unusable objects are listed
-    as `left out: {job}: {why}`. Raises LedgerUnavailable and StorageUnavailable; what was done until then is kept.
+    `live jobs compared` is missing if another process is already comparing storage with the ledger. Objects that
+    cannot be used are listed as `left out: {job}: {why}`. Raises LedgerUnavailable or StorageUnavailable; what was
+    done until then is kept.
     """
     storage = context.storage
     alone = context.bad_objects.alone

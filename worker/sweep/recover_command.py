@@ -1,4 +1,4 @@
-"""`maskrelay recover`: run the sweep once, immediately, and print what it found."""
+"""`maskrelay recover`: do the work of the sweep once, immediately, and print what it found."""
 
 import argparse
 import os
@@ -12,13 +12,13 @@ from maskrelay.telemetry import logs
 _ABOUT = """\
 Do immediately what the sweep of the control workers does in small steps, and print what was found. The command
 compares the storage with the ledger, releases the leases of workers that died, sends lost wake-ups, and removes stray
-and expired objects. It also resumes jobs that ended without a result because a step failed repeatedly: run it when the
+and expired objects. It also resumes jobs that ended without a result because a step failed repeatedly; run it when the
 cause is fixed. A job whose objects cannot be read is left out and listed. You can run the command at any time, while
 workers are running, and several times at once. It needs the settings of a worker."""
 
 
 def add(subparsers: Any) -> None:
-    """Add the command; its function is stored in `run`."""
+    """Add the command to the parser."""
     parser = subparsers.add_parser(
         "recover",
         help="find and repair lost work immediately",
@@ -29,7 +29,7 @@ def add(subparsers: Any) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    # imported here, so that other commands need not wait for the imports of a worker
+    # Imported here, so that other commands need not wait for the imports of a worker.
     from worker.context import build  # noqa: PLC0415
     from worker.sweep.recover import recover  # noqa: PLC0415
 

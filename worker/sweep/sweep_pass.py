@@ -1,7 +1,7 @@
-"""The sweep: recovers expired leases and lost wake-ups, cancels overdue jobs, and compares storage with the ledger.
+"""The sweep: release lapsed leases, send lost wake-ups, cancel overdue jobs, and compare storage with the ledger.
 
-It is a process of its own, started by a control worker, since a thread in a parent that forks can leave a lock locked
-in its child.
+It is a separate process that a control worker starts. A thread in a parent process that forks could leave a lock locked
+in its child process.
 """
 
 import logging
@@ -32,20 +32,21 @@ from worker.context.job_records.plans import Plans
 from worker.sweep.reconcile import Found, reconcile
 
 log = logging.getLogger(__name__)
-#: A comparison reports this often, in seconds, that it continues.
+#: The seconds between two reports that a comparison continues.
 GO_ON = 3.0
 JOBS_A_PASS = 100
 
 
 class ComparisonLost(Exception):
-    """Redis was lost since the comparison began, or another comparison was completed."""
+    """Redis has lost its data since the comparison began, or another comparison was completed."""
 
 
 def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
-    """Sweep every period until the parent process is gone.
+    """Sweep in every period until the parent process is gone.
 
-    If Redis or storage is unavailable, the next pass makes up for it. `made_pass` is called after every pass, even if
-    it failed. What needs storage is done in separate threads, so that leases and wake-ups never wait for it.
+    `made_pass` is called after every pass, even after a failed one. If Redis or storage is unavailable, the next pass
+    does what this one could not. Work that needs storage is done in separate threads, so that leases and wake-ups
+    never wait for it.
     """
     period = context.settings.sweep_period
     plans, amending = Plans(context.storage), Thread()
@@ -55,7 +56,7 @@ def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], 
         with _put_off("sweep"):
             if context.ledger.sweep_state.lock(period * 0.9):
                 _, condemned = _look(context)
-                if not amending.is_alive():  # otherwise these frames are found again when their new leases expire
+                if not amending.is_alive():  # otherwise these frames are found again when their new leases lapse
                     amending = Thread(target=_amend, args=(context, plans, condemned), name="amending", daemon=True)
                     amending.start()
                 _compare_beside(context, context.settings.reconcile_period)
@@ -65,7 +66,7 @@ def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], 
 
 @contextmanager
 def _put_off(what: str) -> Iterator[None]:
-    """Log any error and continue: the next pass makes up for this one."""
+    """Log any error and continue. The next pass tries again."""
     try:
         yield
     except (LedgerUnavailable, StorageError) as error:
@@ -75,10 +76,10 @@ def _put_off(what: str) -> Iterator[None]:
 
 
 def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | None) -> Found:
-    """Make one pass. Safe anywhere, concurrently and at any time.
+    """Make one pass. Any number of processes may do this at any time.
 
-    Storage and ledger are compared if `compare_every` has passed since the last comparison, in a thread that continues
-    after this pass; not at all if it is None.
+    If `compare_every` has passed since the last comparison of storage with the ledger, another one starts, in a thread
+    that continues after this pass. If `compare_every` is None, none starts.
     """
     found, condemned = _look(context)
     _fail_all(context, plans, condemned)
@@ -89,7 +90,7 @@ def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | No
 
 
 def _look(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
-    """Do what needs only the ledger: expired leases and lost wake-ups. Return counts, and the frames to be failed."""
+    """Do what needs only the ledger: lapsed leases and lost wake-ups. Return counts, and the frames that must fail."""
     lapsed, condemned = context.ledger.claims.lapse()
     if lapsed:
         log.warning("leases lapsed: %d", lapsed)
@@ -101,16 +102,16 @@ def _look(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
 
 
 def _amend(context: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFrame]) -> None:
-    """Do what needs storage in one pass."""
+    """Do what needs storage, for one pass."""
     _fail_all(context, plans, condemned)
     with _put_off("cancelling of overdue jobs"):
         cancel_overdue(context)
 
 
 def _compare_beside(context: WorkerContext, period: timedelta) -> None:
-    """Start a comparison that is due, in a separate thread.
+    """Start a comparison in a separate thread if one is due.
 
-    If the thread ends or hangs, it stops reporting, and after half a minute another sweep starts a new comparison.
+    If the thread ends or hangs, it stops reporting. After half a minute, another sweep then starts a new comparison.
     """
     token = context.ledger.sweep_state.begin_reconciling(period)
     if token is not None:
@@ -158,7 +159,7 @@ def _fail_all(context: WorkerContext, plans: Plans, condemned: Iterable[Poisoned
 
 
 def _fail(context: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
-    """Write the outcome of a frame that ended two workers while it was their only frame."""
+    """Write the outcome of a frame that has crashed two workers while it was their only frame."""
     try:
         planned = plans.frame(frame.job, frame.frame)
     except ObjectMissing:
@@ -172,9 +173,9 @@ def _fail(context: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
 
 
 def _kick(context: WorkerContext) -> Found:
-    """Send a wake-up wherever work waits for which no loop was woken.
+    """Send a wake-up for every task that has work and too few running loops. Return counts.
 
-    That includes work whose planning, assembling or finishing process fell silent.
+    This includes jobs whose planning, assembling or finishing process has died.
     """
     found: Found = Counter()
     for task in TASKS:
@@ -198,7 +199,7 @@ def _all_closed(context: WorkerContext) -> bool:
 
 
 def cancel_overdue(context: WorkerContext) -> None:
-    """Cancel overdue jobs. A job that is finishing by then ends normally. Safe to repeat, and to run concurrently."""
+    """Cancel overdue jobs. A job that is already finishing ends normally. Any number of processes may do this."""
     for job in context.ledger.jobs.overdue(JOBS_A_PASS):
         context.bad_objects.alone("deadlines", job, partial(_cancel, context, job))
         context.ledger.jobs.met_deadline(
@@ -212,7 +213,7 @@ def _cancel(context: WorkerContext, job: str) -> None:
     if record is not None and may_cancel(record.state):
         intend_cancel(context.storage, job, BY_DEADLINE)
         before = jobs.cancel(job, BY_DEADLINE)
-        if before is not None and not may_cancel(before):  # it ended meanwhile
+        if before is not None and not may_cancel(before):  # the job has ended in the meantime
             context.storage.delete(keys.live_cancel(job))
         log.info("deadline passed", extra={"job_id": job})
         context.ledger.wake_ups.wake("finish")

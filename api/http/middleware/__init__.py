@@ -1,5 +1,5 @@
-"""ASGI middleware around every request.
+"""The ASGI middleware around every request.
 
-In order from the outside: `plain_requests`, CORS, `request_metrics`, `unread_bodies`, `request_audit`, `problems`,
-`authentication`. Read `problems` first: it turns errors into responses.
+From the outermost to the innermost: `plain_requests`, CORS, `request_metrics`, `unread_bodies`, `request_audit`,
+`problems`, `authentication`. Read `problems` first; it turns errors into responses.
 """

@@ -1,4 +1,4 @@
-"""Authentication middleware: check the caller and the declared length before a byte of the body is read."""
+"""Authentication middleware: check the caller and the declared length before the body is read."""
 
 import hmac
 
@@ -14,8 +14,8 @@ from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 class Authentication:
     """ASGI middleware that stores the `Caller` in the request's state. Routes check the scopes.
 
-    Raises Unauthenticated, IssuerUnavailable, and BodyTooLarge for a declared length over `max_body_bytes`. A body of
-    unknown length is checked while it is received.
+    Raises Unauthenticated or IssuerUnavailable, and BodyTooLarge if the declared length is more than `max_body_bytes`.
+    A body without a declared length is checked while it is received.
     """
 
     def __init__(
@@ -45,7 +45,10 @@ class Authentication:
         await self._app(scope, receive, send)
 
     async def _caller(self, bearer: str) -> Caller:
-        """The file of keys is consulted first, because a key may look like a token."""
+        """Return the caller with this API key or token.
+
+        The keys are tried first, because an API key may look like a token.
+        """
         caller = self._keys.caller(bearer)
         if caller is None and self._tokens is not None and bearer.count(".") == 2:
             caller = await self._tokens.caller(bearer)

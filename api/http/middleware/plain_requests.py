@@ -1,12 +1,12 @@
-"""Middleware for what HTTP tools expect: HEAD wherever there is a GET, and paths with a trailing slash."""
+"""Middleware that accepts HEAD for every GET route, and paths with a trailing slash."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class PlainRequests:
-    """The outermost ASGI middleware: HEAD is handled as GET without a body, `/v1/jobs/` as `/v1/jobs`.
+    """The outermost ASGI middleware. HEAD is handled as GET without a body, and `/v1/jobs/` as `/v1/jobs`.
 
-    `scope["state"]["head"]` tells a handler that its body will not be sent.
+    `scope["state"]["head"]` is set if the body that a handler returns will not be sent.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457). HTTP status codes are assigned here and nowhere else."""
+"""Turn errors into problem details (RFC 9457). HTTP status codes of errors are assigned only in this module."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ from api.http.json_pointer import pointer
 from maskrelay import errors
 
 MEDIA_TYPE = "application/problem+json"
-#: Statuses by error class; the nearest ancestor applies.
+#: The status of each class of errors. For a class that is not listed, that of its nearest ancestor is used.
 _STATUS: dict[type[Exception], int] = {
     errors.Malformed: 400,
     errors.Unauthenticated: 401,
@@ -37,16 +37,18 @@ _STATUS: dict[type[Exception], int] = {
     errors.IssuerUnavailable: 503,
     errors.MaskrelayError: 500,
 }
-#: Errors that the framework raises itself.
+#: The errors for statuses that the framework itself raises.
 _OF_STATUS: dict[int, type[errors.RequestError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
-#: Seconds after which the same request may succeed.
+#: The seconds after which the same request may succeed, by status.
 _RETRY_AFTER = {409: 1, 429: 10, 503: 5}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _log = logging.getLogger(__name__)
 
 
 class ProblemError(BaseModel):
-    pointer: str = Field(description="A JSON pointer into the body, as a URI fragment. Form fields count as members.")
+    pointer: str = Field(
+        description="A JSON pointer into the body, as a URI fragment. Form fields are named like members."
+    )
     detail: str
 
 
@@ -66,7 +68,7 @@ class Problem(BaseModel):
 
 
 class Problems:
-    """ASGI middleware that turns errors into problem details; of an unknown error, the text is withheld."""
+    """ASGI middleware that turns errors into problem details. The text of an unexpected error is not shown."""
 
     def __init__(
         self, app: ASGIApp, store_failed: Callable[[errors.StorageUnavailable], None] = lambda _: None
@@ -90,17 +92,17 @@ class Problems:
             await self._app(scope, receive, answering)
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001 - the last handler before the server, which would reveal too much
+        except Exception as error:  # noqa: BLE001 - the server's own handler would reveal too much
             _tell(error, scope["state"]["trace_id"])
             if isinstance(error, errors.StorageUnavailable):
                 self._store_failed(error)
-            if started:  # too late for a problem: break the connection, so that half a body is not taken for a whole
+            if started:  # it is too late for a problem; break the connection, so that the body does not look complete
                 raise errors.MaskrelayError from None
             await problem(error, scope)(scope, receive, send)
 
 
 def problem(error: Exception, scope: Scope) -> Response:
-    """Return the response for an error; one outside of the error tree is `internal`."""
+    """Return the response for an error. An error that is not a MaskrelayError becomes `internal`."""
     if not isinstance(error, errors.MaskrelayError):
         error = errors.MaskrelayError("Something went wrong inside the service.")
     status = status_of(type(error))
@@ -127,12 +129,12 @@ def problem(error: Exception, scope: Scope) -> Response:
 
 
 def status_of(kind: type[errors.MaskrelayError]) -> int:
-    """Return the HTTP status of this kind of error."""
+    """Return the HTTP status for this class of errors."""
     return next(_STATUS[parent] for parent in kind.__mro__ if parent in _STATUS)
 
 
 def framework_problem(request: Request, error: Exception) -> Response:
-    """Handle the framework's own errors: unknown path, wrong method, invalid query parameter."""
+    """Handle the framework's own errors: an unknown path, a wrong method, or an invalid query parameter."""
     if isinstance(error, RequestValidationError):
         places = [(pointer(*place["loc"]), str(place["msg"])) for place in error.errors()]
         return problem(errors.Malformed("A parameter cannot be read.", places=places), request.scope)
@@ -143,7 +145,7 @@ def framework_problem(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """Every method of the path; the framework lists only those of one of its routes."""
+    """Return every method of the path. The framework lists only the methods of one of its routes."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     methods = {method for route in routes for method in route.methods or ()}
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
@@ -157,7 +159,7 @@ def _places(error: errors.MaskrelayError) -> list[ProblemError]:
 
 
 def _begin_trace(scope: Scope) -> None:
-    """Use the caller's trace if it is well-formed, otherwise a new id, for everything logged of this request."""
+    """Set the trace of this request: the caller's if its header is well-formed, otherwise a new id."""
     given = next((value for name, value in scope["headers"] if name == b"traceparent"), b"").decode("latin-1")
     known = _TRACEPARENT.fullmatch(given)
     state = scope.setdefault("state", {})
@@ -166,7 +168,7 @@ def _begin_trace(scope: Scope) -> None:
 
 
 def _tell(error: Exception, trace_id: str) -> None:
-    """Log an unexpected error by its type and location only: its message may contain private data."""
+    """Log the type and the location of an unexpected error, but not its message, which may contain private data."""
     if not isinstance(error, errors.MaskrelayError):
         where = "".join(traceback.format_tb(error.__traceback__))
         _log.error("unexpected %s (trace %s)\n%s", type(error).__name__, trace_id, where, extra={"trace_id": trace_id})

@@ -1,4 +1,4 @@
-"""Audit middleware: one entry for every response to an authenticated caller, whatever the route."""
+"""Audit middleware: write one entry for every response to an authenticated caller."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,20 +13,20 @@ from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.storage.audit_log import AuditLog
 
 _READING = frozenset({"GET", "HEAD"})
-#: The longest that a response is delayed until its entry is durable; after that, the entry follows later.
+#: A response is delayed by at most this many seconds until its entry is durable. After that, it is sent anyway.
 _PATIENCE_S = 5.0
 
 
 def note(request: Request, **made: Any) -> None:
-    """Add fields of `Entry` to the entry of this request."""
+    """Add fields of `AuditEntry` to the entry of this request."""
     request.state.made = made
 
 
 class RequestAudit:
-    """ASGI middleware, outside of the error handling.
+    """ASGI middleware around the error handling.
 
-    The response to a request that changed something is sent only once its entry is durable; entries of reads and
-    refusals may follow seconds later.
+    The response to a request that changed something is sent when its entry is durable. Entries about reads and refusals
+    are written a few seconds later.
     """
 
     def __init__(self, app: ASGIApp, audit: AuditLog) -> None:
@@ -52,9 +52,10 @@ class RequestAudit:
 
 
 def entry_of(scope: Scope, status: int, at: datetime) -> AuditEntry | None:
-    """Return the audit entry of a request, or None if it has no caller or no route.
+    """Return the audit entry of a request, or None if the request has no caller or no route.
 
-    Text from the path is recorded only if it has the form of an id of the service, or is the name of an existing file.
+    The path contains text that the caller chose. A part of it is recorded only if it has the form of one of the
+    service's ids, or is the name of an artifact that was found.
     """
     caller: Caller | None = scope.get("state", {}).get("caller")
     route = scope.get("route")

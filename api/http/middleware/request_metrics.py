@@ -1,19 +1,19 @@
-"""Request metrics: the response times of the API by route, counted in this process and shown by its `/metrics`."""
+"""Request metrics: the response times of this process by route, which its `/metrics` shows."""
 
 import time
 
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: The label of paths without a route.
+#: The label for paths without a route.
 _NO_ROUTE = "none"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
 class RequestMetrics:
-    """ASGI middleware that times each request until its response is sent, by route template and status.
+    """ASGI middleware that measures the time until the response is sent, by method, route template and status.
 
-    The path itself is never used as a label: it contains a job's id, or anything a caller typed.
+    The path itself is never used as a label, because it contains the id of a job or anything else that a caller typed.
     """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
@@ -30,7 +30,7 @@ class RequestMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 499  # 499: the caller has disconnected
+        began, status = time.perf_counter(), 499  # 499 means that the caller has disconnected
 
         async def answering(message: Message) -> None:
             nonlocal status

@@ -1,20 +1,22 @@
-"""Middleware for responses that are sent before the request's body was read."""
+"""Middleware for responses that are sent before the request's body has been read."""
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Bytes and seconds that are still read, so that a caller who is sending finds the response before the end.
+#: How much of the body is still read, in bytes and in seconds, so that a caller that is still sending
+#: gets the response.
 _Patience = tuple[int, float]
-#: A proxy that is still sending when the connection closes returns 502 instead: bodies up to this size are read fully.
+#: A short body is read completely. Otherwise a proxy that is still sending returns 502 when the connection closes.
 _WHOLE: _Patience = (64 << 20, 10.0)
-#: Of a longer body, or one of unknown length, little is read; instead the sender is stalled until it has the response.
+#: Of a long body, or one of unknown length, only a little is read. The sender is then stalled until it
+#: has the response.
 _BRIEF: _Patience = (64 << 10, 3.0)
 
 
 class UnreadBodies:
-    """ASGI middleware that closes the connection if a body is not read to its end.
+    """ASGI middleware that closes the connection if the handler has not read the body to its end.
 
-    Without it, the server would go on receiving a refused upload.
+    Without it, the server would continue to receive an upload that was refused.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,7 +41,7 @@ class UnreadBodies:
 
 
 class _Body:
-    """The request's body as it is received; `ended` is set once nothing more will come."""
+    """The request's body as it is received. `ended` is set when no more of it will come."""
 
     def __init__(self, receive: Receive, patience: _Patience) -> None:
         self._receive = receive
@@ -54,8 +56,9 @@ class _Body:
     async def linger(self) -> None:
         """Read the body up to the limit, then stall the sender until the time is over.
 
-        Closing with unread bytes resets the connection, and a proxy whose write fails before it has read the response
-        reports 502. While nothing is read, the sender's buffers fill, and it finds the response instead of an error.
+        If the connection were closed with unread bytes, it would be reset. A proxy that cannot write then reports 502
+        without reading the response. If nothing is read instead, the sender's buffers fill up, it stops sending, and
+        it reads the response.
         """
         taken = 0
         with anyio.move_on_after(self._seconds):

@@ -1,5 +1,4 @@
-"""The records of a job that several stages read or write in storage.
+"""The records of a job in storage that several stages read or write.
 
-A job's id comes in; plans, outcome parts, visible outcomes, events and conclusions are read or written.
-Read `outcome_parts` first.
+These are plans, outcome parts, visible outcomes, events and conclusions. Read `outcome_parts` first.
 """

@@ -1,4 +1,4 @@
-"""Conclude a job from its stored result: event, terminal state, live marker. The same for every caller."""
+"""Conclude a job from its stored result: create the event, set the terminal state, and delete the live marker."""
 
 from maskrelay.contract.records.job import Result, Submission
 from maskrelay.errors import ObjectMissing
@@ -7,12 +7,12 @@ from maskrelay.storage.markers import tombstone_of
 from worker.context import WorkerContext
 from worker.context.job_records.event_records import announce, leave_live
 
-#: Returned by `Jobs.conclude` if the ledger had no record.
+#: The value that `Jobs.conclude` returns if the ledger had no record of the job.
 CREATED = 2
 
 
 def read_result(context: WorkerContext, job: str) -> Result | None:
-    """Return the job's result, if it has one; raises RecordUnreadable."""
+    """Return the job's result, or None if it has none. Raises RecordUnreadable."""
     try:
         return stored_records.read_result(context.storage, job)
     except ObjectMissing:
@@ -20,9 +20,9 @@ def read_result(context: WorkerContext, job: str) -> Result | None:
 
 
 def conclude(context: WorkerContext, submission: Submission, result: Result) -> bool:
-    """Create the event, make the job terminal, delete the live marker; return whether it was news to the ledger.
+    """Create the event, make the job terminal, and delete the live marker. Return whether the ledger has changed.
 
-    Each of these is safe to repeat.
+    Repeating any of these steps does no harm.
     """
     counts = result.counts.model_dump()
     announce(context, submission, f"job.{result.state}", state=result.state, at=result.finished_at, counts=counts)
@@ -42,10 +42,10 @@ def conclude(context: WorkerContext, submission: Submission, result: Result) -> 
 
 
 def forget_deleted(context: WorkerContext, job: str) -> None:
-    """Delete a record that was just created for a job that was deleted while this process worked on it.
+    """Delete the record that was just created, if the job was deleted while this process worked on it.
 
-    The tombstone is written before the record is deleted because of it. If there is no tombstone here, that deletion is
-    still to come, and nothing is deleted now.
+    The deletion of a job writes the tombstone first and then deletes the ledger's record. If there is no tombstone yet,
+    that deletion will also delete this record.
     """
     tombstone = tombstone_of(context.storage, job)
     if tombstone is not None:

@@ -14,7 +14,10 @@ from worker.context import WorkerContext
 def announce(
     context: WorkerContext, submission: Submission, event_type: str, *, state: str, at: datetime, counts: dict[str, int]
 ) -> None:
-    """Store the event and queue its delivery, if the caller subscribed to it. Any process may repeat this."""
+    """If the caller subscribed to this type of event, store the event and queue its delivery.
+
+    Any process may repeat this.
+    """
     if submission.callback is None or event_type not in submission.callback.events:
         return
     job, event = submission.id, event_id(submission.id, event_type)
@@ -31,7 +34,7 @@ def announce(
 
 
 def resume(context: WorkerContext, submission: Submission) -> None:
-    """Queue every event again that happened and is not over: Redis may have lost it, or never known it."""
+    """Queue the deliveries of all stored events that are not over, because Redis may have lost them."""
     for event_type in submission.callback.events if submission.callback else ():
         event = event_id(submission.id, event_type)
         if has(context.storage, keys.event(submission.id, event)) and not is_delivered(
@@ -41,12 +44,12 @@ def resume(context: WorkerContext, submission: Submission) -> None:
 
 
 def is_delivered(storage: Storage, job: str, event: str) -> bool:
-    """Return whether the event has its marker: it was delivered or given up."""
+    """Return whether the event has a delivery marker, that is, whether it was delivered or given up."""
     return has(storage, keys.delivered(job, event))
 
 
 def leave_live(storage: Storage, submission: Submission) -> bool:
-    """Delete a finished job's live marker if all its events are over; return whether they are."""
+    """Delete the live marker of a finished job if all its events are over. Return whether they are."""
     asked = submission.callback.events if submission.callback else ()
     for event_type in EVENT_TYPES:
         event = event_id(submission.id, event_type)

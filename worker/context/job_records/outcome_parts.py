@@ -1,4 +1,4 @@
-"""Outcomes of frames with their files: packed into one object per part, stored, then settled in the ledger."""
+"""Store the outcomes of frames with their files: pack the files into one object per part, store it, and settle."""
 
 import contextlib
 import hashlib
@@ -19,9 +19,9 @@ class RecordedPart:
     """An outcome with those of its files that are not stored yet."""
 
     outcome: Outcome
-    #: By the key with which the outcome refers to them.
+    #: The content of the files, by the key with which the outcome refers to them.
     files: Mapping[str, bytes] = field(default_factory=dict)
-    #: Of the span in which the outcome was produced.
+    #: The trace context of the span in which the outcome was produced.
     traceparent: str | None = None
 
     def size(self) -> int:
@@ -29,12 +29,12 @@ class RecordedPart:
 
 
 def ref_of(key: str, body: bytes) -> ArtifactRef:
-    """Return an outcome's reference to a file that will be stored under `key`."""
+    """Return the reference of an outcome to a file that will be stored under `key`."""
     return ArtifactRef(key=key, length=len(body), sha256=hashlib.sha256(body).hexdigest())
 
 
 def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
-    """Store each file under the attempt's own name. A file that exists was written by this very attempt."""
+    """Store each file in an object of its own. If the object exists, this same attempt wrote it earlier."""
     for key, body in files.items():
         try:
             storage.create(key, body, "image/png")
@@ -43,16 +43,16 @@ def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
 
 
 def pack(key: str, recorded: Sequence[RecordedPart]) -> tuple[bytes, list[Outcome]]:
-    """Concatenate all files, and return the outcomes with references to their positions in the object `key`."""
+    """Concatenate all files. Return the bytes, and the outcomes with references to places in the object `key`."""
     places: dict[str, int] = {}
     bodies: list[bytes] = []
     size = 0
-    for one in recorded:
-        for name, body in one.files.items():
+    for entry in recorded:
+        for name, body in entry.files.items():
             places[name] = size
             bodies.append(body)
             size += len(body)
-    return b"".join(bodies), [_moved(one.outcome, key, places) for one in recorded]
+    return b"".join(bodies), [_moved(entry.outcome, key, places) for entry in recorded]
 
 
 def _moved(outcome: Outcome, key: str, places: Mapping[str, int]) -> Outcome:
@@ -75,24 +75,24 @@ Held = tuple[str, RecordedPart]
 def part_name(at_ms: float, worker: str, written: int) -> str:
     """Return the name of a part. Names sort by time.
 
-    at_ms: Redis' clock. worker: 8 hex digits. written: a serial number of the worker. Raises ValueError for a number
-    that does not fit.
+    `at_ms` is the time of Redis's clock, `worker` has 8 hex digits, and `written` is a serial number of the worker.
+    Raises ValueError if a number is too large for its field.
     """
     return keys.outcome_part_name(round(at_ms), worker, written)
 
 
 def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held]) -> set[int]:
-    """Write one part and settle its outcomes, each under the token that holds its frame; return the frames that count.
+    """Write a part and settle its outcomes, each under the token that holds its frame. Return the accepted frames.
 
-    Safe to repeat under the same name: a name belongs to one group of one worker. If a line is refused, its job is
-    marked for the removal of superseded attempts.
+    A name belongs to one group of one worker, so repeating the call does no harm. If a line is refused, its job is
+    marked, so that the sweep removes the files of superseded attempts.
     """
     store_part(storage, job, part, held)
     return settle_part(storage, claims, job, part, held, {})
 
 
 def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> None:
-    """Write one part. Files that are not stored yet are written first, into one pack."""
+    """Write a part. Files that are not stored yet are written first, into one pack."""
     outcomes = _packed(storage, job, part, [recorded for _, recorded in held])
     body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for outcome in outcomes)
     with contextlib.suppress(ObjectExists):
@@ -102,11 +102,11 @@ def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> N
 def settle_part(
     storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held], spent: Mapping[str, int]
 ) -> set[int]:
-    """Settle the outcomes of a stored part; return the frames that count. spent: as in `Claims.settle`.
+    """Settle the outcomes of a stored part. Return the accepted frames. `spent` is described in `Claims.settle`.
 
-    If a line is refused, its job is marked for the removal of superseded attempts.
+    If a line is refused, its job is marked, so that the sweep removes the files of superseded attempts.
     """
-    lines = [Settlement(token, one.outcome.frame, one.outcome.state == "failed") for token, one in held]
+    lines = [Settlement(token, recorded.outcome.frame, recorded.outcome.state == "failed") for token, recorded in held]
     accepted = claims.settle(job, part, lines, spent)
     if len(accepted) < len(lines):
         storage.put(keys.sweeping(job), b"")
@@ -127,7 +127,7 @@ def failure_of(error: ItemError) -> Failure:
 
 
 def failed(planned: PlannedFrame, failure: Failure, attempts: int) -> Outcome:
-    """Return the outcome of a failed frame."""
+    """Return the outcome of a frame that failed."""
     return Outcome(
         frame=planned.frame,
         item=planned.item,

@@ -1,4 +1,4 @@
-"""Reads submissions, plans and assembled items from storage. Each is written once, so it may be cached."""
+"""Read submissions, plans and assembled items from storage. They are written only once, so they can be cached."""
 
 import itertools
 import threading
@@ -21,10 +21,10 @@ V = TypeVar("V")
 
 
 class LruCache(Generic[K, V]):
-    """An LRU cache of values with a total weight of at most `most`; `read` loads missing values.
+    """A cache of the most recently used values, with a total weight of at most `most`. `read` loads a missing value.
 
-    May be used from any thread. Threads that request different values read concurrently. Two threads that request the
-    same value may both read it; one of the two is kept.
+    It may be used from any thread. Threads that request different values read concurrently. Two threads that request
+    the same value may both read it; only one of the two results is kept.
     """
 
     def __init__(self, read: Callable[[K], V], most: int, weigh: Callable[[V], int] = lambda _: 1) -> None:
@@ -61,19 +61,19 @@ class LruCache(Generic[K, V]):
 
 
 def read_frame_part(storage: Storage, job: str, part: int) -> list[PlannedFrame]:
-    """Return the planned frames of a part of the plan; raises ObjectMissing and RecordUnreadable."""
+    """Return the planned frames of a part of the plan. Raises ObjectMissing or RecordUnreadable."""
     return read_records(storage, keys.frame_part(job, part), PlannedFrame)
 
 
 def read_item_part(storage: Storage, job: str, part: int) -> list[PlannedItem]:
-    """Return the items that begin in a part of the plan; raises ObjectMissing and RecordUnreadable."""
+    """Return the items that begin in a part of the plan. Raises ObjectMissing or RecordUnreadable."""
     return read_records(storage, keys.item_part(job, part), PlannedItem)
 
 
 def planned_frames(storage: Storage, job: str) -> tuple[int, int]:
-    """Return how many parts the plan in storage has, and how many frames. Every part but the last is full.
+    """Return the number of parts of the plan in storage, and the number of its frames.
 
-    A part counts once its items are stored too, and all parts before it. Other objects are ignored.
+    A part is counted if its frames, its items and all earlier parts are stored. Every part but the last is full.
     """
     there = {*storage.list(keys.frames(job)), *storage.list(keys.item_parts(job))}
     parts = 0
@@ -85,14 +85,14 @@ def planned_frames(storage: Storage, job: str) -> tuple[int, int]:
 def planned_items(
     storage: Storage, job: str, parts: int, begin: int = 0, end: int | None = None
 ) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
-    """Yield every item that begins in the parts `begin` … `end - 1`, with its frames, in order.
+    """Yield every item that begins in the parts `begin` … `end - 1`, in order, each with its frames.
 
-    `parts` is the number of parts of the plan. In an unfinished plan the last item may lack some frames.
+    `parts` is the number of parts of the plan. If the plan is unfinished, the last item may lack some frames.
     """
     own, later = range(begin, parts if end is None else end), range(parts if end is None else end, parts)
     read = partial(read_frame_part, storage, job)
     frames = itertools.chain.from_iterable(itertools.chain(ahead(read, own), map(read, later)))
-    passed = begin * FRAMES_PER_PART  # including frames of an item that begins in an earlier part
+    passed = begin * FRAMES_PER_PART  # this includes frames of an item that begins in an earlier part
     for items in ahead(partial(read_item_part, storage, job), own):
         for item in items:
             deque(itertools.islice(frames, max(0, item.first - passed)), maxlen=0)
@@ -102,7 +102,7 @@ def planned_items(
 
 
 class Plans:
-    """Looks up planned frames, and caches the most recently used parts and submissions."""
+    """A reader of planned frames, with a cache of the most recently used parts and submissions."""
 
     def __init__(self, storage: Storage) -> None:
         self._part = LruCache[tuple[str, int], list[PlannedFrame]](lambda key: read_frame_part(storage, *key), most=16)
@@ -118,17 +118,17 @@ class Plans:
         return self.frame(job, frame), self.submission(job)
 
     def holds(self, job: str, frame: int) -> bool:
-        """Return whether `of` can answer without reading anything."""
+        """Return whether `of` can return this frame without reading from storage."""
         return self._part.holds((job, frame // FRAMES_PER_PART)) and self.submission.holds(job)
 
 
 def needs_assembling(item: PlannedItem) -> bool:
-    """Return whether the item needs whole-item files."""
+    """Return whether files of the item as a whole must be made."""
     return not item.held and not OF_ITEM.isdisjoint(item.outputs)
 
 
 def unassembled(storage: Storage, job: str, parts: int) -> list[tuple[int, int]]:
-    """Return the items that lack their whole-item files, each with the part of the plan in which it begins."""
+    """Return the items whose files have not been made, each with the part of the plan in which the item begins."""
     wanted = [(item.item, part) for part, item in _items(storage, job, parts) if needs_assembling(item)]
     if not wanted:
         return []
@@ -137,7 +137,9 @@ def unassembled(storage: Storage, job: str, parts: int) -> list[tuple[int, int]]
 
 
 def read_assembled(storage: Storage, job: str, item: PlannedItem) -> Assembled | None:
-    """Return the record of the item's files; None if none were requested, or none were made (a cancelled job)."""
+    """Return the record of the item's files, or None if no files were requested or made (for example,
+    in a cancelled job).
+    """
     if not needs_assembling(item):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Find the visible outcome of each frame among the lines of all outcome parts, and read the outcomes back."""
+"""Find the visible outcome of each frame among the lines of all outcome parts, and read the outcomes."""
 
 import hashlib
 import json
@@ -19,27 +19,28 @@ from worker.context.read_ahead import ahead
 from worker.context.turn import ENDLESS, Turn
 
 log = logging.getLogger(__name__)
-#: Bytes of parts that are cached when they must be read again because their lines are not in the spool.
+#: The parts that are read again are cached up to this many bytes. These are parts whose lines are not in the spool.
 _KEPT_BYTES = 64 << 20
 
 
-#: Returns the state that an earlier attempt saved for a choice of lines, by the name of the choice.
+#: A function that returns what an earlier attempt saved for a selection of lines, by the name of the selection.
 Saved = Callable[[str], bytes | None]
 
 
 def nothing_saved(_: str) -> None:
-    """No earlier attempt saved anything."""
+    """Return None, because no earlier attempt has saved anything."""
 
 
 class VisibleOutcomes:
-    """The visible line of every frame of a job, found by reading each part once. Takes about 21 bytes per frame.
+    """The visible line of every frame of a job, found by reading each part once. It takes about 21 bytes per frame.
 
-    The lines are put into a spool, so that `outcome` reads no part again, except for lines that did not fit.
-    `spool_bytes`: 0 if few outcomes will be needed. Unusable lines and lost parts are ignored. Raises
-    StorageUnavailable.
+    The lines are put into a spool, so `outcome` need not read a part again, except for lines that did not
+    fit. `spool_bytes` may be 0 if only few outcomes are needed. Lines that cannot be used and lost parts
+    are ignored. Raises StorageUnavailable.
 
-    If `turn` is over before all parts are read, `complete` is False, and `state` returns what another attempt continues
-    from. `saved` is called with `name`, which identifies exactly these parts, refused lines and planned frames.
+    If `turn` is over before all parts have been read, `complete` is False, and `state` returns what another
+    attempt needs to continue. `saved` is called with `name`, which identifies exactly these parts, refused
+    lines and planned frames.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class VisibleOutcomes:
         self._spool = LineSpool(spool_bytes)
         self._again = LruCache[int, list[bytes]](self._read, most=_KEPT_BYTES, weigh=_weight)
         self.lines_read = 0
-        #: The sizes of each prompt's masks over the whole job.
+        #: The sizes of the masks of each prompt in the whole job.
         self.sizes = Sizes()
         self._unusable = self._lost = 0
         self._refused = dict(listed)
@@ -78,7 +79,7 @@ class VisibleOutcomes:
         self._look(turn)
 
     def _name(self, frames: int) -> str:
-        """Return 16 hex digits that identify everything on which the choice of lines depends."""
+        """Return 16 hex digits that identify everything on which the selection of lines depends."""
         digest = hashlib.sha256(f"{frames} {len(self._refused)}".encode())
         for name in self._names:
             refused = " ".join(map(str, sorted(self._refused.get(name, ()))))
@@ -107,11 +108,11 @@ class VisibleOutcomes:
         arrays = [self._lines.ranks(), self._part.tobytes(), self._line.tobytes()]
         prompts = self.sizes.state()
         arrays += [logs for _, logs in prompts]
-        head = {**counts, "prompts": [prompt for prompt, _ in prompts], "lengths": [len(one) for one in arrays]}
+        head = {**counts, "prompts": [prompt for prompt, _ in prompts], "lengths": [len(content) for content in arrays]}
         return zlib.compress(json.dumps(head).encode() + b"\n" + b"".join(arrays), 1)
 
     def _restore(self, state: bytes) -> None:
-        """Restore what `state` returned for this very choice, see `name`."""
+        """Restore what `state` returned for a selection with the same `name`."""
         head, _, rest = zlib.decompress(state).partition(b"\n")
         known, arrays, begin = json.loads(head), [], 0
         for length in known["lengths"]:
@@ -152,7 +153,7 @@ class VisibleOutcomes:
             return []
 
     def counted(self) -> list[str]:
-        """Return the parts that contain the visible line of some frame."""
+        """Return the parts that contain the visible line of at least one frame."""
         return [self._names[number] for number in sorted(set(self._part) - {NOWHERE})]
 
     def missing(self) -> list[int]:
@@ -160,7 +161,10 @@ class VisibleOutcomes:
         return [frame for frame, part in enumerate(self._part) if part == NOWHERE]
 
     def outcome(self, frame: int) -> Outcome | None:
-        """Return the frame's visible outcome, read back; None if it has none."""
+        """Return the visible outcome of the frame, or None if it has none.
+
+        Raises ObjectMissing if its part was lost.
+        """
         if not self._lines.decided(frame):
             return None
         if self._place[frame] != NOWHERE:
@@ -171,7 +175,7 @@ class VisibleOutcomes:
         return Outcome.model_validate_json(lines[self._line[frame]])
 
     def lines_of(self, name: str) -> list[tuple[int, bool, bool]]:
-        """Return the usable lines of a part, each as (frame, whether it failed, whether the line is visible)."""
+        """Return the usable lines of a part as (frame, whether it failed, whether the line is visible)."""
         number = self._names.index(name)
         return [
             (outcome.frame, outcome.state != "succeeded", (self._part[outcome.frame], self._line[outcome.frame]) == at)

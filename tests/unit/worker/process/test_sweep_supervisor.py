@@ -55,7 +55,7 @@ def test_a_sweep_that_keeps_ending_is_given_up(made: list[SweepSupervisor], capl
     sweep = sweeper(made, "raise SystemExit(3)")
     assert eventually(lambda: looked(sweep) is False and sweep.given_up)
     assert caplog.text.count("the sweep ended with 3") == 3
-    assert "3 failures in a row: the control worker ends" in caplog.text
+    assert "it failed 3 times in a row, so the control worker ends" in caplog.text
     sweep.look()
     assert not sweep.is_alive()
 
