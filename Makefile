@@ -1,4 +1,4 @@
-# Everything runs from a virtual environment in the checkout; `make` alone lists what there is.
+# Everything runs from a virtual environment in the checkout; `make` without a target lists the targets.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -46,7 +46,7 @@ imports: $(READY)
 docs: $(READY) ## generate the pages of settings, errors and the HTTP API from the code
 	$(BIN)/python tools/generate_docs.py
 
-fidelity: $(READY) ## compare the simulator with the real serving stack, in an environment of its own
+fidelity: $(READY) ## compare the simulator with the real serving stack, in a separate environment
 	$(PYTHON) -m venv --clear $(FIDELITY)
 	$(FIDELITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  --requirement tests/fidelity/requirements.lock
@@ -55,19 +55,19 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in an e
 fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
 
-faults: $(READY) ## run every fault test and write the results to docs/explanation/reliability.md (about 30 minutes)
+faults: $(READY) ## run every fault test and write the results to docs/explanation/reliability.md (about 75 minutes)
 	FAULTS_PAGE=docs/explanation/reliability.md $(BIN)/python -m pytest tests/faults -m 'long or not long'
 
-faults-off: $(READY) ## run the fault tests with each protection switched off, in copies: all must fail (an hour; ONLY=)
+faults-off: $(READY) ## run the fault tests in copies of the code with one protection switched off; all must fail (an hour; ONLY=)
 	$(BIN)/python -m tests.faults.unprotected --page docs/explanation/reliability.md --only '$(ONLY)'
 
-soak: $(READY) ## inject a fault every few seconds (MINUTES, SEED)
+soak: $(READY) ## run the service under load and inject a fault every few seconds (MINUTES, SEED)
 	$(BIN)/python -m tests.faults.soak --page docs/explanation/reliability.md --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 api-fuzz: $(READY) ## test a running API against its OpenAPI document with schemathesis (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
 
-bench: $(READY) ## compare with other clients, on this machine (about 15 minutes)
+bench: $(READY) ## compare the service with other clients on this machine (about 15 minutes)
 	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done
 
 $(HELM_READY): tests/helm/requirements.lock
@@ -76,7 +76,7 @@ $(HELM_READY): tests/helm/requirements.lock
 	  --requirement tests/helm/requirements.lock
 	@touch $@
 
-helm: $(READY) $(HELM_READY) ## lint, render and validate the chart, in an environment of its own (390 MB)
+helm: $(READY) $(HELM_READY) ## lint, render and validate the chart, in a separate environment (390 MB)
 	$(BIN)/python -m pytest tests/packaging/test_chart.py tests/packaging/test_chart_settings.py
 
 $(AZURE_READY): tests/azure/requirements.lock
@@ -85,7 +85,7 @@ $(AZURE_READY): tests/azure/requirements.lock
 	  --requirement tests/azure/requirements.lock
 	@touch $@
 
-azure: $(READY) $(AZURE_READY) ## load the output of `maskrelay endpoint` with azure-ai-ml, in an environment of its own (140 MB)
+azure: $(READY) $(AZURE_READY) ## load the output of `maskrelay endpoint` with azure-ai-ml, in a separate environment (140 MB)
 	$(BIN)/python -m pytest tests/packaging/test_azure_ml.py
 
 sbom: $(READY) ## write an SBOM (CycloneDX) of each image to dist/sbom
@@ -98,7 +98,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
   --no-emit-index-url --no-emit-find-links
 PINNED := $(COMPILE) --constraint requirements/all.lock
 
-lock: $(READY) ## resolve requirements/all.lock and the images' locks again (needs `uv` on the PATH)
+lock: $(READY) ## resolve requirements/all.lock and the lock files of the images again (needs `uv` on the PATH)
 	$(COMPILE) --extra dev pyproject.toml --output-file requirements/all.lock
 	$(PINNED) --extra api pyproject.toml --output-file requirements/api.lock
 	$(PINNED) --extra worker --extra azure pyproject.toml --output-file requirements/worker.lock

@@ -61,6 +61,17 @@ def test_a_service_is_pinned_limited_and_may_write_only_where_it_must(name: str)
         assert (service["user"], service["cap_drop"]) == ("10001:10001", ["ALL"])
 
 
+def test_every_file_and_folder_of_the_tree_that_a_service_mounts_exists():
+    mounted = {
+        place.partition(":")[0]
+        for service in SERVICES.values()
+        for place in service.get("volumes", [])
+        if isinstance(place, str) and place.startswith("./")
+    }
+    assert mounted
+    assert {place for place in mounted if not (ROOT / place).exists()} == set()
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_temporary_files_are_bounded_and_local_copies_are_on_a_disk(name: str):
     service = SERVICES[name]
