@@ -1,11 +1,11 @@
-"""Cost of a frame in the ledger as the backlog grows: claims and settlements against a real server.
+"""The cost of a frame in the ledger as the backlog grows: claims and settlements on a real server.
 
     python -m bench.backlog [--runs 3] [--frames 2000] [--sizes 100 1000 10000 100000 1000000] [--half]
 
-No image is read and nothing is scored: this is the part of the cost that could grow with the backlog. One bulk job of
-each size is planned as the planner does it, a thousand frames a part; then photos are claimed one by one and settled in
-parts of 64, as the segment loop does in the bulk lane. A backlog smaller than `--frames` is created repeatedly.
-`--half` settles half of the job first, so that its bitmaps and its list of parts are in use.
+No image is read and nothing is scored, because only the ledger's part of the cost could grow with the backlog. One bulk
+job of each size is planned as planning does it, with a thousand frames in each part. Then its images are claimed one by
+one and settled in parts of 64, as the segment loop does in the bulk lane. A backlog smaller than `--frames` is created
+several times. With `--half`, half of the job is settled first, so that its bitmaps and its list of parts are in use.
 """
 
 import argparse
@@ -27,15 +27,15 @@ _PART = 64
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Costs per frame, in milliseconds, and the memory per waiting frame."""
+    """The costs of a frame in milliseconds, and the memory of a waiting frame."""
 
-    #: Elapsed time.
+    #: The elapsed time.
     wall: float
-    #: CPU time of this process.
+    #: The CPU time of this process.
     client: float
-    #: CPU time of the server.
+    #: The CPU time of the server.
     server: float
-    #: Bytes per frame before the run.
+    #: The bytes per frame before the run.
     memory: float
 
 
@@ -74,7 +74,7 @@ def _cost(size: int, frames: int, *, half: bool) -> Cost:
 
 
 def _measured(valkey: RunningValkey, ledger: Ledger, frames: int, memory: float) -> Cost:
-    """Milliseconds of all these frames together."""
+    """Return the cost of all these frames together, in milliseconds."""
     served, used, began = _server_cpu(valkey), time.process_time(), time.monotonic()
     _claim_and_settle(ledger, frames)
     wall, client = time.monotonic() - began, time.process_time() - used
@@ -82,13 +82,16 @@ def _measured(valkey: RunningValkey, ledger: Ledger, frames: int, memory: float)
 
 
 def _turn_over(valkey: RunningValkey, ledger: Ledger, job: str, frames: int) -> None:
-    """Process frames once as a warm-up: then the server has the scripts, and this process its connections."""
+    """Process frames once as a warm-up.
+
+    Then the server has loaded the scripts, and this process has its connections.
+    """
     queue(ledger, job, frames)
     _measured(valkey, ledger, frames, 0)
 
 
 def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
-    """Create a bulk job of this many frames, planned part by part, all of them waiting."""
+    """Create a bulk job of this many frames, which is planned part by part. All of its frames wait."""
     ledger.jobs.create(job, tenant, "bulk", size, datetime.now(UTC))
     lease = ledger.step_leases.take("plan")
     assert lease is not None
@@ -101,7 +104,7 @@ def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
 
 
 def _settle_first(ledger: Ledger, job: str, frames: int) -> None:
-    """Adopt parts as recovery does: they leave the same keys as settled parts."""
+    """Adopt parts as a recovery does. They leave the same keys as settled parts."""
     for first in range(0, frames, _PART):
         lines = [(frame, False, True) for frame in range(first, min(first + _PART, frames))]
         ledger.claims.adopt(job, _part_name(first, "0a0a0a0a"), lines)
@@ -124,7 +127,7 @@ def _part_name(number: int, worker: str) -> str:
 
 
 def _memory(valkey: RunningValkey) -> int:
-    """The memory in bytes of all keys of the ledger."""
+    """Return the memory of all keys of the ledger, in bytes."""
     client: Any = valkey.client
     return sum(client.memory_usage(key, samples=0) or 0 for key in client.scan_iter("mr:*"))
 

@@ -10,7 +10,7 @@ from bench.sources import PROMPTS
 
 
 def begin_bulk(service: RunningService, files: Sequence[Path], frames: int) -> str:
-    """Submit one bulk job of this many items over these files, each uploaded once, and return its id."""
+    """Submit one bulk job of this many items from these files, each of which is uploaded once. Return its id."""
     headers = {"authorization": f"Bearer {service.api_key}"}
     with httpx.Client(base_url=service.url, headers=headers, timeout=300, trust_env=False) as http:
         sent = [http.post("/v1/uploads", content=path.read_bytes()).raise_for_status() for path in files]

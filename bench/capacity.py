@@ -1,13 +1,15 @@
-"""Measure how much of an endpoint's capacity the service uses: a share of its busy time, or of its bandwidth.
+"""Measure how much of an endpoint's capacity the service uses, as a share of its busy time or of its bandwidth.
 
     python -m bench.capacity [--runs 3] [--window 40] [--service-time 1] [--bandwidth 5e6 | --byte-limit 5e6]
         [--workers 4]
 
-One large job waits all the time. The measurement starts ten seconds after the first score and lasts `--window` seconds;
-figures are differences of the endpoint's own counters, which include the elapsed part of a score in progress. The
-output also shows the values that have limits, over the whole run: pending requests at the gateway, which refuses at
-twice the slots, refusals, and bytes in any ten seconds. `--byte-limit` is the service's own limit in front of an
-endpoint that allows more, so that the endpoint's counters show whether the service keeps it.
+One large job always has waiting frames. The measurement starts ten seconds after the first score and lasts
+`--window` seconds. The figures are differences of the endpoint's own counters, which include the elapsed part of
+a score in progress.
+
+The output also shows the values that have limits, over the whole run: pending requests at the gateway, which refuses
+more than twice the slots, refusals, and the bytes in any ten seconds. `--byte-limit` is the service's own limit for an
+endpoint that allows more, so that the endpoint's counters show whether the service respects it.
 """
 
 import argparse
@@ -26,9 +28,10 @@ from bench.sources import PROMPTS, make_sources
 from maskrelay.client import Client
 
 _START_S, _FIRST_SCORE_S = 10.0, 60.0
-#: Distinct files; a job refers to each several times.
+#: The number of different files. The job refers to each of them several times.
 _FILES = 64
-#: Bytes of an image with one prompt on the wire, both directions together; used only for the number of images.
+#: The bytes of an image with one prompt on the wire, in both directions together. This only determines the
+#: number of images.
 _BYTES = 2.2e6
 
 

@@ -1,4 +1,4 @@
-"""A caller of the service as a process: submits the folder as one job, waits for its end, and saves its masks."""
+"""A caller of the service as a process: it submits a folder as one job, waits for its end, and saves its masks."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.peers.turns import Done, Target, serve
 from maskrelay.client import Client
 
-#: Longer than any run: a job that has not ended by then is a failure of the benchmark.
+#: Longer than any run. If a job has not ended by then, the benchmark has failed.
 _PATIENCE = timedelta(hours=2)
 
 

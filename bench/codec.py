@@ -1,9 +1,10 @@
-"""CPU time of encoding and decoding an image in one thread without HTTP, step by step, compared with the textbook way.
+"""The CPU time of encoding and decoding an image in one thread without HTTP, step by step, compared
+with the textbook way.
 
     python -m bench.codec [--rounds 7] [--prompts 1 3]
 
-Nothing is sent: the response is that of the canned simulator, in memory. Each figure is the median of the rounds; a
-round is the mean over the same mix of images.
+Nothing is sent. The response is that of the canned simulator, in memory. Each figure is the median of the rounds, and a
+round is the mean over the same set of images.
 """
 
 import argparse
@@ -27,8 +28,8 @@ Steps = Callable[[Path, tuple[str, ...], bytes], dict[str, float]]
 
 
 def floor(images: Sequence[bytes], prompts: int) -> float:
-    """Return CPU milliseconds per image of all pixel work of a worker, from the bytes of the file to those of the
-    masks.
+    """Return the CPU milliseconds per image of all pixel work of a worker, from the bytes of a file to
+    those of the masks.
     """
     words, answer = PROMPTS[:prompts], canned_answer(prompts)
     began = time.process_time()
@@ -42,7 +43,7 @@ def floor(images: Sequence[bytes], prompts: int) -> float:
 
 @functools.cache
 def canned_answer(prompts: int) -> bytes:
-    """Return the response to one row of the first `prompts` of `PROMPTS`."""
+    """Return the response to one row with the first `prompts` of `PROMPTS`."""
     return asyncio.run(Canned(prompts).score([("", " & ".join(PROMPTS[:prompts]))])).body
 
 
@@ -50,7 +51,7 @@ def report(files: Sequence[Path], prompts: int, rounds: int) -> None:
     words, answer, images = PROMPTS[:prompts], canned_answer(prompts), [path.read_bytes() for path in files]
     print_head(f"Codec, {prompts} prompt(s), {len(files)} images", rounds)
     ours, theirs, floors = [], [], []
-    for _ in range(rounds):  # alternating, so that other load on the machine affects all alike
+    for _ in range(rounds):  # they alternate, so that other load on the machine affects both alike
         ours.append(_means(our_steps, files, words, answer))
         theirs.append(_means(textbook_steps, files, words, answer))
         floors.append(floor(images, prompts))

@@ -28,7 +28,7 @@ ANSWER, BACK, MEASURES, RLE, MASK = "answer to array", "back and threshold", "me
 
 
 class Laps:
-    """CPU milliseconds of this process by step."""
+    """The CPU milliseconds of this process in each step."""
 
     def __init__(self) -> None:
         self.steps: dict[str, float] = {}
@@ -41,7 +41,7 @@ class Laps:
 
 
 def our_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, float]:
-    """Return milliseconds by step, in the order of `maskrelay.imaging.frame_pixels`."""
+    """Return the milliseconds of each step, in the order of `maskrelay.imaging.frame_pixels`."""
     file, laps = path.read_bytes(), Laps()
     pixels = decode(file, max_pixels=MAX_PIXELS).pixels
     laps.lap(DECODE)
@@ -69,8 +69,9 @@ def our_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, 
 
 
 def textbook_steps(path: Path, prompts: tuple[str, ...], answer: bytes) -> dict[str, float]:
-    """Return milliseconds by step with Pillow, `json`, base64 and pycocotools at their defaults; it computes no
-    measures.
+    """Return the milliseconds of each step with Pillow, `json`, base64 and pycocotools at their defaults.
+
+    This way computes no measures.
     """
     laps = Laps()
     pixels = textbook.read(path)

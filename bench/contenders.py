@@ -1,4 +1,4 @@
-"""The contenders of a comparison: each a set of processes that starts once and then segments folders of images."""
+"""The contenders of a comparison. Each is a set of processes that starts once and then segments folders of images."""
 
 import contextlib
 import json
@@ -16,14 +16,17 @@ from bench.service import running_service
 
 
 class Contender:
-    """A contender that is ready. `pids`: its processes by name; what they started counts as theirs."""
+    """A contender that is ready.
+
+    `pids` are its processes by name; processes that they have started are counted with them.
+    """
 
     def __init__(self, teller: "subprocess.Popen[str]", pids: Mapping[str, int]) -> None:
         self._teller = teller
         self._pids = pids
 
     def work(self, files: Sequence[Path], out: Path) -> Done:
-        """Segment the files and write one PNG per mask into `out`, which is created."""
+        """Segment the files, and write one PNG for each mask into `out`, which is created."""
         out.mkdir(parents=True)
         assert self._teller.stdin is not None
         self._teller.stdin.write(json.dumps({"files": [str(path) for path in files], "out": str(out)}) + "\n")
@@ -31,7 +34,7 @@ class Contender:
         return _heard(self._teller)
 
     def cpu(self) -> dict[str, float]:
-        """Return the CPU seconds so far, by process."""
+        """Return the CPU seconds of each process so far."""
         return {name: cpu_seconds(pid) for name, pid in self._pids.items()}
 
 
@@ -42,7 +45,7 @@ Start = Callable[[RunningEndpoint, Sequence[str], Path], AbstractContextManager[
 def ours(
     endpoint: RunningEndpoint, prompts: Sequence[str], folder: Path, *, segments: int = 1, **settings: object
 ) -> Iterator[Contender]:
-    """Start the whole service on its embedded stack with `segments` segment workers, and one caller."""
+    """Start the whole service on its embedded stack, with `segments` segment workers and one caller."""
     with (
         running_service(endpoint, folder / "data", segments=segments, **settings) as service,
         _process("bench.client", [service.url, service.api_key, *prompts], {}) as caller,
@@ -94,7 +97,7 @@ def _process(
         process.stdout.close()
 
 
-#: As in the workers' children: images are processed concurrently, not each by several threads.
+#: As in the workers' child processes, images are processed concurrently, and none of them by several threads.
 _SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 

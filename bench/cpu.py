@@ -1,11 +1,11 @@
-"""CPU time per image: the service's worker processes against common alternatives, on the same files and endpoint.
+"""The CPU time per image: the service's workers against common alternatives, with the same files and endpoint.
 
     python -m bench.cpu [--images 160] [--runs 3] [--prompts 1 3]
 
-Every contender starts its processes, segments four images to warm up, and then processes the same folder in each run,
-alternating with the others. `workers` is the CPU time of the service's segment, control and deliver processes together
-(for a peer: of all its processes, with its masks written). The API, Valkey and the caller, which uploads the images and
-fetches the masks, are listed separately.
+Every contender starts its processes and segments four images as a warm-up. Then it processes the same folder in each
+run, in turn with the others. `workers` is the CPU time of the service's segment, control and deliver processes
+together. For an alternative, it is that of all its processes, which also write its masks. The API, Valkey and the
+caller, which uploads the images and fetches the masks, are listed separately.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def _start(
 def _checked(
     contender: Contender, endpoint: RunningEndpoint, files: Sequence[Path], out: Path, prompts: int
 ) -> Measured:
-    """A run, unless a mask is missing: then its CPU time has no meaning."""
+    """Measure a run. End the benchmark if a mask is missing, because the CPU time would have no meaning."""
     measured = measure(contender, endpoint, files, out)
     written = len(list(out.rglob("*.png")))
     if measured.done.failed or written != len(files) * prompts:
@@ -82,7 +82,7 @@ def _checked(
 
 
 def report(runs: dict[str, list[Measured]], floors: Sequence[float]) -> None:
-    """Print the table of ratios, and the breakdown of the service's milliseconds."""
+    """Print the table of ratios, and the parts of the service's milliseconds."""
     base = [one.workers_cpu for one in runs[OURS]]
     rows = []
     for name, measured in runs.items():

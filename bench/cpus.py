@@ -1,10 +1,12 @@
-"""CPU time of processes and all of their descendants, running or ended."""
+"""The CPU time of processes and all of their descendants, whether they are running or have ended."""
 
 import psutil
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return user and system seconds of the process, its living descendants and the ended ones that were waited for."""
+    """Return the user and system seconds of the process, its running descendants, and the ended ones
+    that were waited for.
+    """
     try:
         root = psutil.Process(pid)
         family = [root, *root.children(recursive=True)]
@@ -15,6 +17,6 @@ def cpu_seconds(pid: int) -> float:
 
 def _seconds(process: psutil.Process) -> float:
     try:
-        return float(sum(process.cpu_times()[:4]))  # user and system time, of the process and of ended children
+        return float(sum(process.cpu_times()[:4]))  # the user and system time of the process and of its ended children
     except psutil.NoSuchProcess:
         return 0.0

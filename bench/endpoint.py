@@ -20,11 +20,11 @@ class RunningEndpoint:
     pid: int
 
     def counters(self) -> dict[str, Any]:
-        """Return the current counters; `clock` is in seconds."""
+        """Return the current counters. `clock` is in seconds."""
         return dict(self._ask("GET").json())
 
     def turn(self, **knobs: Any) -> None:
-        """Set options of the control page, including the reset of the counters and scripts."""
+        """Set options of the control page. They include resetting the counters, and scripts."""
         self._ask("POST", json=knobs)
 
     def _ask(self, method: str, **given: Any) -> httpx.Response:
@@ -34,7 +34,10 @@ class RunningEndpoint:
 
 @contextlib.contextmanager
 def running_endpoint(**switches: Any) -> Iterator[RunningEndpoint]:
-    """Run `python -m simulator --canned`; `service_time=0.25` becomes `--service-time 0.25`, None omits a switch."""
+    """Run `python -m simulator --canned`.
+
+    `service_time=0.25` becomes `--service-time 0.25`, and None omits a switch.
+    """
     command = [sys.executable, "-m", "simulator", "--canned"]
     switches = {"key": _KEY, **switches}
     for name, value in switches.items():

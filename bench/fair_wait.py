@@ -1,12 +1,12 @@
-"""Measure the added wait of an interactive image while a bulk job of 100,000 frames is running.
+"""Measure how much longer an interactive image takes while a bulk job of 100,000 frames is running.
 
     python -m bench.fair_wait [--frames 100000] [--images 20] [--slots 8] [--service-time 1] [--workers 4]
 
 The times are the ledger's own, from acceptance to the end of the job. The same number of images is segmented first on
-an idle system and then next to the bulk job, one after another, each after a pause of a different length, so that they
-meet the slots in every phase. The added wait of an image is its time next to the bulk job minus the median on the idle
-system. The bulk job refers to a few uploads repeatedly; its slots are always full, as the endpoint's own busy time
-shows.
+an idle system, and then next to the bulk job. They are segmented one after another, each after a pause of a different
+length, so that they arrive in different phases of the slots. The added wait of an image is its time next to the bulk
+job minus the median on the idle system. The bulk job refers to a few uploads many times. Its slots are always full, as
+the endpoint's own busy time shows.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from bench.sources import PROMPTS, make_sources
 from maskrelay.client import Client
 
 _WARM = 3
-#: Distinct files of the bulk job.
+#: The number of different files in the bulk job.
 _FILES = 64
 _START_S = 20.0
 _GOAL_S = 1.5
@@ -40,7 +40,7 @@ _SHOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds by stage of the ledger's record, as `maskrelay.rules.timings` names them, for each image."""
+    """For each image, the seconds of each stage in the ledger's record, named as in `maskrelay.rules.timings`."""
 
     idle: Sequence[dict[str, float]]
     beside: Sequence[dict[str, float]]

@@ -19,7 +19,7 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
 
 def print_head(what: str, runs: int) -> None:
-    """Print the first line of a report: the benchmark, the date, and the load of the machine."""
+    """Print the first lines of a report: the benchmark, the date, and the load of the machine."""
     load = os.getloadavg()[0]
     machine = f"{os.cpu_count()} cores, load {load:.1f} at the start, Python {platform.python_version()}"
     print(f"\n### {what}\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine}, {runs} run(s): median (least to most)\n")

@@ -1,7 +1,7 @@
-"""Finish one job of very many frames: seconds, peak memory, temporary file, and calls to storage.
+"""Finish one job of very many frames, and measure the time, peak memory, temporary file, and calls to storage.
 
-`python -m bench.finishing --frames 1000000 --children 64`: the frames are in outcome parts of 64 lines, as that many
-concurrent segment children write them, in a folder of files; then the job is finished as a control worker does it, in
+`python -m bench.finishing --frames 1000000 --children 64`: the frames are in outcome parts of 64 lines, as this number
+of concurrent child processes write them, in a folder of files. Then the job is finished as a control worker does it, in
 turns of `--turn` seconds.
 """
 
@@ -53,7 +53,7 @@ class Counting:
 
 
 def outcome(frame: int) -> bytes:
-    """Return a line like that of an image of 512 × 512, about 1.3 kB."""
+    """Return a line like that of an image of 512 × 512 pixels, about 1.3 kB."""
     ref = ArtifactRef(key=keys.pack(JOB, "0" * 32), offset=frame, length=900, sha256="0" * 64)
     mask = MaskOutcome(
         prompt=PROMPT,
@@ -82,14 +82,14 @@ def outcome(frame: int) -> bytes:
 
 
 def write(root: Path, key: str, body: bytes) -> None:
-    """Write without the store, which would flush each file."""
+    """Write an object without the store, which would flush each file to disk."""
     path = root / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
 
 
 def interleaved(frames: int, children: int) -> Iterator[list[int]]:
-    """Yield the frames of each part, in the order in which parts are settled."""
+    """Yield the frames of each part, in the order in which the parts are settled."""
     for first in range(0, frames, children * LINES):
         block = range(first, min(frames, first + children * LINES))
         for child in range(children):

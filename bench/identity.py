@@ -28,7 +28,7 @@ class _Identity(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def managed_identity() -> Iterator[None]:
-    """Let processes started within the block find the identity in the environment, where azure-identity looks."""
+    """Let processes that start in the block find the identity in the environment, where azure-identity looks for it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Identity)
     Thread(target=server.serve_forever, daemon=True).start()
     found = {

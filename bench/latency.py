@@ -2,11 +2,13 @@
 
     python -m bench.latency [--images 40] [--prompts 1] [--service-time 0.1]
 
-The service is measured as `POST /v1/jobs` with `Prefer: wait`. The bare client is this process: the service's own codec
-in one thread and a persistent connection, from the bytes of the file to the bytes of the mask PNGs. Both process the
-same file, one after the other, so that other load on the machine affects both; the figure is the median of the
-differences. Before each pair there is a pause of one second, so that every loop is asleep and the byte limit has all of
-its tokens. The breakdown uses the clocks of the job's record, of the frame's outcome and of the caller.
+The service is measured as `POST /v1/jobs` with `Prefer: wait`. The bare client is this process: it runs the
+service's own codec in one thread with a persistent connection, from the bytes of the file to the bytes of the mask
+PNGs. Both process the same file, one after the other, so that other load on the machine affects both. The figure is
+the median of the differences.
+
+Before each pair, there is a pause of one second, so that every loop is asleep and the byte limit has all of its tokens.
+The parts are measured with the clocks of the job's record, of the frame's outcome and of the caller.
 """
 
 import argparse
@@ -34,7 +36,7 @@ _WARM = 4
 _IDLE_S = 1.0
 _MAX_PIXELS = 100_000_000
 Split = dict[str, float]
-#: Maps the bytes of a file and its prompts to the bytes of the masks.
+#: A function from the bytes of a file and its prompts to the bytes of the masks.
 BareClient = Callable[[bytes, tuple[str, ...]], None]
 
 
@@ -76,7 +78,7 @@ def _bare_client(endpoint: RunningEndpoint) -> Iterator[BareClient]:
 def _pair(
     service: RunningService, client: Client, bare: BareClient, path: Path, prompts: tuple[str, ...]
 ) -> tuple[float, Split]:
-    """Milliseconds of the bare client, and those of the service by stage, with `all` as their total."""
+    """Return the milliseconds of the bare client, and those of the service by stage, with `all` as their total."""
     time.sleep(_IDLE_S)
     began = time.monotonic()
     bare(path.read_bytes(), prompts)
@@ -90,7 +92,9 @@ def _pair(
 
 
 def _split(service: RunningService, job: JobShown, whole: float) -> Split:
-    """By stage; `settled and concluded` is the job's time in addition to the stages of its only frame."""
+    """Return the milliseconds by stage. "claimed, settled and concluded" is what the stages of the only
+    frame do not include.
+    """
     frame = _frame_timings(service, job.id)
     planning, total = (job.timings[name] * 1000 for name in ("planning", "total"))
     return {
@@ -103,7 +107,7 @@ def _split(service: RunningService, job: JobShown, whole: float) -> Split:
 
 
 def _frame_timings(service: RunningService, job: str) -> Split:
-    """The stages of the only frame in milliseconds, from its outcome."""
+    """Return the milliseconds of each stage of the only frame, from its outcome."""
     [part] = (service.data / "storage" / "jobs" / job / "outcomes").glob("*.ndjson")
     timings: Split = json.loads(part.read_bytes().splitlines()[0])["timings_ms"]
     return timings

@@ -1,4 +1,4 @@
-"""Run the workers' ledger commands at full speed: claim, admit, report and settle in sequence, without a wait."""
+"""Run the workers' ledger commands at full speed: claim, admit, report and settle, one after another without a wait."""
 
 import itertools
 import random
@@ -21,16 +21,16 @@ MOVED = Transfer(800_000, 1_400_000, 1, 0.1, 0.01)
 
 @dataclass(slots=True)
 class Hurried:
-    """One worker: its scores in progress, and the unsettled frames by job."""
+    """One worker, with its scores in progress and its unsettled frames by job."""
 
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     scores: deque[tuple[Claim, str]] = field(default_factory=deque)
     ended: list[Claim] = field(default_factory=list)
     parts: int = 0
-    full: int = field(default_factory=lambda: random.randint(32, 64))  # so that not all settle at the same time
+    full: int = field(default_factory=lambda: random.randint(32, 64))  # random, so that not all settle at the same time
 
     def step(self, ledger: Ledger, flow: Flow, endpoint: str) -> None:
-        """Begin a frame; if all hands are busy, end the oldest one; if a part is full, settle it."""
+        """Begin a frame. If the most frames are in progress, end the oldest one; if a part is full, settle it."""
         claim = ledger.claims.take(len(self.scores) + len(self.ended), _LANES, 8)
         if not isinstance(claim, Claim):
             raise SystemExit("no frame waits")
@@ -63,6 +63,6 @@ class Hurried:
 
 
 def rush(ledger: Ledger, flow: Flow, endpoint: str, workers: int) -> None:
-    """Run this many workers in turn, until the process is ended."""
+    """Run this many workers, one after another, until the process is ended."""
     for worker in itertools.cycle([Hurried() for _ in range(workers)]):
         worker.step(ledger, flow, endpoint)

@@ -47,11 +47,10 @@ _BOUNDS: dict[Lane, BatchLimits] = {"interactive": BatchLimits(16, 0.2), "bulk":
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """A number of workers for an endpoint of `slots`, whose scores take about `service_s`; on `core`, or any if it is
-    -1.
+    """A number of workers for an endpoint of `slots`, whose scores take about `service_s`.
 
-    Without a service time, they are simulated one after another instead, as fast as their commands go. Their files are
-    written to `folder`.
+    They run on `core`, or on any core if it is -1. Without a service time, they are simulated one after another, as
+    fast as their commands can be run. Their files are written to `folder`.
     """
 
     url: str
@@ -62,19 +61,21 @@ class Crew:
     core: int
 
     def endpoint(self) -> Endpoint:
-        """Return an endpoint that is limited only by its slots; requests and bytes a second are never short."""
+        """Return an endpoint that is limited only by its slots. Its rates of requests and bytes are never the limit."""
         limits: dict[str, Any] = {"max_in_flight": self.slots, "max_requests_per_s": 1e6, "max_bytes_per_s": 1e13}
         return Endpoint(url="http://127.0.0.1/score", auth="entra", **limits)
 
     def start(self) -> BaseProcess:
-        """Run the crew as a separate process, until that is ended."""
+        """Run the workers as a separate process, until it is ended."""
         process = get_context("spawn").Process(target=_run, args=(self,), daemon=True)
         process.start()
         return process
 
 
 class CommandsOnly(SegmentLoop):
-    """The worker's own loop, but frames are only admitted, waited for and reported: nothing is read, sent or drawn."""
+    """The worker's own loop without the work: frames are admitted, waited for and reported, but not
+    read, sent or drawn.
+    """
 
     def score_with(self, context: FrameContext, crew: Crew) -> None:
         self._parts = context
@@ -113,7 +114,7 @@ def _run(crew: Crew) -> None:
 
 
 async def _work(crew: Crew, storage: Storage) -> None:
-    """Until the process is ended, each worker lends its loop repeatedly, as wake-ups would make it."""
+    """Let each worker lend its loop repeatedly, as wake-ups would make it, until the process is ended."""
     threads = ThreadPoolExecutor(crew.workers * HANDS, thread_name_prefix="blocking")
     asyncio.get_running_loop().set_default_executor(threads)
     await asyncio.gather(*(_one(crew, storage) for _ in range(crew.workers)))

@@ -1,5 +1,6 @@
-"""`python -m bench.limit`: which rule finds the real limit of an endpoint; prints a table and draws
-docs/explanation/limit.svg.
+"""`python -m bench.limit`: compare rules that find the real limit of an endpoint.
+
+It prints a table and draws docs/explanation/limit.svg.
 """
 
 import statistics
@@ -35,7 +36,7 @@ def settled(run: Run, scene: Scene) -> float:
 
 
 def error(run: Run, scene: Scene) -> float:
-    """Return the mean distance from the real limit over the last half, as a share of it."""
+    """Return the mean distance from the real limit in the last half, as a share of the real limit."""
     tenths = range(len(run.limit) // 2, len(run.limit))
     return statistics.fmean(abs(run.limit[one] / scene.real(one / 10) - 1) for one in tenths)
 
@@ -54,7 +55,7 @@ def row(scene: Scene, name: str, runs: Sequence[Run]) -> list[str]:
 
 
 def main() -> None:
-    print_head("Rules for the limit in flight, a simulated endpoint", len(SEEDS))
+    print_head("Rules for the limit on requests in flight, a simulated endpoint", len(SEEDS))
     rows, panels = [], []
     with running_valkey() as server:
         for scene in SCENES:

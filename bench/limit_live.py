@@ -1,4 +1,4 @@
-"""`python -m bench.limit_live`: the deployed rule against the simulator process, with a real Valkey."""
+"""`python -m bench.limit_live`: the service's own rule with the simulator as a process, and with a real Valkey."""
 
 import asyncio
 import secrets
@@ -31,7 +31,7 @@ SCENES = (
 
 
 class Crowd:
-    """Clients of one process that score the same image repeatedly, each admitted by the flow control."""
+    """Clients in one process that score the same image repeatedly. The flow control admits each score."""
 
     def __init__(self, flow: Flow, simulator: RunningSimulator) -> None:
         self.run = Run()
@@ -106,14 +106,14 @@ def _found(run: Run, scene: Scene) -> list[str]:
 
 
 def _spent(client: "redis.Redis", scores: int) -> list[str]:
-    """Scripts per score, and Valkey's CPU milliseconds per score."""
+    """Return the number of scripts per score, and Valkey's CPU milliseconds per score."""
     calls = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     cpu = client.info("cpu")
     return [f"{calls / scores:.1f}", f"{1000 * (cpu['used_cpu_user'] + cpu['used_cpu_sys']) / scores:.2f}"]
 
 
 def main() -> None:
-    print_head(f"The limit in flight against the simulator's process, {CLIENTS} clients, {SECONDS:.0f} s", 1)
+    print_head(f"The limit on requests in flight with the simulator's process, {CLIENTS} clients, {SECONDS:.0f} s", 1)
     found = ["declared", "within 10 % after", "steady error", "refused", "refused/min, late"]
     head = [*found, "scripts a score", "Valkey's CPU ms a score"]
     print_table(head, [play(scene) for scene in SCENES])

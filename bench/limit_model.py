@@ -1,4 +1,4 @@
-"""Discrete-event simulation of an endpoint and of clients that always have more to send."""
+"""A discrete-event simulation of an endpoint and of clients that always have more to send."""
 
 import heapq
 import itertools
@@ -12,7 +12,10 @@ from bench.limit_rules import Rule, Score
 
 @dataclass(frozen=True)
 class Scene:
-    """A scenario. slots: the endpoint's concurrency, from each second on; as many again may wait. Times in seconds."""
+    """A scenario, with times in seconds.
+
+    `slots` gives the endpoint's concurrency from each second on. The same number of requests may also wait.
+    """
 
     name: str
     slots: tuple[tuple[float, int], ...]
@@ -22,13 +25,15 @@ class Scene:
     seconds: float = 120.0
 
     def real(self, at: float) -> int:
-        """Return the most requests in flight that are not refused at this time."""
+        """Return the largest number of requests in flight at this time of which none is refused."""
         return 2 * next(count for since, count in reversed(self.slots) if since <= at)
 
 
 @dataclass
 class Run:
-    """limit: by tenth of a second. sent, refused: the second of each."""
+    """The course of one simulation: `limit` for each tenth of a second, and the seconds in which scores
+    were sent and refused.
+    """
 
     limit: list[int] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
@@ -36,7 +41,9 @@ class Run:
 
 
 class Model:
-    """The seed determines the delays of the network and of workers, and the jitter of the service time."""
+    """A simulation. The seed determines the delays of the network and of workers, and the variation
+    of the service time.
+    """
 
     def __init__(self, scene: Scene, rule: Rule, seed: int) -> None:
         self._scene, self._rule, self._random = scene, rule, Random(seed)
@@ -48,7 +55,7 @@ class Model:
         self.run = Run()
 
     def play(self) -> Run:
-        """Run the whole scene."""
+        """Run the whole scenario."""
         self._begin_what_may()
         for tenth in range(round(self._scene.seconds * 10)):
             self._at(tenth / 10 - self._now, self._sample)

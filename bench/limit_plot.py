@@ -1,4 +1,7 @@
-"""Plot the limit over time as SVG: one panel a scene, one line for every seed of every rule, the real limit dashed."""
+"""Plot the limit over time as SVG.
+
+Each scenario has a panel, each seed of each rule a line, and the real limit is dashed.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +19,7 @@ Panel = tuple[Scene, Mapping[str, Sequence[Run]]]
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:
-    """Write the first minute of each panel, side by side, the limit on a logarithmic scale."""
+    """Write the first minute of each panel, side by side, with the limit on a logarithmic scale."""
     whole = LEFT + len(panels) * (WIDTH + GAP), TOP + HEIGHT + 36
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole[0]} {whole[1]}" font-family="sans-serif">']
     parts.append('<rect width="100%" height="100%" fill="#fff"/>')

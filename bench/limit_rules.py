@@ -1,4 +1,7 @@
-"""The compared rules for the concurrency limit; ours is the ledger's own Lua script, run by a real Valkey."""
+"""The rules for the limit on requests in flight that are compared.
+
+Ours is the ledger's own Lua script in a real Valkey.
+"""
 
 import json
 from collections.abc import Callable
@@ -11,7 +14,7 @@ import redis
 
 @dataclass(frozen=True)
 class Score:
-    """A score as it began: the time (ms), its number among those in flight, and the number of known refusals."""
+    """A score as it began: the time (ms), its number among those in flight, and the number of refusals known then."""
 
     begun: float
     place: int
@@ -23,23 +26,23 @@ class Rule(Protocol):
     refused: int
 
     def good(self, score: Score, now: float) -> None:
-        """A score ended well while others waited; `now` in ms."""
+        """Record that a score succeeded while others waited. `now` is in ms."""
         ...
 
     def refuse(self, score: Score, now: float) -> None:
-        """A score was refused for too many pending."""
+        """Record that a score was refused because too many were pending."""
         ...
 
 
 class Aimd:
-    """Additive increase by one a round trip, multiplicative decrease once a round trip."""
+    """The rule that adds one in each round trip, and multiplies by a factor at most once in each round trip."""
 
     def __init__(self, start: int, most: int, factor: float) -> None:
         self.limit = float(start)
         self.refused = 0
         self._most, self._factor, self._cut_at = most, factor, 0.0
 
-    def good(self, score: Score, now: float) -> None:  # noqa: ARG002 - the common signature of the rules
+    def good(self, score: Score, now: float) -> None:  # noqa: ARG002 - this is the common signature of the rules
         self.limit = min(self._most, self.limit + 1 / self.limit)
 
     def refuse(self, score: Score, now: float) -> None:
@@ -86,7 +89,7 @@ class Ours:
 
 
 def rules(client: "redis.Redis") -> dict[str, Callable[[int, int], Rule]]:
-    """Return the rules by name, as functions of a start and a hard cap."""
+    """Return the rules by name, as functions of a start and a hard limit."""
     return {
         "AIMD ½": lambda start, most: Aimd(start, most, 0.5),
         "AIMD 0.9": lambda start, most: Aimd(start, most, 0.9),

@@ -10,13 +10,17 @@ from bench.contenders import Contender
 from bench.endpoint import RunningEndpoint
 from bench.peers.turns import Done
 
-#: The processes that count as workers; all others are listed separately.
+#: The processes that count as workers. All others are listed separately.
 WORKERS = ("segment", "assemble", "control", "deliver")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`cpu`: milliseconds per image by process; `counted`: the increase of each of the endpoint's counters."""
+    """The figures of one run.
+
+    `cpu` gives the milliseconds per image of each process. `counted` gives the increase of each
+    of the endpoint's counters.
+    """
 
     done: Done
     images: int
@@ -30,7 +34,7 @@ class Measured:
 
     @property
     def workers_cpu(self) -> float:
-        """Return milliseconds per image of the worker processes; of a peer, of all its processes."""
+        """Return the milliseconds per image of the worker processes, or of all processes of an alternative."""
         own = [value for name, value in self.cpu.items() if name.startswith(WORKERS)]
         return sum(own) if own else sum(self.cpu.values())
 
@@ -40,7 +44,7 @@ class Measured:
 
     @property
     def saving_cpu(self) -> float:
-        """Return milliseconds per image that the caller took to fetch and write the masks."""
+        """Return the milliseconds per image that the caller took to fetch and write the masks."""
         return self.done.saving_cpu_s * 1000 / self.images
 
     @property

@@ -1,15 +1,17 @@
-"""Find the point where Redis becomes the limit: segment workers' commands alone, and the Redis CPU time of each frame.
+"""Find the point at which Redis becomes the limit, from the commands of segment workers and the Redis
+CPU time per frame.
 
     python -m bench.redis_limit [--workers 1 10 25 50 100 200] [--service-time 1] [--window 10] [--runs 1] [--rush]
 
-The workers are real segment loops over a real ledger, many in a process, but a score is a wait of about
-`--service-time`, and nothing is read, sent or drawn. The endpoint has four slots a worker, the number that a worker of
-eight hands keeps fully busy, so that frames are always waiting for it. With `--rush`, the workers are simulated one
-after another without any wait and slots are never short, so that Redis receives as much as these processes can send.
+The workers are real segment loops with a real ledger, many in each process. A score is only a wait of about
+`--service-time`; nothing is read, sent or drawn. The endpoint has four slots for each worker. A worker with eight
+frames in progress keeps them fully busy, so frames always wait for a slot. With `--rush`, the workers are
+simulated one after another without any wait, and there are always free slots, so that Redis receives as much as
+these processes can send.
 
-Redis has one core to itself and the workers share the other, if there are two. Redis runs commands in one thread: the
-number of frames a second that would saturate it is computed from its CPU time. The shares by script are from its slow
-log, which records everything for two seconds after the window.
+If there are two cores, Redis has one of them, and the workers share the other. Redis runs commands in one thread, so
+the number of frames per second that would saturate it is computed from its CPU time. The shares by script come from its
+slow log, which records everything for two seconds after the window.
 """
 
 import argparse
@@ -39,7 +41,7 @@ _SMALL_JOBS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Redis' work in the window, the workers' CPU seconds in it, and the scripts' shares after it."""
+    """The work of Redis in the window, the workers' CPU seconds in it, and the shares of the scripts after it."""
 
     redis: Reading
     workers_s: float
@@ -51,7 +53,7 @@ class Measured:
 
     @property
     def busy(self) -> float:
-        """Return the load of Redis' one thread, in percent."""
+        """Return the load of Redis's only thread, in percent."""
         return 100 * self.redis.main_s / self.redis.clock
 
     @property
@@ -89,12 +91,12 @@ def loaded(asked: argparse.Namespace, workers: int) -> Measured:
         _prepare(valkey, crews[0])
         processes = [ending.enter_context(_started(crew)) for crew in crews]
         _await_frames(client, processes)
-        time.sleep(_START_S + 2 * service)  # the first frames come all at the same time
+        time.sleep(_START_S + 2 * service)  # the first frames all come at the same time
         return _measured(client, processes, asked.window)
 
 
 def _pin(redis: int) -> int:
-    """Give Redis the last core; the first one is for everything else, or -1 if there is only one."""
+    """Give Redis the last core. Return the first core, which is for everything else, or -1 if there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         return -1
@@ -175,7 +177,7 @@ def report(runs: Mapping[int, Sequence[Measured]]) -> None:
 
 
 def report_scripts(measured: Sequence[Measured]) -> None:
-    """Print the shares by script, of the last run."""
+    """Print the shares by script for the last run."""
     last = measured[-1]
     calls, micros = last.redis.scripts / last.redis.frames, 1e6 * last.redis.scripts_s / last.redis.frames
     rows = [
@@ -192,7 +194,7 @@ def report_scripts(measured: Sequence[Measured]) -> None:
 
 
 def _bytes_a_job() -> float:
-    """The Redis memory of a waiting job of one frame."""
+    """Return the Redis memory of a waiting job with one frame."""
     with running_valkey() as valkey:
         client: Any = valkey.client
         ledger = valkey.ledger(lease=LEASE)

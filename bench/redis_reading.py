@@ -1,4 +1,4 @@
-"""Redis' own statistics of its work: read before and after, and by script."""
+"""Redis's own statistics of its work, read before and after a window, and by script."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -10,7 +10,9 @@ from maskrelay.ledger.scripts import texts
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """CPU seconds of the main thread and of all threads, total counts and bytes, and the seconds of Redis' clock."""
+    """The CPU seconds of the main thread and of all threads, total counts and bytes, and the
+    seconds of Redis's clock.
+    """
 
     clock: float
     frames: float
@@ -28,7 +30,10 @@ class Reading:
 
 
 def read(client: Any) -> Reading:
-    """Read the current values. `frames`: settled frames. `commands`: all commands, including those in scripts."""
+    """Return the current values.
+
+    `frames` are settled frames, and `commands` are all commands, including those in scripts.
+    """
     with client.pipeline(transaction=False) as asked:
         asked.time().hget("mr:counts", "settled succeeded")
         asked.info("cpu").info("commandstats").info("stats")
@@ -50,7 +55,7 @@ def read(client: Any) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The share of all script calls, and of all the time in them."""
+    """A script's share of all calls of scripts, and of all the time in them."""
 
     calls: float
     time: float
@@ -59,7 +64,8 @@ class Share:
 def by_script(client: Any, sample: int) -> Mapping[str, Share]:
     """Return the shares of each script in the last `sample` entries of the slow log, which records everything.
 
-    Recording slows scripts down in proportion to the commands that they call, so only shares are taken from it.
+    Recording makes scripts slower, in proportion to the number of commands that they call, so only shares
+    are taken from it.
     """
     names = {client.register_script(text).sha.encode(): name for name, text in texts().items()}
     calls: Counter[str] = Counter()

@@ -1,15 +1,17 @@
-"""Measure scaling with segment workers: frames a second with 1, 2 and 4 of them, and CPU time per frame by process.
+"""Measure scaling with segment workers: frames per second with 1, 2 and 4 of them, and CPU time per frame by process.
 
     python -m bench.scale_out [--workers 1 2 4] [--service-time 1] [--seconds 20] [--runs 3] [--cpu]
 
-Every segment worker is a process group with a folder of its own, as on a machine of its own; they share one Redis, one
-S3 server (moto, one Python process) and one API. The endpoint has `--slots`, more than all workers fill together. A
-worker has six bulk frames in progress, so that its throughput is bound by the service time of their scores: this scales
-with the number of workers as long as the cores suffice. With `--cpu`, scores take no time: then the cores are the
-limit, everything shares them, and the question is whether the CPU time per frame stays the same with more workers.
+Every segment worker is a process group with a folder of its own, as if it were on a separate machine. They share one
+Redis, one S3 server (moto, one Python process) and one API. The endpoint has `--slots`, which is more than all workers
+can fill. A worker has six bulk frames in progress, so its throughput depends on the service time of their scores. It
+grows with the number of workers as long as there are enough cores.
 
-One bulk job per measurement, timed from a fifth to four fifths of its scores. At the end, the endpoint must have scored
-each frame once, and each frame must have its mask.
+With `--cpu`, scores take no time. Then the cores are the limit, which everything shares, and the question is whether
+the CPU time per frame stays the same with more workers.
+
+There is one bulk job for each measurement, which lasts from a fifth to four fifths of its scores. At the end, the
+endpoint must have scored each frame once, and each frame must have its mask.
 """
 
 import argparse
@@ -31,9 +33,9 @@ from bench.service import RunningService, running_service
 from bench.sources import make_sources
 from tests.support.servers.s3_servers import RunningS3, running_s3
 
-#: Bulk frames that a worker of eight hands has in progress.
+#: The bulk frames that a worker with eight frames in all has in progress.
 _IN_HAND = 6
-#: The approximate throughput of two cores; it determines only the number of frames.
+#: The approximate throughput of two cores. It only determines the number of frames.
 _MOST_PER_S = 50
 _FILES = 16
 _SKIPPED, _PATIENCE_S = 0.2, 240
@@ -41,7 +43,7 @@ _SKIPPED, _PATIENCE_S = 0.2, 240
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The increase between two readings: of the endpoint's counters, and of CPU seconds by process."""
+    """The increase between two readings: of the endpoint's counters, and of the CPU seconds of each process."""
 
     counted: Mapping[str, float]
     cpu: Mapping[str, float]
@@ -67,7 +69,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The endpoint's counters and all processes' CPU seconds at one moment."""
+    """The endpoint's counters and the CPU seconds of all processes at one moment."""
 
     counters: Mapping[str, Any]
     cpu: Mapping[str, float]
@@ -120,7 +122,7 @@ def scaled(
     frames: int,
 ) -> Span:
     settings = {
-        "storage_url": f"{s3.storage_url}/{data.name}",  # an empty store, else slots of a lost Redis are awaited
+        "storage_url": f"{s3.storage_url}/{data.name}",  # an empty store, so that no lost slots are awaited
         "s3_endpoint_url": s3.endpoint_url,
         "endpoint_max_in_flight": slots,
         "endpoint_max_bytes_per_s": 1e9,
@@ -145,7 +147,7 @@ def _look_at(endpoint: RunningEndpoint, processes: Mapping[str, int], scores: in
 
 
 def _check(service: RunningService, endpoint: RunningEndpoint, job: str, frames: int) -> None:
-    """Check that as many rows were scored as there are frames, and that every frame has exactly one mask of its own."""
+    """Check that exactly as many rows were scored as there are frames, and that every frame has one mask of its own."""
     with service.client() as client:
         ended = client.wait(job)
         masks = [mask.links.mask for item in client.items(job) for mask in item.masks]

@@ -1,10 +1,10 @@
-"""How long each ledger command blocks Redis: with many live jobs, and with one very large job.
+"""Measure how long each ledger command blocks Redis, with many live jobs and with one very large job.
 
-`python -m bench.script_cost [--jobs 10000] [--frames 1000000] [--parts 500000] [--runs 3] [--only jobs|frames]`
-starts a server of its own, fills it, and runs every operation of the ledger. The figures are CPU time of the server's
-main thread for one command or script, including reading it and writing the reply. For an operation of several calls the
-longest one is shown (for hundreds of calls, the 99th percentile); of several runs the minimum counts, because other
-load on the machine can only add to it.
+`python -m bench.script_cost [--jobs 10000] [--frames 1000000] [--parts 500000] [--runs 3] [--only jobs|frames]` starts
+a server of its own, fills it, and runs every operation of the ledger. The figures are the CPU time of the server's main
+thread for one command or script, including reading the command and writing the reply. For an operation with several
+calls, the longest one is shown, and for hundreds of calls, the 99th percentile. The minimum of several runs is shown,
+because other load on the machine can only add to it.
 """
 
 import argparse
@@ -34,7 +34,7 @@ ENDPOINT = Endpoint(name="bench", url="", auth="entra", max_in_flight=200)
 
 
 class Bench:
-    """Runs operations of a ledger, and records the CPU time of each of their commands."""
+    """A ledger whose operations are run, with a record of the CPU time of each of their commands."""
 
     def __init__(self, valkey: RunningValkey) -> None:
         self.client = valkey.client
@@ -43,7 +43,7 @@ class Bench:
         pid = valkey.client.info("server")["process_id"]
         self._busy = Path(
             f"/proc/{pid}/task/{pid}/schedstat"
-        )  # its first number: nanoseconds of the main thread on a CPU
+        )  # the first number is the nanoseconds of the main thread on a CPU
         self._what = ""
         connected = self.ledger.scripts._client  # noqa: SLF001 - all ledger commands pass through it
         self._execute, connected.execute_command = connected.execute_command, self._measured  # type: ignore[method-assign]
@@ -53,7 +53,7 @@ class Bench:
         try:
             return self._execute(*command, **options)
         finally:
-            if command[:2] != ("SCRIPT", "LOAD") and self._what:  # once in the life of a server
+            if command[:2] != ("SCRIPT", "LOAD") and self._what:  # a script is loaded only once in the life of a server
                 self.calls[self._what].append(self._busy_ms() - before)
 
     def _busy_ms(self) -> float:
@@ -69,7 +69,10 @@ class Bench:
     # -- what is filled in ---------------------------------------------------------------------------------------------
 
     def running(self, frames: int, part: int, *, spans: int = 0) -> str:
-        """Create a running bulk job, planned in parts of `part` frames. `spans`: frames per item, 0 for single ones."""
+        """Create a running bulk job, planned in parts of `part` frames.
+
+        `spans` is the number of frames per item, 0 for one.
+        """
         job = keys.new_id()
         self.run("create", self.ledger.jobs.create, job, TENANT, "bulk", frames, datetime.now(UTC), size=1000)
         lease = self.run("step", self.ledger.step_leases.take, "plan")
@@ -212,12 +215,14 @@ def large_job(bench: Bench, frames: int, parts: int) -> None:
 
 
 def _long(calls: list[float]) -> float:
-    """The longest of some calls, or the 99th percentile of many."""
+    """Return the longest of a few calls, or the 99th percentile of many."""
     return sorted(calls)[math.ceil(0.99 * len(calls)) - 1]
 
 
 def _least(runs: int, fill: Callable[[Bench], None]) -> dict[str, float]:
-    """For each operation the minimum over the runs of the longest call, because other load can only add to it."""
+    """Return, for each operation, the minimum over the runs of its longest call, because other load can
+    only add to it.
+    """
     least: dict[str, float] = {}
     for _ in range(runs):
         with running_valkey() as valkey:

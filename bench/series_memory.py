@@ -1,10 +1,11 @@
-"""Measure whether memory grows with the slices of a series: peak resident memory of each worker by number of slices.
+"""Measure whether memory grows with the slices of a series: the peak resident memory of each worker
+by number of slices.
 
     python -m bench.series_memory [--slices 100 300 600] [--prompts 2]
 
-One CT series of 512 × 512 slices is submitted as separate files; whole-item files of every kind are made of it. The
-service is restarted for each number of slices. The output is the largest resident memory (VmHWM) of any process of each
-role, together with the size that the sources and labels of the series would have as arrays.
+One CT series of 512 × 512 slices is submitted as separate files, and every kind of file of a whole item is made from
+it. The service is restarted for each number of slices. The output is the largest resident memory (VmHWM) of any process
+of each role. It also shows the size that the sources and labels of the series would have as arrays.
 """
 
 import argparse
@@ -54,7 +55,7 @@ def _segment(service: RunningService, files: list[Path], prompts: tuple[str, ...
 
 
 def peak(pid: int) -> int:
-    """Return the largest resident memory in bytes of any process in this one's tree."""
+    """Return the largest resident memory, in bytes, of any process in this process tree."""
     process = psutil.Process(pid)
     return max(_peak_of(one.pid) for one in (process, *process.children(recursive=True)))
 

@@ -18,7 +18,9 @@ from maskrelay.stack.supervisor import Ending
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """The running service. `processes`: valkey, api, segment, segment-2 …, control and deliver, with descendants."""
+    """The running service. `processes` are valkey, api, segment, segment-2 …, control and
+    deliver, with their descendants.
+    """
 
     url: str
     api_key: str
@@ -33,9 +35,9 @@ class RunningService:
 def running_service(
     endpoint: RunningEndpoint, data: Path, *, segments: int = 1, **settings: object
 ) -> Iterator[RunningService]:
-    """Run the service on `data` in front of `endpoint` for the duration of the block.
+    """Run the service with the folder `data` and the endpoint `endpoint`, until the block ends.
 
-    `hands=12` becomes MASKRELAY_HANDS=12; None removes a variable.
+    `hands=12` becomes MASKRELAY_HANDS=12, and None removes a variable.
     """
     given = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | SHORT_CLOCKS
     wanted = {"endpoint_url": endpoint.url, "endpoint_key": endpoint.key, **settings}
@@ -62,7 +64,9 @@ def _segment_workers(names: Sequence[str], stack: EmbeddedStack) -> Iterator[dic
 
 
 def _segment_worker(environment: Mapping[str, str], folder: Path, logs: Path) -> "subprocess.Popen[bytes]":
-    """A worker as on a machine of its own: a process group, and a private folder for its copies of sources."""
+    """Start a worker as if on a separate machine: as a process group with a private folder for
+    its copies of sources.
+    """
     folder.mkdir()
     with (logs / f"{folder.name}.log").open("wb") as written:
         return subprocess.Popen(

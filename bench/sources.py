@@ -1,4 +1,4 @@
-"""The images that every contender is measured on: crops and rotations of real images that Python packages include."""
+"""The images with which every contender is measured: crops and rotations of real images from Python packages."""
 
 import importlib.resources
 from collections.abc import Callable, Sequence
@@ -12,17 +12,18 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 Pixels = npt.NDArray[np.uint8]
-#: The trained prompts of a fundus photograph; a canned endpoint answers any.
+#: Prompts for a photograph of the retina on which the model was trained. A canned endpoint answers any prompt.
 PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
 #: The largest share of each side that is cut off, in 16 steps of at least one pixel.
 _CUT = 0.08
 
 
 def make_sources(folder: Path, count: int) -> list[Path]:
-    """Write `count` distinct files into `folder`: in rotation a JPEG and a PNG in RGB, and two gray PNGs.
+    """Write `count` different files into `folder`: in turn a JPEG and a PNG in RGB, and two gray PNGs.
 
-    JPEG: 1411 pixels square, a fundus photograph; PNG: a stained section of 512, cells of 550 × 660 and a CT slice of
-    128 square in the abdomen's window; each slightly smaller by its crop.
+    The JPEG is a photograph of the retina, 1411 pixels square. The PNGs are a stained section of 512 pixels square,
+    cells of 550 × 660 pixels, and a CT slice of 128 pixels square in the abdomen's window. Each of them is slightly
+    smaller by its crop.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kinds: Sequence[tuple[str, Callable[[], Pixels]]] = (
@@ -41,7 +42,7 @@ def make_sources(folder: Path, count: int) -> list[Path]:
 
 
 def _varied(pixels: Pixels, turn: int) -> Pixels:
-    """The crop and rotation of this number; 8 × 16 × 16 of them differ."""
+    """Return the crop and rotation with this number. There are 8 × 16 × 16 different ones."""
     steps, way = divmod(turn, 8)
     down, across = (
         max(step, int(_CUT * side * step / 16)) for side, step in zip(pixels.shape, divmod(steps, 16), strict=False)
@@ -63,7 +64,9 @@ def _slice() -> Pixels:
 
 
 def make_series(folder: Path, slices: int, side: int) -> list[Path]:
-    """Write one CT series of `slices` axial slices, `side` pixels square, noise around soft tissue, one file each."""
+    """Write one CT series of `slices` axial slices in separate files, `side` pixels square, with
+    noise around soft tissue.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     series, study, frame = generate_uid(), generate_uid(), generate_uid()

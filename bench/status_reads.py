@@ -1,10 +1,10 @@
-"""Time to read a job's status: among many live jobs, and of one very large job.
+"""The time to read the status of a job, among many live jobs and for one very large job.
 
     python -m bench.status_reads [--jobs 10000] [--frames 1000000] [--parts 500000] [--reads 2000]
 
 A separate API process uses a separate server and a folder of files. One caller requests one running job after another
-over one connection, so the figures are those of single requests, including the caller's own time. The records of all
-jobs are in the ledger; the objects of the requested jobs are in the folder. The large job has items of two frames, and
+on one connection, so the figures are those of single requests, including the caller's own time. The records of all jobs
+are in the ledger, and the objects of the requested jobs are in the folder. The large job has items of two frames, and
 its outcome parts are listed.
 """
 
@@ -30,7 +30,7 @@ from maskrelay.storage.file_store import FileStorage
 from tests.support.servers.apis import SERVER_KEY, write_keys
 from tests.support.servers.valkeys import RunningValkey, running_valkey
 
-#: How many of the jobs are requested in turn.
+#: The number of jobs that are requested in turn.
 _ASKED = 200
 
 
@@ -56,8 +56,8 @@ def main() -> None:
 def _row(
     store: FileStorage, connection: http.client.HTTPConnection, jobs: Sequence[str], reads: int
 ) -> tuple[str, str, str, str]:
-    """Request these jobs in turn, `reads` times in all."""
-    connection.close()  # the API may have closed it while the ledger was filled; the next request opens another
+    """Request these jobs in turn, `reads` times in total."""
+    connection.close()  # the API may have closed it while the ledger was filled; the next request opens another one
     for job in jobs:
         store_submission(store, job, TENANT)
         _read(connection, job)
@@ -67,7 +67,7 @@ def _row(
 
 
 def _read(connection: http.client.HTTPConnection, job: str) -> float:
-    """Milliseconds from the request to its complete response."""
+    """Return the milliseconds from the request to its complete response."""
     began = time.perf_counter()
     connection.request("GET", f"/v1/jobs/{job}", headers={"authorization": "Bearer reader"})
     answer = connection.getresponse()
@@ -79,7 +79,7 @@ def _read(connection: http.client.HTTPConnection, job: str) -> float:
 
 @contextmanager
 def _served() -> Iterator[tuple[Bench, FileStorage, http.client.HTTPConnection]]:
-    """A ledger to fill, its store, and a connection to the API over both."""
+    """Yield a ledger to fill, its store, and a connection to an API that uses both."""
     with tempfile.TemporaryDirectory() as folder, running_valkey() as valkey:
         root, port = Path(folder) / "objects", free_port()
         root.mkdir()

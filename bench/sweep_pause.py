@@ -1,10 +1,10 @@
-"""How long leases and wake-ups wait for the sweep while it compares storage and ledger.
+"""Measure how long leases and wake-ups wait for the sweep while it compares storage with the ledger.
 
     python -m bench.sweep_pause [--jobs 600 10000] [--latency-ms 20]
 
-Running jobs of one planned frame each are in a folder in which every call takes the given latency, as in an object
+Running jobs with one planned frame each are in a folder in which every call takes the given latency, as in an object
 store. One sweep runs as in a control worker, with a period of five seconds, until everything was compared and the
-leases were checked a few times. The pauses are the times between two such checks, as the ledger saw them.
+leases were checked a few times. The pauses are the times between two such checks, as the ledger recorded them.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from worker.context import WorkerContext
 from worker.sweep.sweep_pass import sweep_for_ever
 
 _CALLS = frozenset({"get", "stream", "create", "put", "list", "head", "delete"})
-#: The least number of lease checks to wait for, however soon the comparison ends.
+#: The smallest number of lease checks to wait for, even if the comparison ends sooner.
 _LOOKS = 4
 
 
@@ -78,7 +78,7 @@ def _row(jobs: int, latency: float) -> list[str]:
 
 
 def _live(store: FileStorage, ledger: Ledger) -> None:
-    """A running job of one frame, in the store and in the ledger."""
+    """Create a running job of one frame, in the store and in the ledger."""
     job = keys.new_id()
     store_submission(store, job, "bench")
     ledger.jobs.create(job, "bench", "bulk", 1, datetime.now(UTC))
@@ -88,7 +88,7 @@ def _live(store: FileStorage, ledger: Ledger) -> None:
 
 
 def store_submission(store: FileStorage, job: str, tenant: str) -> None:
-    """Write what storage holds of an accepted job of one image."""
+    """Write what storage contains of an accepted job with one image."""
     item = Item(
         source="uploads/bench/one",
         size=1,
@@ -114,7 +114,7 @@ def store_submission(store: FileStorage, job: str, tenant: str) -> None:
 
 
 def _swept(valkey: RunningValkey, context: WorkerContext) -> tuple[float, float]:
-    """Seconds until everything was compared, and the longest pause between two lease checks."""
+    """Return the seconds until everything was compared, and the longest pause between two lease checks."""
     Thread(target=sweep_for_ever, args=(context, os.getppid(), lambda: None), daemon=True).start()
     began, looks, took = time.monotonic(), [_now(valkey)], 0.0
     while not took or len(looks) < _LOOKS:
@@ -128,7 +128,7 @@ def _swept(valkey: RunningValkey, context: WorkerContext) -> tuple[float, float]
 
 
 def _now(valkey: RunningValkey) -> int:
-    """The server's clock in milliseconds, as the ledger keeps it."""
+    """Return the server's clock in milliseconds, which the ledger uses."""
     seconds, microseconds = valkey.client.time()
     return seconds * 1000 + microseconds // 1000
 

@@ -1,5 +1,4 @@
-"""The trace of one job as an SVG: a real stack, a real collector, and `docs/explanation/trace.svg` drawn from the
-received spans.
+"""Draw the trace of one job as `docs/explanation/trace.svg`, from the spans that a real collector received.
 
 python -m bench.trace [--out docs/explanation/trace.svg]
 """
@@ -59,7 +58,7 @@ def traced() -> list[Collected]:
 
 
 def draw(spans: Sequence[Collected]) -> str:
-    """Draw one bar per span in depth-first order; the arrow of a link begins at the linked span."""
+    """Draw one bar for each span in depth-first order. The arrow of a link begins at the linked span."""
     ordered = _walk(spans)
     begins, ends = min(one.began for one in spans), max(one.ended for one in spans)
     scale = WIDTH / (ends - begins)

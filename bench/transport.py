@@ -1,9 +1,10 @@
-"""CPU time of one exchange by HTTP client: 1 MB up, a response of one or three prompts down, one at a time.
+"""The CPU time of one exchange with several HTTP clients: 1 MB up, and a response of one or three prompts down.
 
     python -m bench.transport [exchanges]
 
-The server is another process, so the figures are the client's alone: milliseconds of CPU time per exchange, the median
-and the range of five runs. `floor` is a blocking socket that sends and receives the same bytes without parsing them.
+The server is another process, so the figures are only the client's: the milliseconds of CPU time per
+exchange, as the median and the range of five runs. `floor` is a blocking socket that sends and receives the
+same bytes without parsing them.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ import httpx
 from maskrelay.scoring.transport import Transport
 
 BODY = b"x" * 1_000_000
-#: Bytes of a response to one prompt, and to three.
+#: The bytes of a response to one prompt, and to three.
 ANSWERS = (1_400_000, 4_200_000)
 RUNS = 5
 
@@ -34,7 +35,7 @@ async def _serve(port: Connection, size: int) -> None:
     reply = f"HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n".encode() + b"y" * size
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError):  # the client is done
+        with contextlib.suppress(asyncio.IncompleteReadError):  # the client has finished
             while await reader.readuntil(b"\r\n\r\n"):
                 await reader.readexactly(len(BODY))
                 writer.write(reply)
@@ -72,7 +73,7 @@ async def through_a_socket(url: str, size: int, times: int) -> float:
 
 
 async def _cpu(once: Callable[[], Awaitable[None]], times: int) -> float:
-    """CPU milliseconds of this process for one call, after three calls as a warm-up."""
+    """Return the CPU milliseconds of this process for one call, after three calls as a warm-up."""
     for _ in range(3):
         await once()
     began = time.process_time()

@@ -1,16 +1,18 @@
-"""A scripted hour of failures in the simulator, compressed: the fate of the images, and the number of requests.
+"""A scripted hour of failures in the simulator, compressed: what becomes of the images, and how many requests are made.
 
     python -m bench.trouble [--speed 60] [--images 160] [--runs 1] [--ways maskrelay "5 threads, blind retries" …]
 
 Every contender gets the same images, and at the same moment the same script begins: a roll-out, a storm of 429, a
-restart, an expired token, a drop of the bandwidth, twenty minutes in which every input is answered with 424 or 500. A
-contender may continue after the hour until it has no image left that it has not given up. Wasted requests grow with the
-number of failures and necessary ones with the number of images, so a shorter hour means a larger share. The service
-uses expiring tokens that are renewed through azure-identity; the peers, which cannot renew a token, use a key, which
-does not expire.
+restart, an expired token, a drop of the bandwidth, and twenty minutes in which every input is answered with 424 or 500.
+After the hour, a contender may continue until it has finished or given up every image. The number of wasted requests
+grows with the number of failures, and that of necessary ones with the number of images, so a shorter hour gives a
+larger share of wasted requests.
 
-`wasted`: the requests at the endpoint beyond the one that each succeeded image needs, including the canaries.
-`charged`: images with more than one counted attempt when they ended; peers have no such count.
+The service uses expiring tokens that are renewed through azure-identity. The alternatives cannot renew a token, so they
+use a key, which does not expire.
+
+`wasted` are the requests at the endpoint beyond the one that each succeeded image needs, including the canaries.
+`charged` are images with more than one counted attempt when they ended; the alternatives have no such count.
 """
 
 import argparse
@@ -37,7 +39,7 @@ _WARM = 4
 
 @dataclass(frozen=True, slots=True)
 class Endured:
-    """The hour of one contender; `answers`: the endpoint's responses by status or kind of broken connection."""
+    """The hour of one contender. `answers` counts the endpoint's responses by status or kind of broken connection."""
 
     measured: Measured
     answers: dict[str, int]
@@ -81,7 +83,7 @@ def _endure(name: str, asked: argparse.Namespace) -> Endured:
 
 @contextlib.contextmanager
 def _started(name: str, folder: Path, asked: argparse.Namespace) -> Iterator[tuple[RunningEndpoint, Contender]]:
-    """The endpoint with the credentials that the contender can use, and the contender."""
+    """Yield the endpoint with credentials that the contender can use, and the contender."""
     switches: dict[str, Any] = {"service_time": asked.service_time, "max_concurrent": 8, "bandwidth": 50e6}
     with contextlib.ExitStack() as stack:
         if name != OURS:
@@ -102,7 +104,7 @@ def _started(name: str, folder: Path, asked: argparse.Namespace) -> Iterator[tup
 
 
 def _charged(folder: Path) -> int:
-    """The number of images with more than one attempt in their outcome."""
+    """Return the number of images with more than one attempt in their outcome."""
     parts = (folder / "data" / "storage" / "jobs").glob("*/outcomes/*.ndjson")
     outcomes = [json.loads(line) for part in parts for line in part.read_bytes().splitlines()]
     return sum(outcome["attempts"] > 1 for outcome in outcomes)

@@ -1,1 +1,3 @@
-"""A local endpoint that answers like Azure ML's container and gateway, with classical segmentation inside."""
+"""A local endpoint that answers like Azure ML's container and gateway, with classical image
+segmentation as its model.
+"""

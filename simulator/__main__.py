@@ -1,4 +1,4 @@
-"""`python -m simulator`: start the endpoint. One JSON line on stdout gives its address once it answers."""
+"""`python -m simulator`: start the endpoint. When it can be reached, one line of JSON on stdout gives its address."""
 
 import argparse
 import asyncio
@@ -25,19 +25,22 @@ from simulator.volume import score_volume
 
 
 def main() -> None:
-    """Serve until interrupted or terminated."""
+    """Serve until the process is interrupted or terminated."""
     asyncio.run(_serve(arguments_of(None)))
 
 
 def arguments_of(line: list[str] | None) -> argparse.Namespace:
-    """Parse the command line (`None`: this process's own); invalid arguments exit with a usage message."""
+    """Parse the command line, or this process's own if `line` is None.
+
+    Invalid arguments end the process with a message.
+    """
     parser = _parser()
     arguments = parser.parse_args(line)
     needed = {"key": "key", "aml_token": "control_plane_token", "entra": "entra_token"}[arguments.auth]
     if getattr(arguments, needed) is None and not arguments.no_gateway:
-        parser.error(f"--{needed.replace('_', '-')} is needed, or --no-gateway")
+        parser.error(f"--{needed.replace('_', '-')} is required, unless --no-gateway is given")
     if (arguments.canned or arguments.lean) and arguments.wire != "image2d":
-        parser.error("--canned and --lean answer for image2d alone")
+        parser.error("--canned and --lean answer only for image2d")
     return arguments
 
 
@@ -45,29 +48,54 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     add = parser.add_argument
     add("--host", default="127.0.0.1")
-    add("--port", type=int, default=0, help="0 picks a free one (default)")
+    add("--port", type=int, default=0, help="0 chooses a free port (default)")
     add("--auth", choices=MODES, default="key", help="what the bearer token is (default: key)")
-    add("--key", help="the key the gateway accepts")
-    add("--entra-token", metavar="T", help="the Entra token the gateway accepts")
-    add("--control-plane-token", metavar="T", help="who shows it gets tokens at POST …/token (--auth aml_token)")
-    add("--token-life", type=float, default=3600.0, metavar="S", help="seconds a token of the control plane is good")
-    add("--service-time", type=float, default=0.0, metavar="S", help="least seconds for one row")
-    add("--max-concurrent", type=int, default=1, metavar="C", help="requests an instance works on at once")
+    add("--key", help="the key that the gateway accepts")
+    add("--entra-token", metavar="T", help="the Entra token that the gateway accepts")
+    add("--control-plane-token", metavar="T", help="the token that authorizes POST …/token (--auth aml_token)")
+    add(
+        "--token-life",
+        type=float,
+        default=3600.0,
+        metavar="S",
+        help="seconds for which a token of the control plane is valid",
+    )
+    add("--service-time", type=float, default=0.0, metavar="S", help="shortest time for one row in seconds")
+    add(
+        "--max-concurrent", type=int, default=1, metavar="C", help="requests that an instance works on at the same time"
+    )
     add("--instances", type=int, default=1, metavar="I")
-    add("--request-timeout", type=float, default=90.0, metavar="S", help="after which the gateway answers 408")
-    add("--requests-per-s", type=float, default=500.0, metavar="R", help="over which the gateway answers 429")
-    add("--bandwidth", type=float, metavar="B", help="bytes a second, both ways together, over which it delays")
-    add("--scoring-timeout", type=float, default=3600.0, metavar="S", help="the container's own, answered with 500")
-    add("--deployment", default="simulator", help="the one name azureml-model-deployment may carry")
+    add("--request-timeout", type=float, default=90.0, metavar="S", help="seconds after which the gateway answers 408")
+    add("--requests-per-s", type=float, default=500.0, metavar="R", help="rate above which the gateway answers 429")
+    add(
+        "--bandwidth",
+        type=float,
+        metavar="B",
+        help="bytes per second in both directions together, above which traffic is delayed",
+    )
+    add(
+        "--scoring-timeout",
+        type=float,
+        default=3600.0,
+        metavar="S",
+        help="the container's own timeout, answered with 500",
+    )
+    add("--deployment", default="simulator", help="the only name that the header azureml-model-deployment may have")
     add("--gzip", action="store_true", help="compress answers for clients that accept it")
-    add("--no-gateway", action="store_true", help="the bare container")
+    add("--no-gateway", action="store_true", help="only the container, without the gateway")
     add("--wire", choices=("image2d", "volume3d"), default="image2d", help="MedImageParse, or MedImageParse 3D")
-    add("--canned", action="store_true", help="answers made ready at start, whatever the picture")
-    add("--lean", type=Path, metavar="SCRIPT", help="play the lean deployment with this scoring script of it")
-    add("--prompts-most", type=int, default=3, metavar="N", help="prompts up to which --canned has whole bodies ready")
-    add("--script", type=Path, metavar="FILE", help="what to change over time, from the start on")
-    add("--speed", type=float, default=1.0, metavar="X", help="how many times faster the script runs")
-    add("--seed", type=int, default=0, help="of the faults that strike a share of requests")
+    add("--canned", action="store_true", help="fixed answers computed at the start, independent of the image")
+    add("--lean", type=Path, metavar="SCRIPT", help="act as the lean deployment with this scoring script")
+    add(
+        "--prompts-most",
+        type=int,
+        default=3,
+        metavar="N",
+        help="number of prompts up to which --canned prepares whole bodies",
+    )
+    add("--script", type=Path, metavar="FILE", help="a file of settings to change over time, from the start on")
+    add("--speed", type=float, default=1.0, metavar="X", help="factor by which the script runs faster")
+    add("--seed", type=int, default=0, help="seed of the faults that affect a share of the requests")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The endpoint and its control page: one request in, one response out, independent of the server that carries them."""
+"""The endpoint and its control page. Each request gets one response, independent of the server that transports them."""
 
 import asyncio
 import functools
@@ -16,7 +16,7 @@ from simulator.pipe import Pipe
 
 @dataclass
 class Simulator:
-    """The simulated endpoint. Without a gateway, the bare container answers."""
+    """The simulated endpoint. Without a gateway, the container itself answers."""
 
     container: Container
     gateway: Gateway | None
@@ -43,7 +43,7 @@ class Simulator:
 
 
 def measured(path: str) -> bool:
-    """Return whether a request for this path is counted and goes through the bandwidth limit."""
+    """Return whether a request for this path is counted and delayed by the bandwidth limit."""
     return path == "/score"
 
 

@@ -1,4 +1,7 @@
-"""Responses computed at startup: a model of almost no cost, so that a benchmark measures its client."""
+"""Responses that are computed at the start.
+
+This model costs almost nothing, so that a benchmark measures its client.
+"""
 
 import json
 from typing import Any
@@ -11,12 +14,13 @@ from simulator.model import Rows, Scored, answer_row, prompts_of
 from simulator.segment import CANVAS, segment
 
 PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
-# Shorter stretches between quotes are kept: an index of 256 numbers has about 1,200 characters, a canvas far more.
+# Shorter strings are kept. The longest that must stay is an index of 256 numbers with about 1,200 characters; an image
+# is far longer.
 LONG = 2048
 
 
 class Canned:
-    """A model whose maps are those of one real photograph, whatever the image; only their number varies."""
+    """A model whose maps are always those of one real photograph. Only their number depends on the request."""
 
     def __init__(self, prompts_most: int) -> None:
         photograph = Image.fromarray(data.retina())  # type: ignore[no-untyped-call]
@@ -26,7 +30,7 @@ class Canned:
         self._alone = {prompts: b"[" + self._row(prompts) + b"]" for prompts in range(1, prompts_most + 1)}
 
     def parse(self, body: Body) -> Any:
-        """Parse the request's JSON without its long strings, because images are never read."""
+        """Parse the request's JSON without its long strings, because the images are not read."""
         try:
             return json.loads(without_images(body))
         except ValueError:
@@ -43,18 +47,23 @@ class Canned:
         return scored
 
     def _scored(self, rows: Rows) -> tuple[Scored, list[int]]:
-        """What is counted, and the number of prompts in each row."""
+        """Return what is counted, and the number of prompts in each row."""
         prompts = [prompts_of(text) for _, text in rows]
-        return Scored(count=len(rows), prompts=[one for of_row in prompts for one in of_row]), [*map(len, prompts)]
+        return Scored(count=len(rows), prompts=[prompt for of_row in prompts for prompt in of_row]), [
+            *map(len, prompts)
+        ]
 
     def _row(self, prompts: int) -> bytes:
-        """One row of the response for this number of prompts, as JSON."""
+        """Return one row of the response for this number of prompts, as JSON."""
         if prompts not in self._rows:
             self._rows[prompts] = json.dumps(self._answer(prompts)).encode()
         return self._rows[prompts]
 
     def _answer(self, prompts: int) -> dict[str, object]:
-        """The answer to a row with this number of prompts; the same maps repeat if there are more."""
+        """Return the answer to a row with this number of prompts.
+
+        If there are more prompts than maps, the maps repeat.
+        """
         if prompts not in self._answers:
             segments = [self._segments[number % len(self._segments)] for number in range(prompts)]
             self._answers[prompts] = answer_row(segments)
@@ -62,9 +71,9 @@ class Canned:
 
 
 def without_images(body: Body) -> bytes:
-    """Return the body without long stretches between two quotes that contain no `&`, so that texts keep their prompts.
+    """Return the body without long texts between two quotes, except those that contain `&`, which can be prompts.
 
-    base64 contains no quotes, so the rest is JSON unless such a stretch was not a string; then it is not valid JSON.
+    base64 contains no quotes, so what remains is JSON, except if a removed text was not a string.
     """
     kept, start, before = [], 0, body.find(b'"')
     while before >= 0:

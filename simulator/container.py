@@ -1,4 +1,4 @@
-"""The container behind the gateway: the responses of the serving stack, around the stand-in for the model.
+"""The container behind the gateway: the responses of the serving stack, around a substitute for the model.
 
 Statuses, messages and headers are those of azureml-inference-server-http 1.5.1, as observed on the running server.
 """
@@ -40,8 +40,8 @@ SWAGGER = {
 class Container:
     """All instances of one deployment. Requests wait in a queue if no slot is free.
 
-    `service_time_s` × `slowdown` is the least time for one row; `scoring_timeout_s` is the server's own limit. With a
-    `script`, it is the lean deployment's scoring script that answers, while `lean` is set.
+    `service_time_s` × `slowdown` is the shortest time for one row, and `scoring_timeout_s` is the server's own limit.
+    With a `script`, the scoring script of the lean deployment answers while `lean` is set.
     """
 
     model: Model
@@ -109,7 +109,7 @@ class Container:
         self.counters.prompts.update(scored.prompts)
 
     def _input_data(self, request: Request) -> tuple[Answer | None, Any]:
-        """An error response, or None and the value of `input_data`."""
+        """Return an error response and None, or None and the value of `input_data`."""
         if request.method == "GET":
             return failed(400, NO_INPUT), None
         if not _is_json(request.headers.get("content-type", "")):
@@ -127,24 +127,24 @@ class Container:
 
 
 async def _not_before(due: float) -> float:
-    """Wait for `due` and return the time of completion, which is exactly `due` unless it had passed."""
+    """Wait until `due`. Return the time of completion, which is exactly `due` if it had not passed."""
     now = time.monotonic()
     await asyncio.sleep(due - now)
     return max(now, due)
 
 
 def failed(status: int, message: str, run: str = "False") -> Answer:
-    """Return an error in the server's own format; `run` says whether the score script is the cause."""
+    """Return an error in the server's own format. `run` says whether the scoring script caused it."""
     return json_answer(status, {"message": message}, x_ms_run_function_failed=run)
 
 
 def script_failed(status: int = 500) -> Answer:
-    """Return the server's response after an exception in the score script."""
+    """Return the server's response after an exception in the scoring script."""
     return failed(status, SCRIPT_FAILED, run="True")
 
 
 def _identity(sent: dict[str, str]) -> tuple[dict[str, str], str | None]:
-    """The id headers of the response, and an error message if an id is too long."""
+    """Return the id headers of the response, and an error message if an id is too long."""
     headers = {"x-ms-server-version": SERVER_VERSION}
     request_id = sent.get("x-request-id", str(uuid.uuid4()))
     if len(request_id) > HEADER_LIMIT:

@@ -1,4 +1,4 @@
-"""The control page at `/_simulator`: counters to read, options to set, and a script that sets them over time."""
+"""The control page at `/_simulator`: counters to read, options to set, and a script that sets options over time."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ STEP_KEYS = {"at", "set", "note"}
 
 @dataclass(frozen=True)
 class Knob:
-    """One option. `read` converts a JSON value, or raises ValueError or TypeError; `turn` applies it."""
+    """An option. `read` converts a JSON value, or raises ValueError or TypeError; `turn` applies the value."""
 
     read: Callable[[Any], Any]
     turn: Callable[[Any], None]
@@ -33,10 +33,10 @@ class Step:
 
 
 class Control:
-    """Applies JSON objects of options; the word "initial" restores an option's value at the simulator's start.
+    """The control of the options. The word "initial" restores the value that an option had when the simulator started.
 
-    Everything, including a script's steps, is validated before anything is applied, so that an invalid request changes
-    nothing.
+    Everything, including the steps of a script, is validated before anything is applied. An invalid
+    request therefore changes nothing.
     """
 
     def __init__(self, counters: Counters, knobs: dict[str, Knob]) -> None:
@@ -46,7 +46,7 @@ class Control:
         self._running: asyncio.Task[None] | None = None
 
     def answer(self, request: Request) -> Answer:
-        """GET returns the counters. POST sets the options in the JSON object."""
+        """Return the counters for a GET. For a POST, set the options in the JSON object."""
         if request.method == "GET":
             return json_answer(200, {**self._counters.as_json(), "script_steps_left": len(self._steps)})
         try:
@@ -56,17 +56,17 @@ class Control:
         return json_answer(200, {})
 
     def turn(self, wanted: Any) -> None:
-        """Apply options. Raises ValueError or TypeError for an unknown option or value.
+        """Apply options. Raises ValueError or TypeError for an unknown option or an invalid value.
 
         A new script ends the previous one.
         """
         if not isinstance(wanted, dict):
-            raise TypeError("an object is wanted")
+            raise TypeError("expected a JSON object")
         knobs = {name: value for name, value in wanted.items() if name not in ("script", "speed")}
         values = self._values(knobs)
         speed = float(wanted.get("speed", 1))
         if speed <= 0:
-            raise ValueError("speed is above 0")
+            raise ValueError("speed must be above 0")
         steps = self._read_script(wanted.get("script") or [])
         self._turn(values)
         if "script" in wanted:
@@ -83,12 +83,12 @@ class Control:
             self._knobs[name].turn(value)
 
     def _read_script(self, asked: Any) -> list[Step]:
-        steps = [self._read_step(one) for one in asked]
+        steps = [self._read_step(step) for step in asked]
         return sorted(steps, key=lambda step: step.at)
 
     def _read_step(self, asked: Any) -> Step:
         if not isinstance(asked, dict) or not asked.keys() <= STEP_KEYS or "at" not in asked:
-            raise ValueError("a step of a script is an object of at, set and note")
+            raise ValueError("a step of a script must be an object with at, set and note")
         return Step(float(asked["at"]), self._values(asked.get("set", {})))
 
     def _start(self, steps: list[Step], speed: float) -> None:

@@ -1,4 +1,4 @@
-"""Counters of the requests received, answered and worked on; read at `GET /_simulator`."""
+"""Counters of the requests that were received, answered and processed. `GET /_simulator` returns them."""
 
 import time
 from collections import Counter
@@ -8,19 +8,20 @@ from typing import Any
 from simulator.meters import Level, Window
 
 RATE_SPAN_S = 1.0
-# Long enough that the edges of bursts do not matter, short enough to detect a client that exceeds a limit.
+# This is long enough that the edges of bursts do not matter, and short enough to detect a client that exceeds a limit.
 BYTES_SPAN_S = 10.0
 
 
 @dataclass
 class Counters:
-    """The counters, plain numbers because only the event loop's thread writes them.
+    """The counters. They are plain numbers, because only the thread of the event loop writes them.
 
-    `scores` are requests that reached the model, `rows` the rows in them that it processed. `working` are slots in use,
-    including those of requests that the gateway gave up on (408); `capacity` is the number of slots; `pending` are
-    requests that the gateway has passed on and the container has not completed. `refused` counts by kind. `images`
-    counts rows by the sha256 of the image as 8-bit RGB in C order; `kinds` by mode and size as sent, e.g. "RGB
-    1024x1024".
+    `scores` are requests that reached the model, and `rows` are the rows in them that it processed. `working` are the
+    slots in use, including those of requests on which the gateway gave up (408). `capacity` is the number of slots.
+    `pending` are requests that the gateway has passed on and the container has not completed.
+
+    `refused` counts by kind. `images` counts rows by the SHA-256 of the image as 8-bit RGB in C order. `kinds` counts
+    rows by mode and size as sent, for example "RGB 1024x1024".
     """
 
     scores: int = 0
@@ -40,16 +41,16 @@ class Counters:
     traffic: Window = field(default_factory=lambda: Window(BYTES_SPAN_S))
 
     def begin(self, at: float) -> None:
-        """Record a slot in use since `at`."""
+        """Record that a slot is in use since `at`."""
         self.scores += 1
         self.working.change(1, at)
 
     def end(self, at: float) -> None:
-        """Record the end of its use at `at`."""
+        """Record that the use of a slot ended at `at`."""
         self.working.change(-1, at)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all counters with the time of reading, so that two readings give shares and rates of a window."""
+        """Return all counters with the time of reading, so that two readings give shares and rates between them."""
         at = time.monotonic()
         plain = {name: value for name, value in vars(self).items() if not isinstance(value, Level | Window)}
         return {
@@ -67,7 +68,7 @@ class Counters:
         }
 
     def reset(self) -> None:
-        """Restart all counts; work in progress remains."""
+        """Restart all counts. Work in progress remains."""
         fresh, at = Counters(), time.monotonic()
         for name, value in vars(fresh).items():
             if isinstance(value, Level):

@@ -1,4 +1,4 @@
-"""Authentication: a key, expiring tokens of the control plane, or Entra tokens that the simulator was given."""
+"""Authentication: a key, expiring tokens of the control plane, or a given Entra token."""
 
 import hmac
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simulator.messages import Answer, Request, json_answer
 
 MODES = ("key", "aml_token", "entra")
-# The share of its life after which a token should be renewed. A guess.
+# The share of a token's life after which it should be renewed. Azure's value is not known.
 REFRESH_SHARE = 0.5
 
 
@@ -17,8 +17,8 @@ REFRESH_SHARE = 0.5
 class Credentials:
     """The bearer tokens that the gateway accepts, in one of `MODES`.
 
-    `fixed` is the key, or the Entra token; it may be replaced at run time, and None accepts nothing. `aml_token`
-    accepts tokens from `issue`, for `token_life_s` seconds each.
+    `fixed` is the key or the Entra token. It may be replaced at run time, and None accepts nothing. In the mode
+    `aml_token`, the gateway accepts tokens from `issue`, each for `token_life_s` seconds.
     """
 
     mode: str
@@ -39,7 +39,7 @@ class Credentials:
         return self.mode == "aml_token" and request.path.endswith("/token")
 
     def issue(self, request: Request) -> Answer:
-        """Issue a token as the control plane does in "Online Endpoints - Get Token", with times in epoch seconds."""
+        """Issue a token as the control plane does in "Online Endpoints - Get Token". Times are in epoch seconds."""
         if request.method != "POST":
             return json_answer(405, {"error": {"code": "MethodNotAllowed", "message": "POST only."}})
         known = self.control_plane_token or ""
@@ -56,7 +56,7 @@ class Credentials:
         return json_answer(200, content)
 
     def expire(self) -> None:
-        """Expire every token that can expire; a key cannot."""
+        """Expire every token that can expire, which a key cannot."""
         self._issued.clear()
         if self.mode == "entra":
             self.fixed = None

@@ -10,7 +10,8 @@ from simulator.container import script_failed
 from simulator.messages import Answer, Body, json_answer
 
 HTML = b"<html><head><title>Service Unavailable</title></head><body>upstream connect error</body></html>"
-# A lean answer: eight bytes of a signature, four of its header's length, the header in JSON, the maps.
+# A lean answer consists of eight bytes of signature, four bytes with the length of its header, the JSON header,
+# and the maps.
 LEAN_START = 12
 
 TOO_MANY = {"pending": "Too many pending requests.", "rate": "Rate-limited: too many requests per second."}
@@ -20,10 +21,13 @@ TOO_MANY = {"pending": "Too many pending requests.", "rate": "Rate-limited: too 
 class Fault:
     """One entry of the control body's `fail`.
 
-    `status` is an HTTP status or a word of `SPOILERS`; `times` is how often it applies (None: until replaced); `rate`
-    the share of requests that it affects; `when_prompt` restricts it to requests whose body contains this text; `kind`
-    is one of the two kinds of 429; `inner_status` the container's status under a 424; `retry_after` is sent as the
-    header of that name, unchanged; `seconds` is the duration of a slow body.
+    - `status` is an HTTP status or a name in `SPOILERS`.
+    - `times` is how often the fault applies; None means until it is replaced.
+    - `rate` is the share of requests that it affects.
+    - `when_prompt` restricts it to requests whose body contains this text.
+    - `kind` is one of the two kinds of 429, and `inner_status` is the container's status in a 424.
+    - `retry_after` is sent unchanged as the header of that name.
+    - `seconds` is the duration of a slow body.
     """
 
     status: int | str
@@ -39,14 +43,14 @@ class Fault:
         if not isinstance(self.status, int) and self.status not in SPOILERS:
             raise ValueError(f"there is no fault {self.status!r}")
         if self.kind is not None and (self.status != 429 or self.kind not in TOO_MANY):
-            raise ValueError("kind is for 429: pending or rate")
+            raise ValueError("kind must be pending or rate, and is only for 429")
         if (self.status == "slow") != (self.seconds > 0):
-            raise ValueError("seconds is for slow, which needs it")
+            raise ValueError("seconds is required for slow, and only allowed for slow")
         if not 0 < self.rate <= 1:
-            raise ValueError("rate is a share above 0 and up to 1")
+            raise ValueError("rate must be above 0 and at most 1")
 
     def strikes(self, body: Body, random: Random) -> bool:
-        """Return whether this request is affected; if so, one of `times` is used up."""
+        """Return whether this request is affected. If it is, one of `times` is used up."""
         if self.times == 0 or self.when_prompt.encode() not in body:
             return False
         if self.rate < 1 and random.random() >= self.rate:
@@ -56,7 +60,7 @@ class Fault:
         return True
 
     async def apply(self, rightly: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Return the faulty response; `rightly` gives the right one, and is called only by faults that need it."""
+        """Return the faulty response. `rightly` returns the right response, and only faults that need it call it."""
         if isinstance(self.status, str):
             return replace(await SPOILERS[self.status](rightly), drip_s=self.seconds)
         if self.status == 424:
@@ -68,7 +72,7 @@ class Fault:
 
 
 def model_error(answer: Answer) -> Answer:
-    """Return the gateway's 424 around a container's response, whose body and headers are kept."""
+    """Return the gateway's 424 for a response of the container. The body and the headers are kept."""
     code, reason = str(answer.status), json.loads(answer.body)["message"]
     return replace(answer, status=424).with_headers(
         ms_azureml_model_error_statuscode=code, ms_azureml_model_error_reason=reason
@@ -76,7 +80,7 @@ def model_error(answer: Answer) -> Answer:
 
 
 def parse_faults(asked: Any) -> list[Fault]:
-    """Parse the faults of a control body: one object, a list, or null for none. Raises ValueError or TypeError."""
+    """Parse the faults of a control body: an object, a list, or null for none. Raises ValueError or TypeError."""
     entries = asked if isinstance(asked, list) else [asked] if asked else []
     return [Fault(**entry) for entry in entries]
 
@@ -98,12 +102,12 @@ async def _truncated(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 async def _short_count(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The response with one row too few."""
+    """Return the response without its last row."""
     return _with_rows(await rightly(), lambda rows: rows[:-1])
 
 
 async def _bad_dtype(rightly: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The right bytes with a dtype that is not allowed; for a volume, bytes that are not a volume."""
+    """Return the right bytes with a dtype that is not allowed. For a volume, return bytes that are not a volume."""
 
     def relabel(row: dict[str, Any]) -> dict[str, Any]:
         if "nifti_file" in row:

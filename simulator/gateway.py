@@ -1,6 +1,7 @@
 """The gateway in front of the container: authentication, concurrency limits and time limits.
 
-Statuses and limits are documented; the wording of the bodies is not, and was written for the simulator.
+Statuses and limits are those that Azure documents. The texts of the bodies are not documented, and were
+written for the simulator.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ class Gateway:
     _running: set[asyncio.Task[Answer]] = field(default_factory=set)
 
     async def answer(self, request: Request) -> Answer:
-        """Return the endpoint's response, or the control plane's."""
+        """Return the response of the endpoint or of the control plane."""
         if request.path in UNGATED:
             return self._relayed(await self.container.answer(request))
         if self.credentials.answers(request):
@@ -46,7 +47,7 @@ class Gateway:
         return refused or await self._spoiled(request) or await self._forward(request)
 
     def restart(self) -> None:
-        """End the container's processes: waiting connections are reset and their work is lost."""
+        """End the container's processes. Waiting connections are reset, and their work is lost."""
         for work in self._running:
             work.cancel()
 
@@ -73,7 +74,10 @@ class Gateway:
         return None
 
     async def _spoiled(self, request: Request) -> Answer | None:
-        """The response of the first fault that applies. After a 408 the container works on, as a real one does."""
+        """Return the response of the first fault that applies.
+
+        After a 408, the container continues to work, as a real one does.
+        """
         for fault in self.faults:
             if fault.strikes(request.body, self.random):
                 self.counters.refused["fault"] += 1
@@ -83,7 +87,10 @@ class Gateway:
         return None
 
     async def _forward(self, request: Request) -> Answer:
-        """The container's response if it is in time; otherwise the container works on and keeps its place in line."""
+        """Return the container's response if it comes in time.
+
+        Otherwise, the container continues to work and keeps its slot.
+        """
         if self._full():
             return self._refusal("pending", 429, TOO_MANY["pending"])
         work = self._begin(request)

@@ -1,4 +1,4 @@
-"""The options that the control page can set, each by its name in JSON."""
+"""The options that the control page can set, by their names in JSON."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from simulator.pipe import Pipe
 def knobs_of(
     app: object, container: Container, gateway: Gateway | None, pipe: Pipe, counters: Counters
 ) -> dict[str, Knob]:
-    """Return all options of one simulator by name; `app` has `gzip_answers`."""
+    """Return all options of one simulator by name. `app` has the attribute `gzip_answers`."""
     slots = container.slots
     return {
         "service_time": _attribute(container, "service_time_s", _not_negative),
@@ -52,40 +52,40 @@ def _attribute(owner: object, name: str, read: Callable[[Any], Any]) -> Knob:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError("a number is wanted")
+        raise TypeError("expected a number")
     return float(value)
 
 
 def _positive(value: Any) -> float:
     if _number(value) <= 0:
-        raise ValueError("a number above 0 is wanted")
+        raise ValueError("expected a number above 0")
     return float(value)
 
 
 def _not_negative(value: Any) -> float:
     if _number(value) < 0:
-        raise ValueError("a number from 0 is wanted")
+        raise ValueError("expected a number of at least 0")
     return float(value)
 
 
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError("a whole number from 1 is wanted")
+        raise ValueError("expected a whole number of at least 1")
     return value
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError("true or false is wanted")
+        raise TypeError("expected true or false")
     return value
 
 
 def _yes(value: Any) -> None:
     if value is not True:
-        raise ValueError("true is wanted")
+        raise ValueError("expected true")
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("a text is wanted")
+        raise ValueError("expected a text")
     return value

@@ -1,10 +1,10 @@
-"""Two meters that the counters are built on. All times are of the monotonic clock, in seconds."""
+"""Two meters that the counters use. All times are of the monotonic clock, in seconds."""
 
 from collections import deque
 
 
 class Level:
-    """A level and its integral over time: for example the number of slots in use, and their seconds together."""
+    """A level and its integral over time, for example the number of slots in use and their total seconds."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -23,7 +23,7 @@ class Level:
         return self._sum + self.now * at - self._before
 
     def reset(self, at: float) -> None:
-        """Reset the integral and the maximum; the level itself remains."""
+        """Reset the integral and the maximum. The level itself remains."""
         self._before += self.seconds(at)
         self.most = self.now
 

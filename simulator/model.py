@@ -1,4 +1,4 @@
-"""The stand-in for the model: rows in, rows out, in the format of MedImageParse."""
+"""The substitute for the model: it takes and returns rows in the format of MedImageParse."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ Rows = list[tuple[str, str]]
 
 @dataclass
 class Scored:
-    """The answers to `count` rows, one object each, and the images they were made from."""
+    """The answers to `count` rows, one object for each, and the images from which they were made."""
 
     answers: list[Any] = field(default_factory=list)
     count: int = 0
@@ -42,15 +42,15 @@ class Model(Protocol):
     async def score(self, rows: Rows) -> tuple[bytes, Scored]:
         """Return the response to (image, text) rows as JSON, and what it was made from.
 
-        Raises ScriptError at the first bad row: there is no partial response.
+        Raises ScriptError at the first bad row, because there is no partial response.
         """
 
     def answers(self, rows: Rows) -> Scored:
-        """Return the same without JSON. Blocks; called from any thread."""
+        """Return the same without JSON. The call blocks, and may come from any thread."""
 
 
 class Threaded:
-    """A model that computes: `score` runs in a thread next to the event loop."""
+    """A model that computes its answers. `score` runs in a thread."""
 
     def __init__(self, score: Callable[[Rows], Scored]) -> None:
         self._score = score
@@ -73,8 +73,9 @@ class Threaded:
 def score(rows: Rows) -> Scored:
     """Segment every (image, text) row, one at a time as the stock server does.
 
-    An image is base64 of any image that Pillow reads, with or without line breaks; it is resized unless it is
-    1024×1024, which is a guess. Raises ScriptError at the first bad row: there is no partial response.
+    An image is the base64 of any image that Pillow reads, with or without line breaks. If it is not 1024×1024, it
+    is resized; whether the real model does this is not known. Raises ScriptError at the first bad row, because
+    there is no partial response.
     """
     scored = Scored(count=len(rows))
     for image, text in rows:
@@ -91,19 +92,22 @@ def score(rows: Rows) -> Scored:
 
 
 def prompts_of(text: str) -> list[str]:
-    """Return the prompts of one row; an empty text is one empty prompt."""
+    """Return the prompts of one row. An empty text is one empty prompt."""
     return [prompt.strip() for prompt in text.split("&")]
 
 
 def answer_row(segments: list[Segment]) -> dict[str, object]:
-    """Return one row of the response: JSON within JSON, one map and one word for each prompt."""
-    maps = np.stack([one.probability for one in segments])
+    """Return one row of the response, which is JSON within JSON, with one map and one category for each prompt."""
+    maps = np.stack([segment_result.probability for segment_result in segments])
     features = {
         "data": base64.b64encode(maps.tobytes()).decode("ascii"),
         "shape": list(maps.shape),
         "dtype": str(maps.dtype),
     }
-    return {"image_features": json.dumps(features), "text_features": [one.category for one in segments]}
+    return {
+        "image_features": json.dumps(features),
+        "text_features": [segment_result.category for segment_result in segments],
+    }
 
 
 def _decode(image: str) -> Image.Image:

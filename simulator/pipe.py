@@ -1,4 +1,4 @@
-"""The gateway's bandwidth, shared by requests and responses: traffic above it is delayed, never refused."""
+"""The gateway's bandwidth, which requests and responses share. Traffic above it is delayed, never refused."""
 
 import asyncio
 import time
@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from simulator.counters import Counters
 
-# The burst of an idle pipe. A guess: short, so that no window of seconds carries noticeably more than the cap.
+# The burst of an idle pipe. Azure's value is not known; this one is short, so that no window of seconds exceeds
+# the limit noticeably.
 SAVED_S = 0.05
 PIECE = 64 * 1024
 SLOW_PIECES = 50
@@ -15,7 +16,7 @@ SLOW_PIECES = 50
 class Pipe:
     """A token bucket that may go into debt: a sender waits until the debt is paid.
 
-    `bytes_per_s` None means no cap; it may be changed at run time. Bodies are counted, heads are not.
+    If `bytes_per_s` is None, there is no limit; it may be changed at run time. Bodies are counted, heads are not.
     """
 
     def __init__(self, bytes_per_s: float | None, counters: Counters) -> None:
@@ -24,7 +25,7 @@ class Pipe:
         self._paid_at = 0.0
 
     def delay(self, size: int) -> float:
-        """Return the seconds that `size` bytes which pass now have to wait."""
+        """Return the seconds that `size` bytes must wait if they pass now."""
         now = time.monotonic()
         self._counters.traffic.add(size, now)
         if self.bytes_per_s is None:
@@ -35,11 +36,11 @@ class Pipe:
         return waits
 
     def piece(self) -> int:
-        """Return how many bytes to read or write at once for a smooth flow; 0 if it does not matter."""
+        """Return how many bytes to read or write at once for a smooth flow, or 0 if it does not matter."""
         return 0 if self.bytes_per_s is None else int(min(max(self.bytes_per_s * SAVED_S, 1024), PIECE))
 
     async def pour(self, body: bytes, drip_s: float, write: Callable[[bytes | memoryview], None]) -> None:
-        """Write the body as fast as the cap and `drip_s`, the least time for the whole body, allow."""
+        """Write the body as fast as the limit and `drip_s`, the shortest time for the whole body, allow."""
         piece = self.piece()
         if drip_s:
             piece = min(piece or len(body), len(body) // SLOW_PIECES + 1)

@@ -1,21 +1,21 @@
-"""Parse `input_data` into rows, as tolerant and as strict as the stock score script.
+"""Parse `input_data` into rows, exactly as tolerant and as strict as the stock scoring script.
 
-That script builds a pandas table and lets the model's signature select its two columns by name. The accepted and
-refused shapes were observed on `pandas.DataFrame(data=…, index=…, columns=…)`.
+That script builds a pandas table, and the model's signature selects two of its columns by name. Which shapes are
+accepted and refused was observed on `pandas.DataFrame(data=…, index=…, columns=…)`.
 """
 
 from typing import Any
 
 
 class ScriptError(Exception):
-    """The score script would raise here; the container answers 500 without details."""
+    """The scoring script would raise an exception here. The container then answers 500 without details."""
 
 
 def rows_of(input_data: Any) -> list[tuple[str, str]]:
     """Return the (image, text) pairs of one request, in order.
 
-    An index longer than the only row repeats that row; with any other number of rows, another length raises. Raises
-    ScriptError for everything that the table or the signature refuses.
+    If there is a single row and a longer index, the row is repeated. With several rows, an index of another length
+    raises. Raises ScriptError for everything that the table or the signature refuses.
     """
     if not isinstance(input_data, dict) or not isinstance(input_data.get("data"), list):
         raise ScriptError

@@ -1,7 +1,8 @@
-"""Runs a scoring script of Azure's raw HTTP kind around the simulator's model, as the real serving stack would.
+"""Run a scoring script of Azure's raw HTTP kind around the simulator's model, as the real serving stack would.
 
-The script is a file that is named at the start, so it is the deployed one and no imitation. What it imports of the
-serving stack (`azureml.contrib.services`) is given to it here: the request, the response, and the decorator.
+The script is a file that is named at the start, so it is the deployed script itself and not an imitation. The
+module supplies what the script imports from the serving stack (`azureml.contrib.services`): the request, the
+response, and the decorator.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ class ScriptRequest:
 
 
 class Headers:
-    """Headers whose names are found in any spelling."""
+    """Request headers, whose names may be in upper or lower case."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
@@ -62,7 +63,7 @@ class ScriptResponse:
 
 
 class ScoringScript:
-    """A loaded script. Its `predict` is the model of the request that the calling thread works on."""
+    """A loaded script. Its `predict` uses the model of the request on which the calling thread works."""
 
     def __init__(self, path: Path) -> None:
         self._module = load(path)
@@ -71,7 +72,7 @@ class ScoringScript:
         self._here = threading.local()
 
     async def answer(self, request: Request, model: Model) -> tuple[Answer, Scored]:
-        """Return the script's answer, and what the model was asked. Raises ScriptError where the model does."""
+        """Return the script's answer, and what the model was given. Raises ScriptError where the model does."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, request, model)
 
     def _run(self, request: Request, model: Model) -> tuple[Answer, Scored]:
@@ -86,7 +87,7 @@ class ScoringScript:
 
 
 def load(path: Path) -> ModuleType:
-    """Load the file as a module, with stand-ins for what it imports of the serving stack."""
+    """Load the file as a module, with substitutes for what it imports from the serving stack."""
     request, response = (
         ModuleType("azureml.contrib.services.aml_request"),
         ModuleType("azureml.contrib.services.aml_response"),

@@ -1,7 +1,7 @@
-"""The HTTP/1.1 server: one request after another on each connection, with as few copies and steps as Python allows.
+"""The HTTP/1.1 server: one request after another on each connection, with as few copies and steps as possible.
 
-Bodies come with a Content-Length and are read straight into their final buffer. A general server costs several
-milliseconds for a body of a megabyte, and could neither delay reading it nor reset a connection.
+Bodies have a Content-Length and are read straight into their final buffer. A general server costs several milliseconds
+for a body of a megabyte, and could neither delay reading it nor reset a connection.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ END = b"\r\n\r\n"
 
 
 class Unreadable(Exception):
-    """The head of a request that cannot be served; it has the HTTP status to return."""
+    """The head of a request that cannot be served, with the HTTP status to return."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -27,7 +27,9 @@ class Unreadable(Exception):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection. A body beyond the gateway's limit is read, so that it can be answered, but not kept."""
+    """One connection. A body beyond the gateway's limit is read, so that the request can be answered, but
+    it is not kept.
+    """
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -61,8 +63,9 @@ class Connection(asyncio.BufferedProtocol):
             self._look()
 
     def _came(self, size: int) -> None:
-        """Account for received bytes of the body; the next are read when the pipe allows, and a complete body starts
-        the request.
+        """Account for received bytes of the body.
+
+        If the pipe is busy, pause reading. When the body is complete, start the request.
         """
         request = self._request
         assert request is not None
@@ -84,7 +87,7 @@ class Connection(asyncio.BufferedProtocol):
             self._begin()
 
     def _look(self) -> None:
-        """Start the next request if its head has arrived and the previous one is answered."""
+        """Start the next request if its head has arrived and the previous request is answered."""
         end = self._early.find(END)
         if self._serving is not None or (end < 0 and len(self._early) < HEAD_LIMIT):
             return
@@ -132,7 +135,7 @@ class Connection(asyncio.BufferedProtocol):
             self._look()
 
     def _served(self, serving: asyncio.Task[None]) -> None:
-        """Abort the connection after an internal error, so that no client waits for ever for the response."""
+        """Abort the connection after an internal error, so that no client waits for the response for ever."""
         if not serving.cancelled() and serving.exception() is not None:
             self._loop.call_exception_handler({"message": "no answer", "exception": serving.exception()})
             self._transport.abort()
@@ -153,11 +156,11 @@ def head_of(head: bytes) -> Request:
         headers = {name.lower(): value.strip() for name, value in pairs}
         size = int(headers.get("content-length", "0"))
     except ValueError:
-        raise Unreadable(400, "This is no HTTP request, or its head is too long.") from None
+        raise Unreadable(400, "This is not an HTTP request, or its head is too long.") from None
     if not version.startswith("HTTP/1.") or size < 0:
-        raise Unreadable(400, "This is no HTTP/1 request.")
+        raise Unreadable(400, "This is not an HTTP/1 request.")
     if "transfer-encoding" in headers:
-        raise Unreadable(411, "The simulator needs a Content-Length.")
+        raise Unreadable(411, "The simulator requires a Content-Length.")
     return Request(method, target.partition("?")[0], headers, body_bytes=size)
 
 

@@ -8,10 +8,11 @@ from simulator.meters import Level
 
 
 class Slots:
-    """`max_concurrent` × `instances` slots, first come, first served. May be resized at run time.
+    """`max_concurrent` × `instances` slots, which are given in the order of the requests. They may be
+    resized at run time.
 
-    A slot is passed on as of the time its work was due to end, rather than the time when this process noticed, so that
-    a busy machine does not slow the simulated one down.
+    A slot is passed on at the time when its work was due to end, not when this process noticed the end. Therefore a
+    busy machine does not make the simulated one slower.
     """
 
     def __init__(self, max_concurrent: int, instances: int, capacity: Level) -> None:
@@ -39,12 +40,12 @@ class Slots:
             raise
 
     def free(self, at: float) -> None:
-        """Release a slot whose work ended at `at`."""
+        """Free a slot whose work ended at `at`."""
         self._in_use -= 1
         self._call(at)
 
     def resize(self, *, max_concurrent: int | None = None, instances: int | None = None) -> None:
-        """Change the number of slots to the new product; slots in use beyond it are not passed on."""
+        """Change the number of slots to the new product. Slots in use above this number are not passed on."""
         self.max_concurrent = max_concurrent or self.max_concurrent
         self.instances = instances or self.instances
         at, count = time.monotonic(), self.max_concurrent * self.instances

@@ -1,7 +1,7 @@
-"""The words that select each family, and the category word that goes with them.
+"""The words that select each family of methods, and the category that goes with them.
 
-The first rule that matches the target (the text before " in ") applies; if none does, the first that matches the
-whole text. The categories are the sixteen that the contract lists.
+The first rule that matches the target (the text before " in ") applies. If there is none, the first rule that matches
+the whole text applies. The categories are the sixteen of the model's contract.
 """
 
 import re
@@ -28,7 +28,10 @@ def _at(x: float, y: float, reach: float, level: float = 0.6) -> Finder:
 
 
 def _anything(picture: Picture, prompt: str) -> Found:
-    """A weak map for unknown words: a position and a brightness derived from the text, never foreground."""
+    """Return a weak map for unknown words.
+
+    Its position and brightness are derived from the text, and nothing is foreground.
+    """
     drawn = zlib.crc32(prompt.encode())
     place = Place(0.3 + 0.4 * (drawn & 0xFF) / 255, 0.3 + 0.4 * (drawn >> 8 & 0xFF) / 255, 0.2, 0.5)
     return Found(organs.organ(picture, place).region, confidence=0.25)
@@ -81,7 +84,7 @@ UNKNOWN = Rule(r"", "other", _anything)
 
 
 def rule_for(prompt: str) -> Rule:
-    """Return the rule for a prompt; there always is one."""
+    """Return the rule for a prompt. There always is one."""
     text = prompt.lower()
     for part in (text.split(" in ")[0], text):
         for rule in RULES:

@@ -1,4 +1,4 @@
-"""The stand-in for MedImageParse 3D: a NIfTI volume in, a label map of the same shape and affine out."""
+"""The substitute for MedImageParse 3D: it takes a NIfTI volume and returns a label map of the same shape and affine."""
 
 import base64
 import binascii
@@ -19,14 +19,16 @@ from simulator.model import Rows, Scored, prompts_of
 from simulator.rows import ScriptError
 
 GZIP = b"\x1f\x8b"
-# The darker part of a volume is air and background; objects are searched above this quantile.
+# The darker part of a volume is air and background. Objects are searched above this quantile.
 BACKGROUND = 0.6
 
 
 def score_volume(rows: Rows) -> Scored:
-    """Return the response to one (image, text) row; image is base64 of a .nii or .nii.gz file of three dimensions.
+    """Return the response to one (image, text) row. The image is the base64 of a .nii or .nii.gz
+    file of three dimensions.
 
-    Raises ScriptError for anything else. That more than one volume per request fails is a guess.
+    Raises ScriptError for anything else. Whether the real model accepts more than one volume in a request is not
+    known; here, it fails.
     """
     if len(rows) > 1:
         raise ScriptError
@@ -49,8 +51,8 @@ def score_volume(rows: Rows) -> Scored:
 def label(voxels: npt.NDArray[np.float32], prompts: int) -> npt.NDArray[np.uint8]:
     """Return an integer for each voxel: 0, or the number of its prompt, counted from 1.
 
-    The method is simple: the brighter voxels of the smoothed volume are divided into as many bands as there are
-    prompts, the first the brightest. A volume of uniform brightness has no objects.
+    The method is simple. The brighter voxels of the smoothed volume are divided into as many bands as there are
+    prompts, and the first band is the brightest. A volume of uniform brightness has no objects.
     """
     smooth = ndimage.gaussian_filter(voxels, sigma=1.0)
     limits = np.quantile(smooth, np.linspace(1.0, BACKGROUND, prompts + 1))

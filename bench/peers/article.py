@@ -1,4 +1,6 @@
-"""The method of the published article and notebook: one image after another, a new connection each, no retries."""
+"""The method of the published article and notebook: one image after another, each on a
+new connection, without retries.
+"""
 
 import json
 import urllib.request
@@ -10,7 +12,7 @@ from bench.peers.turns import Done, Target, serve
 
 
 def segment(target: Target, path: Path, out: Path) -> None:
-    """Segment one image; every failure is raised."""
+    """Segment one image. Every failure is raised."""
     pixels = read(path)
     content = json.dumps(body(canvas(pixels), target.prompts)).encode()
     headers = {
@@ -29,7 +31,7 @@ def work(target: Target, files: Sequence[Path], out: Path) -> Done:
     for path in files:
         try:
             segment(target, path, out)
-        except (OSError, ValueError, KeyError):  # a notebook's cell would end here, and its user would run the next one
+        except (OSError, ValueError, KeyError):  # here, a notebook's cell would end, and its user would run the next
             failed += 1
     return Done(len(files) - failed, failed)
 

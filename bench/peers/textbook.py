@@ -1,4 +1,4 @@
-"""The processing steps as in published examples: Pillow, `json` and base64, each with its defaults."""
+"""The processing steps of published examples, with Pillow, `json` and base64 at their defaults."""
 
 import base64
 import io
@@ -16,13 +16,13 @@ CANVAS = 1024
 
 
 def read(path: Path) -> Pixels:
-    """Return (height, width) for a gray file, (height, width, 3) for any other."""
+    """Return (height, width) for a gray file, and (height, width, 3) for any other."""
     with Image.open(path) as image:
         return np.array(image if image.mode == "L" else image.convert("RGB"))
 
 
 def padded(pixels: Pixels) -> Pixels:
-    """Pad with black on both sides, half the difference each; an odd difference leaves the square one pixel short."""
+    """Pad with black on both sides, with half the difference each. If it is odd, the square is one pixel short."""
     height, width = pixels.shape[:2]
     half = abs(height - width) // 2
     sides = ((0, 0), (half, half)) if height > width else ((half, half), (0, 0))
@@ -30,13 +30,16 @@ def padded(pixels: Pixels) -> Pixels:
 
 
 def canvas(pixels: Pixels) -> Pixels:
-    """Return (1024, 1024, 3) resized by Pillow, the cheapest common way: scikit-image takes 5 to 200 times longer."""
+    """Return (1024, 1024, 3), resized by Pillow.
+
+    This is the cheapest common way; scikit-image takes 5 to 200 times longer.
+    """
     square = Image.fromarray(padded(pixels)).convert("RGB")
     return np.array(square.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
 
 
 def body(picture: Pixels, prompts: Sequence[str]) -> dict[str, Any]:
-    """Return the body of one row, its PNG at Pillow's default level and its base64 in lines, as in the article."""
+    """Return the body of one row as in the article: the PNG at Pillow's default level, and the base64 in lines."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, format="PNG")
     row = [base64.encodebytes(file.getvalue()).decode("utf-8"), " & ".join(prompts)]
@@ -44,14 +47,16 @@ def body(picture: Pixels, prompts: Sequence[str]) -> dict[str, Any]:
 
 
 def maps(answer: Any) -> Pixels:
-    """Return (prompts, 1024, 1024): JSON inside the JSON, then base64, then an array."""
+    """Return (prompts, 1024, 1024) from JSON inside the JSON, then base64, then an array."""
     features = json.loads(answer[0]["image_features"])
     raw = base64.b64decode(features["data"])
     return np.frombuffer(raw, dtype=features["dtype"]).reshape(features["shape"])
 
 
 def write_masks(probabilities: Pixels, shape: Sequence[int], out: Path, name: str) -> None:
-    """Resize each map back to the padded square, crop it to (height, width), threshold it and write an 8-bit PNG."""
+    """Resize each map back to the padded square, crop it to (height, width), apply the threshold, and
+    write an 8-bit PNG.
+    """
     height, width = shape[:2]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2

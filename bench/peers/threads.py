@@ -1,4 +1,6 @@
-"""The article's method in five threads with blind retries: any failure is retried at once, five attempts in all."""
+"""The article's method in five threads with blind retries: any failure is retried at once, with
+five attempts in all.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ _THREADS, _TRIES = 5, 5
 
 
 def persist(target: Target, out: Path, path: Path) -> bool:
-    """Return whether an attempt succeeded; the image is prepared again for each."""
+    """Return whether an attempt succeeded. The image is prepared again for each attempt."""
     for _ in range(_TRIES):
         try:
             segment(target, path, out)

@@ -1,7 +1,8 @@
-"""The method of the official toolkit: five threads, each channel resized separately, `requests`, long retries.
+"""The method of the official toolkit: five threads, each channel resized separately, `requests`, and long retries.
 
-It makes up to 15 attempts after 429, 5xx, a timeout or a lost connection, with a random pause that doubles from one
-second to at most two minutes; 424 and 404 are final. It sets no timeout; here it is two minutes, so that a run ends.
+After 429, 5xx, a timeout or a lost connection, it makes up to 15 attempts, with a random pause that doubles from
+one second to at most two minutes. 424 and 404 are final. It sets no timeout; here, the timeout is two minutes, so
+that a run ends.
 """
 
 import random
@@ -24,7 +25,10 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 120
 
 
 def canvas(pixels: Pixels) -> Pixels:
-    """Return (1024, 1024, 3), a gray image three times: cubic splines in doubles, smoothed before downscaling."""
+    """Return (1024, 1024, 3), for a gray image the same channel three times.
+
+    It uses cubic splines in doubles, smoothed first.
+    """
     square = np.atleast_3d(padded(pixels))
     made = [_resized(channel) for channel in np.moveaxis(square, 2, 0)]
     return np.stack(made if len(made) == 3 else made * 3, axis=2)

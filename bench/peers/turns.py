@@ -1,6 +1,6 @@
 """Run a contender as a process: it reports when it is ready, then processes one folder for each line on its input.
 
-Its imports and warm-up therefore do not count, and one process can serve several runs.
+Its imports and its warm-up are therefore not measured, and one process can do several runs.
 """
 
 import json
@@ -21,7 +21,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The result of a run: images with all masks written, images without; CPU seconds spent on fetching masks."""
+    """The result of a run: the images with all masks written, the images without, and the CPU
+    seconds for fetching masks.
+    """
 
     succeeded: int
     failed: int

@@ -1,7 +1,7 @@
-"""The ledger in Redis: one Lua script per transition, and flow control.
+"""The ledger in Redis: one Lua script for each transition, and flow control.
 
-Transitions come in; jobs, claims, leases, quotas, wake-ups and events change atomically.
-Read this module first, then `scripts` and `job_transitions`.
+A transition changes jobs, claims, leases, quotas, wake-ups and events atomically. Read this module first,
+then `scripts` and `job_transitions`.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from maskrelay.ledger.step_leases import StepLeases
 from maskrelay.ledger.sweep_state import SweepState
 from maskrelay.ledger.wakeups import WakeUps
 
-#: The longest slot lease there can be, since the broker's visibility timeout exceeds every lease. The safe default.
+#: The default slot lease. No slot lease is longer, because every lease is shorter than the broker's visibility timeout.
 LONGEST_SLOT = timedelta(minutes=10)
 
 
@@ -51,7 +51,10 @@ class Ledger:
     scripts: Scripts
 
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
-        """Return the flow control of a pool. A caller that only reads it does not need to know the slot lease."""
+        """Return the flow control of these endpoints.
+
+        A caller that only reads it does not need to know the slot lease.
+        """
         return Flow(self.scripts, endpoints, slot_lease=slot_lease)
 
 

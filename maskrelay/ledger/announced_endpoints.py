@@ -8,13 +8,13 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.scripts import Scripts
 
 _KEY = "mr:endpoints"
-#: An endpoint that no worker has announced for this many seconds is no longer listed.
+#: An endpoint that no worker has announced for this many seconds is not listed.
 _FORGOTTEN = 7 * 86400
 _PRIVATE = {"url", "auth", "key", "key_file", "token_url", "deployment", "proxy", "cert_file", "cert_key_file"}
 
 
 class Endpoints:
-    """Announces and lists the endpoints in use."""
+    """The announced endpoints."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
@@ -26,8 +26,8 @@ class Endpoints:
             self._scripts.ask("HSET", _KEY, endpoint.name, json.dumps(said))
 
     def known(self) -> list[Endpoint]:
-        """Return the endpoints in use, without address and credential."""
-        said = [json.loads(one) for one in self._scripts.ask("HVALS", _KEY)]
-        fresh = [one for one in said if one["at"] > time.time() - _FORGOTTEN]
-        fresh.sort(key=lambda one: (one["place"], one["endpoint"]["name"]))
-        return [Endpoint(url="", auth="entra", **one["endpoint"]) for one in fresh]
+        """Return the endpoints in use, without addresses and credentials."""
+        said = [json.loads(text) for text in self._scripts.ask("HVALS", _KEY)]
+        fresh = [entry for entry in said if entry["at"] > time.time() - _FORGOTTEN]
+        fresh.sort(key=lambda entry: (entry["place"], entry["endpoint"]["name"]))
+        return [Endpoint(url="", auth="entra", **entry["endpoint"]) for entry in fresh]

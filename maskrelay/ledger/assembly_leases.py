@@ -1,4 +1,4 @@
-"""Leases on items that wait for their whole-item files. One worker at a time holds an item, under a token."""
+"""Leases on items that wait for their files. One worker at a time holds an item, under a token."""
 
 import secrets
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class AssemblyLease:
     #: The part of the plan in which the item begins.
     part: int
     token: str
-    #: How often the item was taken, this time included.
+    #: How often the item was taken, including this time.
     tries: int
 
     @property
@@ -28,7 +28,7 @@ class AssemblyLease:
 
 
 class AssemblyLeases:
-    """Takes and returns items that wait for assembly."""
+    """The queue of items that wait for assembly."""
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
@@ -36,7 +36,7 @@ class AssemblyLeases:
         self._owed: list[AssemblyLease] = []
 
     def take(self) -> AssemblyLease | None:
-        """Take the next item, and count a try. Return None when no item is due."""
+        """Take the next item, and count an attempt. Return None if no item is due."""
         self._pay()
         token = secrets.token_hex(8)
         found: list[bytes] | None = []
@@ -49,17 +49,17 @@ class AssemblyLeases:
         return AssemblyLease(job.decode(), int(item), int(part), token, int(tries))
 
     def renew(self, lease: AssemblyLease) -> bool:
-        """Renew the lease; return False if the item is no longer held."""
+        """Renew the lease. Return False if the item is no longer held."""
         return bool(self._scripts.run("assemble_renew", lease.job, lease.member, lease.token, self._lease_ms))
 
     def put_off(self, lease: AssemblyLease, after: timedelta) -> bool:
-        """Return the item to the queue after a delay. The try remains counted."""
+        """Return the item to the queue after a delay. The attempt remains counted."""
         return self._back(lease, after, counted=True)
 
     def excuse(self, lease: AssemblyLease, after: timedelta) -> None:
-        """As `put_off`, without counting the try, because an outage interrupted it.
+        """Return the item to the queue after a delay, without counting the attempt, which an outage interrupted.
 
-        If Redis is unavailable, this is remembered and done by a later `take`.
+        If Redis is unavailable, the next `take` does this.
         """
         try:
             self._back(lease, after, counted=False)
@@ -71,13 +71,13 @@ class AssemblyLeases:
         return bool(self._scripts.run("assemble_back", *arguments))
 
     def _pay(self) -> None:
-        """Make up for the calls that failed while Redis was unavailable."""
+        """Repeat the calls that failed while Redis was unavailable."""
         while self._owed:
             self._back(self._owed[-1], timedelta(0), counted=False)
             self._owed.pop()
 
     def done(self, lease: AssemblyLease) -> bool:
-        """Record that the item's files are stored; return whether the job can be finished now.
+        """Record that the item's files are stored. Return whether the job can be finished now.
 
         Any process may repeat this.
         """

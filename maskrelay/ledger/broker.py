@@ -1,4 +1,4 @@
-"""Celery's configuration, the same in every process. Celery only runs the workers and carries wake-ups."""
+"""Celery's configuration, which is the same in every process. Celery only runs the workers and carries wake-ups."""
 
 from datetime import timedelta
 
@@ -11,16 +11,16 @@ from maskrelay.ledger.wakeups import TASKS
 
 
 def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
-    """Return the Celery app. Every setting that is not obvious has a comment with its reason."""
+    """Return the Celery app. A comment gives the reason for each setting that is not obvious."""
     address = read_address(redis_url)
     app = Celery("maskrelay", broker=address.as_broker(), set_as_current=False)
     if isinstance(address, Address) and address.tls is not None:
-        app.conf.broker_use_ssl = dict(address.tls)  # by default the transport would trust any server
+        app.conf.broker_use_ssl = dict(address.tls)  # otherwise the transport would trust any server
     set_by_url = dict(address.options) if isinstance(address, Address) else {"master_name": address.master}
     app.conf.update(
         task_ignore_result=True,
         task_acks_late=True,
-        # the ledger releases the frames of a dead worker; the message itself is worthless
+        # The ledger releases the frames of a dead worker, so the message itself is not needed again.
         task_reject_on_worker_lost=False,
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
@@ -28,14 +28,14 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_channel_error_retry=True,  # otherwise a full Redis, which refuses to record a message, ends the worker
+        broker_channel_error_retry=True,  # otherwise a worker would end when a full Redis refuses to record a message
         task_routes={name: {"queue": name} for name in TASKS},
         task_create_missing_queues=True,
         broker_transport_options={
             "visibility_timeout": int(visibility_timeout.total_seconds()),
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            # without a timeout a publish on a half-open connection blocks for most of a minute
+            # Without a timeout, a publish on a half-open connection blocks for most of a minute.
             "socket_timeout": 5,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
@@ -47,9 +47,9 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
 
 
 class Publisher:
-    """Publishes a wake-up once.
+    """A publisher of wake-ups, which tries to send each only once.
 
-    Raises LedgerUnavailable if it cannot be sent; the sweep sends another.
+    Raises LedgerUnavailable if the wake-up cannot be sent. The sweep sends another one later.
     """
 
     def __init__(self, app: Celery) -> None:

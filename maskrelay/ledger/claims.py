@@ -1,4 +1,4 @@
-"""Claims: leases on ranges of frames. Take, renew, settle, release and expire them."""
+"""Claims: leases on ranges of frames. They are taken, renewed, settled, released, and lapse."""
 
 import json
 import secrets
@@ -19,7 +19,7 @@ _MS = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Frames `first` … `first + n - 1` of a job, held while the lease of `token` is renewed."""
+    """Frames `first` … `first + n - 1` of a job, which are held as long as the lease of `token` is renewed."""
 
     token: str
     job: str
@@ -27,14 +27,14 @@ class Claim:
     lane: Lane
     first: int
     n: int
-    #: Whether the claim is a suspect: the child must hold nothing else at the same time.
+    #: Whether the claim is for a suspect frame. The child process must then hold nothing else at the same time.
     alone: bool
     troubles: tuple[Trouble, ...]
-    #: Redis' clock when the frames were claimed, in milliseconds.
+    #: The time of Redis's clock when the frames were claimed, in milliseconds.
     now_ms: int
 
     def frames(self) -> range:
-        """The numbers of the claimed frames."""
+        """Return the numbers of the claimed frames."""
         return range(self.first, self.first + self.n)
 
     def trouble(self, frame: int) -> Trouble:
@@ -53,9 +53,9 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class PoisonedFrame:
-    """A frame that ended two workers while it was their only frame.
+    """A frame that crashed two workers while it was their only frame.
 
-    `token` holds it for the process that writes its failure.
+    `token` holds the frame for the process that writes its failure.
     """
 
     token: str
@@ -65,20 +65,24 @@ class PoisonedFrame:
 
 @dataclass(frozen=True, slots=True)
 class SuspectWaits:
-    """A suspect waits for a child that holds nothing: claim nothing more until what this child holds is settled."""
+    """A suspect frame waits until this child process holds nothing. Until then, the process must not claim more."""
 
 
 class Claims:
-    """Claims frames and settles their outcomes. Every claim has a lease of `lease`, which `renew` extends."""
+    """The claims on frames, and the settling of their outcomes.
+
+    A claim has a lease of `lease`, which `renew` extends.
+    """
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS
 
     def take(self, holding: int, lanes: Sequence[Lane], most: int = RUN_MOST) -> Claim | SuspectWaits | None:
-        """Claim the next frames, in fair turn among tenants. Return None when no frames are waiting.
+        """Claim the next frames, in fair order among tenants. Return None if no frames are waiting.
 
-        holding: how many frames this child holds. While bulk frames wait, one claim in eight is bulk.
+        `holding` is the number of frames that this child process holds. While frames wait in both lanes, one claim in
+        eight is from the bulk lane.
         """
         token = secrets.token_hex(8)
         known = json.loads(self._scripts.run("claim", token, holding, most, self._lease_ms, json.dumps(list(lanes))))
@@ -88,7 +92,7 @@ class Claims:
         return Claim(**known)
 
     def held(self) -> int:
-        """Return how many frames are leased by workers now."""
+        """Return how many frames workers hold now."""
         claims: dict[bytes, bytes] = {}
         place = 0
         while True:
@@ -98,7 +102,7 @@ class Claims:
                 return sum(json.loads(claim)["held"].count("1") for claim in claims.values())
 
     def renew(self, tokens: Sequence[str]) -> set[str]:
-        """Renew the leases of these claims; return the tokens that are lost."""
+        """Renew the leases of these claims. Return the tokens that have lost theirs."""
         pages = [page for page, _ in paged(tokens, PAGE)] if tokens else []
         return {
             token.decode()
@@ -109,24 +113,24 @@ class Claims:
     def settle(
         self, job: str, part: str, lines: Sequence[Settlement], spent: Mapping[str, int] | None = None
     ) -> set[int]:
-        """Record that the outcomes of these frames are in `part`; return the frames whose line counts.
+        """Record that the outcomes of these frames are in `part`. Return the frames whose lines were accepted.
 
-        spent: milliseconds of frames by cause, added to the job's totals. Safe to repeat: for a part that is already
-        listed, the first result is returned again.
+        `spent` gives the milliseconds of frames by cause, which are added to the job's totals. If the part is already
+        listed, the first result is returned again, so the call can be repeated.
         """
         told = json.dumps([[line.token, line.frame, line.failed] for line in lines])
         return set(self._run_on_part("settle", job, part, told, json.dumps(spent or {})))
 
     def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
-        """List a part that is in storage but not in the ledger; return how many frames it settled.
+        """List a part that is in storage but not in the ledger. Return how many frames it settled.
 
-        lines: (frame, failed, visible). A line that is not the visible line of its frame is listed as refused. A part
-        that is already listed changes nothing.
+        A line is (frame, failed, visible). A line that is not the visible line of its frame is listed as refused. If
+        the part is already listed, nothing changes.
         """
         return int(self._run_on_part("adopt", job, part, json.dumps(list(lines))))
 
     def _run_on_part(self, script: str, job: str, part: str, *arguments: str) -> Any:
-        """Run a script that lists a part once.
+        """Run a script that lists a part if it is not listed yet.
 
         If the list is too long for the script to search, it is searched here first.
         """
@@ -136,36 +140,36 @@ class Claims:
         return done
 
     def release(self, token: str, frame: int, *, after: timedelta = timedelta(0), suspect: bool = False) -> bool:
-        """Release a frame without counting an attempt; return False if the token was lost.
+        """Release a frame without counting an attempt. Return False if the claim no longer holds it.
 
-        A suspect remains a suspect.
+        A suspect frame remains suspect.
         """
         return bool(self._scripts.run("release", token, frame, after // _MS, suspect))
 
     def strike(self, token: str, frame: int, code: str, after: timedelta, endpoint: str = "") -> bool:
-        """Release a frame because this endpoint failed on it. The failure is judged when the frame is claimed again."""
+        """Release a frame after this endpoint failed on it. The failure is judged when the frame is claimed again."""
         return bool(self._scripts.run("strike", token, frame, code, after // _MS, endpoint))
 
     def used(self, lane: Lane, tenant: str, seconds: int) -> None:
-        """Move the tenant back in its lane: decoding its files took this long, and a second counts as one frame."""
+        """Move the tenant back in its lane, because its files took this long to decode. A second is worth one frame."""
         self._scripts.run("used", lane, tenant, seconds)
 
     def charge(self, token: str, frame: int) -> int:
-        """Count the frame's recorded failure as an attempt.
+        """Count the recorded failure of the frame as an attempt.
 
-        Returns the number of counted attempts, -1 if the token was lost.
+        Return the number of counted attempts, or -1 if the claim no longer holds the frame.
         """
         return int(self._scripts.run("charge", token, frame))
 
     def model_version(self, job: str, item: int, proposed: str) -> str:
-        """Return the model version that scores this item's frames: the first version that was proposed."""
+        """Return the model version for the frames of this item, which is the first version that was proposed for it."""
         version: bytes = self._scripts.run("model_version", job, item, proposed)
         return version.decode()
 
     def lapse(self, most: int = 1000) -> tuple[int, list[PoisonedFrame]]:
-        """Release the frames of workers whose leases have expired.
+        """Release the frames of workers whose leases have lapsed.
 
-        Returns the number of claims, and the frames that are to be failed.
+        Return the number of claims, and the frames that must fail.
         """
         lapsed, condemned, more = 0, list[PoisonedFrame](), True
         while more:

@@ -1,4 +1,4 @@
-"""Check the durability settings of Redis, as `INFO` reports them: the append-only file and the eviction policy."""
+"""Check in `INFO` whether Redis keeps its data: the append-only file and the eviction policy."""
 
 import logging
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DurabilityFinding:
-    """One finding about the durability of Redis."""
+    """One finding about whether Redis keeps its data."""
 
     #: What was checked.
     of: str
@@ -23,7 +23,7 @@ class DurabilityFinding:
 
 
 def persistence(facts: Mapping[str, Any]) -> DurabilityFinding:
-    """Judge the append-only file by `INFO persistence`."""
+    """Judge the append-only file from `INFO persistence`."""
     of = "redis persistence"
     if not facts.get("aof_enabled"):
         hint = (
@@ -37,7 +37,7 @@ def persistence(facts: Mapping[str, Any]) -> DurabilityFinding:
 
 
 def eviction(facts: Mapping[str, Any]) -> DurabilityFinding:
-    """Judge the eviction policy by `INFO memory`."""
+    """Judge the eviction policy from `INFO memory`."""
     of, policy = "redis eviction", str(facts.get("maxmemory_policy", "unknown"))
     if policy == "noeviction":
         return DurabilityFinding(of, "ok", policy)

@@ -1,4 +1,4 @@
-"""Flow control of the endpoints: the number of scores in flight, the request rate, and the gate of each endpoint."""
+"""Flow control of the endpoints: the limit on requests in flight, the request rate, and the gate of each endpoint."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from maskrelay.ledger.scripts import Scripts
 from maskrelay.rules.endpoint_gate import Report
 
 _MS = timedelta(milliseconds=1)
-#: The longest blocking wait for a call, shorter than the timeout of the connection.
+#: The longest wait for a call, which is shorter than the timeout of the connection.
 LONGEST_CALL = timedelta(seconds=2)
 
 
@@ -20,11 +20,11 @@ LONGEST_CALL = timedelta(seconds=2)
 class Admission:
     """Whether a score may begin, and at which endpoint.
 
-    If it is not granted, ask again after `wait`, or when called. `endpoint` is empty then.
+    If it is not granted, `endpoint` is empty, and the waiter tries again after `wait` or when it is called.
     """
 
     granted: bool
-    #: Only the canary may be sent.
+    #: Whether only the canary may be sent, to probe a closed gate.
     probe: bool
     wait: timedelta
     #: The reason in one word.
@@ -34,11 +34,11 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What a successful score transferred."""
+    """The data that a successful score transferred."""
 
     bytes_up: int
     bytes_down: int
-    #: Of all rows.
+    #: The number of prompts of all rows together.
     prompts: int
     seconds: float
     #: From the first to the last byte of the answer.
@@ -47,20 +47,20 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class FlowState:
-    """The current state of one endpoint's flow control."""
+    """The current state of an endpoint's flow control."""
 
     gate: str
     reason: str
     closed_for: timedelta
     in_flight: int
-    #: Redis' clock when the endpoint last answered successfully, or 0.
+    #: The time of Redis's clock when the endpoint last answered successfully, or 0.
     last_good_ms: int
-    #: The end of the last outage in which the canary failed too. Earlier failures count against no frame.
+    #: The end of the last outage in which the canary failed too. Failures before this time count against no frame.
     excused_ms: int
 
 
 class Flow:
-    """The flow control of a pool of endpoints, shared by all workers."""
+    """The flow control of a pool of endpoints, which all workers share."""
 
     def __init__(self, scripts: Scripts, endpoints: Sequence[Endpoint], *, slot_lease: timedelta) -> None:
         self._scripts = scripts
@@ -70,24 +70,24 @@ class Flow:
         self._slot_lease_ms = slot_lease // _MS
 
     def fresh(self, endpoint: str) -> bool:
-        """Skip the wait for slots that may be lost; return False if there is flow state already.
+        """Skip the wait for slots that may be lost. Return False if there is already flow state.
 
-        Call it only for an endpoint to which no score was ever sent.
+        Call this only for an endpoint to which no score was ever sent.
         """
         return bool(self._scripts.run("fresh", endpoint))
 
     def is_new(self, endpoint: str) -> bool:
-        """Return whether the endpoint has no flow state in this Redis."""
+        """Return whether Redis has no flow state for the endpoint."""
         return not self._scripts.ask("HEXISTS", f"mr:flow:{endpoint}", "run_id")
 
     def admit(
         self, lane: Lane, waiter: str, slot: str, *, among: Sequence[str], bytes_up: int, prompts: int, child: str
     ) -> Admission:
-        """Ask for admission of one score at one of the endpoints `among`, which must not be empty.
+        """Request admission of one score at one of the endpoints `among`, which must not be empty.
 
-        bytes_up: size of the request's body. prompts: of all its rows, to estimate the size of the answer. A waiter
-        keeps its place in the lane if it asks at least every three seconds, each time with the same `child`, which must
-        not contain a colon.
+        `bytes_up` is the size of the request's body. `prompts` is the number of prompts of all its rows, from which the
+        size of the answer is estimated. A waiter keeps its place in the lane if it calls at least every three seconds,
+        each time with the same `child`, which must not contain a colon.
         """
         candidates = ",".join(self._settings[name] for name in among)
         score = (bytes_up, prompts, f"[{candidates}]")
@@ -96,33 +96,37 @@ class Flow:
         return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode())
 
     def now_ms(self) -> float:
-        """Return Redis' clock, in milliseconds."""
+        """Return the time of Redis's clock in milliseconds."""
         seconds, microseconds = self._scripts.ask("TIME")
         return int(seconds) * 1000 + int(microseconds) / 1000
 
     def inventory(
         self, endpoint: str, child: str, since_ms: float, held: Mapping[str, timedelta], asking: Sequence[str]
     ) -> int:
-        """Report which slots a child has.
+        """Report which slots a child process has.
 
-        Returns 0, or, if Redis was lost, the time by its clock in milliseconds until which nothing is granted.
+        Return 0. If Redis has lost its data, return the time of its clock, in milliseconds, until
+        which nothing is granted.
 
-        held: the granted slots, with the remaining time of their leases. asking: slots that may have been granted.
-        Other slots of the child are freed if they were granted before `since_ms`: Redis' clock just before the child
-        listed its slots.
+        `held` contains the granted slots with the remaining time of their leases, and `asking` the slots that may have
+        been granted. Other slots of the child process are freed if they were granted before `since_ms`, the time of
+        Redis's clock just before the child process listed its slots.
         """
         left = json.dumps([[slot, max(0, lease // _MS)] for slot, lease in held.items()])
         told = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
         return int(self._scripts.run("inventory", self._settings[endpoint], *told))
 
     def thaw(self, endpoint: str, frozen: int, children: Sequence[str]) -> bool:
-        """Grant scores again before `frozen`, which `inventory` returned, if all these children have reported."""
+        """Grant scores again before the time `frozen`, which `inventory` returned, if all these
+        child processes have reported.
+        """
         return bool(self._scripts.run("thaw", self._settings[endpoint], frozen, json.dumps(list(children))))
 
     def await_call(self, child: str, timeout: timedelta) -> str:
-        """Block until a waiter of this child may be next; return its name, or "" after `timeout` (two seconds at most).
+        """Wait until a waiter of this child process may be next. Return its name, or "" after `timeout`
+        (at most two seconds).
 
-        This only saves polling. A call can be lost, and the slot may be taken.
+        This only saves polling: a call can be lost, and the slot may be taken by another waiter.
         """
         seconds = min(timeout, LONGEST_CALL).total_seconds()
         called = self._scripts.ask("BLPOP", f"mr:calls:{child}", f"{seconds:.3f}")
@@ -131,9 +135,10 @@ class Flow:
     def report(
         self, endpoint: str, slot: str, report: Report, frame: str, rand: float, transfer: Transfer | None = None
     ) -> str:
-        """Report how the score of a slot ended; return the gate's state.
+        """Report how the score of a slot ended. Return the state of the gate.
 
-        frame: names the input. rand: jitters a pause. transfer: of a successful score.
+        `frame` is the name of the input, `rand` varies the length of a pause, and `transfer` belongs
+        to a successful score.
         """
         ended: dict[str, Any] = {
             "kind": report.kind,
@@ -152,7 +157,7 @@ class Flow:
         return gate.decode()
 
     def look(self, endpoint: str) -> FlowState:
-        """Return the endpoint's state. Changes nothing."""
+        """Return the state of the endpoint without changing it."""
         gate, reason, closed_ms, in_flight, good, excused = self._scripts.run("look", endpoint)
         return FlowState(gate.decode(), reason.decode(), closed_ms * _MS, in_flight, good, excused)
 

@@ -1,4 +1,4 @@
-"""Job records in the ledger: created on acceptance, changed by transitions, concluded from the stored result."""
+"""Job records in the ledger: created on acceptance, changed by transitions, and concluded from the stored result."""
 
 import json
 from collections.abc import Iterator
@@ -32,26 +32,26 @@ class JobRecord:
     lane: Lane
     state: JobState
     planned: bool
-    #: The number of submitted items until all are planned, then the number of items.
+    #: The number of submitted items until all of them are planned, then the number of planned items.
     total: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     frames: Frames
     frame_parts: int
-    #: Counts by state. They show progress until the job is terminal.
+    #: The number of items by state. It shows progress until the job is terminal.
     items: dict[str, int]
     cancel_reason: str | None
     version: int
     moments: Moments
-    #: Milliseconds that frames were processed or backed off, by cause.
+    #: The milliseconds for which frames were processed or had to wait, by cause.
     spent: dict[str, int]
-    #: The code of the reason why the job ended without a result.
+    #: The error code if the job ended without a result.
     halted: str | None = None
 
 
 class Jobs:
-    """Reads and changes the records of jobs. Every method raises LedgerUnavailable when Redis does not respond."""
+    """The records of jobs. Every method raises LedgerUnavailable if Redis does not respond."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
@@ -67,15 +67,15 @@ class Jobs:
         size: int = 0,
         deadline: datetime | None = None,
     ) -> bool:
-        """Record an accepted job, which is planned next.
+        """Record an accepted job, which is then planned. Return False if the job already has a record.
 
-        `size`: bytes of its uploads. Return False if the job is known already.
+        `size` is the number of bytes of its uploads.
         """
         due = "" if deadline is None else _ms(deadline)
         return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size, due))
 
     def overdue(self, most: int) -> list[str]:
-        """Return jobs whose deadline has passed, until `met_deadline` is called for them."""
+        """Return jobs whose deadline has passed and for which `met_deadline` was not called."""
         return [job.decode() for job in self._scripts.run("overdue", most)]
 
     def met_deadline(self, job: str) -> None:
@@ -83,7 +83,7 @@ class Jobs:
         self._scripts.ask("ZREM", "mr:deadlines", job)
 
     def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
-        """Reserve an id that is derived from an idempotency key. Return False while another request is accepting it."""
+        """Reserve an id that is derived from an idempotency key. Return False while another request has reserved it."""
         held = hold // timedelta(milliseconds=1)
         return bool(self._scripts.run("lock", f"mr:accepting:{job}", nonce, held))
 
@@ -92,14 +92,14 @@ class Jobs:
         self._scripts.ask("DEL", f"mr:accepting:{job}")
 
     def get(self, job: str) -> JobRecord | None:
-        """Return the record of a job; None if it is unknown."""
+        """Return the record of a job, or None if there is none."""
         known = self._scripts.run("view", job)
         return _record(job, json.loads(known)) if known else None
 
     def cancel(self, job: str, reason: str) -> JobState | None:
-        """Request cancellation; return the previous state, None if the job is unknown.
+        """Request cancellation, if the lifecycle allows it.
 
-        Only transitions of the lifecycle are made.
+        Return the previous state, or None if there is no such job.
         """
         state: bytes | None = self._scripts.run("cancel", job, reason)
         return state.decode() if state else None  # type: ignore[return-value]
@@ -118,9 +118,9 @@ class Jobs:
     ) -> int:
         """Make a job terminal because storage says so.
 
-        Returns 0 if the ledger has it terminal already, 1 if it is news, and 2 if the ledger had no record of it and
-        has one now. In the last case the caller checks whether the job was deleted meanwhile. halted: the code of the
-        reason why the job ended without a result.
+        Return 0 if the job was already terminal in the ledger, 1 if this changed its record, and 2 if it had no record
+        and one was created. After 2, the caller checks whether the job was deleted in the meantime. `halted` is the
+        error code if the job ended without a result.
         """
         fields: list[Any] = ["frames", frames.planned]
         fields += ["frames_succeeded", frames.succeeded, "frames_failed", frames.failed]
@@ -133,11 +133,14 @@ class Jobs:
         return int(self._scripts.run("conclude", *arguments))
 
     def told(self, job: str) -> bool:
-        """Record that every event of the job is over. Return False if the ledger does not know the job."""
+        """Record that every event of the job is over. Return False if the job has no record."""
         return bool(self._scripts.run("told", job))
 
     def forget(self, job: str, tenant: str) -> bool:
-        """Delete everything about a deleted job; return False if nothing was known. Claims on its frames are lost."""
+        """Delete everything about a deleted job.
+
+        Return False if there was nothing. Claims on its frames become invalid.
+        """
         events = [event_id(job, event_type) for event_type in EVENT_TYPES]
         known, more = self._scripts.run("forget", job, tenant, json.dumps(events))
         while more:
@@ -145,26 +148,26 @@ class Jobs:
         return bool(known)
 
     def scan(self, place: str, most: int) -> tuple[str, list[str]]:
-        """Return the next cursor ("0" at the end) and the jobs among about `most` further keys of the ledger."""
+        """Return the next cursor ("0" at the end), and the jobs among about `most` more keys of the ledger."""
         following, names = self._scripts.ask("SCAN", place, "MATCH", f"{_RECORD}*", "COUNT", most)
         jobs = (name.decode().removeprefix(_RECORD) for name in names)
         return str(following), [job for job in jobs if keys.ID.fullmatch(job)]
 
     def unfinished(self) -> Iterator[str]:
-        """Yield every job that is not over according to the ledger, in pages. A job may be repeated."""
+        """Yield every job that is unfinished according to the ledger, page by page. A job may come twice."""
         for of_tenant in self._scripts.walk("SCAN", options=["MATCH", f"{_LIVE}*"]):
             yield from self._scripts.walk("SSCAN", of_tenant)
 
     def retire(self, job: str, lifetime: timedelta) -> str:
         """Delete the record of a job that ended longer ago than `lifetime`.
 
-        Return `retired`, or what prevents it: `ended`, `running` or `unknown`.
+        Return `retired`, or the reason why it was not deleted: `ended`, `running` or `unknown`.
         """
         verdict: bytes = self._scripts.run("retire", job, lifetime // timedelta(milliseconds=1))
         return verdict.decode()
 
     def listed(self, tenant: str, before: str | None, most: int) -> list[str]:
-        """Return the ids of a tenant's jobs, newest first, after the job `before`."""
+        """Return the ids of a tenant's jobs after the job `before`, newest first."""
         key = f"mr:tenant:{tenant}"
         start = 0
         if before is not None:
@@ -175,14 +178,14 @@ class Jobs:
         return [name.decode() for name in self._scripts.ask("ZREVRANGE", key, start, start + most - 1)]
 
     def list_again(self, job: str, tenant: str, created_at: datetime) -> bool:
-        """Add a finished job to its tenant's list again. Return False if it is listed."""
+        """Add a finished job to its tenant's list again. Return False if it is already listed."""
         return bool(self._scripts.ask("ZADD", f"mr:tenant:{tenant}", "NX", _ms(created_at), job))
 
     def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
-        """Return outcome parts in the order in which they were settled, each with the frames whose lines were refused.
+        """Return the outcome parts in the order in which they were settled, each with the frames of refused lines.
 
-        Returns those from `start` to `stop`, both inclusive; -1 is the last. The list is read in pages. If it is
-        deleted meanwhile, because the job ends, it counts as empty.
+        The result contains the parts from `start` to `stop`, both inclusive; -1 is the last one. The list is read in
+        pages. If it is deleted in the meantime because the job ends, the result is empty.
         """
         listed: list[tuple[str, frozenset[int]]] = []
         while stop < 0 or start <= stop:
@@ -235,7 +238,10 @@ def _record(job: str, known: dict[str, Any]) -> JobRecord:
 
 
 def _items(known: dict[str, Any]) -> dict[str, int]:
-    """Return the counts of items. Before the job ends, single-frame items are counted by frames, others as they end."""
+    """Return the number of items by state.
+
+    Before the job ends, items with a single frame are counted by their frames, and other items when they end.
+    """
     if known["state"] in TERMINAL:
         return {name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")}
     succeeded, failed = int(known["frames_succeeded"]), int(known["frames_failed"])

@@ -1,4 +1,4 @@
-"""Metrics of one process: stage durations and event counts, added to the ledger every few seconds."""
+"""The metrics of one process: durations of stages and counts of events, added to the ledger every few seconds."""
 
 import contextlib
 import threading
@@ -21,7 +21,7 @@ Stage = Literal[
     "score",  # one scoring request
     "restore",  # making masks in the source's geometry, measures and files
     "store",  # storing a frame's files, or a part of outcomes with its pack
-    "settle",  # from an outcome until it counts: waiting for others to share its part, writing the part, the ledger
+    "settle",  # waiting until others share the part, writing the part, and updating the ledger
     "plan",  # one time slice of a job
     "assemble",  # one item
     "finish",  # one job
@@ -31,10 +31,10 @@ PERIOD = timedelta(seconds=5)
 
 
 class StageRecorder:
-    """Collects counts and durations, and reports them every `period` from a thread.
+    """A recorder of counts and durations, which a thread reports in every `period`.
 
-    The first measurement starts the thread, so it runs in the forked process. May be used from any thread. What cannot
-    be reported now is reported later; what a killed process had not reported is lost.
+    The thread starts with the first measurement, which is after the fork. A recorder may be used from any thread. What
+    cannot be reported now is reported later. What a killed process had not reported is lost.
     """
 
     def __init__(self, tell: Callable[[Counter[str], Counter[str]], None], period: timedelta = PERIOD) -> None:
@@ -60,7 +60,7 @@ class StageRecorder:
 
     @contextlib.contextmanager
     def timed(self, stage: Stage) -> Iterator[None]:
-        """Record how long the block takes, however it ends."""
+        """Record the duration of the block, even if it raises an error."""
         began = time.perf_counter()
         try:
             yield
@@ -68,7 +68,7 @@ class StageRecorder:
             self.took(stage, time.perf_counter() - began)
 
     def tell(self) -> None:
-        """Report now. If the ledger is unavailable, the measurements are kept."""
+        """Report now. If the ledger is unavailable, keep the measurements."""
         with self._lock:
             counts, stages = self._counts, self._stages
             self._counts, self._stages = Counter[str](), Counter[str]()

@@ -1,4 +1,4 @@
-"""The ledger's metrics: a snapshot for operators, and the counts and histograms that processes add to."""
+"""The ledger's metrics: a snapshot for operators, and the counts and histograms that all processes add to."""
 
 import json
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ from typing import Any
 
 from maskrelay.ledger.scripts import Scripts
 
-#: Frames are counted for this many running jobs, the oldest; more would block the ledger for milliseconds.
+#: Frames are counted only for this many of the oldest running jobs, because more would block the
+#: ledger for milliseconds.
 JOBS_MOST = 200
-#: Upper bounds of the histogram buckets in seconds. One more bucket holds longer times.
+#: The upper bounds of the histogram buckets, in seconds. One more bucket is for longer times.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
@@ -26,23 +27,23 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """A snapshot of the ledger."""
+    """A snapshot of the ledger's metrics."""
 
-    #: As `sight.lua` returns it.
+    #: The content as `sight.lua` returns it.
     known: dict[str, Any]
-    #: By what is counted, then by label.
+    #: The counts, by what is counted and then by label.
     counts: dict[str, dict[str, int]]
     stages: dict[str, Histogram]
 
 
 class Metrics:
-    """Reads the snapshot, and adds to the counts and histograms."""
+    """The metrics in the ledger."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
     def look(self) -> MetricsSnapshot:
-        """Return a snapshot. Changes nothing. Raises LedgerUnavailable."""
+        """Return a snapshot without changing anything. Raises LedgerUnavailable."""
         known = json.loads(self._scripts.run("sight", JOBS_MOST))
         counts: dict[str, dict[str, int]] = {}
         for field, count in known.pop("counts", {}).items():

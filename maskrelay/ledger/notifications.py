@@ -12,24 +12,24 @@ from redis.backoff import NoBackoff
 from maskrelay.ledger.redis_connection import connect_listener
 
 log = logging.getLogger(__name__)
-#: `ended`: a job is terminal. `frames`: frames can be claimed. The message is the id of the job.
+#: `ended` means that a job is terminal, and `frames` that frames can be claimed. The message is the id of the job.
 Bell = Literal["ended", "frames"]
-#: Pause in seconds before reconnecting after a lost connection.
+#: The pause in seconds before reconnecting after a lost connection.
 _AGAIN_S = 1.0
 #: A silent connection is checked this often, in seconds.
 _LOOK_S = 5.0
 
 
 class Notifications:
-    """Listens at `redis_url`. Each listener has a connection of its own; the scripts publish."""
+    """A listener for notifications from the Redis at `redis_url`. The ledger's scripts publish them."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
 
     async def listen(self, bell: Bell, heard: Callable[[str], object]) -> None:
-        """Call `heard` with the message of every notification, until cancelled.
+        """Call `heard` with the message of every notification, until the task is cancelled.
 
-        Nothing is heard while Redis is unavailable. No error ends the listening: it starts again after any error.
+        After any error, it connects again. While Redis is unavailable, notifications are lost.
         """
         while True:
             try:

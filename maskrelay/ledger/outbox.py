@@ -1,4 +1,4 @@
-"""The outbox: events that are due for delivery, being delivered under a lease, or done."""
+"""The outbox: events that are due for delivery, that are being delivered under a lease, or that are over."""
 
 import secrets
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Any
 from maskrelay.ledger.scripts import Scripts
 
 _MS = timedelta(milliseconds=1)
-#: Pause before a delivery that waits for a free place is looked at again.
+#: The pause after which a delivery that waits for a free place is examined again.
 PLACE_PAUSE = timedelta(seconds=1)
-#: After this many consecutive failures a host is backed off, twice as long after each further failure.
+#: After this many failures in a row, a host is left alone for a time, which doubles with each further failure.
 FAILURES = 5
 REST, LONGEST_REST = timedelta(seconds=30), timedelta(minutes=5)
 
@@ -21,44 +21,48 @@ class Delivery:
 
     job: str
     event: str
-    #: Counted from 1.
+    #: The number of the attempt, counted from 1.
     attempt: int
     token: str
-    #: Of the span in which the event was created.
+    #: The trace context of the span in which the event was created.
     traceparent: str | None = None
 
 
 class Outbox:
-    """Queues events for delivery, and limits and backs off the deliveries to each host."""
+    """The queue of events to deliver, with limits for the deliveries to each host."""
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS
 
     def add(self, job: str, event: str, traceparent: str | None = None) -> None:
-        """Queue an event whose body is in storage. An event that is queued already is not changed."""
+        """Queue an event whose body is in storage. An event that is already queued is not changed."""
         self._scripts.run("announce", f"{job} {event}", traceparent or "")
 
     def replay(self, job: str, event: str) -> None:
-        """Deliver an event again, or immediately if it is waiting. It gets all attempts of the schedule again.
+        """Deliver an event again, or immediately if it waits for its next attempt. It gets all attempts
+        of the schedule again.
 
-        An event that is being delivered is left to its sender.
+        An event that is being delivered is not changed.
         """
         self._scripts.run("replay", f"{job} {event}")
 
     def standing(self, job: str, event: str) -> tuple[int, str]:
-        """Return the number of attempts so far and the note about the last one; 0 and "" if nothing is known."""
+        """Return the number of attempts so far and the note about the last one, or 0 and "" if nothing is recorded."""
         member = f"{job} {event}"
         attempts: bytes | None = self._scripts.ask("HGET", "mr:outbox:attempts", member)
         last: bytes | None = self._scripts.ask("HGET", "mr:outbox:last", member)
         return int(attempts or 0), (last or b"").decode()
 
     def note(self, delivery: Delivery, last: str) -> None:
-        """Store the result of an attempt until the event is over."""
+        """Store a note about an attempt until the event is over."""
         self._scripts.ask("HSET", "mr:outbox:last", f"{delivery.job} {delivery.event}", last)
 
     def take(self) -> Delivery | None:
-        """Take a delivery that is due, and that has a free place if it waits for one. Return None if there is none."""
+        """Take a delivery that is due.
+
+        If it waits for a place, the place must be free. Return None if there is none.
+        """
         token = secrets.token_hex(8)
         known: list[Any] | None = []
         while known == []:  # deliveries that wait for a place are examined a hundred at a time
@@ -69,11 +73,13 @@ class Outbox:
         return Delivery(job, event, int(known[1]), token, known[2].decode() or None)
 
     def again(self, delivery: Delivery, after: timedelta, *, charge: bool = True) -> bool:
-        """Schedule another attempt after a delay. Without `charge` this attempt is not counted."""
+        """Schedule another attempt after a delay. Without `charge`, this attempt is not counted."""
         return self._end(delivery, after // _MS, charge=charge)
 
     def await_place(self, delivery: Delivery, place: str, most: int) -> bool:
-        """Withdraw the attempt. The next is due when fewer than `most` are in progress at that place (`enter_host`)."""
+        """Withdraw the attempt. The next is due when fewer than `most` deliveries are in progress
+        at this place (`enter_host`).
+        """
         return self._end(delivery, PLACE_PAUSE // _MS, charge=False, place=f"{place} {most}")
 
     def over(self, delivery: Delivery) -> bool:
@@ -81,31 +87,31 @@ class Outbox:
         return self._end(delivery, -1, charge=True)
 
     def enter_host(self, host: str, delivery: Delivery, most: int) -> bool:
-        """Return whether the delivery may begin: at most `most` deliveries to one host run at once.
+        """Return whether the delivery may begin. At most `most` deliveries to one host run at the same time.
 
-        `host` is any name for the host, or for anything else with such a limit.
+        `host` is any name for the host, or for something else that has such a limit.
         """
         return bool(self._scripts.run("enter_host", host, delivery.token, most, self._lease_ms))
 
     def leave_host(self, host: str, delivery: Delivery) -> None:
-        """End the delivery's use of a place at the host."""
+        """Free the delivery's place at the host."""
         self._scripts.ask("ZREM", f"mr:callbacks:{host}", delivery.token)
 
     def host_rests(self, host: str) -> timedelta:
-        """Return the remaining cool-down of the host, zero if there is none."""
+        """Return how long the host will still be left alone, or zero."""
         left = int(self._scripts.ask("PTTL", f"mr:resting:{host}"))
-        # a longer one means that Redis' clock went back
+        # A longer time means that Redis's clock was set back.
         return timedelta(0) if left * _MS > LONGEST_REST else max(0, left) * _MS
 
     def host_failed(self, host: str) -> None:
-        """Record that the host did not respond, or failed.
+        """Record that the host did not respond or failed.
 
-        After five failures in a row it is backed off for a while.
+        After five failures in a row, it is left alone for a time.
         """
         self._scripts.run("host_failed", host, FAILURES, REST // _MS, LONGEST_REST // _MS)
 
     def host_answered(self, host: str) -> None:
-        """Record that the host responded, which ends its series of failures and its cool-down."""
+        """Record that the host responded. This clears its failures."""
         self._scripts.ask("DEL", f"mr:failing:{host}", f"mr:resting:{host}")
         self._scripts.ask("ZREM", "mr:failing", host)
 

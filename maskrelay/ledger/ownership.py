@@ -1,4 +1,4 @@
-"""Check whether a Redis database may be used: a single server or primary that belongs to no other deployment."""
+"""Check whether a Redis database may be used: it must be a primary and belong to no other deployment."""
 
 import logging
 from collections.abc import Callable
@@ -11,9 +11,9 @@ _KEY = "mr:store"
 
 
 class OwnDatabase:
-    """Checks once that the database belongs to this store, as soon as both respond. May be used from any thread.
+    """A check that the database belongs to this store. It is made once, when both respond, and from any thread.
 
-    store_id: returns the id of the store; raises StorageUnavailable.
+    `store_id` returns the id of the store, and raises StorageUnavailable.
     """
 
     def __init__(self, scripts: Scripts, store_id: Callable[[], str]) -> None:
@@ -24,15 +24,16 @@ class OwnDatabase:
     def check_at_start(self) -> None:
         """Raise SettingsError if the database must not be used.
 
-        Also raises LedgerUnavailable and StorageUnavailable.
+        Also raises LedgerUnavailable or StorageUnavailable if one of them does not respond.
         """
         check_database(self._scripts, self._store_id())
         self._checked = True
 
     def check(self) -> None:
-        """As `check_at_start`, until it has succeeded once. A database that must not be used raises LedgerUnavailable.
+        """Make the check of `check_at_start`, unless it has already succeeded.
 
-        This is logged once. The database can be used as soon as the problem is fixed.
+        If the database must not be used, this raises LedgerUnavailable and logs the reason once. The database can be
+        used as soon as the problem is fixed.
         """
         if self._checked:
             return
@@ -46,11 +47,11 @@ class OwnDatabase:
 
 
 def check_database(scripts: Scripts, store_id: str) -> None:
-    """Claim the database for the deployment with this store, or check that it belongs to it.
+    """Claim the database for the deployment with this store, or check that it already belongs to it.
 
-    A database that names no store, because it is new or was emptied, is claimed. If several deployments start at once,
-    the first one gets it. Raises SettingsError for the database of another deployment and for a cluster, and
-    LedgerUnavailable.
+    A database that names no store, because it is new or was emptied, is claimed. If several deployments start
+    at the same time, the first one gets it. Raises SettingsError for the database of another deployment and for
+    a cluster, and LedgerUnavailable.
     """
     if scripts.ask("INFO", "cluster").get("cluster_enabled"):
         hint = "use a single server, or Sentinels (redis+sentinel://)"

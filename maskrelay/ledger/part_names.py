@@ -1,4 +1,6 @@
-"""Names of outcome parts as the ledger stores them, in 14 bytes instead of 32 characters: a job may have many."""
+"""The names of outcome parts as the ledger stores them: in 14 bytes instead of 32 characters, because a
+job may have many.
+"""
 
 from maskrelay.contract.records import keys
 from maskrelay.ledger.scripts import Scripts
@@ -18,9 +20,9 @@ def pack(name: str) -> bytes:
 
 
 def search(scripts: Scripts, job: str, packed: bytes) -> int:
-    """Search a job's list for a part, in pages.
+    """Search the list of a job's parts for this part, page by page.
 
-    Return -1 if it is listed, else the number of parts that were searched.
+    Return -1 if it is listed, otherwise the number of parts that were searched.
     """
     start = 0
     while page := scripts.ask("LRANGE", f"mr:job:{job}:parts", start, start + _PAGE - 1):
@@ -31,5 +33,5 @@ def search(scripts: Scripts, job: str, packed: bytes) -> int:
 
 
 def unpack(packed: bytes) -> str:
-    """Return the name that `pack` packed."""
+    """Return the name that was packed into these bytes."""
     return f"{int.from_bytes(packed[:7]):016d}-{packed[7:11].hex()}-{int.from_bytes(packed[11:]):06d}"

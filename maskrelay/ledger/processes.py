@@ -1,4 +1,4 @@
-"""What the ledger knows of the running processes: the last sweep, the loops of each task, and the waiting work."""
+"""What the ledger records about running processes: the last sweep, the loops of each task, and the waiting work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +12,19 @@ from maskrelay.ledger.wakeups import TASKS, Task
 class Processes:
     """A snapshot of the running processes."""
 
-    #: None if no sweep has run since this Redis started.
+    #: None if no sweep has run since this Redis was started.
     swept_ago: timedelta | None
     #: The number of running loops of each task.
     loops: Mapping[Task, int]
-    #: How much work of each task could be taken now.
+    #: The amount of work that could be taken now, by task.
     waiting: Mapping[Task, int]
-    #: Whether a child's request to hold nothing else never expires, so that no suspect is ever claimed.
+    #: Whether the drain flag has no expiry time. A child process sets this flag to hold nothing else; while it is set,
+    #: nobody claims a suspect frame.
     drain_left: bool
 
 
 def see_processes(ledger: Ledger) -> Processes:
-    """Return the snapshot. Changes nothing. Raises LedgerUnavailable."""
+    """Return the snapshot without changing anything. Raises LedgerUnavailable."""
     known = ledger.metrics.look().known
     return Processes(
         swept_ago=timedelta(seconds=known["sweep_s"]) if "sweep_s" in known else None,

@@ -1,4 +1,4 @@
-"""Quotas: what a tenant has in progress, and whether a request fits within its limits."""
+"""Quotas: what a tenant has in progress, and whether a request fits within the tenant's limits."""
 
 import json
 import secrets
@@ -17,9 +17,9 @@ from maskrelay.errors import (
 )
 from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
-#: Above this share of Redis' memory, new work is refused: the accepted work needs the rest to finish.
+#: If Redis uses more than this share of its memory, new work is refused, because accepted work needs the rest.
 FULL_AT = 0.9
-#: How long capacity stays reserved while a request's uploads are counted, in case the process dies meanwhile.
+#: How long capacity stays reserved while the uploads of a request are counted, if the process dies in the meantime.
 _HOLD = timedelta(minutes=1)
 _MS = timedelta(milliseconds=1)
 
@@ -30,11 +30,11 @@ class Usage:
 
     #: Live jobs.
     jobs: int = 0
-    #: Frames that wait or are in progress, and the items that are not planned yet.
+    #: Frames that wait or are in progress, and items that are not planned yet.
     frames: int = 0
-    #: Those of the frames that are in the interactive lane.
+    #: The part of these frames that is in the interactive lane.
     interactive: int = 0
-    #: Sizes of the uploads of live jobs, and of uploads that no job has used.
+    #: The sizes of the uploads of live jobs, and of uploads that no job has used.
     bytes: int = 0
 
 
@@ -43,23 +43,23 @@ class UnusedUpload:
     """An upload that no job has used."""
 
     id: str
-    #: In bytes.
+    #: The size in bytes.
     size: int
-    #: The time until it is no longer counted, since storage does not keep it longer.
+    #: The time until it is no longer counted. Storage does not keep it longer.
     left: timedelta
 
 
 _REACHED: dict[str, tuple[type[QuotaReached], str]] = {
     "jobs": (JobsQuotaReached, "live jobs"),
-    "frames": (FramesQuotaReached, "frames under way"),
-    "interactive": (InteractiveQuotaReached, "interactive frames under way"),
-    "bytes": (BytesQuotaReached, "bytes of uploads under way"),
+    "frames": (FramesQuotaReached, "frames in progress"),
+    "interactive": (InteractiveQuotaReached, "interactive frames in progress"),
+    "bytes": (BytesQuotaReached, "bytes of uploads in progress"),
 }
 assert tuple(_REACHED) == tuple(field.name for field in fields(Usage))
 
 
 class Quotas:
-    """Checks and reserves quotas, and counts unused uploads."""
+    """The use of quotas: checks, reservations and unused uploads."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
@@ -69,28 +69,28 @@ class Quotas:
         self._ask(tenant, more, most, "", timedelta(0))
 
     def keep(self, tenant: str, job: str, more: Usage, most: Usage, hold: timedelta) -> None:
-        """As `check`, and reserve the capacity for the job.
+        """Check like `check`, and reserve the capacity for the job.
 
         The reservation ends when the job is recorded, when it is released, or when `hold` is over.
         """
         self._ask(tenant, more, most, job, hold)
 
     def give_back(self, tenant: str, job: str) -> None:
-        """Release the job's reservation. Once the job is accepted, it counts by its record."""
+        """Release the reservation of the job. An accepted job is counted by its record."""
         self._scripts.run("give_back", tenant, job)
 
     def keep_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], most: Usage) -> None:
-        """Count these uploads until a job takes them or they expire; raises BytesQuotaReached, and counts none then.
+        """Count these uploads until a job takes them or they expire. Raises BytesQuotaReached, and then counts none.
 
-        If Redis is lost, the uploads are no longer counted.
+        If Redis loses its data, the uploads are no longer counted.
         """
         request = keys.new_id()
-        self.keep(tenant, request, Usage(bytes=sum(one.size for one in uploads)), most, _HOLD)
+        self.keep(tenant, request, Usage(bytes=sum(upload.size for upload in uploads)), most, _HOLD)
         self._count_uploads(tenant, uploads, request)
         self.give_back(tenant, request)
 
     def take_uploads(self, tenant: str, ids: Iterable[str]) -> list[UnusedUpload]:
-        """No longer count these uploads as unused; return those that were."""
+        """Stop counting these uploads as unused. Return those that were counted."""
         taken: list[UnusedUpload] = []
         for page, _ in paged(list(ids), CHANGES):
             answer = self._scripts.run("take_uploads", tenant, json.dumps(page))
@@ -99,23 +99,25 @@ class Quotas:
         return taken
 
     def put_back_uploads(self, tenant: str, uploads: Sequence[UnusedUpload]) -> None:
-        """Count uploads as unused again that were taken for a job which was not accepted."""
+        """Count uploads as unused again after their job was not accepted."""
         self._count_uploads(tenant, uploads, "")
 
     def _count_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], request: str) -> None:
         for page, _ in paged(uploads, CHANGES):
-            counted = [(one.id, one.size, one.left // _MS) for one in page]
+            counted = [(upload.id, upload.size, upload.left // _MS) for upload in page]
             self._scripts.run("keep_uploads", tenant, json.dumps(counted), request)
 
     def _ask(self, tenant: str, more: Usage, most: Usage, job: str, hold: timedelta) -> None:
         told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
         while (reached := self._scripts.run("room", tenant, *told)) == [b"again"]:
-            pass  # more reservations have expired than one call clears
+            pass  # more reservations have lapsed than one call removes
         if not reached:
             return
         name, used = reached[0].decode(), int(reached[1])
         kind, what = _REACHED[name]
-        raise kind(f"At most {getattr(most, name)} {what}: {used} are, and this would be {getattr(more, name)} more.")
+        raise kind(
+            f"The quota is {getattr(most, name)} {what}: there are {used}, and this would add {getattr(more, name)}."
+        )
 
     def tenants(self) -> set[str]:
         """Return every tenant that may have something in progress, found by a walk over the keys of the ledger."""
@@ -127,11 +129,11 @@ class Quotas:
         return found
 
     def recount(self, tenant: str) -> None:
-        """Make the tenant's usage the sum of what each of its jobs and uploads counts by its own record.
+        """Set the tenant's usage to the sum of what its jobs and uploads use according to their own records.
 
-        It already is that sum, because every transition changes both together; a recount corrects a usage that is wrong
-        for any other reason. It takes many calls, each of which blocks Redis only briefly, and includes the transitions
-        in the meantime. If Redis is lost or another recount begins in the meantime, this one ends without effect.
+        Usually it already is that sum, because every transition changes both together. A recount corrects a usage that
+        is wrong for another reason. It takes many calls, each of which blocks Redis only briefly, and it includes
+        transitions in the meantime. If Redis loses its data or another recount begins, this one ends without effect.
         """
         number = self.begin_round(tenant)
         for page, _ in paged(list(self.members(tenant)), CHANGES):
@@ -140,26 +142,26 @@ class Quotas:
         self.end_round(tenant, number)
 
     def begin_round(self, tenant: str) -> int:
-        """Begin a recount; return its number. From now on it includes every member whose usage changes."""
+        """Begin a recount, and return its number. From now on, it includes every job and upload whose usage changes."""
         number = 1 + secrets.randbits(48)
         self._scripts.run("begin_round", tenant, number)
         return number
 
     def members(self, tenant: str) -> Iterator[str]:
-        """Yield every job and upload of the tenant that may count something, some of them twice."""
+        """Yield every job and upload of the tenant that may use some of its quota. Some of them come twice."""
         yield from self._scripts.walk("HSCAN", f"mr:load:{tenant}")
         yield from self._scripts.walk("SSCAN", f"mr:live:{tenant}")
 
     def count_members(self, tenant: str, number: int, members: Sequence[str]) -> bool:
-        """Include these members in the recount. Return False if it is no longer in progress."""
+        """Include these jobs and uploads in the recount. Return False if the recount is no longer in progress."""
         return bool(self._scripts.run("count_members", tenant, number, json.dumps(members)))
 
     def end_round(self, tenant: str, number: int) -> bool:
-        """Make the sums of the recount the tenant's usage. Return False if it is no longer in progress."""
+        """Set the tenant's usage to the sums of the recount. Return False if the recount is no longer in progress."""
         return bool(self._scripts.run("end_round", tenant, number))
 
     def check_memory(self) -> None:
-        """Raise LedgerFull when Redis has a memory limit and is close to it."""
+        """Raise LedgerFull if Redis has a memory limit and is close to it."""
         known = self._scripts.ask("INFO", "memory")
         used, most = int(known["used_memory"]), int(known.get("maxmemory", 0))
         if most and used >= FULL_AT * most:

@@ -23,7 +23,7 @@ _SHAPES = (
 _QUOTE = "percent-encode special characters in a password (# as %23, / as %2F, ? as %3F, @ as %40)"
 _TLS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 _TRUE, _FALSE = {"true", "yes", "1", "on"}, {"false", "no", "0", "off"}
-#: Blocking calls wait in Redis for two seconds, so a shorter timeout would end them.
+#: Blocking calls wait in Redis for two seconds, so a shorter timeout would interrupt them.
 _SHORTEST_TIMEOUT_S = 3
 
 
@@ -34,11 +34,11 @@ class Sentinels:
     hosts: tuple[tuple[str, int], ...]
     master: str
     database: int
-    #: User and password of the master, quoted as in the URL.
+    #: The user and password of the master, quoted as in the URL.
     credentials: str = field(repr=False)
 
     def as_broker(self) -> str:
-        """Return the URL in the form of Celery's transport. The name of the master is a separate option there."""
+        """Return the URL for Celery's transport. There, the name of the master is a separate option."""
         at = f"{self.credentials}@" if self.credentials else ""
         return ";".join(f"sentinel://{at}{host}:{port}/{self.database}" for host, port in self.hosts)
 
@@ -52,7 +52,7 @@ class Sentinels:
         return master
 
     def listener(self, **options: Any) -> "redis.asyncio.Redis":
-        """As `client`, for one event loop."""
+        """Return a client like `client`, but for one event loop."""
         watching = redis.asyncio.sentinel.Sentinel(self.hosts, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
         master: redis.asyncio.Redis = watching.master_for(self.master, **self._known())
         return master
@@ -68,23 +68,23 @@ class Address:
 
     host: str
     port: int
-    #: The path of a Unix socket, instead of host and port.
+    #: The path of a Unix socket, which replaces host and port.
     path: str
     database: int
     username: str | None
     password: str | None = field(repr=False)
-    #: The options of a TLS connection, with redis-py's names; None without TLS.
+    #: The options of a TLS connection under redis-py's names, or None without TLS.
     tls: Mapping[str, Any] | None
     #: The options of every connection that the URL sets.
     options: Mapping[str, Any]
 
     def is_verified(self) -> bool:
-        """Return whether the server must present a certificate for its own name, issued by a trusted authority."""
+        """Return whether the server must show a certificate for its own name, issued by a trusted authority."""
         tls = self.tls
         return tls is None or (tls["ssl_cert_reqs"] == "required" and tls["ssl_check_hostname"])
 
     def as_broker(self) -> str:
-        """Return the URL in the form of Celery's transport. TLS and timeouts are separate options there."""
+        """Return the URL for Celery's transport. There, TLS and timeouts are separate options."""
         at = ":".join(quote(part or "", safe="") for part in (self.username, self.password) if part is not None)
         if self.username is None and self.password is not None:
             at = f":{at}"
@@ -95,7 +95,7 @@ class Address:
         return f"{'redis' if self.tls is None else 'rediss'}://{at}{host}:{self.port}/{self.database}"
 
     def connection(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a redis-py client. Options of the URL take precedence over the caller's `options`."""
+        """Return the arguments of a redis-py client. Options of the URL have priority over `options`."""
         login = {"username": self.username, "password": self.password, "db": self.database}
         given = {**options, **self.options, **login}
         if self.path:
@@ -105,7 +105,7 @@ class Address:
 
 
 def read_address(url: str) -> Address | Sentinels:
-    """Parse a Redis URL. Raises SettingsError, whose message contains neither the password nor the rest of the URL."""
+    """Parse a Redis URL. Raises SettingsError with a message that contains no part of the URL."""
     try:
         return sentinels_of(url) or _address(url)
     except ValueError:  # the message of the error may quote the URL
@@ -113,9 +113,10 @@ def read_address(url: str) -> Address | Sentinels:
 
 
 def sentinels_of(url: str) -> Sentinels | None:
-    """Parse `redis+sentinel://user:password@host:port,host:port/master/database`; return None for any other URL.
+    """Parse `redis+sentinel://user:password@host:port,host:port/master/database`. Return None for any other URL.
 
-    Ports, database, user and password may be omitted. Raises SettingsError, whose message quotes nothing of the URL.
+    Ports, database, user and password may be omitted. Raises SettingsError with a message that quotes
+    nothing of the URL.
     """
     if not url.startswith(f"{_SENTINEL}://"):
         return None
@@ -184,7 +185,7 @@ def _port(parts: Any) -> int:
 
 
 def _options(query: str, *, secure: bool) -> tuple[dict[str, Any] | None, dict[str, Any], str | None]:
-    """Return the TLS options, the options of every connection, and the database, as given in the query of the URL."""
+    """Return the TLS options, the options of every connection, and the database, from the query of the URL."""
     tls: dict[str, Any] = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **redis_options()}
     options: dict[str, Any] = {}
     database = None
@@ -202,7 +203,7 @@ def _options(query: str, *, secure: bool) -> tuple[dict[str, Any] | None, dict[s
             raise SettingsError(
                 f"MASKRELAY_REDIS_URL has an unknown option after the ?; the known options are {known}; {_QUOTE}"
             )
-    options.pop("protocol", None)  # both protocol versions work the same here
+    options.pop("protocol", None)  # both versions of the protocol work here
     if secure:
         tls["ssl_check_hostname"] &= tls["ssl_cert_reqs"] != "none"
         _check_files(tls)
@@ -266,7 +267,7 @@ def _protocol(name: str, value: str) -> int:
 
 def _text(name: str, value: str) -> str:
     if not value or not value.isascii() or not value.isprintable() or " " in value:
-        raise _wrong(name, "a word")
+        raise _wrong(name, "a single word")
     return value
 
 
@@ -291,7 +292,10 @@ def connect(url: str, **options: Any) -> "redis.Redis":
 
 
 def connect_listener(url: str, **options: Any) -> "redis.asyncio.Redis":
-    """As `connect`, for one event loop. The client may wait for published messages without a time limit."""
+    """Return a client like `connect`, but for one event loop.
+
+    It may wait for published messages without a time limit.
+    """
     address = read_address(url)
     if isinstance(address, Sentinels):
         return address.listener(**options)

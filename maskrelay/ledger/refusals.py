@@ -1,4 +1,4 @@
-"""What an error reply of Redis means, by the word with which the reply begins."""
+"""The meaning of an error reply from Redis, by the word with which the reply begins."""
 
 import logging
 import re
@@ -7,8 +7,8 @@ import threading
 import redis
 
 log = logging.getLogger(__name__)
-#: The server cannot serve any more, or not yet, and the address may lead to another server by now: a failover made it a
-#: replica, it is a node of a cluster, it is loading its data file, or the password was changed.
+#: The server cannot serve requests any more, or not yet, and the address may by now lead to another server. Examples: a
+#: failover made it a replica, it is a node of a cluster, it is loading its data file, or the password was changed.
 MOVED = {
     "READONLY": "it is a replica now",
     "MASTERDOWN": "it is a replica without a primary",
@@ -20,7 +20,7 @@ MOVED = {
     "NOAUTH": "it requires a password",
     "WRONGPASS": "the user name or the password is wrong",
 }
-#: The server itself must be repaired; a new connection to it changes nothing.
+#: The server itself must be repaired. A new connection to it changes nothing.
 BUSY = {
     "OOM": "its memory is full",
     "MISCONF": "it cannot save to its disk",
@@ -50,12 +50,14 @@ def word_of(error: BaseException) -> str:
 
 
 def moved(error: BaseException) -> bool:
-    """Return whether to reconnect, because the server cannot serve."""
+    """Return whether to reconnect, because this server cannot serve requests."""
     return word_of(error) in MOVED
 
 
 class Standing:
-    """Logs once when Redis starts to fail, or fails for another reason, and once when it responds again."""
+    """A log of failures that has one line when Redis starts to fail or fails differently, and one
+    when it responds again.
+    """
 
     def __init__(self, of: str) -> None:
         self._of = of
@@ -68,12 +70,12 @@ class Standing:
             is_news, self._word = word != self._word, word
         if is_news:
             meaning = MOVED.get(word) or BUSY.get(word)
-            log.warning("%s: Redis does not serve (%s)%s", self._of, word, f": {meaning}" if meaning else "")
+            log.warning("%s: Redis does not serve requests (%s)%s", self._of, word, f": {meaning}" if meaning else "")
 
     def answered(self) -> None:
-        if not self._word:  # checked without the lock first, since there is hardly ever a failure
+        if not self._word:  # checked without the lock first, because failures are rare
             return
         with self._lock:
             was, self._word = self._word, ""
         if was:
-            log.warning("%s: Redis serves again", self._of)
+            log.warning("%s: Redis serves requests again", self._of)

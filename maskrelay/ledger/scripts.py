@@ -1,4 +1,7 @@
-"""Run the ledger's Lua scripts: one for each transition, preceded by the table of allowed moves and the preludes."""
+"""Run the ledger's Lua scripts: one for each transition.
+
+The table of allowed moves and the preludes come before each.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
@@ -13,9 +16,9 @@ from maskrelay.rules.lifecycle import MOVES
 
 _FOLDER = files("maskrelay.ledger") / "scripts"
 T = TypeVar("T")
-#: The number of entries that one call passes to or reads from Redis. More would delay every other client.
+#: The number of entries that one call passes to Redis or reads from it. More entries would delay other clients.
 PAGE = 250
-#: The number of entries that one call changes, where each entry takes several commands.
+#: The number of entries that one call changes, if each entry takes several commands.
 CHANGES = 50
 
 
@@ -28,8 +31,8 @@ def _moves() -> str:
 def texts() -> dict[str, str]:
     """Return the text of every script by its name, as it is sent to Redis.
 
-    A text is the table of moves, the preludes of the folder of scripts, the preludes of the script's own folder, and
-    the script. The preludes of a folder are in the order of their names.
+    A text consists of the table of moves, the preludes of the folder of scripts, the preludes of the script's own
+    folder, and the script itself. The preludes of a folder are in the order of their names.
     """
     common, _ = _read(_FOLDER)
     folders = (_read(entry) for entry in _FOLDER.iterdir() if entry.is_dir())
@@ -47,13 +50,13 @@ def _read(folder: Traversable) -> tuple[str, dict[str, str]]:
 
 
 def paged(entries: Sequence[T], size: int) -> Iterator[tuple[Sequence[T], bool]]:
-    """Yield the entries in pages of `size`, each with whether it is the last. No entries are one empty page."""
+    """Yield the entries in pages of `size`, each with whether it is the last one. No entries give one empty page."""
     for start in range(0, max(1, len(entries)), size):
         yield entries[start : start + size], start + size >= len(entries)
 
 
 class Scripts:
-    """The scripts over one Redis client. Every failure of Redis is raised as LedgerUnavailable."""
+    """The scripts, run with one Redis client. Every failure of Redis is raised as LedgerUnavailable."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
@@ -66,11 +69,11 @@ class Scripts:
         return self._answered(lambda: self._scripts[script](args=plain))
 
     def ask(self, command: str, *arguments: Any) -> Any:
-        """Run one plain command that needs no transition."""
+        """Run one plain command, for which no script is needed."""
         return self._answered(lambda: self._client.execute_command(command, *arguments))  # type: ignore[no-untyped-call]
 
     def walk(self, *command: Any, options: Sequence[Any] = ()) -> Iterator[str]:
-        """Yield every element that a scanning command finds, in pages. An element may be repeated."""
+        """Yield every element that a scanning command finds, page by page. An element may come twice."""
         place = 0
         while True:
             following, found = self.ask(*command, place, *options, "COUNT", PAGE)
@@ -82,8 +85,8 @@ class Scripts:
     def _answered(self, call: Callable[[], Any]) -> Any:
         """Return the result of the call.
 
-        If the server refuses because it cannot serve any more, the idle connections to it are closed, so that the next
-        call connects to whichever server the address leads to then.
+        If the server cannot serve requests any more, the idle connections to it are closed. The next call then connects
+        to the server to which the address leads by then.
         """
         try:
             answer = call()
@@ -96,12 +99,15 @@ class Scripts:
         return answer
 
     def check_writable(self) -> None:
-        """Raise LedgerUnavailable unless Redis accepts writes. A full Redis and a replica still answer a PING."""
+        """Raise LedgerUnavailable unless Redis accepts writes.
+
+        A PING would not show this, because a full Redis answers it too.
+        """
         self.ask("SET", "mr:asked", 1, "PX", 60_000)
 
 
 def _plain(argument: Any) -> str | int | float | bytes:
-    """Convert an argument for Redis: None becomes empty, a boolean 1 or 0."""
+    """Convert an argument for Redis: None becomes empty, and a boolean becomes 1 or 0."""
     if argument is None:
         return ""
     return int(argument) if isinstance(argument, bool) else argument

@@ -1,4 +1,4 @@
-"""The time at which each child that may send scores last reported."""
+"""When each child process that may send scores last reported."""
 
 import json
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ _PAGE = 500
 
 
 class Senders:
-    """Records reports of children, and finds silent ones."""
+    """The times of the reports, and the child processes that have not reported for long."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
     def heard(self, child: str) -> None:
-        """Record that the child is alive."""
+        """Record that the child process has reported."""
         self._scripts.run("sender_heard", child)
 
     def silent(self, children: Sequence[str], silent_for: timedelta) -> list[str]:
-        """Return the children that have not reported for this long.
+        """Return the child processes that have not reported for this long.
 
-        An unknown child counts as having reported just now.
+        A child process without a record is treated as if it had just reported.
         """
         gone: list[bytes] = []
         for page, _ in paged(children, _PAGE):
@@ -31,6 +31,6 @@ class Senders:
         return [child.decode() for child in gone]
 
     def forget(self, children: Sequence[str]) -> None:
-        """Delete the records of these children."""
+        """Delete the records of these child processes."""
         if children:
             self._scripts.ask("ZREM", _KEY, *children)

@@ -1,4 +1,4 @@
-"""Leases on the planning and finishing of jobs. One worker at a time holds a job's step, under a token."""
+"""Leases on the planning and finishing of jobs. One worker at a time holds a step of a job, under a token."""
 
 import json
 import secrets
@@ -24,13 +24,13 @@ class StepLease:
     kind: Kind
     job: str
     token: str
-    #: How often the step was taken since it last made progress, this time included. A try that an outage interrupted is
-    #: not counted; a try that ended its process is.
+    #: How often the step was taken since it last made progress, including this time. An attempt that an outage
+    #: interrupted is not counted. An attempt that crashed its process is counted.
     tries: int
 
 
 class StepLeases:
-    """Takes and returns the plan and finish steps of jobs."""
+    """The queues of jobs to plan and to finish."""
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
@@ -38,7 +38,7 @@ class StepLeases:
         self._owed: list[StepLease] = []
 
     def take(self, kind: Kind) -> StepLease | None:
-        """Take the step of a job that is due, and count a try. Return None when no step is due."""
+        """Take the step of a job that is due, and count an attempt. Return None if no step is due."""
         self._pay()
         token = secrets.token_hex(8)
         found: list[Any] | None = []
@@ -50,21 +50,21 @@ class StepLeases:
         return StepLease(kind, job.decode(), token, int(tries))
 
     def renew(self, lease: StepLease) -> bool:
-        """Renew the lease; return False if the step is no longer held."""
+        """Renew the lease. Return False if the step is no longer held."""
         return bool(self._scripts.run("step_renew", lease.kind, lease.job, lease.token, self._lease_ms))
 
     def hand_back(self, lease: StepLease, after: timedelta = timedelta(0)) -> bool:
-        """Return the step to the queue, to be taken after a delay. Its tries are counted from zero again."""
+        """Return the step to the queue, to be taken after a delay. Its attempts are counted from zero again."""
         return self._back(lease, after, "progressed")
 
     def put_off(self, lease: StepLease, after: timedelta) -> bool:
-        """Return the step to the queue after a delay. The try remains counted."""
+        """Return the step to the queue after a delay. The attempt remains counted."""
         return self._back(lease, after, "failed")
 
     def excuse(self, lease: StepLease, after: timedelta) -> None:
-        """As `put_off`, without counting the try, because an outage interrupted it.
+        """Return the step to the queue after a delay, without counting the attempt, which an outage interrupted.
 
-        If Redis is unavailable, this is remembered and done by a later `take`.
+        If Redis is unavailable, the next `take` does this.
         """
         try:
             self._back(lease, after, "outage")
@@ -75,7 +75,7 @@ class StepLeases:
         return bool(self._scripts.run("step_back", lease.kind, lease.job, lease.token, after // _MS, how))
 
     def _pay(self) -> None:
-        """Make up for the calls that failed while Redis was unavailable."""
+        """Repeat the calls that failed while Redis was unavailable."""
         while self._owed:
             self._back(self._owed[-1], timedelta(0), "outage")
             self._owed.pop()
@@ -92,20 +92,20 @@ class StepLeases:
         lane: Lane,
         items: int,
     ) -> bool:
-        """Make `n` frames from `first` on claimable. `spans` (first, n): the items with several frames among them.
+        """Let `n` frames from number `first` on be claimed.
 
-        items: the number of items up to here; with the last part, the job's total.
-
-        Returns False unless the step is still held and `part` is the next number: the ledger's count is the checkpoint.
+        `spans` lists (first, n) for each item with several frames among them. `items` is the number of items up to
+        here; with the last part, it is the job's total. Return False unless the step is still held and `part` is the
+        next number, because the ledger's count of parts is the checkpoint.
         """
         pages = [page for page, _ in paged(spans, CHANGES)] if spans else []
         added = all(self._scripts.run("spans", lease.job, lease.token, part, json.dumps(page)) for page in pages)
         return added and bool(self._scripts.run("extend", lease.job, lease.token, part, first, n, last, lane, items))
 
     def opening(self, lease: StepLease, what: str) -> int:
-        """Record that planning opens this source; return how often that was recorded without an end.
+        """Record that planning begins to open this source. Return how often an opening was recorded without its end.
 
-        This time is included. Returns -1 when another worker holds the step.
+        This opening is included. Return -1 if another worker holds the step.
         """
         return int(self._scripts.run("opening", lease.job, lease.token, what, 1))
 
@@ -114,21 +114,22 @@ class StepLeases:
         self._scripts.run("opening", lease.job, lease.token, what, -1)
 
     def assemble(self, lease: StepLease, items: Sequence[tuple[int, int]]) -> bool:
-        """Postpone finishing until these items have their whole-item files.
+        """Postpone finishing until the files of these items have been made.
 
-        items: (item, part of the plan in which it begins). Returns False unless the step is still held.
+        Each entry is (item, part of the plan in which it begins). Return False unless the step is still held.
         """
         return self._in_pages("assemble", lease, [f"{item} {part}" for item, part in items])
 
     def reopen(self, lease: StepLease, frames: Sequence[int]) -> bool:
         """Move the job from `finishing` back to `running`, because these settled frames have no line in storage.
 
-        Returns False unless the step is still held, and for a cancelled job, in which such frames count as cancelled.
+        Return False unless the step is still held. Also return False for a cancelled job, in which
+        such frames are cancelled.
         """
         return self._in_pages("reopen", lease, frames)
 
     def _in_pages(self, script: str, lease: StepLease, entries: Sequence[Any]) -> bool:
-        """Pass many entries to a script in calls that each block Redis only briefly.
+        """Pass many entries to a script in several calls, so that each blocks Redis only briefly.
 
         The last call makes the transition.
         """

@@ -1,4 +1,4 @@
-"""Wake-ups: coalesced, so that few messages are sent, but enough to start as many loops as the work needs."""
+"""Wake-ups. Few messages are sent, but enough to start as many loops as the work needs."""
 
 import secrets
 from collections.abc import Callable
@@ -9,24 +9,28 @@ from maskrelay.ledger.scripts import Scripts
 
 Task = Literal["segment", "plan", "assemble", "finish", "deliver"]
 TASKS: tuple[Task, ...] = ("segment", "plan", "assemble", "finish", "deliver")
-#: A wake-up that has started no loop by then counts as lost.
+#: A wake-up that has started no loop after this time is treated as lost.
 LOST_AFTER = timedelta(seconds=4)
 _MS = timedelta(milliseconds=1)
 
 
 class WakeUps:
-    """Sends wake-ups through `publish(task)`. The sweep makes up for a message that cannot be sent."""
+    """A sender of wake-ups, which calls `publish(task)`.
+
+    If a message cannot be sent, the sweep sends another one later.
+    """
 
     def __init__(self, scripts: Scripts, publish: Callable[[str], None]) -> None:
         self._scripts = scripts
         self._publish = publish
 
     def wake(self, task: Task, wanted: int = 1) -> bool:
-        """Send a wake-up if fewer loops are awake than wanted, and fewer than two of the task's messages are waiting.
+        """Send a wake-up if too few loops are awake, and fewer than two messages of the task are waiting.
 
-        Messages that wait show that every child is busy; more of them would only pile up. wanted: for segment, the
-        total number of loops that should run. For the other tasks, the number of loops that should start: the waiting
-        work, since each running loop is busy with one job, item or delivery. Each loop that starts wakes the next.
+        Waiting messages mean that all child processes are busy, so more messages would not help. For segment, `wanted`
+        is the total number of loops that should run. For the other tasks, it is the number of loops that should start,
+        that is, the amount of waiting work, because each running loop is busy with one job, item or delivery. Each loop
+        that starts wakes the next one.
         """
         if wanted < 1:
             return False
@@ -36,7 +40,7 @@ class WakeUps:
         return bool(sent)
 
     def running(self, task: Task, loop: str, lasts: timedelta) -> None:
-        """Record that a loop of this task is running, and will report again before `lasts` is over."""
+        """Record that a loop of this task is running. It must report again before `lasts` is over."""
         self._scripts.run("loop", task, loop, lasts // _MS)
 
     def ended(self, task: Task, loop: str) -> None:
@@ -48,5 +52,5 @@ class WakeUps:
         return int(self._scripts.ask("ZCARD", f"mr:loops:{task}"))
 
     def work(self, task: Task) -> int:
-        """Return how much work waits for the loops of a task."""
+        """Return the amount of work that waits for the loops of a task."""
         return int(self._scripts.run("work", task))

@@ -1,4 +1,4 @@
-"""Credentials of an endpoint: a key, a key in a file that may change, or a renewed token."""
+"""Credentials of an endpoint: a key, a key in a file that may change, or a token that is renewed."""
 
 import contextlib
 from collections.abc import Callable
@@ -20,20 +20,20 @@ from maskrelay.scoring.url_checks import (
     proxy_of,
 )
 
-#: The scopes of Entra tokens: for the control plane, and for scoring.
+#: The scopes of Entra tokens, for the control plane and for scoring.
 CONTROL_PLANE_SCOPE = "https://management.azure.com/.default"
 SCORING_SCOPE = "https://ml.azure.com/.default"
 
 
 class Credential(Protocol):
-    """Provides the bearer token of a request. Belongs to one event loop."""
+    """A provider of the bearer token for a request. An instance belongs to one event loop."""
 
     async def token(self) -> str:
-        """Return the token to send now. Raises EndpointUnavailable of kind `token` when none is available."""
+        """Return the token to send now. Raises EndpointUnavailable of kind `token` if none is available."""
         ...
 
     def refuse(self, token: str) -> bool:
-        """Report that `token` was answered with 401; return True if `token()` may now return another one."""
+        """Report that `token` was answered with 401. Return True if `token()` may now return another one."""
         ...
 
 
@@ -52,7 +52,8 @@ class Key:
 
 
 class KeyFile:
-    """A key in a file, read again when the file changes. The last valid key is kept while the file cannot be used.
+    """A key in a file, which is read again when the file changes. If the file cannot be used, the last
+    valid key is kept.
 
     Raises SettingsError if there is no key at the start.
     """
@@ -72,7 +73,7 @@ class KeyFile:
         return self._key.get_secret_value()
 
     def refuse(self, token: str) -> bool:
-        """Reads the file whatever its timestamps: a coarse clock can hide a change."""
+        """Read the file even if its timestamps are unchanged, because a coarse clock can hide a change."""
         self._read_of = None
         self._read()
         return token != self._key.get_secret_value()
@@ -89,10 +90,10 @@ class KeyFile:
 
 
 def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None = None) -> Credential:
-    """Return the credential that an endpoint's settings name. `entra` returns the source of Entra tokens for a scope.
+    """Return the credential that the settings of the endpoint name.
 
-    Tokens are fetched through the endpoint's proxy. Raises SettingsError for a key, file or URL that cannot be used,
-    and if an extra is missing.
+    `entra` returns the source of Entra tokens for a scope. Tokens are fetched through the endpoint's proxy. Raises
+    SettingsError if a key, a file or a URL cannot be used, or if an extra is missing.
     """
     entra = entra or partial(Entra, proxy=endpoint.proxy)
     if endpoint.auth == "entra":
@@ -108,7 +109,7 @@ def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
-    """Raise SettingsError that names the endpoint unless a client for it can be built. Nothing is sent."""
+    """Raise SettingsError with the endpoint's name unless a client for it can be built. Nothing is sent."""
     proxy_of(endpoint, checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}"))
     if endpoint.deployment is not None:
         checked_header(endpoint.deployment, f"the deployment of endpoint {endpoint.name}")

@@ -1,4 +1,4 @@
-"""The HTTP client of one scoring endpoint. Each call is one exchange; a request that may have run is never repeated."""
+"""The HTTP client of one scoring endpoint. A request that the model may have processed is never sent again."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,9 @@ from maskrelay.scoring.url_checks import checked_header, checked_url, proxy_of
 from maskrelay.scoring.wire_formats import A_co, WireFormat
 
 CONNECT_TIMEOUT_S = 5.0
-#: The container answers 431 to longer ids.
+#: The container answers longer ids with 431.
 REQUEST_ID_LENGTH = 100
-#: The number of bytes read of a response that is not 200.
+#: The number of bytes that are read of a response that is not 200.
 _ERROR_BYTES = 64 << 10
 _KEPT = (
     "x-request-id",
@@ -43,8 +43,8 @@ _KEPT = (
     "azureml-model-deployment",
 )
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_OVER_CAP = Meaning(AnswerInvalid, "too_large", "the answer is larger than any that was asked for")
-_ENCODED = Meaning(EndpointUnavailable, "encoding", "the answer came in an encoding nobody asked for")
+_OVER_CAP = Meaning(AnswerInvalid, "too_large", "the answer is larger than any valid answer")
+_ENCODED = Meaning(EndpointUnavailable, "encoding", "the answer has an encoding that was not requested")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ class Scored(Generic[A_co]):
     """One successful score."""
 
     answers: Sequence[A_co]
-    #: From sending to the last byte of the answer.
+    #: From the start of the request to the last byte of the answer.
     seconds: float
-    #: From the first to the last byte of the answer's body, 0 if they arrived together.
+    #: From the first to the last byte of the answer's body, or 0 if they arrived together.
     body_seconds: float
-    #: Size of the request's body on the wire.
+    #: The size of the request's body on the wire.
     bytes_up: int
-    #: Size of the answer's body on the wire.
+    #: The size of the answer's body on the wire.
     bytes_down: int
     headers: dict[str, str]
 
@@ -74,12 +74,12 @@ class _Exchange:
 
 
 class EndpointClient(Generic[A_co]):
-    """A client of one scoring URI with one connection pool. Belongs to one event loop.
+    """A client of one scoring URI with one connection pool. An instance belongs to one event loop.
 
-    Uses the endpoint's proxy, otherwise the environment's. It follows no redirects and keeps no cookies (a cookie would
-    pin the pool to an instance), since it uses the transport without an httpx client. It never repeats a request that
-    may have run: only the ledger retries. Raises SettingsError for a URL, header or proxy that cannot be used, and for
-    an endpoint with another wire format.
+    It uses the endpoint's proxy, otherwise the proxy of the environment. It follows no redirects. It keeps no cookies,
+    because a cookie would bind the pool to one instance. It never sends a request again that may have been processed;
+    only the ledger retries. Raises SettingsError for a URL, header or proxy that cannot be used, and for an endpoint
+    with another wire format.
     """
 
     def __init__(
@@ -108,11 +108,12 @@ class EndpointClient(Generic[A_co]):
     async def score(
         self, body: bytes, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None
     ) -> Scored[A_co]:
-        """Send `body`, the wire format's encoding of `rows`, as one request; return their answers in the same order.
+        """Send `body`, which encodes `rows`, as one request. Return the answers to the rows, in the same order.
 
-        Raises an EndpointError with `status`, `kind`, `retry_after_s` and `still_working` (the container may
-        still be working, so its slot is not free yet). A cancelled score leaves the container working as well. After a
-        401 the request is repeated once if the credential has another token: the gateway refused it, so nothing ran.
+        Raises an EndpointError with `status`, `kind`, `retry_after_s` and `still_working`. The last is true if the
+        container may still be working, so that its slot is not free yet. The container also continues to work if this
+        call is cancelled. After a 401, the request is sent once more if the credential has another token. This is safe,
+        because the gateway has refused the first request and nothing ran.
         """
         ends = asyncio.get_running_loop().time() + self._timeout.total_seconds()
         token, headers = await self._credential.token(), _identity(request_id, traceparent)
@@ -139,7 +140,8 @@ class EndpointClient(Generic[A_co]):
                 return await self._post(body, {**headers, "authorization": f"Bearer {token}"})
         except BREAKS as broken:
             error = classify_break(broken)
-        # raised outside the handler: as its context, httpx's exception would contain the request and with it the token
+        # Raised outside the handler. Otherwise, httpx's exception would be its context, and contains the request
+        # with the token.
         raise error
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> _Exchange:
@@ -155,7 +157,7 @@ class EndpointClient(Generic[A_co]):
             return _Exchange(response.status_code, response.headers, read, down, ended - began, took)
 
     async def _read(self, response: httpx.Response) -> bytes | bytearray:
-        """Return the decoded body, up to the limit; of an error's body only the beginning."""
+        """Return the decoded body, up to the limit. Of an error's body, return only the beginning."""
         if response.status_code != 200:
             return await _beginning(response)
         if response.headers.get("content-encoding", "gzip").strip().lower() not in ("gzip", "identity"):
@@ -168,7 +170,7 @@ class EndpointClient(Generic[A_co]):
 
 
 async def _beginning(response: httpx.Response) -> bytes:
-    """Return enough of an error's body to classify it; nothing if it cannot be decoded."""
+    """Return enough of an error's body to classify it, or nothing if it cannot be decoded."""
     read = bytearray()
     with contextlib.suppress(httpx.DecodingError):
         decoder = Decoder(response.headers, sys.maxsize)

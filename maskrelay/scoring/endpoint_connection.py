@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection to an endpoint: h11 parses the protocol, asyncio moves the bytes in large pieces.
+"""One HTTP/1.1 connection to an endpoint. h11 parses the protocol, and asyncio moves the bytes in large pieces.
 
-The body of a response that states its length goes straight from the socket into its final buffer; through h11 it would
-be copied three times. h11 parses the head, and with it the length.
+h11 parses the head of a response, which contains the length of the body. A body of known length goes straight from the
+socket into its final buffer, because h11 would copy it three times.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import httpx
 
 from maskrelay.scoring.write_progress import UNKNOWN, WriteProgress
 
-#: The number of unread bytes of an answer above which reading from the socket is paused.
+#: If more bytes of an answer than this are unread, reading from the socket is paused.
 _WAITING = 1 << 20
 #: The longest head of a response, in bytes.
 _HEAD = 100 << 10
@@ -26,7 +26,7 @@ _ROOM = 64 << 20
 class EndpointConnection(asyncio.BufferedProtocol):
     """One connection, with one exchange at a time.
 
-    Every failure is raised as the same httpx exception as by httpx's transport.
+    Every failure is raised as the httpx exception that httpx's own transport would raise.
     """
 
     def __init__(self) -> None:
@@ -39,10 +39,10 @@ class EndpointConnection(asyncio.BufferedProtocol):
         self._lost = False
         self._idle_since = 0.0
         self._heard = False
-        #: The size of the current request, and TCP's progress of the connection before the request and at its end.
+        #: The size of the current request, and how far TCP was before the request and is at its end.
         self._length = 0
         self._sending = self._sent = UNKNOWN
-        #: When the first byte of the response's body arrived, by the loop's clock; 0 before that.
+        #: When the first byte of the response's body arrived, by the loop's clock, or 0 before that.
         self.began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,9 +78,9 @@ class EndpointConnection(asyncio.BufferedProtocol):
         self._arrived.set()
 
     def send(self, request: httpx.Request, proxy_headers: Sequence[tuple[str, str]] | None = None) -> None:
-        """Send a complete request. Raises httpx.LocalProtocolError, and then nothing was sent.
+        """Send a complete request. If it raises httpx.LocalProtocolError, nothing was sent.
 
-        proxy_headers: if given, this is a connection to a proxy, which gets the absolute URL and these headers.
+        If `proxy_headers` is given, this is a connection to a proxy, which gets the absolute URL and these headers.
         """
         body = request.content
         target, headers = request.url.raw_path, request.headers.raw
@@ -97,14 +97,14 @@ class EndpointConnection(asyncio.BufferedProtocol):
         self._sending = self._sent = WriteProgress.of(self._transport)
         self._length, self._heard = len(head) + len(body), False
         self._transport.write(head)
-        self._transport.write(memoryview(body))  # with a view, an unsent rest is not copied
+        self._transport.write(memoryview(body))  # a view avoids a copy of what cannot be sent at once
 
     async def head(self) -> h11.Response:
         """Return the head of the response. Raises httpx.ReadError or httpx.RemoteProtocolError."""
         while isinstance(event := await self._event(), h11.InformationalResponse):
             pass
         if not isinstance(event, h11.Response):
-            raise httpx.RemoteProtocolError("the connection ended without an answer")
+            raise httpx.RemoteProtocolError("the connection ended before an answer arrived")
         length = _length(event)
         early, ended = self._http.trailing_data
         self.began = asyncio.get_running_loop().time() if early else 0.0
@@ -114,9 +114,9 @@ class EndpointConnection(asyncio.BufferedProtocol):
         return event
 
     async def piece(self) -> bytes | bytearray:
-        """Return the next piece of the response's body, empty at its end.
+        """Return the next piece of the response's body, or nothing at its end.
 
-        A successful body of known length is returned in one piece. Raises as `head` does.
+        The body of a successful response of known length is returned in one piece. Raises the same errors as `head`.
         """
         if self._body is None:
             event = await self._event()
@@ -129,7 +129,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
         return self._body.take()
 
     def rest(self) -> bool:
-        """End an exchange. Return True if the connection can be used again; otherwise it is closed."""
+        """End an exchange. Return True if the connection can be used again; otherwise, it is closed."""
         whole = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
         unread, unsent = bool(self._http.trailing_data[0]), self._transport.get_write_buffer_size()
         if self._body is not None:
@@ -147,20 +147,21 @@ class EndpointConnection(asyncio.BufferedProtocol):
         return True
 
     def was_cut_off(self) -> bool:
-        """Return whether the connection ended before the peer had the whole request, which it
-        therefore cannot act on.
+        """Return whether the connection ended before the server had received the whole request.
+
+        In this case, the server cannot have processed it.
         """
         if self._heard or self._length == 0:
             return False
         left = self._sent.sent - self._sending.sent < self._length
-        # the peer acknowledges what it received at the latest when it ends the connection
+        # A server acknowledges what it has received at the latest when it ends the connection.
         unheard = self._ended and self._sent.acknowledged - self._sending.acknowledged < self._length
         return self._sending.is_known and self._sent.is_known and (left or unheard)
 
     def is_fit(self, longest_idle: float) -> bool:
         """Return whether an idle connection can still be used.
 
-        Bytes that arrived meanwhile would belong to no request.
+        Bytes that have arrived in the meantime would belong to no request.
         """
         idle = asyncio.get_running_loop().time() - self._idle_since
         return (
@@ -182,11 +183,11 @@ class EndpointConnection(asyncio.BufferedProtocol):
             if isinstance(event, h11.Event):
                 return event
             if event is h11.PAUSED:
-                raise httpx.RemoteProtocolError("more arrived than was asked for")
+                raise httpx.RemoteProtocolError("more bytes arrived than the response has")
             await self._more()
 
     async def _more(self) -> None:
-        """Wait until more has arrived. Raises httpx.ReadError when nothing more can arrive."""
+        """Wait until more bytes have arrived. Raises httpx.ReadError if none can arrive any more."""
         if self._lost:
             raise httpx.ReadError("the connection broke off")
         self._listen()
@@ -199,9 +200,9 @@ class EndpointConnection(asyncio.BufferedProtocol):
 
 
 class _Room:
-    """A buffer for a body of known length, which is returned whole and without another copy.
+    """A buffer for a body of known length, which is returned as a whole and without another copy.
 
-    It has room for one more byte, which shows at once that more arrived than was expected.
+    It has room for one more byte, which shows at once if more bytes arrive than expected.
     """
 
     def __init__(self, length: int, early: bytes, *, keeps: bool) -> None:
@@ -215,7 +216,7 @@ class _Room:
         return memoryview(self._bytes)[self._come :]
 
     def add(self, size: int) -> bool:
-        """Count `size` more bytes; return whether the body is complete."""
+        """Count `size` more bytes. Return whether the body is complete."""
         self._come += size
         return self.is_full()
 
@@ -226,14 +227,14 @@ class _Room:
         return self._come > self._length
 
     def take(self) -> bytearray:
-        """Return the body once; empty afterwards."""
+        """Return the body, and leave the buffer empty."""
         taken, self._bytes = self._bytes, bytearray()
         del taken[self._length :]
         return taken
 
 
 def _is_readable(transport: asyncio.Transport) -> bool:
-    """Return whether something arrived that the event loop has not read yet. On an idle connection this is its end."""
+    """Return whether bytes have arrived that the event loop has not read. On an idle connection, this means its end."""
     sock = transport.get_extra_info("socket")
     if sock is None or sock.fileno() < 0:
         return True
@@ -247,7 +248,7 @@ def _begun() -> h11.Connection:
 
 
 def _length(head: h11.Response) -> int | None:
-    """Return the body's length if the head states it (RFC 9112 §6.3). h11 ensures that there is at most one."""
+    """Return the body's length if the head states it (RFC 9112 §6.3). h11 ensures that it is stated at most once."""
     named = dict(head.headers)
     if head.status_code in (204, 304) or b"transfer-encoding" in named:
         return None
@@ -256,5 +257,5 @@ def _length(head: h11.Response) -> int | None:
 
 def _keeps(head: h11.Response) -> bool:
     """Return whether the connection can be used again after this response (RFC 9112 §9.3)."""
-    words = b",".join(value for name, value in head.headers if name == b"connection").lower().split(b",")
-    return head.http_version >= b"1.1" and b"close" not in [word.strip() for word in words]
+    options = b",".join(value for name, value in head.headers if name == b"connection").lower().split(b",")
+    return head.http_version >= b"1.1" and b"close" not in [option.strip() for option in options]

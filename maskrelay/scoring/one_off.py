@@ -1,4 +1,4 @@
-"""Send a single score, for commands that ask an endpoint once and end."""
+"""Send a single score, for commands that call an endpoint once and then end."""
 
 import asyncio
 from datetime import timedelta
@@ -13,7 +13,10 @@ from maskrelay.scoring.wire_formats import IMAGE2D
 def score_once(
     endpoint: Endpoint, credential: Credential, row: Row, *, timeout: timedelta, request_id: str
 ) -> Scored[RowAnswer]:
-    """Have the endpoint score one row, without the flow control; blocks. Raises EndpointError, SettingsError."""
+    """Let the endpoint score one row, without the flow control.
+
+    The call blocks. Raises EndpointError or SettingsError.
+    """
 
     async def scored() -> Scored[RowAnswer]:
         client = EndpointClient(endpoint, credential, IMAGE2D, timeout=timeout, max_connections=1)

@@ -1,4 +1,4 @@
-"""Connections to an endpoint through an HTTP proxy (CONNECT), and the error when the proxy refuses."""
+"""Connections to an endpoint through an HTTP proxy (CONNECT), and the error if the proxy refuses."""
 
 import asyncio
 import ssl
@@ -13,7 +13,10 @@ _HEAD = 64 << 10
 
 
 class ProxyFailed(httpx.ProxyError):
-    """The proxy cannot be reached, or refuses the connection. `status`: of its response, None if there was none."""
+    """The proxy cannot be reached, or refuses the connection.
+
+    `status` is that of its response, or None if there was none.
+    """
 
     def __init__(self, message: str, *, status: int | None = None, is_late: bool = False) -> None:
         super().__init__(message)
@@ -55,9 +58,9 @@ async def reach(proxy: Proxy, tls: ssl.SSLContext | None, seconds: float | None)
 async def open_tunnel(
     proxy: Proxy, tls: ssl.SSLContext | None, host: str, port: int, seconds: float | None
 ) -> asyncio.Transport:
-    """Open a connection to `host` through the proxy, on which nothing has been sent yet. Raises ProxyFailed.
+    """Open a connection to `host` through the proxy. Nothing has been sent on it yet. Raises ProxyFailed.
 
-    `seconds` limits the whole operation. `tls` is for the connection to the proxy itself, None for plain HTTP.
+    `seconds` limits the whole operation. `tls` is for the connection to the proxy itself, or None for plain HTTP.
     """
     loop = asyncio.get_running_loop()
     ends = None if seconds is None else loop.time() + seconds
@@ -98,7 +101,7 @@ async def _connect(asking: _Asking, proxy: Proxy, target: str) -> None:
         try:
             event = asking.http.next_event()
         except h11.RemoteProtocolError:
-            raise ProxyFailed("what answers at the proxy's address is no HTTP proxy") from None
+            raise ProxyFailed("the server at the proxy's address is not an HTTP proxy") from None
         if isinstance(event, h11.Response):
             break
         if event is h11.NEED_DATA:
@@ -109,6 +112,6 @@ async def _connect(asking: _Asking, proxy: Proxy, target: str) -> None:
         elif isinstance(event, h11.ConnectionClosed):
             raise ProxyFailed("the proxy ended the connection")
     if not 200 <= event.status_code < 300:
-        raise ProxyFailed("the proxy does not open the way", status=event.status_code)
-    if asking.http.trailing_data[0]:  # a server does not send first, so this is from the proxy
-        raise ProxyFailed("the proxy said more than was asked")
+        raise ProxyFailed("the proxy refuses the tunnel", status=event.status_code)
+    if asking.http.trailing_data[0]:  # a server does not send first, so these bytes come from the proxy
+        raise ProxyFailed("the proxy sent more than its response")

@@ -1,4 +1,4 @@
-"""What an endpoint's HTTP response means, as a table of statuses. Pure."""
+"""The meaning of an endpoint's HTTP response, as a table of statuses."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from maskrelay.errors import (
     ScoringFailed,
 )
 
-#: The longest `Retry-After` that is honoured, in seconds.
+#: The longest `Retry-After` that is respected, in seconds.
 LONGEST_RETRY_AFTER_S = 300.0
 _INNER_STATUS = "ms-azureml-model-error-statuscode"
 _RUN_FAILED = "x-ms-run-function-failed"
@@ -28,38 +28,38 @@ class Meaning(NamedTuple):
     """One row of the table."""
 
     error: type[EndpointError]
-    #: A word for metrics.
+    #: The term for metrics.
     kind: str
     detail: str
-    #: The container may not have stopped.
+    #: Whether the container may still be working.
     still_working: bool = False
 
 
-_PENDING = Meaning(EndpointThrottled, "pending", "the endpoint has too many requests pending")
-_LIMITED = Meaning(EndpointThrottled, "rate", "the endpoint is asked more often than it allows")
+_PENDING = Meaning(EndpointThrottled, "pending", "the endpoint has too many pending requests")
+_LIMITED = Meaning(EndpointThrottled, "rate", "the endpoint gets more requests per second than it allows")
 _TOO_LARGE = Meaning(RequestTooLarge, "too_large", "the endpoint refuses the request as too large")
 _FAILED = Meaning(ScoringFailed, "model_error", "the model failed on the request")
 _REFUSED = Meaning(ScoringFailed, "refused", "the endpoint refuses the request")
 _BROKEN = Meaning(EndpointUnavailable, "server_error", "the endpoint has an internal error")
 _AWAY = Meaning(EndpointUnavailable, "unavailable", "the endpoint is unavailable")
-PROXY_AUTH = Meaning(ProxyDenied, "proxy_auth", "the proxy refuses its user and password, or is given none")
-_NOT_OURS = "what answers at the scoring URI is no scoring endpoint"
+PROXY_AUTH = Meaning(ProxyDenied, "proxy_auth", "the proxy refuses the user name and password, or none are set")
+_NOT_OURS = "the server at the scoring URI is not a scoring endpoint"
 
 _BY_STATUS: dict[int, Meaning] = {
-    401: Meaning(EndpointDenied, "unauthorized", "the endpoint says its key is wrong or has expired"),
+    401: Meaning(EndpointDenied, "unauthorized", "the endpoint reports that its key is wrong or has expired"),
     403: Meaning(EndpointDenied, "forbidden", "the endpoint's key does not permit scoring"),
-    404: Meaning(EndpointUnavailable, "no_deployment", "no deployment of the endpoint takes traffic"),
-    # the same for every frame, so no frame is at fault: the URL or our own headers are wrong
+    404: Meaning(EndpointUnavailable, "no_deployment", "no deployment of the endpoint has traffic"),
+    # These are the same for every frame, so no frame is the cause: the URL or the service's own headers are wrong.
     405: Meaning(EndpointUnavailable, "misconfigured", _NOT_OURS),
     407: PROXY_AUTH,
-    408: Meaning(EndpointTimeout, "request_timeout", "the deployment's request timeout passed", True),
+    408: Meaning(EndpointTimeout, "request_timeout", "the deployment's request timeout was exceeded", True),
     413: _TOO_LARGE,
     431: Meaning(EndpointUnavailable, "misconfigured", "the endpoint refuses the request's headers"),
     502: Meaning(EndpointUnavailable, "bad_gateway", "the endpoint's gateway lost its container"),
     503: _AWAY,
-    504: Meaning(EndpointUnavailable, "gateway_timeout", "the endpoint's gateway waited in vain", True),
+    504: Meaning(EndpointUnavailable, "gateway_timeout", "the endpoint's gateway got no answer in time", True),
 }
-#: The container's own statuses within a 424 that are not the request's fault. Every other status is a failure.
+#: The container's own statuses within a 424 that are not caused by the request. Every other status is a failure.
 _BY_INNER_STATUS: dict[int, Meaning] = {413: _TOO_LARGE, 429: _PENDING, 502: _AWAY, 503: _AWAY, 504: _AWAY}
 _EMPTY = Meaning(EndpointUnavailable, "empty", "the answer is empty")
 _PAGE = Meaning(EndpointUnavailable, "html", "the answer is a web page")
@@ -69,13 +69,13 @@ CUT = Meaning(EndpointUnavailable, "truncated", "the answer ends early")
 def classify(
     status: int, headers: Mapping[str, str], body: bytes | bytearray, *, now: datetime | None = None
 ) -> EndpointError | None:
-    """Return the error that a response stands for; None if it is to be parsed.
+    """Return the error that a response means, or None if the response can be parsed.
 
-    The beginning of an error's `body` is enough, and nothing of it is ever quoted, since it can echo the input. `now`
-    is used for a `Retry-After` date if the response has no `Date`. Every error has `status`, `kind`,
+    The beginning of an error's `body` is enough. Nothing of it is ever quoted, because it can repeat the input. `now`
+    is used for a date in `Retry-After` if the response has no `Date`. Every error has `status`, `kind`,
     `retry_after_s` (0 to 300, or None) and `still_working`.
 
-    Source: the gateway's documented statuses, and the serving stack's responses as probed.
+    Source: the gateway's documented statuses, and responses that the real serving stack gave.
     """
     named = {name.lower(): value for name, value in headers.items()}
     meaning = _of_body(named, body) if status == 200 else _of_status(status, named, body)
@@ -85,7 +85,7 @@ def classify(
 
 
 def failure(meaning: Meaning, *, status: int | None = None, retry_after_s: float | None = None) -> EndpointError:
-    """Return the error of a row of the table, with what every endpoint error has."""
+    """Return the error for a row of the table, with the attributes of every endpoint error."""
     return meaning.error(
         f"{meaning.detail} ({status})" if status else meaning.detail,
         status=status,
@@ -101,13 +101,17 @@ def _of_status(status: int, headers: dict[str, str], body: bytes | bytearray) ->
         return _BY_INNER_STATUS.get(int(inner) if inner.isdecimal() and len(inner) < 4 else 0, _FAILED)
     if status == 429:
         return _LIMITED if _RATE.search(body[:2048]) else _PENDING
-    if status == 500:  # a bare container marks the model's own failures, and the gateway does not
+    if status == 500:  # the container marks the model's own failures with this header, and the gateway does not set it
         return _FAILED if headers.get(_RUN_FAILED, "").lower() == "true" else _BROKEN
     return _BY_STATUS.get(status) or _unlisted(status)
 
 
 def _unlisted(status: int) -> Meaning:
-    """A 4xx is caused by the request, so a frame may fail with it. Any other status comes from something in front."""
+    """Return the meaning of a status that is not in the table.
+
+    A 4xx is caused by the request, so a frame may fail with it. Any other status comes from something in
+    front of the endpoint.
+    """
     if 400 <= status < 500:
         return _REFUSED
     if status >= 500:
@@ -116,7 +120,10 @@ def _unlisted(status: int) -> Meaning:
 
 
 def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None:
-    """Detect a 200 that is not the container's complete answer. The parser detects all other defects."""
+    """Return what is wrong with a 200 that is not the container's complete answer.
+
+    The parser finds all other defects.
+    """
     first = body[:512].lstrip()[:1]
     if not first:
         return _EMPTY
@@ -128,9 +135,9 @@ def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None
 
 
 def _retry_after_s(headers: dict[str, str], now: datetime | None) -> float | None:
-    """Return `Retry-After` in seconds, given as a number or a date.
+    """Return `Retry-After`, given as a number or a date, in seconds.
 
-    Returns None if it is absent, unreadable, or a date without a reference.
+    Return None if it is missing or unreadable, or if it is a date and there is no reference time.
     """
     given = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", given, re.ASCII):

@@ -18,23 +18,23 @@ from maskrelay.scoring.transport import Transport
 from maskrelay.scoring.transport_errors import classify_break
 from maskrelay.scoring.url_checks import checked_url, is_header
 
-#: Entra tokens state when they expire and not when to renew them. This many seconds before, as in Entra's own
-#: libraries.
+#: Entra tokens state when they expire, but not when to renew them. They are renewed this many seconds before they
+#: expire, as in Entra's own libraries.
 RENEWED_BEFORE_S = 300.0
 TIMEOUT_S = 10.0
-#: The largest response of the control plane that is read.
+#: The largest response of the control plane that is read, in bytes.
 _MOST_BYTES = 1 << 20
 
 
 class Entra:
-    """Entra tokens for one scope, from the identity that the machine has (DefaultAzureCredential).
+    """Entra tokens for one scope, for the identity that the machine has (DefaultAzureCredential).
 
-    `proxy` takes precedence over the environment's proxies. Raises SettingsError if the extra `azure` is missing.
+    `proxy` has priority over the proxies of the environment. Raises SettingsError if the extra `azure` is missing.
     """
 
     def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:
         self._scope = scope
-        # for https only: a managed identity's service is on the machine and is called over http
+        # Only for https, because the service of a managed identity is on the machine itself and is called over http.
         self._way = {"proxies": {"https": proxy.get_secret_value()}} if proxy else {}
         self._trusted = ca_bundle("REQUESTS_CA_BUNDLE")
         try:
@@ -44,19 +44,22 @@ class Entra:
             raise SettingsError("this kind of authentication needs the extra `azure` (azure-identity)") from None
 
     async def fetch(self) -> Token:
-        """Return a token; raises EndpointUnavailable of kind `token`."""
+        """Return a token. Raises EndpointUnavailable of kind `token`."""
         got = await asyncio.to_thread(self._ask)
         if got is None or not is_header(got.token):
             raise failure(NO_TOKEN)
         return Token(got.token, got.expires_on - RENEWED_BEFORE_S, got.expires_on)
 
     def _ask(self) -> Any:
-        """Use a new credential each time: a reused one would return the refused token again."""
+        """Fetch a token with a new credential object.
+
+        The old one would return the refused token again from its cache.
+        """
         try:
             with self._identity.DefaultAzureCredential(connection_verify=self._trusted, **self._way) as credential:
                 return credential.get_token(self._scope)
         except (self._errors, ValueError):
-            return None  # the message is dropped, since it can contain the request
+            return None  # the message is dropped, because it can contain the request
 
 
 class _Answer(BaseModel):
@@ -68,9 +71,10 @@ class _Answer(BaseModel):
 
 
 class ControlPlane:
-    """Azure ML tokens of one endpoint: `POST …/onlineEndpoints/{name}/token?api-version=…`, authorized by `management`.
+    """Azure ML tokens for one endpoint, from `POST …/onlineEndpoints/{name}/token?api-version=…`.
 
-    Without `proxy`, the environment's is used. Raises SettingsError for a URL that cannot be used.
+    The requests are authorized by `management`. Without `proxy`, the proxy of the environment is used. Raises
+    SettingsError for a URL that cannot be used.
     """
 
     def __init__(self, url: str, management: RenewedToken, proxy: Proxy | None = None) -> None:
@@ -82,8 +86,8 @@ class ControlPlane:
     async def fetch(self) -> Token:
         """Return a token.
 
-        Raises EndpointUnavailable of kind `token`, with the control plane's status if it responded, or the error for
-        the proxy's failure.
+        Raises EndpointUnavailable of kind `token`, with the control plane's status if it responded, or the error for a
+        failure of the proxy.
         """
         opener = await self._management.token()
         got: _Answer | EndpointError
@@ -94,7 +98,8 @@ class ControlPlane:
             got = classify_break(broken)
         except (httpx.HTTPError, OSError, ValidationError):
             got = failure(NO_TOKEN)
-        # raised outside the handler: as its context, those exceptions would contain the request or the token
+        # Raised outside the handler. Otherwise, those exceptions would be its context, and contain the request
+        # or the token.
         if isinstance(got, EndpointError):
             raise got
         renew_at = got.refreshAfterTimeUtc or got.expiryTimeUtc - RENEWED_BEFORE_S

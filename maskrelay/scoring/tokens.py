@@ -1,4 +1,4 @@
-"""A token that is renewed before it expires, by one request at a time however many callers wait for it."""
+"""A token that is renewed before it expires. If several callers wait for it, only one request is made."""
 
 import asyncio
 import time
@@ -9,13 +9,13 @@ from typing import Protocol
 from maskrelay.errors import EndpointUnavailable
 from maskrelay.scoring.statuses import Meaning, failure
 
-#: The longest wait for a token, in seconds, since a slot of the endpoint is held meanwhile.
+#: The longest wait for a token, in seconds. It is short, because a slot of the endpoint is held during the wait.
 PATIENCE_S = 15.0
-#: While a token is still valid, its renewal is retried this often, in seconds.
+#: The seconds between two attempts to renew a token that is still valid.
 RETRY_S = 5.0
 #: A token is not used in its last seconds, because it must still be valid when the request arrives.
 MARGIN_S = 2.0
-NO_TOKEN = Meaning(EndpointUnavailable, "token", "no token for the endpoint can be had")
+NO_TOKEN = Meaning(EndpointUnavailable, "token", "no token for the endpoint can be obtained")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Token:
     """A bearer token."""
 
     text: str = field(repr=False)
-    #: Seconds since 1970.
+    #: In seconds since 1970.
     renew_at: float
-    #: Seconds since 1970.
+    #: In seconds since 1970.
     expires_at: float
 
 
@@ -36,9 +36,9 @@ class TokenSource(Protocol):
 
 
 class RenewedToken:
-    """A credential over a token source.
+    """A credential with tokens from a source.
 
-    While a token is valid, nobody waits for the next, and failures of the source do no harm.
+    As long as a token is valid, no caller waits for the next one, and failures of the source do no harm.
     """
 
     def __init__(self, source: TokenSource, *, now: Callable[[], float] = time.time) -> None:
@@ -58,7 +58,7 @@ class RenewedToken:
         return held.text
 
     def refuse(self, token: str) -> bool:
-        """Forget `token`. A token that was renewed meanwhile is kept."""
+        """Drop `token`. A token that was renewed in the meantime is kept."""
         if self._token and self._token.text == token:
             self._token = None
         return True
@@ -66,7 +66,7 @@ class RenewedToken:
     async def _awaited(self) -> Token:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                # a cancelled caller must not cancel the renewal for the others
+                # A cancelled caller must not cancel the renewal, because others may wait for it.
                 return await asyncio.shield(self._renewed())
         except TimeoutError:
             pass
@@ -91,6 +91,6 @@ class RenewedToken:
 
 
 def _heard(renewal: asyncio.Task[Token]) -> None:
-    """Retrieve the error: nobody may be waiting for it, and asyncio would log it."""
+    """Retrieve the error of a renewal. If nobody waits for the renewal, asyncio would log the error otherwise."""
     if not renewal.cancelled():
         renewal.exception()

@@ -12,18 +12,20 @@ from maskrelay.network.proxies import Proxy
 from maskrelay.scoring.endpoint_connection import EndpointConnection
 from maskrelay.scoring.proxy_tunnel import open_tunnel, reach
 
-#: A connection that was idle for longer is not used again, since the peer may be closing it. httpx uses the same time.
+#: A connection that was idle for longer is not used again, because the server may be closing it. httpx uses
+#: the same time.
 LONGEST_IDLE_S = 5.0
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Keeps up to `max_connections` to the host of `origin`. Belongs to one event loop.
+    """A transport that keeps up to `max_connections` to the host of `origin`. It belongs to one event loop.
 
-    Honours only the timeouts `connect` and `pool` of a request; the caller limits the whole exchange. Raises the
-    exceptions of httpx's own transport, and ProxyFailed for the `proxy`, if there is one: an https origin is reached
-    through it by CONNECT, an http origin is requested from it. A request is sent a second time only if a kept
-    connection ended before the peer had received it completely. Redirects and HTTP/2 are not supported. tls: by
-    default, the authorities of `client_context` and no client certificate.
+    Of a request's timeouts, it respects only `connect` and `pool`; the caller limits the whole exchange. Redirects and
+    HTTP/2 are not supported. A request is sent a second time only if a kept connection ended before the server had
+    received it completely. `tls` is by default `client_context()`, which has no client certificate.
+
+    With a `proxy`, an https origin is reached through the proxy by CONNECT, and an http origin is requested from the
+    proxy. Raises the exceptions of httpx's own transport, and ProxyFailed.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle: list[EndpointConnection] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make one exchange. The response's body is read from the connection on demand."""
+        """Make one exchange. The body of the response is read from the connection when it is needed."""
         limits = request.extensions.get("timeout", {})
         await self._enter(limits.get("pool"))
         link = None
@@ -123,9 +125,9 @@ class Transport(httpx.AsyncBaseTransport):
         return link
 
     async def _over(self, tunnel: asyncio.Transport) -> EndpointConnection:
-        """Return a link over a connection that a proxy opened.
+        """Return a connection over the connection that a proxy opened.
 
-        For an http origin it is the connection to the proxy itself, otherwise TLS is started inside.
+        For an http origin, it is the connection to the proxy itself. Otherwise, TLS is started inside it.
         """
         link, transport = EndpointConnection(), tunnel
         try:
@@ -143,7 +145,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class Body(httpx.AsyncByteStream):
-    """A response's body.
+    """The body of a response.
 
     Closing it early closes the connection, because the rest would be read as the next response.
     """
@@ -157,7 +159,7 @@ class Body(httpx.AsyncByteStream):
             yield piece  # type: ignore[misc]  # httpx counts and decodes the pieces, for which a bytearray works too
 
     def began(self) -> float:
-        """Return when its first byte arrived, by the loop's clock."""
+        """Return when the first byte of the body arrived, by the loop's clock."""
         return self._link.began
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""What each exception of httpx means when an exchange with an endpoint is interrupted, as a table."""
+"""The meaning of each exception of httpx when an exchange with an endpoint is interrupted, as a table."""
 
 import httpx
 
@@ -6,7 +6,8 @@ from maskrelay.errors import EndpointError, EndpointTimeout, EndpointUnavailable
 from maskrelay.scoring.proxy_tunnel import ProxyFailed
 from maskrelay.scoring.statuses import PROXY_AUTH, Meaning, failure
 
-#: Every exception that an exchange can raise. OSError: TLS errors that no layer wraps, and asyncio's TimeoutError.
+#: Every exception that an exchange can raise. OSError covers TLS errors that no layer wraps,
+#: and asyncio's TimeoutError.
 BREAKS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict, OSError)
 
 _UNREACHED = Meaning(EndpointUnavailable, "connect", "the endpoint cannot be reached")
@@ -17,11 +18,13 @@ _GARBLED = Meaning(EndpointUnavailable, "garbled", "the answer arrived damaged")
 
 _PROXY_REFUSED = Meaning(ProxyDenied, "proxy_refused", "the proxy does not permit connections to the endpoint")
 _PROXY_GATEWAY = Meaning(ProxyUnavailable, "proxy_gateway", "the proxy cannot reach the endpoint")
-_PROXY_AWAY = Meaning(ProxyUnavailable, "proxy_unreachable", "the proxy cannot be reached, or is none")
+_PROXY_AWAY = Meaning(
+    ProxyUnavailable, "proxy_unreachable", "the proxy cannot be reached, or the server there is not a proxy"
+)
 _PROXY_LATE = Meaning(ProxyUnavailable, "proxy_timeout", "the proxy did not answer in time")
 
-#: The first matching row applies. An exception that cannot be classified may have reached the container, which is the
-#: safe assumption.
+#: The first matching row applies. The last row assumes that an unknown exception came after the request had reached the
+#: container, which is the safe assumption.
 _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
     (httpx.ConnectError, _UNREACHED),
     (httpx.ConnectTimeout, _UNREACHED),
@@ -34,7 +37,7 @@ _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
     (httpx.InvalidURL, _UNSENT),
     (httpx.CookieConflict, _UNSENT),
     (httpx.DecodingError, _GARBLED),
-    (httpx.TooManyRedirects, Meaning(EndpointUnavailable, "redirect", "the scoring URI is moved about")),
+    (httpx.TooManyRedirects, Meaning(EndpointUnavailable, "redirect", "the scoring URI redirects too often")),
     (Exception, _LOST),
 )
 
@@ -42,7 +45,7 @@ _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
 def classify_break(broken: Exception) -> EndpointError:
     """Return the error for an exception of BREAKS.
 
-    Nothing of the exception is kept, since it refers to the request's headers.
+    Nothing of the exception is kept, because it refers to the request's headers.
     """
     if isinstance(broken, ProxyFailed):
         return failure(_of_proxy(broken), status=broken.status)
@@ -50,9 +53,9 @@ def classify_break(broken: Exception) -> EndpointError:
 
 
 def _of_proxy(broken: ProxyFailed) -> Meaning:
-    """Return what a proxy's failure means.
+    """Return the meaning of a proxy's failure.
 
-    Nothing of the request was sent, so nothing runs and no frame is at fault.
+    Nothing of the request was sent, so nothing runs, and no frame is the cause.
     """
     if broken.status is None:
         return _PROXY_LATE if broken.is_late else _PROXY_AWAY

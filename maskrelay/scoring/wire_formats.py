@@ -13,14 +13,17 @@ A_co = TypeVar("A_co", covariant=True)
 
 
 class Parse(Protocol[A_co]):
-    """Parses the answers to `rows`, in their order, from a body of at most `max_bytes`; raises AnswerInvalid."""
+    """A function that parses the answers to `rows`, in order, from a body of at most `max_bytes`.
+
+    Raises AnswerInvalid.
+    """
 
     def __call__(self, body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int) -> Sequence[A_co]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class WireFormat(Generic[A_co]):
-    """One format, under its name in the settings. `encode` raises ValueError for rows that it does not support."""
+    """One wire format, under its name in the settings. `encode` raises ValueError for rows that it does not support."""
 
     name: Wire
     encode: Callable[[Sequence[Row]], bytes]

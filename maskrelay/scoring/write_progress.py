@@ -1,30 +1,30 @@
-"""How much of the data written to a connection TCP has sent and had acknowledged, according to the kernel (Linux)."""
+"""How many of the bytes written to a connection TCP has sent, and how many were acknowledged, according to Linux."""
 
 import asyncio
 import socket
 import struct
 from dataclasses import dataclass
 
-#: Byte offsets of these fields in `struct tcp_info` of linux/tcp.h; 64-bit numbers.
+#: The byte offsets of these fields in `struct tcp_info` of linux/tcp.h. The fields are 64-bit numbers.
 _ACKNOWLEDGED, _SENT, _SENT_AGAIN = 120, 200, 208
 _SIZE = 216
 
 
 @dataclass(frozen=True, slots=True)
 class WriteProgress:
-    """The bytes of a connection that the kernel has sent, and those that the peer has acknowledged.
+    """The bytes of a connection that the kernel has sent, and those that the other side has acknowledged.
 
-    Over TLS they exceed what was written.
+    Over TLS, they are more than what was written.
     """
 
     sent: int = 0
     acknowledged: int = 0
-    #: Whether the kernel reports them, which only Linux does.
+    #: Whether the kernel reports these numbers, which only Linux does.
     is_known: bool = False
 
     @classmethod
     def of(cls, transport: asyncio.BaseTransport) -> "WriteProgress":
-        """Return the current progress; UNKNOWN if the kernel does not report it, or the socket is closed."""
+        """Return the current progress, or UNKNOWN if the kernel does not report it or the socket is closed."""
         sock, option = transport.get_extra_info("socket"), getattr(socket, "TCP_INFO", None)
         if sock is None or option is None:
             return UNKNOWN

@@ -1,4 +1,4 @@
-"""Segmentation methods, one module for each kind of image."""
+"""Segmentation methods, with one module for each kind of image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Region = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Found:
-    """A region, and the finder's confidence (0..1); below a half, nothing is called foreground."""
+    """A region, and the confidence of the method (0..1). Below 0.5, nothing is foreground."""
 
     region: Region
     confidence: float = 1.0

@@ -1,4 +1,4 @@
-"""Segment regions that stand out from their surroundings: growths, lesions, polyps, opacities."""
+"""Segment regions that differ from their surroundings: growths, lesions, polyps, opacities."""
 
 import numpy as np
 
@@ -7,37 +7,40 @@ from simulator.families.regions import convex, filled, grey, largest, opened, ot
 
 
 def bright_half(picture: Picture, _prompt: str) -> Found:
-    """Whatever is brighter than the middle of the scale: shapes of known size in a phantom, exact to the pixel."""
+    """Find all pixels in the brighter half of the scale.
+
+    In a phantom, these are shapes of known size, exact to the pixel.
+    """
     return Found(grey(picture) > 0.5)
 
 
 def bright_spot(picture: Picture, _prompt: str) -> Found:
-    """The brightest compact region: a growth, an oedema, an opacity in a gray image."""
+    """Find the brightest compact region: a growth, an oedema, or an opacity in a gray image."""
     return Found(_standing_out(smooth(grey(picture), 2)))
 
 
 def dark_spot(picture: Picture, _prompt: str) -> Found:
-    """The darkest compact region within the lit part: a tumour in ultrasound, a fluid."""
+    """Find the darkest compact region within the lit part: a tumour in ultrasound, or fluid."""
     plane = smooth(grey(picture), 2)
     return Found(_standing_out(np.where(plane > 0.05, 1 - plane, 0).astype(np.float32)))
 
 
 def skin_lesion(picture: Picture, _prompt: str) -> Found:
-    """The region that differs most in colour from the skin, near the centre."""
+    """Find the region near the centre whose colour differs most from the skin."""
     skin = np.median(picture.reshape(-1, 3), axis=0)
     strange = smooth(np.linalg.norm(picture - skin, axis=2).astype(np.float32), 3) * _middle(picture)
     return Found(filled(largest(opened(strange > otsu(strange), 3))))
 
 
 def polyp(picture: Picture, _prompt: str) -> Found:
-    """The reddest compact region of the lit mucosa, made convex."""
+    """Find the reddest compact region of the lit mucosa, made convex."""
     light = picture.sum(axis=2)
     redness = smooth(np.where(light > 0.4, picture[..., 0] / np.maximum(light, 0.1), 0).astype(np.float32), 3)
     return Found(convex(_standing_out(redness)))
 
 
 def _middle(picture: Picture) -> Plane:
-    """1 in the centre, decreasing to the corners, where a dermatoscope's rim is dark."""
+    """Return a weight that is 1 in the centre and decreases to the corners, where the rim of a dermatoscope is dark."""
     height, width = picture.shape[:2]
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     weight: Plane = np.exp(-(x * x + y * y)).astype(np.float32)
@@ -45,7 +48,7 @@ def _middle(picture: Picture) -> Plane:
 
 
 def _standing_out(plane: Plane) -> Region:
-    """The component around the highest local contrast, above half of its height over the surroundings."""
+    """Return the component around the highest local contrast, as far as the contrast is above half of that value."""
     side = max(plane.shape)
     contrast = smooth(plane, side / 60) - smooth(plane, side / 10)
     y, x = np.unravel_index(np.argmax(contrast), contrast.shape)

@@ -1,4 +1,4 @@
-"""Segment photographs of the retina: the optic disc, its cup, the vessels."""
+"""Segment photographs of the retina: the optic disc, its cup, and the vessels."""
 
 import numpy as np
 from scipy import ndimage
@@ -8,13 +8,13 @@ from simulator.families.regions import convex, disk, filled, opened, otsu, piece
 
 
 def optic_disc(picture: Picture, _prompt: str) -> Found:
-    """The brightest compact region after a closing removes the vessels, made convex."""
+    """Find the brightest compact region after a closing has removed the vessels, made convex."""
     region, _ = _disc(picture)
     return Found(region)
 
 
 def optic_cup(picture: Picture, _prompt: str) -> Found:
-    """The brighter part inside the disc, made convex."""
+    """Find the brighter part inside the disc, made convex."""
     disc, bright = _disc(picture)
     inner = ndimage.binary_erosion(disc, disk(2))
     if not inner.any():
@@ -25,7 +25,7 @@ def optic_cup(picture: Picture, _prompt: str) -> Found:
 
 
 def vessels(picture: Picture, _prompt: str) -> Found:
-    """Thin dark lines of the green channel: what a closing fills, above Otsu's threshold."""
+    """Find the thin dark lines of the green channel: what a closing fills, above Otsu's threshold."""
     green = smooth(picture[..., 1], 1)
     eye = ndimage.binary_erosion(_eye(picture), disk(6))
     depth = np.where(eye, ndimage.grey_closing(green, size=(13, 13)) - green, 0).astype(np.float32)
@@ -38,7 +38,7 @@ def _eye(picture: Picture) -> Region:
 
 
 def _disc(picture: Picture) -> tuple[Region, Plane]:
-    """The disc's region, and the brightness after a closing removes the vessels."""
+    """Return the region of the disc, and the brightness after a closing has removed the vessels."""
     eye = _eye(picture)
     bright = smooth(ndimage.grey_closing(picture[..., :2].mean(axis=2), footprint=disk(4)), 1)
     side = max(picture.shape[:2])

@@ -11,8 +11,10 @@ from simulator.families.regions import filled, grey, largest, opened, otsu, smoo
 
 @dataclass(frozen=True)
 class Place:
-    """Where an organ is searched: x and y as shares of the displayed image (the patient's right is on the left), the
-    reach of the search, and the organ's brightness as a quantile of the body's.
+    """Where an organ is searched.
+
+    `x` and `y` are shares of the displayed image (the patient's right is on the left), `reach` is the radius of the
+    search, and `level` is the organ's brightness as a quantile of the body's brightness.
     """
 
     x: float
@@ -22,7 +24,7 @@ class Place:
 
 
 def lungs(picture: Picture, prompt: str) -> Found:
-    """The two largest dark regions enclosed by the body; one of them if the prompt names a side."""
+    """Find the two largest dark regions that the body encloses, or one of them if the prompt names a side."""
     plane = smooth(grey(picture), 2)
     body = _body(plane)
     dark = opened(body & (plane < otsu(plane[body])), 2) if body.any() else body
@@ -35,17 +37,17 @@ def lungs(picture: Picture, prompt: str) -> Found:
 
 
 def bright_parts(picture: Picture, _prompt: str) -> Found:
-    """The brightest class of the body: bone, contrast medium."""
+    """Find the brightest parts of the body: bone and contrast medium."""
     plane = smooth(grey(picture), 1)
     body = plane > otsu(plane)
     return Found(opened(plane > otsu(plane[body]), 1) if body.any() else body)
 
 
 def organ(picture: Picture, place: Place) -> Found:
-    """The largest component that matches in brightness and position.
+    """Find the largest component that matches in brightness and position.
 
-    The match is a product of two Gaussians, one of the distance to the position and one of the difference in
-    brightness; the region is where it exceeds half of its maximum.
+    The match is the product of two Gaussians: of the distance to the position, and of the difference in brightness. The
+    region is where it exceeds half of its maximum.
     """
     plane = smooth(grey(picture), 2)
     body = _body(plane)
@@ -66,5 +68,5 @@ def _near(plane: Plane, place: Place) -> Plane:
 
 
 def _body(plane: Plane) -> Region:
-    """The largest lit component with the cavities that it encloses."""
+    """Return the largest lit component with the cavities that it encloses."""
     return filled(largest(plane > otsu(plane) / 2))

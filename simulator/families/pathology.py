@@ -1,6 +1,7 @@
 """Segment stained tissue: nuclei by kind, cells and glands, after colour deconvolution.
 
-The stains' colours are those of Ruifrok & Johnston (2001) as scikit-image provides them: haematoxylin, eosin, DAB.
+The colours of the stains are those of Ruifrok & Johnston (2001) as scikit-image provides them:
+haematoxylin, eosin, DAB.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from skimage.color import hed_from_rgb
 from simulator.families import Found, Picture, Plane, Region
 from simulator.families.regions import disk, filled, opened, otsu, smooth
 
-ROUND_ENOUGH = 2.2  # longest over shortest axis; connective tissue has spindle-shaped nuclei
+ROUND_ENOUGH = 2.2  # longest axis divided by shortest axis; connective tissue has spindle-shaped nuclei
 
 
 @dataclass(frozen=True)
@@ -22,34 +23,34 @@ class Tissue:
 
 
 def neoplastic(picture: Picture, _prompt: str) -> Found:
-    """Nuclei inside the dense epithelium."""
+    """Find the nuclei inside the dense epithelium."""
     tissue = _tissue(picture)
     return Found(tissue.nuclei & tissue.epithelium)
 
 
 def inflammatory(picture: Picture, _prompt: str) -> Found:
-    """Compact nuclei in the loose tissue in between."""
+    """Find compact nuclei in the loose tissue in between."""
     return Found(_loose(_tissue(picture), spindle=False))
 
 
 def connective(picture: Picture, _prompt: str) -> Found:
-    """Spindle-shaped nuclei in the loose tissue in between."""
+    """Find spindle-shaped nuclei in the loose tissue in between."""
     return Found(_loose(_tissue(picture), spindle=True))
 
 
 def epithelial(picture: Picture, _prompt: str) -> Found:
-    """Nuclei of the epithelium with their surroundings."""
+    """Find the nuclei of the epithelium with their surroundings."""
     tissue = _tissue(picture)
     return Found(ndimage.binary_dilation(tissue.nuclei & tissue.epithelium, disk(3)) & tissue.epithelium)
 
 
 def glands(picture: Picture, _prompt: str) -> Found:
-    """The dense epithelium with the cavities that it encloses."""
+    """Find the dense epithelium with the cavities that it encloses."""
     return Found(filled(_tissue(picture).epithelium))
 
 
 def nuclei(picture: Picture, _prompt: str) -> Found:
-    """Every nucleus."""
+    """Find every nucleus."""
     return Found(_tissue(picture).nuclei)
 
 
@@ -63,7 +64,7 @@ def _tissue(picture: Picture) -> Tissue:
 
 
 def _nuclei(blue: Plane) -> Region:
-    """Where haematoxylin exceeds its neighbourhood and, over the whole image, the lighter class."""
+    """Return where haematoxylin exceeds its neighbourhood and is above the median of the whole image."""
     local = blue - smooth(blue, 12)
     return filled(opened((local > max(otsu(local), 0)) & (blue > np.median(blue)), 2))
 
@@ -78,7 +79,7 @@ def _loose(tissue: Tissue, *, spindle: bool) -> Region:
 
 
 def _elongation(labels: np.ndarray, count: int) -> Plane:
-    """The ratio of the longest to the shortest axis of every label, from the second moments of its pixels."""
+    """Return the ratio of the longest to the shortest axis of every label, from the second moments of its pixels."""
     flat = labels.ravel()
     y, x = (axis.ravel().astype(np.float64) for axis in np.indices(labels.shape))
     size = np.maximum(np.bincount(flat, minlength=count + 1), 1)

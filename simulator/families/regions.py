@@ -20,7 +20,7 @@ def smooth(plane: Plane, sigma_px: float) -> Plane:
 
 
 def otsu(values: Plane) -> float:
-    """Return Otsu's threshold; on a flat plane the value itself, so that nothing exceeds it."""
+    """Return Otsu's threshold. For a flat plane, return its value, so that nothing exceeds it."""
     if values.size == 0 or np.ptp(values) == 0:
         return float(values.max(initial=0))
     return float(threshold_otsu(values))  # type: ignore[no-untyped-call]
@@ -54,7 +54,7 @@ def largest(region: Region, count: int = 1) -> Region:
 
 
 def piece_at(region: Region, y: int, x: int) -> Region:
-    """Return the connected component that contains the point; empty if the point is outside."""
+    """Return the connected component that contains the point, or an empty region if the point is outside."""
     labels, _ = ndimage.label(region)
     piece: Region = (labels == labels[y, x]) & region
     return piece if region[y, x] else np.zeros_like(region)

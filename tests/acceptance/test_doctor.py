@@ -49,7 +49,7 @@ def test_what_is_wrong_is_a_line_with_a_hint_and_the_exit_code(stack: RunningSta
     code, said = doctor(stack, MASKRELAY_ENDPOINT_KEY="another")
     (line,) = (line for line in said.splitlines() if line.startswith("wrong"))
     assert code == 1
-    assert line.startswith("wrong  endpoint default: the endpoint says its key is wrong")
+    assert line.startswith("wrong  endpoint default: the endpoint reports that its key is wrong")
     assert " → set the endpoint's current key" in line
 
 

@@ -1,4 +1,4 @@
-"""The scoring script of the lean deployment: where it lies, and the script itself as a module."""
+"""The scoring script of the lean deployment: its path, and the script itself as a module."""
 
 from functools import cache
 from pathlib import Path

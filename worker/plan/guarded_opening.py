@@ -23,7 +23,10 @@ class StepLost(Exception):
 
 
 class GuardedOpener:
-    """Opens the sources of one job during its plan step, in a thread that `close` ends. Call it from one thread."""
+    """A guard that opens the sources of one job during its plan step, in a thread that `close` ends.
+
+    Call it from one thread.
+    """
 
     def __init__(self, context: WorkerContext, lease: StepLease) -> None:
         self._context = context

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class FrameRelease:
-    """Gives frames back to the ledger. If the ledger is unavailable, their leases lapse instead."""
+    """The release of frames back to the ledger. If the ledger is unavailable, their leases lapse instead."""
 
     def __init__(self, claims: Claims, groups: OutcomeBatcher, recorder: StageRecorder) -> None:
         self._claims = claims

@@ -47,7 +47,7 @@ class RowBatch:
 
 
 class RowBatcher:
-    """Scores rows: one in each request, or as many as every possible endpoint accepts."""
+    """A scorer of single rows. A request has one row, or as many as every possible endpoint accepts."""
 
     def __init__(self, pool: EndpointPool, scorer: Scorer) -> None:
         self._pool = pool

@@ -56,7 +56,7 @@ class EgressAudit:
 
 
 class Scorer:
-    """Scores rows within the limits of the flow control."""
+    """A scorer of rows that respects the limits of the flow control."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""`python -m bench.peers.textbook_celery URL KEY PROMPT…`: send the tasks to BENCH_CHILDREN prefork children, and wait.
+"""`python -m bench.peers.textbook_celery URL KEY PROMPT…`: send the tasks to BENCH_CHILDREN processes, and wait.
 
-Starts the broker and the worker as its children, so that their CPU time counts as its own; it waits with the client's
-`get`, as in a tutorial.
+It starts the broker and the worker as its own children, so that their CPU time is counted with its own. It waits with
+the client's `get`, as in a tutorial.
 """
 
 import os

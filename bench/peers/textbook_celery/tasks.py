@@ -1,6 +1,6 @@
-"""A pipeline as in a tutorial: one task per image, retried by Celery with growing pauses, one PNG per mask.
+"""A pipeline as in a tutorial: a task for each image, retried by Celery with growing pauses, and a PNG for each mask.
 
-The server of BENCH_BROKER is both broker and result backend; a prefork worker imports this module.
+The server of BENCH_BROKER is both broker and result backend. A prefork worker imports this module.
 """
 
 import os

@@ -52,7 +52,7 @@ def api(tmp_path: Path, empty_valkey: str) -> Iterator[RunningApi]:
 def check_reached(answer: httpx.Response, quota: str, most: int) -> None:
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (429, f"{quota}_quota_reached")
-    assert f"At most {most} " in problem["detail"]
+    assert f"The quota is {most} " in problem["detail"]
     assert problem["retryable"] is True
     assert problem["retry_after_s"] == int(answer.headers["retry-after"]) >= 1
 

@@ -53,8 +53,8 @@ def test_the_ledger_finds_the_new_primary_after_one_refusal(pair: Pair, caplog: 
     accepted_job(ledger, "job-b")
     assert pair.second.client.exists("mr:job:job-b")
     assert [record.getMessage() for record in caplog.records if "Redis" in record.getMessage()] == [
-        "ledger: Redis does not serve (READONLY): it is a replica now",
-        "ledger: Redis serves again",
+        "ledger: Redis does not serve requests (READONLY): it is a replica now",
+        "ledger: Redis serves requests again",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Every answer of a running API is one that its OpenAPI document names for that route."""
+"""Check that a running API gives only answers that its OpenAPI document lists for the route."""
 
 import functools
 
@@ -10,10 +10,10 @@ from api.routes.openapi import describe
 
 
 class Answers:
-    """ASGI middleware around the whole API; `undocumented` collects what the document does not name.
+    """ASGI middleware around the whole API. `undocumented` collects the answers that the document does not list.
 
-    Left out: 500, which some tests provoke and no document names, methods that a path does not have, and answers from
-    before a route is found.
+    It ignores 500, which some tests provoke and no document lists, methods that a path does not have, and answers that
+    were given before a route was found.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -37,7 +37,7 @@ class Answers:
 
 @functools.cache
 def documented() -> dict[tuple[str, str], set[str]]:
-    """The statuses that the document names for each method (in capitals) and path."""
+    """Return the statuses that the document lists for each method (in capitals) and path."""
     app = FastAPI()
     add_routes(app)
     describe(app)

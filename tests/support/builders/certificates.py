@@ -1,4 +1,4 @@
-"""Certificates for tests: a private authority, and what it signs for servers and clients."""
+"""Certificates for tests: a private authority, and the certificates that it signs for servers and clients."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def write_certificate(folder: Path) -> Path:
-    """Write `ca.crt`, which vouches for 127.0.0.1 for an hour, and its `key`; the folder itself."""
+    """Write `ca.crt`, which is valid for 127.0.0.1 for an hour, and its `key`. Return the folder."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis.example")])
     begins, ends = now - MINUTE, now + 60 * MINUTE
@@ -31,7 +31,7 @@ def write_certificate(folder: Path) -> Path:
 
 
 class Authority:
-    """A private certificate authority; `file` is its certificate."""
+    """A private certificate authority. `file` is its certificate."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
@@ -46,7 +46,10 @@ class Authority:
         self.file.write_bytes(built.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, *hosts: str, passphrase: bytes | None = None) -> tuple[Path, Path]:
-        """A certificate for these addresses and host names, and its private key: the paths of both files."""
+        """Create a certificate for these addresses and host names, and its private key.
+
+        Return the paths of both files.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         built = _builder(subject, self._name, key.public_key())
@@ -61,7 +64,10 @@ class Authority:
 
 
 def server_context(certificate: tuple[Path, Path], clients: Path | None = None) -> ssl.SSLContext:
-    """TLS of a server with this certificate; `clients`: the authority whose client certificates it insists on."""
+    """Return the TLS context of a server with this certificate.
+
+    Clients must show a certificate of the authority `clients`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     if clients:

@@ -1,4 +1,4 @@
-"""Codestreams of every family, with the depth, sign and marks that a test asks for."""
+"""Codestreams of every family, with the depth, sign and markers that a test requests."""
 
 import base64
 import io
@@ -38,7 +38,7 @@ def jpeg_ls_of(samples: np.ndarray, bits: int) -> bytes:
 
 
 def jpeg(samples: np.ndarray, *, rgb: bool = False, subsampling: int = 0) -> bytes:
-    """Baseline JPEG; colours as YCbCr behind a JFIF marker, or as `rgb` without any marker and with plain ids."""
+    """Return a baseline JPEG, with colours as YCbCr after a JFIF marker, or with `rgb` as RGB without any marker."""
     buffer = io.BytesIO()
     Image.fromarray(samples).save(buffer, "JPEG", quality=98, subsampling=subsampling, keep_rgb=rgb)
     stream = buffer.getvalue()
@@ -67,7 +67,7 @@ def with_jfif(stream: bytes) -> bytes:
 
 
 def with_ids(stream: bytes, ids: bytes) -> bytes:
-    """The component ids of the frame header and of an interleaved scan replaced."""
+    """Return the stream with other component ids in its frame header and in an interleaved scan."""
     changed, place = bytearray(stream), 2
     while changed[place + 1] != 0xDA:
         if changed[place + 1] in (0xC0, 0xC1, 0xC2):
@@ -78,12 +78,12 @@ def with_ids(stream: bytes, ids: bytes) -> bytes:
 
 
 def two_complement(samples: np.ndarray, bits: int) -> np.ndarray:
-    """Signed samples as unsigned words of `bits` bits."""
+    """Return signed samples as unsigned words of `bits` bits."""
     return (samples.astype(np.int64) & ((1 << bits) - 1)).astype(np.uint16)
 
 
-#: HTJ2K, for which no encoder is installed: made once with OpenJPH 0.26. Gray: (8, 8), the multiples of 60 from 0, in
-#: 16 bits. RGB: (8, 8, 3), all (200, 60, 100), transformed.
+#: HTJ2K images, for which no encoder is installed. They were made once with OpenJPH 0.26. Gray: (8, 8), the multiples
+#: of 60 from 0, in 16 bits. RGB: (8, 8, 3), all (200, 60, 100), transformed.
 HTJ2K_GRAY = base64.b64decode(
     "/0//UQApQAAAAAAIAAAACAAAAAAAAAAAAAAACAAAAAgAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBEAB/1wAEyCI"
     "kJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAFoAAf+TwAAmX/YFB3QAAADAABNAABMAIv4C"

@@ -1,4 +1,4 @@
-"""DICOM files made for tests: small, exact, some of them broken on purpose."""
+"""DICOM files for tests. They are small and exact, and some are broken on purpose."""
 
 import io
 import struct
@@ -16,9 +16,9 @@ ROOT = "1.2.826.0.1.3680043.8.498."
 
 
 def dataset_of(pixels: np.ndarray[Any, Any], **tags: Any) -> Dataset:
-    """An image of (rows, columns), (rows, columns, 3) or (frames, rows, columns): its own type decides the bits.
+    """Return an image of shape (rows, columns), (rows, columns, 3) or (frames, rows, columns).
 
-    `tags` replace what is set here; one of None is left out.
+    The dtype of `pixels` determines the bits. `tags` replace what is set here; a tag with the value None is left out.
     """
     colour = pixels.ndim == 3 and pixels.shape[-1] == 3
     rows, columns = pixels.shape[:2] if colour else pixels.shape[-2:]
@@ -48,7 +48,7 @@ def dataset_of(pixels: np.ndarray[Any, Any], **tags: Any) -> Dataset:
 
 
 def saved(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
-    """The bytes of a file with preamble and meta header."""
+    """Return the bytes of a file with preamble and meta header."""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", CT)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", ROOT + "1")
@@ -59,7 +59,7 @@ def saved(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
 
 
 def dicom_of(pixels: np.ndarray[Any, Any], syntax: str = ExplicitVRLittleEndian, **tags: Any) -> bytes:
-    """An uncompressed object of these samples, in the byte order of the syntax."""
+    """Return an uncompressed object with these samples, in the byte order of the syntax."""
     dataset = dataset_of(pixels, **tags)
     order = ">" if syntax == ExplicitVRBigEndian else "<"
     raw = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
@@ -69,13 +69,13 @@ def dicom_of(pixels: np.ndarray[Any, Any], syntax: str = ExplicitVRLittleEndian,
 
 
 def with_pixels(dataset: Dataset, raw: bytes, syntax: str = ExplicitVRLittleEndian, vr: str = "OB") -> bytes:
-    """`raw` as PixelData, padded to an even length."""
+    """Return an object with `raw` as PixelData, padded to an even length."""
     dataset.add_new("PixelData", vr, raw + b"\0" * (len(raw) % 2))
     return saved(dataset, syntax)
 
 
 def compressed(pixels: np.ndarray[Any, Any], frames: list[bytes], syntax: str, **tags: Any) -> bytes:
-    """An object of code streams that a test has made."""
+    """Return an object with codestreams that a test has made."""
     dataset = dataset_of(pixels, **tags)
     dataset.add_new("PixelData", "OB", encapsulate(frames))
     dataset["PixelData"].is_undefined_length = True
@@ -83,7 +83,7 @@ def compressed(pixels: np.ndarray[Any, Any], frames: list[bytes], syntax: str, *
 
 
 def item(**tags: Any) -> Dataset:
-    """One item of a sequence; a dataset as a value is a sequence of one."""
+    """Return one item of a sequence. A dataset as a value becomes a sequence of one item."""
     dataset = Dataset()
     for keyword, value in tags.items():
         setattr(dataset, keyword, Sequence([value]) if isinstance(value, Dataset) else value)
@@ -91,6 +91,8 @@ def item(**tags: Any) -> Dataset:
 
 
 def replaced(file: bytes, tag: tuple[int, int], value: bytes) -> bytes:
-    """The file with the value of a short explicit little-endian element overwritten by one of the same length."""
+    """Return the file with the value of a short explicit little-endian element replaced by another
+    of the same length.
+    """
     place = file.index(struct.pack("<HH", *tag)) + 8
     return file[:place] + value + file[place + len(value) :]

@@ -1,4 +1,4 @@
-"""What somebody else may have written into the object store: under keys of ours, and beside them."""
+"""What another program may have written into the object store, under keys of the service and under others."""
 
 import json
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ AUDIT = "audit/2026-11-25T09"
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """A JSON object within as many others."""
+    """Return a JSON object inside this many others."""
     value: dict[str, Any] = {}
     for _ in range(depth - 1):
         value = {"a": value}
@@ -24,12 +24,12 @@ def nested(depth: int) -> dict[str, Any]:
 
 
 def poisoned(submission: Submission, depth: int = 250) -> bytes:
-    """The submission as a release without a bound on the depth of its metadata stored it."""
+    """Return the submission as a version without a limit on the depth of metadata stored it."""
     return json.dumps({**submission.model_dump(mode="json"), "metadata": nested(depth)}).encode()
 
 
 def record_keys(job: str) -> list[str]:
-    """Every kind of record that a job has."""
+    """Return the keys of every kind of record that a job has."""
     events = [event_id(job, one) for one in EVENT_TYPES]
     return [
         keys.accepted(job),
@@ -51,7 +51,7 @@ def record_keys(job: str) -> list[str]:
 
 
 def strange_keys(job: str) -> list[str]:
-    """Objects that are none of ours: other names among them, other forms, and marks without what they mark."""
+    """Return keys that the service does not use: with other names, in other forms, and marks without what they mark."""
     return [
         keys.outcomes(job) + "copy-of-part.ndjson",
         keys.outcome_part(job, PART.replace("-000001", "-1000001")),
@@ -126,7 +126,7 @@ PLAIN = st.sampled_from(
 
 @st.composite
 def bodies(draw: st.DrawFn, original: bytes) -> bytes:
-    """Something in place of the object `original`: anything, or the same with something wrong about it."""
+    """Draw a replacement for the object `original`: anything, or the same with something wrong."""
     how = draw(st.sampled_from(["plain", "bytes", "cut", "field", "unknown", "deep", "twice"]))
     if how == "plain" or not original:
         return draw(PLAIN)
@@ -150,7 +150,7 @@ def bodies(draw: st.DrawFn, original: bytes) -> bytes:
 
 
 def sample(job: str, key: str) -> bytes:
-    """Something well-formed to begin with where nothing is stored under this key of the job."""
+    """Return a well-formed object to begin with, for a key of the job under which nothing is stored."""
     now = datetime.now(UTC).isoformat()
     known: dict[str, Any] = {
         keys.accepted(STRANGER): {

@@ -4,12 +4,12 @@ import struct
 
 import numpy as np
 
-_LENGTHS = [4] * 14 + [5] * 3  # of the codes of the 17 categories; no code is all ones
+_LENGTHS = [4] * 14 + [5] * 3  # the lengths of the codes of the 17 categories; no code is all ones
 _CODES = [*range(14), 28, 29, 30]
 
 
 def encode_lossless(samples: np.ndarray, precision: int) -> bytes:
-    """The codestream of (rows, columns) unsigned samples."""
+    """Return the codestream of (rows, columns) unsigned samples."""
     rows, columns = samples.shape
     table = bytes(_LENGTHS.count(length) for length in range(1, 17)) + bytes(range(17))
     frame = struct.pack(">BHHB3B", precision, rows, columns, 1, 1, 0x11, 0)

@@ -1,4 +1,6 @@
-"""Pictures that take much memory to decode, all at once, and what the segment worker took at its peak."""
+"""Images that take much memory to decode, and the peak memory of a segment worker that decodes them
+at the same time.
+"""
 
 import struct
 import zlib
@@ -15,7 +17,7 @@ from tests.support.servers.stacks import running_stack
 
 
 def deep_colour(side: int) -> bytes:
-    """A 16-bit PNG with alpha, of less than a megabyte."""
+    """Return a 16-bit PNG with alpha, of less than a megabyte."""
     row = bytes(1 + side * 8)
     packer = zlib.compressobj(9)
     body = b"".join([*(packer.compress(row) for _ in range(side)), packer.flush()])
@@ -31,15 +33,15 @@ def progressive(side: int) -> bytes:
 
 
 def peak(process: psutil.Process) -> int:
-    """The most bytes that were resident at once."""
+    """Return the largest number of bytes that were resident at the same time."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) << 10
 
 
 def peak_of_worst(folder: Path, side: int, *, limit: timedelta, **settings: object) -> int:
-    """Bytes that the processes of a segment worker took at their peaks, for pictures of side × side.
+    """Return the total peak memory of the processes of a segment worker, in bytes, for images of side × side.
 
-    Every picture must succeed, and no child be ended by one.
+    Every image must succeed, and no child process may be ended by one.
     """
     about = {"decode_timeout_s": 200, "score_timeout_s": 30, "slot_lease_s": 40, **settings}
     clocks = {"soft_shutdown_s": 50, "termination_grace_s": 60}

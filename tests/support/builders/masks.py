@@ -6,5 +6,5 @@ from maskrelay.imaging.masks.mask import Mask
 
 
 def mask_of(found: np.ndarray, probability: np.ndarray | None = None) -> Mask:
-    """The mask of a (height, width) array of bools, whatever the probabilities are; by default 255 where true."""
+    """Return the mask of a (height, width) array of bools. Without probabilities, they are 255 where it is True."""
     return Mask.cut(found, found.view(np.uint8) * np.uint8(255) if probability is None else probability)

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 Points = npt.NDArray[np.float64]
-#: (…, 3) points in millimetres, LPS+ → signed distance in millimetres to the shapes' surface, positive inside.
+#: A function from (…, 3) points in millimetres, LPS+, to the signed distance in millimetres to the surface of the
+#: shapes, which is positive inside.
 Distance = Callable[[Points], npt.NDArray[np.float64]]
 
 INSIDE_HU, OUTSIDE_HU = 200.0, -100.0
@@ -21,7 +22,9 @@ INSIDE_HU, OUTSIDE_HU = 200.0, -100.0
 
 @dataclass(frozen=True)
 class Raster:
-    """Where voxels lie: columns along `row` (a unit vector, LPS+), rows along `column`, slices along `normal`."""
+    """The positions of voxels: columns along `row` (a unit vector, LPS+), rows along
+    `column`, slices along `normal`.
+    """
 
     origin: Points
     row: Points
@@ -34,7 +37,7 @@ class Raster:
         return np.cross(self.row, self.column)
 
     def centres(self) -> Points:
-        """(columns, rows, slices, 3) in millimetres, LPS+."""
+        """Return the centres, (columns, rows, slices, 3), in millimetres, LPS+."""
         return self.at(*np.meshgrid(*(np.arange(n) for n in self.shape), indexing="ij"))
 
     def at(self, i: Any, j: Any, k: Any) -> Points:
@@ -44,7 +47,7 @@ class Raster:
 
 
 def oblique(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> Raster:
-    """Turned about every axis of the patient, its middle near the origin."""
+    """Return a raster that is turned about every axis of the patient, with its middle near the origin."""
     turn = _about(0, 0.35) @ _about(1, -0.25) @ _about(2, 0.6)
     row, column, normal = turn[:, 0], turn[:, 1], turn[:, 2]
     half = [n * s / 2 for n, s in zip(shape, spacing, strict=True)]
@@ -69,7 +72,10 @@ def union(*distances: Distance) -> Distance:
 
 
 def voxels(raster: Raster, distance: Distance) -> npt.NDArray[np.float64]:
-    """(columns, rows, slices) HU; a voxel that the surface passes through in its slice has the share that is inside."""
+    """Return (columns, rows, slices) in HU.
+
+    A voxel that the surface crosses in its slice has the share that is inside.
+    """
     columns, rows, slices = raster.shape
     fine = 4
     offsets = (np.arange(fine) + 0.5) / fine - 0.5
@@ -82,7 +88,7 @@ def voxels(raster: Raster, distance: Distance) -> npt.NDArray[np.float64]:
 
 
 def nifti(raster: Raster, values: npt.NDArray[np.float64]) -> bytes:
-    """A .nii.gz of int16 with its affine (RAS+)."""
+    """Return a .nii.gz of int16 with its affine (RAS+)."""
     lps = np.eye(4)
     for number, (axis, step) in enumerate(zip((raster.row, raster.column, raster.normal), raster.spacing, strict=True)):
         lps[:3, number] = axis * step
@@ -99,7 +105,7 @@ def gzipped(body: bytes) -> bytes:
 
 
 def series(raster: Raster, values: npt.NDArray[np.float64], order: npt.NDArray[np.intp], **tags: Any) -> list[bytes]:
-    """One CT object a slice, sent in `order`, their instance numbers without any meaning."""
+    """Return one CT object for each slice, in the order `order`. Their instance numbers have no meaning."""
     uids = {"study": generate_uid(), "series": generate_uid(), "frame": generate_uid()}
     return [_slice(raster, values, int(k), number, uids, tags) for number, k in enumerate(order)]
 

@@ -1,4 +1,4 @@
-"""Image files made for tests: small, exact, some of them broken on purpose."""
+"""Image files for tests. They are small and exact, and some are broken on purpose."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """The bytes of `image` as a file of this kind."""
+    """Return the bytes of `image` as a file of this kind."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -21,13 +21,13 @@ def gradient(width: int = 40, height: int = 30) -> Image.Image:
 
 
 def three_pages() -> bytes:
-    """A TIFF of three pages, 40 × 30 each, no two of them alike."""
+    """Return a TIFF of three pages of 40 × 30 pixels, which all differ."""
     first, *others = gradient(), gradient().rotate(90, expand=False), gradient().rotate(180)
     return saved(first, "TIFF", save_all=True, append_images=others)
 
 
 def gradient_array(width: int = 40, height: int = 30) -> np.ndarray[Any, Any]:
-    """An RGB picture in which no two rows and no two columns are alike."""
+    """Return an RGB image in which all rows and all columns differ."""
     down, across = np.mgrid[:height, :width]
     channels = (across * 255 // max(1, width - 1), down * 255 // max(1, height - 1), (across + 2 * down) % 256)
     return np.stack(channels, axis=2).astype(np.uint8)
@@ -43,14 +43,16 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def png_of(header: tuple[int, int, int, int], rows: bytes, *extra: bytes) -> bytes:
-    """A PNG written by hand: header = (width, height, bit depth, colour type), `rows` with their filter bytes."""
+    """Return a PNG written by hand: header = (width, height, bit depth, colour type), and `rows`
+    with their filter bytes.
+    """
     start = struct.pack(">IIBBBBB", *header, 0, 0, 0)
     body = (chunk(b"IHDR", start), *extra, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
 def png16(samples: np.ndarray[Any, Any]) -> bytes:
-    """A 16-bit PNG of (height, width, channels) samples: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
+    """Return a 16-bit PNG of (height, width, channels) samples: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
     height, width, channels = samples.shape
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
@@ -58,7 +60,7 @@ def png16(samples: np.ndarray[Any, Any]) -> bytes:
 
 
 def files_of_every_format() -> dict[str, bytes]:
-    """One small sound file, 40 × 30, of each format and of the stranger kinds of pixels."""
+    """Return one small valid file of 40 × 30 pixels for each format, and for the unusual kinds of pixels."""
     rgb = Image.fromarray(gradient_array() // 2 + noise(40, 30) // 2)
     gray = rgb.convert("L")
     deep = Image.fromarray(np.random.default_rng(4).integers(0, 4096, (30, 40)).astype(np.uint16))

@@ -1,4 +1,4 @@
-"""Segmentations made from real headers, and a reader of them that knows the standard's rules and no library's."""
+"""Segmentations from real headers, and a reader of them that follows only the standard and no library."""
 
 import io
 import warnings
@@ -18,7 +18,7 @@ from maskrelay.imaging.item_files.seg_header import Making, Segment
 
 MAKING = Making("3f2a", datetime(2026, 5, 4, 13, 14, 15, tzinfo=UTC), "maskrelay 0.1.0", "4")
 PROMPTS = ("liver tumor in abdomen CT", "left kidney")
-#: Sources by name: files of pydicom's bundled test set, of one series each.
+#: Sources by name: files of pydicom's bundled test set, each of one series.
 SOURCES: dict[str, tuple[str, ...]] = {
     "ct": ("CT_small.dcm",),
     "ct-series": tuple(f"dicomdirtests/98892001/CT5N/{number}" for number in (2062, 2392, 2693, 3023, 3353)),
@@ -32,14 +32,14 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "ct-without-frame-of-reference": ("693_J2KI.dcm",),
     "sc-two-frames": ("SC_rgb_rle_2frame.dcm",),
 }
-#: Sources that only highdicom makes, of those above: enhanced multi-frame objects.
-ODD = "ct-odd-sized"  # the series' headers with 13 × 11 pixels: frames do not end with a byte
+#: The sources above that only highdicom can make: enhanced multi-frame objects.
+ODD = "ct-odd-sized"  # the series' headers with 13 × 11 pixels, so that frames do not end with a byte
 ENHANCED = {"ct-enhanced": "ct-series", "mr-enhanced": "mr-series"}
 
 
 @cache
 def headers(name: str) -> tuple[Dataset, ...]:
-    """The headers of a source's objects, without pixels."""
+    """Return the headers of a source's objects, without pixels."""
     if name in ENHANCED:
         return (_enhanced(ENHANCED[name]),)
     objects = tuple(_read(file, pixels=False) for file in SOURCES["ct-series" if name == ODD else name])
@@ -52,7 +52,7 @@ def _read(file: str, *, pixels: bool) -> Dataset:
     path = get_testdata_file(file, download=False) or Path(pydicom.__path__[0], "data", "test_files", file)
     header = pydicom.dcmread(path, stop_before_pixels=not pixels)
     if header.get("FrameOfReferenceUID") == header.get("StudyInstanceUID"):
-        # so it is in the bundled MR series, against the standard: an object has each UID once
+        # The bundled MR series has the same UID twice in an object, which the standard does not allow.
         header.FrameOfReferenceUID = f"{header.StudyInstanceUID}.1"
     return header
 
@@ -71,13 +71,16 @@ def _enhanced(name: str) -> Dataset:
 
 
 def frames_of(objects: tuple[Dataset, ...]) -> list[tuple[int, int]]:
-    """Every frame of every object, in order."""
+    """Return every frame of every object, in order."""
     counts = [int(header.get("NumberOfFrames") or 1) for header in objects]
     return [(number, frame) for number, count in enumerate(counts) for frame in range(count)]
 
 
 def random_masks(objects: tuple[Dataset, ...], seed: int = 0) -> np.ndarray:
-    """(prompts, frames, rows, columns) bool; the second prompt is not on the first frame, if there are several."""
+    """Return (prompts, frames, rows, columns) bool.
+
+    If there are several frames, the second prompt is not in the first one.
+    """
     frames = len(frames_of(objects))
     shape = (len(PROMPTS), frames, objects[0].Rows, objects[0].Columns)
     masks = np.random.default_rng(seed).random(shape) < 0.3
@@ -99,7 +102,9 @@ def opened(file: bytes) -> Dataset:
 
 
 def plain_masks(seg: Dataset) -> dict[tuple[int, str, int], np.ndarray]:
-    """(segment number, source instance, source frame from 1) → mask, by PS3.5 8.1.1 and PS3.3 C.7.6.16 alone."""
+    """Return (segment number, source instance, source frame from 1) → mask, using only PS3.5
+    8.1.1 and PS3.3 C.7.6.16.
+    """
     size = seg.Rows * seg.Columns
     bits = np.unpackbits(np.frombuffer(seg.PixelData, np.uint8), bitorder="little").astype(bool)
     found = {}
@@ -112,7 +117,7 @@ def plain_masks(seg: Dataset) -> dict[tuple[int, str, int], np.ndarray]:
 
 
 def expected_masks(objects: tuple[Dataset, ...], masks: np.ndarray) -> dict[tuple[int, str, int], np.ndarray]:
-    """What `plain_masks` is to find: every mask that has foreground."""
+    """Return what `plain_masks` must find: every mask that has foreground."""
     return {
         (prompt + 1, objects[number].SOPInstanceUID, frame + 1): masks[prompt, place]
         for prompt in range(len(masks))

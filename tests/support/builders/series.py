@@ -1,4 +1,4 @@
-"""Headers of made-up series: slices along a normal, in any orientation."""
+"""Headers of invented series: slices along a normal, in any orientation."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ CORONAL: Orientation = (1, 0, 0, 0, 0, -1)
 
 
 def object_of(name: str, **more: Any) -> DicomFacts:
-    """One object of the series "s" that says nothing but its size."""
+    """Return one object of the series "s" that states only its size."""
     plain: dict[str, Any] = {
         "sop_class": "1.2.840.10008.5.1.4.1.1.2",
         "sop_instance": name,
@@ -37,7 +37,7 @@ def object_of(name: str, **more: Any) -> DicomFacts:
 
 
 def marks(**named: Mark) -> tuple[Mark, ...]:
-    """The ordinal of an object that has these marks and no others."""
+    """Return the ordinal of an object that has these marks and no others."""
     absent: dict[str, Mark] = {"image_type": "", "sequence_name": "", "kernel": "", "gradient_direction": ()}
     return tuple(named.get(name, absent.get(name, 0.0)) for name in MARKS)
 
@@ -47,7 +47,7 @@ def slice_at(name: str, position: Vector, orientation: Orientation = AXIAL, **mo
 
 
 def axial(depths: Iterable[float], **more: Any) -> list[DicomFacts]:
-    """A slice at each depth, named by its number; instance numbers run against the order."""
+    """Return a slice at each depth, named by its number. The instance numbers are in the opposite order."""
     return [
         slice_at(f"{number}", (-10.0, 20.0, depth), instance_number=1000 - number, **more)
         for number, depth in enumerate(depths)
@@ -60,7 +60,7 @@ def along(start: Vector, direction: Sequence[float], depth: float) -> Vector:
 
 
 def turned(angles: tuple[float, float, float]) -> tuple[Orientation, Vector]:
-    """Cosines of the axial plane after turns about x, y and z (radians), and their normal."""
+    """Return the cosines of the axial plane after turns about x, y and z (in radians), and their normal."""
     columns = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     for axis, angle in enumerate(angles):
         a, b = (axis + 1) % 3, (axis + 2) % 3
@@ -74,5 +74,5 @@ def turned(angles: tuple[float, float, float]) -> tuple[Orientation, Vector]:
 
 
 def names(stack: SeriesStack, objects: Sequence[DicomFacts]) -> list[str]:
-    """The identities of a stack's members in their order; `objects` as they were numbered."""
+    """Return the identities of a stack's members in order. `objects` are in the order in which they were numbered."""
     return [objects[source].sop_instance for source, _ in stack.members]

@@ -1,4 +1,4 @@
-"""NIfTI volumes made for tests, and the images that come with nibabel."""
+"""NIfTI volumes for tests, and the images that nibabel includes."""
 
 import shutil
 from pathlib import Path
@@ -11,12 +11,12 @@ from maskrelay.imaging.read.gunzip import inflate
 
 BUNDLED = Path(nibabel.__file__).parent / "tests" / "data"
 
-#: The patient axis of each letter, and whether it runs with RAS+.
+#: The axis of the patient for each letter, and whether it has the direction of RAS+.
 _LETTERS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 
 
 def unpacked(source: Path, folder: Path) -> Path:
-    """A copy of `source` in `folder`, inflated if it is a .gz."""
+    """Return a copy of `source` in `folder`, decompressed if it is a .gz."""
     if source.suffix != ".gz":
         return Path(shutil.copy(source, folder / source.name))
     target = folder / source.stem
@@ -26,7 +26,7 @@ def unpacked(source: Path, folder: Path) -> Path:
 
 
 def affine_of(codes: str, sides: tuple[float, float, float] = (0.7, 1.1, 2.3), turn: Any = None) -> np.ndarray:
-    """Voxel axes that run along `codes` (such as "LPS"), of these sides in millimetres; `turn`: a rotation on top."""
+    """Return voxel axes along `codes` (such as "LPS") with these sides in millimetres, and with a rotation `turn`."""
     affine = np.eye(4)
     affine[:3, :3] = 0
     for axis, letter in enumerate(codes):
@@ -39,7 +39,7 @@ def affine_of(codes: str, sides: tuple[float, float, float] = (0.7, 1.1, 2.3), t
 
 
 def rotation(x: float, y: float, z: float) -> np.ndarray:
-    """About x, then y, then z, in degrees."""
+    """Return the rotation about x, then y, then z, in degrees."""
     result = np.eye(3)
     for axis, angle in enumerate(np.radians([x, y, z])):
         one = np.eye(3)
@@ -51,12 +51,15 @@ def rotation(x: float, y: float, z: float) -> np.ndarray:
 
 
 def written(folder: Path, voxels: Any, affine: Any = None, kind: Any = nibabel.Nifti1Image, **header: Any) -> Path:
-    """A .nii as nibabel writes it; then fields of `header` are set in the file. Without an affine: sides alone."""
+    """Return a .nii as nibabel writes it, with fields of `header` set in the file.
+
+    Without an affine, it has only sides.
+    """
     return patched(folder, kind(voxels, affine, dtype=voxels.dtype), **header)
 
 
 def patched(folder: Path, image: Any, **header: Any) -> Path:
-    """The file of `image`, in which fields of the header are set as they are given, right or wrong."""
+    """Return the file of `image`, in which fields of the header are set as they are given, right or wrong."""
     file, kind = image.to_bytes(), image.header_class
     fields = kind(file[: kind.sizeof_hdr], check=False)
     for name, value in header.items():

@@ -1,4 +1,4 @@
-"""Zips as the standard library writes them, and what is read of them by ranges."""
+"""Zip archives as the standard library writes them, and what is read of them by ranges."""
 
 import io
 import zipfile

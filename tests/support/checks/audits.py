@@ -14,7 +14,7 @@ def audit_files(storage: Storage) -> list[str]:
 
 
 def entries(storage: Storage) -> list[dict[str, Any]]:
-    """Every entry that is in storage, the files in the order of their keys."""
+    """Return every entry in storage, with the files in the order of their keys."""
     return [json.loads(line) for key in audit_files(storage) for line in unsealed(storage.get(key))[0]]
 
 

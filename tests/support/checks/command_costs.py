@@ -1,17 +1,19 @@
-"""How much work one call of the ledger makes for Redis."""
+"""How much work one call of the ledger causes in Redis."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tests.support.servers.valkeys import RunningValkey
 
-#: What one call to Redis may do there: at some 4 µs a command it takes less than 5 ms.
+#: The most commands that one call to Redis may run. At about 4 µs for each command, this takes less than 5 ms.
 COMMANDS_MOST = 1000
 WORDS_MOST = 4500
 
 
 class Cost(NamedTuple):
-    """What one call to Redis ran there, how many words these commands had in all, and how many entries it answered."""
+    """The cost of one call to Redis: the commands that it ran, their total number of words, and the
+    entries in its reply.
+    """
 
     commands: int
     words: int
@@ -19,7 +21,7 @@ class Cost(NamedTuple):
 
 
 class Watched:
-    """A ledger whose calls to Redis are watched."""
+    """A ledger whose calls to Redis are observed."""
 
     def __init__(self, valkey: RunningValkey) -> None:
         self.client = valkey.client
@@ -35,7 +37,10 @@ class Watched:
         connected.execute_command = watched
 
     def most(self, call: Callable[..., Any], *arguments: Any) -> Cost:
-        """The most that one call to Redis ran there, of each kind of cost; AssertionError if that is too much."""
+        """Return the highest cost of a call to Redis, for each kind of cost.
+
+        Raises AssertionError if it is too high.
+        """
         self._answers.clear()
         calls: list[list[int]] = []
         with self.client.monitor() as monitor:

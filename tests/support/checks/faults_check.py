@@ -1,4 +1,4 @@
-"""The one check that every fault ends with, and what it finds for the table."""
+"""The check with which every fault test ends, and what it returns for the table."""
 
 import hashlib
 import json
@@ -26,9 +26,10 @@ LONG = timedelta(minutes=4)
 
 
 def check(scene: Scene, *, failed: dict[str, str] | None = None, cancelled: bool = False) -> int:
-    """Every accepted frame has one visible outcome, every job is terminal, one event id a transition, nothing is left.
+    """Check that every accepted frame has one visible outcome, every job is terminal, and nothing is left over.
 
-    failed: the codes of the items that must have failed, by custom_id. How many frames were scored more than once.
+    Each transition must also have only one event id. `failed` gives the codes of the items that must have failed, by
+    custom id. Return how many frames were scored more than once.
     """
     done = [_ended(scene, job) for job in scene.sent]
     for job, ended in zip(scene.sent, done, strict=True):
@@ -63,7 +64,9 @@ def _check_job(scene: Scene, job: Sent, ended: JobShown, failed: dict[str, str],
 
 
 def _check_storage(scene: Scene, job: Sent, *, cancelled: bool) -> None:
-    """What `result.json` vouches for: one line an item, each mask in its source's geometry, and named by a part."""
+    """Check what `result.json` states: one line for each item, and each mask in its source's geometry and
+    named by a part.
+    """
     store = scene.storage
     result = Result.model_validate_json(store.get(keys.result(job.id)))
     body = store.get(result.items.key)
@@ -83,7 +86,9 @@ def _check_storage(scene: Scene, job: Sent, *, cancelled: bool) -> None:
 
 
 def _as_found(outcome: Outcome) -> str:
-    """Without the flags of its masks: finishing judges them anew, beside those of the whole job."""
+    """Return the outcome without the flags of its masks, because finishing judges them again with those
+    of the whole job.
+    """
     masks = (mask.model_copy(update={"flags": ()}) for mask in outcome.masks)
     return outcome.model_copy(update={"masks": tuple(masks)}).model_dump_json()
 
@@ -97,7 +102,9 @@ def _check_masks(scene: Scene, outcome: Outcome, size: tuple[int, int]) -> None:
 
 
 def _check_events(scene: Scene) -> None:
-    """Each job told its one end, under one id and in one body, however often it was sent; and nothing after that."""
+    """Check that each job sent one end, under one id and with one body, even if it was sent several times,
+    and nothing after it.
+    """
     for job in scene.sent:
         result = Result.model_validate_json(scene.storage.get(keys.result(job.id)))
         terminal = event_id(job.id, f"job.{result.state}")
@@ -114,23 +121,23 @@ def _check_events(scene: Scene) -> None:
 
 
 def _once(scene: Scene) -> list[bytes]:
-    """The body of each event id."""
+    """Return the body of each event id."""
     return list({got.headers["webhook-id"]: got.body for got in scene.told.received}.values())
 
 
 def told(scene: Scene) -> Counter[str]:
-    """How often each event came."""
+    """Return how often each event arrived."""
     return Counter(got.headers["webhook-id"] for got in scene.told.received)
 
 
 def delivered(scene: Scene) -> set[str]:
-    """The events that have their marker."""
+    """Return the events that have their delivery marker."""
     everything = ((job, event_id(job.id, kind)) for job in scene.sent for kind in EVENT_TYPES)
     return {event for job, event in everything if has(scene.storage, keys.delivered(job.id, event))}
 
 
 def _is_over(scene: Scene, job: Sent) -> bool:
-    """Whether every event that happened has its marker, and that says how it went."""
+    """Return whether every event that happened has its marker, and the marker says that it was delivered."""
     happened = [event_id(job.id, kind) for kind in EVENT_TYPES]
     happened = [event for event in happened if has(scene.storage, keys.event(job.id, event))]
     markers = [keys.delivered(job.id, event) for event in happened]
@@ -141,7 +148,7 @@ def _is_over(scene: Scene, job: Sent) -> bool:
 
 
 def _check_left(scene: Scene) -> None:
-    """No lease, slot, step or delivery stays taken, no job stays live, and after a sweep no object without a use."""
+    """Check that no lease, slot, step or delivery is held, no job is live, and after a sweep, no object is unused."""
     left: list[str] = []
 
     def nothing() -> bool:

@@ -1,4 +1,4 @@
-"""What may be left over once every job has ended: objects that nothing names, and what the ledger still holds."""
+"""What may remain when every job has ended: objects that nothing names, and what the ledger still holds."""
 
 import subprocess
 import sys
@@ -9,12 +9,12 @@ from maskrelay.contract.records.item_lines import ItemLine
 from maskrelay.contract.records.job import Result
 from tests.support.drivers.scenes import Scene, Sent
 
-#: Folders of a job whose every object has a use as long as the job is kept.
+#: Folders of a job in which every object is used as long as the job is kept.
 _KEPT = ("frames", "plan", "survey", "events", "delivered", "assembled", "outcomes")
 
 
 def leaks(scene: Scene) -> Iterator[str]:
-    """Leases, slots, steps, deliveries and hosts that are taken though nothing is under way."""
+    """Yield leases, slots, steps, deliveries and hosts that are held although nothing is in progress."""
     client = scene.ledger
     for key in ("mr:leases", "mr:step:plan", "mr:step:finish", "mr:assembling", "mr:outbox"):
         yield from (f"{key} {member}" for member in client.zrange(key, 0, -1))
@@ -33,7 +33,8 @@ def leaks(scene: Scene) -> Iterator[str]:
     yield from (key for job in scene.sent for key in scene.storage.list(keys.live(job.id)))
 
 
-#: The sweep takes a losing try's files away once nobody can write any more; here the clock is put on to then.
+#: The sweep removes the files of a superseded attempt when nobody can write any more. Here, the clock is set
+#: to that time.
 _SWEEP = """
 import os
 from datetime import UTC, datetime, timedelta
@@ -46,7 +47,7 @@ recover(build(settings, "recover"), datetime.now(UTC) + settings.visibility_time
 
 
 def orphans(scene: Scene) -> list[str]:
-    """Objects of the jobs that nothing names, after a sweep."""
+    """Return the objects of the jobs that nothing names, after a sweep."""
     found = [key for job in scene.sent for key in orphans_of(scene, job)]
     if found:
         subprocess.run([sys.executable, "-c", _SWEEP], env=scene.stack.environment, check=True, capture_output=True)
@@ -55,7 +56,10 @@ def orphans(scene: Scene) -> list[str]:
 
 
 def orphans_of(scene: Scene, job: Sent) -> Iterator[str]:
-    """A job's objects that neither its record nor any visible outcome names; failed frames keep broken answers."""
+    """Yield the objects of a job that neither its record nor a visible outcome names.
+
+    Failed frames keep broken answers.
+    """
     result = Result.model_validate_json(scene.storage.get(keys.result(job.id)))
     objects = (result.items, result.index, result.flagged, result.dead, result.parts)
     named, failed = {one.key for one in objects if one is not None}, set()

@@ -1,4 +1,4 @@
-"""Programs of the operating system that some tests need: at a desk their absence is a skip, in CI a failure."""
+"""Programs of the operating system that some tests need. If one is missing, the test is skipped, but in CI it fails."""
 
 import os
 import shutil
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-#: Where Debian puts servers, which not every user's PATH holds.
+#: The folders where Debian puts servers, which are not in every user's PATH.
 _PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
 
 
 def system_program(name: str, package: str) -> str:
-    """The program's path. Where it is missing the test is skipped, or fails when CI is set."""
+    """Return the path of the program. If it is missing, skip the test, or fail if CI is set."""
     found = shutil.which(name, path=_PLACES)
     if found is None:
         missing(f"{name} is not installed (Debian: {package})")
@@ -19,7 +19,7 @@ def system_program(name: str, package: str) -> str:
 
 
 def system_file(path: str, package: str) -> str:
-    """The path itself, if there is such a file; else as `system_program`."""
+    """Return the path itself if the file exists. If not, skip or fail like `system_program`."""
     if not Path(path).exists():
         missing(f"{path} is not there (Debian: {package})")
     return path

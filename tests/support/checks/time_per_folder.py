@@ -1,4 +1,4 @@
-"""A pytest hook that prints how long the tests of each folder took: set-up, call and tear-down together."""
+"""A pytest hook that prints how long the tests of each folder took: setup, call and teardown together."""
 
 from collections import Counter
 

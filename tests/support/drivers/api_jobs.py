@@ -1,4 +1,4 @@
-"""Jobs driven by hand to where a test wants them: planned, settled part by part, finished."""
+"""Jobs that a test brings step by step to the state that it needs: planned, settled part by part, or finished."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ PROMPT = "optic disc in retinal fundus"
 
 
 def submit(client: httpx.Client, *images: bytes, prompts: Sequence[str] = (PROMPT,), **more: Any) -> httpx.Response:
-    """A form of these images; `options` and `headers` may be given."""
+    """Submit a form with these images. `options` and `headers` may be given."""
     files = [("image", (f"eye {number}.png", image, "image/png")) for number, image in enumerate(images)]
     data: dict[str, Any] = {"prompt": list(prompts)}
     if "options" in more:
@@ -44,7 +44,7 @@ def submit(client: httpx.Client, *images: bytes, prompts: Sequence[str] = (PROMP
 
 
 def accepted(client: httpx.Client, *images: bytes, **more: Any) -> str:
-    """The id of a job that was just accepted."""
+    """Submit a job and return its id."""
     answer = submit(client, *(images or (b"pixels",)), **more)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
@@ -62,7 +62,7 @@ def items_of(api: RunningApi, job: str) -> list[Item]:
 
 
 def plan(api: RunningApi, job: str) -> None:
-    """All frames claimable at once, one an item."""
+    """Let all frames be claimed at once, one for each item."""
     lease = None
     while lease is None or lease.job != job:
         lease = api.ledger.step_leases.take("plan")
@@ -74,7 +74,7 @@ def plan(api: RunningApi, job: str) -> None:
 
 
 def planned_of(api: RunningApi, job: str) -> list[PlannedItem]:
-    """Every submitted item as one of one frame."""
+    """Return every submitted item as an item of one frame."""
     return [
         PlannedItem(item=number, custom_id=item.custom_id, source_name=item.source_name, first=number, frames=1)
         for number, item in enumerate(items_of(api, job))
@@ -84,7 +84,10 @@ def planned_of(api: RunningApi, job: str) -> list[PlannedItem]:
 def succeeded(
     api: RunningApi, job: str, frame: int, *, content: bytes = PNG, item: int | None = None, index: int = 0
 ) -> Outcome:
-    """A frame with one mask and an overlay, both in storage; `item` where an item before it has several frames."""
+    """Return the outcome of a frame with one mask and an overlay, both in storage.
+
+    `item` is required if an item before it has several frames.
+    """
     item = frame if item is None else item
 
     def stored(key: str) -> ArtifactRef:
@@ -113,7 +116,7 @@ def failed(frame: int) -> Outcome:
 
 
 def settle(api: RunningApi, job: str, number: int, *outcomes: Outcome) -> str:
-    """Write a part of these outcomes, of which the claims are taken now, and settle it; its name."""
+    """Write a part with these outcomes, whose frames are claimed now, and settle it. Return its name."""
     part = f"{1_000_000 + number:016d}-0123abcd-{number:06d}"
     write_part(api, job, part, *outcomes)
     claims = {}
@@ -134,7 +137,7 @@ def write_part(api: RunningApi, job: str, part: str, *outcomes: Outcome) -> None
 
 
 def finish(api: RunningApi, job: str, *outcomes: Outcome, known: bool = True) -> Result:
-    """Write the final objects and `result.json`; `known`: tell the ledger."""
+    """Write the final objects and `result.json`. With `known`, report the end to the ledger."""
     submission = submission_of(api, job)
     begins, lines = [], b""
     for item, outcome in zip(planned_of(api, job), outcomes, strict=True):

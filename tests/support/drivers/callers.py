@@ -1,4 +1,4 @@
-"""Callers who submit and read without pause, each request once and over a connection of its own."""
+"""Callers that submit and read without a pause, and make each request once, on a connection of its own."""
 
 import threading
 from collections.abc import Iterator
@@ -24,8 +24,10 @@ _PAGES = saved(gradient(), "TIFF", save_all=True, append_images=[gradient().rota
 
 
 class Callers:
-    """`troubles`: every answer that was no success, and every request without an answer. `turns`: jobs that each caller
-    has submitted, awaited and read.
+    """Running callers.
+
+    `troubles` lists every answer that is not a success, and every request without an answer. `turns` counts the jobs
+    that each caller has submitted, waited for and read.
     """
 
     def __init__(self, at: Scene, many: int) -> None:
@@ -36,12 +38,12 @@ class Callers:
         self._threads = [threading.Thread(target=self._call, args=(number,)) for number in range(many)]
 
     def watch(self, job: Sent) -> None:
-        """Let one more wait for this job until it has ended, in requests as long as may be."""
+        """Start one more caller that waits for the end of this job, with requests that last as long as possible."""
         self._threads.append(threading.Thread(target=self._watch, args=(job,)))
         self._threads[-1].start()
 
     def await_turn(self) -> None:
-        """Wait until each caller has begun a job from now on and read it, or one has met trouble."""
+        """Wait until each caller has begun a job after this call and has read it, or until one has a problem."""
         had = list(self.turns)
         assert eventually(
             lambda: bool(self.troubles) or all(now >= then + 2 for now, then in zip(self.turns, had, strict=True)),
@@ -54,7 +56,7 @@ class Callers:
             thread.start()
 
     def end(self) -> None:
-        """Returns when each has read its last job."""
+        """Return when each caller has read its last job."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -76,7 +78,10 @@ class Callers:
                 self.turns[number] += 1
 
     def _turn(self, http: httpx.Client, tenant: str, first: int) -> bool:
-        """Submit, wait, read; every other job is a stack of pages to be assembled. Whether all went well."""
+        """Submit a job, wait and read it.
+
+        Every other job is a stack of pages to be assembled. Return whether all succeeded.
+        """
         files = [path.read_bytes() for path in pictures(self._at.folder / "in", 3, first=first)]
         files = [_PAGES] if first % 20 else files
         asked = f'{{"outputs": ["mask", "contact-sheet"], "callback": {{"url": "{self._at.told.url()}"}}}}'
@@ -89,14 +94,14 @@ class Callers:
         return self._ended(http, told["id"]) and self._ask(http, "GET", f"/v1/jobs/{told['id']}/items") is not None
 
     def _ended(self, http: httpx.Client, job: str) -> bool:
-        """Wait for the job's end; whether it was told."""
+        """Wait for the end of the job. Return whether it was reported."""
         told = {"state": "accepted"}
         while told is not None and told["state"] not in TERMINAL:
             told = self._ask(http, "GET", f"/v1/jobs/{job}", headers={"prefer": "wait=60"})
         return told is not None
 
     def _ask(self, http: httpx.Client, method: str, path: str, **more: Any) -> Any:
-        """The answer's JSON, None for any but a success."""
+        """Return the JSON of the answer, or None if it is not a success."""
         try:
             answer = http.request(method, path, **more)
         except httpx.HTTPError as error:
@@ -110,7 +115,7 @@ class Callers:
 
 @contextmanager
 def calling(at: Scene, many: int) -> Iterator[Callers]:
-    """So many callers meanwhile, of the tenants in turn; at the end each has read its last job."""
+    """Run this many callers until the block ends, with the tenants in turn. At the end, each reads its last job."""
     callers = Callers(at, many)
     callers.begin()
     try:

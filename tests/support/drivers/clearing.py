@@ -1,4 +1,4 @@
-"""The workers' side of deletion and retention over a running API's own storage and ledger, at any time of day."""
+"""The workers' side of deletion and retention, with the storage and ledger of a running API, at any time of day."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -13,18 +13,18 @@ def parts_of(api: RunningApi) -> WorkerContext:
 
 
 def later(**span: float) -> datetime:
-    """A time from now, for a pass that is to find objects so old."""
+    """Return a time from now, for a pass that must find objects of this age."""
     return datetime.now(UTC) + timedelta(**span)
 
 
 def removed(api: RunningApi) -> None:
-    """Both goes of every removal, as if the pause between them were over."""
+    """Run both rounds of every removal, as if the pause between them were over."""
     remove_gone(parts_of(api), later())
     remove_gone(parts_of(api), later(hours=1))
 
 
 def aged(api: RunningApi, *of: str) -> None:
-    """Let these objects be two hours old."""
+    """Make these objects two hours old."""
     then = later(hours=-2).timestamp()
     for key in of:
         os.utime(api.folder / key, (then, then))

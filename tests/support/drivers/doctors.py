@@ -1,4 +1,4 @@
-"""What `maskrelay doctor` finds, and servers that are set up wrongly in ways that no real one can be told to be."""
+"""What `maskrelay doctor` finds, and servers with faults that no real server can be configured to have."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from tests.support.servers.running import running
 
 
 def findings(environment: Mapping[str, str], check: str) -> list[Finding]:
-    """What is found of one check, at least one finding; what comes behind is not looked at."""
+    """Return the findings of one check, of which there must be at least one. The checks after it are not run."""
     found = dropwhile(lambda one: one.check != check, diagnose(environment))
     of_it = list(takewhile(lambda one: one.check == check, found))
     assert of_it, f"nothing was found of {check}"
@@ -25,7 +25,7 @@ def findings(environment: Mapping[str, str], check: str) -> list[Finding]:
 
 
 class _Endpoint(BaseHTTPRequestHandler):
-    """Scores: every map is 1 where something is. Its clock goes an hour behind."""
+    """An endpoint that scores with 0 and 1 only. Its clock is an hour behind."""
 
     def do_HEAD(self) -> None:
         self._answer(b"")
@@ -44,18 +44,18 @@ class _Endpoint(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def binary_endpoint_with_a_slow_clock() -> Iterator[str]:
-    """Its scoring URI."""
+    """Yield its scoring URI."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Endpoint) as server, running(server):
         yield f"http://127.0.0.1:{server.server_port}/score"
 
 
 class _OldRedis(socketserver.StreamRequestHandler):
-    """Knows INFO, and calls everything else unknown, as old servers do with what is new."""
+    """A server that knows INFO and reports everything else as unknown, as old servers do with new commands."""
 
     def handle(self) -> None:
         while head := self.rfile.readline():
@@ -70,7 +70,7 @@ class _OldRedis(socketserver.StreamRequestHandler):
 
 @contextmanager
 def old_redis() -> Iterator[str]:
-    """Its URL."""
+    """Yield its URL."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _OldRedis) as server, running(server):
         server.daemon_threads = True
         yield f"redis://127.0.0.1:{server.server_address[1]}/0"

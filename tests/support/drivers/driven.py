@@ -1,4 +1,4 @@
-"""Jobs driven by the workers' own steps over a running API's storage and ledger; only the scores are made up."""
+"""Jobs that the workers' own steps run with the storage and ledger of a running API. Only the scores are invented."""
 
 import secrets
 import time
@@ -20,7 +20,7 @@ from worker.context.job_records.plans import planned_items
 from worker.finish.finish_step import finish_jobs
 from worker.plan.plan_step import plan_jobs
 
-#: What a frame ends in: an error's code, or None for masks.
+#: A function that gives the end of a frame: an error code, or None for masks.
 Ends = Callable[[PlannedFrame], str | None]
 
 
@@ -35,13 +35,13 @@ def frames_of(api: RunningApi, job: str) -> list[PlannedFrame]:
 
 
 def claims_of(api: RunningApi) -> Iterable[Claim]:
-    """Everything that can be claimed now."""
+    """Yield all claims that can be taken now."""
     while isinstance(claim := api.ledger.claims.take(0, ["interactive", "bulk"]), Claim):
         yield claim
 
 
 def scored(api: RunningApi, ends: Ends = lambda _: None) -> list[str]:
-    """Settle every frame that waits; the parts that were written."""
+    """Settle every frame that waits. Return the parts that were written."""
     written = []
     for number, claim in enumerate(claims_of(api)):
         frames = frames_of(api, claim.job)
@@ -64,20 +64,20 @@ def by_frame(codes: Mapping[int, str]) -> Ends:
 
 
 def driven(api: RunningApi, job: str, ends: Ends = lambda _: None) -> Result:
-    """Plan, settle and finish everything there is; the result of `job`."""
+    """Plan, settle and finish every job. Return the result of `job`."""
     planned(api)
     scored(api, ends)
     return finished(api, job)
 
 
 def finished(api: RunningApi, job: str) -> Result:
-    """Finish every job that waits for it; the result of `job`."""
+    """Finish every job that waits for it. Return the result of `job`."""
     finish_jobs(parts_of(api), time.monotonic() + 60)
     return Result.model_validate_json(api.storage.get(keys.result(job)))
 
 
 def ended(api: RunningApi, client: httpx.Client, images: int, codes: dict[int, str], **options: Any) -> str:
-    """A job of so many pictures, of which these failed."""
+    """Return a job with this number of images, of which those in `codes` have failed."""
     job = accepted(client, *(b"%d" % number for number in range(images)), options=options)
     driven(api, job, by_frame(codes))
     return job

@@ -1,11 +1,13 @@
-"""What a test of the limiter remembers of one endpoint, beside what the ledger says."""
+"""What a test of the flow control records about one endpoint, in addition to the ledger."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Begun:
-    """A score as it began: not before and not after these times (ms, by Redis' clock and what went by), and bytes."""
+    """A score as it began: the earliest and the latest possible time (ms, from Redis's clock and elapsed
+    time), and its bytes.
+    """
 
     before: float
     after: float
@@ -14,8 +16,10 @@ class Begun:
 
 @dataclass
 class Wait:
-    """An interactive frame in line, and what went before it: bulk frames at work when it came or begun since, and
-    interactive ones begun since. slots: how many there were. since: when it came, as the line says.
+    """An interactive frame that waits, and what was admitted before it.
+
+    These are bulk frames that were in progress when it arrived or have begun since, and interactive frames that have
+    begun since. `slots` is the number of slots there were, and `since` is when it arrived according to the queue.
     """
 
     since: float
@@ -26,11 +30,12 @@ class Wait:
 
 @dataclass
 class Side:
-    """What is known of one endpoint.
+    """What is known about one endpoint.
 
-    working: slots of scores under way, of dead clients and of broken-off scores whose lease has not lapsed; bulk: those
-    that began in the bulk lane while the gate was open. given_back: byte tokens returned, and when. sure, maybe:
-    interactive grants in a row while bulk waited, for certain and at most. slots: how many at the last grant.
+    `working` are the slots of scores in progress, and of dead clients and interrupted scores whose lease has not
+    lapsed. `bulk` are those that began in the bulk lane while the gate was open. `given_back` are returned byte tokens,
+    with the time. `sure` and `maybe` are interactive grants in a row while bulk frames waited: those that are certain,
+    and the most possible. `slots` is the number of slots at the last grant.
     """
 
     working: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""Endpoints and pools for tests of the flow control: nothing is sent to them."""
+"""Endpoints and pools for tests of the flow control. Nothing is sent to them."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from tests.support.servers.valkeys import RunningValkey
 
 
 def an_endpoint(name: str, *, max_in_flight: int = 2, **settings: Any) -> Endpoint:
-    """One without a rate worth the name, unless it is given."""
+    """Return an endpoint with such high rates that they are never the limit, unless rates are given."""
     rates = {"max_requests_per_s": 1e6, "max_bytes_per_s": 1e12}
     fields = {"url": "http://localhost/score", "key": "key", **rates, **settings}
     return Endpoint.model_validate({"name": name, "max_in_flight": max_in_flight, **fields})

@@ -1,4 +1,4 @@
-"""Jobs in a ledger, brought to where a test begins."""
+"""Jobs in a ledger, in the state in which a test begins."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def running_job(
     planned: bool = True,
     tenant: str = "north",
 ) -> None:
-    """A job of `n` frames that can be claimed. No other job may wait to be planned."""
+    """Create a job of `n` frames that can be claimed. No other job may wait to be planned."""
     accepted_job(ledger, job, total=n, lane=lane, tenant=tenant)
     lease = leased_step(ledger, "plan")
     assert lease.job == job
@@ -57,7 +57,7 @@ def claimed(ledger: Ledger, holding: int = 0, lanes: Sequence[Lane] = BOTH, most
 
 
 def settle(ledger: Ledger, claim: Claim, number: int, failed: Sequence[int] = ()) -> set[int]:
-    """Settle all frames of a claim in the part of this number."""
+    """Settle all frames of a claim in the part with this number."""
     lines = [Settlement(claim.token, frame, frame in failed) for frame in claim.frames()]
     return ledger.claims.settle(claim.job, part_name(number), lines)
 
@@ -88,7 +88,7 @@ def frames_of(ledger: Ledger, job: str) -> Frames:
 
 
 def let_lapse(valkey: RunningValkey, ledger: Ledger, *tokens: str) -> list[Any]:
-    """Let the leases of these claims run out now; the frames condemned by it."""
+    """Let the leases of these claims lapse now. Return the frames that must fail because of it."""
     ledger.claims.lapse()
     valkey.client.zadd("mr:leases", dict.fromkeys(tokens, 1), xx=True)
     return ledger.claims.lapse()[1]

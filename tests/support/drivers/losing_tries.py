@@ -1,4 +1,4 @@
-"""Jobs in which a try lost: a worker that was taken for dead wrote its files all the same."""
+"""Jobs with a superseded attempt: a worker that was taken for dead has written its files all the same."""
 
 from collections.abc import Iterator
 
@@ -21,14 +21,14 @@ TRY, LOST = "1" * 8, "2" * 8
 
 
 def written(api: RunningApi, number: int, claim: Claim, *outcomes: Outcome, worker: str = TRY) -> set[int]:
-    """Write these outcomes as a worker's part and settle them under a claim, perhaps one that is lost."""
+    """Write these outcomes as a worker's part, and settle them under a claim, which may be lost."""
     part = part_name(1_000_000 + number, worker, number)
     held = [(claim.token, RecordedPart(one)) for one in outcomes]
     return write_part(api.storage, api.ledger.claims, claim.job, part, held)
 
 
 def other_try(api: RunningApi, job: str, frame: int) -> Outcome:
-    """An outcome of a worker that lost its claim, with files of its own try."""
+    """Return an outcome of a worker that has lost its claim, with files of its own attempt."""
     outcome = succeeded(api, job, frame)
     body = outcome.model_dump_json().replace("0123abcd", LOST)
     mine = Outcome.model_validate_json(body)
@@ -38,7 +38,7 @@ def other_try(api: RunningApi, job: str, frame: int) -> Outcome:
 
 
 def lost_claim(api: RunningApi, job: str) -> tuple[Claim, Claim]:
-    """The claim of a worker that was taken for dead, and that of who has its frame now."""
+    """Return the claim of a worker that was taken for dead, and the claim of the worker that now has its frame."""
     first = next(iter(claims_of(api)))
     assert api.ledger.claims.release(first.token, first.first)
     again = next(claim for claim in claims_of(api) if claim.first == first.first)
@@ -52,8 +52,9 @@ def links(client: httpx.Client, job: str) -> Iterator[str]:
 
 
 def with_losers(api: RunningApi, job: str) -> list[str]:
-    """Bring the job to its end with a try that lost, another finisher's files and another submission's items; what is
-    stray of it.
+    """Bring the job to its end with a superseded attempt, files of another finisher and items of another submission.
+
+    Return the objects that are no longer needed.
     """
     planned(api)
     before = set(api.objects())

@@ -1,4 +1,6 @@
-"""A running stack with everything it depends on behind proxies: what a fault test breaks, and ways around them."""
+"""A running stack in which everything it depends on is behind proxies, so that fault tests can break
+it or go around.
+"""
 
 import hashlib
 import json
@@ -35,11 +37,11 @@ from tests.support.servers.valkeys import RunningValkey, running_valkey
 PROMPT = "tumor in abdomen CT"
 PROCESSES = {"api", "segment", "assemble", "control", "deliver"}
 TENANTS = ("north", "south", "west")
-#: What mends sleeping under faketime.
+#: The folder with the repair of sleeping under faketime.
 SLEEPING = Path(__file__).parents[2] / "faults" / "clocks"
-#: How long a fault test waits for what must come; shorter where it is expected not to.
+#: How long a fault test waits for what must happen. Set it lower if this is expected not to happen.
 PATIENCE_S = float(os.environ.get("FAULTS_PATIENCE_S", "240"))
-#: Comparing storage and ledger often finds within seconds what an API left half done.
+#: The comparison of storage with the ledger is frequent here, so it finds within seconds what an API left half done.
 SETTINGS = {
     "reconcile_period_s": 4,
     "endpoint_max_bytes_per_s": 1e9,
@@ -50,7 +52,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Sent:
-    """A job as it was submitted: how many frames each of its items has, all of one size but for plain pictures."""
+    """A job as it was submitted: the frames of each of its items. All have the same size, except plain images."""
 
     id: str
     tenant: str
@@ -58,13 +60,15 @@ class Sent:
     plain: bool = True
 
     def size(self, item: int) -> tuple[int, int]:
-        """(height, width) of the item's source."""
+        """Return the (height, width) of the item's source."""
         return (30, 40 + item) if self.plain else (30, 40)
 
 
 @dataclass
 class Scene:
-    """`simulator`, `storage` and `valkey` are reached around the proxies that stand before them; the API at `url`."""
+    """A running stack. `simulator`, `storage` and `valkey` are reached without the proxies in front of them,
+    the API at `url`.
+    """
 
     stack: RunningStack
     folder: Path
@@ -91,7 +95,7 @@ class Scene:
     def submit(
         self, count: int, *, tenant: str = TENANTS[0], lane: Lane | None = None, key: str | None = None, **about: Any
     ) -> Sent:
-        """Submit so many pictures as one job; `key` is its idempotency key. What it is is remembered for the check."""
+        """Submit this many images as one job, and remember it for the check. `key` is its idempotency key."""
         first, hostile = about.pop("first", 1000 * len(self.sent)), about.pop("hostile", None)
         files = pictures(self.folder / "in", count, first=first, hostile=hostile)
         return self.submit_files(files, [1] * count, tenant=tenant, lane=lane, idempotency_key=key, **about)
@@ -107,7 +111,7 @@ class Scene:
         return sent
 
     def submit_prompts(self, prompts: Sequence[str], *, tenant: str = TENANTS[0]) -> Sent:
-        """Submit a picture for each prompt as one job."""
+        """Submit one job with an image for each prompt."""
         url, headers = self.url, {"authorization": f"Bearer {key_of(tenant)}"}
         files = pictures(self.folder / "in", len(prompts), first=1000 * len(self.sent))
         with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
@@ -127,11 +131,11 @@ class Scene:
         return frames.succeeded + frames.failed
 
     def under_way(self, job: Sent, count: int = 1) -> None:
-        """Wait until so many frames have their outcome."""
+        """Wait until this many frames have their outcome."""
         assert eventually(lambda: self.settled(job) >= count, within_s=60), "nothing is settled"
 
     def await_scores(self, count: int) -> None:
-        """Wait until the model works on so many."""
+        """Wait until the model works on this many requests."""
         assert eventually(lambda: self.simulator.counters()["in_flight"] >= count, within_s=60)
 
     def kill(self, name: str) -> None:
@@ -141,12 +145,12 @@ class Scene:
         self.stack.start(name)
 
     def send(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to every process of this name's group."""
+        """Send a signal to every process in the group of this name."""
         os.killpg(self.stack.processes[name], number)
 
     @contextmanager
     def start_elsewhere_in_time(self, name: str, offset: str) -> Iterator[None]:
-        """Start the process anew with its wall clock moved, by `+3600s` say; monotonic clocks stay right."""
+        """Start the process again with its wall clock moved, for example by `+3600s`. Monotonic clocks stay right."""
         supervisor = self.stack.stack.supervisor
         child = supervisor._children[name]
         faked = ("faketime", "--exclude-monotonic", "-f", offset, "env", f"PYTHONPATH={SLEEPING}", *child.command)
@@ -158,12 +162,12 @@ class Scene:
                 yield
 
     def accepted(self) -> set[str]:
-        """Every job that storage knows to be accepted, but for those of before `begin`."""
+        """Return every job that was accepted according to storage, except those from before `begin`."""
         found = self.storage.list(keys.JOBS)
         return {key.split("/")[1] for key in found if key.endswith("/job.json")} - self.before
 
     def listed(self) -> set[str]:
-        """Every job that any tenant is shown, but for those of before `begin`."""
+        """Return every job that any tenant can see, except those from before `begin`."""
         found: set[str] = set()
         for tenant in TENANTS:
             with self.client(tenant) as client:
@@ -171,11 +175,11 @@ class Scene:
         return found - self.before
 
     def scored(self) -> int:
-        """How many frames of ours the model has looked at since `begin`."""
+        """Return how many of the test's frames the model has received since `begin`."""
         return int(self.simulator.counters()["prompts"].get(PROMPT, 0))
 
     def stop(self, name: str) -> None:
-        """SIGTERM to the process; returns when it has ended by itself."""
+        """Send SIGTERM to the process. Return when it has ended by itself."""
         stopped = self.stack.stack.supervisor._running[name]
         os.kill(stopped.pid, signal.SIGTERM)
         assert eventually(lambda: stopped.ended() is not None, within_s=60)
@@ -185,7 +189,7 @@ class Scene:
         return has(self.storage, keys.result(job.id))
 
     def begin(self) -> None:
-        """Mend everything and forget what was before: the next check is about what is submitted from now on."""
+        """Repair everything, and start from here: the next check is about what is submitted from now on."""
         self.mend()
         self.simulator.set(reset=True)
         self.before |= self.accepted()
@@ -193,7 +197,7 @@ class Scene:
         self.told.received.clear()
 
     def mend(self) -> None:
-        """Make everything whole again that a test may have broken."""
+        """Repair everything that a test may have broken."""
         for proxy in (self.redis, self.endpoint):
             proxy.mend()
         if self.s3 is not None:
@@ -208,7 +212,7 @@ def key_of(tenant: str) -> str:
 
 
 def pictures(folder: Path, count: int, *, first: int = 0, hostile: str | None = None) -> list[Path]:
-    """PNG files no two of which are alike, in sizes from 40×30 on; the middle one holds the marker `hostile`."""
+    """Return PNG files that all differ, in sizes from 40×30. The middle one contains the marker `hostile`."""
     folder.mkdir(exist_ok=True)
     paths = []
     for number in range(count):
@@ -223,9 +227,9 @@ def pictures(folder: Path, count: int, *, first: int = 0, hostile: str | None = 
 
 @contextmanager
 def scene(folder: Path, *, s3: bool = False, bearing: int = 2, **settings: Any) -> Iterator[Scene]:
-    """Start it all; objects are files, or lie in an S3 server. Three tenants have keys.
+    """Start the whole stack. Objects are files, or are in an S3 server. Three tenants have keys.
 
-    bearing: how many scores the endpoint bears at once.
+    `bearing` is the number of scores that the endpoint accepts at the same time.
     """
     keys_file = folder / "keys.json"
     scopes = ["submit", "read", "admin"]
@@ -257,7 +261,7 @@ def scene(folder: Path, *, s3: bool = False, bearing: int = 2, **settings: Any) 
 
 @contextmanager
 def _store(folder: Path, *, s3: bool) -> Iterator[tuple[Storage, FaultyProxy | None, dict[str, str]]]:
-    """The store itself, the proxy before it, and the settings that lead through the proxy."""
+    """Yield the store itself, the proxy in front of it, and the settings that lead through the proxy."""
     if not s3:
         place = folder / "store"
         place.mkdir()
@@ -274,7 +278,7 @@ def port_of(url: str) -> int:
 
 @contextmanager
 def whenever(act, every_s: float = 0.02) -> Iterator[None]:
-    """Call `act` again and again meanwhile."""
+    """Call `act` repeatedly until the block ends."""
     stop = threading.Event()
 
     def run() -> None:
@@ -291,6 +295,6 @@ def whenever(act, every_s: float = 0.02) -> Iterator[None]:
 
 
 def after(seconds: float) -> bool:
-    """Let so much time pass for what others do meanwhile; for use where the passing itself is the fault."""
+    """Wait for this long. Use it only if the passing of time is itself the fault."""
     ends = time.monotonic() + seconds
     return eventually(lambda: time.monotonic() > ends, within_s=seconds + 5)

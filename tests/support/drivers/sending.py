@@ -1,4 +1,4 @@
-"""The deliver worker's side over a running API's own storage and ledger."""
+"""The deliver worker's side, with the storage and ledger of a running API."""
 
 import time
 from datetime import timedelta

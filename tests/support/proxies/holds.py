@@ -1,4 +1,4 @@
-"""Holds something at a border: whoever reaches it waits there, so that it can be killed just then."""
+"""Hold a request at a proxy, so that its sender can be killed at this point."""
 
 import threading
 from collections.abc import Callable
@@ -8,9 +8,10 @@ T = TypeVar("T")
 
 
 class Hold(Generic[T]):
-    """Catches the next thing that `matches`, before it is passed on or, with `after`, before its answer is.
+    """A trap for the next request that `matches`, before it is passed on, or with `after`, before its
+    answer is passed on.
 
-    What is caught is dropped when it is let go. wants: which answers are caught, by what they hold.
+    What was caught is dropped when it is released. `wants` selects which answers are caught, by their content.
     """
 
     def __init__(self, matches: Callable[[T], bool], *, after: bool = False, wants: bytes = b"") -> None:
@@ -25,7 +26,7 @@ class Hold(Generic[T]):
         return not self._caught.is_set() and self._matches(thing)
 
     def catch(self) -> bool:
-        """Stay here until let go; False for all but the first that comes."""
+        """Wait here until release. Return False for every request but the first."""
         with self._lock:
             if self._caught.is_set():
                 return False
@@ -37,6 +38,6 @@ class Hold(Generic[T]):
         assert self._caught.wait(seconds), "nobody came to where it was to be held"
 
     def let_go(self) -> None:
-        """From now on nothing is caught any more."""
+        """Release what was caught, and catch nothing more."""
         self._caught.set()
         self._let_go.set()

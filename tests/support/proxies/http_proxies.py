@@ -1,4 +1,4 @@
-"""An HTTP proxy in threads, as a hospital has one: CONNECT and whole addresses, Basic authentication, TLS."""
+"""An HTTP proxy in threads like that of a hospital, with CONNECT, absolute addresses, Basic authentication and TLS."""
 
 import base64
 import contextlib
@@ -16,23 +16,25 @@ from tests.support.servers.running import running
 from tests.support.servers.scripted_server import TlsServer
 
 USER, PASSWORD = "mask relay", "p@ss:w/rd#1"
-#: As it is written in a URL.
+#: The user and password as they are written in a URL.
 QUOTED = "mask%20relay:p%40ss%3Aw%2Frd%231"
 
 
 @dataclass
 class HttpProxy:
-    """`asked`: the first line of each request. `refused`: how many came without the right user and password."""
+    """A running proxy. `asked` has the first line of each request, and `refused` counts those
+    without the right password.
+    """
 
     port: int = 0
     asked: list[str] = field(default_factory=list)
     refused: int = 0
     is_tls: bool = False
-    #: Instead of what it should do, where it is given.
+    #: If it is given, it is called instead of the normal behaviour.
     misbehave: Callable[[socket.socket], None] | None = None
-    #: Where host names lead; any other is looked up.
+    #: The addresses of host names. Any other name is resolved.
     names: dict[str, str] = field(default_factory=dict)
-    #: Set when the test ends: whoever holds something back waits for it.
+    #: Set when the test ends. Whatever holds something back waits for it.
     released: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -41,7 +43,7 @@ class HttpProxy:
 
     @property
     def url(self) -> str:
-        """The address with user and password."""
+        """Return the address with user and password."""
         return self.address.replace("://", f"://{QUOTED}@")
 
 
@@ -118,7 +120,7 @@ def _pump(one: socket.socket, two: socket.socket) -> None:
 
 @contextlib.contextmanager
 def http_proxy(tls: ssl.SSLContext | None = None, **more: object) -> Iterator[HttpProxy]:
-    """A proxy on a free port of the loopback until the block ends."""
+    """Run a proxy on a free port of the loopback interface until the block ends."""
     with TlsServer(("127.0.0.1", 0), _Handler) as server:
         proxy = HttpProxy(port=server.server_address[1], is_tls=tls is not None, **more)  # type: ignore[arg-type]
         server.proxy = proxy  # type: ignore[attr-defined]

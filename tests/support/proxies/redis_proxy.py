@@ -1,4 +1,4 @@
-"""A TCP proxy before Redis that can hold one command, or its answer, until the process that sent it is dead."""
+"""A TCP proxy in front of Redis that can hold one command, or its answer, until the process that sent it is dead."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ Command = list[bytes]
 
 
 class RedisProxy(TcpProxy):
-    """`held` catches one command of whichever client sends it first."""
+    """The proxy. `held` catches one command of the client that sends it first."""
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port))
@@ -22,13 +22,13 @@ class RedisProxy(TcpProxy):
         self._shas: dict[str, bytes] = {}
 
     def learn_scripts(self, client: "redis.Redis") -> None:
-        """Load the ledger's scripts into the server, so that each is known by its hash alone from the first time."""
+        """Load the ledger's scripts into the server, so that each is known by its hash from the first time."""
         for name, script in Scripts(client)._scripts.items():
             client.script_load(script.script)
             self._shas[name] = script.sha.encode()
 
     def script(self, name: str, *words: str) -> Callable[[Command], bool]:
-        """Matches a run of this script whose first arguments are `words`."""
+        """Return a function that matches a run of this script whose first arguments are `words`."""
         sha = self._shas[name]
         given = [word.encode() for word in words]
         return lambda command: command[:2] == [b"EVALSHA", sha] and command[3 : 3 + len(given)] == given
@@ -63,7 +63,7 @@ class RedisProxy(TcpProxy):
 
 
 def commands(piece: bytes) -> Iterator[Command]:
-    """The whole commands that begin with the piece: RESP arrays of bulk strings."""
+    """Yield the complete commands at the beginning of the piece, which are RESP arrays of bulk strings."""
     at = 0
     while piece[at : at + 1] == b"*":
         words: Command = []
@@ -84,7 +84,7 @@ def commands(piece: bytes) -> Iterator[Command]:
 
 @contextmanager
 def redis_proxy(port: int) -> Iterator[RedisProxy]:
-    """A proxy before the server at the loopback port, which answers."""
+    """Run a proxy in front of the server at this loopback port."""
     proxy = RedisProxy(port)
     try:
         with redis.Redis(port=port) as client:

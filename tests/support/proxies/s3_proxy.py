@@ -1,4 +1,6 @@
-"""An HTTP proxy before an S3 server that loses answers, drops headers, answers for it, waits, or holds one request."""
+"""An HTTP proxy in front of an S3 server that loses answers, drops headers, answers itself, waits,
+or holds one request.
+"""
 
 import http.client
 import re
@@ -13,10 +15,11 @@ from tests.support.servers.running import running
 
 
 class FaultyProxy(ThreadingHTTPServer):
-    """Faults apply to PUT requests, one each while there are any left; `puts` counts those that came.
+    """The proxy. Faults apply to PUT requests, one to each as long as there are any left. `puts` counts these requests.
 
-    lose_every: every so many PUTs its answer is lost; lose_answers_of: those of all whose path holds this. away: every
-    request is answered 503. delay_s: each waits so long. A request of `held` is caught.
+    With `lose_every`, the answer to every PUT with such a number is lost. With `lose_answers_of`, the answers to all
+    requests whose path contains this text are lost. With `away`, every request is answered with 503. With `delay_s`,
+    each request waits that long. A request of `held` is caught.
     """
 
     daemon_threads = True
@@ -29,7 +32,7 @@ class FaultyProxy(ThreadingHTTPServer):
         self.mend()
 
     def mend(self) -> None:
-        """Pass everything on as it is."""
+        """Pass everything on unchanged."""
         self.lose_answers = 0
         self.lose_every = 0
         self.lose_answers_of: str | None = None
@@ -41,7 +44,7 @@ class FaultyProxy(ThreadingHTTPServer):
         self.hold: Hold[str] | None = None
 
     def loses_answer(self, path: str) -> bool:
-        """Whether the answer to this PUT is lost."""
+        """Return whether the answer to this PUT is lost."""
         one_of_many = self.lose_every and self.puts % self.lose_every == 0
         meant = self.lose_answers_of is not None and self.lose_answers_of in path
         lost = bool(self.lose_answers or one_of_many or meant)
@@ -51,7 +54,7 @@ class FaultyProxy(ThreadingHTTPServer):
 
     @contextmanager
     def held(self, request: str, *, after: bool = False) -> Iterator[Hold[str]]:
-        """Catch the first request whose "METHOD /path" holds this pattern."""
+        """Catch the first request whose "METHOD /path" contains this pattern."""
         pattern = re.compile(request)
         hold = self.hold = Hold(lambda line: pattern.search(line) is not None, after=after)
         try:
@@ -61,7 +64,7 @@ class FaultyProxy(ThreadingHTTPServer):
             hold.let_go()
 
     def handle_error(self, request, client_address) -> None:
-        """A client that went away is part of the game."""
+        """Ignore the error, because tests disconnect clients on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -118,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _relay  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager

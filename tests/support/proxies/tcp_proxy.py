@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that delays, throttles, cuts, refuses, or loses its connections without a word."""
+"""A TCP proxy on loopback that delays, throttles, cuts or refuses connections, or loses them silently."""
 
 import contextlib
 import socket
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 _CHUNK = 65536
-#: SO_LINGER with no time: closing sends a reset.
+#: SO_LINGER without a time. Closing the socket then sends a reset.
 _RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(eq=False)
 class Connection:
-    """One connection through the proxy. `lost`: nothing passes any more, and nobody is told."""
+    """One connection through the proxy. When it is `lost`, nothing passes any more, and neither side is informed."""
 
     client: socket.socket
     server: socket.socket
@@ -32,9 +32,10 @@ class Connection:
 
 
 class TcpProxy:
-    """Passes bytes on between whoever connects to `port` and `upstream`, in order, as its knobs say.
+    """A proxy that passes bytes on between its clients at `port` and `upstream`, in order, according to its settings.
 
-    delay_s: before each piece, in both directions. bytes_per_s: of each direction of a connection, None without limit.
+    `delay_s` is the delay of each piece, in both directions. `bytes_per_s` is the limit for each direction of
+    a connection, or None.
     """
 
     def __init__(self, upstream: tuple[str, int]) -> None:
@@ -49,7 +50,7 @@ class TcpProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def picked(self) -> tuple[str, int]:
-        """Where a new connection goes."""
+        """Return where a new connection goes."""
         return self.upstream
 
     def cut(self) -> None:
@@ -58,14 +59,14 @@ class TcpProxy:
         self.reset()
 
     def reset(self) -> None:
-        """Reset every connection; new ones are welcome."""
+        """Reset every connection. New ones are accepted."""
         with self._lock:
             open_ones = list(self._open)
         for connection in open_ones:
             connection.reset()
 
     def lose(self) -> None:
-        """Let every connection go dead as a forgotten entry of a router's table does; new ones are welcome."""
+        """Let every connection go dead, as after a router has dropped its table entry. New ones are accepted."""
         with self._lock:
             for connection in self._open:
                 connection.lost.set()
@@ -75,9 +76,9 @@ class TcpProxy:
         self._refusing, self.delay_s, self.bytes_per_s = False, 0.0, None
 
     def close(self) -> None:
-        """End everything, the connections that were lost too."""
+        """End everything, including the connections that were lost."""
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # ends the accept, which closing does not
+            self._listener.shutdown(socket.SHUT_RDWR)  # this ends accept(), which closing does not
         self._listener.close()
         self.cut()
 
@@ -111,11 +112,11 @@ class TcpProxy:
             self._open.discard(connection)
 
     def asked(self, connection: Connection, piece: bytes) -> bytes:  # noqa: ARG002
-        """What goes on to the server in the place of `piece`; may wait."""
+        """Return what is passed on to the server instead of `piece`. This may wait."""
         return piece
 
     def answered(self, connection: Connection, piece: bytes) -> bytes:  # noqa: ARG002
-        """What goes on to the client in the place of `piece`; may wait."""
+        """Return what is passed on to the client instead of `piece`. This may wait."""
         return piece
 
     def _pump(self, connection: Connection, source: socket.socket, target: socket.socket, seen) -> None:
@@ -131,7 +132,7 @@ class TcpProxy:
         except OSError:
             connection.reset()
         else:
-            if connection.lost.is_set():  # the one side has given up; the other is not told
+            if connection.lost.is_set():  # one side has given up, and the other is not informed
                 return
             with contextlib.suppress(OSError):
                 target.shutdown(socket.SHUT_WR)
@@ -139,7 +140,7 @@ class TcpProxy:
 
 @contextmanager
 def tcp_proxy(port: int) -> Iterator[TcpProxy]:
-    """A proxy before the loopback port."""
+    """Run a proxy in front of this loopback port."""
     proxy = TcpProxy(("127.0.0.1", port))
     try:
         yield proxy

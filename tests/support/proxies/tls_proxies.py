@@ -1,7 +1,7 @@
-"""A port that speaks TLS before one that does not, as a child process.
+"""A port with TLS in front of a port without TLS, as a child process.
 
-`python -m tests.support.proxies.tls_proxies PORT CERTIFICATE KEY [CLIENTS]` is the child: it
-prints its own port and serves until it is ended.
+`python -m tests.support.proxies.tls_proxies PORT CERTIFICATE KEY [CLIENTS]` is the child process. It prints its own
+port and serves until it is ended.
 """
 
 import asyncio
@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[3]
 
 @contextlib.contextmanager
 def tls_before(port: int, certificate: Path, key: Path, clients: Path | None = None) -> Iterator[int]:
-    """The port that passes what it hears to `port`; `clients`: whose authority signs its clients."""
+    """Yield a port that passes bytes on to `port`.
+
+    The authority `clients` must have signed the certificates of clients.
+    """
     command = [sys.executable, "-m", "tests.support.proxies.tls_proxies", str(port), str(certificate), str(key)]
     command += [str(clients)] if clients else []
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""The API as a real server: uvicorn in a thread on a free loopback port, over a real Valkey and files in a folder."""
+"""The API as a real server: uvicorn in a thread on a free loopback port, with a real Valkey and a folder of files."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ KEYS = {
     "writer": ("north", ["submit"]),
     "admin": ("north", ["admin"]),
 }
-#: A test can pass these.
+#: Limits that are low enough for a test to exceed them.
 SMALL_LIMITS = {"max_items": 30, "max_prompts": 3, "max_prompt_length": 40, "max_image_bytes": 300_000}
 CLOSED_REDIS = "redis://127.0.0.1:9/0"
 
@@ -51,7 +51,7 @@ def free_port() -> int:
 
 @contextmanager
 def a_valkey() -> Iterator[str]:
-    """A server that keeps nothing; its URL."""
+    """Run a server that keeps nothing, and yield its URL."""
     port = free_port()
     command = [str(server()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -85,7 +85,7 @@ class RunningApi:
     folder: Path
 
     def client(self, key: str = "north", **headers: str) -> httpx.Client:
-        """Requests of the tenant whose key this is; the caller of `client` closes it with the test."""
+        """Return a client with the key of this tenant. The caller of `client` closes it with the test."""
         headers = {"authorization": f"Bearer {key}", **headers}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
@@ -93,7 +93,7 @@ class RunningApi:
         return [key for prefix in prefixes or ("uploads/", "live/", "jobs/") for key in self.storage.list(prefix)]
 
     def files(self) -> list[Path]:
-        """Every file in the folder but the audit log's, also what is no object yet."""
+        """Return every file in the folder except those of the audit log, including files that are not objects yet."""
         audit = self.folder / "audit"
         return [path for path in self.folder.rglob("*") if path.is_file() and not path.is_relative_to(audit)]
 
@@ -119,14 +119,17 @@ def make_ledger(settings: Settings) -> Ledger:
 
 @contextmanager
 def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[RunningApi]:
-    """The API over `folder`, which is made, with these settings; at its end every answer was one of its document's."""
+    """Run the API with `folder`, which is created, and these settings.
+
+    At the end, check its answers against its document.
+    """
     folder.mkdir(exist_ok=True)
     settings = make_settings(folder, redis_url, **limits)
     ledger, storage = make_ledger(settings), open_storage(settings.storage_url, settings.s3_endpoint_url)
     answers = Answers(build(settings, ledger, storage))
     config = uvicorn.Config(answers, port=0, log_level="warning", lifespan="on")
     running = uvicorn.Server(config)
-    # asyncio takes a socket for TCP, and Nagle's 40 ms off it, only where it says so
+    # Only with this protocol number does asyncio recognise a TCP socket, and turn off Nagle's delay of 40 ms.
     listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
@@ -143,7 +146,7 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
 
 
 def api_environment(folder: Path, redis_url: str) -> dict[str, str]:
-    """The environment of an API process whose store and keys file are in `folder`."""
+    """Return the environment of an API process whose store and keys file are in `folder`."""
     (folder / "store").mkdir()
     write_keys(folder / "keys.json", {"north": ("north", ["submit", "read"])})
     return {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
@@ -156,7 +159,7 @@ def api_environment(folder: Path, redis_url: str) -> dict[str, str]:
 
 @contextmanager
 def api_process(folder: Path, redis_url: str, *, descriptors: int = 4096) -> Iterator[tuple[str, psutil.Process]]:
-    """The API as it is run: a process of its own, from its environment, that may open this many files."""
+    """Run the API as in production: as a process configured by its environment, which may open this many files."""
     port = free_port()
     environment = api_environment(folder, redis_url)
     command = [sys.executable, "-m", "api", "--host", "127.0.0.1", "--port", str(port)]

@@ -1,4 +1,4 @@
-"""`maskrelay endpoint …` as a process, in a folder of its own, against the stand-in of the control plane."""
+"""`maskrelay endpoint …` as a process in a folder of its own, with a substitute for Azure's control plane."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody at a shell in `folder`, whose workspace is remembered there."""
+    """An operator at a shell in `folder`, where the workspace is saved."""
 
     azure: Azure
     folder: Path
@@ -31,14 +31,14 @@ class Operator:
         (self.folder / ".azureml" / "config.json").write_text(json.dumps(CONFIG))
 
     def has(self, name: str, **chosen: Any) -> None:
-        """An endpoint with its deployment is there, as `create` makes it; without a process."""
+        """Create an endpoint with its deployment, as `create` makes it, but without a process."""
         wanted = DeploymentSpec(name, chosen.pop("deployment", "medimageparse-v10"), **chosen)
         with closing(Arm(self.azure.url, GivenToken(TOKEN), say=lambda _: None, patience=60)) as arm:
             create(arm, Workspace.model_validate(CONFIG), wanted, lambda _: None)
         self.azure.calls.clear()
 
     def run(self, *words: str, code: int = 0, **environment: str) -> "Ran":
-        """One command; its exit code must be `code`."""
+        """Run one command, whose exit code must be `code`."""
         names = {"MASKRELAY_AZURE_URL": self.azure.url, "MASKRELAY_AZURE_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
         given = {name: value for name, value in os.environ.items() if not name.startswith(("MASKRELAY_", "AZURE_"))}
         ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""A collector of traces: a real OTLP receiver over HTTP in a thread, that keeps every span it is sent."""
+"""A collector of traces: a real OTLP receiver over HTTP in a thread, which keeps every span that it receives."""
 
 import gzip
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.support.servers.running import running
 
 @dataclass(frozen=True)
 class Collected:
-    """One span; ids in hex, times in nanoseconds, attributes without their prefix."""
+    """One span, with ids in hex, times in nanoseconds, and attributes without their prefix."""
 
     name: str
     process: str
@@ -80,7 +80,7 @@ def collector() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True

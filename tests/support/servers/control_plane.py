@@ -1,4 +1,4 @@
-"""A stand-in of Azure's resource manager for online endpoints: a real HTTP server on loopback, in a thread."""
+"""A substitute for Azure Resource Manager, for online endpoints: a real HTTP server on loopback, in a thread."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from tests.support.servers.control_plane_state import Azure
 
 @contextmanager
 def running_azure(**knobs: Any) -> Iterator[Azure]:
-    """The stand-in on a free port of loopback; what it holds can be looked at and turned while it runs."""
+    """Run the substitute on a free port of loopback. Its state can be read and changed while it runs."""
     azure, lock = Azure(**knobs), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):

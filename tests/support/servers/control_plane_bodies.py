@@ -1,4 +1,4 @@
-"""What the control plane takes for an endpoint and a deployment, by the REST reference of 2024-10-01."""
+"""The bodies that the control plane accepts for an endpoint and a deployment, from the REST reference of 2024-10-01."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 
 
 def faults(body: Any, found: re.Match[str], there: list[str], location: str) -> str | None:
-    """The first thing that is wrong with a body, in words, or None."""
+    """Return the first thing that is wrong with a body, in words, or None."""
     if not isinstance(body, dict) or body.get("location") != location or "properties" not in body:
         return "The properties 'location' and 'properties' are required."
     properties = {name: one for name, one in body["properties"].items() if name != "provisioningState"}

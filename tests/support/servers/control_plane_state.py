@@ -1,9 +1,9 @@
-"""What the stand-in of Azure's resource manager holds and answers (tests/support/servers/control_plane.py serves it).
+"""The state and the answers of the substitute for Azure Resource Manager (tests/support/servers/control_plane.py).
 
-Built from the REST reference of Microsoft.MachineLearningServices 2024-10-01, "Track asynchronous Azure operations" and
-refusals as people have reported them (tests/support/servers/control_plane_words.py). Nobody here has seen the real one:
-it is strict in what it takes, so that a slip of ours is not swallowed. Only the subscription, group and workspace below
-are there.
+It was built from the REST reference of Microsoft.MachineLearningServices 2024-10-01, from "Track asynchronous Azure
+operations", and from error texts that users have published (tests/support/servers/control_plane_words.py). It was not
+compared with the real one, so it is strict in what it accepts, to find mistakes of the client. It contains only the
+subscription, group and workspace below.
 """
 
 import math
@@ -20,7 +20,7 @@ SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 GROUP, WORKSPACE, LOCATION = "imaging", "mip-workspace", "eastus"
 CONFIG = {"subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace_name": WORKSPACE}
 _OF_AZURES_CLIENT = ("2022-02-01-preview", "2023-04-01-preview", "2024-10-01-preview", "2025-12-01")
-#: The versions that we ask for, and those that Azure's own client does (azure-ai-ml 1.35).
+#: The API versions that the service requests, and those that Azure's own client requests (azure-ai-ml 1.35).
 VERSIONS = {
     "Microsoft.Authorization": {"2022-04-01"},
     "Microsoft.MachineLearningServices": {"2024-10-01", *_OF_AZURES_CLIENT},
@@ -43,7 +43,7 @@ _PATH = re.compile(
 )
 
 _BORN = {"createdAt": "2026-11-20T08:00:00Z", "createdBy": "operator", "lastModifiedAt": "2026-11-20T08:00:00Z"}
-#: What Azure fills in for a deployment: its own client cannot read one without.
+#: What Azure adds to a deployment. Its own client cannot read a deployment without these fields.
 _FILLED = {
     "scaleSettings": {"scaleType": "Default"},
     "appInsightsEnabled": False,
@@ -54,13 +54,14 @@ Answer = tuple[int, Any, dict[str, str]]
 
 @dataclass
 class Azure:
-    """What is there, and how it behaves.
+    """The state of the control plane, and how it behaves.
 
-    style: how long work is told of: `operation` (Azure-AsyncOperation), `location`, or by the resource's `state`;
-    `both`: an operation, and the state moves on by itself.
-    looks: how often it is still at work when asked. denied: actions that the identity may not do. taken: names of other
-    people's endpoints. limits: cores by family. breaks: errors that the work on a name ends with. first: answers
-    before any other one.
+    - `style` is how it reports operations in progress: `operation` (Azure-AsyncOperation), `location`, or by the
+      resource's `state`. With `both`, there is an operation, and the state changes by itself.
+    - `looks` is how often a poll finds an operation still in progress.
+    - `denied` lists the actions that the identity may not do, and `taken` the names of other users' endpoints.
+    - `limits` gives the quota of cores by family, and `breaks` the errors with which the operations on a name end.
+    - `first` lists answers that are given before any other.
     """
 
     url: str = ""
@@ -78,7 +79,7 @@ class Azure:
     calls: list[tuple[str, str]] = field(default_factory=list)
 
     def changes(self) -> list[tuple[str, str]]:
-        """Calls other than reading, by method and the path's last two parts."""
+        """Return the calls that change something, by method and the last two parts of the path."""
         return [(method, "/".join(path.split("/")[-2:])) for method, path in self.calls if method != "GET"]
 
     def answer(self, method: str, url: str, token: str, body: Any) -> Answer:
@@ -191,7 +192,7 @@ class Azure:
         return 200, {"status": "Failed", "error": broken} if broken else {"status": "Succeeded"}, {}
 
     def _look(self, path: str) -> None:
-        """One more look at the work on a resource; the last one ends it."""
+        """Count one more poll of the operation on a resource. The last poll ends the operation."""
         for number, (of, left, deletes) in self.work.items():
             if of == path and left >= 0:
                 self.work[number][1] = left - 1
@@ -249,7 +250,10 @@ class Azure:
         } | more
 
     def _used(self, family: str, but: str = "") -> int:
-        """Cores that a family's deployments take; Azure keeps a fifth of the instances for upgrades, rounded up."""
+        """Return the cores that a family's deployments use.
+
+        Azure reserves a fifth more instances for upgrades, rounded up.
+        """
         bodies = [one for path, one in self.there.items() if "sku" in one and path != but]
         return sum(_cores(one) for one in bodies if SIZES[one["properties"]["instanceType"]][0] == family)
 

@@ -1,8 +1,8 @@
-"""Refusals as Azure words them. Sources: threads in which people show what they were answered.
+"""Azure's error texts, from threads in which users show the answers that they got.
 
-Quota: Azure/mlops-v2 issue 124 and MicrosoftLearning/mslearn-azure-ml issue 30. Name: Azure/azureml-examples pull
-requests 1930 and 1931. Permission: Azure/llmops-gha-demo pull request 8. The rest: the resource manager's common
-errors.
+Quota: Azure/mlops-v2 issue 124 and MicrosoftLearning/mslearn-azure-ml issue 30. Name:
+Azure/azureml-examples pull requests 1930 and 1931. Permission: Azure/llmops-gha-demo pull request 8. The
+rest are common errors of Azure Resource Manager.
 """
 
 import json
@@ -14,7 +14,7 @@ def error(code: str, message: str, *details: Any) -> dict[str, Any]:
 
 
 def _inner(errors: dict[str, list[str]], code: str) -> dict[str, Any]:
-    """The inferencing service's own answer, as text inside the resource manager's."""
+    """Return the inferencing service's own answer, as text inside an answer of Azure Resource Manager."""
     kind = "https://tools.ietf.org/html/rfc7231#section-6.5.1"
     title = "One or more validation errors occurred."
     told = json.dumps({"errors": errors, "type": kind, "title": title, "status": 400, "traceId": "00-4be-01"})

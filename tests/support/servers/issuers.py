@@ -1,4 +1,6 @@
-"""An OpenID Connect issuer on loopback: a real HTTP server of its discovery document and its keys; it signs tokens."""
+"""An OpenID Connect issuer on loopback: a real HTTP server for its discovery document and its
+keys, which signs tokens.
+"""
 
 import json
 import time
@@ -27,7 +29,7 @@ def public_jwk(key: Any, kid: str, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class Issuer:
-    """`keys` are listed; `status` other than 200 is answered in place of anything; `asked` are the paths that were."""
+    """An issuer that lists `keys`. A `status` other than 200 replaces every answer. `asked` has the requested paths."""
 
     url: str = ""
     keys: list[Any] = field(default_factory=list)
@@ -45,7 +47,7 @@ class Issuer:
         return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, *, key: Any = RSA_KEY, algorithm: str = "RS256", kid: str | None = "rsa", **claims: Any) -> str:
-        """A token of these claims; None leaves a claim (or the `kid`) out."""
+        """Return a token with these claims. None leaves a claim (or the `kid`) out."""
         headers = {"kid": kid} if kid is not None else {}
         return jwt.encode(self.claims(**claims), key, algorithm=algorithm, headers=headers)
 
@@ -65,7 +67,7 @@ def issuer() -> Iterator[Issuer]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         known.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -17,7 +17,7 @@ _PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 @contextmanager
 def running_orthanc(folder: Path) -> Iterator[str]:
-    """The address of its DICOMweb service. It asks for no password and listens on loopback only."""
+    """Yield the address of its DICOMweb service, which has no password and listens only on loopback."""
     program = system_program("Orthanc", "orthanc")
     plugin = system_file(_PLUGIN, "orthanc-dicomweb")
     port = free_port()

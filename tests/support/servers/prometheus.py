@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes one address, and what its queries answer."""
+"""A real Prometheus that scrapes one address, and the results of its queries."""
 
 import re
 import subprocess
@@ -29,21 +29,22 @@ class RunningPrometheus:
     url: str
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The samples that the expression has now; fails for one that is none."""
+        """Return the samples that the expression has now. Fails for an invalid expression."""
         answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=10, trust_env=False)
         assert answer.status_code == 200, answer.text
         found = answer.json()["data"]["result"]
         return list(found)
 
     def rules(self) -> dict[str, str]:
-        """The health of each rule by the alert's name."""
+        """Return the health of each rule by the name of its alert."""
         answer = httpx.get(f"{self.url}/api/v1/rules", timeout=10, trust_env=False).json()
         return {rule["name"]: rule["health"] for group in answer["data"]["groups"] for rule in group["rules"]}
 
 
 def as_values(expression: str) -> str:
-    """An alert's expression so that it has data whether it fires or not: comparisons answer 0 or 1, and what must be
-    absent is asked for itself.
+    """Return an alert's expression in a form that has data whether it fires or not.
+
+    Comparisons give 0 or 1, and what must be absent is queried itself.
     """
     absent = re.fullmatch(r"absent\((.*)\)", expression)
     if absent:
@@ -54,7 +55,7 @@ def as_values(expression: str) -> str:
 
 @contextmanager
 def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[RunningPrometheus]:
-    """Debian's `prometheus`, scraping `target` (host:port) twice a second, with these rules."""
+    """Run Debian's `prometheus`, which scrapes `target` (host:port) twice a second, with these rules."""
     program, port = system_program("prometheus", "prometheus"), free_port()
     config = folder / "prometheus.yml"
     config.write_text(_CONFIG.format(rules=rules, target=target))

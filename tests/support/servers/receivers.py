@@ -1,4 +1,4 @@
-"""Receivers of callbacks: real HTTP servers in threads on loopback, that answer as they are told."""
+"""Receivers of callbacks: real HTTP servers in threads on loopback, whose answers a test chooses."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -18,7 +18,10 @@ class Received:
 
 @dataclass
 class Receiver:
-    """What came, and what is answered: `answer` gets the handler and writes to it as it likes; it may be changed."""
+    """A receiver with what it has received.
+
+    `answer` gets the handler and writes the answer to it; it may be changed.
+    """
 
     answer: "Answer"
     port: int = 0
@@ -32,7 +35,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def status(code: int, **headers: str) -> Answer:
-    """An empty answer; `retry_after="5"` becomes the field `retry-after`."""
+    """Return an empty answer with this status. `retry_after="5"` becomes the field `retry-after`."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(code)
@@ -48,7 +51,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address) -> None:
-        """A sender that hung up is part of the game."""
+        """Ignore the error, because tests disconnect senders on purpose."""
 
 
 @contextmanager
@@ -66,7 +69,7 @@ def receiver(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Rece
             known.answer(self)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     with _Server(("127.0.0.1", 0), Handler) as server:
         if tls is not None:

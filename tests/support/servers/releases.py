@@ -1,4 +1,4 @@
-"""Another release of the service: a tree of its own, with another version and other hashes of the ledger's scripts."""
+"""Another version of the service: a source tree of its own, with another version number and other script hashes."""
 
 import hashlib
 import shutil
@@ -16,7 +16,10 @@ _ADDED = f"-- of release {NEXT}\n"
 
 
 def next_release(folder: Path) -> Path:
-    """The tree of the next release in `folder`: whoever runs there imports from there, and has its version."""
+    """Create the tree of the next version in `folder`.
+
+    A process that runs there imports from there and has its version.
+    """
     tree = folder / "release"
     for package in ("api", "maskrelay", "worker"):
         shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -29,7 +32,7 @@ def next_release(folder: Path) -> Path:
 
 
 def ran_by_the_next(client: "redis.Redis") -> set[str]:
-    """The scripts that some process of the next release has run, by name."""
+    """Return the names of the scripts that a process of the next version has run."""
     prelude = (ROOT / _PRELUDE).read_text()
     texts = {name: str(script.script) for name, script in Scripts(client)._scripts.items()}
     theirs = [text.replace(prelude, prelude + _ADDED).encode() for text in texts.values()]

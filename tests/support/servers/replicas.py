@@ -1,4 +1,4 @@
-"""Processes beside those that a stack begins with: started and told to end as a Deployment does with its pods."""
+"""More processes than a stack begins with, which are started and ended as a Deployment does with its pods."""
 
 import sys
 from dataclasses import replace
@@ -12,13 +12,14 @@ from worker import alive
 ROOT = Path(__file__).parents[3]
 #: The most segment workers of a test, by name.
 SEGMENTS = ("segment", "segment 2", "segment 3", "segment 4")
-#: In the chart it is 5 s; the service in these tests hears at once that a pod is ending.
+#: The pause before a process ends. In the chart it is 5 s, but the service in these tests knows at once that
+#: a pod ends.
 PRE_STOP_S = 1
 _IN_TREE = ("sh", "-c", 'cd "$1" && shift && exec env "$@"', "sh")
 
 
 def start_worker(at: Scene, role: str, name: str, tree: Path = ROOT) -> None:
-    """Start one more worker of this role from the code of `tree`; returns when the chart's probe finds it ready."""
+    """Start one more worker of this role from the code of `tree`. Return when the chart's probe finds it ready."""
     heart = at.folder / f"{name}.heartbeat"
     heart.unlink(missing_ok=True)
     told = {"MASKRELAY_HEARTBEAT_FILE": str(heart)}
@@ -35,7 +36,7 @@ def start_worker(at: Scene, role: str, name: str, tree: Path = ROOT) -> None:
 
 
 def keep_segments(at: Scene, count: int) -> None:
-    """Let so many segment workers run, as a Deployment's `replicas` does; the youngest end first."""
+    """Let this many segment workers run, as a Deployment's `replicas` does. The youngest end first."""
     for name in SEGMENTS[:count]:
         if name not in at.stack.processes:
             start_worker(at, "segment", name)
@@ -45,14 +46,14 @@ def keep_segments(at: Scene, count: int) -> None:
 
 
 def replace_worker(at: Scene, role: str, tree: Path) -> None:
-    """A new one of `tree` bears the role's name from now on; the old one is told to end once it is ready."""
+    """Start a worker of `tree`, which gets the role's name. The old one is ended when the new one is ready."""
     old = _renamed(at, role)
     start_worker(at, role, role, tree)
     at.stop(old)
 
 
 def replace_api(at: Scene, service: Service, tree: Path) -> None:
-    """The same for the API: whoever is told to end is no endpoint of the service any more."""
+    """Replace the API in the same way. A process that is ending is no longer an endpoint of the service."""
     old = _renamed(at, "api")
     supervisor, port = at.stack.stack.supervisor, free_port()
     url, before = f"http://{HOST}:{port}", str(port_of(at.stack.url))
@@ -70,7 +71,7 @@ def replace_api(at: Scene, service: Service, tree: Path) -> None:
 
 
 def _renamed(at: Scene, name: str) -> str:
-    """What runs under this name bears another from now on."""
+    """Give another name to what runs under this name."""
     supervisor, other = at.stack.stack.supervisor, f"{name} before"
     for known in (supervisor._children, supervisor._restarts):
         known[other] = known[name]

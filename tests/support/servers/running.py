@@ -1,4 +1,4 @@
-"""A socket server of the standard library, running while a block does."""
+"""A socket server of the standard library that runs until a block ends."""
 
 import socketserver
 import threading

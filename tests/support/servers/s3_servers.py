@@ -1,6 +1,7 @@
-"""A real S3 server (moto) as a child process on a free loopback port; in memory, gone with the process.
+"""A real S3 server (moto) as a child process on a free loopback port. Its objects are in memory.
 
-`python -m tests.support.servers.s3_servers` is the child: it prints its port on one line and serves until it is ended.
+`python -m tests.support.servers.s3_servers` is the child process. It prints its port on one line and serves
+until it is ended.
 """
 
 import os
@@ -17,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 BUCKET = "maskrelay-test"
-#: What a process needs to speak to the server: set here for the test's own process and what it starts.
+#: What a process needs to use the server. It is set here for the test's own process and for what that process starts.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -40,7 +41,7 @@ class RunningS3:
 
 @contextmanager
 def running_s3(bucket: str = BUCKET) -> Iterator[RunningS3]:
-    """Start the server, make `bucket`, set fake AWS credentials in `os.environ` while it runs."""
+    """Start the server, create `bucket`, and set fake AWS credentials in `os.environ` while it runs."""
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.support.servers.s3_servers"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -60,7 +61,7 @@ def running_s3(bucket: str = BUCKET) -> Iterator[RunningS3]:
 
 
 def serve() -> None:
-    """Serve moto until killed, with conditional writes made atomic, as S3 promises and moto's threads do not."""
+    """Serve moto until killed. Conditional writes are made atomic, which S3 guarantees and moto's threads do not."""
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 

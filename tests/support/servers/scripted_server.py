@@ -1,4 +1,4 @@
-"""A real HTTP server in threads whose every answer is a script over the raw socket, so that it can misbehave."""
+"""A real HTTP server in threads, in which a script writes every answer to the raw socket, so that it can misbehave."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from tests.support.servers.running import running
 
 @dataclass
 class Seen:
-    """One request as it arrived; `connection` numbers the connections from 0."""
+    """One request as it arrived. `connection` numbers the connections from 0."""
 
     line: str
     headers: dict[str, str]
@@ -25,10 +25,10 @@ class Seen:
 
 @dataclass
 class ScriptedServer:
-    """`script(sock, request)` answers each request; a request's body is read first unless `reads_body` is off.
+    """A server in which `script(sock, request)` answers each request.
 
-    `released` is set when the test ends: a script that holds back an answer waits for it. `hung_up` is set when a
-    client goes away in the middle.
+    The body of a request is read first unless `reads_body` is off. `released` is set when the test ends; a script that
+    holds back an answer waits for it. `hung_up` is set when a client disconnects early.
     """
 
     script: Callable[[socket.socket, Seen], None]
@@ -79,7 +79,7 @@ class TlsServer(socketserver.ThreadingTCPServer):
 def serving(
     script: Callable[[socket.socket, Seen], None], *, reads_body: bool = True, tls: ssl.SSLContext | None = None
 ) -> Iterator[ScriptedServer]:
-    """A server on a free port of the loopback that answers by `script` until the block ends."""
+    """Run a server on a free port of loopback, which answers by `script`, until the block ends."""
     scripted = ScriptedServer(script, reads_body)
     with TlsServer(("127.0.0.1", 0), _Handler) as server:
         server.scripted = scripted  # type: ignore[attr-defined]
@@ -93,18 +93,18 @@ def serving(
 
 
 def http(status: int, body: bytes, *, length: int | None = None, **headers: str) -> bytes:
-    """An HTTP answer as bytes; an underscore in a header's name stands for a dash."""
+    """Return an HTTP answer as bytes. An underscore in a header's name becomes a dash."""
     lines = [f"HTTP/1.1 {status} Whatever", f"content-length: {len(body) if length is None else length}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def reset(sock: socket.socket) -> None:
-    """End the connection with a reset: the kernel sends RST where nothing may linger."""
+    """End the connection with a reset, which the kernel sends because SO_LINGER has no time."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    os.close(sock.detach())  # close() would wait for the handler's own file on the socket
+    os.close(sock.detach())  # close() would wait for the handler's own file object of the socket
 
 
 def hang_up(sock: socket.socket) -> None:
-    """End the connection in an orderly way."""
+    """End the connection in the normal way."""
     sock.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What stands in for a Kubernetes Service: each new connection goes to the next API process that takes some."""
+"""A substitute for a Kubernetes Service: each new connection goes to the next API process that accepts connections."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from tests.support.proxies.tcp_proxy import TcpProxy
 
 
 class Service(TcpProxy):
-    """`ports`: the endpoints. Whoever is not among them any more keeps the connections that it has."""
+    """The service with the endpoints `ports`. A process that is no longer among them keeps its connections."""
 
     def __init__(self, port: int) -> None:
         self.ports = [port]

@@ -28,7 +28,10 @@ class RunningSimulator:
         return self.url.removesuffix("/score")
 
     def post(self, body: Any = None, *, content: bytes | None = None, **headers: str) -> httpx.Response:
-        """POST to `/score` with the key; `headers` have underscores for dashes and may replace what is sent."""
+        """POST to `/score` with the key.
+
+        `headers` have underscores for dashes, and may replace what is sent by default.
+        """
         sent = {"content-type": "application/json", "authorization": f"Bearer {self.key}"}
         sent.update({name.replace("_", "-"): value for name, value in headers.items()})
         raw = json.dumps(body).encode() if content is None else content
@@ -39,15 +42,15 @@ class RunningSimulator:
         return dict(answer.json())
 
     def set(self, **wanted: Any) -> None:
-        """Turn knobs while it runs; simulator/README.md lists them."""
+        """Set options while it runs; simulator/README.md lists them."""
         httpx.post(f"{self.base}/_simulator", json=wanted, timeout=10).raise_for_status()
 
 
 @contextmanager
 def running_simulator(key: str = "simulator-key", **switches: Any) -> Iterator[RunningSimulator]:
-    """`python -m simulator` on a free loopback port, ended whatever happens.
+    """Run `python -m simulator` on a free loopback port. It ends with the block, even after an error.
 
-    `service_time=0.1` becomes `--service-time 0.1`, `gzip=True` becomes `--gzip`.
+    `service_time=0.1` becomes `--service-time 0.1`, and `gzip=True` becomes `--gzip`.
     """
     arguments = [f"--key={key}"]
     for name, value in switches.items():
@@ -72,7 +75,7 @@ def running_simulator(key: str = "simulator-key", **switches: Any) -> Iterator[R
 
 
 def eventually(condition: Callable[[], bool], within_s: float = 60) -> bool:
-    """Whether the condition comes true in time; it is asked again and again."""
+    """Return whether the condition becomes true in time. It is checked repeatedly."""
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
@@ -82,7 +85,7 @@ def eventually(condition: Callable[[], bool], within_s: float = 60) -> bool:
 
 
 def canvas_png(mode: str = "RGB", shade: int = 180) -> bytes:
-    """A 1024×1024 picture of a bright disc on grey."""
+    """Return a 1024×1024 image of a bright disc on grey."""
     picture = Image.new("L", (1024, 1024), 60)
     ImageDraw.Draw(picture).ellipse((300, 350, 560, 610), fill=shade)
     out = BytesIO()
@@ -91,7 +94,7 @@ def canvas_png(mode: str = "RGB", shade: int = 180) -> bytes:
 
 
 def score_body(*rows: list[Any], **changes: Any) -> dict[str, Any]:
-    """`{"input_data": …}` for these rows; by default one bright disc with one prompt."""
+    """Return `{"input_data": …}` for these rows, by default one bright disc with one prompt."""
     data = changes.pop("data", list(rows) or [[base64.b64encode(canvas_png()).decode(), "tumor"]])
     table = {"columns": ["image", "text"], "index": list(range(len(data))), "data": data}
     return {"input_data": {**table, **changes}}

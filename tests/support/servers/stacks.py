@@ -1,4 +1,4 @@
-"""The whole embedded stack as real processes, for acceptance and fault tests; everything ends with the block."""
+"""The whole embedded stack as real processes, for acceptance and fault tests. Everything ends with the block."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from maskrelay.stack.loopback import free_port
 from maskrelay.stack.running import EmbeddedStack, running
 from maskrelay.stack.supervisor import Ending
 
-#: As short as the order of the clocks and two shared cores allow: what dies is taken over within seconds.
+#: Times as short as the order of the clocks and two shared cores allow, so that work of a dead process is soon taken.
 SHORTEST = {
     "score_timeout_s": 6,
     "slot_lease_s": 8,
@@ -30,7 +30,7 @@ SHORTEST = {
 
 @dataclass(frozen=True)
 class RunningStack:
-    """Nothing that dies is started again by itself: a test kills and starts what it wants."""
+    """A running stack in which nothing that dies is restarted. A test kills and starts the processes itself."""
 
     stack: EmbeddedStack
 
@@ -48,22 +48,22 @@ class RunningStack:
 
     @property
     def valkey(self) -> str:
-        """The ledger's URL, with its password."""
+        """Return the ledger's URL, with its password."""
         return self.stack.layout.environment["MASKRELAY_REDIS_URL"]
 
     @property
     def simulator(self) -> str:
-        """The scoring URI; without `/score`, `/_simulator` and `/` are beside it."""
+        """Return the scoring URI. Without `/score`, it leads to `/_simulator` and `/`."""
         return self.stack.layout.environment["MASKRELAY_ENDPOINT_URL"]
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the stack's processes were given."""
+        """Return the environment of the stack's processes."""
         return dict(self.stack.layout.environment)
 
     @property
     def processes(self) -> dict[str, int]:
-        """Process ids by name: valkey, simulator, api, segment, control, deliver. Each leads a process group."""
+        """Return process ids by name: valkey, simulator, api, segment, control, deliver. Each leads a process group."""
         return self.stack.supervisor.processes
 
     def log(self, name: str) -> str:
@@ -73,19 +73,20 @@ class RunningStack:
         return Client(self.url, self.api_key, timeout)
 
     def kill(self, name: str) -> None:
-        """SIGKILL the process and everything it started; returns when all are gone."""
+        """Send SIGKILL to the process and everything that it started. Return when all are gone."""
         self.stack.supervisor.kill(name)
 
     def start(self, name: str) -> None:
-        """Start it again, on the same port and folder; returns when it answers (a worker: at once)."""
+        """Start the process again, on the same port and folder. Return when it responds (for a worker: at once)."""
         self.stack.supervisor.start(name)
 
 
 @contextmanager
 def running_stack(data: Path, **settings: Any) -> Iterator[RunningStack]:
-    """Start the stack on `data`; `score_timeout_s=3` becomes MASKRELAY_SCORE_TIMEOUT_S, None leaves a setting out.
+    """Start the stack with the folder `data`, until the block ends.
 
-    What is not given is of SHORTEST, and beyond it the stack's own.
+    `score_timeout_s=3` becomes MASKRELAY_SCORE_TIMEOUT_S, and None leaves a setting out. Settings that are not given
+    have the values of SHORTEST, or otherwise the stack's own defaults.
     """
     given = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")}
     wanted = {name: value for name, value in {**SHORTEST, **settings}.items() if value is not None}

@@ -19,7 +19,7 @@ from maskrelay.stack.valkey import server
 
 
 class RunningValkey:
-    """A server on a free loopback port. It forgets everything at its end unless it persists."""
+    """A server on a free loopback port. Unless it persists, its data are lost when it ends."""
 
     def __init__(self, folder: Path, *, persist: bool, options: Sequence[str] = ()) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class RunningValkey:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; returns when it answers, its file read in."""
+        """Start the server. Return when it responds and has loaded its file."""
         binary = os.environ.get("TEST_REDIS_SERVER") or os.fspath(server())
         places = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", os.fspath(self.folder)]
         durable = ["--appendonly", "yes" if self._persist else "no", "--appendfsync", "everysec", "--save", ""]
@@ -43,14 +43,14 @@ class RunningValkey:
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """Send SIGKILL. Return when the server is gone."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def pause(self) -> None:
-        """Let it answer nothing, its connections open, until `go_on`."""
+        """Stop the server from responding, with its connections open, until `go_on`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -59,12 +59,12 @@ class RunningValkey:
         self._process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """Kill it and start it again on the same port and folder."""
+        """Kill the server and start it again on the same port and folder."""
         self.kill()
         self.start()
 
     def ledger(self, *, lease: timedelta = timedelta(seconds=60), sent: list[str] | None = None) -> Ledger:
-        """A ledger over this server; every lease of it is `lease`. Wake-ups are appended to `sent`."""
+        """Return a ledger on this server, in which every lease is `lease`. Wake-ups are appended to `sent`."""
         publish = (sent if sent is not None else []).append
         return open_ledger(self.url, publish, claim_lease=lease, step_lease=lease, delivery_lease=lease)
 
@@ -79,10 +79,10 @@ class RunningValkey:
 def running_valkey(
     *, persist: bool = False, data_dir: Path | None = None, options: Sequence[str] = ()
 ) -> Iterator[RunningValkey]:
-    """The server that TEST_REDIS_SERVER names, else one of the PATH, else the wheel's; ended whatever happens.
+    """Run the server that TEST_REDIS_SERVER names, otherwise one on the PATH, otherwise that of the Python package.
 
-    persist: an append-only file in `data_dir` (else in a folder that goes at the end) brings everything back.
-    options: more of its command line.
+    It ends with the block, even after an error. With `persist`, an append-only file in `data_dir` (by default in a
+    temporary folder) keeps everything. `options` are further options of its command line.
     """
     folder = data_dir or Path(tempfile.mkdtemp(prefix="valkey-"))
     running = RunningValkey(folder, persist=persist, options=options)

@@ -1,4 +1,4 @@
-"""A worker alone, as a real process over a test API's ledger and folder."""
+"""A single worker as a real process, with the ledger and folder of a test API."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @contextmanager
 def running_worker(role: str, api: RunningApi, **settings: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """`python -m worker ROLE`, ended with the block; `deliver_threads=8` becomes MASKRELAY_DELIVER_THREADS."""
+    """Run `python -m worker ROLE` until the block ends. `deliver_threads=8` becomes MASKRELAY_DELIVER_THREADS."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")} | {
         "MASKRELAY_REDIS_URL": api.settings.redis_url.get_secret_value(),
         "MASKRELAY_STORAGE_URL": api.settings.storage_url,
