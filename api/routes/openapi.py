@@ -3,19 +3,14 @@
 These are the bodies that handlers parse themselves, the problems, and the callbacks as webhooks.
 """
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.middleware.problems import MEDIA_TYPE, Problem
-from api.submissions.options import LONGEST_S
+from api.submissions.parse import PROMPT_PATTERN, JobAsked
 from maskrelay.callbacks.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from maskrelay.contract.records.events import EVENT_TYPES, JobEvent
-from maskrelay.contract.records.job import Lane
-from maskrelay.contract.vocabulary.intensity_names import Intensity
-from maskrelay.contract.vocabulary.outputs import Output
 
 _REF = {"$ref": "#/components/schemas/Problem"}
 _WHY = {
@@ -34,91 +29,6 @@ _WHY = {
     503: "Redis, the storage or the token issuer is unavailable. `Retry-After` says when to try again.",
 }
 _TEXT = {"type": "string"}
-#: The pattern of a prompt. It has at least one visible character, no `&` and no control characters.
-_PROMPT = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\x7f-\x9f]*$"
-Prompts = Annotated[list[Annotated[str, Field(pattern=_PROMPT)]], Field(min_length=1)]
-
-
-class StrictModel(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class CallbackAsked(StrictModel):
-    """Where and how to send the events of the job."""
-
-    url: str
-    secret: str | list[str] | None = Field(
-        None,
-        description="`whsec_` followed by the base64 of 24 to 64 bytes. Give a list of two secrets while your receiver "
-        "changes from one to the other: each event is then signed with both. If you give none, the service generates "
-        "a secret and returns it once.",
-    )
-    events: list[str] | None = Field(
-        None, description=f"Event types from {', '.join(EVENT_TYPES)}. The default is the last four."
-    )
-
-
-class OptionsAsked(StrictModel):
-    outputs: list[Output] | None = Field(
-        None, description="The files to create. The default depends on the kind of source."
-    )
-    intensity: Intensity | None = Field(
-        None,
-        description="The name of a preset, or limits in the units of the source. "
-        "The default depends on the modality and the body part.",
-    )
-    group_series: bool = Field(True, description="Make all DICOM objects of a series into one item.")
-    partial_series: Literal["fail", "best_effort", "hold"] = Field(
-        "fail",
-        description="What to do with a series that has gaps. With `fail`, the item fails. With `best_effort`, the "
-        "series is segmented as it is. With `hold`, it is also segmented, but the item gets no files of the whole "
-        "item and ends as `partial`.",
-    )
-    slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = Field(
-        None, description="The axis along which a NIfTI volume is cut into slices. The default is axial."
-    )
-    volume: int | None = Field(None, ge=0, description="The index of the volume in a 4-D NIfTI file.")
-    square_pixels: bool = Field(False, description="Stretch pixels that are not square, so that they become square.")
-    burned_in: Literal["allow", "warn", "refuse"] = Field(
-        "warn", description="What to do with images that may contain burned-in text."
-    )
-    identifiers: Literal["uids", "hashed", "none"] = Field("uids", description="How results identify DICOM objects.")
-    callback: CallbackAsked | None = None
-    lane: Lane | None = Field(
-        None,
-        description="The queue. `interactive` accepts only jobs with few items. "
-        "The default depends on the number of items.",
-    )
-    deadline: Annotated[float, Field(gt=0, le=LONGEST_S)] | datetime | None = Field(
-        None,
-        description="Seconds from acceptance, or an ISO 8601 time with a UTC offset. "
-        "A job that has not ended by then is cancelled.",
-    )
-    endpoint: str | None = Field(
-        None, description="The name of the only endpoint to use, as listed by `GET /v1/endpoints`."
-    )
-    one_prompt_per_request: bool = Field(
-        False,
-        description="Send each prompt in a separate request to the model. "
-        "Prompts in the same request influence each other.",
-    )
-    metadata: dict[str, Any] = Field(
-        default={}, description="Your own JSON object, returned with the job. At most 16 KiB."
-    )
-
-
-class ItemAsked(StrictModel):
-    upload: str = Field(description="An id from `POST /v1/uploads`.")
-    custom_id: str | None = Field(None, description="Unique within the job. The default is the item's index.")
-    prompts: Prompts | None = Field(None, description="The prompts of this item, instead of those of the job.")
-
-
-class JobAsked(StrictModel):
-    items: list[ItemAsked] = Field(min_length=1)
-    prompts: Prompts | None = None
-    options: OptionsAsked | None = None
-
-
 Answers = dict[int | str, dict[str, Any]]
 
 
@@ -142,7 +52,7 @@ _FORM = {
     "required": ["image", "prompt"],
     "properties": {
         "image": _IMAGES,
-        "prompt": {"type": "array", "minItems": 1, "items": {**_TEXT, "pattern": _PROMPT}},
+        "prompt": {"type": "array", "minItems": 1, "items": {**_TEXT, "pattern": PROMPT_PATTERN}},
         "options": {"$ref": "#/components/schemas/OptionsAsked"},
     },
 }

@@ -1,19 +1,19 @@
-"""Parse the options of a job strictly, so that a misspelt option is reported."""
+"""The options of a job. One model parses them, strictly, and describes them in the OpenAPI document."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
 from api.http.json_pointer import pointer
 from maskrelay.callbacks.signature import check_secret
 from maskrelay.contract.json_text import DEEPEST, depth_of, read_json_text
-from maskrelay.contract.records.events import EVENT_TYPES, TERMINAL_EVENTS
-from maskrelay.contract.records.job import Lane, PixelOptions
+from maskrelay.contract.records.events import EVENT_TYPES, TERMINAL_EVENTS, EventType
+from maskrelay.contract.records.job import BurnedIn, Identifiers, Lane, PartialSeries, PixelOptions, SliceAxis
 from maskrelay.contract.records.keys import ENDPOINT_NAME
 from maskrelay.contract.vocabulary.intensity_names import Intensity, read_intensity
 from maskrelay.contract.vocabulary.outputs import Output
@@ -21,24 +21,161 @@ from maskrelay.errors import Malformed, NestedTooDeep, OptionInvalid, OptionUnkn
 
 METADATA_BYTES = 16 << 10
 _URL_LENGTH = 2048
-_SECRET = ("callback", "secret")
 #: The longest deadline, in seconds.
 LONGEST_S = 366 * 86400
-_EXPECTED = {
-    "group_series": "Expected true or false.",
-    "partial_series": "Expected one of fail, best_effort, hold.",
-    "slice_axis": "Expected one of axial, coronal, sagittal, or the number of a voxel axis (0, 1 or 2).",
-    "volume": "Expected the index of a volume, starting from 0.",
-    "square_pixels": "Expected true or false.",
-    "burned_in": "Expected one of allow, warn, refuse.",
-    "identifiers": "Expected one of uids, hashed, none.",
-}
+
+
+class Expected(NamedTuple):
+    """The sentence for a caller who gave the option another kind of value."""
+
+    words: str
+
+
+_TRUE_OR_FALSE = Expected("Expected true or false.")
+
+
+def _one_of(kind: Any) -> Expected:
+    return Expected(f"Expected one of {', '.join(get_args(kind))}.")
+
+
+def _as_deadline(value: Any) -> timedelta | datetime:
+    """Return seconds from acceptance, or a point in time. Only for new jobs must it be in the future."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_S:
+        return timedelta(seconds=value)
+    with suppress(ValueError, TypeError, OverflowError):
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    raise ValueError("Expected a number of seconds, or a time with its offset from UTC (ISO 8601).")
+
+
+def _as_secrets(value: Any) -> str:
+    secrets = value if isinstance(value, list) else [value]
+    if not 1 <= len(secrets) <= 2:
+        raise ValueError("Expected one secret, or a list of two secrets.")
+    try:
+        for secret in secrets:
+            check_secret(str(secret))
+    except OptionInvalid as error:
+        raise ValueError(error.detail) from None
+    return " ".join(map(str, secrets))
+
+
+def _check_printable(url: str) -> str:
+    if not url.isprintable():
+        raise ValueError("A callback needs a URL.")
+    return url
+
+
+def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(value, ensure_ascii=False).encode()) > METADATA_BYTES:
+        raise ValueError(f"Expected at most {METADATA_BYTES} bytes as JSON.")
+    return value
+
+
+class StrictModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CallbackAsked(StrictModel):
+    """Where and how to send the events of the job."""
+
+    url: Annotated[
+        str,
+        Field(min_length=1, max_length=_URL_LENGTH),
+        AfterValidator(_check_printable),
+        Expected("A callback needs a URL."),
+    ]
+    secret: (
+        Annotated[
+            str,
+            PlainValidator(
+                _as_secrets, json_schema_input_type=str | Annotated[list[str], Field(min_length=1, max_length=2)]
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="`whsec_` followed by the base64 of 24 to 64 bytes. Give a list of two secrets while your receiver "
+        "changes from one to the other: each event is then signed with both. If you give none, the service generates "
+        "a secret and returns it once.",
+    )
+    events: Annotated[
+        Annotated[list[EventType], Field(min_length=1)] | None,
+        Expected(f"Expected a list of {', '.join(EVENT_TYPES)}."),
+    ] = Field(None, description=f"Event types from {', '.join(EVENT_TYPES)}. The default is the last four.")
+
+
+class OptionsAsked(StrictModel):
+    outputs: Annotated[
+        Annotated[list[Output], Field(min_length=1)] | None,
+        Expected(f"Expected a list of {', '.join(get_args(Output))}."),
+    ] = Field(None, description="The files to create. The default depends on the kind of source.")
+    intensity: Annotated[Intensity, BeforeValidator(read_intensity)] | None = Field(
+        None,
+        description="The name of a preset, or limits in the units of the source. "
+        "The default depends on the modality and the body part.",
+    )
+    group_series: Annotated[bool, _TRUE_OR_FALSE] = Field(
+        True, description="Make all DICOM objects of a series into one item."
+    )
+    partial_series: Annotated[PartialSeries, _one_of(PartialSeries)] = Field(
+        "fail",
+        description="What to do with a series that has gaps. With `fail`, the item fails. With `best_effort`, the "
+        "series is segmented as it is. With `hold`, it is also segmented, but the item gets no files of the whole "
+        "item and ends as `partial`.",
+    )
+    slice_axis: Annotated[
+        SliceAxis | None,
+        Expected("Expected one of axial, coronal, sagittal, or the number of a voxel axis (0, 1 or 2)."),
+    ] = Field(None, description="The axis along which a NIfTI volume is cut into slices. The default is axial.")
+    volume: Annotated[
+        Annotated[int, Field(ge=0)] | None, Expected("Expected the index of a volume, starting from 0.")
+    ] = Field(None, description="The index of the volume in a 4-D NIfTI file.")
+    square_pixels: Annotated[bool, _TRUE_OR_FALSE] = Field(
+        False, description="Stretch pixels that are not square, so that they become square."
+    )
+    burned_in: Annotated[BurnedIn, _one_of(BurnedIn)] = Field(
+        "warn", description="What to do with images that may contain burned-in text."
+    )
+    identifiers: Annotated[Identifiers, _one_of(Identifiers)] = Field(
+        "uids", description="How results identify DICOM objects."
+    )
+    callback: CallbackAsked | None = None
+    lane: Annotated[Lane | None, _one_of(Lane)] = Field(
+        None,
+        description="The queue. `interactive` accepts only jobs with few items. "
+        "The default depends on the number of items.",
+    )
+    deadline: (
+        Annotated[
+            timedelta | datetime,
+            PlainValidator(_as_deadline, json_schema_input_type=Annotated[float, Field(gt=0, le=LONGEST_S)] | datetime),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Seconds from acceptance, or an ISO 8601 time with a UTC offset. "
+        "A job that has not ended by then is cancelled.",
+    )
+    endpoint: Annotated[
+        Annotated[str, Field(pattern=f"^{ENDPOINT_NAME.pattern}$")] | None,
+        Expected("Expected the name of an endpoint."),
+    ] = Field(None, description="The name of the only endpoint to use, as listed by `GET /v1/endpoints`.")
+    one_prompt_per_request: Annotated[bool, _TRUE_OR_FALSE] = Field(
+        False,
+        description="Send each prompt in a separate request to the model. "
+        "Prompts in the same request influence each other.",
+    )
+    metadata: Annotated[dict[str, Any], AfterValidator(_check_metadata), Expected("Expected a JSON object.")] = Field(
+        default={}, description="Your own JSON object, returned with the job. At most 16 KiB."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackOption:
     """Where events are sent. `secret` contains one secret or two, separated by a space, or None if one
-    is to be derived.
+    is derived.
     """
 
     url: str
@@ -75,125 +212,53 @@ def read_json(body: bytes, at: str) -> Any:
 
 def read_options(value: Any) -> Options:
     """Parse the options from a JSON value. Raises Malformed, OptionUnknown or OptionInvalid."""
-    readers: dict[str, Callable[[Any], Any]] = {
-        "outputs": _outputs,
-        "callback": _callback,
-        "lane": _lane,
-        "deadline": _deadline,
-        "endpoint": _endpoint,
-        "one_prompt_per_request": _one_prompt_per_request,
-        "metadata": _metadata,
-    }
-    given = members(value, frozenset(readers) | PixelOptions.model_fields.keys(), ("options",))
-    of_pixels = {name: given.pop(name) for name in PixelOptions.model_fields if name in given}
-    read = {name: readers[name](given_value) for name, given_value in given.items()}
-    return Options(**read, pixels=read_pixel_options(of_pixels))
+    given = members(value, OptionsAsked.model_fields, ("options",))
+    if "callback" in given:
+        given["callback"] = members(given["callback"], CallbackAsked.model_fields, ("options", "callback"))
+    try:
+        asked = OptionsAsked.model_validate(given)
+    except ValidationError as error:
+        raise _refusal(error) from None
+    return Options(
+        outputs=tuple(output for output in get_args(Output) if output in (asked.outputs or ())),
+        pixels=PixelOptions(**{name: getattr(asked, name) for name in PixelOptions.model_fields}),
+        callback=_callback(asked.callback) if asked.callback else None,
+        lane=asked.lane,
+        deadline=asked.deadline,
+        endpoint=asked.endpoint,
+        one_prompt_per_request=asked.one_prompt_per_request,
+        metadata=asked.metadata,
+    )
 
 
-def members(value: Any, known: frozenset[str], path: tuple[str | int, ...]) -> dict[str, Any]:
+def members(value: Any, known: Iterable[str], path: tuple[str | int, ...]) -> dict[str, Any]:
     """Return the members of a JSON object that may have only the known ones. A null member is treated as absent."""
     if not isinstance(value, dict):
         raise Malformed("Expected a JSON object.", pointer=pointer(*path))
+    names = frozenset(known)
     for name in value:
-        if name not in known:
+        if name not in names:
             raise OptionUnknown(
-                f"Unknown name. Expected one of {', '.join(sorted(known))}.", pointer=pointer(*path, name)
+                f"Unknown name. Expected one of {', '.join(sorted(names))}.", pointer=pointer(*path, name)
             )
     return {name: member for name, member in value.items() if member is not None}
 
 
-def _outputs(value: Any) -> tuple[Output, ...]:
-    known = get_args(Output)
-    if not isinstance(value, list) or not value or any(output not in known for output in value):
-        raise _invalid(f"Expected a list of {', '.join(known)}.", "outputs")
-    return tuple(output for output in known if output in value)
+def _callback(asked: CallbackAsked) -> CallbackOption:
+    events = TERMINAL_EVENTS if asked.events is None else tuple(one for one in EVENT_TYPES if one in asked.events)
+    return CallbackOption(asked.url, asked.secret, events)
 
 
-def _lane(value: Any) -> Lane:
-    if value not in get_args(Lane):
-        raise _invalid(f"Expected one of {', '.join(get_args(Lane))}.", "lane")
-    lane: Lane = value
-    return lane
-
-
-def _deadline(value: Any) -> timedelta | datetime:
-    """Return seconds from acceptance, or a point in time. Only for new jobs must it be in the future."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_S:
-        return timedelta(seconds=value)
-    with suppress(ValueError, TypeError, OverflowError):
-        at = datetime.fromisoformat(value)
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
-    raise _invalid("Expected a number of seconds, or a time with its offset from UTC (ISO 8601).", "deadline")
-
-
-def _endpoint(value: Any) -> str:
-    if not isinstance(value, str) or not ENDPOINT_NAME.fullmatch(value):
-        raise _invalid("Expected the name of an endpoint.", "endpoint")
-    return value
-
-
-def _one_prompt_per_request(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _invalid("Expected true or false.", "one_prompt_per_request")
-    return value
-
-
-def _metadata(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _invalid("Expected a JSON object.", "metadata")
-    if len(json.dumps(value, ensure_ascii=False).encode()) > METADATA_BYTES:
-        raise _invalid(f"Expected at most {METADATA_BYTES} bytes as JSON.", "metadata")
-    return value
-
-
-def _callback(value: Any) -> CallbackOption:
-    given = members(value, frozenset({"url", "secret", "events"}), ("options", "callback"))
-    url = given.get("url")
-    if not isinstance(url, str) or not 0 < len(url) <= _URL_LENGTH or not url.isprintable():
-        raise _invalid("A callback needs a URL.", "callback", "url")
-    return CallbackOption(url, _secret(given.get("secret")), _events(given.get("events")))
-
-
-def _secret(value: Any) -> str | None:
-    if value is None:
-        return None
-    secrets = value if isinstance(value, list) else [value]
-    if not 1 <= len(secrets) <= 2:
-        raise _invalid("Expected one secret, or a list of two secrets.", *_SECRET)
-    try:
-        for secret in secrets:
-            check_secret(str(secret))
-    except OptionInvalid as error:
-        raise _invalid(error.detail, *_SECRET) from None
-    return " ".join(map(str, secrets))
-
-
-def _events(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return TERMINAL_EVENTS
-    if not isinstance(value, list) or not value or any(event not in EVENT_TYPES for event in value):
-        raise _invalid(f"Expected a list of {', '.join(EVENT_TYPES)}.", "callback", "events")
-    return tuple(event for event in EVENT_TYPES if event in value)
-
-
-def _invalid(detail: str, *path: str) -> OptionInvalid:
+def _refusal(error: ValidationError) -> OptionInvalid:
+    """Return the error for the first invalid option, which says what is expected and quotes nothing of the value."""
+    place = error.errors()[0]
+    path = [str(name) for name in place["loc"]][:1]
+    option = OptionsAsked.model_fields[path[0]]
+    if path == ["callback"]:
+        path.append(str(place["loc"][1]))
+        option = CallbackAsked.model_fields[path[1]]
+    if place["type"] == "value_error":  # one of the functions above has its own words
+        detail = str(place["ctx"]["error"])
+    else:
+        detail = next(part.words for part in option.metadata if isinstance(part, Expected))
     return OptionInvalid(detail, pointer=pointer("options", *path))
-
-
-def read_pixel_options(given: dict[str, Any]) -> PixelOptions:
-    """Parse the options about pixels from JSON values. Raises OptionInvalid with the name of the option."""
-    if "intensity" in given:
-        given = {**given, "intensity": _intensity(given["intensity"])}
-    try:
-        return PixelOptions.model_validate(given, strict=True)
-    except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        raise OptionInvalid(_EXPECTED[name], pointer=pointer("options", name)) from None
-
-
-def _intensity(value: Any) -> Intensity:
-    try:
-        return read_intensity(value)
-    except ValueError as error:
-        raise OptionInvalid(str(error), pointer=pointer("options", "intensity")) from None

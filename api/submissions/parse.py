@@ -5,16 +5,13 @@ import json
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from api.dependencies import Limits
 from api.http.json_pointer import pointer
-from api.submissions.options import (
-    Options,
-    members,
-    read_json,
-    read_options,
-)
+from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
 from api.submissions.uploads import Upload
 from maskrelay.contract.records.job import Lane
 from maskrelay.errors import (
@@ -36,6 +33,21 @@ from maskrelay.rules.lanes import lane_of
 _CUSTOM_ID_LENGTH = 256
 #: Control characters, and line and paragraph separators.
 _CONTROL = frozenset({"Cc", "Zl", "Zp"})
+#: The pattern of a prompt. It has at least one visible character, no `&` and no control characters.
+PROMPT_PATTERN = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\x7f-\x9f]*$"
+Prompts = Annotated[list[Annotated[str, Field(pattern=PROMPT_PATTERN)]], Field(min_length=1)]
+
+
+class ItemAsked(StrictModel):
+    upload: str = Field(description="An id from `POST /v1/uploads`.")
+    custom_id: str | None = Field(None, description="Unique within the job. The default is the item's index.")
+    prompts: Prompts | None = Field(None, description="The prompts of this item, instead of those of the job.")
+
+
+class JobAsked(StrictModel):
+    items: list[ItemAsked] = Field(min_length=1)
+    prompts: Prompts | None = None
+    options: OptionsAsked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tu
 
 def read_body(body: bytes, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:
     """Parse the items and options of a JSON body, in which items refer to uploads."""
-    given = members(read_json(body, pointer()), frozenset({"items", "prompts", "options"}), ())
+    given = members(read_json(body, pointer()), JobAsked.model_fields, ())
     options = read_options(given.get("options", {}))
     items = given.get("items", [])
     if not isinstance(items, list):
@@ -101,7 +113,7 @@ def read_body(body: bytes, limits: Limits) -> tuple[tuple[RequestedItem, ...], O
 
 def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits) -> RequestedItem:
     here = ("items", number)
-    given = members(item, frozenset({"upload", "custom_id", "prompts"}), here)
+    given = members(item, ItemAsked.model_fields, here)
     if not isinstance(given.get("upload"), str):
         raise Malformed("An item needs the id of its upload.", pointer=pointer(*here, "upload"))
     prompts = shared

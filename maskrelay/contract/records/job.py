@@ -21,6 +21,10 @@ from maskrelay.contract.vocabulary.trained_targets import PromptWarning
 JobState = Literal["accepted", "running", "cancelling", "finishing", "succeeded", "partial", "failed", "cancelled"]
 ItemState = Literal["waiting", "running", "succeeded", "partial", "failed", "cancelled"]
 Lane = Literal["interactive", "bulk"]
+PartialSeries = Literal["fail", "best_effort", "hold"]
+SliceAxis = Literal["axial", "coronal", "sagittal", 0, 1, 2]
+BurnedIn = Literal["allow", "warn", "refuse"]
+Identifiers = Literal["uids", "hashed", "none"]
 
 TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancelled"})
 #: A job of at most this many items uses the interactive lane unless bulk is requested.
@@ -66,17 +70,17 @@ class PixelOptions(Record):
     #: Whether the DICOM objects of one series form one item.
     group_series: bool = True
     #: What to do with a series with missing slices.
-    partial_series: Literal["fail", "best_effort", "hold"] = "fail"
+    partial_series: PartialSeries = "fail"
     #: The axis along which a volume is cut; None: axial.
-    slice_axis: Literal["axial", "coronal", "sagittal", 0, 1, 2] | None = None
+    slice_axis: SliceAxis | None = None
     #: Which volume of a 4-D volume.
     volume: Annotated[int, Field(ge=0)] | None = None
     #: Whether pixels of unequal sides are stretched to squares for the canvas.
     square_pixels: bool = False
     #: What to do with images that may show text.
-    burned_in: Literal["allow", "warn", "refuse"] = "warn"
+    burned_in: BurnedIn = "warn"
     #: How results name the DICOM objects they belong to.
-    identifiers: Literal["uids", "hashed", "none"] = "uids"
+    identifiers: Identifiers = "uids"
 
 
 class Submission(Record):

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from api.submissions.options import Options, read_json, read_options
+from api.submissions.options import CallbackAsked, Options, OptionsAsked, read_json, read_options
 from maskrelay.contract.records.events import TERMINAL_EVENTS
+from maskrelay.contract.records.job import PixelOptions
 from maskrelay.errors import Malformed, NestedTooDeep, OptionInvalid, OptionUnknown
 
 
@@ -40,6 +41,12 @@ def test_a_callback_without_events_reports_every_end_of_the_job() -> None:
         ({"metadata": []}, "#/options/metadata"),
         ({"metadata": {"a": "x" * (16 << 10)}}, "#/options/metadata"),
         ({"callback": {}}, "#/options/callback/url"),
+        ({"callback": {"url": ""}}, "#/options/callback/url"),
+        ({"callback": {"url": "https://example.org/\n"}}, "#/options/callback/url"),
+        ({"callback": {"url": "https://example.org/", "secret": []}}, "#/options/callback/secret"),
+        ({"callback": {"url": "https://example.org/", "secret": "too short"}}, "#/options/callback/secret"),
+        ({"endpoint": "East"}, "#/options/endpoint"),
+        ({"outputs": ["mask", {}]}, "#/options/outputs"),
         ({"callback": {"url": "https://example.org/", "events": ["job.begun"]}}, "#/options/callback/events"),
     ],
 )
@@ -47,6 +54,37 @@ def test_a_value_that_is_not_understood_is_refused_by_name(options: dict[str, An
     with pytest.raises(OptionInvalid) as refused:
         read_options(options)
     assert refused.value.pointer == pointer
+
+
+@pytest.mark.parametrize("name", sorted(OptionsAsked.model_fields.keys() - {"callback"}))
+def test_every_option_says_what_it_expects_and_quotes_nothing(name: str) -> None:
+    with pytest.raises(OptionInvalid) as refused:
+        read_options({name: "patient 4711" if name == "metadata" else {"patient": 4711}})
+    assert refused.value.pointer == f"#/options/{name}"
+    assert refused.value.detail.endswith(".")
+    assert "4711" not in refused.value.detail
+
+
+@pytest.mark.parametrize("name", sorted(CallbackAsked.model_fields))
+def test_every_part_of_a_callback_says_what_it_expects(name: str) -> None:
+    with pytest.raises(OptionInvalid) as refused:
+        read_options({"callback": {"url": "https://example.org/", name: {"patient": 4711}}})
+    assert refused.value.pointer == f"#/options/callback/{name}"
+    assert "4711" not in refused.value.detail
+
+
+def test_a_callback_that_is_no_object_or_has_an_unknown_part_is_refused() -> None:
+    with pytest.raises(Malformed) as malformed:
+        read_options({"callback": "https://example.org/"})
+    with pytest.raises(OptionUnknown, match="url") as unknown:
+        read_options({"callback": {"address": "https://example.org/"}})
+    assert malformed.value.pointer == "#/options/callback"
+    assert unknown.value.pointer == "#/options/callback/address"
+
+
+def test_what_is_stored_of_the_pixel_options_has_their_names_and_defaults() -> None:
+    asked = {name: OptionsAsked.model_fields[name].default for name in PixelOptions.model_fields}
+    assert asked == PixelOptions().model_dump()
 
 
 def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
