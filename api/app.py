@@ -34,7 +34,7 @@ from api.http.middleware.problems import Problems, framework_problem
 from api.http.middleware.request_audit import RequestAudit
 from api.http.middleware.request_metrics import RequestMetrics
 from api.http.middleware.unread_bodies import UnreadBodies
-from api.routes import add_routes
+from api.routes import ACCESS, OPERATORS, PUBLIC, add_routes
 from api.routes.openapi import describe
 from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.errors import LedgerUnavailable, StorageUnavailable
@@ -142,6 +142,7 @@ def build(
         frames_per_worker=settings.frames_per_child * settings.segment_children,
         spans=spans,
     )
+    app.state.access = ACCESS
     app.state.registry = CollectorRegistry()
     add_routes(app)
     describe(app)
@@ -153,6 +154,8 @@ def build(
         keys=keys,
         tokens=tokens,
         max_body_bytes=settings.max_body_bytes,
+        public=PUBLIC,
+        operators=OPERATORS,
         metrics_key=_metrics_key(settings),
     )
     app.add_middleware(Problems, store_failed=health.failed)

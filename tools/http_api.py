@@ -75,6 +75,8 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[str]:
     yield f"### {method.upper()} {path}"
     yield _example(path, method, operation)
     yield _wrapped(operation.get("description", ""))
+    for scope in (scope for needed in operation["security"] for scope in needed["key"]):
+        yield f"Needs the scope `{scope}`."
     if operation.get("parameters"):
         yield _table(("Parameter", "In", "Type", "Meaning"), map(_parameter, operation["parameters"]))
     for media, content in operation.get("requestBody", {}).get("content", {}).items():

@@ -7,12 +7,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth.api_keys import KeysFile
 from api.auth.oidc import TokenVerifier
-from api.auth.scopes import OPERATORS, PUBLIC, Caller
+from api.auth.scopes import Caller
 from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 
 
 class Authentication:
     """ASGI middleware that stores the `Caller` in the request's state. Routes check the scopes.
+
+    Paths in `public` need no caller. `metrics_key`, if there is one, protects those of them in `operators`.
 
     Raises Unauthenticated or IssuerUnavailable, and BodyTooLarge if the declared length is more than `max_body_bytes`.
     A body without a declared length is checked while it is received.
@@ -24,8 +26,13 @@ class Authentication:
         keys: KeysFile,
         tokens: TokenVerifier | None,
         max_body_bytes: int,
+        *,
+        public: frozenset[str],
+        operators: frozenset[str],
         metrics_key: str | None = None,
     ) -> None:
+        self._public = public
+        self._operators = operators
         self._metrics_key = metrics_key
         self._app = app
         self._keys = keys
@@ -33,12 +40,12 @@ class Authentication:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in PUBLIC:
+        if scope["type"] == "http" and scope["path"] not in self._public:
             headers = Headers(scope=scope)
             caller = await self._caller(_bearer(headers.get("authorization", "")))
             check_length(headers, self._max_body_bytes)
             scope["state"]["caller"] = caller
-        elif scope["type"] == "http" and self._metrics_key is not None and scope["path"] in OPERATORS:
+        elif scope["type"] == "http" and self._metrics_key is not None and scope["path"] in self._operators:
             given = _bearer(Headers(scope=scope).get("authorization", ""))
             if not hmac.compare_digest(given.encode(), self._metrics_key.encode()):
                 raise Unauthenticated

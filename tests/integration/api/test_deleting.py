@@ -11,7 +11,7 @@ import httpx
 import pytest
 import redis
 
-from api.auth.scopes import NEEDED
+from api.routes import ACCESS
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.endings import Tombstone
 from maskrelay.errors import StorageUnavailable
@@ -34,7 +34,7 @@ from worker.cleanup.deleted_jobs import remove, remove_gone
 from worker.context import WorkerContext
 from worker.sweep.reconcile import reconcile
 
-OF_A_JOB = sorted(row for row in NEEDED if "{job}" in row[1])
+OF_A_JOB = sorted(row for row in ACCESS if "{job}" in row[1])
 
 
 @pytest.fixture

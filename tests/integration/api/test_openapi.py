@@ -8,6 +8,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from api.routes import ACCESS
 from maskrelay.contract.records.events import EVENT_TYPES, event_body
 from tests.support.drivers.api_jobs import accepted, submit
 from tests.support.servers.apis import RunningApi
@@ -91,11 +92,11 @@ def test_bodies_that_are_parsed_by_hand_are_described(document: dict) -> None:
 def test_every_call_but_the_public_ones_needs_a_key_and_answers_problems(document: dict) -> None:
     assert document["security"] == [{"key": []}]
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             if path in PUBLIC:
                 assert operation["security"] == []
                 continue
-            assert "security" not in operation
+            assert operation["security"] == [{"key": [ACCESS[method.upper(), path]]}]
             assert {"401", "403", "503"} <= operation["responses"].keys()
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:

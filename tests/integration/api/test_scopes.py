@@ -1,5 +1,6 @@
-"""The table of scopes and the routes are the same list; whatever is not in it is refused."""
+"""Each route is called with its scope and not without it; a route that the table does not list admits nobody."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -7,9 +8,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from api.auth.scopes import NEEDED, PUBLIC
-from api.routes import add_routes
+from api.auth.scopes import KEYLESS
+from api.routes import ACCESS, PUBLIC, add_routes
 from tests.support.servers.apis import KEYS, running_api, write_keys
+
+NEEDED: Mapping[tuple[str, str], str] = {row: access for row, access in ACCESS.items() if access not in KEYLESS}
 
 
 def routes() -> list[APIRoute]:
@@ -18,9 +21,14 @@ def routes() -> list[APIRoute]:
     return [route for route in app.routes if isinstance(route, APIRoute)]
 
 
-def test_every_route_has_its_scope_and_every_row_its_route() -> None:
-    found = {(method, route.path) for route in routes() for method in route.methods if route.path not in PUBLIC}
-    assert found == NEEDED.keys()
+def test_every_route_of_the_application_is_a_row_of_the_table() -> None:
+    assert {(method, route.path) for route in routes() for method in route.methods} == ACCESS.keys()
+
+
+def test_what_writes_needs_more_than_reading_and_only_deleting_needs_admin() -> None:
+    assert {access for (method, _), access in NEEDED.items() if method == "GET"} == {"read"}
+    assert {access for (method, _), access in NEEDED.items() if method == "POST"} == {"submit"}
+    assert {row for row, access in NEEDED.items() if access == "admin"} == {("DELETE", "/v1/jobs/{job}")}
 
 
 def test_what_needs_no_key_is_exactly_this() -> None:
@@ -52,7 +60,7 @@ def test_each_route_is_refused_without_its_scope_and_not_with_it(api, method: st
 
 
 def test_a_route_without_a_row_lets_nobody_in(tmp_path: Path, api_valkey: str, monkeypatch) -> None:
-    monkeypatch.setattr("api.auth.scopes.NEEDED", {})
+    monkeypatch.setattr("api.app.ACCESS", {row: access for row, access in ACCESS.items() if access in KEYLESS})
     with running_api(tmp_path / "store", api_valkey) as api, api.client("admin") as client:
         assert client.get("/v1/jobs").status_code == 403
         assert client.get("/livez").status_code == 200

@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from api.auth.scopes import PUBLIC
+from api.routes import PUBLIC
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Result
 from tests.support.builders.answers import documented

@@ -1,0 +1,69 @@
+"""One row of the table of routes, and what follows from it for FastAPI and the OpenAPI document."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from api.auth.scopes import KEYLESS, Access
+from api.routes.openapi import Answers, answers
+
+#: What can go wrong wherever a key is needed.
+_UNAUTHORISED = (401, 403)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A path with a method, its handler, who may call it, and what it answers."""
+
+    method: Literal["GET", "POST", "DELETE"] = "GET"
+    path: str
+    handler: Callable[..., Any]
+    access: Access
+    #: The heading under which the reference lists it.
+    tag: str
+    #: The status of success, and the model of its body.
+    status: int = 200
+    model: type[BaseModel] | None = None
+    #: The class of a response that is not JSON.
+    response: type[Response] | None = None
+    #: The problems that it can answer, without those that follow from `access`.
+    problems: tuple[int, ...] = ()
+    #: Further answers than success and problems.
+    others: Answers = field(default_factory=dict)
+    #: Headers that it reads.
+    headers: Sequence[Mapping[str, Any]] = ()
+    #: The body, which the handler parses itself.
+    body: Mapping[str, Any] | None = None
+
+    def add_to(self, app: FastAPI) -> None:
+        # for JSON the framework's default is kept: it is the fastest
+        kind: dict[str, Any] = {"response_class": self.response} if self.response else {}
+        app.add_api_route(
+            self.path,
+            self.handler,
+            methods=[self.method],
+            status_code=self.status,
+            response_model=self.model,
+            responses=answers(*self._problems(), others=self.others),
+            openapi_extra=self._described(),
+            tags=[self.tag],
+            **kind,
+        )
+
+    def _problems(self) -> list[int]:
+        if self.access == "public":
+            return list(self.problems)
+        unauthorised = _UNAUTHORISED[:1] if self.access in KEYLESS else _UNAUTHORISED
+        return sorted({*unauthorised, *self.problems})
+
+    def _described(self) -> dict[str, Any]:
+        described: dict[str, Any] = {}
+        if self.body is not None:
+            described["requestBody"] = self.body
+        if self.headers:
+            described["parameters"] = list(self.headers)
+        return described | {"security": [] if self.access in KEYLESS else [{"key": [self.access]}]}

@@ -1,0 +1,225 @@
+"""Every route of the API. The scope checks and the OpenAPI document follow from this table."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from starlette.responses import PlainTextResponse, Response
+
+from api.auth.scopes import KEYLESS, Access
+from api.http.headers import KEY_PATTERN
+from api.jobs import deliveries, job_handlers
+from api.operations import catalogue, health, metrics, scaling
+from api.routes.openapi import JOB_BODY, UPLOAD_BODY, Answers, header
+from api.routes.route import Route
+from api.submissions import redrive, submit
+from maskrelay.contract.views.dead_letter_views import DeadLetterList, RedriveList
+from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
+from maskrelay.contract.views.endpoint_views import EndpointList
+from maskrelay.contract.views.job_views import ItemList, JobList, JobShown, UploadList
+from maskrelay.contract.vocabulary.trained_targets import TargetList
+
+_WAIT = header("Prefer", "`wait=N`: respond when the job has ended, or after N seconds (at most 50).")
+_NONE_MATCH = header("If-None-Match", "The `ETag` of your copy. If it is still current, the response is 304.")
+_RANGE = header(
+    "Range",
+    "One byte range (RFC 9110). The response is 206 with that range, or 416 if the file has no byte of it.",
+)
+_KEY = header(
+    "Idempotency-Key",
+    "The same request with the same key returns the first job. The key may be in quotes.",
+    KEY_PATTERN,
+)
+_ENDED: Answers = {200: {"model": JobShown, "description": "The job has already ended."}}
+_NOT_MODIFIED = {"description": "Not modified."}
+_LINES = {
+    "description": "A page of items. With `Accept: application/x-ndjson`, one item per line.",
+    "content": {"application/x-ndjson": {}},
+}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FILE: dict[str, Any] = {"description": "The file.", "content": {"image/png": _BINARY, "application/json": {}}}
+_FILES: Answers = {
+    200: _FILE,
+    206: {**_FILE, "description": "The requested range of the file."},
+    304: _NOT_MODIFIED,
+    307: {
+        "description": "For a short time, the file is at the URL in `Location`. Only sent if the operator has enabled it."
+    },
+}
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/jobs",
+        handler=submit.submit_job,
+        access="submit",
+        tag="jobs",
+        status=202,
+        model=JobShown,
+        problems=(400, 409, 410, 413, 415, 422, 429, 503),
+        others=_ENDED,
+        headers=(_KEY, _WAIT),
+        body=JOB_BODY,
+    ),
+    Route(
+        method="POST",
+        path="/v1/uploads",
+        handler=submit.upload_files,
+        access="submit",
+        tag="uploads",
+        status=201,
+        model=UploadList,
+        problems=(400, 413, 415, 422, 429, 503),
+        body=UPLOAD_BODY,
+    ),
+    Route(
+        path="/v1/jobs",
+        handler=job_handlers.list_jobs,
+        access="read",
+        tag="jobs",
+        model=JobList,
+        problems=(400, 503),
+    ),
+    Route(
+        path="/v1/jobs/{job}",
+        handler=job_handlers.show_job,
+        access="read",
+        tag="jobs",
+        model=JobShown,
+        problems=(404, 410, 503),
+        others={304: _NOT_MODIFIED},
+        headers=(_WAIT, _NONE_MATCH),
+    ),
+    Route(
+        method="POST",
+        path="/v1/jobs/{job}/cancel",
+        handler=job_handlers.cancel_job,
+        access="submit",
+        tag="jobs",
+        status=202,
+        model=JobShown,
+        problems=(404, 409, 410, 503),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/jobs/{job}",
+        handler=job_handlers.delete_job,
+        access="admin",  # so that a key that can only submit, for example on a scanner, cannot destroy results
+        tag="jobs",
+        status=204,
+        response=Response,
+        problems=(404, 410, 503),
+    ),
+    Route(
+        path="/v1/jobs/{job}/dead-letters",
+        handler=redrive.list_dead_letters,
+        access="read",
+        tag="failures",
+        model=DeadLetterList,
+        problems=(400, 404, 410, 503),
+    ),
+    Route(
+        method="POST",
+        path="/v1/jobs/{job}/redrive",
+        handler=redrive.redrive_job,
+        access="submit",
+        tag="failures",
+        status=202,
+        model=JobShown,
+        problems=(400, 404, 409, 410, 422, 429, 503),
+        others=_ENDED,
+    ),
+    Route(
+        method="POST",
+        path="/v1/redrive",
+        handler=redrive.redrive_jobs,
+        access="submit",
+        tag="failures",
+        status=202,
+        model=RedriveList,
+        problems=(400, 503),
+    ),
+    Route(
+        path="/v1/jobs/{job}/deliveries",
+        handler=deliveries.list_deliveries,
+        access="read",
+        tag="callbacks",
+        model=DeliveryList,
+        problems=(404, 410, 503),
+    ),
+    Route(
+        method="POST",
+        path="/v1/jobs/{job}/deliveries/{event}/replay",
+        handler=deliveries.replay_delivery,
+        access="submit",
+        tag="callbacks",
+        status=202,
+        model=DeliveryShown,
+        problems=(404, 410, 503),
+    ),
+    Route(
+        path="/v1/jobs/{job}/items",
+        handler=job_handlers.list_items,
+        access="read",
+        tag="results",
+        model=ItemList,
+        problems=(400, 404, 410, 503),
+        others={200: _LINES},
+    ),
+    Route(
+        path="/v1/jobs/{job}/artifacts/{name}",
+        handler=job_handlers.get_artifact,
+        access="read",
+        tag="results",
+        response=Response,
+        problems=(404, 410, 416, 503),
+        others=_FILES,
+        headers=(_NONE_MATCH, _RANGE),
+    ),
+    Route(
+        path="/v1/endpoints",
+        handler=catalogue.list_endpoints,
+        access="read",
+        tag="operations",
+        model=EndpointList,
+        problems=(503,),
+    ),
+    Route(
+        path="/v1/scaling",
+        handler=scaling.scaling,
+        access="operator",
+        tag="operations",
+        model=scaling.Scaling,
+        problems=(503,),
+    ),
+    Route(
+        path="/v1/prompts",
+        handler=catalogue.list_prompts,
+        access="read",
+        tag="operations",
+        model=TargetList,
+        problems=(400, 503),
+    ),
+    Route(
+        path="/metrics",
+        handler=metrics.metrics,
+        access="operator",
+        tag="operations",
+        response=PlainTextResponse,
+    ),
+    Route(path="/livez", handler=health.livez, access="public", tag="operations"),
+    Route(
+        path="/readyz",
+        handler=health.readyz,
+        access="public",
+        tag="operations",
+        model=health.Readiness,
+        others={503: {"model": health.Readiness}},
+    ),
+)
+
+ACCESS: Mapping[tuple[str, str], Access] = MappingProxyType({(one.method, one.path): one.access for one in ROUTES})
+#: The paths without an API key. An ingress should make only `/openapi.json` public.
+PUBLIC = frozenset({*(one.path for one in ROUTES if one.access in KEYLESS), "/openapi.json"})
+#: The paths that MASKRELAY_METRICS_KEY protects if it is set.
+OPERATORS = frozenset(one.path for one in ROUTES if one.access == "operator")
