@@ -105,7 +105,7 @@ def build(
     `check_database` raises an error as long as it is not certain that the ledger and the store belong together.
     """
     settings.require("keys_file")
-    keys, tokens = KeysFile(Path(str(settings.keys_file))), tokens_of(settings)
+    keys, tokens = KeysFile.open(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
     health = StoreHealth(storage)
     ends = JobEndListener(ledger.notifications)

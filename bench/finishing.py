@@ -27,9 +27,9 @@ from maskrelay.contract.records.outcomes import (
 )
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.storage.file_store import FileStorage
-from worker.context.job_records.visible_outcomes import VisibleOutcomes
+from worker.context.job_records.visible_outcomes import find_visible_outcomes
 from worker.context.turn import TimeIsUp, Turn
-from worker.finish.final_objects import FinalObjectsWriter
+from worker.finish.final_objects import write_final_objects
 
 JOB = "f" * 26
 PROMPT = "optic disc in retinal fundus"
@@ -138,10 +138,10 @@ def measure(root: Path, frames: int, listed: Listed, lent: float) -> None:
     while made is None:
         turns += 1
         turn = Turn(time.monotonic() + lent)
-        with closing(VisibleOutcomes(storage, JOB, frames, listed, turn=turn, saved=states.get)) as visible:
+        with closing(find_visible_outcomes(storage, JOB, frames, listed, turn=turn, saved=states.get)) as visible:
             try:
                 if visible.complete:
-                    made = FinalObjectsWriter(storage, submission, parts, visible, planned=True, turn=turn)
+                    made = write_final_objects(storage, submission, parts, visible, planned=True, turn=turn)
             except TimeIsUp:
                 pass
             states = {visible.name: visible.state()}

@@ -117,7 +117,7 @@ def build(arguments: argparse.Namespace) -> Simulator:
 
 def _model(arguments: argparse.Namespace) -> Model:
     if arguments.canned:
-        return Canned(arguments.prompts_most)
+        return Canned.of_photograph(arguments.prompts_most)
     return Threaded(score_volume if arguments.wire == "volume3d" else score)
 
 

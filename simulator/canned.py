@@ -4,14 +4,15 @@ This model costs almost nothing, so that a benchmark measures its client.
 """
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 from PIL import Image
 from skimage import data
 
 from simulator.messages import Body
 from simulator.model import Rows, Scored, answer_row, prompts_of
-from simulator.segment import CANVAS, segment
+from simulator.segment import CANVAS, Segment, segment
 
 PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
 # Shorter strings are kept. The longest that must stay is an index of 256 numbers with about 1,200 characters; an image
@@ -22,12 +23,18 @@ LONG = 2048
 class Canned:
     """A model whose maps are always those of one real photograph. Only their number depends on the request."""
 
-    def __init__(self, prompts_most: int) -> None:
-        photograph = Image.fromarray(data.retina())  # type: ignore[no-untyped-call]
-        self._segments = segment(photograph.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC), list(PROMPTS))
+    def __init__(self, segments: Sequence[Segment], prompts_most: int) -> None:
+        self._segments = segments
         self._answers: dict[int, dict[str, object]] = {}
         self._rows: dict[int, bytes] = {}
         self._alone = {prompts: b"[" + self._row(prompts) + b"]" for prompts in range(1, prompts_most + 1)}
+
+    @classmethod
+    def of_photograph(cls, prompts_most: int) -> Self:
+        """Segment the photograph once, and prepare the response for each number of prompts up to `prompts_most`."""
+        photograph = Image.fromarray(data.retina())  # type: ignore[no-untyped-call]
+        segments = segment(photograph.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC), list(PROMPTS))
+        return cls(segments, prompts_most)
 
     def parse(self, body: Body) -> Any:
         """Parse the request's JSON without its long strings, because the images are not read."""

@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from api.auth.scopes import Caller
 from maskrelay.contract.records.api_key_file import KeyEntry, read_keys, unreadable
@@ -19,15 +20,21 @@ _log = logging.getLogger(__name__)
 class KeysFile:
     """The keys of one file, which is read again when it changes.
 
-    Raises SettingsError if the file cannot be read the first time. If it cannot be read later, the previous keys stay
-    in use and a warning is logged, because a half-written file must not lock out all callers.
+    If it cannot be read any more, the previous keys stay in use and a warning is logged, because a half-written file
+    must not lock out all callers.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, entries: list[KeyEntry], seen: tuple[int, ...]) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._seen = self._stamp()
-        self._entries = read_keys(self._path)
+        self._entries = entries
+        self._seen = seen
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the file for the first time; raises SettingsError if that is not possible."""
+        seen = _stamp(path)
+        return cls(path, read_keys(path), seen)
 
     def caller(self, key: str) -> Caller | None:
         """Return the caller with this key, or None if the key is unknown or not valid now.
@@ -49,7 +56,7 @@ class KeysFile:
     def _current(self) -> list[KeyEntry]:
         with self._lock:
             try:
-                stamp = self._stamp()
+                stamp = _stamp(self._path)
                 if stamp != self._seen:
                     self._seen = stamp
                     self._entries = read_keys(self._path)
@@ -57,9 +64,10 @@ class KeysFile:
                 _log.warning("the previous keys stay in use: %s", error.detail)
             return self._entries
 
-    def _stamp(self) -> tuple[int, ...]:
-        try:
-            facts = self._path.stat()
-        except OSError as error:
-            raise unreadable(error) from None
-        return facts.st_mtime_ns, facts.st_size, facts.st_ino
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise unreadable(error) from None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino

@@ -22,7 +22,7 @@ from maskrelay.ledger.notifications import Notifications
 from maskrelay.ledger.outbox import Outbox
 from maskrelay.ledger.quotas import Quotas
 from maskrelay.ledger.redis_connection import connect
-from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.scripts import Scripts, texts
 from maskrelay.ledger.senders import Senders
 from maskrelay.ledger.step_leases import StepLeases
 from maskrelay.ledger.sweep_state import SweepState
@@ -78,7 +78,7 @@ def open_ledger(
         health_check_interval=10,
         retry=Retry(NoBackoff(), 0),  # the callers retry; three hidden retries would block the API
     )
-    scripts = Scripts(client)
+    scripts = Scripts(client, texts())
     return Ledger(
         jobs=Jobs(scripts),
         quotas=Quotas(scripts),

@@ -3,7 +3,7 @@
 The table of allowed moves and the preludes come before each.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
@@ -58,10 +58,10 @@ def paged(entries: Sequence[T], size: int) -> Iterator[tuple[Sequence[T], bool]]
 class Scripts:
     """The scripts, run with one Redis client. Every failure of Redis is raised as LedgerUnavailable."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", texts: Mapping[str, str]) -> None:
         self._client = client
         self._standing = Standing("ledger")
-        self._scripts = {name: client.register_script(text) for name, text in texts().items()}
+        self._scripts = {name: client.register_script(text) for name, text in texts.items()}
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script with these arguments, and return its result."""

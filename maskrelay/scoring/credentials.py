@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from pydantic import SecretStr
 
@@ -54,19 +54,23 @@ class Key:
 class KeyFile:
     """A key in a file, which is read again when the file changes. If the file cannot be used, the last
     valid key is kept.
-
-    Raises SettingsError if there is no key at the start.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read_of: tuple[int, int, int] | None = None
         self._key = SecretStr("")
-        self._read()
-        if not self._key.get_secret_value():
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the file for the first time; raises SettingsError if it contains no key that can be used."""
+        file = cls(path)
+        file._read()
+        if not file._key.get_secret_value():
             raise SettingsError(
                 "the endpoint's key file cannot be read, or contains a key that is not allowed in a header"
             )
+        return file
 
     async def token(self) -> str:
         self._read()
@@ -105,7 +109,7 @@ def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None
     if endpoint.key is not None:
         return Key(endpoint.key)
     assert endpoint.key_file
-    return KeyFile(Path(endpoint.key_file))
+    return KeyFile.open(Path(endpoint.key_file))
 
 
 def check_endpoint(endpoint: Endpoint) -> None:

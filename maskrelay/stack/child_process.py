@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
 _LAST_WORDS = 5
 #: The seconds that a killed process may take to disappear.
@@ -34,12 +35,19 @@ class RunningProcess:
     It leads its own process group, so Ctrl-C does not reach it directly; the supervisor ends it.
     """
 
-    def __init__(self, child: ChildProcess, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, child: ChildProcess, process: "subprocess.Popen[bytes]", log: Path, said_before: int) -> None:
         self.child = child
         self.log = log
-        self._said_before = log.stat().st_size if log.exists() else 0
+        self.pid = process.pid
+        self._process = process
+        self._said_before = said_before
+
+    @classmethod
+    def start(cls, child: ChildProcess, environment: Mapping[str, str], log: Path) -> Self:
+        """Start the child, whose output is appended to `log`."""
+        said_before = log.stat().st_size if log.exists() else 0
         with log.open("ab") as written:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 child.command,
                 stdin=subprocess.DEVNULL,
                 stdout=written,
@@ -47,7 +55,7 @@ class RunningProcess:
                 env=dict(environment),
                 process_group=0,
             )
-        self.pid = self._process.pid
+        return cls(child, process, log, said_before)
 
     def ended(self) -> int | None:
         """Return the exit code, or None while the process runs."""

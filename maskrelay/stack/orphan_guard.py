@@ -13,16 +13,20 @@ import os
 import signal
 import subprocess
 import sys
-from typing import IO
+from typing import IO, Self
 
 
 class Watcher:
     """The supervisor's end of the pipe. `held` are file descriptors that stay open as long as the watcher lives."""
 
-    def __init__(self, held: tuple[int, ...] = ()) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", held: tuple[int, ...]) -> None:
+        self._process = process
         self._held = held
         self._groups: set[int] = set()
-        self._process = self._start()
+
+    @classmethod
+    def start(cls, held: tuple[int, ...] = ()) -> Self:
+        return cls(_started(held), held)
 
     @property
     def pid(self) -> int:
@@ -42,7 +46,7 @@ class Watcher:
             return False
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process = self._start()
+        self._process = _started(self._held)
         self._write("".join(f"+{group}\n" for group in self._groups))
         return True
 
@@ -52,21 +56,22 @@ class Watcher:
         self._process.stdin.close()
         self._process.wait()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-I", __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            pass_fds=self._held,
-            start_new_session=True,
-        )
-
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # the watcher has ended, and the next call of look() restarts it
             self._process.stdin.write(line.encode())
+
+
+def _started(held: tuple[int, ...]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-I", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        pass_fds=held,
+        start_new_session=True,
+    )
 
 
 def follow(lines: IO[str]) -> set[int]:

@@ -88,7 +88,7 @@ class Supervisor:
         Raises StackError, with the name of the process that does not start.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._watcher = Watcher(self._held)
+        self._watcher = Watcher.start(self._held)
         for stage in self._stages:
             for child in stage:
                 self._launch(child.name)
@@ -132,7 +132,7 @@ class Supervisor:
 
     def _launch(self, name: str) -> None:
         assert self._watcher is not None
-        running = RunningProcess(self._children[name], self._environment, self._logs / f"{name}.log")
+        running = RunningProcess.start(self._children[name], self._environment, self._logs / f"{name}.log")
         self._watcher.watch(running.pid)
         self.groups.append(running.pid)
         self._running[name] = running

@@ -33,12 +33,12 @@ class FileStorage:
         self._root = root
 
     def create(self, key: str, body: bytes, content_type: str = BINARY) -> None:  # noqa: ARG002
-        with FileWriter(self._root, key) as incoming:
+        with FileWriter.open(self._root, key) as incoming:
             incoming.write(body)
             incoming.commit_new()
 
     def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:  # noqa: ARG002
-        with FileWriter(self._root, key) as incoming:
+        with FileWriter.open(self._root, key) as incoming:
             incoming.write(body)
             incoming.commit()
 
@@ -46,7 +46,7 @@ class FileStorage:
         """Return None, because a file has no URL."""
 
     def writer(self, key: str, content_type: str = BINARY) -> FileWriter:  # noqa: ARG002
-        return FileWriter(self._root, key)
+        return FileWriter.open(self._root, key)
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         return b"".join(self.stream(key, start, length))

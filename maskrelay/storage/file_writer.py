@@ -19,39 +19,22 @@ from maskrelay.storage.protocol import check_key
 class FileWriter:
     """A writer of one object of a FileStorage (see `protocol.Writer`)."""
 
-    def __init__(self, root: Path, key: str) -> None:
-        check_key(key)
-        *folders, self._name = key.split("/")
-        self._open = False
-        with storage_errors(WRITING):
-            while not self._begin(root, folders):
-                continue
+    def __init__(self, folder: int, file: int, temporary: str, name: str) -> None:
+        self._folder = folder
+        self._file = file
+        self._temporary = temporary
+        self._name = name
         self._open = True
 
-    def _begin(self, root: Path, folders: Sequence[str]) -> bool:
-        """Create the temporary file, and return whether it still exists when it is locked.
-
-        It does not if another process removed it, or its empty folder, at that moment as a leftover.
-        """
-        self._temporary = temporary_name()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            self._folder = enter(root, folders, make=True)
-        except FileNotFoundError:
-            return False
-        try:
-            self._file = os.open(self._temporary, flags, FILE_MODE, dir_fd=self._folder)
-        except FileNotFoundError:
-            os.close(self._folder)
-            return False
-        except OSError:
-            os.close(self._folder)
-            raise
-        if claim(self._file):
-            return True
-        os.close(self._file)
-        os.close(self._folder)
-        return False
+    @classmethod
+    def open(cls, root: Path, key: str) -> Self:
+        """Create the temporary file for the object `key` below `root`. Raises KeyInvalid and StorageUnavailable."""
+        check_key(key)
+        *folders, name = key.split("/")
+        with storage_errors(WRITING):
+            while (begun := _begin(root, folders)) is None:
+                continue
+        return cls(*begun, name)
 
     def write(self, chunk: bytes) -> None:
         view = memoryview(chunk)
@@ -109,3 +92,29 @@ class FileWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
+
+
+def _begin(root: Path, folders: Sequence[str]) -> tuple[int, int, str] | None:
+    """Create the temporary file. Return the descriptors of its folder and of the file, and its name.
+
+    Returns None if another process removed the file, or its empty folder, at that moment as a leftover.
+    """
+    temporary = temporary_name()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        folder = enter(root, folders, make=True)
+    except FileNotFoundError:
+        return None
+    try:
+        file = os.open(temporary, flags, FILE_MODE, dir_fd=folder)
+    except FileNotFoundError:
+        os.close(folder)
+        return None
+    except OSError:
+        os.close(folder)
+        raise
+    if claim(file):
+        return folder, file, temporary
+    os.close(file)
+    os.close(folder)
+    return None

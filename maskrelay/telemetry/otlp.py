@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -33,13 +33,19 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 class Otlp:
     """The spans of one process."""
 
-    def __init__(self, endpoint: str | None, process: str) -> None:
+    def __init__(self, provider: TracerProvider) -> None:
+        self._provider = provider
+        self._tracer = provider.get_tracer("maskrelay")
+
+    @classmethod
+    def start(cls, endpoint: str | None, process: str) -> Self:
+        """Start a thread that sends the spans to the collector at the base URL `endpoint`; see `open_spans`."""
         named = {"service.name": "maskrelay", "service.version": version("maskrelay"), "maskrelay.process": process}
-        self._provider = TracerProvider(resource=Resource.create(named))
+        provider = TracerProvider(resource=Resource.create(named))
         url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
         exporter = OTLPSpanExporter(url, session=_session(url or _standard_url()))
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
-        self._tracer = self._provider.get_tracer("maskrelay")
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        return cls(provider)
 
     @contextmanager
     def span(

@@ -17,4 +17,4 @@ def open_spans(endpoint: str | None, process: str) -> Spans:
         return Untraced()
     from maskrelay.telemetry.otlp import Otlp  # noqa: PLC0415  half a second of imports that are rarely needed
 
-    return Otlp(endpoint, process)
+    return Otlp.start(endpoint, process)

@@ -16,8 +16,8 @@ from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.rules.visible_line import VisibleLines
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.stored_records import write_records
-from worker.context.job_records.visible_outcomes import VisibleOutcomes
-from worker.finish.final_objects import FinalObjectsWriter
+from worker.context.job_records.visible_outcomes import find_visible_outcomes
+from worker.finish.final_objects import FinalObjects, write_final_objects
 
 JOB = "j" * 26
 FRAMES = 4
@@ -101,13 +101,11 @@ RAW = st.one_of(HOSTILE, st.sampled_from(["", "{", "null", "[" * 5000, "\x00", '
 )
 
 
-def finished(
-    storage: FileStorage, listed: list[tuple[str, frozenset[int]]]
-) -> tuple[FinalObjectsWriter, list[ItemLine]]:
+def finished(storage: FileStorage, listed: list[tuple[str, frozenset[int]]]) -> tuple[FinalObjects, list[ItemLine]]:
     now = datetime.now(UTC)
     submission = Submission(id=JOB, tenant="t", created_at=now, lane="bulk", outputs=(), total=FRAMES, fingerprint="")
-    visible = VisibleOutcomes(storage, JOB, FRAMES, listed)
-    made = FinalObjectsWriter(storage, submission, 1, visible, planned=True)
+    visible = find_visible_outcomes(storage, JOB, FRAMES, listed)
+    made = write_final_objects(storage, submission, 1, visible, planned=True)
     for name in storage.list(keys.outcomes(JOB)):
         visible.lines_of(keys.part_of(name))
     return made, [ItemLine.model_validate_json(line) for line in storage.get(made.items.key).splitlines()]

@@ -31,7 +31,7 @@ from worker.context import WorkerContext
 from worker.context.attempts import OUTAGE, TRIES, pause_after
 from worker.context.halted_jobs import halt
 from worker.context.job_records.plans import LruCache
-from worker.context.job_records.visible_outcomes import VisibleOutcomes
+from worker.context.job_records.visible_outcomes import VisibleOutcomes, find_visible_outcomes
 from worker.context.lease_renewal import LeaseRenewal
 from worker.context.local_copies import owned_folder
 from worker.context.source_cache import SourceCache
@@ -100,7 +100,9 @@ class Assembler:
     def _look(self, job: str) -> VisibleOutcomes:
         record = self._context.ledger.jobs.get(job)
         frames = record.frames.planned if record is not None else 0
-        return VisibleOutcomes(self._context.storage, job, frames, self._context.ledger.jobs.parts(job), spool_bytes=0)
+        return find_visible_outcomes(
+            self._context.storage, job, frames, self._context.ledger.jobs.parts(job), spool_bytes=0
+        )
 
     def _made(self, lease: AssemblyLease) -> Assembled:
         storage = self._context.storage

@@ -5,6 +5,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
@@ -43,15 +44,44 @@ from worker.finish.stretch_writer import (
 STRETCH_PARTS = 10
 
 
-class FinalObjectsWriter:
-    """The final objects of a job, which are written on construction, and their counts. `flags` counts masks.
+@dataclass(frozen=True, slots=True)
+class FinalObjects:
+    """The final objects of a job, and what they contain."""
+
+    items: FinalObject
+    index: FinalObject
+    #: None if no frame failed.
+    dead: FinalObject | None
+    parts: FinalObject
+    #: None if no mask is flagged.
+    flagged: FinalObject | None
+    #: The number of masks by flag.
+    flags: Counter[str]
+    counts: Counts
+    frames: Frames
+
+
+def write_final_objects(
+    storage: Storage,
+    submission: Submission,
+    frame_parts: int,
+    visible: VisibleOutcomes,
+    *,
+    planned: bool,
+    turn: Turn = ENDLESS,
+    between: Callable[[], None] = lambda: None,
+) -> FinalObjects:
+    """Write the final objects of a job.
 
     A large job is written in stretches, which are kept in storage. A later attempt continues after the last of
     them. In the end, the stretches are joined, and `between` is called before each of them. Raises TimeIsUp between
     two stretches if `turn` is over, StorageUnavailable, and ObjectMissing if the job is being removed. After an
     error, nothing stays open.
     """
+    return _FinalObjectsWriter(storage, submission, frame_parts, visible, planned=planned, between=between).write(turn)
 
+
+class _FinalObjectsWriter:
     def __init__(
         self,
         storage: Storage,
@@ -60,34 +90,40 @@ class FinalObjectsWriter:
         visible: VisibleOutcomes,
         *,
         planned: bool,
-        turn: Turn = ENDLESS,
-        between: Callable[[], None] = lambda: None,
+        between: Callable[[], None],
     ) -> None:
         self._storage = storage
         self._submission = submission
-        self._context = frame_parts
+        self._frame_parts = frame_parts
         self._visible = visible
         self._planned = planned
         self._between = between
         self._nonce = secrets.token_hex(8)
-        if frame_parts <= STRETCH_PARTS:
-            lines = self._lines(0, frame_parts)
-            stretches = [write_stretch(storage, self._final, lines, visible)]
-            [only] = stretches
-            self.items, self.index, self.dead = only.lines, only.index, only.dead
+
+    def write(self, turn: Turn) -> FinalObjects:
+        if self._frame_parts <= STRETCH_PARTS:
+            lines = self._lines(0, self._frame_parts)
+            stretches = [write_stretch(self._storage, self._final, lines, self._visible)]
+            items, index, dead = stretches[0].lines, stretches[0].index, stretches[0].dead
         else:
             stretches = self._stretches(turn)
-            self.items = self._joined("items.ndjson", [stretch.lines for stretch in stretches])
-            self.index = self._index(stretches)
-            dead = [stretch.dead for stretch in stretches if stretch.dead is not None]
-            self.dead = self._joined("dead.ndjson", dead) if dead else None
-        self.parts = self._text("parts.txt", "".join(f"{name}\n" for name in visible.counted()).encode())
+            items = self._joined("items.ndjson", [stretch.lines for stretch in stretches])
+            index = self._index(stretches)
+            failed = [stretch.dead for stretch in stretches if stretch.dead is not None]
+            dead = self._joined("dead.ndjson", failed) if failed else None
+        parts = self._text("parts.txt", "".join(f"{name}\n" for name in self._visible.counted()).encode())
         flagged = _flagged(stretches)
-        self.flagged = self._text("flagged.ndjson", flagged) if flagged else None
-        self.flags = _sum(stretch.flags for stretch in stretches)
-        items, frames = _sum(stretch.items for stretch in stretches), _sum(stretch.frames for stretch in stretches)
-        self.counts = Counts(total=items.total(), **items)
-        self.frames = Frames(planned=frames.total(), **frames)
+        states, frames = _sum(stretch.items for stretch in stretches), _sum(stretch.frames for stretch in stretches)
+        return FinalObjects(
+            items=items,
+            index=index,
+            dead=dead,
+            parts=parts,
+            flagged=self._text("flagged.ndjson", flagged) if flagged else None,
+            flags=_sum(stretch.flags for stretch in stretches),
+            counts=Counts(total=states.total(), **states),
+            frames=Frames(planned=frames.total(), **frames),
+        )
 
     def _final(self, name: str) -> str:
         return keys.final(self._submission.id, self._nonce, name)
@@ -98,18 +134,18 @@ class FinalObjectsWriter:
         After the last part, they include the items that were never planned.
         """
         storage, submission = self._storage, self._submission
-        planned = _planned_lines(storage, submission.id, begin, end, self._context, self._visible)
-        if self._planned or end < self._context:
+        planned = _planned_lines(storage, submission.id, begin, end, self._frame_parts, self._visible)
+        if self._planned or end < self._frame_parts:
             return planned
-        return chain(planned, _lines_never_planned(storage, submission, self._context))
+        return chain(planned, _lines_never_planned(storage, submission, self._frame_parts))
 
     def _stretches(self, turn: Turn) -> list[Stretch]:
         stretches: list[Stretch] = []
-        for number, begin in enumerate(range(0, self._context, STRETCH_PARTS)):
+        for number, begin in enumerate(range(0, self._frame_parts, STRETCH_PARTS)):
             stretch = self._kept(number)
             if stretch is None:
-                stretch = self._written(number, begin, end := min(begin + STRETCH_PARTS, self._context))
-                if end < self._context and turn.is_over():
+                stretch = self._written(number, begin, end := min(begin + STRETCH_PARTS, self._frame_parts))
+                if end < self._frame_parts and turn.is_over():
                     raise TimeIsUp
             stretches.append(stretch)
         return stretches
@@ -130,7 +166,7 @@ class FinalObjectsWriter:
         return stretch
 
     def _joined(self, name: str, pieces: list[FinalObject]) -> FinalObject:
-        with StretchWriter(self._storage, self._final(name)) as writer:
+        with StretchWriter.open(self._storage, self._final(name)) as writer:
             for piece in pieces:
                 self._between()
                 with closing(self._storage.stream(piece.key)) as chunks:
@@ -140,7 +176,7 @@ class FinalObjectsWriter:
 
     def _index(self, stretches: list[Stretch]) -> FinalObject:
         """Write the offset of each line in the joined object. It is computed from the line's offset in its stretch."""
-        with StretchWriter(self._storage, self._final("items.index")) as writer:
+        with StretchWriter.open(self._storage, self._final("items.index")) as writer:
             before = 0
             for stretch in stretches:
                 begins = np.frombuffer(self._storage.get(stretch.index.key), ">u8")
@@ -149,7 +185,7 @@ class FinalObjectsWriter:
             return writer.done()
 
     def _text(self, name: str, text: bytes) -> FinalObject:
-        with StretchWriter(self._storage, self._final(name)) as writer:
+        with StretchWriter.open(self._storage, self._final(name)) as writer:
             writer.write(text)
             return writer.done()
 

@@ -23,14 +23,14 @@ from worker.context import WorkerContext
 from worker.context.attempts import attempt
 from worker.context.job_records.conclusion import conclude, read_result
 from worker.context.job_records.plans import planned_frames, unassembled
-from worker.context.job_records.visible_outcomes import Saved, VisibleOutcomes, nothing_saved
+from worker.context.job_records.visible_outcomes import Saved, VisibleOutcomes, find_visible_outcomes, nothing_saved
 from worker.context.turn import (
     ENDLESS,
     TimeIsUp,
     Turn,
     others_wait,
 )
-from worker.finish.final_objects import STRETCH_PARTS, FinalObjectsWriter
+from worker.finish.final_objects import STRETCH_PARTS, FinalObjects, write_final_objects
 
 #: The packages that affect the pixels. The result names their versions.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
@@ -98,7 +98,9 @@ def _make_result(
     if record.frame_parts <= STRETCH_PARTS:  # a small job is finished without interruption
         turn, saved = ENDLESS, nothing_saved
     frames = record.frames.planned
-    with closing(VisibleOutcomes(context.storage, submission.id, frames, listed, turn=turn, saved=saved)) as visible:
+    with closing(
+        find_visible_outcomes(context.storage, submission.id, frames, listed, turn=turn, saved=saved)
+    ) as visible:
         try:
             return _result_of(context, submission, record, lease, visible, turn, others)
         except TimeIsUp:
@@ -142,9 +144,9 @@ def _result_of(
     with ThreadPoolExecutor(1) as beside:  # written before the result, so that no result lacks it
         marked = beside.submit(context.storage.put, keys.sweeping(submission.id), b"")
         plan = context.storage, submission, record.frame_parts, visible
-        compacted = FinalObjectsWriter(*plan, planned=record.planned, turn=turn, between=others)
+        written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)
         marked.result()
-    result = _result(context, submission, record, compacted, visible)
+    result = _result(context, submission, record, written, visible)
     try:
         context.storage.create(
             keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json"
@@ -176,29 +178,29 @@ def _result(
     context: WorkerContext,
     submission: Submission,
     record: JobRecord,
-    compacted: FinalObjectsWriter,
+    written: FinalObjects,
     visible: VisibleOutcomes,
 ) -> Result:
-    decided = compacted.frames.succeeded + compacted.frames.failed
+    decided = written.frames.succeeded + written.frames.failed
     now = datetime.now(UTC)
     return Result(
         job=submission.id,
         tenant=submission.tenant,
-        state=verdict(compacted.counts, cancelled=record.cancel_reason is not None),
+        state=verdict(written.counts, cancelled=record.cancel_reason is not None),
         created_at=submission.created_at,
         started_at=record.started_at,
         finished_at=now,
-        counts=compacted.counts,
-        frames=compacted.frames,
+        counts=written.counts,
+        frames=written.frames,
         rescored=visible.lines_read - decided,
         timings=timings(record.moments._replace(finished=now), record.spent, now),
         reason=record.cancel_reason,
-        items=compacted.items,
-        index=compacted.index,
-        flags=dict(compacted.flags),
-        flagged=compacted.flagged,
-        dead=compacted.dead,
-        parts=compacted.parts,
+        items=written.items,
+        index=written.index,
+        flags=dict(written.flags),
+        flagged=written.flagged,
+        dead=written.dead,
+        parts=written.parts,
         software={name: version(name) for name in _SOFTWARE},
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(

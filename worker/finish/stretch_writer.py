@@ -13,7 +13,7 @@ from maskrelay.contract.records.item_lines import ItemLine, flags_of
 from maskrelay.contract.records.job import FinalObject, PlannedFrame
 from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.contract.records.stretches import Stretch
-from maskrelay.storage.protocol import CHUNK_BYTES, Storage
+from maskrelay.storage.protocol import CHUNK_BYTES, Storage, Writer
 from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
 #: An item with its outcomes, and its frames as far as they were planned.
@@ -29,12 +29,16 @@ class StretchWriter:
     If `done` is not called, nothing is stored.
     """
 
-    def __init__(self, storage: Storage, key: str) -> None:
+    def __init__(self, key: str, writer: Writer) -> None:
         self.key = key
-        self._writer = storage.writer(key)
+        self._writer = writer
         self._hash = hashlib.sha256()
         self._held = bytearray()
         self.length = 0
+
+    @classmethod
+    def open(cls, storage: Storage, key: str) -> Self:
+        return cls(key, storage.writer(key))
 
     def write(self, piece: bytes) -> None:
         self._held += piece
@@ -74,7 +78,7 @@ def write_stretch(
     suspicions: dict[str, list[float]] = defaultdict(list)
     with ExitStack() as opened:
         items, index = (
-            opened.enter_context(StretchWriter(storage, key_of(name))) for name in ("items.ndjson", "items.index")
+            opened.enter_context(StretchWriter.open(storage, key_of(name))) for name in ("items.ndjson", "items.index")
         )
         dead: StretchWriter | None = None
         for line, planned_frames in lines:
@@ -84,7 +88,7 @@ def write_stretch(
             states[line.state] += 1
             frames.update(outcome.state for outcome in line.outcomes)
             for letter in dead_letters(line, planned_frames):
-                dead = dead or opened.enter_context(StretchWriter(storage, key_of("dead.ndjson")))
+                dead = dead or opened.enter_context(StretchWriter.open(storage, key_of("dead.ndjson")))
                 dead.write(letter.model_dump_json(exclude_defaults=True).encode() + b"\n")
             found = flags_of(line)
             flags.update(found)

@@ -50,7 +50,8 @@ def planned_parts(
 
     The plan of a job is deterministic, so earlier parts are skipped without opening a source.
     """
-    planning = PlanLayout(context, sources, submission, opening, check_time)
+    items = list(read_items(context.storage, submission))
+    planning = PlanLayout(context, sources, submission, items, opening, check_time)
     part = PlannedPart(first_part)
     skip = first_part * FRAMES_PER_PART
     for item, frames in planning.items(skip):
@@ -77,11 +78,12 @@ class PlanLayout:
         context: WorkerContext,
         sources: SourceCache,
         submission: Submission,
+        items: Sequence[Item],
         opening: GuardedOpener,
         check_time: Callable[[], None],
     ) -> None:
         self._submission = submission
-        self._asked: Sequence[Item] = list(read_items(context.storage, submission))
+        self._asked = items
         self._check_time = check_time
         self._surveys = SourceSurvey(context, sources, submission, self._asked, opening, check_time)
         self._windows = WindowChooser(context, sources, submission, self._asked, opening)

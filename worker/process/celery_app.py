@@ -22,7 +22,7 @@ from maskrelay.ledger.broker import broker
 from maskrelay.ledger.durability_check import warn_of_forgetting
 from maskrelay.ledger.ownership import check_database
 from maskrelay.ledger.redis_connection import connect
-from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.scripts import Scripts, texts
 from maskrelay.network.certificates import client_context
 from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.credentials import check_endpoint
@@ -166,7 +166,7 @@ def _briefly_connected(settings: Settings) -> Iterator[Scripts]:
     """Open a connection in the parent process and close it again. The parent may not keep one, because it forks."""
     url = settings.redis_url.get_secret_value()
     with connect(url, socket_timeout=3, socket_connect_timeout=3) as client:
-        yield Scripts(client)
+        yield Scripts(client, texts())
 
 
 def _announce_endpoints(settings: Settings) -> None:

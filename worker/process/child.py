@@ -100,6 +100,7 @@ class WorkerChild:
         if self._thread is None:
             keep_buffers()
             self._thread = LoopThread()
+            self._thread.start()
         if self._segment is None:  # if this fails, the thread is kept, and the next wake-up tries again
             self._segment, self._sender = self._thread.run(segment_loop(self.parts(), self._stopping))
         self._thread.run(self._segment.lend(self.until()))

@@ -73,13 +73,15 @@ class LoopExecutor(ThreadPoolExecutor):
 
 
 class LoopThread:
-    """An event loop that runs in its own thread until the process ends."""
+    """An event loop that runs in its own thread, from `start` until the process ends."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         # Blocking calls to Redis and storage wait here. With two cores, asyncio's default is six threads, which
         # is too few.
         self._loop.set_default_executor(LoopExecutor(BLOCKING_THREADS, "blocking"))
+
+    def start(self) -> None:
         threading.Thread(target=self._run, name="segment-loop", daemon=True).start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

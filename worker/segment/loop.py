@@ -80,7 +80,11 @@ class SegmentLoop:
         self._listening: asyncio.Task[None] | None = None
         self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes; a notification clears it
         self._rings = 0
-        LeaseRenewal(renewal_period, self._renew).__enter__()
+        self._renewal = LeaseRenewal(renewal_period, self._renew)
+
+    def start_renewal(self) -> None:
+        """Renew the leases of held frames from a thread, for the lifetime of the process."""
+        self._renewal.__enter__()
 
     def _renew(self) -> None:
         self._ledger.claims.renew(list({token for token, _ in list(self._held)}))

@@ -83,6 +83,7 @@ async def segment_loop(context: WorkerContext, stopping: Callable[[], bool]) -> 
         renewal_period=settings.renewal_period,
         stopping=stopping,
     )
+    loop.start_renewal()
     return loop, sender
 
 

@@ -21,7 +21,7 @@ from worker.context.halted_jobs import conclude_halted
 from worker.context.job_records.conclusion import conclude, read_result
 from worker.context.job_records.event_records import resume
 from worker.context.job_records.plans import planned_frames
-from worker.context.job_records.visible_outcomes import VisibleOutcomes
+from worker.context.job_records.visible_outcomes import find_visible_outcomes
 
 log = logging.getLogger(__name__)
 #: The number of jobs that are compared concurrently. Most of the time is spent waiting for the store.
@@ -156,7 +156,7 @@ def _adopt_parts(context: WorkerContext, job: str) -> int:
     if names <= known:
         return 0
     _, frames = planned_frames(context.storage, job)
-    visible = VisibleOutcomes(context.storage, job, frames, listed, spool_bytes=0)
+    visible = find_visible_outcomes(context.storage, job, frames, listed, spool_bytes=0)
     for name in sorted(names - known):
         context.ledger.claims.adopt(job, name, visible.lines_of(name))
     return len(names - known)

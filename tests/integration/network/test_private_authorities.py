@@ -121,7 +121,7 @@ def delivered(url: str) -> None:
 
 
 def traced(url: str) -> None:
-    spans = Otlp(url, "test")
+    spans = Otlp.start(url, "test")
     with spans.span("one"):
         pass
     spans.end()

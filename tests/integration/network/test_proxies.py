@@ -222,7 +222,7 @@ def test_a_socks_proxy_is_refused_by_name_where_it_would_be_used(name, server, m
         lambda: IssuerKeys(server.url),
         lambda: Calls(server.url, GivenToken("t")),
         lambda: S3Storage("bucket", "", server.url),
-        lambda: Otlp(server.url, "test"),
+        lambda: Otlp.start(server.url, "test"),
         lambda: ControlPlane(server.url, RenewedToken(Opener())),
     ):
         with pytest.raises(SettingsError, match=f"{name} names a SOCKS proxy") as caught:
@@ -251,7 +251,7 @@ def asked(url: str) -> None:
 
 
 def traced(url: str) -> None:
-    spans = Otlp(url, "test")
+    spans = Otlp.start(url, "test")
     with spans.span("one"):
         pass
     spans.end()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import redis
 
-from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.scripts import Scripts, texts
 from tests.support.proxies.holds import Hold
 from tests.support.proxies.tcp_proxy import Connection, TcpProxy
 
@@ -23,7 +23,7 @@ class RedisProxy(TcpProxy):
 
     def learn_scripts(self, client: "redis.Redis") -> None:
         """Load the ledger's scripts into the server, so that each is known by its hash from the first time."""
-        for name, script in Scripts(client)._scripts.items():
+        for name, script in Scripts(client, texts())._scripts.items():
             client.script_load(script.script)
             self._shas[name] = script.sha.encode()
 

@@ -10,6 +10,7 @@ import pytest
 
 from maskrelay.errors import StackError
 from maskrelay.stack.child_process import ChildProcess
+from maskrelay.stack.orphan_guard import Watcher
 from maskrelay.stack.supervisor import Ending, Supervisor
 from tests.support.servers.simulators import eventually
 
@@ -92,7 +93,7 @@ def test_a_watcher_that_is_killed_is_started_again_and_knows_every_group(tmp_pat
         watcher._process.stdin.close()  # as at the supervisor's death
         assert not psutil.wait_procs(processes, timeout=10)[1]
         assert watcher._process.wait(10) == 0
-        watcher._process = watcher._start()  # for the end that follows
+        watcher._process = Watcher.start()._process  # for the end that follows
 
 
 def test_a_child_that_does_not_end_in_time_is_killed_and_that_is_said(tmp_path: Path) -> None:

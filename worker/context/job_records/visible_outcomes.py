@@ -5,7 +5,8 @@ import json
 import logging
 import zlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.outcomes import Outcome, read_outcome
@@ -31,16 +32,44 @@ def nothing_saved(_: str) -> None:
     """Return None, because no earlier attempt has saved anything."""
 
 
-class VisibleOutcomes:
-    """The visible line of every frame of a job, found by reading each part once. It takes about 21 bytes per frame.
+def find_visible_outcomes(
+    storage: Storage,
+    job: str,
+    frames: int,
+    listed: Sequence[tuple[str, frozenset[int]]],
+    *,
+    spool_bytes: int = FILE_BYTES,
+    turn: Turn = ENDLESS,
+    saved: Saved = nothing_saved,
+) -> "VisibleOutcomes":
+    """Find the visible line of every frame by reading each part once.
 
-    The lines are put into a spool, so `outcome` need not read a part again, except for lines that did not
-    fit. `spool_bytes` may be 0 if only few outcomes are needed. Lines that cannot be used and lost parts
-    are ignored. Raises StorageUnavailable.
+    The lines are put into a spool, so `outcome` need not read a part again, except for lines that did not fit.
+    `spool_bytes` may be 0 if only few outcomes are needed. Lines that cannot be used and lost parts are ignored. Raises
+    StorageUnavailable, and leaves nothing open then.
 
     If `turn` is over before all parts have been read, `complete` is False, and `state` returns what another
     attempt needs to continue. `saved` is called with `name`, which identifies exactly these parts, refused
     lines and planned frames.
+    """
+    refused = dict(listed)
+    stored = map(keys.part_of, storage.list(keys.outcomes(job)))
+    unlisted = [name for name in stored if name not in refused and keys.PART.fullmatch(name)]
+    visible = VisibleOutcomes(storage, job, frames, refused, unlisted, spool_bytes=spool_bytes)
+    with ExitStack() as failing:
+        failing.callback(visible.close)
+        if (state := saved(visible.name)) is not None:
+            visible.restore(state)
+        visible.read(turn)
+        failing.pop_all()
+    return visible
+
+
+class VisibleOutcomes:
+    """The visible line of every frame of a job. Takes about 21 bytes per frame. `find_visible_outcomes` reads them.
+
+    listed, unlisted: the names of the parts that the ledger lists, with their refused lines, and of those that only
+    storage has.
     """
 
     def __init__(
@@ -48,11 +77,10 @@ class VisibleOutcomes:
         storage: Storage,
         job: str,
         frames: int,
-        listed: Sequence[tuple[str, frozenset[int]]],
+        listed: Mapping[str, frozenset[int]],
+        unlisted: Sequence[str],
         *,
-        spool_bytes: int = FILE_BYTES,
-        turn: Turn = ENDLESS,
-        saved: Saved = nothing_saved,
+        spool_bytes: int,
     ) -> None:
         self._storage = storage
         self._job = job
@@ -67,16 +95,12 @@ class VisibleOutcomes:
         #: The sizes of the masks of each prompt in the whole job.
         self.sizes = Sizes()
         self._unusable = self._lost = 0
-        self._refused = dict(listed)
-        self._names = [*self._refused, *self._unlisted()]
+        self._refused = listed
+        self._names = [*listed, *unlisted]
         self.name = self._name(frames)
         self.looked = 0
         #: Whether an earlier attempt had already read every part.
         self.was_complete = False
-        if (state := saved(self.name)) is not None:
-            self._restore(state)
-            self.was_complete = self.complete
-        self._look(turn)
 
     def _name(self, frames: int) -> str:
         """Return 16 hex digits that identify everything on which the selection of lines depends."""
@@ -86,7 +110,8 @@ class VisibleOutcomes:
             digest.update(f"\n{name} {refused}".encode())
         return digest.hexdigest()[:16]
 
-    def _look(self, turn: Turn) -> None:
+    def read(self, turn: Turn) -> None:
+        """Read the parts that were not read yet, until `turn` is over. Raises StorageUnavailable."""
         left = range(self.looked, len(self._names))
         for number, lines in zip(left, ahead(self._read, left), strict=True):
             self._add(number, lines)
@@ -111,7 +136,7 @@ class VisibleOutcomes:
         head = {**counts, "prompts": [prompt for prompt, _ in prompts], "lengths": [len(content) for content in arrays]}
         return zlib.compress(json.dumps(head).encode() + b"\n" + b"".join(arrays), 1)
 
-    def _restore(self, state: bytes) -> None:
+    def restore(self, state: bytes) -> None:
         """Restore what `state` returned for a selection with the same `name`."""
         head, _, rest = zlib.decompress(state).partition(b"\n")
         known, arrays, begin = json.loads(head), [], 0
@@ -123,10 +148,7 @@ class VisibleOutcomes:
         self._lines = VisibleLines.of_ranks(arrays[0])
         self._part, self._line = array("i", arrays[1]), array("i", arrays[2])
         self.sizes = Sizes.of_state(zip(known["prompts"], arrays[3:], strict=True))
-
-    def _unlisted(self) -> list[str]:
-        names = map(keys.part_of, self._storage.list(keys.outcomes(self._job)))
-        return [name for name in names if name not in self._refused and keys.PART.fullmatch(name)]
+        self.was_complete = self.complete
 
     def _add(self, number: int, lines: list[bytes]) -> None:
         name = self._names[number]

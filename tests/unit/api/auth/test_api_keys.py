@@ -24,7 +24,7 @@ def entry(key: str, **more: Any) -> dict[str, Any]:
 def keys_file(folder: Path, *entries: Any) -> KeysFile:
     path = folder / "keys.json"
     path.write_text(json.dumps(entries))
-    return KeysFile(path)
+    return KeysFile.open(path)
 
 
 def test_a_tenant_has_several_keys_while_one_follows_another(tmp_path: Path) -> None:
@@ -108,5 +108,5 @@ def test_a_file_that_is_not_right_is_refused(tmp_path: Path, entries: Any) -> No
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(entries))
     with pytest.raises(SettingsError, match="keys file") as refused:
-        KeysFile(path)
+        KeysFile.open(path)
     assert hashlib.sha256(b"a").hexdigest() not in str(refused.value)

@@ -12,8 +12,8 @@ from maskrelay.contract.records.outcomes import MaskOutcome, Outcome, Rle
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.stored_records import write_records
-from worker.context.job_records.visible_outcomes import VisibleOutcomes
-from worker.finish.final_objects import FinalObjectsWriter
+from worker.context.job_records.visible_outcomes import find_visible_outcomes
+from worker.finish.final_objects import FinalObjects, write_final_objects
 
 JOB = "j" * 32
 
@@ -42,7 +42,7 @@ def storage(tmp_path: Path) -> FileStorage:
     return FileStorage(tmp_path)
 
 
-def compacted(storage: FileStorage, frames: int, outcomes: list[Outcome]) -> tuple[FinalObjectsWriter, list[ItemLine]]:
+def compacted(storage: FileStorage, frames: int, outcomes: list[Outcome]) -> tuple[FinalObjects, list[ItemLine]]:
     planned = [
         PlannedFrame(frame=n, item=0, index=n, of=frames, source="s", size=1, sha256="", prompts=("a", "b"))
         for n in range(frames)
@@ -54,8 +54,8 @@ def compacted(storage: FileStorage, frames: int, outcomes: list[Outcome]) -> tup
         write_records(storage, keys.outcome_part(JOB, part), some)
     now = datetime.now(UTC)
     submission = Submission(id=JOB, tenant="t", created_at=now, lane="bulk", outputs=(), total=1, fingerprint="")
-    visible = VisibleOutcomes(storage, JOB, frames, [("late", frozenset()), ("early", frozenset())])
-    made = FinalObjectsWriter(storage, submission, 1, visible, planned=True)
+    visible = find_visible_outcomes(storage, JOB, frames, [("late", frozenset()), ("early", frozenset())])
+    made = write_final_objects(storage, submission, 1, visible, planned=True)
     return made, [ItemLine.model_validate_json(line) for line in storage.get(made.items.key).splitlines()]
 
 

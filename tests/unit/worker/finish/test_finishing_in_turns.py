@@ -23,9 +23,9 @@ from maskrelay.contract.records.outcomes import MaskOutcome, Outcome, Rle
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.stored_records import write_records
-from worker.context.job_records.visible_outcomes import VisibleOutcomes
+from worker.context.job_records.visible_outcomes import find_visible_outcomes
 from worker.context.turn import TimeIsUp, Turn
-from worker.finish.final_objects import FinalObjectsWriter
+from worker.finish.final_objects import FinalObjects, write_final_objects
 
 JOB = "j" * 26
 FRAMES = 2500
@@ -115,7 +115,7 @@ def submission(total: int = 1210) -> Submission:
     )
 
 
-def written(storage: Any, made: FinalObjectsWriter) -> dict[str, Any]:
+def written(storage: Any, made: FinalObjects) -> dict[str, Any]:
     def body(one: FinalObject | None) -> bytes:
         assert one is not None
         assert len(storage.get(one.key)) == one.length
@@ -126,9 +126,9 @@ def written(storage: Any, made: FinalObjectsWriter) -> dict[str, Any]:
 
 
 def in_one_go(storage: Any, monkeypatch: pytest.MonkeyPatch, *, is_planned: bool = True) -> dict[str, Any]:
-    with monkeypatch.context() as other, closing(VisibleOutcomes(storage, JOB, FRAMES, LISTED)) as visible:
+    with monkeypatch.context() as other, closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED)) as visible:
         other.setattr(worker.finish.final_objects, "STRETCH_PARTS", 10)
-        return written(storage, FinalObjectsWriter(storage, submission(), 3, visible, planned=is_planned))
+        return written(storage, write_final_objects(storage, submission(), 3, visible, planned=is_planned))
 
 
 def turns(storage: Any, *, is_planned: bool = True) -> tuple[dict[str, Any], int]:
@@ -136,12 +136,12 @@ def turns(storage: Any, *, is_planned: bool = True) -> tuple[dict[str, Any], int
     states: dict[str, bytes] = {}
     for number in range(1, 1000):
         turn = Turn(0.0)
-        with closing(VisibleOutcomes(storage, JOB, FRAMES, LISTED, turn=turn, saved=states.get)) as visible:
+        with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED, turn=turn, saved=states.get)) as visible:
             if not visible.complete:
                 states = {visible.name: visible.state()}
                 continue
             try:
-                made = FinalObjectsWriter(storage, submission(), 3, visible, planned=is_planned, turn=turn)
+                made = write_final_objects(storage, submission(), 3, visible, planned=is_planned, turn=turn)
             except TimeIsUp:
                 states = {visible.name: visible.state()}
                 continue
@@ -162,10 +162,10 @@ def test_turns_come_to_the_same_result_as_one_go(storage: Counting, monkeypatch:
 def test_each_part_is_read_once_in_one_go_and_stretches_are_not_written_again(
     storage: Counting, monkeypatch: pytest.MonkeyPatch
 ):
-    with closing(VisibleOutcomes(storage, JOB, FRAMES, LISTED)) as visible:
-        made = FinalObjectsWriter(storage, submission(), 3, visible, planned=True)
+    with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED)) as visible:
+        made = write_final_objects(storage, submission(), 3, visible, planned=True)
         assert set(storage.outcomes_read().values()) == {1}
-        again = FinalObjectsWriter(storage, submission(), 3, visible, planned=True)
+        again = write_final_objects(storage, submission(), 3, visible, planned=True)
     assert set(storage.outcomes_read().values()) == {1}
     assert written(storage, again) == written(storage, made)
 
@@ -177,8 +177,8 @@ def test_others_pass_between_the_stretches_that_are_joined(storage: Counting):
         kept = [key for key in storage.list(keys.unfinished(JOB)) if key.endswith(".json")]
         passed.append(len(kept))
 
-    with closing(VisibleOutcomes(storage, JOB, FRAMES, LISTED)) as visible:
-        FinalObjectsWriter(storage, submission(), 3, visible, planned=True, between=between)
+    with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED)) as visible:
+        write_final_objects(storage, submission(), 3, visible, planned=True, between=between)
     assert len(passed) >= 2 * 2  # before each stretch of the items, and of the dead letters
     assert set(passed) == {3}  # every stretch was written before
 
@@ -187,7 +187,7 @@ def test_another_choice_of_lines_goes_on_from_nothing(storage: Counting):
     refused = [(LISTED[0][0], frozenset({0})), *LISTED[1:]]
     names = set()
     for frames, listed in ((FRAMES, LISTED), (FRAMES, refused), (FRAMES - 1, LISTED), (FRAMES, LISTED[:-1])):
-        with closing(VisibleOutcomes(storage, JOB, frames, listed)) as visible:
+        with closing(find_visible_outcomes(storage, JOB, frames, listed)) as visible:
             names.add(visible.name)
     assert len(names) == 4
 
@@ -197,8 +197,8 @@ def test_lines_that_the_spool_does_not_take_are_read_from_their_parts_once_more(
 ):
     whole = in_one_go(storage, monkeypatch)
     storage.read.clear()
-    with closing(VisibleOutcomes(storage, JOB, FRAMES, LISTED, spool_bytes=100_000)) as visible:
-        made = FinalObjectsWriter(storage, submission(), 3, visible, planned=True)
+    with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED, spool_bytes=100_000)) as visible:
+        made = write_final_objects(storage, submission(), 3, visible, planned=True)
     assert written(storage, made) == whole
     assert 1 < max(storage.outcomes_read().values()) <= 2
 
@@ -207,6 +207,6 @@ def test_lines_are_found_again_in_the_temporary_file(storage: Counting, monkeypa
     whole = in_one_go(storage, monkeypatch)
     monkeypatch.setattr(worker.context.line_spool, "MEMORY_BYTES", 10_000)
     storage.read.clear()
-    with closing(VisibleOutcomes(storage, JOB, FRAMES, LISTED)) as visible:
-        assert written(storage, FinalObjectsWriter(storage, submission(), 3, visible, planned=True)) == whole
+    with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED)) as visible:
+        assert written(storage, write_final_objects(storage, submission(), 3, visible, planned=True)) == whole
     assert set(storage.outcomes_read().values()) == {1}
