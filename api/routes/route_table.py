@@ -43,7 +43,8 @@ _FILES: Answers = {
     206: {**_FILE, "description": "The requested range of the file."},
     304: _NOT_MODIFIED,
     307: {
-        "description": "For a short time, the file is at the URL in `Location`. Only sent if the operator has enabled it."
+        "description": "For a short time, the file is at the URL in `Location`. "
+        "Only sent if the operator has enabled it.",
     },
 }
 

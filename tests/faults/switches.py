@@ -99,7 +99,7 @@ HELD_UNCOUNTED = Change(
     "maskrelay/rules/lanes.py", "math.ceil((waiting + held) / per_worker)", "math.ceil(waiting / per_worker)"
 )
 UNCAPPED = Change("maskrelay/rules/lanes.py", "per_worker), most)", "per_worker), 4)")
-DEAF = Change("worker/process/tasks.py", "        child.await_ledger()\n", "        pass\n")
+DEAF = Change("worker/process/child.py", "            self._await_ledger()\n", "            pass\n")
 NO_WATCH = Change(
     "worker/process/celery_app.py", "consumer_watch.PERIOD, watch.look)", "consumer_watch.PERIOD, lambda: None)"
 )

@@ -1,9 +1,10 @@
 """One child process of a worker: what it builds after the fork, keeps between tasks, and closes at the end."""
 
 import contextlib
+import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.callbacks.callback_sender import CallbackSender
@@ -60,7 +61,41 @@ class WorkerChild:
         proxy = read_proxy(given.get_secret_value(), name_of("callback_proxy")) if given else None
         return CallbackSender(AddressGuard(settings.callback_allow), settings.callback_timeout, tls, proxy=proxy)
 
-    def await_ledger(self) -> None:
+    def run_stage(self, task: Task, work: Callable[[WorkerContext, float], None]) -> None:
+        """Call `work`, the function of a stage, with the time until which it may begin something new."""
+        with self._outliving(), self._counted(task):
+            work(self.parts(), self.until())
+
+    @contextlib.contextmanager
+    def _counted(self, task: Task) -> Iterator[None]:
+        """Count as a running loop of this task, and wake another loop if there is work for more than one.
+
+        There is, if more is waiting than the job, item or delivery that this loop takes first. After the block, check
+        again, because the time of this loop may be over before the work is.
+        """
+        wakes, loop = self.parts().ledger.wake_ups, secrets.token_hex(8)
+        wakes.running(task, loop, self._settings.task_budget * 2)
+        try:
+            wakes.wake(task, wakes.work(task) - 1)
+            yield
+        finally:
+            wakes.ended(task, loop)
+            wakes.wake(task, wakes.work(task))
+
+    @contextlib.contextmanager
+    def _outliving(self) -> Iterator[None]:
+        """Let the task end only while Redis responds. The sweep will continue what an outage has interrupted.
+
+        A task that ended without Redis could not be acknowledged. Its consumer, if its only child process was busy,
+        would not be reading and would not notice that its connection is lost. It would never receive a wake-up again.
+        """
+        try:
+            with contextlib.suppress(LedgerUnavailable):
+                yield
+        finally:
+            self._await_ledger()
+
+    def _await_ledger(self) -> None:
         """Wait until Redis responds, or until the worker is about to stop."""
         while not self._stopping():
             with contextlib.suppress(LedgerUnavailable):
@@ -97,6 +132,10 @@ class WorkerChild:
 
         If the worker stops, finish or release the frames in progress.
         """
+        with self._outliving():
+            self._segment_for_a_while()
+
+    def _segment_for_a_while(self) -> None:
         if self._thread is None:
             keep_buffers()
             self._thread = LoopThread()
