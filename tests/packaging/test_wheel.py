@@ -6,6 +6,7 @@ import sys
 import venv
 import zipfile
 from collections.abc import Iterator
+from configparser import ConfigParser
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
@@ -81,3 +82,17 @@ def test_it_holds_its_types_its_scripts_its_licence_and_no_tests(wheel: Path) ->
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert any(name.endswith("settle.lua") for name in names)
     assert {Path(name).parts[0].split("-")[0] for name in names} == {"maskrelay"}
+
+
+def test_every_command_that_it_names_is_in_it(wheel: Path, python: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    (declared,) = (name for name in names if name.endswith("/entry_points.txt"))
+    found = ConfigParser()
+    found.read_string(zipfile.ZipFile(wheel).read(declared).decode())
+    modules = {
+        place.partition(":")[0].replace(".", "/") + ".py" for group in found.values() for place in group.values()
+    }
+    assert modules
+    assert modules <= set(names)
+    find = "from importlib.metadata import entry_points; [it] = entry_points(group='console_scripts', name='maskrelay')"
+    assert "recover" not in run(python, f"{find}; it.load()()", "--help").split()

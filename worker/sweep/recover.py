@@ -1,18 +1,22 @@
 """Make one complete pass over everything that the sweep otherwise does in small steps."""
 
+import os
+import sys
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from maskrelay.contract.records import keys
+from maskrelay.settings import Settings
 from maskrelay.storage.protocol import Storage
+from maskrelay.telemetry import logs
 from worker.cleanup.cleanup_pass import FOLDERS_A_PASS
 from worker.cleanup.deleted_jobs import remove_jobs
 from worker.cleanup.expiry import judge_jobs, retire_all
 from worker.cleanup.relist import relist
 from worker.cleanup.stray_objects import sweep_losing
 from worker.cleanup.unused_uploads import sweep_uploads
-from worker.context import WorkerContext
+from worker.context import WorkerContext, build
 from worker.context.halted_jobs import release_halted
 from worker.context.job_records.plans import Plans
 from worker.sweep.reconcile import Found, live_jobs, reconcile_alone
@@ -47,6 +51,20 @@ def recover(context: WorkerContext, now: datetime) -> Found:
     found.update(cleared)
     found.update({f"left out: {named}": 1 for named in context.bad_objects.named()})
     return found
+
+
+def recover_and_print() -> int:
+    """Recover with the settings of the environment, print a line for each kind of finding, and return the exit code."""
+    settings = Settings.from_environment(os.environ)
+    logs.configure("info", settings.log_format)
+    context = build(settings, "recover")
+    found = recover(context, datetime.now(UTC))
+    context.recorder.tell()
+    if "live jobs compared" not in found:
+        sys.stdout.write("another process is already comparing the storage with the ledger\n")
+    for what, count in found.items():
+        sys.stdout.write(f"{count:>8}  {what}\n")
+    return 0
 
 
 def _tidy(storage: Storage, now: datetime) -> int:

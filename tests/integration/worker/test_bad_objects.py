@@ -34,7 +34,7 @@ from tests.support.servers.apis import (
 from worker.cleanup.cleanup_pass import clear
 from worker.plan.plan_step import plan_jobs
 from worker.sweep.reconcile import reconcile
-from worker.sweep.recover import recover
+from worker.sweep.recover import recover, recover_and_print
 
 
 def depths(job: str) -> dict[str, tuple[str, bytes, str]]:
@@ -235,7 +235,7 @@ def test_the_command_names_a_job_that_cannot_be_read(
     monkeypatch.setenv("MASKRELAY_REDIS_URL", api.settings.redis_url.get_secret_value())
     monkeypatch.setenv("MASKRELAY_STORAGE_URL", api.settings.storage_url)
     monkeypatch.setenv("MASKRELAY_SERVER_KEY", SERVER_KEY)
-    assert main(["recover"]) == 0
+    assert recover_and_print() == 0
     told = capsys.readouterr().out
     assert f"left out: {bad}: record_unreadable" in told
     assert "1  jobs that could not be compared" in told

@@ -1,13 +1,9 @@
 """`maskrelay recover`: do the work of the sweep once, immediately, and print what it found."""
 
 import argparse
-import os
-import sys
-from datetime import UTC, datetime
+import importlib
+import importlib.util
 from typing import Any
-
-from maskrelay.settings import Settings
-from maskrelay.telemetry import logs
 
 _ABOUT = """\
 Do immediately what the sweep of the control workers does in small steps, and print what was found. The command
@@ -18,7 +14,9 @@ workers are running, and several times at once. It needs the settings of a worke
 
 
 def add(subparsers: Any) -> None:
-    """Add the command to the parser."""
+    """Add the command to the parser. The wheel alone has no worker, and so no such command."""
+    if importlib.util.find_spec("worker") is None:
+        return
     parser = subparsers.add_parser(
         "recover",
         help="find and repair lost work immediately",
@@ -29,17 +27,6 @@ def add(subparsers: Any) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    # Imported here, so that other commands need not wait for the imports of a worker.
-    from worker.context import build  # noqa: PLC0415
-    from worker.sweep.recover import recover  # noqa: PLC0415
-
-    settings = Settings.from_environment(os.environ)
-    logs.configure("info", settings.log_format)
-    parts = build(settings, "recover")
-    found = recover(parts, datetime.now(UTC))
-    parts.recorder.tell()
-    if "live jobs compared" not in found:
-        sys.stdout.write("another process is already comparing the storage with the ledger\n")
-    for what, count in found.items():
-        sys.stdout.write(f"{count:>8}  {what}\n")
-    return 0
+    # By name, because the worker is no part of this package; and only now, because importing it takes a while.
+    code: int = importlib.import_module("worker.sweep.recover").recover_and_print()
+    return code
