@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from api.auth.scopes import Caller
 from api.dependencies import Dependencies
 from api.jobs.lookup import JobSnapshot, check_owned
-from maskrelay.contract.records import keys
 from maskrelay.contract.records.endings import BY_CALLER, Tombstone
 from maskrelay.errors import LedgerUnavailable, NotCancellable
 from maskrelay.rules.lifecycle import may_cancel
-from maskrelay.storage.markers import entomb, intend_cancel
+from maskrelay.storage.markers import cancel_job, entomb
 
 
 def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
@@ -22,12 +21,9 @@ def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
     """
     if not may_cancel(known.state):
         raise NotCancellable
-    intend_cancel(dependencies.storage, known.id, BY_CALLER)
     record = replace(known.record, state="cancelling") if known.record is not None else None
     with suppress(LedgerUnavailable):
-        before = dependencies.ledger.jobs.cancel(known.id, BY_CALLER)
-        if before is not None and not may_cancel(before):  # the job has ended in the meantime
-            dependencies.storage.delete(keys.live_cancel(known.id))
+        if not cancel_job(dependencies.storage, known.id, BY_CALLER, dependencies.ledger.jobs.cancel):
             raise NotCancellable
         dependencies.ledger.wake_ups.wake("finish")
         record = dependencies.ledger.jobs.get(known.id) or record

@@ -1,24 +1,35 @@
 """Functions that read and write the objects that cancel, delete or halt a job, with the markers that belong to them."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.endings import CancelIntent, Halt, Tombstone
+from maskrelay.contract.records.job import JobState
 from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.rules.lifecycle import may_cancel
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_record, record_body
 
 
-def intend_cancel(storage: Storage, job: str, reason: str) -> None:
-    """Store the intent to cancel the job, and its marker. From then on the job is being cancelled.
+def cancel_job(storage: Storage, job: str, reason: str, move: Callable[[str, str], JobState | None]) -> bool:
+    """Store the intent to cancel the job, and its marker, then call `move(job, reason)`, which asks the ledger.
 
-    If an intent exists, it is kept. The call may be repeated.
+    `move` returns the state of the job before, None if the ledger does not know it. Return False if the job was
+    finishing or had ended by then, and take the marker back. What `move` raises is passed on: the job is being
+    cancelled nevertheless, because the sweep finds the intent. If an intent exists, it is kept. The call may be
+    repeated.
     """
     intent = CancelIntent(reason=reason, at=datetime.now(UTC))
     with suppress(ObjectExists):
         storage.create(keys.cancel(job), record_body(intent), "application/json")
     storage.put(keys.live_cancel(job), b"")
+    before = move(job, reason)
+    if before is None or may_cancel(before):
+        return True
+    storage.delete(keys.live_cancel(job))
+    return False
 
 
 def cancel_intent(storage: Storage, job: str) -> CancelIntent | None:

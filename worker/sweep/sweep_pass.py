@@ -17,14 +17,13 @@ from threading import Thread
 
 from maskrelay import threads
 from maskrelay.contract.record import Failure
-from maskrelay.contract.records import keys
 from maskrelay.contract.records.endings import BY_DEADLINE
 from maskrelay.errors import DecoderCrashed, LedgerUnavailable, ObjectMissing, StorageError
 from maskrelay.ledger.claims import PoisonedFrame
 from maskrelay.ledger.wakeups import TASKS
 from maskrelay.rules.lanes import loops_wanted
 from maskrelay.rules.lifecycle import may_cancel
-from maskrelay.storage.markers import intend_cancel
+from maskrelay.storage.markers import cancel_job
 from worker.cleanup.cleanup_pass import clear_for_ever
 from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import RecordedPart, failed, part_name, write_part
@@ -211,9 +210,6 @@ def _cancel(context: WorkerContext, job: str) -> None:
     jobs = context.ledger.jobs
     record = jobs.get(job)
     if record is not None and may_cancel(record.state):
-        intend_cancel(context.storage, job, BY_DEADLINE)
-        before = jobs.cancel(job, BY_DEADLINE)
-        if before is not None and not may_cancel(before):  # the job has ended in the meantime
-            context.storage.delete(keys.live_cancel(job))
+        cancel_job(context.storage, job, BY_DEADLINE, jobs.cancel)
         log.info("deadline passed", extra={"job_id": job})
         context.ledger.wake_ups.wake("finish")
