@@ -17,10 +17,11 @@ log = logging.getLogger(__name__)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
-def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
+def open_storage(url: str, s3_endpoint_url: str | None, *, before_fork: bool = False) -> Storage:
     """Return the store at `file:///folder` or `s3://bucket/prefix`. The folder must exist.
 
-    No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, or None for AWS. Raises
+    No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, or None for AWS. `before_fork` says
+    that this process will fork: then the store starts no threads, and each child must open a store of its own. Raises
     SettingsError if the URL, or the configuration of boto3, cannot be used.
     """
     parts = urlsplit(url)
@@ -28,7 +29,8 @@ def open_storage(url: str, s3_endpoint_url: str | None) -> Storage:
         return FileStorage(Path(unquote(parts.path)))
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment):
         try:
-            return S3Storage(parts.netloc, _prefix(parts.path), _endpoint(s3_endpoint_url))
+            endpoint_url = _endpoint(s3_endpoint_url)
+            return S3Storage(parts.netloc, _prefix(parts.path), endpoint_url, before_fork=before_fork)
         except StorageUnavailable as error:
             raise SettingsError(f"boto3's configuration cannot be used ({error.reason})") from None
     raise SettingsError("the storage URL must be file:///folder or s3://bucket/prefix")

@@ -1,12 +1,17 @@
-"""S3 clients that are configured by boto3's environment variables and files, and recreated when these files change."""
+"""Clients of S3 that boto3's environment variables and files configure, recreated when these files change.
+
+obstore sends the requests for single objects wherever it can, since it needs a tenth of boto3's CPU time for them.
+boto3 sends the others, and also those in place of obstore that its rules do not cover.
+"""
 
 import logging
 import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,6 +22,10 @@ from botocore.exceptions import BotoCoreError
 from maskrelay.network.certificates import ca_bundle
 from maskrelay.network.proxies import proxy_for
 from maskrelay.storage.s3_errors import s3_errors
+from maskrelay.storage.s3_requests import Boto3Needed, Boto3Requests, ObjectRequests
+
+if TYPE_CHECKING:
+    from maskrelay.storage.obstore_requests import ObstoreRequests
 
 log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3
@@ -24,16 +33,23 @@ _READ_SECONDS = 20
 _CONNECTIONS = 32
 #: The version of a file: its modification time, inode and size. None means that the file does not exist.
 Stamp = tuple[int, int, int] | None
+#: Variables that obstore obeys and boto3 ignores, and that cannot be overridden: with them, boto3 sends all requests.
+_OBSTORES_OWN = ("AWS_CHECKSUM_ALGORITHM", "AWS_COPY_IF_NOT_EXISTS", "AWS_SERVER_SIDE_ENCRYPTION")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
     """The clients in use."""
 
-    #: The client that retries failed calls.
+    #: The client of boto3 that retries failed calls.
     client: Any
-    #: The client that never retries.
-    once: Any
+    #: Sends requests by boto3, without retries.
+    boto3: Boto3Requests
+    #: Sends requests by obstore; None if only boto3 can be used.
+    obstore: "ObstoreRequests | None"
+    #: How often a request is sent before its failure is reported.
+    attempts: int
     #: The versions of the files from which the clients were created.
     stamps: Mapping[Path, Stamp]
 
@@ -42,14 +58,20 @@ class S3Clients:
     """The source of the current clients. It may be used from any thread.
 
     boto3 reads the credentials files only once, so new clients are created when these files change. If the files cannot
-    be read, or contain no credentials, the previous clients remain in use.
+    be read, or contain no credentials, the previous clients remain in use. `before_fork` says that this process will
+    fork, so obstore, whose threads would not survive that, is not used.
     """
 
-    def __init__(self, endpoint_url: str | None) -> None:
-        self._endpoint_url = endpoint_url
+    def __init__(self, bucket: str, endpoint_url: str | None, *, before_fork: bool = False) -> None:
+        self._make = partial(_make, bucket, endpoint_url, before_fork=before_fork)
         self._lock = threading.Lock()
         with s3_errors():
-            self._made = _make(endpoint_url)
+            self._made = self._make()
+
+    @property
+    def attempts(self) -> int:
+        """How often a request is sent before its failure is reported."""
+        return self._made.attempts
 
     def now(self) -> Clients:
         """Return the clients. New clients are created first if the credentials files have changed."""
@@ -61,18 +83,32 @@ class S3Clients:
                 self._made = self._again()
             return self._made
 
+    def send(self, request: Callable[[ObjectRequests], T], body_bytes: int = 0) -> T:
+        """Send one request: by obstore if it can be used in this process and for a body of this size, else by boto3."""
+        clients = self.now()
+        if clients.obstore is None or not clients.obstore.can_send(body_bytes):
+            return request(clients.boto3)
+        try:
+            return request(clients.obstore)
+        except Boto3Needed as needed:
+            answer = request(clients.boto3)
+            log.warning("requests to the object store are sent by boto3", extra={"reason": str(needed)})
+            with self._lock:
+                self._made = replace(self._made, obstore=None)
+            return answer
+
     def _again(self) -> Clients:
-        before, stamps = self._made, {path: _stamp(path) for path in self._made.stamps}
+        stamps = {path: _stamp(path) for path in self._made.stamps}
         try:
             if _session().get_credentials() is not None:
                 log.info("the credentials files for S3 have changed and are read again")
-                return _make(self._endpoint_url)
+                return self._make()
         except BotoCoreError as error:
             log.warning("the credentials files for S3 cannot be read", extra={"reason": type(error).__name__})
-        return Clients(before.client, before.once, stamps)
+        return replace(self._made, stamps=stamps)
 
 
-def _make(endpoint_url: str | None) -> Clients:
+def _make(bucket: str, endpoint_url: str | None, *, before_fork: bool) -> Clients:
     core = _core()
     stamps = {path: _stamp(path) for path in _files(core)}
     session = boto3.session.Session(botocore_session=core)
@@ -81,7 +117,28 @@ def _make(endpoint_url: str | None) -> Clients:
         endpoint_url = client.meta.endpoint_url
         client = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 3))
     once = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 1))
-    return Clients(client, once, stamps)
+    fast = None if before_fork else _obstore(session, client, bucket, endpoint_url)
+    attempts = client.meta.config.retries.get("total_max_attempts", 3)
+    return Clients(client, Boto3Requests(once, bucket), fast, attempts, stamps)
+
+
+def _obstore(session: Any, client: Any, bucket: str, endpoint_url: str | None) -> "ObstoreRequests | None":
+    """Return requests by obstore; None if something is configured that it would do differently."""
+    if client.meta.config.response_checksum_validation == "when_supported" or any(map(os.environ.get, _OBSTORES_OWN)):
+        return None
+    try:  # 15 MB of code, which a store in a folder does not need
+        from maskrelay.storage.obstore_requests import ObstoreRequests  # noqa: PLC0415
+    except ImportError:  # there is no wheel for this platform
+        return None
+    proxy = _proxies(endpoint_url)
+    return ObstoreRequests(
+        client,
+        session.get_credentials(),
+        bucket,
+        next(iter(proxy.values()), None),
+        connect_s=_CONNECT_SECONDS,
+        read_s=_READ_SECONDS,
+    )
 
 
 def _core() -> Any:

@@ -1,4 +1,8 @@
-"""The translation of boto3's errors into storage errors."""
+"""The translation of the errors of boto3 and obstore into storage errors.
+
+obstore has no exception per status: the status, the server's error code and the kind of a failed connection are parsed
+from the text of its error. The words that result are boto3's, whichever library sent the request.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -27,6 +31,8 @@ _LATER = frozenset({408, 409, 425, 429})
 _LATER_CODES = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"})
 #: The errors for a request that cannot be signed, because there are no credentials.
 _UNSIGNED = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
+_STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
+_CODE = re.compile(r"<Code>([^<]*)</Code>")
 
 
 @contextmanager
@@ -39,19 +45,56 @@ def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Itera
         yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
-        if meanings and code in meanings:
-            raise meanings[code] from None
-        word = code if re.fullmatch("[A-Za-z0-9]{1,64}", code) else "unknown"
-        raise unavailable(word, refused=_is_refusal(error, code)) from None
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        raise _answered(status, code, meanings) from None
     except BotoCoreError as error:
         refused = isinstance(error, _UNSIGNED) or "CERTIFICATE_VERIFY_FAILED" in str(error)
         raise unavailable(type(error).__name__, refused=refused) from None
+    except RuntimeError as error:  # boto3's error for renewed credentials that have expired already
+        if "expired" not in str(error):
+            raise
+        raise unavailable("CredentialRetrievalError") from None
 
 
-def _is_refusal(error: ClientError, code: str) -> bool:
+def obstore_error(
+    text: str, meanings: Mapping[str, type[StorageError]] | None, *, is_proxied: bool = False
+) -> StorageError:
+    """Return the storage error for the text of obstore's error. `is_proxied`: requests are sent to a proxy."""
+    if answer := _STATUS.search(text):
+        status = answer[1]
+        code = _CODE.search(text, answer.end())
+        return _answered(int(status), code[1] if code else status, meanings)
+    if "kind: Timeout" in text:
+        return unavailable("ConnectTimeoutError" if "Connect," in text else "ReadTimeoutError")
+    if "kind: Connect" in text:
+        return unavailable("ProxyConnectionError" if is_proxied else "EndpointConnectionError")
+    return unavailable("ConnectionClosedError" if "HttpError" in text else "ResponseParserError")
+
+
+def needs_boto3(text: str) -> str | None:
+    """Return a word for what only boto3 can do about an error of obstore; None for any other error.
+
+    rustls rejects certificates that OpenSSL accepts, such as a self-signed one that is trusted itself. And boto3 finds
+    the region of a bucket if the configured one is wrong.
+    """
+    if "InvalidCertificate" in text:
+        return "certificate"
+    answer = _STATUS.search(text)
+    moved = answer is not None and (answer[1] in {"301", "307"} or "<Code>AuthorizationHeaderMalformed<" in text)
+    return "region" if moved or "BareRedirect" in text else None
+
+
+def _answered(status: int, code: str, meanings: Mapping[str, type[StorageError]] | None) -> StorageError:
+    """Return the error for a response with this status and S3 error code."""
+    if meanings and code in meanings:
+        return meanings[code]()
+    word = code if re.fullmatch("[A-Za-z0-9]{1,64}", code) else "unknown"
+    return unavailable(word, refused=_is_refusal(status, code))
+
+
+def _is_refusal(status: int, code: str) -> bool:
     """Return whether the server refuses the request and would refuse it again.
 
     These are the statuses 4xx and 501, except those that ask the client to retry later.
     """
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status == 501 or (400 <= status < 500 and status not in _LATER and code not in _LATER_CODES)

@@ -3,6 +3,7 @@
 An object becomes visible when its upload is complete.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -25,13 +26,15 @@ def _part_bytes(number: int) -> int:
 class S3Writer:
     """A writer of one object of an S3Storage (see `protocol.Writer`).
 
-    It keeps one part in memory. An object that is smaller than one part is written with one put request.
+    It keeps one part in memory. An object that is smaller than one part is written with one `put`. The parts are sent
+    by `client`, which is boto3's, because obstore cannot abort an upload.
     """
 
-    def __init__(self, client: Any, named: dict[str, str], content_type: str) -> None:
+    def __init__(self, client: Any, named: dict[str, str], content_type: str, put: Callable[[bytes], None]) -> None:
         self._client = client
         self._named = named
         self._content_type = content_type
+        self._put = put
         self._held = bytearray()
         self._upload: dict[str, str] = {}
         self._parts: list[dict[str, Any]] = []
@@ -54,8 +57,7 @@ class S3Writer:
 
     def commit(self) -> None:
         if not self._upload:
-            with s3_errors():
-                self._client.put_object(**self._named, Body=bytes(self._held), ContentType=self._content_type)
+            self._put(bytes(self._held))
             return
         if self._held:
             self._send_part()

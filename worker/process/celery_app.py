@@ -82,7 +82,7 @@ def await_own_database(settings: Settings) -> None:
     A worker with the Redis of another deployment would take that deployment's wake-ups. A worker whose store refuses
     writes would take work and lose the results. Raises SettingsError in both cases.
     """
-    storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url), False
+    storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url, before_fork=True), False
     while True:
         try:
             check_usable(storage)

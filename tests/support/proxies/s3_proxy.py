@@ -20,6 +20,7 @@ class FaultyProxy(ThreadingHTTPServer):
     With `lose_every`, the answer to every PUT with such a number is lost. With `lose_answers_of`, the answers to all
     requests whose path contains this text are lost. With `away`, every request is answered with 503. With `delay_s`,
     each request waits that long. A request of `held` is caught.
+    `seen` has "METHOD /path" of every request.
     """
 
     daemon_threads = True
@@ -29,6 +30,7 @@ class FaultyProxy(ThreadingHTTPServer):
         self.upstream = urlsplit(upstream).netloc
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.puts = 0
+        self.seen: list[str] = []
         self.mend()
 
     def mend(self) -> None:
@@ -74,6 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _relay(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         put = self.command == "PUT"
+        self.server.seen.append(f"{self.command} {self.path}")
         self.server.puts += put
         time.sleep(self.server.delay_s)
         hold = self.server.hold

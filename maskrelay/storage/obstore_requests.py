@@ -1,0 +1,188 @@
+"""Requests for single objects of a bucket, sent by obstore: in Rust, without the interpreter's lock.
+
+boto3 still decides where the bucket is, in which region, with which credentials and through which proxy; obstore only
+signs and sends. Its threads do not survive a fork, and a request after that would never return (see `is_usable`).
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import obstore
+from botocore.exceptions import NoCredentialsError
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from maskrelay.errors import StorageError
+from maskrelay.network.certificates import ca_bundle
+from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts
+from maskrelay.storage.s3_errors import MISSING, TAKEN, needs_boto3, obstore_error, s3_errors
+from maskrelay.storage.s3_requests import Boto3Needed
+
+#: A longer body is left to boto3. obstore's read timeout includes the time to send the body, so it would limit the size
+#: of what can be sent over a slow line; a timeout of boto3 applies to each piece that is sent.
+LONGEST_BODY_BYTES = 1 << 20
+_UNLIMITED = "365days"
+#: Without a proxy of its own, obstore would use the environment's by rules that differ from ours: it gets one that no
+#: address goes through.
+_NO_PROXY = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
+_PROBE = "k"
+#: The process in which obstore's threads run.
+_started_in: int | None = None
+T = TypeVar("T")
+
+
+def is_usable() -> bool:
+    """Return whether obstore can be used in this process: not if it was used before the fork that began it."""
+    return _started_in in (None, os.getpid())
+
+
+class ObstoreRequests:
+    """`ObjectRequests` by obstore. May be used from any thread. Every method can also raise Boto3Needed.
+
+    client, credentials: boto3's. Temporary credentials are renewed by boto3 when they are about to expire.
+    proxy: the URL of the proxy to the bucket, None if it is reached directly.
+    """
+
+    def __init__(
+        self, client: Any, credentials: Any, bucket: str, proxy: str | None, *, connect_s: float, read_s: float
+    ) -> None:
+        self._client = client
+        self._credentials = credentials
+        self._bucket = bucket
+        self._proxy = proxy
+        self._timeouts = {"connect_timeout": f"{connect_s}s", "read_timeout": f"{read_s}s", "timeout": _UNLIMITED}
+        #: The credentials in use, and the store that signs with them.
+        self._made: tuple[Any, S3Store] | None = None
+
+    def can_send(self, body_bytes: int) -> bool:
+        """Return whether this process can send a request with such a body."""
+        return body_bytes <= LONGEST_BODY_BYTES and is_usable()
+
+    def put(self, key: str, body: bytes, content_type: str, nonce: str | None = None) -> None:
+        attributes = {"Content-Type": content_type}
+        if nonce is None:
+            self._send(lambda store: obstore.put(store, key, body, attributes=attributes, use_multipart=False))
+        else:
+            attributes["nonce"] = nonce
+            self._send(lambda store: obstore.put(store, key, body, attributes=attributes, mode="create"), TAKEN)
+
+    def open(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
+        options: obstore.GetOptions = {}
+        if length is not None:
+            options["range"] = (start, start + length)
+        elif start:
+            options["range"] = {"offset": start}
+        return self._chunks(self._send(lambda store: obstore.get(store, key, options=options), MISSING))
+
+    def _chunks(self, found: Any) -> Generator[bytes, None, None]:
+        first, end = found.range
+        with self._errors():
+            if end - first <= CHUNK_BYTES:
+                pieces = iter((found.bytes().to_bytes(),))
+            else:
+                pieces = found.stream(min_chunk_size=CHUNK_BYTES // 2)
+        while True:
+            with self._errors():
+                piece = next(pieces, b"")
+            if not piece:
+                return
+            for at in range(0, len(piece), CHUNK_BYTES):
+                yield piece[at : at + CHUNK_BYTES]
+
+    def head(self, key: str) -> tuple[ObjectFacts, str | None]:
+        found = self._send(lambda store: obstore.get(store, key, options={"head": True}), MISSING)
+        facts = ObjectFacts(found.meta["size"], found.meta["last_modified"])
+        return facts, found.attributes.get("nonce")
+
+    def delete(self, key: str) -> None:
+        self._send(lambda store: obstore.delete(store, key))
+
+    def _send(self, request: Callable[[S3Store], T], meanings: Mapping[str, type[StorageError]] | None = None) -> T:
+        global _started_in  # noqa: PLW0603 - the threads belong to the process, not to an object
+        store = self._store()
+        _started_in = os.getpid()
+        with self._errors(meanings):
+            return request(store)
+
+    @contextmanager
+    def _errors(self, meanings: Mapping[str, type[StorageError]] | None = None) -> Iterator[None]:
+        """Translate an error of obstore. Nothing of its text, which contains URL and key, is passed on."""
+        try:
+            yield
+        except (BaseError, FileNotFoundError) as error:
+            text = str(error)
+            if reason := needs_boto3(text):
+                raise Boto3Needed(reason) from None
+            raise obstore_error(text, meanings, is_proxied=self._proxy is not None) from None
+
+    def _store(self) -> S3Store:
+        """Return the store that signs with the current credentials."""
+        with s3_errors():
+            if self._credentials is None:
+                raise NoCredentialsError
+            current = self._credentials.get_frozen_credentials()
+            made = self._made
+            if made is None or made[0] != current:
+                made = self._made = (current, self._open(current))
+        return made[1]
+
+    def _open(self, credentials: Any) -> S3Store:
+        base, region = self._where()
+        given: Any = {
+            "access_key_id": credentials.access_key,
+            "secret_access_key": credentials.secret_key,
+            "token": credentials.token,
+            "expires_at": None,
+        }
+        try:
+            return S3Store(
+                self._bucket,
+                config=_config(base, region, self._client.meta.config),
+                client_options=self._options(base),
+                retry_config={"max_retries": 0},
+                credential_provider=lambda: given,
+            )
+        except (BaseError, ValueError):  # a bundle with a certificate that rustls cannot parse, for example
+            raise Boto3Needed("configuration") from None
+
+    def _where(self) -> tuple[str, str]:
+        """Return the bucket's base URL and its region, as boto3 would sign for them. No request is sent."""
+        signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": _PROBE})
+        parts = urlsplit(signed)
+        [credential] = parse_qs(parts.query)["X-Amz-Credential"]
+        region = credential.split("/")[-3]
+        return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/' + _PROBE)}", region
+
+    def _options(self, base: str) -> Any:
+        """Return the options of the connections: our timeouts, trusted authorities and proxy, and none of its own."""
+        proxy = _NO_PROXY if self._proxy is None else {"proxy_url": self._proxy}
+        trusted: dict[str, Any] = {"allow_http": base.startswith("http:")}
+        if base.startswith("https:") or (self._proxy or "").startswith("https:"):
+            bundle = Path(ca_bundle("AWS_CA_BUNDLE")).read_bytes()
+            trusted |= {"root_certificate": bundle, "disable_system_certificates": "true"}
+        return {**self._timeouts, **proxy, **trusted, "http1_only": True, "randomize_addresses": False}
+
+
+def _config(base: str, region: str, boto3s: Any) -> Any:
+    """Return the store's options. Each that obstore would read from the environment is set: boto3's rules apply."""
+    config = {
+        "aws_endpoint_url_s3": base,
+        "endpoint": base,
+        "virtual_hosted_style_request": True,  # that is: the endpoint contains the bucket
+        "region": region,
+        "conditional_put": "etag",
+        "disable_bulk_delete": True,
+        "disable_tagging": True,
+        "imdsv1_fallback": False,
+        "request_payer": False,
+        "s3_express": False,
+        "skip_signature": False,
+        "unsigned_payload": False,
+    }
+    if boto3s.request_checksum_calculation == "when_supported":
+        config["checksum_algorithm"] = "SHA256"
+    return config
