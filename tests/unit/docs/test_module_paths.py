@@ -1,4 +1,4 @@
-"""Every module and script that a page or a Lua script names by its path exists."""
+"""Every module, script, page and folder that a page or a Lua script names by its path exists."""
 
 import re
 from pathlib import Path
@@ -26,3 +26,21 @@ def exists(named: str) -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_of_a_module_leads_to_a_module(page: Path) -> None:
     assert [named for named in PATH.findall(page.read_text()) if not exists(named)] == []
+
+
+#: A path from the root of the repository, in backticks.
+FROM_ROOT = re.compile(
+    r"`((?:\.ci|api|bench|deploy|docs|helm|maskrelay|requirements|simulator|tests|tools|worker)/[\w./*-]*)`"
+)
+PROSE = [page for page in PAGES if page.suffix == ".md"]
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_path_from_the_root_exists(page: Path) -> None:
+    named = FROM_ROOT.findall(page.read_text())
+    assert [path for path in named if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_paths_from_the_root_are_found_in_the_pages_for_contributors() -> None:
+    found = {page.name: len(FROM_ROOT.findall(page.read_text())) for page in PROSE}
+    assert min(found["CONTRIBUTING.md"], found["architecture.md"]) > 20
