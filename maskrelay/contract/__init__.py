@@ -1,5 +1,5 @@
-"""What crosses a boundary: records, responses, the wire format, vocabularies.
+"""The data formats that cross a boundary: stored records, responses of the API, the wire format, vocabularies.
 
-JSON and bytes come in; frozen values come out, and the same the other way round. No arrays, no effects.
+The modules convert JSON and bytes to frozen values and back. They use no arrays and do no I/O.
 Read `records.job` first, then `records.keys`.
 """

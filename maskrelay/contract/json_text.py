@@ -1,9 +1,9 @@
-"""Limits on received or stored JSON: the nesting depth, and whether a response can represent it."""
+"""Limits on JSON that is received or stored: its nesting depth, and whether a response can represent it."""
 
 import json
 from typing import Any, TypeVar
 
-#: The deepest nesting of containers that a caller may send. The parsers of stored records stop at about 200.
+#: The deepest nesting of objects and arrays that a caller may send. The parsers of stored records accept about 200.
 DEEPEST = 32
 J = TypeVar("J")
 
@@ -17,7 +17,7 @@ def read_json_text(text: bytes | str) -> Any:
 
 
 def check_carried(value: J) -> J:
-    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it: NaN, 1e999, a lone surrogate."""
+    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it, as for NaN or a lone surrogate."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:
@@ -26,9 +26,9 @@ def check_carried(value: J) -> J:
 
 
 def depth_of(value: Any) -> int:
-    """Return how deep the containers of a JSON value are nested; 0 for a plain value."""
+    """Return how many levels of objects and arrays are nested in a JSON value. It is 0 for any other value."""
     depth, level = 0, [value]
-    while inner := [one for one in level if isinstance(one, dict | list)]:
+    while inner := [value for value in level if isinstance(value, dict | list)]:
         depth += 1
-        level = [one for box in inner for one in (box.values() if isinstance(box, dict) else box)]
+        level = [value for box in inner for value in (box.values() if isinstance(box, dict) else box)]
     return depth

@@ -4,25 +4,26 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: A number of bytes, items or frames: exact in a double, the number type of the ledger's scripts.
+#: A number of bytes, items or frames. The limit is what the scripts of the ledger can represent exactly as a double.
 Amount = Annotated[int, Field(ge=0, lt=1 << 53)]
-#: The number of a frame or an item, counted from 0: an offset into the ledger's bitmaps.
+#: The number of a frame or an item, counted from 0. It is used as an offset into the bitmaps of the ledger.
 Number = Annotated[int, Field(ge=0, lt=1 << 31)]
 
 
 class Record(BaseModel):
     """A frozen value that crosses a boundary as JSON.
 
-    Unknown fields are kept and written again with the record: a later release may have stored them, and may read them
-    again after this one was rolled back to. Callers' input is checked for unknown names before it becomes a record.
-    Fields that are None may be omitted, so every field that can be None has that default.
+    Unknown fields are kept, and written again with the record. A newer version of the software may have stored them
+    before an operator went back to this version, and may need them later. The input of callers is checked for unknown
+    names before it becomes a record. A field whose value is None may be omitted in the JSON, so the default of such a
+    field is None.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class Failure(Record):
-    """Why a frame has no mask: a stable code of the error tree and a sentence without private data."""
+    """The reason why a frame has no mask: a stable error code, and a sentence without private data."""
 
     code: str
     detail: str

@@ -1,5 +1,5 @@
-"""File formats recognized from their first bytes, without an array.
+"""The detection of file formats by their first bytes.
 
-The first bytes of a source come in; its kind and header come out.
+From the first bytes of a source, the modules return its kind and its header. They use no arrays.
 Read `sniff` first.
 """

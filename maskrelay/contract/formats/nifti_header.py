@@ -1,6 +1,7 @@
-"""Parse the header of a NIfTI file: shape, voxel type and position in space. Bytes only; no arrays.
+"""The header of a NIfTI file: its shape, the type of its voxels, and their position in space. No arrays are used.
 
-Source: the NIfTI-1.1 and NIfTI-2 standards (nifti1.h, nifti2.h), single files of two to four dimensions.
+Files with two to four dimensions are supported, but no pairs of .hdr and .img files. Source: the NIfTI-1.1 and NIfTI-2
+standards (nifti1.h, nifti2.h).
 """
 
 import math
@@ -10,18 +11,22 @@ from typing import NamedTuple
 
 from maskrelay.errors import NotAnImage, TagInvalid, Truncated, UnsupportedImage, ZeroSized
 
-#: The size of the longer of the two headers, that of NIfTI-2.
+#: The size in bytes of the header of NIfTI-2, which is longer than that of NIfTI-1.
 HEADER_BYTES = 540
-#: Bytes per voxel of the integer types, by code.
+#: The bytes per voxel of the integer types, by the code of the type.
 INTEGERS = {2: 1, 256: 1, 4: 2, 512: 2, 8: 4, 768: 4, 1024: 8, 1280: 8}
+#: The bytes per voxel of all other types.
 _OTHERS = {16: 4, 32: 8, 64: 8, 128: 3, 1536: 16, 1792: 16, 2048: 32, 2304: 4}
 
-#: Voxel indices to millimetres, rows x, y, z: three factors and an offset each.
+#: The map from voxel indices to positions. It has a row for each of x, y and z, with three factors and an offset.
 Affine = tuple[tuple[float, float, float, float], ...]
 
 
 class _Layout(NamedTuple):
-    """The offsets of the fields in one of the two versions, with struct formats without the byte order."""
+    """The offsets of the header's fields in one of the two versions, with their formats for `struct`.
+
+    The formats do not include the byte order.
+    """
 
     size: int
     magic: tuple[int, bytes]
@@ -67,11 +72,12 @@ _VERSION_2 = _Layout(
 )
 
 
-#: The least volume of the box of three voxel sides, as a share of a rectangular box; below it, they form a plane.
+#: The least volume of a voxel, as a fraction of the volume of a rectangular box with the same sides. Below it, the
+#: three sides are considered to lie in one plane.
 _FLAT = 1e-4
-#: The greatest squared length of a unit quaternion, including rounding.
+#: The greatest squared length of a unit quaternion, with a margin for rounding errors.
 _LONGEST_QUATERNION = 1.0001
-#: Millimetres per unit of length, by the lowest bits of xyzt_units: metre, millimetre, micrometre.
+#: The millimetres per unit of length, by the lowest bits of xyzt_units. The units are metre, millimetre and micrometre.
 _MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
 
 
@@ -79,33 +85,35 @@ _MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
 class NiftiHeader:
     """The content of a header."""
 
-    #: x, y, z and volumes, as many of them (2 to 4) as the file has; x is fastest in the file.
+    #: The sizes of the two to four dimensions of the file, in the order x, y, z and volume. In the file, x varies
+    #: fastest.
     dims: tuple[int, ...]
-    #: The NIfTI code.
+    #: The code of the voxel type.
     datatype: int
-    #: struct's `<` or `>`.
+    #: The byte order, as `struct` denotes it: `<` or `>`.
     order: str
-    #: The offset of the voxels.
+    #: The offset of the voxels in the file.
     start: int
-    #: Every usable declared affine (sform, then qform), otherwise only that of the voxel sizes; in the file's unit.
+    #: The declared affines that can be used: first sform, then qform. If there is none, the affine that follows from
+    #: the voxel sizes. They are in the file's unit of length.
     affines: tuple[Affine, ...]
-    #: The sides of a voxel, in the file's unit.
+    #: The sides of a voxel, in the file's unit of length.
     sides: tuple[float, float, float]
-    #: Millimetres per unit of length.
+    #: The millimetres per unit of length.
     unit: float
-    #: A value is stored · slope + shift.
+    #: The value of a voxel is its stored value times `slope` plus `shift`.
     slope: float
     shift: float
-    #: The affine with its code; None if it is not declared.
+    #: The affine sform with its code. None if it is not declared or not usable.
     sform: tuple[Affine, int] | None = None
-    #: The affine with its code; None if it is not declared.
+    #: The affine qform with its code. None if it is not declared or not usable.
     qform: tuple[Affine, int] | None = None
-    #: Those of `sform`, `qform` and `pixdim` that are declared but invalid.
+    #: The names among `sform`, `qform` and `pixdim` that are declared but not usable.
     unusable: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Return (x, y, z); one slice if the file has two dimensions."""
+        """The numbers of voxels along x, y and z. A file with two dimensions has one slice."""
         return self.dims[0], self.dims[1], self.dims[2] if len(self.dims) > 2 else 1
 
     @property
@@ -118,20 +126,21 @@ class NiftiHeader:
 
     @property
     def voxels(self) -> int:
-        """Return the number of voxels of one volume."""
+        """The number of voxels in one volume."""
         return math.prod(self.shape)
 
     @property
     def scaled(self) -> bool:
-        """Return whether values have to be multiplied or shifted."""
+        """Whether stored values have to be multiplied or shifted."""
         return (self.slope, self.shift) != (1, 0)
 
 
 def read_header(head: bytes) -> NiftiHeader:
-    """Parse the first HEADER_BYTES of a decompressed file.
+    """Parse the header in `head`, the first HEADER_BYTES bytes of a decompressed file.
 
-    Raises NotAnImage for a file that is not NIfTI, UnsupportedImage for a header without its voxels and for five
-    dimensions or more, ZeroSized, Truncated, and TagInvalid, whose detail names the field.
+    Raises NotAnImage if the file is not NIfTI, UnsupportedImage if it is the header of a pair of files or has five
+    dimensions or more, ZeroSized if a dimension is 0, Truncated if the header is incomplete, and TagInvalid if a field
+    has an invalid value. The detail of TagInvalid names the field.
     """
     layout, order = _version(head)
 
@@ -142,10 +151,10 @@ def read_header(head: bytes) -> NiftiHeader:
     pixdim = field(layout.pixdim)
     [datatype] = struct.unpack_from(order + "h", head, layout.datatype)
     if datatype not in INTEGERS and datatype not in _OTHERS:
-        raise TagInvalid("datatype is not one of NIfTI's.")
+        raise TagInvalid("datatype is not a type that NIfTI defines.")
     [start] = field(layout.vox_offset)
     if not (math.isfinite(start) and start == int(start) >= layout.size + 4):
-        raise TagInvalid("vox_offset is not behind the header.")
+        raise TagInvalid("vox_offset is not after the header.")
     slope, shift = _scaling(field(layout.slope))
     [units] = field(layout.units)
     forms = _forms(field(layout.codes), field(layout.srow), field(layout.quatern), pixdim, dims)
@@ -173,23 +182,25 @@ def _version(head: bytes) -> tuple[_Layout, str]:
             if head[:4] != struct.pack(order + "i", layout.size):
                 continue
             if magic[:4] == layout.pair:
-                raise UnsupportedImage("A NIfTI header without its voxels (.hdr and .img) is not read; send one .nii.")
+                raise UnsupportedImage(
+                    "A NIfTI header without its voxels (.hdr and .img) is not supported. Send a .nii file instead."
+                )
             if magic == single:
                 if len(head) < layout.size:
-                    raise Truncated("The header is cut short.")
+                    raise Truncated("The header is incomplete.")
                 return layout, order
     raise NotAnImage("This is not a NIfTI file.")
 
 
 def _dims(dim: tuple[float, ...]) -> tuple[int, ...]:
-    """The dimensions up to the fourth; all others must be 1."""
+    """Return the sizes of the dimensions up to the fourth. Those of all others must be 1."""
     count, *sides = (int(side) for side in dim)
     if not 2 <= count <= 7 or min(sides[:count]) < 0:
-        raise TagInvalid("dim is not that of a picture or a volume.")
+        raise TagInvalid("dim does not describe an image or a volume.")
     if 0 in sides[:count]:
-        raise ZeroSized("dim has a side of 0.")
+        raise ZeroSized("dim has a dimension of size 0.")
     if any(side != 1 for side in sides[4:count]):
-        raise UnsupportedImage("dim has five dimensions or more; at most four are read.")
+        raise UnsupportedImage("dim has five dimensions or more; at most four are supported.")
     return tuple(sides[: min(count, 4)])
 
 
@@ -207,7 +218,7 @@ def _forms(
     pixdim: tuple[float, ...],
     dims: tuple[int, ...],
 ) -> _Forms:
-    """The declared and usable affines. Raises TagInvalid if none is left."""
+    """Return the affines that are declared and usable. Raises TagInvalid if the position cannot be determined."""
     qform_code, sform_code = (int(code) for code in codes)
     sides, unusable = _sides(pixdim, dims), []
     rows: Affine = tuple((srow[row], srow[row + 1], srow[row + 2], srow[row + 3]) for row in (0, 4, 8))
@@ -224,14 +235,18 @@ def _forms(
         unusable.append("pixdim")
     if sform is None and qform is None:
         if sides is None:
-            raise TagInvalid("pixdim has a side that is not above 0.")
+            raise TagInvalid("pixdim has a voxel side that is not greater than 0.")
         if unusable:
-            raise TagInvalid(f"sform or qform {_fault(rows) if sform_code > 0 else 'makes no rotation'}.")
+            raise TagInvalid(f"sform or qform {_fault(rows) if sform_code > 0 else 'does not describe a rotation'}.")
     return _Forms(sform, qform, sides or _lengths(rows), tuple(unusable))
 
 
 def _sides(pixdim: tuple[float, ...], dims: tuple[int, ...]) -> tuple[float, float, float] | None:
-    """The voxel sides; None if unusable. A side of 0 along one voxel, common and never measured, is taken as 1."""
+    """Return the sides of a voxel, or None if they are not usable.
+
+    If a dimension has only one voxel, an unusable side along it is replaced by 1. Such files are common, and the side
+    is never used.
+    """
     sides = [*pixdim[1:4]]
     for place, side in enumerate(sides):
         if math.isfinite(side) and side > 0:
@@ -253,18 +268,18 @@ def _lengths(affine: Affine) -> tuple[float, float, float]:
 
 
 def _fault(affine: Affine) -> str:
-    """Why the affine does not place the voxels in space; empty if it does."""
+    """Return why the affine cannot be used. Return an empty string if it can."""
     if not all(math.isfinite(number) for row in affine for number in row):
-        return "has a number that is not finite"
+        return "contains a number that is not finite"
     (a, b, c, _), (d, e, f, _), (g, h, i, _) = affine
     volume = abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
     if not _FLAT * math.prod(_lengths(affine)) < volume < math.inf:
-        return "puts the voxels of a volume into one plane"
+        return "places the voxels of a volume in one plane"
     return ""
 
 
 def _scaling(fields: tuple[float, ...]) -> tuple[float, float]:
-    """A slope of 0, or none, means unscaled."""
+    """Return the slope and the shift of the values. A slope that is 0 or not finite means that there is no scaling."""
     slope, shift = fields
     if slope == 0 or not math.isfinite(slope):
         return 1.0, 0.0
@@ -274,9 +289,10 @@ def _scaling(fields: tuple[float, ...]) -> tuple[float, float]:
 
 
 def _of_quaternion(quatern: tuple[float, ...], sides: tuple[float, float, float], handed: float) -> Affine | None:
-    """Method 2 of the standard: a unit quaternion (without its first component), voxel sizes, and a flip of z.
+    """Return the affine by method 2 of the standard: from a unit quaternion, the voxel sizes and the direction of z.
 
-    Returns None for a quaternion longer than 1. A flip of 0 means no flip.
+    `quatern` contains the quaternion without its first component, followed by the offset. z is flipped if `handed` is
+    negative. Return None if the quaternion is longer than 1.
     """
     b, c, d, *offset = quatern
     if not b * b + c * c + d * d <= _LONGEST_QUATERNION:

@@ -1,30 +1,31 @@
-"""Detect the kind of an uploaded source from its first bytes. Its name and its declared type are ignored."""
+"""The detection of the kind of an uploaded source by its first bytes. Its name and its declared type are ignored."""
 
 import re
 import struct
 from typing import Literal
 
-#: The number of leading bytes that detection reads.
+#: The number of bytes at the beginning of a source that are examined.
 HEAD_BYTES = 1024
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
-#: The signatures of an archive with entries, and of an empty one (APPNOTE 4.3.7 and 4.3.16).
+#: The signatures of a zip archive with entries, and of an empty one (APPNOTE 4.3.7 and 4.3.16).
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")
-#: Value representations of the elements of groups 0002 and 0008 (PS3.6).
+#: The value representations of elements in the groups 0002 and 0008 (PS3.6).
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|IS|LO|LT|OB|OW|PN|SH|SQ|ST|TM|UC|UI|UL|UN|UR|US|UT")
-#: The groups a DICOM file without a preamble can begin with, and the highest element there.
+#: The groups with which a DICOM file without a preamble can begin, each with the highest number of its first element.
 _FIRST_GROUPS = {0x0002: 0x0102, 0x0008: 0x0070}
-#: No first element of these groups is longer; a group length element has 4 bytes.
+#: The greatest length of a first element in these groups. Most files begin with a group length element of 4 bytes.
 _FIRST_LENGTH = 1024
-#: Header size, offset of the magic, and the magic of a single file and of a header of a pair (nifti1.h, nifti2.h).
+#: For NIfTI-1 and NIfTI-2: the size of the header, the offset of its magic number, and the magic numbers of a single
+#: file and of the header of a pair of files (nifti1.h, nifti2.h).
 _NIFTI = ((348, 344, (b"n+1\0", b"ni1\0")), (540, 4, (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")))
 Kind = Literal["still", "tiff", "dicom", "nifti", "zip"]
 
 
 def kind_of(head: bytes) -> Kind:
-    """Return the kind of a file from `head`, its first HEAD_BYTES or all of it if it is shorter.
+    """Return the kind of a file by its first HEAD_BYTES bytes (`head`), or by all its bytes if it is shorter.
 
-    gzip counts as NIfTI, because no other source is accepted in that form. An unrecognised file is a `still`; decoding
-    it shows whether it is an image.
+    A file that is compressed with gzip is considered to be NIfTI, because no other source is accepted in this form. A
+    file that is not recognised is a `still`. Decoding it shows later whether it is an image.
     """
     if head[128:132] == b"DICM" or _begins_with_element(head):
         return "dicom"
@@ -36,7 +37,7 @@ def kind_of(head: bytes) -> Kind:
 
 
 def _begins_with_element(head: bytes) -> bool:
-    """Whether the bytes begin with a data element of group 0002 or 0008 (PS3.5 §7.1), without a preamble."""
+    """Return whether the bytes begin with a data element of group 0002 or 0008 (PS3.5 §7.1), without a preamble."""
     if len(head) < 8:
         return False
     for order in "<>":

@@ -1,5 +1,6 @@
-"""Records as storage holds them, and the keys of their objects.
+"""The records that are kept in storage, and the keys of their objects.
 
-JSON comes in; frozen values come out. An older release must be able to read what a newer one wrote.
+A record is stored as JSON and read as a frozen value. An older version of the software must be able to read the records
+of a newer one.
 Read `keys` first, then `job` and `outcomes`.
 """

@@ -1,4 +1,4 @@
-"""The file of API keys: the SHA-256 of each, with its tenant, permissions and validity."""
+"""The file of API keys. It contains the SHA-256 of each key, with its tenant, permissions and period of validity."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 
 class KeyQuotas(BaseModel):
-    """A tenant's own quotas: the most that it may have in progress, where that differs from the settings."""
+    """The quotas of a tenant: how much it may have in progress. A quota that is None is taken from the settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -27,9 +27,9 @@ class KeyQuotas(BaseModel):
 class KeyEntry(BaseModel):
     """One key of the file: its tenant, its scopes, and the start and end of its validity.
 
-    `admin` allows everything. `quotas` apply to the tenant; it is enough if one of its keys has them. A tenant may have
-    several keys, so that a new one is in use before the old one ends. `name` identifies the key in logs and records;
-    without a name, the first letters of the hash do.
+    The scope `admin` allows everything. `quotas` apply to the whole tenant, even if only one of its keys has them. A
+    tenant may have several keys, so a new key can be in use before the old one expires. `name` identifies the key in
+    logs and records. A key without a name is identified by the first letters of its hash.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -43,12 +43,13 @@ class KeyEntry(BaseModel):
     quotas: KeyQuotas | None = None
 
     def counts_at(self, now: datetime) -> bool:
+        """Return whether the key is valid at this time."""
         begun = self.not_before is None or self.not_before <= now
         return begun and (self.not_after is None or now <= self.not_after)
 
 
 def read_keys(path: Path) -> list[KeyEntry]:
-    """Read all keys of the file. Raises SettingsError, which gives the place of a mistake and no value."""
+    """Read all keys of the file. Raises SettingsError, which names the location of a mistake but quotes no value."""
     try:
         entries = TypeAdapter(list[KeyEntry]).validate_json(path.read_bytes())
     except OSError as error:

@@ -1,7 +1,7 @@
-"""The entries of the audit log, and the seal that ends each file and links it to the previous one.
+"""The entries of the audit log, and the seal that ends each of its files and links it to the previous file.
 
-A file is written once, as a whole: lines of entries, then one line with the seal. It holds names, hashes and numbers
-only: no prompts, pixels or file names.
+A file is written once, as a whole. It consists of one line for each entry, and a last line with the seal. It contains
+only names, hashes and numbers. It contains no prompts, pixels or file names.
 """
 
 import hashlib
@@ -14,36 +14,38 @@ from maskrelay.contract.record import Record
 
 
 class AuditEntry(Record):
-    """One entry: the action, its time, and, where they apply, its author and its object."""
+    """One entry: an action and its time. The other fields are given if they apply to the action."""
 
     at: datetime
-    #: A route with its method (`DELETE /v1/jobs/{job}`), or `sent` to an endpoint, `expired`, `removed`.
+    #: The method and path of a request to the API (`DELETE /v1/jobs/{job}`), or `sent` for frames that were sent to an
+    #: endpoint, `expired` or `removed`.
     did: str
     tenant: str | None = None
-    #: The name of a key, or a hash of a token's subject.
+    #: Who acted: the name of an API key, or a hash of the subject of a token.
     by: str | None = None
-    #: The status of the response.
+    #: The HTTP status of the response.
     status: int | None = None
     job: str | None = None
     artifact: str | None = None
     event: str | None = None
     uploads: tuple[str, ...] | None = None
-    #: The fingerprint of the submission.
+    #: The fingerprint of the submission (see `Submission.fingerprint`).
     fingerprint: str | None = None
     endpoint: str | None = None
     model_version: str | None = None
     frames: tuple[int, ...] | None = None
-    #: The hash of each image as it was sent, for the frames of the job in their order.
+    #: The hash of each image that was sent to the endpoint, in the order of `frames`.
     image_sha256: tuple[str, ...] | None = None
-    #: The size of the whole request to the endpoint with these frames.
+    #: The size in bytes of the whole request to the endpoint.
     body_bytes: int | None = None
 
     def line(self) -> bytes:
+        """Return the entry as one line of JSON."""
         return self.model_dump_json(exclude_none=True).encode() + b"\n"
 
 
 class Before(Record):
-    """The previous file of the same process, and the hash of all its bytes."""
+    """The key of the previous file of the same process, and the hash of all its bytes."""
 
     key: str
     sha256: str
@@ -52,25 +54,25 @@ class Before(Record):
 class Seal(Record):
     """The last line of a file."""
 
-    #: The number of lines above.
+    #: The number of lines before the seal.
     lines: int
-    #: The hash of the lines above.
+    #: The hash of the lines before the seal.
     sha256: str
-    #: None in the first file of a process.
+    #: The previous file. None in the first file of a process.
     before: Before | None = None
-    #: The process writes nothing more in this hour.
+    #: Whether the process writes no further file in this hour.
     closed: bool
-    #: Entries that were dropped while storage was unavailable.
+    #: The number of entries that were dropped while storage was unavailable.
     lost: int = 0
 
 
 def hour_of(at: datetime) -> str:
-    """Return the hour under which a file is stored, in UTC."""
+    """Return the hour of a time in UTC, as it is used in the keys of audit files."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H")
 
 
 def sealed(lines: Sequence[bytes], before: Before | None, *, closed: bool, lost: int = 0) -> bytes:
-    """Return the bytes of a file: the lines, each with its line feed, and their seal."""
+    """Return the bytes of a file: the given lines, each of which ends with a line feed, and their seal."""
     body = b"".join(lines)
     digest = hashlib.sha256(body).hexdigest()
     seal = Seal(lines=len(lines), sha256=digest, before=before, closed=closed, lost=lost)
@@ -78,12 +80,12 @@ def sealed(lines: Sequence[bytes], before: Before | None, *, closed: bool, lost:
 
 
 def unsealed(file: bytes) -> tuple[list[bytes], Seal]:
-    """Return the lines of a file and its seal. Raises ValueError if they do not match."""
+    """Return the lines of a file and its seal. Raises ValueError if the seal is missing or does not match the lines."""
     *lines, last = file.splitlines(keepends=True) or [b""]
     try:
         seal = Seal.model_validate_json(last)
     except ValidationError:
         raise ValueError("it has no seal") from None
     if seal.lines != len(lines) or seal.sha256 != hashlib.sha256(b"".join(lines)).hexdigest():
-        raise ValueError("its lines are not those that were sealed")
+        raise ValueError("its lines do not match its seal")
     return lines, seal

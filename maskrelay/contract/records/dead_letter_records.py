@@ -1,4 +1,4 @@
-"""Dead letters, the frames that ended in a coded error: as stored with a finished job, and as returned over HTTP."""
+"""The record of a dead letter: a frame of a finished job that ended in a coded error."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,23 +13,28 @@ from maskrelay.contract.records.job import PlannedFrame
 
 
 class DeadLetter(Record):
-    """A failed frame of a finished job: frame `index` of item `item`, with what is needed to redrive it."""
+    """A failed frame of a finished job, with the information that a redrive needs."""
 
+    #: The number of the frame within the job.
     frame: Number
+    #: The number of its item.
     item: Number
+    #: The number of the frame within its item.
     index: Number = 0
     custom_id: str
     error: Failure
     attempts: int = 1
-    #: The storage key of the upload that it was read from.
+    #: The storage key of the upload from which the frame was read.
     source: str
-    #: The offset of its member in a zip; None outside a zip, or if the zip itself could not be read.
+    #: The offset of the frame's member in a zip archive. None if the upload is not an archive, or if the archive itself
+    #: could not be read.
     offset: Amount | None = None
 
 
 def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[DeadLetter]:
-    """Yield the failed frames of an item. `frames`: its planned frames, in the order of its outcomes."""
-    for outcome, planned in zip(line.outcomes, frames, strict=False):  # a frame that was never planned did not fail
+    """Yield the failed frames of an item. `frames` are its planned frames, in the order of its outcomes."""
+    # A job that was cancelled while it was planned may have outcomes for frames that were never planned. None failed.
+    for outcome, planned in zip(line.outcomes, frames, strict=False):
         if outcome.state == "failed" and outcome.error is not None:
             yield DeadLetter(
                 frame=outcome.frame,

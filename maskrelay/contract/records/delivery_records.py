@@ -1,4 +1,4 @@
-"""Deliveries of events to a job's caller: the stored outcome of each, and its state over HTTP."""
+"""The stored record of how the delivery of an event ended."""
 
 from datetime import datetime
 
@@ -6,11 +6,11 @@ from maskrelay.contract.record import Record
 
 
 class DeliveryEnd(Record):
-    """The marker of a completed delivery."""
+    """The marker of a delivery that is finished: the event was delivered or given up."""
 
-    #: "ok", or why the delivery was given up.
+    #: `ok` if the event was delivered, otherwise the reason why it was given up.
     how: str
     at: datetime
     attempts: int = 0
-    #: The status of the last response.
+    #: The HTTP status of the last response. None if there was no response.
     status: int | None = None

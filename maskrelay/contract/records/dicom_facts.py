@@ -1,17 +1,23 @@
-"""The facts read from a DICOM header for grouping, ordering, windowing and acceptance. No arrays and no identity."""
+"""The facts that are read from the header of a DICOM object.
+
+They are used to group and order objects, to choose a window, and to decide whether an image may be sent. They contain
+no arrays and nothing that identifies a patient.
+"""
 
 from typing import Final
 
 from maskrelay.contract.record import Record
 
 Vector = tuple[float, float, float]
-#: Row direction cosines, then column direction cosines, in patient coordinates (LPS+).
+#: The direction cosines of the rows, followed by those of the columns, in patient coordinates (LPS+).
 Orientation = tuple[float, float, float, float, float, float]
 
-#: A value that distinguishes two slices at one position; 0, an empty text or an empty tuple if it is absent.
+#: A value that can distinguish two slices at the same position. If the header lacks the value, the mark is 0, an empty
+#: string or an empty tuple.
 Mark = float | str | tuple[float, ...]
 
-#: The marks in the order of `DicomFacts.ordinal`. Times are in milliseconds, except the two clocks, in seconds.
+#: The names of the marks, in the order of `DicomFacts.ordinal`. Durations are in milliseconds. The last two marks are
+#: times of day in seconds.
 MARKS: Final = (
     "acquisition_number",
     "echo_number",
@@ -31,7 +37,7 @@ MARKS: Final = (
     "acquisition_time",
     "content_time",
 )
-#: Marks of the kind of image: slices that differ in one of them never belong to the same volume.
+#: The marks that describe the kind of image. Slices that differ in one of them never belong to the same volume.
 KINDS: Final = (
     "image_type",
     "echo_time",
@@ -41,12 +47,12 @@ KINDS: Final = (
     "temporal_position",
     "inversion_time",
 )
-#: Marks that may differ between slices of one volume, so that only their order at a position separates volumes.
+#: The marks that may differ between slices of the same volume. Only their order at each position can separate volumes.
 CLOCKS: Final = ("trigger_time", "frame_reference_time", "acquisition_time", "content_time")
 
 
 class DicomFacts(Record):
-    """The facts of one object. For an absent tag, the field is None; lists and UIDs are empty."""
+    """The facts of one object. If a tag is absent, the field is None, or an empty list or string."""
 
     sop_class: str
     sop_instance: str
@@ -62,19 +68,20 @@ class DicomFacts(Record):
     bits: int
     photometric: str
     transfer_syntax: str
-    #: (row, column) spacing in millimetres.
+    #: The distances between rows and between columns, in millimetres.
     spacing: tuple[float, float] | None = None
-    #: One per frame (millimetres, LPS+), or empty if the object gives none.
+    #: One position for each frame (millimetres, LPS+). Empty if the object has no positions.
     positions: tuple[Vector, ...] = ()
-    #: One per frame (cosines, LPS+), or empty if the object gives none.
+    #: One orientation for each frame (cosines, LPS+). Empty if the object has no orientations.
     orientations: tuple[Orientation, ...] = ()
+    #: SliceThickness in millimetres.
     thickness: float | None = None
-    #: VOI windows (centre, width) in modality units.
+    #: The VOI windows (centre, width) in modality units.
     windows: tuple[tuple[float, float], ...] = ()
     instance_number: int | None = None
-    #: The marks that distinguish two objects at one position, in the order of `MARKS`.
+    #: The marks that can distinguish two objects at the same position, in the order of `MARKS`.
     ordinal: tuple[Mark, ...] = ()
-    #: The number of objects that the series declares.
+    #: The number of objects in the series, as the header states it.
     expected: int | None = None
     #: BurnedInAnnotation.
     burned_in: bool | None = None
@@ -84,27 +91,27 @@ class DicomFacts(Record):
     slice_distance: float | None = None
     #: RescaleType, such as HU.
     units: str | None = None
-    #: How the windows are meant, if not linear.
+    #: VOILUTFunction: how the windows are to be applied, if not linearly.
     voi_function: str | None = None
-    #: ImageType, used among others to recognise a localizer.
+    #: ImageType. It is used to recognise localizers, for example.
     image_type: tuple[str, ...] = ()
-    #: The origin of a secondary capture (`SD`: a scanned document).
+    #: ConversionType: the origin of a secondary capture, such as `SD` for a scanned document.
     conversion: str | None = None
-    #: A keyed hash of what identifies the patient.
+    #: A keyed hash of the values that identify the patient.
     patient: str = ""
     series_number: int | None = None
-    #: A hash of the stored pixels and of what gives them their meaning; empty if they were not read.
+    #: A hash of the stored pixels and of the tags that give them their meaning. Empty if the pixels were not read.
     pixels: str = ""
-    #: The number of objects of its acquisition. The series may hold a part of them, or another number after
-    #: reformatting.
+    #: The number of objects in the acquisition, as the header states it. The series may contain only some of them, or a
+    #: different number of reformatted images.
     acquired: int | None = None
-    #: Slope and intercept of the first frame; None if the object gives none.
+    #: The slope and the intercept of the first frame. None if the object has neither.
     rescale: tuple[float, float] | None = None
-    #: Columns and rows of the whole slide that the object's tiles are parts of.
+    #: The columns and rows of the whole slide, if the object contains tiles of it.
     total_matrix: tuple[int, int] | None = None
-    #: Whether a slide's label is in the image.
+    #: Whether the label of the slide is in the image.
     label_in_image: bool | None = None
-    #: The number of slices that a Siemens mosaic declares.
+    #: The number of slices in a Siemens mosaic, as the header states it.
     mosaic: int | None = None
-    #: By code: where the header and the pixels disagree, and what is left out.
+    #: Observations by code: disagreements of the header with the pixels, and parts of the object that are not used.
     findings: dict[str, tuple[int | str, ...]] = {}

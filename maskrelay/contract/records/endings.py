@@ -1,4 +1,4 @@
-"""Records of how a job ends without a result of its own: `cancel.json`, `gone.json` and `halted.json`."""
+"""The records of a job that is cancelled, deleted or halted: `cancel.json`, `gone.json` and `halted.json`."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,30 +10,30 @@ BY_DEADLINE = "the deadline has passed"
 
 
 class CancelIntent(Record):
-    """Why the job is to end, and when that was requested."""
+    """The reason why the job is cancelled, and the time of the request."""
 
     reason: str
     at: datetime
 
 
 class Tombstone(Record):
-    """The job's tenant, the time of its removal, and the reason.
-
-    `by`: the name of the key or subject that asked for it.
-    """
+    """The record of a job that was deleted or has expired."""
 
     tenant: str
+    #: The time of the deletion or expiry.
     at: datetime
     reason: Literal["deleted", "expired"]
+    #: The name of the API key, or of the subject of the token, that requested the deletion.
     by: str | None = None
 
 
 class Halt(Record):
-    """The step that failed (`plan`, `assemble` or `finish`), the time since the job has ended, and the error's stable
-    code.
-    """
+    """The record of a job that ended without a result, because one of its steps failed repeatedly."""
 
+    #: The step that failed: `plan`, `assemble` or `finish`.
     step: str
+    #: The stable code of the error.
     code: str
     detail: str
+    #: The time at which the job ended.
     at: datetime

@@ -1,4 +1,4 @@
-"""Events for the caller: an immutable body under a computed id, at most one of each type for a job."""
+"""Events for the caller of a job. An event has an immutable body. A job has at most one event of each type."""
 
 import hashlib
 import json
@@ -39,13 +39,13 @@ class JobEvent(BaseModel):
 
 
 def event_id(job: str, event_type: str) -> str:
-    """Return the id of the event: always the same for the same job and type."""
+    """Return the id of an event. It is always the same for the same job and type."""
     return "evt_" + hashlib.sha256(f"{job}\n{event_type}".encode()).hexdigest()[:32]
 
 
 def event_body(
     event_type: str, at: datetime, *, job: str, state: str, counts: dict[str, int], links: dict[str, str]
 ) -> bytes:
-    """Return the body as it is stored, signed and sent: ids, state, counts and links, nothing about a patient."""
+    """Return the body of an event, which is stored, signed and sent. It contains nothing about a patient."""
     about: dict[str, Any] = {"id": job, "state": state, "counts": counts, "links": links}
     return json.dumps({"type": event_type, "timestamp": at.isoformat(), "data": about}).encode()

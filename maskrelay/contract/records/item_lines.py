@@ -1,4 +1,7 @@
-"""An item with its outcomes: one line of the final object, and its representation while the job runs."""
+"""An item with the outcomes of its frames.
+
+It is stored as one line of the job's final object. While the job runs, the same record is computed for responses.
+"""
 
 from typing import Any
 
@@ -7,7 +10,7 @@ from maskrelay.contract.records.job import ItemState
 from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
 from maskrelay.contract.records.planned_items import Assembled, PlannedItem
 
-#: The prefix of the outputs of per-prompt label volumes in `Assembled`; the prompt's number follows it.
+#: The prefix of the output names of per-prompt label volumes in `Assembled`. The prompt's number follows it.
 PER_PROMPT = "nifti-per-prompt-"
 _ENDINGS = {
     "nifti": "labels.nii.gz",
@@ -20,32 +23,34 @@ WHOLE_ENDINGS = (*_ENDINGS.values(), _OF_PROMPT)
 
 
 class ItemLine(Record):
-    """The final record of an item: its state and the visible outcome of each of its frames, in order."""
+    """The final record of an item: its state, and the visible outcome of each of its frames in order."""
 
     item: Number
     custom_id: str
     source_name: str | None = None
-    #: As planned.
+    #: From the plan (see `PlannedItem`).
     members: tuple[str, ...] = ()
     state: ItemState
+    #: The error of the first failed frame.
     error: Failure | None = None
-    #: As planned.
+    #: From the plan (see `PlannedItem`).
     findings: dict[str, Any] = {}
-    #: As planned.
+    #: From the plan (see `PlannedItem`).
     identifiers: dict[str, str] = {}
     #: The files of the whole item, by output.
     files: dict[str, ArtifactRef] = {}
-    #: Why files could not be made, by output.
+    #: The reasons why requested files could not be made, by output.
     errors: dict[str, Failure] = {}
-    #: The higher, the more there is to review.
+    #: Items with a higher suspicion should be reviewed first.
     suspicion: float = 0.0
     outcomes: tuple[Outcome, ...]
 
 
 def item_state(outcomes: tuple[Outcome, ...], *, whole: bool = True) -> ItemState:
-    """Return the state of an item.
+    """Return the state of an item whose frames have these outcomes.
 
-    All frames succeeded: succeeded. Some, or not `whole`: partial. None: failed, or cancelled if all were cancelled.
+    The item succeeded if all frames succeeded and it is `whole`, which means that it has all requested files. It is
+    partial if at least one frame succeeded. Otherwise it failed if a frame failed, and it is cancelled if none did.
     """
     states = {outcome.state for outcome in outcomes}
     if states == {"succeeded"} and whole:
@@ -56,9 +61,9 @@ def item_state(outcomes: tuple[Outcome, ...], *, whole: bool = True) -> ItemStat
 
 
 def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: Assembled | None = None) -> ItemLine:
-    """Return the line of an item whose frames are all decided; its error is that of its first failed frame.
+    """Return the line of an item whose frames all have an outcome.
 
-    An item that is held, or lacks a requested file, is at best partial.
+    An item is at best partial if it is held, or if a requested file could not be made.
     """
     error = next((outcome.error for outcome in outcomes if outcome.error), None)
     errors = assembled.errors if assembled else {}
@@ -78,7 +83,7 @@ def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: As
 
 
 def whole_names(line: ItemLine) -> dict[str, str]:
-    """Return the item's own files by artifact name, with their outputs: `{item}.labels.nii.gz`, `{item}.seg.dcm` …"""
+    """Return the outputs of the item's whole-item files by artifact name, such as `{item}.labels.nii.gz`."""
     return {_whole_name(line.item, output): output for output in line.files}
 
 
@@ -88,12 +93,12 @@ def _whole_name(item: int, output: str) -> str:
 
 
 def file_name(output: str) -> str:
-    """Return the name of a whole-item file of this output within its item."""
+    """Return the name of the whole-item file of this output, without the number of the item."""
     if output.startswith(PER_PROMPT):
         return f"{output.removeprefix(PER_PROMPT)}.{_OF_PROMPT}"
     return _ENDINGS[output]
 
 
 def flags_of(line: ItemLine) -> list[str]:
-    """Return the flags of all masks of the item, once for each mask."""
+    """Return the flags of all masks of the item. A flag is repeated for each mask that has it."""
     return [flag for outcome in line.outcomes for mask in outcome.masks for flag in mask.flags]

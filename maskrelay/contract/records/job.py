@@ -1,4 +1,4 @@
-"""A job as stored: the accepted submission, its plan and its result."""
+"""The stored records of a job: the accepted submission, its planned frames and its result."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -29,57 +29,60 @@ Identifiers = Literal["uids", "hashed", "none"]
 TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancelled"})
 #: A job of at most this many items uses the interactive lane unless bulk is requested.
 INTERACTIVE_ITEMS = 20
-#: The plan is written in parts of this many frames; part p covers the frames p·n … (p+1)·n-1.
+#: The number n of frames in each part of the plan. Part p contains the frames from p·n to (p+1)·n-1.
 FRAMES_PER_PART = 1000
-#: The caller's own JSON object. It is returned as stored, so it holds only values that a response can represent.
+#: A JSON object that the caller sent. It is returned unchanged, so it must contain only values that a response can
+#: represent.
 Metadata = Annotated[dict[str, Any], AfterValidator(check_carried)]
 RESEARCH_ONLY = "For research use only. Not for clinical use: no mask here may guide the care of a patient."
 
 
 class Item(Record):
-    """One upload with its prompts."""
+    """One upload with its prompts, as it was submitted."""
 
-    #: A storage key.
+    #: The storage key of the upload.
     source: str
     size: Amount
     sha256: str
     kind: Kind = "still"
     custom_id: str
-    #: The file name, shown only to the caller.
+    #: The file name, which is shown only to the caller.
     source_name: str | None = None
     prompts: tuple[str, ...]
-    #: None: all of it is processed. In a redrive of a zip: the members to process by offset, each with the custom id
-    #: of its item. Empty: it is present only as a part of another item's series.
+    #: The members of a zip archive that a redrive processes: the offset of each, with the custom id of its item. None
+    #: means that the whole upload is processed. If it is empty, the upload is only used as part of the series of
+    #: another item.
     only: dict[int, str] | None = None
 
 
 class CallbackTarget(Record):
-    """Where events are sent."""
+    """The receiver of a job's events."""
 
     url: str
-    #: The caller's own secret, encrypted with the server key, or two of them separated by a blank; None: derived.
+    #: The caller's own secret, encrypted with the server key. It may be two secrets that are separated by a space. None
+    #: means that the secret is derived from the server key.
     sealed: str | None = None
     events: tuple[str, ...]
 
 
 class PixelOptions(Record):
-    """The options for how sources become frames."""
+    """The options that determine how sources are converted to frames."""
 
-    #: The name of a preset, `none`, or limits; None: by modality and body part.
+    #: The name of a preset, `none`, or explicit limits. None means that the modality and the body part decide.
     intensity: Intensity | None = None
     #: Whether the DICOM objects of one series form one item.
     group_series: bool = True
-    #: What to do with a series with missing slices.
+    #: What to do with a series in which slices are missing.
     partial_series: PartialSeries = "fail"
-    #: The axis along which a volume is cut; None: axial.
+    #: The axis along which a volume is cut into slices. None means axial.
     slice_axis: SliceAxis | None = None
-    #: Which volume of a 4-D volume.
+    #: The number of the volume to use in a file with several volumes, counted from 0.
     volume: Annotated[int, Field(ge=0)] | None = None
-    #: Whether pixels of unequal sides are stretched to squares for the canvas.
+    #: Whether pixels with sides of different length are stretched to squares on the canvas.
     square_pixels: bool = False
-    #: What to do with images that may show text.
+    #: What to do with images that may show burned-in text.
     burned_in: BurnedIn = "warn"
-    #: How results name the DICOM objects they belong to.
+    #: The form in which results identify DICOM objects.
     identifiers: Identifiers = "uids"
 
 
@@ -90,42 +93,48 @@ class Submission(Record):
     tenant: str
     created_at: datetime
     lane: Lane
-    #: Empty: the defaults for each source.
+    #: The requested outputs. If there are none, each source gets the default outputs for its kind.
     outputs: tuple[Output, ...]
     pixels: PixelOptions = PixelOptions()
-    #: The only endpoint that may score its frames.
+    #: The only endpoint that may score the job's frames. None means that any endpoint of the tenant may.
     endpoint: str | None = None
-    #: Scores each prompt in a request of its own, because prompts of one request influence each other.
+    #: Whether each prompt is scored in a request of its own. Prompts in the same request influence each other.
     one_prompt_per_request: bool = False
     metadata: Metadata = {}
     warnings: tuple[PromptWarning, ...] = ()
     callback: CallbackTarget | None = None
+    #: The number of submitted items.
     total: Amount
-    #: The bytes of its uploads.
+    #: The total size of the uploads in bytes.
     size: Amount = 0
-    #: Inline for a small job; for a large one, lines of the object `items_key`. They are the uploads: the plan may make
-    #: more items (from a zip) or fewer (from a series).
+    #: The submitted items of a small job: one for each upload. The plan may make several items from one upload (a zip
+    #: archive), or one item from several uploads (a series).
     items: tuple[Item, ...] = ()
+    #: For a large job, the key of the object that contains the submitted items as lines.
     items_key: str | None = None
-    #: When the job is cancelled if it has not ended.
+    #: The time at which the job is cancelled if it has not ended before.
     deadline: datetime | None = None
-    #: Covers the options and the hashes of the uploads, to distinguish a repeat from another request.
+    #: A hash of the options and of the hashes of the uploads. It distinguishes a repeated request from a different one.
     fingerprint: str
-    #: The finished job whose failed items these are.
+    #: The finished job whose failed items this job processes again.
     redrive_of: str | None = None
     traceparent: str | None = None
 
 
 class PlannedFrame(Record):
-    """One line of a frame part: frame `frame` is image `index` of item `item`, read from `source`."""
+    """One line of a part of the plan: a frame, and how to read it."""
 
+    #: The number of the frame within the job.
     frame: Number
+    #: The number of its item.
     item: Number
+    #: The number of the frame within its item.
     index: Number = 0
     #: The number of frames of the item.
     of: Number = 1
+    #: The storage key of the upload.
     source: str
-    #: The bytes that reading it takes.
+    #: The number of bytes that must be read for this frame.
     size: Amount
     sha256: str
     prompts: tuple[str, ...]
@@ -133,11 +142,11 @@ class PlannedFrame(Record):
     reading: Reading = Reading()
     outputs: tuple[Output, ...] = ("mask", "overlay")
     square_pixels: bool = False
-    #: The DICOM object it belongs to, as results name it.
+    #: The name that results use for the DICOM object of the frame.
     instance: str | None = None
-    #: The file of a frame whose item was made of several files.
+    #: The name of the frame's file, if the item was made from several files.
     source_name: str | None = None
-    #: The reason why the item cannot be segmented; it becomes the frame's outcome.
+    #: The reason why the item cannot be segmented. It becomes the outcome of the frame.
     error: Failure | None = None
 
 
@@ -152,7 +161,7 @@ class Counts(Record):
 
 
 class Frames(Record):
-    """The number of frames by state. `planned` grows while the job is planned."""
+    """The number of frames by state. `planned` grows while the job is being planned."""
 
     planned: Amount = 0
     waiting: Amount = 0
@@ -171,14 +180,14 @@ class FinalObject(Record):
 
 
 class FlaggedItems(Record):
-    """The items with a mask that has this flag, most suspicious first."""
+    """The numbers of the items with a mask that has this flag. The most suspicious item is first."""
 
     flag: str
     items: tuple[int, ...]
 
 
 class Result(Record):
-    """`result.json`: the final manifest, which never changes."""
+    """`result.json`: the final manifest of a job. It never changes."""
 
     job: str
     tenant: str
@@ -189,24 +198,25 @@ class Result(Record):
     counts: Counts
     frames: Frames
     rescored: int
-    #: Seconds by stage up to here (`rules/timings.py`).
+    #: The seconds that each stage took until the result was written (see `rules/timings.py`).
     timings: dict[str, float] = {}
+    #: Why the job was cancelled.
     reason: str | None = None
-    #: One line per item, in item order (`ItemLine`).
+    #: One line for each item, in the order of the items (`ItemLine`).
     items: FinalObject
-    #: Where each line of `items` begins: 8 bytes, big-endian.
+    #: The offset of each line in `items`, as 8 bytes in big-endian order.
     index: FinalObject
-    #: How many masks have each flag.
+    #: The number of masks with each flag.
     flags: dict[str, int] = {}
-    #: One line per flag (`FlaggedItems`), with the numbers of its items.
+    #: One line for each flag, with the numbers of its items (`FlaggedItems`).
     flagged: FinalObject | None = None
-    #: One line per failed frame (`DeadLetter`); None if none failed.
+    #: One line for each failed frame (`DeadLetter`). None if no frame failed.
     dead: FinalObject | None = None
-    #: The names of the outcome parts that count.
+    #: The names of the outcome parts that contain visible outcomes.
     parts: FinalObject | None = None
     software: dict[str, str]
     pixels: dict[str, Any]
-    #: The endpoints in use when the job ended; each outcome names its own.
+    #: The endpoints that were configured when the job ended. Each outcome names the endpoint that scored it.
     endpoints: tuple[dict[str, str], ...]
     metadata: Metadata = {}
     notice: str = RESEARCH_ONLY

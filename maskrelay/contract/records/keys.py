@@ -1,6 +1,6 @@
-"""The keys of all objects in storage. They contain numbers and random letters only, and no text of a caller.
+"""The keys of all objects in storage. They contain names of this project, ids and numbers, but no text of a caller.
 
-Ids are 26 letters of lower-case base32; a part is `{time}-{worker}-{seq}`.
+An id consists of 26 characters of lower-case base32. The name of an outcome part is `{time}-{worker}-{number}`.
 """
 
 import re
@@ -21,20 +21,23 @@ CANCEL = ".cancel"
 REMOVING = "removing/"
 SWEEPING = "sweeping/"
 SENDERS = "senders/"
-#: The id of the store, which is also recorded in the Redis database of the same deployment.
+#: The object with the id of the store. The Redis database of the same deployment contains the same id.
 STORE_ID = "store/id.json"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
 AUDIT = "audit/"
-#: Objects that are written and deleted again to test the store.
+#: The prefix of objects that are written and deleted again to test the store.
 TRIALS = "trials/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 def _fixed(number: int, width: int) -> str:
-    """The number with leading zeros, so that names sort. Raises ValueError if it has more digits than `width`."""
+    """Return the number with leading zeros, so names are sorted by number.
+
+    Raises ValueError if the number is negative or has more digits than `width`.
+    """
     if not 0 <= number < 10**width:
-        raise ValueError(f"no number of {width} digits")
+        raise ValueError(f"not a number of {width} digits")
     return f"{number:0{width}d}"
 
 
@@ -54,7 +57,7 @@ def upload(tenant: str, name: str) -> str:
 
 
 def upload_facts(upload_key: str) -> str:
-    """Return the key of the facts of an upload that jobs may refer to by id."""
+    """Return the key of the object that describes an upload to which jobs may refer by its id."""
     return f"{upload_key}.json"
 
 
@@ -63,7 +66,7 @@ def upload_use(upload_key: str, job: str) -> str:
 
 
 def upload_of(key: str) -> str | None:
-    """Return the upload that an object below `uploads/` is or belongs to; None for an unknown object."""
+    """Return the key of the upload that this object is, or to which it belongs. Return None for any other object."""
     known = _UPLOAD.match(key)
     return known[0] if known else None
 
@@ -81,7 +84,7 @@ def accepted(job: str) -> str:
 
 
 def item_lists(job: str) -> str:
-    """Return the prefix of the keys of a job's items, including those of a submission that was not accepted."""
+    """Return the prefix of the keys of a job's lists of items. One may be from a submission that was not accepted."""
     return f"jobs/{job}/items-"
 
 
@@ -94,7 +97,7 @@ def cancel(job: str) -> str:
 
 
 def halted(job: str) -> str:
-    """Return the key of the reason why a job ended without a result; while it exists, the job has ended."""
+    """Return the key of the reason why a job ended without a result. While the object exists, the job has ended."""
     return f"jobs/{job}/halted.json"
 
 
@@ -103,28 +106,29 @@ def gone(job: str) -> str:
 
 
 def removing(job: str) -> str:
-    """Return the key of the marker of a deleted job whose objects are not all removed yet."""
+    """Return the key of the marker for a deleted job whose objects are not all removed yet."""
     return f"{REMOVING}{job}"
 
 
 def sweeping(job: str) -> str:
-    """Return the key of the marker of a job that has ended or had a line refused.
+    """Return the key of the marker for a job that may have objects to which no outcome refers.
 
-    Objects that no outcome refers to are swept once nothing more is written.
+    A job gets the marker when it ends, or when the ledger refuses an outcome. Such objects are removed when nothing
+    more is written for the job.
     """
     return f"{SWEEPING}{job}"
 
 
 def redriven(job: str, new: str) -> str:
-    """Return the key, below a finished job, of the marker of the job `new`.
+    """Return the key of the marker that says that items of the finished job `job` were redriven as the job `new`.
 
-    Items of the finished job were redriven in it, if it was accepted.
+    The marker is written before the new job is accepted, so the job may not exist.
     """
     return f"jobs/{job}/redriven/{new}"
 
 
 def objects(job: str) -> str:
-    """Return the prefix of the keys of all of a job's own objects."""
+    """Return the prefix of the keys of all objects that belong only to this job."""
     return f"{JOBS}{job}/"
 
 
@@ -133,7 +137,7 @@ def result(job: str) -> str:
 
 
 def finished_job(key: str) -> str | None:
-    """Return the job whose result this object is; None for another object."""
+    """Return the job whose result this object is, or None for any other object."""
     known = _RESULT.fullmatch(key)
     return known[1] if known else None
 
@@ -151,27 +155,30 @@ def item_parts(job: str) -> str:
 
 
 def item_part(job: str, part: int) -> str:
-    """Return the key of the planned items that begin in frame part `part`."""
+    """Return the key of the planned items whose first frame is in part `part` of the plan."""
     return f"{item_parts(job)}{_fixed(part, 6)}.ndjson"
 
 
 def survey_part(job: str, part: int) -> str:
-    """Return the key of the survey of a few of the submitted items."""
+    """Return the key of a part of the survey. A part describes a few of the submitted items."""
     return f"jobs/{job}/survey/{_fixed(part, 6)}.ndjson"
 
 
 def survey_begun(job: str, part: int) -> str:
-    """Return the key of an unfinished survey part, from when planning gave way to other jobs."""
+    """Return the key of an unfinished part of the survey.
+
+    It is written when planning stops in the middle of a part so that other jobs can be planned.
+    """
     return f"jobs/{job}/survey/{_fixed(part, 6)}.begun.ndjson"
 
 
 def ignored(job: str) -> str:
-    """Return the key of the list of files that became no items; absent if there are none."""
+    """Return the key of the list of files that did not become items. If there are none, there is no such object."""
     return f"jobs/{job}/survey/ignored.ndjson"
 
 
 def window(job: str, item: int) -> str:
-    """Return the key of the intensity limits of one item, computed over all its pixels."""
+    """Return the key of the intensity limits of one item, which are computed over all its pixels."""
     return f"jobs/{job}/survey/window-{_fixed(item, 9)}.json"
 
 
@@ -184,12 +191,15 @@ def outcome_part(job: str, part: str) -> str:
 
 
 def outcome_part_name(at_ms: int, worker: str, number: int) -> str:
-    """Return a part's name, which sorts by time: Redis' clock, the worker's 8 hex digits, its running number."""
+    """Return the name of an outcome part: the time of the Redis clock, the worker, and the worker's part number.
+
+    Names are sorted by time. `worker` consists of 8 hex digits.
+    """
     return f"{_fixed(at_ms, 16)}-{worker}-{_fixed(number, 6)}"
 
 
 def part_of(key: str) -> str:
-    """Return the part's name from the key of an outcome part."""
+    """Return the name of the outcome part with this key."""
     return key.rsplit("/", 1)[1].removesuffix(".ndjson")
 
 
@@ -214,7 +224,7 @@ def thumbnail(job: str, item: int, frame: int, attempt: str) -> str:
 
 
 def whole(job: str, item: int, name: str, attempt: str) -> str:
-    """Return the key of a file of a whole item, e.g. `labels.nii.gz`."""
+    """Return the key of a whole-item file, such as `labels.nii.gz`."""
     return f"{artifacts(job)}{item}/{attempt}.{name}"
 
 
@@ -223,7 +233,7 @@ def assembled(job: str) -> str:
 
 
 def assembled_item(job: str, item: int) -> str:
-    """Return the key of the record of an item's whole-item files; written once, when all of them exist."""
+    """Return the key of the record of an item's whole-item files. It is written once, when all files exist."""
     return f"{assembled(job)}{_fixed(item, 9)}.json"
 
 
@@ -232,17 +242,17 @@ def packs(job: str) -> str:
 
 
 def pack(job: str, part: str) -> str:
-    """Return the key of the artifacts of the outcomes in one part, concatenated."""
+    """Return the key of the object that contains the artifacts of all outcomes in one part, concatenated."""
     return f"{packs(job)}{part}.bin"
 
 
 def rejected_answer(job: str, item: int, frame: int, attempt: str) -> str:
-    """Return the key of an invalid response, kept as it was received."""
+    """Return the key of an invalid response of an endpoint. The object contains the response as it was received."""
     return f"{artifacts(job)}{item}/{frame}.{attempt}.answer"
 
 
 def answered_frame(key: str) -> int | None:
-    """Return the frame of a kept response; None for another key."""
+    """Return the frame of the invalid response with this key, or None if it is the key of another object."""
     known = _ANSWER.search(key)
     return int(known[1]) if known else None
 
@@ -256,20 +266,20 @@ def final(job: str, nonce: str, name: str) -> str:
 
 
 def unfinished(job: str) -> str:
-    """Return the key of the progress of finish in a large job; unused once there is a result."""
+    """Return the prefix of the keys of a large job's unfinished result. They are unused when the result exists."""
     return f"jobs/{job}/unfinished/"
 
 
 def unfinished_object(job: str, lines: str, name: str) -> str:
     """Return the key of an object of an unfinished result.
 
-    lines: the choice of visible lines it belongs to, as 16 hex digits.
+    `lines` consists of 16 hex digits that identify the choice of visible lines on which the result is based.
     """
     return f"{unfinished(job)}{lines}/{name}"
 
 
 def stretch(number: int, kind: str) -> str:
-    """Return the name of one object of a stretch of the result."""
+    """Return the name of an object that belongs to stretch `number` of an unfinished result."""
     return f"{_fixed(number, 6)}.{kind}"
 
 
@@ -278,7 +288,7 @@ def event(job: str, event_id: str) -> str:
 
 
 def event_of(name: str) -> str | None:
-    """Return the event whose body has this name among its job's objects, if any."""
+    """Return the event whose body has this name among the objects of its job, or None for another name."""
     known = _EVENT_NAME.fullmatch(name)
     return known[1] if known else None
 
@@ -288,20 +298,26 @@ def delivered(job: str, event_id: str) -> str:
 
 
 def sender(child: str) -> str:
-    """Return the key that a segment child creates before its first score; it names the endpoints that it sends to."""
+    """Return the key of the object that a segment child process creates before its first score.
+
+    The object names the endpoints to which the process sends requests.
+    """
     return f"{SENDERS}{child}"
 
 
 def endpoint_used(endpoint: str) -> str:
-    """Return the key that is created before the first score ever; while it is absent, no score can be in flight."""
+    """Return the key of the object that is created before the very first score of an endpoint.
+
+    While the object does not exist, no request to the endpoint can be in flight.
+    """
     return f"endpoints/{endpoint}.used"
 
 
 def audit_hour(hour: str) -> str:
-    """Return the prefix of the keys of an hour's audit files; `hour` as in `2026-11-25T09`, UTC."""
+    """Return the prefix of the keys of the audit files of an hour in UTC, such as `2026-11-25T09`."""
     return f"{AUDIT}{hour}/"
 
 
 def audit_file(hour: str, process: str, number: int) -> str:
-    """Return the key of the `number`-th file of a process' audit log, counted over all its hours."""
+    """Return the key of file `number` of a process's audit log. The files are numbered across all hours."""
     return f"{audit_hour(hour)}{process}/{_fixed(number, 9)}.ndjson"

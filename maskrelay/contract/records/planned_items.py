@@ -1,4 +1,4 @@
-"""The plan of a job: the sources found in the uploads, and the items made of them."""
+"""The records of a job's plan: the sources found in the uploads, and the items made from them."""
 
 from typing import Any
 
@@ -16,68 +16,75 @@ from maskrelay.contract.vocabulary.outputs import Output
 
 
 class Surveyed(Record):
-    """A source found in the upload of submitted item `upload`: the whole upload, or the member `extent` of a zip."""
+    """A source that the survey found: a whole upload, or a member of a zip archive."""
 
+    #: The number of the submitted item whose upload contains the source.
     upload: Number
+    #: The member of the zip archive. None if the source is the whole upload.
     extent: Extent | None = None
     kind: Kind
-    #: The bytes that reading one image takes.
+    #: The number of bytes that must be read for one image.
     size: Amount
-    #: The number of images; all are read as `reading` describes, except for their number.
+    #: The number of images. All of them are read as `reading` describes, each with its own index.
     frames: Number = 1
-    #: Bits per sample; 0 if they were not determined.
+    #: The bits per sample, or 0 if they were not determined.
     bits: int = 0
     reading: Reading = Reading()
-    #: The header of a DICOM object.
+    #: The facts from the header of a DICOM object.
     facts: DicomFacts | None = None
     #: The grid of a volume.
     grid: Grid | None = None
-    #: Why it cannot be read.
+    #: The reason why the source cannot be read.
     error: Failure | None = None
-    #: It is not an image and not meant as one (a DICOMDIR next to its files); it becomes an item only if it is
-    #: the only source.
+    #: Whether the source is not an image and is not meant to be one, such as the DICOMDIR next to DICOM files. It
+    #: becomes an item only if the job has no other source.
     ignored: bool = False
-    #: The name of a member of a zip, with its folders.
+    #: The name of a member of a zip archive, including its folders.
     name: str | None = None
-    #: Observations, by code.
+    #: Observations about the source, by code.
     findings: dict[str, Any] = {}
 
 
 class IgnoredFile(Record):
-    """A file of the submitted item `custom_id` that did not become an item. reason: why not."""
+    """A file that did not become an item, and the reason."""
 
+    #: The custom id of the submitted item that contains the file.
     custom_id: str
     source_name: str | None = None
     reason: Failure
 
 
 class PlannedItem(Record):
-    """An item of the plan: `frames` frames from number `first` on; at least one, which holds the item's error."""
+    """An item of the plan. An item that cannot be segmented has one frame, which has the item's error."""
 
     item: Number
     custom_id: str
     source_name: str | None = None
-    #: The custom ids of the submitted items it was made of, unless that is only the one that gives its id.
+    #: The custom ids of the submitted items from which this item was made. Empty if there is only one.
     members: tuple[str, ...] = ()
+    #: The number of the item's first frame within the job.
     first: Number
+    #: The number of frames.
     frames: Number
     kind: Kind = "still"
     outputs: tuple[Output, ...] = ()
     modality: str | None = None
-    #: Observations of the plan, by code.
+    #: Observations that were made during planning, by code.
     findings: dict[str, Any] = {}
-    #: UIDs, or keyed hashes of them, that link the result to its source.
+    #: UIDs, or keyed hashes of UIDs, that link the result to its source.
     identifiers: dict[str, str] = {}
-    #: Its whole-item files are not made.
+    #: Whether the item is held, because slices are missing: its frames are segmented, but no whole-item files are made.
     held: bool = False
-    #: The position of its frames in space.
+    #: The position of the item's frames in space.
     grid: Grid | None = None
 
 
 class Assembled(Record):
-    """The whole-item files of one item, by output (`nifti-per-prompt` by `nifti-per-prompt-{prompt number}`)."""
+    """The whole-item files of one item."""
 
     item: Number
+    #: The files by output. The output `nifti-per-prompt` has one file for each prompt, whose name here is
+    #: `nifti-per-prompt-` and the number of the prompt.
     files: dict[str, ArtifactRef] = {}
-    #: The requested files that could not be made.
+    #: The reasons why requested files could not be made, by output.
     errors: dict[str, Failure] = {}

@@ -1,22 +1,28 @@
-"""A checkpoint of an unfinished result: what finish has written for some parts of the plan, so that it can resume."""
+"""A checkpoint of an unfinished result.
+
+It describes what the finish step has written for some parts of the plan, so the step can resume after them.
+"""
 
 from maskrelay.contract.record import Record
 from maskrelay.contract.records.job import FinalObject
 
 
 class Stretch(Record):
-    """The items that begin in some parts of the plan: their lines, the offset of each, and their dead letters."""
+    """The results of the items that begin in some consecutive parts of the plan."""
 
+    #: The lines of the items.
     lines: FinalObject
+    #: The offset of each line.
     index: FinalObject
+    #: The dead letters of the items.
     dead: FinalObject | None = None
-    #: By state.
+    #: The number of items by state.
     items: dict[str, int]
-    #: By state.
+    #: The number of frames by state.
     frames: dict[str, int]
-    #: How many masks have each flag.
+    #: The number of masks with each flag.
     flags: dict[str, int]
-    #: The items with such a mask, by flag.
+    #: The numbers of the items that have a mask with the flag, by flag.
     flagged: dict[str, list[int]]
-    #: The suspicions of the flagged items.
+    #: The suspicions of the items in `flagged`, by flag and in the same order.
     suspicions: dict[str, list[float]]

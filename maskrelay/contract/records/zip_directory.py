@@ -1,7 +1,8 @@
-"""List the members of a zip from a few ranges of its bytes. Nothing is unpacked, and no name is ever used as a path.
+"""List the members of a zip archive by reading a few ranges of its bytes.
 
-Source: PKWARE's APPNOTE 6.3.10, sections 4.3 (records), 4.4 (fields) and 4.5.3 (zip64). A member's number, from 1, is
-its place in the central directory; errors give numbers, never names.
+Nothing is decompressed, and no name is ever used as a path. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 (records),
+4.4 (fields) and 4.5.3 (zip64). The number of a member is its position in the central directory, counted from 1. Errors
+contain the numbers of members but never their names.
 """
 
 import re
@@ -16,17 +17,19 @@ from maskrelay.errors import ArchiveInvalid, ArchiveTooLarge
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
-#: The directory is read at once: a base size, and bytes per entry for names and fields of ordinary length.
+#: The directory is read into memory as a whole. Its size is limited to a base size, plus a number of bytes for each
+#: permitted entry, which is enough for names and fields of ordinary length.
 _DIRECTORY_BYTES = (64 << 10, 512)
 
 _STORED, _DEFLATED = 0, 8
-#: Flags: encrypted, strongly encrypted, headers masked.
+#: The flags for encryption, strong encryption and masked headers.
 _ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 _UTF_8 = 1 << 11
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 
-#: The greatest compression ratio. Deflate's maximum is about 1,000; images stay far below a fifth of it.
+#: The greatest compression ratio that is accepted. The maximum of deflate is about 1,000. Images are far below 200.
 _RATIO = 200
+#: The ratio is checked only for members that are larger than this after decompression.
 _RATIO_FROM = 1 << 20
 _SEPARATORS = re.compile(r"[/\\]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -38,21 +41,23 @@ class Member:
     """A file in the archive."""
 
     number: int
-    #: A label to show, with folders; never a path.
+    #: The name to display, including folders. It is never used as a path.
     name: str
-    #: As its header repeats it.
+    #: The bytes of the name. The local header of the member must contain the same bytes.
     raw_name: bytes
-    #: The offset of its local header; `length` bytes follow it and end by `ends_by`.
+    #: The offset of the member's local header.
     header: int
+    #: The number of bytes that follow the local header.
     length: int
-    #: Its decompressed size, None if it is stored without compression.
+    #: The decompressed size. None if the member is stored without compression.
     inflated: int | None
+    #: The offset at which the member must have ended.
     ends_by: int = 0
-    #: The checksum of its decompressed bytes.
+    #: The checksum of the decompressed bytes.
     crc32: int | None = None
-    #: An operating system's own file.
+    #: Whether the file was created by an operating system, such as `.DS_Store`.
     is_hidden: bool = False
-    #: Why it cannot be read; empty if it can.
+    #: The reason why the member cannot be read. Empty if it can be read.
     refusal: str = ""
 
     @property
@@ -61,31 +66,34 @@ class Member:
 
 
 def list_members(read: Read, size: int, *, most_members: int, most_bytes: int, every: bool = False) -> list[Member]:
-    """Return the files of an archive of `size` bytes, in the directory's order; two or three calls of `read`.
+    """Return the files of an archive of `size` bytes, in the order of its directory.
 
-    Folders are left out, and so are hidden and empty files unless `every` is set. Raises ArchiveTooLarge for more than
-    `most_members` files, for more than `most_bytes` once decompressed, and for a file with an implausible compression
-    ratio; ArchiveInvalid for an archive that is damaged, split over disks or has overlapping members. A file that is
-    encrypted, or compressed by another method than deflate, has a `refusal`.
+    `read` is called two or three times. Folders are left out. Hidden and empty files are left out as well, except if
+    `every` is true. A file that is encrypted, or compressed with another method than deflate, has a `refusal`.
+
+    Raises ArchiveTooLarge if there are more than `most_members` files, if they have more than `most_bytes` bytes after
+    decompression, or if the compression ratio of a file is implausible. Raises ArchiveInvalid if the archive is damaged
+    or split over several disks, or if members overlap.
     """
     directory = find_directory(read, size)
     fixed, each = _DIRECTORY_BYTES
     if directory.length > fixed + each * most_members:
-        raise ArchiveTooLarge(f"The archive has {directory.entries} entries; at most {most_members} files are taken.")
+        raise ArchiveTooLarge(f"The archive has {directory.entries} entries; at most {most_members} are accepted.")
     body = read(directory.offset, directory.length)
     members = [member for member in _entries(body, directory) if member is not None]
     if len(members) > most_members:
-        raise ArchiveTooLarge(f"The archive has {len(members)} files; at most {most_members} are taken.")
+        raise ArchiveTooLarge(f"The archive has {len(members)} files; at most {most_members} are accepted.")
     _check_sizes(members, most_bytes)
     members = _apart(members, directory.offset)
-    return members if every else [one for one in members if not one.is_hidden and not one.is_empty]
+    return members if every else [member for member in members if not member.is_hidden and not member.is_empty]
 
 
 def locate(read: Read, member: Member) -> Extent:
-    """Return the location of the member's bytes; one call of `read`, for the local header with its variable length.
+    """Return the location of the member's bytes.
 
-    Raises ArchiveInvalid if the header is not this member's, if its bytes would overlap what follows, or if it cannot
-    be read.
+    `read` is called once, for the local header, because the length of this header varies. Raises ArchiveInvalid if the
+    member has a `refusal`, if the local header does not match the directory, or if the member's bytes overlap those
+    that follow.
     """
     if member.refusal:
         raise _invalid(member.number, member.refusal)
@@ -96,31 +104,31 @@ def locate(read: Read, member: Member) -> Extent:
     expected = _STORED if member.inflated is None else _DEFLATED
     name = head[_LOCAL.size :]
     if signature != b"PK\x03\x04" or flags & _ENCRYPTED or method != expected:
-        raise _invalid(member.number, "has another header than the directory says")
+        raise _invalid(member.number, "has a header that does not match the directory")
     if name_length != len(member.raw_name) or name != member.raw_name:
-        raise _invalid(member.number, "has another name than the directory says")
+        raise _invalid(member.number, "has a name that does not match the directory")
     offset = member.header + _LOCAL.size + name_length + extra_length
     if offset + member.length > member.ends_by:
-        raise _invalid(member.number, "overlaps what comes after it")
+        raise _invalid(member.number, "overlaps the data that follows it")
     return Extent(offset=offset, length=member.length, inflated=member.inflated, crc32=member.crc32)
 
 
 def _entries(body: bytes, directory: Directory) -> Iterator[Member | None]:
-    """Each entry as a member, or None if it is a folder."""
+    """Yield each entry as a member, or None for a folder."""
     at = 0
     if len(body) != directory.length:
-        raise ArchiveInvalid("The archive's directory is cut short.")
+        raise ArchiveInvalid("The archive's directory ends too early.")
     for number in range(1, directory.entries + 1):
         if at + _ENTRY.size > len(body) or body[at : at + 4] != b"PK\x01\x02":
             raise _invalid(number, "is missing from the directory")
         name_length, extra_length, comment_length = _ENTRY.unpack_from(body, at)[10:13]
         following = at + _ENTRY.size + name_length + extra_length + comment_length
         if following > len(body):
-            raise _invalid(number, "is cut short in the directory")
+            raise _invalid(number, "has an incomplete entry in the directory")
         yield _entry(body[at:following], number)
         at = following
     if at != len(body):
-        raise ArchiveInvalid("The archive's directory holds more than its entries.")
+        raise ArchiveInvalid("The archive's directory contains more than its entries.")
 
 
 def _entry(record: bytes, number: int) -> Member | None:
@@ -132,7 +140,7 @@ def _entry(record: bytes, number: int) -> Member | None:
     extra = record[name_ends : name_ends + fields[11]]
     size, length, header, disk = _widened(extra, (fields[9], fields[8], fields[16], fields[13]), number)
     if disk:
-        raise _invalid(number, "lies on another disk")
+        raise _invalid(number, "is on another disk")
     if raw_name.endswith((b"/", b"\\")) and size == 0:
         return None
     refusal = _refusal(flags, method, size, length)
@@ -145,15 +153,16 @@ def _refusal(flags: int, method: int, size: int, length: int) -> str:
     if flags & _ENCRYPTED:
         return "is encrypted"
     if method not in (_STORED, _DEFLATED):
-        return "is packed in another way than stored or deflated"
-    return "is stored and has two sizes" if method == _STORED and size != length else ""
+        return "is compressed with a method other than deflate"
+    return "is stored without compression but has two sizes" if method == _STORED and size != length else ""
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """A label to show: UTF-8 if it is valid, else code page 437 (appendix D).
+    """Return the name to display, decoded as UTF-8 if it is valid UTF-8, otherwise as code page 437 (appendix D).
 
-    Writers in other code pages do not declare them, so their names come out with other letters; some write a backslash
-    between folders. Whatever could lead elsewhere, were it a path, is left out.
+    Archives do not declare other code pages, so names in such a code page are displayed with wrong letters. A backslash
+    is treated as a separator of folders, because some programs write it. Parts that would lead out of a folder if the
+    name were a path, such as `..`, are left out.
     """
     try:
         name = raw.decode("utf-8")
@@ -164,7 +173,11 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _widened(extra: bytes, short: tuple[int, int, int, int], number: int) -> tuple[int, int, int, int]:
-    """(decompressed size, length, header, disk): maximum values come from the zip64 field, in this order (4.5.3)."""
+    """Return the decompressed size, the length, the offset of the local header and the disk of a member.
+
+    A value in `short` that is the maximum of its field is replaced by the value in the zip64 field. That field contains
+    the replaced values in this order (4.5.3).
+    """
     wide = b""
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<2H", extra)
@@ -178,7 +191,7 @@ def _widened(extra: bytes, short: tuple[int, int, int, int], number: int) -> tup
             found.append(value)
             continue
         if len(wide) < width:
-            raise _invalid(number, "lacks its sizes in the form of zip64")
+            raise _invalid(number, "has no sizes in its zip64 field")
         found.append(int.from_bytes(wide[:width], "little"))
         wide = wide[width:]
     return found[0], found[1], found[2], found[3]
@@ -187,21 +200,24 @@ def _widened(extra: bytes, short: tuple[int, int, int, int], number: int) -> tup
 def _check_sizes(members: list[Member], most_bytes: int) -> None:
     total = sum(member.length if member.inflated is None else member.inflated for member in members)
     if total > most_bytes:
-        raise ArchiveTooLarge(f"The archive holds {total} bytes; at most {most_bytes} are taken.")
+        raise ArchiveTooLarge(f"The archive contains {total} bytes; at most {most_bytes} are accepted.")
     for member in members:
         size = member.inflated or 0
         if size > _RATIO_FROM and size > _RATIO * member.length:
-            raise ArchiveTooLarge(f"Member {member.number} inflates to more than {_RATIO} times its length.")
+            raise ArchiveTooLarge(f"Member {member.number} expands to more than {_RATIO} times its compressed size.")
 
 
 def _apart(members: list[Member], end: int) -> list[Member]:
-    """The members, each with where it must end: the next one's header, or the directory. Raises ArchiveInvalid."""
-    placed = sorted((one for one in members if not one.is_empty), key=lambda member: member.header)
+    """Return the members with the offset at which each must have ended: the next member's header, or the directory.
+
+    Raises ArchiveInvalid if members overlap.
+    """
+    placed = sorted((member for member in members if not member.is_empty), key=lambda member: member.header)
     ends = dict.fromkeys((member.number for member in placed), end)
     ends |= {member.number: after.header for member, after in pairwise(placed)}
     for member in placed:
         if member.header + _LOCAL.size + len(member.raw_name) + member.length > ends[member.number]:
-            raise _invalid(member.number, "overlaps what comes after it")
+            raise _invalid(member.number, "overlaps the data that follows it")
     return [replace(member, ends_by=ends.get(member.number, end)) for member in members]
 
 

@@ -1,6 +1,7 @@
-"""Find the central directory of a zip from its last bytes: the end record, and the zip64 record where that is full.
+"""Find the central directory of a zip archive by its last bytes.
 
-Source: PKWARE's APPNOTE 6.3.10, sections 4.3.14 to 4.3.16.
+They contain the end record. If the fields of that record are too small for the archive, they also contain the locator
+of a zip64 end record. Source: PKWARE's APPNOTE 6.3.10, sections 4.3.14 to 4.3.16.
 """
 
 import struct
@@ -9,28 +10,32 @@ from dataclasses import dataclass
 
 from maskrelay.errors import ArchiveInvalid
 
-#: `read(offset, length)`: that many bytes of the archive, or fewer at its end.
+#: A function `read(offset, length)` that returns this many bytes of the archive, or fewer at its end.
 Read = Callable[[int, int], bytes]
 
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR_64 = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
-#: The size of the end record with the longest possible comment, and a zip64 locator before it.
+#: The size of the end record with the longest possible comment, plus that of a zip64 locator before it.
 _TAIL_BYTES = _LOCATOR_64.size + _END.size + 0xFFFF
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The central directory: `length` bytes at `offset` of the archive that describe `entries` members."""
+    """The location of the central directory: `length` bytes from `offset` on in the archive."""
 
     offset: int
     length: int
+    #: The number of members that the directory describes.
     entries: int
 
 
 def find_directory(read: Read, size: int) -> Directory:
-    """Find the directory of an archive of `size` bytes; one or two calls of `read`. Raises ArchiveInvalid."""
+    """Return the location of the directory in an archive of `size` bytes. `read` is called once or twice.
+
+    Raises ArchiveInvalid if the directory cannot be found, or if the archive is split over several disks.
+    """
     start = max(0, size - _TAIL_BYTES)
     tail = read(start, size - start)
     at = _end_record(tail)
@@ -43,28 +48,28 @@ def find_directory(read: Read, size: int) -> Directory:
     if disk or first_disk or here != entries:
         raise ArchiveInvalid("The archive is split over several disks.")
     if offset + length > end:
-        raise ArchiveInvalid("The archive's directory does not lie within it.")
+        raise ArchiveInvalid("The archive's directory is not inside the archive.")
     return Directory(offset, length, entries)
 
 
 def _end_record(tail: bytes) -> int:
-    """The offset of the end record: the last one whose comment reaches exactly to the end (4.3.16)."""
+    """Return the offset of the end record: the last record whose comment ends exactly at the end (4.3.16)."""
     at = tail.rfind(b"PK\x05\x06")
     while at >= 0:
         if at + _END.size <= len(tail) and at + _END.size + _END.unpack_from(tail, at)[-1] == len(tail):
             return at
         at = tail.rfind(b"PK\x05\x06", 0, at)
-    raise ArchiveInvalid("The archive has no end: it is cut short or damaged.")
+    raise ArchiveInvalid("The archive has no end record: it is incomplete or damaged.")
 
 
 def _directory_64(read: Read, locator: bytes, end: int) -> Directory:
     _, disk, at, disks = _LOCATOR_64.unpack(locator)
     record = read(at, _END_64.size) if at + _END_64.size <= end else b""
     if len(record) < _END_64.size or not record.startswith(b"PK\x06\x06"):
-        raise ArchiveInvalid("The archive has no end in the form of zip64.")
+        raise ArchiveInvalid("The archive has no zip64 end record.")
     _, _, _, _, this_disk, first_disk, here, entries, length, offset = _END_64.unpack(record)
     if disk or disks > 1 or this_disk or first_disk or here != entries:
         raise ArchiveInvalid("The archive is split over several disks.")
     if offset + length > at:
-        raise ArchiveInvalid("The archive's directory does not lie within it.")
+        raise ArchiveInvalid("The archive's directory is not inside the archive.")
     return Directory(offset, length, entries)

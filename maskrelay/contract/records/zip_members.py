@@ -1,4 +1,4 @@
-"""Decompress a zip member piece by piece, and never beyond its declared size."""
+"""Decompression of a member of a zip archive, piece by piece and never beyond its declared size."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from maskrelay.contract.records.source_frames import Extent
 from maskrelay.errors import Truncated
 
-#: The largest decompressed piece.
+#: The size of the largest decompressed piece.
 _PIECE_BYTES = 256 << 10
 
 
 def inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
-    """Yield the member's decompressed bytes, in pieces of at most 256 KiB if it is deflated.
+    """Yield the decompressed bytes of a member. Pieces of a compressed member have at most 256 KiB.
 
-    chunks: the bytes of its extent. Raises Truncated as soon as there are more bytes than declared, and at the end if
-    there are fewer, if they are damaged or if the checksum differs, so the pieces must not be used before the iteration
-    ends.
+    `chunks` are the bytes of the member's `extent`. Raises Truncated as soon as there are more bytes than declared, or
+    if the compressed data is damaged. At the end, raises Truncated if there are fewer bytes than declared or if the
+    checksum differs. Therefore, do not use the pieces before the iteration has ended.
     """
     declared = extent.length if extent.inflated is None else extent.inflated
     total = checksum = 0
@@ -28,14 +28,14 @@ def inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
     if total != declared:
         raise Truncated("A member of the archive is shorter than declared.")
     if extent.crc32 is not None and checksum != extent.crc32:
-        raise Truncated("A member of the archive is damaged: its checksum is another than declared.")
+        raise Truncated("A member of the archive is damaged: its checksum does not match.")
 
 
 def _deflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     for chunk in chunks:
         rest, full = chunk, True
-        while rest or full:  # after a full piece, the same input may yield more
+        while rest or full:  # after a full piece, the decompressor may have more output for the same input
             try:
                 piece = stream.decompress(rest, _PIECE_BYTES)
             except zlib.error:
@@ -44,6 +44,6 @@ def _deflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
             if piece:
                 yield piece
         if stream.unused_data:
-            raise Truncated("A member of the archive has bytes behind its end.")
+            raise Truncated("A member of the archive has bytes after its end.")
     if not stream.eof:
         raise Truncated("A member of the archive ends too early.")

@@ -1,5 +1,5 @@
-"""The JSON of the API's responses.
+"""The models of the API's JSON responses.
 
-Class names are names in `/openapi.json`, so they stay as they are.
+Their class names are schema names in `/openapi.json`, so they must not be changed.
 Read `job_views` first.
 """

@@ -1,4 +1,4 @@
-"""Failed frames and redriven jobs as the API answers them."""
+"""The models of failed frames and of redriven jobs in the API's responses."""
 
 from pydantic import BaseModel, Field
 
@@ -6,7 +6,7 @@ from maskrelay.contract.views.job_views import ErrorShown, JobShown
 
 
 class DeadLetterShown(BaseModel):
-    """A failed frame. `frame` is its index within the item."""
+    """A failed frame. `frame` is its number within the item, counted from 0."""
 
     custom_id: str
     frame: int
@@ -21,7 +21,7 @@ class DeadLetterList(BaseModel):
 
 
 class NotRedriven(BaseModel):
-    """A job whose failed items cannot be processed again, with the reason."""
+    """A job whose failed items cannot be processed again. `error` is the reason."""
 
     job: str
     error: ErrorShown

@@ -1,4 +1,4 @@
-"""The events of a job's callback as the API answers them."""
+"""The models of events and their deliveries in the API's responses."""
 
 from datetime import datetime
 from typing import Literal
@@ -7,7 +7,11 @@ from pydantic import BaseModel, Field
 
 
 class DeliveryShown(BaseModel):
-    """An event and its delivery. `reason` is `ok`, or why the last attempt failed or the delivery ended."""
+    """An event and its delivery.
+
+    `reason` is `ok` if the event was delivered. Otherwise it is the reason why the last attempt failed, or why the
+    delivery was given up.
+    """
 
     event: str
     type: str

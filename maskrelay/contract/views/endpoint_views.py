@@ -1,4 +1,4 @@
-"""The flow state of an endpoint over HTTP: what limits a run at present, without addresses or keys."""
+"""The models of the state of an endpoint in the API's responses. They contain no addresses and no keys."""
 
 from typing import Literal
 
@@ -6,14 +6,14 @@ from pydantic import BaseModel, Field
 
 
 class WaitingShown(BaseModel):
-    """Requests that are waiting for admission: at most one for each worker child and lane."""
+    """The number of requests that wait for admission. Each child process of a worker adds at most one per lane."""
 
     interactive: int
     bulk: int
 
 
 class TokensShown(BaseModel):
-    """The rate limits. `bytes_per_s_learnt` is the measured throughput, at most the configured `bytes_per_s`."""
+    """The rate limits. `bytes_per_s_learnt` is the measured throughput, which never exceeds `bytes_per_s`."""
 
     requests_per_s: float
     bytes_per_s: float
@@ -23,17 +23,22 @@ class TokensShown(BaseModel):
 class EndpointShown(BaseModel):
     name: str
     gate: Literal["open", "closed", "half-open", "frozen"] = Field(
-        description="`frozen`: Redis was lost. Nothing is sent until the requests that were in flight must have ended."
+        description="The state of the gate. `frozen` means that Redis has lost its data. No request is sent until the "
+        "workers have reported their requests in flight."
     )
-    reason: str = Field(description="Why the gate is not open, as a code.")
+    reason: str = Field(description="The code of the reason why the gate is not open.")
     closed_for_s: float
-    limit: int = Field(description="The current limit on requests in flight. It adapts, up to `max_in_flight`.")
+    limit: int = Field(
+        description="The current limit on requests in flight. It is adapted to the endpoint, up to `max_in_flight`."
+    )
     max_in_flight: int
     in_flight: int
     waiting: WaitingShown
     tokens: TokensShown
     bytes_per_prompt: float = Field(description="The measured size of a response for each prompt.")
-    errors: dict[str, int] = Field(description="The number of failed requests in the last five minutes, by kind.")
+    errors: dict[str, int] = Field(
+        description="The number of failed requests in the last five minutes, by kind of error."
+    )
     model_version: str
     weight: float
 

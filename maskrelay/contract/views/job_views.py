@@ -1,4 +1,4 @@
-"""Jobs, items and uploads as the API returns them."""
+"""The models of jobs, items and uploads in the API's responses."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -24,7 +24,9 @@ class CallbackShown(BaseModel):
     url: str
     events: list[str]
     secret: str | None = Field(
-        None, description="Only in the response to the submission, and only if it was generated."
+        None,
+        description="The secret that signs the events. It is only in the response to the submission, and only if the "
+        "service generated it.",
     )
 
 
@@ -48,17 +50,18 @@ class JobShown(BaseModel):
     frames: Frames
     warnings: list[PromptWarning] = []
     flags: dict[str, int] = Field(
-        default={}, description="The number of masks with each flag. Known when the job has ended."
+        default={}, description="The number of masks with each flag. It is empty until the job has ended."
     )
     timings: dict[str, float] = Field(
         default={},
-        description="Seconds spent in each stage. The stages follow each other without a gap; `total` is their sum.",
+        description="The seconds that each stage took. The stages follow each other without a gap. `total` is their "
+        "sum.",
     )
     bottleneck: str | None = Field(None, description="The stage that has taken the most time.")
     eta_s: float | None = None
     deadline: datetime | None = None
-    reason: str | None = Field(None, description="Why the job was cancelled, or the code of `error`.")
-    error: ErrorShown | None = Field(None, description="Why the job ended without a result.")
+    reason: str | None = Field(None, description="The reason why the job was cancelled, or the code of `error`.")
+    error: ErrorShown | None = Field(None, description="The reason why the job ended without a result.")
     metadata: dict[str, Any] = {}
     callback: CallbackShown | None = None
     links: JobLinks
@@ -68,7 +71,7 @@ class JobList(BaseModel):
     jobs: list[JobShown]
     next: str | None = None
     unreadable: list[str] = Field(
-        [], description="The jobs of this page that cannot be read. Absent if there are none."
+        [], description="The ids of the jobs of this page that cannot be read. The field is absent if there are none."
     )
 
 
@@ -96,7 +99,7 @@ class MaskShown(BaseModel):
 
 
 def _named(name: str) -> Any:
-    """A field with this name in JSON."""
+    """Return a field that has this name in JSON."""
     return Field(serialization_alias=name, validation_alias=name)
 
 
@@ -117,8 +120,8 @@ class ItemLinks(FrameLinks):
 class FrameShown(BaseModel):
     """A frame of an item with several frames.
 
-    `instance` is the DICOM object of the frame, in the form that the option `identifiers` asked for. `source_name` is
-    the file of the frame if the item was made of several files.
+    `instance` identifies the DICOM object of the frame, in the form that the option `identifiers` requests.
+    `source_name` is the name of the frame's file, if the item was made from several files.
     """
 
     frame: int
@@ -134,8 +137,8 @@ class ItemShown(BaseModel):
     """An item. An item with several frames has `frames` instead of `masks`.
 
     `members` are the custom ids of all submitted items of a series. `findings` are observations about the source, by
-    code. `errors` are the requested files that could not be made. `intensity` is how pixel values were converted to
-    8 bits.
+    code. `errors` are the reasons why requested files could not be made, by output. `intensity` is the name of the
+    conversion of pixel values to 8 bits.
     """
 
     custom_id: str
@@ -153,7 +156,7 @@ class ItemShown(BaseModel):
 
 
 class IgnoredShown(BaseModel):
-    """A file that did not become an item, such as a report, a viewer's file or a segmentation in a zip."""
+    """A file that did not become an item, such as a report, a file of a viewer program or a segmentation."""
 
     custom_id: str = Field(description="The custom id of the submitted item that contains the file.")
     source_name: str | None = None
@@ -163,7 +166,9 @@ class IgnoredShown(BaseModel):
 class ItemList(BaseModel):
     items: list[ItemShown]
     next: str | None = None
-    ignored: list[IgnoredShown] = Field(default=[], description="The files that did not become items. First page only.")
+    ignored: list[IgnoredShown] = Field(
+        default=[], description="The files that did not become items. They are listed only on the first page."
+    )
 
 
 class UploadShown(BaseModel):

@@ -1,5 +1,5 @@
-"""Closed lists of words: outputs, intensities, trained targets, codes.
+"""The fixed lists of names: outputs, intensity presets, trained targets, codes.
 
-A word of a caller or an endpoint comes in; what it stands for comes out.
+Each module looks up a name or prompt that a caller sent, or a category that an endpoint returned.
 Read `trained_targets` first.
 """

@@ -1,8 +1,12 @@
-"""The category words of the endpoint that are consistent with a prompt; any other word makes its mask suspicious."""
+"""The categories that are consistent with a prompt. The endpoint returns a category with each mask.
+
+Any other category makes the mask suspicious.
+"""
 
 import re
 
-#: Words of a prompt's target, and the consistent categories; a target without a row is never inconsistent.
+#: Patterns for the target in a prompt, each with the categories that are consistent with it. A target that matches no
+#: pattern is consistent with every category in use.
 _FITTING: tuple[tuple[str, frozenset[str]], ...] = (
     (
         r"tumou?r|cancer|carcinoma|glioma|melanoma|neoplas|malignan|polyp|nodule|lesion|cyst|enhancing",
@@ -25,16 +29,17 @@ _FITTING: tuple[tuple[str, frozenset[str]], ...] = (
         frozenset({"other organ"}),
     ),
 )
-#: Categories that stand for none of the classes.
+#: The categories that stand for none of the classes. They are inconsistent with every prompt.
 _NOTHING = frozenset({"background", "others"})
-#: Consistent with every prompt.
+#: The categories that are consistent with every prompt.
 _ANY = frozenset({"other"})
 
 
 def at_odds(prompt: str, category: str | None) -> bool:
-    """Return whether the category is inconsistent with the prompt's target, the words before " in ".
+    """Return whether the category is inconsistent with the target of the prompt, which is the text before " in ".
 
-    Cautious: unknown words, and a category that is missing or `other`, are never inconsistent.
+    An unknown target is never inconsistent with a category that stands for a class. A category that is missing, or is
+    `other`, is never inconsistent with a prompt.
     """
     word = (category or "").strip().lower()
     if word in _NOTHING:

@@ -1,4 +1,7 @@
-"""The names of the intensity presets, which map deep samples to 8 bits, and the CT windows. Statistics: see imaging."""
+"""The names of the intensity presets, which convert samples of more than 8 bits to 8 bits, and the CT windows.
+
+The package `maskrelay.imaging.intensity` computes the statistics that some presets need.
+"""
 
 import math
 from typing import Any, Literal, get_args
@@ -7,7 +10,8 @@ from pydantic import ConfigDict, field_validator
 
 from maskrelay.contract.record import Record
 
-#: CT windows in Hounsfield units, low and high. Source: the windows of the model's training images.
+#: The lower and upper limits of the CT windows, in Hounsfield units. Source: the windows of the model's training
+#: images.
 CT_WINDOWS: dict[str, tuple[float, float]] = {
     "ct-abdomen": (-150.0, 250.0),
     "ct-colon": (-68.0, 187.0),
@@ -17,20 +21,23 @@ CT_WINDOWS: dict[str, tuple[float, float]] = {
     "ct-pelvis": (-55.0, 200.0),
 }
 
-#: Percentiles 0.5 and 99.5: of the values above 0 (the paper's code), or of all values (the official toolkit).
+#: The limits are the percentiles 0.5 and 99.5 of the values above 0, as in the code of the model's paper.
 POSITIVE = "percentile-positive"
+#: The limits are the percentiles 0.5 and 99.5 of all values, as in the official toolkit.
 EVERY = "percentile-all"
-#: No window: 8-bit samples stay as they are; deeper frames are scaled by their own percentiles.
+#: No window is applied: 8-bit samples are not changed, and a frame with deeper samples is scaled by its own
+#: percentiles.
 NONE = "none"
 
-#: The first window of the DICOM object itself (VOI); without one, the default.
+#: The first VOI window of the DICOM object itself is applied. If it has none, the default preset is used.
 VOI = "voi"
 
-#: Fallbacks for percentiles: from the least to the greatest value, and black if there is only one value.
+#: The recorded names of what replaces percentiles that are equal: a window from the least to the greatest value, or a
+#: black image if all values are equal.
 RANGE = "min-max"
 CONSTANT = "constant"
 
-#: The recorded name of a caller's own window.
+#: The recorded name of a window that the caller specified.
 EXPLICIT = "window"
 
 Preset = Literal[
@@ -58,9 +65,9 @@ class ExplicitWindow(Record):
     @field_validator("window")
     @classmethod
     def _rises(cls, window: tuple[float, float]) -> tuple[float, float]:
-        # an infinite width would make every pixel black
+        # if the width were infinite, every pixel would be black
         if not 0 < window[1] - window[0] < math.inf:
-            raise ValueError("a window's low is below its high, and both are finite")
+            raise ValueError("the low limit of a window must be below its high limit, and both must be finite")
         return window
 
 
@@ -69,10 +76,9 @@ Intensity = Preset | ExplicitWindow
 
 
 def read_intensity(value: Any) -> Intensity:
-    """Parse a preset's name, or `{"window": [low, high]}` in numbers, low below high.
+    """Parse the name of a preset, or `{"window": [low, high]}` with two numbers of which the first is less.
 
-    Raises ValueError for another value. The message is a sentence about what is accepted, and quotes nothing of
-    `value`.
+    Raises ValueError for any other value. The message says what is accepted, and quotes nothing of `value`.
     """
     if isinstance(value, str) and value in PRESETS:
         return value
@@ -83,4 +89,4 @@ def read_intensity(value: Any) -> Intensity:
                 return ExplicitWindow(window=limits)
             except (ValueError, OverflowError):
                 pass
-    raise ValueError(f'One of {", ".join(PRESETS)}, or {{"window": [low, high]}} with low below high.')
+    raise ValueError(f'Expected one of {", ".join(PRESETS)}, or {{"window": [low, high]}} with low below high.')

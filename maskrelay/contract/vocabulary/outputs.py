@@ -1,4 +1,4 @@
-"""The names of the artifacts that a caller may request, and the defaults."""
+"""The names of the outputs that a caller may request, and the outputs that are made by default."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,9 +6,9 @@ from typing import Literal
 from maskrelay.contract.formats.sniff import Kind
 
 Output = Literal["mask", "overlay", "probability", "nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"]
-#: Outputs of a frame, made while its pixels are in memory.
+#: The outputs that are made for each frame, while its pixels are in memory.
 OF_FRAME: frozenset[Output] = frozenset({"mask", "overlay", "probability"})
-#: Outputs of a whole item, made once all its frames are done.
+#: The outputs that are made for a whole item, after all its frames have outcomes.
 OF_ITEM: frozenset[Output] = frozenset({"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"})
 
 _VOLUMES: tuple[Output, ...] = ("nifti", "nifti-per-prompt")
@@ -19,10 +19,10 @@ def outputs_of(
 ) -> tuple[Output, ...]:
     """Return the outputs of an item of this kind and number of frames.
 
-    volume: its frames are evenly spaced. placed: its images are at the positions in their headers, which is not true of
-    a mosaic, so that no SEG can refer to it. Requested outputs that cannot be made of the item are left out. If none is
-    requested, an image gets mask and overlay, a DICOM item its SEG, a volume its labels, and an item of several frames
-    a contact sheet.
+    `volume` is true if the frames are evenly spaced. `placed` is true if the images are really at the positions that
+    their headers state. A mosaic is not, so no SEG can refer to it. Requested outputs that cannot be made from the item
+    are left out. If no output is requested, the defaults are a mask and an overlay for an image, a SEG for a DICOM
+    item, label volumes for a NIfTI file, and in addition a contact sheet for an item with several frames.
     """
     possible = set(OF_FRAME) | {"geojson", "contact-sheet"}
     if kind == "dicom" and placed:

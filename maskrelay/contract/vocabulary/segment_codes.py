@@ -1,6 +1,6 @@
-"""SNOMED CT codes of a segment: chosen by the prompt's words, then by the endpoint's category word.
+"""The SNOMED CT codes of a segment. They are chosen by the prompt first, and then by the category from the endpoint.
 
-The category word is the model's own guess and may be missing, so the prompt comes first. Source of the codes: DICOM
+The category is only the model's guess and may be missing, so the prompt takes precedence. Source of the codes: DICOM
 PS3.16, CID 7150 (categories) and CID 7151 (types), and the SNOMED CT codes for cells, nuclei and effusions.
 """
 
@@ -13,7 +13,8 @@ from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from maskrelay.contract.record import Record
 from maskrelay.errors import CodesInvalid
 
-#: Characters of DICOM's SH and LO: no backslash, which separates values, and no control characters.
+#: The characters that DICOM permits in values of type SH and LO. A backslash separates values, so it is not permitted.
+#: Control characters are not permitted either.
 _WORDS = r"^[^\\\x00-\x1f]+$"
 _Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=_WORDS)]
 _Long = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_WORDS)]
@@ -23,7 +24,7 @@ _MOST_BYTES = 1 << 20
 class Code(Record):
     """A coded concept: its value in a coding scheme, and its meaning in words."""
 
-    model_config = ConfigDict(extra="forbid")  # written by operators, so a misspelled field is an error
+    model_config = ConfigDict(extra="forbid")  # operators write these records, so a misspelt name must be an error
 
     value: _Short
     scheme: _Short = "SCT"
@@ -39,7 +40,7 @@ class SegmentCodes(Record):
     type: Code
 
 
-#: A user's own codes by prompt, in lower case.
+#: The codes that a user specified, by prompt in lower case.
 CodeTable = Mapping[str, SegmentCodes]
 
 _ANATOMY = Code(value="91723000", meaning="Anatomical Structure")
@@ -86,7 +87,7 @@ _CELL = SegmentCodes(category=_TISSUE, type=Code(value="4421005", meaning="Cell"
 _NUCLEUS = SegmentCodes(category=_TISSUE, type=Code(value="84640000", meaning="Nucleus"))
 _ANY_TISSUE = SegmentCodes(category=_TISSUE, type=_TISSUE)
 
-#: Words of a target that are more specific than the category; the first match applies.
+#: Patterns for findings in the target of a prompt. The first pattern that matches applies.
 _FINDINGS: tuple[tuple[str, SegmentCodes], ...] = (
     (r"non-?neoplastic|polyp|cyst|lesion", _LESION),
     (r"\bnucle(us|i)\b", _NUCLEUS),
@@ -114,7 +115,7 @@ _BY_CATEGORY: dict[str, SegmentCodes] = {
     "other abnormality": _LESION,
     "histology structure": _ANY_TISSUE,
 }
-#: Words of a target that name an organ of the model's list of prompts, or a part of one.
+#: Patterns for organs, and parts of organs, in the target of a prompt. They are taken from the model's list of prompts.
 _ORGANS: tuple[tuple[str, SegmentCodes], ...] = (
     (r"\bspleen\b", _SPLEEN),
     (r"\bstomach\b", _STOMACH),
@@ -144,10 +145,12 @@ _TABLE = TypeAdapter(dict[str, SegmentCodes])
 
 
 def codes_of(prompt: str, category: str | None, table: CodeTable | None = None) -> SegmentCodes:
-    """Return the codes of a prompt's segment: the user's own, else by the words before " in ", else by the category.
+    """Return the codes of the segment for a prompt.
 
-    The category word is the model's guess and comes last: a spleen that it took for a liver is coded as a spleen. An
-    unknown prompt is coded as an organ, an anatomical structure, and nothing more specific.
+    The user's own codes in `table` take precedence. Otherwise, the target of the prompt (the text before " in ")
+    determines the codes, and last the category. The category is only the model's guess: if the model takes a spleen
+    for a liver, the segment is coded as a spleen. If nothing matches, the segment is coded as an organ, without further
+    detail.
     """
     own = (table or {}).get(_plain(prompt))
     target = _plain(prompt).split(" in ")[0]
@@ -156,10 +159,10 @@ def codes_of(prompt: str, category: str | None, table: CodeTable | None = None) 
 
 
 def read_code_table(text: str | bytes) -> dict[str, SegmentCodes]:
-    """Parse a user's table from JSON: `{"prompt": {"category": {"value", "scheme", "meaning"}, "type": {…}}}`.
+    """Parse a user's table of codes from JSON: `{"prompt": {"category": {"value", "scheme", "meaning"}, "type": {…}}}`.
 
-    `scheme` defaults to SCT. Prompts are compared without regard to case and blanks. Raises CodesInvalid; its detail
-    gives the place and quotes no value.
+    `scheme` defaults to SCT. Upper and lower case, and the number of spaces, make no difference between prompts. Raises
+    CodesInvalid if the table cannot be used. The error names the location of the mistake and quotes no value.
     """
     if len(text) > _MOST_BYTES:
         raise CodesInvalid(f"The table of codes has more than {_MOST_BYTES} bytes.")
@@ -169,7 +172,7 @@ def read_code_table(text: str | bytes) -> dict[str, SegmentCodes]:
         raise CodesInvalid(_said(error)) from None
     plain = {_plain(prompt): codes for prompt, codes in table.items()}
     if len(plain) < len(table) or "" in plain:
-        raise CodesInvalid("A prompt in the table of codes is empty or there twice.")
+        raise CodesInvalid("A prompt in the table of codes is empty or is repeated.")
     return plain
 
 

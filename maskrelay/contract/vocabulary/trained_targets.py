@@ -1,6 +1,6 @@
-"""The targets that the model was trained to find, by modality and site, and the nearest one for any other prompt.
+"""The targets that the model was trained to find, by modality and site, and the most similar target for other prompts.
 
-The training form of a prompt is "{target} in {site} {modality}". Source: the model card's list of targets.
+The prompts in the training data have the form "{target} in {site} {modality}". Source: the list in the model card.
 """
 
 import difflib
@@ -47,7 +47,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("ultrasound", "transperineal", "fetal head, pubic symphysis"),
 )
 _ANY = "any organ"
-#: Synonyms of targets.
+#: Synonyms, each with the target that it means.
 SYNONYMS: dict[str, str] = {
     "inferior vena cava": "postcava",
     "ivc": "postcava",
@@ -64,7 +64,7 @@ SYNONYMS: dict[str, str] = {
     "brain tumor": "tumor",
     "liver tumor": "tumor",
 }
-#: Synonyms of modalities, including DICOM's codes.
+#: Synonyms of modalities, including the codes of DICOM.
 _MODALITIES = {
     "mr": "mri",
     "cr": "x-ray",
@@ -77,9 +77,9 @@ _MODALITIES = {
     "es": "endoscope",
     "endoscopy": "endoscope",
 }
-#: The least similarity for a match.
+#: The lowest similarity at which a target is suggested for a prompt, from 0 to 1.
 _ALIKE = 0.75
-#: The most warnings for a job.
+#: The largest number of warnings for a job.
 MOST_WARNINGS = 20
 
 
@@ -93,7 +93,7 @@ class Target:
 
     @property
     def prompt(self) -> str:
-        """Return the prompt in the training form; `{organ}` replaces the site if any organ will do."""
+        """The prompt in the form used in training. If the target is in any organ, the site is `{organ}`."""
         site = "{organ}" if self.site == _ANY else self.site
         return f"{self.target} in {site} {self.modality}"
 
@@ -104,7 +104,7 @@ TARGETS: tuple[Target, ...] = tuple(
 
 
 class PromptWarning(Record):
-    """A prompt that the model was not trained on. It gets a mask, but what the mask shows is unknown."""
+    """A warning about a prompt on which the model was not trained. What its mask shows is unknown."""
 
     code: str = "prompt_unknown"
     prompt: str
@@ -124,26 +124,34 @@ class TargetList(BaseModel):
 
 
 def targets_of(modality: str | None, site: str | None) -> list[TargetShown]:
-    """Return the targets of a modality (`MRI` includes its sequences) and a site; empty if either is unknown."""
+    """Return the targets of a modality and a site. The list is empty if either is unknown.
+
+    `MRI` includes its sequences, such as `MRI T2`. None means every modality or site.
+    """
     return [
         TargetShown(
-            target=one.target, site=one.site, modality=one.modality, prompt=one.prompt, synonyms=_synonyms(one.target)
+            target=known.target,
+            site=known.site,
+            modality=known.modality,
+            prompt=known.prompt,
+            synonyms=_synonyms(known.target),
         )
-        for one in TARGETS
-        if _begins(one.modality, modality) and _begins(one.site, site)
+        for known in TARGETS
+        if _begins(known.modality, modality) and _begins(known.site, site)
     ]
 
 
 def prompt_warnings(prompts: list[str] | tuple[str, ...]) -> tuple[PromptWarning, ...]:
-    """Return a warning for each distinct prompt whose target is unknown, at most MOST_WARNINGS."""
+    """Return a warning for each different prompt whose target is unknown, but at most MOST_WARNINGS warnings."""
     unknown = [prompt for prompt in dict.fromkeys(prompts) if not is_known(prompt)]
     return tuple(PromptWarning(prompt=prompt, nearest=nearest(prompt)) for prompt in unknown[:MOST_WARNINGS])
 
 
 def is_known(prompt: str) -> bool:
-    """Return whether the words before " in " are a known target or a synonym, in any case, singular or plural.
+    """Return whether the model was trained on the target of the prompt.
 
-    A known modality or site after them must be one of the target's own.
+    The target is the text before " in ". It may be a synonym, in upper or lower case, singular or plural. If the text
+    after " in " contains a known modality or site, the target must have been trained for it.
     """
     target, place = _split(prompt)
     known = _known().get(_plain(target))
@@ -158,7 +166,10 @@ def is_known(prompt: str) -> bool:
 
 
 def nearest(prompt: str) -> str | None:
-    """Return the prompt of the most similar known target; of several, one whose site or modality is named."""
+    """Return the training prompt of the most similar known target, or None if no target is similar.
+
+    If a target has several sites and modalities, those that the prompt mentions are preferred.
+    """
     target, place = _split(prompt)
     alike = difflib.get_close_matches(_plain(target), _known(), n=1, cutoff=_ALIKE)
     if not alike:
@@ -170,7 +181,7 @@ def nearest(prompt: str) -> str | None:
 
 @cache
 def _known() -> dict[str, str]:
-    """Targets by every normalised synonym."""
+    """Return the targets by all their names, including synonyms, in normalised form."""
     names = {_plain(one.target): one.target for one in TARGETS}
     return names | {_plain(other): target for other, target in SYNONYMS.items()}
 
@@ -180,7 +191,7 @@ def _synonyms(target: str) -> list[str]:
 
 
 def _split(prompt: str) -> tuple[str, str]:
-    """The target and its location: the words before and after the first " in "."""
+    """Return the text before and after the first " in ": the target and its location."""
     target, *place = re.split(r"\s+in\s+", prompt.strip(), maxsplit=1)
     return target, "".join(place)
 
@@ -196,12 +207,12 @@ def _sites() -> set[str]:
 
 
 def _modality(target: Target) -> str:
-    """The modality without its sequence: `mri` for "MRI T2"."""
+    """Return the modality without its sequence, in lower case: `mri` for "MRI T2"."""
     return target.modality.split()[0].lower()
 
 
 def _plain(text: str) -> str:
-    """Lower case, one blank between words, each in the singular."""
+    """Return the text in lower case, with one space between words and each word in the singular."""
     return " ".join(word.removesuffix("s") if len(word) > 3 else word for word in _words(text))
 
 

@@ -1,5 +1,5 @@
-"""The wire formats of the endpoints: requests and answers as bytes.
+"""The wire formats of the endpoints: requests and responses as bytes.
 
-Encoded images and prompts come in; request bodies come out. Answers come in; checked rows come out.
+The modules encode images and prompts as request bodies, and parse and check the responses.
 Read `image2d` first.
 """

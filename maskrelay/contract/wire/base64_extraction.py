@@ -1,10 +1,12 @@
-"""Cut the base64 maps out of a response: megabytes are removed, so that the rest is parsed in microseconds.
+"""Removal of the base64-encoded maps from a response before it is parsed as JSON.
 
-Why this is safe: a stretch is removed only between a double quote and the next one, and only if it is base64
-throughout. None of its characters has a meaning in JSON, or in JSON inside a JSON string, and neither have those of
-the placeholder that replaces it. So the rest parses if and only if the whole does, to the same values, with the
-placeholder in place of the stretch. The parser resolves a placeholder only where it expects base64, and every
-placeholder must be found.
+The maps are megabytes long. The rest of the response can be parsed in microseconds.
+
+The removal does not change the meaning of the response. A text is removed only if it is between a double quote and the
+next double quote, and is valid base64. None of its characters has a special meaning in JSON, or in JSON inside a JSON
+string. The same is true of the characters of the placeholder that replaces it. So the rest is valid JSON if and only if
+the whole response is, and its values are the same except for the placeholders. The parser replaces a placeholder by
+its map only where it expects base64, and it checks that every placeholder was found.
 """
 
 import re
@@ -13,18 +15,20 @@ from collections.abc import Iterator
 
 import pybase64
 
-# The key, and the quotes of a string at any depth of nesting.
+#: The key `data` and the quote at the beginning of its value. There may be backslashes, because the JSON may be inside
+#: JSON strings.
 _BEFORE = re.compile(rb'data\\*"\s*:\s*\\*"')
 _BACKSLASH = 0x5C
-_WORTHWHILE = 4096  # shorter stretches are not removed
-#: The prefix of placeholders: unlike anything an endpoint may send, and longer than any text kept of a response.
+_WORTHWHILE = 4096  # shorter values are not removed
+#: The prefix of the placeholders. It is random, so no response contains it, and it is longer than any text that is kept
+#: from a response.
 _MARK = secrets.token_hex(48)
 
 
 def hollow(body: bytes | bytearray) -> tuple[bytes, dict[str, bytes]]:
-    """Return the rest of the body, and the decoded bytes by their placeholders.
+    """Return the body with placeholders instead of the maps, and the decoded maps by placeholder.
 
-    Raises ValueError if a stretch under `data` is not plain base64 in one piece.
+    Raises ValueError if a long value of `data` is not valid base64 without line breaks.
     """
     pieces: list[bytes | bytearray] = []
     taken: dict[str, bytes] = {}
@@ -39,7 +43,7 @@ def hollow(body: bytes | bytearray) -> tuple[bytes, dict[str, bytes]]:
 
 
 def _stretches(body: bytes | bytearray) -> Iterator[tuple[int, int]]:
-    """The ranges of long strings under `data`, without backslashes that may belong to the closing quote."""
+    """Yield the start and end of each long value of `data`. Backslashes before the closing quote are left out."""
     place = 0
     while before := _BEFORE.search(body, place):
         start = before.end()

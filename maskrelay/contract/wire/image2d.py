@@ -1,4 +1,4 @@
-"""The wire format of the endpoint: bytes, shape and dtype of requests and responses. No arrays."""
+"""The wire format of the 2-D model: requests, and the maps of a response as bytes with their shape and dtype."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import pybase64
 
 #: The canvas is CANVAS × CANVAS pixels, and so is every map of a response.
 CANVAS = 1024
-#: The most rows that the endpoint accepts in one request.
+#: The largest number of rows that the endpoint accepts in one request.
 MAX_ROWS = 256
 
 _HEAD = b'{"input_data": {"columns": ["image", "text"], "index": ['
@@ -20,11 +20,11 @@ Dtype = Literal["uint8", "bool", "float16", "float32"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One frame on the wire: a PNG of CANVAS × CANVAS pixels (8-bit RGB or gray) and its prompts."""
+    """One frame in a request: a PNG file of CANVAS × CANVAS pixels (8-bit RGB or gray), and its prompts."""
 
     image: bytes
     prompts: tuple[str, ...]
-    #: The hash for the audit log, in hex; computed where the image is made.
+    #: The hash of the image for the audit log, as hex digits. It is computed when the row is created.
     image_sha256: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -33,12 +33,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class MapStack:
-    """One map per prompt. The meaning of the values is a setting of the endpoint.
+    """One map for each prompt. A setting of the endpoint determines what the values mean.
 
-    Floats are not checked: they may be NaN.
+    The values are not checked. Floats may be NaN.
     """
 
-    #: C-order bytes of `shape`.
+    #: The bytes of an array with this shape and dtype, in C order.
     raw: bytes
     #: (prompts, CANVAS, CANVAS).
     shape: tuple[int, int, int]
@@ -50,18 +50,19 @@ class RowAnswer:
     """The endpoint's answer to one row."""
 
     maps: MapStack
-    #: One per prompt, None where the endpoint gave none; informative, never a key.
+    #: One category for each prompt, or None if the endpoint returned none. They are informative and never used as keys.
     categories: tuple[str | None, ...]
-    #: `single_quoted`, `categories_missing`, `categories_short`, `categories_long`, `categories_unreadable`.
+    #: Any of `single_quoted`, `categories_missing`, `categories_short`, `categories_long`, `categories_unreadable`.
     warnings: tuple[str, ...]
 
 
 def encode_request(rows: Sequence[Row]) -> bytes:
-    """Return the JSON body that scores `rows`: columns image and text, one list per row, prompts joined by ` & `.
+    """Return the JSON body of the request that scores `rows`.
 
-    The base64 text is inserted as bytes, because a JSON encoder would search megabytes for characters to escape that
-    they cannot contain. Raises ValueError for no rows or more than MAX_ROWS: a mistake of the caller, not of the
-    endpoint.
+    It has the columns `image` and `text`, and a list for each row. The prompts of a row are joined by ` & `. The images
+    are inserted as base64 without a JSON encoder, which would only search megabytes in vain for characters to escape.
+    Raises ValueError if there are no rows, or more than MAX_ROWS. That would be a bug in the calling code, and not an
+    error of the endpoint.
     """
     if not 0 < len(rows) <= MAX_ROWS:
         raise ValueError(f"a request has 1 to {MAX_ROWS} rows, not {len(rows)}")

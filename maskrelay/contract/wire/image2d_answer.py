@@ -1,4 +1,4 @@
-"""Parse the endpoint's response: every tolerated form, and AnswerInvalid for everything else."""
+"""The parser of the 2-D model's response. It accepts every form in use, and raises AnswerInvalid for any other."""
 
 import json
 import math
@@ -20,21 +20,21 @@ MAX_BYTES = 256 << 20
 #: Bytes of one value.
 ITEM_BYTES: dict[Dtype, int] = {"uint8": 1, "bool": 1, "float16": 2, "float32": 4}
 _PNG = b"\x89PNG\r\n\x1a\n"
-#: The longest of the model's category words has 22 characters.
+#: The greatest length of a category that is kept. The longest category of the model has 22 characters.
 _CATEGORY_LENGTH = 64
 
 
 def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int = MAX_BYTES) -> list[RowAnswer]:
-    """Parse the endpoint's response to `rows` into one answer per row, in order.
+    """Parse the endpoint's response to `rows`, and return one answer for each row, in order.
 
-    Accepts `image_features` as JSON in a JSON string (the usual form), as an object, and as the article's single-quoted
-    literal (with a warning); also a whole row given as a string. `max_bytes` limits the body. Raises AnswerInvalid for
-    anything else: `detail` names the offending part and quotes nothing of the body, `kind` is a word for metrics, `raw`
-    keeps the body.
+    `image_features` may be JSON in a JSON string (the usual form), an object, or a Python literal in single quotes as
+    in the documentation's example, which causes a warning. A whole row may also be a string. The body may have up to
+    `max_bytes` bytes. Raises AnswerInvalid for any other response. Its `detail` names the faulty part and quotes
+    nothing of the body, its `kind` is a name for metrics, and its `raw` is the body.
     """
     try:
         if len(body) > max_bytes:
-            refuse("too_large", f"the answer has {len(body)} bytes, over the cap of {max_bytes}")
+            refuse("too_large", f"the answer has {len(body)} bytes; the limit is {max_bytes}")
         return _read_hollow(body, rows) or _read_rows(body, rows, {})
     except AnswerInvalid as error:
         error.raw = bytes(body)
@@ -42,7 +42,10 @@ def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int
 
 
 def _read_hollow(body: bytes | bytearray, rows: Sequence[Row]) -> list[RowAnswer] | None:
-    """The result of `_read_rows`, many times faster; None if the response is not of the usual form, valid or not."""
+    """Return what `_read_rows` would return, but many times faster.
+
+    Return None if the response does not have the usual form. It may still be valid.
+    """
     try:
         remaining, taken = hollow(body)
         answers = _read_rows(remaining, rows, taken)
@@ -52,7 +55,10 @@ def _read_hollow(body: bytes | bytearray, rows: Sequence[Row]) -> list[RowAnswer
 
 
 def _read_rows(body: bytes | bytearray, rows: Sequence[Row], taken: dict[str, bytes]) -> list[RowAnswer]:
-    """`taken`: the bytes behind the placeholders in the body; each is resolved once and then removed."""
+    """Return the answers in the body.
+
+    `taken` contains the bytes that placeholders in the body stand for. Each entry is used once and then removed.
+    """
     answers = _json(body, "the body")
     if not isinstance(answers, list):
         refuse("not_a_list", f"the body is {_kind(answers)}, not a list of rows")
@@ -77,11 +83,11 @@ def _read_row(answer: Any, row: Row, taken: dict[str, bytes], where: str) -> Row
 
 
 def _mapping(value: Any, where: str) -> tuple[dict[str, Any], bool]:
-    """The object that `value` is or holds as text, and whether that text was single-quoted."""
+    """Return the object that `value` is, or that it contains as text, and whether that text used single quotes."""
     quoted = False
     if isinstance(value, str):
-        # No Python literal is evaluated: if neither `"` nor `\` occurs, `'` can only be a quote, so
-        # replacing it gives JSON of the same meaning, and what is not JSON then is refused.
+        # No Python literal is evaluated. In a text without `"` and `\`, every `'` is a quote. If each is replaced by
+        # `"`, the text is JSON with the same meaning, or it is not JSON and is refused.
         quoted = "'" in value and '"' not in value and "\\" not in value
         value = _json(value.replace("'", '"') if quoted else value, where)
     if not isinstance(value, dict):
@@ -98,7 +104,7 @@ def _read_maps(features: dict[str, Any], prompts: int, taken: dict[str, bytes], 
         shape = read_shape(features.get("shape"), prompts, f"{where}.shape")
         expected = math.prod(shape) * ITEM_BYTES[dtype]
         if len(raw) != expected:
-            refuse("size", f"{where}.data has {len(raw)} bytes where shape and dtype say {expected}")
+            refuse("size", f"{where}.data has {len(raw)} bytes, but shape and dtype require {expected}")
     except AnswerInvalid as error:
         if raw.startswith(_PNG):
             refuse("png", f"{error.detail}; {where}.data is a PNG file, not raw pixels")
@@ -108,13 +114,13 @@ def _read_maps(features: dict[str, Any], prompts: int, taken: dict[str, bytes], 
 
 
 def check_values(raw: bytes, dtype: Dtype, where: str) -> None:
-    """Raise AnswerInvalid if the bytes are no values of the dtype."""
+    """Raise AnswerInvalid if the bytes are not values of the dtype."""
     if dtype == "bool" and raw.translate(None, b"\x00\x01"):
-        refuse("bool", f"{where} has bytes other than 0 and 1 under dtype bool")
+        refuse("bool", f"{where} has bytes other than 0 and 1, but its dtype is bool")
 
 
 def read_shape(shape: Any, prompts: int, where: str) -> tuple[int, int, int]:
-    """(prompts, CANVAS, CANVAS); a shape of two dimensions is extended to three."""
+    """Return the shape (prompts, CANVAS, CANVAS). A shape of two dimensions means one map."""
     if not isinstance(shape, list) or len(shape) not in (2, 3) or any(type(side) is not int for side in shape):
         refuse("shape", f"{where} is not two or three whole numbers")
     if shape[-2:] != [CANVAS, CANVAS]:
@@ -122,12 +128,15 @@ def read_shape(shape: Any, prompts: int, where: str) -> tuple[int, int, int]:
     count = shape[0] if len(shape) == 3 else 1
     if count != prompts:
         seen = str(count) if 0 <= count < 10_000 else "an absurd number of"
-        refuse("map_count", f"{where} gives {seen} maps for {prompts} prompts")
+        refuse("map_count", f"{where} declares {seen} maps for {prompts} prompts")
     return prompts, CANVAS, CANVAS
 
 
 def read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
-    """One word per prompt, by position alone; categories may be missing, and never make a response invalid."""
+    """Return a category or None for each prompt, and the warnings.
+
+    Categories are assigned to prompts by their position. They may be missing, and they never make a response invalid.
+    """
     if words is None:
         return (None,) * prompts, ("categories_missing",)
     if not isinstance(words, list):
@@ -142,7 +151,7 @@ def read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], t
 
 
 def _is_word(word: Any) -> bool:
-    # printable text has no lone surrogates, which JSON can represent and UTF-8 cannot
+    # A printable text contains no lone surrogates. JSON can represent these, but UTF-8 cannot.
     return isinstance(word, str) and 0 < len(word) <= _CATEGORY_LENGTH and word.isprintable()
 
 
@@ -163,13 +172,14 @@ def _json(text: bytes | bytearray | str, where: str) -> Any:
     reason = "is not JSON"
     try:
         text = text if isinstance(text, str) else text.decode()
-        # strict=False: the article prints its literal with line breaks inside a string
+        # strict=False, because the literal in the documentation's example has line breaks inside a string
         return json.loads(text, strict=False, parse_constant=_not_a_number)
     except RecursionError:
         reason = "is nested too deeply"
     except ValueError:
         pass  # not UTF-8, not JSON, NaN, or an integer of thousands of digits
-    # raised outside the handlers: a decoder's error holds the document, and would stay attached as context
+    # This is outside the exception handlers, because the decoder's error contains the document and would remain
+    # attached to the new error as its context.
     return refuse("not_json", f"{where} {reason}")
 
 

@@ -1,7 +1,8 @@
-r"""The wire format of MedImageParse 3D: one NIfTI volume in, an integer label map of the same shape and affine out.
+r"""The wire format of MedImageParse 3D, which segments a NIfTI volume and returns an integer label map.
 
-Request: the envelope of the 2-D model, with `image` as the base64 of a .nii.gz. Response:
-`[{"nifti_file": "{\"data\": <base64 of a .nii.gz>}"}]`. Source: the model's published request and response examples.
+The label map has the same shape and affine as the volume. A request has the same form as one for the 2-D model, but
+`image` is a .nii.gz file in base64. A response has the form `[{"nifti_file": "{\"data\": <base64 of a .nii.gz>}"}]`.
+Source: the published examples of the model's requests and responses.
 """
 
 import gzip
@@ -23,14 +24,15 @@ from maskrelay.contract.formats.nifti_header import (
 from maskrelay.contract.wire.image2d import Row, encode_request
 from maskrelay.errors import AnswerInvalid, ItemError, TagInvalid
 
-#: The most bytes of voxels in one volume, request or response.
+#: The largest size of the voxels in one volume, in bytes. It applies to requests and responses.
 MAX_VOLUME_BYTES = 1 << 30
-#: A label is one byte, and 0 is the background.
+#: The largest number of prompts for a volume. A label is one byte, and 0 is the background.
 MAX_VOLUME_PROMPTS = 255
-#: The most bytes of extensions between a header and its voxels.
+#: The largest offset of the voxels in a file, in bytes. Extensions may be between the header and the voxels.
 _EXTENSIONS = 1 << 20
-#: The greatest distance of a corner between response and request, in sides of the smallest voxel: the rounding
-#: of a conversion to 32-bit floats and a quaternion and back, and no more.
+#: The greatest distance between a corner of the label map and the same corner of the volume, as a fraction of the
+#: shortest side of a voxel. It allows for the rounding errors of a conversion to 32-bit floats and to a quaternion and
+#: back, but no more.
 _OFF_PLACE = 0.01
 _GZIP = b"\x1f\x8b"
 
@@ -39,19 +41,20 @@ _GZIP = b"\x1f\x8b"
 class VolumeAnswer:
     """A label map."""
 
-    #: One byte per voxel in the file's order (x fastest): 0 is the background, k the k-th prompt.
+    #: One byte for each voxel. 0 is the background, and k is prompt number k, counted from 1. x varies fastest.
     labels: bytes
-    #: (x, y, z).
+    #: The numbers of voxels along x, y and z.
     shape: tuple[int, int, int]
-    #: Voxel indices to millimetres, as in the request.
+    #: The map from voxel indices to positions, as in the request.
     affine: Affine
 
 
 def encode_volume(rows: Sequence[Row]) -> bytes:
-    """Return the JSON body that scores one volume. The row's `image` is a NIfTI file, plain or gzip; gzip is sent.
+    """Return the JSON body of the request that scores one volume.
 
-    Raises ValueError for a number of rows other than one, for 0 or more than MAX_VOLUME_PROMPTS prompts, and for a file
-    that is not a volume or too large: a mistake of the caller, not of the endpoint.
+    The `image` of the row is a NIfTI file, with or without gzip compression. It is sent with compression. Raises
+    ValueError if there is not exactly one row, if there are no prompts or more than MAX_VOLUME_PROMPTS, or if the file
+    is not a volume or is too large. Each of these would be a bug in the calling code, and not an error of the endpoint.
     """
     [row] = _one(rows)
     if not 0 < len(row.prompts) <= MAX_VOLUME_PROMPTS:
@@ -62,16 +65,18 @@ def encode_volume(rows: Sequence[Row]) -> bytes:
 
 
 def parse_volume(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int) -> list[VolumeAnswer]:
-    """Parse the response to the one row, and check it against the request: shape, position, integer type, labels.
+    """Parse the response to the one row, and check it against the request.
 
-    `max_bytes` limits the body. Raises AnswerInvalid for anything else: `detail` names the offending part and quotes
-    nothing of the body, `kind` is a word for metrics, `raw` keeps the body. Raises ValueError as `encode_volume` does.
+    The body may have up to `max_bytes` bytes. The label map must have the shape and the position of the volume, an
+    integer type, and only labels of existing prompts. Otherwise, raises AnswerInvalid. Its `detail` names the faulty
+    part and quotes nothing of the body, its `kind` is a name for metrics, and its `raw` is the body. Raises ValueError
+    in the same cases as `encode_volume`.
     """
     [row] = _one(rows)
     question = _question(row.image)
     try:
         if len(body) > max_bytes:
-            _refuse("too_large", f"the answer has {len(body)} bytes, over the cap of {max_bytes}")
+            _refuse("too_large", f"the answer has {len(body)} bytes; the limit is {max_bytes}")
         return [_labels(_file(body), question, len(row.prompts))]
     except AnswerInvalid as error:
         error.raw = bytes(body)
@@ -80,7 +85,7 @@ def parse_volume(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int
 
 def _one(rows: Sequence[Row]) -> Sequence[Row]:
     if len(rows) != 1:
-        raise ValueError(f"a request has one volume, not {len(rows)}")
+        raise ValueError(f"a request must have one volume, not {len(rows)}")
     return rows
 
 
@@ -103,12 +108,12 @@ def _question(image: bytes) -> NiftiHeader:
 def _one_volume(head: bytes) -> NiftiHeader:
     header = read_header(head)
     if len(header.dims) < 3 or header.volumes != 1:
-        raise TagInvalid("dim is not that of one volume of three dimensions.")
+        raise TagInvalid("dim does not describe one volume of three dimensions.")
     return header
 
 
 def _file(body: bytes | bytearray) -> bytes:
-    """The .nii.gz of a response."""
+    """Return the .nii.gz file in a response."""
     answers = _json(body, "the body")
     if not isinstance(answers, list) or len(answers) != 1:
         _refuse("row_count", "the body is not a list of one answer")
@@ -128,7 +133,10 @@ def _file(body: bytes | bytearray) -> bytes:
 
 
 def _labels(packed: bytes, question: NiftiHeader, prompts: int) -> VolumeAnswer:
-    """The header is checked before more is decompressed, and no more is decompressed than it declares."""
+    """Return the checked label map.
+
+    The header is checked before the voxels are decompressed. Not more is decompressed than the header declares.
+    """
     head, _ = _unpack(packed, HEADER_BYTES)
     answer = _judged(head, question)
     expected = answer.start + answer.voxels * answer.itemsize
@@ -137,7 +145,7 @@ def _labels(packed: bytes, question: NiftiHeader, prompts: int) -> VolumeAnswer:
         _refuse("gzip", "the label map's gzip ends early")
     if len(unpacked) != expected:
         found = "more" if len(unpacked) > expected else len(unpacked)
-        _refuse("size", f"the label map has {found} bytes where its header says {expected}")
+        _refuse("size", f"the label map has {found} bytes, but its header requires {expected}")
     labels = _narrowed(memoryview(unpacked)[answer.start :], answer)
     if labels is None or labels.translate(None, bytes(range(prompts + 1))):
         _refuse("labels", f"the label map has values other than 0 to {prompts}")
@@ -145,7 +153,10 @@ def _labels(packed: bytes, question: NiftiHeader, prompts: int) -> VolumeAnswer:
 
 
 def _unpack(packed: bytes, most: int) -> tuple[bytes, bool]:
-    """At most the first `most` decompressed bytes, so that no small response grows large; and whether it ended."""
+    """Return the first decompressed bytes, at most `most` of them, and whether the file has no more bytes.
+
+    The limit prevents a small response from expanding to a huge file.
+    """
     if not packed.startswith(_GZIP):
         return packed[:most], len(packed) <= most
     unpacker = zlib.decompressobj(wbits=31)
@@ -165,18 +176,21 @@ def _judged(head: bytes, question: NiftiHeader) -> NiftiHeader:
     if said:
         _refuse("header", f"the label map's header: {said}")
     if answer.shape != question.shape:
-        _refuse("shape", f"the label map has the shape {answer.shape} where the volume has {question.shape}")
+        _refuse("shape", f"the label map has the shape {answer.shape}, but the volume has {question.shape}")
     if answer.datatype not in INTEGERS or answer.scaled:
         _refuse("dtype", "the label map's values are not plain integers")
     if answer.start > _EXTENSIONS or answer.voxels * answer.itemsize > MAX_VOLUME_BYTES:
         _refuse("too_large", "the label map is larger than any volume may be")
     if not all(_in_place(affine, question) for affine in answer.affines):
-        _refuse("affine", "the label map does not lie where the volume lies")
+        _refuse("affine", "the label map is not at the position of the volume")
     return answer
 
 
 def _in_place(affine: Affine, question: NiftiHeader) -> bool:
-    """Whether every corner is where the request has it; an affine is never further off between corners."""
+    """Return whether every corner of the label map is at the position of the volume's corner.
+
+    If the corners are, all other voxels are too, because the difference of two affines is greatest at a corner.
+    """
     most = _OFF_PLACE * min(question.sides)
     corners = list(itertools.product(*((0, side - 1) for side in question.shape)))
     for ours, theirs in zip(question.affines[0], affine, strict=True):
@@ -187,7 +201,7 @@ def _in_place(affine: Affine, question: NiftiHeader) -> bool:
 
 
 def _narrowed(voxels: memoryview, header: NiftiHeader) -> bytes | None:
-    """One byte per voxel; None if a value needs more, as every negative value does."""
+    """Return the voxels as one byte each, or None if a value does not fit. No negative value fits."""
     size = header.itemsize
     low = 0 if header.order == "<" else size - 1
     for place in range(size):
@@ -201,7 +215,8 @@ def _json(text: bytes | bytearray | str, where: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
-    # raised outside the handler: a decoder's error holds the document, and would stay attached as context
+    # This is outside the exception handler, because the decoder's error contains the document and would remain
+    # attached to the new error as its context.
     return _refuse("not_json", f"{where} is not JSON")
 
 

@@ -173,7 +173,7 @@ def test_a_member_that_cannot_be_read_leaves_the_others_readable(field, value, s
         (20, b"\xff\xff\xff\xff", "zip64"),
         (20, b"\xff\xff\xff\x00", "overlaps"),
         (0, b"PK\x01\x03", "missing"),
-        (30, b"\xff\xff", "cut short"),
+        (30, b"\xff\xff", "incomplete"),
     ],
 )
 def test_a_member_that_cannot_be_read_is_named_by_its_number(field, value, said):

@@ -52,7 +52,7 @@ def test_a_window_is_taken_as_two_numbers():
     ],
 )
 def test_anything_else_is_refused_with_what_is_taken(value):
-    with pytest.raises(ValueError, match="One of ct-abdomen"):
+    with pytest.raises(ValueError, match="Expected one of ct-abdomen"):
         read_intensity(value)
 
 

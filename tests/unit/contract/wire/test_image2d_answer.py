@@ -148,14 +148,14 @@ def test_missing_categories_are_a_warning():
         (
             {"data": base64.b64encode(MAP[:-1]).decode()},
             "size",
-            "1048575 bytes where shape and dtype say 1048576",
+            "1048575 bytes, but shape and dtype require 1048576",
         ),
         ({"data": "%%%"}, "base64", "row 0: image_features.data"),
         ({"data": "é"}, "base64", "row 0: image_features.data"),
         ({"data": "AAA"}, "base64", "row 0: image_features.data"),
         ({"data": None}, "base64", "row 0: image_features.data is null"),
         ({"data": [1]}, "base64", "row 0: image_features.data is a list"),
-        ({"dtype": "bool"}, "bool", "under dtype bool"),
+        ({"dtype": "bool"}, "bool", "its dtype is bool"),
     ],
 )
 def test_wrong_features_are_refused_by_the_name_of_the_part(changed, kind, named):
