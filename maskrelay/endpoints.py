@@ -1,4 +1,4 @@
-"""The configured scoring endpoints: one in the environment, or a pool in a file (`docs/howto/endpoints.md`)."""
+"""The configured scoring endpoints: one from the environment, or a pool from a file (`docs/howto/endpoints.md`)."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from maskrelay.settings import Settings, name_of
 Auth = Literal["key", "aml_token", "entra"]
 Wire = Literal["image2d", "volume3d"]
 
-#: The name of the endpoint that is set in the environment. It is used in keys and records.
+#: The name of the endpoint that is configured in the environment. It is used in keys and records.
 DEFAULT = "default"
 
 
@@ -30,58 +30,67 @@ class Endpoint(BaseModel):
     token_url: str | None = None
     #: The proxy for connections to the endpoint and for its tokens.
     proxy: SecretStr | None = None
-    #: The client certificate that is presented to the endpoint; its private key may be in `cert_key_file`.
+    #: The file with the client certificate that is presented to the endpoint. Its private key may be in
+    #: `cert_key_file`.
     cert_file: str | None = None
     cert_key_file: str | None = None
     deployment: str | None = None
     wire: Wire = "image2d"
     encoding: Literal["probability", "binary01"] = "probability"
-    #: All frames of an item are scored by one version.
+    #: The version of the model. All frames of an item are scored by the same version.
     model_version: str = "1"
+    #: The share of the work that the endpoint gets, relative to the weights of the others.
     weight: float = Field(1.0, gt=0)
-    #: The only tenants that may use the endpoint, and they use no others. Empty: everybody else.
+    #: The tenants for which the endpoint is reserved. They use only endpoints that are reserved for them. If this is
+    #: empty, all other tenants use the endpoint.
     tenants: tuple[str, ...] = ()
+    #: The upper bound of the limit on requests in flight.
     max_in_flight: int = Field(2, ge=1)
-    #: The number of requests in flight that the deployment supports (instances × requests per instance, times two,
-    #: since as many again may wait in its queue). The limit starts there and never exceeds `max_in_flight`.
+    #: The number of requests in flight that the deployment supports: instances × requests per instance, times two,
+    #: because as many requests may wait in its queue. It is the initial limit, if it is not above `max_in_flight`.
     concurrency: int | None = Field(None, ge=1)
     max_requests_per_s: float = Field(500, gt=0)
     max_bytes_per_s: float = Field(5e6, gt=0)
     #: The largest number of rows in a request.
     rows_per_request: int = Field(1, ge=1, le=256)
-    #: The largest size of a request with several rows.
+    #: The largest size of a request with several rows, in bytes.
     max_request_bytes: int = Field(64 << 20, ge=1 << 20)
-    #: A frame with more prompts is split into several scores.
+    #: The largest number of prompts in a score. A frame with more prompts needs several scores.
     prompts_per_score: int = Field(16, ge=1)
+    #: Whether gray images are sent as grayscale PNG files instead of RGB.
     gray: bool = False
 
     @model_validator(mode="after")
     def _has_its_credential(self) -> Self:
         if self.auth == "key" and (self.key is None) == (self.key_file is None):
-            raise ValueError("auth key needs one of key and key_file")
+            raise ValueError("auth key needs either key or key_file")
         if self.auth == "aml_token" and self.token_url is None:
-            raise ValueError("auth aml_token needs token_url, the control plane's address of the endpoint's token")
+            raise ValueError("auth aml_token needs token_url, the URL of the control plane that returns the token")
         return self
 
     def starts_at(self) -> int:
-        """Return the initial limit of requests in flight, before anything was learnt."""
+        """Return the initial limit on requests in flight, before the limit is adapted to the endpoint."""
         return min(self.concurrency or self.max_in_flight, self.max_in_flight)
 
 
 def usable(endpoints: Sequence[Endpoint], tenant: str) -> list[Endpoint]:
-    """Return the endpoints that may score a tenant's frames.
+    """Return the endpoints that may score the frames of a tenant.
 
-    An endpoint that is reserved for tenants is only for them, and they use no other.
+    If any endpoints are reserved for the tenant, only these are returned. Otherwise, the endpoints that are reserved
+    for no tenant are returned.
     """
-    reserved = [one for one in endpoints if tenant in one.tenants]
-    return reserved or [one for one in endpoints if not one.tenants]
+    reserved = [endpoint for endpoint in endpoints if tenant in endpoint.tenants]
+    return reserved or [endpoint for endpoint in endpoints if not endpoint.tenants]
 
 
 _POOL = TypeAdapter(tuple[Endpoint, ...])
 
 
 def read_endpoints(settings: Settings) -> tuple[Endpoint, ...]:
-    """Return every endpoint, at least one, in the configured order. Raises SettingsError that names what is wrong."""
+    """Return all endpoints in the configured order. There is at least one.
+
+    Raises SettingsError if the configuration cannot be used. The error names the part that is wrong.
+    """
     if settings.endpoints_file is None:
         return (_from_environment(settings),)
     if settings.endpoint_url is not None:
@@ -89,7 +98,7 @@ def read_endpoints(settings: Settings) -> tuple[Endpoint, ...]:
         raise SettingsError(f"{both} cannot both be set")
     pool = _from_file(Path(settings.endpoints_file))
     usual = {"proxy": settings.endpoint_proxy}
-    return tuple(one if one.proxy else one.model_copy(update=usual) for one in pool)
+    return tuple(endpoint if endpoint.proxy else endpoint.model_copy(update=usual) for endpoint in pool)
 
 
 def _from_environment(settings: Settings) -> Endpoint:
@@ -118,8 +127,8 @@ def _from_file(path: Path) -> tuple[Endpoint, ...]:
 
 
 def _said(error: ValidationError) -> str:
-    """Return location and message of each error without the value, which may be a key."""
-    return "; ".join(_said_of(one) for one in error.errors())
+    """Return the location and the message of each error, but not the value, because it may be a secret key."""
+    return "; ".join(_said_of(each) for each in error.errors())
 
 
 def _said_of(error: Any) -> str:

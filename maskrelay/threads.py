@@ -1,7 +1,7 @@
-"""Background threads: a thread that fails is restarted, and one that keeps failing ends its process with an error.
+"""Background threads. A thread that fails is restarted, and a thread that fails repeatedly terminates its process.
 
-A process that lost a thread would look healthy while part of its work is not done. When the process ends, its
-supervisor notices and restarts it.
+Without this, a process that has lost a thread would look healthy although a part of its work is not done. When the
+process terminates with an error, its supervisor restarts it.
 """
 
 import logging
@@ -13,15 +13,16 @@ from collections.abc import Callable
 from maskrelay.rules.restarts import failures_in_a_row, pause_after
 
 log = logging.getLogger(__name__)
-#: The exit code of a process that a failed thread ended; EX_SOFTWARE of sysexits.h.
+#: The exit code of a process that a failed thread terminated. It is EX_SOFTWARE of sysexits.h.
 EXIT_CODE = 70
 
 
 def start(run: Callable[[], None], name: str) -> threading.Thread:
-    """Start a daemon thread that calls `run` until it returns.
+    """Start a daemon thread that calls `run`.
 
-    After any error, including those that end a thread silently, `run` is called again, after growing pauses. If it
-    keeps failing, the last error ends the thread, and with it the process if `end_process_with_threads` was called.
+    If `run` raises any exception, even SystemExit, it is called again after a pause. The pauses grow. If `run` fails
+    too many times in a row, the last exception ends the thread. It then also terminates the process, if
+    `end_process_with_threads` was called.
     """
     thread = threading.Thread(target=_keep_running, args=(run, name), name=name, daemon=True)
     thread.start()
@@ -39,14 +40,15 @@ def _keep_running(run: Callable[[], None], name: str) -> None:
             pause = pause_after(failures)
             if pause is None:
                 raise
-            log.exception("the thread %s failed and begins again in %g s", name, pause)
+            log.exception("the thread %s failed and is restarted in %g s", name, pause)
         time.sleep(pause)
 
 
 def end_process_with_threads() -> None:
-    """Let an error that ends a thread end the whole process, in this process and in every process forked from it.
+    """Terminate the process when an exception ends one of its threads.
 
-    This applies to every thread, whoever started it, including the threads of pools.
+    This applies to all threads, including those that libraries start and those of pools. It also applies to processes
+    that are forked from this one.
     """
     threading.excepthook = _on_dead_thread
     pools = logging.getLogger("concurrent.futures")
@@ -57,15 +59,18 @@ def end_process_with_threads() -> None:
 def _on_dead_thread(dead: threading.ExceptHookArgs) -> None:
     name = dead.thread.name if dead.thread is not None else "unknown"
     error = dead.exc_value or dead.exc_type()
-    log.critical("the thread %s died; the process ends with it", name, exc_info=error)
+    log.critical("the thread %s died, so the process terminates", name, exc_info=error)
     os._exit(EXIT_CODE)
 
 
 class _OnDeadPoolThread(logging.Handler):
-    """Detects a dead thread of a `concurrent.futures` pool, which only logs the error, as critical."""
+    """A log handler that detects a dead thread of a `concurrent.futures` pool.
+
+    Such a pool only logs the exception, with the level CRITICAL.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         name = threading.current_thread().name
-        log.critical("the pool's thread %s died; the process ends with it", name, exc_info=error)
+        log.critical("the pool's thread %s died, so the process terminates", name, exc_info=error)
         os._exit(EXIT_CODE)

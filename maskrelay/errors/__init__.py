@@ -2,7 +2,7 @@
 
     MaskrelayError
     ├── SettingsError
-    ├── RequestError                 the caller's request is refused
+    ├── RequestError                 the request of a caller is refused
     │   ├── Malformed
     │   │   └── BodyIncomplete
     │   ├── Unauthenticated
@@ -18,12 +18,12 @@
     │   ├── BodyTooLarge
     │   ├── EncodingUnsupported
     │   ├── RangeNotSatisfiable
-    │   ├── QuotaReached             the tenant has enough under way
+    │   ├── QuotaReached             the tenant has reached a quota
     │   │   ├── JobsQuotaReached
     │   │   ├── FramesQuotaReached
     │   │   ├── InteractiveQuotaReached
     │   │   └── BytesQuotaReached
-    │   └── Refused                  well-formed, and still not accepted
+    │   └── Refused                  the request is well-formed but not acceptable
     │       ├── NestedTooDeep
     │       ├── NoItems
     │       ├── TooManyItems
@@ -43,7 +43,7 @@
     │       ├── CodesInvalid
     │       ├── IdempotencyKeyReused
     │       └── CallbackForbidden
-    ├── ItemError                    one item fails, its neighbours do not
+    ├── ItemError                    one item fails, and the others continue
     │   ├── NotAnImage
     │   ├── Truncated
     │   ├── UnsupportedImage
@@ -74,15 +74,15 @@
     │   ├── PlanningFailed
     │   ├── AssemblingFailed
     │   └── FinishingFailed
-    ├── EndpointError                the scoring endpoint did not give an answer
-    │   ├── EndpointBusy             the work waits, nobody is charged
+    ├── EndpointError                the scoring endpoint returned no usable answer
+    │   ├── EndpointBusy             the frame waits, and no attempt is counted
     │   │   ├── EndpointThrottled
     │   │   ├── EndpointTimeout
     │   │   ├── EndpointUnavailable
     │   │   │   └── ProxyUnavailable
     │   │   └── EndpointDenied
     │   │       └── ProxyDenied
-    │   └── FrameRefused             may be held against the frame
+    │   └── FrameRefused             it may count as an attempt of the frame
     │       ├── ScoringFailed
     │       ├── RequestTooLarge
     │       └── AnswerInvalid
@@ -93,16 +93,16 @@
     │   ├── KeyInvalid
     │   └── RecordUnreadable
     ├── LedgerUnavailable
-    │   ├── LedgerFull               takes no new jobs
+    │   ├── LedgerFull               the ledger accepts no new jobs
     │   └── EndpointsUnknown         no worker has announced an endpoint yet
     ├── IssuerUnavailable
     ├── SignatureInvalid
     ├── SealInvalid
-    ├── ClientError                  the client got no answer it can use
+    ├── ClientError                  the client received no usable answer
     │   ├── ServiceUnreachable
     │   ├── ServiceAnswerUnknown
     │   └── WaitTimeout
-    ├── AzureError                   Azure's control plane did not do what was asked
+    ├── AzureError                   Azure's control plane did not do what was requested
     │   ├── AzureUnreachable
     │   ├── AzureBusy
     │   ├── AzureDenied
@@ -115,9 +115,10 @@
     │   └── AzureNameInvalid
     └── StackError
 
-The class's docstring is its public message; its name in lower case is its stable `code`; `retryable` says whether
-the same request can succeed later. What varies goes into `detail`, and into a typed attribute where code reads it:
-never a path, a secret, a pixel or patient data. HTTP statuses live in `api/http/middleware/problems.py` alone.
+The docstring of a class is its public message. The name of the class, in lower case with underscores, is its stable
+`code`. `retryable` says whether the same request can succeed later. What is specific to one error is in `detail`. If
+code needs it, it is also in an attribute of the class. Neither ever contains a path, a secret, a pixel or patient data.
+HTTP statuses are defined only in `api/http/middleware/problems.py`.
 """
 
 from collections.abc import Iterator
@@ -130,7 +131,7 @@ from maskrelay.errors.work import *  # noqa: F403
 
 
 def tree(root: type[MaskrelayError] = MaskrelayError, depth: int = 0) -> Iterator[tuple[int, type[MaskrelayError]]]:
-    """Every class below and with `root`, depth first, in the order of definition."""
+    """Yield `root` and every class below it with its depth: depth first, and in the order of definition."""
     yield depth, root
     for leaf in root.__subclasses__():
         yield from tree(leaf, depth + 1)

@@ -1,4 +1,4 @@
-"""The root of the tree, and the error of a process that cannot start."""
+"""The root of the error tree, and the error of a process that cannot start."""
 
 import re
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class ServiceAnswer:
-    """What the service answered, on an error that the client raises for it."""
+    """The answer of the service for which the client raises an error."""
 
     #: The HTTP status.
     status: int
-    #: The error's code, which a newer service may have and this client not know.
+    #: The code of the error. If the service is newer than this client, the client may not know the code.
     code: str
     retry_after_s: float | None = None
-    #: The JSON pointer of each place that is wrong, and what is wrong there.
+    #: The JSON pointers to the parts of the request that are wrong, each with what is wrong there.
     places: tuple[tuple[str, str], ...] = ()
     trace_id: str | None = None
 
@@ -24,11 +24,11 @@ class MaskrelayError(Exception):
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
-    #: On an error that the client raises for an answer of the service.
+    #: The answer of the service, if the client raises the error because of an answer.
     answer: ServiceAnswer | None = None
 
     def __init_subclass__(cls) -> None:
-        """A class's code is its name: renaming one changes what callers see."""
+        """Set the code of the class, which is its name. Callers see the code, so do not rename the class."""
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
 
     def __init__(self, detail: str | None = None) -> None:
@@ -37,17 +37,20 @@ class MaskrelayError(Exception):
 
     @classmethod
     def message(cls) -> str:
-        """The first paragraph of the class's docstring on one line."""
+        """Return the first paragraph of the class's docstring on one line."""
         return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
 
 def code_of(error: BaseException) -> str:
-    """The error's code; of one that is not of the tree the name of its class, and never its words."""
+    """Return the code of an error. If it is not an error of this tree, return the name of its class.
+
+    The message of such an error is never returned, because it may quote private data.
+    """
     return error.code if isinstance(error, MaskrelayError) else type(error).__name__
 
 
 class SettingsError(MaskrelayError):
-    """A setting is missing, unknown or contradicts another."""
+    """A setting is missing, unknown, or contradicts another setting."""
 
     def __init__(self, detail: str | None = None, *, names: tuple[str, ...] = ()) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""What goes wrong between `maskrelay endpoint` and Azure's control plane."""
+"""The errors of `maskrelay endpoint` when it calls Azure's control plane."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,17 @@ from maskrelay.errors.base import MaskrelayError
 
 
 class AzureError(MaskrelayError):
-    """Azure's control plane did not do what was asked."""
+    """Azure's control plane did not do what was requested."""
 
     def __init__(
         self, detail: str | None = None, *, ways: Sequence[str] = (), azure: str = "", codes: Sequence[str] = ()
     ) -> None:
         super().__init__(detail)
-        #: What to do next, one sentence each.
+        #: Sentences that say what the user can do next.
         self.ways = tuple(ways)
-        #: Azure's own words, if it said any.
+        #: The message from Azure, or an empty string if there was none.
         self.azure = azure
-        #: Azure's own codes, outermost first.
+        #: The error codes from Azure, the outermost first.
         self.codes = tuple(codes)
 
 
@@ -27,17 +27,17 @@ class AzureUnreachable(AzureError):
 
 
 class AzureBusy(AzureError):
-    """Azure is already at work on the same resource, or asks for patience."""
+    """Azure is already changing the same resource, or asks to retry later."""
 
     retryable = True
 
 
 class AzureDenied(AzureError):
-    """Azure does not permit this identity to do it."""
+    """Azure does not permit this identity to do what was requested."""
 
 
 class AzureMissing(AzureError):
-    """Azure does not know the resource."""
+    """The resource does not exist in Azure."""
 
 
 class AzureRefused(AzureError):
@@ -45,11 +45,11 @@ class AzureRefused(AzureError):
 
 
 class AzureFailed(AzureError):
-    """Azure began the work, and it failed."""
+    """Azure started the operation, but the operation failed."""
 
 
 class AzureUnfinished(AzureError):
-    """Azure is still at work, and the patience for it has ended."""
+    """The operation in Azure is not finished, and the time limit for waiting has passed."""
 
     retryable = True
 
@@ -59,8 +59,8 @@ class QuotaExceeded(AzureError):
 
 
 class AzureNameTaken(AzureError):
-    """Another endpoint of the region has this name."""
+    """Another endpoint in the region has this name."""
 
 
 class AzureNameInvalid(AzureError):
-    """The name is not one that Azure takes for an endpoint or a deployment."""
+    """Azure does not accept the name for an endpoint or a deployment."""

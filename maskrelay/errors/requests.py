@@ -1,4 +1,4 @@
-"""What a caller's request is refused for."""
+"""The errors for which the request of a caller is refused."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,11 +17,11 @@ class RequestError(MaskrelayError):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        #: The JSON pointer of the part of the request that `detail` is about.
+        #: The JSON pointer to the part of the request that `detail` is about.
         self.pointer = pointer
         #: Further parts that are wrong, each with what is wrong there.
         self.places = tuple(places)
-        #: Headers of the response.
+        #: Additional headers of the response.
         self.headers = dict(headers or {})
 
 
@@ -38,7 +38,7 @@ class Unauthenticated(RequestError):
 
 
 class ScopeMissing(RequestError):
-    """The API key or token does not allow this."""
+    """The API key or token does not allow this request."""
 
 
 class NotFound(RequestError):
@@ -54,7 +54,7 @@ class Gone(RequestError):
 
 
 class Conflict(RequestError):
-    """The request conflicts with the present state of the resource."""
+    """The request conflicts with the current state of the resource."""
 
 
 class StillAccepting(Conflict):
@@ -72,7 +72,7 @@ class NotEnded(Conflict):
 
 
 class NothingToRedrive(Conflict):
-    """No frame of the job ended in an error, or none ended in the error that was named."""
+    """No frame of the job ended in an error, or no frame ended in the error with the given code."""
 
 
 class BodyTooLarge(RequestError):

@@ -1,4 +1,4 @@
-"""What goes wrong with an item, the endpoint, storage, the ledger, a callback, the client or the stack."""
+"""The errors of items, endpoints, storage, the ledger, callbacks, the client and the stack."""
 
 from maskrelay.errors.base import MaskrelayError
 
@@ -36,12 +36,12 @@ class NoPixels(ItemError):
 
     def __init__(self, detail: str | None = None, *, has_size: bool = True) -> None:
         super().__init__(detail)
-        #: Whether the file says how many rows and columns it has.
+        #: Whether the file declares a number of rows and columns.
         self.has_size = has_size
 
 
 class NotAPicture(ItemError):
-    """The object contains data derived from images, such as a segmentation or a dose, and no image."""
+    """The object contains no image, but data derived from images, such as a segmentation or a dose."""
 
 
 class HiddenFile(ItemError):
@@ -49,7 +49,7 @@ class HiddenFile(ItemError):
 
 
 class ViewerPicture(ItemError):
-    """The picture is next to a DICOMDIR, so it belongs to the viewer on the medium and is not one of the images."""
+    """The picture is next to a DICOMDIR, so it belongs to the viewer program on the medium and is not an image."""
 
 
 class DirectoryFile(ItemError):
@@ -81,11 +81,11 @@ class SourceTooLarge(ItemError):
 
 
 class DecoderCrashed(ItemError):
-    """Decoding the file crashed a worker twice while the worker did nothing else."""
+    """Decoding the file crashed a worker twice, while the worker processed only this file."""
 
 
 class DecodeTimeout(ItemError):
-    """Decoding the file took longer than is allowed."""
+    """Decoding the file took longer than the time limit."""
 
 
 class ArtifactUnsupported(ItemError):
@@ -97,7 +97,7 @@ class SeriesIncomplete(ItemError):
 
 
 class ArchiveInvalid(ItemError):
-    """The archive is damaged, or its form is not supported."""
+    """The archive is damaged, or its format is not supported."""
 
 
 class ArchiveTooLarge(ItemError):
@@ -117,7 +117,7 @@ class AssemblyFailed(ItemError):
 
 
 class JobHalted(MaskrelayError):
-    """A step of the job failed repeatedly, and the job ended without it."""
+    """A step of the job failed repeatedly, so the job ended without a result."""
 
 
 class PlanningFailed(JobHalted):
@@ -133,7 +133,7 @@ class FinishingFailed(JobHalted):
 
 
 class EndpointError(MaskrelayError):
-    """The scoring endpoint gave no usable answer."""
+    """The scoring endpoint returned no usable answer."""
 
     retryable = True
 
@@ -149,26 +149,26 @@ class EndpointError(MaskrelayError):
         come_back_s: float | None = None,
     ) -> None:
         super().__init__(detail)
-        #: The HTTP status, if there was an answer.
+        #: The HTTP status, or None if there was no response.
         self.status = status
-        #: A word for metrics.
+        #: The kind of error, as a name for metrics.
         self.kind = kind
-        #: As the endpoint asks, 0 to 300.
+        #: The number of seconds after which the endpoint asks to retry, from 0 to 300.
         self.retry_after_s = retry_after_s
-        #: Whether the container may not have stopped.
+        #: Whether the endpoint's container may still be working on the request.
         self.still_working = still_working
-        #: The name of the endpoint; "" before one is chosen.
+        #: The name of the endpoint, or an empty string if none was chosen yet.
         self.endpoint = endpoint
-        #: If nothing was sent because the gates are closed: seconds until one may open.
+        #: The number of seconds until a gate may open, if nothing was sent because all gates are closed.
         self.come_back_s = come_back_s
 
 
 class EndpointBusy(EndpointError):
-    """The endpoint cannot answer now; the work waits."""
+    """The endpoint cannot answer now. The frame waits."""
 
 
 class EndpointThrottled(EndpointBusy):
-    """The endpoint refuses requests for now (429)."""
+    """The endpoint refuses requests at present (429)."""
 
 
 class EndpointTimeout(EndpointBusy):
@@ -176,11 +176,11 @@ class EndpointTimeout(EndpointBusy):
 
 
 class EndpointUnavailable(EndpointBusy):
-    """The endpoint cannot be reached or has no deployment ready."""
+    """The endpoint cannot be reached, or none of its deployments is ready."""
 
 
 class ProxyUnavailable(EndpointUnavailable):
-    """The proxy on the way to the endpoint cannot be reached, or does not reach the endpoint."""
+    """The proxy for the endpoint cannot be reached, or the proxy cannot reach the endpoint."""
 
 
 class EndpointDenied(EndpointBusy):
@@ -188,7 +188,7 @@ class EndpointDenied(EndpointBusy):
 
 
 class ProxyDenied(EndpointDenied):
-    """The proxy on the way to the endpoint refuses its user and password, or the endpoint's address."""
+    """The proxy for the endpoint refuses the user and password, or does not allow the endpoint's address."""
 
 
 class FrameRefused(EndpointError):
@@ -200,13 +200,13 @@ class ScoringFailed(FrameRefused):
 
 
 class RequestTooLarge(FrameRefused):
-    """The endpoint refuses the request as too large (413)."""
+    """The endpoint refuses the request because it is too large (413)."""
 
 
 class AnswerInvalid(FrameRefused):
-    """The endpoint's answer breaks its contract."""
+    """The endpoint's answer is not valid."""
 
-    #: The body as it was received, which is never shown or logged.
+    #: The body as it was received. It is never shown or logged.
     raw: bytes = b""
 
 
@@ -221,22 +221,22 @@ class StorageUnavailable(StorageError):
 
     def __init__(self, detail: str | None = None, *, reason: str = "", refused: bool = False) -> None:
         super().__init__(detail)
-        #: A word of the system or of the server.
+        #: An error code of the operating system or of the server.
         self.reason = reason
-        #: Whether the store was reached, and will refuse again until an operator changes something.
+        #: Whether the store was reached, and will refuse the request again until an operator changes something.
         self.refused = refused
 
 
 class ObjectExists(StorageError):
-    """An object of this key is there already."""
+    """An object with this key exists already."""
 
 
 class ObjectMissing(StorageError):
-    """There is no object of this key."""
+    """There is no object with this key."""
 
 
 class KeyInvalid(StorageError):
-    """The key is not one this store takes."""
+    """The key is not valid."""
 
 
 class RecordUnreadable(StorageError):
@@ -259,7 +259,7 @@ class LedgerFull(LedgerUnavailable):
 
 
 class EndpointsUnknown(LedgerUnavailable):
-    """No worker has announced an endpoint since Redis was emptied. They announce them within seconds."""
+    """No worker has announced an endpoint since Redis lost its data. Workers announce endpoints within seconds."""
 
 
 class IssuerUnavailable(MaskrelayError):
@@ -273,7 +273,7 @@ class SignatureInvalid(MaskrelayError):
 
 
 class SealInvalid(MaskrelayError):
-    """The sealed secret does not open under this server key and for this job."""
+    """The sealed secret cannot be decrypted with this server key for this job."""
 
 
 class ClientError(MaskrelayError):
@@ -287,7 +287,7 @@ class ServiceUnreachable(ClientError):
 
 
 class ServiceAnswerUnknown(ClientError):
-    """The service's answer is not one that this client understands."""
+    """The client does not understand the answer of the service."""
 
 
 class WaitTimeout(ClientError):

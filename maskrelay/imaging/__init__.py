@@ -1,5 +1,6 @@
-"""Arrays: from source files to the canvas that is scored, and from answers to masks and files.
+"""Everything that works on arrays of pixels.
 
-Bytes of sources and answers come in; planes, canvases, masks, measures and files come out.
-Read `frame_pixels` first: it follows one frame through every package here.
+The modules read sources, make the canvas that is sent to the endpoint, and convert the endpoint's response to masks,
+measures and files.
+Read `frame_pixels` first: it follows one frame through all the packages here.
 """

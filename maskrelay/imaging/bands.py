@@ -1,4 +1,4 @@
-"""Process arrays in bands of rows, so that temporary memory does not grow with the size of the image."""
+"""Processing of arrays in bands of rows, so temporary memory does not grow with the size of the image."""
 
 from collections.abc import Callable, Iterator
 from math import prod
@@ -7,19 +7,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: The default number of values in a band: small enough for most caches, large enough to outweigh the cost of a call.
+#: The default number of values in a band. It is small enough for most processor caches, and large enough to make the
+#: time of the additional function calls negligible.
 AT_ONCE = 1 << 20
 
 
 def bands(shape: tuple[int, ...], most: int | None = None) -> Iterator[slice]:
-    """Yield the rows of an array of this shape in bands of at most `most` values; single rows if a row is longer."""
+    """Yield ranges of rows that divide an array of this shape into bands of at most `most` values.
+
+    If a row has more values, each band is one row.
+    """
     rows = max(1, (most or AT_ONCE) // max(1, prod(shape[1:])))
     for first in range(0, shape[0], rows):
         yield slice(first, min(first + rows, shape[0]))
 
 
 def in_bands(values: npt.NDArray[Any], change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Apply `change` to each band of rows and return the results as one array; it must return as many rows."""
+    """Apply `change` to each band of rows, and return the results as one array.
+
+    `change` must return as many rows as it receives.
+    """
     whole: npt.NDArray[Any] | None = None
     for rows in bands(values.shape):
         changed = change(values[rows])

@@ -1,31 +1,33 @@
-"""Limits on the decoding time of an image file, checked before the file is opened.
+"""Limits that bound the time for decoding an image file. They are checked before the file is opened.
 
-A few bytes can keep a decoder busy for minutes. Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification,
-third edition, §5.3 (chunks).
+Without them, a few bytes could make a decoder work for minutes. Sources: ITU-T T.81 annex B (JPEG markers); the PNG
+specification, third edition, §5.3 (chunks).
 """
 
 import re
 
 from maskrelay.errors import UnsupportedImage
 
-#: A progressive JPEG has about ten; libtiff's own limit is the same.
+#: The largest number of scans in a JPEG. A progressive JPEG has about ten. libtiff has the same limit.
 MOST_SCANS = 100
-#: Pixels of all scans together: each scan covers the whole image. An image of a hundred megapixels may have 25 scans.
+#: The largest number of pixels in all scans together. Each scan covers the whole image, so an image of a hundred
+#: megapixels may have 25 scans.
 MOST_SCANNED = 2_500_000_000
-#: Segments before the first scan. A colour profile or a depth map has one for each 64 KB.
+#: The largest number of segments before the first scan of a JPEG. A colour profile has a segment for every 64 KB.
 MOST_SEGMENTS = 10_000
-#: Most writers put 8 KB or more into each chunk.
+#: The largest number of chunks in a PNG. Most programs write chunks of 8 KB or more.
 MOST_CHUNKS = 100_000
 
 _SCAN = b"\xff\xda"
-#: Inside a scan's data, 0xFF is followed by 0x00, by a restart marker, or by another 0xFF as fill.
+#: A marker that ends the data of a scan. Inside the data, 0xFF is followed by 0x00, by a restart marker, or by another
+#: 0xFF as a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _END = 0xD9
 
 
 def check_segments(file: bytes) -> None:
-    """Raise UnsupportedImage for a JPEG with more than MOST_SEGMENTS segments or fill bytes before its first scan."""
+    """Raise UnsupportedImage if a JPEG has more than MOST_SEGMENTS segments or fill bytes before its first scan."""
     if len(file) < 2 * MOST_SEGMENTS:
         return
     at = 2
@@ -37,9 +39,9 @@ def check_segments(file: bytes) -> None:
 
 
 def check_scans(file: bytes, pixels: int) -> None:
-    """Raise UnsupportedImage for a JPEG with too many scans for this number of pixels."""
+    """Raise UnsupportedImage if a JPEG has too many scans for this number of pixels."""
     most = max(1, min(MOST_SCANS, MOST_SCANNED // max(1, pixels)))
-    if file.count(_SCAN) <= most:  # includes previews and data after the image
+    if file.count(_SCAN) <= most:  # this count includes previews, and data after the image
         return
     at, scans = 2, 0
     while found := _MARKER.search(file, at):
@@ -53,9 +55,9 @@ def check_scans(file: bytes, pixels: int) -> None:
 
 
 def _behind(file: bytes, at: int) -> int:
-    """The offset after the segment that begins with the marker at `at`."""
+    """Return the offset after the segment that begins with the marker at `at`."""
     marker = file[at + 1]
-    if marker in (0x00, 0xFF):  # a fill byte, or none
+    if marker in (0x00, 0xFF):  # not a marker, or a fill byte before a marker
         return at + 1
     if marker in _ALONE:
         return at + 2
@@ -63,7 +65,7 @@ def _behind(file: bytes, at: int) -> int:
 
 
 def check_chunks(file: bytes) -> None:
-    """Raise UnsupportedImage for a PNG with more than MOST_CHUNKS chunks."""
+    """Raise UnsupportedImage if a PNG has more than MOST_CHUNKS chunks."""
     if len(file) < 12 * MOST_CHUNKS:
         return
     at = 8

@@ -1,4 +1,4 @@
-"""From a source file to the row that is sent, and from the answer to masks and artifacts. Pure functions."""
+"""The processing of one frame: from its source file to the row that is sent, and from the answer to its artifacts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -37,44 +37,48 @@ from maskrelay.imaging.read.source import OpenedFrame, open_frame, picture_of
 from maskrelay.imaging.spacing import Spacing
 
 OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN = "overlaps", "category_at_odds", "geometry_check", "too_thin"
-#: If an image covers fewer pixels of the canvas than this in one direction, the model sees almost nothing, and an empty
-#: mask means nothing.
+#: A frame is flagged if the source covers fewer pixels of the canvas than this in one direction. The model sees almost
+#: nothing of such an image, so an empty mask does not mean that there is nothing.
 _THIN = 4
-#: Masks of one frame above this many bytes are packed, eight pixels per byte.
+#: If the masks of a frame need more bytes than this, they are packed with eight pixels per byte.
 _UNPACKED = 128 << 20
-#: The memory that drawing needs regardless of the frame's size: probability maps as arrays, bands, the legend.
+#: The memory that drawing needs for a frame of any size: probability maps as arrays, bands of rows, and the legend.
 _WORKING = 48 << 20
-#: A still image.
+#: How a still image is read.
 PLAIN = Reading()
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedFrame:
-    """A frame's row, the letterbox that reverses its canvas, and the image while it is kept."""
+    """A frame that is ready to be scored."""
 
+    #: The image, or None if it was dropped to save memory.
     picture: Picture | None
+    #: The letterbox that maps the canvas back to the source.
     box: Letterbox
     row: Row
-    #: How its samples were converted.
+    #: The name of the conversion of its samples to 8 bits.
     intensity: str
-    #: Peak memory of decoding it again, in bytes.
+    #: The peak memory, in bytes, of decoding the frame again.
     footprint: int
-    #: Millimetres between rows and between columns.
+    #: The distances between rows and between columns, in millimetres.
     spacing: Spacing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnMask:
-    """One prompt's mask in the source's geometry: measures, run lengths and the requested PNGs."""
+    """The mask of one prompt in the geometry of the source: measures, run lengths and the requested PNG files."""
 
     measures: Measures
     category: str | None
     rle: Rle
-    #: The mask without pixels where another prompt's mask has a higher probability. None if there are none, or if no
-    #: label volume is requested.
+    #: The mask without the pixels where the mask of another prompt has a higher probability. None if there are no such
+    #: pixels, or if no label volume is requested.
     label_rle: Rle | None
     self_check: SelfCheck
+    #: The mask as a PNG file.
     mask: bytes | None
+    #: The probability map as a PNG file.
     probability: bytes | None
 
 
@@ -89,12 +93,12 @@ class DrawnFrame:
 
 @dataclass(frozen=True, slots=True)
 class _Back:
-    """A probability map mapped back to the source."""
+    """The mask of a probability map that was mapped back to the source."""
 
     mask: Mask
-    #: The rows of the canvas that hold its foreground.
+    #: A range of canvas rows that contains the foreground.
     rows: slice
-    #: Its PNG, if requested.
+    #: The probability map as a PNG file, if it is requested.
     probability: bytes | None
 
 
@@ -108,9 +112,9 @@ def prepare(
     gray: bool = False,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> PreparedFrame:
-    """Read, letterbox and encode one frame; raises ItemError.
+    """Read one frame, make its canvas, and encode it for a request. Raises ItemError.
 
-    gray: send a gray image as grayscale. lap: called at the end of each stage.
+    If `gray` is true, a gray image is sent as grayscale. `lap` is called with the name of each stage when it ends.
     """
     opened = open_frame(source, reading, max_pixels=max_pixels)
     return prepare_opened(opened, prompts, reading=reading, square_pixels=square_pixels, gray=gray, lap=lap)
@@ -125,7 +129,7 @@ def prepare_opened(
     gray: bool = False,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> PreparedFrame:
-    """As `prepare`, for a frame whose header has been read."""
+    """Prepare a frame like `prepare`. Its header has been read before."""
     picture = picture_of(opened, reading)
     lap("decode")
     height, width = picture.pixels.shape[:2]
@@ -136,12 +140,12 @@ def prepare_opened(
 
 
 def needs_pixels(outputs: Sequence[Output]) -> bool:
-    """Return whether any of these outputs draws into the image itself."""
+    """Return whether the image itself is needed for any of these outputs."""
     return not {"overlay", "contact-sheet"}.isdisjoint(outputs)
 
 
 def draw_footprint(box: Letterbox, prompts: int, outputs: Sequence[Output]) -> int:
-    """Return the peak memory of `draw` in bytes, without the answer, whatever the size of the masks."""
+    """Return the peak memory of `draw` in bytes, without that of the answer. It is enough for masks of any size."""
     pixels = box.width * box.height
     held = 3.0 * prompts if "nifti" in outputs else min(2 * prompts, prompts / 8 + _UNPACKED / pixels)
     files = prompts if "probability" in outputs else 0
@@ -150,15 +154,18 @@ def draw_footprint(box: Letterbox, prompts: int, outputs: Sequence[Output]) -> i
 
 
 def draw(prepared: PreparedFrame, answer: RowAnswer, encoding: Encoding, outputs: Sequence[Output]) -> DrawnFrame:
-    """Return the masks of every prompt in source geometry, and the frame's images; raises AnswerInvalid."""
+    """Return the masks of all prompts in the geometry of the source, and the images of the frame.
+
+    Raises AnswerInvalid if the answer contains values that are not possible with this encoding.
+    """
     maps, flags = probabilities(answer.maps, encoding)
     pixels = prepared.box.width * prepared.box.height
     packed = 2 * pixels * len(maps) > _UNPACKED and "nifti" not in outputs
     masks: list[Mask | PackedMask] = []
     drawn: list[DrawnMask] = []
-    for number, one in enumerate(maps):
-        back = _back(one, prepared.box, whole="probability" in outputs)
-        drawn.append(_drawn(prepared, number, one, back, flags[number], answer.categories[number], outputs))
+    for number, canvas in enumerate(maps):
+        back = _back(canvas, prepared.box, whole="probability" in outputs)
+        drawn.append(_drawn(prepared, number, canvas, back, flags[number], answer.categories[number], outputs))
         masks.append(PackedMask.of(back.mask) if packed else back.mask)
     drawn = _overlapping(drawn, masks, flags, labelled="nifti" in outputs)
     picture = prepared.picture.pixels if prepared.picture is not None and needs_pixels(outputs) else None
@@ -173,7 +180,7 @@ def draw(prepared: PreparedFrame, answer: RowAnswer, encoding: Encoding, outputs
 def _overlapping(
     drawn: list[DrawnMask], masks: Sequence[Mask | PackedMask], flags: Sequence[Sequence[str]], *, labelled: bool
 ) -> list[DrawnMask]:
-    """Return the masks with what requires all of them: which ones overlap, and what is left of each as a label."""
+    """Return the masks with the flag for overlaps and with their labels, both of which depend on all masks."""
     together = [mask for mask in masks if isinstance(mask, Mask)]
     overlaps = overlaps_of(together)
     pairs = {overlap.numbers for overlap in overlaps} | meetings_of(
@@ -183,11 +190,11 @@ def _overlapping(
     labels = labels_of(together, overlaps) if labelled else [None] * len(masks)
     return [
         replace(
-            one,
-            measures=_flagged(one.measures, OVERLAPS, after=flags[number]) if number in flagged else one.measures,
+            mask,
+            measures=_flagged(mask.measures, OVERLAPS, after=flags[number]) if number in flagged else mask.measures,
             label_rle=_label(labels[number], masks[number]),
         )
-        for number, one in enumerate(drawn)
+        for number, mask in enumerate(drawn)
     ]
 
 
@@ -198,10 +205,9 @@ def _label(label: Mask | None, mask: Mask | PackedMask) -> Rle | None:
 
 
 def _flagged(measures: Measures, flag: str, *, after: Sequence[str]) -> Measures:
-    """Add a flag after the flags of the mask and of its map, and before the findings."""
-    findings = [
-        one for one in measures.flags if one in (CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN) and one not in after
-    ]
+    """Add a flag after the flags of the mask and of its map, and before those that were found later."""
+    later = (CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN)
+    findings = [known for known in measures.flags if known in later and known not in after]
     others = measures.flags[: len(measures.flags) - len(findings)]
     return measures.model_copy(update={"flags": (*others, flag, *findings)})
 
@@ -235,13 +241,13 @@ def _drawn(
     )
 
 
-def _back(one: Probability, box: Letterbox, *, whole: bool) -> _Back:
-    """Return a map's mask in source geometry, and with `whole` also the map as a PNG."""
-    rows = foreground_rows(one)
+def _back(canvas: Probability, box: Letterbox, *, whole: bool) -> _Back:
+    """Return the mask of a map in the geometry of the source. If `whole` is true, include the map as a PNG file."""
+    rows = foreground_rows(canvas)
     if not whole:
-        columns, part = part_from_canvas(one, rows, box)
+        columns, part = part_from_canvas(canvas, rows, box)
         mask = Mask.of(part, width=box.width, left=columns.start)
         if mask.inside.any():
             return _Back(mask, rows, None)
-    probability = from_canvas(one, box)
+    probability = from_canvas(canvas, box)
     return _Back(Mask.of(probability), rows, probability_png(probability) if whole else None)

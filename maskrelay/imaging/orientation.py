@@ -1,8 +1,10 @@
-"""Orient a slice of a volume as radiologists expect to see it, and reverse the orientation.
+"""The orientation of a slice of a volume for display, as radiologists expect it, and the reverse transform.
 
-Patient axes are those of NIfTI: x to the right, y to the front, z to the head, numbered from 0. The rows of an image
-run to the back (axial) or to the feet; its columns run to the patient's left or, in a sagittal image, to the back:
-always against the patient axis. Source: DICOM PS3.17 and the display of every common workstation.
+Patient axes are those of NIfTI: x points to the right, y to the front and z to the head. They are numbered from 0. From
+top to bottom, an axial image goes from the front to the back of the patient, and other images go from the head to the
+feet. From left to right, a sagittal image goes from the front to the back, and other images go from the patient's right
+to the left. Both directions are therefore opposite to the patient axes. Source: DICOM PS3.17 and the display of every
+common workstation.
 """
 
 import itertools
@@ -16,14 +18,16 @@ from maskrelay.contract.records.source_frames import Affine, Orientation
 SliceAxis = Literal["axial", "sagittal", "coronal"] | int | None
 
 _ACROSS = {"sagittal": 0, "coronal": 1, "axial": 2}
-#: The patient axis that runs down the image, by the patient axis that the slices are cut along.
+#: The patient axis that is vertical in the image, by the patient axis along which the volume is cut into slices.
 _DOWN = (2, 2, 1)
 
 
 def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) -> int:
-    """Return the voxel axis to cut along: the one nearest to the requested patient axis; a number is used as it is.
+    """Return the voxel axis along which the volume is cut into slices.
 
-    With None: axial, except that a volume of one slice is that slice, whatever its orientation.
+    It is the voxel axis that is nearest to the requested patient axis. A requested number is the voxel axis itself. If
+    nothing is requested, the slices are axial. But if the volume has only one slice in its own orientation, this slice
+    is used.
     """
     if isinstance(asked, int):
         return asked
@@ -34,7 +38,10 @@ def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) ->
 
 
 def turn_of(affine: Affine, axis: int) -> Orientation:
-    """Return the transform from a stored slice, [a, b] of the two voxel axes other than `axis`, to its image."""
+    """Return the transform from a stored slice to its image.
+
+    The axes of the stored slice are the two voxel axes other than `axis`, in order.
+    """
     directions = _directions(affine)
     down = _DOWN[directions[axis][0]]
     first, second = (direction for other, direction in enumerate(directions) if other != axis)
@@ -43,9 +50,10 @@ def turn_of(affine: Affine, axis: int) -> Orientation:
 
 
 def _directions(affine: Affine) -> list[tuple[int, bool]]:
-    """For each voxel axis, the patient axis that it follows, and whether in the same direction.
+    """Return for each voxel axis the nearest patient axis, and whether it has the same direction.
 
-    An oblique volume gets the one-to-one assignment of axes with the largest sum of cosines.
+    Each patient axis is assigned to one voxel axis. In an oblique volume, the assignment with the largest sum of
+    cosines is chosen.
     """
     columns = [[row[axis] for row in affine] for axis in range(3)]
     cosines = [[part / math.hypot(*column) for part in column] for column in columns]
@@ -57,12 +65,12 @@ def _directions(affine: Affine) -> list[tuple[int, bool]]:
 
 
 def turned(stored: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
-    """Return a view: (a, b, …) as stored → (row, column, …) as shown."""
+    """Return a view of a stored slice, (a, b, …), as it is displayed, (row, column, …)."""
     return _flipped(stored.swapaxes(0, 1) if turn.transpose else stored, turn)
 
 
 def unturned(picture: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
-    """Return a view: (row, column, …) as shown → (a, b, …) as stored."""
+    """Return a view of a displayed image, (row, column, …), as it is stored, (a, b, …)."""
     flipped = _flipped(picture, turn)
     return flipped.swapaxes(0, 1) if turn.transpose else flipped
 

@@ -1,4 +1,4 @@
-"""A plane: the samples of one frame as the source stores them, before they are scaled to 8 bits."""
+"""A plane: the samples of one frame as the source stores them, before they are converted to 8 bits."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +11,14 @@ import numpy.typing as npt
 class Plane:
     """The samples of one frame."""
 
-    #: (height, width) integers or floats in the source's units (HU for CT), or (height, width, 3) RGB, uint8 or deeper.
+    #: The values of a gray frame, as integers or floats of shape (height, width) in the units of the source (HU for
+    #: CT), or the colours of an RGB frame, as integers of shape (height, width, 3).
     values: npt.NDArray[Any]
-    #: Bits per sample in the source. Unsigned samples of 8 bits or fewer (scaled to 0..255 here) are shown as they are
-    #: unless a window is requested.
+    #: The bits per sample in the source. Unsigned samples of at most 8 bits, which are scaled to the range from 0 to
+    #: 255 in `values`, are not converted further except if a window is requested.
     bits: int
-    #: The lowest value is white (MONOCHROME1); the plane is inverted after windowing.
+    #: Whether the lowest value means white (MONOCHROME1). If so, the frame is inverted after windowing.
     inverted: bool = False
-    #: (height, width) bool, true where a pixel holds no measurement: it becomes black and is left out of statistics.
-    #: None if every pixel holds a measurement.
+    #: A (height, width) bool array that is true where a pixel contains no measurement. Such pixels become black and are
+    #: not included in statistics. None if every pixel contains a measurement.
     padding: npt.NDArray[np.bool_] | None = None

@@ -1,7 +1,7 @@
-"""Write arrays as PNG: the "up" filter on every row, then one fast deflate.
+"""Encoding of arrays as PNG files, with the filter "Up" on every row and fast compression.
 
-General writers try five filters on every row and deflate slowly; `docs/decisions` has the figures. Source of the
-format: the PNG specification, third edition, §5 (chunks) and §9 (filters).
+Other libraries try five filters on every row and compress slowly. The measurements are in `docs/decisions`. Source of
+the format: the PNG specification, third edition, §5 (chunks) and §9 (filters).
 """
 
 import struct
@@ -14,20 +14,25 @@ from isal import isal_zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB = 0, 2  # colour types
-_UP = 2  # the filter type "Up": the difference to the byte above
-_LEVEL = 1  # of igzip's 0..3: 2 is no smaller, 3 is three times slower
+_UP = 2  # the filter type "Up", which stores the difference from the byte above
+_LEVEL = 1  # igzip has the levels 0 to 3: at level 2 files are not smaller, and level 3 is three times slower
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode (height, width) uint8 as 8-bit grayscale or (height, width, 3) as 8-bit RGB, without any metadata."""
+    """Encode uint8 pixels as a PNG file without metadata.
+
+    An array of shape (height, width) becomes 8-bit grayscale, and one of shape (height, width, 3) becomes 8-bit RGB.
+    """
     height, width = pixels.shape[:2]
     return _file(width, height, _GRAY if pixels.ndim == 2 else _RGB, _filtered(pixels.reshape(height, -1)))
 
 
 def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tuple[int, int]) -> bytes:
-    """Encode the (rows, columns) window of a frame as 8-bit grayscale of `size`, (height, width), black elsewhere.
+    """Encode a frame that is black except for a window, as 8-bit grayscale.
 
-    The file is the same as `png` makes of the whole frame, which is never created.
+    `part` contains the pixels of the window, which is a range of rows and a range of columns. `size` is the (height,
+    width) of the frame. The file is the same as that of `png` for the whole frame, but the whole frame is never in
+    memory.
     """
     (height, width), (rows, columns) = size, window
     differences = np.zeros((height, 1 + width), np.uint8)
@@ -41,20 +46,21 @@ def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tup
 
 
 def gray_as_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode (height, width) as an 8-bit RGB PNG of three equal channels, without creating that array."""
+    """Encode (height, width) uint8 pixels as an 8-bit RGB PNG with three equal channels."""
     height, width = pixels.shape
     differences = _filtered(pixels)[:, 1:]
     rows = np.empty((height, 1 + 3 * width), np.uint8)
     rows[:, 0] = _UP
-    for channel in range(3):  # three strided copies take a fifth of the time of a broadcast
+    for channel in range(3):  # three strided copies take a fifth of the time of one broadcast
         rows[:, 1 + channel :: 3] = differences
     return _file(width, height, _RGB, rows)
 
 
 def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.NDArray[np.uint8]]) -> None:
-    """Write bands of (rows, width, 3) uint8, from the top down, as one PNG; one band is held at a time.
+    """Write bands of pixels, from top to bottom, as one PNG file.
 
-    The bands must have `height` rows together.
+    Each band is uint8 in the shape (rows, width, 3). Together, the bands must have `height` rows. Only one band is in
+    memory at a time.
     """
     deflating = isal_zlib.compressobj(_LEVEL)
     above = np.zeros(3 * width, np.uint8)
@@ -67,7 +73,7 @@ def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.ND
 
 
 def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8] | int = 0) -> npt.NDArray[np.uint8]:
-    """Convert (height, bytes) to (height, 1 + bytes): the filter type, then the differences modulo 256."""
+    """Return the filtered rows: each is the filter type, followed by the differences from the row above modulo 256."""
     height, length = rows.shape
     filtered = np.empty((height, 1 + length), np.uint8)
     filtered[:, 0] = _UP
@@ -87,6 +93,6 @@ def _head(width: int, height: int, colour_type: int) -> bytes:
 
 
 def chunk(name: bytes, body: bytes) -> tuple[bytes, ...]:
-    """Return a chunk in pieces: its length, its name of four letters, its body, and the checksum of name and body."""
+    """Return the pieces of a chunk: length, name of four letters, body, and the checksum of name and body."""
     check = isal_zlib.crc32(body, isal_zlib.crc32(name))
     return struct.pack(">I", len(body)), name, body, struct.pack(">I", check)

@@ -1,12 +1,13 @@
-"""Pixel spacing in millimetres, where a source declares it."""
+"""The pixel spacing that a source declares."""
 
-#: (row, column) spacing: from row to row and from column to column, in millimetres.
+#: The distances from row to row and from column to column, in millimetres.
 Spacing = tuple[float, float]
 
 
 def measurable(spacing: Spacing | None) -> Spacing | None:
-    """Return the spacing, or None unless both numbers are between a nanometre and a kilometre: headers may hold
-    anything.
+    """Return the spacing if it is plausible, otherwise None.
+
+    A header may contain any number. Plausible distances are those between a nanometre and a kilometre.
     """
     if spacing is None or not all(1e-6 <= length <= 1e6 for length in spacing):
         return None

@@ -1,7 +1,8 @@
-"""TLS of outgoing connections: trusted certificate authorities (CA), private ones included, and client certificates.
+"""TLS of outgoing connections: the trusted certificate authorities, which may be private, and client certificates.
 
-The trusted authorities are those of `SSL_CERT_FILE` or `SSL_CERT_DIR` if one of them is set, otherwise those of the
-system (of certifi if the system has none), and in addition those in the file that `MASKRELAY_CA_FILE` names.
+If `SSL_CERT_FILE` or `SSL_CERT_DIR` is set, the authorities in it are trusted. Otherwise, those of the system are
+trusted, or those of certifi if the system has none. In addition, the authorities in the file that `MASKRELAY_CA_FILE`
+names are always trusted.
 """
 
 import os
@@ -15,25 +16,27 @@ import certifi
 
 from maskrelay.errors import SettingsError
 
-#: The variable that names a PEM file with authorities to trust in addition to the usual ones.
+#: The variable that names a PEM file with further authorities to trust.
 CA_FILE = "MASKRELAY_CA_FILE"
-#: The variables that name the client certificate for Redis, and its private key if that is in a separate file.
+#: The variables that name the file with the client certificate for Redis, and the file with its private key if this is
+#: a separate file.
 REDIS_CERT_FILE, REDIS_CERT_KEY_FILE = "MASKRELAY_REDIS_CERT_FILE", "MASKRELAY_REDIS_CERT_KEY_FILE"
-#: OpenSSL's own variables: a file and a folder of authorities that replace the system's.
+#: The variables of OpenSSL that name a file and a folder with authorities, which replace those of the system.
 _CERT_FILE, _CERT_DIR = "SSL_CERT_FILE", "SSL_CERT_DIR"
 _PEM = b"-----BEGIN "
-#: Temporary files that exist as long as the process, if there is no `memfd_create`.
+#: Temporary files that are kept open until the process ends. They are used if there is no `memfd_create`.
 _kept: list[IO[bytes]] = []
 
 
 def client_context(cert_file: str | None = None, key_file: str | None = None, *, what: str = "") -> ssl.SSLContext:
-    """Return the TLS settings of an outgoing connection, with a client certificate if `cert_file` names one.
+    """Return the TLS settings of an outgoing connection.
 
-    `key_file` may be omitted if `cert_file` contains the private key too. `what` names the certificate's setting in
-    errors. Raises SettingsError for a file that cannot be used, and for an encrypted private key.
+    `cert_file` names the file with a client certificate, if there is one. `key_file` may be omitted if the same file
+    contains the private key. `what` is the name of the certificate's setting for errors. Raises SettingsError if a file
+    cannot be used, or if the private key is encrypted.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Python 3.13 rejects certificates that lack an extension, as those of many private authorities do.
+    # Python 3.13 rejects certificates without certain extensions. Those of many private authorities lack them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     given = [(name, os.environ[name]) for name in (_CERT_FILE, _CERT_DIR) if os.environ.get(name)]
     if not given:
@@ -51,14 +54,15 @@ def client_context(cert_file: str | None = None, key_file: str | None = None, *,
 
 
 def ca_file() -> str | None:
-    """Return the file of `MASKRELAY_CA_FILE`, for libraries that trust it in addition to the system's authorities."""
+    """Return the file that `MASKRELAY_CA_FILE` names, for libraries that trust it in addition to the system's."""
     return os.environ.get(CA_FILE) or None
 
 
 def redis_options() -> dict[str, str]:
-    """Return the TLS options of redis-py and of kombu's Redis transport (`broker_use_ssl`) for `rediss://`.
+    """Return the TLS options for a `rediss://` URL, for redis-py and for kombu's Redis transport (`broker_use_ssl`).
 
-    Both trust `ssl_ca_certs` in addition to the system's authorities. Options in the URL take precedence.
+    Both libraries trust `ssl_ca_certs` in addition to the authorities of the system. Options in the URL take
+    precedence.
     """
     named = {"ssl_ca_certs": CA_FILE, "ssl_certfile": REDIS_CERT_FILE, "ssl_keyfile": REDIS_CERT_KEY_FILE}
     return {option: os.environ[name] for option, name in named.items() if os.environ.get(name)}
@@ -67,9 +71,10 @@ def redis_options() -> dict[str, str]:
 def ca_bundle(*variables: str) -> str:
     """Return the path of one PEM file with all trusted authorities, for libraries that need such a path.
 
-    `variables` are the library's own names for such a file. If one is set, its file replaces the system's authorities,
-    and `SSL_CERT_FILE` and `MASKRELAY_CA_FILE` are trusted in addition. The path is valid in this process and its
-    forks, as long as they run. Raises SettingsError.
+    `variables` are environment variables with which the library itself finds such a file. If one of them is set, its
+    file replaces the authorities of the system. `SSL_CERT_FILE` and `MASKRELAY_CA_FILE` are trusted in addition. The
+    path is valid in this process, and in processes that are forked from it. Raises SettingsError if a file cannot be
+    used.
     """
     named = [(name, os.environ[name]) for name in (_CERT_FILE, _CERT_DIR, *variables) if os.environ.get(name)]
     named = named or _systems()
@@ -80,7 +85,7 @@ def ca_bundle(*variables: str) -> str:
 
 
 def _systems() -> list[tuple[str, str]]:
-    """Return where the system's authorities are, or else certifi's, with a name for each."""
+    """Return the location of the authorities of the system, or else of certifi, with a name for errors."""
     system = ssl.get_default_verify_paths()
     if system.cafile:
         return [("the system's authorities", system.cafile)]
@@ -102,7 +107,7 @@ def _trust(context: ssl.SSLContext, name: str, path: str) -> None:
 
 
 def _identify(context: ssl.SSLContext, cert_file: str, key_file: str | None, what: str) -> None:
-    """Load the client certificate. OpenSSL asks for a passphrase only if the private key is encrypted."""
+    """Load the client certificate. Raises SettingsError if OpenSSL needs a passphrase for the private key."""
 
     def passphrase() -> str:
         raise SettingsError(f"{what}: the private key is encrypted; use a key without a passphrase")
@@ -111,7 +116,8 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str | None, wha
         context.load_cert_chain(cert_file, key_file, password=passphrase)
     except ssl.SSLError as error:
         fits = "the private key does not belong to the certificate"
-        said = fits if error.reason == "KEY_VALUES_MISMATCH" else "not a certificate with its private key in PEM format"
+        other = "the file does not contain a certificate with its private key in PEM format"
+        said = fits if error.reason == "KEY_VALUES_MISMATCH" else other
         raise SettingsError(f"{what}: {said}") from None
     except OSError as error:
         raise SettingsError(f"{what} cannot be read: {error.strerror}") from None
@@ -119,7 +125,10 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str | None, wha
 
 @lru_cache
 def _merged(named: tuple[tuple[str, str], ...]) -> str:
-    """Return a file with the certificates of all these files and folders, in memory if the system supports that."""
+    """Return the path of a new file with the certificates of all these files and folders.
+
+    The file is in memory if the system supports that.
+    """
     content = b"\n".join(text for name, path in named for text in _texts(name, Path(path)) if _PEM in text)
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("maskrelay-ca")
@@ -135,7 +144,7 @@ def _merged(named: tuple[tuple[str, str], ...]) -> str:
 
 def _texts(name: str, path: Path) -> list[bytes]:
     try:
-        inside = sorted({one.resolve() for one in path.iterdir()}) if path.is_dir() else [path]
-        return [one.read_bytes() for one in inside if one.is_file() or one == path]
+        inside = sorted({entry.resolve() for entry in path.iterdir()}) if path.is_dir() else [path]
+        return [file.read_bytes() for file in inside if file.is_file() or file == path]
     except OSError as error:
         raise SettingsError(f"{name} cannot be read: {error.strerror}", names=(name,)) from None

@@ -1,4 +1,4 @@
-"""Options for httpx clients: the trusted authorities and the proxy that this process uses."""
+"""The options of httpx clients: the trusted certificate authorities, and the proxy."""
 
 import ssl
 from typing import Any
@@ -12,10 +12,11 @@ from maskrelay.network.proxies import Proxy, proxy_for
 def client_options(
     url: str | httpx.URL, *, trusted: ssl.SSLContext | None = None, proxy: Proxy | None = None
 ) -> dict[str, Any]:
-    """Return arguments for an httpx client that sends requests only to the host of `url`.
+    """Return the arguments for an httpx client that sends requests only to the host of `url`.
 
-    Without `proxy`, the environment's is used. httpx then reads neither the environment's proxies nor its certificates,
-    because it fails on some that other libraries accept. Raises SettingsError.
+    If `proxy` is None, the proxy that the environment names for this host is used. With these arguments, httpx itself
+    does not read proxies and certificates from the environment, because it fails for some values that other libraries
+    accept. Raises SettingsError if a value in the environment cannot be used.
     """
     trusted = trusted or client_context()
     proxy = proxy or proxy_for(str(url))

@@ -1,8 +1,8 @@
-"""Read HTTP response bodies under a size limit, whatever their framing and encoding.
+"""Reading of HTTP response bodies with a limit on their decoded size.
 
-httpx decodes each piece at once as it arrives, and a response of known length can arrive as one piece: a small body
-would then expand to gigabytes before anything checks its size. Here a body is decompressed in steps, and its size is
-checked at each step.
+httpx decodes each piece of a body completely when it arrives. A whole body may arrive as one piece, so a small body
+could expand to gigabytes before its size is checked. Here, a body is decompressed in steps, and its size is checked at
+each step.
 """
 
 import asyncio
@@ -13,13 +13,15 @@ import httpx
 
 #: The supported content encodings.
 ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
-#: The number of bytes decompressed in one step.
+#: The largest number of bytes that are decompressed in one step.
 _STEP = 256 << 10
-#: A gzip body may have several members. A valid one has few, and each takes time even if it is empty.
+#: The largest number of members of a gzip body. A normal body has few. Each member takes time, even if it is empty.
 _MEMBERS = 1000
-#: Tiny chunks cost much time for little data: beyond this number of chunks, their average size must be this large.
+#: If a body arrives in more pieces than the first number, their mean size must be at least the second number of bytes.
+#: Tiny pieces take much time for little data.
 _PIECES, _SMALL_PIECE = 10_000, 64
-#: What an encoding may add to an incompressible body: the body on the wire may exceed the limit by this much.
+#: The encoded body may be larger than the limit by this number of bytes, because an encoding can enlarge a body that
+#: cannot be compressed.
 _OVERHEAD = 64 << 10
 
 
@@ -32,15 +34,16 @@ class BodyCut(httpx.DecodingError):
 
 
 class Decoder:
-    """Decodes one body of at most `most` bytes, which is passed piece by piece.
+    """A decoder of one body, which is passed piece by piece. The decoded body may have at most `most` bytes.
 
-    Raises httpx.DecodingError for an encoding that is not in ENCODINGS.
+    Raises httpx.DecodingError if its encoding is not in ENCODINGS, and ResponseTooLarge if the declared length is above
+    the limit.
     """
 
     def __init__(self, headers: httpx.Headers, most: int) -> None:
         encoding = headers.get("content-encoding", "").strip().lower()
         if encoding not in ENCODINGS:
-            raise httpx.DecodingError("the body has an encoding that was not asked for")
+            raise httpx.DecodingError("the body has an encoding that was not requested")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > most + _OVERHEAD:
             raise ResponseTooLarge("the body is larger than its limit")
@@ -51,15 +54,18 @@ class Decoder:
 
     @property
     def is_plain(self) -> bool:
-        """Whether pieces are passed on unchanged."""
+        """Whether the body is not encoded, so pieces are returned unchanged."""
         return self._encoding in ("", "identity")
 
     def feed(self, piece: bytes | bytearray) -> Iterator[bytes | bytearray]:
-        """Yield the decoded next piece, in steps. Raises BodyTooLarge, or httpx.DecodingError for a damaged body."""
+        """Yield the next piece of the body, decoded in steps.
+
+        Raises ResponseTooLarge if the body is larger than the limit, and httpx.DecodingError if it is damaged.
+        """
         self._wire += len(piece)
         self._pieces += 1
         if self._pieces > _PIECES + self._wire // _SMALL_PIECE:
-            raise httpx.DecodingError("the body comes in countless tiny pieces")
+            raise httpx.DecodingError("the body arrives in too many tiny pieces")
         if self._wire > self._most + _OVERHEAD:
             raise ResponseTooLarge("the body is larger than its limit")
         for decoded in (piece,) if self.is_plain else self._inflate(bytes(piece)):
@@ -69,7 +75,7 @@ class Decoder:
             yield decoded
 
     def end(self) -> None:
-        """End the body. Raises BodyCut if its last member is incomplete."""
+        """Finish decoding. Raises BodyCut if the encoded data is incomplete."""
         if self._inflating is not None and not self._inflating.eof:
             raise BodyCut("the body ends early")
 
@@ -78,7 +84,7 @@ class Decoder:
             if self._inflating is None or (self._inflating.eof and self._encoding != "deflate"):
                 self._inflating = self._begun(piece)
             if self._inflating.eof:
-                return  # bytes after a deflate body have no meaning
+                return  # bytes after the end of a deflate body are ignored
             try:
                 yield self._inflating.decompress(piece, _STEP)
             except zlib.error:
@@ -89,13 +95,16 @@ class Decoder:
         self._members += 1
         if self._members > _MEMBERS:
             raise httpx.DecodingError("the body has too many members")
-        if self._encoding == "deflate":  # with the zlib wrapper as in RFC 9110, or without it as some servers send it
+        if self._encoding == "deflate":  # RFC 9110 requires the zlib wrapper, but some servers send no wrapper
             return zlib.decompressobj(zlib.MAX_WBITS if piece[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS)
         return zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
 def read_body(response: httpx.Response, most: int) -> bytes:
-    """Return the decoded body of a streamed response. Raises BodyTooLarge, or httpx.DecodingError for a damaged one."""
+    """Return the decoded body of a streamed response.
+
+    Raises ResponseTooLarge if the body is larger than `most` bytes, and httpx.DecodingError if it is damaged.
+    """
     decoder, read = Decoder(response.headers, most), bytearray()
     for piece in response.iter_raw():
         for decoded in decoder.feed(piece):
@@ -105,16 +114,16 @@ def read_body(response: httpx.Response, most: int) -> bytes:
 
 
 def received(streamed: httpx.Response, most: int) -> httpx.Response:
-    """Return a streamed response with its body read and decoded. Raises as `read_body` does."""
+    """Return a response with the decoded body of a streamed response. Raises the same errors as `read_body`."""
     framing = ("content-encoding", "content-length", "transfer-encoding")
     headers = [(name, value) for name, value in streamed.headers.multi_items() if name.lower() not in framing]
     return httpx.Response(streamed.status_code, headers=headers, content=read_body(streamed, most))
 
 
 async def aread_body(response: httpx.Response, most: int) -> bytes | bytearray:
-    """As `read_body`, for an event loop, which other tasks may use between two steps.
+    """Return the decoded body like `read_body`, in an event loop. Other tasks may run between two steps.
 
-    A body in one piece is not copied.
+    A body that arrives in one piece is copied at most once.
     """
     decoder, read = Decoder(response.headers, most), bytearray()
     async for piece in response.aiter_raw():

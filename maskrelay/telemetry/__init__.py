@@ -1,5 +1,5 @@
 """Logs and traces of a process.
 
-Messages and spans come in; lines of text or JSON and OTLP come out. Nothing of a patient is in either.
+Logs are written as lines of text or JSON, and traces are sent with OTLP. Neither contains data of patients.
 Read `logs` first, then `spans`.
 """

@@ -1,8 +1,8 @@
-"""Logging: lines of text, or of JSON for a log collector, with the same fields.
+"""Logging, as lines of text or as lines of JSON for a log collector. Both have the same fields.
 
-The fields of a line are passed as `extra`. Only the fields in `FIELDS` are written, so that nothing else gets into the
-log. None of them can contain patient data: they are our own ids, numbers, codes and words. Of an exception, the type
-and the location are written and never the message, which may quote the input.
+The fields of a line are passed as `extra`. Only the fields in `FIELDS` are written, so nothing else gets into the log.
+None of them can contain patient data, because they are ids, numbers, codes and names of this service. For an exception,
+the type and the location are written. The message of an exception is never written, because it may quote the input.
 """
 
 import json
@@ -25,19 +25,19 @@ _TEXT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
 
 
 def configure(level: str, form: Format, stream: TextIO | None = None) -> None:
-    """Write log records to `stream` (by default to standard error). Replaces any previous configuration."""
+    """Configure logging to write to `stream`, or to standard error. The previous configuration is replaced."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(_without_words_of_tasks)
     handler.addFilter(Flood())
     handler.setFormatter(JsonLines() if form == "json" else TextLines(_TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    for chatty in ("httpx", "azure", "msal"):  # they log URLs
+    for chatty in ("httpx", "azure", "msal"):  # at lower levels, these libraries log URLs
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _without_words_of_tasks(record: logging.LogRecord) -> bool:
-    """Reduce an exception in Celery's log to its type, because the message of a failed task may quote an input."""
+    """Replace an exception in Celery's log by its type, because the exception's message may quote an input."""
     if record.name == "celery.app.trace" and isinstance(record.args, dict) and "exc" in record.args:
         kind = re.match(r"[\w.]*", str(record.args["exc"]))
         record.args = {**record.args, "exc": kind[0] if kind else ""}
@@ -45,17 +45,17 @@ def _without_words_of_tasks(record: logging.LogRecord) -> bool:
 
 
 class Flood(logging.Filter):
-    """Limits how many lines one location in the code may write in a period. The others are counted.
+    """A limit on the number of lines that one location in the code may write in a period.
 
-    A line that is repeated a million times would fill the disk and hide all others. The count is written with the next
-    line of the same location that passes.
+    A line that is repeated a million times would fill the disk and hide all other lines. Lines above the limit are
+    counted. Their number is added to the next line that the same location writes.
     """
 
     def __init__(self, most: int = 500, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._most, self._seconds, self._clock = most, seconds, clock
         self._lock = threading.Lock()
-        #: By location: when its period began, and the lines since then.
+        #: For each location in the code, the start of its period, and the number of lines since then.
         self._seen: dict[tuple[str, int], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -80,7 +80,7 @@ def _bound(record: logging.LogRecord) -> dict[str, object]:
 
 
 class TextLines(logging.Formatter):
-    """Formats a line of text, followed by its fields as `name=value`."""
+    """A formatter of lines of text. The fields are added to a line as `name=value`."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
         """Return the line with its fields."""
@@ -93,9 +93,9 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Formats one JSON object per line.
+    """A formatter that writes each record as a JSON object on one line.
 
-    It contains time, level, process, logger, message, the fields, and an exception's type and location.
+    The object contains the time, level, process, logger, message and fields, and the type and location of an exception.
     """
 
     def format(self, record: logging.LogRecord) -> str:

@@ -1,6 +1,6 @@
-"""Spans exported by the OpenTelemetry SDK, in batches over OTLP/HTTP.
+"""Spans that the OpenTelemetry SDK exports in batches over OTLP/HTTP.
 
-OpenTelemetry's own variables set sampling and headers.
+Sampling and headers are configured with the environment variables of OpenTelemetry.
 """
 
 import os
@@ -31,7 +31,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Otlp:
-    """The spans of one process."""
+    """The spans of one process, which are exported to a collector."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
@@ -57,13 +57,13 @@ class Otlp:
         links: Sequence[str] = (),
         **attributes: str | int,
     ) -> Iterator[Span]:
-        """See `Spans.span`."""
+        """Wrap the block in a span (see `Spans.span`)."""
         is_inside = trace.get_current_span().get_span_context().is_valid
         with self._tracer.start_as_current_span(
             name,
             context=None if is_inside else _context(within),
             kind=_KINDS[kind],
-            links=[trace.Link(trace.get_current_span(_context(one)).get_span_context()) for one in links],
+            links=[trace.Link(trace.get_current_span(_context(link)).get_span_context()) for link in links],
             attributes=_named(attributes),
             record_exception=False,
             set_status_on_exception=False,
@@ -75,11 +75,11 @@ class Otlp:
                 raise
 
     def here(self) -> str | None:
-        """See `Spans.here`."""
+        """Return the traceparent of the current span (see `Spans.here`)."""
         return _traceparent(trace.get_current_span())
 
     def end(self) -> None:
-        """Send the remaining spans. An unavailable collector delays the end by the timeout of one export."""
+        """Send the remaining spans. If the collector does not respond, this takes up to the timeout of one export."""
         self._provider.shutdown()
 
 
@@ -88,7 +88,7 @@ def _standard_url() -> str:
 
 
 class _Trusting(HTTPAdapter):
-    """Trusts our authorities, whatever requests finds in the environment."""
+    """An adapter that trusts the certificate authorities of this service instead of those that requests would find."""
 
     def __init__(self) -> None:
         self._trusted = ca_bundle("REQUESTS_CA_BUNDLE", *_AUTHORITIES)
@@ -99,9 +99,9 @@ class _Trusting(HTTPAdapter):
 
 
 def _session(url: str) -> requests.Session:
-    """Return a session that uses the environment's proxy, parsed as everywhere in this package.
+    """Return a session that uses the proxy from the environment. It is parsed as for all other connections.
 
-    Raises SettingsError.
+    Raises SettingsError if the proxy's URL cannot be used.
     """
     proxy = proxy_for(url)
     session = requests.Session()
@@ -117,7 +117,7 @@ class _OtlpSpan:
         self.traceparent = _traceparent(span)
 
     def note(self, **attributes: str | int) -> None:
-        """See `Span.note`."""
+        """Add attributes to the span (see `Span.note`)."""
         self._span.set_attributes(_named(attributes))
 
 

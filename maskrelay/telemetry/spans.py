@@ -1,25 +1,26 @@
-"""Traces of a job from its submission to its callbacks. If tracing is off, nothing is imported for it."""
+"""Traces of a job, from its submission to its callbacks. If tracing is off, no tracing library is imported."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol
 
-#: `server`: handles a call from outside. `client`: calls outside. `consumer`: takes up waiting work.
+#: The kind of a span: `server` handles a request from outside, `client` sends a request, `consumer` processes waiting
+#: work, and `internal` is anything else.
 Kind = Literal["server", "client", "consumer", "internal"]
 
 
 class Span(Protocol):
     """One operation in a trace."""
 
-    #: Passed to whatever continues from here (W3C Trace Context).
+    #: The value that is passed to work that continues this trace (W3C Trace Context). None if tracing is off.
     traceparent: str | None
 
     def note(self, **attributes: str | int) -> None:
-        """Add ids, numbers and codes; never patient data."""
+        """Add attributes to the span. They may be ids, numbers and codes, but never patient data."""
 
 
 class Spans(Protocol):
-    """Creates spans. There is one per process, made after the fork."""
+    """The factory of spans. Each process has one, which must be created after the process was forked."""
 
     def span(
         self,
@@ -30,20 +31,21 @@ class Spans(Protocol):
         links: Sequence[str] = (),
         **attributes: str | int,
     ) -> AbstractContextManager[Span]:
-        """Wrap the block in a span. Its parent is the span that is open here, otherwise `within`.
+        """Wrap the block in a span. Its parent is the current span, or else the span with the traceparent `within`.
 
-        links: to other spans that it concludes. An error ends the span with its code or type, never with its message.
+        `links` are the traceparents of other spans whose work this span continues. If the block raises an exception,
+        the span ends with its code or type, but never with its message.
         """
 
     def here(self) -> str | None:
-        """Return the traceparent of the span that is open here; None without one."""
+        """Return the traceparent of the current span, or None if there is no current span."""
 
     def end(self) -> None:
-        """Send the remaining spans when the process ends."""
+        """Send the remaining spans. Call this when the process ends."""
 
 
 class Untraced:
-    """Used if tracing is off. A given traceparent is passed on unchanged."""
+    """The implementation of `Spans` if tracing is off. A given traceparent is passed on unchanged."""
 
     @contextmanager
     def span(
@@ -59,7 +61,7 @@ class Untraced:
         yield _NoSpan(within)
 
     def here(self) -> str | None:
-        """Return None: no span is ever open."""
+        """Return None, because there is never a current span."""
         return None
 
     def end(self) -> None:

@@ -22,7 +22,7 @@ from tests.support.servers.simulators import eventually
 
 DEATHS = Path(__file__).parent / "deaths"
 #: How a thread's death is told in the log of its process.
-TOLD = ("failed and begins again", "died; the process ends with it")
+TOLD = ("failed and is restarted", "died, so the process terminates")
 
 
 @dataclass(frozen=True)

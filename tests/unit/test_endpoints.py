@@ -44,8 +44,8 @@ def test_a_file_describes_a_pool_in_its_order(tmp_path):
         ({"colour": "red"}, "0.colour"),
         ({"weight": 0}, "0.weight"),
         ({"wire": "4d"}, "0.wire"),
-        ({"key_file": "also"}, "one of key and key_file"),
-        ({"key": None}, "one of key and key_file"),
+        ({"key_file": "also"}, "either key or key_file"),
+        ({"key": None}, "either key or key_file"),
         ({"auth": "aml_token"}, "token_url"),
     ],
 )

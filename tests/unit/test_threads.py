@@ -33,7 +33,7 @@ def test_a_thread_begins_again_after_any_error_and_ends_when_its_work_does(
     thread.join(10)
     assert not thread.is_alive()
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == errors
-    assert "the thread mine failed and begins again" in caplog.text
+    assert "the thread mine failed and is restarted" in caplog.text
 
 
 def test_a_thread_that_is_ended_from_outside_begins_again(impatient: None) -> None:
@@ -86,7 +86,7 @@ def test_a_process_ends_with_any_of_its_threads_and_says_why(death: str) -> None
     assert ran.returncode == threads.EXIT_CODE, ran.stderr
     assert ran.stderr.count("CRITICAL") == 1
     assert "mine" in ran.stderr
-    assert "died; the process ends with it" in ran.stderr
+    assert "died, so the process terminates" in ran.stderr
 
 
 def test_work_of_a_pool_that_fails_ends_nothing() -> None:

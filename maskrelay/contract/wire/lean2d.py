@@ -1,7 +1,7 @@
-"""The lean wire format of our own deployment: images as plain bytes in the request, packed maps in the answer.
+"""The lean wire format of this project's own deployment: images as plain bytes in requests, packed maps in responses.
 
 The scoring script of that deployment, `maskrelay/admin/azure/lean_deployment/lean_scoring_script.py`, describes the
-bodies. This module writes the request; `lean2d_answer` reads the answer.
+format. This module encodes requests, and `lean2d_answer` parses responses.
 """
 
 import json
@@ -13,20 +13,21 @@ from maskrelay.contract.wire.image2d import MAX_ROWS, Row
 MEDIA_TYPE = "application/vnd.maskrelay.lean2d"
 VERSION = 1
 CONTENT_TYPE = f"{MEDIA_TYPE}; version={VERSION}"
-#: Asks for the lean answer, and takes the article's where the deployment has no other.
+#: The value of the Accept header. It requests a lean response, but accepts the usual JSON from other deployments.
 ACCEPT = f"{CONTENT_TYPE}, application/json"
 #: The first bytes of every lean body.
 MAGIC = b"\x89LEAN2D\n"
-#: The most bytes of a header.
+#: The largest size of the header of a body, in bytes.
 MAX_HEADER = 1 << 20
 
 _SIGNATURES = {b"\x89PNG": "png", b"RIFF": "webp"}
 
 
 def encode_lean_request(rows: Sequence[Row]) -> bytes:
-    """Return the lean body that scores `rows`, whose images are PNG or lossless WebP.
+    """Return the lean body of the request that scores `rows`. Their images are PNG or lossless WebP.
 
-    Raises ValueError for no rows, more than MAX_ROWS, or an image of another kind: a mistake of the caller.
+    Raises ValueError if there are no rows or more than MAX_ROWS, or if an image has another format. That would be a bug
+    in the calling code.
     """
     if not 0 < len(rows) <= MAX_ROWS:
         raise ValueError(f"a request has 1 to {MAX_ROWS} rows, not {len(rows)}")
@@ -38,5 +39,5 @@ def encode_lean_request(rows: Sequence[Row]) -> bytes:
 def _encoding(image: bytes) -> str:
     encoding = _SIGNATURES.get(image[:4])
     if encoding is None:
-        raise ValueError("an image of a lean request is a PNG or a WebP")
+        raise ValueError("an image of a lean request must be PNG or WebP")
     return encoding

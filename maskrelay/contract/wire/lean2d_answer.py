@@ -1,4 +1,7 @@
-"""Parse the answer of a lean deployment: every length, box and size is checked before memory is allocated for it."""
+"""The parser of a lean deployment's response.
+
+Every length, box and size is checked before memory is allocated for it.
+"""
 
 import contextlib
 import json
@@ -24,15 +27,16 @@ _START = len(MAGIC) + 4
 
 
 def parse_lean_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int = MAX_BYTES) -> list[RowAnswer]:
-    """Parse the answer to `rows`, lean or in the article's form, into one answer per row, in order.
+    """Parse the response to `rows`, and return one answer for each row, in order.
 
-    `max_bytes` limits the body, and also the unpacked maps of all rows. Raises AnswerInvalid as `parse_answer` does.
+    The response may be lean, or JSON that `parse_answer` accepts. The body, and the unpacked maps of all rows together,
+    may have up to `max_bytes` bytes. Raises AnswerInvalid like `parse_answer`.
     """
     if not body.startswith(MAGIC):
         return parse_answer(body, rows, max_bytes=max_bytes)
     try:
         if len(body) > max_bytes:
-            refuse("too_large", f"the answer has {len(body)} bytes, over the cap of {max_bytes}")
+            refuse("too_large", f"the answer has {len(body)} bytes; the limit is {max_bytes}")
         return _read_rows(memoryview(body), rows, max_bytes)
     except AnswerInvalid as error:
         error.raw = bytes(body)
@@ -44,8 +48,8 @@ def _read_rows(body: memoryview, rows: Sequence[Row], max_bytes: int) -> list[Ro
     if len(described) != len(rows):
         refuse("row_count", f"{len(described)} answers for {len(rows)} rows")
     read, left = [], max_bytes
-    for place, (one, row) in enumerate(zip(described, rows, strict=True)):
-        answer, start = _read_row(one, row, body, start, left, f"row {place}")
+    for place, (description, row) in enumerate(zip(described, rows, strict=True)):
+        answer, start = _read_row(description, row, body, start, left, f"row {place}")
         left -= len(answer.maps.raw)
         read.append(answer)
     if start != len(body):
@@ -54,12 +58,12 @@ def _read_rows(body: memoryview, rows: Sequence[Row], max_bytes: int) -> list[Ro
 
 
 def _read_header(body: memoryview) -> tuple[list[Any], int]:
-    """The descriptions of the rows, and where the first map begins."""
+    """Return the descriptions of the rows, and the offset of the first map."""
     if len(body) < _START:
         refuse("header", "the answer ends before its header")
     (length,) = struct.unpack(">I", body[len(MAGIC) : _START])
     if length > min(MAX_HEADER, len(body) - _START):
-        refuse("header", f"the header has {length} bytes, more than the answer or more than {MAX_HEADER}")
+        refuse("header", f"the header has {length} bytes, which is more than the answer has or more than {MAX_HEADER}")
     header: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         header = json.loads(bytes(body[_START : _START + length]))
@@ -72,7 +76,10 @@ def _read_header(body: memoryview) -> tuple[list[Any], int]:
 
 
 def _read_row(described: Any, row: Row, body: memoryview, start: int, most: int, where: str) -> tuple[RowAnswer, int]:
-    """The answer to one row, and where the next one's maps begin. most: bytes that its maps may have unpacked."""
+    """Return the answer to one row, and the offset of the maps of the next row.
+
+    The unpacked maps of the row may have up to `most` bytes.
+    """
     if not isinstance(described, dict):
         refuse("not_an_object", f"{where} is not an object")
     dtype, maps = described.get("dtype"), described.get("maps")
@@ -83,12 +90,12 @@ def _read_row(described: Any, row: Row, body: memoryview, start: int, most: int,
         refuse("map_count", f"{where}.maps is not a list of {shape[0]} maps")
     size = CANVAS * CANVAS * ITEM_BYTES[dtype]
     if size * len(maps) > most:
-        refuse("too_large", f"{where} unpacks to {size * len(maps)} bytes, over the cap")
+        refuse("too_large", f"{where} unpacks to {size * len(maps)} bytes, which exceeds the limit")
     unpacked = []
-    for number, one in enumerate(maps):
-        length = _number(one, "bytes", len(body) - start, f"{where}.maps[{number}]")
+    for number, description in enumerate(maps):
+        length = _number(description, "bytes", len(body) - start, f"{where}.maps[{number}]")
         part, start = body[start : start + length], start + length
-        unpacked.append(_read_map(one, part, ITEM_BYTES[dtype], f"{where}.maps[{number}]"))
+        unpacked.append(_read_map(description, part, ITEM_BYTES[dtype], f"{where}.maps[{number}]"))
     raw = b"".join(unpacked)
     check_values(raw, dtype, where)
     categories, warnings = read_categories(described.get("text_features"), len(row.prompts))
@@ -96,7 +103,7 @@ def _read_row(described: Any, row: Row, body: memoryview, start: int, most: int,
 
 
 def _read_map(described: dict[str, Any], part: memoryview, width: int, where: str) -> bytes | bytearray:
-    """The whole map of (CANVAS, CANVAS) values of `width` bytes."""
+    """Return the whole map of CANVAS × CANVAS values that have `width` bytes each."""
     top, left, bottom, right = _box(described.get("box"), where)
     line = (right - left) * width
     values = _unpacked(described.get("encoding"), part, (bottom - top) * line, where)
@@ -115,12 +122,12 @@ def _box(box: Any, where: str) -> tuple[int, int, int, int]:
         refuse("box", f"{where}.box is not four whole numbers")
     top, left, bottom, right = box
     if not (0 <= top <= bottom <= CANVAS and 0 <= left <= right <= CANVAS):
-        refuse("box", f"{where}.box does not lie within the canvas")
+        refuse("box", f"{where}.box is not inside the canvas")
     return top, left, bottom, right
 
 
 def _unpacked(encoding: Any, part: memoryview, expected: int, where: str) -> bytes:
-    """Exactly `expected` bytes; no more than one byte above that is ever unpacked."""
+    """Return the unpacked part, which must have exactly `expected` bytes. At most one byte more is ever unpacked."""
     if encoding == "stored":
         values = bytes(part) if len(part) == expected else None
     elif encoding == "deflate":
@@ -145,5 +152,5 @@ def _inflated(part: memoryview, expected: int) -> bytes | None:
 def _number(described: Any, name: str, most: int, where: str) -> int:
     number = described.get(name) if isinstance(described, dict) else None
     if type(number) is not int or not 0 <= number <= most:
-        refuse("size", f"{where}.{name} is not a number of bytes that the answer has")
+        refuse("size", f"{where}.{name} is not a number of bytes up to the end of the answer")
     return number

@@ -1,5 +1,5 @@
-"""The canvas that is sent: letterbox, resize, encode.
+"""The canvas that is sent to the endpoint.
 
-A picture comes in; a square PNG and the geometry that undoes it come out.
+The modules convert an image to a square PNG, and map the endpoint's maps back to the geometry of the image.
 Read `letterbox` first.
 """

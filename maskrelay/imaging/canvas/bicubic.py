@@ -1,4 +1,4 @@
-"""Bicubic resizing that matches Pillow's BICUBIC and is several times faster."""
+"""Bicubic resizing with the same result as Pillow's BICUBIC, except for rounding, but several times faster."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from cykooz_resizer import FilterType, ImageData, PixelType, ResizeAlg, ResizeOp
 def bicubic(pixels: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
     """Resize (rows, columns) or (rows, columns, 3) uint8 pixels to `height` rows and `width` columns.
 
-    The horizontal pass comes first, then the vertical pass, each rounded to 8 bits. The result then differs from
-    Pillow's BICUBIC (Keys' cubic with a = −1/2, widened for downscaling) only by rounding, because the weights have 14
-    bits where Pillow's have 22. A single call would start with the vertical pass, which rounds and clips at other
-    points. Returns the same array if the size does not change.
+    The horizontal pass is done first, and then the vertical pass. Each is rounded to 8 bits. The result differs from
+    that of Pillow's BICUBIC (Keys' cubic with a = −1/2, widened for downscaling) only by rounding, because the weights
+    have 14 bits here and 22 bits in Pillow. There are two calls of the resizer, because in one call it would do the
+    vertical pass first, with other rounding and clipping. Return the same array if the size does not change.
     """
     rows, columns = pixels.shape[:2]
     if (rows, columns) == (height, width):
@@ -29,14 +29,17 @@ def bicubic(pixels: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArr
 
 def _resized(image: ImageData, width: int, height: int, kind: PixelType) -> ImageData:
     resized = ImageData(width, height, kind)
-    # A resizer keeps buffers and must not be shared between threads; creating one takes microseconds.
+    # A resizer has buffers, so it must not be shared between threads. Creating one takes only microseconds.
     options = ResizeOptions(ResizeAlg.convolution(FilterType.catmull_rom), use_alpha=False)
     Resizer().resize(image, resized, options)
     return resized
 
 
 def _bytes_of(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """The bytes row by row, without a copy if the array is a view of exactly these bytes (Pillow's and ours are)."""
+    """Return the bytes row by row.
+
+    They are not copied if the array is a view of exactly these bytes, as the arrays of Pillow and of this module are.
+    """
     base: Any = pixels.base
     while isinstance(base, np.ndarray):
         base = base.base

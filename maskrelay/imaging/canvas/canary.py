@@ -1,6 +1,6 @@
 """The canary: an image that every working deployment can segment.
 
-It is scored before a gate opens again, and before a frame is blamed for a failure.
+It is scored before a gate opens again, and before a failure counts as an attempt of a frame.
 """
 
 import functools
@@ -13,7 +13,7 @@ from maskrelay.imaging.canvas.encode import canvas_png
 
 @functools.cache
 def canary() -> Row:
-    """Return the row of the canary: a bright disc on black, without any patient data."""
+    """Return the canary as a row of a request. It shows a bright disc on black, and contains no patient data."""
     across = np.arange(CANVAS) - CANVAS // 2
     inside = across[:, None] ** 2 + across[None, :] ** 2 < (CANVAS // 4) ** 2
     gray = np.where(inside, np.uint8(200), np.uint8(0))

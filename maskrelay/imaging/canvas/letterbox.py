@@ -1,6 +1,8 @@
-"""Letterbox between source and canvas: pad with black to a square, resize to the canvas, and map back exactly.
+"""The letterbox between a source and the canvas.
 
-On request, a source whose pixels are not square is stretched first, so that the canvas shows true proportions.
+A source is padded with black to a square, and the square is resized to the canvas. Maps are mapped back to the source
+in the same way. On request, a source whose pixels are not square is stretched first, so the canvas shows the true
+proportions.
 """
 
 import math
@@ -18,19 +20,22 @@ from maskrelay.imaging.spacing import Spacing, measurable
 
 Pixels = npt.NDArray[np.uint8]
 
-# The time to make a canvas grows with the square of the longer side. JPEG allows 65,535 pixels, WebP 16,383.
+#: The longest side of a source, in pixels. The time to make a canvas grows with the square of the longer side. A JPEG
+#: file may have 65,535 pixels along a side, and a WebP file 16,383.
 LONGEST_SIDE = 32_767
 
-PIXELS_AT_ONCE = 1 << 24  # of the padded square, so that an image of 1 × 32,767 does not need a gigabyte
+#: The number of pixels of the padded square that are processed at once. Without this limit, an image of 1 × 32,767
+#: pixels would need a gigabyte of memory.
+PIXELS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """The position of a `width` × `height` source in a square of `side`, which is resized to `canvas`.
+    """The position of a source of `width` × `height` pixels in a square of `side` pixels, which is resized to `canvas`.
 
-    The source is first stretched to `stretched_width` × `stretched_height`, which is its own size unless its pixels are
-    made square. The four pads are in stretched pixels and add up to `side − stretched_width` and `side −
-    stretched_height`; of an odd difference, the larger half is on the right or at the bottom.
+    The source is first stretched to `stretched_width` × `stretched_height`. This is its own size, except if its pixels
+    are made square. `left`, `top`, `right` and `bottom` are the widths of the padding, in stretched pixels. If the
+    padding cannot be divided equally, that on the right or at the bottom is one pixel wider.
     """
 
     width: int
@@ -46,7 +51,11 @@ class Letterbox:
 
     @classmethod
     def of(cls, width: int, height: int, spacing: Spacing | None = None, canvas: int = CANVAS) -> Self:
-        """Return the letterbox of a source. With `spacing`, (row, column) in mm, its pixels are made square."""
+        """Return the letterbox of a source.
+
+        If `spacing` is given, as the distances between rows and between columns in millimetres, the pixels are made
+        square.
+        """
         stretched_width, stretched_height = _squared(width, height, spacing)
         side = max(stretched_width, stretched_height)
         across, down = side - stretched_width, side - stretched_height
@@ -60,12 +69,15 @@ class Letterbox:
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Self:
-        """Return the letterbox of a record. The oldest records lack the stretched size: it is the source's own."""
+        """Return the letterbox whose fields are in `record`.
+
+        The oldest records have no stretched size. In them, it is the size of the source.
+        """
         unstretched = {"stretched_width": record["width"], "stretched_height": record["height"]}
         return cls(**{**unstretched, **record})
 
     def scales(self) -> tuple[float, float]:
-        """Return how many canvas pixels a source pixel covers, horizontally and vertically."""
+        """Return the width and the height of a source pixel on the canvas, in canvas pixels."""
         scale = self.canvas / self.side
         return self.stretched_width / self.width * scale, self.stretched_height / self.height * scale
 
@@ -76,13 +88,16 @@ class Letterbox:
         return self.left * scale, self.top * scale, right * scale, bottom * scale
 
     def thinnest(self) -> float:
-        """Return how many canvas pixels the source covers along its shorter side."""
+        """Return the shorter side of the source on the canvas, in canvas pixels."""
         left, top, right, bottom = self.part()
         return min(right - left, bottom - top)
 
 
 def _squared(width: int, height: int, spacing: Spacing | None) -> tuple[int, int]:
-    """The size in square pixels as wide as the finer spacing; in larger ones if a side would be too long."""
+    """Return the size of the source in square pixels.
+
+    The side of such a pixel is the smaller of the two spacings, or more if a side of the image would be too long.
+    """
     known = measurable(spacing)
     if known is None or known[0] == known[1]:
         return width, height
@@ -92,12 +107,13 @@ def _squared(width: int, height: int, spacing: Spacing | None) -> tuple[int, int
 
 
 def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
-    """Letterbox a (height, width) or (height, width, 3) uint8 image to (canvas, canvas) or (canvas, canvas, 3) uint8.
+    """Return the canvas of a (height, width) or (height, width, 3) uint8 image.
 
-    The result is Pillow's BICUBIC of the padded 8-bit square, within the tolerance of `bicubic`. Pillow resizes
-    horizontally, rounds to 8 bits, then resizes vertically. If rows are added above and below, this is done in two
-    calls, so that the whole square is never in memory. Stretching, also bicubic and rounded to 8 bits, precedes the
-    padding of each direction.
+    The canvas is uint8 and has the shape (canvas, canvas) or (canvas, canvas, 3). Except for rounding (see `bicubic`),
+    the result is that of resizing the padded square with Pillow's BICUBIC. Pillow resizes horizontally, rounds to 8
+    bits, and then resizes vertically. If padding is added above and below, these passes are done separately, so the
+    whole square is never in memory. If the source is stretched, this is done before the padding in each direction, and
+    is also bicubic and rounded to 8 bits.
     """
     if box.height == box.stretched_height == box.side <= _strip(box):
         return bicubic(_widened(pixels, box), box.canvas, box.canvas)
@@ -105,7 +121,7 @@ def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
 
 
 def _strip(box: Letterbox) -> int:
-    """The number of rows that are resized at once."""
+    """Return the number of rows that are resized at once."""
     return max(1, PIXELS_AT_ONCE // box.side)
 
 
@@ -136,18 +152,18 @@ def _down(rows: Pixels, box: Letterbox) -> Pixels:
     stretched = bicubic(rows, box.canvas, box.stretched_height)
     if box.stretched_height < box.side:
         line = stretched[0].nbytes
-        # one contiguous buffer, which the resizer uses without a copy
+        # the resizer uses one contiguous buffer without copying it
         framed = b"".join((bytes(box.top * line), np.ascontiguousarray(stretched).data, bytes(box.bottom * line)))
         stretched = np.frombuffer(framed, np.uint8).reshape(box.side, *stretched.shape[1:])
     return bicubic(stretched, box.canvas, box.canvas)
 
 
 def from_canvas(canvas: Pixels, box: Letterbox) -> Pixels:
-    """Map a (canvas, canvas) uint8 probability map back to the source: (height, width) uint8.
+    """Map a (canvas, canvas) uint8 probability map back to the source, as a (height, width) uint8 map.
 
-    The map is resized bilinearly to the padded square, of which only the source's part is computed. The result equals
-    Pillow's BILINEAR bit for bit, which averages when it makes smaller. A stretched source is reached in the same step.
-    Only the rows and then the columns that hold nonzero values are resized.
+    The map is resized bilinearly to the padded square, of which only the part with the source is computed. A stretched
+    source is reduced to its own size in the same step. The result is equal to that of Pillow's BILINEAR, which averages
+    pixels when it reduces the size. Only rows and columns with values other than 0 are resized.
     """
     back = np.zeros((box.height, box.width), np.uint8)
     columns, part = _back_of_rows(canvas, span(np.max(canvas, axis=1)), box)
@@ -156,35 +172,39 @@ def from_canvas(canvas: Pixels, box: Letterbox) -> Pixels:
 
 
 def part_from_canvas(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, Pixels]:
-    """Return the part of `from_canvas` that holds the foreground: a slice of columns, and (height, columns) uint8.
+    """Return the part of `from_canvas` that contains the foreground: the range of its columns, and their values.
 
-    rows: the range from the first to the last canvas row with any foreground. Values below FOREGROUND stay below it,
-    but may be smaller than those of `from_canvas`; all values of the other columns are below it.
+    The values are uint8, in the shape (height, columns). `rows` is the range from the first to the last canvas row with
+    foreground. Values that are below FOREGROUND in `from_canvas` are also below it here, but may be smaller. All values
+    in other columns are below FOREGROUND.
     """
     reach = _reach(box) if rows.start < rows.stop else 0
     return _back_of_rows(canvas, slice(max(0, rows.start - reach), rows.stop + reach), box)
 
 
 def _back_of_rows(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, Pixels]:
-    """The columns of the frame that these rows affect, and their (height, columns) values."""
+    """Return the range of the frame's columns that these canvas rows affect, and their (height, columns) values."""
     if rows.start == rows.stop:
         return slice(0, 0), np.zeros((box.height, 0), np.uint8)
     return _back_down(_back_across(canvas[rows], box), rows.start, box)
 
 
 def _reach(box: Letterbox) -> int:
-    """Canvas rows that can contribute to the same source row: twice the kernel's half width, rounded up."""
+    """Return how many canvas rows can contribute to the same source row: twice the kernel's half width, rounded up."""
     return 2 * math.ceil(max(1.0, box.scales()[1])) + 1
 
 
 def _back_across(rows: Pixels, box: Letterbox) -> Pixels:
-    """Resize (rows, canvas) to (rows, width)."""
+    """Resize canvas rows of the shape (rows, canvas) to (rows, width)."""
     left, _, right, _ = box.part()
     return _bilinear(rows, (box.width, len(rows)), (left, 0, right, len(rows)))
 
 
 def _back_down(rows: Pixels, first: int, box: Letterbox) -> tuple[slice, Pixels]:
-    """From (rows, width), beginning at canvas row `first`: the columns with nonzero values, and (height, columns)."""
+    """Resize rows of the shape (rows, width), which begin at canvas row `first`, to (height, columns).
+
+    Return the range of the columns with values other than 0, and their values.
+    """
     columns = span(np.max(rows, axis=0))
     width = columns.stop - columns.start
     if not width:

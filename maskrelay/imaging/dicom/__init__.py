@@ -1,6 +1,6 @@
-"""DICOM objects.
+"""Reading of DICOM objects.
 
-A file comes in; facts of its header and one frame after another as planes come out.
+The modules read the facts in the header of an object, and its frames as planes, one at a time.
 Read `facts` first, then `planes`.
 """
 

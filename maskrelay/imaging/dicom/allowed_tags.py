@@ -1,6 +1,6 @@
-"""The tags that are read of an object. All others, such as free text, never leave the file.
+"""The tags that are read from an object. All other tags, such as free text, are never read.
 
-Tags that identify the patient are read in order to be hashed, and times in order to be compared.
+Tags that identify the patient are read only to compute hashes, and times are read only to compare them.
 """
 
 from pydicom.datadict import tag_for_keyword
@@ -80,7 +80,8 @@ _KEYWORDS = (
     "ExtendedOffsetTableLengths",
 )
 
-#: Siemens' private element of the number of slices in a mosaic, and the element that reserves its block.
+#: The private element of Siemens that reserves a block of elements, and the element with the number of slices in a
+#: mosaic.
 MOSAIC_CREATOR, MOSAIC_COUNT = 0x00190010, 0x0019100A
 
 _PRIVATE = (*PRIVATE, MOSAIC_CREATOR, MOSAIC_COUNT)

@@ -1,4 +1,4 @@
-"""Decode one compressed frame: the samples as the codestream stores them, then as the header defines them."""
+"""Decoding of a compressed frame: to the samples as the codestream stores them, then as the header defines them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,18 +17,18 @@ from maskrelay.imaging.dicom.codestream import Codestream, check_codestream
 from maskrelay.imaging.dicom.sample_layout import SampleLayout
 
 _Samples = npt.NDArray[Any]
-#: Two continuations of data without an end marker: complete data decode to the same samples with both.
+#: Two tails that are appended to data without an end marker. If the data are complete, they decode to the same samples
+#: with both tails.
 _TAILS = (b"\x00" * 32 + jpeg_codestream.END, b"\xaa" * 32 + jpeg_codestream.END)
-#: Possible last bytes of entropy-coded data; more of them are padding.
+#: The last bytes of entropy-coded data that look like padding. Further such bytes are padding.
 _LAST_BYTES = (b"\0", b"\xff\0")
 _UNSIGNED, _SIGNED = {1: "<u1", 2: "<u2", 4: "<u4"}, {1: "<i1", 2: "<i2", 4: "<i4"}
 
 
 def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
-    """Return the declared properties of the frame, and its bytes from the codestream on, without the boxes of a JP2
-    file.
+    """Return the header of the frame's codestream, and the codestream.
 
-    Raises Truncated for a frame that does not begin as JPEG, JPEG-LS or JPEG 2000.
+    The codestream may be inside a JP2 file. Raises Truncated if the frame is not JPEG, JPEG-LS or JPEG 2000.
     """
     if frame.startswith(jpeg_codestream.START):
         return jpeg_codestream.read_jpeg(frame), frame
@@ -37,10 +37,11 @@ def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
 
 
 def decode_codestream(frame: bytes, layout: SampleLayout) -> tuple[_Samples, Codestream]:
-    """Return (rows, columns) or (rows, columns, samples) by pixel, with the codestream's own depth and sign.
+    """Return the samples with the number of bits and the sign that the codestream declares, and its header.
 
-    Nothing is decoded unless its size is that of the header. Bytes after the end are padding; a missing end marker is
-    accepted if all data are present. Raises TagInvalid, UnsupportedImage, Truncated.
+    The samples have the shape (rows, columns) or (rows, columns, samples). A frame is only decoded if its size is the
+    same as in the header of the object. Bytes after the end of the codestream are padding and are ignored. A missing
+    end marker is accepted if all data are present. Raises TagInvalid, UnsupportedImage or Truncated.
     """
     stream, frame = read_codestream(frame)
     check_codestream(stream, layout)
@@ -53,12 +54,12 @@ def decode_codestream(frame: bytes, layout: SampleLayout) -> tuple[_Samples, Cod
 
 
 def _shaped(raw: bytes, stream: Codestream, *, by_plane: bool = False) -> _Samples:
-    """The bytes that a codec returned, as an array by pixel."""
+    """Return the bytes from a decoder as an array of pixels."""
     size = 1 if stream.precision <= 8 else 2 if stream.precision <= 16 else 4
     kinds = _SIGNED if stream.signed else _UNSIGNED
     values = np.frombuffer(raw, kinds[size])
     if values.size != stream.rows * stream.columns * stream.samples:
-        raise Truncated("A frame was decoded into another number of samples than it declares.")
+        raise Truncated("A frame was decoded to a different number of samples than it declares.")
     if stream.samples == 1:
         return values.reshape(stream.rows, stream.columns)
     if by_plane:
@@ -67,12 +68,15 @@ def _shaped(raw: bytes, stream: Codestream, *, by_plane: bool = False) -> _Sampl
 
 
 def _jpeg_ls(frame: bytes, stream: Codestream) -> _Samples:
-    """Decode with CharLS, which refuses a codestream that lacks data; its components may be stored in sequence."""
+    """Decode the frame with CharLS, which refuses a codestream with missing data.
+
+    The components of the frame may be stored one after the other.
+    """
     end = jpeg_codestream.jpeg_end(frame)
     for data in [frame[:end]] if end is not None else [data + jpeg_codestream.END for data in _ends(frame)]:
         try:
             raw, found = jpeg_ls.decode_buffer(data)
-        except RuntimeError:  # the codec met what cannot be
+        except RuntimeError:  # the data are not valid
             continue
         return _shaped(bytes(raw), stream, by_plane=stream.samples > 1 and not found["interleave_mode"])
     raise Truncated("A frame ends before its last samples, or is damaged.")
@@ -95,14 +99,15 @@ def _jpeg(frame: bytes, stream: Codestream) -> bytes:
 
 
 def _complete(candidates: Sequence[bytes]) -> bytes:
-    """The samples of the first candidate, without an end marker, whose samples do not depend on what follows.
+    """Return the samples of the first candidate whose data are complete.
 
-    libjpeg itself invents missing samples. Raises Truncated.
+    Candidates have no end marker. Their data are complete if the samples do not depend on the bytes that follow. This
+    must be tested, because libjpeg invents missing samples. Raises Truncated if no candidate is complete.
     """
     for data in candidates:
         try:
             first, second = (bytes(libjpeg.decode_pixel_data(data + tail, version=2)) for tail in _TAILS)
-        except RuntimeError:  # the codec met what cannot be
+        except RuntimeError:  # the data are not valid
             continue
         if first == second:
             return first
@@ -110,14 +115,20 @@ def _complete(candidates: Sequence[bytes]) -> bytes:
 
 
 def _ends(frame: bytes) -> list[bytes]:
-    """The entropy-coded data without the padding after them; their own last bytes may look like padding."""
+    """Return candidates for the entropy-coded data without padding.
+
+    There are several, because the last bytes of the data may look like padding.
+    """
     body = frame.rstrip(b"\0\xff")
     rest = frame[len(body) :]
     return [body, *(body + last for last in _LAST_BYTES if rest.startswith(last))]
 
 
 def _check_turbo(frame: bytes) -> None:
-    """Raise Truncated if libjpeg-turbo reports missing data before the end marker: libjpeg fills them in."""
+    """Raise Truncated if libjpeg-turbo reports that data are missing before the end marker.
+
+    This must be tested, because libjpeg invents missing samples.
+    """
     try:
         decode_jpeg(frame, "GRAY", fastdct=True, strict=True)
     except ValueError as error:
@@ -126,14 +137,16 @@ def _check_turbo(frame: bytes) -> None:
 
 
 def as_header_means(values: _Samples, stream: Codestream, layout: SampleLayout) -> tuple[_Samples, int]:
-    """Return the values with the header's sign, in integers of at least the bits allocated, and their number of bits.
+    """Return the values as the object's header defines them, and their number of bits.
 
-    The depth is the codestream's, the sign is PixelRepresentation's: a signed number may be stored in an unsigned
-    codestream as its two's complement, of the precision or, if that is larger, of BitsStored.
+    The sign is that of PixelRepresentation, and the number of bits is that of the codestream if its values need more
+    than BitsStored. The integers have at least BitsAllocated bits. An unsigned codestream may contain signed numbers as
+    their two's complement, which has as many bits as the precision of the codestream. If the precision is larger than
+    BitsStored and all values fit in BitsStored bits, the two's complement has BitsStored bits.
     """
     precision, stored = stream.precision, layout.stored
     if stream.family == "jpeg" and stored < precision <= layout.allocated and layout.samples == 1:
-        precision = stored  # bits above those stored, such as overlays, are included
+        precision = stored  # the codestream includes bits above the stored bits, such as overlays
     size = max(layout.allocated // 8, values.itemsize)
     target = np.dtype(f"{'i' if layout.signed else 'u'}{size}")
     if layout.signed and not stream.signed:
@@ -148,7 +161,7 @@ def as_header_means(values: _Samples, stream: Codestream, layout: SampleLayout) 
 
 
 def _fits(values: _Samples, stored: int, precision: int) -> bool:
-    """Whether every word is a number of `stored` bits, with zeros or its sign in the bits above."""
+    """Return whether every value is a number of `stored` bits, with zeros or copies of its sign in the higher bits."""
     above = values >> (stored - 1)
     return bool(((above <= 1) | (above == (1 << precision - stored + 1) - 1)).all())
 

@@ -1,4 +1,4 @@
-"""Compare the header of a compressed frame's codestream with the object's header, before anything is decoded."""
+"""Comparison of the header of a frame's codestream with the header of the object, before the frame is decoded."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,6 +7,7 @@ from maskrelay.errors import TagInvalid, UnsupportedImage
 from maskrelay.imaging.dicom.sample_layout import SampleLayout
 from maskrelay.imaging.dicom.tags import named
 
+#: The largest number of bits per sample that is supported.
 MOST_PRECISION = 32
 
 
@@ -18,45 +19,50 @@ class Codestream:
     columns: int
     rows: int
     samples: int
-    #: Bits per sample.
+    #: The bits per sample.
     precision: int
-    #: Whether samples are signed (only JPEG 2000 can declare that).
+    #: Whether samples are signed. Only JPEG 2000 can declare this.
     signed: bool = False
-    #: Whether a JPEG marks its colours as RGB by its component ids.
+    #: Whether the component ids of a JPEG say that its colours are RGB.
     rgb_ids: bool = False
     #: Whether a JPEG has a JFIF marker.
     jfif: bool = False
-    #: The colour transform in a JPEG's APP14 (Adobe) marker.
+    #: The colour transform in the APP14 (Adobe) marker of a JPEG.
     adobe: int | None = None
-    #: A JPEG 2000 colour transform, which its decoder reverses.
+    #: Whether a JPEG 2000 codestream uses a colour transform. Its decoder reverses the transform.
     transformed: bool = False
-    #: 8-bit Huffman coding, which libjpeg-turbo decodes.
+    #: Whether a JPEG uses 8-bit Huffman coding, which libjpeg-turbo can decode.
     sequential: bool = False
 
 
 def check_codestream(stream: Codestream, layout: SampleLayout) -> None:
-    """Raise TagInvalid if the size or the samples differ from the object's, UnsupportedImage for more than 32 bits."""
+    """Check that the size and the number of samples are the same in both headers.
+
+    Raises TagInvalid if they differ, and UnsupportedImage if a sample has more than MOST_PRECISION bits.
+    """
     if (stream.columns, stream.rows) != (layout.columns, layout.rows):
         tags = f"{named('Columns')} and {named('Rows')}"
-        detail = f"{tags} are {layout.columns} and {layout.rows}, and the frame's own {stream.columns} and "
+        detail = f"{tags} are {layout.columns} and {layout.rows}, but the frame declares {stream.columns} and "
         raise TagInvalid(f"{detail}{stream.rows}.")
     if stream.samples != layout.samples:
-        raise TagInvalid(f"{named('SamplesPerPixel')} is {layout.samples}, and the frame's own {stream.samples}.")
+        raise TagInvalid(
+            f"{named('SamplesPerPixel')} is {layout.samples}, but the frame declares {stream.samples} samples."
+        )
     if not 1 <= stream.precision <= MOST_PRECISION:
         raise UnsupportedImage(f"A frame has samples of {stream.precision} bits.")
 
 
 def meaning_of(stream: Codestream, layout: SampleLayout) -> str:
-    """Return the photometric interpretation of what the codec returns for a colour frame.
+    """Return the photometric interpretation of the samples that the decoder returns for a colour frame.
 
-    The codestream decides if it marks its colours consistently, otherwise the header. Raises TagInvalid if the header
-    contradicts a mark that other readers ignore.
+    If the markers of the codestream say consistently what its colours are, they decide, otherwise the object's header
+    decides. Raises TagInvalid if the header contradicts a marker that other programs ignore.
     """
     header = layout.photometric
     if stream.family == "jpeg-2000":
         if stream.transformed and header.startswith(("YBR_FULL", "YBR_PARTIAL")):
             raise TagInvalid(
-                f"{named('PhotometricInterpretation')} is {header}, and the frame was transformed from RGB."
+                f"{named('PhotometricInterpretation')} is {header}, but the frame was transformed from RGB."
             )
         return "RGB" if header in ("YBR_RCT", "YBR_ICT") else header
     marks = set()
@@ -71,5 +77,5 @@ def meaning_of(stream: Codestream, layout: SampleLayout) -> str:
         return header
     if not (stream.rgb_ids or stream.jfif):
         mark = marks.pop()
-        raise TagInvalid(f"{named('PhotometricInterpretation')} is {header}, and the frame's Adobe marker says {mark}.")
+        raise TagInvalid(f"{named('PhotometricInterpretation')} is {header}, but the frame's Adobe marker says {mark}.")
     return "YBR_FULL" if own == "RGB" else "RGB"

@@ -1,4 +1,4 @@
-"""Convert DICOM colours to (height, width, 3) uint8 RGB. Embedded colour profiles are not applied.
+"""Conversion of DICOM colours to RGB as (height, width, 3) uint8. Embedded colour profiles are not applied.
 
 Source of the formulas: PS3.3 C.7.6.3.1.2 (photometric interpretations).
 """
@@ -20,13 +20,13 @@ from maskrelay.imaging.dicom.lookup_tables import (
 from maskrelay.imaging.dicom.sample_layout import SUBSAMPLED, SampleLayout
 from maskrelay.imaging.dicom.tags import named, octets, words
 
-_ROWS = 256  # converted at a time: floats take four times the memory of the bytes
-_FULL = (0.0, 1.0, 1.0)  # Y of black, and the factors of luma and of colour
+_ROWS = 256  # the rows that are converted at a time, because floats take four times the memory of bytes
+_FULL = (0.0, 1.0, 1.0)  # the value of Y for black, and the factors of Y and of the colour differences
 _PARTIAL = (16.0, 255 / 219, 255 / 224)
 
 
 def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray[np.uint8]:
-    """Convert (height, width, 3) samples of `bits` bits in the interpretation `photometric` to uint8 RGB."""
+    """Convert (height, width, 3) samples of `bits` bits, in this photometric interpretation, to RGB as uint8."""
     octet = _to_bytes(values, bits)
     reach = {"YBR_FULL": _FULL, "YBR_PARTIAL": _PARTIAL}.get(SUBSAMPLED.get(photometric, photometric))
     return _converted(octet, *reach) if reach else octet
@@ -35,7 +35,7 @@ def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray
 def palette_to_rgb(
     values: npt.NDArray[Any], dataset: Dataset, layout: SampleLayout, *, little: bool
 ) -> npt.NDArray[np.uint8]:
-    """Convert (height, width) PALETTE COLOR values with the object's three tables. Raises TagInvalid."""
+    """Convert (height, width) values to colours with the three tables of the object's palette. Raises TagInvalid."""
     tables = [_palette(dataset, colour, layout, little=little) for colour in ("Red", "Green", "Blue")]
     return in_bands(values, lambda band: np.stack([table.of(band) for table in tables], axis=-1))
 
@@ -48,7 +48,7 @@ def _palette(dataset: Dataset, colour: str, layout: SampleLayout, *, little: boo
     else:
         table, bits = _segmented(dataset, descriptor, f"Segmented{content}", layout, little=little)
     if bits == 16 and table.entries.max(initial=0) < 256:
-        bits = 8  # 8-bit entries stored in words although the descriptor says 16, which would give a black image
+        bits = 8  # the entries have 8 bits although the descriptor says 16; as 16-bit entries they would be black
     return LookupTable(table.first, _to_bytes(table.entries, bits))
 
 
@@ -64,7 +64,10 @@ def _segmented(
 
 
 def _to_bytes(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
-    """The highest 8 of `bits` bits, which reverses widening by shifting or repeating; fewer bits are scaled up."""
+    """Return the highest 8 of `bits` bits. Samples with fewer bits are scaled up.
+
+    If samples of 8 bits were widened by shifting or by repeating their bits, this is exactly reversed.
+    """
     if bits >= 8:
         return (values >> (bits - 8)).astype(np.uint8)
     return (values * (255.0 / ((1 << bits) - 1)) + 0.5).astype(np.uint8)

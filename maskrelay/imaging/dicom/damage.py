@@ -1,6 +1,7 @@
-"""Turn failures inside pydicom and the codecs into coded errors, and suppress their messages.
+"""Translation of failures inside pydicom and the decoders into coded errors.
 
-Their warnings, log lines and messages quote values of the file, which may name the patient.
+The warnings, log lines and messages of these libraries are suppressed, because they quote values of the file, which may
+contain the name of the patient.
 """
 
 import logging
@@ -11,11 +12,14 @@ from threading import Lock
 
 from maskrelay.errors import ItemError, TooManyPixels, Truncated
 
-logging.getLogger("pydicom").propagate = False  # otherwise its lines would reach this service's log
+logging.getLogger("pydicom").propagate = False  # otherwise its lines would be in the log of this service
 
 
 class _Hush:
-    """Suppresses warnings while any thread is inside: filters are global, so threads must not undo each other's."""
+    """A switch that suppresses warnings while any thread needs it.
+
+    The filters for warnings are global, so a thread must not restore them while another thread is inside the block.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -42,9 +46,9 @@ _hush = _Hush()
 
 @contextmanager
 def named_damage() -> Iterator[None]:
-    """Turn whatever is raised inside the block into an `ItemError`, and suppress warnings of the libraries.
+    """Translate every exception inside the block into an ItemError, and suppress the warnings of the libraries.
 
-    Raises TooManyPixels if memory runs out, Truncated for damage that has no more specific error.
+    Raises TooManyPixels if there is not enough memory, and Truncated for damage that has no more specific error.
     """
     _hush.enter()
     try:
@@ -52,8 +56,8 @@ def named_damage() -> Iterator[None]:
     except ItemError:
         raise
     except MemoryError:
-        raise TooManyPixels("The object needs more memory than it may have.") from None
-    except Exception:  # noqa: BLE001  a reader of hostile bytes may raise anything
+        raise TooManyPixels("The object needs more memory than is allowed.") from None
+    except Exception:  # noqa: BLE001  for malicious bytes, a library may raise any exception
         raise Truncated from None
     finally:
         _hush.leave()

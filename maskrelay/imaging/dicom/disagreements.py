@@ -1,4 +1,7 @@
-"""Find where an object's header and its pixel data disagree, from the codestream headers alone: nothing is decoded."""
+"""Disagreements between the header of an object and its pixel data.
+
+They are found by reading the headers of the codestreams. Nothing is decoded.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +16,7 @@ from maskrelay.imaging.dicom.sample_layout import SampleLayout
 from maskrelay.imaging.dicom.stream import opened
 from maskrelay.imaging.dicom.tags import octets, text
 
-#: Findings by code, each with the value of the header and the value found.
+#: The findings by code. Most consist of the value in the object's header and the value in the pixel data.
 Findings = dict[str, tuple[int | str, ...]]
 
 _HEAD, _LONG_HEAD = 2048, 1 << 18
@@ -24,17 +27,17 @@ class Disagreements:
     """The result of the comparison."""
 
     findings: Findings
-    #: Bits per sample: BitsStored or the codestream's precision, whichever is more.
+    #: The bits per sample: BitsStored, or the precision of a codestream if that is larger.
     bits: int
 
 
 def look_at(
     header: Header, layout: SampleLayout, pixels: PixelElement, frames: FragmentedFrames | None
 ) -> Disagreements:
-    """Return the differences between the object's header and its frames.
+    """Return the differences between the header of an object and its frames.
 
-    Raises TagInvalid for colours that contradict each other. A frame whose own header cannot be read is skipped,
-    because it is refused when it is decoded.
+    Raises TagInvalid if they contradict each other about the colours. A frame whose codestream header cannot be read is
+    skipped here. It is refused later, when it is decoded.
     """
     findings = _of_header(header, layout, pixels)
     if frames is not None and frames.ignored_offsets:

@@ -1,4 +1,4 @@
-"""The display windows (VOI) that an object proposes."""
+"""The display windows (VOI) that an object contains."""
 
 from pydicom import Dataset
 
@@ -8,10 +8,11 @@ from maskrelay.imaging.dicom.tags import numbers, text
 
 
 def voi_windows(dataset: Dataset, groups: FunctionalGroups) -> tuple[tuple[float, float], ...]:
-    """Return (centre, width) in modality units, in the object's order; of an enhanced object, those of its first frame.
+    """Return the windows of an object as (centre, width) in modality units, in the order of the object.
 
-    Pairs without a positive width are left out; everything is left out if a number cannot be read. A VOI LUT sequence
-    is not read, because it is a curve and the following steps are linear.
+    The windows of an enhanced object are those of its first frame. Windows without a positive width are left out. If a
+    number cannot be read, there are no windows. A VOI LUT sequence is not read, because it describes a curve and the
+    following steps are linear.
     """
     place = _place(dataset, groups)
     try:
@@ -22,7 +23,7 @@ def voi_windows(dataset: Dataset, groups: FunctionalGroups) -> tuple[tuple[float
 
 
 def voi_function(dataset: Dataset, groups: FunctionalGroups) -> str | None:
-    """Return VOILUTFunction: LINEAR_EXACT or SIGMOID if the windows are not meant as LINEAR."""
+    """Return VOILUTFunction. It is LINEAR_EXACT or SIGMOID if the windows are not to be applied as LINEAR."""
     return text(_place(dataset, groups), "VOILUTFunction")
 
 

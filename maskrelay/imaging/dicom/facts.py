@@ -1,4 +1,7 @@
-"""Read the facts of an object's header that grouping, ordering, windowing and acceptance need."""
+"""Reading of the facts in the header of an object.
+
+They are used to group and order objects, to choose a window, and to decide whether an image may be sent.
+"""
 
 import hashlib
 import hmac
@@ -22,27 +25,32 @@ from maskrelay.imaging.dicom.sample_layout import SampleLayout, read_layout
 from maskrelay.imaging.dicom.stream import Source, opened
 from maskrelay.imaging.dicom.tags import items, number, text, uid, value_of, values_of
 
-#: Tags that identify a patient, hashed together.
+#: The tags that identify a patient. They are hashed together.
 _IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
-#: Tags that give stored pixels their meaning, hashed with them.
+#: The tags that give stored pixels their meaning. They are hashed together with the pixels.
 _MEANING = ("PhotometricInterpretation", "PixelRepresentation", "BitsStored", "RescaleSlope", "RescaleIntercept")
-#: The largest frame that is read for its hash; larger frames, and multi-frame objects, are compared by identity.
+#: The size of the largest frame that is read to compute its hash. Larger frames, and objects with several frames, are
+#: compared by their SOP instance UID.
 _HASHED_BYTES = 64 << 20
 
 
-#: Segmentations and label maps, which are never images to segment; and doses, which are not if found among others.
+#: The SOP classes of segmentations and label maps, which are never images to segment.
 _SEGMENTATIONS = frozenset(f"1.2.840.10008.5.1.4.1.1.{leaf}" for leaf in ("66.4", "66.7"))
+#: The same SOP classes and that of doses, which are not images to segment if they are found among other objects.
 _DERIVED = _SEGMENTATIONS | {"1.2.840.10008.5.1.4.1.1.481.2"}
 
 
 def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) -> DicomFacts:
-    """Read the header of `source` (bytes, or the path of a file); its pixels are hashed but not decoded.
+    """Read the header of `source`: bytes, or the path of a file. The pixels are hashed but not decoded.
 
-    key: the key under which the patient's identity is hashed. among_others: the object was found among others rather
-    than chosen, so a dose does not count as an image, and an object that is not an image is not examined further. An
-    object that `planes.open_planes` could not read for a reason visible in its header is refused here. Raises only
-    ItemErrors: those of `header.read_header` and `layout.read_layout`, TagInvalid for invalid geometry, and NotAPicture
-    for another kind of object.
+    `key` is the key for the hash of the patient's identity. `among_others` means that the object was found among other
+    objects and was not submitted itself. In this case, a dose is not accepted as an image, and an object that is not an
+    image is not examined further.
+
+    Raises only subclasses of ItemError: those of `header.read_header`, `sample_layout.read_layout`,
+    `functional_groups.read_groups` and `planes.read_frames`, TagInvalid if the geometry is invalid, and NotAPicture if
+    the object is not an image. So an object that `planes.open_planes` could not read because of its header is refused
+    here already.
     """
     with named_damage():
         header = read_header(source)
@@ -62,7 +70,7 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
 
 
 def _bits(header: Header, layout: SampleLayout, groups: FunctionalGroups, bits: int) -> int:
-    """Bits per sample after the modality's rescale or table; values that no longer fit a byte have more than 8."""
+    """Return the bits per sample after the modality transformation: 16 if it may change values of at most 8 bits."""
     if bits > 8 or layout.samples > 1 or layout.photometric == "PALETTE COLOR":
         return bits
     modality = read_modality(header.dataset, groups, layout, 0, little=header.little_endian)
@@ -76,7 +84,7 @@ def _check_is_picture(dataset: Dataset, others: Collection[str]) -> None:
 
 
 def _patient(dataset: Dataset, key: bytes) -> str:
-    """A keyed hash that differs between patients; names are compared without case and padding."""
+    """Return a keyed hash of the patient's identity. Letter case and padding of names make no difference."""
     found = []
     for keyword in _IDENTITY:
         try:
@@ -88,7 +96,7 @@ def _patient(dataset: Dataset, key: bytes) -> str:
 
 
 def _pixels(header: Header, layout: SampleLayout, pixels: PixelElement) -> str:
-    """A hash of the single frame as stored; empty for several frames, or for more bytes than are read for it."""
+    """Return a hash of the stored pixels. It is empty if there are several frames, or too many bytes."""
     if layout.frames > 1 or pixels.available > _HASHED_BYTES:
         return ""
     meaning = [str(header.transfer_syntax), *(str(header.dataset.get(keyword, "")) for keyword in _MEANING)]
@@ -149,13 +157,13 @@ def _count(dataset: Dataset, keyword: str) -> int | None:
 def _image_type(dataset: Dataset) -> tuple[str, ...]:
     try:
         words = [str(word).strip() for word in values_of(dataset, "ImageType")]
-    except Exception:  # noqa: BLE001  it only informs
+    except Exception:  # noqa: BLE001  the tag is only informative
         return ()
     return tuple(word for word in words[:8] if len(word) <= 16 and word.isascii() and word.isprintable())
 
 
 def _units(dataset: Dataset, groups: FunctionalGroups) -> str | None:
-    """RescaleType, or the units of the first real world value mapping."""
+    """Return RescaleType, or the units of the first real world value mapping."""
     macro = groups.macro("PixelValueTransformationSequence", 0)
     found = text(dataset, "RescaleType") or (text(macro, "RescaleType") if macro is not None else None)
     return found or _mapped_units(dataset, groups)
@@ -179,12 +187,12 @@ def _rescale(dataset: Dataset, groups: FunctionalGroups) -> tuple[float, float] 
 
 
 def _mosaic(dataset: Dataset) -> int | None:
-    """NumberOfImagesInMosaic, if the element is Siemens' own."""
+    """Return the number of slices in a mosaic, if the private element is that of Siemens."""
     try:
         creator, count = dataset.get(MOSAIC_CREATOR), dataset.get(MOSAIC_COUNT)
         own = creator is not None and str(creator.value).strip() == "SIEMENS MR HEADER"
         return int(count.value) if own and count is not None else None
-    except Exception:  # noqa: BLE001  it only informs
+    except Exception:  # noqa: BLE001  the element is only informative
         return None
 
 

@@ -1,7 +1,7 @@
-"""Assign the fragments of an encapsulated object to frames. Source: PS3.5 A.4.
+"""The assignment of the fragments of an encapsulated object to its frames. Source: PS3.5 A.4.
 
-A frame begins where a codestream begins. The offset tables are not followed: a correct table adds no information, and
-a wrong one returns another frame's image under this frame's number.
+A frame begins where a codestream begins. The offset tables are not used to find frames. A correct table adds no
+information, and with a wrong table the image of another frame would be read.
 """
 
 import struct
@@ -26,10 +26,11 @@ _STARTS = (jpeg_codestream.START + b"\xff", jpeg2000_codestream.START, _JP2)
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """`length` bytes at `offset` of the source. begins: whether a codestream begins in it."""
+    """The location of a fragment: `length` bytes from `offset` on in the source."""
 
     offset: int
     length: int
+    #: Whether a codestream begins at the start of the fragment.
     begins: bool
 
 
@@ -37,16 +38,16 @@ class Fragment:
 class FragmentedFrames:
     """The frames of an encapsulated object."""
 
-    #: The fragments of each frame that exists.
+    #: The fragments of each frame that was found.
     each: Sequence[Sequence[Fragment]]
-    #: The entries of an offset table that does not match the frames.
+    #: The number of entries of an offset table that does not match the frames. 0 if there is no such table.
     ignored_offsets: int = 0
 
     def read(self, stream: ElementStream, index: int) -> bytes:
         """Return the bytes of frame `index`. Raises Truncated if the source ends before or inside it."""
         if index >= len(self.each):
-            raise Truncated(f"{named('PixelData')} holds no frame {index}, counted from 0.")
-        return b"".join(_read(stream, one) for one in self.each[index])
+            raise Truncated(f"{named('PixelData')} contains no frame {index}, counted from 0.")
+        return b"".join(_read(stream, fragment) for fragment in self.each[index])
 
     def head(self, stream: ElementStream, index: int, length: int) -> bytes:
         """Return at most `length` bytes of the first fragment of frame `index`."""
@@ -58,8 +59,9 @@ class FragmentedFrames:
 def find_frames(stream: ElementStream, header: Header, layout: SampleLayout, pixels: PixelElement) -> FragmentedFrames:
     """Return the frames of an encapsulated object.
 
-    Raises TagInvalid if the object is complete and its number of frames differs from NumberOfFrames, or if its pixels
-    are not in fragments; Truncated if it is complete and has fewer frames.
+    Raises TagInvalid if the object has more frames than NumberOfFrames says, or if its pixels are not in fragments.
+    Raises Truncated if the object has fewer frames although its pixel data have an end delimiter. If the delimiter is
+    missing too, the frames that are present can be read.
     """
     stream.seek(pixels.offset)
     table, start = _basic_offsets(stream)
@@ -70,20 +72,20 @@ def find_frames(stream: ElementStream, header: Header, layout: SampleLayout, pix
         raise Truncated(_detail(layout, len(each)))
     if len(each) > layout.frames:
         raise TagInvalid(_detail(layout, len(each)))
-    offsets = [one[0].offset - 8 - start for one in each]
+    offsets = [frame[0].offset - 8 - start for frame in each]
     wrong = max((len(found) for found in tables if list(found) != offsets), default=0)
     return FragmentedFrames(each, wrong if is_complete else 0)
 
 
 def _detail(layout: SampleLayout, found: int) -> str:
-    return f"{named('NumberOfFrames')} is {layout.frames}, and {named('PixelData')} holds {found} frames."
+    return f"{named('NumberOfFrames')} is {layout.frames}, but {named('PixelData')} contains {found} frames."
 
 
 def _basic_offsets(stream: ElementStream) -> tuple[tuple[int, ...], int]:
-    """The basic offset table, and the offset of the first fragment's item."""
+    """Return the basic offset table, and the offset of the item that contains the first fragment."""
     tag, length = _item(stream)
     if tag != _ITEM:
-        raise TagInvalid(f"{named('PixelData')} is not in fragments, and its transfer syntax is compressed.")
+        raise TagInvalid(f"{named('PixelData')} is not in fragments, although its transfer syntax is compressed.")
     start = stream.tell() + length
     content = stream.read(min(length, stream.size - stream.tell()))
     count = len(content) // 4
@@ -98,14 +100,14 @@ def _extended_offsets(header: Header) -> tuple[int, ...]:
 
 
 def _walk(stream: ElementStream, layout: SampleLayout) -> tuple[list[Fragment], bool]:
-    """All fragments that are not empty, and whether the delimiter after them was found."""
+    """Return all fragments that are not empty, and whether there is a delimiter after them."""
     found: list[Fragment] = []
     while stream.size - stream.tell() >= 8:
         tag, length = _item(stream)
         if tag == _END:
             return found, True
         if tag != _ITEM:
-            raise TagInvalid(f"{named('PixelData')} is not a sequence of fragments to its end.")
+            raise TagInvalid(f"{named('PixelData')} contains something other than fragments.")
         offset = stream.tell()
         head = stream.read(min(length, _HEAD, stream.size - offset))
         if length:
@@ -129,17 +131,18 @@ def _begins(head: bytes, layout: SampleLayout) -> bool:
 
 
 def _grouped(fragments: list[Fragment], layout: SampleLayout, offsets: Sequence[int]) -> list[list[Fragment]]:
-    """The fragments of each frame: from one that begins a codestream up to the next.
+    """Return the fragments of each frame, from a fragment in which a codestream begins up to the next such fragment.
 
-    If no beginning is found, the decoder judges a single frame, or one frame per fragment.
+    If no codestream begins in any fragment, all fragments are assigned to the only frame, or each fragment to a frame
+    of its own. The decoder then finds out whether this is right.
     """
-    begins = [number for number, one in enumerate(fragments) if one.begins]
+    begins = [number for number, fragment in enumerate(fragments) if fragment.begins]
     if not begins and layout.frames == 1 and fragments:
         return [fragments]
     first = fragments[0].offset if fragments else 0
-    listed = list(offsets) == [one.offset - first for one in fragments]
+    listed = list(offsets) == [fragment.offset - first for fragment in fragments]
     if not begins or (listed and len(fragments) == layout.frames):
-        return [[one] for one in fragments]
+        return [[fragment] for fragment in fragments]
     ends = [*begins[1:], len(fragments)]
     return [fragments[start:end] for start, end in zip(begins, ends, strict=True)]
 

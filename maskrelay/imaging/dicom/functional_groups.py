@@ -1,4 +1,4 @@
-"""Functional groups of an enhanced object: the attributes shared by all frames, and those of each frame."""
+"""The functional groups of an enhanced object: the attributes that all frames share, and those of each frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,16 @@ _SHARED, _EACH = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequ
 class FunctionalGroups:
     """The functional groups of an object."""
 
-    #: At most one item.
+    #: The groups that all frames share: one item, or none.
     shared: Sequence[Dataset]
-    #: One item per frame, or none.
+    #: The groups of each frame: one item for each frame, or none.
     each: Sequence[Dataset]
 
     def macro(self, keyword: str, index: int) -> Dataset | None:
-        """Return the first item of this sequence for the frame `index`: its own, otherwise the shared one."""
+        """Return the first item of the sequence `keyword` that applies to frame `index`, or None.
+
+        The sequence in the groups of the frame takes precedence over that in the shared groups.
+        """
         for group in (*self.each[index : index + 1], *self.shared):
             found = items(group, keyword)
             if found:
@@ -33,7 +36,10 @@ class FunctionalGroups:
 
 
 def read_groups(dataset: Dataset, frames: int) -> FunctionalGroups:
-    """Return the functional groups; both are empty for an object that is not enhanced. Raises TagInvalid."""
+    """Return the functional groups of an object with `frames` frames. They are empty if the object is not enhanced.
+
+    Raises TagInvalid if there is not one item for each frame, or if the sequences cannot be read.
+    """
     each = items(dataset, _EACH)
     if each and len(each) != frames:
         raise TagInvalid(f"{named(_EACH)} has {len(each)} items for {frames} frames.")

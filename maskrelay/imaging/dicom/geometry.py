@@ -1,7 +1,7 @@
-"""Frame positions and orientations in the patient, and pixel spacing.
+"""The positions and orientations of frames in the patient, and the pixel spacing.
 
-Sources: PS3.3 C.7.6.2 (Image Plane), C.7.6.16.2 (functional groups), C.8.5.5 (US Region Calibration), 10.7.1.3
-(what PixelSpacing means in projection radiography).
+Sources: PS3.3 C.7.6.2 (Image Plane), C.7.6.16.2 (functional groups), C.8.5.5 (US Region Calibration) and 10.7.1.3 (the
+meaning of PixelSpacing in projection radiography).
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from maskrelay.imaging.dicom.tags import items, named, number, numbers
 
 _Value = TypeVar("_Value")
 
-_CENTIMETRES = 3  # in PhysicalUnitsXDirection
-_UNIT = 0.01  # tolerance of the length of a direction, and of the right angle between two
+_CENTIMETRES = 3  # the code of this unit in PhysicalUnitsXDirection
+_UNIT = 0.01  # the tolerance for the length of a direction, and for the right angle between two directions
 
 
 def positions(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[Vector, ...]:
-    """Return one position per frame, or nothing unless every frame has one. Raises TagInvalid."""
+    """Return the position of each frame, or nothing if a frame has no position. Raises TagInvalid."""
 
     def read(place: Dataset) -> Vector | None:
         found = numbers(place, "ImagePositionPatient", 3)
@@ -31,18 +31,18 @@ def positions(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[
 
 
 def orientations(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[Orientation, ...]:
-    """Return one orientation per frame, or nothing unless every frame has one.
+    """Return the orientation of each frame, or nothing if a frame has no orientation.
 
-    Raises TagInvalid, also for directions that are not perpendicular unit vectors.
+    Raises TagInvalid if a value cannot be read, or if directions are not perpendicular unit vectors.
     """
     return _of_frames(dataset, groups, frames, "PlaneOrientationSequence", _directions)
 
 
 def spacing(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[float, float] | None:
-    """Return the (row, column) spacing in millimetres; None if it is unknown or not the same in all frames.
+    """Return the distances between rows and between columns, in millimetres.
 
-    Raises TagInvalid. For a radiograph it may be the detector's (ImagerPixelSpacing), which is larger than the
-    patient's.
+    Return None if they are unknown or not the same in all frames. For a radiograph, they may be the distances on the
+    detector (ImagerPixelSpacing), which are larger than those in the patient. Raises TagInvalid.
     """
     if groups:
         found = _measures(groups, frames, lambda measures: _positive_pair(measures, "PixelSpacing"))
@@ -82,18 +82,18 @@ def _directions(place: Dataset) -> Orientation | None:
     lengths = [sum(part * part for part in direction) ** 0.5 for direction in (row, column)]
     askew = abs(sum(a * b for a, b in zip(row, column, strict=True)))
     if max(*(abs(length - 1) for length in lengths), askew) > _UNIT:
-        raise TagInvalid(f"{named('ImageOrientationPatient')} is not two directions at a right angle.")
+        raise TagInvalid(f"{named('ImageOrientationPatient')} does not contain two perpendicular unit vectors.")
     return cast("Orientation", found)
 
 
 def _positive_pair(place: Dataset, keyword: str) -> tuple[float, float] | None:
-    """Many secondary captures contain zeros for an unknown spacing."""
+    """Return two positive numbers, or None. Many secondary captures contain zeros for an unknown spacing."""
     found = numbers(place, keyword, 2)
     return (found[0], found[1]) if found and min(found) > 0 else None
 
 
 def _measures(groups: FunctionalGroups, frames: int, read: Callable[[Dataset], _Value | None]) -> _Value | None:
-    """The value that all frames agree on."""
+    """Return the value if it is the same in all frames, otherwise None."""
     macros = [groups.macro("PixelMeasuresSequence", index) for index in range(frames if groups.each else 1)]
     found = {None if macro is None else read(macro) for macro in macros}
     return found.pop() if len(found) == 1 else None
@@ -107,7 +107,7 @@ def _along(dataset: Dataset, groups: FunctionalGroups, frames: int, keyword: str
 
 
 def _ultrasound_spacing(dataset: Dataset) -> tuple[float, float] | None:
-    """The spacing that all regions in centimetres share; None if there is none, or they differ."""
+    """Return the spacing of all regions whose unit is the centimetre, or None if there are none or they differ."""
     found = set()
     for region in items(dataset, "SequenceOfUltrasoundRegions"):
         units = {number(region, f"PhysicalUnits{axis}Direction") for axis in "XY"}

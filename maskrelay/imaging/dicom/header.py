@@ -1,4 +1,4 @@
-"""Read a DICOM file up to its pixel data."""
+"""Reading of a DICOM file up to its pixel data."""
 
 import math
 import zlib
@@ -27,39 +27,41 @@ _MAGIC = b"DICM"
 _META = 0x0002
 _PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 _UNDEFINED = 0xFFFFFFFF
-_INFLATED = 1 << 28  # the most decompressed bytes of a deflated object
-_FIRST_INFLATED = 1 << 16  # until its pixels begin, four times as many at each attempt
+_INFLATED = 1 << 28  # the limit for the decompressed bytes of a deflated object
+_FIRST_INFLATED = 1 << 16  # the bytes that are decompressed first; while no pixels are found, four times as many
 
 
 @dataclass(frozen=True)
 class PixelElement:
-    """The location of the pixels: `available` bytes from `offset` on. length: as declared, None if undefined."""
+    """The element that contains the pixels."""
 
     keyword: str
     vr: str
+    #: The offset of the pixels in the source.
     offset: int
+    #: The length that the element declares. None if it is undefined.
     length: int | None
+    #: The number of bytes that are present in the source.
     available: int
 
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """The tags that were read of an object, and the location of its pixels in `source`.
-
-    source: the file, or its decompressed content.
-    """
+    """The tags that were read from an object, and the location of its pixels."""
 
     dataset: Dataset
     transfer_syntax: UID | None
     little_endian: bool
     pixels: PixelElement | None
+    #: The file, or its decompressed content, in which `pixels` is located.
     source: Source
 
 
 def looks_like_dicom(head: bytes) -> bool:
-    """Return whether a file that begins with these bytes (132 or more) may be DICOM.
+    """Return whether a file that begins with these bytes may be DICOM. Pass at least 132 bytes.
 
-    Detected by its magic, or without it by a first element of group 2 or 8, as in objects that lost their preamble.
+    A DICOM file has a magic number after its preamble. An object that has lost its preamble begins with an element of
+    group 2 or 8.
     """
     if head[_PREAMBLE : _PREAMBLE + 4] == _MAGIC:
         return True
@@ -71,10 +73,11 @@ def looks_like_dicom(head: bytes) -> bool:
 
 
 def read_header(source: Source) -> Header:
-    """Read the wanted tags of `source`, which is bytes or the path of a file.
+    """Read the allowed tags of `source`: bytes, or the path of a file.
 
-    Raises ZeroSized (no bytes), NotAnImage (not DICOM), DirectoryFile, TagInvalid, SourceTooLarge (a deflated object),
-    Truncated (ends before its pixels).
+    Raises ZeroSized if the file is empty, NotAnImage if it is not DICOM, DirectoryFile if it is a DICOMDIR, TagInvalid
+    if a tag cannot be read, SourceTooLarge if a deflated object is too large, and Truncated if the file ends before the
+    pixels.
     """
     with opened(source) as stream:
         if not stream.size:
@@ -91,7 +94,10 @@ def read_header(source: Source) -> Header:
 
 
 def _read_meta(stream: ElementStream) -> Dataset:
-    """The file meta group, in explicit little endian whatever follows; empty if there is none."""
+    """Return the file meta group, or an empty Dataset if there is none.
+
+    This group is always encoded in explicit VR little endian.
+    """
     stream.seek(_PREAMBLE)
     if stream.read(4) != _MAGIC:
         stream.seek(0)
@@ -104,7 +110,7 @@ def _read_meta(stream: ElementStream) -> Dataset:
 
 
 class _Inflating:
-    """A deflated object (PS3.5 A.5), decompressed as far as requested."""
+    """A deflated object (PS3.5 A.5), which is decompressed only as far as it is needed."""
 
     def __init__(self, deflated: bytes) -> None:
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -113,9 +119,12 @@ class _Inflating:
         self.is_whole = False
 
     def first(self, length: int) -> bytes:
-        """Return at least `length` bytes, or all there are. Raises SourceTooLarge beyond the limit of decompression."""
+        """Return at least the first `length` bytes, or all bytes if there are fewer.
+
+        Raises SourceTooLarge if `length` is above the limit.
+        """
         if length > _INFLATED:
-            raise SourceTooLarge(f"The deflated object holds more than {_INFLATED} bytes.")
+            raise SourceTooLarge(f"The deflated object contains more than {_INFLATED} bytes.")
         missing = length - len(self._content)
         if missing > 0 and not self.is_whole:
             self._content += self._inflater.decompress(self._rest, missing)
@@ -125,7 +134,7 @@ class _Inflating:
 
 
 def _read_deflated(inflating: _Inflating, meta: Dataset, syntax: str) -> Header:
-    """Decompress up to the pixels, and from there as many bytes as the header's frames need."""
+    """Decompress a deflated object up to its pixels, and as many bytes of the pixels as its frames need."""
     length = _FIRST_INFLATED
     while True:
         content = inflating.first(length)
@@ -152,7 +161,10 @@ def _rest_of(content: bytes, meta: Dataset, syntax: str) -> Header:
 
 
 def _needed(dataset: Dataset) -> int:
-    """The bytes of all frames according to the header; none if it does not say, and then the layout is refused."""
+    """Return the number of bytes of all frames according to the header.
+
+    Return 0 if tags are missing. In this case, the layout is refused later.
+    """
     keywords = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
     rows, columns, samples, allocated = (number(dataset, keyword) or 0 for keyword in keywords)
     frames = number(dataset, "NumberOfFrames") or 1
@@ -197,7 +209,10 @@ def _check(dataset: Dataset, meta: Dataset, stream: ElementStream, found: list[P
 
 
 def _encoding(stream: ElementStream, syntax: str) -> tuple[bool, bool]:
-    """(implicit VR, little endian) of the elements: as declared, otherwise by the first of them."""
+    """Return whether the elements have implicit VRs, and whether they are little endian.
+
+    If the transfer syntax is not declared, the first element decides.
+    """
     if syntax:
         return syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     start = stream.tell()

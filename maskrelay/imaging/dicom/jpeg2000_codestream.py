@@ -1,4 +1,4 @@
-"""Parse JPEG 2000 and HTJ2K codestreams. Source: ITU-T T.800 A.4–A.6 (SIZ, COD, SOT)."""
+"""The headers of JPEG 2000 and HTJ2K codestreams. Source: ITU-T T.800 A.4–A.6 (SIZ, COD, SOT)."""
 
 from maskrelay.errors import Truncated, UnsupportedImage
 from maskrelay.imaging.dicom.codestream import Codestream
@@ -10,9 +10,9 @@ _PADDING = 16
 
 
 def read_jpeg_2000(frame: bytes) -> Codestream:
-    """Parse the main header; `frame` may be cut after it.
+    """Parse the main header. `frame` may end after it.
 
-    Raises Truncated, and UnsupportedImage for unequal components.
+    Raises Truncated if the header is incomplete, and UnsupportedImage if the components are not all of the same kind.
     """
     if not frame.startswith(START) or len(frame) < 45:
         raise Truncated("A frame does not begin as JPEG 2000.")
@@ -20,7 +20,7 @@ def read_jpeg_2000(frame: bytes) -> Codestream:
     samples = int.from_bytes(frame[40:42], "big")
     depths = set(frame[42 : 42 + 3 * samples : 3])
     if len(depths) != 1:
-        raise UnsupportedImage("The components of a JPEG 2000 frame differ in depth or sign.")
+        raise UnsupportedImage("The components of a JPEG 2000 frame differ in their number of bits or their sign.")
     depth = depths.pop()
     return Codestream(
         family="jpeg-2000",
@@ -34,7 +34,7 @@ def read_jpeg_2000(frame: bytes) -> Codestream:
 
 
 def _is_transformed(frame: bytes) -> bool:
-    """The multiple component transform of the first COD segment."""
+    """Return whether the first COD segment declares a multiple component transform."""
     place = 2
     while place + 4 <= len(frame) and frame[place] == 0xFF and frame[place : place + 2] != _SOT:
         if frame[place + 1] == _COD:
@@ -44,9 +44,9 @@ def _is_transformed(frame: bytes) -> bool:
 
 
 def whole_jpeg_2000(frame: bytes) -> bytes:
-    """Return the codestream with its end marker, which is added if only it is missing, and without what follows.
+    """Return the codestream up to its end marker. If only the end marker is missing, it is added.
 
-    The lengths of the tile-parts give its end. Raises Truncated if data are missing.
+    The lengths of the tile-parts determine the end of the data. Raises Truncated if data are missing.
     """
     place = frame.find(_SOT, 2)
     tiles: dict[int, set[int]] = {}
@@ -70,10 +70,10 @@ def whole_jpeg_2000(frame: bytes) -> bytes:
     if rest.startswith(END):
         return frame[: place + 2]
     if not rest.strip(b"\0\xff"):
-        if rest and frame[:place].endswith((rest[:1] * 4, b"\xff")):  # padding began before the tile-part ends
+        if rest and frame[:place].endswith((rest[:1] * 4, b"\xff")):  # the padding begins inside the tile-part
             raise Truncated("A frame ends inside a tile-part.")
         return frame[:place] + END
-    return frame[: _last_end(frame, place)]  # the lengths are wrong, as some writers leave them
+    return frame[: _last_end(frame, place)]  # the lengths are wrong, as in the files of some programs
 
 
 def _last_end(frame: bytes, start: int) -> int:
@@ -86,5 +86,5 @@ def _last_end(frame: bytes, start: int) -> int:
 def _tiles(frame: bytes) -> int:
     right, bottom, _, _, wide, high, left, top = (int.from_bytes(frame[at : at + 4], "big") for at in range(8, 40, 4))
     if not wide or not high:
-        raise Truncated("A frame's tiles have no size.")
+        raise Truncated("The tiles of a frame have no size.")
     return -(-(right - left) // wide) * -(-(bottom - top) // high)

@@ -1,4 +1,4 @@
-"""Parse JPEG and JPEG-LS codestreams. Sources: ITU-T T.81 B.1–B.2, T.87 C.2, T.872 6.5.3 (APP14)."""
+"""The headers of JPEG and JPEG-LS codestreams. Sources: ITU-T T.81 B.1–B.2, T.87 C.2, T.872 6.5.3 (APP14)."""
 
 import re
 from collections.abc import Iterator
@@ -13,14 +13,17 @@ _SOF_LS, _SOS, _EOI, _APP0, _APP14 = 0xF7, 0xDA, 0xD9, 0xE0, 0xEE
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC2})
 _MOST_SCANS = 100
 _RGB_IDS = (b"RGB", b"rgb")
-# Inside entropy-coded data a byte 0xFF is followed by a stuffed zero (JPEG) or a zero bit (JPEG-LS), or by a restart
-# marker; before a marker, 0xFF may be repeated.
+# The patterns match a marker that ends entropy-coded data. Inside such data, a byte 0xFF is followed by a zero byte
+# (JPEG) or a zero bit (JPEG-LS), or by a restart marker. Before a marker, 0xFF may be repeated.
 _AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _AFTER_SCAN_LS = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 
 def read_jpeg(frame: bytes) -> Codestream:
-    """Parse the frame header, its components and colour marks; `frame` may be cut after it. Raises Truncated."""
+    """Parse the frame header and the markers that describe the colours. `frame` may end after the frame header.
+
+    Raises Truncated if there is no frame header.
+    """
     jfif, adobe = False, None
     for marker, place, length in _segments(frame):
         body = frame[place + 4 : place + 2 + length]
@@ -45,10 +48,10 @@ def read_jpeg(frame: bytes) -> Codestream:
 
 
 def jpeg_end(frame: bytes) -> int | None:
-    """Return the offset after the end marker; None if it is missing although every component has its scan.
+    """Return the offset after the end marker, or None if the marker is missing but every component has a scan.
 
-    Raises Truncated if the data end before the last component's scan, UnsupportedImage for an implausible number of
-    scans, because each of them is decoded over the whole image.
+    Raises Truncated if the data end before the scan of the last component. Raises UnsupportedImage if there are too
+    many scans, because each scan is decoded for the whole image.
     """
     after_scan, components, scanned, scans = _AFTER_SCAN, 0, set[int](), 0
     for marker, place, length in _segments(frame):
@@ -70,13 +73,13 @@ def jpeg_end(frame: bytes) -> int | None:
 
 
 def _segments(frame: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, offset, segment length) of each marker; entropy-coded data are skipped."""
+    """Yield each marker, its offset, and the length of its segment. Entropy-coded data are skipped."""
     place, after_scan = 2, _AFTER_SCAN
     if not frame.startswith(START):
         return
     while place + 2 <= len(frame) and frame[place] == 0xFF:
         marker = frame[place + 1]
-        if marker == 0xFF:  # 0xFF may precede a marker as fill
+        if marker == 0xFF:  # fill bytes of this value may precede a marker
             place += 1
             continue
         if marker == _EOI:

@@ -1,4 +1,4 @@
-"""DICOM lookup tables: the modality LUT, and the three of a palette. Sources: PS3.3 C.7.6.3.1.5–6, C.7.9.2."""
+"""DICOM lookup tables: the modality LUT, and the three tables of a palette. Sources: PS3.3 C.7.6.3.1.5–6, C.7.9.2."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,11 @@ _MOST_ENTRIES = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class LookupTable:
-    """A lookup table. entries: for values from `first` on; lower values map to the first, higher ones to the last."""
+    """A lookup table."""
 
+    #: The value that the first entry is for. Lower values have the first entry too.
     first: int
+    #: The entries for consecutive values. Higher values have the last entry.
     entries: npt.NDArray[Any]
 
     def of(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -30,7 +32,7 @@ class LookupTable:
 
 
 def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, little: bool) -> LookupTable:
-    """Return a table with entries of uint8 or uint16. Raises TagInvalid."""
+    """Return a table with entries of type uint8 or uint16. Raises TagInvalid."""
     count, first, bits = read_descriptor(place, descriptor, signed=signed, little=little)
     raw = octets(place, content) or b""
     if len(raw) >= 2 * count:
@@ -42,19 +44,19 @@ def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, l
 
 
 def read_descriptor(place: Dataset, keyword: str, *, signed: bool, little: bool) -> tuple[int, int, int]:
-    """Return (entries, first value, bits of an entry: 8 to 16). Raises TagInvalid."""
+    """Return the number of entries, the first value, and the bits per entry (8 to 16). Raises TagInvalid."""
     found = words(place, keyword, little=little)
     if len(found) != 3 or not 8 <= found[2] <= 16:
-        raise TagInvalid(f"{named(keyword)} is not three numbers, the last of them 8 to 16.")
+        raise TagInvalid(f"{named(keyword)} does not contain three numbers of which the last is 8 to 16.")
     first = found[1:2].view(np.int16) if signed else found[1:2]
     return int(found[0]) or _MOST_ENTRIES, int(first[0]), int(found[2])
 
 
 def expanded(segments: npt.NDArray[Any], count: int, keyword: str) -> npt.NDArray[np.uint16]:
-    """Expand the segments of a palette to `count` entries (C.7.9.2). Raises TagInvalid.
+    """Expand the segments of a palette to `count` entries (C.7.9.2).
 
-    segments: uint8 or uint16 as stored. An indirect segment repeats earlier ones, none of which may be indirect, and no
-    more than `count` entries are ever created.
+    `segments` contains the stored numbers as uint8 or uint16. An indirect segment repeats earlier segments. These must
+    not be indirect themselves. No more segments are expanded when there are `count` entries. Raises TagInvalid.
     """
     entries: list[int] = []
     stored = segments.tolist()
@@ -70,7 +72,7 @@ def expanded(segments: npt.NDArray[Any], count: int, keyword: str) -> npt.NDArra
 
 
 def _append(stored: list[int], place: int, entries: list[int]) -> int:
-    """Append the segment at `place`, and return the place of the next one."""
+    """Append the entries of the segment at the index `place`, and return the index of the next segment."""
     kind, length = stored[place : place + 2]
     if kind == _DISCRETE:
         entries += stored[place + 2 : place + 2 + length]
@@ -83,7 +85,10 @@ def _append(stored: list[int], place: int, entries: list[int]) -> int:
 
 
 def _repeat(stored: list[int], place: int, entries: list[int], count: int, *, wide: bool) -> int:
-    """Repeat the segments that the indirect one at `place` points to, and return the place of the next one."""
+    """Append the entries to which the indirect segment at the index `place` points.
+
+    Return the index of the next segment.
+    """
     parts = stored[place + 2 : place + (4 if wide else 6)]
     offset = sum(part << (16 if wide else 8) * at for at, part in enumerate(parts))
     source = offset // 2 if wide else offset

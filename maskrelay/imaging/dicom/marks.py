@@ -1,7 +1,7 @@
-"""Attributes that distinguish two objects, or two frames, at the same position: numbers, strings and directions.
+"""Marks: numbers, strings and directions that distinguish two objects, or two frames, at the same position.
 
-Sources: PS3.3 C.8.3 (MR), C.8.13 (enhanced MR), C.8.2 and C.8.15 (CT), C.7.6.16 (functional groups), and the vendors'
-DICOM conformance statements for diffusion.
+Sources: PS3.3 C.8.3 (MR), C.8.13 (enhanced MR), C.8.2 and C.8.15 (CT), C.7.6.16 (functional groups), and the DICOM
+conformance statements of the vendors for diffusion.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from maskrelay.imaging.dicom.functional_groups import FunctionalGroups
 from maskrelay.imaging.dicom.tags import number, numbers, text, values_of
 
 _MOST_WORDS, _LONGEST_WORD = 8, 64
-#: The numeric marks of a classic object, by tag.
+#: The numeric marks of an object without functional groups, each with its tag.
 NUMBERS = {
     "acquisition_number": "AcquisitionNumber",
     "echo_number": "EchoNumbers",
@@ -29,7 +29,7 @@ NUMBERS = {
     "cardiac_phase_percent": "NominalPercentageOfCardiacPhase",
     "kvp": "KVP",
 }
-#: The numeric marks of a frame of an enhanced object: macro and tag.
+#: The numeric marks of a frame of an enhanced object, each with its functional group and its tag.
 _FRAME_NUMBERS = {
     "acquisition_number": ("FrameContentSequence", "FrameAcquisitionNumber"),
     "echo_time": ("MREchoSequence", "EffectiveEchoTime"),
@@ -43,23 +43,25 @@ _FRAME_NUMBERS = {
 }
 WORDS = {"sequence_name": "SequenceName", "kernel": "ConvolutionKernel"}
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
-#: Tags of the date, the time of day, and the two combined.
+#: The tags of the date, of the time of day, and of both combined.
 TIMES = {
     "acquisition_time": ("AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime"),
     "content_time": ("ContentDate", "ContentTime", ""),
 }
-#: Decimals to which these are compared, because writers round them differently from slice to slice.
+#: The number of decimals to which these marks are rounded, because some programs write slightly different values for
+#: different slices.
 _DECIMALS = {"echo_time": 2, "inversion_time": 1, "b_value": 0, "flip_angle": 1, "gradient_direction": 2}
 
-#: Private elements: (group, element of the creator, creator), then the element that holds the b-value, and the one or
-#: three that hold the direction.
+#: The private elements of each vendor: the group, the element and the value of the creator, then the element with the
+#: b-value, and the one or three elements with the direction.
 _SIEMENS = ((0x0019, 0x0010, "SIEMENS MR HEADER"), 0x0019100C, (0x0019100E,))
 _PHILIPS = ((0x2001, 0x0010, "Philips Imaging DD 001"), 0x20011003, (0x200510B0, 0x200510B1, 0x200510B2))
 _GE = ((0x0043, 0x0010, "GEMS_PARM_01"), 0x00431039, (0x001910BB, 0x001910BC, 0x001910BD))
 _VENDORS = (_SIEMENS, _PHILIPS, _GE)
-#: GE's private image type: real, imaginary, phase and magnitude images of one series have the same ImageType.
+#: GE's private image type. It distinguishes real, imaginary, phase and magnitude images of a series, which have the
+#: same ImageType.
 _GE_IMAGE_TYPE = 0x0043102F
-_GE_B_VALUE_OFFSET = 1e6  # added to some b-values, in multiples of ten
+_GE_B_VALUE_OFFSET = 1e6  # GE adds multiples of this number to some b-values
 
 KEYWORDS = (
     *NUMBERS.values(),
@@ -79,7 +81,10 @@ PRIVATE = (
 
 
 def marks_of(dataset: Dataset) -> tuple[Mark, ...]:
-    """Return the marks of a classic object in the order of `MARKS`; absent or unreadable ones are empty."""
+    """Return the marks of an object without functional groups, in the order of `MARKS`.
+
+    Marks that are absent or unreadable are empty.
+    """
     found: dict[str, Mark] = {name: number(dataset, tag) or 0.0 for name, tag in NUMBERS.items()}
     found |= {name: _words(dataset, tag) for name, tag in WORDS.items()}
     found |= {name: _seconds(dataset, *tags) for name, tags in TIMES.items()}
@@ -91,7 +96,7 @@ def marks_of(dataset: Dataset) -> tuple[Mark, ...]:
 
 
 def frame_marks(groups: FunctionalGroups, index: int) -> tuple[Mark, ...]:
-    """Return the marks of a frame of an enhanced object."""
+    """Return the marks of frame `index` of an enhanced object, in the order of `MARKS`."""
 
     def macro(name: str) -> Dataset:
         return groups.macro(name, index) or Dataset()
@@ -111,8 +116,8 @@ def frame_marks(groups: FunctionalGroups, index: int) -> tuple[Mark, ...]:
 
 
 def _items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
-    """The items of an informational sequence."""
-    return tuple(one for one in _values(dataset, keyword) if isinstance(one, Dataset))
+    """Return the items of a sequence, or nothing if it is absent or unreadable."""
+    return tuple(item for item in _values(dataset, keyword) if isinstance(item, Dataset))
 
 
 def _values(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
@@ -137,14 +142,14 @@ def _rounded(name: str, mark: Mark) -> Mark:
 
 
 def _words(dataset: Dataset, keyword: str) -> str:
-    """The words of a tag as DICOM writes them, without those that are long or not plain ASCII."""
+    """Return the values of a tag, separated by backslashes. Long values and those not in ASCII are left out."""
     found = [str(word).strip() for word in _values(dataset, keyword)]
     plain = (word for word in found[:_MOST_WORDS] if len(word) <= _LONGEST_WORD and word.isascii())
     return "\\".join(word for word in plain if word.isprintable())
 
 
 def _image_type(dataset: Dataset) -> str:
-    """ImageType, extended by GE's private number for what it leaves out."""
+    """Return ImageType, followed by GE's private image type if there is one."""
     kind = _private(dataset, _GE[0], _GE_IMAGE_TYPE, 1)
     words = _words(dataset, "ImageType")
     return f"{words}\\{int(kind[0])}" if kind and kind[0] else words
@@ -158,7 +163,7 @@ def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
 
 
 def _seconds(dataset: Dataset, date: str, time: str, both: str) -> float:
-    """Seconds since a fixed epoch; without a date, since midnight; 0 without a time."""
+    """Return the seconds since 1900, or since midnight if there is no date. Return 0 if there is no time."""
     written = text(dataset, both) if both else None
     if written is None:
         day, clock = (text(dataset, date) if date else None) or "19000101", text(dataset, time) if time else None
@@ -175,7 +180,7 @@ def _seconds(dataset: Dataset, date: str, time: str, both: str) -> float:
 def _fill_in(
     found: dict[str, Mark], dataset: Dataset, creator: tuple[int, int, str], b_value: int, direction: tuple[int, ...]
 ) -> None:
-    """Fill in from a vendor's private elements where the standard ones are absent."""
+    """Fill in the b-value and the direction from private elements of a vendor, if the standard tags are absent."""
     if not found["b_value"] and (own := _private(dataset, creator, b_value, 1)):
         found["b_value"] = own[0] % _GE_B_VALUE_OFFSET if creator == _GE[0] else own[0]
     if not found["gradient_direction"]:
@@ -184,13 +189,13 @@ def _fill_in(
 
 
 def _private(dataset: Dataset, creator: tuple[int, int, str], tag: int, count: int) -> tuple[float, ...]:
-    """The first `count` numbers of a private element whose block belongs to this creator."""
+    """Return the first `count` numbers of a private element, if its block belongs to this creator."""
     group, element, name = creator
     try:
         if tag not in dataset or str(dataset[group, element].value).strip() != name:
             return ()
         value: Any = dataset[tag].value
         values = (value,) if isinstance(value, str | int | float) else tuple(value)
-        return tuple(float(one) for one in values)[:count]
-    except Exception:  # noqa: BLE001  informational only, and pydicom converts lazily
+        return tuple(float(number) for number in values)[:count]
+    except Exception:  # noqa: BLE001  the element is only informative, and pydicom parses values on access
         return ()

@@ -1,4 +1,4 @@
-"""Convert stored values to modality units with a rescale or a lookup table. Source: PS3.3 C.11.1."""
+"""The conversion of stored values to modality units, with a rescale or a lookup table. Source: PS3.3 C.11.1."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +26,10 @@ class Rescale:
 def read_modality(
     dataset: Dataset, groups: FunctionalGroups, layout: SampleLayout, index: int, *, little: bool
 ) -> Rescale | LookupTable:
-    """Return what applies to frame `index`: its own rescale, the shared one, or the object's table or rescale.
+    """Return the modality transformation of frame `index`.
 
-    Without any of them, the identity. Raises TagInvalid.
+    It is the rescale of the frame, or else that of the shared functional groups, or else the lookup table or the
+    rescale of the object. If there is none of them, it is the identity. Raises TagInvalid.
     """
     macro = groups.macro("PixelValueTransformationSequence", index)
     if macro is not None:
@@ -47,10 +48,11 @@ def _rescale(place: Dataset) -> Rescale:
 
 
 def apply_modality(values: npt.NDArray[Any], modality: Rescale | LookupTable, layout: SampleLayout) -> npt.NDArray[Any]:
-    """Return values of the same shape: unchanged for an identity, integers for a whole rescale, else float64.
+    """Return the transformed values in the same shape.
 
-    The integer type is the smallest for all values that could be stored, so that all frames of a series have the same
-    type.
+    The identity does not change them. A rescale by whole numbers returns integers, of the smallest type for all values
+    that could be stored, so all frames of a series have the same type. Any other rescale returns float64. A lookup
+    table returns its entries.
     """
     if isinstance(modality, LookupTable):
         return in_bands(values, modality.of)
@@ -60,7 +62,7 @@ def apply_modality(values: npt.NDArray[Any], modality: Rescale | LookupTable, la
     target = None if layout.floating else _whole_type(modality, layout)
     if target is None:
         return in_bands(values, lambda band: band.astype(np.float64) * slope + intercept)
-    # computed in int64, so that neither the product nor the sum can overflow
+    # int64 is used, because neither the product nor the sum can overflow it
     return in_bands(values, lambda band: (band.astype(np.int64) * int(slope) + int(intercept)).astype(target))
 
 

@@ -1,4 +1,4 @@
-"""Padding pixels, which hold no measurement. Source: PS3.3 C.7.5.1.1.2 (PixelPaddingValue, PixelPaddingRangeLimit)."""
+"""Padding: pixels without a measurement. Source: PS3.3 C.7.5.1.1.2 (PixelPaddingValue, PixelPaddingRangeLimit)."""
 
 from typing import Any
 
@@ -11,7 +11,10 @@ from maskrelay.imaging.dicom.tags import number
 
 
 def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: SampleLayout) -> npt.NDArray[np.bool_] | None:
-    """Return a mask of the pixels with the padding value or in its range; None if there is no such value or pixel."""
+    """Return a bool array that is true for pixels with the padding value, or with a value in the padding range.
+
+    Return None if there are no such pixels, or if the object has no padding value.
+    """
     prefix = {32: "Float", 64: "DoubleFloat"}[layout.allocated] if layout.floating else ""
     value = number(dataset, f"{prefix}PixelPaddingValue")
     if value is None:
@@ -23,7 +26,7 @@ def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: SampleLayou
 
 
 def _as_stored(value: float, layout: SampleLayout) -> float:
-    """The padding value as pixels store it: some writers give it without its sign, or with unused bits."""
+    """Return the padding value as pixels store it. Some programs write it without its sign, or with unused bits."""
     if layout.floating:
         return value
     span = 1 << layout.stored

@@ -1,4 +1,4 @@
-"""Decode RLE frames into exactly the number of bytes that the header requires. Source: PS3.5 Annex G."""
+"""Decoding of RLE frames to exactly the number of bytes that the header requires. Source: PS3.5 Annex G."""
 
 import struct
 
@@ -22,10 +22,10 @@ def looks_like_rle(head: bytes, layout: SampleLayout) -> bool:
 
 
 def decode_rle(frame: bytes, layout: SampleLayout) -> npt.NDArray[np.unsignedinteger]:
-    """Return (rows, columns) or (rows, columns, samples), unsigned, of the bits allocated.
+    """Return the samples of a frame as unsigned integers of BitsAllocated bits.
 
-    Raises Truncated (a segment ends too early), TagInvalid (another number of segments, or segments of more samples
-    than Rows × Columns).
+    Their shape is (rows, columns) or (rows, columns, samples). Raises Truncated if a segment ends too early. Raises
+    TagInvalid if the number of segments is wrong, or if a segment has more samples than Rows × Columns.
     """
     starts = _starts(frame, layout)
     planes, size = layout.rows * layout.columns, layout.allocated // 8
@@ -47,20 +47,20 @@ def _starts(frame: bytes, layout: SampleLayout) -> list[int]:
         raise Truncated("A frame does not begin as RLE.")
     count, *offsets = struct.unpack("<16L", frame[:_HEADER])
     if count != _segments(layout):
-        detail = f"{named('BitsAllocated')} and {named('SamplesPerPixel')} make {_segments(layout)} segments, and "
+        detail = f"{named('BitsAllocated')} and {named('SamplesPerPixel')} require {_segments(layout)} segments, but "
         error = TagInvalid if 1 <= count <= 15 and offsets[0] == _HEADER else Truncated
         raise error(f"{detail}the frame has {count if error is TagInvalid else 'no RLE header'}.")
     starts = offsets[:count]
     if starts[0] < _HEADER or starts != sorted(set(starts)) or starts[-1] >= len(frame):
-        raise Truncated("The segments of a frame do not follow one another.")
+        raise Truncated("The segments of a frame are not in order.")
     return starts
 
 
 def _decode_segment(segment: bytes, length: int) -> npt.NDArray[np.uint8]:
-    """`length` bytes; no memory is allocated for more, whatever the segment says."""
+    """Return the `length` decoded bytes of a segment. No memory is allocated for more, even if it contains more."""
     out = bytearray()
     place, end = 0, len(segment)
-    most = length + length % 2  # some encoders pad an odd plane before they encode it
+    most = length + length % 2  # some encoders pad a plane with an odd number of bytes before they encode it
     while len(out) < most and place < end and not (len(out) == length and _is_padding(segment[place:])):
         control = segment[place]
         if control < 128:
@@ -75,10 +75,10 @@ def _decode_segment(segment: bytes, length: int) -> npt.NDArray[np.uint8]:
         raise Truncated("A segment of a frame ends too early.")
     if len(out) > most or not _is_padding(segment[place:]):
         tags = f"{named('Rows')} × {named('Columns')}"
-        raise TagInvalid(f"A segment of a frame holds more samples than {tags}, {length}.")
+        raise TagInvalid(f"A segment of a frame has more than {tags} = {length} samples.")
     return np.frombuffer(out, np.uint8, length)
 
 
 def _is_padding(rest: bytes) -> bool:
-    rest = rest.removesuffix(b"\0")  # which makes an odd length even
+    rest = rest.removesuffix(b"\0")  # a byte that makes an odd length even
     return any(rest == pad * len(rest) for pad in _PADDING)

@@ -1,4 +1,4 @@
-"""The sample layout of an object (Image Pixel module), validated before any memory is allocated for the samples."""
+"""The sample layout of an object (Image Pixel module). It is validated before memory is allocated for the samples."""
 
 import math
 from dataclasses import dataclass, replace
@@ -23,13 +23,14 @@ from maskrelay.imaging.dicom.tags import named, text, uid, whole
 
 _GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
-#: Interpretations in which two pixels share their colour if stored natively; a codec has already upsampled it.
+#: The photometric interpretations in which two pixels share their colour if they are stored without compression, each
+#: with the interpretation of the samples when every pixel has its own colour, as decoders return them.
 SUBSAMPLED = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}
 _ALLOCATED = (1, 8, 16, 32, 64)
 _LONGEST_SIDE_OF_TAG = 0xFFFF
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-_LEAST_EXCESS = 2  # one byte may be padding to an even length
-_LEAST_FRAGMENT = 8  # the tag and length of an encapsulated frame
+_LEAST_EXCESS = 2  # excess bytes from this number on are an error; one byte may be padding to an even length
+_LEAST_FRAGMENT = 8  # the size of the tag and the length of an encapsulated frame
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class SampleLayout:
     samples: int
     photometric: str
     planar: int
-    #: Bits that a sample occupies natively.
+    #: BitsAllocated: the number of bits that a sample occupies without compression.
     allocated: int
-    #: Bits of a sample.
+    #: BitsStored: the number of bits of a sample.
     stored: int
     high_bit: int
     signed: bool
@@ -53,17 +54,18 @@ class SampleLayout:
 
     @property
     def frame_bytes(self) -> float:
-        """Return the bytes of one uncompressed frame; for one-bit samples it may not be a whole number."""
+        """The number of bytes of one uncompressed frame. For one-bit samples, it may not be a whole number."""
         samples = self.rows * self.columns * self.samples
         length = samples / 8 if self.allocated == 1 else samples * (self.allocated // 8)
         return length // 3 * 2 if self.photometric in SUBSAMPLED else length
 
 
 def read_layout(header: Header) -> tuple[SampleLayout, PixelElement]:
-    """Return the layout of an object that can be decoded.
+    """Return the layout of an object that can be decoded, and the element with its pixels.
 
-    Raises NoPixels, TagInvalid, ZeroSized, UnsupportedTransferSyntax, UnsupportedImage (its colours, compressed single
-    bits), Truncated (fewer bytes than its frames need).
+    Raises NoPixels if the object has no pixels, TagInvalid if a tag is missing or invalid, ZeroSized if rows or columns
+    are 0, UnsupportedTransferSyntax, UnsupportedImage if the photometric interpretation is not supported or one-bit
+    samples are compressed, and Truncated if there are fewer bytes than the frames need.
     """
     dataset, pixels = header.dataset, header.pixels
     if pixels is None or pixels.length == 0:
@@ -97,24 +99,24 @@ def read_layout(header: Header) -> tuple[SampleLayout, PixelElement]:
 
 
 def decoder_of(transfer_syntax: UID | None) -> Decoder:
-    """Return the decoder to use. Raises UnsupportedTransferSyntax, or TagInvalid if the encoding is not declared."""
+    """Return the decoder for a transfer syntax. Raises UnsupportedTransferSyntax, or TagInvalid if it is None."""
     if transfer_syntax is None:
-        raise TagInvalid(f"{named('TransferSyntaxUID')} is missing, and the pixels are compressed.")
+        raise TagInvalid(f"{named('TransferSyntaxUID')} is missing, but the pixels are compressed.")
     try:
         return get_decoder(transfer_syntax)
     except NotImplementedError:
-        detail = f"{named('TransferSyntaxUID')} is {transfer_syntax}, which is not decoded here."
+        detail = f"{named('TransferSyntaxUID')} is {transfer_syntax}, which this service cannot decode."
         raise UnsupportedTransferSyntax(detail) from None
 
 
 def check_frame(layout: SampleLayout, index: int, max_pixels: int) -> None:
-    """Raise TooManyPixels or FrameOutOfRange."""
+    """Raise TooManyPixels if a frame is too large, and FrameOutOfRange if there is no frame `index`."""
     width, height = layout.columns, layout.rows
     if width * height > max_pixels:
-        detail = f"A frame has {width} × {height} = {width * height} pixels; at most {max_pixels} are taken."
+        detail = f"A frame has {width} × {height} = {width * height} pixels; at most {max_pixels} are accepted."
         raise TooManyPixels(detail)
     if max(width, height) > LONGEST_SIDE:
-        detail = f"A frame has {width} × {height} pixels; at most {LONGEST_SIDE} are taken along a side."
+        detail = f"A frame has {width} × {height} pixels; at most {LONGEST_SIDE} are accepted along a side."
         raise TooManyPixels(detail)
     if not 0 <= index < layout.frames:
         detail = f"There is no frame {index}: {named('NumberOfFrames')} is {layout.frames}, counted from 0."
@@ -146,10 +148,10 @@ def _photometric(dataset: Dataset, samples: int) -> str:
     if found is None:
         raise TagInvalid(f"{named('PhotometricInterpretation')} is missing.")
     if found not in (*_GRAY, *_COLOUR):
-        raise UnsupportedImage(f"{named('PhotometricInterpretation')} is none that is read here.")
+        raise UnsupportedImage(f"{named('PhotometricInterpretation')} has a value that is not supported.")
     expected = 1 if found in _GRAY else 3
     if samples != expected:
-        raise TagInvalid(f"{named('SamplesPerPixel')} is {samples}, and {found} has {expected}.")
+        raise TagInvalid(f"{named('SamplesPerPixel')} is {samples}, but {found} requires {expected}.")
     return found
 
 
@@ -158,12 +160,15 @@ def _high_bit(dataset: Dataset, stored: int, allocated: int) -> int:
     if found is None:
         return stored - 1
     if not stored - 1 <= found < allocated:
-        raise TagInvalid(f"{named('HighBit')} is {found}, with {stored} of {allocated} bits stored.")
+        raise TagInvalid(f"{named('HighBit')} is {found}, but {stored} of {allocated} bits are stored.")
     return found
 
 
 def _not_subsampled(layout: SampleLayout, pixels: PixelElement) -> SampleLayout:
-    """Some writers declare YBR_FULL_422 and store every colour sample; the length shows that."""
+    """Return the layout without subsampling if the length of the pixel data shows that there is none.
+
+    Some programs declare YBR_FULL_422 but store the colour of every pixel.
+    """
     every_sample = layout.frames * layout.rows * layout.columns * 3
     native = layout.photometric in SUBSAMPLED and not layout.transfer_syntax.is_encapsulated
     if native and (pixels.length or 0) >= every_sample:
@@ -173,24 +178,23 @@ def _not_subsampled(layout: SampleLayout, pixels: PixelElement) -> SampleLayout:
 
 def _check(layout: SampleLayout, pixels: PixelElement) -> None:
     if layout.allocated == 1 and layout.samples != 1:
-        raise TagInvalid(f"{named('BitsAllocated')} is 1 for colours.")
+        raise TagInvalid(f"{named('BitsAllocated')} is 1, which is not possible for colours.")
     if layout.samples == 3 and (layout.signed or layout.planar not in (0, 1)):
-        raise TagInvalid(f"{named('PixelRepresentation' if layout.signed else 'PlanarConfiguration')} is not possible.")
+        keyword = "PixelRepresentation" if layout.signed else "PlanarConfiguration"
+        raise TagInvalid(f"{named(keyword)} has a value that is not possible for colours.")
     if layout.frames < 1:
         raise TagInvalid(f"{named('NumberOfFrames')} is {layout.frames}.")
     encapsulated = layout.transfer_syntax.is_encapsulated
     if encapsulated and layout.allocated == 1:
-        raise UnsupportedImage(f"{named('BitsAllocated')} is 1, and the pixels are compressed.")
+        raise UnsupportedImage(f"{named('BitsAllocated')} is 1 and the pixels are compressed, which is not supported.")
     if encapsulated and pixels.keyword != "PixelData":
         raise TagInvalid(f"{named(pixels.keyword)} cannot be compressed.")
     if not encapsulated and pixels.length is None:
-        raise TagInvalid(f"{named('PixelData')} has no length, and its transfer syntax is not compressed.")
+        raise TagInvalid(f"{named('PixelData')} has no length, although its transfer syntax is not compressed.")
     needed = layout.frames * (_LEAST_FRAGMENT if encapsulated else layout.frame_bytes)
     if needed > pixels.available:
-        detail = f"{named(pixels.keyword)} holds {pixels.available} bytes; its {layout.frames} frames need "
+        detail = f"{named(pixels.keyword)} contains {pixels.available} bytes, but its {layout.frames} frames need "
         raise Truncated(f"{detail}{'at least ' if encapsulated else ''}{math.ceil(needed)}.")
     if not encapsulated and (pixels.length or 0) - needed >= max(layout.frame_bytes, _LEAST_EXCESS):
-        detail = (
-            f"{named('NumberOfFrames')} is {layout.frames}, and {named(pixels.keyword)} holds {pixels.length} bytes, "
-        )
-        raise TagInvalid(f"{detail}which are more than {math.ceil(needed)} by a frame or more.")
+        detail = f"{named('NumberOfFrames')} is {layout.frames}, which needs {math.ceil(needed)} bytes, but "
+        raise TagInvalid(f"{detail}{named(pixels.keyword)} contains {pixels.length} bytes.")

@@ -1,4 +1,4 @@
-"""Read one frame of an object as it is stored: decoded, with the header's sign, and otherwise unchanged."""
+"""Reading of the stored values of one frame: decoded, and with the sign that the header declares."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,20 +20,21 @@ from maskrelay.imaging.dicom.stream import ElementStream, opened
 class StoredFrame:
     """The stored values of a frame."""
 
-    #: (rows, columns) or (rows, columns, samples) in native byte order.
+    #: The values in native byte order, in the shape (rows, columns) or (rows, columns, samples).
     values: npt.NDArray[Any]
     #: The photometric interpretation of the values.
     photometric: str
-    #: Bits per sample: BitsStored, or the precision of a codestream whose samples need more.
+    #: The bits per sample: BitsStored, or the precision of the codestream if the samples need more bits.
     bits: int
 
 
 def read_stored(
     header: Header, layout: SampleLayout, pixels: PixelElement, frames: FragmentedFrames | None, index: int
 ) -> StoredFrame:
-    """Return frame `index`; only this one is read and decoded. frames: those of an encapsulated object.
+    """Return frame `index`. No other frame is read or decoded.
 
-    Bits above those stored, which may hold overlays, are removed. Raises Truncated, TagInvalid, UnsupportedImage.
+    `frames` are the frames of an encapsulated object, or None. Bits above the stored bits, which may contain overlays,
+    are removed. Raises Truncated, TagInvalid or UnsupportedImage.
     """
     with opened(header.source, exact=frames is not None) as stream:
         if frames is not None:
@@ -64,7 +65,7 @@ def _native(stream: ElementStream, layout: SampleLayout, pixels: PixelElement, i
 
 
 def _options(layout: SampleLayout, pixels: PixelElement) -> dict[str, Any]:
-    # the decoder reverses subsampling under one name only; the meaning of the numbers is decided elsewhere
+    # the decoder reverses subsampling only for YBR_FULL_422; the numbers are converted to colours elsewhere
     photometric = layout.photometric.replace("PARTIAL", "FULL")
     return {
         "rows": layout.rows,
@@ -83,7 +84,10 @@ def _options(layout: SampleLayout, pixels: PixelElement) -> dict[str, Any]:
 
 
 def _bits(stream: ElementStream, layout: SampleLayout, index: int) -> npt.NDArray[np.uint8]:
-    """(rows, columns) of 0 and 1. A frame may begin and end inside a byte; the lowest bit comes first."""
+    """Return a frame of one-bit samples as a (rows, columns) array of 0 and 1.
+
+    A frame may begin and end inside a byte. The lowest bit of a byte is its first sample.
+    """
     count = layout.rows * layout.columns
     first, skipped = divmod(index * count, 8)
     stream.seek(stream.tell() + first)
@@ -92,10 +96,10 @@ def _bits(stream: ElementStream, layout: SampleLayout, index: int) -> npt.NDArra
 
 
 def _without_unused_bits(values: npt.NDArray[Any], layout: SampleLayout) -> npt.NDArray[Any]:
-    """Shift out the unused bits at the top, and fill with zeros or the sign.
+    """Return the samples without the unused bits, which are replaced by zeros or by copies of the sign.
 
-    A HighBit above its usual position is respected, unless the words themselves show that their samples are at the
-    bottom; other readers ignore it.
+    If HighBit says that the samples are not in the lowest bits, this is taken into account, except if the values show
+    that the samples are in the lowest bits. Other programs ignore HighBit.
     """
     if layout.floating or layout.allocated == layout.stored:
         return values
@@ -107,7 +111,10 @@ def _without_unused_bits(values: npt.NDArray[Any], layout: SampleLayout) -> npt.
 
 
 def _are_low(values: npt.NDArray[Any], layout: SampleLayout, above: int) -> bool:
-    """Whether the lowest `above` bits are in use, and only zeros or a sign are above the bits stored."""
+    """Return whether the samples are in the lowest bits, whatever HighBit says.
+
+    They are if the lowest `above` bits are in use, and the bits above the stored bits contain only zeros or a sign.
+    """
     if not (values & values.dtype.type((1 << above) - 1)).any():
         return False
     rest = values >> (layout.stored - 1)

@@ -1,4 +1,4 @@
-"""Read the bytes of a source, never past its end and no more often than a valid header requires."""
+"""Reading of the bytes of a source, never beyond its end and not more often than a valid header requires."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,18 +8,19 @@ from typing import BinaryIO
 
 from maskrelay.errors import TagInvalid, Truncated
 
-#: The location of the bytes: in memory, or in a local file that does not change.
+#: A source: bytes in memory, or the path of a local file that does not change.
 Source = bytes | Path
 
-# An enhanced object with nine groups a frame takes 107 reads per frame if its sequences have no length; a million
-# reads of a hostile one cost 4 s and 450 MB.
+#: The largest number of reads of a source. An enhanced object with nine functional groups per frame takes 107 reads per
+#: frame if its sequences have no length. For a malicious object, a million reads take 4 s and 450 MB.
 _READS = 1_000_000
 
 
 class ElementStream:
-    """A file object for pydicom that records whether more was requested than there is.
+    """A file object for pydicom that records in `overrun` whether a read went beyond the end.
 
-    exact: raise Truncated in that case instead of returning less. Raises TagInvalid after too many reads.
+    If `exact` is true, such a read raises Truncated, and does not return fewer bytes than requested. After too many
+    reads, `read` raises TagInvalid.
     """
 
     def __init__(self, inner: BinaryIO, size: int, *, exact: bool = False) -> None:
@@ -32,12 +33,16 @@ class ElementStream:
         self.seek = inner.seek
 
     def read(self, length: int = -1) -> bytes:
-        """Return at most `length` bytes; a plain file object would allocate as many as a forged length says."""
+        """Return at most `length` bytes.
+
+        Not more memory is allocated than there are bytes. A plain file object would allocate any length from a forged
+        header.
+        """
         self._reads += 1
         if self._reads > _READS:
             raise TagInvalid("The header has more elements than this service reads.")
         left = self.size - self._inner.tell()
-        if left < length and not (left == 0 and length == 8):  # pydicom looks for a next element of 8 bytes
+        if left < length and not (left == 0 and length == 8):  # at the end, pydicom tries to read the next element
             self.overrun = True
             if self._exact:
                 raise Truncated
@@ -46,7 +51,7 @@ class ElementStream:
 
 @contextmanager
 def opened(source: Source, *, exact: bool = False) -> Iterator[ElementStream]:
-    """Yield a separate stream over `source`, at its beginning, so that every thread can have its own."""
+    """Yield a new stream at the beginning of `source`. Every thread must have its own stream."""
     if isinstance(source, bytes):
         yield ElementStream(BytesIO(source), len(source), exact=exact)
         return

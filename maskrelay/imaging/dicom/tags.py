@@ -1,4 +1,4 @@
-"""Read values of a DICOM dataset with the requested type, or raise an error that names the tag."""
+"""Reading of values from a DICOM dataset with the requested type. Errors name the tag."""
 
 import math
 import re
@@ -16,18 +16,18 @@ from maskrelay.errors import TagInvalid
 _UID = re.compile(r"[0-9.]{1,64}")
 _LONGEST_TEXT = 64
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag that begins an item, in either byte order
-_MOST_ITEMS = 200_000  # each costs half a kilobyte once parsed
-_LONGEST_SEQUENCE = 1 << 24  # an enhanced object has half a kilobyte a frame; a hostile one grows thirtyfold
+_MOST_ITEMS = 200_000  # a parsed item takes half a kilobyte of memory
+_LONGEST_SEQUENCE = 1 << 24  # an enhanced object has half a kilobyte per frame; malicious ones expand thirtyfold
 
 
 def named(keyword: str) -> str:
-    """Return how an error names a tag: `(0028,0010) Rows`."""
+    """Return the name of a tag for an error, such as `(0028,0010) Rows`."""
     tag = tag_for_keyword(keyword) or 0
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {keyword}"
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
-    """Return the value as pydicom parses it, None if it is absent or empty. Raises TagInvalid."""
+    """Return the value of a tag as pydicom parses it, or None if it is absent or empty. Raises TagInvalid."""
     if keyword not in dataset:
         return None
     try:
@@ -38,7 +38,7 @@ def value_of(dataset: Dataset, keyword: str) -> Any:
 
 
 def values_of(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
-    """Return the values of a tag that may have several; none if it is absent."""
+    """Return all values of a tag, or nothing if it is absent. Raises TagInvalid."""
     value = value_of(dataset, keyword)
     if value is None:
         return ()
@@ -46,7 +46,10 @@ def values_of(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
 
 
 def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[float, ...]:
-    """Return finite numbers, `count` of them if it is given; none if the tag is absent. Raises TagInvalid."""
+    """Return the values of a tag as finite numbers, or nothing if it is absent.
+
+    Raises TagInvalid if the values are not finite numbers, or if there are not `count` values.
+    """
     values = values_of(dataset, keyword)
     try:
         found = tuple(float(value) for value in values)
@@ -60,7 +63,7 @@ def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[f
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """Return the first number of an informational tag; None also if it cannot be read."""
+    """Return the first number of an informative tag, or None if it is absent or cannot be read."""
     try:
         return next(iter(numbers(dataset, keyword)), None)
     except TagInvalid:
@@ -68,7 +71,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def whole(dataset: Dataset, keyword: str) -> int | None:
-    """Return one integer; None if the tag is absent. Raises TagInvalid."""
+    """Return the value of a tag as an integer, or None if it is absent. Raises TagInvalid."""
     found = numbers(dataset, keyword, 1)
     if found and found[0] != int(found[0]):
         raise TagInvalid(f"{named(keyword)} is not a whole number.")
@@ -76,7 +79,7 @@ def whole(dataset: Dataset, keyword: str) -> int | None:
 
 
 def text(dataset: Dataset, keyword: str) -> str | None:
-    """Return a short word of an informational tag; None if it is absent, unreadable or not plain ASCII."""
+    """Return the first value of an informative tag, or None if it is absent, unreadable, long or not in ASCII."""
     try:
         word = str(next(iter(values_of(dataset, keyword)), "")).strip()
     except TagInvalid:
@@ -85,7 +88,10 @@ def text(dataset: Dataset, keyword: str) -> str | None:
 
 
 def uid(dataset: Dataset, keyword: str) -> str:
-    """Return a UID, empty if it is absent. Raises TagInvalid for anything but digits and dots."""
+    """Return the UID in a tag, or an empty string if it is absent.
+
+    Raises TagInvalid if the value contains characters other than digits and dots.
+    """
     found = str(value_of(dataset, keyword) or "").strip(" \0")
     if found and not _UID.fullmatch(found):
         raise TagInvalid(f"{named(keyword)} is not a UID.")
@@ -93,10 +99,13 @@ def uid(dataset: Dataset, keyword: str) -> str:
 
 
 def items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    """Return the items of a sequence, none if it is absent. Raises TagInvalid, also for an implausible number."""
+    """Return the items of a sequence, or nothing if it is absent.
+
+    Raises TagInvalid if the tag is not a sequence or cannot be read, or if it has too many items.
+    """
     raw = octets(dataset, keyword)
     if raw is not None and (len(raw) > _LONGEST_SEQUENCE or max(map(raw.count, _ITEM)) > _MOST_ITEMS):
-        raise TagInvalid(f"{named(keyword)} has more items than this service reads.")
+        raise TagInvalid(f"{named(keyword)} has more items than this service accepts.")
     found = value_of(dataset, keyword)
     if found is None:
         return ()
@@ -106,7 +115,7 @@ def items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
 
 
 def octets(dataset: Dataset, keyword: str) -> bytes | None:
-    """Return the value's bytes as they are in the file; None if the tag is absent or was parsed before."""
+    """Return the bytes of a value as they are in the file, or None if the tag is absent or was parsed before."""
     if keyword not in dataset:
         return None
     element = dataset.get_item(keyword)
@@ -115,7 +124,10 @@ def octets(dataset: Dataset, keyword: str) -> bytes | None:
 
 
 def words(dataset: Dataset, keyword: str, *, little: bool) -> npt.NDArray[np.uint16]:
-    """Return the value as unsigned 16-bit numbers: tables are written as any of three types. Raises TagInvalid."""
+    """Return the value as unsigned 16-bit numbers. It may be of any of the three types that are used for tables.
+
+    Raises TagInvalid if the tag is missing.
+    """
     raw = octets(dataset, keyword)
     if not raw:
         raise TagInvalid(f"{named(keyword)} is missing.")

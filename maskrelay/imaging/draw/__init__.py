@@ -1,5 +1,5 @@
-"""Drawing: masks, overlays and legends of one frame as PNG files.
+"""Drawing of the masks, overlays and legends of one frame.
 
-A picture and masks come in; PNG bytes come out.
+The modules receive an image and its masks, and return PNG files as bytes.
 Read `frame_files` first.
 """

@@ -1,4 +1,4 @@
-"""Per-frame artifact files: mask, probability map and overlay, each as a PNG without metadata."""
+"""The artifacts of one frame: mask, probability map and overlay, each as a PNG file without metadata."""
 
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -15,21 +15,22 @@ from maskrelay.imaging.png import part_png, png, write_rgb_png
 
 
 def mask_png(mask: Mask) -> bytes:
-    """Encode a mask as 8-bit grayscale PNG in the size of the frame, 255 where the mask is true."""
+    """Encode a mask as an 8-bit grayscale PNG of the frame's size. Pixels of the mask are 255, and all others are 0."""
     return part_png(np.negative(mask.inside.view(np.uint8)), mask.window, mask.size)  # 1 becomes 255
 
 
 def probability_png(probability: npt.NDArray[np.uint8]) -> bytes:
-    """Encode a (height, width) uint8 probability map, 0..255, as 8-bit grayscale PNG of the same values."""
+    """Encode a (height, width) uint8 probability map as an 8-bit grayscale PNG with the same values."""
     return png(probability)
 
 
 def overlay_png(pixels: npt.NDArray[np.uint8], masks: Sequence[npt.NDArray[np.bool_]], labels: Sequence[str]) -> bytes:
-    """Return an RGB PNG of the source with the masks as translucent colours and outlines, and a legend below it.
+    """Return an RGB PNG of the source with its masks as translucent colours and outlines, and a legend below it.
 
-    pixels: (height, width) or (height, width, 3) uint8; masks: (height, width) bool each; labels: one for each mask.
-    The image keeps its size at the top left corner, and nothing but the masks is drawn over it. The legend is wider
-    than a narrow image. An empty mask appears in the legend too, marked as empty.
+    `pixels` has the shape (height, width) or (height, width, 3) and the dtype uint8. Each mask has the shape
+    (height, width) and the dtype bool, and has a label in `labels`. The image keeps its size, and its top left corner
+    is that of the PNG. Nothing except the masks is drawn over it. The legend may be wider than a narrow image. An empty
+    mask is in the legend too, and is marked as empty.
     """
     picture = tinted(pixels, masks)
     entries = [
@@ -43,7 +44,7 @@ def overlay_png(pixels: npt.NDArray[np.uint8], masks: Sequence[npt.NDArray[np.bo
 
 
 def _sheet(picture: npt.NDArray[np.uint8], legend: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield the image in bands as wide as the legend, then the legend."""
+    """Yield the image in bands of rows, which are widened to the width of the legend, and then the legend."""
     width = picture.shape[1]
     for rows in bands(picture.shape, 1 << 22):
         if width == legend.shape[1]:

@@ -18,9 +18,9 @@ from maskrelay.imaging.draw.palette import Colour
 _PAPER: Colour = (22, 24, 28)
 _INK: Colour = (236, 238, 240)
 _FAINT: Colour = (158, 162, 168)
-_NARROWEST = 300  # pixels, so that a prompt of some words is legible below a thumbnail
-_SMALLEST, _LARGEST = 14, 96  # pixels of the font
-_LINES = 3  # of one prompt
+_NARROWEST = 300  # the least width in pixels: a prompt of a few words is legible even below a thumbnail
+_SMALLEST, _LARGEST = 14, 96  # the sizes of the font in pixels
+_LINES = 3  # the largest number of lines for one prompt
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LegendEntry:
 
 @dataclass(frozen=True)
 class _Block:
-    """An entry broken into lines, and the position of its top left corner. All in pixels."""
+    """An entry that is divided into lines, its width, and the position of its top left corner in pixels."""
 
     entry: LegendEntry
     lines: list[str]
@@ -45,7 +45,7 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Setting:
-    """The font and the distances that go with it, in pixels."""
+    """The font of a legend, and the distances that depend on its size, in pixels."""
 
     font: Font
     size: int
@@ -73,7 +73,7 @@ class _Setting:
 
 
 def draw_legend(entries: list[LegendEntry], width: int, height: int) -> npt.NDArray[np.uint8]:
-    """Return the legend, (strip height, strip width, 3) uint8, for an image of `width` × `height` pixels.
+    """Return the legend for an image of `width` × `height` pixels, as a uint8 array of shape (rows, columns, 3).
 
     The legend is at least as wide as the image.
     """
@@ -95,7 +95,7 @@ def _set(entry: LegendEntry, setting: _Setting) -> _Block:
 
 
 def _placed(blocks: list[_Block], setting: _Setting) -> tuple[list[_Block], int]:
-    """The blocks placed in columns, row by row, and the height of the strip.
+    """Place the blocks in columns, row by row. Return them and the height of the legend.
 
     A block that is too wide for its column has a row of its own.
     """
@@ -114,7 +114,10 @@ def _placed(blocks: list[_Block], setting: _Setting) -> tuple[list[_Block], int]
 
 
 def _columns(blocks: list[_Block], setting: _Setting) -> tuple[float, int]:
-    """The width and number of columns: as many as hold the widest block of those that leave room for a second."""
+    """Return the width and the number of the columns.
+
+    A column is as wide as the widest block of which two fit side by side. Wider blocks get rows of their own.
+    """
     room = setting.width - 2 * setting.margin
     narrow = [block.width for block in blocks if 2 * block.width + setting.gap <= room]
     column = max(narrow, default=room)

@@ -1,4 +1,4 @@
-"""Text in images: Pillow's bundled font, text reduced to drawable characters, and line wrapping."""
+"""Text in images: the font that is bundled with Pillow, removal of undrawable characters, and line wrapping."""
 
 import unicodedata
 
@@ -6,26 +6,27 @@ from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-_LONGEST = 400  # the most characters that are processed; prompts are far shorter
+_LONGEST = 400  # the largest number of characters that are drawn; prompts are far shorter
 _ELLIPSIS = "…"
 
 
 def font_of(size: int) -> Font:
-    """Return the font Aileron at `size` pixels, created anew: FreeType faces must not be shared between threads.
+    """Return the font Aileron with a size of `size` pixels.
 
-    It covers Latin letters; others are drawn as boxes.
+    Each call creates a new font, because FreeType's fonts must not be shared between threads. The font contains Latin
+    letters. Other letters are drawn as boxes.
     """
     return ImageFont.load_default(size)
 
 
 def clean(text: str) -> str:
-    """Return the text without control and format characters, lone surrogates and repeated blanks."""
+    """Return the text without control and format characters, lone surrogates and repeated spaces."""
     visible = (" " if unicodedata.category(letter).startswith("C") else letter for letter in text[:_LONGEST])
     return " ".join("".join(visible).split())
 
 
 def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
-    """Break a cleaned text into at most `lines` lines of at most `width` pixels; a cut text ends in an ellipsis."""
+    """Divide a cleaned text into at most `lines` lines of at most `width` pixels. A longer text ends in an ellipsis."""
     wrapped: list[str] = []
     rest = text
     while rest and len(wrapped) < lines:
@@ -38,7 +39,7 @@ def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
 
 
 def _fitting(text: str, font: Font, width: float) -> str:
-    """The longest prefix of whole words that fits, or of letters if not even one word does."""
+    """Return the longest beginning of the text that fits. It ends with a word, except if the first word is too long."""
     letters = _fitting_letters(text, font, width)
     if len(letters) == len(text) or text[len(letters)] == " ":
         return letters
@@ -47,7 +48,10 @@ def _fitting(text: str, font: Font, width: float) -> str:
 
 
 def _fitting_letters(text: str, font: Font, width: float) -> str:
-    """The longest prefix that fits, found by bisection; at least one letter, so that every line makes progress."""
+    """Return the longest beginning of the text that fits, found by bisection.
+
+    It has at least one letter even if that does not fit, so wrapping always ends.
+    """
     fits, too_long = 1, len(text) + 1
     while too_long - fits > 1:
         middle = (fits + too_long) // 2

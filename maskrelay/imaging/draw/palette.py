@@ -1,9 +1,10 @@
-"""Mask colours that people with any kind of colour vision can tell apart.
+"""The colours of masks. People with any kind of colour vision can distinguish them.
 
-The first eight are Okabe and Ito's set ("Color Universal Design", 2008) with white in place of black. They are
-brightened where photographs absorb them, and ordered so that the first is distinct on red fundus, violet pathology and
-gray alike. The next are from IBM's colour-blind safe palette and Paul Tol's "light" scheme (SRON/EPS/TN/09-002). None
-is so dark that it is lost on the black of a scan.
+The first eight colours are the set of Okabe and Ito ("Color Universal Design", 2008), with white instead of black. Some
+are brighter than in that set, because they would be hard to see on photographs. The first colour is distinct on red
+fundus images, on violet pathology images and on gray images. The other colours are from IBM's colour-blind safe palette
+and from Paul Tol's "light" scheme (SRON/EPS/TN/09-002). No colour is so dark that it would be invisible on a black
+background.
 """
 
 Colour = tuple[int, int, int]
@@ -27,5 +28,5 @@ PALETTE: tuple[Colour, ...] = (
 
 
 def colour_of(number: int) -> Colour:
-    """Return the colour of the mask with this number, counted from 0; the colours repeat after the last."""
+    """Return the colour of the mask with this number, counted from 0. The colours repeat after the last."""
     return PALETTE[number % len(PALETTE)]

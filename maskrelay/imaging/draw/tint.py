@@ -1,4 +1,4 @@
-"""Draw masks into an image: a translucent tint, an outline, and a thin dark line around the outline."""
+"""Drawing of masks in an image: a translucent tint, an outline, and a thin dark line around the outline."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,16 @@ Mask = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
 _TINT = 0.28
-_SHADE = 0.35  # opacity of the dark line that keeps an outline visible on its own colour
+_SHADE = 0.35  # the opacity of the dark line, which makes an outline visible on an image of the same colour
 _DARK: Colour = (0, 0, 0)
-_PIXELS_PER_LINE = 480  # pixels of the image's shorter side for each pixel of outline width
+_PIXELS_PER_LINE = 480  # an outline is 1 pixel wide for this many pixels of the image's shorter side
 
 
 def tinted(pixels: Pixels, masks: Sequence[Mask]) -> Pixels:
-    """Return a new (height, width, 3) uint8 image; all tints are below all outlines, later masks above earlier ones."""
+    """Return a new (height, width, 3) uint8 image with the masks drawn over the pixels.
+
+    All tints are drawn before all outlines, and earlier masks before later masks.
+    """
     picture = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels.copy()
     line = max(1, round(min(picture.shape[:2]) / _PIXELS_PER_LINE))
     windows = [_window(mask, 1 + line) for mask in masks]
@@ -32,7 +35,7 @@ def tinted(pixels: Pixels, masks: Sequence[Mask]) -> Pixels:
 
 
 def _window(mask: Mask, margin: int) -> tuple[slice, slice]:
-    """The smallest part of the image that holds the mask and a `margin` around it."""
+    """Return the smallest part of the image that contains the mask and a margin around it."""
     return _span(np.count_nonzero(mask, axis=1), margin), _span(np.count_nonzero(mask, axis=0), margin)
 
 
@@ -53,9 +56,9 @@ def _blend(part: Pixels, where: Mask, colour: Colour, strength: float) -> None:
 
 
 def _eroded(mask: Mask, steps: int) -> Mask:
-    """The mask without `steps` pixels along its edge, but not along the frame.
+    """Return the mask without the outermost `steps` pixels. Nothing is removed where the mask touches the frame.
 
-    Diamond and square neighbourhoods alternate, which approximates a circle better than either.
+    Diamond-shaped and square neighbourhoods alternate. Together they approximate a circle better than either alone.
     """
     for step in range(steps):
         across = mask.copy()

@@ -1,5 +1,5 @@
-"""Deep samples become bytes: windows, presets and percentiles.
+"""Conversion of deep samples to 8 bits, by windows, presets and percentiles.
 
-A plane of any type comes in; a picture of 8 bits comes out.
+The modules convert a plane of any type to an image of 8 bits.
 Read `window` first.
 """

@@ -1,4 +1,4 @@
-"""Intensity presets: choose the preset that fits a source, and resolve a preset or custom window to limits."""
+"""Intensity presets: the choice of the preset for a source, and the limits of a preset or an explicit window."""
 
 from maskrelay.contract.records.source_frames import Window
 from maskrelay.contract.vocabulary.intensity_names import (
@@ -12,9 +12,10 @@ from maskrelay.contract.vocabulary.intensity_names import (
 )
 from maskrelay.imaging.intensity.volume_percentiles import Planes, volume_window
 
-_NARROWEST = 1e-6  # of a width of 1, which is a threshold
+_NARROWEST = 1e-6  # replaces the difference of the limits of a window of width 1, which is a threshold
 _ABDOMEN: Preset = "ct-abdomen"
-#: CT presets by DICOM's BodyPartExamined, in capitals without spaces; any other, or a larger region: abdomen.
+#: The CT presets by DICOM's BodyPartExamined, in capital letters without spaces. For any other value, including larger
+#: regions, the preset is that of the abdomen.
 _CT_OF: dict[str, Preset] = {
     "CHEST": "ct-lung",
     "COLON": "ct-colon",
@@ -33,7 +34,8 @@ _CT_OF: dict[str, Preset] = {
 def default_preset(modality: str | None, body_part: str | None, bits: int, *, hounsfield: bool = True) -> Preset:
     """Return the default preset of a source by its DICOM modality, body part and bits per sample.
 
-    8 bits or fewer: `none`. CT in Hounsfield units: by body part, or the abdomen's. Others: `percentile-positive`.
+    It is `none` if the source has at most 8 bits per sample. A CT image in Hounsfield units has the preset of its body
+    part, or that of the abdomen. All other sources have `percentile-positive`.
     """
     if bits <= 8:
         return "none"
@@ -43,7 +45,10 @@ def default_preset(modality: str | None, body_part: str | None, bits: int, *, ho
 
 
 def voi_window(centre: float, width: float, function: str | None = None) -> Window:
-    """Convert a VOI window to limits, by its VOILUTFunction or as LINEAR (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    """Return the limits of a VOI window according to its VOILUTFunction, which is LINEAR if there is none.
+
+    Source: DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3.
+    """
     if function in ("LINEAR_EXACT", "SIGMOID"):
         return Window(name=VOI, low=centre - width / 2, high=centre + width / 2, sigmoid=function == "SIGMOID")
     half = max(width - 1, _NARROWEST) / 2
@@ -51,7 +56,10 @@ def voi_window(centre: float, width: float, function: str | None = None) -> Wind
 
 
 def window_of(asked: Intensity, planes: Planes) -> Window | None:
-    """Return the window of the source with these planes, which are read only for percentiles. None for `none`."""
+    """Return the window of a source, or None if no window is requested.
+
+    The planes of the source are read only if the window depends on percentiles.
+    """
     if isinstance(asked, ExplicitWindow):
         low, high = asked.window
         return Window(name=EXPLICIT, low=low, high=high)

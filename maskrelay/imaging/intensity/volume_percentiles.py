@@ -1,8 +1,9 @@
-"""Exact percentiles of a whole volume, computed plane by plane in memory that is independent of the volume's size.
+"""Exact percentiles of a whole volume, computed plane by plane. The memory does not depend on the size of the volume.
 
-Every value is mapped to a key: an unsigned integer of 16, 32 or 64 bits with the same order. One pass over the planes
-counts the highest 16 bits of the keys; each further pass counts the next 16 bits of only those keys that share the
-prefix of a wanted one. Integers of up to 16 bits take one pass, other types of up to 32 bits two, and the rest four.
+Every value is mapped to a key. Keys are unsigned integers of 16, 32 or 64 bits that have the same order as the values.
+The first pass over the planes counts the keys by their highest 16 bits. Each further pass counts the keys by their next
+16 bits, but only those keys whose higher bits are equal to those of a key to be found. Integers of up to 16 bits need
+one pass, other types of up to 32 bits need two passes, and all others need four.
 """
 
 import math
@@ -25,7 +26,7 @@ from maskrelay.imaging.plane import Plane
 
 PERCENTILES = (0.5, 99.5)
 
-#: Returns a new iterator over the planes of a volume each time it is called.
+#: A function that returns a new iterator over the planes of a volume each time it is called.
 Planes = Callable[[], Iterator[Plane]]
 
 _DIGIT = 16
@@ -35,12 +36,15 @@ _Type = np.dtype[Any]
 
 
 def volume_window(name: str, planes: Planes) -> Window:
-    """Return the window between percentiles 0.5 and 99.5 of all planes together.
+    """Return the window between the percentiles 0.5 and 99.5 of all planes together.
 
-    name: `percentile-positive` (of the values above 0) or `percentile-all`. Padding and values that are not finite are
-    left out. The percentiles are those of `np.percentile`, linear, in float64; for 64-bit integers beyond 2⁵³, of the
-    nearest float64. The name of the window says what was used: `percentile-all` also if no value is above 0, `min-max`
-    if both percentiles are equal, `constant` (low = high) if there is only one value, or none.
+    With the name `percentile-positive` only values above 0 are used, and with `percentile-all` all values. Padding and
+    values that are not finite are always left out. The percentiles are equal to those of `np.percentile` with linear
+    interpolation in float64. 64-bit integers beyond 2⁵³ are rounded to the nearest float64.
+
+    The name of the returned window says what was used. It is `percentile-all` if no value is above 0, `min-max` if both
+    percentiles are equal, and `constant` if all values are equal or there are none. The limits of a `constant` window
+    are equal.
     """
     kind, first, below = _first_walk(planes)
     every = int(first.sum())
@@ -59,14 +63,14 @@ def volume_window(name: str, planes: Planes) -> Window:
 
 
 def _between(values: dict[int, float], offset: int, place: float) -> float:
-    """Interpolate between two neighbours, from the nearer one, as numpy does."""
+    """Interpolate between two neighbouring values. As in numpy, the computation starts from the nearer value."""
     low, high = values[offset + math.floor(place)], values[offset + math.ceil(place)]
     share = place - math.floor(place)
     return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
 
 
 def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Counts, int]:
-    """The type that holds the values of all planes, the counts of their highest digit, and how many are at most 0."""
+    """Return the type for the values of all planes, the counts by highest digit, and the number of values up to 0."""
     counts, below = np.zeros(_BINS, np.int64), 0
     for plane in _strips(planes()):
         wider = np.result_type(kind or np.uint8, plane.values.dtype)
@@ -80,7 +84,7 @@ def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Coun
 
 
 def _strips(planes: Iterator[Plane]) -> Iterator[Plane]:
-    """The planes as views of bands of rows, so that memory does not grow with the size of a plane."""
+    """Yield the planes as views of bands of rows, so the memory does not grow with the size of a plane."""
     for plane in planes:
         for rows in bands(plane.values.shape):
             padding = None if plane.padding is None else plane.padding[rows]
@@ -88,8 +92,8 @@ def _strips(planes: Iterator[Plane]) -> Iterator[Plane]:
 
 
 def _values_at(ranks: set[int], kind: _Type, first: _Counts, planes: Planes) -> dict[int, float]:
-    """The values at these ranks, counted from 0, among all values."""
-    # by rank: the prefix of its key, and its rank among the keys with that prefix
+    """Return the values at these ranks, counted from 0, among all values."""
+    # for each rank, the known highest bits of its key, and its rank among the keys with the same highest bits
     found = {rank: _narrowed(0, rank, first) for rank in ranks}
     for shift in range(_shift(kind) - _DIGIT, -1, -_DIGIT):
         counts = {start: np.zeros(_BINS, np.int64) for start, _ in found.values()}
@@ -117,12 +121,12 @@ def _shift(kind: _Type) -> int:
 
 
 def _unsigned(kind: _Type) -> _Type:
-    """The type of the keys; bytes are widened."""
+    """Return the type of the keys. It has at least 16 bits."""
     return np.dtype(f"u{max(2, kind.itemsize)}")
 
 
 def _keys(plane: Plane, kind: _Type) -> npt.NDArray[Any]:
-    """The keys of the values that count, in any order."""
+    """Return the keys of the values in the plane, without padding and values that are not finite, in any order."""
     values = plane.values.ravel() if plane.padding is None else plane.values[~plane.padding].ravel()
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
@@ -142,7 +146,7 @@ def _ordered(values: npt.NDArray[Any], kind: _Type) -> npt.NDArray[Any]:
 
 
 def _zero(kind: _Type) -> Any:
-    """The key of 0."""
+    """Return the key of 0."""
     return _ordered(np.zeros(1, kind), kind)[0]
 
 

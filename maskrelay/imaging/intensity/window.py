@@ -1,9 +1,10 @@
-"""Scale a plane to 8 bits in the same way as the model's training images.
+"""Conversion of a plane to 8 bits, in the same way as the training images of the model.
 
-Source: the model's own preprocessing (BiomedParse, `process_intensity_image`): clip to a CT window, or to percentiles
-0.5 and 99.5 of the values above 0; then `(value − low) / (high − low) × 255`. (It uses the minimum and maximum after
-the clip as low and high: the same two numbers wherever a slice reaches both.) Rounding, which the original leaves to
-the resize, is half up here: `floor(x + 0.5)`, computed in float64.
+The source is the model's own preprocessing (BiomedParse, `process_intensity_image`). It clips the values to a CT
+window, or to the percentiles 0.5 and 99.5 of the values above 0, and then computes `(value − low) / (high − low) ×
+255`. As `low` and `high` it uses the minimum and maximum after clipping. These are the limits of the window if the
+slice has values at or beyond both. The original rounds only when it resizes. Here, the result is rounded half up, which
+is `floor(x + 0.5)`, computed in float64.
 """
 
 from typing import Any
@@ -21,11 +22,12 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def to_bytes(plane: Plane, window: Window | None) -> tuple[Pixels, str]:
-    """Return the plane as uint8 of the same shape as its values, and the name of the conversion.
+    """Return the plane as uint8 in the same shape as its values, and the name of the conversion.
 
-    With a window: `low` and below becomes 0, `high` and above 255; all is black if low = high. With None: unsigned
-    samples of 8 bits or fewer stay (`none`); others get the window of their own percentiles (named as by
-    `volume_window`). Then the plane is inverted if `inverted` is set, and finally padding and NaN become black.
+    With a window, values up to `low` become 0 and values from `high` on become 255. If `low` and `high` are equal, the
+    result is black. Without a window, unsigned samples of at most 8 bits are not changed, and the name is `none`. Other
+    samples are converted with the window of the plane's own percentiles (see `volume_window`). After that, the values
+    are inverted if the plane is `inverted`, and padding and NaN become black.
     """
     values = plane.values
     if window is None and not (plane.bits <= 8 and values.dtype.kind == "u"):
@@ -44,8 +46,9 @@ def _windowed(values: npt.NDArray[Any], window: Window) -> Pixels:
 
 
 def _table(kind: np.dtype[Any], window: Window) -> Pixels | None:
-    """The byte of every value of a narrow integer type, by its bits: at most 65,536 computations instead of one a
-    pixel.
+    """Return a table with the byte for every value of an integer type of at most 16 bits. Return None for other types.
+
+    The table is indexed by the bits of the value. It takes at most 65,536 computations, and not one for each pixel.
     """
     if kind.kind not in "ui" or kind.itemsize > 2:
         return None
@@ -56,11 +59,11 @@ def _table(kind: np.dtype[Any], window: Window) -> Pixels | None:
 def _line(values: npt.NDArray[Any], window: Window) -> Pixels:
     if window.high <= window.low:
         return np.zeros(values.shape, np.uint8)
-    with np.errstate(over="ignore", invalid="ignore"):  # from infinities and NaN, which are handled below
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities and NaN are handled below
         scaled = values.astype(np.float64)
         scaled -= window.low
         scaled /= window.high - window.low
-        if window.sigmoid:  # PS3.3 C.11.2.1.3.1, with the value's position in the window from 0 to 1
+        if window.sigmoid:  # PS3.3 C.11.2.1.3.1; here, the position of a value in the window is from 0 to 1
             scaled = 1.0 / (1.0 + np.exp(2.0 - 4.0 * scaled))
         scaled *= 255.0
     scaled += 0.5

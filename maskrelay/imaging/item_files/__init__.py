@@ -1,6 +1,6 @@
-"""The files of a whole item: label volumes, DICOM SEG, contact sheets, outlines.
+"""The files of a whole item: label volumes, DICOM SEG, contact sheets and outlines.
 
-Every writer asks for one frame's mask at a time and writes into a file as it goes, so that its memory does not grow
+Every function gets the mask of one frame at a time, and writes to the file as it proceeds. So its memory does not grow
 with the number of frames. Read `seg` first.
 """
 
@@ -9,5 +9,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-#: Returns a mask: (frame's place in its item, prompt's number from 0) → (height, width) bool, oriented as displayed.
+#: A function that returns a mask as a (height, width) bool array in the orientation for display. Its arguments are the
+#: number of the frame within the item and the number of the prompt, both counted from 0.
 MaskOf = Callable[[int, int], npt.NDArray[np.bool_]]

@@ -1,4 +1,4 @@
-"""Contact sheet of an item: its frames as small numbered overlays on one page, with a legend."""
+"""The contact sheet of an item: its frames as small numbered overlays on one page, with a legend."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,26 +14,29 @@ from maskrelay.imaging.draw.lettering import font_of
 from maskrelay.imaging.draw.tint import tinted
 from maskrelay.imaging.png import png, write_rgb_png
 
-#: The longer side of a thumbnail, in pixels.
+#: The largest length of the longer side of a thumbnail, in pixels.
 THUMBNAIL = 160
+#: The largest number of frames on a contact sheet.
 MOST_TILES = 400
-#: Returns a frame's thumbnail, a PNG, by its place in the item; None if there is none (the frame failed).
+#: A function that returns the thumbnail of a frame as a PNG file, or None if the frame failed. Its argument is the
+#: number of the frame within the item.
 ThumbnailOf = Callable[[int], bytes | None]
 _Pixels = npt.NDArray[np.uint8]
 _Size = tuple[int, int]
 
 _PAPER = (22, 24, 28)
 _INK = (236, 238, 240)
-_GAP = 4  # pixels between tiles, and around them
+_GAP = 4  # the distance between tiles, and around them, in pixels
 _FONT = 14
-_WIDE = 1.5  # columns to rows: a page is viewed on a screen
+_WIDE = 1.5  # the ratio of width to height, which is suitable for a screen
 
 
 def thumbnail(pixels: _Pixels, masks: Sequence[npt.NDArray[np.bool_]]) -> bytes:
-    """Return a PNG of a frame with its masks' tints and outlines, at most THUMBNAIL pixels a side; never enlarged.
+    """Return a small PNG file of a frame with its masks as tints and outlines.
 
-    pixels: (height, width) or (height, width, 3) uint8; masks: (height, width) bool. Masks are reduced so that small
-    ones stay visible: a pixel of the thumbnail belongs to a mask if an eighth of the pixels that it represents do.
+    `pixels` are uint8 in the shape (height, width) or (height, width, 3). `masks` are bool in the shape (height,
+    width). The thumbnail has at most THUMBNAIL pixels on each side, and is never larger than the frame. Small masks
+    stay visible, because a pixel of the thumbnail belongs to a mask if an eighth of the pixels that it represents do.
     """
     size = _reduced_size(*pixels.shape[:2])
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
@@ -41,7 +44,7 @@ def thumbnail(pixels: _Pixels, masks: Sequence[npt.NDArray[np.bool_]]) -> bytes:
 
 
 def _reduced_size(height: int, width: int) -> tuple[int, int]:
-    """(width, height) of the thumbnail."""
+    """Return (width, height) of the thumbnail."""
     scale = min(1.0, THUMBNAIL / max(height, width))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
@@ -52,7 +55,10 @@ def _reduced(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[
 
 
 def sampled(frames: int) -> list[int]:
-    """Return the places that are shown: all, or MOST_TILES evenly spaced ones including the first and the last."""
+    """Return the numbers of the frames on the contact sheet.
+
+    They are all frames, or MOST_TILES evenly spaced frames including the first and the last.
+    """
     if frames <= MOST_TILES:
         return list(range(frames))
     return [round(tile * (frames - 1) / (MOST_TILES - 1)) for tile in range(MOST_TILES)]
@@ -61,10 +67,11 @@ def sampled(frames: int) -> list[int]:
 def write_contact_sheet(
     out: BinaryIO, frames: int, sizes: Iterable[_Size], thumbnail_of: ThumbnailOf, legend: Sequence[LegendEntry]
 ) -> None:
-    """Write one PNG: at most MOST_TILES thumbnails in rows, each with its frame's place (from 0), and the legend below.
+    """Write the contact sheet as one PNG file: at most MOST_TILES thumbnails in rows, and the legend below.
 
-    sizes: the (height, width) that occur among the frames. A frame without a thumbnail leaves its tile dark, with its
-    number. One row of thumbnails is held at a time.
+    Each thumbnail shows the number of its frame, counted from 0. The tile of a frame without a thumbnail is dark and
+    shows only the number. `sizes` contains the different sizes (height, width) of the frames. Only one row of
+    thumbnails is in memory at a time.
     """
     places = sampled(frames)
     cell = _cell(sizes)
@@ -85,7 +92,7 @@ def write_contact_sheet(
 
 
 def _row(places: Sequence[int], cell: tuple[int, int], width: int, thumbnail_of: ThumbnailOf) -> _Pixels:
-    """Tiles from left to right, with the gap above them: (gap + the cell's height, width, 3)."""
+    """Return a row of tiles with the gap above them, as pixels of shape (gap + height of a cell, width, 3)."""
     row = Image.new("RGB", (width, _GAP + cell[1]), _PAPER)
     draw = ImageDraw.Draw(row)
     for column, place in enumerate(places):
@@ -99,13 +106,13 @@ def _row(places: Sequence[int], cell: tuple[int, int], width: int, thumbnail_of:
 
 
 def _cell(sizes: Iterable[_Size]) -> tuple[int, int]:
-    """(width, height) of a cell that holds every thumbnail and a number."""
+    """Return (width, height) of a cell that is large enough for every thumbnail and for a number."""
     reduced = [_reduced_size(*size) for size in sizes] or [(THUMBNAIL, THUMBNAIL)]
     return max(32, *(width for width, _ in reduced)), max(20, *(height for _, height in reduced))
 
 
 def _number(draw: ImageDraw.ImageDraw, corner: tuple[int, int], place: int) -> None:
-    """Draw the number in the top left corner, on a dark background so that it is legible on any image."""
+    """Draw the number in the top left corner, on a dark background that makes it legible on any image."""
     font = font_of(_FONT)
     left, top, right, bottom = draw.textbbox((corner[0] + 3, corner[1] + 2), str(place), font=font)
     draw.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=_PAPER)

@@ -1,4 +1,4 @@
-"""Write an item's masks as GeoJSON outlines, which QuPath and other pathology tools read."""
+"""The masks of an item as GeoJSON outlines, which QuPath and other pathology programs can read."""
 
 import json
 from collections.abc import Sequence
@@ -10,11 +10,13 @@ from maskrelay.imaging.item_files.outlines import Region, regions_of
 
 
 def write_geojson(out: BinaryIO, prompts: Sequence[str], frames: int, mask_of: MaskOf) -> None:
-    """Write a FeatureCollection: one annotation for each 8-connected region of each prompt's mask, frame by frame.
+    """Write a FeatureCollection, with one annotation for each region of each mask, frame by frame.
 
-    Coordinates are source pixels, x to the right and y down from the top left corner, along pixel edges: filling the
-    polygons gives the mask again. A region whose parts meet only at corners is a MultiPolygon. `frame` (from 0) is
-    present if the item has several. Source: RFC 7946, and QuPath's properties of an annotation.
+    A region is a component whose pixels share sides or corners. Coordinates are in source pixels. x grows to the right
+    and y grows downwards, from the top left corner. The polygons follow the edges of pixels, so filling them gives the
+    mask again. A region with parts that touch only at corners is a MultiPolygon. If the item has several frames, an
+    annotation has the number of its `frame`, counted from 0. Source: RFC 7946, and QuPath's properties of an
+    annotation.
     """
     out.write(b'{"type":"FeatureCollection","features":[')
     parting = b"\n"
@@ -32,7 +34,7 @@ def _feature(region: Region, shown: dict[str, Any], frame: int | None) -> dict[s
     properties: dict[str, Any] = {
         "objectType": "annotation",
         "classification": shown,
-        "measurements": [{"name": "area_px", "value": region.area_px}],  # the format that all versions of QuPath read
+        "measurements": [{"name": "area_px", "value": region.area_px}],  # all versions of QuPath read this format
     }
     if frame is not None:
         properties["frame"] = frame

@@ -1,4 +1,4 @@
-"""Write an item's masks as a NIfTI label volume on the grid of the source."""
+"""The masks of an item as a NIfTI label volume on the grid of the source."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,25 +13,27 @@ from maskrelay.contract.records.source_frames import Forms, Grid
 from maskrelay.imaging.item_files import MaskOf
 from maskrelay.imaging.orientation import unturned
 
-#: Returns a frame's labels by its place in the item: (height, width) integers, oriented as displayed; 0 is background.
+#: A function that returns the labels of a frame as a (height, width) integer array in the orientation for display. 0 is
+#: the background. Its argument is the number of the frame within the item.
 LabelsOf = Callable[[int], npt.NDArray[np.integer]]
 _Plane = npt.NDArray[np.integer]
-# neither library has types
+# neither library has type annotations
 _Header: Any = nib.Nifti1Header
 _GzipFile: Any = igzip.IGzipFile
 
-_LEVEL = 2  # of igzip's 0..3: a label volume shrinks about a hundredfold at any of them
-_HELD = 8 << 20  # bytes of planes gathered at once if frames are not the planes of the file
-_SHEAR = 1e-3  # millimetres of error in a voxel's edge above which no quaternion is declared
+_LEVEL = 2  # igzip has the levels 0 to 3; a label volume shrinks about a hundredfold at each of them
+_HELD = 8 << 20  # the bytes of planes that are in memory at once if frames are not the planes of the file
+_SHEAR = 1e-3  # if a quaternion would make a larger error in a voxel's edge, in millimetres, none is declared
 
 
 def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: int) -> None:
-    """Write one label volume as .nii.gz: value = prompt number from 1.
+    """Write one label volume as a .nii.gz file.
 
-    uint8, or uint16 for more than 255 prompts; intent 1002 (label); millimetres. sform and qform are the source's with
-    its codes if that was a NIfTI; otherwise they hold the grid's affine with code 1. A sheared grid (tilted gantry) has
-    no quaternion, so its qform has code 0. Slices without a frame are 0. The same input gives the same bytes. Source:
-    nifti1.h.
+    The value of a voxel is the number of its prompt, counted from 1, or 0. The type is uint8, or uint16 if there are
+    more than 255 prompts. The intent is 1002 (label), and the unit is the millimetre. If the source is a NIfTI file,
+    sform and qform are those of the source with their codes. Otherwise, they are the affine of the grid with code 1. A
+    sheared grid (from a tilted gantry) cannot be described by a quaternion, so its qform has code 0. Slices without a
+    frame contain only 0. The same input always gives the same bytes. Source: nifti1.h.
     """
     dtype = np.dtype("<u1" if prompts <= 255 else "<u2")
     header = _header(grid, dtype)
@@ -43,7 +45,7 @@ def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: 
 
 
 def write_mask_nifti(out: BinaryIO, grid: Grid, mask_of: MaskOf, prompt: int) -> None:
-    """Write one prompt's masks as a volume of 0 and 1; otherwise like `write_labels_nifti`."""
+    """Write the masks of one prompt as a volume of 0 and 1, like `write_labels_nifti`."""
     write_labels_nifti(out, grid, lambda frame: mask_of(frame, prompt).view(np.uint8), prompts=1)
 
 
@@ -54,7 +56,7 @@ def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
     header.set_data_shape(grid.shape)
     header.set_intent("label", name="prompt number")
     header.set_xyzt_units("mm")
-    header.set_qform(affine, code=1)  # which sets the voxel sizes too
+    header.set_qform(affine, code=1)  # sets the voxel sizes too
     sheared = np.abs(header.get_qform()[:3, :3] - affine[:3, :3]).max() > _SHEAR
     header.set_qform(affine, code=0 if sheared else 1)
     header.set_sform(affine, code=1)
@@ -67,7 +69,7 @@ def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
 
 
 def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None:
-    """Declare the source's own forms, so that every reader places both volumes alike, whichever form it uses."""
+    """Declare the forms of the source. Then every program places both volumes alike, whichever form it uses."""
     qform = affine if forms.qform is None else np.array([*forms.qform, (0.0, 0.0, 0.0, 1.0)])
     sform = affine if forms.sform is None else np.array([*forms.sform, (0.0, 0.0, 0.0, 1.0)])
     header.set_qform(qform, code=forms.qform_code)
@@ -75,17 +77,17 @@ def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None
 
 
 def _slices(grid: Grid, labels_of: LabelsOf) -> Iterator[tuple[int, _Plane]]:
-    """Each frame's slice number along the grid's axis and its stored slice, in order."""
+    """Yield the slice number of each frame along the axis of the grid, and its stored slice, in order."""
     sides = tuple(side for axis, side in enumerate(grid.shape) if axis != grid.axis)
     for frame in sorted(range(len(grid.places)), key=grid.places.__getitem__):
         stored = unturned(labels_of(frame), grid.turn)
         if stored.shape != sides:
-            raise ValueError(f"a frame has the shape {stored.shape} where the grid's slices have {sides}")
+            raise ValueError(f"a frame has the shape {stored.shape}, but the slices of the grid have {sides}")
         yield grid.places[frame], stored
 
 
 def _own_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinteger]) -> Iterator[_Plane]:
-    """Frames cut along k are planes of the file: [j, i], i fastest."""
+    """Yield the planes of the file from frames that are cut along k, so each frame is a plane. i varies fastest."""
     width, height, depth = grid.shape
     empty = np.zeros((height, width), dtype)
     following = 0
@@ -97,9 +99,11 @@ def _own_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinte
 
 
 def _gathered_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinteger]) -> Iterator[_Plane]:
-    """Frames cut along i or j cross every plane of the file, so they are first written to a temporary file.
+    """Yield the planes of the file from frames that are cut along i or j.
 
-    There a slice is [k, other], k slowest: a run of planes is one short read per slice, and memory holds no more.
+    Each such frame crosses every plane, so the frames are first written to a temporary file. In that file, k varies
+    slowest within a slice. Consecutive planes can therefore be read with one short read for each slice, and no more
+    than these planes are in memory.
     """
     width, height, depth = grid.shape
     others = height if grid.axis == 0 else width
@@ -119,7 +123,7 @@ def _gathered_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsigne
 def _run(
     spool: IO[bytes], shape: tuple[int, int, int], first: int, many: int, dtype: np.dtype[np.unsignedinteger]
 ) -> _Plane:
-    """`many` values of k from `first`, of every slice: (slices, many, others)."""
+    """Read the part of every slice with `many` values of k from `first` on. Its shape is (slices, many, others)."""
     count, depth, others = shape
     block = np.empty((count, many, others), dtype)
     for place in range(count):

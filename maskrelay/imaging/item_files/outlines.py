@@ -1,10 +1,10 @@
-"""Trace the components of a mask as polygons along pixel edges, exact to the pixel.
+"""The outlines of the components of a mask, as polygons that follow the edges of pixels exactly.
 
-Straight edges are found with whole-array operations and linked into rings: each edge has the mask on its right, and at
-its end turns right or left. Where two pixels meet only at a corner, both turns are possible. If the pixels belong to
-one component (they are joined elsewhere by sides), the ring turns left, which keeps a hole separate from the outline
-around it; otherwise it turns right, which keeps the two pixels separate. So no ring touches itself, as polygons must
-not (OGC Simple Features, 6.1.11).
+Straight edges are found with operations on whole arrays, and are then linked to rings. An edge has the mask on its
+right side, and the ring turns right or left at its end. Where two pixels touch only at a corner, both turns are
+possible. If the pixels belong to the same component, because they are connected by sides elsewhere, the ring turns
+left, which separates a hole from the outline around it. Otherwise it turns right, which separates the two pixels.
+Therefore, no ring touches itself, which is not allowed in a polygon (OGC Simple Features, 6.1.11).
 """
 
 from dataclasses import dataclass
@@ -15,26 +15,28 @@ import numpy.typing as npt
 
 from maskrelay.imaging.masks.components import runs_of
 
-#: Corners (x, y), the first repeated at the end. The area by the shoelace formula is positive for an outer ring and
-#: negative for a hole.
+#: The corners (x, y) of a ring. The first corner is repeated at the end. The area by the shoelace formula is positive
+#: for an outer ring and negative for a hole.
 Ring = list[tuple[int, int]]
-#: An outer ring, then its holes.
+#: An outer ring, followed by its holes.
 Polygon = list[Ring]
 _Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Region:
-    """One 8-connected component of a mask: its polygons, which meet only at corners, and its pixels."""
+    """One component of a mask, whose pixels share sides or corners."""
 
+    #: The parts of the component whose pixels share sides. They touch each other only at corners.
     polygons: list[Polygon]
+    #: The number of pixels.
     area_px: int
 
 
 class _Edges(NamedTuple):
-    """Straight edges between corners, the direction of each, and a pixel on its right.
+    """Straight edges between corners. Each has a start, an end, a direction, and a pixel of the mask on its right side.
 
-    way: 0 right, 1 down, 2 left, 3 up.
+    The direction `way` is 0 for right, 1 for down, 2 for left and 3 for up.
     """
 
     x: _Numbers
@@ -47,7 +49,10 @@ class _Edges(NamedTuple):
 
 
 def regions_of(mask: npt.NDArray[np.bool_]) -> list[Region]:
-    """Return the regions of a (height, width) mask, from the top. x to the right, y down, (0, 0) at the top left."""
+    """Return the regions of a (height, width) bool mask, from top to bottom.
+
+    x grows to the right and y grows downwards. (0, 0) is the top left corner of the mask.
+    """
     edges = _edges(mask)
     parts = runs_of(mask, corners=False)
     wholes = runs_of(mask, corners=True)
@@ -80,7 +85,7 @@ def _edges(mask: npt.NDArray[np.bool_]) -> _Edges:
 
 
 def _lines(mask: npt.NDArray[np.bool_]) -> tuple[_Numbers, _Numbers, _Numbers, npt.NDArray[np.bool_]]:
-    """The horizontal edges: y, both x, and whether the mask is below (else above)."""
+    """Return the horizontal edges: y, the left x, the right x, and whether the mask is below the edge (or above)."""
     height, width = mask.shape
     inside = np.zeros((height + 2, width + 2), np.int8)
     inside[1:-1, 1:-1] = mask
@@ -92,7 +97,7 @@ def _lines(mask: npt.NDArray[np.bool_]) -> tuple[_Numbers, _Numbers, _Numbers, n
 
 
 def _following(edges: _Edges, part: _Numbers, stride: int) -> list[int]:
-    """For each edge, the edge that begins where it ends."""
+    """Return for each edge the edge that follows it in its ring."""
     starts = (edges.y * stride + edges.x) * 4 + edges.way
     ends = (edges.to_y * stride + edges.to_x) * 4
     order = np.argsort(starts)
@@ -104,7 +109,7 @@ def _following(edges: _Edges, part: _Numbers, stride: int) -> list[int]:
 
 
 def _find(keys: _Numbers, order: _Numbers, wanted: _Numbers) -> tuple[_Numbers, npt.NDArray[np.bool_]]:
-    """The place of each requested key, and whether it exists."""
+    """Return the index of each requested key, and whether the key exists."""
     if not keys.size:
         return order, np.zeros(0, np.bool_)
     places = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), keys.size - 1)]
@@ -112,7 +117,7 @@ def _find(keys: _Numbers, order: _Numbers, wanted: _Numbers) -> tuple[_Numbers, 
 
 
 def _rings(following: list[int]) -> list[list[int]]:
-    """The edges' numbers, ring by ring."""
+    """Return the numbers of the edges of each ring."""
     seen = bytearray(len(following))
     rings: list[list[int]] = []
     for first in range(len(following)):
@@ -128,6 +133,6 @@ def _rings(following: list[int]) -> list[list[int]]:
 
 
 def _shoelace(edges: _Edges) -> list[int]:
-    """The contribution of each edge to twice its ring's area."""
+    """Return the contribution of each edge to twice the area of its ring."""
     shares: list[int] = (edges.x * edges.to_y - edges.to_x * edges.y).tolist()
     return shares

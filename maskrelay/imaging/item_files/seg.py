@@ -1,8 +1,9 @@
-"""Write an item's masks as one DICOM SEG, streamed because neither its frames nor their groups fit in memory.
+"""The masks of an item as one DICOM SEG object.
 
-highdicom supplies the standard's vocabulary (segments, codes, algorithm). Its own `Segmentation` is not used: it holds
-every mask as one byte a pixel, and accepts neither clips without a frame of reference nor sources that lack a type 2
-tag.
+The object is written frame by frame, because all its frames and their functional groups may not fit in memory.
+highdicom supplies the vocabulary of the standard, such as segments and codes. Its class `Segmentation` is not used,
+because it holds every mask in memory with one byte per pixel. It also refuses clips without a frame of reference, and
+sources without a tag of type 2.
 """
 
 import shutil
@@ -30,9 +31,9 @@ from maskrelay.imaging.item_files.seg_header import (
 )
 from maskrelay.imaging.item_files.seg_sources import HeaderOf, quiet, source_frames
 
-_PER_FRAME = struct.pack("<HH2s2xL", 0x5200, 0x9230, b"SQ", 0xFFFFFFFF)  # of undefined length
+_PER_FRAME = struct.pack("<HH2s2xL", 0x5200, 0x9230, b"SQ", 0xFFFFFFFF)  # a sequence of undefined length
 _PER_FRAME_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
-_MOST_BYTES = 0xFFFFFFFE  # of pixel data: its length is even and written in 32 bits
+_MOST_BYTES = 0xFFFFFFFE  # the largest even length of pixel data that fits in 32 bits
 
 
 def write_seg(
@@ -43,21 +44,23 @@ def write_seg(
     mask_of: MaskOf,
     making: Making,
 ) -> None:
-    """Write a BINARY segmentation of an item: segment = prompt, Explicit VR Little Endian.
+    """Write the BINARY segmentation of an item in Explicit VR Little Endian, with one segment for each prompt.
 
-    frames: for each of the item's frames, the number of its source object and its frame in there (from 0). header_of:
-    returns that object's header; called in the order of frames. mask_of: returns (rows, columns) bool. A mask without
-    foreground has no frame; an object without any has one empty frame, because the standard requires one. Positions are
-    the source's, character for character, and are left out if it has none or no frame of reference; every frame names
-    the source frame it was derived from. Masks are requested segment by segment. Raises ArtifactUnsupported for a
-    source of which no segmentation can be made.
+    `frames` contains, for each frame of the item, the number of its source object and the number of the frame within
+    that object, counted from 0. `header_of` returns the header of a source object, and is called in the order of the
+    frames. `mask_of` returns a (rows, columns) bool mask, and is called segment by segment.
+
+    A mask without foreground has no frame in the segmentation. If all masks are empty, the segmentation has one empty
+    frame, because the standard requires one. Positions are copied from the source character by character. They are left
+    out if the source has no positions or no frame of reference. Every frame refers to its source frame. Raises
+    ArtifactUnsupported if no segmentation can be made from the source.
     """
     sources = source_frames(frames, header_of)
     with tempfile.TemporaryFile() as bits:
         held = _spool(bits, sources[0].size, len(segments), len(frames), mask_of)
         length = bits.tell()
         if length > _MOST_BYTES:
-            raise ArtifactUnsupported("The segmentation has more pixels than one DICOM object can hold.")
+            raise ArtifactUnsupported("The segmentation has more pixels than one DICOM object can contain.")
         with quiet():
             header = seg_header(header_of(frames[0][0]), sources, segments, making)
             groups = SegmentFrameGroups(sources, "FrameOfReferenceUID" in header)
@@ -71,9 +74,9 @@ def write_seg(
 def _spool(
     bits: IO[bytes], size: tuple[int, int], segments: int, frames: int, mask_of: MaskOf
 ) -> list[tuple[int, int]]:
-    """Pack every mask that has foreground, one bit a pixel, lowest first, frames without gaps (PS3.5, 8.1.1).
+    """Write every mask that has foreground to the file `bits`, and return its segment and frame.
 
-    Returns the (segment, frame) of each frame written.
+    A pixel is one bit, the lowest bit is the first pixel, and there are no gaps between frames (PS3.5, 8.1.1).
     """
     held: list[tuple[int, int]] = []
     rest = np.zeros(0, np.bool_)
@@ -96,7 +99,7 @@ def _with_foreground(
         for frame in range(frames):
             mask = mask_of(frame, segment)
             if mask.shape != size:
-                raise ArtifactUnsupported(f"A mask has the shape {mask.shape} where the source has {size}.")
+                raise ArtifactUnsupported(f"A mask has the shape {mask.shape}, but the source has {size}.")
             if mask.any():
                 nothing = False
                 yield segment, frame, mask
@@ -119,7 +122,7 @@ def _write_header(out: BinaryIO, header: Dataset, groups: SegmentFrameGroups, co
 
 
 def _write_groups(out: BinaryIO, groups: SegmentFrameGroups, held: Sequence[tuple[int, int]]) -> None:
-    """Write the per-frame groups item by item: in the file, only the pixels follow them."""
+    """Write the functional groups of each frame, one by one. In the file, only the pixels follow them."""
     out.write(_PER_FRAME)
     for segment, frame in held:
         item = DicomBytesIO()

@@ -1,6 +1,7 @@
-"""Functional groups and dimensions of a segmentation: the position of each frame, and the source it is derived from.
+"""The functional groups and dimensions of a segmentation.
 
-Source: DICOM PS3.3, C.7.6.16.2 (functional group macros), C.7.6.17 (dimensions), C.8.20.3 (those of segmentations).
+They contain the position of each frame, and the source frame from which it was derived. Source: DICOM PS3.3, C.7.6.16.2
+(functional group macros), C.7.6.17 (dimensions) and C.8.20.3 (the macros of segmentations).
 """
 
 from collections.abc import Sequence
@@ -16,14 +17,14 @@ from maskrelay.imaging.item_files.seg_sources import Decimals, SourceFrame
 
 _DERIVATION = CodedConcept.from_code(codes.DCM.Segmentation)
 _PURPOSE = CodedConcept.from_code(codes.DCM.SourceImageForImageProcessingOperation)
-#: Dimensions: label, the attribute that is counted, and its functional group.
+#: The dimensions, each with its label, the attribute that is its index, and the functional group of that attribute.
 _SEGMENT = ("Segment Number", "ReferencedSegmentNumber", "SegmentIdentificationSequence")
 _PLACE = ("Image Position (Patient)", "ImagePositionPatient", "PlanePositionSequence")
 _TIME = ("Temporal Position Index", "TemporalPositionIndex", "FrameContentSequence")
 
 
 class SegmentFrameGroups:
-    """The functional groups of an item's frames."""
+    """The functional groups of the frames of an item."""
 
     def __init__(self, frames: Sequence[SourceFrame], frame_of_reference: bool) -> None:
         self._frames = frames
@@ -35,7 +36,7 @@ class SegmentFrameGroups:
         self._shared = {key for key in ("measures", "orientation") if len({getattr(f, key) for f in frames}) == 1}
 
     def dimensions(self, organization: str) -> list[Dataset]:
-        """Return the dimension indices: the segment, then the position, then the order if positions are ambiguous."""
+        """Return the dimensions: the segment, the position if it is known, and the order if positions are ambiguous."""
         pointers = [_SEGMENT, *([_PLACE] if self._placed else []), *([_TIME] if self._timed else [])]
         return [_dimension(organization, *pointer) for pointer in pointers]
 
@@ -44,7 +45,11 @@ class SegmentFrameGroups:
         return self._geometry(self._frames[0], self._shared)
 
     def of_frame(self, frame: int, segment: int) -> Dataset:
-        """Return the groups of one frame of the segmentation: a source frame's place in the item, a segment from 0."""
+        """Return the groups of one frame of the segmentation.
+
+        `frame` is the number of the source frame within the item, and `segment` the number of the segment. Both are
+        counted from 0.
+        """
         source = self._frames[frame]
         groups = self._geometry(source, {"measures", "orientation"} - self._shared)
         if self._placed:
@@ -76,7 +81,10 @@ class SegmentFrameGroups:
 
 
 def _ranks(frames: Sequence[SourceFrame]) -> list[int]:
-    """Ranks from 1, along the normal of the first frame; equal positions have equal ranks."""
+    """Return the rank of each frame's position along the normal of the first frame, counted from 1.
+
+    Equal positions have equal ranks.
+    """
     orientation = _floats(frames[0].orientation)
     rows, columns = orientation[:3], orientation[3:]
     normal = [rows[(k + 1) % 3] * columns[(k + 2) % 3] - rows[(k + 2) % 3] * columns[(k + 1) % 3] for k in range(3)]

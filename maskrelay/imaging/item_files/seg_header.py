@@ -1,4 +1,4 @@
-"""The header of a segmentation object: the patient, the segments, and the software that made it.
+"""The header of a segmentation object: the patient, the segments, and the software that created it.
 
 Source of the modules: DICOM PS3.3, A.51 (Segmentation IOD), with C.8.20.2 (Segmentation Image), C.7.6.16 (Multi-frame
 Functional Groups) and C.7.6.17 (Multi-frame Dimension).
@@ -25,7 +25,8 @@ ALGORITHM = "MedImageParse"
 _RESEARCH = "MedImageParse segmentation, research use only"
 _NOTICE = "For research only, not for clinical use"
 _IMPLEMENTATION = uuid.uuid5(uuid.NAMESPACE_URL, "maskrelay:implementation")
-#: Patient and study attributes, equal in all objects of a study. These are of type 2: written empty if absent.
+#: Attributes of the patient and the study, which are the same in all objects of a study. They are of type 2, so they
+#: are written with an empty value if the source does not have them.
 _EMPTY_IF_ABSENT = (
     "PatientName",
     "PatientID",
@@ -50,7 +51,7 @@ _LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 @dataclass(frozen=True)
 class Segment:
-    """A prompt and the codes of its segment."""
+    """A prompt, and the codes of its segment."""
 
     prompt: str
     codes: SegmentCodes
@@ -58,11 +59,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class Making:
-    """The circumstances of the object's creation. The same values give the same bytes."""
+    """The values that describe the creation of the object. The same values always give the same bytes."""
 
-    #: A hash of everything that determines the pixels; the UIDs are derived from it.
+    #: A hash of everything that determines the pixels. The UIDs are derived from it.
     fingerprint: str
-    #: The time of creation, timezone-aware.
+    #: The time of creation, with a time zone.
     made: datetime
     #: The name and version of this software.
     software: str
@@ -71,12 +72,15 @@ class Making:
 
 
 def derived_uid(fingerprint: str, part: str) -> str:
-    """Return a UID below 2.25 (DICOM PS3.5, B.2) of a name-based UUID: the same for the same arguments."""
+    """Return a UID that is derived from a name-based UUID (DICOM PS3.5, B.2). It is the same for the same arguments."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'maskrelay:{fingerprint}:{part}').int}"
 
 
 def seg_header(source: Dataset, frames: Sequence[SourceFrame], segments: Sequence[Segment], making: Making) -> Dataset:
-    """Return all attributes except functional groups, dimensions and pixels. `source`: the first object's header."""
+    """Return all attributes except functional groups, dimensions and pixels.
+
+    `source` is the header of the first source object.
+    """
     header = Dataset()
     _add_identity(header, source)
     _add_making(header, making)
@@ -97,7 +101,7 @@ def file_meta(header: Dataset) -> FileMetaDataset:
 
 
 def _add_identity(header: Dataset, source: Dataset) -> None:
-    # prompts may be in any script, whatever the source's character set
+    # UTF-8, because prompts may contain letters that are not in the character set of the source
     header.SpecificCharacterSet = "ISO_IR 192"
     header.StudyInstanceUID = source.StudyInstanceUID
     for keyword in _EMPTY_IF_ABSENT:
@@ -110,7 +114,7 @@ def _add_identity(header: Dataset, source: Dataset) -> None:
     if (frame_of_reference := uid_of(source, "FrameOfReferenceUID")) is not None:
         header.FrameOfReferenceUID = frame_of_reference
         _copy_or_empty(header, source, "PositionReferenceIndicator")
-    # gives the orientation of an image without a position
+    # the orientation of an image that has no position
     _copy_or_empty(header, source, "PatientOrientation")
 
 
@@ -136,7 +140,7 @@ def _add_making(header: Dataset, making: Making) -> None:
         setattr(header, f"{word}Time", making.made.strftime("%H%M%S"))
     header.Manufacturer = "maskrelay"
     header.ManufacturerModelName = ALGORITHM
-    header.DeviceSerialNumber = "1"  # must not be empty; software has none
+    header.DeviceSerialNumber = "1"  # must not be empty, although software has no serial number
     header.SoftwareVersions = [_long(making.software), _long(making.model_version)]
 
 
@@ -176,7 +180,10 @@ def _segments(segments: Sequence[Segment], making: Making) -> list[Dataset]:
 
 
 def segment_labels(prompts: Sequence[str]) -> list[str]:
-    """Return one label per prompt: at most 64 characters, all distinct, without DICOM's separator, the backslash."""
+    """Return a different label for each prompt, with at most 64 characters.
+
+    Backslashes are replaced, because they separate values in DICOM.
+    """
     labels: list[str] = []
     for prompt in prompts:
         plain = prompt.replace("\\", "/").strip() or "segment"
@@ -189,7 +196,7 @@ def segment_labels(prompts: Sequence[str]) -> list[str]:
 
 
 def _long(text: str) -> str:
-    """A valid value for DICOM's LO; never empty."""
+    """Return a valid value of the DICOM type LO. It is never empty."""
     return text.replace("\\", "/").strip()[:64] or "unknown"
 
 
@@ -198,7 +205,7 @@ def _concept(code: Code) -> CodedConcept:
 
 
 def _references(frames: Sequence[SourceFrame]) -> list[Dataset]:
-    """Every source object once, below its series, in order."""
+    """Return references to all source objects, by series and in order. Each object is included once."""
     by_series: dict[str, dict[str, str]] = {}
     for frame in frames:
         by_series.setdefault(frame.series, {})[frame.sop_instance] = frame.sop_class

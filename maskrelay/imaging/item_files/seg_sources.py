@@ -22,7 +22,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from maskrelay.errors import ArtifactUnsupported
 
-#: Returns an object's header by its number: a Dataset that need not hold pixels.
+#: A function that returns the header of the source object with a given number. The Dataset need not contain pixels.
 HeaderOf = Callable[[int], Dataset]
 #: The exceptions of pydicom for a value that cannot be read.
 _UNREADABLE = (
@@ -36,9 +36,9 @@ _UNREADABLE = (
     InvalidOperation,
     struct.error,
 )
-#: Leading zeros violate the standard but occur in practice.
+#: The form of UIDs. Leading zeros are accepted, because they occur in practice although the standard forbids them.
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
-#: Decimal strings, character for character as the source has them.
+#: Decimal strings, exactly as they are in the source.
 Decimals = tuple[str, ...]
 
 
@@ -49,27 +49,28 @@ class SourceFrame:
     series: str
     sop_class: str
     sop_instance: str
-    #: The frame's number within its object, from 1; None in an object of one frame.
+    #: The number of the frame within its object, counted from 1. None if the object has one frame.
     number: int | None
+    #: (rows, columns).
     size: tuple[int, int]
-    #: As the source gives it; present only together with the orientation.
+    #: ImagePositionPatient. None if the source has no position or no orientation.
     position: Decimals | None
-    #: As the source gives it; present only together with the position.
+    #: ImageOrientationPatient. None if the source has no position or no orientation.
     orientation: Decimals | None
-    #: Of the pixels, DICOM keyword and decimals; may be empty.
+    #: The measures of the pixels, such as PixelSpacing: DICOM keywords with decimals. There may be none.
     measures: tuple[tuple[str, Decimals], ...]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Accept odd values in a source without pydicom's warning for each. Affects all threads."""
+    """Suppress the warnings of pydicom about unusual values in a source. This affects all threads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def read_source_header(source: bytes | Path) -> Dataset:
-    """Return a source object's header without its pixels. Raises ArtifactUnsupported if it cannot be read."""
+    """Return the header of a source object without its pixels. Raises ArtifactUnsupported if it cannot be read."""
     with quiet():
         try:
             file = BytesIO(source) if isinstance(source, bytes) else source
@@ -79,10 +80,11 @@ def read_source_header(source: bytes | Path) -> Dataset:
 
 
 def source_frames(frames: Sequence[tuple[int, int]], header_of: HeaderOf) -> list[SourceFrame]:
-    """Return the frames of an item, each given as (object's number, frame in it from 0).
+    """Return the source frames of an item.
 
-    Adjacent frames of one object share a read of its header. Raises ArtifactUnsupported for objects of several studies,
-    frames of reference or sizes, and for a missing tag.
+    `frames` contains, for each frame, the number of its object and the number of the frame within that object, counted
+    from 0. The header is read once for consecutive frames of the same object. Raises ArtifactUnsupported if the objects
+    are of several studies, frames of reference or sizes, or if a required tag is missing.
     """
     found: list[SourceFrame] = []
     header, held = Dataset(), -1
@@ -102,7 +104,7 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
     count = value_of(header, "NumberOfFrames")
     several = isinstance(count, int) and count > 1
     grouped = "PerFrameFunctionalGroupsSequence" in header
-    # without functional groups, a multi-frame object has one position for all frames, which is useless
+    # without functional groups, a multi-frame object has only one position for all frames, which cannot be used
     placed = grouped or not several
     position = _decimals(_macro(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3) if placed else None
     orientation = _decimals(_macro(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
@@ -119,7 +121,10 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
 
 
 def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
-    """Spacing and thickness, or neither: one alone is not valid. The default thickness is the slice distance."""
+    """Return spacing and thickness, or nothing, because one without the other is not valid.
+
+    If the thickness is missing, the distance between slices is used.
+    """
     spacing, apart = _decimals(group, "PixelSpacing", 2), _decimals(group, "SpacingBetweenSlices", 1)
     thickness = _decimals(group, "SliceThickness", 1) or apart
     if not spacing or not thickness:
@@ -129,7 +134,10 @@ def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
 
 
 def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
-    """The frame's own functional group, else the shared one; the header itself if the object has no groups."""
+    """Return the functional group of a frame: its own, or else the shared one.
+
+    If the object has no functional groups, return the header itself.
+    """
     per_frame = _items(header, "PerFrameFunctionalGroupsSequence")
     if not per_frame:
         return header
@@ -145,7 +153,7 @@ def _items(header: Dataset, keyword: str) -> Sequence[Dataset]:
 
 
 def _decimals(group: Dataset, keyword: str, count: int) -> Decimals | None:
-    """`count` finite numbers as decimal strings, None if the group has anything else."""
+    """Return the value as `count` decimal strings, or None if it is not `count` finite numbers."""
     value = value_of(group, keyword)
     try:
         values = [value] if count == 1 else list(value)
@@ -162,7 +170,7 @@ def _decimal(number: Any) -> str:
 
 
 def value_of(header: Dataset, keyword: str) -> Any:
-    """Return the tag's value; None if it is absent, empty or unreadable."""
+    """Return the value of a tag, or None if it is absent, empty or unreadable."""
     try:
         value = header.get(keyword)
     except _UNREADABLE:
@@ -171,7 +179,7 @@ def value_of(header: Dataset, keyword: str) -> Any:
 
 
 def copy_value(header: Dataset, source: Dataset, keyword: str) -> bool:
-    """Copy the source's value to `header` if it can be read and written, and return whether it was copied."""
+    """Copy a value of the source to `header` if it can be read and written. Return whether it was copied."""
     value = value_of(source, keyword)
     alone, written = Dataset(), DicomBytesIO()
     written.is_little_endian, written.is_implicit_VR = True, False
@@ -186,7 +194,7 @@ def copy_value(header: Dataset, source: Dataset, keyword: str) -> bool:
 
 
 def uid_of(header: Dataset, keyword: str) -> str | None:
-    """Return the tag's UID; None if it is absent or invalid."""
+    """Return the UID in a tag, or None if it is absent or invalid."""
     value = value_of(header, keyword)
     return str(value) if isinstance(value, str) and _UID.fullmatch(value) else None
 
@@ -194,12 +202,12 @@ def uid_of(header: Dataset, keyword: str) -> str | None:
 def _needed_uid(header: Dataset, keyword: str) -> str:
     uid = uid_of(header, keyword)
     if uid is None:
-        raise ArtifactUnsupported(f"The source's {keyword} is missing or unreadable.")
+        raise ArtifactUnsupported(f"The {keyword} of the source is missing or unreadable.")
     return uid
 
 
 def _number(header: Dataset, keyword: str) -> int:
     value = value_of(header, keyword)
     if not isinstance(value, int):
-        raise ArtifactUnsupported(f"The source's {keyword} is missing or unreadable.")
+        raise ArtifactUnsupported(f"The {keyword} of the source is missing or unreadable.")
     return int(value)

@@ -1,5 +1,5 @@
-"""Masks: from probabilities to yes and no, and what is measured of them.
+"""Masks of frames, with their run lengths, measures and checks.
 
-Probability maps come in; masks, run lengths, measures and checks come out.
+The modules compute all of these from probability maps.
 Read `mask` first.
 """

@@ -10,18 +10,18 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a mask's rows (maximal stretches of true pixels) and the component of each."""
+    """The runs of a mask, and the component of each. A run consists of all consecutive true pixels in a row."""
 
-    #: Position of each run's first pixel, row * stride + column.
+    #: The position of the first pixel of each run. A position is row * stride + column.
     starts: Positions
-    #: Position after each run's last pixel.
+    #: The position after the last pixel of each run.
     ends: Positions
     stride: int
-    #: The component of each run: numbers that are equal within a component.
+    #: The component of each run. All runs of a component have the same number.
     pieces: Positions
 
     def piece_at(self, rows: Positions, columns: Positions) -> Positions:
-        """Return the component of each of these pixels, all of which must be true."""
+        """Return the component of each of these pixels. All of them must be true in the mask."""
         return self.pieces[np.searchsorted(self.starts, rows * self.stride + columns, side="right") - 1]
 
 
@@ -32,11 +32,13 @@ def count_components(mask: npt.NDArray[np.bool_]) -> int:
 
 
 def runs_of(mask: npt.NDArray[np.bool_], *, corners: bool) -> Runs:
-    """Return the runs of a (height, width) mask, joined into components that share sides, or `corners` too.
+    """Return the runs of a (height, width) mask with their components.
 
-    The algorithm works on runs instead of pixels. Touching runs are joined by union-find on whole arrays: each round
-    hooks the larger root of every open pair under the smaller, then flattens the trees. The number of a component is
-    that of its first run.
+    Pixels that share a side belong to the same component. If `corners` is true, so do pixels that share a corner.
+
+    The algorithm joins touching runs by union-find on whole arrays. In each round, the larger root of every pair of
+    touching runs with different roots is attached to the smaller root, and the trees are flattened. The number of a
+    component is the number of its first run.
     """
     starts, ends, stride = _runs(mask)
     upper, lower = _touching(starts, ends, stride, corners=corners)
@@ -51,7 +53,10 @@ def runs_of(mask: npt.NDArray[np.bool_], *, corners: bool) -> Runs:
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> tuple[Positions, Positions, int]:
-    """The first position and the position after the last of each run, in a raster with one extra empty column."""
+    """Return the start and the end of each run, and the stride.
+
+    Positions are those in a raster that has one additional empty column, so no run continues in the next row.
+    """
     height, width = mask.shape
     stride = width + 1
     flat = np.zeros(1 + height * stride, np.bool_)
@@ -61,7 +66,7 @@ def _runs(mask: npt.NDArray[np.bool_]) -> tuple[Positions, Positions, int]:
 
 
 def _touching(starts: Positions, ends: Positions, stride: int, *, corners: bool) -> tuple[Positions, Positions]:
-    """Pairs of runs, the second in the row below the first, that share a side (or a corner)."""
+    """Return all pairs of touching runs. The second run of a pair is in the row below that of the first."""
     first = np.searchsorted(ends, starts + stride, side="left" if corners else "right")
     last = np.searchsorted(starts, ends + stride, side="right" if corners else "left")
     many = np.maximum(last - first, 0)

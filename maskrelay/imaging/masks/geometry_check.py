@@ -1,4 +1,4 @@
-"""Geometry check: compare the position of a mask in the source with a second computation from the canvas map."""
+"""The geometry check, which compares the position of a mask in the source with its position on the canvas."""
 
 import math
 
@@ -10,21 +10,24 @@ from maskrelay.imaging.canvas.letterbox import Letterbox
 from maskrelay.imaging.masks.mask import FOREGROUND
 from maskrelay.imaging.side_spans import span
 
-#: The least thickness (area over longer side) of a mask, in source and canvas pixels: thinner masks, and those of fewer
-#: than 16 pixels, are too ragged for a verdict.
+#: The least thickness of a mask that is checked, in source pixels and in canvas pixels. The thickness is the area
+#: divided by the longer side of the bounding box. The edges of a thinner mask, such as one of fewer than 16 pixels, are
+#: too uneven for a check.
 THINNEST = 4
 
 
 def self_check(canvas: npt.NDArray[np.uint8], rows: slice, measures: Measures, box: Letterbox) -> SelfCheck:
-    """Compare the mask's centroid with the centroid of the foreground of its (canvas, canvas) uint8 map.
+    """Compare the centroid of a mask with the centroid of the foreground of its (canvas, canvas) uint8 map.
 
-    rows: the canvas rows that hold all of the foreground. The centroid of the map, taken over the area that the source
-    covers, is converted to source coordinates with the numbers of `box` alone; `shift_px` is the distance between the
-    two in source pixels. `padding_px` is the foreground in the padding, in canvas pixels, which no mask can show. `ok`
-    is true if the pixel grids explain the shift (see `_bound`), or if the bounding boxes agree: where the grids make
-    parts thicker or thinner, the centroid moves and the box does not. It is None for an empty mask, and for one that is
-    thinner than `THINNEST` on the canvas or in the source. The check detects a flip, a rotation and a wrong position,
-    but not a slightly wrong scale about the right position.
+    `rows` is a range of canvas rows that contains all of the foreground. The centroid of the map is computed over the
+    area that the source covers, and is converted to source coordinates with only the numbers of `box`. `shift_px` is
+    the distance between the two centroids in source pixels. `padding_px` is the number of foreground pixels in the
+    padding of the canvas, which no mask can contain.
+
+    `ok` is true if rounding to the two pixel grids can explain the shift (see `_bound`), or if the bounding boxes
+    agree. If rounding makes parts of the mask thicker or thinner, it moves the centroid, but not the box. `ok` is None
+    if the mask is empty, or is thinner than `THINNEST` on the canvas or in the source. The check detects a flip, a
+    rotation and a wrong position. It does not detect a slightly wrong scale.
     """
     window: npt.NDArray[np.bool_] = canvas[rows] >= FOREGROUND
     across = _covered(box.left, box.stretched_width, box)
@@ -42,21 +45,21 @@ def self_check(canvas: npt.NDArray[np.uint8], rows: slice, measures: Measures, b
     ok = None
     extent = _length(columns), _length(lines)
     if min(area / max(extent), _thickness(measures)) >= THINNEST:
-        near = all(abs(one) < most for one, most in zip(shift, _bound(area, extent, measures, box), strict=True))
+        near = all(abs(off) < most for off, most in zip(shift, _bound(area, extent, measures, box), strict=True))
         ok = near or _boxes_agree(_ends(columns, across.start), _ends(lines, first), measures, box)
     return SelfCheck(shift_px=round(math.hypot(*shift), 3), padding_px=padding, ok=ok)
 
 
 def _ends(counts: npt.NDArray[np.uint16], start: int) -> tuple[int, int]:
-    """The first and the last canvas pixel along one side with any foreground."""
+    """Return the first and the last canvas pixel with foreground along one axis."""
     places = span(counts)
     return start + int(places.start), start + int(places.stop) - 1
 
 
 def _boxes_agree(across: tuple[int, int], down: tuple[int, int], measures: Measures, box: Letterbox) -> bool:
-    """Whether every side of the two bounding boxes agrees within half a source pixel plus a canvas pixel.
+    """Return whether every side of the two bounding boxes agrees within half a source pixel plus a canvas pixel.
 
-    Never true if the two grids coincide: then the centroids are equal, or the mask was moved.
+    If the two grids coincide, return False, because then the centroids must be equal.
     """
     assert measures.bbox is not None
     left, top, width, height = measures.bbox
@@ -75,25 +78,29 @@ def _boxes_agree(across: tuple[int, int], down: tuple[int, int], measures: Measu
 
 
 def _covered(pad: int, length: int, box: Letterbox) -> slice:
-    """The canvas pixels along one side whose centre the source covers."""
+    """Return the range of canvas pixels along one axis whose centres the source covers."""
     scale = box.canvas / box.side
     return slice(math.ceil(pad * scale - 0.5), math.ceil((pad + length) * scale - 0.5))
 
 
 def _in_source(place: float, pad: int, unstretched: float, box: Letterbox) -> float:
-    """Convert a canvas coordinate to a source coordinate; the centre of the first pixel is 0 in both."""
+    """Convert a canvas coordinate to a source coordinate. In both, the centre of the first pixel is 0."""
     return ((place + 0.5) * box.side / box.canvas - pad) * unstretched - 0.5
 
 
 def _bound(area: int, extent: tuple[int, int], measures: Measures, box: Letterbox) -> tuple[float, float]:
-    """How far apart the centroids may be, horizontally and vertically, in source pixels.
+    """Return how far apart the centroids may be, horizontally and vertically, in source pixels.
 
-    If the grids coincide, half a pixel: the centroids are equal. Otherwise every edge of the mask is within half a
-    source pixel of where the probability crosses the threshold, and every edge on the canvas within half a canvas
-    pixel; their sum bounds the shift of a shape whose edges are all off in the same direction. In addition, details
-    finer than a pixel may exist in one grid and not in the other, and that share of the area moves the centroid by at
-    most its share of the extent. The difference of the two areas is known; the part of it that cancels out grows with
-    the square root of the number of components, by about two pixels each.
+    If the two grids coincide, the centroids should be equal, and half a pixel is allowed. Otherwise, the bound is the
+    sum of two shifts:
+
+    - Every edge of the mask is within half a source pixel of the line where the probability crosses the threshold.
+      Every edge on the canvas is within half a canvas pixel of that line. Together, these bound the shift of a shape
+      whose edges are all off in the same direction.
+    - A detail that is finer than a pixel may exist in only one of the grids. If such details are a fraction of the
+      area, they move the centroid by at most the same fraction of the extent. Their area is estimated as the difference
+      of the two areas, plus the details that cancel each other out in that difference. These grow with the square root
+      of the number of components, by about two pixels each.
     """
     scales = box.scales()
     if scales == (1.0, 1.0):

@@ -1,4 +1,4 @@
-"""Measures of one mask: area, centroid, bounding box, components and flags."""
+"""The measures of a mask: area, centroid, bounding box, components and flags."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -16,7 +16,8 @@ FULL_FRAME = "full_frame"
 TOUCHES_BORDER = "touches_border"
 MANY_FRAGMENTS = "many_fragments"
 
-FRAGMENTS_EXPECTED = 100  # more components are flagged: hundreds are normal for nuclei, but not for an optic disc
+#: A mask with more components than this is flagged. Hundreds are normal for nuclei, for example, but not for organs.
+FRAGMENTS_EXPECTED = 100
 
 Side = Literal["left", "top", "right", "bottom"]
 
@@ -24,12 +25,14 @@ Side = Literal["left", "top", "right", "bottom"]
 def measure(mask: Mask, extra_flags: Sequence[str] = (), *, spacing: Spacing | None = None) -> Measures:
     """Return the measures of a mask in source pixels.
 
-    The centroid is the mean column and row index: (0, 0) is the centre of the top left pixel. Components are
-    8-connected. Flags: `empty`; `full_frame`; `touches_border`; `many_fragments` above `FRAGMENTS_EXPECTED` components;
-    then `extra_flags` as given. spacing: (row, column) spacing in millimetres, for the area in mm².
+    The centroid is the mean column index and the mean row index, so (0, 0) is the centre of the top left pixel. Pixels
+    that share a side or a corner belong to the same component. Flags are `empty`, `full_frame`, `touches_border`, and
+    `many_fragments` if there are more than FRAGMENTS_EXPECTED components. `extra_flags` are added after them. `spacing`
+    contains the distances between rows and between columns in millimetres, which are needed for the area in mm².
     """
     inside, (down, across) = mask.inside, mask.window
-    # a side has at most 32,767 pixels, and numpy sums bools fast only into narrow integers
+    # numpy sums bools fast only if the result has a small integer type; uint16 is enough, since a side has at most
+    # 32,767 pixels
     columns, rows = inside.sum(axis=0, dtype=np.uint16), inside.sum(axis=1, dtype=np.uint16)
     area = int(columns.sum(dtype=np.int64))
     bbox = (across.start, down.start, columns.size, rows.size)
@@ -55,7 +58,7 @@ def measure(mask: Mask, extra_flags: Sequence[str] = (), *, spacing: Spacing | N
 
 
 def _mean(counts: npt.NDArray[np.uint16], area: int) -> float:
-    """The mean index, weighted by the counts."""
+    """Return the mean index, weighted by the counts."""
     return int(counts.astype(np.int64) @ np.arange(counts.size)) / area
 
 

@@ -1,4 +1,4 @@
-"""Resolve overlapping masks of one frame to labels, so that each pixel belongs to at most one prompt."""
+"""Overlapping masks of one frame, and the labels in which each pixel belongs to at most one prompt."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +14,13 @@ from maskrelay.imaging.masks.mask import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlap:
-    """Two masks, by their numbers, that share pixels."""
+    """Two masks that share pixels."""
 
+    #: The numbers of the two masks.
     numbers: tuple[int, int]
+    #: The intersection of their bounding boxes.
     window: Window
-    #: The shared pixels within the window.
+    #: The shared pixels within the window, as bool.
     both: Inside
 
 
@@ -39,9 +41,10 @@ def meetings_of(masks: Sequence[PackedMask]) -> set[tuple[int, int]]:
 
 
 def labels_of(masks: Sequence[Mask], overlaps: Iterable[Overlap]) -> list[Mask | None]:
-    """Return what remains of each mask as a label, in its own window; None for a mask without overlaps.
+    """Return the label of each mask, which is the mask without the pixels that belong to another mask.
 
-    A pixel in several masks goes to the mask with the highest probability there; of equals, to the first.
+    The label of a mask without overlaps is None. A pixel in several masks belongs to the mask with the highest
+    probability there. If the probabilities are equal, it belongs to the first of these masks.
     """
     labels: list[Mask | None] = [None] * len(masks)
     for overlap in overlaps:
@@ -56,6 +59,6 @@ def labels_of(masks: Sequence[Mask], overlaps: Iterable[Overlap]) -> list[Mask |
     return labels
 
 
-def _common(one: Window, other: Window) -> Window | None:
-    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+def _common(first: Window, second: Window) -> Window | None:
+    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
     return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None

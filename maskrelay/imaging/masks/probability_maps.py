@@ -1,4 +1,4 @@
-"""Convert the endpoint's maps to probabilities 0..255, whatever their dtype."""
+"""Conversion of the endpoint's maps, which may have several dtypes, to probabilities from 0 to 255."""
 
 from typing import Any, Literal, NoReturn
 
@@ -14,13 +14,16 @@ MAX_LE_1 = "max_le_1"
 
 
 def probabilities(stack: MapStack, encoding: Encoding) -> tuple[npt.NDArray[np.uint8], list[list[str]]]:
-    """Return the maps as (N, 1024, 1024) uint8, foreground `>= 128`, and a list of flags for each.
+    """Return the maps as a uint8 array of shape (N, 1024, 1024), and a list of flags for each map.
 
-    With `probability`: uint8 stays as it is (a read-only view of the response's bytes); bool becomes 0 or 255; floats
-    0..1 are multiplied by 255 and rounded half up in float64, so that a value is at least 0.5 exactly when its byte is
-    at least 128. With `binary01`: 1 becomes 255, 0 stays 0. The flag `max_le_1` marks a uint8 probability map that
-    never exceeds 1; it is used as it is, and so is empty. Raises AnswerInvalid for NaN or a float outside 0..1, and for
-    a value other than 0 and 1 with `binary01`.
+    With the encoding `probability`, uint8 values are not changed (the result is a read-only view of the response),
+    bools become 0 or 255, and floats from 0 to 1 are multiplied by 255 and rounded half up in float64. A float is at
+    least 0.5 if and only if the result is at least 128, which is the foreground. With the encoding `binary01`, 1
+    becomes 255.
+
+    A uint8 probability map whose values are all 0 or 1 has the flag `max_le_1`. It is not changed, so its mask is
+    empty. Raises AnswerInvalid if a float is NaN or is not between 0 and 1, and if a value is not 0 or 1 with the
+    encoding `binary01`.
     """
     maps = _array(stack)
     flags: list[list[str]] = [[] for _ in maps]
@@ -30,27 +33,27 @@ def probabilities(stack: MapStack, encoding: Encoding) -> tuple[npt.NDArray[np.u
         return np.where(maps, np.uint8(255), np.uint8(0)), flags
     if maps.dtype.kind == "f":
         return _from_floats(maps), flags
-    return maps, [[MAX_LE_1] if one.max() <= 1 else [] for one in maps]
+    return maps, [[MAX_LE_1] if each.max() <= 1 else [] for each in maps]
 
 
 def _array(stack: MapStack) -> npt.NDArray[Any]:
-    # bools are read as bytes: a bool array with any byte but 0 and 1 would be invalid
+    # bools are read as bytes, because a bool array with bytes other than 0 and 1 would be invalid
     dtype = np.dtype("uint8" if stack.dtype == "bool" else stack.dtype)
     return np.frombuffer(stack.raw, dtype).reshape(stack.shape)
 
 
 def _from_binary(maps: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if not np.all((maps == 0) | (maps == 1)):
-        _refuse("a map declared as 0 and 1 holds another value")
+        _refuse("a map that must contain only 0 and 1 contains another value")
     return np.where(maps == 1, np.uint8(255), np.uint8(0))
 
 
 def _from_floats(maps: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    if not np.all((maps >= 0) & (maps <= 1)):  # NaN fails both
-        _refuse("a probability map holds a value outside 0..1")
+    if not np.all((maps >= 0) & (maps <= 1)):  # both are false for NaN
+        _refuse("a probability map contains a value that is not between 0 and 1")
     whole = np.empty(maps.shape, np.uint8)
-    for one, out in zip(maps, whole, strict=True):  # one at a time: float64 takes eight times the memory
-        out[...] = np.floor(one.astype(np.float64) * 255.0 + 0.5)
+    for values, out in zip(maps, whole, strict=True):  # map by map, because float64 takes eight times the memory
+        out[...] = np.floor(values.astype(np.float64) * 255.0 + 0.5)
     return whole
 
 

@@ -1,8 +1,9 @@
-"""Encode masks as COCO run lengths (RLE), and decode them.
+"""Run lengths (RLE) of masks in the compressed text format of COCO.
 
-Runs are counted down the columns and begin with the zeros. Each count from the fourth on is written as its
-difference to the count two before it. A number is written in groups of 5 bits, lowest first, as characters from '0'
-on; all but the last have 0x20 set, and bit 0x10 of the last is the sign. Source: COCO's `maskApi.c`, `rleToString`.
+The runs follow the columns from top to bottom, and the first run consists of zeros. From the fourth count on, the
+difference from the count two positions before is written instead of the count. A number is divided into groups of 5
+bits, the lowest group first. To a group is added 0x20 if another group follows, and 48, which makes it a character. Bit
+0x10 of the last group is the sign. Source: `rleToString` in COCO's `maskApi.c`.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from maskrelay.contract.records.outcomes import Rle
 from maskrelay.errors import Malformed
 from maskrelay.imaging.masks.mask import Mask
 
-_GROUPS = 7  # groups of 5 bits: enough for the difference of any two counts below 2³³
+_GROUPS = 7  # the largest number of groups, which is enough for the difference of any two counts below 2³³
 
 
 def encode_rle(mask: Mask) -> Rle:
@@ -35,7 +36,7 @@ def _counts(mask: Mask) -> npt.NDArray[np.int64]:
 
 
 def _edge(mask: Mask, row: int) -> npt.NDArray[np.bool_]:
-    """A row of the frame, (width,) bool."""
+    """Return a row of the frame as a (width,) bool array."""
     edge = np.zeros(mask.size[1], np.bool_)
     rows, columns = mask.window
     if rows.start <= row < rows.stop:
@@ -44,9 +45,10 @@ def _edge(mask: Mask, row: int) -> npt.NDArray[np.bool_]:
 
 
 def _changes_below(mask: Mask) -> npt.NDArray[np.int64]:
-    """Positions, counted down the columns of the frame, where the value differs from the pixel above.
+    """Return the positions where a pixel differs from the pixel above it. Positions follow the columns of the frame.
 
-    They are found row by row in memory order and then sorted, because outlines are short and a transposed copy is not.
+    They are found row by row, in the order of the memory, and are not sorted. Sorting them later takes less time than
+    transposing the mask, because there are few such positions.
     """
     inside, (height, _), (rows, columns) = mask.inside, mask.size, mask.window
     places = np.flatnonzero(inside[1:] != inside[:-1])
@@ -75,7 +77,10 @@ def _text(counts: npt.NDArray[np.int64]) -> str:
 
 
 def _groups(numbers: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Group by group: which numbers have a further group, and its characters. Most numbers have one or two."""
+    """Yield the first groups of all numbers, then the second groups, and so on. Most numbers have one or two groups.
+
+    Each pair consists of the indices of the numbers that have such a group, and the characters of these groups.
+    """
     place, rest = np.arange(numbers.size), numbers
     while rest.size:
         group, rest = rest & 0x1F, rest >> 5
@@ -85,13 +90,16 @@ def _groups(numbers: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int
 
 
 def decode_rle(rle: Rle) -> npt.NDArray[np.bool_]:
-    """Return the (height, width) bool mask. Raises Malformed if the counts are not COCO's or do not fill the size."""
+    """Return the mask as a (height, width) bool array.
+
+    Raises Malformed if the text is not in the format of COCO, or if the counts do not add up to the size.
+    """
     height, width = rle.size
     counts = _numbers(rle.counts)
     counts[1::2] = np.cumsum(counts[1::2])
     counts[2::2] = np.cumsum(counts[2::2])
     if height < 0 or width < 0 or (counts < 0).any() or counts.sum() != height * width:
-        raise Malformed("The run lengths do not fill the mask's size.")
+        raise Malformed("The run lengths do not add up to the size of the mask.")
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape(width, height).T
 
@@ -103,7 +111,7 @@ def _numbers(text: str) -> npt.NDArray[np.int64]:
     lengths = ends - starts + 1
     whole = ends.size and ends[-1] == letters.size - 1
     if letters.size and (not whole or (letters < 0).any() or (letters > 0x3F).any() or lengths.max() > _GROUPS):
-        raise Malformed("The run lengths are not in COCO's form.")
+        raise Malformed("The run lengths are not in the format of COCO.")
     place = np.arange(letters.size) - np.repeat(starts, lengths)
     numbers = np.add.reduceat((letters & 0x1F) << (5 * place), starts) if ends.size else letters
     negative = (letters[ends] & 0x10) != 0

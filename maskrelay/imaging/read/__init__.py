@@ -1,5 +1,5 @@
-"""Reading sources: images, TIFF, NIfTI, and DICOM by `imaging.dicom`.
+"""Reading of sources: still images, TIFF and NIfTI. DICOM is read by `imaging.dicom`.
 
-A source file comes in; one frame at a time comes out as a plane or a picture.
+The modules read one frame of a source at a time, and return it as a plane or a picture.
 Read `source` first.
 """

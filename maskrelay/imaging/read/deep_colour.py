@@ -1,7 +1,8 @@
-"""Read samples of more than 8 bits without losing precision.
+"""Reading of samples of more than 8 bits without losing precision.
 
-Pillow keeps deep gray, but only the high byte of each sample of 16-bit colour. The file is therefore read a second
-time with the opposite byte order declared, which yields the low bytes, and the two are combined.
+Pillow reads gray samples of 16 or 32 bits completely. Of 16-bit colour samples, it reads only the high byte. Such a
+file is therefore read a second time with the opposite byte order, which returns the low bytes. Both results are then
+combined.
 """
 
 import sys
@@ -17,11 +18,11 @@ from maskrelay.imaging.bands import bands
 from maskrelay.imaging.read.strips import array_of
 
 _GRAY_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-#: Pillow's names for big-endian layouts as stored in the file, and for the same layouts in native order.
+#: Pillow's names for layouts with big-endian samples, each with the name of the same layout in native byte order.
 _BIG_ENDIAN = {"I;16BS": "I;16NS", "I;32B": "I;32N", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 _BIG, _LITTLE = ("16B", "16L")
 _OTHER_ORDER = {_BIG: _LITTLE, _LITTLE: _BIG, "16N": _BIG if sys.byteorder == "little" else _LITTLE}
-# Layouts that Pillow reads in both byte orders, sample by sample, without combining samples.
+# The layouts that Pillow can read in both byte orders, and in which it does not combine samples.
 _BOTH_WAYS = ("RGB", "RGBA", "RGBX")
 
 
@@ -31,9 +32,9 @@ def has_deep_gray(image: ImageFile.ImageFile) -> bool:
 
 
 def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
-    """Return (height, width) uint16, int32, uint32 or float32 in native order.
+    """Return the samples as a (height, width) array of uint16, int32, uint32 or float32 in native byte order.
 
-    A 16-bit TIFF in which 0 is white is inverted.
+    The samples of a 16-bit TIFF in which 0 means white are inverted.
     """
     image.tile = [_as_libtiff_gives(tile) for tile in image.tile]
     image.load()
@@ -52,7 +53,10 @@ def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
 
 
 def _as_libtiff_gives(tile: ImageFile._Tile) -> ImageFile._Tile:
-    """Samples from libtiff are in native byte order, but Pillow still reads some of them in the file's order."""
+    """Return the tile with native byte order, if libtiff decodes it.
+
+    libtiff returns samples in native byte order, but Pillow would read some of them in the byte order of the file.
+    """
     layout = _layout(tile)
     if tile.codec_name != "libtiff" or layout not in _BIG_ENDIAN:
         return tile
@@ -60,24 +64,28 @@ def _as_libtiff_gives(tile: ImageFile._Tile) -> ImageFile._Tile:
 
 
 def has_deep_colour(image: ImageFile.ImageFile) -> bool:
-    """Return whether an image that is not loaded yet has several 16-bit channels, which Pillow would cut to 8 bits."""
+    """Return whether an image has several 16-bit channels, which Pillow would reduce to 8 bits.
+
+    The image must not be loaded yet.
+    """
     return not has_deep_gray(image) and any(";16" in _layout(tile) for tile in image.tile)
 
 
 def read_deep_colour(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> npt.NDArray[np.uint16]:
-    """Return (height, width, 3) uint16, or (height, width) for gray with alpha; alpha is composited over black.
+    """Return the samples as uint16, in the shape (height, width, 3), or (height, width) for gray with alpha.
 
-    Loads `image`, and a second one that `again` opens. Raises UnsupportedImage for a layout that Pillow reads in one
-    byte order only (CMYK, premultiplied alpha, separate planes).
+    Transparent pixels are composited over black. The function loads `image`, and a second image that `again` opens from
+    the same file. Raises UnsupportedImage for a layout that Pillow reads in one byte order only: CMYK, premultiplied
+    alpha, or separate planes.
     """
     layouts = {_layout(tile) for tile in image.tile}
-    if layouts == {"LA;16B"}:  # four bytes a pixel: read as such
+    if layouts == {"LA;16B"}:  # a pixel has four bytes, so it is read as RGBA
         return array_of(
             _loaded(image, "RGBA"), lambda band: _over_black(np.asarray(band).view(">u2").astype(np.uint16))[..., 0]
         )
     channels, _, order = layouts.pop().partition(";")
     if layouts or channels not in _BOTH_WAYS or order not in _OTHER_ORDER:
-        raise UnsupportedImage("16-bit colour of this layout is not read.")
+        raise UnsupportedImage("16-bit colour in this layout is not supported.")
     low = _loaded(again(), f"{channels};{_OTHER_ORDER[order]}")
     high = _loaded(image, f"{channels};{order}")
     deep = np.empty((*high.size[::-1], 3), np.uint16)
@@ -91,20 +99,20 @@ def read_deep_colour(image: ImageFile.ImageFile, again: Callable[[], ImageFile.I
 
 
 def has_multiplied_alpha(image: ImageFile.ImageFile) -> bool:
-    """Return whether an image that is not loaded yet has premultiplied alpha."""
+    """Return whether an image has premultiplied alpha. The image must not be loaded yet."""
     return {_layout(tile) for tile in image.tile} == {"RGBa"}
 
 
 def read_over_black(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
-    """Return the (height, width, 3) colours of an image with premultiplied alpha as stored.
+    """Return the stored colours of an image with premultiplied alpha, as a (height, width, 3) uint8 array.
 
-    Pillow would divide by alpha and round.
+    They are the colours over black. Pillow itself would divide them by alpha, and round.
     """
     return array_of(_loaded(image, "RGBA"), lambda band: np.asarray(band)[..., :3])
 
 
 def _layout(tile: ImageFile._Tile) -> str:
-    """Pillow's name for the layout in the file: the tile's arguments, or the first of them."""
+    """Return Pillow's name for the layout in the file, which is the tile's only argument or its first."""
     first = tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0]
     return first if isinstance(first, str) else ""
 
@@ -119,6 +127,6 @@ def _loaded(image: ImageFile.ImageFile, layout: str) -> ImageFile.ImageFile:
 
 
 def _over_black(layered: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-    """Multiply the other channels by alpha, the last channel, with rounding."""
+    """Return the image over black: the channels multiplied by alpha (the last channel) and rounded."""
     product = layered[..., :-1].astype(np.uint32) * layered[..., -1:]
     return ((product + 0x7FFF) // 0xFFFF).astype(np.uint16)

@@ -1,4 +1,4 @@
-"""Decompress a gzip stream, such as a .nii.gz, piece by piece and up to a limit."""
+"""Decompression of a gzip stream, such as a .nii.gz file, piece by piece and up to a limit."""
 
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -11,31 +11,32 @@ from maskrelay.errors import ArchiveTooLarge, SourceTooLarge, Truncated
 _GZIP = 31  # zlib's `wbits` for data with a gzip header and checksum
 _PIECE = 1 << 20
 _SLICE = 1 << 16
-#: The most members. Blocked gzip (bgzip) has a member for every 64 KiB, so the size of its members limits their number;
-#: a file with more members, most of them empty, is made to keep its reader busy.
+#: The largest number of members in a gzip stream. Blocked gzip (bgzip) has a member for every 64 KiB, so this many
+#: members have 4 GiB. A file with more members, most of which would be empty, is probably an attack.
 MOST_MEMBERS = 1 << 16
 
 
 def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
     """Write the decompressed content of the gzip stream `chunks` to `out`, and return the number of bytes.
 
-    Members are decompressed one after another. Raises Truncated for a stream that is damaged, ends early or is not
-    gzip, SourceTooLarge before more than `most_bytes` are written, and ArchiveTooLarge for more
-    than MOST_MEMBERS members.
+    The members of the stream are decompressed one after another. Raises Truncated if the stream is damaged, ends early
+    or is not gzip. Raises SourceTooLarge if there are more than `most_bytes` bytes, of which no more than `most_bytes`
+    are written. Raises ArchiveTooLarge if there are more than MOST_MEMBERS members.
     """
     written = 0
     for piece in unpack(chunks):
         written += len(piece)
         if written > most_bytes:
-            raise SourceTooLarge(f"The file unpacks to more than {most_bytes} bytes.")
+            raise SourceTooLarge(f"The file expands to more than {most_bytes} bytes.")
         out.write(piece)
     return written
 
 
 def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the decompressed content of the gzip stream `chunks` without a limit. Raises as `inflate` does.
+    """Yield the decompressed content of the gzip stream `chunks`, in pieces of at most 1 MiB.
 
-    Pieces have at most `_PIECE` bytes, however much a chunk expands to. Zeros after a member are padding.
+    There is no limit on the number of bytes. Zeros after a member are padding and are ignored. Raises Truncated and
+    ArchiveTooLarge in the same cases as `inflate`.
     """
     unpacker, between, members = isal_zlib.decompressobj(_GZIP), True, 0
     for slice_ in _sliced(chunks):
@@ -49,7 +50,7 @@ def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
             try:
                 piece = unpacker.decompress(rest, _PIECE)
                 yield piece
-                while len(piece) == _PIECE and not unpacker.eof:  # it may hold back more than its input shows
+                while len(piece) == _PIECE and not unpacker.eof:  # the decompressor may have more output for the input
                     piece = unpacker.decompress(unpacker.unconsumed_tail, _PIECE)
                     yield piece
             except IsalError:  # type: ignore[misc]  # its stub has no base class
@@ -64,7 +65,7 @@ def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in slices that are cheap to copy: the rest of a slice is copied after every member."""
+    """Yield the same bytes in small slices. The rest of a slice is copied after every member, so it must be small."""
     for chunk in chunks:
         for start in range(0, len(chunk), _SLICE):
             yield chunk[start : start + _SLICE]

@@ -1,7 +1,8 @@
-"""Read the header of a still image file without decoding it, and turn decoding failures into coded errors.
+"""Reading of the header of a still image file without decoding it, and translation of failures into coded errors.
 
-Pillow's file classes are used directly instead of `Image.open`, which consults `Image.MAX_IMAGE_PIXELS`: a setting of
-the whole process that cannot be changed for one call while other threads decode. Here the limit is an argument.
+Pillow's file classes are used directly, and not `Image.open`. That function applies the limit
+`Image.MAX_IMAGE_PIXELS`, which is the same for the whole process and cannot be changed for one call while other threads
+decode. Here, the limit is an argument.
 """
 
 import re
@@ -26,7 +27,7 @@ from maskrelay.imaging.canvas.letterbox import LONGEST_SIDE
 
 _Kind = TypeVar("_Kind", bound=ImageFile.ImageFile)
 
-# All supported formats. Of a JPEG with further images inside (MPO: previews, gain maps), the first one is read.
+# All supported formats. A JPEG file may contain further images, such as previews (MPO). Only its first image is read.
 _KINDS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
     (re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.JpegImageFile),
@@ -45,25 +46,25 @@ _BEYOND_US = re.compile(
 
 @contextmanager
 def named_damage() -> Iterator[None]:
-    """Turn whatever Pillow raises inside the block into an `ItemError`.
+    """Translate every exception that Pillow raises inside the block into an ItemError.
 
-    Pillow's own message is dropped, because it may quote the file. Raises TooManyPixels if memory runs out: within the
-    pixel limit, only a forged header asks for that much.
+    Pillow's own message is dropped, because it may quote the file. Raises TooManyPixels if there is not enough memory,
+    because only a forged header needs so much memory within the limit on pixels.
     """
     try:
         yield
     except ItemError:
         raise
     except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise TooManyPixels("The image needs more memory than it may have.") from None
-    except Exception as error:  # noqa: BLE001  a decoder of hostile bytes may raise anything
+        raise TooManyPixels("The image needs more memory than is allowed.") from None
+    except Exception as error:  # noqa: BLE001  for malicious bytes, a decoder may raise any exception
         if isinstance(error, NotImplementedError) or _BEYOND_US.search(str(error)):
             raise UnsupportedImage from None
         raise Truncated from None
 
 
 def is_picture(head: bytes) -> bool:
-    """Return whether a file that begins with these bytes declares a supported format."""
+    """Return whether a file that begins with these bytes has the signature of a supported format."""
     return _kind(head) is not None
 
 
@@ -72,10 +73,11 @@ def _kind(head: bytes) -> type[ImageFile.ImageFile] | None:
 
 
 def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
-    """Open `file` (PNG, JPEG, TIFF, WebP or BMP) without decoding it, after checking its size and page count.
+    """Open `file` (PNG, JPEG, TIFF, WebP or BMP) without decoding it, and check its size and its number of pages.
 
-    Raises NotAnImage, ZeroSized (also for an empty file), TooManyPixels,
-    UnsupportedImage (several pages, or more of something than `bounds` allows), Truncated.
+    Raises NotAnImage if the format is not supported, ZeroSized if the file is empty or the image has no pixels,
+    TooManyPixels if the image is too large, UnsupportedImage if there are several pages or a limit in `bounds` is
+    exceeded, and Truncated if the header is damaged.
     """
     if not file:
         raise ZeroSized("The file is empty.")
@@ -83,7 +85,7 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     if kind is None:
         raise NotAnImage
     with named_damage():
-        if kind is WebPImagePlugin.WebPImageFile:  # its decoder allocates the whole image when opened
+        if kind is WebPImagePlugin.WebPImageFile:  # this decoder allocates the whole image when it opens the file
             check_size(_webp_size(file), max_pixels)
         if kind is JpegImagePlugin.JpegImageFile:
             check_segments(file)
@@ -94,18 +96,22 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
         if kind is JpegImagePlugin.JpegImageFile:
             check_scans(file, image.width * image.height)
         if getattr(image, "is_animated", False):
-            raise UnsupportedImage("The file has several pages or frames; only a TIFF's are taken, page by page.")
+            raise UnsupportedImage("The file has several pages or frames, which are only supported in a TIFF file.")
         return image
 
 
 def opened(kind: type[_Kind], stream: BinaryIO) -> _Kind:
-    """Open the image at the start of `stream` without decoding it. Raises ZeroSized, and whatever Pillow raises."""
+    """Open the image at the start of `stream` without decoding it.
+
+    Raises ZeroSized if the image has no pixels, and any exception of Pillow.
+    """
     stream.seek(0)
     image = kind.__new__(kind)
     try:
         kind.__init__(image, stream)
     except SyntaxError:
-        # Pillow reports a size of zero like garbage; only the half-initialised image distinguishes the two
+        # Pillow raises the same error for a size of zero and for garbage. Only the partly initialised image
+        # distinguishes them.
         if image.mode and 0 in image.size:
             raise ZeroSized from None
         raise
@@ -113,18 +119,18 @@ def opened(kind: type[_Kind], stream: BinaryIO) -> _Kind:
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise TooManyPixels if (width, height) exceeds the limits."""
+    """Raise TooManyPixels if an image of the size (width, height) exceeds the limits."""
     width, height = size
     if width * height > max_pixels:
-        detail = f"The image has {width} × {height} = {width * height} pixels; at most {max_pixels} are taken."
+        detail = f"The image has {width} × {height} = {width * height} pixels; at most {max_pixels} are accepted."
         raise TooManyPixels(detail)
     if max(size) > LONGEST_SIDE:
-        detail = f"The image has {width} × {height} pixels; at most {LONGEST_SIDE} are taken along a side."
+        detail = f"The image has {width} × {height} pixels; at most {LONGEST_SIDE} are accepted along a side."
         raise TooManyPixels(detail)
 
 
 def _webp_size(file: bytes) -> tuple[int, int]:
-    """(width, height) as declared by the WebP container (RFC 9649 §2.5–2.7)."""
+    """Return (width, height) as the WebP container declares them (RFC 9649 §2.5–2.7)."""
     if file[12:16] == b"VP8X":
         return 1 + int.from_bytes(file[24:27], "little"), 1 + int.from_bytes(file[27:30], "little")
     if file[12:16] == b"VP8L":
@@ -134,11 +140,11 @@ def _webp_size(file: bytes) -> tuple[int, int]:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation 1..8, or 1 if there is none or it cannot be read.
+    """Return the EXIF orientation from 1 to 8, or 1 if there is none or it cannot be read.
 
-    Pillow applies the orientation of a TIFF while loading it.
+    Pillow itself applies the orientation of a TIFF when it loads the file.
     """
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001  broken metadata does not make the image unreadable
+    except Exception:  # noqa: BLE001  an image with damaged metadata can still be read
         return 1

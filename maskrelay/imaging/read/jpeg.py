@@ -1,7 +1,7 @@
-"""Decode a JPEG with libjpeg-turbo directly: Pillow keeps four bytes a pixel and copies them once more.
+"""Decoding of JPEG files with libjpeg-turbo, without Pillow.
 
-Both use the same decoder underneath. The result is used only if libjpeg-turbo decodes the file without any warning;
-every other file is left to Pillow.
+Pillow uses the same library, but it holds four bytes per pixel and copies them once more. The result is used only if
+libjpeg-turbo decodes the file without a warning. Pillow decodes all other files.
 """
 
 import numpy as np
@@ -13,16 +13,16 @@ _COLOURS = {"L": "GRAY", "RGB": "RGB"}
 
 
 def jpeg_pixels(file: bytes, image: ImageFile.ImageFile) -> npt.NDArray[np.uint8] | None:
-    """Return the pixels, (height, width) or (height, width, 3) uint8, of a file that is opened as `image` but not
-    decoded.
+    """Return the pixels of a file that Pillow has opened as `image` but not decoded.
 
-    Returns None for a format other than JPEG, for CMYK, and for a file with any defect.
+    The pixels are uint8, in the shape (height, width) or (height, width, 3). Return None if the file is not a JPEG, if
+    it is CMYK, or if it has any defect.
     """
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode not in _COLOURS:
         return None
     try:
         height, width, *_ = decode_jpeg_header(file)
-        if (width, height) != image.size:  # only the size that was checked is accepted
+        if (width, height) != image.size:  # the limits were checked only for the size that Pillow found
             return None
         pixels = np.asarray(decode_jpeg(file, _COLOURS[image.mode], strict=True), np.uint8)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Read NIfTI-1 and NIfTI-2 volumes (single files, already decompressed) one slice at a time."""
+"""Reading of NIfTI-1 and NIfTI-2 volumes, one slice at a time. The files must be decompressed."""
 
 import math
 from collections.abc import Iterator
@@ -31,7 +31,8 @@ from maskrelay.imaging.read.footprint import nifti_footprint
 from maskrelay.imaging.read.image_header import check_size
 
 _RGB24 = 128
-#: Supported voxel types by NIfTI code, as numpy types without byte order. Complex and 128-bit types are not images.
+#: The supported voxel types by NIfTI code, as numpy types without byte order. Complex numbers and 128-bit types are not
+#: supported, because they are not used for images.
 _STORED = {
     2: "u1",
     4: "i2",
@@ -45,40 +46,43 @@ _STORED = {
     1024: "i8",
     1280: "u8",
 }
-#: Bytes that are scaled at a time when a whole volume is traversed.
+#: The number of bytes that are scaled at a time when a whole volume is traversed.
 _WALKED = 1 << 20
-#: Types for scaled integers, smallest first. Signed bytes are left out: 8-bit values would be shown unscaled.
+#: The types for scaled integers, the smallest type first. Signed bytes are not included, because 8-bit values would not
+#: be converted to the full range of bytes.
 _WHOLE = tuple(np.dtype(name) for name in ("u1", "u2", "i2", "u4", "i4", "i8"))
-#: How far sform and qform may place a corner of the volume apart, as a multiple of the smallest voxel side.
+#: The greatest distance between the positions of a corner according to sform and qform, as a multiple of the shortest
+#: side of a voxel.
 _SAME_PLACE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class NiftiFacts:
-    """The facts of a file's header that reading needs."""
+    """The facts of a file's header that are needed to read its slices."""
 
-    #: Voxels along x, y, z of one volume.
+    #: The numbers of voxels along x, y and z in one volume.
     shape: tuple[int, int, int]
     #: The number of volumes.
     volumes: int
-    #: Voxel index to millimetres, RAS+ (sform, else qform, else voxel sizes).
+    #: The map from voxel indices to millimetres, RAS+. It is sform, or else qform, or else follows from the voxel
+    #: sizes.
     affine: Affine
-    #: Millimetres from voxel to voxel along x, y, z.
+    #: The distances from voxel to voxel along x, y and z, in millimetres.
     spacing: tuple[float, float, float]
-    #: The type of the values after scaling; one byte only if bytes are stored and not scaled.
+    #: The type of the values after scaling.
     values: np.dtype[Any]
-    #: Whether a voxel is three bytes of colour.
+    #: Whether a voxel consists of three bytes of colour.
     rgb: bool
     #: The type of the values in the file.
     stored: np.dtype[Any]
     #: The offset of the voxels in the file.
     start: int
-    #: A value is stored · slope + shift.
+    #: The value of a voxel is its stored value times `slope` plus `shift`.
     slope: float
     shift: float
-    #: Both affines as declared.
+    #: Both affines that the header declares.
     forms: Forms
-    #: What is wrong with the affines, by code.
+    #: Irregularities of the affines, by code.
     findings: dict[str, Any]
 
     @property
@@ -91,30 +95,35 @@ class NiftiFacts:
 
 
 def open_nifti(path: Path) -> NiftiFacts:
-    """Read the header of the file at `path`, and check that the file holds all of its voxels.
+    """Read the header of the file at `path`, and check that the file contains all voxels.
 
-    Raises the ItemErrors of `contract.nifti.read_header`, ZeroSized for an empty file, UnsupportedImage for an
-    unsupported voxel type, TooManyPixels for a side that is too long, and Truncated.
+    Raises the errors of `contract.formats.nifti_header.read_header`. In addition, raises ZeroSized if the file is
+    empty, UnsupportedImage if the voxel type is not supported, TooManyPixels if a side is too long, and Truncated if
+    voxels are missing.
     """
     with path.open("rb") as file:
         facts = read_facts_of(file.read(HEADER_BYTES))
     size, needed = path.stat().st_size, facts.start + facts.volumes * facts.volume_bytes
     if size < needed:
-        raise Truncated(f"The file has {size} bytes where its header asks for {needed}.")
+        raise Truncated(f"The file has {size} bytes, but its header requires {needed}.")
     return facts
 
 
 def read_facts_of(head: bytes) -> NiftiFacts:
-    """Read the first HEADER_BYTES of a file. Raises as `open_nifti` does, except for missing voxels."""
+    """Read the header in `head`, the first HEADER_BYTES bytes of a file.
+
+    Raises the same errors as `open_nifti`, but does not detect missing voxels.
+    """
     if not head:
         raise ZeroSized("The file is empty.")
     return _facts(read_header(head))
 
 
 def walk_volume(chunks: Iterator[bytes], facts: NiftiFacts, number: int) -> Iterator[Plane]:
-    """Yield the scaled values of volume `number` in file order, without the shape of an image, for statistics.
+    """Yield the scaled values of volume `number` for statistics.
 
-    chunks: the decompressed file. Raises Truncated.
+    The values are in the order of the file, and the yielded planes do not have the shape of slices. `chunks` is the
+    content of the decompressed file. Raises Truncated if it ends before the last voxel of the volume.
     """
     left, skipped, held = facts.volume_bytes, facts.start + number * facts.volume_bytes, bytearray()
     voxel = facts.stored.itemsize * (3 if facts.rgb else 1)
@@ -140,11 +149,11 @@ def _values(stored: bytes, facts: NiftiFacts) -> Plane:
 def _facts(header: NiftiHeader) -> NiftiFacts:
     name = _STORED.get(header.datatype)
     if name is None:
-        raise UnsupportedImage(f"Voxels of the NIfTI datatype {header.datatype} are not read.")
+        raise UnsupportedImage(f"Voxels of the NIfTI datatype {header.datatype} are not supported.")
     if max(header.shape) > LONGEST_SIDE:
-        raise TooManyPixels(f"dim has a side of {max(header.shape)} voxels; at most {LONGEST_SIDE} are taken.")
+        raise TooManyPixels(f"dim has a side of {max(header.shape)} voxels; at most {LONGEST_SIDE} are accepted.")
     rgb = header.datatype == _RGB24
-    # the standard does not scale colours
+    # according to the standard, colours are not scaled
     slope, shift = (1.0, 0.0) if rgb else (header.slope, header.shift)
     stored = np.dtype(header.order + name)
     affine = _in_millimetres(header.affines[0], header.unit)
@@ -170,7 +179,7 @@ def _in_millimetres(affine: Affine, unit: float) -> Affine:
 
 
 def _spacing(affine: Affine) -> tuple[float, float, float]:
-    """The sides of a voxel."""
+    """Return the sides of a voxel."""
     x, y, z = (math.hypot(*(row[axis] for row in affine)) for axis in range(3))
     return x, y, z
 
@@ -184,7 +193,11 @@ def _forms(header: NiftiHeader) -> Forms:
 
 
 def _findings(header: NiftiHeader, forms: Forms) -> dict[str, Any]:
-    """Findings by code. `forms_differ`: how far sform and qform place a corner of the volume apart, in millimetres."""
+    """Return the irregularities of the affines, by code.
+
+    The value of `forms_differ` is the greatest distance, in millimetres, between the positions of a corner according to
+    sform and qform.
+    """
     found: dict[str, Any] = {}
     if header.unusable:
         found["forms_unusable"] = list(header.unusable)
@@ -200,7 +213,11 @@ def _findings(header: NiftiHeader, forms: Forms) -> dict[str, Any]:
 
 
 def _value_type(stored: np.dtype[Any], slope: float, shift: float) -> np.dtype[Any]:
-    """An integer type for integers scaled by whole numbers, up to 64 bits; else float64, or the stored float type."""
+    """Return the type of the values after scaling.
+
+    It is an integer type of up to 64 bits if the stored type is an integer and slope and shift are whole numbers.
+    Stored floats that are not scaled keep their type. In all other cases it is float64.
+    """
     native = stored.newbyteorder("=")
     unscaled = (slope, shift) == (1, 0)
     if native.kind == "f":
@@ -217,7 +234,7 @@ def _value_type(stored: np.dtype[Any], slope: float, shift: float) -> np.dtype[A
 
 
 def grid_of(facts: NiftiFacts, axis: int) -> Grid:
-    """Return the grid whose frames are all slices along the voxel axis `axis`, in stored order."""
+    """Return the grid of the volume. Its frames are all slices along the voxel axis `axis`, in stored order."""
     return Grid(
         shape=facts.shape,
         affine=facts.affine,
@@ -229,17 +246,20 @@ def grid_of(facts: NiftiFacts, axis: int) -> Grid:
 
 
 def picture_spacing(facts: NiftiFacts, axis: int, turn: Orientation) -> tuple[float, float]:
-    """Return the (row, column) spacing in millimetres of the image of a slice."""
+    """Return the distances between rows and between columns in the image of a slice, in millimetres."""
     first, second = (side for other, side in enumerate(facts.spacing) if other != axis)
     return (second, first) if turn.transpose else (first, second)
 
 
 def chosen_volume(facts: NiftiFacts, asked: int | None) -> int:
-    """Return the volume that `asked` (from 0) names, or the only one. Raises VolumeNeeded."""
+    """Return the number of the requested volume, counted from 0, or 0 if there is only one and none is requested.
+
+    Raises VolumeNeeded if there are several volumes and none is requested, or if the requested volume does not exist.
+    """
     if asked is None and facts.volumes == 1:
         return 0
     if asked is None or not 0 <= asked < facts.volumes:
-        detail = f"The file has {facts.volumes} volumes; `volume` names one, from 0 to {facts.volumes - 1}."
+        detail = f"The file has {facts.volumes} volumes. Set `volume` to a number from 0 to {facts.volumes - 1}."
         raise VolumeNeeded(detail)
     return asked
 
@@ -247,13 +267,13 @@ def chosen_volume(facts: NiftiFacts, asked: int | None) -> int:
 def read_slice(
     path: Path, facts: NiftiFacts, axis: int, index: int, volume: int | None, turn: Orientation, *, max_pixels: int
 ) -> Plane:
-    """Read slice `index` along the voxel axis `axis`, scaled and oriented for display. The rest is not loaded.
+    """Read slice `index` along the voxel axis `axis`, scaled and oriented for display. No other slice is loaded.
 
-    Raises VolumeNeeded, FrameOutOfRange, TooManyPixels, and Truncated if the file has become shorter.
+    Raises VolumeNeeded, FrameOutOfRange or TooManyPixels, and Truncated if the file is shorter than when it was opened.
     """
     number = chosen_volume(facts, volume)
     if not 0 <= index < facts.shape[axis]:
-        raise FrameOutOfRange(f"The volume has {facts.shape[axis]} slices; number {index} is not among them.")
+        raise FrameOutOfRange(f"The volume has {facts.shape[axis]} slices. There is no slice with the number {index}.")
     height, width = (side for other, side in enumerate(facts.shape) if other != axis)
     check_size((height, width) if turn.transpose else (width, height), max_pixels)
     voxels = _mapped(path, facts, number)
@@ -262,13 +282,13 @@ def read_slice(
 
 
 def slice_footprint(facts: NiftiFacts, axis: int) -> int:
-    """Return the peak memory, in bytes, of `read_slice` and the conversion to the canvas for a slice along `axis`."""
+    """Return the peak memory, in bytes, of reading a slice along `axis` and converting it to the canvas."""
     height, width = (side for other, side in enumerate(facts.shape) if other != axis)
     return nifti_footprint(width, height, facts.stored.itemsize * (3 if facts.rgb else 1))
 
 
 def _mapped(path: Path, facts: NiftiFacts, number: int) -> npt.NDArray[Any]:
-    """One memory-mapped volume, [x, y, z] or [x, y, z, colour]; nothing is read yet."""
+    """Return one memory-mapped volume, with the axes x, y, z and possibly colour. Nothing is read yet."""
     shape = (3, *facts.shape) if facts.rgb else facts.shape
     start = facts.start + number * facts.volume_bytes
     try:
@@ -279,10 +299,10 @@ def _mapped(path: Path, facts: NiftiFacts, number: int) -> npt.NDArray[Any]:
 
 
 def _scaled(stored: npt.NDArray[Any], facts: NiftiFacts) -> npt.NDArray[Any]:
-    """A new array in native byte order."""
+    """Return the scaled values as a new array in native byte order."""
     if (facts.slope, facts.shift) == (1, 0):
         return np.array(stored, facts.values, order="C")
     if facts.values.kind == "f":
-        with np.errstate(over="ignore", invalid="ignore"):  # gives infinities and NaN, which windowing handles
+        with np.errstate(over="ignore", invalid="ignore"):  # infinities and NaN are handled by windowing
             return np.array(stored, np.float64, order="C") * facts.slope + facts.shift
     return (np.array(stored, np.int64, order="C") * int(facts.slope) + int(facts.shift)).astype(facts.values)

@@ -1,4 +1,4 @@
-"""Decode a still image file to pixels in the form that all later steps expect: uint8, gray or RGB, upright."""
+"""Decoding of a still image file to pixels in the form that all later steps expect: uint8, gray or RGB, and upright."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,20 +37,21 @@ _GRAY = ("1", "L", "LA", "La")
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded source."""
+    """A decoded frame."""
 
-    #: uint8, (height, width) for gray or (height, width, 3) for RGB.
+    #: The pixels, in the shape (height, width) for gray or (height, width, 3) for RGB.
     pixels: npt.NDArray[np.uint8]
-    #: Bits per sample in the source.
+    #: The bits per sample in the source.
     bits: int
-    #: How the samples were converted to 8 bits; `none` if they were not.
+    #: The name of the conversion to 8 bits, or `none` if the samples were not converted.
     intensity: str
 
 
 def decode(file: bytes, *, max_pixels: int) -> Picture:
-    """Decode a single-page PNG, JPEG, TIFF, WebP or BMP as `read_still` does, and convert it to 8 bits.
+    """Decode a single-page PNG, JPEG, TIFF, WebP or BMP file like `read_still`, and convert it to 8 bits.
 
-    Deeper samples are scaled by `windowing.to_bytes` (16-bit colour over its three channels together).
+    Deeper samples are converted by `intensity.window.to_bytes`. For 16-bit colour, the window is that of all three
+    channels together.
     """
     plane = read_still(file, max_pixels=max_pixels)
     pixels, done = to_bytes(plane, None)
@@ -59,15 +60,15 @@ def decode(file: bytes, *, max_pixels: int) -> Picture:
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """A file whose header was read and accepted."""
+    """A file whose header was read and checked."""
 
     file: bytes
     image: ImageFile.ImageFile
-    #: The peak memory of decoding it, in bytes.
+    #: The peak memory, in bytes, of decoding the image and converting it to the canvas.
     footprint: int
 
     def plane(self) -> Plane:
-        """Decode the image as `read_still` does. Call this only once."""
+        """Decode the image like `read_still`. Call this only once."""
         file, image = stored_png(self.file), self.image
         with named_damage():
             if file is not self.file:
@@ -79,26 +80,28 @@ class Still:
 
 
 def open_still(file: bytes, *, max_pixels: int) -> Still:
-    """Read the header of a PNG, JPEG, TIFF, WebP or BMP. Raises the ItemErrors of `header.open_header`."""
+    """Read the header of a PNG, JPEG, TIFF, WebP or BMP file. Raises the errors of `image_header.open_header`."""
     image = open_header(file, max_pixels=max_pixels)
     with named_damage():
         return Still(file, image, still_footprint(image))
 
 
 def read_still(file: bytes, *, max_pixels: int) -> Plane:
-    """Decode a single-page PNG, JPEG, TIFF, WebP or BMP at its own depth, upright.
+    """Decode a single-page PNG, JPEG, TIFF, WebP or BMP file with its own bits per sample.
 
-    Palettes, CMYK and YCbCr become RGB; alpha is composited over black; the EXIF orientation is applied. Raises only
-    the ItemErrors of `header.open_header`, and never fills in the missing part of a truncated file.
+    Palettes, CMYK and YCbCr are converted to RGB, transparent pixels are composited over black, and the EXIF
+    orientation is applied. Raises only the errors of `image_header.open_header`. An incomplete file is an error: its
+    missing part is never filled.
     """
     return open_still(file, max_pixels=max_pixels).plane()
 
 
 def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> Plane:
-    """Decode an opened image to upright gray or RGB: at the source's depth if that is above 8 bits, else as uint8.
+    """Decode an opened image to upright gray or RGB.
 
-    again: opens the same image once more, which 16-bit colour needs. Raises UnsupportedImage for an unsupported TIFF
-    layout, and whatever Pillow raises.
+    The result has the bits per sample of the source if these are more than 8, and is uint8 otherwise. `again` opens the
+    same image once more, which is needed for 16-bit colour. Raises UnsupportedImage for a TIFF layout that is not
+    supported, and any exception of Pillow.
     """
     inverted = False
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -114,7 +117,7 @@ def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile
     else:
         image.load()
         values, bits = array_of(image, _over_black), min(bits, 8)
-        if _has_signed_bytes(image):  # Pillow takes −1 for 255
+        if _has_signed_bytes(image):  # Pillow reads −1 as 255
             values = values.view(np.int8)
     return Plane(_upright(values, orientation_of(image)), bits, inverted)
 
@@ -134,7 +137,7 @@ def _has_signed_bytes(image: ImageFile.ImageFile) -> bool:
 
 
 def _over_black(image: Image.Image) -> Image.Image:
-    """Convert to gray (`L`) or `RGB`, composited over black where the source is transparent."""
+    """Convert the image to gray (`L`) or `RGB`. Transparent pixels are composited over black."""
     target, with_alpha = ("L", "LA") if image.mode in _GRAY else ("RGB", "RGBA")
     if not image.has_transparency_data:
         return image if image.mode == target else image.convert(target)
@@ -145,7 +148,7 @@ def _over_black(image: Image.Image) -> Image.Image:
 
 
 def _without_colour(values: npt.NDArray[Any], image: Image.Image) -> npt.NDArray[Any]:
-    """Deep samples in which the single value or colour that a PNG declares transparent (tRNS) is black."""
+    """Return deep samples in which the value or colour that a PNG declares as transparent (tRNS) is black."""
     transparent = image.info.get("transparency")
     if not isinstance(transparent, int | tuple):
         return values

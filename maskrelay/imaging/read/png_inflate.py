@@ -1,9 +1,9 @@
-"""Decompress the pixel data of a PNG with igzip, and hand Pillow a PNG whose pixel data are not compressed.
+"""Decompression of the pixel data of a PNG file with igzip, which is faster than Pillow's own decompression.
 
-This replaces Pillow's slower inflate. Only the compression of the pixel stream changes, and only if the stream is
-complete and its checksum is right; any other file is returned unchanged, so that Pillow reports what is wrong with
-it. Sources: the PNG specification, third edition, §5 (chunks) and §7 (scanlines); RFC 1950 (zlib); RFC 1951 §3.2.4
-(stored blocks).
+The result is a PNG file whose pixel data are not compressed, for Pillow to decode. Nothing else in the file is changed.
+A file whose pixel data are incomplete, or have a wrong checksum, is returned unchanged, so Pillow reports the error.
+Sources: the PNG specification, third edition, §5 (chunks) and §7 (scanlines); RFC 1950 (zlib); RFC 1951 §3.2.4 (stored
+blocks).
 """
 
 import struct
@@ -15,14 +15,14 @@ from maskrelay.imaging.png import SIGNATURE, chunk
 
 _HEAD = struct.Struct(">8sI4sIIBBBBB")  # the signature, then the IHDR chunk
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
-_MOST_BYTES = 1 << 25  # of pixel data, which are held twice for a moment
+_MOST_BYTES = 1 << 25  # the limit for decompressed pixel data, which are briefly in memory twice
 _BLOCK = 0xFFFF
 
 
 def stored_png(file: bytes) -> bytes:
-    """Return the same image with its pixel data in stored blocks.
+    """Return the same PNG file with its pixel data in stored blocks.
 
-    Returns `file` itself if it is not a PNG, or is interlaced, large or irregular.
+    Return `file` itself if it is not a PNG file, or if it is interlaced, large or irregular.
     """
     length = _stream_bytes(file)
     if not length:
@@ -39,7 +39,10 @@ def stored_png(file: bytes) -> bytes:
 
 
 def _stream_bytes(file: bytes) -> int:
-    """The decompressed size of the pixel data, with a filter type before each row; 0 for an unsupported PNG."""
+    """Return the decompressed size of the pixel data, including a filter type for each row.
+
+    Return 0 if the file is not a PNG file, is interlaced, or is too large.
+    """
     if len(file) < _HEAD.size:
         return 0
     signature, _, name, width, height, depth, colour, _, _, interlaced = _HEAD.unpack_from(file)
@@ -50,9 +53,9 @@ def _stream_bytes(file: bytes) -> int:
 
 
 def _stream(file: bytes) -> tuple[bytearray, int, int]:
-    """The content of the first consecutive IDAT chunks, and the range that they occupy in the file.
+    """Return the content of the first consecutive IDAT chunks, and the range of the file that they occupy.
 
-    Only the bytes of each chunk are kept, so a file with many empty chunks costs no memory.
+    Only the bytes of the chunks are stored, so many empty chunks need no memory.
     """
     packed, begin, at = bytearray(), 0, len(SIGNATURE)
     while at + 12 <= len(file):
@@ -68,7 +71,7 @@ def _stream(file: bytes) -> tuple[bytearray, int, int]:
 
 
 def _stored(pixels: bytes) -> bytes:
-    """A zlib stream of uncompressed blocks."""
+    """Return a zlib stream that consists of uncompressed blocks."""
     view, length = memoryview(pixels), len(pixels)
     blocks: list[bytes | memoryview] = [b"\x78\x01"]
     for start in range(0, length, _BLOCK):

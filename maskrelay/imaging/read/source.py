@@ -1,4 +1,4 @@
-"""Read one frame of any kind of source, as recorded in the plan."""
+"""Reading of one frame of any kind of source, as the plan describes it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from maskrelay.imaging.read.tiff import page_footprint, read_page
 class OpenedFrame:
     """A frame whose header was read."""
 
-    #: The peak memory of `plane` and the conversion to the canvas, in bytes.
+    #: The peak memory, in bytes, of decoding the frame and converting it to the canvas.
     footprint: int
-    #: Decodes the frame; to be called once. Raises only ItemErrors.
+    #: A function that decodes the frame. Call it only once. It raises only subclasses of ItemError.
     plane: Callable[[], Plane]
 
 
 def open_frame(source: bytes | Path, reading: Reading, *, max_pixels: int) -> OpenedFrame:
-    """Read only the frame's header. A volume's source must be the path of a file that does not change.
+    """Read only the header of a frame. The source of a volume must be the path of a file that does not change.
 
-    Raises only ItemErrors.
+    Raises only subclasses of ItemError.
     """
     if reading.kind == "dicom":
         opened = (
@@ -48,23 +48,26 @@ def open_frame(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Op
 
 
 def read_plane(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Plane:
-    """Return the frame's samples. Raises only ItemErrors."""
+    """Return the samples of a frame. Raises only subclasses of ItemError."""
     return open_frame(source, reading, max_pixels=max_pixels).plane()
 
 
 @lru_cache(maxsize=2)
 def _frames_of(file: Path, max_pixels: int) -> DicomPlanes:
-    """The header of a multi-frame object grows with its frames, so it is cached instead of read for each frame."""
+    """Return the planes of a DICOM file.
+
+    The header of a multi-frame object is large, so it is cached and not read again for each frame.
+    """
     return open_planes(file, max_pixels=max_pixels)
 
 
 def read_picture(source: bytes | Path, reading: Reading, *, max_pixels: int) -> Picture:
-    """Return the frame as uint8, gray or RGB. Raises only ItemErrors."""
+    """Return the frame as uint8, gray or RGB. Raises only subclasses of ItemError."""
     return picture_of(open_frame(source, reading, max_pixels=max_pixels), reading)
 
 
 def picture_of(opened: OpenedFrame, reading: Reading) -> Picture:
-    """Return the opened frame as uint8, gray or RGB. Raises only ItemErrors."""
+    """Return the opened frame as uint8, gray or RGB. Raises only subclasses of ItemError."""
     plane = opened.plane()
     window = reading.window
     if window is None and reading.percentiles != POSITIVE:

@@ -1,4 +1,7 @@
-"""Survey DICOM, NIfTI and multi-page TIFF sources for the plan: the number of frames, and how each is read."""
+"""The survey of DICOM, NIfTI and multi-page TIFF sources for the plan: how many frames they have, and how to read them.
+
+All functions raise only subclasses of ItemError.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,8 @@ from maskrelay.imaging.read.tiff import find_pages, read_page
 def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> Surveyed:
     """Survey one DICOM object.
 
-    about: the fields of `Surveyed` that are already known. key: the key under which identities are hashed. A dose
-    object that is a member of a zip is refused as not an image. Raises only ItemErrors, as all functions of this module
-    do.
+    `about` contains the fields of `Surveyed` that are already known. `key` is the key for hashes of identities. A dose
+    object is refused as not an image if it is a member of a zip archive.
     """
     facts = read_facts(source, key=key, among_others=about.get("extent") is not None)
     several = facts.frames > 1
@@ -35,17 +37,17 @@ def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> 
 def survey_nifti(
     head: bytes, about: dict[str, Any], options: PixelOptions, *, length: int | None = None, most_bytes: int
 ) -> Surveyed:
-    """Survey a volume, or the one that the options select of several, by its header alone.
+    """Survey a NIfTI file by its header.
 
-    The volume is cut along the axis that the options select. length: of the decompressed file, if it is known;
-    otherwise missing voxels are detected when the frames are read.
+    The options select the volume if there are several, and the axis along which it is cut into slices. `length` is the
+    size of the decompressed file. If it is None, missing voxels are only detected when the frames are read.
     """
     facts = read_facts_of(head)
     needed = facts.start + facts.volumes * facts.volume_bytes
     if needed > most_bytes:
-        raise SourceTooLarge(f"The volumes have {needed} bytes; at most {most_bytes} of a source are opened.")
+        raise SourceTooLarge(f"The volumes have {needed} bytes; at most {most_bytes} are accepted in one source.")
     if length is not None and length < needed:
-        raise Truncated(f"The file has {length} bytes where its header asks for {needed}.")
+        raise Truncated(f"The file has {length} bytes, but its header requires {needed}.")
     volume = chosen_volume(facts, options.volume)
     axis = slice_axis(facts.affine, facts.shape, options.slice_axis)
     grid = grid_of(facts, axis)
@@ -63,7 +65,7 @@ def survey_nifti(
 
 
 def survey_tiff(path: Path, about: dict[str, Any], *, max_pixels: int) -> Surveyed:
-    """Survey a TIFF: every page that is an image of its own is a frame. The first one gives the depth of all."""
+    """Survey a TIFF file. Every page that is an image of its own is a frame. All have the bits of the first page."""
     pages = find_pages(path, max_pixels=max_pixels)
     findings = {"pages_left_out": pages.left_out} if pages.left_out else {}
     if pages.count == 1:

@@ -1,7 +1,7 @@
-"""Convert a loaded Pillow image to an array in bands of rows.
+"""Conversion of a loaded Pillow image to an array, in bands of rows.
 
-`np.asarray` of an image allocates its bytes twice more, and a conversion of the whole image as much again; for a large
-image that is more than the image itself takes.
+`np.asarray` of a whole image allocates its bytes twice in addition, and a conversion of the whole image would allocate
+as much again. For a large image, this is more memory than the image itself takes.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-#: Pixels that are converted at a time.
+#: The number of pixels that are converted at a time.
 _AT_ONCE = 1 << 21
 
 
@@ -20,9 +20,10 @@ def _unchanged(image: Image.Image) -> Image.Image:
 
 
 def array_of(image: Image.Image, change: Callable[[Image.Image], Any] = _unchanged) -> npt.NDArray[Any]:
-    """Return `change` of a loaded image as a (height, width) or (height, width, channels) array.
+    """Return a loaded image, converted by `change`, as an array of shape (height, width) or (height, width, channels).
 
-    change: maps a band of rows to an image or an array of the same rows; each pixel must depend on itself alone.
+    `change` converts a band of rows to an image or an array with the same rows. Each pixel of its result must depend
+    only on the same pixel of the band.
     """
     rows = max(1, _AT_ONCE // image.width)
     if image.height <= rows:

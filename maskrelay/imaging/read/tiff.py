@@ -1,4 +1,4 @@
-"""Read a multi-page TIFF one page at a time."""
+"""Reading of a multi-page TIFF, one page at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from maskrelay.imaging.read.image_header import check_size, named_damage, opened
 from maskrelay.imaging.read.picture import plane_of
 from maskrelay.imaging.read.tiff_pages import TiffPages, read_pages
 
-#: Layouts of an uncompressed image by Pillow's mode: numpy's type without byte order, and the number of channels.
+#: The sample types of uncompressed images by Pillow's mode, as numpy types without byte order, and their channels.
 _CONTIGUOUS = {"L": ("u1", 1), "I;16": ("u2", 1), "I;16B": ("u2", 1), "F": ("f4", 1), "RGB": ("u1", 3)}
 
 
@@ -27,10 +27,10 @@ def count_pages(file: bytes | Path, *, max_pixels: int) -> int:
 
 
 def find_pages(file: bytes | Path, *, max_pixels: int) -> TiffPages:
-    """Find the images of a TIFF, in memory or at a path.
+    """Find the images of a TIFF file, which is in memory or at a path.
 
-    Raises NotAnImage, ZeroSized, Truncated (also for a chain of pages that leaves the file or is circular),
-    UnsupportedImage, and TooManyPixels if the first image is too large.
+    Raises NotAnImage, ZeroSized, UnsupportedImage, TooManyPixels if the first image is too large, and Truncated if the
+    file is incomplete or its chain of pages is circular.
     """
     with _stream(file) as stream, named_damage():
         pages = _pages_of(file, stream)
@@ -41,15 +41,15 @@ def find_pages(file: bytes | Path, *, max_pixels: int) -> TiffPages:
 
 
 def read_page(file: bytes | Path, index: int, *, max_pixels: int) -> Plane:
-    """Read image `index`, counted from 0 among those of `find_pages`, as `decode.plane_of` reads a single-page file.
+    """Read image `index`, counted from 0 among the images that `find_pages` finds, like `picture.plane_of`.
 
-    The first page's header is read too: if it is unsupported, no page is read. Raises the errors of `find_pages`, here
-    for this page, and FrameOutOfRange.
+    The header of the first page is read too. If the first page is not supported, no page can be read. Raises
+    FrameOutOfRange if there is no such image, and the errors of `find_pages` for this page.
     """
     with _stream(file) as stream, named_damage():
         pages = _pages_of(file, stream)
         if not 0 <= index < pages.count:
-            raise FrameOutOfRange(f"The file has {pages.count} pages; number {index} is not among them.")
+            raise FrameOutOfRange(f"The file has {pages.count} pages. There is no page with the number {index}.")
         if pages.planes > 1:
             return _read_plane(stream, _page(stream, pages, 0, max_pixels), index, pages.planes)
         image = _page(stream, pages, pages.pictures[index], max_pixels)
@@ -57,11 +57,14 @@ def read_page(file: bytes | Path, index: int, *, max_pixels: int) -> Plane:
 
 
 def page_footprint(file: bytes | Path, index: int, *, max_pixels: int) -> int:
-    """Return the peak memory, in bytes, of reading image `index`, without decoding it. Raises as `read_page`."""
+    """Return the peak memory, in bytes, of reading image `index`. The image is not decoded.
+
+    Raises the same errors as `read_page`.
+    """
     with _stream(file) as stream, named_damage():
         pages = _pages_of(file, stream)
         if not 0 <= index < pages.count:
-            raise FrameOutOfRange(f"The file has {pages.count} pages; number {index} is not among them.")
+            raise FrameOutOfRange(f"The file has {pages.count} pages. There is no page with the number {index}.")
         return still_footprint(_page(stream, pages, 0 if pages.planes > 1 else pages.pictures[index], max_pixels))
 
 
@@ -80,32 +83,36 @@ def _pages_of(file: bytes | Path, stream: BinaryIO) -> TiffPages:
 
 @lru_cache(maxsize=2)
 def _pages_at(path: Path, _written: int, _size: int) -> TiffPages:
-    """Cached, so that the chain of a stack of many pages is followed once and not for each page."""
+    """Return the pages of the file at `path`.
+
+    The result is cached, so the chain of pages is followed only once and not for each page. The arguments change when
+    the file is written again.
+    """
     with path.open("rb") as stream:
         return read_pages(stream)
 
 
 def _page(stream: BinaryIO, pages: TiffPages, number: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
-    """The directory with this number among all directories."""
+    """Return the directory with this number among all directories."""
     image = opened(TiffImagePlugin.TiffImageFile, stream)
-    image._frame_pos = list(pages.places)  # noqa: SLF001  already known; Pillow would parse every page up to this one
+    image._frame_pos = list(pages.places)  # noqa: SLF001  otherwise, Pillow would parse every page up to this page
     image.seek(number)
     check_size(image.size, max_pixels)
     return image
 
 
 def _check_planes(stream: BinaryIO, image: TiffImagePlugin.TiffImageFile, planes: int) -> tuple[int, int]:
-    """Where the images of a single-directory stack begin, and the number of bytes of each."""
+    """Return the offset of the first image of a stack that has one directory, and the number of bytes per image."""
     tags = image.tag_v2
     offsets, sizes = tags.get(TiffImagePlugin.STRIPOFFSETS, ()), tags.get(TiffImagePlugin.STRIPBYTECOUNTS, ())
     starts = [offsets[0] + sum(sizes[:number]) for number in range(len(sizes))] if offsets else []
     compressed = int(tags.get(TiffImagePlugin.COMPRESSION, 1)) != 1
     if image.mode not in _CONTIGUOUS or compressed or list(offsets) != starts:
-        raise UnsupportedImage(f"The file says that one page holds {planes} pictures, in a layout that is not read.")
+        raise UnsupportedImage(f"One page of the file declares {planes} images, in a layout that is not supported.")
     name, channels = _CONTIGUOUS[image.mode]
     length = image.width * image.height * channels * np.dtype(name).itemsize
     if stream.seek(0, 2) < offsets[0] + planes * length:
-        raise Truncated(f"The file says that it holds {planes} pictures, and ends before the last.")
+        raise Truncated(f"The file declares {planes} images, but it ends before the last.")
     return int(offsets[0]), length
 
 

@@ -1,8 +1,8 @@
-"""Parse the directories of a TIFF, and find those that are images of their own.
+"""The directories of a TIFF file, and the choice of those that are images of their own.
 
-Sources: TIFF 6.0 §2 and §8 (a chain of directories, each a count of entries, the entries, and the offset of the next
-directory, 0 after the last; NewSubfileType), the BigTIFF design, and OpenSlide's documentation of the files of slide
-scanners.
+The directories form a chain. A directory consists of the number of its entries, the entries, and the offset of the next
+directory, which is 0 in the last one. Sources: TIFF 6.0 §2 and §8, the BigTIFF design, and OpenSlide's documentation of
+the files of slide scanners.
 """
 
 import re
@@ -13,16 +13,16 @@ from typing import BinaryIO, NamedTuple
 
 from maskrelay.errors import NotAnImage, Truncated, UnsupportedImage, ZeroSized
 
-#: More pages than any stack has; a longer chain is refused.
+#: The largest number of pages. No real stack has more.
 MOST_PAGES = 65_535
-#: More tags than any page has; each is read separately.
+#: The largest number of tags of a page. No real page has more.
 MOST_TAGS = 4096
 
-#: By the first four bytes: the byte order, and whether it is a BigTIFF.
+#: The byte order of a file, and whether it is a BigTIFF, by its first four bytes.
 _KINDS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True)}
-#: A big-endian BigTIFF, which Pillow mistakes for a plain TIFF.
+#: The first bytes of a big-endian BigTIFF. Pillow would read such a file as a plain TIFF.
 _NOT_READ = b"MM\0+"
-#: The supported entry types by number, as struct letters.
+#: The supported types of entries by number, as letters of `struct`.
 _TYPES = {1: "B", 2: "s", 3: "H", 4: "L", 13: "L", 16: "Q", 18: "Q"}
 _LONGEST_TEXT = 8192
 
@@ -32,49 +32,62 @@ _SIZES = (_WIDTH, _HEIGHT, _TILE_WIDTH)
 _WANTED = frozenset(
     {*_SIZES, _NEW_SUBFILE, _SUBFILE, _COMPRESSION, _DESCRIPTION, _SUB_DIRECTORIES, _METAMORPH, _HAMAMATSU}
 )
-#: None, CCITT, LZW, JPEG, deflate, PackBits, LZMA, ZStandard; and 0, where the tag is absent.
+#: The supported compressions: none, CCITT, LZW, JPEG, deflate, PackBits, LZMA and ZStandard. 0 means that there is no
+#: such tag.
 _COMPRESSIONS = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000})
-#: NewSubfileType: a smaller version of another page; a mask of another page. SubfileType: a smaller version.
+#: The bits of NewSubfileType for a smaller version and for a mask of another page, and the value of SubfileType for a
+#: smaller version.
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
-#: Descriptions of slide scans whose first page is the slide at full size, and of those that are not supported.
+#: Patterns for the descriptions of slide scans whose first page is the slide at full size.
 _SLIDES = re.compile(r"^Aperio|DPUfsImport")
+#: Patterns for the descriptions of slide scans that are not supported.
 _OTHER_SLIDES = re.compile(r"<iScan|<scn|^Label[ _]Image", re.IGNORECASE)
 _IMAGEJ = re.compile(r"^ImageJ=.*?^images=([0-9]+)", re.DOTALL | re.MULTILINE)
 _SHAPED = re.compile(r'^\{"shape": \[([0-9, ]+)\].*"truncated": true')
 
 
 class TiffLayout(NamedTuple):
-    """How numbers of a file are read: byte order, format of a count, bytes of an entry, format of an offset."""
+    """The layout of the directories of a file."""
 
+    #: The byte order, as `struct` denotes it.
     order: str
+    #: The format of the number of entries.
     counted: str
+    #: The size of an entry in bytes.
     entry: int
+    #: The format of an offset.
     pointer: str
 
 
 @dataclass(frozen=True, slots=True)
 class TiffPage:
-    """One directory, at offset `place` of the file. planes: the number of consecutive images from its first byte on."""
+    """One directory of a file."""
 
+    #: The offset of the directory in the file.
     place: int
+    #: (width, height).
     size: tuple[int, int] = (0, 0)
     is_tiled: bool = False
+    #: Whether the page is a smaller version, or a mask, of another page.
     is_part: bool = False
+    #: Whether the page belongs to the scan of a slide.
     is_slide: bool = False
     has_sub_directories: bool = False
     compression: int = 1
+    #: The number of images that the directory stands for. They are stored consecutively.
     planes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class TiffPages:
-    """The directories of a file, and which of them are images of their own."""
+    """The directories of a file, and the choice of those that are images of their own."""
 
     #: The offsets of all directories, in order.
     places: tuple[int, ...]
     #: The numbers of the directories that are images of their own.
     pictures: tuple[int, ...]
-    #: The number of images that a single directory stands for, as ImageJ writes them; 1 otherwise.
+    #: The number of images, if the file has one directory that stands for several images, as ImageJ writes it.
+    #: Otherwise 1.
     planes: int = 1
 
     @property
@@ -87,19 +100,20 @@ class TiffPages:
 
 
 def read_pages(stream: BinaryIO) -> TiffPages:
-    """Find the images of a file. Raises NotAnImage, ZeroSized, Truncated and UnsupportedImage.
+    """Find the images of a file.
 
-    Smaller versions and masks of other pages are left out. In a slide scan, so is every page of another size: lower
-    levels of the pyramid, the label and the overview.
+    Smaller versions and masks of other pages are left out. In the scan of a slide, every page of a different size is
+    left out as well. These are lower levels of the pyramid, the label and the overview. Raises NotAnImage, ZeroSized,
+    Truncated or UnsupportedImage.
     """
     pages = _directories(stream)
     places, first = tuple(page.place for page in pages), pages[0]
     if first.planes > 1 and len(pages) not in (1, first.planes):
-        raise UnsupportedImage(f"The file has {len(pages)} pages and says that it holds {first.planes} pictures.")
+        raise UnsupportedImage(f"The file has {len(pages)} pages, but it declares {first.planes} images.")
     found = TiffPages(places, _pictures(pages), first.planes if len(pages) == 1 else 1)
     for number in found.pictures:
         if pages[number].compression not in _COMPRESSIONS:
-            raise UnsupportedImage(f"Compression {pages[number].compression} of a TIFF is not read.")
+            raise UnsupportedImage(f"Compression {pages[number].compression} is not supported in a TIFF.")
     return found
 
 
@@ -109,11 +123,11 @@ def _pictures(pages: Sequence[TiffPage]) -> tuple[int, ...]:
         return (0,)
     pictures = [number for number, page in enumerate(pages) if not page.is_part]
     if not pictures and first.has_sub_directories:
-        raise UnsupportedImage("The file's page is a preview of a picture that lies in a directory below it.")
+        raise UnsupportedImage("The only page is a preview of an image in a subdirectory, which is not supported.")
     if first.is_tiled:
         pictures = [number for number in pictures if pages[number].size == first.size]
     elif any(page.is_tiled and page.size > first.size for page in pages):
-        raise UnsupportedImage("The first page is not the largest of what seems to be a slide's scan.")
+        raise UnsupportedImage("The file seems to be the scan of a slide, but its first page is not the largest.")
     return tuple(pictures) or (0,)
 
 
@@ -122,7 +136,7 @@ def _directories(stream: BinaryIO) -> Sequence[TiffPage]:
     if not head:
         raise ZeroSized("The file is empty.")
     if head[:4] == _NOT_READ:
-        raise UnsupportedImage("A BigTIFF in big-endian order is not read.")
+        raise UnsupportedImage("A BigTIFF with big-endian byte order is not supported.")
     if head[:4] not in _KINDS:
         raise NotAnImage("This is not a TIFF file.")
     order, big = _KINDS[head[:4]]
@@ -131,17 +145,17 @@ def _directories(stream: BinaryIO) -> Sequence[TiffPage]:
     [place] = struct.unpack_from(order + layout.pointer, head, 8 if big else 4)
     while place:
         if place in pages:
-            raise Truncated("The chain of pages runs in a circle.")
+            raise Truncated("The chain of pages is circular.")
         if len(pages) == MOST_PAGES:
             raise UnsupportedImage(f"The file has more than {MOST_PAGES} pages.")
         pages[place], place = _directory(stream, place, layout)
     if not pages:
-        raise ZeroSized("The file has no page.")
+        raise ZeroSized("The file has no pages.")
     return list(pages.values())
 
 
 def _directory(stream: BinaryIO, place: int, layout: TiffLayout) -> tuple[TiffPage, int]:
-    """The page at `place`, and the offset of the next one."""
+    """Return the page at the offset `place`, and the offset of the next page."""
     stream.seek(place)
     counted = struct.Struct(layout.order + layout.counted)
     [entries] = counted.unpack(stream.read(counted.size))
@@ -150,7 +164,7 @@ def _directory(stream: BinaryIO, place: int, layout: TiffLayout) -> tuple[TiffPa
         raise UnsupportedImage(f"A page has more than {MOST_TAGS} tags.")
     body = stream.read(entries * layout.entry + pointer.size)
     if len(body) != entries * layout.entry + pointer.size:
-        raise Truncated("A page's entries leave the file.")
+        raise Truncated("The entries of a page extend beyond the end of the file.")
     tags: dict[int, tuple[int, int, bytes]] = {}
     for at in range(0, entries * layout.entry, layout.entry):
         tag, kind = struct.unpack_from(layout.order + "HH", body, at)
@@ -171,9 +185,9 @@ def _page(stream: BinaryIO, place: int, tags: dict[int, tuple[int, int, bytes]],
 
     description = _text(stream, tags.get(_DESCRIPTION), layout)
     if _OTHER_SLIDES.search(description):
-        raise UnsupportedImage("A slide's scan of this maker is not read.")
+        raise UnsupportedImage("Slide scans of this manufacturer are not supported.")
     if tags.get(_METAMORPH, (0, 0))[1] > 1:
-        raise UnsupportedImage("A MetaMorph stack is not read; save it as a TIFF of one page a picture.")
+        raise UnsupportedImage("A MetaMorph stack is not supported. Save it as a TIFF with one page for each image.")
     new, old = number(_NEW_SUBFILE), number(_SUBFILE)
     return TiffPage(
         place,
@@ -188,7 +202,7 @@ def _page(stream: BinaryIO, place: int, tags: dict[int, tuple[int, int, bytes]],
 
 
 def _text(stream: BinaryIO, entry: tuple[int, int, bytes] | None, layout: TiffLayout) -> str:
-    """The beginning of a text; empty if there is none."""
+    """Return the beginning of a text, or an empty string if there is no text."""
     if entry is None or entry[0] not in (1, 2, 7):
         return ""
     _, count, raw = entry
@@ -199,7 +213,10 @@ def _text(stream: BinaryIO, entry: tuple[int, int, bytes] | None, layout: TiffLa
 
 
 def _planes(description: str) -> int:
-    """The number of images that one directory stands for: ImageJ's and tifffile's stacks store them consecutively."""
+    """Return the number of images that a directory with this description stands for.
+
+    ImageJ and tifffile write stacks of consecutive images with one directory.
+    """
     if found := _IMAGEJ.search(description):
         return int(found[1])
     if found := _SHAPED.search(description):

@@ -1,5 +1,6 @@
-"""DICOM series: from the headers of objects to stacks and items.
+"""The rules that arrange DICOM objects in stacks and items.
 
-Headers come in; ordered stacks, their affine matrices and the items of a job come out.
+From the headers of objects, the modules compute ordered stacks, the affine matrices of the stacks, and the items of a
+job.
 Read `arrangement` first, then `stacks`.
 """

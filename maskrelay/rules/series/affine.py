@@ -1,4 +1,4 @@
-"""The affine of a DICOM series: its slices as one regular grid in RAS+ millimetres."""
+"""The affine of a DICOM series, which places its slices on one regular grid in RAS+ millimetres."""
 
 import math
 from collections.abc import Sequence
@@ -14,11 +14,12 @@ from maskrelay.contract.records.source_frames import Affine
 class SeriesPlacement:
     """The grid of a series."""
 
-    #: From (column, row, slice) to RAS+ millimetres.
+    #: The map from (column, row, slice) to RAS+ millimetres.
     affine: Affine
-    #: The number of each slice on the grid, from 0; gaps are skipped.
+    #: The number of each slice on the grid, counted from 0. The numbers of missing slices are left out.
     places: tuple[int, ...]
-    #: The largest distance between a slice's own position and its position by the affine. The caller judges it.
+    #: The largest distance, in millimetres, between the position of a slice in its header and its position on the grid.
+    #: The caller decides whether it is too large.
     off_mm: float
 
 
@@ -30,11 +31,14 @@ def affine_of_series(
 ) -> SeriesPlacement:
     """Return the grid of slices that are sorted along their normal, in either direction.
 
-    orientation, positions: as in DICOM (LPS+), one position per slice, all with the same orientation. spacing:
-    millimetres between rows, between columns. thickness: the depth of a single slice in millimetres, 1 if unknown. The
-    step is the median gap between neighbours; a wider gap skips places. The direction of the step is kept, so a tilted
-    gantry results in a sheared grid. Raises ValueError if neighbours are in the same plane. Source: DICOM PS3.3,
-    C.7.6.2.1.1 (equation C.7.6.2.1-1); RAS is LPS with x and y negated.
+    All slices have the same `orientation`. `positions` contains the position of each slice. Both are in the coordinates
+    of DICOM (LPS+). `spacing` contains the distances between rows and between columns in millimetres. `thickness`, in
+    millimetres, is used only if there is a single slice. It is 1 if it is unknown.
+
+    The median gap between neighbours is one step of the grid. If a gap is wider, slice numbers are left out. The step
+    has the direction from the first slice to the last, so the grid is sheared if the gantry was tilted. Raises
+    ValueError if the median gap is 0. Source: DICOM PS3.3, C.7.6.2.1.1 (equation C.7.6.2.1-1). RAS is LPS with x and y
+    negated.
     """
     rows, columns = orientation[:3], orientation[3:]
     step, places = _step(_cross(rows, columns), positions, thickness or 1.0)
@@ -59,7 +63,7 @@ def _step(normal: Vector, positions: Sequence[Vector], thickness: float) -> tupl
         return _times(normal, thickness), (0,)
     usual = median(gaps)
     if not usual:
-        raise ValueError("neighbouring slices lie in one plane")
+        raise ValueError("neighbouring slices are in the same plane")
     places = [0]
     for gap in gaps:
         places.append(places[-1] + max(1, round(gap / usual)))

@@ -1,4 +1,4 @@
-"""Arrange the sources that a survey found as the items of the job. Pure functions."""
+"""The arrangement of the sources that a survey found as the items of a job."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +19,10 @@ from maskrelay.rules.series.mosaic import shows_mosaic
 from maskrelay.rules.series.stacks import group, judge_partial
 from maskrelay.rules.series.whole_slide import why_not_tissue
 
-#: Returns the prompts of a submitted item. Objects of one series with different prompts are separate items.
+#: A function that returns the prompts of a submitted item. Objects of one series that have different prompts belong to
+#: different items.
 PromptsOf = Callable[[int], tuple[str, ...]]
-#: Returns whether this source is to be segmented. An item without any such source is left out.
+#: A function that returns whether a source is to be segmented. An item without any such source is left out.
 Wanted = Callable[[Surveyed], bool]
 
 
@@ -30,24 +31,28 @@ class Draft:
     """An item that is to be planned."""
 
     sources: tuple[Surveyed, ...]
-    #: Its images in order, each as the index of its source and the number of the image in it.
+    #: The images of the item in order. Each is the index of its source in `sources`, and the number of the image within
+    #: that source.
     frames: tuple[tuple[int, int], ...]
-    #: Where the frames are in space.
+    #: The position of the frames in space.
     grid: Grid | None = None
-    #: Of its first DICOM object.
+    #: The facts of the item's first DICOM object.
     facts: DicomFacts | None = None
     findings: dict[str, Any] = field(default_factory=dict)
+    #: Whether the item is held, because slices are missing (see `PlannedItem`).
     held: bool = False
-    #: Why it cannot be segmented.
+    #: The reason why the item cannot be segmented.
     error: Failure | None = None
 
 
 def arrange(
     surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf, wanted: Wanted
 ) -> Iterator[Draft]:
-    """Yield the items in the order of the submission, one by one until the first DICOM object, the rest together.
+    """Yield the items in the order of the submission.
 
-    An ignored source becomes an item only if there are no others, and a file of the operating system never does.
+    Sources are read one at a time up to the first DICOM object. Then all others are read, because they may contain
+    objects of the same series. An ignored source becomes an item only if the job has no other items. A file that an
+    operating system created never becomes an item.
     """
     ignored: list[Surveyed] = []
     empty = True
@@ -56,42 +61,42 @@ def arrange(
             empty = False
             yield draft
     if empty:
-        yield from (_alone(one) for one in ignored if wanted(one) and not _is_hidden(one))
+        yield from (_alone(source) for source in ignored if wanted(source) and not _is_hidden(source))
 
 
-def _is_hidden(one: Surveyed) -> bool:
-    return one.error is not None and one.error.code == HiddenFile.code
+def _is_hidden(source: Surveyed) -> bool:
+    return source.error is not None and source.error.code == HiddenFile.code
 
 
 def _in_order(
     surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf, ignored: list[Surveyed]
 ) -> Iterator[Draft]:
-    for one in surveyed:
-        if one.ignored:
-            ignored.append(one)
-        elif one.facts is None:
-            yield _alone(one)
+    for source in surveyed:
+        if source.ignored:
+            ignored.append(source)
+        elif source.facts is None:
+            yield _alone(source)
         else:
             rest = list(surveyed)
             ignored += [other for other in rest if other.ignored]
-            pictures = [one, *(other for other in rest if not other.ignored)]
+            pictures = [source, *(other for other in rest if not other.ignored)]
             yield from _grouped(pictures, options, prompts_of)
 
 
-def _alone(one: Surveyed) -> Draft:
-    frames = tuple((0, number) for number in range(one.frames))
-    return Draft((one,), frames, one.grid, findings=dict(one.findings), error=one.error)
+def _alone(source: Surveyed) -> Draft:
+    frames = tuple((0, number) for number in range(source.frames))
+    return Draft((source,), frames, source.grid, findings=dict(source.findings), error=source.error)
 
 
 def _grouped(sources: Sequence[Surveyed], options: PixelOptions, prompts_of: PromptsOf) -> Iterator[Draft]:
-    """Group DICOM objects into their series; every other source is an item. Items are ordered by their first source."""
+    """Group DICOM objects by series. Every other source becomes an item. Items are ordered by their first source."""
     placed: list[tuple[int, Draft]] = []
     alike: dict[Any, list[tuple[int, DicomFacts]]] = defaultdict(list)
-    for place, one in enumerate(sources):
-        if one.facts is None:
-            placed.append((place, _alone(one)))
+    for place, surveyed in enumerate(sources):
+        if surveyed.facts is None:
+            placed.append((place, _alone(surveyed)))
         else:
-            alike[prompts_of(one.upload) if options.group_series else place].append((place, one.facts))
+            alike[prompts_of(surveyed.upload) if options.group_series else place].append((place, surveyed.facts))
     for members in alike.values():
         stacks = group(members)
         placed += [(min(source for source, _ in stack.members), _of_stack(stack, sources, options)) for stack in stacks]
@@ -103,15 +108,15 @@ def _of_stack(stack: SeriesStack, sources: Sequence[Surveyed], options: PixelOpt
     place = {source: number for number, source in enumerate(used)}
     facts = sources[stack.members[0][0]].facts
     assert facts is not None
-    everyone = [one for one in (sources[source].facts for source in used) if one is not None]
+    everyone = [found for found in (sources[source].facts for source in used) if found is not None]
     judged = judge_partial(stack, options.partial_series)
-    burned = max((judge_burned_in(one, options.burned_in) for one in everyone), key=("go", "warn", "refuse").index)
+    burned = max((judge_burned_in(each, options.burned_in) for each in everyone), key=("go", "warn", "refuse").index)
     findings: dict[str, Any] = _of_objects(everyone)
     findings |= {str(code): numbers for code, numbers in stack.findings.items()}
     if stack.told_apart_by:
         findings["told_apart_by"] = stack.told_apart_by
     if burned != "go":
-        findings["burned_in"] = any(one.burned_in for one in everyone) or "suspected"
+        findings["burned_in"] = any(each.burned_in for each in everyone) or "suspected"
     error: ItemError | None = None
     if burned == "refuse":
         error = BurnedInAnnotation()
@@ -119,7 +124,10 @@ def _of_stack(stack: SeriesStack, sources: Sequence[Surveyed], options: PixelOpt
         error = UnsupportedImage(f"{reason[:1].upper()}{reason[1:]}.")
     elif judged == "fail":
         found = ", ".join(sorted(stack.findings))
-        error = SeriesIncomplete(f"Found: {found}. The option partial_series=best_effort segments what is there.")
+        error = SeriesIncomplete(
+            f"The series has these findings: {found}. With the option partial_series=best_effort, the existing slices "
+            "are segmented."
+        )
     return Draft(
         sources=tuple(sources[source] for source in used),
         frames=tuple((place[source], picture) for source, picture in stack.members),
@@ -132,18 +140,18 @@ def _of_stack(stack: SeriesStack, sources: Sequence[Surveyed], options: PixelOpt
 
 
 def _of_objects(everyone: Sequence[DicomFacts]) -> dict[str, Any]:
-    """Return the findings about single objects: for each code, the values of the first object with it."""
+    """Return the findings about individual objects. Each code has the values of the first object with this finding."""
     findings: dict[str, Any] = {}
-    for one in everyone:
-        other, is_mosaic = other_than_hounsfield(one), shows_mosaic(one)
-        found = dict(one.findings) | ({"not_hounsfield": (other,)} if other else {})
-        found |= {"mosaic": (one.columns, one.rows)} if is_mosaic else {}
+    for facts in everyone:
+        other, is_mosaic = other_than_hounsfield(facts), shows_mosaic(facts)
+        found = dict(facts.findings) | ({"not_hounsfield": (other,)} if other else {})
+        found |= {"mosaic": (facts.columns, facts.rows)} if is_mosaic else {}
         findings = {**found, **findings}
     return findings
 
 
 def _grid(stack: SeriesStack, sources: Sequence[Surveyed]) -> Grid | None:
-    """Return the grid; None if the frames do not form an evenly spaced volume."""
+    """Return the grid of a stack, or None if its frames do not form an evenly spaced volume."""
     if not stack.is_volume or stack.orientation is None or stack.spacing is None:
         return None
     positions = [_position(sources[source], frame) for source, frame in stack.members]

@@ -1,6 +1,6 @@
-"""Whether an image may show burned-in text, and what the policy decides then.
+"""The rules for images that may show burned-in text.
 
-Sources: DICOM PS3.3, C.7.6.1.1.5 (the tag) and C.8.6.1 (conversion).
+Sources: DICOM PS3.3, C.7.6.1.1.5 (BurnedInAnnotation) and C.8.6.1 (ConversionType).
 """
 
 from typing import Literal
@@ -10,18 +10,19 @@ from maskrelay.rules.series.whole_slide import shows_label
 
 Policy = Literal["allow", "warn", "refuse"]
 
-#: Modalities whose images commonly show names, dates or marks even when BurnedInAnnotation is absent.
+#: The modalities whose images often show names, dates or marks although they have no BurnedInAnnotation tag.
 _MODALITIES = frozenset({"US", "SC", "XA", "RF", "ES", "OT"})
-#: Secondary Capture, single and multi-frame (7, 7.1 … 7.4).
+#: The SOP class of a secondary capture. The classes of multi-frame secondary captures end in .1 to .4 in addition.
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-#: ConversionType: digitized film and video, scanned documents and images.
+#: The values of ConversionType for digitised film and video, and for scanned documents and images.
 _SCANNED = frozenset({"DF", "DV", "SD", "SI"})
 
 
 def may_be_burned_in(facts: DicomFacts) -> bool:
-    """Return whether the image may show burned-in text: by its tag, and without a tag by its modality and origin.
+    """Return whether the image may show burned-in text.
 
-    A slide's label always counts as text, whatever the tag says.
+    If the image may show the label of a slide, the result is true, even if the tag BurnedInAnnotation denies it.
+    Otherwise the tag decides. If the tag is absent, the modality and the origin of the image decide.
     """
     if shows_label(facts):
         return True
@@ -34,7 +35,8 @@ def may_be_burned_in(facts: DicomFacts) -> bool:
 def judge_burned_in(facts: DicomFacts, policy: Policy) -> Literal["go", "warn", "refuse"]:
     """Apply the policy for burned-in text to an object.
 
-    go: the image is sent. warn: it is sent and flagged. refuse: its item fails with `burned_in_annotation`.
+    Return `go` if the image is sent to the endpoint, `warn` if it is sent and the item gets a finding, and `refuse` if
+    the item fails with `burned_in_annotation`.
     """
     if policy == "allow" or not may_be_burned_in(facts):
         return "go"

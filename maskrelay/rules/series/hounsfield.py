@@ -1,16 +1,17 @@
-"""Whether the values of a CT image are Hounsfield units, for which the CT windows are defined.
+"""The rules that decide whether the values of a CT image are Hounsfield units, for which the CT windows are defined.
 
 Sources: DICOM PS3.3 C.11.1.1.2 (RescaleType), C.8.15.2 and C.7.6.16.2.25 (multi-energy CT), UCUM (`[hnsf'U]`).
 """
 
 from maskrelay.contract.records.dicom_facts import DicomFacts
 
-#: Values of RescaleType, or of the unit of a real world value mapping.
+#: The values of RescaleType, and the units of a real world value mapping, that mean Hounsfield units.
 _HOUNSFIELD = frozenset({"HU", "HU_MOD", "[HNSF'U]", "HOUNSFIELD"})
+#: The values of RescaleType that say nothing about the unit.
 _UNSPECIFIED = frozenset({"US", "UNSPECIFIED"})
-#: Secondary captures and parametric maps: in HU only if they say so.
+#: The SOP classes of secondary captures and parametric maps. Their values are in HU only if the header says so.
 _DERIVED_CLASSES = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.66.4")
-#: Values of ImageType for other maps, as the standard and the vendors write them.
+#: The values of ImageType for other maps, as the standard and the vendors write them.
 _OTHER = frozenset(
     {
         "MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "Z_EFF", "ZEFF",
@@ -19,14 +20,18 @@ _OTHER = frozenset(
         "LUNG_PBV", "PBV", "DENSITY", "PERFUSION", "CBF", "CBV", "MTT", "TTP", "TMAX", "TTD", "TTS", "PERM", "ADC",
     }
 )  # fmt: skip
-#: Projections, which scanners label as HU nevertheless.
+#: The values of ImageType for projections. They are not in HU, although scanners label them so.
 _PROJECTIONS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
-#: Scans in HU have an intercept at air or below. Objects without units are judged by their intercept.
+#: An image in HU has a rescale intercept that is not above this value, because air is at about -1000 HU. An object with
+#: unspecified units is judged by its intercept.
 _AIR = -900.0
 
 
 def other_than_hounsfield(facts: DicomFacts) -> str | None:
-    """Return what a CT object's values are instead of HU, in one word; None if they are HU, or the object is not CT."""
+    """Return what the values of a CT object are instead of HU, in one word.
+
+    Return None if the values are HU, or if the object is not CT.
+    """
     if facts.modality != "CT":
         return None
     units = (facts.units or "").upper()
@@ -36,7 +41,7 @@ def other_than_hounsfield(facts: DicomFacts) -> str | None:
         return facts.units
     if word := _word(facts, _PROJECTIONS | _OTHER):
         return word
-    is_derived = any(facts.sop_class == one or facts.sop_class.startswith(f"{one}.") for one in _DERIVED_CLASSES)
+    is_derived = any(facts.sop_class == uid or facts.sop_class.startswith(f"{uid}.") for uid in _DERIVED_CLASSES)
     if is_derived or (units and (facts.rescale is None or facts.rescale[1] > _AIR)):
         return "unspecified"
     return None

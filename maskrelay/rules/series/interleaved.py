@@ -1,4 +1,4 @@
-"""Separate volumes whose slices are interleaved, as when two series share one series UID."""
+"""The separation of volumes whose slices are interleaved, for example because two series have the same series UID."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
@@ -8,39 +8,39 @@ from statistics import median
 from maskrelay.contract.records.dicom_facts import MARKS
 from maskrelay.rules.series.slices import Place, Slice
 
-#: Marks that do not alternate within one volume.
+#: The marks that do not alternate within one volume.
 _KINDS = ("image_type", "echo_time", "b_value", "gradient_direction", "inversion_time")
-#: Fewer slices than this do not form a separate volume.
+#: The smallest number of slices that can form a separate volume.
 _LEAST = 3
-#: The tolerance of the steps within a volume, relative to the usual step.
+#: The largest deviation of a step within a volume from the median step, as a fraction of the median step.
 _EVEN = 0.1
-#: Volumes are interleaved if they share this fraction of their extent.
+#: Two volumes are interleaved if their extents overlap by at least this fraction of the shorter extent.
 _SHARED = 0.5
 
 
 def interleaved(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
-    """Return the volumes among places with one slice each; None if they are one volume.
+    """Return the interleaved volumes among places that have one slice each, or None if they are one volume.
 
-    They are separated by what they show, or by instance numbers that repeat from volume to volume. In both cases the
-    resulting volumes must be evenly spaced and interleaved.
+    Volumes are separated by one of their marks, or by instance numbers that are the same in every volume. In both cases
+    the resulting volumes must be evenly spaced and interleaved.
     """
     if len(places) < 2 * _LEAST or any(len(place.slices) != 1 for place in places):
         return None
     slices = [(place.depth, place.slices[0]) for place in places]
-    columns = [column for column in map(MARKS.index, _KINDS) if all(column < len(one.ordinal) for _, one in slices)]
-    keys: list[list[Hashable]] = [[one.ordinal[column] for _, one in slices] for column in columns]
-    keys.append(_turns(one.facts.instance_number for _, one in slices))
+    columns = [column for column in map(MARKS.index, _KINDS) if all(column < len(each.ordinal) for _, each in slices)]
+    keys: list[list[Hashable]] = [[each.ordinal[column] for _, each in slices] for column in columns]
+    keys.append(_turns(each.facts.instance_number for _, each in slices))
     for key in keys:
         sets: dict[Hashable, list[tuple[float, Slice]]] = defaultdict(list)
         for value, placed in zip(key, slices, strict=True):
             sets[value].append(placed)
-        if len(sets) > 1 and _lie_between([[depth for depth, _ in one] for one in sets.values()]):
-            return [tuple(one for _, one in found) for found in sets.values()]
+        if len(sets) > 1 and _lie_between([[depth for depth, _ in found] for found in sets.values()]):
+            return [tuple(member for _, member in found) for found in sets.values()]
     return None
 
 
 def _turns(numbers: Iterable[int | None]) -> list[Hashable]:
-    """Return how often each number occurred before; all 0 if a number is missing, or if all are equal."""
+    """Return for each number how often it occurred before. If a number is missing or all are equal, return zeros."""
     found, before = list(numbers), defaultdict[int | None, int](int)
     if None in found or len(set(found)) == 1:
         return [0] * len(found)
@@ -52,13 +52,14 @@ def _turns(numbers: Iterable[int | None]) -> list[Hashable]:
 
 
 def _lie_between(sets: Sequence[Sequence[float]]) -> bool:
+    """Return whether these volumes, given as the depths of their slices, are evenly spaced and interleaved."""
     if any(len(depths) < _LEAST for depths in sets):
         return False
     steps = [[after - before for before, after in pairwise(depths)] for depths in sets]
     usual = median(steps[0])
-    if any(abs(step - usual) > _EVEN * usual for one in steps for step in one):
+    if any(abs(step - usual) > _EVEN * usual for steps_of_set in steps for step in steps_of_set):
         return False
     return all(
-        min(one[-1], other[-1]) - max(one[0], other[0]) >= _SHARED * min(one[-1] - one[0], other[-1] - other[0])
-        for one, other in combinations(sets, 2)
+        min(a[-1], b[-1]) - max(a[0], b[0]) >= _SHARED * min(a[-1] - a[0], b[-1] - b[0])
+        for a, b in combinations(sets, 2)
     )

@@ -1,4 +1,4 @@
-"""Compare DICOM headers: find duplicate objects, and the slices that can form one stack. Pure functions."""
+"""Comparison of DICOM headers, to find duplicate objects and the slices that can form one stack."""
 
 import math
 from collections import Counter
@@ -10,21 +10,21 @@ from maskrelay.rules.series.slices import Slice, normal_of
 
 Numbered = tuple[int, DicomFacts]
 
-#: Tolerances within one stack: of direction cosines absolute, of spacings relative.
+#: The tolerance within one stack. It is absolute for direction cosines, and relative for spacings.
 _ALIKE = 1e-3
-#: The tolerance of the length of the normal, which is 1 for two unit vectors at a right angle.
+#: The tolerance for the length of the normal, which is 1 if the directions are perpendicular unit vectors.
 _RIGHT_ANGLE = 1e-2
-#: Values beyond this, in millimetres, are not valid positions.
+#: The largest coordinate of a valid position, in millimetres.
 _FARTHEST = 1e6
 
 
 def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Counter[int]]:
-    """Return each object once, and the number of its duplicates by the number of the first object, which is kept.
+    """Return the objects without their duplicates, and for each kept object the number of its duplicates.
 
-    If the pixels were read, they decide and not the UID: equal pixels at one place with equal attributes are one object
-    that was sent again under another UID, and different pixels are different objects, even if a careless anonymiser
-    gave them the same UID. If the pixels were not read, objects with the same SOP instance UID at the same place are
-    duplicates.
+    The first of several equal objects is kept. If the pixels were read, the pixels decide, and not the UID. Objects
+    with equal pixels, positions and attributes are the same object, even if it was sent again under another UID.
+    Objects with different pixels are different, even if an anonymiser gave them the same UID. If the pixels were not
+    read, objects with the same SOP instance UID at the same position are duplicates.
     """
     first: dict[tuple[object, ...], int] = {}
     kept, again = [], Counter[int]()
@@ -41,9 +41,10 @@ def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Cou
 
 
 def slices_of(number: int, facts: DicomFacts) -> list[Slice]:
-    """Return the object's frames as slices; none if their positions are unknown, or if all share one position.
+    """Return the frames of an object as slices.
 
-    The latter is a cine clip, whose frames are consecutive in time.
+    Return an empty list if the positions are unknown or invalid, if the object is a mosaic, or if all frames have the
+    same position. Frames with the same position are a cine clip, so they are consecutive in time.
     """
     if len(facts.positions) != facts.frames or len(facts.orientations) != facts.frames or shows_mosaic(facts):
         return []
@@ -63,16 +64,16 @@ def _is_placed(position: Sequence[float], orientation: Orientation) -> bool:
 def split_alike(slices: Iterable[Slice]) -> list[list[Slice]]:
     """Group slices by size, frame of reference, spacing and orientation. The result does not depend on their order."""
     clusters: list[list[Slice]] = []
-    for one in sorted(slices, key=_sorting):
+    for candidate in sorted(slices, key=_sorting):
         for cluster in reversed(clusters):
-            if one.orientation[0] - cluster[0].orientation[0] > _ALIKE or _size(one) != _size(cluster[0]):
-                clusters.append([one])  # sorted, so no earlier cluster is closer
+            if candidate.orientation[0] - cluster[0].orientation[0] > _ALIKE or _size(candidate) != _size(cluster[0]):
+                clusters.append([candidate])  # the slices are sorted, so no earlier cluster fits better
                 break
-            if _fits(one, cluster[0]):
-                cluster.append(one)
+            if _fits(candidate, cluster[0]):
+                cluster.append(candidate)
                 break
         else:
-            clusters.append([one])
+            clusters.append([candidate])
     return clusters
 
 
@@ -95,13 +96,14 @@ def count_sizes(clusters: Sequence[Sequence[Slice]]) -> int:
     return len(found)
 
 
-def _size(one: Slice) -> tuple[int, int, int, str]:
-    facts = one.facts
+def _size(slice_: Slice) -> tuple[int, int, int, str]:
+    facts = slice_.facts
     return facts.rows, facts.columns, facts.samples, facts.frame_of_reference or ""
 
 
-def _sorting(one: Slice) -> tuple[object, ...]:
-    return _size(one), one.orientation, one.facts.spacing or (), one.position, one.facts.sop_instance
+def _sorting(slice_: Slice) -> tuple[object, ...]:
+    facts = slice_.facts
+    return _size(slice_), slice_.orientation, facts.spacing or (), slice_.position, facts.sop_instance
 
 
 def _fits(one: Slice, other: Slice) -> bool:

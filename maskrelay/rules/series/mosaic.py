@@ -1,12 +1,12 @@
-"""Siemens mosaics: the slices of a volume side by side in one image, with the position of the mosaic itself."""
+"""Siemens mosaics: images that show all slices of a volume side by side."""
 
 from maskrelay.contract.records.dicom_facts import DicomFacts
 
 
 def shows_mosaic(facts: DicomFacts) -> bool:
-    """Return whether the object's one image is a mosaic.
+    """Return whether the object consists of one image that is a mosaic.
 
-    A mosaic has no position in space, so its masks make no volume and no SEG.
+    The position in the header is that of the mosaic and not of its slices, so its masks cannot form a volume or a SEG.
     """
     marked = "MOSAIC" in (word.upper() for word in facts.image_type) or (facts.mosaic or 0) > 1
     return facts.frames == 1 and marked

@@ -1,4 +1,4 @@
-"""Slices in space: their depth along the slice normal, and which of them share a position."""
+"""Slices in space: their depth along the normal, and the places that several slices share."""
 
 import math
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from maskrelay.contract.records.dicom_facts import (
     Vector,
 )
 
-#: Two slices share a place if they are closer than this fraction of the pixel spacing; without a spacing, in
-#: millimetres.
+#: Two slices share a place if their distance along the normal is at most this fraction of the pixel spacing. If the
+#: spacing is unknown, the number is in millimetres.
 _AT_ONE_PLACE = 0.01
 
 
@@ -28,15 +28,16 @@ class Slice:
 
     @property
     def ordinal(self) -> tuple[Mark, ...]:
-        """The marks that tell slices at one place apart: those of the frame, or else those of the object."""
+        """The marks that can distinguish slices at the same place: those of the frame, or else those of its object."""
         of_frames = self.facts.frame_ordinals
         return of_frames[self.frame] if len(of_frames) == self.facts.frames else self.facts.ordinal
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """All slices at one depth, in millimetres along the normal."""
+    """All slices at the same depth."""
 
+    #: In millimetres along the normal.
     depth: float
     slices: tuple[Slice, ...]
 
@@ -44,7 +45,7 @@ class Place:
 def normal_of(orientation: Orientation) -> Vector:
     """Return the cross product of the row and column directions.
 
-    It is of unit length only if they are perpendicular unit vectors.
+    Its length is 1 if the directions are perpendicular unit vectors.
     """
     a, b, c, d, e, f = orientation
     return b * f - c * e, c * d - a * f, a * e - b * d
@@ -64,17 +65,19 @@ def aside(position: Vector, normal: Vector) -> Vector:
 
 
 def places_of(slices: Iterable[Slice], orientation: Orientation) -> list[Place]:
-    """Return the slices grouped by depth, increasing along the normal, and sorted within a place.
+    """Return the places of these slices, by increasing depth along the normal.
 
-    Within a place they are sorted by ordinal, then instance number, then UID, never by the order of arrival.
+    Within a place, slices are sorted by their marks, then by instance number and by UID. The order in which they were
+    submitted makes no difference.
     """
     normal = normal_of(orientation)
+    depths = ((depth_of(each.position, normal), each) for each in slices)
     runs: list[tuple[float, list[Slice]]] = []
-    for depth, one in sorted(((depth_of(one.position, normal), one) for one in slices), key=lambda pair: pair[0]):
-        if runs and depth - runs[-1][0] <= _tolerance(one.facts):
-            runs[-1][1].append(one)
+    for depth, each in sorted(depths, key=lambda pair: pair[0]):
+        if runs and depth - runs[-1][0] <= _tolerance(each.facts):
+            runs[-1][1].append(each)
         else:
-            runs.append((depth, [one]))
+            runs.append((depth, [each]))
     return [Place(depth, tuple(sorted(run, key=_rank))) for depth, run in runs]
 
 
@@ -82,5 +85,6 @@ def _tolerance(facts: DicomFacts) -> float:
     return _AT_ONE_PLACE * (min(facts.spacing) if facts.spacing else 1.0)
 
 
-def _rank(one: Slice) -> tuple[object, ...]:
-    return one.ordinal, one.facts.instance_number or 0, one.facts.sop_instance, one.source, one.frame
+def _rank(slice_: Slice) -> tuple[object, ...]:
+    facts = slice_.facts
+    return slice_.ordinal, facts.instance_number or 0, facts.sop_instance, slice_.source, slice_.frame

@@ -1,6 +1,6 @@
-"""Group DICOM objects by series into stacks that are ordered along the slice normal, and report defects.
+"""The grouping of DICOM objects into stacks that are ordered along the normal, with a report of their irregularities.
 
-Only the headers are used, and never the instance numbers for the order. Source of the geometry: DICOM PS3.3,
+Only the headers are used. The order never depends on instance numbers. Source of the geometry: DICOM PS3.3,
 C.7.6.2.1.1.
 """
 
@@ -33,25 +33,26 @@ from maskrelay.rules.series.volumes import Volume, volumes_of
 Policy = Literal["fail", "best_effort", "hold"]
 Findings = dict[Finding, tuple[float, ...]]
 
-#: Findings that mean that slices are missing or cannot be told apart.
+#: The findings that mean that slices are missing or cannot be distinguished.
 INCOMPLETE: frozenset[Finding] = frozenset({"gaps", "missing_slices", "ambiguous_positions"})
 
-#: On an even grid, slices may be off by this fraction of a step.
+#: A slice is on the even grid if it is off by at most this fraction of a step.
 _UNEVEN = 0.1
-#: The lateral tolerance of a slice as a fraction of the pixel spacing, half of that of a mask; without a spacing, in
-#: millimetres.
+#: The largest distance of a slice from the normal. The first number is a fraction of the pixel spacing: half of the
+#: tolerance for masks. The second, in millimetres, is used if the spacing is unknown.
 _ASIDE, _ASIDE_MM = 0.25, 0.1
 
 
 def group(facts: Sequence[Numbered]) -> list[SeriesStack]:
     """Return the stacks of these numbered objects, in the order of their lowest numbers.
 
-    An object without a position is a stack of its own, and so is an object without a series. Anonymised data may have
-    one series UID for everything, so patients, studies and series that differ in anything else are separated.
+    An object without a position, or without a series UID, is a stack of its own. Anonymised data may have the same
+    series UID for everything, so objects with the same series UID are separated by patient, study, modality and series
+    number.
     """
     series: dict[str | int, list[Numbered]] = {}
-    for number, one in sorted(facts, key=lambda pair: pair[0]):
-        series.setdefault(one.series or number, []).append((number, one))
+    for number, header in sorted(facts, key=lambda pair: pair[0]):
+        series.setdefault(header.series or number, []).append((number, header))
     stacks = [stack for objects in series.values() for stack in _of_one_uid(objects)]
     return sorted(stacks, key=lambda stack: min(stack.members))
 
@@ -59,14 +60,14 @@ def group(facts: Sequence[Numbered]) -> list[SeriesStack]:
 def _of_one_uid(objects: Sequence[Numbered]) -> list[SeriesStack]:
     """Return the stacks of objects with the same series UID."""
     apart: dict[tuple[object, ...], list[Numbered]] = {}
-    for number, one in objects:
-        apart.setdefault((one.patient, one.study, one.modality, one.series_number), []).append((number, one))
-    everyone = [one for _, one in objects]
+    for number, facts in objects:
+        apart.setdefault((facts.patient, facts.study, facts.modality, facts.series_number), []).append((number, facts))
+    everyone = [facts for _, facts in objects]
     counts: dict[Finding, int] = {
-        "mixed_patients": len({one.patient for one in everyone}),
-        "mixed_studies": len({one.study for one in everyone}),
-        "mixed_series": len({(one.modality, one.series_number) for one in everyone}),
-        "mixed_frames_of_reference": len({one.frame_of_reference for one in everyone if one.positions}),
+        "mixed_patients": len({facts.patient for facts in everyone}),
+        "mixed_studies": len({facts.study for facts in everyone}),
+        "mixed_series": len({(facts.modality, facts.series_number) for facts in everyone}),
+        "mixed_frames_of_reference": len({facts.frame_of_reference for facts in everyone if facts.positions}),
     }
     mixed: Findings = {code: (count,) for code, count in counts.items() if count > 1}
     return [stack for together in apart.values() for stack in _stacks(together, mixed)]
@@ -75,12 +76,12 @@ def _of_one_uid(objects: Sequence[Numbered]) -> list[SeriesStack]:
 def judge_partial(stack: SeriesStack, policy: Policy) -> Literal["go", "fail", "hold"]:
     """Apply the policy for incomplete series to the findings of a stack.
 
-    go: process it normally; the findings become flags. fail: with `series_incomplete`. hold: segment its frames,
-    withhold whole-item artifacts, and end as partial.
+    Return `go` if the item is processed normally, and `fail` if it fails with `series_incomplete`. Return `hold` if its
+    frames are segmented, but no whole-item files are made and the item ends as partial.
     """
     found = INCOMPLETE & stack.findings.keys()
     if found == {"missing_slices"} and stack.findings["missing_slices"][0] == 1:
-        return "go"  # a single image does not claim to be a volume
+        return "go"  # a single image is not meant to be a volume
     return policy if found and policy != "best_effort" else "go"
 
 
@@ -111,7 +112,7 @@ def _unplaced(number: int, facts: DicomFacts, mixed: Findings, again: Counter[in
 
 
 def _of_series(objects: Sequence[DicomFacts], clusters: Sequence[Sequence[Slice]]) -> Findings:
-    """Return the findings of a series as a whole. Frames are counted like objects, since some headers count frames."""
+    """Return the findings about a series as a whole. Frames are counted as objects, as some headers count them."""
     came = sum(facts.frames for facts in objects)
     expected = max(facts.expected or 0 for facts in objects)
     found: Findings = {}
@@ -133,20 +134,20 @@ def _duplicates(sources: Sequence[int], again: Counter[int], repeats: int = 0) -
 
 def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Counter[int]) -> SeriesStack:
     places = places_of(volume.slices, orientation)
-    slices = [one for place in places for one in place.slices]
+    slices = [member for place in places for member in place.slices]
     first = slices[0].facts
     numbers = _numbers([place.depth for place in places])
     step = _step(places, numbers)
     found = {
         **shared,
-        **_duplicates([one.source for one in (*slices, *volume.repeats)], again, len(volume.repeats)),
+        **_duplicates([member.source for member in (*slices, *volume.repeats)], again, len(volume.repeats)),
         **_along(places, numbers, step),
         **_across(slices, orientation),
     }
     broken = {"tilted", "uneven_steps", "ambiguous_positions"} & found.keys()
-    mostly_there = numbers[-1] < 2 * len(numbers)  # otherwise a few distant slices would make an endless volume
+    mostly_there = numbers[-1] < 2 * len(numbers)  # otherwise a few distant slices would make a huge volume
     return SeriesStack(
-        members=tuple((one.source, one.frame) for one in slices),
+        members=tuple((member.source, member.frame) for member in slices),
         places=tuple(number for number, place in zip(numbers, places, strict=True) for _ in place.slices),
         findings=found,
         orientation=orientation,
@@ -158,7 +159,7 @@ def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Co
 
 
 def _numbers(depths: Sequence[float]) -> list[int]:
-    """Return the slice number of each place: a step is the median step, or the best-fitting multiple of it."""
+    """Return the slice number of each place. From place to place, it grows by the step as a multiple of the median."""
     steps = [after - before for before, after in pairwise(depths)]
     usual = median(steps) if steps else 1.0
     return list(accumulate((max(1, round(step / usual)) for step in steps), initial=0))
@@ -171,7 +172,7 @@ def _step(places: Sequence[Place], numbers: Sequence[int]) -> float | None:
 
 
 def _along(places: Sequence[Place], numbers: Sequence[int], step: float | None) -> Findings:
-    """Return the findings along the normal."""
+    """Return the findings about positions along the normal."""
     found: Findings = {}
     crowded = sum(len(place.slices) > 1 for place in places)
     if crowded:
@@ -189,9 +190,9 @@ def _along(places: Sequence[Place], numbers: Sequence[int], step: float | None) 
 
 
 def _across(slices: Sequence[Slice], orientation: Orientation) -> Findings:
-    """Return whether slices deviate from the normal through the first: a tilted gantry, or shifted rows."""
+    """Return a finding if slices are not on the normal through the first, because of a tilted gantry or a shift."""
     normal, spacing = normal_of(orientation), slices[0].facts.spacing
     start = aside(slices[0].position, normal)
-    worst = max(math.dist(start, aside(one.position, normal)) for one in slices)
+    worst = max(math.dist(start, aside(member.position, normal)) for member in slices)
     most = _ASIDE * min(spacing) if spacing else _ASIDE_MM
     return {"tilted": (round(worst, 3),)} if worst > most else {}

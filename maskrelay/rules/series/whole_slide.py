@@ -1,4 +1,4 @@
-"""Whole slide images: which of them show tissue. Sources: DICOM PS3.3 C.8.12.4 (whole slide images), C.7.6.22."""
+"""The rules that decide which whole slide images show tissue. Sources: DICOM PS3.3 C.8.12.4 and C.7.6.22."""
 
 from maskrelay.contract.records.dicom_facts import DicomFacts
 
@@ -8,22 +8,22 @@ _AROUND = frozenset({"OVERVIEW", "LOCALIZER"})
 
 
 def shows_label(facts: DicomFacts) -> bool:
-    """Return whether the image shows or may show a slide's label, which carries text.
+    """Return whether the image shows, or may show, the label of a slide. There is text on such a label.
 
-    A tag that denies it is not trusted.
+    If the header says that no label is in the image, this is not trusted.
     """
     words = {word.upper() for word in facts.image_type}
     return _LABEL in words or facts.label_in_image is True or (_is_slide(facts) and bool(words & _AROUND))
 
 
 def why_not_tissue(facts: DicomFacts) -> str | None:
-    """Return why the object is no image of tissue that can be segmented as a whole; None if it is."""
+    """Return why the object is not an image of tissue that can be segmented as a whole. Return None if it is one."""
     words = {word.upper() for word in facts.image_type}
     if _LABEL in words or (_is_slide(facts) and words & _AROUND):
-        return "the picture is of a slide's label or of the whole slide, not of tissue"
+        return "the image shows the label of a slide or the whole slide instead of tissue"
     columns, rows = facts.total_matrix or (0, 0)
     if columns > facts.columns or rows > facts.rows:
-        return f"the slide of {columns} × {rows} pixels is cut into tiles, which are not put together here"
+        return f"the slide of {columns} × {rows} pixels is divided into tiles, which this service does not combine"
     return None
 
 

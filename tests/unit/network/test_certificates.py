@@ -172,7 +172,7 @@ def test_client_certificates_that_cannot_be_used_are_refused_by_name(authority, 
         "the private key is encrypted": (authority.issue("three", passphrase=b"secret")),
         "does not belong to the certificate": (certificate, another),
         "cannot be read": (tmp_path / "away", key),
-        "not a certificate with its private key": (certificate, None),
+        "does not contain a certificate with its private key": (certificate, None),
     }
     for words, (cert_file, key_file) in cases.items():
         with pytest.raises(SettingsError, match=words) as caught:

@@ -52,9 +52,9 @@ def test_a_proxy_is_read(text, host, port, is_tls, authorization):
         ("http://user:s3cret@2001:db8::1:3128", "cannot be read"),
         ("http://user:s3cret@[::1", "cannot be read"),
         ("http://user:s3cret@proxy:port", "cannot be read"),
-        ("http://user:s3cret@", "not the address"),
-        ("ftp://user:s3cret@proxy", "not the address"),
-        ("http://user:s3cret@proxy/path", "not the address"),
+        ("http://user:s3cret@", "not the URL"),
+        ("ftp://user:s3cret@proxy", "not the URL"),
+        ("http://user:s3cret@proxy/path", "not the URL"),
         ("http://us%3Aer:s3cret@proxy", "colon"),
     ],
 )

@@ -103,7 +103,7 @@ def test_a_complete_object_with_fewer_frames_inside_than_it_says_is_truncated():
     stream = codestream(FRAMES, JPEG2000Lossless)
     file = compressed(FRAMES, [stream] * 2, JPEG2000Lossless)
     for read in (read_facts, lambda source: open_planes(source, max_pixels=LIMIT)):
-        with pytest.raises(Truncated, match=r"NumberOfFrames is 4, and .* holds 2 frames"):
+        with pytest.raises(Truncated, match=r"NumberOfFrames is 4, but .* contains 2 frames"):
             read(file)
 
 

@@ -132,14 +132,14 @@ def test_empty_fragments_are_no_frames():
 def test_a_number_of_frames_that_does_not_fit_is_refused_with_both_numbers(syntax, says, error):
     file = object_of(syntax, [{**ENCODERS, RLE: rle}[syntax](frame) for frame in FRAMES], [], frames=says)
     for read in (read_facts, lambda source: open_planes(source, max_pixels=LIMIT)):
-        with pytest.raises(error, match=rf"NumberOfFrames is {says}, and .* holds 5 frames"):
+        with pytest.raises(error, match=rf"NumberOfFrames is {says}, but .* contains 5 frames"):
             read(file)
 
 
 def test_as_many_fragments_as_frames_that_are_not_one_each_are_refused():
     streams = [jpeg(frame) for frame in FRAMES[:4]]
     fragments = [streams[0][:100], streams[0][100:], *streams[1:]]
-    with pytest.raises(Truncated, match="holds 4 frames"):
+    with pytest.raises(Truncated, match="contains 4 frames"):
         open_planes(object_of(BASELINE, fragments, []), max_pixels=LIMIT)
 
 

@@ -136,7 +136,7 @@ def test_a_stack_of_colours_with_one_directory_has_all_its_frames(tmp_path):
 def test_a_stack_that_ends_before_its_last_picture_is_refused(tmp_path):
     path = a_stack(tmp_path / "stack.tif", np.zeros((5, 20, 30), np.uint16), imagej=True)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(Truncated, match="5 pictures"):
+    with pytest.raises(Truncated, match="5 images"):
         count_pages(path, max_pixels=LIMIT)
 
 
