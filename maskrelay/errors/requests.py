@@ -84,7 +84,7 @@ class EncodingUnsupported(RequestError):
 
 
 class RangeNotSatisfiable(RequestError):
-    """The file has none of the bytes of this range."""
+    """The file has no bytes in this range."""
 
 
 class QuotaReached(RequestError):
@@ -114,7 +114,7 @@ class Refused(RequestError):
 
 
 class NestedTooDeep(Refused):
-    """The JSON is nested too deep."""
+    """The JSON is nested too deeply."""
 
 
 class NoItems(Refused):

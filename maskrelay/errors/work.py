@@ -89,7 +89,7 @@ class DecodeTimeout(ItemError):
 
 
 class ArtifactUnsupported(ItemError):
-    """The source cannot be turned into this kind of output."""
+    """The source cannot be converted to this kind of output."""
 
 
 class SeriesIncomplete(ItemError):

@@ -205,7 +205,7 @@ def _label(label: Mask | None, mask: Mask | PackedMask) -> Rle | None:
 
 
 def _flagged(measures: Measures, flag: str, *, after: Sequence[str]) -> Measures:
-    """Add a flag after the flags of the mask and of its map, and before those that were found later."""
+    """Add a flag after the flags of the mask and of its map, and before the flags that were found later."""
     later = (CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN)
     findings = [known for known in measures.flags if known in later and known not in after]
     others = measures.flags[: len(measures.flags) - len(findings)]

@@ -1,6 +1,6 @@
 """The rules that decide which members of a zip archive are images.
 
-A member's name is judged before the member is opened. If the member cannot be read, its error is judged as well.
+They examine the name of a member before it is opened, and its error if it cannot be read.
 """
 
 import re

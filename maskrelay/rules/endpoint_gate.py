@@ -1,4 +1,4 @@
-"""What an endpoint's error means for its gate and for its concurrency limit."""
+"""The meaning of an endpoint's error for its gate and for the limit on requests in flight."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +33,7 @@ class Report:
     base: timedelta = timedelta(seconds=1)
     #: The longest pause of the gate if there is no `retry_after`.
     cap: timedelta = SOON
-    #: The reason in one word, for metrics and for operators.
+    #: The reason as a short name, for metrics and for operators.
     reason: str = ""
     overload: Overload = ""
 

@@ -1,4 +1,4 @@
-"""The number of frames that a segment child process keeps in progress, so that the endpoint never waits for a frame."""
+"""The number of frames that a segment child process keeps in progress. The endpoint should never wait for a frame."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from maskrelay.settings import LEAST_HANDS
 MOST_HANDS = 256
 #: The memory limit for the requests and responses of all frames in progress, in bytes.
 MOST_BYTES = 512 << 20
-#: A factor above the mean stage times, because these times vary, and a number of frames that wait for admission.
+#: The number of frames is multiplied by the first number, because the times of stages vary. The second number is added
+#: for frames that wait for admission.
 _SPARE, _AT_THE_DOOR = 1.25, 4
 #: The upper bound of the ratio between the time of the other stages and the time of a score. Above it, frames wait for
 #: the processors and not for the endpoint. More frames in progress would then only make each frame slower, which would
@@ -32,7 +33,7 @@ class Pace:
     #: The bytes of a frame's request and response together.
     bytes: float = 0.0
 
-    def note(self, *, scoring: float, working: float, bytes: float) -> None:  # noqa: A002  it is what it is
+    def note(self, *, scoring: float, working: float, bytes: float) -> None:  # noqa: A002  it is a number of bytes
         """Add the times (in seconds) and the size (in bytes) of a frame that was scored and drawn."""
         self.scoring = _mean(self.scoring, scoring)
         self.working = _mean(self.working, working)

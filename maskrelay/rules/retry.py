@@ -23,8 +23,8 @@ class Trouble:
     attempts: int = 0
     #: The number of workers that died while they processed only this frame.
     deaths: int = 0
-    #: The time of the endpoint's last failure on this frame if that failure is not judged yet, otherwise 0. In
-    #: milliseconds of the Redis clock.
+    #: The time of the endpoint's last failure on this frame, in milliseconds of the Redis clock. It is 0 if there was
+    #: no failure, or if the failure was judged already.
     struck: int = 0
     #: The error code of that failure.
     code: str = ""

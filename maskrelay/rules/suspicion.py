@@ -103,9 +103,11 @@ def neighbours_disagree(slices: Sequence[MaskOutcome | None]) -> list[int]:
     """Return the indices of the masks in `slices` that match neither of their neighbours.
 
     None in `slices` is a failed frame. A mask next to a failed frame is not compared. A mask disagrees in three cases:
-    it is empty and both neighbours are not; both neighbours are empty and it has at least FLOOR_PX pixels; or none of
-    the three is empty, and from each neighbour it differs by an overlap of the boxes below LEAST_SHARED or by a factor
-    of more than MOST_TIMES between the areas.
+
+    - The mask is empty, and both neighbours are not.
+    - Both neighbours are empty, and the mask has at least FLOOR_PX pixels.
+    - None of the three is empty, and the mask differs from both neighbours. It differs from a neighbour if the boxes
+      overlap by less than LEAST_SHARED, or if the areas differ by a factor of more than MOST_TIMES.
     """
     return [
         place

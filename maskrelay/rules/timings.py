@@ -101,7 +101,7 @@ def timings(moments: Moments, spent: Mapping[str, int], until: datetime) -> dict
 
 
 def bottleneck(known: Mapping[str, float]) -> str | None:
-    """Return the stage that took the most time; None if no stage took any."""
+    """Return the stage that took the most time, or None if no stage took any time."""
     stages = {stage: seconds for stage, seconds in known.items() if stage != TOTAL and seconds > 0}
     return max(stages, key=lambda stage: stages[stage], default=None)
 
@@ -112,7 +112,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _spans(moments: Moments, until: datetime) -> dict[str, int]:
-    """Return the milliseconds of each stage that was reached; the current stage ends at `until`."""
+    """Return the milliseconds of each stage that was reached. The time of the current stage ends at `until`."""
     ends = {
         "planning": moments.started,
         "queue": moments.claimed,

@@ -1,4 +1,4 @@
-"""Open the store that a setting names, and check that it can be used."""
+"""Functions that open the store named by a setting, and check that it can be used."""
 
 import logging
 import re

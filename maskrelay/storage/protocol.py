@@ -25,9 +25,9 @@ _PREFIX = re.compile(r"[A-Za-z0-9._/-]*")
 class ObjectFacts:
     """The metadata of an object."""
 
-    #: In bytes.
+    #: The size in bytes.
     size: int
-    #: When the object was written (aware UTC).
+    #: The time at which the object was written, in UTC.
     modified: datetime
 
 
@@ -99,7 +99,7 @@ class Storage(Protocol):
     def presign(self, key: str, lifetime: timedelta) -> str | None:
         """Return a URL with which anyone can read the object during `lifetime`, or None if the store has no such URLs.
 
-        The store is not asked, so the URL may be that of an object that does not exist.
+        No request is sent to the store, so the URL may be that of an object that does not exist.
         """
 
     def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
@@ -111,7 +111,7 @@ class Storage(Protocol):
         """
 
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
-        """Return a writer for a large object. It uses a limited amount of memory, whatever the size of the object."""
+        """Return a writer for a large object. The memory that it uses does not depend on the size of the object."""
 
 
 def has(storage: Storage, key: str) -> bool:
@@ -124,7 +124,7 @@ def has(storage: Storage, key: str) -> bool:
 
 
 def check_key(key: str) -> None:
-    """Raise KeyInvalid unless `key` has at most 512 characters and well-formed segments."""
+    """Raise KeyInvalid if `key` has more than 512 characters or a segment that is not well-formed."""
     if len(key) > _KEY_LENGTH or not all(_SEGMENT.fullmatch(segment) for segment in key.split("/")):
         raise KeyInvalid
 

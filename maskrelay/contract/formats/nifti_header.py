@@ -1,6 +1,6 @@
 """The header of a NIfTI file: its shape, the type of its voxels, and their position in space. No arrays are used.
 
-Files with two to four dimensions are supported, but no pairs of .hdr and .img files. Source: the NIfTI-1.1 and NIfTI-2
+Files with two to four dimensions are supported. Pairs of .hdr and .img files are not. Source: the NIfTI-1.1 and NIfTI-2
 standards (nifti1.h, nifti2.h).
 """
 

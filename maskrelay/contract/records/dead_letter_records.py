@@ -33,7 +33,8 @@ class DeadLetter(Record):
 
 def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[DeadLetter]:
     """Yield the failed frames of an item. `frames` are its planned frames, in the order of its outcomes."""
-    # A job that was cancelled while it was planned may have outcomes for frames that were never planned. None failed.
+    # a job that was cancelled during planning may have outcomes for frames that were never planned; no such frame
+    # failed
     for outcome, planned in zip(line.outcomes, frames, strict=False):
         if outcome.state == "failed" and outcome.error is not None:
             yield DeadLetter(

@@ -17,7 +17,7 @@ Orientation = tuple[float, float, float, float, float, float]
 Mark = float | str | tuple[float, ...]
 
 #: The names of the marks, in the order of `DicomFacts.ordinal`. Durations are in milliseconds. The last two marks are
-#: times of day in seconds.
+#: times in seconds since 1900, or since midnight if the header contains no date.
 MARKS: Final = (
     "acquisition_number",
     "echo_number",

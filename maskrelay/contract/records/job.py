@@ -27,7 +27,7 @@ BurnedIn = Literal["allow", "warn", "refuse"]
 Identifiers = Literal["uids", "hashed", "none"]
 
 TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancelled"})
-#: A job of at most this many items uses the interactive lane unless bulk is requested.
+#: A job of at most this many items is in the interactive lane, except if the bulk lane is requested.
 INTERACTIVE_ITEMS = 20
 #: The number n of frames in each part of the plan. Part p contains the frames from p·n to (p+1)·n-1.
 FRAMES_PER_PART = 1000

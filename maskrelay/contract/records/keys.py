@@ -167,7 +167,7 @@ def survey_part(job: str, part: int) -> str:
 def survey_begun(job: str, part: int) -> str:
     """Return the key of an unfinished part of the survey.
 
-    It is written when planning stops in the middle of a part so that other jobs can be planned.
+    It is written when planning stops in the middle of a part, to let other jobs be planned.
     """
     return f"jobs/{job}/survey/{_fixed(part, 6)}.begun.ndjson"
 
@@ -279,7 +279,7 @@ def unfinished_object(job: str, lines: str, name: str) -> str:
 
 
 def stretch(number: int, kind: str) -> str:
-    """Return the name of an object that belongs to stretch `number` of an unfinished result."""
+    """Return the name of an object that belongs to stretch `number` of an unfinished result (see `stretches`)."""
     return f"{_fixed(number, 6)}.{kind}"
 
 

@@ -193,5 +193,5 @@ def _kind(value: Any) -> str:
 
 
 def refuse(kind: str, detail: str) -> NoReturn:
-    """Raise AnswerInvalid. kind: a word for metrics. detail: names the offending part and quotes nothing."""
+    """Raise AnswerInvalid. `kind` is a name for metrics, and `detail` names the faulty part without quoting it."""
     raise AnswerInvalid(detail, status=200, kind=kind)

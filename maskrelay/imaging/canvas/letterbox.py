@@ -1,7 +1,7 @@
 """The letterbox between a source and the canvas.
 
-A source is padded with black to a square, and the square is resized to the canvas. Maps are mapped back to the source
-in the same way. On request, a source whose pixels are not square is stretched first, so the canvas shows the true
+A source is padded with black to a square, and the square is resized to the canvas. For maps from the endpoint, these
+steps are reversed. On request, a source whose pixels are not square is stretched first, so the canvas shows the true
 proportions.
 """
 
@@ -35,7 +35,7 @@ class Letterbox:
 
     The source is first stretched to `stretched_width` × `stretched_height`. This is its own size, except if its pixels
     are made square. `left`, `top`, `right` and `bottom` are the widths of the padding, in stretched pixels. If the
-    padding cannot be divided equally, that on the right or at the bottom is one pixel wider.
+    padding cannot be divided equally, the padding on the right or at the bottom is one pixel wider.
     """
 
     width: int

@@ -111,7 +111,7 @@ def _without_unused_bits(values: npt.NDArray[Any], layout: SampleLayout) -> npt.
 
 
 def _are_low(values: npt.NDArray[Any], layout: SampleLayout, above: int) -> bool:
-    """Return whether the samples are in the lowest bits, whatever HighBit says.
+    """Return whether the values show that the samples are in the lowest bits, although HighBit says otherwise.
 
     They are if the lowest `above` bits are in use, and the bits above the stored bits contain only zeros or a sign.
     """

@@ -12,7 +12,7 @@ from maskrelay.contract.vocabulary.intensity_names import (
 )
 from maskrelay.imaging.intensity.volume_percentiles import Planes, volume_window
 
-_NARROWEST = 1e-6  # replaces the difference of the limits of a window of width 1, which is a threshold
+_NARROWEST = 1e-6  # the least difference of the limits; a window of width 1 is a threshold
 _ABDOMEN: Preset = "ct-abdomen"
 #: The CT presets by DICOM's BodyPartExamined, in capital letters without spaces. For any other value, including larger
 #: regions, the preset is that of the abdomen.

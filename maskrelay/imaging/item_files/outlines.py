@@ -4,7 +4,7 @@ Straight edges are found with operations on whole arrays, and are then linked to
 right side, and the ring turns right or left at its end. Where two pixels touch only at a corner, both turns are
 possible. If the pixels belong to the same component, because they are connected by sides elsewhere, the ring turns
 left, which separates a hole from the outline around it. Otherwise it turns right, which separates the two pixels.
-Therefore, no ring touches itself, which is not allowed in a polygon (OGC Simple Features, 6.1.11).
+Therefore, no ring touches itself, as is required for a polygon (OGC Simple Features, 6.1.11).
 """
 
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def _lines(mask: npt.NDArray[np.bool_]) -> tuple[_Numbers, _Numbers, _Numbers, n
     height, width = mask.shape
     inside = np.zeros((height + 2, width + 2), np.int8)
     inside[1:-1, 1:-1] = mask
-    steps = inside[1:] - inside[:-1]  # 1 where the mask begins below, -1 where it ends
+    steps = inside[1:] - inside[:-1]  # 1 if the mask begins below this edge, -1 if it ends there
     changes = steps[:, 1:] != steps[:, :-1]
     y, left = np.nonzero(changes & (steps[:, 1:] != 0))
     right = np.nonzero(changes & (steps[:, :-1] != 0))[1]

@@ -74,7 +74,7 @@ def write_seg(
 def _spool(
     bits: IO[bytes], size: tuple[int, int], segments: int, frames: int, mask_of: MaskOf
 ) -> list[tuple[int, int]]:
-    """Write every mask that has foreground to the file `bits`, and return its segment and frame.
+    """Write every mask that has foreground to the file `bits`. Return the segment and the frame of each.
 
     A pixel is one bit, the lowest bit is the first pixel, and there are no gaps between frames (PS3.5, 8.1.1).
     """

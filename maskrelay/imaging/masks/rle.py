@@ -2,8 +2,8 @@
 
 The runs follow the columns from top to bottom, and the first run consists of zeros. From the fourth count on, the
 difference from the count two positions before is written instead of the count. A number is divided into groups of 5
-bits, the lowest group first. To a group is added 0x20 if another group follows, and 48, which makes it a character. Bit
-0x10 of the last group is the sign. Source: `rleToString` in COCO's `maskApi.c`.
+bits, the lowest group first. 0x20 is added to a group if another group follows, and then 48 is added to get a
+character. Bit 0x10 of the last group is the sign. Source: `rleToString` in COCO's `maskApi.c`.
 """
 
 from collections.abc import Iterator

@@ -47,9 +47,9 @@ _SHAPED = re.compile(r'^\{"shape": \[([0-9, ]+)\].*"truncated": true')
 
 
 class TiffLayout(NamedTuple):
-    """The layout of the directories of a file."""
+    """The layout of the directories of a file. Formats are those of the module `struct`."""
 
-    #: The byte order, as `struct` denotes it.
+    #: The byte order: `<` or `>`.
     order: str
     #: The format of the number of entries.
     counted: str
@@ -61,11 +61,11 @@ class TiffLayout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TiffPage:
-    """One directory of a file."""
+    """One directory of a file. A directory describes a page."""
 
     #: The offset of the directory in the file.
     place: int
-    #: (width, height).
+    #: (width, height) of the page in pixels.
     size: tuple[int, int] = (0, 0)
     is_tiled: bool = False
     #: Whether the page is a smaller version, or a mask, of another page.

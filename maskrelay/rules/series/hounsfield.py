@@ -28,9 +28,9 @@ _AIR = -900.0
 
 
 def other_than_hounsfield(facts: DicomFacts) -> str | None:
-    """Return what the values of a CT object are instead of HU, in one word.
+    """Return the unit or the kind of the values of a CT object, or None if they are in Hounsfield units.
 
-    Return None if the values are HU, or if the object is not CT.
+    Return None as well if the object is not CT.
     """
     if facts.modality != "CT":
         return None

@@ -10,7 +10,7 @@ from maskrelay.rules.series.slices import Slice, normal_of
 
 Numbered = tuple[int, DicomFacts]
 
-#: The tolerance within one stack. It is absolute for direction cosines, and relative for spacings.
+#: The largest difference between slices of one stack. It is absolute for direction cosines, and relative for spacings.
 _ALIKE = 1e-3
 #: The tolerance for the length of the normal, which is 1 if the directions are perpendicular unit vectors.
 _RIGHT_ANGLE = 1e-2

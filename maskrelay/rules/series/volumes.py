@@ -66,7 +66,10 @@ def volumes_of(places: Sequence[Place]) -> list[Volume]:
 
 
 def _resolved(places: Sequence[Place]) -> list[Volume]:
-    """Separate slices of one kind: by the fewest marks, by the order of their times, or as one volume."""
+    """Separate slices of one kind by as few marks as possible, or else by the order of their times.
+
+    If neither is possible, they are one volume without repeated slices.
+    """
     sets = _by_fewest_marks(places) or _by_order(places)
     if sets is not None:
         return [Volume(slices) for slices in sets]

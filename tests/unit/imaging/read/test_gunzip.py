@@ -55,7 +55,7 @@ def test_a_bomb_is_stopped_before_it_is_written():
     out = io.BytesIO()
     with pytest.raises(SourceTooLarge) as refusal:
         inflate([gzip.compress(b"\0" * 100_000_000)], out, most_bytes=3_000_000)
-    assert refusal.value.detail == "The file unpacks to more than 3000000 bytes."
+    assert refusal.value.detail == "The file expands to more than 3000000 bytes."
     assert len(out.getvalue()) <= 3_000_000
 
 
