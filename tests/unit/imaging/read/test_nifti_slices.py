@@ -171,7 +171,7 @@ def test_a_file_of_several_volumes_wants_one_named(tmp_path):
     for asked in (None, 6, -1):
         with pytest.raises(VolumeNeeded, match="6 volumes") as refusal:
             chosen_volume(facts, asked)
-        assert refusal.value.detail.startswith("The file has 6 volumes; ")
+        assert refusal.value.detail.startswith("The file has 6 volumes. ")
     assert chosen_volume(facts, 5) == 5
 
 
