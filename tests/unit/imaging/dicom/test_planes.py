@@ -195,7 +195,7 @@ def test_padding_written_without_its_sign_is_understood():
 def test_a_frame_that_is_not_there_is_refused_with_the_numbers(index):
     with pytest.raises(FrameOutOfRange) as refusal:
         plane_of(dicom_of(np.zeros((3, 2, 2), np.uint8)), index)
-    assert refusal.value.detail == f"There is no frame {index}: Number of Frames (0028,0008) is 3, counted from 0."
+    assert refusal.value.detail == f"There is no frame {index}: (0028,0008) NumberOfFrames is 3, counted from 0."
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
