@@ -1,4 +1,4 @@
-"""Submit files as a job. A few small files are part of the submission; otherwise, each file is uploaded before it."""
+"""Submit files as a job. A few small files are part of the submission; otherwise, the files are uploaded before it."""
 
 import hashlib
 import json
@@ -9,9 +9,9 @@ import httpx
 
 from maskrelay.client.responses import read_as
 from maskrelay.client.service_connection import Connection
-from maskrelay.client.upload_sources import NamedSource, parts, together
+from maskrelay.client.upload_sources import NamedSource, batches, parts, together
 from maskrelay.contract.views.job_views import JobShown, UploadList
-from maskrelay.errors import OptionInvalid
+from maskrelay.errors import BodyTooLarge, OptionInvalid, ServiceAnswerUnknown
 
 
 def submit(
@@ -31,7 +31,7 @@ def submit(
     if custom_ids is None and together(files):
         form = {"prompt": list(prompts), "options": json.dumps(options)}
         return read_as(JobShown, _post_files(connection, "/v1/jobs", files, headers, form, timeout))
-    items = [{"upload": _upload(connection, source)} for source in files]
+    items = [{"upload": upload} for batch in batches(files) for upload in _uploads(connection, batch)]
     for item, custom_id in zip(items, custom_ids or (), strict=False):
         item["custom_id"] = custom_id
     body = {"items": items, "prompts": list(prompts), "options": options}
@@ -62,10 +62,21 @@ def texts(given: str | Sequence[str], what: str) -> list[str]:
     return several
 
 
-def _upload(connection: Connection, source: NamedSource) -> str:
-    """Upload one file and return its id."""
-    answer = _post_files(connection, "/v1/uploads", [source], {}, {}, connection.timeout)
-    return read_as(UploadList, answer).uploads[0].id
+def _uploads(connection: Connection, batch: Sequence[NamedSource]) -> list[str]:
+    """Upload files in one request and return their ids in order. What is too much for one request is sent in several.
+
+    Raises ServiceAnswerUnknown if the service does not name each of them.
+    """
+    try:
+        answer = _post_files(connection, "/v1/uploads", batch, {}, {}, connection.timeout)
+    except BodyTooLarge:
+        if len(batch) == 1:
+            raise
+        return [upload for source in batch for upload in _uploads(connection, [source])]
+    uploads = read_as(UploadList, answer).uploads
+    if len(uploads) != len(batch):
+        raise ServiceAnswerUnknown(f"the service named {len(uploads)} uploads for {len(batch)} files")
+    return [upload.id for upload in uploads]
 
 
 def _post_files(

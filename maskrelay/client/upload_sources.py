@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import mimetypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -30,8 +30,7 @@ class Image(Protocol):
 
 #: A path, the bytes of a file, a binary file object, a NumPy array (one image), or a Pillow image.
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Array | Image
-#: The largest number of files, and the largest number of bytes in total, that are sent within the submission.
-#: Otherwise, each file is uploaded before it.
+#: The largest number of files, and the largest number of bytes in total, that are sent within one request.
 _TOGETHER_FILES, _TOGETHER_BYTES = 20, 64 << 20
 _TAKEN = "a path, bytes, a binary file object, a NumPy array or a Pillow image"
 Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
@@ -78,6 +77,18 @@ def sources_of(given: Source | Sequence[Source]) -> list[NamedSource]:
 def together(sources: Sequence[NamedSource]) -> bool:
     """Return whether the sources are few and small enough for one request."""
     return len(sources) <= _TOGETHER_FILES and sum(source.size for source in sources) <= _TOGETHER_BYTES
+
+
+def batches(sources: Iterable[NamedSource]) -> Iterator[list[NamedSource]]:
+    """Yield the sources in order, as many at a time as fit in one request. A larger source is alone."""
+    batch: list[NamedSource] = []
+    for source in sources:
+        if batch and not together([*batch, source]):
+            yield batch
+            batch = []
+        batch.append(source)
+    if batch:
+        yield batch
 
 
 @contextlib.contextmanager

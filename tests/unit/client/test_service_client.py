@@ -1,5 +1,6 @@
 import json
 import socket
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,14 +59,44 @@ def test_a_submission_whose_answer_was_lost_is_repeated_whole_under_the_same_ide
     assert [content for _, content in parts_of(first)] == [content for _, content in parts_of(second)]
 
 
-def test_many_files_are_uploaded_one_by_one_and_submitted_by_their_ids() -> None:
-    uploads = [Answer(201, {"uploads": [{"id": f"u{n}", "size": 1, "sha256": "0" * 64}]}) for n in range(21)]
-    with service(*uploads, job()) as one:
-        one.client.submit([bytes([n]) for n in range(21)], ["disc"])
-        assert one.lines == ["POST /v1/uploads"] * 21 + ["POST /v1/jobs"]
-        body = json.loads(one.server.seen[-1].body)
+def uploaded(numbers: Iterable[int]) -> Answer:
+    return Answer(201, {"uploads": [{"id": f"u{n}", "size": 1, "sha256": "0" * 64} for n in numbers]})
+
+
+def test_many_files_are_uploaded_twenty_at_a_time_and_submitted_by_their_ids() -> None:
+    files = [f"file {n}".encode() for n in range(21)]
+    with service(uploaded(range(20)), uploaded(range(20, 21)), job()) as one:
+        one.client.submit(files, ["disc"])
+        assert one.lines == ["POST /v1/uploads"] * 2 + ["POST /v1/jobs"]
+        first, second, submitted = one.server.seen
+        sent = [content for request in (first, second) for _, content in parts_of(request)]
+        body = json.loads(submitted.body)
+    assert sent == files
     assert body["items"] == [{"upload": f"u{n}"} for n in range(21)]
     assert body["prompts"] == ["disc"]
+
+
+def test_files_that_are_too_much_for_one_request_are_uploaded_one_by_one() -> None:
+    each = [uploaded([n]) for n in range(2)]
+    with service(problem(413, "body_too_large"), *each, job()) as one:
+        one.client.submit([b"a", b"b"], ["disc"], custom_ids=["1", "2"])
+        assert one.lines == ["POST /v1/uploads"] * 3 + ["POST /v1/jobs"]
+        body = json.loads(one.server.seen[-1].body)
+    assert body["items"] == [{"upload": "u0", "custom_id": "1"}, {"upload": "u1", "custom_id": "2"}]
+
+
+def test_a_file_that_is_too_large_is_refused_as_such() -> None:
+    with service(problem(413, "body_too_large")) as one:
+        with pytest.raises(errors.BodyTooLarge):
+            one.client.submit([b"a"], ["disc"], custom_ids=["1"])
+        assert one.lines == ["POST /v1/uploads"]
+
+
+def test_an_answer_that_names_too_few_uploads_is_not_submitted() -> None:
+    with service(uploaded([0])) as one:
+        with pytest.raises(errors.ServiceAnswerUnknown, match="1 uploads for 2 files"):
+            one.client.submit([b"a", b"b"], ["disc"], custom_ids=["1", "2"])
+        assert one.lines == ["POST /v1/uploads"]
 
 
 def test_own_ids_go_with_the_items() -> None:
