@@ -21,8 +21,8 @@ def open_storage(url: str, s3_endpoint_url: str | None, *, before_fork: bool = F
     """Return the store at `file:///folder` or `s3://bucket/prefix`. The folder must exist.
 
     No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, or None for AWS. `before_fork` says
-    that this process will fork: then the store starts no threads, and each child must open a store of its own. Raises
-    SettingsError if the URL, or the configuration of boto3, cannot be used.
+    that this process will fork. In this case, the store starts no threads, and each child process must open its own
+    store. Raises SettingsError if the URL, or the configuration of boto3, cannot be used.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):

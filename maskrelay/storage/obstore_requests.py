@@ -1,7 +1,7 @@
-"""Requests for single objects of a bucket, sent by obstore: in Rust, without the interpreter's lock.
+"""Requests for single objects in a bucket, sent by obstore, which is written in Rust and does not hold Python's lock.
 
-boto3 still decides where the bucket is, in which region, with which credentials and through which proxy; obstore only
-signs and sends. Its threads do not survive a fork, and a request after that would never return (see `is_usable`).
+boto3 determines the URL and the region of the bucket, the credentials and the proxy. obstore only signs and sends the
+requests. The threads of obstore do not survive a fork, so a request after a fork would never return (see `is_usable`).
 """
 
 import os
@@ -22,29 +22,30 @@ from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts
 from maskrelay.storage.s3_errors import MISSING, TAKEN, needs_boto3, obstore_error, s3_errors
 from maskrelay.storage.s3_requests import Boto3Needed
 
-#: A longer body is left to boto3. obstore's read timeout includes the time to send the body, so it would limit the size
-#: of what can be sent over a slow line; a timeout of boto3 applies to each piece that is sent.
+#: The longest body that obstore sends. boto3 sends longer bodies. obstore's read timeout includes the time for sending
+#: the body, so a long body could not be sent over a slow connection. The timeouts of boto3 apply to each piece of a
+#: body.
 LONGEST_BODY_BYTES = 1 << 20
 _UNLIMITED = "365days"
-#: Without a proxy of its own, obstore would use the environment's by rules that differ from ours: it gets one that no
-#: address goes through.
+#: The options for a bucket without a proxy: a proxy from which all addresses are excluded. If obstore had no proxy, it
+#: would use that of the environment, by rules that differ from those of this service.
 _NO_PROXY = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
 _PROBE = "k"
-#: The process in which obstore's threads run.
+#: The id of the process in which the threads of obstore run, or None if none was started.
 _started_in: int | None = None
 T = TypeVar("T")
 
 
 def is_usable() -> bool:
-    """Return whether obstore can be used in this process: not if it was used before the fork that began it."""
+    """Return whether obstore can be used in this process. It cannot if it was used before the process was forked."""
     return _started_in in (None, os.getpid())
 
 
 class ObstoreRequests:
-    """`ObjectRequests` by obstore. May be used from any thread. Every method can also raise Boto3Needed.
+    """The implementation of `ObjectRequests` with obstore. It may be used from any thread.
 
-    client, credentials: boto3's. Temporary credentials are renewed by boto3 when they are about to expire.
-    proxy: the URL of the proxy to the bucket, None if it is reached directly.
+    `client` and `credentials` are those of boto3, which renews temporary credentials when they are about to expire.
+    `proxy` is the URL of the proxy for the bucket, or None if there is none. Every method can also raise Boto3Needed.
     """
 
     def __init__(
@@ -55,11 +56,11 @@ class ObstoreRequests:
         self._bucket = bucket
         self._proxy = proxy
         self._timeouts = {"connect_timeout": f"{connect_s}s", "read_timeout": f"{read_s}s", "timeout": _UNLIMITED}
-        #: The credentials in use, and the store that signs with them.
+        #: The current credentials, and the store that signs requests with them.
         self._made: tuple[Any, S3Store] | None = None
 
     def can_send(self, body_bytes: int) -> bool:
-        """Return whether this process can send a request with such a body."""
+        """Return whether this process can send a request with a body of this size."""
         return body_bytes <= LONGEST_BODY_BYTES and is_usable()
 
     def put(self, key: str, body: bytes, content_type: str, nonce: str | None = None) -> None:
@@ -110,7 +111,7 @@ class ObstoreRequests:
 
     @contextmanager
     def _errors(self, meanings: Mapping[str, type[StorageError]] | None = None) -> Iterator[None]:
-        """Translate an error of obstore. Nothing of its text, which contains URL and key, is passed on."""
+        """Translate an error of obstore into a storage error, without its text, which contains the URL and the key."""
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
@@ -120,7 +121,7 @@ class ObstoreRequests:
             raise obstore_error(text, meanings, is_proxied=self._proxy is not None) from None
 
     def _store(self) -> S3Store:
-        """Return the store that signs with the current credentials."""
+        """Return the store that signs requests with the current credentials."""
         with s3_errors():
             if self._credentials is None:
                 raise NoCredentialsError
@@ -150,7 +151,7 @@ class ObstoreRequests:
             raise Boto3Needed("configuration") from None
 
     def _where(self) -> tuple[str, str]:
-        """Return the bucket's base URL and its region, as boto3 would sign for them. No request is sent."""
+        """Return the base URL and the region of the bucket, which boto3 would use. No request is sent."""
         signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": _PROBE})
         parts = urlsplit(signed)
         [credential] = parse_qs(parts.query)["X-Amz-Credential"]
@@ -158,7 +159,7 @@ class ObstoreRequests:
         return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/' + _PROBE)}", region
 
     def _options(self, base: str) -> Any:
-        """Return the options of the connections: our timeouts, trusted authorities and proxy, and none of its own."""
+        """Return the options of connections: the timeouts, the trusted authorities and the proxy of this service."""
         proxy = _NO_PROXY if self._proxy is None else {"proxy_url": self._proxy}
         trusted: dict[str, Any] = {"allow_http": base.startswith("http:")}
         if base.startswith("https:") or (self._proxy or "").startswith("https:"):
@@ -168,11 +169,11 @@ class ObstoreRequests:
 
 
 def _config(base: str, region: str, boto3s: Any) -> Any:
-    """Return the store's options. Each that obstore would read from the environment is set: boto3's rules apply."""
+    """Return the options of the store. Those that obstore would read from the environment are all set as for boto3."""
     config = {
         "aws_endpoint_url_s3": base,
         "endpoint": base,
-        "virtual_hosted_style_request": True,  # that is: the endpoint contains the bucket
+        "virtual_hosted_style_request": True,  # this means that the endpoint contains the bucket
         "region": region,
         "conditional_put": "etag",
         "disable_bulk_delete": True,

@@ -53,7 +53,7 @@ class S3Storage:
         return self._prefix + key
 
     def _tried(self, request: Callable[[ObjectRequests], T], body_bytes: int = 0) -> T:
-        """Send a request that can be repeated, as often as configured while it fails without being refused."""
+        """Send a request, and repeat it as often as configured while it fails without being refused."""
         for attempt in range(self._clients.attempts - 1):
             try:
                 return self._clients.send(request, body_bytes)
@@ -111,7 +111,7 @@ class S3Storage:
         try:
             return self._tried(lambda requests: requests.open(path, start, length))
         except StorageUnavailable as error:
-            if error.reason in {"InvalidRange", "416"}:  # the object has no byte in the range
+            if error.reason in {"InvalidRange", "416"}:  # the object has no bytes in this range
                 return _nothing()
             raise
 

@@ -1,7 +1,7 @@
 """Clients of S3 that boto3's environment variables and files configure, recreated when these files change.
 
-obstore sends the requests for single objects wherever it can, since it needs a tenth of boto3's CPU time for them.
-boto3 sends the others, and also those in place of obstore that its rules do not cover.
+obstore sends the requests for single objects, because it needs only a tenth of the CPU time of boto3. boto3 sends all
+other requests, and those for single objects that obstore cannot send.
 """
 
 import logging
@@ -33,7 +33,8 @@ _READ_SECONDS = 20
 _CONNECTIONS = 32
 #: The version of a file: its modification time, inode and size. None means that the file does not exist.
 Stamp = tuple[int, int, int] | None
-#: Variables that obstore obeys and boto3 ignores, and that cannot be overridden: with them, boto3 sends all requests.
+#: Variables that obstore uses and boto3 ignores, and that cannot be overridden. If one is set, boto3 sends all
+#: requests.
 _OBSTORES_OWN = ("AWS_CHECKSUM_ALGORITHM", "AWS_COPY_IF_NOT_EXISTS", "AWS_SERVER_SIDE_ENCRYPTION")
 T = TypeVar("T")
 
@@ -44,11 +45,11 @@ class Clients:
 
     #: The client of boto3 that retries failed calls.
     client: Any
-    #: Sends requests by boto3, without retries.
+    #: The requests for single objects that boto3 sends, without retries.
     boto3: Boto3Requests
-    #: Sends requests by obstore; None if only boto3 can be used.
+    #: The requests for single objects that obstore sends, or None if only boto3 can be used.
     obstore: "ObstoreRequests | None"
-    #: How often a request is sent before its failure is reported.
+    #: The number of times that a request is sent before its failure is reported.
     attempts: int
     #: The versions of the files from which the clients were created.
     stamps: Mapping[Path, Stamp]
@@ -59,7 +60,7 @@ class S3Clients:
 
     boto3 reads the credentials files only once, so new clients are created when these files change. If the files cannot
     be read, or contain no credentials, the previous clients remain in use. `before_fork` says that this process will
-    fork, so obstore, whose threads would not survive that, is not used.
+    fork. In this case, obstore is not used, because its threads would not survive the fork.
     """
 
     def __init__(self, bucket: str, endpoint_url: str | None, *, before_fork: bool = False) -> None:
@@ -70,7 +71,7 @@ class S3Clients:
 
     @property
     def attempts(self) -> int:
-        """How often a request is sent before its failure is reported."""
+        """The number of times that a request is sent before its failure is reported."""
         return self._made.attempts
 
     def now(self) -> Clients:
@@ -84,7 +85,7 @@ class S3Clients:
             return self._made
 
     def send(self, request: Callable[[ObjectRequests], T], body_bytes: int = 0) -> T:
-        """Send one request: by obstore if it can be used in this process and for a body of this size, else by boto3."""
+        """Send one request. obstore sends it if it can in this process and for a body of this size, otherwise boto3."""
         clients = self.now()
         if clients.obstore is None or not clients.obstore.can_send(body_bytes):
             return request(clients.boto3)
@@ -123,10 +124,10 @@ def _make(bucket: str, endpoint_url: str | None, *, before_fork: bool) -> Client
 
 
 def _obstore(session: Any, client: Any, bucket: str, endpoint_url: str | None) -> "ObstoreRequests | None":
-    """Return requests by obstore; None if something is configured that it would do differently."""
+    """Return the requests that obstore sends, or None if obstore would not follow the configuration like boto3."""
     if client.meta.config.response_checksum_validation == "when_supported" or any(map(os.environ.get, _OBSTORES_OWN)):
         return None
-    try:  # 15 MB of code, which a store in a folder does not need
+    try:  # imported only here, because it is 15 MB of code that a store in a folder does not need
         from maskrelay.storage.obstore_requests import ObstoreRequests  # noqa: PLC0415
     except ImportError:  # there is no wheel for this platform
         return None

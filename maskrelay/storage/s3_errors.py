@@ -1,7 +1,7 @@
 """The translation of the errors of boto3 and obstore into storage errors.
 
-obstore has no exception per status: the status, the server's error code and the kind of a failed connection are parsed
-from the text of its error. The words that result are boto3's, whichever library sent the request.
+obstore does not have an exception for each status. The status, the error code of the server, and the kind of a failed
+connection are parsed from the text of its error. The reasons have the same names as those of boto3.
 """
 
 import re
@@ -59,7 +59,7 @@ def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Itera
 def obstore_error(
     text: str, meanings: Mapping[str, type[StorageError]] | None, *, is_proxied: bool = False
 ) -> StorageError:
-    """Return the storage error for the text of obstore's error. `is_proxied`: requests are sent to a proxy."""
+    """Return the storage error for the text of an error of obstore. `is_proxied` says that requests use a proxy."""
     if answer := _STATUS.search(text):
         status = answer[1]
         code = _CODE.search(text, answer.end())
@@ -72,10 +72,10 @@ def obstore_error(
 
 
 def needs_boto3(text: str) -> str | None:
-    """Return a word for what only boto3 can do about an error of obstore; None for any other error.
+    """Return why boto3 can send a request that failed in obstore with this text. Return None if boto3 cannot either.
 
-    rustls rejects certificates that OpenSSL accepts, such as a self-signed one that is trusted itself. And boto3 finds
-    the region of a bucket if the configured one is wrong.
+    There are two reasons. obstore uses rustls, which rejects certificates that OpenSSL accepts, such as a trusted
+    self-signed certificate. And boto3 finds the region of a bucket if the configured region is wrong.
     """
     if "InvalidCertificate" in text:
         return "certificate"

@@ -1,6 +1,6 @@
-"""Requests for single objects of a bucket, as boto3 sends them.
+"""Requests for single objects in a bucket, sent by boto3.
 
-`obstore_requests` sends the same requests with a tenth of the CPU time. What it cannot do is done here.
+`obstore_requests` sends the same requests with a tenth of the CPU time. This module sends those that obstore cannot.
 """
 
 from collections.abc import Generator
@@ -11,33 +11,38 @@ from maskrelay.storage.s3_errors import MISSING, TAKEN, s3_errors
 
 
 class Boto3Needed(Exception):
-    """obstore cannot send requests to this bucket; the argument is a word that says why."""
+    """obstore cannot send requests to this bucket. The argument is a short reason."""
 
 
 class ObjectRequests(Protocol):
-    """Sends one request per call and never repeats it. Keys include the store's prefix.
+    """The requests for single objects. Each method sends one request and never repeats it.
 
-    Every method raises StorageUnavailable when the server cannot respond, or refuses.
+    Keys include the prefix of the store. Every method raises StorageUnavailable if the server does not respond or
+    refuses the request.
     """
 
     def put(self, key: str, body: bytes, content_type: str, nonce: str | None = None) -> None:
-        """Write an object. With a nonce, which is stored with it, raises ObjectExists if the key is taken."""
+        """Write an object.
+
+        If there is a nonce, it is stored with the object, and the call raises ObjectExists if an object with this key
+        exists.
+        """
 
     def open(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
-        """Return the object's bytes in this range, which must contain one, in chunks of at most 1 MiB.
+        """Yield the bytes of an object in this range, in chunks of at most 1 MiB. The range must not be empty.
 
-        The request is sent by the call itself. Raises ObjectMissing.
+        The call itself sends the request, and raises ObjectMissing if there is no such object.
         """
 
     def head(self, key: str) -> tuple[ObjectFacts, str | None]:
-        """Return the object's metadata, and the nonce it was written with; raises ObjectMissing."""
+        """Return the metadata of an object, and the nonce that was stored with it. Raises ObjectMissing."""
 
     def delete(self, key: str) -> None:
-        """Delete the object; a missing one is not an error."""
+        """Delete an object. A missing object is not an error."""
 
 
 class Boto3Requests:
-    """`ObjectRequests` by `client`, a boto3 client that does not retry."""
+    """The implementation of `ObjectRequests` with `client`, a client of boto3 that does not retry."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
