@@ -96,7 +96,7 @@ class AuditLog:
                 self._closing.wait(GATHER_S)
             try:
                 self._flush(ending=False)
-            # callers must not wait until this thread has been restarted; it writes at once when it has
+            # callers must not wait for the restart of this thread, which then writes the entries at once
             except BaseException:
                 self._give_up_waiting()
                 self._hurry.set()

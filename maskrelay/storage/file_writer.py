@@ -95,9 +95,9 @@ class FileWriter:
 
 
 def _begin(root: Path, folders: Sequence[str]) -> tuple[int, int, str] | None:
-    """Create the temporary file. Return the descriptors of its folder and of the file, and its name.
+    """Create the temporary file. Return the descriptor of its folder, its own descriptor and its name.
 
-    Returns None if another process removed the file, or its empty folder, at that moment as a leftover.
+    Return None if another process removed the file, or its empty folder, at that moment as a leftover.
     """
     temporary = temporary_name()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -14,12 +14,12 @@ from maskrelay.storage.stored_records import read_record, record_body
 
 
 def cancel_job(storage: Storage, job: str, reason: str, move: Callable[[str, str], JobState | None]) -> bool:
-    """Store the intent to cancel the job, and its marker, then call `move(job, reason)`, which asks the ledger.
+    """Cancel a job: store the intent and its marker, and then call `move(job, reason)` to tell the ledger.
 
-    `move` returns the state of the job before, None if the ledger does not know it. Return False if the job was
-    finishing or had ended by then, and take the marker back. What `move` raises is passed on: the job is being
-    cancelled nevertheless, because the sweep finds the intent. If an intent exists, it is kept. The call may be
-    repeated.
+    `move` returns the state that the job had before, or None if the ledger does not know the job. If the job was
+    finishing or had ended, remove the marker and return False. Otherwise return True. Exceptions of `move` are not
+    caught. In that case the job is cancelled nevertheless, because the sweep finds the intent. If an intent exists, it
+    is kept. The call may be repeated.
     """
     intent = CancelIntent(reason=reason, at=datetime.now(UTC))
     with suppress(ObjectExists):

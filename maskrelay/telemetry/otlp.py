@@ -39,7 +39,7 @@ class Otlp:
 
     @classmethod
     def start(cls, endpoint: str | None, process: str) -> Self:
-        """Start a thread that sends the spans to the collector at the base URL `endpoint`; see `open_spans`."""
+        """Start a thread that sends the spans to the collector at the base URL `endpoint` (see `open_spans`)."""
         named = {"service.name": "maskrelay", "service.version": version("maskrelay"), "maskrelay.process": process}
         provider = TracerProvider(resource=Resource.create(named))
         url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None

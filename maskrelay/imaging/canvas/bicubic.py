@@ -13,7 +13,7 @@ def bicubic(pixels: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArr
     The horizontal pass is done first, and then the vertical pass. Each is rounded to 8 bits. The result differs from
     that of Pillow's BICUBIC (Keys' cubic with a = −1/2, widened for downscaling) only by rounding, because the weights
     have 14 bits here and 22 bits in Pillow. There are two calls of the resizer, because in one call it would do the
-    vertical pass first, with other rounding and clipping. Return the same array if the size does not change.
+    vertical pass first, which would round and clip differently. Return the same array if the size does not change.
     """
     rows, columns = pixels.shape[:2]
     if (rows, columns) == (height, width):

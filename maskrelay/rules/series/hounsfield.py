@@ -11,7 +11,7 @@ _HOUNSFIELD = frozenset({"HU", "HU_MOD", "[HNSF'U]", "HOUNSFIELD"})
 _UNSPECIFIED = frozenset({"US", "UNSPECIFIED"})
 #: The SOP classes of secondary captures and parametric maps. Their values are in HU only if the header says so.
 _DERIVED_CLASSES = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.66.4")
-#: The values of ImageType for other maps, as the standard and the vendors write them.
+#: The values of ImageType for maps of other quantities, in the spellings of the standard and of the vendors.
 _OTHER = frozenset(
     {
         "MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "Z_EFF", "ZEFF",
