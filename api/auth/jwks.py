@@ -27,7 +27,7 @@ from maskrelay.scoring.url_checks import LOOPBACK
 FRESH_S = 600
 #: The number of seconds for which cached keys remain valid while the issuer is unavailable.
 LASTING_S = 3600
-#: The shortest time between the starts of two fetches, in seconds. Callers cannot cause more of them.
+#: The shortest time between the starts of two fetches, in seconds. Requests of callers cannot cause more fetches.
 LEAST_PAUSE_S = 10
 #: Timeouts in seconds: of one step of a fetch, and of its two requests together.
 _TIMEOUT_S, _TOTAL_S = 5.0, 10.0

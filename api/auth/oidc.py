@@ -23,7 +23,7 @@ _ALGORITHMS = frozenset({"RS256", "ES256"})
 class TokenVerifier:
     """A verifier of tokens for one issuer and audience.
 
-    The claims `tenant_claim` and `scopes_claim` name tenant and scopes.
+    The claims `tenant_claim` and `scopes_claim` contain the tenant and the scopes.
     """
 
     def __init__(

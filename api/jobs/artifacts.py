@@ -60,7 +60,7 @@ def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
 
 
 def _is_of_several(dependencies: Dependencies, known: JobSnapshot, frame: int) -> bool:
-    """Return whether an item of a running job has other frames than this one. Only this frame is in its line."""
+    """Return whether the item of this frame has other frames. The line of a running job has only this frame."""
     planned = dependencies.archive.item_of(known.id, frame) if known.result is None else None
     return planned is not None and planned.frames > 1
 

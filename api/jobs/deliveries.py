@@ -47,7 +47,10 @@ def _listed(dependencies: Dependencies, known: JobSnapshot) -> list[DeliveryShow
 
 
 def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliveryShown | None:
-    """Return one event, or None if it has not happened, even if its receiver has already refused further events."""
+    """Return one event, or None if it has not happened.
+
+    If the receiver has refused further events, there is a marker even for an event that has not happened.
+    """
     event = event_id(job, event_type)
     with suppress(ObjectMissing):
         end = read_record(dependencies.storage, keys.delivered(job, event), DeliveryEnd)

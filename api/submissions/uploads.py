@@ -43,7 +43,8 @@ class Upload:
 class UploadFacts(Record):
     """The record `uploads/{tenant}/{id}.json`, which is written when the upload is complete.
 
-    An upload without it is unknown to jobs. It also spares the API from reading gigabytes again to accept a job.
+    An upload without it is unknown to jobs. With it, the API can accept a job without
+    reading gigabytes again.
     """
 
     size: int

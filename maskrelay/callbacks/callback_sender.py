@@ -63,9 +63,9 @@ class CallbackSender:
     `timeout` applies to the whole exchange, from the DNS lookup to the last byte of the response. `tls` sets the
     trusted authorities and the client certificate; by default it is `client_context()`.
 
-    With a `proxy`, the proxy resolves the host names and therefore has to restrict the destinations; only a host that
-    is given as an address is checked here. The proxies of the environment are not used, because the addresses behind
-    them could not be checked.
+    A `proxy` resolves the host names itself. It must therefore restrict the destinations, and only a host that is given
+    as an address is checked here. The proxies of the environment are not used, because the addresses behind them
+    could not be checked.
     """
 
     def __init__(

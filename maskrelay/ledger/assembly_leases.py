@@ -59,7 +59,7 @@ class AssemblyLeases:
     def excuse(self, lease: AssemblyLease, after: timedelta) -> None:
         """Return the item to the queue after a delay, without counting the attempt, which an outage interrupted.
 
-        If Redis is unavailable, the next `take` does this.
+        If Redis is unavailable now, the next `take` returns the item.
         """
         try:
             self._back(lease, after, counted=False)

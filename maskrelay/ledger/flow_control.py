@@ -105,8 +105,7 @@ class Flow:
     ) -> int:
         """Report which slots a child process has.
 
-        Return 0. If Redis has lost its data, return the time of its clock, in milliseconds, until
-        which nothing is granted.
+        Return 0, or if Redis has lost its data, the time of its clock, in milliseconds, until which nothing is granted.
 
         `held` contains the granted slots with the remaining time of their leases, and `asking` the slots that may have
         been granted. Other slots of the child process are freed if they were granted before `since_ms`, the time of

@@ -64,7 +64,7 @@ class StepLeases:
     def excuse(self, lease: StepLease, after: timedelta) -> None:
         """Return the step to the queue after a delay, without counting the attempt, which an outage interrupted.
 
-        If Redis is unavailable, the next `take` does this.
+        If Redis is unavailable now, the next `take` returns the step.
         """
         try:
             self._back(lease, after, "outage")
@@ -103,9 +103,10 @@ class StepLeases:
         return added and bool(self._scripts.run("extend", lease.job, lease.token, part, first, n, last, lane, items))
 
     def opening(self, lease: StepLease, what: str) -> int:
-        """Record that planning begins to open this source. Return how often an opening was recorded without its end.
+        """Record that planning begins to open this source.
 
-        This opening is included. Return -1 if another worker holds the step.
+        Return how often an opening, including this one, was recorded without its end. Return -1 if another worker holds
+        the step.
         """
         return int(self._scripts.run("opening", lease.job, lease.token, what, 1))
 

@@ -15,7 +15,7 @@ class SweepState:
         self._scripts = scripts
 
     def lock(self, hold: timedelta) -> bool:
-        """Return whether this process sweeps for the next `hold`. If two processes do, nothing bad happens."""
+        """Return whether this process sweeps for the next `hold`. It does no harm if two processes do."""
         return bool(self._scripts.run("lock", "mr:sweep:lock", "1", hold // _MS))
 
     def turn(self, duty: str, hold: timedelta) -> bool:

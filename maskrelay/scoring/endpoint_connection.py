@@ -39,7 +39,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
         self._lost = False
         self._idle_since = 0.0
         self._heard = False
-        #: The size of the current request, and how far TCP was before the request and is at its end.
+        #: The size of the current request, and TCP's progress before the request and at its end.
         self._length = 0
         self._sending = self._sent = UNKNOWN
         #: When the first byte of the response's body arrived, by the loop's clock, or 0 before that.

@@ -8,7 +8,7 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError
 from maskrelay.network.proxies import Proxy, proxy_for, read_proxy
 
-#: The names of this machine, to which connections without TLS are safe.
+#: The names of this machine. Connections to it are safe without TLS.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 

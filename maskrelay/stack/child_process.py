@@ -20,7 +20,8 @@ _DYING_S = 5.0
 class ChildProcess:
     """A named process of the stack.
 
-    `ready` is called until it returns True; if it is None, nobody waits. `grace` is the time from SIGTERM to SIGKILL.
+    `ready` is called until it returns True. If it is None, the process counts as ready at once. `grace` is the time
+    from SIGTERM to SIGKILL.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Cleanup of deleted and expired data, in a thread of the sweep process, so that leases never wait for storage."""
+"""Remove deleted and expired data, in a thread of the sweep process, so that leases never wait for storage."""
 
 import logging
 import os
@@ -19,19 +19,19 @@ from worker.context import WorkerContext
 from worker.context.slot_inventory import forget_silent
 
 log = logging.getLogger(__name__)
-#: How often the next window of everything is checked for expired data.
+#: How often the next window of all objects is checked for expired data.
 ROUND = timedelta(minutes=1)
 FOLDERS_A_PASS = 2000
-#: The age at which a trial object counts as left by a process that was killed between its two calls.
+#: A trial object of this age was left by a process that was killed before it could remove the object.
 OLD_TRIAL = timedelta(hours=1)
-#: After this many slot leases without a report a child has ended, and so have all its scores.
+#: A segment child process that has not reported for this many slot leases has ended, and so have all its scores.
 SILENT_LEASES = 10
 
 
 def clear_for_ever(context: WorkerContext, parent: int) -> None:
-    """Clean up in every period until the parent process is gone. What fails is repeated in a later pass."""
+    """Clean up in every period until the parent process is gone. What fails is tried again in a later pass."""
     period = context.settings.sweep_period
-    place: str | None = ""  # at the start the whole store is tidied, one window per pass
+    place: str | None = ""  # when the process starts, it tidies the whole store, one window in each pass
     while os.getppid() == parent:
         try:
             if place is not None:
@@ -50,7 +50,7 @@ def clear_for_ever(context: WorkerContext, parent: int) -> None:
 
 
 def clear(context: WorkerContext, now: datetime) -> None:
-    """Process one window of what is marked for removal. Safe anywhere, concurrently and at any time."""
+    """Process one window of what is marked for removal. Any number of processes may do this at the same time."""
     remove_gone(context, now)
     marked = next_keys(context, "sweeping", keys.SWEEPING, JOBS_A_PASS)
     losing = sweep_losing(context, (key.removeprefix(keys.SWEEPING) for key in marked), now)
@@ -60,7 +60,7 @@ def clear(context: WorkerContext, now: datetime) -> None:
 
 
 def expire(context: WorkerContext, now: datetime) -> None:
-    """Process one window of each walk. Safe anywhere, concurrently and at any time."""
+    """Process one window of each walk through storage. Any number of processes may do this at the same time."""
     check_database(context.ledger.scripts, store_id(context.storage))  # claims the database again if Redis was emptied
     jobs, uploads, records = expire_jobs(context, now), expire_uploads(context, now), retire_records(context)
     expire_audit(context, now)
@@ -71,10 +71,10 @@ def expire(context: WorkerContext, now: datetime) -> None:
 
 
 def _tidy_next(context: WorkerContext, now: datetime) -> None:
-    """Tidy the next folders of a file store, and remove old trial objects."""
+    """Remove temporary files from the next folders of a file store, and old trial objects."""
     storage, sweeps = context.storage, context.ledger.sweep_state
     place, removed = storage.tidy(sweeps.place("tidying"), FOLDERS_A_PASS, now)
     sweeps.move("tidying", place)
     if removed:
-        log.info("removed: %d temporary files of killed writers", removed)
+        log.info("removed: %d temporary files of processes that were killed", removed)
     delete_all(storage, (key for key in storage.list(keys.TRIALS) if written_before(storage, key, now - OLD_TRIAL)))

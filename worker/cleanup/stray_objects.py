@@ -77,7 +77,7 @@ def strays(storage: Storage, result: Result) -> Iterator[str]:
         named = named_keys(chunks)
     failed = _failed_frames(storage, result)
     yield from _others(storage, keys.packs(job), named.__contains__)
-    # An answer that broke the endpoint's contract is kept if this is the outcome of its frame.
+    # An answer that broke the endpoint's contract is kept if its frame has failed.
     yield from _others(storage, keys.artifacts(job), lambda key: key in named or keys.answered_frame(key) in failed)
 
 

@@ -29,13 +29,13 @@ Pass = Literal[
     "condemned",
     "delivery",
 ]
-#: The names of this many bad objects are kept. The log and the metric include all of them.
+#: The names of at most this many bad objects are kept. The log and the metric cover every bad object.
 MOST = 1000
 T = TypeVar("T")
 
 
 class BadObjects:
-    """The objects that the passes of one process have left out. It may be used from any thread."""
+    """A record of the objects that the passes of one process have left out. It may be used from any thread."""
 
     def __init__(self, storage: Storage, ledger: Ledger, recorder: StageRecorder) -> None:
         self._storage = storage
@@ -45,12 +45,11 @@ class BadObjects:
         self._named: dict[str, str] = {}
 
     def alone(self, passing: Pass, name: str, call: Callable[[], T]) -> T | None:
-        """Return the result of `call` for the job or upload `name`, or None if the call fails because
-        of this object alone.
+        """Return the result of `call` for the job or upload `name`, or None if only this object makes the call fail.
 
-        If the ledger or storage does not respond in the call, they are checked. If the check fails too, it
-        raises LedgerUnavailable or StorageUnavailable; otherwise the call is repeated once, because the outage
-        may have been short.
+        If the ledger or storage does not respond, both are checked. If one still does not respond, this
+        raises LedgerUnavailable or StorageUnavailable. Otherwise the call is repeated once, because the outage may
+        have been short.
         """
         try:
             return call()

@@ -72,7 +72,7 @@ class SourceCache:
             raise SourceMissing from error
 
     def head(self, key: str, extent: Extent | None, length: int) -> bytes:
-        """Return the first `length` bytes of the source, and perhaps more, or all of it if it is shorter."""
+        """Return the beginning of the source: at least `length` bytes, or all of it if it is shorter."""
         held = b""
         chunks = self._chunks(key, extent)
         for chunk in chunks:
@@ -106,7 +106,7 @@ class SourceCache:
 
     @contextmanager
     def opened(self, key: str, extent: Extent | None, reading: Reading) -> Iterator[bytes | Path]:
-        """Yield the source in the form that suits it: a local copy if it has several frames, otherwise bytes."""
+        """Yield the source: as a local copy if it has several frames, otherwise as bytes."""
         if reading.several:
             with self.file(key, extent, reading.kind) as path:
                 yield path

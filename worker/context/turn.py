@@ -18,7 +18,7 @@ class TimeIsUp(Exception):
 
 @dataclass
 class Turn:
-    """The time until `until` (monotonic seconds), or less if `waiting` returns that other steps wait.
+    """The time until `until` (in monotonic seconds). It ends earlier if `waiting` returns that other steps wait.
 
     It begins with the first call of `is_over`, which returns False, so that some work is done even if
     there is little time.

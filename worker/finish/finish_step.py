@@ -141,7 +141,7 @@ def _result_of(
     if not visible.was_complete and (pending := _pending(context, record, lease, visible)):
         context.ledger.wake_ups.wake(*pending)
         return None
-    with ThreadPoolExecutor(1) as beside:  # written before the result, so that no result lacks it
+    with ThreadPoolExecutor(1) as beside:  # written before the result, so that every result has it
         marked = beside.submit(context.storage.put, keys.sweeping(submission.id), b"")
         plan = context.storage, submission, record.frame_parts, visible
         written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)

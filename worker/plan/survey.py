@@ -95,7 +95,7 @@ class SourceSurvey:
         return []
 
     def _one(self, upload: int, look: Callable[[], Surveyed]) -> Surveyed:
-        """Return the next source: what an earlier attempt found, or otherwise what opening it shows.
+        """Return the next source: as an earlier attempt found it, otherwise by opening it.
 
         Raises TimeIsUp if other steps should get their turn.
         """

@@ -71,7 +71,7 @@ class Admissions:
         return closed_for
 
     async def next(self, asked: ScoreRequest, slot: str, bytes_up: int, prompts: int) -> Admission:
-        """Wait until a score may begin in `slot`, and return its admission. It may also be a probe of a closed gate.
+        """Wait until a score, or a probe of a closed gate, may begin in `slot`, and return its admission.
 
         Raises EndpointBusy (with `parked` and `come_back_s`) if the gates stay closed for longer than a prepared
         frame waits, or if the worker ends. Raises LedgerUnavailable if the flow control cannot be reached; then

@@ -40,8 +40,8 @@ from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import ScoredRow
 
 T = TypeVar("T")
-#: The memory that a row takes while it is scored, as a multiple of the size of its image and of its maps. Both exist as
-#: they are and in base64.
+#: The memory that a row takes while it is scored, as a multiple of the size of its image and of its maps. The image
+#: and the maps exist both as they are and in base64.
 ROW_COPIES, MAP_COPIES = 2.4, 2.4
 
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 async def prepare_frame(
     context: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool
 ) -> PreparedFrame:
-    """Return the decoded source. Raises its ItemError, or DecodeOverran if the time limit is exceeded."""
+    """Return the decoded source. Raises the ItemError of the source, or DecodeOverran after the time limit."""
     if planned.size > context.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes; at most {context.max_decode_bytes} are allowed")
     reading = planned.reading
@@ -94,9 +94,7 @@ def drawing_footprint(planned: PlannedFrame, prepared: PreparedFrame) -> int:
 def keep_picture(
     context: FrameContext, prepared: PreparedFrame, outputs: Sequence[Output], held: ExitStack
 ) -> PreparedFrame:
-    """Return the frame without its image, unless masks are drawn into it and there is memory to keep
-    it until `held` ends.
-    """
+    """Return the frame. It keeps its image only if masks are drawn into it and there is memory until `held` ends."""
     size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
     if needs_pixels(outputs) and context.pictures.try_take(size):
         held.callback(context.pictures.give_back, size)

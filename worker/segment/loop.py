@@ -33,8 +33,8 @@ from worker.segment.frame_release import FrameRelease, about
 from worker.segment.outcome_batches import OutcomeBatcher
 
 log = logging.getLogger(__name__)
-#: How long an idle loop looks for work before it ends. If this were longer, the child process would get
-#: fewer other wake-ups.
+#: How long an idle loop looks for work before it ends. A longer time would keep the child process from
+#: other wake-ups.
 IDLE = 0.5
 #: How often the ledger is polled, in seconds. New frames are announced, but frames that become due are not, and an
 #: announcement may be lost.
@@ -223,10 +223,7 @@ class SegmentLoop:
             self._let_go(claim, frame)
 
     async def _in_hand(self, claim: Claim, frame: int) -> RecordedPart:
-        """Return the frame's outcome.
-
-        When it returns, another frame can start, even if this outcome is not settled yet.
-        """
+        """Return the frame's outcome, and let another frame start, even if this outcome is not settled yet."""
         try:
             planned, submission = await self._looked_up(claim.job, frame)
             return await segment_frame(self._context, claim, planned, submission)

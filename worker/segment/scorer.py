@@ -94,7 +94,7 @@ class Scorer:
             await self._probe(endpoint, slot)
 
     async def _admitted(self, asked: ScoreRequest, bytes_up: int, prompts: int) -> tuple[str, Admission]:
-        """Wait until a score may begin. Its slot is among the slots of this child process before it is requested."""
+        """Wait until a score may begin. The slot is added to this child process's slots before it is requested."""
         slots = self._admissions.slots
         slot = slots.begin()
         try:

@@ -70,7 +70,7 @@ def reconcile_alone(context: WorkerContext, job: str, *, marked: bool = True) ->
 
     `marked` says whether storage marks the job as live. A ledger that was restored from a backup may contain a job
     without a mark. It is marked first, so that the next comparison finds it too. Raises LedgerUnavailable or
-    StorageUnavailable if they do not respond for other jobs either.
+    StorageUnavailable if they do not respond for other jobs too.
     """
 
     def compared() -> Found:

@@ -45,7 +45,7 @@ def recover(context: WorkerContext, now: datetime) -> Found:
     cleared["objects of superseded attempts removed"] = sweep_losing(context, sweeping, now)
     cleared["jobs expired"] = judge_jobs(context, storage.list(keys.JOBS), now)
     cleared["unused uploads removed"] = sweep_uploads(context, storage.list(keys.UPLOADS), now)
-    cleared["temporary files of killed writers removed"] = _tidy(storage, now)
+    cleared["temporary files of killed processes removed"] = _tidy(storage, now)
     cleared["ledger records retired"] = retire_all(context)
     cleared["finished jobs returned to the list"] = relist(context, storage.list(keys.JOBS))
     found.update(cleared)

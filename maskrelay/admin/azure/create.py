@@ -136,7 +136,7 @@ def _without_place(body: Resource) -> Resource:
 
 
 def _rested(arm: Arm, path: str) -> Resource | None:
-    """Return the resource after the operation in progress on it, if any, has ended; None if it does not exist."""
+    """Wait until no operation on the resource is in progress. Return it, or None if it does not exist."""
     present = arm.get(path)
     return present if present is None or state_of(present) in ENDED else arm.ready(path)
 

@@ -1,11 +1,11 @@
 """The scoring script of the lean deployment: the same model, asked and answered in a fraction of the bytes.
 
-Azure runs this file beside the model in place of its own scoring script, so it imports nothing of maskrelay. It takes
-two kinds of requests: the JSON that the stock deployment takes, with the same statuses and messages, and the lean form.
-The `Accept` header chooses the form of the answer; without it, a request is answered in its own form.
+Azure runs this file next to the model instead of the model's own scoring script, so it imports nothing of maskrelay. It
+accepts two kinds of requests: the JSON of the stock deployment, with the same statuses and messages, and the lean form.
+The `Accept` header chooses the form of the answer. Without this header, the answer has the form of the request.
 
-A lean body is MAGIC, the length of a header as four bytes (big-endian), the header in JSON, and then the parts whose
-lengths the header gives, in its order, with nothing after them.
+A lean body consists of MAGIC, the length of a header as four bytes (big-endian), the header in JSON, and the parts. The
+header gives the lengths of the parts, in their order. Nothing follows them.
 
     request   {"version": 1, "rows": [{"prompts": ["liver", "spleen"], "encoding": "png", "bytes": 160558}],
                "params": {…} or absent}
@@ -16,7 +16,7 @@ lengths the header gives, in its order, with nothing after them.
               zlib stream, `stored` the plain bytes
 
 The model gets what the stock deployment gives it: a table with an 8-bit RGB PNG in base64, and the prompts joined by
-` & `. What it answers is packed, and never computed anew: unpacking gives the same bytes.
+` & `. Its answer is only packed, so unpacking it gives the same bytes.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ VERSION = 1
 CONTENT_TYPE = f"{MEDIA_TYPE}; version={VERSION}"
 MAGIC = b"\x89LEAN2D\n"
 CANVAS = 1024
-#: Limits of a lean request: the whole body in bytes, its header, one image, rows, prompts of all rows, and the
-#: characters of one prompt.
+#: The limits of a lean request: the bytes of the whole body, of its header and of one image, the number of rows and of
+#: prompts in all rows, and the characters of one prompt.
 MAX_BODY, MAX_HEADER, MAX_IMAGE, MAX_ROWS, MAX_PROMPTS, MAX_PROMPT = 100 << 20, 1 << 20, 16 << 20, 256, 1024, 4096
-#: Bytes of one value, by the dtypes that are packed.
+#: The bytes of one value, for each dtype that is packed.
 ITEM_BYTES = {"uint8": 1, "bool": 1, "float16": 2, "float32": 4}
 _DEFLATE_LEVEL = 6
 
-#: Scores `input_data` of the article's request; set by `init`.
+#: Scores the `input_data` of a request. `init` sets it.
 predict: Callable[[Any, Any], Any]
 
 
@@ -61,7 +61,7 @@ class Refused(Exception):
 
 
 def init() -> None:
-    """Load the MLflow model that lies somewhere below AZUREML_MODEL_DIR."""
+    """Load the MLflow model that is somewhere below AZUREML_MODEL_DIR."""
     global predict  # noqa: PLW0603 - the server calls init() and run() of a module
     import mlflow.pyfunc  # noqa: PLC0415 - only the real container has it, and reading the script needs no model
     import pandas as pd  # noqa: PLC0415
@@ -76,7 +76,7 @@ def init() -> None:
 
 
 def model_folder(root: str) -> str:
-    """Return the folder of the first file called MLmodel, level by level, since its name varies."""
+    """Return the folder of the first file with the name MLmodel, level by level, because the folder's name varies."""
     for folder, folders, files in os.walk(root, followlinks=True):
         folders.sort()
         if "MLmodel" in files:
@@ -112,7 +112,7 @@ def run(request: Any) -> AMLResponse:
 
 
 def refusal(refused: Refused) -> AMLResponse:
-    """Return the response to a refused request; messages of the article's form are those of the stock server."""
+    """Return the response to a refused request. For the stock form, the messages are those of the stock server."""
     said = {"message": str(refused)}
     if refused.code is not None:
         said["code"] = refused.code
@@ -124,19 +124,19 @@ def media_type(header: str | None) -> str:
 
 
 def accepted(header: str | None, *, lean: bool) -> bool:
-    """Return whether the answer is to be lean. `lean`: whether the request is."""
-    ranges = [one.strip() for one in (header or "*/*").split(",")]
-    for one in ranges:
-        if media_type(one) == MEDIA_TYPE and version_of(one) == VERSION:
+    """Return whether the answer must be lean. `lean` says whether the request is."""
+    ranges = [media_range.strip() for media_range in (header or "*/*").split(",")]
+    for media_range in ranges:
+        if media_type(media_range) == MEDIA_TYPE and version_of(media_range) == VERSION:
             return True
-    named = {media_type(one) for one in ranges}
+    named = {media_type(media_range) for media_range in ranges}
     if lean and "*/*" not in named and "application/json" not in named:
         raise Refused(406, "not_acceptable", f"This deployment answers {CONTENT_TYPE} and application/json.")
     return lean and "*/*" in named and MEDIA_TYPE not in named
 
 
 def version_of(media_range: str) -> int | None:
-    """Return the version that a media range names; without one, any is accepted."""
+    """Return the version that a media range names. Without one, every version is accepted."""
     for parameter in media_range.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "version":
@@ -169,7 +169,7 @@ def read_article(request: Any) -> tuple[Any, Any]:
 
 
 def read_lean(request: Any) -> tuple[Any, Any]:
-    """Return a lean request as the article's `input_data`, and its `params`."""
+    """Return a lean request in the form of the stock deployment's `input_data`, and its `params`."""
     if version_of(request.headers.get("Content-Type")) != VERSION:
         raise Refused(415, "version_unknown", f"This deployment reads version {VERSION}.")
     if (request.content_length or 0) > MAX_BODY:
@@ -195,7 +195,7 @@ def read_lean(request: Any) -> tuple[Any, Any]:
 
 
 def read_header(body: memoryview) -> tuple[dict[str, Any], int]:
-    """Return the header, and where the first part begins."""
+    """Return the header, and the position at which the first part begins."""
     start = len(MAGIC) + 4
     if len(body) < start or bytes(body[: len(MAGIC)]) != MAGIC:
         raise Refused(400, "not_lean", "The body does not begin as a lean request does.")
@@ -235,15 +235,15 @@ def length_of(row: Any, number: int) -> int:
 def text_of(row: dict[str, Any], number: int) -> str:
     """Return the prompts as the model's text."""
     prompts = row.get("prompts")
-    if not prompts or not all(isinstance(one, str) and 0 < len(one) <= MAX_PROMPT for one in prompts):
+    if not prompts or not all(isinstance(prompt, str) and 0 < len(prompt) <= MAX_PROMPT for prompt in prompts):
         raise Refused(400, "prompts_invalid", f"row {number}: prompts is not a list of at least one text.")
-    if any("&" in one for one in prompts):
+    if any("&" in prompt for prompt in prompts):
         raise Refused(400, "prompts_invalid", f"row {number}: a prompt contains &, which separates prompts.")
     return " & ".join(prompts)
 
 
 def rgb_png(image: bytes, encoding: Any, number: int) -> bytes:
-    """Return the image as an 8-bit RGB PNG of the same pixels; one that is such a PNG is returned as it is."""
+    """Return the image as an 8-bit RGB PNG with the same pixels. An image that already is one is returned unchanged."""
     if encoding not in ("png", "webp"):
         raise Refused(415, "encoding_unknown", f"row {number}: encoding is neither png nor webp.")
     if encoding == "webp" and image[12:16] != b"VP8L":
@@ -283,7 +283,7 @@ def png_of(pixels: np.ndarray) -> bytes:
 
 
 def packed_answer(answers: Any) -> bytes | None:
-    """Return the lean form of the model's answer; None if it has another form than the article's."""
+    """Return the lean form of the model's answer, or None if the answer lacks the stock deployment's form."""
     try:
         rows, parts = [], []
         for answer in answers:
@@ -300,13 +300,16 @@ def packed_answer(answers: Any) -> bytes | None:
 
 
 def packed_maps(features: Any) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Yield the description and the bytes of each map. Raises ValueError for maps that are not as they say."""
+    """Yield the description and the bytes of each map.
+
+    Raises ValueError if the maps are not as their description says.
+    """
     width = ITEM_BYTES[features["dtype"]]
     values = np.frombuffer(base64.b64decode(features["data"], validate=True), f"u{width}")
     shape = features["shape"]
     if len(shape) not in (2, 3) or math.prod(shape) != values.size or min(shape) < 1:
         raise ValueError("the shape is not that of the data")
-    for one in values.reshape(-1, *shape[-2:]):  # as whole numbers, so that −0.0 is not taken for zero
+    for one in values.reshape(-1, *shape[-2:]):  # as whole numbers, so that −0.0 is not treated as zero
         rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
         if not rows.size:
             yield {"box": [0, 0, 0, 0], "encoding": "stored", "bytes": 0}, b""
