@@ -1,7 +1,7 @@
-"""The CPU time of a request for one small object in a bucket: sent by boto3, and sent by obstore.
+"""Compare the CPU time that boto3 and obstore take to send a request for one small object in a bucket.
 
-`python -m bench.objects [--calls 200] [--bytes 2000] [--runs 5]` starts an S3 server (moto) as a child process and
-sends it the same requests with both, in turns. The figures are CPU time of this process, all its threads included.
+`python -m bench.objects [--calls 200] [--bytes 2000] [--runs 5]` starts an S3 server (moto) as a child process. Both
+libraries send it the same requests in turns. The figures are the CPU time of all threads of this process.
 """
 
 import argparse
@@ -19,7 +19,7 @@ Times = dict[tuple[str, str], list[float]]
 
 
 def calls(storage: S3Storage, body: bytes) -> Iterator[tuple[str, Callable[[int], object]]]:
-    """Yield each kind of request in an order in which it can be sent; its argument numbers the objects."""
+    """Yield the kinds of requests in an order in which they can be sent. The argument is the number of the object."""
     yield "create", lambda number: storage.create(f"jobs/{number}", body, "application/json")
     yield "put", lambda number: storage.put(f"jobs/{number}", body)
     yield "get", lambda number: storage.get(f"jobs/{number}")
@@ -30,7 +30,7 @@ def calls(storage: S3Storage, body: bytes) -> Iterator[tuple[str, Callable[[int]
 
 
 def measure(server: RunningS3, count: int, body: bytes, times: Times) -> None:
-    """Send each kind of request `count` times by each library, and add the mean CPU time of one, in ms."""
+    """Send each kind of request `count` times with each library. Add the mean CPU ms of a request to `times`."""
     stores = {
         name: S3Storage(server.bucket, f"{secrets.token_hex(4)}/", server.endpoint_url, before_fork=name == "boto3")
         for name in ("boto3", "obstore")
@@ -63,7 +63,7 @@ def main() -> None:
         boto3s, ours = times[kind, "boto3"], times[kind, "obstore"]
         rows.append([kind, spread(boto3s, 2), spread(ours, 2), f"{median(boto3s) / median(ours):.1f}"])
     print_table(["request", "boto3", "obstore", "ratio"], rows)
-    print("boto3 lists in both columns: obstore cannot skip the keys of others.")
+    print("In both columns, boto3 lists the objects, because obstore cannot skip the keys of others.")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 class KeysFile:
     """The keys of one file, which is read again when it changes.
 
-    If it cannot be read any more, the previous keys stay in use and a warning is logged, because a half-written file
-    must not lock out all callers.
+    If the changed file cannot be read, the previous keys stay in use and a warning is logged, because a half-written
+    file must not lock out all callers.
     """
 
     def __init__(self, path: Path, entries: list[KeyEntry], seen: tuple[int, ...]) -> None:
@@ -32,7 +32,7 @@ class KeysFile:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read the file for the first time; raises SettingsError if that is not possible."""
+        """Read the file for the first time. Raises SettingsError if that is not possible."""
         seen = _stamp(path)
         return cls(path, read_keys(path), seen)
 

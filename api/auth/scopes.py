@@ -1,4 +1,4 @@
-"""Callers, who may call a route, and the check of it. A route that is not in the table admits nobody."""
+"""Callers, and the check whether a caller may call a route. Nobody may call a route that is not in the table."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,10 +8,10 @@ from starlette.requests import Request
 from maskrelay.contract.records.api_key_file import Scope
 from maskrelay.errors import ScopeMissing
 
-#: Who may call a route: a caller with this scope, anybody (`public`), or whoever has the operators' key, if there is
-#: one (`operator`).
+#: Who may call a route: a caller with this scope, anybody (`public`), or a caller with the operators' key (`operator`).
+#: If no such key is set, anybody may call a route of the operators.
 Access = Scope | Literal["public", "operator"]
-#: Those that need no key of a caller.
+#: The kinds of access without an API key.
 KEYLESS = frozenset({"public", "operator"})
 
 

@@ -1,4 +1,4 @@
-"""One row of the table of routes, and what follows from it for FastAPI and the OpenAPI document."""
+"""One row of the table of routes, from which FastAPI's route and its description in OpenAPI are made."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,36 +11,36 @@ from starlette.responses import Response
 from api.auth.scopes import KEYLESS, Access
 from api.routes.openapi import Answers, answers
 
-#: What can go wrong wherever a key is needed.
+#: The statuses of the errors that every route with a key can return.
 _UNAUTHORISED = (401, 403)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A path with a method, its handler, who may call it, and what it answers."""
+    """A path with a method, its handler, its access, and its responses."""
 
     method: Literal["GET", "POST", "DELETE"] = "GET"
     path: str
     handler: Callable[..., Any]
     access: Access
-    #: The heading under which the reference lists it.
+    #: The heading under which the reference lists the route.
     tag: str
-    #: The status of success, and the model of its body.
+    #: The status and the model of the body of a successful response.
     status: int = 200
     model: type[BaseModel] | None = None
     #: The class of a response that is not JSON.
     response: type[Response] | None = None
-    #: The problems that it can answer, without those that follow from `access`.
+    #: The statuses of the errors that it can return, without those that follow from `access`.
     problems: tuple[int, ...] = ()
-    #: Further answers than success and problems.
+    #: Other responses than success and errors.
     others: Answers = field(default_factory=dict)
-    #: Headers that it reads.
+    #: The headers that it reads.
     headers: Sequence[Mapping[str, Any]] = ()
     #: The body, which the handler parses itself.
     body: Mapping[str, Any] | None = None
 
     def add_to(self, app: FastAPI) -> None:
-        # for JSON the framework's default is kept: it is the fastest
+        # for JSON, the framework's default is the fastest
         kind: dict[str, Any] = {"response_class": self.response} if self.response else {}
         app.add_api_route(
             self.path,

@@ -26,7 +26,7 @@ LONGEST_S = 366 * 86400
 
 
 class Expected(NamedTuple):
-    """The sentence for a caller who gave the option another kind of value."""
+    """The sentence that a caller gets who gave the option another kind of value."""
 
     words: str
 
@@ -39,7 +39,10 @@ def _one_of(kind: Any) -> Expected:
 
 
 def _as_deadline(value: Any) -> timedelta | datetime:
-    """Return seconds from acceptance, or a point in time. Only for new jobs must it be in the future."""
+    """Return seconds from acceptance, or a point in time.
+
+    Whether it is in the future is checked later, and only for new jobs.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_S:
         return timedelta(seconds=value)
     with suppress(ValueError, TypeError, OverflowError):
@@ -250,7 +253,7 @@ def _callback(asked: CallbackAsked) -> CallbackOption:
 
 
 def _refusal(error: ValidationError) -> OptionInvalid:
-    """Return the error for the first invalid option, which says what is expected and quotes nothing of the value."""
+    """Return the error for the first invalid option. It says what is expected and does not quote the value."""
     place = error.errors()[0]
     path = [str(name) for name in place["loc"]][:1]
     option = OptionsAsked.model_fields[path[0]]

@@ -14,7 +14,7 @@ workers are running, and several times at once. It needs the settings of a worke
 
 
 def add(subparsers: Any) -> None:
-    """Add the command to the parser. The wheel alone has no worker, and so no such command."""
+    """Add the command to the parser, unless only the wheel is installed, which contains no worker."""
     if importlib.util.find_spec("worker") is None:
         return
     parser = subparsers.add_parser(
@@ -27,6 +27,6 @@ def add(subparsers: Any) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    # By name, because the worker is no part of this package; and only now, because importing it takes a while.
+    # The worker is not part of this package, so it is imported by name. The import takes a while, so it is done here.
     code: int = importlib.import_module("worker.sweep.recover").recover_and_print()
     return code

@@ -63,7 +63,7 @@ class KeyFile:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read the file for the first time; raises SettingsError if it contains no key that can be used."""
+        """Read the file for the first time. Raises SettingsError if it contains no key that can be used."""
         file = cls(path)
         file._read()
         if not file._key.get_secret_value():

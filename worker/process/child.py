@@ -70,8 +70,8 @@ class WorkerChild:
     def _counted(self, task: Task) -> Iterator[None]:
         """Count as a running loop of this task, and wake another loop if there is work for more than one.
 
-        There is, if more is waiting than the job, item or delivery that this loop takes first. After the block, check
-        again, because the time of this loop may be over before the work is.
+        This loop first takes one job, item or delivery, so another loop is woken if more than that is waiting. After
+        the block, check again, because the time of this loop may be over before the work is done.
         """
         wakes, loop = self.parts().ledger.wake_ups, secrets.token_hex(8)
         wakes.running(task, loop, self._settings.task_budget * 2)
@@ -86,8 +86,8 @@ class WorkerChild:
     def _outliving(self) -> Iterator[None]:
         """Let the task end only while Redis responds. The sweep will continue what an outage has interrupted.
 
-        A task that ended without Redis could not be acknowledged. Its consumer, if its only child process was busy,
-        would not be reading and would not notice that its connection is lost. It would never receive a wake-up again.
+        A task that ended without Redis could not be acknowledged. A consumer whose only child process is busy does not
+        read from Redis. It would not notice that its connection is lost, and would never receive a wake-up again.
         """
         try:
             with contextlib.suppress(LedgerUnavailable):

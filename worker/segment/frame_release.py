@@ -25,7 +25,7 @@ class FrameRelease:
         self._recorder = recorder
 
     async def park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
-        """Release the frame without counting an attempt. An error of the frame itself is recorded, and judged later."""
+        """Release the frame without counting an attempt. If the frame caused the error, it is recorded."""
         where = {"endpoint": error.endpoint} if isinstance(error, EndpointError) and error.endpoint else {}
         log.info("frame released to wait", extra={**about(claim, frame), "code": error.code, **where})
         self._recorder.happened("parked", error.code)

@@ -14,7 +14,7 @@ from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 class Authentication:
     """ASGI middleware that stores the `Caller` in the request's state. Routes check the scopes.
 
-    Paths in `public` need no caller. `metrics_key`, if there is one, protects those of them in `operators`.
+    Paths in `public` need no caller. If `metrics_key` is given, it protects the paths in `operators`.
 
     Raises Unauthenticated or IssuerUnavailable, and BodyTooLarge if the declared length is more than `max_body_bytes`.
     A body without a declared length is checked while it is received.

@@ -13,7 +13,8 @@ from maskrelay.stack.loopback import free_port
 from maskrelay.stack.running import EmbeddedStack, running
 from maskrelay.stack.supervisor import Ending
 
-#: Times as short as the order of the clocks and two shared cores allow, so that work of a dead process is soon taken.
+#: Short times, so that the work of a dead process is soon taken over. Two shared cores, and the required order of the
+#: times, do not allow shorter ones.
 SHORTEST = {
     "score_timeout_s": 6,
     "slot_lease_s": 8,
@@ -53,7 +54,7 @@ class RunningStack:
 
     @property
     def simulator(self) -> str:
-        """Return the scoring URI. Without `/score`, it leads to `/_simulator` and `/`."""
+        """Return the scoring URI. With `/_simulator` instead of `/score`, it is the address of the control page."""
         return self.stack.layout.environment["MASKRELAY_ENDPOINT_URL"]
 
     @property

@@ -44,9 +44,9 @@ def find_visible_outcomes(
 ) -> "VisibleOutcomes":
     """Find the visible line of every frame by reading each part once.
 
-    The lines are put into a spool, so `outcome` need not read a part again, except for lines that did not fit.
-    `spool_bytes` may be 0 if only few outcomes are needed. Lines that cannot be used and lost parts are ignored. Raises
-    StorageUnavailable, and leaves nothing open then.
+    The lines are put into a spool. `outcome` reads a part again only for lines that did not fit. `spool_bytes` may be 0
+    if only few outcomes are needed. Lines that cannot be used and lost parts are ignored. Raises StorageUnavailable
+    after closing the spool.
 
     If `turn` is over before all parts have been read, `complete` is False, and `state` returns what another
     attempt needs to continue. `saved` is called with `name`, which identifies exactly these parts, refused
@@ -66,10 +66,10 @@ def find_visible_outcomes(
 
 
 class VisibleOutcomes:
-    """The visible line of every frame of a job. Takes about 21 bytes per frame. `find_visible_outcomes` reads them.
+    """The visible line of every frame of a job, as `find_visible_outcomes` finds it. It takes about 21 bytes per frame.
 
-    listed, unlisted: the names of the parts that the ledger lists, with their refused lines, and of those that only
-    storage has.
+    `listed` contains the names of the parts that the ledger lists, with their refused lines. `unlisted` contains the
+    names of the parts that only storage has.
     """
 
     def __init__(
