@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 
 from api.dependencies import Dependencies
 from api.http.pagination import cursor_of, no_cursor, places_of
+from api.jobs.indexed_outcomes import is_listed, lines_from
 from api.jobs.lookup import JobSnapshot
 from api.jobs.running_outcomes import (
     listed_parts,
@@ -101,6 +103,13 @@ def _visible(
     dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]
 ) -> Iterator[tuple[tuple[int, int], Outcome, PlannedItem]]:
     """Yield the visible outcomes from a line of a part on, each with its place and its item."""
+    if is_listed(known):
+        seen: set[int] = set()
+        for found in chain.from_iterable(lines_from(dependencies, known.id, first[0], at_once=2)):
+            if (found.part, found.place) >= first and found.outcome.frame not in seen:
+                yield (found.part, found.place), found.outcome, found.item
+            seen.add(found.outcome.frame)
+        return
     lines = no_lines(dependencies, known)
     for number, (name, refused) in enumerate(listed_parts(dependencies, known)):
         if number < first[0]:

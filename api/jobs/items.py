@@ -2,7 +2,6 @@
 
 import re
 import struct
-from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -10,16 +9,10 @@ from pydantic import ValidationError
 
 from api.dependencies import Dependencies, side_by_side
 from api.http.pagination import cursor_of, no_cursor, places_of
+from api.jobs.completed_items import completed_items
 from api.jobs.lookup import JobSnapshot
-from api.jobs.running_outcomes import (
-    listed_parts,
-    no_lines,
-    outcomes_of,
-    pass_over,
-    visible_in,
-)
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.item_lines import ItemLine, flags_of, item_line
+from maskrelay.contract.records.item_lines import ItemLine, flags_of
 from maskrelay.contract.records.job import FlaggedItems, Result
 from maskrelay.contract.records.planned_items import IgnoredFile
 from maskrelay.errors import ObjectMissing
@@ -62,7 +55,8 @@ def read_page(
     if known.result is not None:
         return _final(dependencies, known.result, int(places[0]) if kind == _FINAL else 0, limit)
     part, line = map(int, places) if kind == _RUNNING else (0, 0)
-    return _completed(dependencies, known, part, line, limit)
+    completed, following = completed_items(dependencies, known, (part, line), limit)
+    return ItemPage(tuple(completed), cursor_of(_RUNNING, f"{following[0]}.{following[1]}") if following else None)
 
 
 def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[IgnoredFile]:
@@ -73,37 +67,6 @@ def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[Ignored
         return read_records(dependencies.storage, keys.ignored(known.id), IgnoredFile)
     except ObjectMissing:
         return []
-
-
-def _completed(
-    dependencies: Dependencies, known: JobSnapshot, first_part: int, first_line: int, limit: int
-) -> ItemPage:
-    """Return items in order of completion. An item is complete when its last frame is."""
-    parts = listed_parts(dependencies, known)
-    visible = no_lines(dependencies, known)
-    done: Counter[int] = Counter()
-    for name, refused in parts[:first_part]:
-        items = (
-            dependencies.archive.item_of(known.id, frame)
-            for frame in pass_over(dependencies, known, name, refused, visible)
-        )
-        done.update(item.item for item in items if item is not None)
-    lines: dict[int, ItemLine] = {}
-    for number, (name, refused) in enumerate(parts[first_part:], first_part):
-        for place, outcome, planned, fresh in visible_in(dependencies, known, name, refused, visible):
-            done[planned.item] += fresh
-            if number == first_part and place < first_line:
-                continue
-            if done[planned.item] < planned.frames:
-                continue
-            if len(lines) == limit and planned.item not in lines:
-                return ItemPage(tuple(lines.values()), cursor_of(_RUNNING, f"{number}.{place}"))
-            frames = range(planned.first, planned.first + planned.frames)
-            outcomes = (
-                [outcome] if planned.frames == 1 else outcomes_of(dependencies, known, parts[: number + 1], frames)
-            )
-            lines[planned.item] = item_line(planned, tuple(outcomes))
-    return ItemPage(tuple(lines.values()), None)
 
 
 def _final(dependencies: Dependencies, result: Result, offset: int, limit: int) -> ItemPage:

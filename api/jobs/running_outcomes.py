@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from api.dependencies import Dependencies
+from api.jobs.indexed_outcomes import is_listed, numbers_of, outcomes_of_item
 from api.jobs.lookup import JobSnapshot
 from maskrelay.contract.records.item_lines import ItemLine, item_line
 from maskrelay.contract.records.outcomes import Outcome
@@ -76,5 +77,11 @@ def visible_line(dependencies: Dependencies, known: JobSnapshot, item: int, fram
     planned = dependencies.archive.item_of(known.id, frame)
     if planned is None or planned.item != item:
         return None
+    if is_listed(known) and planned.frames > 1:
+        numbers = numbers_of(dependencies, known.id, [planned])
+        if numbers is not None:
+            own = [number if at == frame else None for at, number in enumerate(numbers[item], planned.first)]
+            outcomes = outcomes_of_item(dependencies, known.id, planned, own, {})
+            return item_line(planned, tuple(outcomes)) if outcomes else None
     found = outcomes_of(dependencies, known, listed_parts(dependencies, known), range(frame, frame + 1))
     return item_line(planned, tuple(found)) if found else None

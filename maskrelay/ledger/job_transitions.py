@@ -1,7 +1,8 @@
 """Job records in the ledger: created on acceptance, changed by transitions, and concluded from the stored result."""
 
 import json
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from maskrelay.contract.records.job import (
     Lane,
 )
 from maskrelay.ledger.part_names import unpack
-from maskrelay.ledger.scripts import PAGE, Scripts
+from maskrelay.ledger.scripts import PAGE, Scripts, paged
 from maskrelay.rules.timings import Moments
 
 _RECORD = "mr:job:"
@@ -199,6 +200,23 @@ class Jobs:
             if start >= length:
                 break
         return listed
+
+    def part_numbers(self, job: str, ranges: Sequence[range]) -> list[list[int | None] | None]:
+        """Return, for items of several frames, the number of the part that has the outcome of each frame, from 0.
+
+        ranges: the frames of each item. The number is None for a frame without an outcome. Instead of the numbers of an
+        item, None is returned if all its frames have outcomes, but not all numbers are known: an earlier release, which
+        did not record them, settled some of its frames.
+        """
+        found: list[list[int | None] | None] = []
+        for page, _ in paged(ranges, PAGE):
+            asked = json.dumps([(frames.start, len(frames)) for frames in page])
+            answer = self._scripts.run("part_numbers", job, asked)
+            for settled, packed, frames in zip(answer[::2], answer[1::2], page, strict=True):
+                numbers = struct.unpack(f">{len(frames)}I", packed.ljust(4 * len(frames), b"\0"))
+                known = all(numbers) or settled < len(frames)
+                found.append([number - 1 if number else None for number in numbers] if known else None)
+        return found
 
 
 def _frames_in(refused: bytes) -> frozenset[int]:

@@ -22,6 +22,8 @@
 --   mr:job:{job}:refused   hash part → comma-separated frames whose line in it does not count, only for parts that
 --                          have any
 --   mr:job:{job}:claims    set of the tokens that hold frames of the job
+--   mr:part_numbers:{job}  string, 4 bytes for each frame: which part of the list has its outcome, counted from 1 (0:
+--                          unknown), only for the frames of items that have several
 --   mr:line:{lane}         zset tenant → its position, in frames. The first tenant is served next, and moves back by
 --                          the number of frames claimed. Holds every tenant with claimable frames, and some that turn
 --                          out to have none

@@ -35,12 +35,14 @@ local function span_of(job, frame)
   return frame < first + n and span or nil
 end
 
+-- Record the outcome of a frame. Return its item, as "first:n", if that has several frames, or nil.
 local function record_outcome(job, frame, failed)
   redis.call('SETBIT', job_key(job, 'settled'), frame, 1)
   if failed then redis.call('SETBIT', job_key(job, 'failed'), frame, 1) end
   redis.call('HDEL', job_key(job, 'trouble'), frame)
   local span = span_of(job, frame)
   if span then count_span(job, span, 1, failed and 1 or 0) end
+  return span
 end
 
 -- Add this many recorded outcomes, and how many of them are errors, to the counters.
@@ -57,6 +59,7 @@ local function drop_working_keys(job)
     'assembling'}) do
     redis.call('UNLINK', job_key(job, part))
   end
+  redis.call('UNLINK', 'mr:part_numbers:' .. job)
 end
 
 -- Move the job on to finishing when every frame has an outcome, or when it is cancelled and nobody

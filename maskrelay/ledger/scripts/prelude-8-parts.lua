@@ -22,7 +22,22 @@ local function refused_in(job, part)
   return set
 end
 
-local function list_part(job, part, refused)
-  redis.call('RPUSH', job_key(job, 'parts'), part)
+-- Record that the outcomes of these frames are in the part of this number. Neighbouring frames are
+-- written with one command.
+local function set_part_number(job, frames, number)
+  table.sort(frames)
+  local packed, first = struct.pack('>I4', number), 1
+  for last = 1, #frames do
+    if frames[last + 1] ~= frames[last] + 1 then
+      redis.call('SETRANGE', 'mr:part_numbers:' .. job, 4 * frames[first], string.rep(packed, last - first + 1))
+      first = last + 1
+    end
+  end
+end
+
+-- Add the part to the list. `refused`: the frames whose line in it does not count; `numbered`: of the
+-- other frames, those whose part is recorded, because their item has several.
+local function list_part(job, part, refused, numbered)
+  set_part_number(job, numbered, redis.call('RPUSH', job_key(job, 'parts'), part))
   if #refused > 0 then redis.call('HSET', job_key(job, 'refused'), part, table.concat(refused, ',')) end
 end

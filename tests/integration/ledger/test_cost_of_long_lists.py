@@ -89,6 +89,34 @@ def test_a_long_list_of_parts_is_read_in_pages(large: Watched) -> None:
     assert large.ledger.jobs.parts("job-a", 4990) == listed[4990:]
 
 
+def test_a_page_of_the_list_costs_the_same_when_it_has_500_000_parts(large: Watched) -> None:
+    few = large.most(lambda: large.ledger.jobs.parts("job-a", 4000, 4999))
+    for first in range(5000, 500_000, 5000):
+        large.client.rpush("mr:job:job-a:parts", *(pack(part_name(number)) for number in range(first, first + 5000)))
+    for start in (250_000, 499_000):
+        many = large.most(lambda start=start: large.ledger.jobs.parts("job-a", start, start + 999))
+        assert (many.commands, many.answered) == (few.commands, few.answered)
+    assert [name for name, _ in large.ledger.jobs.parts("job-a", 499_998)] == [part_name(499_998), part_name(499_999)]
+
+
+def test_the_part_numbers_of_many_items_are_read_a_page_at_a_time(valkey: RunningValkey) -> None:
+    at = Watched(valkey)
+    spans = [(first, 3) for first in range(0, 3000, 3)]
+    running_job(at.ledger, "job-a", 3000, spans=spans, lane="bulk")
+    for number, first in enumerate(range(0, 3000, 300)):
+        at.ledger.claims.adopt(
+            "job-a", part_name(number), [(frame, False, True) for frame in range(first, first + 300, 2)]
+        )
+    ranges = [range(first, first + n) for first, n in spans]
+    cost = at.most(at.ledger.jobs.part_numbers, "job-a", ranges)
+    assert cost.commands <= 2 * PAGE + 5
+    assert cost.answered == 2 * PAGE
+    numbers = at.ledger.jobs.part_numbers("job-a", ranges)
+    assert numbers[:2] == [[0, None, 0], [None, 0, None]]
+    assert numbers[-1] == [None, 9, None]
+    assert at.ledger.jobs.part_numbers("job-b", ranges[:1]) == [[None] * 3]
+
+
 @pytest.mark.parametrize("before", [0, 15_000, 45_000])
 def test_a_part_is_listed_once_however_long_the_list_is(valkey: RunningValkey, before: int) -> None:
     ledger = valkey.ledger()

@@ -19,7 +19,7 @@ end
 local listed = is_listed(job, part, some_settled, tonumber(ARGV[5] or '0'))
 if listed == 'unsure' then return nil end
 local refused_before = listed == 'yes' and refused_in(job, part)
-local accepted, refused = {}, {}
+local accepted, refused, numbered = {}, {}, {}
 for _, line in ipairs(lines) do
   local token, frame, failed = line[1], line[2], line[3]
   local claim = load_claim(token)
@@ -27,7 +27,7 @@ for _, line in ipairs(lines) do
   if refused_before then
     if not refused_before[frame] then accepted[#accepted + 1] = frame end
   elseif open and held and not has_outcome[frame] then
-    record_outcome(job, frame, failed)
+    if record_outcome(job, frame, failed) then numbered[#numbered + 1] = frame end
     has_outcome[frame], errors = true, errors + (failed and 1 or 0)
     accepted[#accepted + 1] = frame
   else
@@ -38,6 +38,6 @@ if not refused_before and open then
   count_outcomes(#accepted, errors)
   for cause, ms in pairs(cjson.decode(ARGV[4])) do redis.call('HINCRBY', job_key(job), 'spent_' .. cause, ms) end
 end
-if not refused_before and (open or state == 'finishing') then list_part(job, part, refused) end
+if not refused_before and (open or state == 'finishing') then list_part(job, part, refused, numbered) end
 frames_changed(job)
 return accepted

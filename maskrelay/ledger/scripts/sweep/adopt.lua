@@ -14,13 +14,14 @@ end
 local listed = is_listed(job, part, some_settled, tonumber(ARGV[4] or '0'))
 if listed == 'unsure' then return nil end
 if listed == 'yes' then return 0 end
-local refused, taken = {}, 0
+local taken, refused, numbered, planned = 0, {}, {}, num(job, 'frames')
 for _, line in ipairs(lines) do
   local frame, failed, visible = line[1], line[2], line[3]
   if not visible or has_outcome[frame] then
     refused[#refused + 1] = frame
   else
-    record_outcome(job, frame, failed)
+    -- the item of a frame that is not planned again yet is unknown
+    if record_outcome(job, frame, failed) or frame >= planned then numbered[#numbered + 1] = frame end
     has_outcome[frame], errors = true, errors + (failed and 1 or 0)
     redis.call('ZREM', job_key(job, 'due'), frame)
     redis.call('ZREM', job_key(job, 'suspects'), frame)
@@ -28,6 +29,6 @@ for _, line in ipairs(lines) do
   end
 end
 count_outcomes(taken, errors)
-list_part(job, part, refused)
+list_part(job, part, refused, numbered)
 frames_changed(job)
 return taken

@@ -9,6 +9,7 @@ local cursor = num(job, 'cursor')
 for _, frame in ipairs(frames) do
   redis.call('SETBIT', job_key(job, 'settled'), frame, 0)
   redis.call('SETBIT', job_key(job, 'failed'), frame, 0)
+  if span_of(job, frame) then redis.call('SETRANGE', 'mr:part_numbers:' .. job, 4 * frame, struct.pack('>I4', 0)) end
   cursor = math.min(cursor, frame)
 end
 set(job, 'cursor', cursor)

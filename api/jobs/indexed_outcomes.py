@@ -1,0 +1,101 @@
+"""The visible outcomes of a running job by the ledger's list of parts, from any part on.
+
+The ledger lists for each part which lines do not count. For the frames of items of several frames, it also records
+which part has the outcome. What a page costs therefore depends on the page, and not on the size of the job.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import NamedTuple
+
+from api.dependencies import Dependencies, side_by_side
+from api.jobs.lookup import JobSnapshot
+from maskrelay.contract.records.outcomes import Outcome
+from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.rules.visible_line import placed
+
+#: The most parts that are read together.
+_PARTS_AT_ONCE = 32
+#: The number of the part that has the outcome of each frame of an item; None for a frame without an outcome.
+Numbers = Sequence[int | None]
+
+
+class Line(NamedTuple):
+    """A visible line: the numbers of its part and of the line in it, the outcome, and the item of its frame."""
+
+    part: int
+    place: int
+    outcome: Outcome
+    item: PlannedItem
+
+
+class _ListedPart(NamedTuple):
+    number: int
+    name: str
+    refused: frozenset[int]
+
+
+def is_listed(known: JobSnapshot) -> bool:
+    """Return whether the ledger has a list of the job's parts."""
+    return known.record is not None and not known.terminal
+
+
+def lines_from(dependencies: Dependencies, job: str, first: int, at_once: int) -> Iterator[list[Line]]:
+    """Yield the visible lines of the parts from number `first` on: of `at_once` parts, then of twice as many."""
+    while True:
+        parts = _listed(dependencies, job, first, first + at_once - 1)
+        yield _read(dependencies, job, parts)
+        if len(parts) < at_once:
+            return
+        first, at_once = first + at_once, min(2 * at_once, _PARTS_AT_ONCE)
+
+
+def numbers_of(dependencies: Dependencies, job: str, items: Iterable[PlannedItem]) -> dict[int, Numbers] | None:
+    """Return the part numbers of each of these items, by the number of the item; None if some are not known."""
+    ranges = {item.item: range(item.first, item.first + item.frames) for item in items}
+    found = dependencies.ledger.jobs.part_numbers(job, list(ranges.values())) if ranges else []
+    known: dict[int, Numbers] = {
+        item: numbers for item, numbers in zip(ranges, found, strict=True) if numbers is not None
+    }
+    return known if len(known) == len(ranges) else None
+
+
+def outcomes_of_item(
+    dependencies: Dependencies, job: str, item: PlannedItem, numbers: Numbers, read: Mapping[int, Line]
+) -> list[Outcome]:
+    """Return the outcomes of the item's frames, in order. Those of lost parts are left out.
+
+    read: lines that were read before, by frame.
+    """
+    own = {frame: number for frame, number in enumerate(numbers, item.first) if number is not None}
+    lines = {frame: read[frame] for frame in own.keys() & read.keys() if read[frame].part == own[frame]}
+    missing = sorted({own[frame] for frame in own.keys() - lines.keys()})
+    for _, run in groupby(enumerate(missing), key=lambda entry: entry[1] - entry[0]):
+        together = [number for _, number in run]
+        found = _read(dependencies, job, _listed(dependencies, job, together[0], together[-1]))
+        lines |= {line.outcome.frame: line for line in found if own.get(line.outcome.frame) == line.part}
+    return [lines[frame].outcome for frame in sorted(lines)]
+
+
+def _listed(dependencies: Dependencies, job: str, first: int, last: int) -> list[_ListedPart]:
+    listed = dependencies.ledger.jobs.parts(job, first, last)
+    return [_ListedPart(number, *part) for number, part in enumerate(listed, first)]
+
+
+def _read(dependencies: Dependencies, job: str, parts: Sequence[_ListedPart]) -> list[Line]:
+    """Return the lines of these parts that count. Lines whose frame is not in the plan are left out."""
+    found: list[Line] = []
+    for part, outcomes in zip(parts, side_by_side(partial(_outcomes, dependencies, job), parts), strict=True):
+        frames: set[int] = set()
+        for place, outcome in enumerate(outcomes):
+            if outcome is None or outcome.frame in part.refused or outcome.frame in frames:
+                continue
+            frames.add(outcome.frame)
+            if (item := dependencies.archive.item_of(job, outcome.frame)) is not None:
+                found.append(Line(part.number, place, placed(outcome, item), item))
+    return found
+
+
+def _outcomes(dependencies: Dependencies, job: str, part: _ListedPart) -> tuple[Outcome | None, ...]:
+    return dependencies.archive.outcomes(job, part.name)
