@@ -1,5 +1,6 @@
 """A large job is finished in turns: each goes on where the last one ended, and the result is the same."""
 
+import tracemalloc
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from worker.finish.final_objects import FinalObjects, write_final_objects
 
 JOB = "j" * 26
 FRAMES = 2500
-CHILDREN, LINES = 16, 40
+CHILDREN, LINES = 64, 10
 
 
 class Counting:
@@ -210,3 +211,28 @@ def test_lines_are_found_again_in_the_temporary_file(storage: Counting, monkeypa
     with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED)) as visible:
         assert written(storage, write_final_objects(storage, submission(), 3, visible, planned=True)) == whole
     assert set(storage.outcomes_read().values()) == {1}
+
+
+def test_memory_is_bounded_with_many_children(storage: Counting, monkeypatch: pytest.MonkeyPatch):
+    """Lines are set aside in a file, so that they need not fit into memory: here they are sixty megabytes."""
+    monkeypatch.setattr(worker.context.line_spool, "MEMORY_BYTES", 100_000)
+    long = Rle(size=(20, 20), counts="0@" * 12_000)
+    owner = {frame: item for item in planned() for frame in range(item.first, item.first + item.frames)}
+    for number, (name, _) in enumerate(LISTED):
+        mine = range(number % CHILDREN + number // CHILDREN * CHILDREN * LINES, FRAMES, CHILDREN)
+        lines = []
+        for frame in mine[:LINES]:
+            known = outcome(frame, owner[frame])
+            masks = tuple(mask.model_copy(update={"rle": long}) for mask in known.masks)
+            lines.append(known.model_copy(update={"masks": masks}))
+        body = b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in lines)
+        storage.put(keys.outcome_part(JOB, name), body)
+    tracemalloc.start()
+    try:
+        with closing(VisibleOutcomes(storage, JOB, FRAMES, LISTED)) as visible:
+            FinalObjectsWriter(storage, submission(), 3, visible, planned=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert set(storage.outcomes_read().values()) == {1}
+    assert peak < 20 << 20
