@@ -42,13 +42,13 @@ def main() -> None:
     parser.add_argument("--reads", type=int, default=2000)
     asked = parser.parse_args()
     print_head("Status reads", 1)
-    with _served() as (bench, store, connection):
+    with served() as (bench, root, connection):
         jobs = [bench.running(100, 100) for _ in range(asked.jobs)]
-        many = _row(store, connection, jobs[:: max(1, len(jobs) // _ASKED)], asked.reads)
-    with _served() as (bench, store, connection):
+        many = _row(FileStorage(root), connection, jobs[:: max(1, len(jobs) // _ASKED)], asked.reads)
+    with served() as (bench, root, connection):
         job = bench.running(asked.frames, 1000, spans=2)
         bench.list_parts(job, asked.parts)
-        large = _row(store, connection, [job], asked.reads)
+        large = _row(FileStorage(root), connection, [job], asked.reads)
     rows = [[f"one of {asked.jobs:,} live jobs", *many], [f"one job of {asked.frames:,} frames", *large]]
     print_table(["status of", "median, ms", "p99, ms", "longest, ms", "reads"], rows)
 
@@ -78,14 +78,14 @@ def _read(connection: http.client.HTTPConnection, job: str) -> float:
 
 
 @contextmanager
-def _served() -> Iterator[tuple[Bench, FileStorage, http.client.HTTPConnection]]:
-    """Yield a ledger to fill, its store, and a connection to an API that uses both."""
+def served() -> Iterator[tuple[Bench, Path, http.client.HTTPConnection]]:
+    """Yield a ledger to fill, the folder of its store, and a connection to an API that uses both."""
     with tempfile.TemporaryDirectory() as folder, running_valkey() as valkey:
         root, port = Path(folder) / "objects", free_port()
         root.mkdir()
         process = _start(valkey, Path(folder), port)
         try:
-            yield Bench(valkey), FileStorage(root), _connected(port, process)
+            yield Bench(valkey), root, _connected(port, process)
         finally:
             process.terminate()
             process.wait(60)

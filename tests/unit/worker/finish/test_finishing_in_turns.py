@@ -229,8 +229,8 @@ def test_memory_is_bounded_with_many_children(storage: Counting, monkeypatch: py
         storage.put(keys.outcome_part(JOB, name), body)
     tracemalloc.start()
     try:
-        with closing(VisibleOutcomes(storage, JOB, FRAMES, LISTED)) as visible:
-            FinalObjectsWriter(storage, submission(), 3, visible, planned=True)
+        with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED)) as visible:
+            write_final_objects(storage, submission(), 3, visible, planned=True)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
