@@ -33,9 +33,13 @@ class LeaseRenewal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopped.set()
+        self.stop()
         assert self._thread is not None
         self._thread.join()
+
+    def stop(self) -> None:
+        """Begin no further renewal, without waiting for one in progress."""
+        self._stopped.set()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._period):

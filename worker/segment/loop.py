@@ -279,7 +279,8 @@ class SegmentLoop:
         await self._drop_all()
 
     def close(self) -> None:
-        """Remove the local copies of sources when the process ends."""
+        """Stop renewing leases and remove the local copies of sources, when the process ends."""
+        self._renewal.stop()
         self._context.sources.close()
 
     async def _drop_all(self, keep: tuple[str, int] | None = None) -> None:

@@ -15,7 +15,10 @@ def with_endpoint(context: WorkerContext, endpoint: RunningSimulator) -> WorkerC
 
 async def segment_waiting_frames(context: WorkerContext) -> None:
     """Claim, score and settle frames until none is left."""
-    loop, _ = await segment_loop(context, stopping=lambda: False)
+    loop, reporter = await segment_loop(context, stopping=lambda: False)
     await loop.lend(until=time.monotonic() + 60)
     await loop.drain(until=time.monotonic() + 60, last_score=time.monotonic() + 60)
     loop.close()
+    reporter.close()
+    for client in loop._context.pool.clients.values():  # a worker's connections end with its process
+        await client.aclose()
