@@ -7,9 +7,10 @@ One large job always has waiting frames. The measurement starts ten seconds afte
 `--window` seconds. The figures are differences of the endpoint's own counters, which include the elapsed part of
 a score in progress.
 
-The output also shows the values that have limits, over the whole run: pending requests at the gateway, which refuses
-more than twice the slots, refusals, and the bytes in any ten seconds. `--byte-limit` is the service's own limit for an
-endpoint that allows more, so that the endpoint's counters show whether the service respects it.
+The output also shows three values of the whole run: the most pending requests at the gateway, the refusals, and the
+most bytes in any ten seconds. The gateway refuses requests if more than twice as many as the slots are pending.
+`--byte-limit` is the service's own limit for an endpoint that allows more, so that the endpoint's counters show whether
+the service respects it.
 """
 
 import argparse
