@@ -11,7 +11,7 @@ from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings, name_of
 
 Auth = Literal["key", "aml_token", "entra"]
-Wire = Literal["image2d", "volume3d"]
+Wire = Literal["image2d", "lean2d", "volume3d"]
 
 #: The name of the endpoint that is configured in the environment. It is used in keys and records.
 DEFAULT = "default"

@@ -200,6 +200,11 @@ class Settings(BaseModel):
     endpoint_prompts_per_score: int = Field(
         16, ge=1, description="The most prompts in one request. A frame with more prompts is sent in several requests."
     )
+    endpoint_wire: Literal["image2d", "lean2d"] = Field(
+        "image2d",
+        description="The wire format of the endpoint. `lean2d` needs a lean deployment "
+        "(`maskrelay endpoint create --lean`), and falls back to `image2d` without one.",
+    )
     endpoint_gray: bool = Field(
         default=False,
         description="Send grayscale sources as grayscale PNG. This sends fewer bytes, if the model accepts it.",

@@ -1,6 +1,6 @@
 """What a job can request: the endpoints that a tenant may use, and the targets on which the model was trained."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from maskrelay.contract.views.endpoint_views import EndpointList
 from maskrelay.contract.vocabulary.trained_targets import TargetList, targets_of
 from maskrelay.endpoints import Endpoint, usable
 from maskrelay.errors import EndpointsUnknown, OptionInvalid
+from maskrelay.ledger.deployment_offers import DeploymentOffers
 
 Word = Annotated[str | None, Query(max_length=40)]
 
@@ -27,10 +28,16 @@ async def list_endpoints(request: Request) -> EndpointList:
 
 def _list(dependencies: Dependencies, tenant: str) -> EndpointList:
     names = {endpoint.name for endpoint in _usable(dependencies, tenant)}
-    flow = dependencies.ledger.flow(dependencies.ledger.endpoints.known())
-    return EndpointList.model_validate(
-        {"endpoints": [endpoint for endpoint in flow.document() if endpoint["name"] in names]}
-    )
+    flow, offers = dependencies.ledger.flow(dependencies.ledger.endpoints.known()), dependencies.ledger.offers
+    shown = [one | {"wire_in_use": _wire_in_use(one, offers)} for one in flow.document() if one["name"] in names]
+    return EndpointList.model_validate({"endpoints": shown})
+
+
+def _wire_in_use(shown: dict[str, Any], offers: DeploymentOffers) -> str | None:
+    if shown["wire"] != "lean2d":
+        return str(shown["wire"])
+    offer = offers.known(shown["name"], shown["model_version"])
+    return None if offer is None else "lean2d" if offer.lean else "image2d"
 
 
 def check_pin(dependencies: Dependencies, tenant: str, name: str) -> None:

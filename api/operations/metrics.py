@@ -31,6 +31,20 @@ _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
         "Frames that failed, by error code (the dead letters).",
     ),
     ("parked", "frames_parked", "code", (), "Times that a frame was released to wait, by cause."),
+    (
+        "scored",
+        "scores",
+        "wire",
+        ("image2d", "lean2d"),
+        "Successful scoring requests, by the wire format of the answer.",
+    ),
+    (
+        "lean_failed",
+        "lean_requests_failed",
+        "why",
+        ("refused", "unreadable"),
+        "Lean requests that were sent again in the article's form, by cause.",
+    ),
     ("ended", "jobs_ended", "state", tuple(sorted(TERMINAL)), "Jobs that ended, by state."),
     ("callback", "delivery_attempts", "result", ("ok",), "Attempts to send a callback, by result."),
     (

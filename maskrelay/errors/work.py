@@ -151,6 +151,8 @@ class EndpointError(MaskrelayError):
         super().__init__(detail)
         #: The HTTP status, or None if there was no response.
         self.status = status
+        #: The status of the container, if the gateway answered for it.
+        self.inner_status: int | None = None
         #: The kind of error, as a name for metrics.
         self.kind = kind
         #: The number of seconds after which the endpoint asks to retry, from 0 to 300.

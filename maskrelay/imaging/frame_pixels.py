@@ -11,7 +11,7 @@ from maskrelay.contract.records.source_frames import Reading
 from maskrelay.contract.vocabulary.categories import at_odds
 from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.contract.wire.image2d import Row, RowAnswer
-from maskrelay.imaging.canvas.encode import canvas_png
+from maskrelay.imaging.canvas.encode import RGB_PNG, CanvasCoding, encode_canvas
 from maskrelay.imaging.canvas.letterbox import (
     Letterbox,
     from_canvas,
@@ -109,15 +109,15 @@ def prepare(
     max_pixels: int,
     reading: Reading = PLAIN,
     square_pixels: bool = False,
-    gray: bool = False,
+    coding: CanvasCoding = RGB_PNG,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> PreparedFrame:
     """Read one frame, make its canvas, and encode it for a request. Raises ItemError.
 
-    If `gray` is true, a gray image is sent as grayscale. `lap` is called with the name of each stage when it ends.
+    `coding` is how the canvas is encoded. `lap` is called with the name of each stage when it ends.
     """
     opened = open_frame(source, reading, max_pixels=max_pixels)
-    return prepare_opened(opened, prompts, reading=reading, square_pixels=square_pixels, gray=gray, lap=lap)
+    return prepare_opened(opened, prompts, reading=reading, square_pixels=square_pixels, coding=coding, lap=lap)
 
 
 def prepare_opened(
@@ -126,7 +126,7 @@ def prepare_opened(
     *,
     reading: Reading = PLAIN,
     square_pixels: bool = False,
-    gray: bool = False,
+    coding: CanvasCoding = RGB_PNG,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> PreparedFrame:
     """Prepare a frame like `prepare`. Its header has been read before."""
@@ -134,7 +134,7 @@ def prepare_opened(
     lap("decode")
     height, width = picture.pixels.shape[:2]
     box = Letterbox.of(width, height, spacing=reading.spacing if square_pixels else None)
-    row = Row(canvas_png(to_canvas(picture.pixels, box), gray=gray), prompts)
+    row = Row(encode_canvas(to_canvas(picture.pixels, box), coding), prompts)
     lap("prepare")
     return PreparedFrame(picture, box, row, picture.intensity, opened.footprint, reading.spacing)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from isal import isal_zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GRAY, _RGB = 0, 2  # colour types
+GRAY, RGB = 0, 2  # colour types
 _UP = 2  # the filter type "Up", which stores the difference from the byte above
 _LEVEL = 1  # igzip has the levels 0 to 3: at level 2 files are not smaller, and level 3 is three times slower
 
@@ -24,7 +24,7 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     An array of shape (height, width) becomes 8-bit grayscale, and one of shape (height, width, 3) becomes 8-bit RGB.
     """
     height, width = pixels.shape[:2]
-    return _file(width, height, _GRAY if pixels.ndim == 2 else _RGB, _filtered(pixels.reshape(height, -1)))
+    return _file(width, height, GRAY if pixels.ndim == 2 else RGB, _filtered(pixels.reshape(height, -1)))
 
 
 def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tuple[int, int]) -> bytes:
@@ -42,7 +42,7 @@ def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tup
     np.subtract(part[1:], part[:-1], out=there[rows.start + 1 : rows.stop])
     if rows.stop < height:
         np.negative(part[-1], out=there[rows.stop])
-    return _file(width, height, _GRAY, differences)
+    return _file(width, height, GRAY, differences)
 
 
 def gray_as_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -53,7 +53,7 @@ def gray_as_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     rows[:, 0] = _UP
     for channel in range(3):  # three strided copies take a fifth of the time of one broadcast
         rows[:, 1 + channel :: 3] = differences
-    return _file(width, height, _RGB, rows)
+    return _file(width, height, RGB, rows)
 
 
 def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.NDArray[np.uint8]]) -> None:
@@ -64,7 +64,7 @@ def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.ND
     """
     deflating = isal_zlib.compressobj(_LEVEL)
     above = np.zeros(3 * width, np.uint8)
-    out.write(_head(width, height, _RGB))
+    out.write(_head(width, height, RGB))
     for band in bands:
         rows = band.reshape(len(band), -1)
         out.writelines(chunk(b"IDAT", deflating.compress(_filtered(rows, above))))

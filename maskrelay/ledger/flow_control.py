@@ -1,7 +1,7 @@
 """Flow control of the endpoints: the limit on requests in flight, the request rate, and the gate of each endpoint."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -43,6 +43,8 @@ class Transfer:
     seconds: float
     #: From the first to the last byte of the answer.
     body_seconds: float
+    #: Whether the answer was lean.
+    lean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Flow:
         self._scripts = scripts
         self._endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self._settings = {name: _settings(endpoint) for name, endpoint in self._endpoints.items()}
+        self._lean = {name: _settings(endpoint, lean=True) for name, endpoint in self._endpoints.items()}
         self.slot_lease = slot_lease
         self._slot_lease_ms = slot_lease // _MS
 
@@ -81,15 +84,24 @@ class Flow:
         return not self._scripts.ask("HEXISTS", f"mr:flow:{endpoint}", "run_id")
 
     def admit(
-        self, lane: Lane, waiter: str, slot: str, *, among: Sequence[str], bytes_up: int, prompts: int, child: str
+        self,
+        lane: Lane,
+        waiter: str,
+        slot: str,
+        *,
+        among: Sequence[str],
+        bytes_up: int,
+        prompts: int,
+        child: str,
+        lean: Collection[str] = (),
     ) -> Admission:
         """Request admission of one score at one of the endpoints `among`, which must not be empty.
 
         `bytes_up` is the size of the request's body. `prompts` is the number of prompts of all its rows, from which the
-        size of the answer is estimated. A waiter keeps its place in the lane if it calls at least every three seconds,
-        each time with the same `child`, which must not contain a colon.
+        size of the answer is estimated; the endpoints in `lean` will give a lean one. A waiter keeps its place in the
+        lane if it calls at least every three seconds, each time with the same `child`, which must not contain a colon.
         """
-        candidates = ",".join(self._settings[name] for name in among)
+        candidates = ",".join((self._lean if name in lean else self._settings)[name] for name in among)
         score = (bytes_up, prompts, f"[{candidates}]")
         told = self._scripts.run("admit", lane, f"{child}:{waiter}", slot, self._slot_lease_ms, *score)
         verdict, wait_ms, why, endpoint = told
@@ -171,12 +183,14 @@ class Flow:
             "bytes_per_s": endpoint.max_bytes_per_s,
             "bytes_per_s_learnt": known.pop("bytes_per_s_learnt"),
         }
-        declared = {name: getattr(endpoint, name) for name in ("name", "max_in_flight", "model_version", "weight")}
+        declared = {
+            name: getattr(endpoint, name) for name in ("name", "max_in_flight", "model_version", "weight", "wire")
+        }
         return {**declared, **known, "tokens": tokens}
 
 
-def _settings(endpoint: Endpoint) -> str:
-    """Return the settings of an endpoint that the scripts need, as JSON."""
+def _settings(endpoint: Endpoint, *, lean: bool = False) -> str:
+    """Return the settings of an endpoint that the scripts need, as JSON. lean: whether its answers are."""
     return json.dumps(
         {
             "name": endpoint.name,
@@ -185,5 +199,6 @@ def _settings(endpoint: Endpoint) -> str:
             "per_s": endpoint.max_requests_per_s,
             "bytes_per_s": endpoint.max_bytes_per_s,
             "weight": endpoint.weight,
+            "lean": lean,
         }
     )

@@ -40,6 +40,8 @@ class Report:
 
 GOOD = Report("good")
 CANCELLED = Report("cancelled", keep_slot=True)
+#: The score ended, and how it ended says nothing about the endpoint.
+NOT_THE_ENDPOINTS = Report("cancelled")
 
 
 def report_of(error: EndpointError) -> Report:

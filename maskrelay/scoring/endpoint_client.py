@@ -14,6 +14,7 @@ import httpx
 
 from maskrelay.contract.wire.image2d import Row
 from maskrelay.contract.wire.image2d_answer import MAX_BYTES
+from maskrelay.contract.wire.lean2d import MAGIC
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AnswerInvalid, EndpointError, EndpointUnavailable, SettingsError
 from maskrelay.network.certificates import client_context
@@ -42,6 +43,8 @@ _KEPT = (
     "ms-azureml-bandwidth-response-delay-ms",
     "azureml-model-deployment",
 )
+#: Formats with the same rows and answers: each request may have either.
+_TWO_DIMENSIONS = {"image2d", "lean2d"}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _OVER_CAP = Meaning(AnswerInvalid, "too_large", "the answer is larger than any valid answer")
 _ENCODED = Meaning(EndpointUnavailable, "encoding", "the answer has an encoding that was not requested")
@@ -61,6 +64,8 @@ class Scored(Generic[A_co]):
     #: The size of the answer's body on the wire.
     bytes_down: int
     headers: dict[str, str]
+    #: Whether the answer came in the lean form.
+    is_lean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +97,13 @@ class EndpointClient(Generic[A_co]):
         max_connections: int,
         max_answer_bytes: int = MAX_BYTES,
     ) -> None:
-        if endpoint.wire != wire.name:
+        if endpoint.wire != wire.name and not {endpoint.wire, wire.name} <= _TWO_DIMENSIONS:
             raise SettingsError(
                 f"endpoint {endpoint.name} uses the wire format {endpoint.wire}, but {wire.name} is required"
             )
         self._url = checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}")
         self._credential = credential
-        self._parse = wire.parse
+        self._wire = wire
         self._timeout = timeout
         self._max_answer_bytes = max_answer_bytes
         self._headers = _fixed_headers(endpoint.deployment)
@@ -106,9 +111,17 @@ class EndpointClient(Generic[A_co]):
         self._transport = Transport(self._url, max_connections=max_connections, tls=tls, proxy=proxy)
 
     async def score(
-        self, body: bytes, rows: Sequence[Row], *, request_id: str, traceparent: str | None = None
+        self,
+        body: bytes,
+        rows: Sequence[Row],
+        *,
+        request_id: str,
+        traceparent: str | None = None,
+        wire: WireFormat[A_co] | None = None,
     ) -> Scored[A_co]:
         """Send `body`, which encodes `rows`, as one request. Return the answers to the rows, in the same order.
+
+        `wire` is the format of this request, by default that of the client.
 
         Raises an EndpointError with `status`, `kind`, `retry_after_s` and `still_working`. The last is true if the
         container may still be working, so that its slot is not free yet. The container also continues to work if this
@@ -116,7 +129,9 @@ class EndpointClient(Generic[A_co]):
         because the gateway has refused the first request and nothing ran.
         """
         ends = asyncio.get_running_loop().time() + self._timeout.total_seconds()
-        token, headers = await self._credential.token(), _identity(request_id, traceparent)
+        wire = wire or self._wire
+        headers = {**_identity(request_id, traceparent), "content-type": wire.content_type, "accept": wire.accept}
+        token = await self._credential.token()
         got = await self._exchange(body, headers, token, ends)
         if got.status == 401 and self._credential.refuse(token):
             another = await self._credential.token()
@@ -125,9 +140,11 @@ class EndpointClient(Generic[A_co]):
         error = classify(got.status, got.headers, got.body, now=datetime.now(UTC))
         if error:
             raise error
-        answers = await asyncio.to_thread(self._parse, got.body, rows, max_bytes=self._max_answer_bytes)
+        answers = await asyncio.to_thread(wire.parse, got.body, rows, max_bytes=self._max_answer_bytes)
         kept = {name: got.headers[name][:200] for name in _KEPT if name in got.headers}
-        return Scored(answers, got.seconds, got.body_seconds, len(body), got.bytes_down, kept)
+        return Scored(
+            answers, got.seconds, got.body_seconds, len(body), got.bytes_down, kept, got.body.startswith(MAGIC)
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -190,8 +207,7 @@ def _tls(endpoint: Endpoint, url: httpx.URL) -> ssl.SSLContext | None:
 
 
 def _fixed_headers(deployment: str | None) -> dict[str, str]:
-    headers = {"accept": "application/json", "accept-encoding": "gzip", "content-type": "application/json"}
-    headers["user-agent"] = "maskrelay"
+    headers = {"accept-encoding": "gzip", "user-agent": "maskrelay"}
     if deployment is not None:
         headers["azureml-model-deployment"] = checked_header(deployment, "the endpoint's deployment")
     return headers

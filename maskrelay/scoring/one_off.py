@@ -3,15 +3,21 @@
 import asyncio
 from datetime import timedelta
 
-from maskrelay.contract.wire.image2d import Row, RowAnswer, encode_request
+from maskrelay.contract.wire.image2d import Row, RowAnswer
 from maskrelay.endpoints import Endpoint
 from maskrelay.scoring.credentials import Credential
 from maskrelay.scoring.endpoint_client import EndpointClient, Scored
-from maskrelay.scoring.wire_formats import IMAGE2D
+from maskrelay.scoring.wire_formats import IMAGE2D, WireFormat
 
 
 def score_once(
-    endpoint: Endpoint, credential: Credential, row: Row, *, timeout: timedelta, request_id: str
+    endpoint: Endpoint,
+    credential: Credential,
+    row: Row,
+    *,
+    timeout: timedelta,
+    request_id: str,
+    wire: WireFormat[RowAnswer] = IMAGE2D,
 ) -> Scored[RowAnswer]:
     """Let the endpoint score one row, without the flow control.
 
@@ -19,9 +25,9 @@ def score_once(
     """
 
     async def scored() -> Scored[RowAnswer]:
-        client = EndpointClient(endpoint, credential, IMAGE2D, timeout=timeout, max_connections=1)
+        client = EndpointClient(endpoint, credential, wire, timeout=timeout, max_connections=1)
         try:
-            return await client.score(encode_request([row]), [row], request_id=request_id)
+            return await client.score(wire.encode([row]), [row], request_id=request_id)
         finally:
             await client.aclose()
 

@@ -61,6 +61,8 @@ _BY_STATUS: dict[int, Meaning] = {
 }
 #: The container's own statuses within a 424 that are not caused by the request. Every other status is a failure.
 _BY_INNER_STATUS: dict[int, Meaning] = {413: _TOO_LARGE, 429: _PENDING, 502: _AWAY, 503: _AWAY, 504: _AWAY}
+#: The statuses with which a deployment refuses a form of the request that it does not know.
+_FORM_REFUSED = frozenset({400, 405, 406, 411, 415, 422, 501})
 _EMPTY = Meaning(EndpointUnavailable, "empty", "the answer is empty")
 _PAGE = Meaning(EndpointUnavailable, "html", "the answer is a web page")
 CUT = Meaning(EndpointUnavailable, "truncated", "the answer ends early")
@@ -81,7 +83,15 @@ def classify(
     meaning = _of_body(named, body) if status == 200 else _of_status(status, named, body)
     if meaning is None:
         return None
-    return failure(meaning, status=status, retry_after_s=_retry_after_s(named, now))
+    error = failure(meaning, status=status, retry_after_s=_retry_after_s(named, now))
+    if status == 424:
+        error.inner_status = _inner_status(named)
+    return error
+
+
+def refuses_the_form(error: EndpointError) -> bool:
+    """Return whether the gateway or the container refused the form of the request, whatever was in it."""
+    return (error.inner_status or error.status) in _FORM_REFUSED
 
 
 def failure(meaning: Meaning, *, status: int | None = None, retry_after_s: float | None = None) -> EndpointError:
@@ -97,13 +107,17 @@ def failure(meaning: Meaning, *, status: int | None = None, retry_after_s: float
 
 def _of_status(status: int, headers: dict[str, str], body: bytes | bytearray) -> Meaning:
     if status == 424:
-        inner = headers.get(_INNER_STATUS, "").strip()
-        return _BY_INNER_STATUS.get(int(inner) if inner.isdecimal() and len(inner) < 4 else 0, _FAILED)
+        return _BY_INNER_STATUS.get(_inner_status(headers), _FAILED)
     if status == 429:
         return _LIMITED if _RATE.search(body[:2048]) else _PENDING
     if status == 500:  # the container marks the model's own failures with this header, and the gateway does not set it
         return _FAILED if headers.get(_RUN_FAILED, "").lower() == "true" else _BROKEN
     return _BY_STATUS.get(status) or _unlisted(status)
+
+
+def _inner_status(headers: dict[str, str]) -> int:
+    inner = headers.get(_INNER_STATUS, "").strip()
+    return int(inner) if inner.isdecimal() and len(inner) < 4 else 0
 
 
 def _unlisted(status: int) -> Meaning:

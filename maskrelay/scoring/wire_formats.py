@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from maskrelay.contract.wire import lean2d
 from maskrelay.contract.wire.image2d import Row, RowAnswer, encode_request
 from maskrelay.contract.wire.image2d_answer import parse_answer
+from maskrelay.contract.wire.lean2d import encode_lean_request
+from maskrelay.contract.wire.lean2d_answer import parse_lean_answer
 from maskrelay.contract.wire.volume3d import VolumeAnswer, encode_volume, parse_volume
 from maskrelay.endpoints import Wire
 
@@ -28,7 +31,14 @@ class WireFormat(Generic[A_co]):
     name: Wire
     encode: Callable[[Sequence[Row]], bytes]
     parse: Parse[A_co]
+    content_type: str = "application/json"
+    accept: str = "application/json"
 
 
 IMAGE2D: WireFormat[RowAnswer] = WireFormat("image2d", encode_request, parse_answer)
+LEAN2D: WireFormat[RowAnswer] = WireFormat(
+    "lean2d", encode_lean_request, parse_lean_answer, lean2d.CONTENT_TYPE, lean2d.ACCEPT
+)
+#: The article's request, which accepts a lean answer: what a deployment answers it with shows whether it is lean.
+LEAN2D_QUESTION: WireFormat[RowAnswer] = WireFormat("lean2d", encode_request, parse_lean_answer, accept=lean2d.ACCEPT)
 VOLUME3D: WireFormat[VolumeAnswer] = WireFormat("volume3d", encode_volume, parse_volume)

@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from maskrelay.contract.wire.image2d import encode_request
 from maskrelay.contract.wire.image2d_answer import parse_answer
+from maskrelay.imaging.canvas.encode import CanvasCoding
 from maskrelay.imaging.frame_pixels import PreparedFrame, draw, prepare
 from tests.support.builders.pictures import saved
 
@@ -131,7 +132,7 @@ def test_the_canvas_is_within_the_contracts_tolerance(picture, prepared):
 
 
 def test_a_gray_source_may_be_sent_gray_and_shows_the_same(picture, prepared):
-    gray = prepare(picture, PROMPTS, max_pixels=10_000_000, gray=True)
+    gray = prepare(picture, PROMPTS, max_pixels=10_000_000, coding=CanvasCoding(gray=True))
     image = Image.open(io.BytesIO(gray.row.image))
     assert image.mode == ("L" if prepared.picture.pixels.ndim == 2 else "RGB")
     assert np.array_equal(np.asarray(image.convert("RGB")), sent(prepared))

@@ -7,9 +7,10 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from maskrelay.contract.records.job import Lane
 from maskrelay.errors import EndpointBusy, LedgerUnavailable
@@ -22,6 +23,8 @@ PATIENCE = timedelta(seconds=5)
 ASK_AGAIN = timedelta(seconds=1)
 #: The seconds for which the state of a gate is cached.
 GLANCE = 0.25
+#: Seconds for which a wait for bytes counts as recent.
+BINDING = 2.0
 #: The delay before a frame is tried again if it may use no endpoint at all.
 NOWHERE = timedelta(seconds=30)
 
@@ -36,6 +39,14 @@ class ScoreRequest:
     traceparent: str | None = None
 
 
+class Size(NamedTuple):
+    """What a score will weigh: the bytes of its request, its prompts, and the endpoints whose answer will be lean."""
+
+    bytes_up: int
+    prompts: int
+    lean: Collection[str]
+
+
 class Admissions:
     """The waiters of one child process. An instance belongs to one event loop."""
 
@@ -48,6 +59,7 @@ class Admissions:
         self._listening: asyncio.Task[None] | None = None
         self._glances: dict[str, tuple[float, timedelta]] = {}
         self._closes_at = math.inf
+        self._bytes_waited_at = -math.inf
 
     def close(self, at: float) -> None:
         """Let no score begin after `at` (monotonic seconds), because the worker ends.
@@ -70,8 +82,16 @@ class Admissions:
             self._glances[name] = time.monotonic(), closed_for
         return closed_for
 
-    async def next(self, asked: ScoreRequest, slot: str, bytes_up: int, prompts: int) -> Admission:
+    def bytes_bind(self) -> bool:
+        """Return whether it was the limit of bytes that lately made scores wait."""
+        return time.monotonic() - self._bytes_waited_at < BINDING
+
+    async def next(
+        self, asked: ScoreRequest, slot: str, bytes_up: int, prompts: int, lean: Collection[str] = ()
+    ) -> Admission:
         """Wait until a score, or a probe of a closed gate, may begin in `slot`, and return its admission.
+
+        `lean` names the endpoints whose answer will be lean.
 
         Raises EndpointBusy (with `parked` and `come_back_s`) if the gates stay closed for longer than a prepared
         frame waits, or if the worker ends. Raises LedgerUnavailable if the flow control cannot be reached; then
@@ -81,16 +101,24 @@ class Admissions:
         async with self._turns.setdefault((asked.lane, asked.among), asyncio.Lock()):
             self._called[waiter] = called
             try:
-                return await self._granted(asked, waiter, called, slot, bytes_up, prompts)
+                return await self._granted(asked, waiter, called, slot, Size(bytes_up, prompts, lean))
             finally:
                 del self._called[waiter]
 
     async def _granted(
-        self, asked: ScoreRequest, waiter: str, called: asyncio.Event, slot: str, bytes_up: int, prompts: int
+        self, asked: ScoreRequest, waiter: str, called: asyncio.Event, slot: str, size: Size
     ) -> Admission:
         def ask() -> Admission:
-            size = {"bytes_up": bytes_up, "prompts": prompts}
-            return self._flow.admit(asked.lane, waiter, slot, among=asked.among, child=self._child, **size)
+            return self._flow.admit(
+                asked.lane,
+                waiter,
+                slot,
+                among=asked.among,
+                child=self._child,
+                bytes_up=size.bytes_up,
+                prompts=size.prompts,
+                lean=size.lean,
+            )
 
         patience_ends = time.monotonic() + PATIENCE.total_seconds()
         while True:
@@ -100,6 +128,8 @@ class Admissions:
             admission = await asyncio.to_thread(ask)
             if admission.granted:
                 return admission
+            if admission.why == "bytes":
+                self._bytes_waited_at = time.monotonic()
             closed = admission.why in {"gate", "frozen"}
             if closed and time.monotonic() + admission.wait.total_seconds() > patience_ends:
                 raise EndpointBusy(kind=admission.why, come_back_s=admission.wait.total_seconds())

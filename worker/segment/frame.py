@@ -26,6 +26,7 @@ from maskrelay.ledger.claims import Claim
 from maskrelay.rules.retry import judge
 from worker.context.job_records.outcome_parts import RecordedPart, failed, failure_of, store_loose
 from worker.segment.admission import ScoreRequest
+from worker.segment.canvas_choice import canvas_coding
 from worker.segment.endpoint_pool import of_one_version
 from worker.segment.frame_context import ClaimLost, FrameContext, Stopwatch
 from worker.segment.frame_decoding import (
@@ -79,9 +80,9 @@ async def _segmented(
     with ExitStack() as held:
         try:
             with context.spans.span("prepare"):
-                gray = context.pool.takes_gray(among)
+                coding = canvas_coding(context.pool, context.scorer.wires, context.admissions, among)
                 prepared = keep_picture(
-                    context, await prepare_frame(context, claim, planned, watch, gray=gray), planned.outputs, held
+                    context, await prepare_frame(context, claim, planned, watch, coding), planned.outputs, held
                 )
         except ItemError as error:
             return RecordedPart(failed(planned, failure_of(error), attempts + 1))

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.errors import DecodeTooLarge, LedgerUnavailable, SourceTooLarge
+from maskrelay.imaging.canvas.encode import CanvasCoding
 from maskrelay.imaging.frame_pixels import PreparedFrame, draw_footprint, needs_pixels, prepare_opened
 from maskrelay.imaging.read.source import OpenedFrame, open_frame
 from maskrelay.ledger.claims import Claim
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 
 async def prepare_frame(
-    context: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, *, gray: bool
+    context: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, coding: CanvasCoding
 ) -> PreparedFrame:
     """Return the decoded source. Raises the ItemError of the source, or DecodeOverran after the time limit."""
     if planned.size > context.max_decode_bytes:
@@ -29,7 +30,7 @@ async def prepare_frame(
     async with opened_source(context, planned) as source:
 
         def prepared(opened: OpenedFrame) -> PreparedFrame:
-            about: dict[str, Any] = {"reading": reading, "square_pixels": planned.square_pixels, "gray": gray}
+            about: dict[str, Any] = {"reading": reading, "square_pixels": planned.square_pixels, "coding": coding}
             return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
 
         def begin() -> PreparedFrame | OpenedFrame:

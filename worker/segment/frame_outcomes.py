@@ -48,6 +48,7 @@ def record(
         intensity=prepared.intensity,
         endpoint=scored.endpoint.name,
         model_version=scored.endpoint.model_version,
+        wire=scored.wire,
         attempts=attempts,
     )
     return RecordedPart(outcome, files)

@@ -38,7 +38,7 @@ async def score_prompts(
         if isinstance(other, BaseException):
             raise other
         answers.append(other.answer)
-    return ScoredRow(together(answers), scored.endpoint)
+    return ScoredRow(together(answers), scored.endpoint, scored.wire)
 
 
 def together(answers: Sequence[RowAnswer]) -> RowAnswer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from maskrelay.contract.records.job import Lane
 from maskrelay.contract.wire.image2d import Row, RowAnswer
-from maskrelay.endpoints import Endpoint
+from maskrelay.endpoints import Endpoint, Wire
 from maskrelay.errors import FrameRefused
 from worker.segment.admission import ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
@@ -19,10 +19,11 @@ GATHERING: dict[Lane, float] = {"interactive": 0.02, "bulk": 0.2}
 
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
-    """The answer to one row, and the endpoint that gave it."""
+    """One row's answer, the endpoint that gave it, and the wire format of the request."""
 
     answer: RowAnswer
     endpoint: Endpoint
+    wire: Wire = "image2d"
 
 
 Ended = ScoredRow | Exception
@@ -58,8 +59,8 @@ class RowBatcher:
     async def score(self, row: Row, asked: ScoreRequest, name: str) -> ScoredRow:
         """Return the answer to `row`, which is the input called `name`. Raises what `Scorer.score` raises."""
         if self._pool.rows_per_request(asked.among) == 1:
-            answers, endpoint = await self._scorer.score([row], asked, name, [name])
-            return ScoredRow(answers[0], endpoint)
+            scored = await self._scorer.score([row], asked, name, [name])
+            return ScoredRow(scored.answers[0], scored.endpoint, scored.wire)
         ended = await self._gathering(row, asked).add(row, name)
         if isinstance(ended, Exception):
             raise ended
@@ -98,14 +99,14 @@ class RowBatcher:
         """
         try:
             name = names[0] if len(rows) == 1 else pack
-            answers, endpoint = await self._scorer.score(rows, asked, name, names)
+            scored = await self._scorer.score(rows, asked, name, names)
         except FrameRefused as error:
             if len(rows) == 1:
                 return [error]
         except Exception as error:  # noqa: BLE001  every row's frame gets the error
             return [error] * len(rows)
         else:
-            return [ScoredRow(answer, endpoint) for answer in answers]
+            return [ScoredRow(answer, scored.endpoint, scored.wire) for answer in scored.answers]
         half = len(rows) // 2
         first = self._searched(rows[:half], names[:half], asked, pack)
         second = self._searched(rows[half:], names[half:], asked, pack)

@@ -1,27 +1,34 @@
 """Score rows under flow control: wait for admission, write the audit entry, send the request, report the result."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from maskrelay.contract.records.audit_entries import AuditEntry
-from maskrelay.contract.wire.image2d import Row, RowAnswer, encode_request
-from maskrelay.endpoints import Endpoint
+from maskrelay.contract.wire.image2d import Row, RowAnswer
+from maskrelay.endpoints import Endpoint, Wire
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canvas.canary import canary
+from maskrelay.imaging.canvas.encode import for_article, is_lean_only
 from maskrelay.ledger.flow_control import Admission, Flow, Transfer
 from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.rules.endpoint_gate import (
     CANCELLED,
     GOOD,
+    NOT_THE_ENDPOINTS,
     Report,
     report_of,
 )
+from maskrelay.scoring.endpoint_client import Scored
+from maskrelay.scoring.wire_formats import IMAGE2D, LEAN2D, LEAN2D_QUESTION, WireFormat
 from maskrelay.storage.audit_log import AuditLog
 from maskrelay.telemetry.spans import Spans
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.wire_choice import WireChoice
 
 CANARY = "canary"
 
@@ -55,6 +62,28 @@ class EgressAudit:
         self._audit.close()
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredRows:
+    """The answers to the rows of one request, the endpoint that gave them, and the wire format of the request."""
+
+    answers: Sequence[RowAnswer]
+    endpoint: Endpoint
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Rows, and the request that scores them in one format."""
+
+    wire: WireFormat[RowAnswer]
+    rows: Sequence[Row]
+    body: bytes
+
+
+class _LeanFailed(Exception):
+    """The deployment does not take the lean form, although it said so: the article's form is next."""
+
+
 class Scorer:
     """A scorer of rows that respects the limits of the flow control."""
 
@@ -66,7 +95,9 @@ class Scorer:
         sent: EgressAudit,
         recorder: StageRecorder,
         spans: Spans,
+        wires: WireChoice,
     ) -> None:
+        self.wires = wires
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
@@ -75,31 +106,68 @@ class Scorer:
         self._spans = spans
         self.seconds = 1.0  # the duration of the last successful request
 
-    async def score(
-        self, rows: Sequence[Row], asked: ScoreRequest, name: str, names: Sequence[str] = ()
-    ) -> tuple[Sequence[RowAnswer], Endpoint]:
-        """Send `rows` as one request. Return the answers and the endpoint.
+    async def score(self, rows: Sequence[Row], asked: ScoreRequest, name: str, names: Sequence[str] = ()) -> ScoredRows:
+        """Return the answers to `rows`, sent as one request.
 
         `name` is the name of the input, by which the flow control counts failures, and `names` are those of the rows.
         Raises EndpointError with the field `endpoint`, and EndpointBusy if no gate opens in time. Raises
         LedgerUnavailable if the flow control cannot be reached; then nothing was sent.
         """
-        body = encode_request(rows)
+        await self._ask_for_offers(asked)
         while True:
-            slot, admission = await self._admitted(asked, len(body), _prompts(rows))
-            endpoint = next(iter(self._pool.named([admission.endpoint])))
-            if not admission.probe:
-                self.sent.note(endpoint, rows, len(body), asked.job, names)
-                return await self._send(endpoint, slot, body, rows, name, asked.traceparent), endpoint
-            await self._probe(endpoint, slot)
+            encoded = await self._encoded(rows, asked.among)
+            slot, admission = await self._admitted(asked, encoded)
+            endpoint = self._named(admission)
+            if admission.probe:
+                await self._probe(endpoint, slot)
+                continue
+            request = encoded[endpoint.name]
+            self.sent.note(endpoint, request.rows, len(request.body), asked.job, names)
+            try:
+                scored = await self._send(endpoint, slot, request, name, asked.traceparent)
+            except _LeanFailed:
+                continue
+            await self.wires.compare(endpoint, scored)
+            return ScoredRows(scored.answers, endpoint, request.wire.name)
 
-    async def _admitted(self, asked: ScoreRequest, bytes_up: int, prompts: int) -> tuple[str, Admission]:
-        """Wait until a score may begin. The slot is added to this child process's slots before it is requested."""
+    async def _ask_for_offers(self, asked: ScoreRequest) -> None:
+        """Ask a deployment what it offers, with the canary, if that is not known and nobody else is asking."""
+        for endpoint in self._pool.named(asked.among):
+            if await self.wires.must_ask(endpoint):
+                alone = replace(asked, among=(endpoint.name,))
+                with contextlib.suppress(EndpointError):  # the frame's own score says what is wrong
+                    slot, _ = await self._admitted(alone, {endpoint.name: _canary_request(endpoint)})
+                    await self._probe(endpoint, slot)
+
+    async def _encoded(self, rows: Sequence[Row], among: Sequence[str]) -> dict[str, _Request]:
+        """Return the request for each endpoint, in the format that it takes now."""
+        by_form: dict[bool, _Request] = {}
+        requests: dict[str, _Request] = {}
+        for endpoint in self._pool.named(among):
+            lean = self.wires.is_lean(endpoint)
+            if lean not in by_form:
+                wire = LEAN2D if lean else IMAGE2D
+                gray = self._pool.takes_gray(among)
+                fitting = rows
+                if not lean and any(is_lean_only(row.image, gray=gray) for row in rows):
+                    fitting = await asyncio.to_thread(_article_rows, rows, gray=gray)
+                by_form[lean] = _Request(wire, fitting, wire.encode(fitting))
+            requests[endpoint.name] = by_form[lean]
+        return requests
+
+    def _named(self, admission: Admission) -> Endpoint:
+        return next(iter(self._pool.named([admission.endpoint])))
+
+    async def _admitted(self, asked: ScoreRequest, encoded: Mapping[str, _Request]) -> tuple[str, Admission]:
+        """Wait until a score may begin. Its slot is among this child's slots before it is requested."""
+        bytes_up = max(len(request.body) for request in encoded.values())
+        prompts = _prompts(next(iter(encoded.values())).rows)
+        lean = frozenset(name for name, request in encoded.items() if request.wire is LEAN2D)
         slots = self._admissions.slots
         slot = slots.begin()
         try:
             with self._recorder.timed("admission"), self._spans.span("admission", asked.traceparent):
-                admission = await self._admissions.next(asked, slot, bytes_up, prompts)
+                admission = await self._admissions.next(asked, slot, bytes_up, prompts, lean)
             slots.grant(slot, admission.endpoint)
         except BaseException:
             slots.end(slot)
@@ -114,33 +182,41 @@ class Scorer:
             raise _not_the_frames(error) from None
 
     async def _probe(self, endpoint: Endpoint, slot: str) -> None:
-        """Send the canary to the endpoint of a closed gate. The result counts against no frame."""
-        rows = [canary()]
-        body = encode_request(rows)
-        self.sent.note(endpoint, rows, len(body), None, ())
+        """Send the canary, to the endpoint of a closed gate or to learn what it offers; it counts against no frame."""
+        request = _canary_request(endpoint)
+        self.sent.note(endpoint, request.rows, len(request.body), None, ())
         try:
-            await self._send(endpoint, slot, body, rows, CANARY, None)
+            scored = await self._send(endpoint, slot, request, CANARY, None)
         except FrameRefused as error:
             raise _not_the_frames(error) from None
+        if request.wire is LEAN2D_QUESTION:
+            await self.wires.learn(endpoint, scored)
 
     async def _send(
-        self, endpoint: Endpoint, slot: str, body: bytes, rows: Sequence[Row], name: str, traceparent: str | None
-    ) -> Sequence[RowAnswer]:
-        report, transfer = CANCELLED, None
+        self, endpoint: Endpoint, slot: str, request: _Request, name: str, traceparent: str | None
+    ) -> Scored[RowAnswer]:
+        report, transfer, rows, wire = CANCELLED, None, request.rows, request.wire
         try:
             client = self._pool.clients[endpoint.name]
             with (
                 self._recorder.timed("score"),
                 self._spans.span("score", traceparent, kind="client", endpoint=endpoint.name, rows=len(rows)) as span,
             ):
-                scored = await client.score(body, rows, request_id=slot, traceparent=span.traceparent)
+                scored = await client.score(
+                    request.body, rows, request_id=slot, traceparent=span.traceparent, wire=wire
+                )
             report, self.seconds = GOOD, scored.seconds
             moved = scored.bytes_up, scored.bytes_down, _prompts(rows), scored.seconds, scored.body_seconds
-            transfer = Transfer(*moved)
-            return scored.answers
+            transfer = Transfer(*moved, lean=scored.is_lean)
+            self._recorder.happened("scored", "lean2d" if scored.is_lean else "image2d")
+            return scored
         except EndpointError as error:
-            report = report_of(error)
             error.endpoint = endpoint.name
+            if self.wires.falls_back(endpoint, wire, error):
+                report = NOT_THE_ENDPOINTS
+                self._recorder.happened("lean_failed", "refused" if error.status != 200 else "unreadable")
+                raise _LeanFailed from None
+            report = report_of(error)
             raise
         except Exception as error:
             report = Report("busy", keep_slot=True, reason=type(error).__name__)
@@ -155,6 +231,21 @@ class Scorer:
             await asyncio.to_thread(self._flow.report, endpoint.name, slot, report, name, random.random(), transfer)
         finally:
             self._admissions.slots.end(slot, keep=report.keep_slot)
+
+
+def _canary_request(endpoint: Endpoint) -> _Request:
+    """The canary in the article's form. Where lean2d is configured, it also asks for a lean answer."""
+    wire = LEAN2D_QUESTION if endpoint.wire == "lean2d" else IMAGE2D
+    rows = [canary()]
+    return _Request(wire, rows, wire.encode(rows))
+
+
+def _article_rows(rows: Sequence[Row], *, gray: bool) -> Sequence[Row]:
+    """Return the rows as every endpoint takes them; some may have been encoded for a lean request."""
+    return [
+        Row(for_article(row.image, gray=gray), row.prompts) if is_lean_only(row.image, gray=gray) else row
+        for row in rows
+    ]
 
 
 def _prompts(rows: Sequence[Row]) -> int:

@@ -23,6 +23,7 @@ from worker.segment.loop import SegmentLoop
 from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
 from worker.segment.row_batches import RowBatcher
 from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.wire_choice import WireChoice
 
 #: The threads of a child process that decode, draw and encode. A small machine has two cores.
 PIXEL_THREADS = 2
@@ -45,7 +46,15 @@ async def segment_loop(context: WorkerContext, stopping: Callable[[], bool]) -> 
     in_flight = await asyncio.to_thread(context.in_flight)
     sender.start()
     pool = _pool(context)
-    scorer = Scorer(pool, flow, admissions, EgressAudit(context.audit), context.recorder, context.spans)
+    scorer = Scorer(
+        pool,
+        flow,
+        admissions,
+        EgressAudit(context.audit),
+        context.recorder,
+        context.spans,
+        WireChoice(context.ledger.offers),
+    )
     bench = FrameContext(
         storage=context.storage,
         sources=context.sources(),

@@ -32,7 +32,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     for endpoint in endpoints:
         name = f"endpoint {endpoint.name}"
         yield from _settings(name, endpoint, settings)
-        yield _score(name, endpoint, settings)
+        yield from _scores(name, endpoint, settings)
         yield _clock(f"{name} clock", endpoint)
 
 
@@ -62,14 +62,18 @@ def _odd(check: str, endpoint: Endpoint, timeout: timedelta) -> Iterator[Finding
         yield warn(check, said, "raise max_request_bytes")
 
 
-def _score(name: str, endpoint: Endpoint, settings: Settings) -> Finding:
+def _scores(name: str, endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
     if find_spec("numpy") is None:
-        return skip(
+        yield skip(
             name, "not tested, because this needs the extra `worker`; run the command where a segment worker runs"
         )
-    from maskrelay.admin.checks.score_check import score  # noqa: PLC0415 - its dependencies are not in the API's image
+        return
+    from maskrelay.admin.checks import score_check  # noqa: PLC0415 - its dependencies are not in the API's image
 
-    return score(name, endpoint, settings.score_timeout)
+    scored = score_check.score(name, endpoint, settings.score_timeout)
+    yield scored
+    if endpoint.wire == "lean2d" and scored.state == "ok":
+        yield score_check.check_lean(f"{name} wire", endpoint, settings.score_timeout)
 
 
 def _clock(check: str, endpoint: Endpoint) -> Finding:

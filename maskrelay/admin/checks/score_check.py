@@ -1,14 +1,16 @@
 """Score a test image at an endpoint. Needs the extra `worker`."""
 
 from datetime import timedelta
+from typing import Any
 
-from maskrelay.admin.checks.finding import Finding, ok, wrong
+from maskrelay.admin.checks.finding import Finding, ok, warn, wrong
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import EndpointError, SettingsError
 from maskrelay.imaging.canvas.canary import canary
 from maskrelay.imaging.masks.probability_maps import MAX_LE_1, probabilities
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.one_off import score_once
+from maskrelay.scoring.wire_formats import LEAN2D, LEAN2D_QUESTION
 
 _ADDRESS = "check that the URI ends with /score and that a deployment has traffic (maskrelay endpoint status)"
 _DEPLOYMENT = "check the state and the logs of the deployment (maskrelay endpoint status)"
@@ -53,3 +55,22 @@ def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
         said = "the maps contain only 0 and 1, but are configured as probabilities 0..255: every mask would be empty"
         return wrong(name, said, "set MASKRELAY_ENDPOINT_ENCODING=binary01 (in an endpoints file: encoding)")
     return ok(name, f"a test image was scored in {scored.seconds:.1f} s")
+
+
+def check_lean(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
+    """Score the canary in both wire formats, and compare the maps bit for bit."""
+    bytes_of = "sent {0.bytes_up} and received {0.bytes_down} bytes".format
+    try:
+        credential = credential_of(endpoint)
+        about: dict[str, Any] = {"timeout": within, "request_id": "maskrelay-doctor"}
+        asked = score_once(endpoint, credential, canary(), **about, wire=LEAN2D_QUESTION)
+        if not asked.is_lean:
+            said = "the deployment does not offer lean2d: every request takes the article's form, several times larger"
+            return warn(name, said, "deploy with maskrelay endpoint create --lean, or set wire to image2d")
+        stock = score_once(endpoint, credential, canary(), **about)
+        lean = score_once(endpoint, credential, canary(), **about, wire=LEAN2D)
+    except (SettingsError, EndpointError) as error:
+        return wrong(name, f"lean2d fails: {error.detail}", "read the deployment's logs (maskrelay endpoint status)")
+    if lean.answers[0].maps != stock.answers[0].maps:
+        return warn(name, "two answers to the same image differ", "compare masks before you rely on lean2d")
+    return ok(name, f"lean2d gives the same maps; it {bytes_of(lean)}, the article's form {bytes_of(stock)}")

@@ -97,6 +97,8 @@ class Outcome(Record):
     intensity: str | None = None
     endpoint: str | None = None
     model_version: str | None = None
+    #: The wire format of its request: `image2d`, or `lean2d`.
+    wire: str | None = None
     attempts: int = 1
     #: The time that each stage of the frame took, in milliseconds.
     timings_ms: dict[str, float] = {}

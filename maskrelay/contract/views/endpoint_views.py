@@ -41,6 +41,10 @@ class EndpointShown(BaseModel):
     )
     model_version: str
     weight: float
+    wire: str = Field(description="The configured wire format.")
+    wire_in_use: str | None = Field(
+        description="`lean2d` if the deployment offers it, otherwise `image2d`. Null while it has not been asked."
+    )
 
 
 class EndpointList(BaseModel):

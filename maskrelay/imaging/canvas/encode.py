@@ -1,9 +1,16 @@
 """Encoding of the canvas as the PNG file that is sent to the endpoint."""
 
+import io
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from maskrelay.imaging.png import gray_as_rgb_png, png
+from maskrelay.imaging.png import GRAY, SIGNATURE, gray_as_rgb_png, png
+
+#: The byte of a PNG that names its colour type.
+_COLOUR_TYPE = 25
 
 
 def canvas_png(canvas: npt.NDArray[np.uint8], *, gray: bool = False) -> bytes:
@@ -12,3 +19,44 @@ def canvas_png(canvas: npt.NDArray[np.uint8], *, gray: bool = False) -> bytes:
     The PNG is 8-bit RGB, because every endpoint reads that. If `gray` is true, a gray canvas becomes a grayscale PNG.
     """
     return gray_as_rgb_png(canvas) if canvas.ndim == 2 and not gray else png(canvas)
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasCoding:
+    """How a canvas is encoded for the endpoint."""
+
+    #: A gray canvas is a grayscale PNG.
+    gray: bool = False
+    #: A colour canvas is a lossless WebP.
+    webp: bool = False
+
+
+#: What every endpoint reads.
+RGB_PNG = CanvasCoding()
+
+
+def encode_canvas(canvas: npt.NDArray[np.uint8], coding: CanvasCoding) -> bytes:
+    """Encode a (1024, 1024) or (1024, 1024, 3) uint8 canvas."""
+    if canvas.ndim == 3 and coding.webp:
+        return canvas_webp(canvas)
+    return canvas_png(canvas, gray=coding.gray)
+
+
+def canvas_webp(canvas: npt.NDArray[np.uint8]) -> bytes:
+    """Encode a (1024, 1024, 3) uint8 canvas as lossless WebP: a quarter smaller than the PNG, at five times its cost.
+
+    More effort would save another tenth at four times the cost of this.
+    """
+    out = io.BytesIO()
+    Image.fromarray(canvas).save(out, "WEBP", lossless=True, quality=0, method=0)
+    return out.getvalue()
+
+
+def is_lean_only(image: bytes, *, gray: bool) -> bool:
+    """Return whether only a lean request can carry a canvas: WebP, and a grayscale PNG unless `gray` is accepted."""
+    return not image.startswith(SIGNATURE) or (image[_COLOUR_TYPE] == GRAY and not gray)
+
+
+def for_article(image: bytes, *, gray: bool) -> bytes:
+    """Encode such a canvas again as the PNG that every endpoint reads."""
+    return canvas_png(np.asarray(Image.open(io.BytesIO(image))), gray=gray)

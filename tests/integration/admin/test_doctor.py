@@ -17,6 +17,7 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.rules.endpoint_gate import Report
 from tests.support.builders.certificates import write_certificate
 from tests.support.drivers.doctors import binary_endpoint_with_a_slow_clock, findings, old_redis
+from tests.support.lean_script import LEAN_SCRIPT
 from tests.support.proxies.s3_proxy import FaultyProxy, faulty_proxy
 from tests.support.proxies.tls_proxies import tls_before
 from tests.support.servers.apis import KEYS, free_port, write_keys
@@ -382,3 +383,13 @@ def test_a_limit_of_descriptors_that_turns_callers_away(environment: Environment
     )
     (found,) = [one for one in json.loads(ran.stdout)["checks"] if one["check"] == "descriptors"]
     assert (found["state"], "1024" in found["said"], "5120" in found["hint"]) == ("warn", True, True)
+
+
+@pytest.mark.parametrize(("lean", "state", "word"), [(True, "ok", "the same maps"), (False, "warn", "does not offer")])
+def test_the_wire_format_is_tried_out(environment: Environment, lean: bool, state: str, word: str) -> None:
+    with running_simulator(lean=LEAN_SCRIPT) as lean_simulator:
+        lean_simulator.set(lean=lean)
+        about = {"MASKRELAY_ENDPOINT_URL": lean_simulator.url, "MASKRELAY_ENDPOINT_KEY": lean_simulator.key}
+        [found] = findings({**environment, **about, "MASKRELAY_ENDPOINT_WIRE": "lean2d"}, "endpoint default wire")
+    assert found.state == state
+    assert word in found.said

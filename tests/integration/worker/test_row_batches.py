@@ -30,6 +30,7 @@ from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import RowBatcher, ScoredRow
 from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.wire_choice import WireChoice
 
 LEASE = timedelta(minutes=2)
 ROWS = 16
@@ -63,9 +64,9 @@ def scored_with(
             for one in endpoints
         }
         pool = EndpointPool(tuple(endpoints), clients)
-        scorer = Scorer(
-            pool, flow, Admissions(flow), EgressAudit(audit), StageRecorder(valkey.ledger().metrics.tell), Untraced()
-        )
+        recorder = StageRecorder(valkey.ledger().metrics.tell)
+        wires = WireChoice(valkey.ledger().offers)
+        scorer = Scorer(pool, flow, Admissions(flow), EgressAudit(audit), recorder, Untraced(), wires)
         try:
             return await steps(pool, scorer, RowBatcher(pool, scorer))
         finally:

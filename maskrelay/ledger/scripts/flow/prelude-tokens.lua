@@ -8,6 +8,7 @@
 --   pace                    seconds per byte of the answers' bodies, a running mean
 --   window, moved           when the current measurement began, and the bytes sent and received since
 --   per_prompt              bytes of an answer per prompt, a running mean
+--   per_prompt_lean         the same of lean answers
 local BURST_MS = 250
 local MEAN = 0.1
 local WINDOW_MS = 10000
@@ -18,7 +19,9 @@ local function requests_per_s(flow)
   return math.min(flow.set.per_s, flow.per_s + recovered)
 end
 local function bytes_per_s(flow) return math.min(flow.set.bytes_per_s, flow.bytes_per_s) end
-local function answer_bytes(flow, prompts) return math.floor(prompts * flow.per_prompt) end
+local function answer_bytes(flow, prompts)
+  return math.floor(prompts * (flow.set.lean and flow.per_prompt_lean or flow.per_prompt))
+end
 
 -- Return how long until there are tokens for a waiter with this many others before it, and which
 -- tokens are missing; nil if there are enough now.
@@ -69,7 +72,8 @@ end
 -- Learn from the transfer of a good score. A small body says nothing about the pace.
 local function learn_transfer(flow, moved)
   if moved.prompts > 0 then
-    flow.per_prompt = flow.per_prompt + MEAN * (moved.bytes_down / moved.prompts - flow.per_prompt)
+    local mean = moved.lean and 'per_prompt_lean' or 'per_prompt'
+    flow[mean] = flow[mean] + MEAN * (moved.bytes_down / moved.prompts - flow[mean])
   end
   if moved.bytes_down >= BIG_BODY then
     flow.pace = flow.pace + MEAN * (moved.body_seconds / moved.bytes_down - flow.pace)
