@@ -118,6 +118,11 @@ def _add_create(inner: Any) -> None:
         metavar="delay=S,…",
         help="the same for the readiness probe (default: delay=10,period=10,timeout=2,failures=30)",
     )
+    add(
+        "--lean",
+        action="store_true",
+        help="deploy the model with our scoring script, which needs far fewer bytes (with --save, not --apply)",
+    )
     add("--save", type=Path, metavar="DIR", help="also write endpoint.yml and deployment.yml to this folder")
 
 

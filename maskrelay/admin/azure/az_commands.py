@@ -1,8 +1,9 @@
 """The equivalent `az` commands as text. A command that changes something prints them when `--apply` is not given."""
 
 from collections.abc import Mapping
+from importlib import resources
 
-from maskrelay.admin.azure.spec import DeploymentSpec
+from maskrelay.admin.azure.spec import LEAN_CODE, LEAN_ENVIRONMENT, LEAN_SCRIPT, DeploymentSpec
 from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.admin.azure.yaml import as_yaml
 
@@ -10,8 +11,15 @@ ENDPOINT_FILE, DEPLOYMENT_FILE = "endpoint.yml", "deployment.yml"
 
 
 def files(wanted: DeploymentSpec) -> dict[str, str]:
-    """Return the two YAML files that `az ml` reads, by file name."""
-    return {ENDPOINT_FILE: as_yaml(wanted.endpoint_yaml()), DEPLOYMENT_FILE: as_yaml(wanted.deployment_yaml())}
+    """Return the files that `az ml` reads by their paths: two in YAML, and those that the lean deployment names."""
+    described = {ENDPOINT_FILE: as_yaml(wanted.endpoint_yaml()), DEPLOYMENT_FILE: as_yaml(wanted.deployment_yaml())}
+    return described | (_lean_files() if wanted.lean else {})
+
+
+def _lean_files() -> dict[str, str]:
+    folder = resources.files("maskrelay.admin.azure.lean_deployment")
+    paths = {f"{LEAN_CODE}/{LEAN_SCRIPT}": LEAN_SCRIPT, f"{LEAN_ENVIRONMENT}/Dockerfile": "Dockerfile"}
+    return {path: (folder / name).read_text() for path, name in paths.items()}
 
 
 def creating(wanted: DeploymentSpec, workspace: Workspace | None) -> str:
@@ -19,8 +27,14 @@ def creating(wanted: DeploymentSpec, workspace: Workspace | None) -> str:
     described = files(wanted)
     flags = _flags(workspace)
     kinds = {ENDPOINT_FILE: "online-endpoint", DEPLOYMENT_FILE: "online-deployment"}
-    parts = [f"# {name}\n# az ml {kinds[name]} create --file {name}{flags}\n{text}" for name, text in described.items()]
-    return "---\n".join(parts) + f"# {routing(wanted.name, {wanted.deployment: 100}, workspace)}\n"
+    parts = [f"# {name}\n# az ml {kind} create --file {name}{flags}\n{described[name]}" for name, kind in kinds.items()]
+    others = described.keys() - kinds.keys()
+    more = (
+        f"# {DEPLOYMENT_FILE} also needs {' and '.join(sorted(others))}: --save DIR writes all files\n"
+        if others
+        else ""
+    )
+    return "---\n".join(parts) + more + f"# {routing(wanted.name, {wanted.deployment: 100}, workspace)}\n"
 
 
 def routing(name: str, shares: Mapping[str, int], workspace: Workspace | None) -> str:

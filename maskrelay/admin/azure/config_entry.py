@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from maskrelay.admin.azure.control_plane_calls import VERSION
 from maskrelay.admin.azure.create import traffic_of
+from maskrelay.admin.azure.spec import LEAN_SCRIPT
 from maskrelay.admin.azure.status import DeploymentStatus, auth_of, version_of
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AzureMissing, SettingsError
@@ -39,6 +40,9 @@ def entry_of(seen: DeploymentStatus, azure_url: str, key_file: str | None) -> di
     main = max(serving, key=lambda deployment: shares[deployment["name"]])
     entry: dict[str, Any] = {"name": seen.endpoint["name"].lower(), "url": uri, "auth": auth_of(seen.endpoint)}
     entry |= {"model_version": version_of(main), "concurrency": capacity, "max_in_flight": capacity}
+    script = (main["properties"].get("codeConfiguration") or {}).get("scoringScript")
+    if script == LEAN_SCRIPT:
+        entry["wire"] = "lean2d"
     if entry["auth"] == "aml_token":
         path = seen.workspace.endpoint(seen.endpoint["name"])
         entry["token_url"] = f"{azure_url.rstrip('/')}{path}/token?api-version={VERSION}"

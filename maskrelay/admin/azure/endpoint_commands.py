@@ -50,13 +50,29 @@ def take(given: argparse.Namespace) -> int:
 
 
 def create(given: argparse.Namespace) -> int:
-    deployment = given.deployment or f"medimageparse-v{given.model_version}"
-    names = ("name", "model_version", "auth", "sku", "instances", "timeout", "concurrency", "liveness", "readiness")
+    if given.lean and given.apply:
+        raise SettingsError(
+            "--lean has files to upload: write them with --save DIR, and run the printed az commands there"
+        )
+    deployment = given.deployment or f"medimageparse-{'lean-' if given.lean else ''}v{given.model_version}"
+    names = (
+        "name",
+        "model_version",
+        "auth",
+        "sku",
+        "instances",
+        "timeout",
+        "concurrency",
+        "liveness",
+        "readiness",
+        "lean",
+    )
     wanted = DeploymentSpec(deployment=deployment, **{name: getattr(given, name) for name in names})
     if given.save:
-        given.save.mkdir(parents=True, exist_ok=True)
         for name, text in az_commands.files(wanted).items():
-            (given.save / name).write_text(text)
+            path = given.save / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
     if not given.apply:
         sys.stdout.write(az_commands.creating(wanted, _workspace(given)))
         return 0
