@@ -50,7 +50,7 @@ fidelity: $(READY) ## compare the simulator with the real serving stack, in a se
 	$(PYTHON) -m venv --clear $(FIDELITY)
 	$(FIDELITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  --requirement tests/fidelity/requirements.lock
-	$(BIN)/python -m pytest tests/fidelity/against_the_server.py
+	$(BIN)/python -m pytest tests/fidelity/against_the_server.py tests/fidelity/against_the_lean_server.py
 
 fuzz: $(READY) ## send ten thousand hostile files through the decoders (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.decoding --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
