@@ -1,8 +1,8 @@
 """Remove uploads that no job uses any more, or that no job has ever used."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 
 from maskrelay.contract.records import keys
@@ -45,19 +45,26 @@ def sweep_uploads(context: WorkerContext, found: Iterable[str], now: datetime) -
     as a use. Marks on an upload that does not exist are deleted too.
     """
     removed = 0
+    is_accepted = cache(lambda job: has(context.storage, keys.accepted(job)))
     for upload, beside in groupby(found, keys.upload_of):
         if upload is not None:
-            judge = partial(_judge, context, upload, list(beside), now)
+            judge = partial(_judge, context, upload, list(beside), is_accepted, now)
             removed += bool(context.bad_objects.alone("uploads", upload, judge))
     return removed
 
 
-def _judge(context: WorkerContext, upload: str, beside: list[str], now: datetime) -> bool:
+def _judge(
+    context: WorkerContext, upload: str, beside: list[str], is_accepted: Callable[[str], bool], now: datetime
+) -> bool:
     """Delete the upload if it has expired and is not used. Return whether it was deleted.
 
-    `beside` lists the objects of the upload that the walk has found, possibly with the upload itself.
+    `beside` lists the objects of the upload that the walk has found, possibly with the upload itself. `is_accepted`
+    says of a job's id whether the job was accepted, and asks the storage once for each.
     """
     storage = context.storage
+    jobs = [_job_of(key) for key in beside if key.startswith(keys.upload_use(upload, ""))]
+    if upload in beside and jobs and all(map(is_accepted, jobs)):
+        return False  # Most uploads end here, without a request of their own.
     if upload not in beside and not has(storage, upload):
         delete_all(storage, (key for key in beside if written_before(storage, key, now - UNACCEPTED)))
         return False
@@ -82,7 +89,11 @@ def _is_idle(storage: Storage, use: str, now: datetime) -> bool:
 
     A recent mark is not counted, because its job may be in the course of being accepted.
     """
-    return not has(storage, keys.accepted(use.rsplit("/", 1)[1])) and written_before(storage, use, now - UNACCEPTED)
+    return not has(storage, keys.accepted(_job_of(use))) and written_before(storage, use, now - UNACCEPTED)
+
+
+def _job_of(use: str) -> str:
+    return use.rsplit("/", 1)[1]
 
 
 def _other_uses(storage: Storage, upload: str, job: str) -> bool:
