@@ -27,9 +27,9 @@ def make_sources(folder: Path, count: int) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     kinds: Sequence[tuple[str, Callable[[], Pixels]]] = (
-        ("jpg", lambda: _photograph("retina.jpg")),
-        ("png", lambda: _photograph("cell.png")),
-        ("png", lambda: _photograph("ihc.png")),
+        ("jpg", lambda: photograph("retina.jpg")),
+        ("png", lambda: photograph("cell.png")),
+        ("png", lambda: photograph("ihc.png")),
         ("png", _slice),
     )
     whole = [read() for _, read in kinds]
@@ -37,11 +37,11 @@ def make_sources(folder: Path, count: int) -> list[Path]:
     for number in range(count):
         turn, kind = divmod(number, len(kinds))
         paths.append(folder / f"source-{number:05d}.{kinds[kind][0]}")
-        Image.fromarray(_varied(whole[kind], turn)).save(paths[-1], quality=92)
+        Image.fromarray(varied(whole[kind], turn)).save(paths[-1], quality=92)
     return paths
 
 
-def _varied(pixels: Pixels, turn: int) -> Pixels:
+def varied(pixels: Pixels, turn: int) -> Pixels:
     """Return the crop and rotation with this number. There are 8 × 16 × 16 different ones."""
     steps, way = divmod(turn, 8)
     down, across = (
@@ -51,7 +51,8 @@ def _varied(pixels: Pixels, turn: int) -> Pixels:
     return np.ascontiguousarray(crop if way < 4 else crop[:, ::-1])
 
 
-def _photograph(name: str) -> Pixels:
+def photograph(name: str) -> Pixels:
+    """Return one of the real images that scikit-image includes."""
     found = importlib.resources.files("skimage") / "data" / name
     with importlib.resources.as_file(found) as path, Image.open(path) as image:
         return np.asarray(image)
