@@ -144,6 +144,7 @@ def pages(frames: int, children: int, old_frames: int) -> None:
     rows = []
     with served() as (bench, root, connection):
         listed = _running(bench, root, frames, children)
+        connection.close()  # the API may have closed it meanwhile; the next request opens another
         for what, last in (("the first", 2 * _PAGES), ("in the middle", len(listed) // 2), ("the last", len(listed))):
             rows.append([f"{frames:,}", f"{_PAGES} pages to {what}", *_pages(connection, last)])
         print_table(["frames", f"pages of {_PAGE} items", "median, ms", "longest, ms"], rows)
