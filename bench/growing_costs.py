@@ -105,7 +105,7 @@ def quotas(jobs: int) -> None:
             bench.ledger.quotas.give_back(TENANT, request)
         bench.run("all counted again, a call", bench.ledger.quotas.recount, TENANT)
         for _ in range(_CHECKS // 10):
-            bench.run("before: a walk over the jobs", bench.ledger.scripts.ask, "EVAL", WALK_OVER_JOBS, 0, TENANT)
+            _run_peer(bench, "before: a walk over the jobs", WALK_OVER_JOBS, TENANT)
         names = ("allowed", "reserved", "refused", "all counted again, a call", "before: a walk over the jobs")
         rows = [[name, *_held(bench.calls[name])] for name in names]
     print_table([f"check of a quota, {jobs:,} live jobs", "median, ms", "p99, ms", "longest, ms"], rows)
@@ -127,10 +127,17 @@ def parts(frames: int, count: int) -> None:
         bench.list_parts(job, count)
         bench.run("a call of the listing", bench.ledger.jobs.parts, job)
         for _ in range(3):
-            bench.run("before: all in one call", bench.ledger.scripts.ask, "EVAL", ALL_PARTS, 0, job)
+            _run_peer(bench, "before: all in one call", ALL_PARTS, job)
         names = ("a call of the listing", "before: all in one call")
         rows = [[name, *_held(bench.calls[name])] for name in names]
     print_table([f"list of {count:,} parts", "median, ms", "p99, ms", "longest, ms"], rows)
+
+
+def _run_peer(bench: Bench, what: str, script: str, argument: str) -> None:
+    """Run a script of the old way. It may take longer than the ledger waits for an answer."""
+    before = bench.busy_ms()
+    bench.client.eval(script, 0, argument)
+    bench.calls[what].append(bench.busy_ms() - before)
 
 
 def _held(calls: Sequence[float]) -> tuple[str, str, str]:

@@ -49,14 +49,14 @@ class Bench:
         self._execute, connected.execute_command = connected.execute_command, self._measured  # type: ignore[method-assign]
 
     def _measured(self, *command: Any, **options: Any) -> Any:
-        before = self._busy_ms()
+        before = self.busy_ms()
         try:
             return self._execute(*command, **options)
         finally:
             if command[:2] != ("SCRIPT", "LOAD") and self._what:  # a script is loaded only once in the life of a server
-                self.calls[self._what].append(self._busy_ms() - before)
+                self.calls[self._what].append(self.busy_ms() - before)
 
-    def _busy_ms(self) -> float:
+    def busy_ms(self) -> float:
         return int(self._busy.read_text().split()[0]) / 1e6
 
     def run(self, what: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -36,7 +36,7 @@ def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: i
     """
     items: dict[int, ItemLine] = {}
     read: dict[int, Line] = {}
-    for lines in lines_from(dependencies, job, first[0], at_once=2 + limit // _LINES_OF_PART):
+    for lines in lines_from(dependencies, job, first[0], at_once=1 + limit // _LINES_OF_PART):
         read |= {line.outcome.frame: line for line in lines}
         # asked for after the list was read, so that every part up to these lines has its numbers
         numbers = numbers_of(dependencies, job, (line.item for line in lines if line.item.frames > 1))

@@ -6,7 +6,7 @@ which part has the outcome. What a page costs therefore depends on the page, and
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from api.dependencies import Dependencies, side_by_side
@@ -42,13 +42,22 @@ def is_listed(known: JobSnapshot) -> bool:
 
 
 def lines_from(dependencies: Dependencies, job: str, first: int, at_once: int) -> Iterator[list[Line]]:
-    """Yield the visible lines of the parts from number `first` on: of `at_once` parts, then of twice as many."""
-    while True:
-        parts = _listed(dependencies, job, first, first + at_once - 1)
+    """Yield the visible lines of the parts from number `first` on, of several parts together.
+
+    at_once: the number of parts that are read first. Then come half as many, and twice as many each time.
+    """
+    for size in chain([at_once], _growing(max(1, at_once // 2))):
+        parts = _listed(dependencies, job, first, first + size - 1)
         yield _read(dependencies, job, parts)
-        if len(parts) < at_once:
+        if len(parts) < size:
             return
-        first, at_once = first + at_once, min(2 * at_once, _PARTS_AT_ONCE)
+        first += size
+
+
+def _growing(size: int) -> Iterator[int]:
+    while True:
+        yield size
+        size = min(2 * size, _PARTS_AT_ONCE)
 
 
 def numbers_of(dependencies: Dependencies, job: str, items: Iterable[PlannedItem]) -> dict[int, Numbers] | None:
@@ -86,7 +95,9 @@ def _listed(dependencies: Dependencies, job: str, first: int, last: int) -> list
 def _read(dependencies: Dependencies, job: str, parts: Sequence[_ListedPart]) -> list[Line]:
     """Return the lines of these parts that count. Lines whose frame is not in the plan are left out."""
     found: list[Line] = []
-    for part, outcomes in zip(parts, side_by_side(partial(_outcomes, dependencies, job), parts), strict=True):
+    read = partial(_outcomes, dependencies, job)
+    of_parts = side_by_side(read, parts) if len(parts) > 1 else map(read, parts)  # one needs no thread
+    for part, outcomes in zip(parts, of_parts, strict=True):
         frames: set[int] = set()
         for place, outcome in enumerate(outcomes):
             if outcome is None or outcome.frame in part.refused or outcome.frame in frames:
