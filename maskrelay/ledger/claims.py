@@ -127,7 +127,7 @@ class Claims:
         A line is (frame, failed, visible). A line that is not the visible line of its frame is listed as refused. If
         the part is already listed, nothing changes.
         """
-        return int(self._run_on_part("adopt", job, part, json.dumps(list(lines))))
+        return int(self._run_on_part("adopt_part", job, part, json.dumps(list(lines))))
 
     def _run_on_part(self, script: str, job: str, part: str, *arguments: str) -> Any:
         """Run a script that lists a part if it is not listed yet.
@@ -148,18 +148,18 @@ class Claims:
 
     def strike(self, token: str, frame: int, code: str, after: timedelta, endpoint: str = "") -> bool:
         """Release a frame after this endpoint failed on it. The failure is judged when the frame is claimed again."""
-        return bool(self._scripts.run("strike", token, frame, code, after // _MS, endpoint))
+        return bool(self._scripts.run("record_failure", token, frame, code, after // _MS, endpoint))
 
     def used(self, lane: Lane, tenant: str, seconds: int) -> None:
         """Move the tenant back in its lane, because its files took this long to decode. A second is worth one frame."""
-        self._scripts.run("used", lane, tenant, seconds)
+        self._scripts.run("add_decoding_time", lane, tenant, seconds)
 
     def charge(self, token: str, frame: int) -> int:
         """Count the recorded failure of the frame as an attempt.
 
         Return the number of counted attempts, or -1 if the claim no longer holds the frame.
         """
-        return int(self._scripts.run("charge", token, frame))
+        return int(self._scripts.run("count_attempt", token, frame))
 
     def model_version(self, job: str, item: int, proposed: str) -> str:
         """Return the model version for the frames of this item, which is the first version that was proposed for it."""

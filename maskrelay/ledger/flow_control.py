@@ -77,7 +77,7 @@ class Flow:
 
         Call this only for an endpoint to which no score was ever sent.
         """
-        return bool(self._scripts.run("fresh", endpoint))
+        return bool(self._scripts.run("create_flow", endpoint))
 
     def is_new(self, endpoint: str) -> bool:
         """Return whether Redis has no flow state for the endpoint."""
@@ -125,13 +125,13 @@ class Flow:
         """
         left = json.dumps([[slot, max(0, lease // _MS)] for slot, lease in held.items()])
         told = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
-        return int(self._scripts.run("inventory", self._settings[endpoint], *told))
+        return int(self._scripts.run("report_slots", self._settings[endpoint], *told))
 
     def thaw(self, endpoint: str, frozen: int, children: Sequence[str]) -> bool:
         """Grant scores again before the time `frozen`, which `inventory` returned, if all these
         child processes have reported.
         """
-        return bool(self._scripts.run("thaw", self._settings[endpoint], frozen, json.dumps(list(children))))
+        return bool(self._scripts.run("end_freeze", self._settings[endpoint], frozen, json.dumps(list(children))))
 
     def await_call(self, child: str, timeout: timedelta) -> str:
         """Wait until a waiter of this child process may be next. Return its name, or "" after `timeout`
@@ -164,12 +164,12 @@ class Flow:
         }
         if transfer:
             ended["moved"] = asdict(transfer)
-        gate: bytes = self._scripts.run("report", self._settings[endpoint], slot, json.dumps(ended))
+        gate: bytes = self._scripts.run("report_score", self._settings[endpoint], slot, json.dumps(ended))
         return gate.decode()
 
     def look(self, endpoint: str) -> FlowState:
         """Return the state of the endpoint without changing it."""
-        gate, reason, closed_ms, in_flight, good, excused = self._scripts.run("look", endpoint)
+        gate, reason, closed_ms, in_flight, good, excused = self._scripts.run("gate_state", endpoint)
         return FlowState(gate.decode(), reason.decode(), closed_ms * _MS, in_flight, good, excused)
 
     def document(self) -> list[dict[str, Any]]:
@@ -177,7 +177,7 @@ class Flow:
         return [self._document(endpoint) for endpoint in self._endpoints.values()]
 
     def _document(self, endpoint: Endpoint) -> dict[str, Any]:
-        known = json.loads(self._scripts.run("document", self._settings[endpoint.name]))
+        known = json.loads(self._scripts.run("flow_state", self._settings[endpoint.name]))
         tokens = {
             "requests_per_s": known.pop("requests_per_s"),
             "bytes_per_s": endpoint.max_bytes_per_s,

@@ -94,7 +94,7 @@ class Jobs:
 
     def get(self, job: str) -> JobRecord | None:
         """Return the record of a job, or None if there is none."""
-        known = self._scripts.run("view", job)
+        known = self._scripts.run("job_record", job)
         return _record(job, json.loads(known)) if known else None
 
     def cancel(self, job: str, reason: str) -> JobState | None:
@@ -135,7 +135,7 @@ class Jobs:
 
     def told(self, job: str) -> bool:
         """Record that every event of the job is over. Return False if the job has no record."""
-        return bool(self._scripts.run("told", job))
+        return bool(self._scripts.run("end_reported", job))
 
     def forget(self, job: str, tenant: str) -> bool:
         """Delete everything about a deleted job.
@@ -191,7 +191,7 @@ class Jobs:
         listed: list[tuple[str, frozenset[int]]] = []
         while stop < 0 or start <= stop:
             page_end = start + PAGE - 1 if stop < 0 else min(stop, start + PAGE - 1)
-            length, *page = self._scripts.run("parts", job, start, page_end)
+            length, *page = self._scripts.run("list_parts", job, start, page_end)
             if length < start and listed:
                 return []
             pairs = zip(page[::2], page[1::2], strict=True)

@@ -29,7 +29,7 @@ class Histogram:
 class MetricsSnapshot:
     """A snapshot of the ledger's metrics."""
 
-    #: The content as `sight.lua` returns it.
+    #: The content as `snapshot.lua` returns it.
     known: dict[str, Any]
     #: The counts, by what is counted and then by label.
     counts: dict[str, dict[str, int]]
@@ -44,7 +44,7 @@ class Metrics:
 
     def look(self) -> MetricsSnapshot:
         """Return a snapshot without changing anything. Raises LedgerUnavailable."""
-        known = json.loads(self._scripts.run("sight", JOBS_MOST))
+        known = json.loads(self._scripts.run("snapshot", JOBS_MOST))
         counts: dict[str, dict[str, int]] = {}
         for field, count in known.pop("counts", {}).items():
             what, label = field.split(" ", 1)
@@ -53,7 +53,7 @@ class Metrics:
 
     def tell(self, counts: Mapping[str, int], stages: Mapping[str, int]) -> None:
         """Add to the counts ("what label") and to the histograms ("stage bucket", "stage us")."""
-        self._scripts.run("observed", json.dumps(counts), json.dumps(stages))
+        self._scripts.run("add_observations", json.dumps(counts), json.dumps(stages))
 
 
 def _histograms(fields: Mapping[str, int]) -> dict[str, Histogram]:

@@ -66,7 +66,7 @@ class Outbox:
         token = secrets.token_hex(8)
         known: list[Any] | None = []
         while known == []:  # deliveries that wait for a place are examined a hundred at a time
-            known = self._scripts.run("deliver", token, self._lease_ms, PLACE_PAUSE // _MS)
+            known = self._scripts.run("take_delivery", token, self._lease_ms, PLACE_PAUSE // _MS)
         if known is None:
             return None
         job, event = known[0].decode().split(" ")
@@ -117,4 +117,4 @@ class Outbox:
 
     def _end(self, delivery: Delivery, after_ms: int, *, charge: bool, place: str = "") -> bool:
         member = f"{delivery.job} {delivery.event}"
-        return bool(self._scripts.run("delivered", member, delivery.token, after_ms, charge, place))
+        return bool(self._scripts.run("end_delivery", member, delivery.token, after_ms, charge, place))

@@ -109,7 +109,7 @@ class Quotas:
 
     def _ask(self, tenant: str, more: Usage, most: Usage, job: str, hold: timedelta) -> None:
         told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
-        while (reached := self._scripts.run("room", tenant, *told)) == [b"again"]:
+        while (reached := self._scripts.run("reserve_quota", tenant, *told)) == [b"again"]:
             pass  # more reservations have lapsed than one call removes
         if not reached:
             return

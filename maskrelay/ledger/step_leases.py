@@ -99,7 +99,7 @@ class StepLeases:
         next number, because the ledger's count of parts is the checkpoint.
         """
         pages = [page for page, _ in paged(spans, CHANGES)] if spans else []
-        added = all(self._scripts.run("spans", lease.job, lease.token, part, json.dumps(page)) for page in pages)
+        added = all(self._scripts.run("record_spans", lease.job, lease.token, part, json.dumps(page)) for page in pages)
         return added and bool(self._scripts.run("extend", lease.job, lease.token, part, first, n, last, lane, items))
 
     def opening(self, lease: StepLease, what: str) -> int:
@@ -108,11 +108,11 @@ class StepLeases:
         Return how often an opening, including this one, was recorded without its end. Return -1 if another worker holds
         the step.
         """
-        return int(self._scripts.run("opening", lease.job, lease.token, what, 1))
+        return int(self._scripts.run("count_opening", lease.job, lease.token, what, 1))
 
     def opened(self, lease: StepLease, what: str) -> None:
         """Record that the opening of the source has ended, with or without success."""
-        self._scripts.run("opening", lease.job, lease.token, what, -1)
+        self._scripts.run("count_opening", lease.job, lease.token, what, -1)
 
     def assemble(self, lease: StepLease, items: Sequence[tuple[int, int]]) -> bool:
         """Postpone finishing until the files of these items have been made.
@@ -127,7 +127,7 @@ class StepLeases:
         Return False unless the step is still held. Also return False for a cancelled job, in which
         such frames are cancelled.
         """
-        return self._in_pages("reopen", lease, frames)
+        return self._in_pages("reopen_frames", lease, frames)
 
     def _in_pages(self, script: str, lease: StepLease, entries: Sequence[Any]) -> bool:
         """Pass many entries to a script in several calls, so that each blocks Redis only briefly.

@@ -37,7 +37,7 @@ class SweepState:
 
         `done` reports that the walk is complete. This is ignored if Redis has lost its data again in the meantime.
         """
-        return bool(self._scripts.run("listing", done))
+        return bool(self._scripts.run("relisting_needed", done))
 
     def begin_reconciling(self, period: timedelta) -> str | None:
         """Return a token if storage and the ledger must be compared now, otherwise None.
@@ -46,18 +46,18 @@ class SweepState:
         another comparison is running, which has reported within the last half minute, the result is None.
         """
         token = secrets.token_hex(8)
-        return token if self._scripts.run("reconcile", period // _MS, token) else None
+        return token if self._scripts.run("begin_comparison", period // _MS, token) else None
 
     def go_on_reconciling(self, token: str) -> bool:
         """Report that the comparison continues. Return False if it is obsolete.
 
         It is obsolete if Redis has lost its data since it began, or if another comparison was completed.
         """
-        return bool(self._scripts.run("reconciling", token))
+        return bool(self._scripts.run("continue_comparison", token))
 
     def end_reconciling(self, token: str) -> bool:
         """Record that the comparison is complete.
 
         Return False if Redis has lost its data in the meantime, so that the comparison must be repeated.
         """
-        return bool(self._scripts.run("reconciled", token))
+        return bool(self._scripts.run("end_comparison", token))

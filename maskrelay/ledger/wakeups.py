@@ -41,11 +41,11 @@ class WakeUps:
 
     def running(self, task: Task, loop: str, lasts: timedelta) -> None:
         """Record that a loop of this task is running. It must report again before `lasts` is over."""
-        self._scripts.run("loop", task, loop, lasts // _MS)
+        self._scripts.run("report_loop", task, loop, lasts // _MS)
 
     def ended(self, task: Task, loop: str) -> None:
         """Record that a loop of this task has ended."""
-        self._scripts.run("loop", task, loop, 0)
+        self._scripts.run("report_loop", task, loop, 0)
 
     def loops(self, task: Task) -> int:
         """Return the number of running loops of a task."""
@@ -53,4 +53,4 @@ class WakeUps:
 
     def work(self, task: Task) -> int:
         """Return the amount of work that waits for the loops of a task."""
-        return int(self._scripts.run("work", task))
+        return int(self._scripts.run("count_work", task))

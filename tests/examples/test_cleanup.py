@@ -6,7 +6,7 @@ import httpx
 
 from maskrelay.contract.records import keys
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.driven import driven
+from tests.support.drivers.driven_jobs import driven
 from tests.support.servers.apis import RunningApi
 from worker.cleanup.deleted_jobs import remove_gone
 from worker.cleanup.unused_uploads import expire_uploads

@@ -10,7 +10,7 @@ from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.callbacks.callback_sender import CallbackSender
 from maskrelay.callbacks.signature import verify
 from tests.support.drivers.api_jobs import submit
-from tests.support.drivers.driven import driven
+from tests.support.drivers.driven_jobs import driven
 from tests.support.servers.apis import RunningApi
 from tests.support.servers.receivers import receiver, status
 from worker.context import WorkerContext

@@ -7,7 +7,7 @@ import httpx
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Result
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.driven import by_frame, planned, scored
+from tests.support.drivers.driven_jobs import by_frame, planned, scored
 from tests.support.servers.apis import RunningApi
 from worker.context import WorkerContext
 from worker.finish.finish_step import finish_jobs

@@ -3,7 +3,7 @@
 import httpx
 
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.driven import planned
+from tests.support.drivers.driven_jobs import planned
 from tests.support.servers.apis import RunningApi
 
 

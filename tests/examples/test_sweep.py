@@ -4,7 +4,7 @@ import httpx
 
 from maskrelay.ledger.claims import Claim
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.driven import planned
+from tests.support.drivers.driven_jobs import planned
 from tests.support.servers.apis import RunningApi
 from tests.support.servers.valkeys import RunningValkey
 from worker.context import WorkerContext

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.page import Row, write_rows
+from tests.faults.reliability_page import Row, write_rows
 
 _ROWS = pytest.StashKey[list[Row]]()
 

@@ -11,7 +11,7 @@ from typing import Self
 
 import psutil
 
-from tests.support.drivers.scenes import Scene
+from tests.support.drivers.stack_behind_proxies import Scene
 
 PERIOD_S = 2.0
 #: A process that has just begun is still filling its caches.

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.faults.mischief import WORKERS
-from tests.faults.switches import (
+from tests.faults.protection_switches import (
     ANY_KEY,
     BLAMED,
     CLAIMED_BY_ALL,
@@ -35,6 +34,7 @@ from tests.faults.switches import (
     UNCAPPED,
     Change,
 )
+from tests.faults.soak_faults import WORKERS
 
 
 @dataclass(frozen=True)

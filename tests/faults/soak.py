@@ -17,11 +17,11 @@ from random import Random
 from maskrelay.client.table import table
 from maskrelay.errors import MaskrelayError
 from tests.faults.memory import Memory
-from tests.faults.mischief import MISCHIEF
-from tests.faults.page import add_row
+from tests.faults.reliability_page import add_row
+from tests.faults.soak_faults import MISCHIEF
 from tests.support.checks.faults_check import check, told
 from tests.support.checks.leftovers import leaks
-from tests.support.drivers.scenes import TENANTS, Scene, scene
+from tests.support.drivers.stack_behind_proxies import TENANTS, Scene, scene
 from tests.support.servers.simulators import eventually
 
 #: Frames that wait or are worked on at a time: enough for both lanes, few enough to be done soon after the last fault.

@@ -7,9 +7,9 @@ import pytest
 
 from maskrelay.ledger.broker import broker
 from tests.faults.conftest import Fault
-from tests.faults.mischief import WORKERS
+from tests.faults.soak_faults import WORKERS
 from tests.support.checks.faults_check import check
-from tests.support.drivers.scenes import Scene, scene
+from tests.support.drivers.stack_behind_proxies import Scene, scene
 from tests.support.proxies.redis_proxy import Command
 from tests.support.servers.simulators import eventually
 

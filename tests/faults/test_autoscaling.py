@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.conftest import Fault
 from tests.support.checks.faults_check import check
-from tests.support.drivers.scenes import (
+from tests.support.drivers.stack_behind_proxies import (
     TENANTS,
     Scene,
     scene,

@@ -9,7 +9,7 @@ from maskrelay.contract.records.events import event_id
 from tests.faults.conftest import Fault
 from tests.support.checks.faults_check import check, told
 from tests.support.checks.system_programs import system_program
-from tests.support.drivers.scenes import (
+from tests.support.drivers.stack_behind_proxies import (
     PATIENCE_S,
     TENANTS,
     Scene,

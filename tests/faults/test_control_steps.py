@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults.steps import Step
+from tests.faults.held_steps import Step
 from tests.support.builders.pictures import gradient, saved, three_pages
 from tests.support.checks.faults_check import check, told
-from tests.support.drivers.scenes import Scene, scene
+from tests.support.drivers.stack_behind_proxies import Scene, scene
 
 pytestmark = pytest.mark.long
 

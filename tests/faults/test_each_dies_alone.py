@@ -17,7 +17,7 @@ import pytest
 
 from tests.faults.conftest import Fault
 from tests.support.checks.faults_check import check
-from tests.support.drivers.scenes import PROCESSES, Scene, scene
+from tests.support.drivers.stack_behind_proxies import PROCESSES, Scene, scene
 from tests.support.servers.simulators import eventually
 
 DEATHS = Path(__file__).parent / "deaths"

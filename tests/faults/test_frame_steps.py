@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults.steps import Step
+from tests.faults.held_steps import Step
 from tests.support.checks.faults_check import check
-from tests.support.drivers.scenes import Scene, scene
+from tests.support.drivers.stack_behind_proxies import Scene, scene
 
 pytestmark = pytest.mark.long
 

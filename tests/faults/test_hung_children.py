@@ -9,7 +9,7 @@ import pytest
 from tests.faults.conftest import Fault
 from tests.support.builders.pictures import three_pages
 from tests.support.checks.faults_check import check
-from tests.support.drivers.scenes import Scene, scene
+from tests.support.drivers.stack_behind_proxies import Scene, scene
 
 pytestmark = pytest.mark.long
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.conftest import Fault
 from tests.support.checks.faults_check import check
-from tests.support.drivers.scenes import scene, whenever
+from tests.support.drivers.stack_behind_proxies import scene, whenever
 from tests.support.servers.simulators import eventually
 
 QUEUES = ("plan", "segment", "assemble", "finish", "deliver")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.protection_switches import ROOT
 from tests.faults.protections import PROTECTIONS, Protection
-from tests.faults.switches import ROOT
 
 
 @pytest.mark.parametrize("protection", PROTECTIONS, ids=lambda one: one.off)

@@ -5,7 +5,7 @@ import time
 
 from tests.faults.conftest import Fault
 from tests.support.checks.faults_check import check, delivered, told
-from tests.support.drivers.scenes import TENANTS, Scene, scene
+from tests.support.drivers.stack_behind_proxies import TENANTS, Scene, scene
 from tests.support.servers.simulators import eventually
 
 

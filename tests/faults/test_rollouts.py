@@ -11,7 +11,7 @@ from maskrelay.contract.records.job import Result
 from tests.faults.conftest import Fault
 from tests.support.checks.faults_check import check
 from tests.support.drivers.callers import calling
-from tests.support.drivers.scenes import TENANTS, Scene, scene
+from tests.support.drivers.stack_behind_proxies import TENANTS, Scene, scene
 from tests.support.servers.releases import (
     NEXT,
     PRESENT,

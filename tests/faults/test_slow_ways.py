@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.conftest import Fault
 from tests.support.checks.faults_check import check
-from tests.support.drivers.scenes import Scene, after, scene
+from tests.support.drivers.stack_behind_proxies import Scene, after, scene
 
 pytestmark = pytest.mark.long
 SLOW_FOR_S = 16

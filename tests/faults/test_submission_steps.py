@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from tests.faults.conftest import Fault
-from tests.faults.steps import Step
+from tests.faults.held_steps import Step
 from tests.support.checks.faults_check import check
 from tests.support.checks.leftovers import leaks
-from tests.support.drivers.scenes import (
+from tests.support.drivers.stack_behind_proxies import (
     PROMPT,
     Scene,
     Sent,

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.conftest import Fault
 from tests.support.builders.pictures import gradient, saved
 from tests.support.checks.faults_check import check
-from tests.support.drivers.scenes import TENANTS, scene
+from tests.support.drivers.stack_behind_proxies import TENANTS, scene
 from tests.support.servers.simulators import eventually
 from tests.support.servers.stacks import running_stack
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.page import add_row
+from tests.faults.protection_switches import ROOT
 from tests.faults.protections import PROTECTIONS, Protection
-from tests.faults.switches import ROOT
+from tests.faults.reliability_page import add_row
 
 FOLDER = "tests/faults/"
 HEAD = ("scenario", "switched off", "then")

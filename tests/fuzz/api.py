@@ -16,7 +16,7 @@ from tests.support.drivers.api_jobs import (
     submission_of,
     succeeded,
 )
-from tests.support.drivers.clearing import parts_of
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import (
     SMALL_LIMITS,
     RunningApi,

@@ -26,7 +26,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a negative number": ({"api": {"replicas": -1}}, "/api/replicas': minimum: got -1, want 0"),
     "an autoscaler that is none": ({"autoscaling": {"kind": "vpa"}}, "/autoscaling/kind'"),
-    "an entrance without a name": ({"ingress": {"enabled": True}}, "ingress.host must be given"),
+    "an ingress without a name": ({"ingress": {"enabled": True}}, "ingress.host must be given"),
     "a route without a gateway": ({"gateway": {"enabled": True}}, "gateway.parentRefs must name a Gateway"),
     "a scaler without a cap": (
         {"autoscaling": {"kind": "keda"}, "secret": {"keys": {"endpoints": "e.json"}}},
@@ -180,7 +180,7 @@ def test_every_role_of_the_worker_has_its_deployment():
     assert 'kubeVersion: ">=1.30.0-0"' in (ROOT / "helm" / "maskrelay" / "Chart.yaml").read_text()
 
 
-def test_links_begin_with_the_entrance_or_with_the_service(rendered: dict[str, Any]):
+def test_links_begin_with_the_ingress_or_with_the_service(rendered: dict[str, Any]):
     found = {name: environment(rendered[name], "api").get("MASKRELAY_PUBLIC_URL") for name in EVERY}
     assert found["external-redis-tls"] == "https://m.example"
     assert found["keda"] == "https://m.example"

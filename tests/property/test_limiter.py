@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from maskrelay.contract.records.job import Lane
 from maskrelay.ledger.flow_control import Admission, Transfer
 from maskrelay.rules.endpoint_gate import CANCELLED, GOOD, Report
-from tests.support.drivers.flow_sides import Begun, Side, Wait
 from tests.support.drivers.flows import an_endpoint, pool_of
+from tests.support.drivers.limiter_views import Begun, Side, Wait
 from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 LEASE = timedelta(minutes=2)

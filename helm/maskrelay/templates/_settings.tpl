@@ -45,7 +45,7 @@
 {{- toYaml $files -}}
 {{- end }}
 
-{{/* How callers reach the API where the settings do not say: by its entrance, or by its Service in the cluster. */}}
+{{/* How callers reach the API where the settings do not say: by its Ingress, or by its Service in the cluster. */}}
 {{- define "maskrelay.publicUrl" -}}
 {{- if .Values.ingress.enabled -}}
 {{- printf "https://%s" .Values.ingress.host -}}

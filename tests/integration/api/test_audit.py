@@ -25,7 +25,7 @@ from tests.support.drivers.api_jobs import (
     submit,
     succeeded,
 )
-from tests.support.drivers.clearing import later, parts_of
+from tests.support.drivers.cleanup_passes import later, parts_of
 from tests.support.servers.apis import RunningApi, running_api
 from worker.cleanup.deleted_jobs import remove_gone
 from worker.cleanup.expiry import expire_audit, expire_jobs

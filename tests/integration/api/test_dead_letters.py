@@ -10,7 +10,7 @@ from tests.support.drivers.api_jobs import (
     settle,
     write_part,
 )
-from tests.support.drivers.driven import (
+from tests.support.drivers.driven_jobs import (
     by_frame,
     ended,
     letters,

@@ -28,7 +28,7 @@ from tests.support.drivers.api_jobs import (
     succeeded,
     write_part,
 )
-from tests.support.drivers.clearing import later, parts_of, removed
+from tests.support.drivers.cleanup_passes import later, parts_of, removed
 from tests.support.servers.apis import CLOSED_REDIS, RunningApi, running_api
 from worker.cleanup.deleted_jobs import remove, remove_gone
 from worker.context import WorkerContext

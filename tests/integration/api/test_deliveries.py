@@ -12,7 +12,7 @@ from tests.support.drivers.api_jobs import (
     finish,
     submission_of,
 )
-from tests.support.drivers.clearing import parts_of
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.sending import send_due
 from tests.support.servers.apis import RunningApi
 from tests.support.servers.receivers import receiver, status

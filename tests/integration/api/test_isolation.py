@@ -14,7 +14,7 @@ from tests.support.drivers.api_jobs import (
     finish,
     submission_of,
 )
-from tests.support.drivers.clearing import parts_of
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import (
     KEYS,
     SMALL_LIMITS,

@@ -25,7 +25,7 @@ from tests.support.drivers.api_jobs import (
     submit,
     succeeded,
 )
-from tests.support.drivers.clearing import (
+from tests.support.drivers.cleanup_passes import (
     aged,
     later,
     parts_of,

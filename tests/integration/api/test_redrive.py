@@ -22,8 +22,8 @@ from tests.support.builders.phantoms import (
 from tests.support.builders.pictures import gradient, saved
 from tests.support.builders.zips import a_zip
 from tests.support.drivers.api_jobs import accepted, items_of, submission_of
-from tests.support.drivers.clearing import later, parts_of, removed
-from tests.support.drivers.driven import (
+from tests.support.drivers.cleanup_passes import later, parts_of, removed
+from tests.support.drivers.driven_jobs import (
     by_frame,
     driven,
     ended,

@@ -24,7 +24,7 @@ from tests.support.drivers.api_jobs import (
     succeeded,
     write_part,
 )
-from tests.support.drivers.driven import frames_of, planned
+from tests.support.drivers.driven_jobs import frames_of, planned
 from tests.support.servers.apis import RunningApi
 
 

@@ -20,7 +20,7 @@ from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.ledger.claims import Claim, Settlement
 from maskrelay.storage.stored_records import write_records
 from tests.support.drivers.api_jobs import accepted, failed, plan, settle, succeeded, write_part
-from tests.support.drivers.clearing import parts_of
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import RunningApi
 from worker.sweep.reconcile import reconcile
 

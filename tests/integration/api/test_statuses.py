@@ -21,8 +21,8 @@ from tests.support.drivers.api_jobs import (
     submit,
     succeeded,
 )
-from tests.support.drivers.clearing import parts_of
-from tests.support.drivers.driven import by_frame, driven
+from tests.support.drivers.cleanup_passes import parts_of
+from tests.support.drivers.driven_jobs import by_frame, driven
 from tests.support.servers.apis import (
     CLOSED_REDIS,
     KEYS,

@@ -62,7 +62,7 @@ OPERATIONS: dict[str, Callable[[Ledger], Any]] = {
 
 def test_operations_cost_the_same_beside_ten_times_as_many_jobs_and_claims() -> None:
     costs: list[dict[str, Cost]] = []
-    for jobs in (210, 2100):  # above what `sight.lua` and `work.lua` look at
+    for jobs in (210, 2100):  # above what `snapshot.lua` and `count_work.lua` look at
         with watched(jobs, claims=jobs // 5) as at:
             costs.append({name: at.most(call, at.ledger) for name, call in OPERATIONS.items()})
     few, many = costs

@@ -42,11 +42,11 @@ def test_the_items_of_an_adopted_job_are_counted_once_and_a_few_at_a_time(valkey
     at.ledger.claims.adopt("job-a", part_name(1), [(frame, frame == 1, True) for frame in range(500)])
     spans = [(first, 2) for first in range(0, 1000, 2)]
     for page in (spans[:30], spans[20:50]):  # by who lost the step then
-        assert at.ledger.scripts.run("spans", "job-a", stale, 0, json.dumps(page))
+        assert at.ledger.scripts.run("record_spans", "job-a", stale, 0, json.dumps(page))
     at.client.zadd("mr:step:plan", {"job-a": 1})
     lease = leased_step(at.ledger, "plan")
-    assert not at.ledger.scripts.run("spans", "job-a", stale, 0, json.dumps(spans[:1]))
-    assert not at.ledger.scripts.run("spans", "job-a", lease.token, 1, json.dumps(spans[:1]))
+    assert not at.ledger.scripts.run("record_spans", "job-a", stale, 0, json.dumps(spans[:1]))
+    assert not at.ledger.scripts.run("record_spans", "job-a", lease.token, 1, json.dumps(spans[:1]))
     told: dict[str, Any] = {"first": 0, "n": 1000, "spans": spans, "last": True, "lane": "bulk", "items": 500}
     assert at.most(lambda: at.ledger.step_leases.extend(lease, 0, **told)).commands < 500
     counted = at.client.hmget("mr:job:job-a", "in_spans", "failed_in_spans", "spans_succeeded", "spans_partial")

@@ -73,7 +73,7 @@ def settle_first(valkey: RunningValkey, ledger: Ledger, most: int) -> None:
     Adopted in pipelines: a settled part leaves the same keys, and a million claims would take minutes.
     """
     ledger.claims.adopt("nobody", part_name(0), [])
-    adopt = ledger.scripts._scripts["adopt"]
+    adopt = ledger.scripts._scripts["adopt_part"]
     for first in range(0, most // PART, 500):
         with valkey.client.pipeline(transaction=False) as pipeline:
             numbers = range(first, min(first + 500, most // PART))

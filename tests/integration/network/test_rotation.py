@@ -17,7 +17,7 @@ from tests.support.drivers.api_jobs import (
     submission_of,
     submit,
 )
-from tests.support.drivers.clearing import parts_of
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.sending import send_due
 from tests.support.servers.apis import SERVER_KEY, RunningApi, running_api
 from tests.support.servers.receivers import Received, receiver, status

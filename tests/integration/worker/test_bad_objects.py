@@ -16,8 +16,8 @@ from maskrelay.errors import RecordUnreadable
 from maskrelay.storage.stored_records import lines_of, read_record, record_body
 from tests.support.builders.hostile import nested, poisoned
 from tests.support.drivers.api_jobs import accepted, submission_of, submit
-from tests.support.drivers.clearing import later, parts_of, removed
-from tests.support.drivers.driven import (
+from tests.support.drivers.cleanup_passes import later, parts_of, removed
+from tests.support.drivers.driven_jobs import (
     driven,
     finished,
     planned,

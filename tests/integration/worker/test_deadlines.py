@@ -18,7 +18,7 @@ from tests.support.drivers.api_jobs import (
     submit,
     succeeded,
 )
-from tests.support.drivers.clearing import parts_of
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import RunningApi
 from worker.context.job_records.plans import Plans
 from worker.finish.finish_step import finish_jobs

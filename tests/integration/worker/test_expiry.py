@@ -24,7 +24,7 @@ from tests.support.drivers.api_jobs import (
     submission_of,
     write_part,
 )
-from tests.support.drivers.clearing import later, parts_of, removed
+from tests.support.drivers.cleanup_passes import later, parts_of, removed
 from tests.support.servers.apis import SMALL_LIMITS, RunningApi, running_api
 from worker.cleanup import expiry, unused_uploads
 from worker.cleanup.expiry import expire_jobs, retire_records

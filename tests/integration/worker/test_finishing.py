@@ -23,8 +23,8 @@ from maskrelay.ledger.step_leases import StepLease
 from maskrelay.storage.protocol import Storage, has, unavailable
 from maskrelay.storage.stored_records import write_records
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.clearing import later, parts_of
-from tests.support.drivers.driven import (
+from tests.support.drivers.cleanup_passes import later, parts_of
+from tests.support.drivers.driven_jobs import (
     by_frame,
     driven,
     finished,

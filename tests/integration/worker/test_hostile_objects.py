@@ -26,8 +26,8 @@ from tests.support.builders.hostile import (
     strange_keys,
 )
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.clearing import later, parts_of
-from tests.support.drivers.driven import (
+from tests.support.drivers.cleanup_passes import later, parts_of
+from tests.support.drivers.driven_jobs import (
     by_frame,
     finished,
     planned,

@@ -13,7 +13,7 @@ import redis
 from maskrelay.rules.lanes import callbacks_share
 from maskrelay.storage.file_store import FileStorage
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.driven import driven, planned, scored
+from tests.support.drivers.driven_jobs import driven, planned, scored
 from tests.support.servers.apis import RunningApi
 from tests.support.servers.receivers import Receiver, receiver, status
 from tests.support.servers.simulators import eventually

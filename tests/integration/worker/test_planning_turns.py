@@ -12,8 +12,8 @@ from maskrelay.contract.records.planned_items import PlannedItem
 from tests.support.builders.pictures import gradient, saved
 from tests.support.builders.zips import a_zip
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.clearing import parts_of
-from tests.support.drivers.driven import frames_of
+from tests.support.drivers.cleanup_passes import parts_of
+from tests.support.drivers.driven_jobs import frames_of
 from tests.support.servers.apis import RunningApi
 from worker.context.job_records.plans import planned_items
 from worker.plan.plan_step import plan_job

@@ -10,8 +10,8 @@ import redis
 
 from maskrelay.storage.file_store import FileStorage
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.clearing import parts_of
-from tests.support.drivers.driven import planned
+from tests.support.drivers.cleanup_passes import parts_of
+from tests.support.drivers.driven_jobs import planned
 from tests.support.servers.apis import RunningApi
 from tests.support.servers.simulators import eventually
 from worker.context import WorkerContext

@@ -10,9 +10,9 @@ from maskrelay.client.cli import main
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Result
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.clearing import later, parts_of
-from tests.support.drivers.driven import driven, planned, scored
-from tests.support.drivers.losing_tries import with_losers
+from tests.support.drivers.cleanup_passes import later, parts_of
+from tests.support.drivers.driven_jobs import driven, planned, scored
+from tests.support.drivers.superseded_attempts import with_losers
 from tests.support.servers.apis import SERVER_KEY, RunningApi
 from worker.cleanup import relist
 from worker.cleanup.cleanup_pass import clear

@@ -7,8 +7,8 @@ import httpx
 
 from maskrelay.contract.records import keys
 from tests.support.drivers.api_jobs import submission_of
-from tests.support.drivers.clearing import aged, later, parts_of
-from tests.support.drivers.driven import driven
+from tests.support.drivers.cleanup_passes import aged, later, parts_of
+from tests.support.drivers.driven_jobs import driven
 from tests.support.servers.apis import RunningApi, running_api
 from worker.cleanup.unused_uploads import expire_uploads
 from worker.sweep.reconcile import reconcile

@@ -9,19 +9,19 @@ from maskrelay.errors import StorageUnavailable
 from maskrelay.ledger.claims import Claim
 from maskrelay.storage.file_store import FileStorage
 from tests.support.drivers.api_jobs import failed, succeeded
-from tests.support.drivers.clearing import (
+from tests.support.drivers.cleanup_passes import (
     aged,
     later,
     parts_of,
     removed,
 )
-from tests.support.drivers.driven import (
+from tests.support.drivers.driven_jobs import (
     driven,
     finished,
     planned,
     scored,
 )
-from tests.support.drivers.losing_tries import (
+from tests.support.drivers.superseded_attempts import (
     LOST,
     TRY,
     links,

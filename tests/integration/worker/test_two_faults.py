@@ -12,8 +12,8 @@ import redis
 from maskrelay.contract.records import keys
 from maskrelay.storage.stored_records import read_submission
 from tests.support.drivers.api_jobs import accepted
-from tests.support.drivers.clearing import later, parts_of, removed
-from tests.support.drivers.driven import (
+from tests.support.drivers.cleanup_passes import later, parts_of, removed
+from tests.support.drivers.driven_jobs import (
     claims_of,
     finished,
     frames_of,

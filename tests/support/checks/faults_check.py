@@ -14,7 +14,7 @@ from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.contract.views.job_views import JobShown
 from maskrelay.storage.protocol import has
 from tests.support.checks.leftovers import leaks, orphans
-from tests.support.drivers.scenes import (
+from tests.support.drivers.stack_behind_proxies import (
     PATIENCE_S,
     PROCESSES,
     Scene,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import ItemLine
 from maskrelay.contract.records.job import Result
-from tests.support.drivers.scenes import Scene, Sent
+from tests.support.drivers.stack_behind_proxies import Scene, Sent
 
 #: Folders of a job in which every object is used as long as the job is kept.
 _KEPT = ("frames", "plan", "survey", "events", "delivered", "assembled", "outcomes")

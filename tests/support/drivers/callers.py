@@ -10,7 +10,7 @@ import httpx
 
 from maskrelay.contract.records.job import TERMINAL
 from tests.support.builders.pictures import gradient, saved
-from tests.support.drivers.scenes import (
+from tests.support.drivers.stack_behind_proxies import (
     PROMPT,
     TENANTS,
     Scene,

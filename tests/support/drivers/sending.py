@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.callbacks.callback_sender import CallbackSender
-from tests.support.drivers.clearing import parts_of
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import RunningApi
 from worker.deliver import deliver_due
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from maskrelay.stack.loopback import HOST, free_port, says_ok
-from tests.support.drivers.scenes import Scene, after, port_of
+from tests.support.drivers.stack_behind_proxies import Scene, after, port_of
 from tests.support.servers.services import Service
 from worker import alive
 

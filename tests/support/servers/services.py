@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from itertools import count
 
 from maskrelay.stack.loopback import HOST
-from tests.support.drivers.scenes import Scene, port_of
+from tests.support.drivers.stack_behind_proxies import Scene, port_of
 from tests.support.proxies.tcp_proxy import TcpProxy
 
 

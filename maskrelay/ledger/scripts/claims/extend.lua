@@ -2,7 +2,7 @@
 --   next
 --
 -- Adds a part of the plan to the job. items: the number of items of the job, which is known with
--- the last part. Items of several frames in this part were added before (spans.lua).
+-- the last part. Items of several frames in this part were added before (record_spans.lua).
 local job, token, part, first, n, last, lane, items = unpack(ARGV)
 part, first, n = tonumber(part), tonumber(first), tonumber(n)
 if get(job, 'plan_token') ~= token then return 0 end

@@ -5,7 +5,7 @@
 -- there is none, `why` and `wait_ms` are those of the endpoint that will be free first. The script
 -- fails closed: an endpoint whose flow was made under another run of Redis gets nothing for one
 -- slot lease, because slots in flight may be lost with it, or until every child has reported what
--- it has in flight (inventory.lua).
+-- it has in flight (report_slots.lua).
 local lane, waiter, slot, slot_lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local bytes_up, prompts = tonumber(ARGV[5]), tonumber(ARGV[6])
 

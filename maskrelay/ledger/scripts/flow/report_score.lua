@@ -1,0 +1,88 @@
+-- report_score(endpoint, slot, ended) → the state of the gate
+--
+-- ended: {kind, overload, keep_slot, frame, retry_after, base, cap, jitter, reason, moved}, with
+-- waits in milliseconds. moved: {bytes_up, bytes_down, prompts, body_seconds} of a good score. The
+-- slot of a score that may still be in progress is kept until its lease lapses.
+local slot, ended = ARGV[2], cjson.decode(ARGV[3])
+local flow = load_flow(cjson.decode(ARGV[1]))
+local failing = flow_key(flow, 'failing')
+local is_probe = flow.gate == 'half-open' and flow.probe == slot
+
+-- Return the record of the slot's score, or nil if the slot had lapsed. Whether others waited for
+-- the slot is decided before the slot is freed.
+local function end_score()
+  local stored = redis.call('HGET', flow_key(flow, 'scores'), slot)
+  local begun, place, refused, answer = string.match(stored or '', '^(%S+) (%S+) (%S+) (%S+)$')
+  local score = stored and {begun = tonumber(begun), place = tonumber(place), refused = tonumber(refused), answer = tonumber(answer)}
+  local full = in_flight(flow) >= math.floor(flow.limit) and count_waiting(flow, 'interactive') + count_waiting(flow, 'bulk') > 0
+  if score then score.wanted = full or flow.full_at >= score.begun end
+  if not ended.keep_slot then
+    redis.call('ZREM', flow_key(flow, 'slots'), slot)
+    redis.call('HDEL', flow_key(flow, 'scores'), slot)
+  end
+  return score
+end
+
+local function count_error()
+  if ended.kind == 'good' or ended.kind == 'cancelled' then return end
+  local bucket = flow_key(flow, 'errors:' .. math.floor(now / 60000))
+  redis.call('HINCRBY', bucket, ended.reason, 1)
+  redis.call('EXPIRE', bucket, 360)
+end
+
+local function learn(score)
+  if ended.moved then learn_transfer(flow, ended.moved) end
+  if not score then return end
+  if ended.moved or not ended.keep_slot then correct_tokens(flow, score, ended.moved and ended.moved.bytes_down or 0) end
+  if is_probe then return end
+  if ended.kind == 'good' and score.wanted then limit_grows(flow, score, flow.set.most) end
+  if ended.overload == 'pending' then limit_refused(flow, score) end
+  if ended.overload == 'slow' then limit_overloaded(flow, score) end
+  if ended.overload == 'rate' then slow_requests(flow) end
+end
+
+local function close(at) flow.gate, flow.closed_until = 'closed', at end
+
+-- A refusal to which the limit or the rate can still respond does not count as a failure.
+local function absorbed()
+  if ended.retry_after > 0 then return false end
+  return ended.overload == 'pending' and flow.limit > 1 or ended.overload == 'rate' and requests_per_s(flow) > 1
+end
+
+-- Count the failure. Close the gate after a failed probe, after a denial, for a given Retry-After,
+-- and after three failures in a row or three different failed frames.
+local function failed()
+  flow.failures = flow.failures + 1
+  if ended.kind == 'failed' then redis.call('SADD', failing, ended.frame) end
+  local in_a_row = ended.kind == 'busy' and flow.failures >= 3 or redis.call('SCARD', failing) >= 3
+  if not (is_probe or ended.kind == 'denied' or ended.retry_after > 0 or in_a_row) then return end
+  flow.closings = flow.closings + 1
+  local pause = math.min(ended.cap, ended.base * 2 ^ math.min(flow.closings - 1, 20)) * ended.jitter
+  close(now + math.floor(math.max(ended.retry_after, pause)))
+  flow.reason = ended.reason
+end
+
+-- While the gate is not open, only its probe changes it. Other scores began before the gate closed;
+-- the only news that they can bring is a longer Retry-After.
+local function move_gate()
+  if ended.kind == 'good' then flow.good = now end
+  if ended.kind == 'cancelled' then
+    if is_probe then close(now) end
+  elseif flow.gate ~= 'open' and not is_probe then
+    if ended.retry_after > 0 then close(math.max(flow.closed_until, now + ended.retry_after)) end
+  elseif ended.kind == 'good' then
+    if is_probe and flow.closings > 1 then flow.excused = now end -- a canary failed too, so no frame was at fault
+    flow.failures, flow.closings, flow.gate, flow.reason = 0, 0, 'open', ''
+    redis.call('DEL', failing)
+  elseif is_probe or not absorbed() then
+    failed()
+  end
+end
+
+local score = end_score()
+count_error()
+move_gate()
+learn(score)
+save_flow(flow)
+call_next(flow)
+return flow.gate
