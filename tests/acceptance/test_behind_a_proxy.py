@@ -1,7 +1,8 @@
 """A hospital's network: nothing is reached but through a proxy that wants a password, and all certificates are private.
 
-The endpoint, the object store and the receiver of the callback have addresses that only the proxy reaches, so whatever
-went past it would fail. Redis is on the inside, over TLS, and insists on a client certificate.
+The endpoint, the object store and the receiver of the callback have addresses that only the proxies reach, so whatever
+went past them would fail. Redis is on the inside, over TLS, and insists on a client certificate. One proxy speaks TLS,
+the other plain HTTP; tests/integration covers each client with both kinds.
 """
 
 import json
@@ -16,7 +17,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.support.builders.certificates import Authority, server_context
 from tests.support.builders.pictures import saved
 from tests.support.checks.faults_check import LONG
-from tests.support.proxies.http_proxies import PASSWORD, QUOTED, http_proxy
+from tests.support.proxies.http_proxies import PASSWORD, QUOTED, HttpProxy, http_proxy
 from tests.support.proxies.tls_proxies import tls_before
 from tests.support.servers.receivers import receiver, status
 from tests.support.servers.s3_servers import running_s3
@@ -32,8 +33,11 @@ def port_of(url: str) -> int:
     return int(url.split(":")[2].partition("/")[0])
 
 
-@pytest.mark.parametrize("spoken", ["http", "https"])
-def test_one_job_and_its_callback_go_the_whole_way(spoken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def hosts_asked(proxy: HttpProxy) -> set[str]:
+    return {line.split()[1].partition(":")[0] for line in proxy.asked}
+
+
+def test_one_job_and_its_callback_go_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     authority = Authority(tmp_path)
     certificate = authority.issue("servers", "127.0.0.1", *OUTSIDE)
     shown = authority.issue("maskrelay")
@@ -45,8 +49,9 @@ def test_one_job_and_its_callback_go_the_whole_way(spoken: str, tmp_path: Path, 
         redis = enter(tls_before(valkey.port, *certificate, clients=authority.file))
         endpoint = enter(tls_before(port_of(simulator.url), *certificate))
         hook = enter(receiver(status(204), server_context(certificate)))
-        proxy_tls = server_context(certificate) if spoken == "https" else None
-        proxy = enter(http_proxy(proxy_tls, names=dict.fromkeys(OUTSIDE, "127.0.0.1")))
+        names = dict.fromkeys(OUTSIDE, "127.0.0.1")
+        proxy = enter(http_proxy(server_context(certificate), names=names))
+        plain = enter(http_proxy(names=names))
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))
         monkeypatch.setenv("MASKRELAY_REDIS_CERT_FILE", str(shown[0]))
@@ -63,7 +68,7 @@ def test_one_job_and_its_callback_go_the_whole_way(spoken: str, tmp_path: Path, 
                 endpoint_url=f"https://endpoint.example:{endpoint}/score",
                 endpoint_key="simulator-key",
                 endpoint_proxy=proxy.url,
-                callback_proxy=proxy.url,
+                callback_proxy=plain.url,
                 score_timeout_s=20,
                 slot_lease_s=25,
                 soft_shutdown_s=40,
@@ -82,8 +87,8 @@ def test_one_job_and_its_callback_go_the_whole_way(spoken: str, tmp_path: Path, 
     assert job.callback.secret is not None
     Webhook(job.callback.secret).verify(got.body, got.headers)
     assert json.loads(got.body)["data"]["id"] == job.id
-    reached = {line.split()[1].partition(":")[0] for line in proxy.asked}
-    assert reached == set(OUTSIDE)
-    assert proxy.refused == 0
+    assert hosts_asked(proxy) == {"endpoint.example", "127.0.0.2"}
+    assert hosts_asked(plain) == {"receiver.example"}
+    assert proxy.refused == plain.refused == 0
     assert PASSWORD not in logs
     assert QUOTED not in logs
