@@ -1,6 +1,6 @@
 """Clients of S3 that boto3's environment variables and files configure, recreated when these files change.
 
-obstore sends the requests for single objects, because it needs only a tenth of the CPU time of boto3. boto3 sends all
+obstore sends the requests for single objects, because it needs a fraction of the CPU time of boto3. boto3 sends all
 other requests, and those for single objects that obstore cannot send.
 """
 

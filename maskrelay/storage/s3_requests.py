@@ -1,6 +1,6 @@
 """Requests for single objects in a bucket, sent by boto3.
 
-`obstore_requests` sends the same requests with a tenth of the CPU time. This module sends those that obstore cannot.
+`obstore_requests` sends the same requests with a fraction of the CPU time. This module sends those that obstore cannot.
 """
 
 from collections.abc import Generator
