@@ -32,7 +32,9 @@ def calls(storage: S3Storage, body: bytes) -> Iterator[tuple[str, Callable[[int]
 def measure(server: RunningS3, count: int, body: bytes, times: Times) -> None:
     """Send each kind of request `count` times with each library. Add the mean CPU ms of a request to `times`."""
     stores = {
-        name: S3Storage(server.bucket, f"{secrets.token_hex(4)}/", server.endpoint_url, before_fork=name == "boto3")
+        name: S3Storage.open(
+            server.bucket, f"{secrets.token_hex(4)}/", server.endpoint_url, before_fork=name == "boto3"
+        )
         for name in ("boto3", "obstore")
     }
     for storage in stores.values():

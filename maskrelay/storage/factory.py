@@ -30,7 +30,7 @@ def open_storage(url: str, s3_endpoint_url: str | None, *, before_fork: bool = F
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment):
         try:
             endpoint_url = _endpoint(s3_endpoint_url)
-            return S3Storage(parts.netloc, _prefix(parts.path), endpoint_url, before_fork=before_fork)
+            return S3Storage.open(parts.netloc, _prefix(parts.path), endpoint_url, before_fork=before_fork)
         except StorageUnavailable as error:
             raise SettingsError(f"boto3's configuration cannot be used ({error.reason})") from None
     raise SettingsError("the storage URL must be file:///folder or s3://bucket/prefix")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from maskrelay.errors import KeyInvalid, ObjectExists, ObjectMissing, StorageUnavailable
 from maskrelay.storage.protocol import (
@@ -37,12 +37,15 @@ class S3Storage:
     uploads.
     """
 
-    def __init__(
-        self, bucket: str, prefix: str = "", endpoint_url: str | None = None, *, before_fork: bool = False
-    ) -> None:
-        self._clients = S3Clients(bucket, endpoint_url, before_fork=before_fork)
+    def __init__(self, clients: S3Clients, bucket: str, prefix: str) -> None:
+        self._clients = clients
         self._bucket = bucket
         self._prefix = prefix
+
+    @classmethod
+    def open(cls, bucket: str, prefix: str = "", endpoint_url: str | None = None, *, before_fork: bool = False) -> Self:
+        """Return the store with new clients, see `S3Clients.open`. No request is sent."""
+        return cls(S3Clients.open(bucket, endpoint_url, before_fork=before_fork), bucket, prefix)
 
     @property
     def _client(self) -> Any:

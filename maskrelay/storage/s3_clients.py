@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -63,11 +63,17 @@ class S3Clients:
     fork. In this case, obstore is not used, because its threads would not survive the fork.
     """
 
-    def __init__(self, bucket: str, endpoint_url: str | None, *, before_fork: bool = False) -> None:
-        self._make = partial(_make, bucket, endpoint_url, before_fork=before_fork)
+    def __init__(self, make: Callable[[], Clients], made: Clients) -> None:
+        self._make = make
+        self._made = made
         self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, bucket: str, endpoint_url: str | None, *, before_fork: bool = False) -> Self:
+        """Read boto3's configuration and create the first clients. Raises StorageUnavailable."""
+        make = partial(_make, bucket, endpoint_url, before_fork=before_fork)
         with s3_errors():
-            self._made = self._make()
+            return cls(make, make())
 
     @property
     def attempts(self) -> int:

@@ -179,7 +179,7 @@ def s3() -> Iterator[RunningS3]:
 @pytest.mark.usefixtures("trusted")
 def test_the_object_store_is_reached(s3: RunningS3, certificate: tuple[Path, Path]):
     with tls_before(int(s3.endpoint_url.rpartition(":")[2]), *certificate) as port:
-        storage = S3Storage(s3.bucket, "private/", f"https://127.0.0.1:{port}")
+        storage = S3Storage.open(s3.bucket, "private/", f"https://127.0.0.1:{port}")
         storage.put("a", b"one")
         assert storage.get("a") == b"one"
 
@@ -187,7 +187,7 @@ def test_the_object_store_is_reached(s3: RunningS3, certificate: tuple[Path, Pat
 def test_without_it_the_object_store_is_unavailable(s3: RunningS3, certificate: tuple[Path, Path]):
     with tls_before(int(s3.endpoint_url.rpartition(":")[2]), *certificate) as port:
         with pytest.raises(StorageUnavailable) as caught:
-            S3Storage(s3.bucket, "private/", f"https://127.0.0.1:{port}").get("a")
+            S3Storage.open(s3.bucket, "private/", f"https://127.0.0.1:{port}").get("a")
         assert caught.value.reason == "SSLError"
 
 

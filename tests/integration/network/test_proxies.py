@@ -221,7 +221,7 @@ def test_a_socks_proxy_is_refused_by_name_where_it_would_be_used(name, server, m
         lambda: Client(server.url, "k"),
         lambda: IssuerKeys(server.url),
         lambda: Calls(server.url, GivenToken("t")),
-        lambda: S3Storage("bucket", "", server.url),
+        lambda: S3Storage.open("bucket", "", server.url),
         lambda: Otlp.start(server.url, "test"),
         lambda: ControlPlane(server.url, RenewedToken(Opener())),
     ):
@@ -301,7 +301,7 @@ def test_the_client_says_that_it_is_the_proxy(server, monkeypatch):
 def test_the_object_store_is_reached_through_the_environments_proxy(certificate, proxy, monkeypatch):
     with running_s3() as s3, tls_before(int(s3.endpoint_url.rpartition(":")[2]), *certificate) as port:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        storage = S3Storage(s3.bucket, "private/", f"https://127.0.0.1:{port}")
+        storage = S3Storage.open(s3.bucket, "private/", f"https://127.0.0.1:{port}")
         storage.put("a", b"one")
         assert storage.get("a") == b"one"
     assert proxy.refused == 0

@@ -57,14 +57,14 @@ def sender(request: Seen) -> str:
 
 def by_boto3(url: str) -> S3Storage:
     """A store whose requests boto3 sends, without waiting for a 100 that these servers do not send."""
-    storage = S3Storage("bucket", "", url, before_fork=True)
+    storage = S3Storage.open("bucket", "", url, before_fork=True)
     storage._clients.now().boto3._client.meta.events.unregister("before-call.s3", add_expect_header)
     return storage
 
 
 def both(url: str) -> tuple[S3Storage, S3Storage]:
     """The same store by obstore and by boto3."""
-    return S3Storage("bucket", "", url), by_boto3(url)
+    return S3Storage.open("bucket", "", url), by_boto3(url)
 
 
 def write(storage: S3Storage) -> None:
@@ -84,7 +84,7 @@ CALLS: dict[str, Callable[[S3Storage], object]] = {
 
 
 def test_every_request_for_one_small_object_is_sent_by_obstore(server: ScriptedServer):
-    storage = S3Storage("bucket", "p/", origin(server))
+    storage = S3Storage.open("bucket", "p/", origin(server))
     for name in ("create", "put", "writer", "get", "head", "delete"):
         CALLS[name](storage)
     assert [sender(request) for request in server.seen] == ["obstore"] * 6
@@ -96,7 +96,7 @@ def test_every_request_for_one_small_object_is_sent_by_obstore(server: ScriptedS
 
 
 def test_a_long_body_is_sent_by_boto3(server: ScriptedServer):
-    S3Storage("bucket", "", origin(server)).put("a", bytes(LONGEST_BODY_BYTES + 1))
+    S3Storage.open("bucket", "", origin(server)).put("a", bytes(LONGEST_BODY_BYTES + 1))
     assert [sender(request) for request in server.seen] == ["boto3"]
 
 
@@ -175,13 +175,13 @@ def test_the_number_of_attempts_is_boto3s(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     monkeypatch.setattr("maskrelay.storage.s3._LONGEST_PAUSE", 0)
     with serving(lambda sock, _: sock.sendall(http(500, b""))) as server:
-        storage = S3Storage("bucket", "", origin(server))
+        storage = S3Storage.open("bucket", "", origin(server))
         for name in ("put", "get", "delete"):
             assert outcome(CALLS[name], storage) == (StorageUnavailable, "500", False)
             assert len(server.seen) == 2
             server.seen.clear()
     with serving(lambda sock, _: sock.sendall(http(403, b""))) as server:
-        assert outcome(CALLS["put"], S3Storage("bucket", "", origin(server))) == (StorageUnavailable, "403", True)
+        assert outcome(CALLS["put"], S3Storage.open("bucket", "", origin(server))) == (StorageUnavailable, "403", True)
         assert len(server.seen) == 1, "a refusal is not repeated"
 
 
@@ -200,7 +200,7 @@ def test_variables_that_only_obstore_knows_change_nothing(server: ScriptedServer
     }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    storage = S3Storage("bucket", "", origin(server))
+    storage = S3Storage.open("bucket", "", origin(server))
     storage.create("a", b"x")
     [seen] = server.seen
     assert sender(seen) == "obstore"
@@ -215,7 +215,7 @@ def test_a_variable_that_obstore_cannot_ignore_leaves_the_requests_to_boto3(
     name: str, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(name, "AES256")
-    S3Storage("bucket", "", origin(server)).get("a")
+    S3Storage.open("bucket", "", origin(server)).get("a")
     assert [sender(request) for request in server.seen] == ["boto3"]
 
 
@@ -223,11 +223,11 @@ def test_checksums_are_sent_and_checked_where_they_are_asked_for(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_supported")
-    S3Storage("bucket", "", origin(server)).put("a", b"x")
+    S3Storage.open("bucket", "", origin(server)).put("a", b"x")
     assert sender(server.seen[-1]) == "obstore"
     assert "x-amz-checksum-sha256" in server.seen[-1].headers
     monkeypatch.setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_supported")
-    S3Storage("bucket", "", origin(server)).get("a")
+    S3Storage.open("bucket", "", origin(server)).get("a")
     assert (sender(server.seen[-1]), server.seen[-1].headers["x-amz-checksum-mode"]) == ("boto3", "ENABLED")
 
 
@@ -242,7 +242,7 @@ def test_rotated_credentials_are_used_for_the_next_request(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     rotate("FIRST", "aws_session_token = temporary")
-    storage = S3Storage("bucket", "", origin(server))
+    storage = S3Storage.open("bucket", "", origin(server))
     storage.get("a")
     rotate("SECOND", "")
     storage.get("a")
@@ -270,7 +270,7 @@ def test_temporary_credentials_are_renewed_by_boto3(server: ScriptedServer, tmp_
     )
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    storage = S3Storage("bucket", "", origin(server))
+    storage = S3Storage.open("bucket", "", origin(server))
     assert outcome(CALLS["get"], storage)[0] is StorageUnavailable
     storage.get("a")
     storage.get("a")
@@ -280,11 +280,11 @@ def test_temporary_credentials_are_renewed_by_boto3(server: ScriptedServer, tmp_
 def test_no_proxy_is_obeyed_as_everywhere_else(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch):
     with serving(found) as proxy:
         monkeypatch.setenv("HTTP_PROXY", origin(proxy))
-        S3Storage("bucket", "", origin(server)).put("a", b"x")
+        S3Storage.open("bucket", "", origin(server)).put("a", b"x")
         assert (len(proxy.seen), len(server.seen)) == (1, 0)
         assert sender(proxy.seen[0]) == "obstore"
         monkeypatch.setenv("NO_PROXY", f"127.0.0.1:{urlsplit(server.url).port}")
-        S3Storage("bucket", "", origin(server)).put("a", b"x")
+        S3Storage.open("bucket", "", origin(server)).put("a", b"x")
         assert (len(proxy.seen), len(server.seen)) == (1, 1)
 
 
@@ -302,7 +302,7 @@ def test_a_certificate_that_only_openssl_accepts_leaves_the_requests_to_boto3(
     monkeypatch.setenv("MASKRELAY_CA_FILE", str(folder / "ca.crt"))
     tls = server_context((folder / "ca.crt", folder / "key"))
     with serving(found, tls=tls) as server:
-        storage = S3Storage("bucket", "", origin(server))
+        storage = S3Storage.open("bucket", "", origin(server))
         assert storage.get("a") == b"body"
         assert storage.get("a") == b"body"
     assert [sender(request) for request in server.seen] == ["boto3", "boto3"]
@@ -317,7 +317,7 @@ def test_the_region_of_a_bucket_is_found_as_boto3_finds_it():
         return sock.sendall(http(400, body, x_amz_bucket_region="eu-north-1"))
 
     with serving(script) as server:
-        assert S3Storage("bucket", "", origin(server)).get("a") == b"body"
+        assert S3Storage.open("bucket", "", origin(server)).get("a") == b"body"
 
 
 def test_no_error_names_the_server_the_key_or_a_credential():
@@ -325,7 +325,7 @@ def test_no_error_names_the_server_the_key_or_a_credential():
         sock.sendall(http(403, b"<Error><Code>AccessDenied</Code><Key>folder/name</Key></Error>"))
 
     with serving(script) as server:
-        storage = S3Storage("bucket-name", "", origin(server))
+        storage = S3Storage.open("bucket-name", "", origin(server))
         with pytest.raises(StorageUnavailable) as caught:
             storage.put("folder/name", b"x")
     error = caught.value
@@ -345,11 +345,11 @@ from maskrelay.storage import obstore_requests
 from maskrelay.storage.s3 import S3Storage
 
 bucket, url, before_fork = sys.argv[1], sys.argv[2], sys.argv[3] == "checked"
-S3Storage(bucket, "forks/", url, before_fork=before_fork).put("parent", b"x")
+S3Storage.open(bucket, "forks/", url, before_fork=before_fork).put("parent", b"x")
 child = os.fork()
 if child == 0:
     signal.alarm(100)
-    storage = S3Storage(bucket, "forks/", url)
+    storage = S3Storage.open(bucket, "forks/", url)
     storage.put("child", b"y")
     assert storage.get("child") == b"y"
     assert obstore_requests.is_usable() is before_fork
@@ -373,7 +373,7 @@ def test_a_process_that_forks_and_its_child_can_both_use_the_store(s3: RunningS3
 
 
 def test_presigned_urls_and_obstore_agree_on_the_address(server: ScriptedServer):
-    storage = S3Storage("bucket", "p/", origin(server))
+    storage = S3Storage.open("bucket", "p/", origin(server))
     storage.get("a")
     address = urlsplit(storage.presign("a", timedelta(minutes=1)))
     assert server.seen[0].line.split()[1] == address.path
@@ -381,8 +381,8 @@ def test_presigned_urls_and_obstore_agree_on_the_address(server: ScriptedServer)
 
 
 def test_the_first_of_two_writers_wins_across_the_libraries(s3: RunningS3):
-    ours = S3Storage(s3.bucket, "both/", s3.endpoint_url)
-    boto3s = S3Storage(s3.bucket, "both/", s3.endpoint_url, before_fork=True)
+    ours = S3Storage.open(s3.bucket, "both/", s3.endpoint_url)
+    boto3s = S3Storage.open(s3.bucket, "both/", s3.endpoint_url, before_fork=True)
     ours.create("a", b"first")
     with pytest.raises(ObjectExists):
         boto3s.create("a", b"second")

@@ -25,7 +25,7 @@ def proxy(s3) -> Iterator[FaultyProxy]:
 
 @pytest.fixture
 def storage(s3, proxy, request) -> S3Storage:
-    return S3Storage(s3.bucket, f"{request.node.name}/", proxy.url)
+    return S3Storage.open(s3.bucket, f"{request.node.name}/", proxy.url)
 
 
 def test_a_create_whose_answer_is_lost_knows_its_own_object(storage, proxy):
@@ -36,7 +36,7 @@ def test_a_create_whose_answer_is_lost_knows_its_own_object(storage, proxy):
 
 
 def test_a_lost_answer_does_not_make_anothers_object_ours(s3, storage, proxy, request):
-    S3Storage(s3.bucket, f"{request.node.name}/", s3.endpoint_url).create("a", b"theirs")
+    S3Storage.open(s3.bucket, f"{request.node.name}/", s3.endpoint_url).create("a", b"theirs")
     proxy.lose_answers = 1
     with pytest.raises(ObjectExists):
         storage.create("a", b"mine")
@@ -101,6 +101,6 @@ def test_denied_credentials_are_an_unavailable_store(s3, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", "/nonexistent")
-    storage = S3Storage(s3.bucket, "", s3.endpoint_url)
+    storage = S3Storage.open(s3.bucket, "", s3.endpoint_url)
     with pytest.raises(StorageUnavailable, match="NoCredentialsError"):
         storage.get("a")

@@ -48,7 +48,7 @@ def storage(request, tmp_path) -> Storage:
     if request.param == "file":
         return FileStorage(tmp_path)
     server = request.getfixturevalue("s3")
-    return S3Storage(server.bucket, f"{uuid4().hex}/", server.endpoint_url)
+    return S3Storage.open(server.bucket, f"{uuid4().hex}/", server.endpoint_url)
 
 
 def test_what_was_created_is_read_back(storage):
@@ -276,8 +276,8 @@ def test_a_store_that_keeps_its_word_passes_the_trial_and_is_left_clean(storage)
 def test_a_store_that_is_not_there_is_unavailable_never_empty(s3, tmp_path):
     for storage in (
         FileStorage(tmp_path / "absent"),
-        S3Storage("absent-bucket", "", s3.endpoint_url),
-        S3Storage("any-bucket", "", "http://127.0.0.1:1"),
+        S3Storage.open("absent-bucket", "", s3.endpoint_url),
+        S3Storage.open("any-bucket", "", "http://127.0.0.1:1"),
     ):
         calls = [
             lambda storage=storage: storage.get("a"),
