@@ -172,7 +172,7 @@ def _last_page(bench: Bench, root: Path, read: Callable[..., Any], part: int) ->
     began = time.perf_counter()
     items, _ = read(dependencies, known, (part, 0), _PAGE)
     took = (time.perf_counter() - began) * 1000
-    assert len(items) > _PAGE // 2
+    assert items
     return took
 
 
