@@ -44,7 +44,7 @@ def floor(images: Sequence[bytes], prompts: int) -> float:
 @functools.cache
 def canned_answer(prompts: int) -> bytes:
     """Return the response to one row with the first `prompts` of `PROMPTS`."""
-    return asyncio.run(Canned.of_photograph(prompts).score([("", " & ".join(PROMPTS[:prompts]))])).body
+    return asyncio.run(Canned.of_photograph(prompts).score([("", " & ".join(PROMPTS[:prompts]))]))[0]
 
 
 def report(files: Sequence[Path], prompts: int, rounds: int) -> None:

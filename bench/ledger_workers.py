@@ -37,6 +37,7 @@ from worker.segment.loop import SegmentLoop
 from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
 from worker.segment.row_batches import RowBatcher
 from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.wire_choice import WireChoice
 
 HANDS = 8
 LEASE = timedelta(seconds=60)
@@ -153,7 +154,8 @@ def _flow(crew: Crew, ledger: Ledger) -> Flow:
 
 def _bench(storage: Storage, ledger: Ledger, flow: Flow, recorder: StageRecorder, pool: EndpointPool) -> FrameContext:
     admissions, spans = Admissions(flow), Untraced()
-    scorer = Scorer(pool, flow, admissions, EgressAudit(AuditLog(storage, "worker")), recorder, spans)
+    sent = EgressAudit(AuditLog(storage, "worker"))
+    scorer = Scorer(pool, flow, admissions, sent, recorder, spans, WireChoice(ledger.offers))
     return FrameContext(
         storage=storage,
         sources=SourceCache(storage, max_bytes=1, most_bytes=1),
