@@ -92,5 +92,5 @@ def test_beside_the_api_which_has_no_arrays_it_leaves_the_score_out(stack: Runni
         timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "skip   endpoint default: not tested: this needs the extra `worker`" in done.stdout
+    assert "skip   endpoint default: not tested, because this needs the extra `worker`" in done.stdout
     assert "ok     store creates once" in done.stdout
