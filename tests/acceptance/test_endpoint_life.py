@@ -222,7 +222,7 @@ def test_a_real_picture_is_scored_and_the_settings_open_the_same_endpoint(tmp_pa
         assert scored.startswith("scored “optic disc in retinal fundus” on a test image in ")
         overlap = float(scored.rpartition("overlap with the optic disc ")[2])
         assert overlap > 0.5
-        assert "the model's category: eye anatomies" in scored
+        assert "category of the model: eye anatomies" in scored
 
         file, key = tmp_path / "endpoints.json", tmp_path / "mip.key"
         file.write_text(json.dumps([{"name": "mip-east", "url": "http://old/score", "key": "old", "weight": 2}]))

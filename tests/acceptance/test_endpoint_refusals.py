@@ -92,5 +92,5 @@ def test_a_token_goes_to_no_other_host_and_never_without_tls(at: Operator):
     read = {"name": WORKSPACE, "location": "eastus", "properties": {}}
     there = next(one for one in at.azure.there.values() if one["name"] == "mip-east")
     at.azure.first = [(200, read, {}), (200, there, {}), (202, None, elsewhere)]
-    assert "points to another host [azure_unreachable]" in at.run("delete", "mip-east", *APPLIED, code=3).err
+    assert "contains a link to another host [azure_unreachable]" in at.run("delete", "mip-east", *APPLIED, code=3).err
     assert "must begin with https://" in at.run("status", code=3, MASKRELAY_AZURE_URL="http://management.example").err
