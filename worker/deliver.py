@@ -186,7 +186,7 @@ def _note(context: WorkerContext, delivery: Delivery, receiver: str, sent: Deliv
 def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, int | None]:
     """Return the attempts and the status for the marker of an event, after its receiver refused all further events.
 
-    Only the current event was attempted.
+    Attempts of other events are not counted here.
     """
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 

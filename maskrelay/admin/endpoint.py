@@ -18,8 +18,8 @@ from maskrelay.errors import AzureError
 _EPILOG = """\
 Without --apply, the commands create, traffic, grant, scale and delete change nothing: they print the equivalent `az`
 commands. You can repeat every command. The workspace is read from --config, or from the nearest .azureml/config.json
-or config.json. Requests to Azure use this machine's identity (extra `azure`; for example after az login), or
-MASKRELAY_AZURE_TOKEN.
+or config.json. Requests to Azure use the token in MASKRELAY_AZURE_TOKEN, or else this
+machine's identity, for example after az login. The identity needs the extra `azure`.
 Azure charges for an endpoint by the hour from its creation to its deletion, whether it is used or not."""
 _DEFAULT = DeploymentSpec("default", "default")
 
@@ -52,7 +52,10 @@ def add(subparsers: Any) -> None:
     settings.add_argument("name", metavar="ENDPOINT")
     settings.add_argument("--file", type=Path, metavar="JSON", help="the file to change (default: print the entry)")
     settings.add_argument(
-        "--key-file", type=Path, metavar="FILE", help="write the endpoint's key to this file, readable only by you"
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="if the endpoint uses keys, write its key to this file, readable only by you",
     )
     scale = _command(inner, "scale", endpoint_commands.scale, "change the number of instances", changes=True)
     scale.add_argument("name", metavar="ENDPOINT")
@@ -69,7 +72,11 @@ def _add_create(inner: Any) -> None:
     )
     add = create.add_argument
     add("name", metavar="ENDPOINT", help="the name, unique within the region")
-    add("--deployment", metavar="NAME", help="default: medimageparse-v followed by the version")
+    add(
+        "--deployment",
+        metavar="NAME",
+        help="default: medimageparse-v, or with --lean medimageparse-lean-v, followed by the version",
+    )
     add(
         "--model-version",
         default=_DEFAULT.model_version,
@@ -121,7 +128,7 @@ def _add_create(inner: Any) -> None:
     add(
         "--lean",
         action="store_true",
-        help="deploy the model with our scoring script, which needs far fewer bytes (with --save, not --apply)",
+        help="deploy the model with our scoring script, whose answers are far smaller; requires --save and excludes --apply",
     )
     add("--save", type=Path, metavar="DIR", help="also write endpoint.yml and deployment.yml to this folder")
 

@@ -12,7 +12,8 @@ from maskrelay.ledger.scripts import Scripts
 from maskrelay.rules.endpoint_gate import Report
 
 _MS = timedelta(milliseconds=1)
-#: The longest wait for a call, which is shorter than the timeout of the connection.
+#: The longest time that `await_call` waits for the notification that a slot may be free. It must be shorter than the
+#: timeout of the connection.
 LONGEST_CALL = timedelta(seconds=2)
 
 
@@ -20,7 +21,8 @@ LONGEST_CALL = timedelta(seconds=2)
 class Admission:
     """Whether a score may begin, and at which endpoint.
 
-    If it is not granted, `endpoint` is empty, and the waiter tries again after `wait` or when it is called.
+    If it is not granted, `endpoint` is empty, and the waiter tries again after `wait`, or when it is
+    notified that a slot may be free.
     """
 
     granted: bool
@@ -73,7 +75,9 @@ class Flow:
         self._slot_lease_ms = slot_lease // _MS
 
     def fresh(self, endpoint: str) -> bool:
-        """Skip the wait for slots that may be lost. Return False if there is already flow state.
+        """Create the flow state without the initial pause. Return False if there is already flow state.
+
+        In that pause nothing is granted, because scores that were sent before may still be in progress.
 
         Call this only for an endpoint to which no score was ever sent.
         """
@@ -117,7 +121,8 @@ class Flow:
     ) -> int:
         """Report which slots a child process has.
 
-        Return 0, or if Redis has lost its data, the time of its clock, in milliseconds, until which nothing is granted.
+        Return 0. If Redis has lost its data, return instead the time until which nothing is granted, in milliseconds of
+        Redis's clock.
 
         `held` contains the granted slots with the remaining time of their leases, and `asking` the slots that may have
         been granted. Other slots of the child process are freed if they were granted before `since_ms`, the time of
@@ -190,7 +195,8 @@ class Flow:
 
 
 def _settings(endpoint: Endpoint, *, lean: bool = False) -> str:
-    """Return the settings of an endpoint that the scripts need, as JSON. lean: whether its answers are."""
+    """Return the settings of an endpoint that the scripts need, as JSON. `lean` says whether the endpoint gives lean
+    answers."""
     return json.dumps(
         {
             "name": endpoint.name,

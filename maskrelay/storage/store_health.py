@@ -40,7 +40,7 @@ class StoreHealth:
             raise
 
     def failed(self, error: StorageUnavailable) -> None:
-        """Log why the store could not be used, if the reason has changed or was not logged recently."""
+        """Log why the store could not be used, if the reason has changed or has not occurred recently."""
         reason = error.reason or error.code
         with self._lock:
             now = time.monotonic()

@@ -41,7 +41,9 @@ def plan_jobs(context: WorkerContext, until: float) -> None:
 
 
 def plan_job(context: WorkerContext, sources: SourceCache, lease: StepLease, until: float) -> None:
-    """Plan one job, after the parts that the ledger has already counted. Give the step back when its time is over."""
+    """Plan one job, beginning with the first part that the ledger has not counted yet.
+
+    Give the step back when its time is over."""
     try:
         submission = read_submission(context.storage, lease.job)
     except ObjectMissing:

@@ -55,7 +55,7 @@ def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], 
         with _put_off("sweep"):
             if context.ledger.sweep_state.lock(period * 0.9):
                 _, condemned = _look(context)
-                if not amending.is_alive():  # otherwise these frames are found again when their new leases lapse
+                if not amending.is_alive():  # if it is, these frames are found again when their new leases lapse
                     amending = Thread(target=_amend, args=(context, plans, condemned), name="amending", daemon=True)
                     amending.start()
                 _compare_beside(context, context.settings.reconcile_period)
@@ -146,7 +146,9 @@ def _compare(context: WorkerContext, token: str) -> Found:
     complete = context.ledger.sweep_state.end_reconciling(token)
     told_of = ", ".join(f"{what}: {count}" for what, count in found.items() if count) or "nothing"
     log.info(
-        "reconciled %s%s", told_of, "" if complete else "; Redis was lost during the comparison, which will be repeated"
+        "reconciled %s%s",
+        told_of,
+        "" if complete else "; Redis lost its data, or another comparison ended, and this one will be repeated",
     )
     return found
 

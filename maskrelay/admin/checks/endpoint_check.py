@@ -15,7 +15,7 @@ from maskrelay.network.http_clients import client_options
 from maskrelay.scoring.url_checks import LOOPBACK, proxy_of
 from maskrelay.settings import Settings
 
-#: Sizes in bytes, encoded in base64: a response for one prompt, and a canvas that does not compress.
+#: The sizes, in bytes of base64, of a response for one prompt and of a canvas that does not compress.
 _ANSWER, _NOISE = 1024 * 1024 * 4 // 3, 1024 * 1024 * 3 * 4 // 3
 
 

@@ -28,7 +28,7 @@ _META = 0x0002
 _PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 _UNDEFINED = 0xFFFFFFFF
 _INFLATED = 1 << 28  # the limit for the decompressed bytes of a deflated object
-_FIRST_INFLATED = 1 << 16  # the bytes that are decompressed first; while no pixels are found, four times as many
+_FIRST_INFLATED = 1 << 16  # the bytes that are decompressed first; each further try takes four times as many
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def read_header(source: Source) -> Header:
     """Read the allowed tags of `source`: bytes, or the path of a file.
 
     Raises ZeroSized if the file is empty, NotAnImage if it is not DICOM, DirectoryFile if it is a DICOMDIR, TagInvalid
-    if a tag cannot be read, SourceTooLarge if a deflated object is too large, and Truncated if the file ends before the
+    if a tag cannot be read, SourceTooLarge if a deflated object is too large, and Truncated if the file ends within an element before the
     pixels.
     """
     with opened(source) as stream:
