@@ -128,7 +128,7 @@ def _add_create(inner: Any) -> None:
     add(
         "--lean",
         action="store_true",
-        help="deploy the model with our scoring script, whose answers are far smaller; requires --save and excludes --apply",
+        help="deploy the model with our scoring script, whose answers are smaller; requires --save, excludes --apply",
     )
     add("--save", type=Path, metavar="DIR", help="also write endpoint.yml and deployment.yml to this folder")
 

@@ -196,7 +196,8 @@ class Flow:
 
 def _settings(endpoint: Endpoint, *, lean: bool = False) -> str:
     """Return the settings of an endpoint that the scripts need, as JSON. `lean` says whether the endpoint gives lean
-    answers."""
+    answers.
+    """
     return json.dumps(
         {
             "name": endpoint.name,

@@ -43,7 +43,8 @@ def plan_jobs(context: WorkerContext, until: float) -> None:
 def plan_job(context: WorkerContext, sources: SourceCache, lease: StepLease, until: float) -> None:
     """Plan one job, beginning with the first part that the ledger has not counted yet.
 
-    Give the step back when its time is over."""
+    Give the step back when its time is over.
+    """
     try:
         submission = read_submission(context.storage, lease.job)
     except ObjectMissing:

@@ -76,8 +76,8 @@ def read_header(source: Source) -> Header:
     """Read the allowed tags of `source`: bytes, or the path of a file.
 
     Raises ZeroSized if the file is empty, NotAnImage if it is not DICOM, DirectoryFile if it is a DICOMDIR, TagInvalid
-    if a tag cannot be read, SourceTooLarge if a deflated object is too large, and Truncated if the file ends within an element before the
-    pixels.
+    if a tag cannot be read, SourceTooLarge if a deflated object is too large, and Truncated if the file ends within
+    an element before the pixels.
     """
     with opened(source) as stream:
         if not stream.size:
