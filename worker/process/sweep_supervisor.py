@@ -24,7 +24,8 @@ def command() -> tuple[str, ...]:
 class SweepSupervisor:
     """A supervisor of one sweep process.
 
-    Call `look` repeatedly from one thread. It waits only for a sweep that it has killed. After each pass, successful or not, the process writes to its standard output.
+    Call `look` repeatedly from one thread. It waits only for a sweep that it has killed. After each
+    pass, successful or not, the process writes to its standard output.
     """
 
     def __init__(self, command: Sequence[str], silent: float = SILENT) -> None:
