@@ -116,9 +116,9 @@
     └── StackError
 
 The docstring of a class is its public message. The name of the class, in lower case with underscores, is its stable
-`code`. `retryable` says whether the same request can succeed later. What is specific to one error is in `detail`. If
-code needs it, it is also in an attribute of the class. Neither ever contains a path, a secret, a pixel or patient data.
-HTTP statuses are defined only in `api/http/middleware/problems.py`.
+`code`. `retryable` says whether the same request can succeed later. `detail` says what is specific to one error. Values
+that code needs are attributes of the class. Neither `detail` nor an attribute ever contains a path, a secret, a pixel
+or patient data. HTTP statuses are defined only in `api/http/middleware/problems.py`.
 """
 
 from collections.abc import Iterator

@@ -7,14 +7,14 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class ServiceAnswer:
-    """The answer of the service for which the client raises an error."""
+    """An answer of the service that reports an error. The client raises the error and attaches this answer to it."""
 
     #: The HTTP status.
     status: int
-    #: The code of the error. If the service is newer than this client, the client may not know the code.
+    #: The code of the error. The client may not know the code if the service is newer than the client.
     code: str
     retry_after_s: float | None = None
-    #: The JSON pointers to the parts of the request that are wrong, each with what is wrong there.
+    #: For each part of the request that is wrong, its JSON pointer and a description of the problem.
     places: tuple[tuple[str, str], ...] = ()
     trace_id: str | None = None
 
@@ -24,11 +24,11 @@ class MaskrelayError(Exception):
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
-    #: The answer of the service, if the client raises the error because of an answer.
+    #: The answer of the service, if the client raised this error because of one.
     answer: ServiceAnswer | None = None
 
     def __init_subclass__(cls) -> None:
-        """Set the code of the class, which is its name. Callers see the code, so do not rename the class."""
+        """Set the code of the class to its name in lower case. Callers see the code, so do not rename the class."""
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
 
     def __init__(self, detail: str | None = None) -> None:

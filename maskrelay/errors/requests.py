@@ -19,7 +19,7 @@ class RequestError(MaskrelayError):
         super().__init__(detail)
         #: The JSON pointer to the part of the request that `detail` is about.
         self.pointer = pointer
-        #: Further parts that are wrong, each with what is wrong there.
+        #: The JSON pointers to further parts that are wrong, each with a description of the problem.
         self.places = tuple(places)
         #: Additional headers of the response.
         self.headers = dict(headers or {})

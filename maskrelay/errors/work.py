@@ -151,7 +151,7 @@ class EndpointError(MaskrelayError):
         super().__init__(detail)
         #: The HTTP status, or None if there was no response.
         self.status = status
-        #: The status of the container, if the gateway answered for it.
+        #: The status that the container of the endpoint returned, if the gateway reports it in its own answer.
         self.inner_status: int | None = None
         #: The kind of error, as a name for metrics.
         self.kind = kind
@@ -161,7 +161,7 @@ class EndpointError(MaskrelayError):
         self.still_working = still_working
         #: The name of the endpoint, or an empty string if none was chosen yet.
         self.endpoint = endpoint
-        #: The number of seconds until a gate may open, if nothing was sent because all gates are closed.
+        #: The number of seconds until the next gate may open, if no request was sent because all gates are closed.
         self.come_back_s = come_back_s
 
 

@@ -1,8 +1,8 @@
 """TLS of outgoing connections: the trusted certificate authorities, which may be private, and client certificates.
 
-If `SSL_CERT_FILE` or `SSL_CERT_DIR` is set, the authorities in it are trusted. Otherwise, those of the system are
-trusted, or those of certifi if the system has none. In addition, the authorities in the file that `MASKRELAY_CA_FILE`
-names are always trusted.
+The authorities that `SSL_CERT_FILE` or `SSL_CERT_DIR` names are trusted. If neither variable is set, the authorities of
+the system are trusted, or those of certifi if the system has none. The authorities in the file that `MASKRELAY_CA_FILE`
+names are always trusted in addition.
 """
 
 import os
@@ -18,21 +18,21 @@ from maskrelay.errors import SettingsError
 
 #: The variable that names a PEM file with further authorities to trust.
 CA_FILE = "MASKRELAY_CA_FILE"
-#: The variables that name the file with the client certificate for Redis, and the file with its private key if this is
-#: a separate file.
+#: The variables that name the file with the client certificate for Redis, and the file with its private key. Both may
+#: name the same file.
 REDIS_CERT_FILE, REDIS_CERT_KEY_FILE = "MASKRELAY_REDIS_CERT_FILE", "MASKRELAY_REDIS_CERT_KEY_FILE"
 #: The variables of OpenSSL that name a file and a folder with authorities, which replace those of the system.
 _CERT_FILE, _CERT_DIR = "SSL_CERT_FILE", "SSL_CERT_DIR"
 _PEM = b"-----BEGIN "
-#: Temporary files that are kept open until the process ends. They are used if there is no `memfd_create`.
+#: Temporary files that are kept open until the process ends. They are used on systems without `memfd_create`.
 _kept: list[IO[bytes]] = []
 
 
 def client_context(cert_file: str | None = None, key_file: str | None = None, *, what: str = "") -> ssl.SSLContext:
     """Return the TLS settings of an outgoing connection.
 
-    `cert_file` names the file with a client certificate, if there is one. `key_file` may be omitted if the same file
-    contains the private key. `what` is the name of the certificate's setting for errors. Raises SettingsError if a file
+    `cert_file` names the file with the client certificate, or is None. `key_file` may be omitted if `cert_file`
+    contains the private key too. `what` is the name of the setting, for error messages. Raises SettingsError if a file
     cannot be used, or if the private key is encrypted.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -54,7 +54,10 @@ def client_context(cert_file: str | None = None, key_file: str | None = None, *,
 
 
 def ca_file() -> str | None:
-    """Return the file that `MASKRELAY_CA_FILE` names, for libraries that trust it in addition to the system's."""
+    """Return the path of the file that `MASKRELAY_CA_FILE` names.
+
+    It is for libraries that trust it in addition to the authorities of the system.
+    """
     return os.environ.get(CA_FILE) or None
 
 
@@ -71,10 +74,10 @@ def redis_options() -> dict[str, str]:
 def ca_bundle(*variables: str) -> str:
     """Return the path of one PEM file with all trusted authorities, for libraries that need such a path.
 
-    `variables` are environment variables with which the library itself finds such a file. If one of them is set, its
-    file replaces the authorities of the system. `SSL_CERT_FILE` and `MASKRELAY_CA_FILE` are trusted in addition. The
-    path is valid in this process, and in processes that are forked from it. Raises SettingsError if a file cannot be
-    used.
+    `variables` are the environment variables in which the library itself looks for such a path. If one of them is set,
+    the file that it names replaces the authorities of the system. `SSL_CERT_FILE` and `MASKRELAY_CA_FILE` are trusted
+    in addition. The path is valid in this process, and in processes that are forked from it. Raises SettingsError if a
+    file cannot be used.
     """
     named = [(name, os.environ[name]) for name in (_CERT_FILE, _CERT_DIR, *variables) if os.environ.get(name)]
     named = named or _systems()
@@ -85,7 +88,9 @@ def ca_bundle(*variables: str) -> str:
 
 
 def _systems() -> list[tuple[str, str]]:
-    """Return the location of the authorities of the system, or else of certifi, with a name for errors."""
+    """Return the location of the authorities of the system, or of certifi if the system has none, and a name for error
+    messages.
+    """
     system = ssl.get_default_verify_paths()
     if system.cafile:
         return [("the system's authorities", system.cafile)]
@@ -125,9 +130,9 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str | None, wha
 
 @lru_cache
 def _merged(named: tuple[tuple[str, str], ...]) -> str:
-    """Return the path of a new file with the certificates of all these files and folders.
+    """Return the path of a new file that contains the certificates of all these files and folders.
 
-    The file is in memory if the system supports that.
+    The new file is in memory if the system supports that.
     """
     content = b"\n".join(text for name, path in named for text in _texts(name, Path(path)) if _PEM in text)
     if hasattr(os, "memfd_create"):

@@ -38,8 +38,8 @@ class Proxy:
 def read_proxy(text: str, what: str) -> Proxy:
     """Parse the URL of a proxy, such as `http://user:password@host:port`. Scheme, user and port may be omitted.
 
-    Raises SettingsError if the URL cannot be used. The error contains `what`, the name of the setting, and quotes
-    nothing of the URL.
+    Raises SettingsError if the URL cannot be used. The error contains `what`, which is the name of the setting, but no
+    part of the URL.
     """
     given = text if "://" in text else f"http://{text}"
     try:
@@ -84,7 +84,7 @@ def proxy_for(url: str) -> Proxy | None:
 def _is_excepted(host: str, port: int) -> bool:
     """Return whether `NO_PROXY` contains the host.
 
-    An entry is a name, which includes all its subdomains, or an address, or a network.
+    An entry is a host name, an address or a network. A host name includes all its subdomains.
     """
     listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     host = host.strip("[]").lower().rstrip(".")

@@ -17,11 +17,11 @@ ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _STEP = 256 << 10
 #: The largest number of members of a gzip body. A normal body has few. Each member takes time, even if it is empty.
 _MEMBERS = 1000
-#: If a body arrives in more pieces than the first number, their mean size must be at least the second number of bytes.
-#: Tiny pieces take much time for little data.
+#: A body may arrive in any number of pieces up to the first number. If there are more pieces, their mean size must be
+#: at least the second number, in bytes, because tiny pieces take much time for little data.
 _PIECES, _SMALL_PIECE = 10_000, 64
-#: The encoded body may be larger than the limit by this number of bytes, because an encoding can enlarge a body that
-#: cannot be compressed.
+#: The number of bytes by which an encoded body may exceed the limit, because an encoding can enlarge a body that cannot
+#: be compressed.
 _OVERHEAD = 64 << 10
 
 
@@ -34,7 +34,7 @@ class BodyCut(httpx.DecodingError):
 
 
 class Decoder:
-    """A decoder of one body, which is passed piece by piece. The decoded body may have at most `most` bytes.
+    """A decoder of one body, which it gets piece by piece. The decoded body may have at most `most` bytes.
 
     Raises httpx.DecodingError if its encoding is not in ENCODINGS, and ResponseTooLarge if the declared length is above
     the limit.
@@ -114,7 +114,7 @@ def read_body(response: httpx.Response, most: int) -> bytes:
 
 
 def received(streamed: httpx.Response, most: int) -> httpx.Response:
-    """Return a response with the decoded body of a streamed response. Raises the same errors as `read_body`."""
+    """Return a copy of a streamed response with its decoded body. Raises the same errors as `read_body`."""
     framing = ("content-encoding", "content-length", "transfer-encoding")
     headers = [(name, value) for name, value in streamed.headers.multi_items() if name.lower() not in framing]
     return httpx.Response(streamed.status_code, headers=headers, content=read_body(streamed, most))

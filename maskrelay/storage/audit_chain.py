@@ -16,27 +16,32 @@ log = logging.getLogger(__name__)
 Role = Literal["api", "worker"]
 
 
-#: After this many files, a process starts a new chain at the end of the hour, because file numbers have nine digits.
+#: When its chain has this many files, a process starts a new chain at the end of the hour. File numbers have nine
+#: digits, so a chain cannot grow forever.
 FILES_MOST = 900_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One audit file that is to be written. It may already be in storage, if the response to a write was lost."""
+    """One audit file that is to be written.
+
+    If the response to an earlier write was lost, the file may already be in storage.
+    """
 
     key: str
     body: bytes
     hour: str
     lines: int
     closed: bool
-    #: The number of entries that were lost before this file, according to its seal.
+    #: The number of entries that were lost before this file. Its seal contains this number.
     lost: int
 
 
 class Chain:
-    """The chain of one process's audit files. Use it from one thread at a time.
+    """The chain of one process's audit files.
 
-    `open` is the hour that has files but is not closed yet, or None.
+    Use it from one thread at a time. `open` is the hour for which files were written, but not yet the last one. It is
+    None if there is no such hour.
     """
 
     def __init__(self, storage: Storage, role: Role) -> None:
@@ -59,7 +64,7 @@ class Chain:
         """Write the file that `next` returned, and return True.
 
         If a different file has the same name, return False and start a new chain. Raises StorageError if storage fails.
-        The file may have been written nevertheless, so call this method again with the same file.
+        The file may have been written nevertheless. Call this method again with the same file.
         """
         try:
             self._storage.create(file.key, file.body, "application/x-ndjson")

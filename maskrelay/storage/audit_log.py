@@ -1,7 +1,8 @@
-"""The audit log of one process: entries are collected briefly, then written as an object chained to the previous one.
+"""The audit log of one process.
 
-It is not possible to append to an object, so the log is a series of small files. Each file is created once and never
-changed.
+Entries are collected for a short time, then written together as one object, which contains the hash of the previous
+one. It is not possible to append to an object, so the log is a series of small files. Each file is created once and
+never changed.
 """
 
 import logging
@@ -19,13 +20,14 @@ from maskrelay.storage.audit_chain import Chain, File, Role
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: An entry that no caller waits for is written within this many seconds. A crash can lose the entries of this time.
+#: An entry is written within this many seconds, if no caller waits for it. A crash can lose the entries of this time.
 FLUSH_S = 5.0
-#: The delay before an entry is written that a caller waits for. Entries that arrive meanwhile are written with it.
+#: If a caller waits for an entry, it is written after this delay. Entries that arrive during the delay are written with
+#: it.
 GATHER_S = 0.001
 FILE_LINES = 2000
-#: The number of entries that are kept in memory while storage is unavailable. Further entries are lost, and the next
-#: seal contains their number.
+#: The number of entries that are kept in memory while storage is unavailable. Further entries are lost. The next seal
+#: contains their number.
 KEPT_LINES = 100_000
 
 
@@ -59,7 +61,7 @@ class AuditLog:
     def write_now(self, entry: AuditEntry) -> "Future[bool]":
         """Write an entry at once, and return a future that tells whether the entry is durable.
 
-        If the entry could not be written, the result is False, but writing it is retried nevertheless.
+        If the first attempt to write the entry fails, the result is False, although later attempts follow.
         """
         durable: Future[bool] = Future()
         self._take(entry, durable)
@@ -96,7 +98,8 @@ class AuditLog:
                 self._closing.wait(GATHER_S)
             try:
                 self._flush(ending=False)
-            # callers must not wait for the restart of this thread, which then writes the entries at once
+            # waiting callers get False now, because this thread must first be restarted; it then writes the entries at
+            # once
             except BaseException:
                 self._give_up_waiting()
                 self._hurry.set()
@@ -122,8 +125,8 @@ class AuditLog:
     def _next(self, *, ending: bool) -> File | None:
         """Return the next file, or None if there is nothing to write.
 
-        The file contains lines of one hour, or, if that hour is over and has no more lines, only the seal that closes
-        it.
+        The file contains lines of one hour. If the hour is over and all its lines are written, the file contains only
+        the seal that closes the hour.
         """
         with self._lock:
             now, started = self._hour(datetime.now(UTC)), self._chain.open

@@ -90,10 +90,10 @@ def check_writable(storage: Storage) -> None:
 
 
 def check_create_once(storage: Storage) -> None:
-    """Raise SettingsError if the store does not refuse to create an object whose key is in use.
+    """Raise SettingsError if the store creates an object although its key is in use.
 
-    Every guarantee of the service depends on this refusal. If two workers both believed that they had created
-    `result.json`, the job would end twice. Raises StorageUnavailable if the store does not respond.
+    Every guarantee of the service depends on the store's refusal to do this. If two workers both believed that they had
+    created `result.json`, the job would end twice. Raises StorageUnavailable if the store does not respond.
     """
     key = f"{TRIALS}{secrets.token_hex(16)}"
     storage.create(key, b"first")

@@ -54,7 +54,7 @@ class FileStorage:
     def stream(self, key: str, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
         check_range(start, length)
         chunks = self._read(key, start, length)
-        next(chunks)  # opens the file, so that a missing object is detected here
+        next(chunks)  # opens the file, so a missing object is detected in this call
         return chunks
 
     def _read(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
@@ -114,7 +114,7 @@ class FileStorage:
     def _keys_in(self, folder: str, prefix: str, after: str) -> Iterator[str]:
         """Yield the keys below `folder`, which is empty or ends in `/`.
 
-        Only the names in one folder for each level are in memory at the same time.
+        At any time, only the names in the current folder and in its parent folders are in memory.
         """
         for entry in self._entries(folder):
             key = folder + entry

@@ -1,6 +1,6 @@
 """Atomic writes of files.
 
-A file is written under a temporary name that is not a valid key, then synced to disk, then renamed in one step.
+A file is written under a temporary name, which is not a valid key. Then it is synced to disk, and renamed in one step.
 """
 
 import os
@@ -56,7 +56,8 @@ class FileWriter:
             try:
                 self._link()
             finally:
-                # needed even if another process wrote the object: a caller that gets ObjectExists may rely on it
+                # needed even if another process wrote the object: a caller that gets ObjectExists relies on the object
+                # being durable
                 os.fsync(self._folder)
         self.abort()
 
@@ -70,8 +71,8 @@ class FileWriter:
                 follow_symlinks=False,
             )
         except FileExistsError:
-            # If the response to our own call is lost, a network file system may repeat the call, which then fails. Two
-            # links show that the first call succeeded (open(2), O_EXCL).
+            # If the response to a call is lost, a network file system may repeat the call, which then fails. If the
+            # temporary file has two links, the first call succeeded (see O_EXCL in open(2)).
             if os.fstat(self._file).st_nlink < 2:
                 raise ObjectExists from None
 
@@ -97,7 +98,7 @@ class FileWriter:
 def _begin(root: Path, folders: Sequence[str]) -> tuple[int, int, str] | None:
     """Create the temporary file. Return the descriptor of its folder, its own descriptor and its name.
 
-    Return None if another process removed the file, or its empty folder, at that moment as a leftover.
+    Return None if another process took the new file or its empty folder for a leftover, and removed it.
     """
     temporary = temporary_name()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

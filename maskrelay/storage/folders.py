@@ -9,7 +9,8 @@ from pathlib import Path
 from maskrelay.errors import KeyInvalid, ObjectMissing, StorageError
 from maskrelay.storage.protocol import unavailable
 
-#: The meaning of an errno when a key is read, and when a key is written. Any other errno means that the store failed.
+#: The errors that an errno stands for when a key is read, and when a key is written. Any other errno means that the
+#: store failed.
 READING: Mapping[int, type[StorageError]] = {
     errno.ENOENT: ObjectMissing,
     errno.ENOTDIR: ObjectMissing,
@@ -21,8 +22,8 @@ WRITING: Mapping[int, type[StorageError]] = {
     errno.ELOOP: KeyInvalid,
     errno.EISDIR: KeyInvalid,
 }
-#: The errno values that mean that the file system is reachable but refuses the call, because of permissions, because it
-#: is full, or because it does not support hard links.
+#: The errno values of a file system that is reachable but refuses the call. Reasons are missing permissions, a full
+#: disk, or no support for hard links.
 _REFUSED = frozenset(
     {
         errno.EACCES,
@@ -44,7 +45,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @contextmanager
 def storage_errors(meanings: Mapping[int, type[StorageError]]) -> Iterator[None]:
-    """Translate an OSError into the error that `meanings` has for its errno, or else into StorageUnavailable.
+    """Translate an OSError into the error for its errno in `meanings`, or into StorageUnavailable if there is none.
 
     The new error does not contain the path.
     """
@@ -90,5 +91,5 @@ def _enter_one(here: int, segment: str, *, make: bool) -> int:
             return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
         with suppress(FileExistsError):
             os.mkdir(segment, _FOLDER_MODE, dir_fd=here)
-        os.fsync(here)  # needed even if another process created the folder, since it may not have called fsync yet
+        os.fsync(here)  # needed even for the folder of another process, which may not have called fsync yet
     return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)

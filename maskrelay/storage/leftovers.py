@@ -20,10 +20,10 @@ from maskrelay.contract.records.keys import UPLOADS
 from maskrelay.errors import ObjectMissing, StorageError
 from maskrelay.storage.folders import READING, opened, storage_errors
 
-#: A temporary file of another machine is kept for this time after the last write to it.
+#: A temporary file that another machine created is kept for this time after the last write to it.
 OLD = timedelta(hours=1)
-#: The number of folder levels that are kept among the uploads: `uploads` and the folder of each tenant. Elsewhere only
-#: the first level is kept. The next object would need these folders again.
+#: The number of folder levels below `uploads` that are kept even if they are empty: `uploads` itself and the folder of
+#: each tenant. Elsewhere, only the first level is kept. The next object would need these folders again.
 _TENANT_LEVELS = 2
 _TEMPORARY = re.compile(r"~[0-9a-f]{24}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -38,7 +38,7 @@ def temporary_name() -> str:
 def _machine() -> str:
     """Return 8 hex digits that identify this machine since its last boot.
 
-    All processes that can see each other's locks have the same digits.
+    All processes that can see each other's locks get the same digits.
     """
     with suppress(OSError):
         return hashlib.sha256(f"{_BOOT_ID.read_text()}{socket.gethostname()}".encode()).hexdigest()[:8]
@@ -48,7 +48,8 @@ def _machine() -> str:
 def claim(file: int) -> bool:
     """Lock a new temporary file while it is open. Return False if it was removed before it was locked.
 
-    A file system without locks is not an error. There, only the age of a file shows whether it may be removed.
+    A file system that does not support locks causes no error. On such a file system, only the age of a file shows
+    whether it may be removed.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,7 +67,7 @@ def remove_empty(root: Path, folders: Sequence[str]) -> None:
         try:
             with opened(root, folders[: depth - 1]) as above:
                 os.rmdir(folders[depth - 1], dir_fd=above)
-        except (OSError, StorageError):  # not empty, or changed by another process
+        except (OSError, StorageError):  # the folder is not empty, or another process has changed it
             return
 
 
@@ -85,7 +86,7 @@ def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
 
 
 def _folders(root: Path, folder: str, after: str) -> Iterator[str]:
-    """Yield the folders below `folder` that are greater than `after`, each with a trailing `/`."""
+    """Yield, in order, the folders below `folder` whose paths are greater than `after`. Each path ends in `/`."""
     for name in _names(root, folder, files=False):
         inner = f"{folder}{name}/"
         if inner > after:

@@ -1,4 +1,4 @@
-"""Functions that read and write the objects that cancel, delete or halt a job, with the markers that belong to them."""
+"""Functions that read and write the records that cancel, delete or halt a job, and their markers."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,12 +14,12 @@ from maskrelay.storage.stored_records import read_record, record_body
 
 
 def cancel_job(storage: Storage, job: str, reason: str, move: Callable[[str, str], JobState | None]) -> bool:
-    """Cancel a job: store the intent and its marker, and then call `move(job, reason)` to tell the ledger.
+    """Cancel a job: store the cancellation record and its marker, then call `move(job, reason)` to change the ledger.
 
     `move` returns the state that the job had before, or None if the ledger does not know the job. If the job was
     finishing or had ended, remove the marker and return False. Otherwise return True. Exceptions of `move` are not
-    caught. In that case the job is cancelled nevertheless, because the sweep finds the intent. If an intent exists, it
-    is kept. The call may be repeated.
+    caught. The job is cancelled even then, because the sweep finds the record. An existing record is kept. The call may
+    be repeated.
     """
     intent = CancelIntent(reason=reason, at=datetime.now(UTC))
     with suppress(ObjectExists):
@@ -57,8 +57,8 @@ def tombstone_of(storage: Storage, job: str) -> Tombstone | None:
 def entomb(storage: Storage, job: str, tombstone: Tombstone) -> None:
     """Write the marker and the tombstone of a job. From then on the job is deleted, and the sweep removes its objects.
 
-    The marker is written first. The sweep finds deleted jobs by their markers, so it finds every tombstone, and it
-    removes a marker without a tombstone. If a tombstone exists, it is kept. The call may be repeated.
+    The sweep finds deleted jobs by their markers. The marker is written first, so there is no tombstone without a
+    marker. The sweep removes a marker without a tombstone. An existing tombstone is kept. The call may be repeated.
     """
     storage.put(keys.removing(job), b"")
     with suppress(ObjectExists):

@@ -1,7 +1,7 @@
-"""Requests for single objects in a bucket, sent by obstore, which is written in Rust and does not hold Python's lock.
+"""Requests for single objects in a bucket, sent by obstore, which is written in Rust and releases Python's global lock.
 
-boto3 determines the URL and the region of the bucket, the credentials and the proxy. obstore only signs and sends the
-requests. The threads of obstore do not survive a fork, so a request after a fork would never return (see `is_usable`).
+boto3 determines the URL and the region of the bucket and the credentials. obstore only signs and sends the requests.
+The threads of obstore do not survive a fork, so a request in a forked process would never return (see `is_usable`).
 """
 
 import os
@@ -22,22 +22,25 @@ from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts
 from maskrelay.storage.s3_errors import MISSING, TAKEN, needs_boto3, obstore_error, s3_errors
 from maskrelay.storage.s3_requests import Boto3Needed
 
-#: The longest body that obstore sends. boto3 sends longer bodies. obstore's read timeout includes the time for sending
-#: the body, so a long body could not be sent over a slow connection. The timeouts of boto3 apply to each piece of a
-#: body.
+#: The longest body that obstore sends. boto3 sends longer bodies, because its timeouts apply to each piece of a body.
+#: obstore's read timeout includes the time for sending the whole body, so a long body could not be sent over a slow
+#: connection.
 LONGEST_BODY_BYTES = 1 << 20
 _UNLIMITED = "365days"
-#: The options for a bucket without a proxy: a proxy from which all addresses are excluded. If obstore had no proxy, it
-#: would use that of the environment, by rules that differ from those of this service.
+#: The options for a bucket without a proxy: a proxy from which all addresses are excluded. Without this option, obstore
+#: would use the proxy in the environment, but it interprets the variables differently from this service.
 _NO_PROXY = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
 _PROBE = "k"
-#: The id of the process in which the threads of obstore run, or None if none was started.
+#: The id of the process in which the threads of obstore run. None if obstore has not been used.
 _started_in: int | None = None
 T = TypeVar("T")
 
 
 def is_usable() -> bool:
-    """Return whether obstore can be used in this process. It cannot if it was used before the process was forked."""
+    """Return whether obstore can be used in this process.
+
+    It cannot be used if the process was forked after its first use.
+    """
     return _started_in in (None, os.getpid())
 
 
@@ -169,7 +172,10 @@ class ObstoreRequests:
 
 
 def _config(base: str, region: str, boto3s: Any) -> Any:
-    """Return the options of the store. Those that obstore would read from the environment are all set as for boto3."""
+    """Return the options of the store.
+
+    Every option that obstore would otherwise read from the environment is set to the value that boto3 uses.
+    """
     config = {
         "aws_endpoint_url_s3": base,
         "endpoint": base,

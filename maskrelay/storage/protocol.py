@@ -64,15 +64,15 @@ class Storage(Protocol):
     def create(self, key: str, body: bytes, content_type: str = BINARY) -> None:
         """Write a new object. Raises ObjectExists if there is an object with this key.
 
-        If the call raises StorageUnavailable, the object may have been written nevertheless. If a retry then raises
-        ObjectExists, compare the stored object with yours.
+        After StorageUnavailable, the object may have been written nevertheless. If a retry then raises ObjectExists,
+        compare the stored object with yours.
         """
 
     def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:
         """Write an object. An existing object with the same key is replaced."""
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """Return the object's bytes from offset `start` on: at most `length` of them, or all if `length` is None.
+        """Return at most `length` bytes of the object from offset `start` on, or all of them if `length` is None.
 
         Raises ObjectMissing if there is no such object.
         """
@@ -80,7 +80,7 @@ class Storage(Protocol):
     def stream(self, key: str, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
         """Yield the same bytes as `get`, in chunks of at most 1 MiB.
 
-        Raises ObjectMissing if there is no such object: the call itself raises it, before the first chunk. Close the
+        If there is no such object, the call itself raises ObjectMissing, before the first chunk is requested. Close the
         generator if you stop before its end.
         """
 
@@ -103,11 +103,12 @@ class Storage(Protocol):
         """
 
     def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
-        """Remove temporary files of killed processes from up to `most` folders, in order, beginning after `after`.
+        """Remove temporary files of killed processes from up to `most` folders, in order, beginning after the folder
+        `after`.
 
         Return the folder after which the next call continues, and the number of removed files. Pass "" as `after` to
-        begin; "" is returned when no folders remain. S3 needs no such call, because the bucket's lifecycle rule does
-        the same.
+        begin. The returned folder is "" when no folders remain. S3 needs no such call, because the bucket's lifecycle
+        rule does the same.
         """
 
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
@@ -124,7 +125,7 @@ def has(storage: Storage, key: str) -> bool:
 
 
 def check_key(key: str) -> None:
-    """Raise KeyInvalid if `key` has more than 512 characters or a segment that is not well-formed."""
+    """Raise KeyInvalid if `key` has more than 512 characters, or contains a segment that is not well-formed."""
     if len(key) > _KEY_LENGTH or not all(_SEGMENT.fullmatch(segment) for segment in key.split("/")):
         raise KeyInvalid
 

@@ -56,7 +56,10 @@ class S3Storage:
         return self._prefix + key
 
     def _tried(self, request: Callable[[ObjectRequests], T], body_bytes: int = 0) -> T:
-        """Send a request, and repeat it as often as configured while it fails without being refused."""
+        """Send a request, and repeat it up to the configured number of times.
+
+        A request that the server refuses is not repeated.
+        """
         for attempt in range(self._clients.attempts - 1):
             try:
                 return self._clients.send(request, body_bytes)
@@ -67,7 +70,8 @@ class S3Storage:
         return self._clients.send(request, body_bytes)
 
     def create(self, key: str, body: bytes, content_type: str = BINARY) -> None:
-        # If the response to the first attempt was lost, the next one finds the object and recognizes it by the nonce.
+        # If the response to the first attempt was lost, the next attempt finds the object and recognizes it by its
+        # nonce.
         path, nonce = self._path(key), secrets.token_hex(16)
         for pause in _CREATE_PAUSES:
             with suppress(StorageUnavailable):
@@ -85,8 +89,8 @@ class S3Storage:
     def _nonce(self, path: str) -> str | None:
         """Return the nonce that the creator of the object stored with it.
 
-        Raises StorageUnavailable if the object is missing, so `create` writes it again. This happens because S3 answers
-        409 also if the object is being deleted at that moment.
+        If the object is missing, raises StorageUnavailable, so `create` tries again. This happens because S3 also
+        answers 409 while the object is being deleted.
         """
         try:
             _, nonce = self._head(path)

@@ -1,7 +1,8 @@
-"""Clients of S3 that boto3's environment variables and files configure, recreated when these files change.
+"""Clients of S3.
 
-obstore sends the requests for single objects, because it needs a fraction of the CPU time of boto3. boto3 sends all
-other requests, and those for single objects that obstore cannot send.
+The environment variables and files of boto3 configure them. They are created again when these files change. obstore
+sends the requests for single objects, because it needs a fraction of the CPU time of boto3. boto3 sends all other
+requests, and the requests that obstore cannot send.
 """
 
 import logging
@@ -33,8 +34,8 @@ _READ_SECONDS = 20
 _CONNECTIONS = 32
 #: The version of a file: its modification time, inode and size. None means that the file does not exist.
 Stamp = tuple[int, int, int] | None
-#: Variables that obstore uses and boto3 ignores, and that cannot be overridden. If one is set, boto3 sends all
-#: requests.
+#: Environment variables that boto3 ignores but obstore obeys, and that no option of obstore overrides. If one of them
+#: is set, boto3 sends all requests.
 _OBSTORES_OWN = ("AWS_CHECKSUM_ALGORITHM", "AWS_COPY_IF_NOT_EXISTS", "AWS_SERVER_SIDE_ENCRYPTION")
 T = TypeVar("T")
 
@@ -91,7 +92,9 @@ class S3Clients:
             return self._made
 
     def send(self, request: Callable[[ObjectRequests], T], body_bytes: int = 0) -> T:
-        """Send one request. obstore sends it if it can in this process and for a body of this size, otherwise boto3."""
+        """Send one request. obstore sends it if it can be used in this process and for a body of this size, otherwise
+        boto3.
+        """
         clients = self.now()
         if clients.obstore is None or not clients.obstore.can_send(body_bytes):
             return request(clients.boto3)
@@ -130,7 +133,7 @@ def _make(bucket: str, endpoint_url: str | None, *, before_fork: bool) -> Client
 
 
 def _obstore(session: Any, client: Any, bucket: str, endpoint_url: str | None) -> "ObstoreRequests | None":
-    """Return the requests that obstore sends, or None if obstore would not follow the configuration like boto3."""
+    """Return the requests that obstore sends. Return None if obstore cannot follow the configuration as boto3 does."""
     if client.meta.config.response_checksum_validation == "when_supported" or any(map(os.environ.get, _OBSTORES_OWN)):
         return None
     try:  # imported only here, because it is 15 MB of code that a store in a folder does not need
@@ -149,7 +152,9 @@ def _obstore(session: Any, client: Any, bucket: str, endpoint_url: str | None) -
 
 
 def _core() -> Any:
-    """Return a session whose clients trust our certificate authorities, even those that fetch credentials."""
+    """Return a session whose clients, including those that fetch credentials, trust the configured certificate
+    authorities.
+    """
     core = botocore.session.get_session()
     core.set_config_variable("ca_bundle", ca_bundle("AWS_CA_BUNDLE"))
     return core
@@ -195,8 +200,8 @@ def _config(core: Any, endpoint_url: str | None, attempts: int) -> Config:
     for name in ("request_checksum_calculation", "response_checksum_validation"):
         if not is_chosen(name):
             given[name] = "when_required"
-    # Self-hosted servers rarely have a host name for every bucket. AWS has one in the region of the bucket, and a
-    # presigned URL must contain it.
+    # AWS has a host name for every bucket, and a presigned URL must contain the one in the region of the bucket.
+    # Self-hosted servers rarely have host names for buckets.
     if "addressing_style" not in dict(profile.get("s3") or {}):
         given["s3"] = {"addressing_style": "path" if endpoint_url else "virtual"}
     return Config(
@@ -211,7 +216,7 @@ def _config(core: Any, endpoint_url: str | None, attempts: int) -> Config:
 
 
 def _proxies(endpoint_url: str | None) -> dict[str, str]:
-    """Return the proxy that the environment names for the store. It is parsed as for all other connections.
+    """Return the proxy that the environment names for the store. Its URL is parsed as for all other connections.
 
     Raises SettingsError if the proxy's URL cannot be used.
     """

@@ -37,9 +37,8 @@ _CODE = re.compile(r"<Code>([^<]*)</Code>")
 
 @contextmanager
 def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Iterator[None]:
-    """Translate an error of boto3 into the error that `meanings` has for its S3 code, or else into StorageUnavailable.
-
-    The new error does not contain the URL and the key that are in boto3's message.
+    """Translate an error of boto3 into the error for its S3 code in `meanings`, or into StorageUnavailable if there is
+    none. boto3's message contains the URL and the key. The new error does not.
     """
     try:
         yield
@@ -50,7 +49,7 @@ def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Itera
     except BotoCoreError as error:
         refused = isinstance(error, _UNSIGNED) or "CERTIFICATE_VERIFY_FAILED" in str(error)
         raise unavailable(type(error).__name__, refused=refused) from None
-    except RuntimeError as error:  # boto3's error for renewed credentials that have expired already
+    except RuntimeError as error:  # boto3 raises this if the credentials have expired already when they are renewed
         if "expired" not in str(error):
             raise
         raise unavailable("CredentialRetrievalError") from None
@@ -72,10 +71,11 @@ def obstore_error(
 
 
 def needs_boto3(text: str) -> str | None:
-    """Return why boto3 can send a request that failed in obstore with this text. Return None if boto3 cannot either.
+    """Return the reason why boto3 can send a request that failed in obstore with this text, or None if boto3 would fail
+    too.
 
-    There are two reasons. obstore uses rustls, which rejects certificates that OpenSSL accepts, such as a trusted
-    self-signed certificate. And boto3 finds the region of a bucket if the configured region is wrong.
+    There are two reasons. First, obstore uses rustls, which rejects certificates that OpenSSL accepts, such as a
+    trusted self-signed certificate. Second, boto3 finds the region of a bucket if the configured region is wrong.
     """
     if "InvalidCertificate" in text:
         return "certificate"
@@ -93,8 +93,8 @@ def _answered(status: int, code: str, meanings: Mapping[str, type[StorageError]]
 
 
 def _is_refusal(status: int, code: str) -> bool:
-    """Return whether the server refuses the request and would refuse it again.
+    """Return whether the server would refuse the same request again.
 
-    These are the statuses 4xx and 501, except those that ask the client to retry later.
+    This is the case for the statuses 4xx and 501, except for errors that ask the client to retry later.
     """
     return status == 501 or (400 <= status < 500 and status not in _LATER and code not in _LATER_CODES)

@@ -1,6 +1,7 @@
 """Requests for single objects in a bucket, sent by boto3.
 
-`obstore_requests` sends the same requests with a fraction of the CPU time. This module sends those that obstore cannot.
+`obstore_requests` sends the same requests with a fraction of the CPU time. This module sends those that obstore cannot
+send.
 """
 
 from collections.abc import Generator
@@ -24,8 +25,8 @@ class ObjectRequests(Protocol):
     def put(self, key: str, body: bytes, content_type: str, nonce: str | None = None) -> None:
         """Write an object.
 
-        If there is a nonce, it is stored with the object, and the call raises ObjectExists if an object with this key
-        exists.
+        With a nonce, the object is only created: the nonce is stored with it, and the call raises ObjectExists if an
+        object with this key exists.
         """
 
     def open(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
@@ -35,7 +36,7 @@ class ObjectRequests(Protocol):
         """
 
     def head(self, key: str) -> tuple[ObjectFacts, str | None]:
-        """Return the metadata of an object, and the nonce that was stored with it. Raises ObjectMissing."""
+        """Return the metadata of an object, and the nonce that was stored with it, if any. Raises ObjectMissing."""
 
     def delete(self, key: str) -> None:
         """Delete an object. A missing object is not an error."""

@@ -18,7 +18,7 @@ _PARTS_OF_ONE_SIZE = 2000
 def _part_bytes(number: int) -> int:
     """Return the size of part `number`, counted from 1.
 
-    The size doubles after every 2000 parts. S3 accepts 10,000 parts, so an object can have up to 484 GiB.
+    The size doubles after every 2000 parts. S3 accepts 10,000 parts, so an object can be as large as 484 GiB.
     """
     return _PART_BYTES << ((number - 1) // _PARTS_OF_ONE_SIZE)
 

@@ -1,4 +1,4 @@
-"""Health of the object store. If the store cannot be used, the reason is logged whenever it changes."""
+"""The health of the object store. While the store cannot be used, the reason is logged whenever the reason changes."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from maskrelay.storage.factory import check_writable
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: At most one trial object is written in this many seconds.
+#: At most one trial object is written in a period of this many seconds.
 PERIOD_S = 5.0
 #: A reason that has not occurred for this many seconds is logged again.
 FORGOTTEN_S = 60.0
@@ -40,7 +40,7 @@ class StoreHealth:
             raise
 
     def failed(self, error: StorageUnavailable) -> None:
-        """Log why the store could not be used, if the reason has changed or has not occurred recently."""
+        """Log why the store could not be used, if the reason is a new one or has not occurred recently."""
         reason = error.reason or error.code
         with self._lock:
             now = time.monotonic()

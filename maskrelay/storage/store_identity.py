@@ -1,4 +1,4 @@
-"""The id of a store. The first process that needs the id creates it. It stays the same if the store is moved."""
+"""The id of a store. The first process that needs the id creates it. A store that is moved keeps its id."""
 
 import json
 import secrets
@@ -10,7 +10,7 @@ from maskrelay.storage.protocol import Storage
 
 
 def store_id(storage: Storage) -> str:
-    """Return the store's id, after creating it if there is none.
+    """Return the store's id. If there is none, create it first.
 
     Raises StorageUnavailable if the store does not respond, and SettingsError if the stored id cannot be read.
     """

@@ -1,7 +1,7 @@
 """Records as objects in storage. An object holds one record as JSON, or several records as lines of JSON.
 
-Each object is written once. Reading an object that anyone may have written returns valid records or raises
-RecordUnreadable. The error's message quotes nothing of the object.
+Each object is written once. Other programs can write to the store too, so every record is validated when it is read. An
+invalid record raises RecordUnreadable, whose message quotes nothing of the object.
 """
 
 import re
@@ -19,7 +19,8 @@ from maskrelay.storage.protocol import Storage
 
 #: The size limit of a record, in bytes. The longest possible records name 20,000 members of each of 20 zip archives.
 LONGEST_BYTES = 256 << 20
-#: The beginning of the record of a submission. Both values come from this service; the caller's own text follows later.
+#: The beginning of the record of a submission. This service creates both values. Text from the caller follows only
+#: after them.
 _OWNER = re.compile(
     rf'\s*{{\s*"id"\s*:\s*"({keys.ID.pattern})"\s*,\s*"tenant"\s*:\s*"({keys.TENANT.pattern})"'.encode()
 )
@@ -78,7 +79,7 @@ def read_result(storage: Storage, job: str) -> Result:
 def owner_of(storage: Storage, job: str) -> str | None:
     """Return the tenant of a job from the beginning of its record, even if the rest of the record is unreadable.
 
-    Return None if there is no record, or if the record does not begin in the way in which this service writes it.
+    Return None if there is no record, or if its beginning is not as this service writes it.
     """
     try:
         begun = _OWNER.match(storage.get(keys.accepted(job), 0, _OWNER_BYTES))
@@ -116,7 +117,10 @@ def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines of an object that is read in chunks. The chunks of a long line are joined only once."""
+    """Yield the lines of an object that is read in chunks.
+
+    The chunks of a long line are joined only once, so this takes linear time.
+    """
     held: list[bytes] = []
     for chunk in chunks:
         first, *others = chunk.split(b"\n")

@@ -1,8 +1,8 @@
 """Logging, as lines of text or as lines of JSON for a log collector. Both have the same fields.
 
-The fields of a line are passed as `extra`. Only the fields in `FIELDS` are written, so nothing else gets into the log.
-None of them can contain patient data, because they are ids, numbers, codes and names of this service. For an exception,
-the type and the location are written. The message of an exception is never written, because it may quote the input.
+The fields of a line are passed as `extra`, and only those in `FIELDS` are written. They cannot contain patient data,
+because they are ids, numbers, codes and names of this service. For an exception, the type and the location are written.
+The message of an exception is never written, because it may quote the input.
 """
 
 import json
@@ -47,15 +47,15 @@ def _without_words_of_tasks(record: logging.LogRecord) -> bool:
 class Flood(logging.Filter):
     """A limit on the number of lines that one location in the code may write in a period.
 
-    A line that is repeated a million times would fill the disk and hide all other lines. Lines above the limit are
-    counted. Their number is added to the next line that the same location writes.
+    A line that is repeated a million times would fill the disk and hide all other lines. Lines above the limit are only
+    counted. The next line that the same location writes contains their number.
     """
 
     def __init__(self, most: int = 500, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._most, self._seconds, self._clock = most, seconds, clock
         self._lock = threading.Lock()
-        #: For each location in the code, the start of its period, and the number of lines since then.
+        #: For each location in the code, the start of its current period, and the number of lines since then.
         self._seen: dict[tuple[str, int], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:

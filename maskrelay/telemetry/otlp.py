@@ -88,7 +88,7 @@ def _standard_url() -> str:
 
 
 class _Trusting(HTTPAdapter):
-    """An adapter that trusts the certificate authorities of this service instead of those that requests would find."""
+    """An adapter for the library requests that trusts the certificate authorities of this service."""
 
     def __init__(self) -> None:
         self._trusted = ca_bundle("REQUESTS_CA_BUNDLE", *_AUTHORITIES)
@@ -99,9 +99,9 @@ class _Trusting(HTTPAdapter):
 
 
 def _session(url: str) -> requests.Session:
-    """Return a session that uses the proxy from the environment. It is parsed as for all other connections.
+    """Return a session that uses the proxy from the environment.
 
-    Raises SettingsError if the proxy's URL cannot be used.
+    The proxy's URL is parsed as for all other connections. Raises SettingsError if the proxy's URL cannot be used.
     """
     proxy = proxy_for(url)
     session = requests.Session()

@@ -31,10 +31,11 @@ class Spans(Protocol):
         links: Sequence[str] = (),
         **attributes: str | int,
     ) -> AbstractContextManager[Span]:
-        """Wrap the block in a span. Its parent is the current span, or else the span with the traceparent `within`.
+        """Wrap the block in a span.
 
-        `links` are the traceparents of other spans whose work this span continues. If the block raises an exception,
-        the span ends with its code or type, but never with its message.
+        Its parent is the current span. If there is none, its parent is the span with the traceparent `within`. `links`
+        are the traceparents of other spans whose work this span continues. If the block raises an exception, the span
+        ends with its code or type, but never with its message.
         """
 
     def here(self) -> str | None:

@@ -1,6 +1,6 @@
 """Reading of DICOM objects.
 
-The modules read the facts in the header of an object, and its frames as planes, one at a time.
+The modules read the header of a DICOM object as facts, and each of its frames as a plane, which is an array of pixels.
 Read `facts` first, then `planes`.
 """
 

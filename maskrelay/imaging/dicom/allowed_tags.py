@@ -1,4 +1,4 @@
-"""The tags that are read from an object. All other tags, such as free text, are never read.
+"""The tags that are read from a DICOM object. All other tags, such as free text, are never read.
 
 Tags that identify the patient are read only to compute hashes, and times are read only to compare them.
 """
@@ -80,8 +80,8 @@ _KEYWORDS = (
     "ExtendedOffsetTableLengths",
 )
 
-#: The private element of Siemens that reserves a block of elements, and the element with the number of slices in a
-#: mosaic.
+#: Two private elements of Siemens. The first reserves a block of elements, and the second contains the number of slices
+#: in a mosaic.
 MOSAIC_CREATOR, MOSAIC_COUNT = 0x00190010, 0x0019100A
 
 _PRIVATE = (*PRIVATE, MOSAIC_CREATOR, MOSAIC_COUNT)

@@ -1,4 +1,7 @@
-"""Decoding of a compressed frame: to the samples as the codestream stores them, then as the header defines them."""
+"""Decoding of a compressed frame.
+
+The samples are first decoded, then converted to the type that the object's header declares.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,16 +20,17 @@ from maskrelay.imaging.dicom.codestream import Codestream, check_codestream
 from maskrelay.imaging.dicom.sample_layout import SampleLayout
 
 _Samples = npt.NDArray[Any]
-#: Two tails that are appended to data without an end marker. If the data are complete, they decode to the same samples
-#: with both tails.
+#: Two endings for data without an end marker. The data are decoded once with each of them. If the data are complete,
+#: both results are equal.
 _TAILS = (b"\x00" * 32 + jpeg_codestream.END, b"\xaa" * 32 + jpeg_codestream.END)
-#: The last bytes of entropy-coded data that look like padding. Further such bytes are padding.
+#: Bytes that look like padding, but may be the last bytes of entropy-coded data. If more such bytes follow, those are
+#: padding.
 _LAST_BYTES = (b"\0", b"\xff\0")
 _UNSIGNED, _SIGNED = {1: "<u1", 2: "<u2", 4: "<u4"}, {1: "<i1", 2: "<i2", 4: "<i4"}
 
 
 def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
-    """Return the header of the frame's codestream, and the codestream.
+    """Return the header of the frame's codestream, and the codestream itself.
 
     The codestream may be inside a JP2 file. Raises Truncated if the frame is not JPEG, JPEG-LS or JPEG 2000.
     """
@@ -37,7 +41,7 @@ def read_codestream(frame: bytes) -> tuple[Codestream, bytes]:
 
 
 def decode_codestream(frame: bytes, layout: SampleLayout) -> tuple[_Samples, Codestream]:
-    """Return the samples with the number of bits and the sign that the codestream declares, and its header.
+    """Return the samples as the codestream declares them, and the header of the codestream.
 
     The samples have the shape (rows, columns) or (rows, columns, samples). A frame is only decoded if its size is the
     same as in the header of the object. Bytes after the end of the codestream are padding and are ignored. A missing

@@ -55,7 +55,7 @@ def check_codestream(stream: Codestream, layout: SampleLayout) -> None:
 def meaning_of(stream: Codestream, layout: SampleLayout) -> str:
     """Return the photometric interpretation of the samples that the decoder returns for a colour frame.
 
-    If the markers of the codestream say consistently what its colours are, they decide, otherwise the object's header
+    The markers of the codestream decide if they agree with each other on its colours. Otherwise, the object's header
     decides. Raises TagInvalid if the header contradicts a marker that other programs ignore.
     """
     header = layout.photometric

@@ -20,13 +20,13 @@ from maskrelay.imaging.dicom.lookup_tables import (
 from maskrelay.imaging.dicom.sample_layout import SUBSAMPLED, SampleLayout
 from maskrelay.imaging.dicom.tags import named, octets, words
 
-_ROWS = 256  # the rows that are converted at a time, because floats take four times the memory of bytes
+_ROWS = 256  # the number of rows that are converted at a time, because floats take four times the memory of bytes
 _FULL = (0.0, 1.0, 1.0)  # the value of Y for black, and the factors of Y and of the colour differences
 _PARTIAL = (16.0, 255 / 219, 255 / 224)
 
 
 def to_rgb(values: npt.NDArray[Any], photometric: str, bits: int) -> npt.NDArray[np.uint8]:
-    """Convert (height, width, 3) samples of `bits` bits, in this photometric interpretation, to RGB as uint8."""
+    """Convert (height, width, 3) samples of `bits` bits from the photometric interpretation to RGB as uint8."""
     octet = _to_bytes(values, bits)
     reach = {"YBR_FULL": _FULL, "YBR_PARTIAL": _PARTIAL}.get(SUBSAMPLED.get(photometric, photometric))
     return _converted(octet, *reach) if reach else octet
@@ -64,9 +64,10 @@ def _segmented(
 
 
 def _to_bytes(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
-    """Return the highest 8 of `bits` bits. Samples with fewer bits are scaled up.
+    """Return the highest 8 of `bits` bits.
 
-    If samples of 8 bits were widened by shifting or by repeating their bits, this is exactly reversed.
+    Samples with fewer bits are scaled up. Samples of 8 bits that were widened, either by shifting or by repeating their
+    bits, become exactly what they were.
     """
     if bits >= 8:
         return (values >> (bits - 8)).astype(np.uint8)

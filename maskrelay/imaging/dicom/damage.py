@@ -18,7 +18,7 @@ logging.getLogger("pydicom").propagate = False  # otherwise its lines would be i
 class _Hush:
     """A switch that suppresses warnings while any thread needs it.
 
-    The filters for warnings are global, so a thread must not restore them while another thread is inside the block.
+    The filters for warnings are global, so they are restored only when no thread needs the switch any more.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Disagreements between the header of an object and its pixel data.
+"""Disagreements between the header of a DICOM object and its pixel data.
 
 They are found by reading the headers of the codestreams. Nothing is decoded.
 """
@@ -16,7 +16,8 @@ from maskrelay.imaging.dicom.sample_layout import SampleLayout
 from maskrelay.imaging.dicom.stream import opened
 from maskrelay.imaging.dicom.tags import octets, text
 
-#: The findings by code. Most consist of the value in the object's header and the value in the pixel data.
+#: The disagreements by code. For most codes, there are two values: that in the object's header, and that in the pixel
+#: data.
 Findings = dict[str, tuple[int | str, ...]]
 
 _HEAD, _LONG_HEAD = 2048, 1 << 18
@@ -37,7 +38,7 @@ def look_at(
     """Return the differences between the header of an object and its frames.
 
     Raises TagInvalid if they contradict each other about the colours. A frame whose codestream header cannot be read is
-    skipped here. It is refused later, when it is decoded.
+    skipped. It is refused later, when it is decoded.
     """
     findings = _of_header(header, layout, pixels)
     if frames is not None and frames.ignored_offsets:

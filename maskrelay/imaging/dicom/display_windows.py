@@ -1,4 +1,4 @@
-"""The display windows (VOI) that an object contains."""
+"""The display windows (VOI) that the header of a DICOM object contains."""
 
 from pydicom import Dataset
 
@@ -23,7 +23,7 @@ def voi_windows(dataset: Dataset, groups: FunctionalGroups) -> tuple[tuple[float
 
 
 def voi_function(dataset: Dataset, groups: FunctionalGroups) -> str | None:
-    """Return VOILUTFunction. It is LINEAR_EXACT or SIGMOID if the windows are not to be applied as LINEAR."""
+    """Return the value of VOILUTFunction, which says how the windows are applied: LINEAR, LINEAR_EXACT or SIGMOID."""
     return text(_place(dataset, groups), "VOILUTFunction")
 
 

@@ -1,6 +1,6 @@
-"""Reading of the facts in the header of an object.
+"""Reading of the facts in the header of a DICOM object.
 
-They are used to group and order objects, to choose a window, and to decide whether an image may be sent.
+The facts are used to group and order objects, to choose a window, and to decide whether an image may be sent.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ from maskrelay.imaging.dicom.tags import items, number, text, uid, value_of, val
 _IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 #: The tags that give stored pixels their meaning. They are hashed together with the pixels.
 _MEANING = ("PhotometricInterpretation", "PixelRepresentation", "BitsStored", "RescaleSlope", "RescaleIntercept")
-#: The size of the largest frame that is read to compute its hash. Larger frames, and objects with several frames, are
+#: The size, in bytes, of the largest frame whose pixels are hashed. Larger frames, and objects with several frames, are
 #: compared by their SOP instance UID.
 _HASHED_BYTES = 64 << 20
 
 
 #: The SOP classes of segmentations and label maps, which are never images to segment.
 _SEGMENTATIONS = frozenset(f"1.2.840.10008.5.1.4.1.1.{leaf}" for leaf in ("66.4", "66.7"))
-#: The same SOP classes and that of doses, which are not images to segment if they are found among other objects.
+#: The same SOP classes, and that of doses. A dose that is found among other objects is not an image to segment.
 _DERIVED = _SEGMENTATIONS | {"1.2.840.10008.5.1.4.1.1.481.2"}
 
 
@@ -49,8 +49,8 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
 
     Raises only subclasses of ItemError: those of `header.read_header`, `sample_layout.read_layout`,
     `functional_groups.read_groups` and `planes.read_frames`, TagInvalid if the geometry is invalid, and NotAPicture if
-    the object is not an image. So an object that `planes.open_planes` could not read because of its header is refused
-    here already.
+    the object is not an image. The function therefore refuses every object whose header `planes.open_planes` would
+    refuse.
     """
     with named_damage():
         header = read_header(source)
@@ -70,7 +70,10 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
 
 
 def _bits(header: Header, layout: SampleLayout, groups: FunctionalGroups, bits: int) -> int:
-    """Return the bits per sample after the modality transformation: 16 if it may change values of at most 8 bits."""
+    """Return the bits per sample after the modality transformation.
+
+    If it may change values of at most 8 bits, this is 16.
+    """
     if bits > 8 or layout.samples > 1 or layout.photometric == "PALETTE COLOR":
         return bits
     modality = read_modality(header.dataset, groups, layout, 0, little=header.little_endian)

@@ -40,7 +40,7 @@ class FragmentedFrames:
 
     #: The fragments of each frame that was found.
     each: Sequence[Sequence[Fragment]]
-    #: The number of entries of an offset table that does not match the frames. 0 if there is no such table.
+    #: The number of entries of the offset table if it does not match the frames, otherwise 0.
     ignored_offsets: int = 0
 
     def read(self, stream: ElementStream, index: int) -> bytes:
@@ -82,7 +82,7 @@ def _detail(layout: SampleLayout, found: int) -> str:
 
 
 def _basic_offsets(stream: ElementStream) -> tuple[tuple[int, ...], int]:
-    """Return the basic offset table, and the offset of the item that contains the first fragment."""
+    """Return the basic offset table, and the offset of the first fragment's item in the source."""
     tag, length = _item(stream)
     if tag != _ITEM:
         raise TagInvalid(f"{named('PixelData')} is not in fragments, although its transfer syntax is compressed.")
@@ -100,7 +100,7 @@ def _extended_offsets(header: Header) -> tuple[int, ...]:
 
 
 def _walk(stream: ElementStream, layout: SampleLayout) -> tuple[list[Fragment], bool]:
-    """Return all fragments that are not empty, and whether there is a delimiter after them."""
+    """Return all fragments that are not empty, and whether an end delimiter follows them."""
     found: list[Fragment] = []
     while stream.size - stream.tell() >= 8:
         tag, length = _item(stream)
@@ -131,10 +131,11 @@ def _begins(head: bytes, layout: SampleLayout) -> bool:
 
 
 def _grouped(fragments: list[Fragment], layout: SampleLayout, offsets: Sequence[int]) -> list[list[Fragment]]:
-    """Return the fragments of each frame, from a fragment in which a codestream begins up to the next such fragment.
+    """Return the fragments of each frame.
 
-    If no codestream begins in any fragment, all fragments are assigned to the only frame, or each fragment to a frame
-    of its own. The decoder then finds out whether this is right.
+    A frame begins with a fragment in which a codestream begins, and ends before the next such fragment. If no
+    codestream begins in any fragment and there is only one frame, all fragments belong to it. If there are several
+    frames, each fragment is one frame. Decoding then shows whether this is right.
     """
     begins = [number for number, fragment in enumerate(fragments) if fragment.begins]
     if not begins and layout.frames == 1 and fragments:

@@ -1,4 +1,4 @@
-"""The functional groups of an enhanced object: the attributes that all frames share, and those of each frame."""
+"""The functional groups of an enhanced DICOM object: the attributes that all frames share, and those of each frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

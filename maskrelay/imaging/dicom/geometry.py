@@ -21,7 +21,7 @@ _UNIT = 0.01  # the tolerance for the length of a direction, and for the right a
 
 
 def positions(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[Vector, ...]:
-    """Return the position of each frame, or nothing if a frame has no position. Raises TagInvalid."""
+    """Return the position of each frame, or an empty result if any frame has no position. Raises TagInvalid."""
 
     def read(place: Dataset) -> Vector | None:
         found = numbers(place, "ImagePositionPatient", 3)
@@ -31,7 +31,7 @@ def positions(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[
 
 
 def orientations(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[Orientation, ...]:
-    """Return the orientation of each frame, or nothing if a frame has no orientation.
+    """Return the orientation of each frame, or an empty result if any frame has no orientation.
 
     Raises TagInvalid if a value cannot be read, or if directions are not perpendicular unit vectors.
     """

@@ -60,7 +60,7 @@ class Header:
 def looks_like_dicom(head: bytes) -> bool:
     """Return whether a file that begins with these bytes may be DICOM. Pass at least 132 bytes.
 
-    A DICOM file has a magic number after its preamble. An object that has lost its preamble begins with an element of
+    A DICOM file has a magic number after its preamble. A DICOM object without a preamble begins with an element of
     group 2 or 8.
     """
     if head[_PREAMBLE : _PREAMBLE + 4] == _MAGIC:
@@ -110,7 +110,7 @@ def _read_meta(stream: ElementStream) -> Dataset:
 
 
 class _Inflating:
-    """A deflated object (PS3.5 A.5), which is decompressed only as far as it is needed."""
+    """A deflated object (PS3.5 A.5). Only the beginning that is needed is decompressed."""
 
     def __init__(self, deflated: bytes) -> None:
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -134,7 +134,7 @@ class _Inflating:
 
 
 def _read_deflated(inflating: _Inflating, meta: Dataset, syntax: str) -> Header:
-    """Decompress a deflated object up to its pixels, and as many bytes of the pixels as its frames need."""
+    """Decompress a deflated object up to the end of its last frame."""
     length = _FIRST_INFLATED
     while True:
         content = inflating.first(length)
@@ -163,7 +163,7 @@ def _rest_of(content: bytes, meta: Dataset, syntax: str) -> Header:
 def _needed(dataset: Dataset) -> int:
     """Return the number of bytes of all frames according to the header.
 
-    Return 0 if tags are missing. In this case, the layout is refused later.
+    Return 0 if tags are missing. In this case, `read_layout` refuses the object later.
     """
     keywords = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
     rows, columns, samples, allocated = (number(dataset, keyword) or 0 for keyword in keywords)

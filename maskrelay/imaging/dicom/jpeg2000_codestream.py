@@ -10,7 +10,7 @@ _PADDING = 16
 
 
 def read_jpeg_2000(frame: bytes) -> Codestream:
-    """Parse the main header. `frame` may end after it.
+    """Parse the main header. The bytes after it are not needed.
 
     Raises Truncated if the header is incomplete, and UnsupportedImage if the components are not all of the same kind.
     """
@@ -73,7 +73,7 @@ def whole_jpeg_2000(frame: bytes) -> bytes:
         if rest and frame[:place].endswith((rest[:1] * 4, b"\xff")):  # the padding begins inside the tile-part
             raise Truncated("A frame ends inside a tile-part.")
         return frame[:place] + END
-    return frame[: _last_end(frame, place)]  # the lengths are wrong, as in the files of some programs
+    return frame[: _last_end(frame, place)]  # the lengths are wrong, which some programs write
 
 
 def _last_end(frame: bytes, start: int) -> int:

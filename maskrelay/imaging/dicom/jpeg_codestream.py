@@ -13,16 +13,16 @@ _SOF_LS, _SOS, _EOI, _APP0, _APP14 = 0xF7, 0xDA, 0xD9, 0xE0, 0xEE
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC2})
 _MOST_SCANS = 100
 _RGB_IDS = (b"RGB", b"rgb")
-# The patterns match a marker that ends entropy-coded data. Inside such data, a byte 0xFF is followed by a zero byte
+# These patterns match a marker that ends entropy-coded data. Inside such data, a byte 0xFF is followed by a zero byte
 # (JPEG) or a zero bit (JPEG-LS), or by a restart marker. Before a marker, 0xFF may be repeated.
 _AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _AFTER_SCAN_LS = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 
 def read_jpeg(frame: bytes) -> Codestream:
-    """Parse the frame header and the markers that describe the colours. `frame` may end after the frame header.
+    """Parse the frame header and the markers that describe the colours.
 
-    Raises Truncated if there is no frame header.
+    The bytes after the frame header are not needed. Raises Truncated if there is no frame header.
     """
     jfif, adobe = False, None
     for marker, place, length in _segments(frame):

@@ -16,15 +16,15 @@ _MOST_ENTRIES = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class LookupTable:
-    """A lookup table."""
+    """A lookup table from stored values to entries."""
 
-    #: The value that the first entry is for. Lower values have the first entry too.
+    #: The stored value of the first entry. The first entry applies to all lower values too.
     first: int
-    #: The entries for consecutive values. Higher values have the last entry.
+    #: The entries for consecutive values. The last entry applies to all higher values too.
     entries: npt.NDArray[Any]
 
     def of(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the entry of each value, in the shape of the values."""
+        """Return the entry of each value, in an array of the same shape."""
         last = self.first + len(self.entries) - 1
         inside = np.clip(values.astype(np.int64), self.first, last)
         inside -= self.first
@@ -44,7 +44,10 @@ def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, l
 
 
 def read_descriptor(place: Dataset, keyword: str, *, signed: bool, little: bool) -> tuple[int, int, int]:
-    """Return the number of entries, the first value, and the bits per entry (8 to 16). Raises TagInvalid."""
+    """Return the number of entries, the value of the first entry, and the bits per entry (8 to 16).
+
+    Raises TagInvalid.
+    """
     found = words(place, keyword, little=little)
     if len(found) != 3 or not 8 <= found[2] <= 16:
         raise TagInvalid(f"{named(keyword)} does not contain three numbers of which the last is 8 to 16.")
@@ -56,7 +59,7 @@ def expanded(segments: npt.NDArray[Any], count: int, keyword: str) -> npt.NDArra
     """Expand the segments of a palette to `count` entries (C.7.9.2).
 
     `segments` contains the stored numbers as uint8 or uint16. An indirect segment repeats earlier segments. These must
-    not be indirect themselves. No more segments are expanded when there are `count` entries. Raises TagInvalid.
+    not be indirect themselves. The expansion stops when there are `count` entries. Raises TagInvalid.
     """
     entries: list[int] = []
     stored = segments.tolist()

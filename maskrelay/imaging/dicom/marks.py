@@ -52,8 +52,8 @@ TIMES = {
 #: different slices.
 _DECIMALS = {"echo_time": 2, "inversion_time": 1, "b_value": 0, "flip_angle": 1, "gradient_direction": 2}
 
-#: The private elements of each vendor: the group, the element and the value of the creator, then the element with the
-#: b-value, and the one or three elements with the direction.
+#: The private elements of each vendor. A row contains three parts: the creator (its group, element and value), the
+#: element with the b-value, and the one or three elements with the gradient direction.
 _SIEMENS = ((0x0019, 0x0010, "SIEMENS MR HEADER"), 0x0019100C, (0x0019100E,))
 _PHILIPS = ((0x2001, 0x0010, "Philips Imaging DD 001"), 0x20011003, (0x200510B0, 0x200510B1, 0x200510B2))
 _GE = ((0x0043, 0x0010, "GEMS_PARM_01"), 0x00431039, (0x001910BB, 0x001910BC, 0x001910BD))
@@ -61,7 +61,7 @@ _VENDORS = (_SIEMENS, _PHILIPS, _GE)
 #: GE's private image type. It distinguishes real, imaginary, phase and magnitude images of a series, which have the
 #: same ImageType.
 _GE_IMAGE_TYPE = 0x0043102F
-_GE_B_VALUE_OFFSET = 1e6  # GE adds multiples of this number to some b-values
+_GE_B_VALUE_OFFSET = 1e6  # some GE devices add a multiple of this number to the b-value
 
 KEYWORDS = (
     *NUMBERS.values(),
@@ -180,7 +180,7 @@ def _seconds(dataset: Dataset, date: str, time: str, both: str) -> float:
 def _fill_in(
     found: dict[str, Mark], dataset: Dataset, creator: tuple[int, int, str], b_value: int, direction: tuple[int, ...]
 ) -> None:
-    """Fill in the b-value and the direction from private elements of a vendor, if the standard tags are absent."""
+    """Take the b-value and the direction from private elements of a vendor if the standard tags are absent."""
     if not found["b_value"] and (own := _private(dataset, creator, b_value, 1)):
         found["b_value"] = own[0] % _GE_B_VALUE_OFFSET if creator == _GE[0] else own[0]
     if not found["gradient_direction"]:

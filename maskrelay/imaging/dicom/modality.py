@@ -28,8 +28,8 @@ def read_modality(
 ) -> Rescale | LookupTable:
     """Return the modality transformation of frame `index`.
 
-    It is the rescale of the frame, or else that of the shared functional groups, or else the lookup table or the
-    rescale of the object. If there is none of them, it is the identity. Raises TagInvalid.
+    This is the first that exists of: the rescale of the frame, the rescale in the shared functional groups, and the
+    lookup table or the rescale of the object. If there is none, it is the identity. Raises TagInvalid.
     """
     macro = groups.macro("PixelValueTransformationSequence", index)
     if macro is not None:
@@ -50,9 +50,9 @@ def _rescale(place: Dataset) -> Rescale:
 def apply_modality(values: npt.NDArray[Any], modality: Rescale | LookupTable, layout: SampleLayout) -> npt.NDArray[Any]:
     """Return the transformed values in the same shape.
 
-    The identity does not change them. A rescale by whole numbers returns integers, of the smallest type for all values
-    that could be stored, so all frames of a series have the same type. Any other rescale returns float64. A lookup
-    table returns its entries.
+    The identity does not change them. A rescale by whole numbers returns integers. Their type is the smallest one for
+    all values that could be stored, so all frames of a series have the same type. Any other rescale returns float64. A
+    lookup table returns its entries.
     """
     if isinstance(modality, LookupTable):
         return in_bands(values, modality.of)
@@ -62,7 +62,7 @@ def apply_modality(values: npt.NDArray[Any], modality: Rescale | LookupTable, la
     target = None if layout.floating else _whole_type(modality, layout)
     if target is None:
         return in_bands(values, lambda band: band.astype(np.float64) * slope + intercept)
-    # int64 is used, because neither the product nor the sum can overflow it
+    # in int64, neither the product nor the sum can overflow
     return in_bands(values, lambda band: (band.astype(np.int64) * int(slope) + int(intercept)).astype(target))
 
 

@@ -26,7 +26,10 @@ def read_padding(stored: npt.NDArray[Any], dataset: Dataset, layout: SampleLayou
 
 
 def _as_stored(value: float, layout: SampleLayout) -> float:
-    """Return the padding value as pixels store it. Some programs write it without its sign, or with unused bits."""
+    """Return the padding value as it appears in stored pixels.
+
+    Some programs write the tag without the sign, or with unused bits set.
+    """
     if layout.floating:
         return value
     span = 1 << layout.stored

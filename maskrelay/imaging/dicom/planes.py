@@ -21,7 +21,7 @@ from maskrelay.imaging.read.footprint import dicom_footprint
 
 @dataclass(frozen=True, eq=False)
 class DicomPlanes:
-    """A DICOM object whose header was read. Its frames are decoded one at a time. It may be used from any thread."""
+    """A DICOM object whose header was read. Its frames are decoded one at a time. Any thread may use it."""
 
     header: Header
     layout: SampleLayout
@@ -45,9 +45,7 @@ class DicomPlanes:
         """Return frame `index`, counted from 0. No other frame is decoded.
 
         A gray frame has the shape (height, width) and its values are in modality units. No VOI transformation is
-        applied. Without a modality transformation, the values are as stored. The values of a modality lookup table, and
-        of a rescale by whole numbers, are integers. Other rescaled values are float64. One-bit samples become 0 and
-        255, as uint8.
+        applied. Their dtype is that of `modality.apply_modality`. One-bit samples become 0 and 255, as uint8.
 
         A colour frame, also one with a palette, has the shape (height, width, 3) and the dtype uint8. Its values are
         scaled from the stored number of bits to 8 bits. Overlays are not drawn. Raises only subclasses of ItemError.

@@ -1,4 +1,7 @@
-"""Decoding of RLE frames to exactly the number of bytes that the header requires. Source: PS3.5 Annex G."""
+"""Decoding of RLE frames to exactly the number of bytes that the header of the object requires.
+
+Source: PS3.5 Annex G.
+"""
 
 import struct
 
@@ -57,7 +60,7 @@ def _starts(frame: bytes, layout: SampleLayout) -> list[int]:
 
 
 def _decode_segment(segment: bytes, length: int) -> npt.NDArray[np.uint8]:
-    """Return the `length` decoded bytes of a segment. No memory is allocated for more, even if it contains more."""
+    """Return the `length` decoded bytes of a segment. A segment that contains more bytes does not take more memory."""
     out = bytearray()
     place, end = 0, len(segment)
     most = length + length % 2  # some encoders pad a plane with an odd number of bytes before they encode it

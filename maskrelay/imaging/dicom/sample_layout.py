@@ -1,4 +1,7 @@
-"""The sample layout of an object (Image Pixel module). It is validated before memory is allocated for the samples."""
+"""The sample layout of a DICOM object (Image Pixel module).
+
+It is validated before memory is allocated for the samples.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -23,14 +26,14 @@ from maskrelay.imaging.dicom.tags import named, text, uid, whole
 
 _GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
-#: The photometric interpretations in which two pixels share their colour if they are stored without compression, each
-#: with the interpretation of the samples when every pixel has its own colour, as decoders return them.
+#: The photometric interpretations in which two pixels share one colour if the pixels are not compressed. Decoders
+#: return a colour for every pixel. The values are the interpretations of such samples.
 SUBSAMPLED = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}
 _ALLOCATED = (1, 8, 16, 32, 64)
 _LONGEST_SIDE_OF_TAG = 0xFFFF
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-_LEAST_EXCESS = 2  # excess bytes from this number on are an error; one byte may be padding to an even length
-_LEAST_FRAGMENT = 8  # the size of the tag and the length of an encapsulated frame
+_LEAST_EXCESS = 2  # this many excess bytes are an error; a single one may be padding to an even length
+_LEAST_FRAGMENT = 8  # the size of a fragment's header: its tag and its length
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,8 @@ def _bits(stream: ElementStream, layout: SampleLayout, index: int) -> npt.NDArra
 def _without_unused_bits(values: npt.NDArray[Any], layout: SampleLayout) -> npt.NDArray[Any]:
     """Return the samples without the unused bits, which are replaced by zeros or by copies of the sign.
 
-    If HighBit says that the samples are not in the lowest bits, this is taken into account, except if the values show
-    that the samples are in the lowest bits. Other programs ignore HighBit.
+    HighBit may say that the samples are not in the lowest bits. In this case they are shifted down, except if the
+    values show that HighBit is wrong. Other programs ignore HighBit.
     """
     if layout.floating or layout.allocated == layout.stored:
         return values
@@ -113,7 +113,8 @@ def _without_unused_bits(values: npt.NDArray[Any], layout: SampleLayout) -> npt.
 def _are_low(values: npt.NDArray[Any], layout: SampleLayout, above: int) -> bool:
     """Return whether the values show that the samples are in the lowest bits, although HighBit says otherwise.
 
-    They are if the lowest `above` bits are in use, and the bits above the stored bits contain only zeros or a sign.
+    This is the case if the lowest `above` bits are in use, and the bits above the stored bits contain only zeros or a
+    sign.
     """
     if not (values & values.dtype.type((1 << above) - 1)).any():
         return False

@@ -1,4 +1,4 @@
-"""Reading of the bytes of a source, never beyond its end and not more often than a valid header requires."""
+"""Reading of the bytes of a source. A read never goes beyond the end, and the number of reads is limited."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _READS = 1_000_000
 class ElementStream:
     """A file object for pydicom that records in `overrun` whether a read went beyond the end.
 
-    If `exact` is true, such a read raises Truncated, and does not return fewer bytes than requested. After too many
+    If `exact` is true, such a read raises Truncated. Otherwise, it returns fewer bytes than requested. After too many
     reads, `read` raises TagInvalid.
     """
 
@@ -35,8 +35,8 @@ class ElementStream:
     def read(self, length: int = -1) -> bytes:
         """Return at most `length` bytes.
 
-        Not more memory is allocated than there are bytes. A plain file object would allocate any length from a forged
-        header.
+        The memory that this takes is limited by the size of the source. A plain file object would allocate whatever
+        length a forged header declares.
         """
         self._reads += 1
         if self._reads > _READS:

@@ -16,8 +16,8 @@ from maskrelay.errors import TagInvalid
 _UID = re.compile(r"[0-9.]{1,64}")
 _LONGEST_TEXT = 64
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag that begins an item, in either byte order
-_MOST_ITEMS = 200_000  # a parsed item takes half a kilobyte of memory
-_LONGEST_SEQUENCE = 1 << 24  # an enhanced object has half a kilobyte per frame; malicious ones expand thirtyfold
+_MOST_ITEMS = 200_000  # the memory for one parsed item is half a kilobyte
+_LONGEST_SEQUENCE = 1 << 24  # enhanced objects: half a kilobyte per frame; parsed, a malicious one is 30 times as big
 
 
 def named(keyword: str) -> str:
@@ -63,7 +63,7 @@ def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[f
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """Return the first number of an informative tag, or None if it is absent or cannot be read."""
+    """Return the first number in a tag that is only informative, or None if the tag is absent or cannot be read."""
     try:
         return next(iter(numbers(dataset, keyword)), None)
     except TagInvalid:
@@ -79,7 +79,10 @@ def whole(dataset: Dataset, keyword: str) -> int | None:
 
 
 def text(dataset: Dataset, keyword: str) -> str | None:
-    """Return the first value of an informative tag, or None if it is absent, unreadable, long or not in ASCII."""
+    """Return the first value of a tag that is only informative.
+
+    Return None if it is absent, unreadable, too long or not in ASCII.
+    """
     try:
         word = str(next(iter(values_of(dataset, keyword)), "")).strip()
     except TagInvalid:
@@ -124,9 +127,10 @@ def octets(dataset: Dataset, keyword: str) -> bytes | None:
 
 
 def words(dataset: Dataset, keyword: str, *, little: bool) -> npt.NDArray[np.uint16]:
-    """Return the value as unsigned 16-bit numbers. It may be of any of the three types that are used for tables.
+    """Return the value of a tag as unsigned 16-bit numbers.
 
-    Raises TagInvalid if the tag is missing.
+    Lookup tables may be stored in any of three types, and each of them is accepted. Raises TagInvalid if the tag is
+    missing.
     """
     raw = octets(dataset, keyword)
     if not raw:
