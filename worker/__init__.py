@@ -1,5 +1,5 @@
 """The workers, with one package for each stage of a job.
 
-Celery delivers wake-ups. A worker then plans, scores, assembles, finishes or delivers what waits in the ledger. Read
-`process.tasks` first, then the `*_step` module of a stage.
+Celery delivers wake-ups. A worker that is woken does the work of its role that waits in the ledger, such as planning or
+scoring. Read `process.tasks` first, then the `*_step` module of a stage.
 """

@@ -38,7 +38,7 @@ def _sweep(parent: int) -> None:
 
 
 def _work(arguments: list[str]) -> int:
-    # only here, so that a sweep starts without the libraries of the stages
+    # imported only here, because a sweep does not need the libraries of the stages
     from worker.process.celery_app import ROLES, run  # noqa: PLC0415
 
     if len(arguments) == 1 and arguments[0] in ROLES:
@@ -48,9 +48,9 @@ def _work(arguments: list[str]) -> int:
 
 
 def _tell_parent() -> None:
-    """Report to the control worker that a pass is over.
+    """Report to the control worker that a pass is over, because it kills a sweep that does not report.
 
-    The control worker kills a sweep that does not report. A sweep ends by itself when its control worker is gone.
+    A sweep ends by itself when its control worker is gone.
     """
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), b".")

@@ -10,15 +10,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-#: A heartbeat that is older than this many seconds has stopped. The worker's period is a sixth of it.
+#: A heartbeat is missing if the last one is older than this many seconds. A worker makes a heartbeat six times as
+#: often.
 STILL = 30.0
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     """Return 0 if the worker is alive, otherwise 1.
 
-    A worker is alive if its heartbeat is recent, or if Redis does not respond, because a restart of the worker would
-    not repair Redis. With `--ready`, only the heartbeat matters.
+    A worker is alive if its heartbeat is recent. It also counts as alive if Redis does not respond, because a restart
+    of the worker would not repair Redis. With `--ready`, only the heartbeat matters.
     """
     if _beats(Path(environment["MASKRELAY_HEARTBEAT_FILE"])):
         return 0

@@ -1,4 +1,4 @@
-"""The deliver step: sign and send one event when its delivery is due.
+"""The deliver step, which signs and sends one event when its delivery is due.
 
 A marker object records that the delivery is over.
 """
@@ -31,18 +31,18 @@ from worker.context.job_records.event_records import is_delivered, leave_live
 log = logging.getLogger(__name__)
 #: The delay while storage is unavailable. It does not count as an attempt.
 POSTPONED = timedelta(seconds=1)
-#: The delay if the secret cannot be decrypted. The server key was changed by mistake, and the operator
-#: may correct this.
+#: The delay if the secret cannot be decrypted. Probably the server key was changed by mistake, which the operator can
+#: correct.
 UNSEALED = timedelta(minutes=5)
-#: The delay if the callback proxy is unavailable or refuses the request. This is not the receiver's fault, so it does
+#: The delay if the callback proxy is unavailable or refuses the request. The receiver does not cause this, so it does
 #: not count as an attempt.
 PROXY_AWAY = timedelta(seconds=30)
-#: The delay after an unexpected error. The stored data of the job may have been repaired by then.
+#: The delay after an unexpected error. An operator may repair the stored data of the job in the meantime.
 UNFORESEEN = timedelta(minutes=5)
 
 
 def deliver_due(context: WorkerContext, sender: CallbackSender, until: float) -> None:
-    """Send the deliveries that are due, until `until` (monotonic seconds). The others wait for the next wake-up."""
+    """Send the deliveries that are due, until `until` (monotonic seconds). The rest wait for the next wake-up."""
     while time.monotonic() < until:
         delivery = context.ledger.outbox.take()
         if delivery is None:
@@ -95,9 +95,10 @@ def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) 
 def _look_and_attempt(
     context: WorkerContext, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
 ) -> None:
-    """Make one attempt, unless the event is already over.
+    """Make one attempt, unless the delivery is already over.
 
-    The marker is checked first, so that a delivered event is not sent again after Redis has lost its data.
+    The marker in storage is checked first. Otherwise, a delivered event would be sent again after Redis has lost its
+    data.
     """
     storage, outbox = context.storage, context.ledger.outbox
     if tombstone_of(storage, delivery.job):
@@ -158,24 +159,30 @@ def _attempt(
 
 
 def _secrets(context: WorkerContext, job: str, target: CallbackTarget) -> list[str]:
-    """Return the secrets for the signatures. There are two while one secret or server key replaces another."""
+    """Return the secrets for the signatures. There are two during the replacement of a secret or server key."""
     if target.sealed is None:
         return [derive_secret(server_key, job) for server_key in context.settings.server_keys]
     return unseal_with_any(context.settings.server_keys, target.sealed, job).split(" ")
 
 
 def _receiver(submission: Submission, target: CallbackTarget) -> str:
-    """Return a name for this host and this tenant, so that failures do not delay the events of other tenants."""
+    """Return a name for this host and this tenant.
+
+    It includes the tenant, so failures do not delay the events of other tenants.
+    """
     return _name_of(f"{submission.tenant}\n{urlsplit(target.url).netloc}")
 
 
 def _name_of(what: str) -> str:
-    """Return a name for the ledger that does not reveal `what`."""
+    """Return a hash of `what` that serves as a name in the ledger."""
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def _note(context: WorkerContext, delivery: Delivery, receiver: str, sent: DeliveryResult) -> None:
-    """Record the result of the attempt. A host that is unreachable or fails repeatedly is left alone for some time."""
+    """Record the result of the attempt.
+
+    A host that is unreachable or fails repeatedly gets no attempts for some time.
+    """
     context.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
     if sent.status is not None and sent.status < 500:
         context.ledger.outbox.host_answered(receiver)
@@ -184,9 +191,9 @@ def _note(context: WorkerContext, delivery: Delivery, receiver: str, sent: Deliv
 
 
 def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, int | None]:
-    """Return the attempts and the status for the marker of an event, after its receiver refused all further events.
+    """Return the attempts and the status for the marker of an event whose receiver refuses all further events.
 
-    Attempts of other events are not counted here.
+    Attempts of other events are not counted.
     """
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 

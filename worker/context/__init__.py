@@ -1,7 +1,6 @@
-"""What the steps of a job share, built once in each process after the fork.
+"""The objects that the stages share: storage, ledger, leases, caches and records.
 
-From the settings, it builds storage, ledger, leases, caches and records for every stage. Read this
-module first, then `job_records`.
+Each process builds them once from the settings, after the fork. Read this module first, then `job_records`.
 """
 
 from dataclasses import dataclass, field
@@ -33,10 +32,7 @@ class WorkerContext:
 
     @cached_property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The configured endpoints, which are read on first use, because not every worker has any.
-
-        Raises SettingsError.
-        """
+        """The configured endpoints. They are read on first use, as some workers have none. Raises SettingsError."""
         return read_endpoints(self.settings)
 
     @cached_property
@@ -51,7 +47,7 @@ class WorkerContext:
 
     @cached_property
     def bad_objects(self) -> BadObjects:
-        """The objects that the passes of this process have left out."""
+        """The objects that the passes of this process have skipped because they cannot be used."""
         return BadObjects(self.storage, self.ledger, self.recorder)
 
     def sources(self) -> SourceCache:

@@ -1,4 +1,4 @@
-"""Make one attempt at a step of a job. An outage does not count as a failure; repeated failures end the job."""
+"""Attempts at a step of a job. An outage does not count as a failed attempt. Repeated failures end the job."""
 
 import logging
 from collections.abc import Callable
@@ -27,12 +27,12 @@ def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) 
     """Call `step`, and renew the lease on the job's step in the meantime.
 
     If storage or Redis is unavailable, the attempt does not count, and StorageUnavailable or LedgerUnavailable is
-    raised. Any other error counts as a failed attempt, and so does a crash of the process. Such an error is logged and
-    not raised, so that the steps of other jobs continue.
+    raised. Any other error counts as a failed attempt, and so does a crash of the process. The error is logged and not
+    raised, so the steps of other jobs continue.
     """
     steps = context.ledger.step_leases
     try:
-        if lease.tries > TRIES:  # the last attempt crashed its process
+        if lease.tries > TRIES:  # this happens only if the last attempt crashed its process
             halt(context, lease.job, lease.kind)
             return
         with (

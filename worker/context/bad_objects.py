@@ -1,6 +1,6 @@
-"""Leave out an object that cannot be used, so that it does not stop a pass over many.
+"""Objects that cannot be used.
 
-It is logged, counted and kept by name.
+A pass over many objects skips them and continues. They are logged and counted, and their names are kept.
 """
 
 import logging
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class BadObjects:
-    """A record of the objects that the passes of one process have left out. It may be used from any thread."""
+    """A record of the objects that the passes of one process have skipped. Any thread may use it."""
 
     def __init__(self, storage: Storage, ledger: Ledger, recorder: StageRecorder) -> None:
         self._storage = storage
@@ -45,11 +45,11 @@ class BadObjects:
         self._named: dict[str, str] = {}
 
     def alone(self, passing: Pass, name: str, call: Callable[[], T]) -> T | None:
-        """Return the result of `call` for the job or upload `name`, or None if only this object makes the call fail.
+        """Return the result of `call` for the job or upload `name`.
 
-        If the ledger or storage does not respond, both are checked. If one still does not respond, this
-        raises LedgerUnavailable or StorageUnavailable. Otherwise the call is repeated once, because the outage may
-        have been short.
+        Return None if the call fails because of this object. If the call fails because the ledger or storage does not
+        respond, both are checked. If either is still down, LedgerUnavailable or StorageUnavailable is raised. If both
+        respond again, the call is repeated once.
         """
         try:
             return call()
@@ -65,7 +65,7 @@ class BadObjects:
             return None
 
     def leave_out(self, passing: Pass, name: str, error: Exception) -> None:
-        """Count the object and keep its name. Log it if it is new, or if it fails for another reason than before."""
+        """Count the object and keep its name. Log it if it was not logged before, or if the reason has changed."""
         self._recorder.happened("bad_object", passing)
         ours = error if isinstance(error, MaskrelayError) else None
         why = code_of(error)
@@ -80,12 +80,12 @@ class BadObjects:
             log.error("left out", extra=told, exc_info=None if ours else error)
 
     def named(self) -> list[str]:
-        """Return the jobs and uploads that were left out, each with the reason."""
+        """Return the jobs and uploads that were skipped, each with the reason."""
         with self._lock:
             return [f"{name}: {why}" for name, why in self._named.items()]
 
     def _check_answering(self) -> None:
-        """Raise LedgerUnavailable or StorageUnavailable unless both can be read and written."""
+        """Raise LedgerUnavailable or StorageUnavailable if the ledger or storage cannot be read and written."""
         self._ledger.scripts.check_writable()
         next(iter(self._storage.list(keys.LIVE)), None)
         check_writable(self._storage)

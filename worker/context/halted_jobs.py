@@ -1,4 +1,4 @@
-"""Halt a job after a step has failed repeatedly, and resume it when an operator requests this."""
+"""Jobs that are halted because a step failed repeatedly. An operator can resume them."""
 
 import logging
 from datetime import UTC, datetime
@@ -36,7 +36,8 @@ _ERRORS: dict[Step, type[JobHalted]] = {
 def halt(context: WorkerContext, job: str, step: Step) -> None:
     """End the job as `failed`, without a result: write `halted.json`, create the event, and set the terminal state.
 
-    The outcomes of the job are kept. A job that has a result or has ended is not changed. Any process may repeat this.
+    The outcomes of the job are kept. A job that has a result or has ended is not changed. Any process may repeat the
+    call.
     """
     record = context.ledger.jobs.get(job)
     if record is None or is_terminal(record.state) or has(context.storage, keys.result(job)):
@@ -67,7 +68,7 @@ def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:
         announce(context, submission, "job.failed", state="failed", at=stands.at, counts=counts)
     except (StorageUnavailable, LedgerUnavailable):
         raise
-    except Exception:  # whatever is wrong with the job may also affect its event, but the job must still end
+    except Exception:  # the fault that halted the job may also affect its event, but the job must end in any case
         log.exception("the event of a halted job cannot be created", extra={"job_id": record.id})
     concluded = context.ledger.jobs.conclude(
         record.id,
@@ -87,8 +88,8 @@ def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:
 def release_halted(context: WorkerContext, job: str) -> bool:
     """Let a halted job continue with what is in storage. Return whether it was halted.
 
-    Repeating this does no harm, even after an interruption. When `halted.json` is removed, the ledger's record no
-    longer matches storage, so the next comparison restores the record.
+    Repeating this does no harm, even after an interruption. The function removes `halted.json`. The ledger's record
+    then no longer matches storage, so the next comparison restores the record.
     """
     if halt_of(context.storage, job) is None:
         return False

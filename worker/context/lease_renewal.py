@@ -1,4 +1,4 @@
-"""Renew leases in a separate thread, so that neither a busy loop nor a long decode lets them lapse."""
+"""The renewal of leases in a separate thread, so they do not lapse during a long decode or in a busy event loop."""
 
 import logging
 import threading
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class LeaseRenewal:
-    """A context manager that calls `renew` in every `period`.
+    """A context manager that calls `renew` once in every `period`, whatever errors occur.
 
-    No error stops it. If Redis is unavailable or anything else fails, it tries again in the next period, because the
-    leases may last until the problem is over. If they lapsed, the work of this process would be lost.
+    If a renewal fails, for example because Redis is unavailable, it is tried again in the next period. The leases may
+    last until the problem is over. If they lapsed, the work of this process would be lost.
     """
 
     def __init__(self, period: timedelta, renew: Callable[[], object]) -> None:
@@ -38,7 +38,7 @@ class LeaseRenewal:
         self._thread.join()
 
     def stop(self) -> None:
-        """Begin no further renewal, without waiting for one in progress."""
+        """Begin no further renewal. Do not wait for a renewal that is in progress."""
         self._stopped.set()
 
     def _run(self) -> None:

@@ -3,7 +3,7 @@
 import tempfile
 from typing import BinaryIO
 
-#: Up to this many bytes of lines are kept in memory. When they are full, they are written to the file.
+#: The number of bytes of lines that are kept in memory. When there are more, they are moved to the file.
 MEMORY_BYTES = 8 << 20
 #: The largest size of the temporary file of one spool, in bytes.
 FILE_BYTES = 2 << 30
@@ -12,10 +12,10 @@ NOWHERE = -1
 
 
 class LineSpool:
-    """An append-only store of lines, which are found by their positions. Use it from one thread only.
+    """An append-only store of lines, which can be read by their positions.
 
-    The temporary file has no name, so nothing remains when the process dies. When the file or its disk is full, further
-    lines are not stored.
+    Use it from one thread only. The temporary file has no name, so the system removes it when the process ends. When
+    the file or its disk is full, further lines are not stored.
     """
 
     def __init__(self, most_bytes: int = FILE_BYTES) -> None:
@@ -35,7 +35,7 @@ class LineSpool:
         return place
 
     def read(self, place: int, length: int) -> bytes:
-        """Return the line at position `place`, which has this length."""
+        """Return the line of this length at position `place`."""
         if place >= self._filed:
             start = place - self._filed
             return bytes(self._held[start : start + length])

@@ -1,7 +1,8 @@
-"""Folders for the temporary files of workers. Each is owned by a running process, and their total size is limited.
+"""Folders for the temporary files of workers.
 
-The folders are in TMPDIR, which several containers may share. No two processes own the same folder. The owner holds a
-lock on a file in its folder. The lock is released when the process ends, even if it is killed.
+A running process owns each folder. The total size of all folders is limited. The folders are in TMPDIR, which several
+containers may share. No two processes own the same folder. The owner holds a lock on a file in its folder. The lock is
+released when the process ends, even if it is killed.
 """
 
 import fcntl
@@ -15,14 +16,14 @@ from pathlib import Path
 from maskrelay.errors import StorageUnavailable
 
 _PREFIX, _LOCK = "maskrelay-copies-", "lock"
-#: The lock under which the sizes of all copies are added up and space is reserved.
+#: The file whose lock protects the calculation of used space and the reservation of space.
 _SPACE_LOCK = "maskrelay-space.lock"
 #: Space is reserved in steps of this many bytes.
 STEP = 16 << 20
 
 
 def new_folder() -> tuple[Path, int]:
-    """Return a new folder, and a file descriptor. The lock on the descriptor shows that the owner is running."""
+    """Return a new folder, and the descriptor of a locked file in it. The lock shows that the owner is running."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,14 +42,15 @@ def owned_folder() -> Iterator[Path]:
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of processes that have been killed, which are those without a lock.
+    """Remove the folders of processes that have been killed.
 
-    Process ids could not show this, because containers that share a volume do not see each other's processes.
+    These are the folders without a lock. Process ids cannot show whether an owner is running, because containers that
+    share a volume do not see each other's processes.
     """
     for folder in _folders():
         try:
             descriptor = os.open(folder / _LOCK, os.O_RDWR)
-        except OSError:  # the folder belongs to another user, was removed in the meantime, or is not locked yet
+        except OSError:  # the folder belongs to another user, has just been removed, or has just been created
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,10 +63,10 @@ def remove_leftovers() -> None:
 
 
 def set_aside(path: Path, size: int, *, most_bytes: int) -> None:
-    """Extend the file to at least `size` bytes, if the files of all workers then have at most `most_bytes` together.
+    """Extend the file to at least `size` bytes.
 
-    Raises StorageUnavailable if they would have more, or if the disk is full. Space becomes free when other
-    workers remove their copies.
+    Raises StorageUnavailable if the disk is full, or if the files of all workers together would have more than
+    `most_bytes`. Space becomes free when other workers remove their copies.
     """
     try:
         with _space_locked():
@@ -96,7 +98,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _taken() -> int:
-    """Return the bytes of the files of all workers, including the space that is reserved for them."""
+    """Return the total size of the files of all workers in bytes, including reserved space."""
     total = 0
     for folder in _folders():
         for file in folder.glob("*"):

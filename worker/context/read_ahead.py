@@ -1,4 +1,4 @@
-"""Read ahead: while the caller works on one result, the next few calls to storage are already running."""
+"""Reading ahead: while the caller works on one result, the next calls to storage are already running."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,9 +11,10 @@ T = TypeVar("T")
 
 
 def ahead(call: Callable[[int], T], numbers: Sequence[int]) -> Iterator[T]:
-    """Call `call` with each number, and yield the results in order. Only a few results are held at a time.
+    """Call `call` with each number, and yield the results in order.
 
-    Errors of a call are raised here. Threads are started only if there is more than one call to make.
+    Only a few results are in memory at a time. If a call raises an error, the iterator raises it. Threads are started
+    only if there is more than one call to make.
     """
     if len(numbers) <= 1:
         yield from map(call, numbers)

@@ -1,4 +1,5 @@
-"""Report the slots of a segment child process to the flow control, so that a loss of Redis costs only seconds.
+"""Reports of the slots of segment child processes to the flow control, so scoring can continue soon after Redis has
+lost its data.
 
 Before a child process sends its first score, it stores a marker. After Redis has lost its data, nothing is sent until
 every child process with a marker has reported its slots, which takes a few seconds. If one does not report, the flow
@@ -30,8 +31,8 @@ PERIOD = 3.0
 class Slots:
     """The slots of one child process. It may be used from any thread.
 
-    A slot is added before it is requested from Redis, and removed after Redis was informed of its end. A report
-    therefore never lacks a slot.
+    A slot is added before it is requested from Redis. It is removed only after its end was reported to Redis. A report
+    is therefore always complete.
     """
 
     def __init__(self, lease: timedelta) -> None:
@@ -39,10 +40,10 @@ class Slots:
         self._lease = lease.total_seconds()
         self._lock = threading.Lock()
         self._asking: set[str] = set()
-        self._held: dict[str, tuple[str, float]] = {}  # slot → its endpoint, and when its lease ends
+        self._held: dict[str, tuple[str, float]] = {}  # for each slot, its endpoint and the end of its lease
 
     def begin(self) -> str:
-        """Return a new slot, which is to be requested."""
+        """Return the name of a new slot, which the caller then requests."""
         slot = self.child + secrets.token_hex(8)
         with self._lock:
             self._asking.add(slot)
@@ -55,9 +56,9 @@ class Slots:
             self._asking.discard(slot)
 
     def end(self, slot: str, *, keep: bool = False) -> None:
-        """End a slot because the score has ended or never began.
+        """End a slot because its score has ended or never began.
 
-        With `keep`, the endpoint may still be working on it.
+        `keep` means that the endpoint may still be working on the score.
         """
         with self._lock:
             self._asking.discard(slot)
@@ -125,7 +126,7 @@ class SlotReporter:
         Raises LedgerUnavailable.
         """
         if time.monotonic() - self._marked_at > self._flow.slot_lease.total_seconds():
-            self.mark()  # another process may have deleted the marker because it took this child process for dead
+            self.mark()  # another process deletes the marker if this child process has not reported for long
         for endpoint in self._endpoints:
             since = self._flow.now_ms()
             held, asking = self._slots.of(endpoint)
@@ -146,7 +147,10 @@ class SlotReporter:
 
 
 def _endpoints_in(body: bytes) -> frozenset[str] | None:
-    """Return the endpoints that a marker names, or None if the marker is unreadable and any endpoint is possible."""
+    """Return the endpoints that a marker names.
+
+    Return None if the marker is unreadable, so any endpoint is possible.
+    """
     try:
         return frozenset(map(str, json.loads(body)["endpoints"]))
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,7 @@
-"""Read sources for decoding: one with a single frame as bytes, one with several frames as a local copy in a cache."""
+"""A reader of sources for decoding.
+
+A source with one frame is read as bytes. A source with several frames is read from a local copy, which is cached.
+"""
 
 import os
 import secrets
@@ -32,7 +35,7 @@ GZIP = b"\x1f\x8b"
 
 @dataclass(slots=True)
 class LocalCopy:
-    """A local copy. It is kept as long as it has `readers`."""
+    """A local copy of a source. It is not removed as long as it has `readers`."""
 
     path: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -43,11 +46,11 @@ class LocalCopy:
 class SourceCache:
     """A reader of sources from storage. Every method blocks, and may be called from any thread.
 
-    The local copies are in a folder of their own, which `close` removes. Together they have up to `most_bytes`, but a
-    single copy may be larger. The copies of all workers that share a TMPDIR have up to `space_bytes` together.
-
-    Raises SourceMissing, SourceTooLarge for a source of more than `max_bytes` (decompressed), or Truncated. Raises
-    StorageUnavailable if storage does not respond, or if the copies of other workers take all the space.
+    The local copies are in a folder of their own, which `close` removes. Their total size is at most `most_bytes`,
+    unless a single copy is larger. The total size of the copies of all workers that share a TMPDIR is at most
+    `space_bytes`. Methods raise SourceMissing, SourceTooLarge if the decompressed source has more than `max_bytes`, or
+    Truncated. They raise StorageUnavailable if storage does not respond, or if the copies of other workers take all the
+    space.
     """
 
     def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int, space_bytes: int = 1 << 62) -> None:
@@ -61,7 +64,7 @@ class SourceCache:
         self._lock = threading.Lock()
 
     def read(self, key: str, extent: Extent | None = None) -> bytes:
-        """Return the whole source. A source that is an object of its own is read in one call."""
+        """Return the whole source. If the source is a complete object, it is read in one call."""
         if extent is not None:
             whole = BytesIO()  # getvalue() returns the bytes without another copy
             whole.writelines(self._chunks(key, extent))
@@ -106,7 +109,7 @@ class SourceCache:
 
     @contextmanager
     def opened(self, key: str, extent: Extent | None, reading: Reading) -> Iterator[bytes | Path]:
-        """Yield the source: as a local copy if it has several frames, otherwise as bytes."""
+        """Yield the path of a local copy if the source has several frames, otherwise its bytes."""
         if reading.several:
             with self.file(key, extent, reading.kind) as path:
                 yield path
@@ -114,7 +117,7 @@ class SourceCache:
             yield self.read(key, extent)
 
     def close(self) -> None:
-        """Remove every copy. Readers that still use one will fail."""
+        """Remove every copy. Readers that still use a copy will fail."""
         with self._lock:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -166,7 +169,10 @@ class SourceCache:
         copy.size = written
 
     def _set_aside(self, path: Path, size: int) -> None:
-        """Reserve space for a copy. If there is none, remove this cache's copies without readers and try again."""
+        """Reserve space for a copy.
+
+        If there is not enough, remove this cache's copies without readers and try again.
+        """
         if size > self._space_bytes:
             raise SourceTooLarge(f"local copies may have at most {self._space_bytes} bytes")
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from maskrelay.ledger.step_leases import Kind
 from worker.context import WorkerContext
 
-#: If other steps wait, a long step stops after `LEAST` seconds. Every `ASK` seconds, it checks whether any wait.
+#: A long step stops after `LEAST` seconds if other steps wait. It checks this every `ASK` seconds.
 LEAST, ASK = 5.0, 1.0
 _CONTROL: tuple[Kind, ...] = ("plan", "finish")
 
@@ -20,8 +20,8 @@ class TimeIsUp(Exception):
 class Turn:
     """The time until `until` (in monotonic seconds). It ends earlier if `waiting` returns that other steps wait.
 
-    It begins with the first call of `is_over`, which returns False, so that some work is done even if
-    there is little time.
+    It begins with the first call of `is_over`. This call always returns False, so some work is done even if there is
+    little time.
     """
 
     until: float
@@ -49,5 +49,5 @@ ENDLESS = Turn(float("inf"))
 
 
 def others_wait(context: WorkerContext) -> bool:
-    """Return whether a job waits to be planned or finished, and no worker has taken it."""
+    """Return whether a job that no worker has taken waits to be planned or finished."""
     return any(context.ledger.wake_ups.work(kind) for kind in _CONTROL)

@@ -1,6 +1,6 @@
-"""Wait until the flow control admits a score.
+"""The wait of a score for its admission by the flow control.
 
-Few calls are made: each child process has one waiter per lane at a time.
+Each child process has at most one waiter per lane, so few calls are made.
 """
 
 import asyncio
@@ -17,13 +17,14 @@ from maskrelay.errors import EndpointBusy, LedgerUnavailable
 from maskrelay.ledger.flow_control import LONGEST_CALL, Admission, Flow
 from worker.context.slot_inventory import Slots
 
-#: The longest time that a prepared frame waits for a gate to open. Then it is released.
+#: The longest time that a prepared frame waits for a gate to open. After this time, the frame is released.
 PATIENCE = timedelta(seconds=5)
-#: A waiter calls the flow control again at least this often, so that it keeps its place in the queue.
+#: The longest pause between two calls of a waiter to the flow control. A waiter that pauses for longer loses its
+#: position in the queue.
 ASK_AGAIN = timedelta(seconds=1)
 #: The seconds for which the state of a gate is cached.
 GLANCE = 0.25
-#: Seconds for which a wait for bytes counts as recent.
+#: The seconds for which a score's wait because of the limit on bytes counts as recent.
 BINDING = 2.0
 #: The delay before a frame is tried again if it may use no endpoint at all.
 NOWHERE = timedelta(seconds=30)
@@ -40,7 +41,9 @@ class ScoreRequest:
 
 
 class Size(NamedTuple):
-    """What a score will weigh: the bytes of its request, its prompts, and the endpoints whose answer will be lean."""
+    """The size of a score: the bytes of its request, the number of its prompts, and the endpoints that will give a lean
+    answer.
+    """
 
     bytes_up: int
     prompts: int
@@ -64,12 +67,12 @@ class Admissions:
     def close(self, at: float) -> None:
         """Let no score begin after `at` (monotonic seconds), because the worker ends.
 
-        The frames that are left go to other workers.
+        Other workers take the remaining frames.
         """
         self._closes_at = at
 
     async def closed_for(self, among: Sequence[str]) -> timedelta:
-        """Return how long all gates of `among` stay closed, or zero if one of them is open.
+        """Return the time until a gate of `among` opens, or zero if one is open.
 
         The result may be slightly out of date.
         """
@@ -83,7 +86,7 @@ class Admissions:
         return closed_for
 
     def bytes_bind(self) -> bool:
-        """Return whether it was the limit of bytes that lately made scores wait."""
+        """Return whether scores have recently waited because of the limit on bytes."""
         return time.monotonic() - self._bytes_waited_at < BINDING
 
     async def next(
@@ -91,11 +94,9 @@ class Admissions:
     ) -> Admission:
         """Wait until a score, or a probe of a closed gate, may begin in `slot`, and return its admission.
 
-        `lean` names the endpoints whose answer will be lean.
-
-        Raises EndpointBusy (with `parked` and `come_back_s`) if the gates stay closed for longer than a prepared
-        frame waits, or if the worker ends. Raises LedgerUnavailable if the flow control cannot be reached; then
-        nothing may be sent.
+        `size.lean` names the endpoints that will give a lean answer. Raises EndpointBusy (with `come_back_s`) if the
+        gates stay closed for longer than a prepared frame waits, or if the worker ends. Raises LedgerUnavailable if the
+        flow control cannot be reached. In this case, nothing may be sent.
         """
         waiter, called = secrets.token_hex(8), asyncio.Event()
         async with self._turns.setdefault((asked.lane, asked.among), asyncio.Lock()):
@@ -138,7 +139,7 @@ class Admissions:
             await self._pause(called, min(admission.wait, ASK_AGAIN))
 
     async def _pause(self, called: asyncio.Event, wait: timedelta) -> None:
-        """Wait until `wait` is over, or until the waiter is called."""
+        """Wait for the time `wait`, or until the flow control calls the waiter."""
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
         try:
@@ -148,9 +149,9 @@ class Admissions:
             return
 
     async def _listen(self) -> None:
-        """Pass calls on to the waiters of this child process, while there are any.
+        """Pass calls of the flow control on to the waiters of this child process, until there are no waiters.
 
-        A call for a waiter that is gone goes to another waiter.
+        A call for a waiter that no longer exists goes to another waiter.
         """
         while self._called:
             try:

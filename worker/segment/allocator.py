@@ -1,15 +1,15 @@
-"""Configure the C library's memory allocator to keep the memory of one image for the next image."""
+"""The configuration of the C library's memory allocator, which keeps the memory of one image for the next image."""
 
 import ctypes
 
 #: Constants from glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-#: Image buffers have 1 to 6 MB. Buffers larger than this value are returned to the system at once. glibc before 2.35
+#: Buffers larger than this value are returned to the system at once. Image buffers have 1 to 6 MB. glibc before 2.35
 #: accepts no larger value.
 _LARGEST_KEPT = 32 << 20
 #: The number of unused bytes that are kept at the end of an arena.
 _KEPT = 256 << 20
-#: The number of arenas. Two threads process pixels, and each further arena would keep as much memory again.
+#: The number of arenas. Two threads process pixels. Each further arena would only keep more memory.
 _ARENAS = 2
 
 

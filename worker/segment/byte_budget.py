@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager
 class ByteBudget:
     """A budget of `total` bytes, which belongs to one event loop.
 
-    `try_take` and `give_back` may be called from any thread. Requests are served in order, so that small requests do
-    not overtake a large one. Nothing stays reserved forever, because callers release in a `finally`, and the budget
-    ends with its process.
+    `try_take` and `give_back` may be called from any thread. Requests are served in order, so small requests do not
+    overtake a large one. Callers release their bytes in a `finally` block, so nothing stays reserved forever.
     """
 
     def __init__(self, total: int) -> None:
@@ -22,7 +21,10 @@ class ByteBudget:
         self._waiting: deque[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
     def try_take(self, amount: int) -> bool:
-        """Reserve `amount` at once if it is free and no other request waits. Return whether it was reserved."""
+        """Reserve `amount` bytes at once if they are free and no other request waits.
+
+        Return whether they were reserved.
+        """
         with self._lock:
             if self._waiting or amount > self._free:
                 return False
@@ -47,7 +49,7 @@ class ByteBudget:
             turn.set_result(None)
 
     async def take(self, amount: int) -> None:
-        """Wait until `amount` is reserved. It must not exceed the total."""
+        """Wait until `amount` bytes are reserved. This must not be more than the total."""
         assert amount <= self.total
         if self.try_take(amount):
             return
@@ -64,7 +66,7 @@ class ByteBudget:
             raise
 
     def _left(self, waiting: "tuple[int, asyncio.AbstractEventLoop, asyncio.Future[None]]") -> None:
-        """Leave the queue. If the amount was granted at the same moment, release it."""
+        """Leave the queue. If the bytes were granted at the same moment, release them."""
         amount, _, turn = waiting
         with self._lock:
             if waiting in self._waiting:
@@ -76,7 +78,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def of(self, amount: int) -> AsyncIterator[None]:
-        """Reserve `amount` bytes, or the total if it is less, until the block ends."""
+        """Reserve `amount` bytes until the block ends, but not more than the total."""
         taken = min(amount, self.total)
         await self.take(taken)
         try:

@@ -1,4 +1,7 @@
-"""How the canvas of a frame is encoded, by what its endpoints take, and by what holds scores back at the moment."""
+"""The choice of the encoding of a canvas.
+
+It depends on what the endpoints accept, and on which limit makes scores wait.
+"""
 
 from collections.abc import Sequence
 
@@ -9,9 +12,9 @@ from worker.segment.wire_choice import WireChoice
 
 
 def canvas_coding(pool: EndpointPool, wires: WireChoice, admissions: Admissions, among: Sequence[str]) -> CanvasCoding:
-    """Return the coding that all of these endpoints take.
+    """Return the encoding that all of these endpoints accept.
 
-    WebP has fewer bytes and costs more time, so it is used only while scores wait for bytes.
+    WebP is smaller but takes more CPU time, so it is used only while the limit on bytes makes scores wait.
     """
     lean = all(wires.is_lean(endpoint) for endpoint in pool.named(among))
     return CanvasCoding(gray=lean or pool.takes_gray(among), webp=lean and admissions.bytes_bind())

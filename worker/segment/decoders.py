@@ -1,4 +1,6 @@
-"""Share the decoding threads of a child process fairly among tenants, by the seconds that their files take."""
+"""The decoding threads of a child process, which are shared fairly among tenants by the seconds that their files
+take.
+"""
 
 import asyncio
 import time
@@ -11,8 +13,8 @@ class Decoders:
     """A gate that admits as many files as there are threads. An instance belongs to one event loop.
 
     A free thread goes to the waiting tenant that has used the fewest seconds. The files of one tenant are served in
-    order. If one tenant has many slow files, another tenant's image therefore waits for at most one of them. A tenant
-    gets no credit for the time in which it had no files.
+    order. So if one tenant has many slow files, an image of another tenant waits for at most one of them. A tenant gets
+    no credit for time in which it had no files.
     """
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,9 +42,9 @@ class Decoders:
             self._leave_place()
 
     def whole_seconds(self, tenant: str) -> int:
-        """Return the whole seconds that the tenant has used since the last call.
+        """Return the seconds that the tenant has used since the last call, rounded down.
 
-        Fractions are added to the next call.
+        The rest is included in the next call.
         """
         seconds = int(self._uncounted[tenant])
         self._uncounted[tenant] -= seconds
@@ -69,7 +71,7 @@ class Decoders:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._drop(tenant, turn)
-            else:  # the place was granted at the same moment
+            else:  # the thread was granted at the same moment
                 self._leave_place()
             raise
 
@@ -81,7 +83,7 @@ class Decoders:
             self._waiting.pop(tenant, None)
 
     def _leave_place(self) -> None:
-        """Give the place to a waiting tenant, or leave it free if there is none."""
+        """Give the free thread to a waiting tenant, if there is one."""
         while self._waiting:
             tenant = min(self._waiting, key=self._used.__getitem__)
             turn = self._waiting[tenant].popleft()

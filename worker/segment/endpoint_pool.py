@@ -23,8 +23,8 @@ class EndpointPool:
     def among(self, tenant: str, pinned: str | None) -> tuple[str, ...]:
         """Return the names of the endpoints that may score a frame of this tenant.
 
-        If a job is pinned to an endpoint, it may use only this endpoint. The result is empty if the tenant
-        may not use it.
+        A job that is pinned to an endpoint may use only this endpoint. If the tenant may not use it, the result is
+        empty.
         """
         names = tuple(endpoint.name for endpoint in usable(self.endpoints, tenant))
         return names if pinned is None else tuple(name for name in names if name == pinned)
@@ -33,8 +33,9 @@ class EndpointPool:
         return [endpoint for endpoint in self.endpoints if endpoint.name in names]
 
     def alike(self, chosen: Endpoint, names: Sequence[str]) -> tuple[str, ...]:
-        """Return those of `names` with the same model version and encoding as `chosen`, so that their
-        answers can be combined.
+        """Return those of `names` that have the same model version and encoding as `chosen`.
+
+        Answers from these endpoints can be combined.
         """
         kind = chosen.model_version, chosen.encoding
         return tuple(
@@ -42,15 +43,15 @@ class EndpointPool:
         )
 
     def rows_per_request(self, names: Sequence[str]) -> int:
-        """Return the largest number of rows in a request that each of these endpoints accepts."""
+        """Return the largest number of rows per request that all of these endpoints accept."""
         return min(endpoint.rows_per_request for endpoint in self.named(names))
 
     def request_bytes(self, names: Sequence[str]) -> int:
-        """Return the largest size of a request, in bytes, that each of these endpoints accepts."""
+        """Return the largest size of a request, in bytes, that all of these endpoints accept."""
         return min(endpoint.max_request_bytes for endpoint in self.named(names))
 
     def prompts_per_score(self, names: Sequence[str]) -> int:
-        """Return the largest number of prompts in a score that each of these endpoints accepts."""
+        """Return the largest number of prompts per score that all of these endpoints accept."""
         return min(endpoint.prompts_per_score for endpoint in self.named(names))
 
     def takes_gray(self, names: Sequence[str]) -> bool:
@@ -63,8 +64,9 @@ async def of_one_version(
 ) -> tuple[str, ...]:
     """Return those of `among` that serve the model version of the item.
 
-    For the item's first frame, a version is drawn at random, by the weights of the open endpoints. The result is all of
-    `among` if they have the same version, or if the item's version is no longer configured. Raises LedgerUnavailable.
+    For the item's first frame, a version is drawn at random. Its probability depends on the weights of the endpoints
+    whose gates are open. If all endpoints have the same version, or if the item's version is no longer configured, the
+    result is all of `among`. Raises LedgerUnavailable.
     """
     if len({endpoint.model_version for endpoint in pool.named(among)}) < 2:
         return tuple(among)

@@ -1,7 +1,8 @@
-"""The event loop of a segment worker: a thread of its own, and threads for its blocking calls.
+"""The event loop of a segment worker.
 
-A call through `concurrent.futures` takes two locks, a semaphore, and two futures that are linked by callbacks. That
-costs 95 µs of CPU, and a frame has seven such calls. The executor here is cheaper.
+It runs in a separate thread, and has an executor with threads for blocking calls. A call through `concurrent.futures`
+takes two locks, a semaphore, and two futures that are linked by callbacks. That costs 95 µs of CPU, and a frame has
+seven such calls. The executor here is cheaper.
 """
 
 import asyncio
@@ -20,8 +21,8 @@ T = TypeVar("T")
 class LoopExecutor(ThreadPoolExecutor):
     """An executor for `run_in_executor` and `to_thread` of one event loop only. It returns futures of that loop.
 
-    It inherits from ThreadPoolExecutor only because asyncio accepts nothing else as the default executor. Its threads
-    are daemons, so await every call that must be completed.
+    It inherits from ThreadPoolExecutor because asyncio accepts no other class as the default executor. Its threads are
+    daemons, so await every call that must be completed.
     """
 
     def __init__(self, most: int, name: str) -> None:
@@ -31,7 +32,7 @@ class LoopExecutor(ThreadPoolExecutor):
         self._started = self._unanswered = 0  # used only in the thread of the loop
         self._calls: SimpleQueue[_Call] = SimpleQueue()
 
-    # asyncio returns such a future unchanged. A future of concurrent.futures would be linked to another one.
+    # asyncio returns a future of its loop unchanged. It would link a future of concurrent.futures to a second future.
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
         """Return the future of the call. Use this method only in the thread of the loop.
 
@@ -60,7 +61,7 @@ class LoopExecutor(ThreadPoolExecutor):
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing waits for the result
             future.get_loop().call_soon_threadsafe(self._answer, future, value, error)
-        del future, error  # the error's traceback refers to this frame, and so to all arguments of the call
+        del future, error  # the error's traceback refers to this stack frame, which refers to all arguments of the call
 
     def _answer(self, future: "asyncio.Future[Any]", value: Any, error: BaseException | None) -> None:
         self._unanswered -= 1
@@ -77,8 +78,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        # Blocking calls to Redis and storage wait here. With two cores, asyncio's default is six threads, which
-        # is too few.
+        # These threads wait for Redis and storage. asyncio's default, six threads for two cores, is too few.
         self._loop.set_default_executor(LoopExecutor(BLOCKING_THREADS, "blocking"))
 
     def start(self) -> None:

@@ -41,8 +41,8 @@ from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import ScoredRow
 
 T = TypeVar("T")
-#: The memory that a row takes while it is scored, as a multiple of the size of its image and of its maps. The image
-#: and the maps exist both as they are and in base64.
+#: The memory that a row takes while it is scored, as a multiple of the size of its image and of its probability maps.
+#: Both exist twice: as bytes and in base64.
 ROW_COPIES, MAP_COPIES = 2.4, 2.4
 
 
@@ -52,8 +52,8 @@ async def segment_frame(
     """Return the outcome of the frame: its masks, or its own coded error.
 
     In the interactive lane, the files of the frame are stored. In the bulk lane, they are returned with the outcome, so
-    that several frames can share an object. EndpointError, StorageUnavailable, LedgerUnavailable, ClaimLost and
-    DecodeOverran are not the frame's own errors. They are raised, and the frame is then released.
+    that several frames can share an object. Errors that the frame did not cause are raised, and the caller then
+    releases the frame. These are EndpointError, StorageUnavailable, LedgerUnavailable, ClaimLost and DecodeOverran.
     """
     if planned.error is not None:
         return RecordedPart(failed(planned, planned.error, 1))
@@ -112,17 +112,17 @@ async def _among(context: FrameContext, claim: Claim, planned: PlannedFrame, sub
 
 
 async def _check_open(context: FrameContext, asked: ScoreRequest) -> None:
-    """Raise EndpointBusy if all gates for the frame are closed, so that pixels are not decoded in vain."""
+    """Raise EndpointBusy if all gates for the frame are closed, because decoding its pixels would be in vain."""
     closed_for = await context.admissions.closed_for(asked.among)
     if closed_for > timedelta(0):
         raise EndpointBusy(kind="gate", come_back_s=closed_for.total_seconds())
 
 
 async def _judged(context: FrameContext, claim: Claim, frame: int, asked: ScoreRequest) -> tuple[int, str | None]:
-    """Return the attempts that count against the frame, and the error code of the frame if there are too many.
+    """Return the number of attempts that count against the frame.
 
-    A recorded failure counts only if its endpoint has answered another input successfully since. If no other input was
-    sent since, the canary is sent.
+    If there are too many, also return the frame's error code. A recorded failure counts only if its endpoint has since
+    answered another input successfully. If no other input has been sent to it since, the canary is sent.
     """
     trouble = claim.trouble(frame)
     attempts = trouble.attempts
@@ -176,7 +176,7 @@ async def _scored(
 ) -> ScoredRow:
     """Return the endpoint's answer for the frame.
 
-    An answer that breaks the endpoint's contract is stored as it was received. Then the error is raised.
+    If the answer breaks the endpoint's contract, it is stored as it was received, and then the error is raised.
     """
     try:
         name = f"{claim.job}:{planned.frame}"

@@ -1,4 +1,6 @@
-"""The objects with which a frame is segmented, the times of its stages, and the errors that end an attempt."""
+"""What the segmentation of a frame needs: shared objects, a stopwatch for the stages, and the errors that end an
+attempt.
+"""
 
 import time
 from concurrent.futures import Executor
@@ -33,8 +35,8 @@ class DecodeOverran(Exception):
 class FrameContext:
     """The objects with which a frame is segmented.
 
-    Memory is reserved before it is used. A frame that has reserved memory from one budget never waits for a budget that
-    is listed before it, so there is no deadlock.
+    Memory is reserved before it is used. The budgets are listed in an order. A frame that holds memory of one budget
+    never waits for a budget that is listed earlier, so there is no deadlock.
     """
 
     storage: Storage
@@ -53,8 +55,8 @@ class FrameContext:
     files: ByteBudget
     #: Memory for decoding and drawing.
     decoding: ByteBudget
-    #: Memory for decoded images that are kept during the score, because the masks are drawn into them. If it is used
-    #: up, an image is decoded again.
+    #: Memory for decoded images that are kept during the score, because the masks are drawn into them. If there is not
+    #: enough for an image, the image is decoded again.
     pictures: ByteBudget
     decode_timeout: timedelta
     max_pixels: int
@@ -83,11 +85,11 @@ class Stopwatch:
         self._since = now
 
     def working(self) -> float:
-        """Return the total seconds of the worker's own stages."""
+        """Return the total time of the worker's own stages in seconds."""
         return sum(self.timings.get(stage, 0.0) for stage in _OWN_STAGES) / 1000
 
     def tell(self, recorder: StageRecorder) -> None:
-        """Report the worker's own stages."""
+        """Report the times of the worker's own stages."""
         for stage in _OWN_STAGES:
             if stage in self.timings:
                 recorder.took(stage, self.timings[stage] / 1000)

@@ -1,4 +1,4 @@
-"""Read and decode the source of one frame, within the budgets of memory and threads of the child process."""
+"""Reading and decoding of the source of a frame, within the budgets of memory and threads of the child process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,7 +34,7 @@ async def prepare_frame(
             return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
 
         def begin() -> PreparedFrame | OpenedFrame:
-            """Open the source. If enough memory is free, as it usually is, decode it in the same call."""
+            """Open the source. If enough memory is free, which is usual, decode it in the same call."""
             watch.lap("fetch")
             opened = open_frame(source, reading, max_pixels=context.max_pixels)
             if not context.decoding.try_take(opened.footprint):
@@ -88,14 +88,18 @@ def _check_footprint(context: FrameContext, what: str, footprint: int) -> None:
 
 
 def drawing_footprint(planned: PlannedFrame, prepared: PreparedFrame) -> int:
-    """Return the bytes of memory that drawing the masks of the frame takes."""
+    """Return the memory, in bytes, that drawing the masks of the frame takes."""
     return draw_footprint(prepared.box, len(planned.prompts), planned.outputs)
 
 
 def keep_picture(
     context: FrameContext, prepared: PreparedFrame, outputs: Sequence[Output], held: ExitStack
 ) -> PreparedFrame:
-    """Return the frame. It keeps its image only if masks are drawn into it and there is memory until `held` ends."""
+    """Return the frame.
+
+    It keeps its image only if masks are drawn into it, and if there is memory for it. The memory is reserved until
+    `held` ends.
+    """
     size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
     if needs_pixels(outputs) and context.pictures.try_take(size):
         held.callback(context.pictures.give_back, size)

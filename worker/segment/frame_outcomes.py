@@ -63,5 +63,7 @@ def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef
 
 
 def overran(planned: PlannedFrame) -> Outcome:
-    """Return the outcome of a frame whose decoding exceeded the time limit while it was alone in the child process."""
+    """Return the outcome of a frame whose decoding exceeded the time limit while no other frame was in the child
+    process.
+    """
     return failed(planned, failure_of(DecodeTimeout()), 1)

@@ -1,4 +1,4 @@
-"""Release a frame that got no outcome, so that it can be claimed again."""
+"""The release of frames that got no outcome, so that they can be claimed again."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class FrameRelease:
-    """The release of frames back to the ledger. If the ledger is unavailable, their leases lapse instead."""
+    """Releases frames in the ledger. If the ledger is unavailable, the leases of the frames lapse instead."""
 
     def __init__(self, claims: Claims, groups: OutcomeBatcher, recorder: StageRecorder) -> None:
         self._claims = claims
@@ -38,7 +38,7 @@ class FrameRelease:
             await self.give_back(claim, frame, after)
 
     async def give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
-        """Let the frame be claimed again after a pause, and alone if it is a suspect."""
+        """Let the frame be claimed again after a pause. A suspect frame will be claimed alone."""
 
         def release() -> None:
             self._claims.release(claim.token, frame, after=after, suspect=suspect or claim.alone)

@@ -1,6 +1,6 @@
-"""The segment loop: one event loop, one HTTP client and a number of concurrent frames, until the child process ends.
+"""The segment loop, which processes a number of frames concurrently until the child process ends.
 
-During a task, the loop may claim frames for some seconds. Frames in progress continue between two tasks.
+A Celery task lets the loop claim frames for some seconds. Frames in progress continue between two tasks.
 """
 
 import asyncio
@@ -33,23 +33,24 @@ from worker.segment.frame_release import FrameRelease, about
 from worker.segment.outcome_batches import OutcomeBatcher
 
 log = logging.getLogger(__name__)
-#: How long an idle loop looks for work before it ends. A longer time would keep the child process from
-#: other wake-ups.
+#: The time for which an idle loop waits for work before it ends. If it waited longer, the child process could not
+#: receive other wake-ups.
 IDLE = 0.5
-#: How often the ledger is polled, in seconds. New frames are announced, but frames that become due are not, and an
-#: announcement may be lost.
+#: How often the ledger is polled, in seconds. New frames are announced, but an announcement may be lost, and frames
+#: that become due after a pause are not announced.
 GLANCE = 0.25
-#: How often a loop reports that it is running. If it has not reported for three times as long, it counts as gone.
+#: The seconds between two reports that a loop is running. A loop that has not reported for three times as long counts
+#: as gone.
 BEAT = timedelta(seconds=2)
-#: If more outcomes than this wait to be settled, no more frames are claimed.
+#: The largest number of outcomes that may wait to be settled. If there are more, no frames are claimed.
 UNSETTLED = 512
 
 
 class SegmentLoop:
     """A loop that segments frames concurrently in one child process. `stopping` returns whether the worker must end.
 
-    With a `pace`, the number of frames in progress depends on the measured times of the stages, on the endpoints' limit
-    on requests in flight, and on the number of loops that share it.
+    With a `pace`, the number of frames in progress depends on the measured times of the stages, and on the endpoints'
+    limit on requests in flight, divided among all loops.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class SegmentLoop:
         self._alone = False
         self._hand_free = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
-        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes; a notification clears it
+        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes, until when there is no work
         self._rings = 0
         self._renewal = LeaseRenewal(renewal_period, self._renew)
 
@@ -127,15 +128,12 @@ class SegmentLoop:
     async def _work_waits_for_a_gate(self) -> bool:
         """Return whether work is waiting only for a gate.
 
-        If this loop ended, another would start at once and could do no more.
+        In this case the loop stays, because another loop would start at once and could do no more.
         """
         return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wake_ups.work, "segment") > 0
 
     def _listen(self) -> None:
-        """Start to listen, on first use.
-
-        A notification about new frames ends a wait, and so does the end of a frame.
-        """
+        """Start to listen for notifications on the first call. A notification of new frames ends the loop's wait."""
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._ledger.notifications.listen("frames", self._rung))
 
@@ -147,15 +145,15 @@ class SegmentLoop:
     def _pass_on(self) -> None:
         """Report that this loop ends.
 
-        Then check once more for work that arrived before the report and counted on this loop.
+        Then check once more for work, because work that arrived before the report woke no other loop.
         """
         self._ledger.wake_ups.ended("segment", self._name)
         self._wake_another()
 
     async def _claim_more(self) -> bool:
-        """Claim once if there is capacity and a gate is open; otherwise wait a moment.
+        """Claim frames once if there is capacity and a gate is open.
 
-        Return whether there was work.
+        Otherwise, wait a moment. Return whether there was work.
         """
         held_back = self._groups.held_back()
         if self._full() or held_back or (held_back is not None and self._held):
@@ -184,7 +182,7 @@ class SegmentLoop:
     def _full(self) -> bool:
         """Return whether nothing more may be claimed.
 
-        This is so if there is no capacity. It is also so if many outcomes are unsettled, which means that storage or
+        This is the case if there is no capacity, or if many outcomes are unsettled. The latter means that storage or
         Redis is slow or unavailable.
         """
         unsettled = len(self._held) - self._busy
@@ -223,7 +221,10 @@ class SegmentLoop:
             self._let_go(claim, frame)
 
     async def _in_hand(self, claim: Claim, frame: int) -> RecordedPart:
-        """Return the frame's outcome, and let another frame start, even if this outcome is not settled yet."""
+        """Return the frame's outcome.
+
+        Another frame may start as soon as there is an outcome, even if it is not settled yet.
+        """
         try:
             planned, submission = await self._looked_up(claim.job, frame)
             return await segment_frame(self._context, claim, planned, submission)
@@ -243,7 +244,9 @@ class SegmentLoop:
         self._hurry()
 
     def _hurry(self) -> None:
-        """If every frame waits to be settled, write the open groups now, because no other frame will join them."""
+        """If every frame in progress waits to be settled, write the open groups now, because no other frame will join
+        them.
+        """
         if self._held and self._groups.waiting() >= len(self._held):
             self._groups.hurry()
 
@@ -259,7 +262,10 @@ class SegmentLoop:
             log.warning("outcome refused: the frame already has one", extra=about(claim, recorded.outcome.frame))
 
     async def _hand(self, seconds: float) -> None:
-        """Wait until a frame has ended since the last wait, or a notification arrives, but at most for `seconds`."""
+        """Wait at most `seconds` for the end of a frame or for a notification.
+
+        Return at once if there was one since the last wait.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hand_free.wait()

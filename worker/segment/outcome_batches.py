@@ -1,4 +1,4 @@
-"""Group outcomes, so that several of them share one object in storage."""
+"""Groups of outcomes that share one object in storage."""
 
 import asyncio
 import contextlib
@@ -27,21 +27,23 @@ from worker.context.job_records.outcome_parts import (
 )
 
 log = logging.getLogger(__name__)
-#: The number of attempts to write and settle a part while storage or Redis is unavailable. After that, its
+#: The number of attempts to write and settle a part while storage or Redis is unavailable. After these attempts, its
 #: frames are released.
 TRIES = 6
-#: The longest pause before another frame is scored to find out whether outcomes can be written again.
+#: The longest pause in scoring while outcomes cannot be written. After a pause, one frame is scored as a trial.
 LONGEST_PAUSE = timedelta(seconds=30)
-#: The largest number of parts under one worker name. Then a new name is chosen, because part names have a fixed width.
+#: The largest number of parts under one worker name. After that, a new name is chosen, because the numbers in part
+#: names have a fixed width.
 PARTS_MOST = 999_999
-#: A group is written when its files reach this size in bytes, even if it could wait longer.
+#: The size, in bytes, of a group's files at which the group is written, even if it could wait longer.
 PACK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """The limits of a group. It is written with `most` outcomes or after `wait` seconds, so a
-    crash loses little work.
+    """The limits of a group.
+
+    It is written when it has `most` outcomes, or after `wait` seconds. A crash therefore loses little work.
     """
 
     most: int
@@ -66,7 +68,7 @@ class OutcomeBatch:
 
 
 class OutcomeBatcher:
-    """The open groups of one child process. `hurry` writes them early."""
+    """The open groups of one child process. They are written when they reach a limit, or when `hurry` is called."""
 
     def __init__(
         self,
@@ -116,10 +118,11 @@ class OutcomeBatcher:
         return sum(len(group.held) for group in self._open.values())
 
     def held_back(self) -> float | None:
-        """Return how many seconds scoring must pause because outcomes cannot be written, or None if they can.
+        """Return the remaining seconds of the pause in scoring while outcomes cannot be written, or None if they can be
+        written.
 
-        0 means that the pause is over. Then one frame at a time is scored, to find out whether outcomes
-        can be written again.
+        0 means that the pause is over. Then one frame at a time is scored, to find out whether outcomes can be written
+        again.
         """
         return max(0.0, self._resumes - time.monotonic()) if self._failures else None
 
@@ -149,7 +152,10 @@ class OutcomeBatcher:
         return part_name((time.monotonic() + self._ahead) * 1000, self._worker, self._written)
 
     def _hold_back(self, job: str, error: Exception) -> None:
-        """Pause scoring after outcomes could not be written. They are lost, and further scores would be in vain."""
+        """Pause scoring after outcomes could not be written.
+
+        These outcomes are lost, and those of further scores would be lost too.
+        """
         if self.held_back() in {None, 0.0}:
             self._failures += 1
             pause = min(LONGEST_PAUSE, backoff(self._failures, random.random()))
@@ -167,7 +173,10 @@ class OutcomeBatcher:
         return await asyncio.to_thread(self._traced, job, part, held)
 
     def _traced(self, job: str, part: str, held: list[Held]) -> set[int]:
-        """Write the part in a span that continues the trace of the first frame. The traces of the others are linked."""
+        """Write the part in a span that continues the trace of the first frame.
+
+        The traces of the other frames are linked.
+        """
         first, *others = [recorded.traceparent for _, recorded in held]
         linked = [traceparent for traceparent in others if traceparent is not None]
         with self._spans.span("settle", first, links=linked, job_id=job, frames=len(held)):

@@ -1,4 +1,7 @@
-"""Split a frame with more prompts than one score accepts into several scores, and join their answers."""
+"""Frames with more prompts than one score accepts.
+
+Their prompts are divided among several scores, whose answers are joined.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,10 +22,11 @@ from worker.segment.row_batches import RowBatcher, ScoredRow
 async def score_prompts(
     pool: EndpointPool, packs: RowBatcher, row: Row, asked: ScoreRequest, name: str, *, one_by_one: bool = False
 ) -> ScoredRow:
-    """Return the answer for every prompt of `row`. The first score determines the model version of all of them.
+    """Return the answer for every prompt of `row`.
 
-    With `one_by_one`, each prompt is sent in its own score, because prompts of one request influence each other. Raises
-    what `RowBatcher.score` raises, and AnswerInvalid if the answers cannot be combined.
+    The first score determines the model version for all scores of the row. With `one_by_one`, each prompt is sent in a
+    separate score, because prompts of one request influence each other. Raises the errors of `RowBatcher.score`, and
+    AnswerInvalid if the answers cannot be combined.
     """
     most = 1 if one_by_one else pool.prompts_per_score(asked.among)
     if len(row.prompts) <= most:
@@ -42,7 +46,7 @@ async def score_prompts(
 
 
 def together(answers: Sequence[RowAnswer]) -> RowAnswer:
-    """Join the answers for the groups of one frame's prompts, in order."""
+    """Join the answers for several groups of prompts of one frame, in order."""
     dtypes = {answer.maps.dtype for answer in answers}
     if len(dtypes) != 1:
         raise AnswerInvalid("the scores of one frame differ in dtype", status=200, kind="dtype")

@@ -1,4 +1,4 @@
-"""Batches of rows of one job that share a request. If such a request fails, the bad row is searched for."""
+"""Batches of rows of one job that share a request. If a request fails because of a row, the bad row is searched for."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ Ended = ScoredRow | Exception
 
 @dataclass(slots=True)
 class RowBatch:
-    """Rows that will share a request, with the names of their frames and the futures of their results."""
+    """Rows that will share a request. Each has the name of its frame and the future of its result."""
 
     rows: list[Row] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -48,7 +48,10 @@ class RowBatch:
 
 
 class RowBatcher:
-    """A scorer of single rows. A request has one row, or as many as every possible endpoint accepts."""
+    """A scorer of single rows, which combines rows into requests.
+
+    A request has at most as many rows as every possible endpoint accepts.
+    """
 
     def __init__(self, pool: EndpointPool, scorer: Scorer) -> None:
         self._pool = pool
@@ -57,7 +60,7 @@ class RowBatcher:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def score(self, row: Row, asked: ScoreRequest, name: str) -> ScoredRow:
-        """Return the answer to `row`, which is the input called `name`. Raises what `Scorer.score` raises."""
+        """Return the answer to `row`, which is the input called `name`. Raises the errors of `Scorer.score`."""
         if self._pool.rows_per_request(asked.among) == 1:
             scored = await self._scorer.score([row], asked, name, [name])
             return ScoredRow(scored.answers[0], scored.endpoint, scored.wire)
@@ -91,11 +94,11 @@ class RowBatcher:
                 awaited.set_result(end)
 
     async def _searched(self, rows: Sequence[Row], names: Sequence[str], asked: ScoreRequest, pack: str) -> list[Ended]:
-        """Return the result of each row. If the request fails because of its rows, it is halved until each
-        bad row is alone.
+        """Return the result of each row.
 
-        The halves are sent under the name of the whole batch. Otherwise one bad row would look like several
-        failures in a row.
+        If the request fails because of its rows, it is halved until each bad row is alone. The halves are sent under
+        the name of the whole batch. Otherwise, one bad row would be counted as several inputs that fail one after
+        another.
         """
         try:
             name = names[0] if len(rows) == 1 else pack
@@ -114,5 +117,5 @@ class RowBatcher:
 
 
 def _weight(row: Row) -> int:
-    """Return the bytes of the row's image in the request, where base64 makes it a third longer."""
+    """Return the size of the row's image in the request, in bytes. base64 makes it a third longer."""
     return len(row.image) * 4 // 3

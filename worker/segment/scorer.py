@@ -1,4 +1,7 @@
-"""Score rows under flow control: wait for admission, write the audit entry, send the request, report the result."""
+"""Scoring of rows under flow control.
+
+A scorer waits for admission, writes the audit entry, sends the request, and reports the result.
+"""
 
 import asyncio
 import contextlib
@@ -64,7 +67,9 @@ class EgressAudit:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRows:
-    """The answers to the rows of one request, the endpoint that gave them, and the wire format of the request."""
+    """The answers to the rows of one request, the endpoint that gave the answers, and the wire format of the
+    request.
+    """
 
     answers: Sequence[RowAnswer]
     endpoint: Endpoint
@@ -81,7 +86,7 @@ class _Request:
 
 
 class _LeanFailed(Exception):
-    """The deployment does not take the lean form, although it said so: the article's form is next."""
+    """The deployment rejects a lean2d request although it offers lean2d. The rows are then sent as image2d."""
 
 
 class Scorer:
@@ -109,9 +114,9 @@ class Scorer:
     async def score(self, rows: Sequence[Row], asked: ScoreRequest, name: str, names: Sequence[str] = ()) -> ScoredRows:
         """Return the answers to `rows`, sent as one request.
 
-        `name` is the name of the input, by which the flow control counts failures, and `names` are those of the rows.
-        Raises EndpointError with the field `endpoint`, and EndpointBusy if no gate opens in time. Raises
-        LedgerUnavailable if the flow control cannot be reached; then nothing was sent.
+        The flow control counts failures by `name`, which is the name of the input. `names` are the names of the rows.
+        Raises EndpointError with the attribute `endpoint`, and EndpointBusy if no gate opens in time. Raises
+        LedgerUnavailable if the flow control cannot be reached. In this case, nothing was sent.
         """
         await self._ask_for_offers(asked)
         while True:
@@ -131,16 +136,19 @@ class Scorer:
             return ScoredRows(scored.answers, endpoint, request.wire.name)
 
     async def _ask_for_offers(self, asked: ScoreRequest) -> None:
-        """Ask a deployment what it offers, with the canary, if that is not known and nobody else is asking."""
+        """Send the canary to each deployment whose offer is unknown, to learn it.
+
+        Skip deployments that another process is asking.
+        """
         for endpoint in self._pool.named(asked.among):
             if await self.wires.must_ask(endpoint):
                 alone = replace(asked, among=(endpoint.name,))
-                with contextlib.suppress(EndpointError):  # the frame's own score says what is wrong
+                with contextlib.suppress(EndpointError):  # the score of the frame will show the same error
                     slot, _ = await self._admitted(alone, {endpoint.name: _canary_request(endpoint)})
                     await self._probe(endpoint, slot)
 
     async def _encoded(self, rows: Sequence[Row], among: Sequence[str]) -> dict[str, _Request]:
-        """Return the request for each endpoint, in the format that it takes now."""
+        """Return the request for each endpoint, in the wire format that is now used for the endpoint."""
         by_form: dict[bool, _Request] = {}
         requests: dict[str, _Request] = {}
         for endpoint in self._pool.named(among):
@@ -159,7 +167,7 @@ class Scorer:
         return next(iter(self._pool.named([admission.endpoint])))
 
     async def _admitted(self, asked: ScoreRequest, encoded: Mapping[str, _Request]) -> tuple[str, Admission]:
-        """Wait until a score may begin. Its slot is among this child's slots before it is requested."""
+        """Wait until a score may begin. The slot is added to this child process's slots before it is requested."""
         bytes_up = max(len(request.body) for request in encoded.values())
         prompts = _prompts(next(iter(encoded.values())).rows)
         lean = frozenset(name for name, request in encoded.items() if request.wire is LEAN2D)
@@ -182,7 +190,10 @@ class Scorer:
             raise _not_the_frames(error) from None
 
     async def _probe(self, endpoint: Endpoint, slot: str) -> None:
-        """Send the canary, to the endpoint of a closed gate or to learn what it offers; it counts against no frame."""
+        """Send the canary, to test the endpoint of a closed gate or to learn what it offers.
+
+        A failure counts against no frame.
+        """
         request = _canary_request(endpoint)
         self.sent.note(endpoint, request.rows, len(request.body), None, ())
         try:
@@ -234,14 +245,17 @@ class Scorer:
 
 
 def _canary_request(endpoint: Endpoint) -> _Request:
-    """The canary in the article's form. Where lean2d is configured, it also asks for a lean answer."""
+    """Return the canary as an image2d request.
+
+    If lean2d is configured for the endpoint, the request also asks for a lean answer.
+    """
     wire = LEAN2D_QUESTION if endpoint.wire == "lean2d" else IMAGE2D
     rows = [canary()]
     return _Request(wire, rows, wire.encode(rows))
 
 
 def _article_rows(rows: Sequence[Row], *, gray: bool) -> Sequence[Row]:
-    """Return the rows as every endpoint takes them; some may have been encoded for a lean request."""
+    """Return the rows for an image2d request. Images that were encoded only for lean2d are encoded again."""
     return [
         Row(for_article(row.image, gray=gray), row.prompts) if is_lean_only(row.image, gray=gray) else row
         for row in rows
@@ -253,7 +267,7 @@ def _prompts(rows: Sequence[Row]) -> int:
 
 
 def _not_the_frames(error: FrameRefused) -> EndpointUnavailable:
-    """Return the error for a failed canary. An endpoint that fails on the canary fails on every image."""
+    """Return the error for a failed canary. An endpoint that fails on the canary would fail on every image."""
     return EndpointUnavailable(
         "the endpoint fails on its canary",
         status=error.status,

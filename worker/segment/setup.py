@@ -1,4 +1,4 @@
-"""Build the segment loop and everything that it uses, inside the running event loop."""
+"""The construction of the segment loop and of everything that it uses, inside the running event loop."""
 
 import asyncio
 import contextlib
@@ -25,14 +25,14 @@ from worker.segment.row_batches import RowBatcher
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.wire_choice import WireChoice
 
-#: The threads of a child process that decode, draw and encode. A small machine has two cores.
+#: The number of threads of a child process that decode, draw and encode. A small machine has two cores.
 PIXEL_THREADS = 2
-#: The bytes of decoded images that are kept while they are scored.
+#: The memory, in bytes, for decoded images that are kept while they are scored.
 KEPT_PICTURES = 256 << 20
 
 
 async def segment_loop(context: WorkerContext, stopping: Callable[[], bool]) -> tuple[SegmentLoop, SlotReporter]:
-    """Build the loop inside the running event loop, to which its clients and events belong.
+    """Build the segment loop inside the running event loop, to which its clients and events belong.
 
     Nothing is opened before Redis responds.
     """
@@ -111,10 +111,10 @@ def _pool(context: WorkerContext) -> EndpointPool:
 
 
 def _open_flows(context: WorkerContext) -> None:
-    """Announce the endpoints, and start the flow control of new ones.
+    """Announce the endpoints, and start the flow control of new endpoints.
 
-    If Redis has no flow state for an endpoint, nothing may be sent to it for as long as a slot lease. The exception is
-    an endpoint for which storage shows that nothing was ever sent.
+    If Redis has no flow state for an endpoint, its state may have been lost, so nothing may be sent to it for the
+    duration of a slot lease. This does not apply if storage shows that nothing was ever sent to the endpoint.
     """
     context.ledger.endpoints.announce(context.endpoints)
     flow = context.flow()

@@ -1,4 +1,4 @@
-"""The records of a job in storage that several stages read or write.
+"""The records of a job in storage that several stages read or write: plans, outcome parts, events and conclusions.
 
-These are plans, outcome parts, visible outcomes, events and conclusions. Read `outcome_parts` first.
+Read `outcome_parts` first.
 """

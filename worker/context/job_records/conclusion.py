@@ -1,4 +1,4 @@
-"""Conclude a job from its stored result: create the event, set the terminal state, and delete the live marker."""
+"""The conclusion of a job from its stored result: its event, its terminal state, and the end of its live marker."""
 
 from maskrelay.contract.records.job import Result, Submission
 from maskrelay.errors import ObjectMissing
@@ -42,10 +42,10 @@ def conclude(context: WorkerContext, submission: Submission, result: Result) -> 
 
 
 def forget_deleted(context: WorkerContext, job: str) -> None:
-    """Delete the record that was just created, if the job was deleted while this process worked on it.
+    """Delete the ledger's record, which was just created, if the job was deleted in the meantime.
 
     The deletion of a job writes the tombstone first and then deletes the ledger's record. If there is no tombstone yet,
-    that deletion will also delete this record.
+    a later deletion will therefore delete this record too.
     """
     tombstone = tombstone_of(context.storage, job)
     if tombstone is not None:

@@ -1,4 +1,4 @@
-"""Create the events of a job for its callbacks. The event's body is stored before its delivery is queued."""
+"""The events of a job for its callbacks. The body of an event is stored before its delivery is queued."""
 
 import contextlib
 from datetime import datetime
@@ -34,7 +34,7 @@ def announce(
 
 
 def resume(context: WorkerContext, submission: Submission) -> None:
-    """Queue the deliveries of all stored events that are not over, because Redis may have lost them."""
+    """Queue the delivery of each stored event whose delivery is not over, because Redis may have lost the queue."""
     for event_type in submission.callback.events if submission.callback else ():
         event = event_id(submission.id, event_type)
         if has(context.storage, keys.event(submission.id, event)) and not is_delivered(
@@ -49,7 +49,10 @@ def is_delivered(storage: Storage, job: str, event: str) -> bool:
 
 
 def leave_live(storage: Storage, submission: Submission) -> bool:
-    """Delete the live marker of a finished job if all its events are over. Return whether they are."""
+    """Delete the live marker of a finished job if the deliveries of all its events are over.
+
+    Return whether they are over.
+    """
     asked = submission.callback.events if submission.callback else ()
     for event_type in EVENT_TYPES:
         event = event_id(submission.id, event_type)

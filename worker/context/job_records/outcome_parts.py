@@ -1,4 +1,4 @@
-"""Store the outcomes of frames with their files: pack the files into one object per part, store it, and settle."""
+"""Outcome parts: the outcomes of several frames with their files, which are stored together and then settled."""
 
 import contextlib
 import hashlib
@@ -16,10 +16,10 @@ from maskrelay.storage.protocol import Storage
 
 @dataclass(frozen=True, slots=True)
 class RecordedPart:
-    """An outcome with those of its files that are not stored yet."""
+    """An outcome, and those of its files that are not stored yet."""
 
     outcome: Outcome
-    #: The content of the files, by the key with which the outcome refers to them.
+    #: The content of each file, by the key with which the outcome refers to the file.
     files: Mapping[str, bytes] = field(default_factory=dict)
     #: The trace context of the span in which the outcome was produced.
     traceparent: str | None = None
@@ -34,7 +34,7 @@ def ref_of(key: str, body: bytes) -> ArtifactRef:
 
 
 def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
-    """Store each file in an object of its own. If the object exists, this same attempt wrote it earlier."""
+    """Store each file in an object of its own. An object that exists already was written by this same attempt."""
     for key, body in files.items():
         try:
             storage.create(key, body, "image/png")
@@ -43,7 +43,7 @@ def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
 
 
 def pack(key: str, recorded: Sequence[RecordedPart]) -> tuple[bytes, list[Outcome]]:
-    """Concatenate all files. Return the bytes, and the outcomes with references to places in the object `key`."""
+    """Concatenate all files. Return the bytes, and the outcomes with references to ranges of the object `key`."""
     places: dict[str, int] = {}
     bodies: list[bytes] = []
     size = 0
@@ -84,8 +84,8 @@ def part_name(at_ms: float, worker: str, written: int) -> str:
 def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held]) -> set[int]:
     """Write a part and settle its outcomes, each under the token that holds its frame. Return the accepted frames.
 
-    A name belongs to one group of one worker, so repeating the call does no harm. If a line is refused, its job is
-    marked, so that the sweep removes the files of superseded attempts.
+    A name belongs to one group of one worker, so repeating the call does no harm. If a line is refused, the job is
+    marked, and the sweep then removes the files of superseded attempts.
     """
     store_part(storage, job, part, held)
     return settle_part(storage, claims, job, part, held, {})
@@ -104,7 +104,7 @@ def settle_part(
 ) -> set[int]:
     """Settle the outcomes of a stored part. Return the accepted frames. `spent` is described in `Claims.settle`.
 
-    If a line is refused, its job is marked, so that the sweep removes the files of superseded attempts.
+    If a line is refused, the job is marked, and the sweep then removes the files of superseded attempts.
     """
     lines = [Settlement(token, recorded.outcome.frame, recorded.outcome.state == "failed") for token, recorded in held]
     accepted = claims.settle(job, part, lines, spent)

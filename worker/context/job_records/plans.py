@@ -1,4 +1,4 @@
-"""Read submissions, plans and assembled items from storage. They are written only once, so they can be cached."""
+"""Readers of submissions, plans and assembled items in storage. These records never change, so they can be cached."""
 
 import itertools
 import threading
@@ -21,10 +21,11 @@ V = TypeVar("V")
 
 
 class LruCache(Generic[K, V]):
-    """A cache of the most recently used values, with a total weight of at most `most`. `read` loads a missing value.
+    """A cache of the most recently used values, with a total weight of at most `most`.
 
-    It may be used from any thread. Threads that request different values read concurrently. Two threads that request
-    the same value may both read it; only one of the two results is kept.
+    The function `read` loads a missing value. Any thread may use the cache. Threads that request different values read
+    concurrently. Two threads that request the same value may both read it. In this case, only one of the two results is
+    kept.
     """
 
     def __init__(self, read: Callable[[K], V], most: int, weigh: Callable[[V], int] = lambda _: 1) -> None:
@@ -92,7 +93,7 @@ def planned_items(
     own, later = range(begin, parts if end is None else end), range(parts if end is None else end, parts)
     read = partial(read_frame_part, storage, job)
     frames = itertools.chain.from_iterable(itertools.chain(ahead(read, own), map(read, later)))
-    passed = begin * FRAMES_PER_PART  # this includes frames of an item that begins in an earlier part
+    passed = begin * FRAMES_PER_PART  # the number of frames that are skipped or yielded already
     for items in ahead(partial(read_item_part, storage, job), own):
         for item in items:
             deque(itertools.islice(frames, max(0, item.first - passed)), maxlen=0)

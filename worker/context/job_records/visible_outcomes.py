@@ -1,4 +1,4 @@
-"""Find the visible outcome of each frame among the lines of all outcome parts, and read the outcomes."""
+"""The visible outcomes of a job. Outcome parts may contain several lines for a frame, one of which is visible."""
 
 import hashlib
 import json
@@ -20,11 +20,11 @@ from worker.context.read_ahead import ahead
 from worker.context.turn import ENDLESS, Turn
 
 log = logging.getLogger(__name__)
-#: The parts that are read again are cached up to this many bytes. These are parts whose lines are not in the spool.
+#: The size, in bytes, of the cache of parts. Parts whose lines are not in the spool are read again, through this cache.
 _KEPT_BYTES = 64 << 20
 
 
-#: A function that returns what an earlier attempt saved for a selection of lines, by the name of the selection.
+#: A function that takes the name of a selection of lines, and returns the state that an earlier attempt saved for it.
 Saved = Callable[[str], bytes | None]
 
 
@@ -44,13 +44,13 @@ def find_visible_outcomes(
 ) -> "VisibleOutcomes":
     """Find the visible line of every frame by reading each part once.
 
-    The lines are put into a spool. `outcome` reads a part again only for lines that did not fit. `spool_bytes` may be 0
-    if only few outcomes are needed. Lines that cannot be used and lost parts are ignored. Raises StorageUnavailable
-    after closing the spool.
+    The lines are put into a spool of limited size. For a line that did not fit, `outcome` reads the part again.
+    `spool_bytes` may be 0 if only few outcomes are needed. Lost parts, and lines that cannot be used, are ignored. If
+    storage is unavailable, the spool is closed and StorageUnavailable is raised.
 
-    If `turn` is over before all parts have been read, `complete` is False, and `state` returns what another
-    attempt needs to continue. `saved` is called with `name`, which identifies exactly these parts, refused
-    lines and planned frames.
+    If `turn` is over before all parts have been read, `complete` is False, and `state` returns what another attempt
+    needs to continue. `saved` is called with `name`, which is a hash of these parts, their refused lines and the
+    planned frames.
     """
     refused = dict(listed)
     stored = map(keys.part_of, storage.list(keys.outcomes(job)))
@@ -66,10 +66,10 @@ def find_visible_outcomes(
 
 
 class VisibleOutcomes:
-    """The visible line of every frame of a job, as `find_visible_outcomes` finds it. It takes about 21 bytes per frame.
+    """The visible line of every frame of a job, as `find_visible_outcomes` finds it.
 
-    `listed` contains the names of the parts that the ledger lists, with their refused lines. `unlisted` contains the
-    names of the parts that only storage has.
+    An instance takes about 21 bytes of memory per frame. `listed` contains the names of the parts that the ledger
+    lists, with their refused lines. `unlisted` contains the names of the parts that only storage has.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class VisibleOutcomes:
         self.was_complete = False
 
     def _name(self, frames: int) -> str:
-        """Return 16 hex digits that identify everything on which the selection of lines depends."""
+        """Return a hash, as 16 hex digits, of everything on which the selection of lines depends."""
         digest = hashlib.sha256(f"{frames} {len(self._refused)}".encode())
         for name in self._names:
             refused = " ".join(map(str, sorted(self._refused.get(name, ()))))
@@ -128,7 +128,10 @@ class VisibleOutcomes:
         return self.looked == len(self._names)
 
     def state(self) -> bytes:
-        """Return what was found so far, without the lines themselves: 9 bytes per frame and 8 per mask, compressed."""
+        """Return what was found so far, compressed.
+
+        Before compression, this is 9 bytes per frame and 8 per mask. The lines themselves are not included.
+        """
         counts = {"looked": self.looked, "lines": self.lines_read, "unusable": self._unusable, "lost": self._lost}
         arrays = [self._lines.ranks(), self._part.tobytes(), self._line.tobytes()]
         prompts = self.sizes.state()
@@ -137,7 +140,7 @@ class VisibleOutcomes:
         return zlib.compress(json.dumps(head).encode() + b"\n" + b"".join(arrays), 1)
 
     def restore(self, state: bytes) -> None:
-        """Restore what `state` returned for a selection with the same `name`."""
+        """Restore a state that `state` returned for a selection with the same `name`."""
         head, _, rest = zlib.decompress(state).partition(b"\n")
         known, arrays, begin = json.loads(head), [], 0
         for length in known["lengths"]:
@@ -175,7 +178,7 @@ class VisibleOutcomes:
             return []
 
     def counted(self) -> list[str]:
-        """Return the parts that contain the visible line of at least one frame."""
+        """Return the names of the parts that contain the visible line of at least one frame."""
         return [self._names[number] for number in sorted(set(self._part) - {NOWHERE})]
 
     def missing(self) -> list[int]:
@@ -197,7 +200,9 @@ class VisibleOutcomes:
         return Outcome.model_validate_json(lines[self._line[frame]])
 
     def lines_of(self, name: str) -> list[tuple[int, bool, bool]]:
-        """Return the usable lines of a part as (frame, whether it failed, whether the line is visible)."""
+        """Return each usable line of a part as a tuple: the frame, whether it failed, and whether the line is
+        visible.
+        """
         number = self._names.index(name)
         return [
             (outcome.frame, outcome.state != "succeeded", (self._part[outcome.frame], self._line[outcome.frame]) == at)
