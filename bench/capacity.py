@@ -1,11 +1,11 @@
 """Measure how much of an endpoint's capacity the service uses, as a share of its busy time or of its bandwidth.
 
-    python -m bench.capacity [--runs 3] [--window 40] [--service-time 1] [--bandwidth 5e6 | --byte-limit 5e6]
-        [--workers 4]
+    python -m bench.capacity [--runs 3] [--window 40] [--workers 1 2 4] [--service-time 1 0.25]
+        [--in-flight 8] [--bandwidth 5e6 | --byte-limit 5e6]
 
-One large job always has waiting frames. The measurement starts ten seconds after the first score and lasts
-`--window` seconds. The figures are differences of the endpoint's own counters, which include the elapsed part of
-a score in progress.
+Every number of workers is measured with every service time. One large job always has waiting frames. The measurement
+starts ten seconds after the first score and lasts `--window` seconds. The figures are differences of the endpoint's own
+counters, which include the elapsed part of a score in progress.
 
 The output also shows three values of the whole run: the most pending requests at the gateway, the refusals, and the
 most bytes in any ten seconds. The gateway refuses requests if more than twice as many as the slots are pending.
@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.cpus import cpu_seconds
 from bench.endpoint import RunningEndpoint, running_endpoint
-from bench.figures import print_head, print_table, spread
+from bench.figures import median, print_head, print_table, spread
 from bench.measured import WORKERS, grown
 from bench.service import RunningService, running_service
 from bench.sources import PROMPTS, make_sources
@@ -51,35 +51,40 @@ def main() -> None:
     add("--runs", type=int, default=3)
     add("--window", type=float, default=40, help="seconds; the figures that count take 120")
     add("--slots", type=int, default=8)
-    add("--service-time", type=float, default=1.0, help="seconds an image")
+    add("--service-time", type=float, nargs="+", default=[1.0], help="seconds per image")
     add("--bandwidth", type=float, help="bytes a second over which the endpoint delays; our limit is the same")
     add("--byte-limit", type=float, help="our limit in bytes a second, of which the endpoint knows nothing")
-    add("--workers", type=int, default=4, help="segment worker processes")
+    add("--workers", type=int, nargs="+", default=[4], help="segment worker processes")
     add("--in-flight", type=int, help="our hard cap; by default twice the slots: as many again wait at the gateway")
-    asked = parser.parse_args()
-    ceiling = asked.bandwidth or asked.byte_limit
-    capped = f", {'capped' if asked.bandwidth else 'held'} at {ceiling / 1e6:g} MB/s" if ceiling else ""
-    print_head(
-        f"Capacity: {asked.slots} slots of {asked.service_time:g} s{capped}, {asked.workers} workers", asked.runs
-    )
-    report([_run(asked, ceiling) for _ in range(asked.runs)], ceiling)
+    options = parser.parse_args()
+    limit = options.bandwidth or options.byte_limit
+    limited = f", {'limited by the endpoint' if options.bandwidth else 'limited by us'} to {limit / 1e6:g} MB/s"
+    capped = f", at most {options.in_flight} in flight" if options.in_flight else ""
+    title = f"Capacity of {options.slots} slots{limited if limit else ''}{capped}, {options.window:g} s"
+    print_head(title, options.runs)
+    rows = []
+    for service_time in options.service_time:
+        for workers in options.workers:
+            windows = [_run(options, service_time, workers, limit) for _ in range(options.runs)]
+            rows.append([f"{service_time:g} s", str(workers), *cells(windows, limit)])
+    print_table(["time per image", "segment workers", *HEAD], rows)
 
 
-def _run(asked: argparse.Namespace, ceiling: float | None) -> Window:
-    pace = asked.slots / asked.service_time
-    if ceiling:
-        pace = min(pace, ceiling / _BYTES)
-    pictures = round(pace * (_START_S + asked.window) * 1.3) + 4 * asked.slots
-    switches = {"service_time": asked.service_time, "max_concurrent": asked.slots, "bandwidth": asked.bandwidth}
+def _run(options: argparse.Namespace, service_time: float, workers: int, limit: float | None) -> Window:
+    pace = options.slots / service_time
+    if limit:
+        pace = min(pace, limit / _BYTES)
+    images = round(pace * (_START_S + options.window) * 1.3) + 4 * options.slots
+    switches = {"service_time": service_time, "max_concurrent": options.slots, "bandwidth": options.bandwidth}
     settings = {
-        "endpoint_max_in_flight": asked.in_flight or 2 * asked.slots,
-        "endpoint_max_bytes_per_s": ceiling or 1e9,
+        "endpoint_max_in_flight": options.in_flight or 2 * options.slots,
+        "endpoint_max_bytes_per_s": limit or 1e9,
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, running_endpoint(**switches) as endpoint:
         data = Path(folder) / "data"
-        with running_service(endpoint, data, segments=asked.workers, max_items=100_000, **settings) as service:
-            _submit(service, make_sources(Path(folder) / "sources", _FILES), pictures)
-            return _watch(service, endpoint, asked.window)
+        with running_service(endpoint, data, segments=workers, max_items=100_000, **settings) as service:
+            _submit(service, make_sources(Path(folder) / "sources", _FILES), images)
+            return _watch(service, endpoint, options.window)
 
 
 def _submit(service: RunningService, files: list[Path], pictures: int) -> None:
@@ -102,7 +107,7 @@ def _watch(service: RunningService, endpoint: RunningEndpoint, window: float) ->
     with Client(service.url, service.api_key) as client:
         waiting = sum(job.frames.waiting for job in client.jobs())
     if not waiting:
-        raise SystemExit("the job ended within the window; its last pictures left slots empty")
+        raise SystemExit("the job ended within the window; its last images left slots empty")
     return Window(grown(counters, last), {name: spent[name] - cpu[name] for name in cpu}, last)
 
 
@@ -111,29 +116,41 @@ def _cpu(service: RunningService, endpoint: RunningEndpoint) -> dict[str, float]
     return {name: cpu_seconds(pid) for name, pid in processes.items()}
 
 
-def report(windows: list[Window], ceiling: float | None) -> None:
-    scored = [one.counted["scores"] for one in windows]
-    busy = [100 * one.counted["busy_seconds"] / one.counted["capacity_seconds"] for one in windows]
-    passed = [(one.counted["bytes_in"] + one.counted["bytes_out"]) / one.counted["clock"] for one in windows]
-    rows = [["busy time, % of capacity", spread(busy, 2)]]
-    if ceiling:
-        rows.append(["bytes, % of the ceiling", spread([100 * one / ceiling for one in passed], 2)])
-    rows += [
-        ["bytes/s, millions, up and down", spread([one / 1e6 for one in passed], 2)],
-        ["images/s", spread([one.counted["scores"] / one.counted["clock"] for one in windows], 2)],
-        ["most pending (refused from twice the slots on)", spread([one.last["max_pending"] for one in windows], 0)],
-        [
-            "most bytes/s in any ten seconds, millions",
-            spread([one.last["max_bytes_per_s"] / 1e6 for one in windows], 2),
-        ],
-        ["refused, whole run", ", ".join(str(dict(one.last["refused"])) for one in windows)],
+HEAD = [
+    "busy time, % of capacity",
+    "bytes, % of the limit",
+    "images/s",
+    "MB/s, both directions",
+    "most MB/s in any 10 s",
+    "most pending",
+    "refused",
+    "workers, CPU ms per image",
+    "API, Valkey",
+]
+
+
+def cells(windows: list[Window], limit: float | None) -> list[str]:
+    """Return the row of one configuration below `HEAD`. `refused` is the total of all runs."""
+    moved = [(one.counted["bytes_in"] + one.counted["bytes_out"]) / one.counted["clock"] for one in windows]
+    refused = sum(sum(one.last["refused"].values()) for one in windows)
+    workers, api, valkey = ([_cpu_ms(one, names) for one in windows] for names in (WORKERS, ("api",), ("valkey",)))
+    return [
+        spread([100 * one.counted["busy_seconds"] / one.counted["capacity_seconds"] for one in windows]),
+        spread([100 * one / limit for one in moved]) if limit else "not limited",
+        spread([one.counted["scores"] / one.counted["clock"] for one in windows]),
+        spread([one / 1e6 for one in moved], 2),
+        spread([one.last["max_bytes_per_s"] / 1e6 for one in windows], 2),
+        spread([one.last["max_pending"] for one in windows], 0),
+        str(refused or "none"),
+        spread(workers),
+        f"{median(api):.1f}, {median(valkey):.1f}",
     ]
-    workers = [sum(one.cpu[name] for name in one.cpu if name.startswith(WORKERS)) for one in windows]
-    split = {"all worker processes": workers} | {name: [one.cpu[name] for one in windows] for name in windows[0].cpu}
-    for name, cpu in split.items():
-        each = [seconds * 1000 / images for seconds, images in zip(cpu, scored, strict=True)]
-        rows.append([f"CPU ms/image, {name}", spread(each)])
-    print_table(["", "figure"], rows)
+
+
+def _cpu_ms(window: Window, names: tuple[str, ...]) -> float:
+    """Return the CPU milliseconds per image of the processes whose names begin with one of `names`."""
+    seconds = sum(spent for name, spent in window.cpu.items() if name.startswith(names))
+    return seconds * 1000 / window.counted["scores"]
 
 
 if __name__ == "__main__":

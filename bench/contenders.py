@@ -43,12 +43,18 @@ Start = Callable[[RunningEndpoint, Sequence[str], Path], AbstractContextManager[
 
 @contextlib.contextmanager
 def ours(
-    endpoint: RunningEndpoint, prompts: Sequence[str], folder: Path, *, segments: int = 1, **settings: object
+    endpoint: RunningEndpoint,
+    prompts: Sequence[str],
+    folder: Path,
+    *,
+    caller_module: str = "bench.client",
+    segments: int = 1,
+    **settings: object,
 ) -> Iterator[Contender]:
     """Start the whole service on its embedded stack, with `segments` segment workers and one caller."""
     with (
         running_service(endpoint, folder / "data", segments=segments, **settings) as service,
-        _process("bench.client", [service.url, service.api_key, *prompts], {}) as caller,
+        _process(caller_module, [service.url, service.api_key, *prompts], {}) as caller,
     ):
         yield Contender(caller, {**service.processes, "client": caller.pid})
 

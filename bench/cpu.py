@@ -1,17 +1,25 @@
-"""The CPU time per image: the service's workers against common alternatives, with the same files and endpoint.
+"""The CPU time per image: the service against common alternatives, with the same files, in one run.
 
-    python -m bench.cpu [--images 160] [--runs 3] [--prompts 1 3]
+    python -m bench.cpu [--images 160] [--runs 3] [--prompts 1 3] [--without CONTENDER …]
 
-Every contender starts its processes and segments four images as a warm-up. Then it processes the same folder in each
-run, in turn with the others. `workers` is the CPU time of the service's segment, control and deliver processes
-together. For an alternative, it is that of all its processes, which also write its masks. The API, Valkey and the
-caller, which uploads the images and fetches the masks, are listed separately.
+The service is measured with its results on files and on S3, with the stock and with the lean deployment, and with one
+bulk job and single images one after another. Every contender starts its processes and segments four images as a
+warm-up. Then it processes the same files in each run, in turn with the others; single images are a quarter of them.
+
+`all processes` counts the workers, the API, Valkey, and the caller, which uploads the images and fetches the masks. An
+alternative has one process, or a few of one kind. The endpoint and the S3 server (moto) are not counted.
+
+The floors say what no contender can avoid: the pixel work in one thread without HTTP, the images per second that the
+bytes on the wire allow at 5 MB/s, and the time to make one small file durable on this disk.
 """
 
 import argparse
 import contextlib
+import os
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.codec import floor
@@ -20,9 +28,40 @@ from bench.endpoint import RunningEndpoint, running_endpoint
 from bench.figures import median, print_head, print_table, spread
 from bench.measured import Measured, measure
 from bench.sources import PROMPTS, make_sources
+from tests.support.lean_script import LEAN_SCRIPT
+from tests.support.servers.s3_servers import RunningS3, running_s3
 
-OURS = "maskrelay"
 _WARM = 4
+#: The bytes per second of a real endpoint, in both directions together.
+_BANDWIDTH = 5e6
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the service is used: where it stores results, which deployment it calls, and how images are submitted."""
+
+    s3: bool = False
+    lean: bool = False
+    single: bool = False
+
+
+BASE = "maskrelay, bulk"
+WAYS: Mapping[str, Way] = {
+    BASE: Way(),
+    "maskrelay, bulk, lean": Way(lean=True),
+    "maskrelay, bulk, S3": Way(s3=True),
+    "maskrelay, single": Way(single=True),
+    "maskrelay, single, S3": Way(s3=True, single=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What all contenders share."""
+
+    stock: RunningEndpoint
+    lean: RunningEndpoint
+    s3: RunningS3
 
 
 def main() -> None:
@@ -30,44 +69,64 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=160)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--prompts", type=int, nargs="+", default=[1], choices=range(1, len(PROMPTS) + 1))
-    parser.add_argument("--service-time", type=float, default=0.25, help="seconds an image, in 8 slots")
-    parser.add_argument("--without", nargs="*", default=[], choices=list(PEERS), metavar="PEER")
-    asked = parser.parse_args()
-    peers = [name for name in PEERS if name not in asked.without]
-    for prompts in asked.prompts:
-        print_head(f"CPU an image, {prompts} prompt(s), {asked.images} images", asked.runs)
-        runs, floors = compare(asked.images, asked.runs, PROMPTS[:prompts], asked.service_time, peers)
+    parser.add_argument("--service-time", type=float, default=0.25, help="seconds per image, in 8 slots")
+    every = [*WAYS, *PEERS]
+    parser.add_argument("--without", nargs="*", default=[], choices=every[1:], metavar="CONTENDER")
+    options = parser.parse_args()
+    names = [name for name in every if name not in options.without]
+    for prompts in options.prompts:
+        print_head(f"CPU per image, {prompts} prompt(s), {options.images} images", options.runs)
+        runs, floors = compare(options.images, options.runs, PROMPTS[:prompts], options.service_time, names)
         report(runs, floors)
 
 
 def compare(
-    images: int, runs: int, prompts: Sequence[str], service_time: float, peers: Sequence[str]
+    images: int, runs: int, prompts: Sequence[str], service_time: float, names: Sequence[str]
 ) -> tuple[dict[str, list[Measured]], list[float]]:
-    """Return the runs of every contender, and for each run of the service the floor in milliseconds per image."""
-    measured: dict[str, list[Measured]] = {name: [] for name in (OURS, *peers)}
+    """Return the runs of every contender, and for each run the codec floor in milliseconds per image."""
+    measured: dict[str, list[Measured]] = {name: [] for name in names}
     floors: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="bench-") as temporary, contextlib.ExitStack() as stack:
+        folder = Path(temporary)
         files = make_sources(folder / "sources", images)
         switches = {"service_time": service_time, "max_concurrent": 8}
-        endpoint = stack.enter_context(running_endpoint(**switches))
-        ready = {name: stack.enter_context(_start(name, endpoint, prompts, folder / name)) for name in measured}
-        for contender_name, contender in ready.items():
-            contender.work(files[:_WARM], folder / contender_name / "warm")
+        servers = Servers(
+            stack.enter_context(running_endpoint(**switches)),
+            stack.enter_context(running_endpoint(**switches, lean=LEAN_SCRIPT)),
+            stack.enter_context(running_s3()),
+        )
+        ready = {name: stack.enter_context(_start(name, servers, prompts, folder / name)) for name in measured}
+        for name, contender in ready.items():
+            contender.work(files[:_WARM], folder / name / "warm")
         for run in range(runs):
             floors.append(floor([path.read_bytes() for path in files], len(prompts)))
-            for contender_name, contender in ready.items():
-                out = folder / contender_name / f"run-{run}"
-                measured[contender_name].append(_checked(contender, endpoint, files, out, len(prompts)))
+            for name, contender in ready.items():
+                chosen = files[: max(images // 4, 1)] if _way(name).single else files
+                endpoint = servers.lean if _way(name).lean else servers.stock
+                out = folder / name / f"run-{run}"
+                measured[name].append(_checked(contender, endpoint, chosen, out, len(prompts)))
     return measured, floors
 
 
+def _way(name: str) -> Way:
+    return WAYS.get(name, Way())
+
+
 def _start(
-    name: str, endpoint: RunningEndpoint, prompts: Sequence[str], folder: Path
+    name: str, servers: Servers, prompts: Sequence[str], folder: Path
 ) -> contextlib.AbstractContextManager[Contender]:
-    if name == OURS:
-        return ours(endpoint, prompts, folder, endpoint_max_in_flight=16, endpoint_max_bytes_per_s=1e9)
-    return PEERS[name](endpoint, prompts, folder)
+    if name in PEERS:
+        return PEERS[name](servers.stock, prompts, folder)
+    way = WAYS[name]
+    settings: dict[str, object] = {"endpoint_max_in_flight": 16, "endpoint_max_bytes_per_s": 1e9}
+    if way.lean:
+        settings["endpoint_wire"] = "lean2d"
+    if way.s3:
+        storage_url = f"{servers.s3.storage_url}/{folder.name.replace(', ', '-')}"
+        settings |= {"storage_url": storage_url, "s3_endpoint_url": servers.s3.endpoint_url}
+    caller = "bench.single_client" if way.single else "bench.client"
+    endpoint = servers.lean if way.lean else servers.stock
+    return ours(endpoint, prompts, folder, caller_module=caller, **settings)
 
 
 def _checked(
@@ -81,23 +140,65 @@ def _checked(
     return measured
 
 
+def flush_ms(folder: Path, files: int = 50) -> float:
+    """Return the median time in milliseconds to write a file of 4 kB into `folder` and flush it and its name."""
+    taken = []
+    listing = os.open(folder, os.O_RDONLY)
+    try:
+        for number in range(files):
+            began = time.perf_counter()
+            with (folder / f"flush-{number}").open("wb") as written:
+                written.write(bytes(4096))
+                written.flush()
+                os.fsync(written.fileno())
+            os.fsync(listing)
+            taken.append((time.perf_counter() - began) * 1000)
+    finally:
+        os.close(listing)
+    return median(taken)
+
+
 def report(runs: dict[str, list[Measured]], floors: Sequence[float]) -> None:
-    """Print the table of ratios, and the parts of the service's milliseconds."""
-    base = [one.workers_cpu for one in runs[OURS]]
+    """Print the table of contenders, the floors, and the parts of the service's milliseconds."""
+    base = [run.whole_cpu for run in runs[BASE]]
     rows = []
     for name, measured in runs.items():
-        cpu = [one.workers_cpu for one in measured]
-        ratio = median([theirs / own for theirs, own in zip(cpu, base, strict=True)])
-        paces = spread([one.images_per_s for one in measured])
-        up = f"{median([one.bytes_up for one in measured]) / 1e6:.2f}"
-        rows.append([name, spread(cpu), f"{ratio:.1f}", spread([one.whole_cpu for one in measured]), paces, up])
-    ratio = median([least / own for least, own in zip(floors, base, strict=True)])
-    rows.append(["codec floor: one thread, no HTTP", spread(floors), f"{ratio:.2f}", "", "", ""])
-    head = ["way", "workers' CPU ms/image", "ratio to ours", "all processes' CPU ms/image", "images/s", "MB up/image"]
+        ratio = median([run.whole_cpu / own for run, own in zip(measured, base, strict=True)])
+        moved = median([run.bytes_moved for run in measured])
+        rows.append(
+            [
+                name,
+                spread([run.whole_cpu for run in measured]),
+                f"{ratio:.2f}" if name in WAYS else f"**{ratio:.1f}**",
+                spread([run.workers_cpu for run in measured]),
+                spread([run.images_per_s for run in measured]),
+                f"{moved / 1e6:.2f}",
+                f"{_BANDWIDTH / moved:.1f}",
+            ]
+        )
+    head = [
+        "contender",
+        "all processes, CPU ms per image",
+        f"× {BASE}",
+        "workers, CPU ms per image",
+        "images/s (not comparable for single images)",
+        "MB on the wire per image",
+        "images/s that 5 MB/s allow",
+    ]
     print_table(head, rows)
-    split = {name: spread([one.cpu[name] for one in runs[OURS]]) for name in runs[OURS][0].cpu}
-    split["of client: fetching masks"] = spread([one.saving_cpu for one in runs[OURS]])
-    print_table(["our process", "CPU ms/image"], [[name, value] for name, value in split.items()])
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        disk = flush_ms(Path(folder))
+    floor_rows = [
+        ["pixel work in one thread, without HTTP, CPU ms per image", spread(floors)],
+        ["one small file made durable on this disk, ms", f"{disk:.1f}"],
+    ]
+    print_table(["floor", ""], floor_rows)
+    ways = [name for name in runs if name in WAYS]
+    split = [
+        [process, *(spread([run.cpu[process] for run in runs[name]]) for name in ways)] for process in runs[BASE][0].cpu
+    ]
+    split.append(["client: only fetching masks", *(spread([run.saving_cpu for run in runs[name]]) for name in ways)])
+    print_table(["process, CPU ms per image", *ways], split)
 
 
 if __name__ == "__main__":

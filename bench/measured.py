@@ -53,9 +53,9 @@ class Measured:
         return self.counted["busy_seconds"] / self.counted["capacity_seconds"]
 
     @property
-    def bytes_up(self) -> float:
-        """Return the bytes per image that the endpoint received."""
-        return self.counted["bytes_in"] / self.images
+    def bytes_moved(self) -> float:
+        """Return the bytes per image that the endpoint received and sent."""
+        return (self.counted["bytes_in"] + self.counted["bytes_out"]) / self.images
 
 
 def measure(contender: Contender, endpoint: RunningEndpoint, files: Sequence[Path], out: Path) -> Measured:
