@@ -13,7 +13,7 @@ from api.dependencies import Limits
 from api.http.json_pointer import pointer
 from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
 from api.submissions.uploads import Upload
-from maskrelay.contract.records.job import Lane
+from maskrelay.contract.records.job import Lane, PixelOptions
 from maskrelay.errors import (
     CustomIdDuplicate,
     LaneForbidden,
@@ -36,6 +36,18 @@ _CONTROL = frozenset({"Cc", "Zl", "Zp"})
 #: The pattern of a prompt. It has at least one visible character, no `&` and no control characters.
 PROMPT_PATTERN = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\x7f-\x9f]*$"
 Prompts = Annotated[list[Annotated[str, Field(pattern=PROMPT_PATTERN)]], Field(min_length=1)]
+
+
+#: The options that a fingerprint always includes, whatever their values are. An option that a later release adds is
+#: not listed here. It is included only if it differs from its default, so that a request has the same fingerprint
+#: before and after an upgrade, and its idempotency key still finds its job.
+_ALWAYS_INCLUDED = frozenset(
+    {
+        *("outputs", "pixels", "callback", "lane", "deadline", "endpoint", "one_prompt_per_request", "metadata"),
+        *("intensity", "group_series", "partial_series", "slice_axis", "volume", "square_pixels", "burned_in"),
+        "identifiers",
+    }
+)
 
 
 class ItemAsked(StrictModel):
@@ -83,9 +95,15 @@ class SubmissionRequest:
             [upload.size, upload.sha256, item.custom_id, item.prompts]
             for item, upload in zip(self.items, self.uploads, strict=True)
         ]
-        options = {**asdict(self.options), "pixels": self.options.pixels.model_dump()}
+        options = identifying_options(asdict(self.options), asdict(Options()))
+        options["pixels"] = identifying_options(self.options.pixels.model_dump(), PixelOptions().model_dump())
         canonical = json.dumps({"options": options, "items": items}, sort_keys=True, ensure_ascii=False, default=str)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def identifying_options(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that belong to a fingerprint."""
+    return {name: value for name, value in options.items() if name in _ALWAYS_INCLUDED or value != defaults[name]}
 
 
 def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:

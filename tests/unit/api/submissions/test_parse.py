@@ -9,6 +9,7 @@ from api.submissions.options import CallbackOption, Options
 from api.submissions.parse import (
     RequestedItem,
     SubmissionRequest,
+    identifying_options,
     read_body,
     read_form,
 )
@@ -28,6 +29,15 @@ def test_the_fingerprint_does_not_know_upload_ids_names_times_or_the_order_of_me
     options = Options(metadata={"b": [2], "a": 1})
     same = SubmissionRequest((RequestedItem("0", ("liver", "spleen"), "b" * 26),), (upload,), options)
     assert same.fingerprint() == WANTED.fingerprint()
+
+
+def test_a_request_from_before_an_upgrade_has_the_same_fingerprint_after_it() -> None:
+    assert WANTED.fingerprint() == "ea802a359bffadc1f4272b55ab713c1c647aa495cc879485ce9d1ec788286b54"
+
+
+def test_an_option_that_is_added_later_counts_only_if_it_differs_from_its_default() -> None:
+    options, defaults = {"lane": None, "new": 1, "newer": 2}, {"lane": None, "new": 1, "newer": 3}
+    assert identifying_options(options, defaults) == {"lane": None, "newer": 2}
 
 
 @pytest.mark.parametrize(
