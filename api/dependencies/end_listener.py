@@ -6,11 +6,15 @@ from contextlib import contextmanager
 
 from maskrelay.ledger.notifications import Notifications
 
+#: The subscription is kept for this many seconds after the last request, because another one often follows, and
+#: connecting costs as much as three queries.
+KEPT_S = 15.0
+
 
 class JobEndListener:
     """The requests that wait for the end of a job.
 
-    While there is at least one, a single subscription serves all of them.
+    While there is at least one, and for `KEPT_S` seconds afterwards, a single subscription serves all of them.
     """
 
     def __init__(self, bells: Notifications) -> None:
@@ -19,12 +23,16 @@ class JobEndListener:
         self.closed = False
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._listening: asyncio.Task[None] | None = None
+        self._unsubscribing: asyncio.TimerHandle | None = None
 
     @contextmanager
     def of(self, job: str) -> Iterator[asyncio.Event]:
         """Yield an event that is set when the end of the job is announced."""
         ended = asyncio.Event()
         self._waiting.setdefault(job, set()).add(ended)
+        if self._unsubscribing is not None:
+            self._unsubscribing.cancel()
+            self._unsubscribing = None
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._bells.listen("ended", self._announce))
         try:
@@ -47,6 +55,10 @@ class JobEndListener:
         self._waiting[job].discard(ended)
         if not self._waiting[job]:
             del self._waiting[job]
-        if not self._waiting and self._listening is not None:
+        if not self._waiting:
+            self._unsubscribing = asyncio.get_running_loop().call_later(KEPT_S, self._unsubscribe)
+
+    def _unsubscribe(self) -> None:
+        if self._listening is not None:
             self._listening.cancel()
             self._listening = None

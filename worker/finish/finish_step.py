@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Literal
 
@@ -37,6 +37,12 @@ _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "n
 
 #: The name of the object in which the visible lines found so far are saved.
 _LINES = "lines"
+
+
+@cache
+def _software() -> dict[str, str]:
+    """Return the versions of the packages. Reading them takes milliseconds, and they do not change in a process."""
+    return {name: version(name) for name in _SOFTWARE}
 
 
 def finish_jobs(context: WorkerContext, until: float) -> None:
@@ -201,7 +207,7 @@ def _result(
         flagged=written.flagged,
         dead=written.dead,
         parts=written.parts,
-        software={name: version(name) for name in _SOFTWARE},
+        software=_software(),
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(
             {"name": endpoint.name, "model_version": endpoint.model_version, "encoding": endpoint.encoding}

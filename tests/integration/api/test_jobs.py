@@ -8,6 +8,7 @@ import httpx
 import pytest
 import redis
 
+from api.dependencies import end_listener
 from maskrelay.contract.records import keys
 from maskrelay.ledger.claims import Claim
 from tests.support.drivers.api_jobs import (
@@ -94,9 +95,10 @@ def test_waiting_ends_also_when_the_announcement_is_lost(api: RunningApi, north:
         assert [answer.result().json()["state"] for answer in waiting] == ["failed"] * 3
 
 
-def test_however_many_wait_they_share_one_connection_that_goes_with_the_last(
-    api: RunningApi, north: httpx.Client, api_valkey: str
+def test_however_many_wait_they_share_one_connection_that_goes_some_time_after_the_last(
+    api: RunningApi, north: httpx.Client, api_valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(end_listener, "KEPT_S", 0.1)
     jobs = [accepted(north, b"a") for _ in range(4)]
     with ThreadPoolExecutor(4) as callers, redis.Redis.from_url(api_valkey) as client:
         waiting = [callers.submit(north.get, f"/v1/jobs/{job}", headers={"Prefer": "wait=30"}) for job in jobs]
@@ -110,6 +112,25 @@ def test_however_many_wait_they_share_one_connection_that_goes_with_the_last(
         assert [answer.result().json()["state"] for answer in waiting] == ["failed"] * 4
         while client.pubsub_numsub("mr:bell:ended")[0][1]:
             pass
+
+
+def test_requests_that_wait_one_after_another_use_the_same_connection(
+    api: RunningApi, north: httpx.Client, api_valkey: str
+) -> None:
+    with redis.Redis.from_url(api_valkey) as client:
+        subscribed = []
+        for _ in range(3):
+            job = accepted(north, b"a")
+            waiting = threading.Thread(
+                target=north.get, args=(f"/v1/jobs/{job}",), kwargs={"headers": {"Prefer": "wait=30"}}
+            )
+            waiting.start()
+            while not client.pubsub_numsub("mr:bell:ended")[0][1]:
+                pass
+            finish(api, job, failed(0))
+            waiting.join()
+            subscribed += [one["id"] for one in client.client_list("pubsub")]
+        assert len(set(subscribed)) == 1
 
 
 def test_what_the_ledger_lacks_is_answered_from_storage(
