@@ -101,7 +101,7 @@ HELD_UNCOUNTED = Change(
 UNCAPPED = Change("maskrelay/rules/lanes.py", "per_worker), most)", "per_worker), 4)")
 DEAF = Change("worker/process/child.py", "            self._await_ledger()\n", "            pass\n")
 NO_WATCH = Change(
-    "worker/process/celery_app.py", "consumer_watch.PERIOD, watch.look)", "consumer_watch.PERIOD, lambda: None)"
+    "worker/process/celery_app.py", "consumer_watch.PERIOD, watch.check)", "consumer_watch.PERIOD, lambda: None)"
 )
 NO_LIMIT = Change("worker/process/child.py", '"segment": 20, "assemble": 120,', '"segment": 10**6, "assemble": 10**6,')
 NO_TIMEOUT = (

@@ -1,5 +1,4 @@
-"""Assemble: make the files of whole items.
+"""The assemble stage, which makes the files of whole items: NIfTI files, DICOM SEG, contact sheets and outlines.
 
-From the outcomes of an item, it makes NIfTI files, DICOM SEG, contact sheets and outlines, and stores
-them. Read `assemble_step` first.
+It makes them from the outcomes of an item, and stores them. Read `assemble_step` first.
 """

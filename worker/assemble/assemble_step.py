@@ -1,4 +1,4 @@
-"""The assemble step: make the files of whole items, one item at a time, under a lease."""
+"""The assemble step, which makes the files of whole items, one item at a time, under a lease."""
 
 import hashlib
 import logging
@@ -42,7 +42,7 @@ DEATHS = 2
 
 
 def assemble_items(context: WorkerContext, until: float) -> None:
-    """Assemble waiting items until `until` (monotonic seconds). Items that are left wait for the next wake-up."""
+    """Assemble waiting items until `until` (monotonic seconds). The remaining items wait for the next wake-up."""
     with closing(context.sources()) as sources:
         assembler = Assembler(context, sources)
         while time.monotonic() < until:
@@ -90,7 +90,7 @@ class Assembler:
         if not has(storage, key):
             try:
                 made = self._made(lease)
-            except ObjectMissing:  # the job was deleted, and the sweep removes the rest
+            except ObjectMissing:  # the job was deleted, and the sweep removes its other objects
                 return
             with suppress(ObjectExists):
                 storage.create(key, made.model_dump_json(exclude_none=True).encode(), "application/json")

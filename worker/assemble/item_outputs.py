@@ -1,4 +1,4 @@
-"""The files of a whole item, each with its name, its media type and the function that writes it."""
+"""The files of a whole item. Each has a name, a media type and a function that writes it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,9 +99,9 @@ def _segments(whole: WholeItem, codes: CodeTable) -> list[Segment]:
 
 
 def _making(whole: WholeItem) -> Making:
-    """Return what identifies the DICOM SEG.
+    """Return the values that identify the DICOM SEG.
 
-    The same submission gives the same UIDs, so a second run stores the same object.
+    They depend only on the submission, so a second run stores the same object.
     """
     assert whole.first is not None
     model = whole.first.model_version or "unknown"

@@ -1,4 +1,4 @@
-"""A whole item in the form that the writers of its files need: the masks of one frame at a time, read from storage."""
+"""A whole item in the form that the writers of its files need. The masks are read from storage, one frame at a time."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -54,7 +54,7 @@ class WholeItem:
     def mask_of(self, place: int, prompt: int) -> npt.NDArray[np.bool_]:
         """Return the mask of a prompt as a bool array of shape (height, width) in pixels of the source.
 
-        If the frame failed, all values are False.
+        All values are False if the frame failed.
         """
         masks = self.masks(place)
         return decode_rle(masks[prompt].rle) if masks else np.zeros(self._size, np.bool_)
@@ -62,8 +62,8 @@ class WholeItem:
     def labels_of(self, place: int) -> npt.NDArray[np.uint16]:
         """Return the labels as a uint16 array of shape (height, width).
 
-        The value is the number of the prompt, counted from 1, or 0 for the background. Where masks overlap, it is the
-        prompt with the higher probability.
+        The value is the number of the prompt, counted from 1, or 0 for the background. Where masks overlap, the prompt
+        with the highest probability is chosen.
         """
         labels = np.zeros(self._size, np.uint16)
         for number, mask in enumerate(self.masks(place), start=1):

@@ -1,4 +1,4 @@
-"""Cleanup: remove from storage what was deleted, has expired or is no longer needed.
+"""The cleanup, which removes deleted, expired and unneeded objects from storage.
 
-Tombstones, retention times and listings decide what is removed. Read `cleanup_pass` first.
+It finds them by tombstones, retention times and listings. Read `cleanup_pass` first.
 """

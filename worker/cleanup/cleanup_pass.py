@@ -1,4 +1,7 @@
-"""Remove deleted and expired data, in a thread of the sweep process, so that leases never wait for storage."""
+"""The removal of deleted and expired data.
+
+It runs in its own thread of the sweep process, so leases never wait for storage.
+"""
 
 import logging
 import os
@@ -22,16 +25,17 @@ log = logging.getLogger(__name__)
 #: How often the next window of all objects is checked for expired data.
 ROUND = timedelta(minutes=1)
 FOLDERS_A_PASS = 2000
-#: A trial object of this age was left by a process that was killed before it could remove the object.
+#: A trial object that is older than this is removed. The process that wrote it was killed.
 OLD_TRIAL = timedelta(hours=1)
-#: A segment child process that has not reported for this many slot leases has ended, and so have all its scores.
+#: The number of slot leases after which a segment child process that has not reported counts as ended, together with
+#: all its scores.
 SILENT_LEASES = 10
 
 
 def clear_for_ever(context: WorkerContext, parent: int) -> None:
-    """Clean up in every period until the parent process is gone. What fails is tried again in a later pass."""
+    """Clean up in every period until the parent process is gone. If something fails, a later pass tries it again."""
     period = context.settings.sweep_period
-    place: str | None = ""  # when the process starts, it tidies the whole store, one window in each pass
+    place: str | None = ""  # after the start, temporary files are removed from the whole store, one window in each pass
     while os.getppid() == parent:
         try:
             if place is not None:
@@ -50,7 +54,10 @@ def clear_for_ever(context: WorkerContext, parent: int) -> None:
 
 
 def clear(context: WorkerContext, now: datetime) -> None:
-    """Process one window of what is marked for removal. Any number of processes may do this at the same time."""
+    """Process one window of the objects that are marked for removal.
+
+    Any number of processes may do this at the same time.
+    """
     remove_gone(context, now)
     marked = next_keys(context, "sweeping", keys.SWEEPING, JOBS_A_PASS)
     losing = sweep_losing(context, (key.removeprefix(keys.SWEEPING) for key in marked), now)
@@ -61,7 +68,8 @@ def clear(context: WorkerContext, now: datetime) -> None:
 
 def expire(context: WorkerContext, now: datetime) -> None:
     """Process one window of each walk through storage. Any number of processes may do this at the same time."""
-    check_database(context.ledger.scripts, store_id(context.storage))  # claims the database again if Redis was emptied
+    # If Redis was emptied, this marks the Redis database as this store's again.
+    check_database(context.ledger.scripts, store_id(context.storage))
     jobs, uploads, records = expire_jobs(context, now), expire_uploads(context, now), retire_records(context)
     expire_audit(context, now)
     _tidy_next(context, now)

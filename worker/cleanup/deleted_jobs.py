@@ -1,4 +1,4 @@
-"""Remove the objects of deleted jobs. Any number of processes may do this at the same time."""
+"""The removal of the objects of deleted jobs. Any number of processes may do this at the same time."""
 
 import logging
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from worker.context import WorkerContext
 
 log = logging.getLogger(__name__)
 JOBS_A_PASS = 50
-#: A marker whose job has no tombstone is removed at this age.
+#: The age at which a marker is removed if its job has no tombstone.
 ORPHANED = timedelta(hours=1)
 #: The content of the marker after the first round.
 BEGUN = b"begun"
@@ -31,7 +31,7 @@ def remove_gone(context: WorkerContext, now: datetime) -> None:
 
 
 def remove_jobs(context: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
-    """Continue the removal of these jobs. Return for how many of them a round was completed."""
+    """Continue the removal of these jobs. Return the number of jobs for which a round was completed."""
     alone = context.bad_objects.alone
     return sum(
         bool(alone("removal", job, partial(remove, context, job, now))) for job in jobs if keys.ID.fullmatch(job)
@@ -42,8 +42,8 @@ def remove(context: WorkerContext, job: str, now: datetime) -> bool:
     """Do the next round of a job's removal. Return whether a round was completed.
 
     The first round removes everything but the submission and its uploads. From then on, no new job can use these
-    uploads. The second round runs when all work that was in progress has ended. It removes what that work has written,
-    the uploads, the submission and the marker.
+    uploads. The second round runs when all work that was in progress has ended. It removes everything that this work
+    wrote, then the uploads, the submission and the marker.
     """
     storage, marker = context.storage, keys.removing(job)
     tombstone = tombstone_of(storage, job)
@@ -53,7 +53,7 @@ def remove(context: WorkerContext, job: str, now: datetime) -> bool:
         return False
     try:
         begun = storage.get(marker) == BEGUN
-    except ObjectMissing:  # another process has done it
+    except ObjectMissing:  # another process has completed the round
         return False
     # Every lease is shorter than the visibility timeout.
     if begun and not written_before(storage, marker, now - context.settings.visibility_timeout):
@@ -84,7 +84,7 @@ def _remove_own(storage: Storage, job: str) -> None:
 def _remove_submission(storage: Storage, job: str) -> None:
     """Remove the job's uploads and its other objects.
 
-    `job.json` comes last, because the others are found through it.
+    `job.json` comes last, because the other objects are found through it.
     """
     for upload in _uploads(storage, job):
         drop(storage, upload, job)
@@ -96,8 +96,8 @@ def _remove_submission(storage: Storage, job: str) -> None:
 def _uploads(storage: Storage, job: str) -> set[str]:
     """Return the uploads that the job uses.
 
-    If its record is unreadable, return none. Its uploads are then removed because of their age,
-    like other unused uploads.
+    If the record of the job is unreadable, return no uploads. They are then removed because of their age, like other
+    unused uploads.
     """
     try:
         sources = {item.source for item in read_items(storage, read_submission(storage, job))}

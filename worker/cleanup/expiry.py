@@ -1,4 +1,4 @@
-"""Remove data at the end of its retention period: results, event bodies, audit files and ledger records."""
+"""The removal of data at the end of its retention period: results, event bodies, audit files and ledger records."""
 
 import logging
 from collections.abc import Iterable
@@ -54,7 +54,8 @@ def _judge(context: WorkerContext, job: str, names: set[str], now: datetime) -> 
     for name in names:
         event = keys.event_of(name)
         if event and written_before(storage, keys.delivered(job, event), now - settings.delivery_lifetime):
-            storage.delete(keys.event(job, event))  # the delivery marker is kept, so that nothing is delivered twice
+            # The delivery marker is kept, because the event must not be delivered twice.
+            storage.delete(keys.event(job, event))
     return False
 
 
@@ -83,8 +84,8 @@ def expire_audit(context: WorkerContext, now: datetime) -> int:
 def retire_records(context: WorkerContext) -> int:
     """Delete the ledger's records of jobs that ended long ago, in the next window. Return their number.
 
-    These jobs are then served from storage. If an old backup of Redis has restored the record of a deleted job,
-    it is deleted too.
+    These jobs are then served from storage. An old backup of Redis may have restored the record of a deleted job. Such
+    a record is deleted too.
     """
     jobs, sweeps = context.ledger.jobs, context.ledger.sweep_state
     place, found = jobs.scan(sweeps.place("records") or "0", RECORDS_A_PASS)

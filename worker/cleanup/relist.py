@@ -1,4 +1,4 @@
-"""Restore the tenants' lists of finished jobs from storage after Redis has lost them."""
+"""The restoration of the tenants' lists of finished jobs from storage, after Redis has lost them."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -13,7 +13,7 @@ KEYS_A_PASS = 2000
 
 
 def relist_next(context: WorkerContext) -> int:
-    """If Redis has lost the lists, restore the next window. Return how many jobs were added to a list."""
+    """If Redis has lost the lists, restore the next window. Return the number of jobs that were added to a list."""
     sweeps = context.ledger.sweep_state
     if not sweeps.listing():
         return 0
@@ -24,9 +24,10 @@ def relist_next(context: WorkerContext) -> int:
 
 
 def relist(context: WorkerContext, found: Iterable[str]) -> int:
-    """Add every job whose result is among these objects to its tenant's list. Return how many were not listed.
+    """Add every job whose result is among these objects to its tenant's list.
 
-    Unfinished jobs have live markers, so the comparison of storage with the ledger restores them.
+    Return the number of jobs that were not listed before. Unfinished jobs have live markers, so the comparison of
+    storage with the ledger restores them.
     """
     finished = filter(None, map(keys.finished_job, found))
     alone = context.bad_objects.alone

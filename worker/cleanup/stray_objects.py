@@ -1,4 +1,7 @@
-"""Remove the objects of finished jobs that no result names: files, parts and final objects of superseded attempts."""
+"""The removal of stray objects.
+
+These are files, parts and final objects of superseded attempts, which no result names.
+"""
 
 import hashlib
 import re
@@ -23,23 +26,24 @@ from worker.cleanup.walks import delete_all, written_before
 from worker.context import WorkerContext
 from worker.context.job_records.conclusion import read_result
 
-#: How a record refers to an object. Text from a caller cannot match this, because quotes within a string are escaped.
+#: The pattern of a record's reference to an object. Text from a caller cannot match it, because quotes within a string
+#: are escaped.
 _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
-#: More bytes than the longest reference in a stream.
+#: A number of bytes that is greater than the length of any reference.
 _LONGEST = 1024
 
 
 def sweep_losing(context: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
-    """Clean up those of the marked jobs in which all work has ended. Return how many objects were removed."""
+    """Clean up the marked jobs whose work has ended. Return the number of removed objects."""
     alone = context.bad_objects.alone
     return sum(alone("losing", job, partial(_sweep, context, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
 
 
 def _sweep(context: WorkerContext, job: str, now: datetime) -> int:
-    """Clean up one job. Return how many objects were removed.
+    """Clean up one job. Return the number of removed objects.
 
-    Every lease is shorter than the visibility timeout. After that time, no worker can write anything
-    that is still accepted.
+    Every lease is shorter than the visibility timeout, so after this time no worker can write anything that is still
+    accepted.
     """
     storage, marker = context.storage, keys.sweeping(job)
     quiet_since = now - context.settings.visibility_timeout
@@ -53,7 +57,7 @@ def _sweep(context: WorkerContext, job: str, now: datetime) -> int:
     except ObjectMissing:  # the job is being removed
         stray = []
     delete_all(storage, stray)
-    if written_before(storage, marker, quiet_since):  # otherwise another line was refused in the meantime
+    if written_before(storage, marker, quiet_since):  # if not, another line was refused in the meantime
         storage.delete(marker)
     return len(stray)
 
@@ -99,10 +103,10 @@ def named_keys(chunks: Iterable[bytes]) -> set[str]:
 
 
 def vouched(storage: Storage, final: FinalObject) -> Generator[bytes, None, None]:
-    """Yield the object in chunks. Raises RecordUnreadable at the end if its length or its hash is not
-    that in the result.
+    """Yield the object in chunks.
 
-    The objects that this object does not name are removed. Therefore a truncated or changed object must not be used.
+    Raises RecordUnreadable at the end if its length or hash differs from that in the result. Objects that this object
+    does not name are removed, so a truncated or changed object must not be used.
     """
     digest, length = hashlib.sha256(), 0
     for chunk in storage.stream(final.key):

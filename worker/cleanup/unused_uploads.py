@@ -1,4 +1,4 @@
-"""Remove uploads that no job uses any more, or that no job has ever used."""
+"""The removal of uploads that no job uses any more, or that no job has ever used."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from worker.cleanup.walks import delete_all, next_keys, written_before
 from worker.context import WorkerContext
 
 KEYS_A_PASS = 2000
-#: The longest time from the first mark of a submission on its uploads to its acceptance.
+#: The longest time between the first mark that a submission puts on an upload, and the acceptance of the submission.
 UNACCEPTED = timedelta(hours=1)
 
 
@@ -22,9 +22,9 @@ def unpublish(storage: Storage, upload: str, job: str) -> None:
 
 
 def drop(storage: Storage, upload: str, job: str) -> None:
-    """Remove the mark of `job` on the upload. If no other job uses it, delete the upload.
+    """Remove the mark of `job` on the upload. If no other job uses the upload, delete it.
 
-    The upload itself is deleted last, so that it is found again if the deletion is interrupted.
+    The upload itself is deleted last. If the deletion is interrupted, a later pass therefore finds the upload again.
     """
     storage.delete(keys.upload_use(upload, job))
     if not _other_uses(storage, upload, job):
@@ -40,9 +40,9 @@ def expire_uploads(context: WorkerContext, now: datetime) -> int:
 def sweep_uploads(context: WorkerContext, found: Iterable[str], now: datetime) -> int:
     """Delete the expired and unused uploads among these objects, which must be sorted. Return their number.
 
-    An hour before an upload expires, the API refuses it for new jobs, so that no job begins to use it during the
-    deletion. If a job was not accepted within an hour of its mark on an upload, the mark is deleted and does not count
-    as a use. Marks on an upload that does not exist are deleted too.
+    The API stops accepting an upload for new jobs an hour before the upload expires, so no job begins to use it during
+    the deletion. If a job was not accepted within an hour after it had marked an upload, its mark is deleted and does
+    not count as a use. Marks on an upload that does not exist are deleted too.
     """
     removed = 0
     is_accepted = cache(lambda job: has(context.storage, keys.accepted(job)))
@@ -59,12 +59,12 @@ def _judge(
     """Delete the upload if it has expired and is not used. Return whether it was deleted.
 
     `beside` lists the objects of the upload that the walk has found, possibly with the upload itself. `is_accepted`
-    says of a job's id whether the job was accepted, and asks the storage once for each.
+    takes the id of a job, and returns whether the job was accepted. It checks storage only once for each job.
     """
     storage = context.storage
     jobs = [_job_of(key) for key in beside if key.startswith(keys.upload_use(upload, ""))]
     if upload in beside and jobs and all(map(is_accepted, jobs)):
-        return False  # Most uploads end here, without a request of their own.
+        return False  # Most uploads end here, without a separate request.
     if upload not in beside and not has(storage, upload):
         delete_all(storage, (key for key in beside if written_before(storage, key, now - UNACCEPTED)))
         return False
@@ -87,7 +87,7 @@ def _judge(
 def _is_idle(storage: Storage, use: str, now: datetime) -> bool:
     """Return whether the mark belongs to a job that was never accepted.
 
-    A recent mark is not counted, because its job may be in the course of being accepted.
+    For a recent mark, return False, because its job may be about to be accepted.
     """
     return not has(storage, keys.accepted(_job_of(use))) and written_before(storage, use, now - UNACCEPTED)
 

@@ -1,5 +1,5 @@
-"""Finish: count the outcomes of a job in storage again, and write its result.
+"""The finish stage, which counts the outcomes of a job in storage again, and writes its result.
 
-It reads the outcome parts, and writes the final objects and `result.json`. Read `finish_step`
-first, then `final_objects`.
+It reads the outcome parts, and writes the final objects and `result.json`. Read `finish_step` first, then
+`final_objects`.
 """

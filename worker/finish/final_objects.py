@@ -1,4 +1,7 @@
-"""Write the outcomes of a finished job in the order of its items, with an index, to objects with new names."""
+"""The final objects of a job, which contain the outcomes in the order of the items, and an index.
+
+Each attempt gives them new names.
+"""
 
 import secrets
 from array import array
@@ -40,13 +43,13 @@ from worker.finish.stretch_writer import (
     write_stretch,
 )
 
-#: The number of plan parts in a stretch. If finishing is interrupted, only the current stretch is written again.
+#: The number of plan parts in a stretch. If finishing is interrupted, only the current stretch must be written again.
 STRETCH_PARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class FinalObjects:
-    """The final objects of a job, and what they contain."""
+    """References to the final objects of a job, and counts of their contents."""
 
     items: FinalObject
     index: FinalObject
@@ -73,9 +76,9 @@ def write_final_objects(
 ) -> FinalObjects:
     """Write the final objects of a job.
 
-    A large job is written in stretches, which are kept in storage. A later attempt continues after the last of
-    them. In the end, the stretches are joined, and `between` is called before each of them. Raises TimeIsUp between
-    two stretches if `turn` is over, StorageUnavailable, and ObjectMissing if the job is being removed. After an
+    A large job is written in stretches, which are kept in storage. A later attempt continues after the last of them. At
+    the end, the stretches are joined, and `between` is called before each of them. Raises TimeIsUp if `turn` is over,
+    but only between two stretches. Raises StorageUnavailable, and ObjectMissing if the job is being removed. After an
     error, nothing stays open.
     """
     return _FinalObjectsWriter(storage, submission, frame_parts, visible, planned=planned, between=between).write(turn)
@@ -131,7 +134,7 @@ class _FinalObjectsWriter:
     def _lines(self, begin: int, end: int) -> Iterator[Line]:
         """Return the lines of the items that begin in these parts.
 
-        After the last part, they include the items that were never planned.
+        If the last part is among them, also return those of items that were never planned.
         """
         storage, submission = self._storage, self._submission
         planned = _planned_lines(storage, submission.id, begin, end, self._frame_parts, self._visible)
@@ -154,7 +157,7 @@ class _FinalObjectsWriter:
         return keys.unfinished_object(self._submission.id, self._visible.name, keys.stretch(number, kind))
 
     def _kept(self, number: int) -> Stretch | None:
-        """Return the stretch if an earlier attempt has written it, otherwise None."""
+        """Return the record of the stretch if an earlier attempt has written the stretch, otherwise None."""
         with suppress(ObjectMissing):
             return Stretch.model_validate_json(self._storage.get(self._key(number, "json")))
         return None
@@ -195,7 +198,7 @@ def _planned_lines(
 ) -> Iterator[Line]:
     """Yield the items that begin in the parts `begin` … `end - 1`, with the outcomes of their frames.
 
-    `parts` is the number of parts of the plan. A frame without an outcome is cancelled.
+    `parts` is the number of parts of the plan. A frame without an outcome counts as cancelled.
     """
     for item, frames in planned_items(storage, job, parts, begin, end):
         outcomes = [_outcome(item, frame, visible) for frame in frames]
@@ -231,8 +234,9 @@ def _cancelled(item: PlannedItem, index: int) -> Outcome:
 
 
 def _without_runs(outcome: Outcome) -> Outcome:
-    """Return the outcome without its run lengths, which flags do not need: those of a large item would
-    not fit into memory.
+    """Return the outcome without the run lengths of its masks.
+
+    Flags do not need them, and those of a large item would not fit into memory.
     """
     masks = (
         mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})
@@ -249,7 +253,7 @@ def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
 
 
 def _flagged(stretches: list[Stretch]) -> bytes:
-    """Return one line for each flag. Its items are ordered by suspicion, then by number."""
+    """Return one line for each flag. The items in a line are ordered by suspicion, then by number."""
     items: dict[str, array[int]] = defaultdict(lambda: array("q"))
     suspicions: dict[str, array[float]] = defaultdict(lambda: array("d"))
     for stretch in stretches:

@@ -1,4 +1,6 @@
-"""The finish step: count again from storage, write the final objects, create `result.json`, and conclude the job."""
+"""The finish step, which counts outcomes in storage again, writes the final objects and `result.json`, and concludes
+the job.
+"""
 
 import time
 from collections.abc import Callable
@@ -32,7 +34,7 @@ from worker.context.turn import (
 )
 from worker.finish.final_objects import STRETCH_PARTS, FinalObjects, write_final_objects
 
-#: The packages that affect the pixels. The result names their versions.
+#: The packages that can change the pixels of a result. The result contains their versions.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
 
 #: The name of the object in which the visible lines found so far are saved.
@@ -46,7 +48,7 @@ def _software() -> dict[str, str]:
 
 
 def finish_jobs(context: WorkerContext, until: float) -> None:
-    """Finish waiting jobs until `until` (monotonic seconds). Jobs that are left wait for the next wake-up."""
+    """Finish waiting jobs until `until` (monotonic seconds). The remaining jobs wait for the next wake-up."""
     while time.monotonic() < until:
         lease = context.ledger.step_leases.take("finish")
         if lease is None:
@@ -61,7 +63,8 @@ def finish_jobs(context: WorkerContext, until: float) -> None:
 def _finish_another(context: WorkerContext, turn: Turn) -> None:
     """Finish another waiting job, or a part of it, if the current job has had its minimum time.
 
-    Joining the stretches of a large job cannot be interrupted, so other jobs are finished in between.
+    The joining of a large job's stretches cannot be given up and continued later. Other jobs are therefore finished
+    between two stretches.
     """
     if turn.is_over() and (lease := context.ledger.step_leases.take("finish")) is not None:
         attempt(context, lease, partial(finish_job, context, lease, Turn(time.monotonic())))
@@ -70,9 +73,10 @@ def _finish_another(context: WorkerContext, turn: Turn) -> None:
 def finish_job(
     context: WorkerContext, lease: StepLease, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
 ) -> None:
-    """Finish one job, or give the step back if `turn` is over. A second finisher uses the first one's result.
+    """Finish one job, or release the step if `turn` is over.
 
-    `others` is called between the pieces of work that cannot be interrupted.
+    If two workers finish a job, the second uses the result of the first. During long work that cannot be continued
+    later, `others` is called from time to time.
     """
     try:
         submission = read_submission(context.storage, lease.job)
@@ -91,9 +95,10 @@ def finish_job(
 def _make_result(
     context: WorkerContext, submission: Submission, lease: StepLease, turn: Turn, others: Callable[[], None]
 ) -> Result | None:
-    """Return the stored result, or None if some frames must be scored again or the step is no longer held.
+    """Return the stored result.
 
-    Raises TimeIsUp if the turn is over. What was done so far is in storage, and another attempt continues there.
+    Return None if some frames must be scored again, or if this worker no longer holds the step. Raises TimeIsUp if the
+    turn is over. The work that was done so far is in storage, and another attempt continues from it.
     """
     record = context.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
@@ -115,10 +120,10 @@ def _make_result(
 
 
 def _counted(context: WorkerContext, record: JobRecord) -> JobRecord:
-    """Return the record with the plan counted from storage, if the ledger does not know the whole plan.
+    """Return the record of the job. If the ledger does not know the whole plan, its parts are counted in storage.
 
-    If a job was cancelled during planning, or the ledger lost it, storage may have more parts than the ledger counted.
-    A part that is not full is the last.
+    If a job was cancelled during planning, or if the ledger lost the job, storage may contain more parts than the
+    ledger has counted. A part that is not full is the last one.
     """
     if record.planned:
         return record
@@ -147,7 +152,7 @@ def _result_of(
     if not visible.was_complete and (pending := _pending(context, record, lease, visible)):
         context.ledger.wake_ups.wake(*pending)
         return None
-    with ThreadPoolExecutor(1) as beside:  # written before the result, so that every result has it
+    with ThreadPoolExecutor(1) as beside:  # written before the result, so it exists for every result
         marked = beside.submit(context.storage.put, keys.sweeping(submission.id), b"")
         plan = context.storage, submission, record.frame_parts, visible
         written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)
@@ -165,9 +170,9 @@ def _result_of(
 def _pending(
     context: WorkerContext, record: JobRecord, lease: StepLease, visible: VisibleOutcomes
 ) -> tuple[Literal["segment", "assemble"], int] | None:
-    """Queue what must be done before the job can be finished.
+    """Queue the work that must be done before the job can be finished.
 
-    Return the task and the number of loops to wake, or None.
+    Return its task and the number of loops to wake, or None.
     """
     if record.cancel_reason is not None:
         return None

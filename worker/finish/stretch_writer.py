@@ -1,4 +1,6 @@
-"""Write one stretch of a finished job: the lines of the items that begin in some parts of its plan."""
+"""A writer of one stretch of a finished job, which contains the lines of the items that begin in some parts of the
+plan.
+"""
 
 import hashlib
 import struct
@@ -16,10 +18,10 @@ from maskrelay.contract.records.stretches import Stretch
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, Writer
 from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
-#: An item with its outcomes, and its frames as far as they were planned.
+#: An item, its outcomes, and those of its frames that were planned.
 Line = tuple[ItemLine, list[PlannedFrame]]
-#: An item with at most this many frames is held in memory. The run lengths of a larger item are read again when
-#: it is written.
+#: An item with at most this many frames is held in memory. For a larger item, the run lengths of the masks are read
+#: again when the item is written.
 HELD_FRAMES = 64
 
 
@@ -69,9 +71,10 @@ class StretchWriter:
 def write_stretch(
     storage: Storage, key_of: Callable[[str], str], lines: Iterator[Line], visible: VisibleOutcomes
 ) -> Stretch:
-    """Write the objects of a stretch: `items.ndjson`, `items.index` and `dead.ndjson`, under the keys for these names.
+    """Write the objects of a stretch, `items.ndjson`, `items.index` and `dead.ndjson`.
 
-    Raises StorageUnavailable, and ObjectMissing if the job is being removed. After an error, nothing stays open.
+    `key` returns the key for each name. Raises StorageUnavailable, and ObjectMissing if the job is being removed. After
+    an error, nothing stays open.
     """
     states, frames, flags = Counter[str](), Counter[str](), Counter[str]()
     flagged: dict[str, list[int]] = defaultdict(list)
@@ -122,7 +125,7 @@ def _pieces(line: ItemLine, visible: VisibleOutcomes) -> Iterator[bytes]:
 
 
 def _flagged_as(judged_one: Outcome, outcome: Outcome) -> Outcome:
-    """Return the outcome from storage, with the item, index and flags of the judged outcome."""
+    """Return the outcome that was read from storage, with the item, index and flags of the outcome that was judged."""
     pairs = zip(outcome.masks, judged_one.masks, strict=True)
     masks = tuple(mask.model_copy(update={"flags": judged_mask.flags}) for mask, judged_mask in pairs)
     return outcome.model_copy(update={"masks": masks, "item": judged_one.item, "index": judged_one.index})

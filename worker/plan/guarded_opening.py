@@ -1,4 +1,7 @@
-"""Open sources during planning, so that a source that crashes or hangs its decoder is identified and fails alone."""
+"""The opening of sources during planning.
+
+A source that crashes or hangs its decoder is identified, and only this source fails.
+"""
 
 import logging
 import os
@@ -36,9 +39,9 @@ class GuardedOpener:
     def __call__(self, what: str, call: Callable[[], T], planes: int = 1) -> T | Failure:
         """Return the result of `call`, or the reason why the source cannot be opened.
 
-        The opening is recorded in the ledger first. `planes` multiplies the time limit. If the limit is exceeded, this
-        process ends, because a thread cannot be stopped, and another worker takes the step when its lease lapses.
-        Raises StepLost, LedgerUnavailable or StorageUnavailable.
+        The opening is recorded in the ledger first. The time limit is multiplied by `planes`, the number of planes to
+        read. A thread cannot be stopped, so if the limit is exceeded, this process ends. Another worker takes the step
+        when its lease lapses. Raises StepLost, LedgerUnavailable or StorageUnavailable.
         """
         steps = self._context.ledger.step_leases
         begun = steps.opening(self._lease, what)

@@ -1,6 +1,6 @@
 """The plan of a job, in parts with a fixed number of frames.
 
-It is made in three steps: survey the sources, arrange them into items, and lay out the frames.
+It is made in three steps. The sources are surveyed, then arranged into items, and then the frames are laid out.
 """
 
 import hmac
@@ -28,13 +28,13 @@ from worker.plan.window_choice import WindowChooser
 
 @dataclass(slots=True)
 class PlannedPart:
-    """One part of the plan: up to FRAMES_PER_PART frames, and the items that begin among them."""
+    """One part of the plan: up to FRAMES_PER_PART frames, and the items whose first frame is among them."""
 
     number: int
     items: list[PlannedItem] = field(default_factory=list)
     frames: list[PlannedFrame] = field(default_factory=list)
     last: bool = False
-    #: The files that did not become items. They come with the last part.
+    #: The files that did not become items. Only the last part contains them.
     ignored: list[IgnoredFile] = field(default_factory=list)
 
 
@@ -92,11 +92,11 @@ class PlanLayout:
         self.ignored: list[IgnoredFile] = []
 
     def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
-        """Yield the items, without those that end before the frame `skip`. Raises what `check_time` raises."""
+        """Yield the items that do not end before frame `skip`. Raises the errors of `check_time`."""
         first = 0
         drafts = arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted)
         for number, draft in enumerate(drafts):
-            if draft.sources[0].ignored:  # there are only ignored files, so these become items
+            if draft.sources[0].ignored:  # there are only ignored files, so they become items instead
                 self.ignored.clear()
             frames = len(draft.frames) if draft.error is None else 1
             custom_id = self._custom_id(draft)
@@ -106,7 +106,7 @@ class PlanLayout:
             first += frames
 
     def _surveyed(self) -> Iterator[Surveyed]:
-        """Yield what the survey finds, and remember the ignored files."""
+        """Yield the surveyed sources, and keep the names of the ignored files."""
         for found in self._surveys:
             if found.ignored and found.error is not None:
                 custom_id, name = self._asked[found.upload].custom_id, self._source_name(found)
@@ -116,8 +116,8 @@ class PlanLayout:
     def _custom_id(self, draft: Draft) -> str:
         """Return the custom id of the item.
 
-        In a redrive, it is the item's previous custom id. Otherwise it is that of the first submitted item; a number is
-        appended for each further item of the same zip archive.
+        In a redrive, it is the item's previous custom id. Otherwise it is that of the submitted file. If a zip archive
+        contains several items, a number is appended to it from the second item on.
         """
         again = (self._again(source).get(source.extent.offset) for source in draft.sources if source.extent)
         if called := next(filter(None, again), None):

@@ -1,4 +1,4 @@
-"""The plan step: turn the accepted items into frames, one part after another.
+"""The plan step, which turns the accepted items into frames, part by part.
 
 Frames can be claimed while planning continues.
 """
@@ -31,7 +31,7 @@ from worker.plan.layout import PlannedPart, planned_parts
 
 
 def plan_jobs(context: WorkerContext, until: float) -> None:
-    """Plan waiting jobs until `until` (monotonic seconds). Jobs that are left wait for the next wake-up."""
+    """Plan waiting jobs until `until` (monotonic seconds). The remaining jobs wait for the next wake-up."""
     while time.monotonic() < until:
         lease = context.ledger.step_leases.take("plan")
         if lease is None:
@@ -43,7 +43,7 @@ def plan_jobs(context: WorkerContext, until: float) -> None:
 def plan_job(context: WorkerContext, sources: SourceCache, lease: StepLease, until: float) -> None:
     """Plan one job, beginning with the first part that the ledger has not counted yet.
 
-    Give the step back when its time is over.
+    Release the step when its time is over.
     """
     try:
         submission = read_submission(context.storage, lease.job)
@@ -81,12 +81,12 @@ def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, 
 
 
 def _extend(context: WorkerContext, submission: Submission, lease: StepLease, part: PlannedPart) -> bool:
-    """Write one part of the plan, or use the stored one if it exists, and make its frames claimable."""
+    """Write one part of the plan, or use the stored part if it exists. Then let its frames be claimed."""
     job, storage = submission.id, context.storage
     items, frames = part.items, part.frames
     if part.ignored:
         write_records(storage, keys.ignored(job), part.ignored)
-    with ThreadPoolExecutor(1) as beside:  # concurrently, because each write takes a while and a caller may be waiting
+    with ThreadPoolExecutor(1) as beside:  # the two objects are written concurrently, because a caller may be waiting
         frames_are_ours = beside.submit(write_records, storage, keys.frame_part(job, part.number), frames)
         if not write_records(storage, keys.item_part(job, part.number), items):
             items = read_item_part(storage, job, part.number)

@@ -1,4 +1,4 @@
-"""The survey: find the sources in each submitted item, and what planning must know about them.
+"""The survey, which finds the sources in each submitted item, and the facts about them that planning needs.
 
 Plain images are not opened.
 """
@@ -39,17 +39,21 @@ from worker.context.source_cache import GZIP, SourceCache, begin_of
 from worker.context.turn import TimeIsUp
 from worker.plan.guarded_opening import GuardedOpener
 
-#: The number of submitted items whose surveys share an object. If the planning process dies, these
+#: The number of submitted items whose surveys are stored in one object. If the planning process dies, at most these
 #: surveys are repeated.
 ITEMS_PER_SURVEY = 8
-#: A DICOM object of up to this size is read completely for its header. A larger one gets a local copy.
+#: To read the header of a DICOM object of up to this size, the whole object is read into memory. For a larger object, a
+#: local copy is made.
 SMALL_BYTES = 8 << 20
 #: The largest number of members of a zip archive.
 MOST_MEMBERS = 20_000
 
 
 class SourceSurvey:
-    """The sources in a job's submitted items, in order. If a source had to be opened, the results are stored."""
+    """The sources in a job's submitted items, in order.
+
+    If a source had to be opened, the results of the survey are stored.
+    """
 
     def __init__(
         self,
@@ -66,12 +70,13 @@ class SourceSurvey:
         self._asked = asked
         self._opening = opening
         self._check_time = check_time
-        self._found: list[Surveyed] = []  # of the current part, one source after another
-        self._begun: deque[Surveyed] = deque()  # found by an earlier attempt and not used by this one yet
+        self._found: list[Surveyed] = []  # the sources of the current part
+        # The sources that an earlier attempt found and this attempt has not used yet.
+        self._begun: deque[Surveyed] = deque()
         self._looked, self._begun_key = False, ""
 
     def __iter__(self) -> Iterator[Surveyed]:
-        """Yield the sources. What was found is stored, even if an error is raised.
+        """Yield the sources. The sources that were found are stored, even if an error is raised.
 
         Raises StepLost, StorageUnavailable, LedgerUnavailable, or TimeIsUp between two sources.
         """
@@ -95,9 +100,9 @@ class SourceSurvey:
         return []
 
     def _one(self, upload: int, look: Callable[[], Surveyed]) -> Surveyed:
-        """Return the next source: as an earlier attempt found it, otherwise by opening it.
+        """Return the next source.
 
-        Raises TimeIsUp if other steps should get their turn.
+        It is opened only if no earlier attempt has surveyed it. Raises TimeIsUp if other steps should get their turn.
         """
         if self._begun and self._begun[0].upload == upload:
             source = self._begun.popleft()
@@ -131,7 +136,7 @@ class SourceSurvey:
     def _zip(self, upload: int, item: Item) -> list[Surveyed]:
         """Return every member of a zip archive.
 
-        Files that are not images are ignored. An archive without files gives one failed source.
+        Files that are not images are ignored. The result for an archive without files is one failed source.
         """
 
         def read(offset: int, length: int) -> bytes:
@@ -224,9 +229,9 @@ def _is_hidden(source: Surveyed) -> bool:
 
 
 def _beside_directory(source: Surveyed) -> Surveyed:
-    """Return the source, marked as ignored if it is a plain image.
+    """Return the source. Mark it as ignored if it is a plain image.
 
-    On a medium with a DICOMDIR and DICOM images, plain images belong to the viewer program.
+    This is for archives with a DICOMDIR and DICOM images. There, plain images belong to the viewer program.
     """
     if source.kind not in ("still", "tiff") or source.error is not None:
         return source

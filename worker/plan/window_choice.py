@@ -54,8 +54,8 @@ class WindowChooser:
         self._opening = opening
 
     def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
-        """Return the intensity fields for the reading of every frame: the `window`, or the
-        preset for its `percentiles`.
+        """Return the fields that say how the intensities of every frame are mapped: the `window`, or the preset for its
+        `percentiles`.
         """
         asked = self._submission.pixels.intensity
         facts, bits = draft.facts, draft.sources[0].bits
@@ -70,9 +70,9 @@ class WindowChooser:
         return {"window": self._kept(item, draft, name)}
 
     def _kept(self, item: PlannedItem, draft: Draft, name: Intensity) -> Window | None:
-        """Return the window of all pixels of the item, or None if no pixel can be read.
+        """Return the window for all pixels of the item, or None if no pixel can be read.
 
-        In that case, each of its frames fails by itself.
+        In that case, each frame of the item fails later.
         """
         storage, key = self._context.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):
@@ -93,7 +93,7 @@ class WindowChooser:
     def _voxels(self, draft: Draft) -> Iterator[Plane]:
         """Yield the planes of a volume while it is streamed from storage, without a local copy.
 
-        If the file is damaged, the planes end early.
+        If the file is damaged, fewer planes are yielded.
         """
         source = draft.sources[0]
         key = self._asked[source.upload].source
@@ -103,7 +103,7 @@ class WindowChooser:
             yield from walk_volume(self._sources.unpacked(key, source.extent), facts, number)
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
-        """Yield the pixels of the frames. Frames that cannot be read, or need too much memory, are left out."""
+        """Yield the pixels of the frames. Frames that cannot be read, or that need too much memory, are skipped."""
         settings = self._context.settings
         for place, picture in draft.frames:
             source = draft.sources[place]
@@ -118,7 +118,7 @@ class WindowChooser:
 def default_of(facts: DicomFacts | None, bits: int) -> Preset:
     """Return the preset for a source with `bits` bits per sample.
 
-    The values of colour and palette images are used as bytes without a window, whatever their depth.
+    Colour and palette images get no window, whatever their depth. Their values are converted to bytes directly.
     """
     if facts is None:
         return default_preset(None, None, bits)

@@ -1,4 +1,4 @@
-"""Worker processes: Celery, its tasks, and the processes around them.
+"""Worker processes: the Celery application, its tasks, the child processes, and their supervision.
 
-A process runs the stages of its role until SIGTERM. Read `celery_app` first, then `tasks` and `child`.
+A worker runs the stages of its role until SIGTERM. Read `celery_app` first, then `tasks` and `child`.
 """

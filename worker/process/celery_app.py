@@ -1,4 +1,4 @@
-"""Start a worker process: read the environment once, configure Celery and register its tasks."""
+"""The start of a worker process: the environment is read once, Celery is configured, and its tasks are registered."""
 
 import atexit
 import logging
@@ -55,15 +55,15 @@ QUEUES: dict[Role, str] = {
 
 
 def run(role: Role, environment: Mapping[str, str]) -> int:
-    """Run a worker of this role until SIGTERM. Then claim nothing new, and finish or release what is in progress.
+    """Run a worker of this role until SIGTERM. Then claim no further work, and finish or release the work in progress.
 
     Return the exit code, which is 0 unless the sweep of a control worker could not be kept running.
     """
     settings = Settings.from_environment(environment)
-    client_context()  # an unusable certificate file ends the process here
+    client_context()  # raises SettingsError now if a certificate file cannot be used
     if settings.callback_proxy:
         read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
-    if role == "segment":  # otherwise its child processes would fail one after another
+    if role == "segment":  # checked now, because otherwise every child process would fail
         for endpoint in read_endpoints(settings):
             check_endpoint(endpoint)
     logs.configure(settings.log_level, settings.log_format)
@@ -77,10 +77,11 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
 
 
 def await_own_database(settings: Settings) -> None:
-    """Wait until Redis and the store respond. Then check that the store is usable and that both belong together.
+    """Wait until Redis and the store respond.
 
-    A worker with the Redis of another deployment would take that deployment's wake-ups. A worker whose store refuses
-    writes would take work and lose the results. Raises SettingsError in both cases.
+    Then check that the store is usable, and that Redis belongs to this store. A worker with the Redis of another
+    deployment would take that deployment's wake-ups. A worker whose store refuses writes would take work and lose the
+    results. Raises SettingsError in both cases.
     """
     storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url, before_fork=True), False
     while True:
@@ -108,7 +109,7 @@ def _shared_event() -> Event:
 
 
 def _logs_are_ours(**_: Any) -> None:
-    """Do nothing. Because this signal has a receiver, Celery does not configure logging itself."""
+    """Do nothing. This receiver only exists because Celery configures logging itself if the signal has no receiver."""
 
 
 def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celery:
@@ -130,7 +131,7 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
         received=lambda: state.all_total_count[0],
         waiting=partial(_waiting_messages, role, settings),
     )
-    repeating(app, "consumer_watch", consumer_watch.PERIOD, watch.look)
+    repeating(app, "consumer_watch", consumer_watch.PERIOD, watch.check)
     if settings.heartbeat_file:
         beating(app, Path(settings.heartbeat_file), lambda: sweep is None or sweep.is_alive())
 
@@ -145,7 +146,7 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
     def on_end(**_: Any) -> None:
         child.close()
 
-    signals.worker_process_shutdown.connect(on_end, weak=False)  # of a child process; the thread pool has none
+    signals.worker_process_shutdown.connect(on_end, weak=False)  # sent only in a child process, not in a thread pool
     signals.worker_shutdown.connect(on_end, weak=False)
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
@@ -153,17 +154,17 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
 
 
 def _look_at_redis(settings: Settings) -> None:
-    """Log a warning if Redis may lose data.
-
-    Redis responded a moment ago. If it is unavailable now, the worker waits for work all the same.
-    """
+    """Log a warning if Redis is configured so that it may lose data. If Redis does not respond, do nothing."""
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         warn_of_forgetting(scripts)
 
 
 @contextmanager
 def _briefly_connected(settings: Settings) -> Iterator[Scripts]:
-    """Open a connection in the parent process and close it again. The parent may not keep one, because it forks."""
+    """Open a connection to Redis in the parent process, and close it again.
+
+    The parent process must not keep a connection open, because it forks.
+    """
     url = settings.redis_url.get_secret_value()
     with connect(url, socket_timeout=3, socket_connect_timeout=3) as client:
         yield Scripts(client, texts())
@@ -176,7 +177,7 @@ def _announce_endpoints(settings: Settings) -> None:
 
 
 def _waiting_messages(role: Role, settings: Settings) -> int | None:
-    """Return how many messages wait in the queues of this role, or None if Redis does not respond."""
+    """Return the number of messages in the queues of this role, or None if Redis does not respond."""
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         return sum(int(scripts.ask("LLEN", queue)) for queue in QUEUES[role].split(","))
     return None
@@ -184,7 +185,7 @@ def _waiting_messages(role: Role, settings: Settings) -> int | None:
 
 def _look_after(sweep: SweepSupervisor, stop: Callable[[], None]) -> None:
     """Keep the sweep running. If it fails repeatedly, end this worker."""
-    sweep.look()
+    sweep.check()
     if sweep.given_up:
         stop()
         state.should_stop = EXIT_CODE
@@ -198,7 +199,7 @@ def _options(role: Role, settings: Settings) -> list[str]:
 
 
 def _concurrency(role: Role, settings: Settings) -> int:
-    """Return how many child processes or threads of a worker run tasks."""
+    """Return the number of child processes or threads in which a worker runs tasks."""
     counts: dict[Role, int] = {
         "segment": settings.segment_children,
         "assemble": settings.assemble_children,

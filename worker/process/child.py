@@ -1,4 +1,7 @@
-"""One child process of a worker: what it builds after the fork, keeps between tasks, and closes at the end."""
+"""A child process of a worker.
+
+It builds its objects after the fork, keeps them between tasks, and closes them at the end.
+"""
 
 import contextlib
 import secrets
@@ -20,8 +23,9 @@ from worker.segment.event_loop import LoopThread
 from worker.segment.loop import SegmentLoop
 from worker.segment.setup import segment_loop
 
-#: A task that runs for this many times its budget hangs. Its worker then kills the child process and forks another. A
-#: segment task ends with its budget. The other tasks end with a step, which takes minutes for a large item.
+#: A task that runs for this many times its time budget is regarded as hanging. The worker then kills the child process
+#: and forks another. A segment task ends when its budget is over. Any other task ends after the current step, which
+#: takes minutes for a large item.
 HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "finish": 120}
 #: The seconds between two checks whether Redis is available again.
 ASK_AGAIN = 0.5
@@ -62,16 +66,17 @@ class WorkerChild:
         return CallbackSender(AddressGuard(settings.callback_allow), settings.callback_timeout, tls, proxy=proxy)
 
     def run_stage(self, task: Task, work: Callable[[WorkerContext, float], None]) -> None:
-        """Call `work`, the function of a stage, with the time until which it may begin something new."""
+        """Call `work`, the function of a stage, with the time until which it may begin new work."""
         with self._outliving(), self._counted(task):
             work(self.parts(), self.until())
 
     @contextlib.contextmanager
     def _counted(self, task: Task) -> Iterator[None]:
-        """Count as a running loop of this task, and wake another loop if there is work for more than one.
+        """Count as a running loop of this task during the block.
 
-        This loop first takes one job, item or delivery, so another loop is woken if more than that is waiting. After
-        the block, check again, because the time of this loop may be over before the work is done.
+        Wake another loop if there is work for more than one loop. This loop first takes one job, item or delivery, so
+        another loop is woken if more than one is waiting. After the block, check again, because the time of this loop
+        may be over before the work is done.
         """
         wakes, loop = self.parts().ledger.wake_ups, secrets.token_hex(8)
         wakes.running(task, loop, self._settings.task_budget * 2)
@@ -84,10 +89,12 @@ class WorkerChild:
 
     @contextlib.contextmanager
     def _outliving(self) -> Iterator[None]:
-        """Let the task end only while Redis responds. The sweep will continue what an outage has interrupted.
+        """Let the task end only while Redis responds.
 
-        A task that ended without Redis could not be acknowledged. A consumer whose only child process is busy does not
-        read from Redis. It would not notice that its connection is lost, and would never receive a wake-up again.
+        The sweep later continues the work that an outage has interrupted. Without Redis, Celery could not acknowledge
+        the end of the task, and would count the child process as busy. A consumer whose only child process is busy does
+        not read from Redis. It would therefore not notice that its connection is lost, and would never receive a
+        wake-up again.
         """
         try:
             with contextlib.suppress(LedgerUnavailable):
@@ -119,7 +126,8 @@ class WorkerChild:
     def time_limit(self, task: Task) -> float:
         """Return the seconds after which a child process is killed if it is still working on the task.
 
-        They include the time that a worker has to shut down, because a segment task uses it to finish its frames.
+        They include the time in which a worker must shut down, because a segment task uses this time to finish its
+        frames.
         """
         settings = self._settings
         return (HANGS_AFTER[task] * settings.task_budget + settings.soft_shutdown).total_seconds()
@@ -140,7 +148,7 @@ class WorkerChild:
             keep_buffers()
             self._thread = LoopThread()
             self._thread.start()
-        if self._segment is None:  # if this fails, the thread is kept, and the next wake-up tries again
+        if self._segment is None:  # if building the loop fails, the thread is kept, and the next wake-up tries again
             self._segment, self._sender = self._thread.run(segment_loop(self.parts(), self._stopping))
         self._thread.run(self._segment.lend(self.until()))
         if self._stopping():

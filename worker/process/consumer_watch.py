@@ -1,8 +1,8 @@
-"""Reconnect a Celery consumer that takes no messages, although some are waiting and a child process or thread is free.
+"""The reconnection of a Celery consumer that takes no messages, although messages are waiting and it is not busy.
 
-Redis may become unavailable between the end of a task and its acknowledgement. Celery then logs that it could not
-acknowledge the message, and from then on counts it as being processed. A consumer with one child process does not
-request another message, and so does not notice that its connection is lost.
+Redis may become unavailable between the end of a task and its acknowledgement. Celery then cannot acknowledge the
+message, and counts it as being processed from then on. A consumer with one child process therefore never requests
+another message, and does not notice that its connection is lost.
 """
 
 import logging
@@ -12,17 +12,17 @@ log = logging.getLogger(__name__)
 
 #: The seconds between two checks.
 PERIOD = 5.0
-#: In this many checks in a row, a message must be waiting, a child process free, and nothing received since the last
-#: check. A consumer that works takes a message within milliseconds.
+#: The number of consecutive checks in which a message is waiting, a child process is free, and no message was received.
+#: After that, the consumer reconnects. A working consumer takes a message within milliseconds.
 LOOKS = 3
 
 
 class ConsumerWatch:
-    """A detector of a consumer that takes no messages. The loop of the consumer itself calls it.
+    """A detector of a consumer that takes no messages. The event loop of the consumer calls it.
 
     `is_free` returns whether a child process or thread of this worker is idle, and `received` returns how many messages
-    the worker has received so far. `waiting` returns how many messages nobody has taken, or None if Redis does not
-    respond. After a reconnection, no message counts as being processed.
+    the worker has received so far. `waiting` returns the number of messages that nobody has taken, or None if Redis
+    does not respond. After a reconnection, Celery counts no message as being processed.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ConsumerWatch:
         self._last = 0
         self._silent = 0
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Raise ConnectionResetError, which makes Celery reconnect, if no message was taken in several checks."""
         last, self._last = self._last, self._received()
         if self._last != last or not self._is_free() or not self._waiting():

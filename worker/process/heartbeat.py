@@ -1,4 +1,4 @@
-"""A worker's heartbeat: the loop that receives wake-ups touches a file, which the probe `worker.alive` checks."""
+"""A worker's heartbeat. The loop that receives wake-ups touches a file, which the probe `worker.alive` checks."""
 
 import contextlib
 from collections.abc import Callable
@@ -14,7 +14,7 @@ PERIOD = 5.0
 def beating(app: Celery, path: Path, is_whole: Callable[[], bool]) -> None:
     """Let the worker touch `path` as long as it is connected, its loop runs, and `is_whole()` returns True.
 
-    The file of an earlier worker is deleted, so that the first heartbeat shows that this worker is ready.
+    The file of an earlier worker is deleted first. If the file exists, this worker is therefore ready.
     """
     path.unlink(missing_ok=True)
 

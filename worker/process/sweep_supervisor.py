@@ -1,4 +1,7 @@
-"""Supervise the sweep process of a control worker: start it, watch it, restart it, and give up if it keeps failing."""
+"""The supervision of a control worker's sweep process.
+
+It is started, watched and restarted, until it fails too often.
+"""
 
 import logging
 import os
@@ -12,7 +15,7 @@ from maskrelay.rules.restarts import failures_in_a_row, pause_after
 log = logging.getLogger(__name__)
 #: The seconds between two checks of the sweep.
 PERIOD = 0.5
-#: A sweep reports after every pass. One that has not reported for this many seconds is killed.
+#: A sweep reports after every pass. A sweep that has not reported for this many seconds is killed.
 SILENT = 60.0
 
 
@@ -24,8 +27,8 @@ def command() -> tuple[str, ...]:
 class SweepSupervisor:
     """A supervisor of one sweep process.
 
-    Call `look` repeatedly from one thread. It waits only for a sweep that it has killed. After each
-    pass, successful or not, the process writes to its standard output.
+    Call `check` repeatedly from one thread. It blocks only to wait for the end of a sweep that it has killed. The sweep
+    process reports each pass, successful or not, on its standard output.
     """
 
     def __init__(self, command: Sequence[str], silent: float = SILENT) -> None:
@@ -43,7 +46,7 @@ class SweepSupervisor:
         running = self._process is not None and self._process.poll() is None
         return running and time.monotonic() - self._heard < self._silent
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Start the sweep if none is running and the pause is over. Kill a sweep that has not reported for too long."""
         if self.given_up:
             return

@@ -13,7 +13,7 @@ AWAY = (LedgerUnavailable, StorageUnavailable)
 
 
 def register(app: Celery, child: WorkerChild) -> None:
-    """Register the tasks. If storage is unavailable, a task ends, and the sweep wakes another one later."""
+    """Register the tasks. A task ends if storage is unavailable, and the sweep sends another wake-up later."""
 
     @app.task(name="plan", throws=AWAY, time_limit=child.time_limit("plan"))
     def plan() -> None:

@@ -1,5 +1,5 @@
-"""Sweep: restore what was lost, and compare storage with the ledger.
+"""The sweep, which restores lost work and compares storage with the ledger.
 
-From leases, markers and records, it finds which wake-ups to send, which jobs to cancel and which records to repair.
-Read `sweep_pass` first, then `reconcile`.
+From leases, markers and records, it finds the wake-ups to send, the jobs to cancel and the records to repair. Read
+`sweep_pass` first, then `reconcile`.
 """

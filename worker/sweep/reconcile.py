@@ -1,4 +1,4 @@
-"""Compare storage with the ledger, job by job, and correct the ledger from storage."""
+"""The comparison of storage with the ledger, job by job. Differences are corrected from storage."""
 
 import logging
 import secrets
@@ -26,11 +26,11 @@ from worker.context.job_records.visible_outcomes import find_visible_outcomes
 log = logging.getLogger(__name__)
 #: The number of jobs that are compared concurrently. Most of the time is spent waiting for the store.
 HANDS = 16
-#: What remains of a submission that was never accepted is removed at this age.
+#: The age at which the remains of a submission that was never accepted are removed.
 ORPHANED = timedelta(hours=1)
-#: How long the id of such a submission stays reserved during that removal.
+#: The time for which the id of such a submission is reserved during the removal.
 _HOLD = timedelta(minutes=2)
-#: Counts of what was found and done, each with a description.
+#: The numbers of the things that were found and done, by description.
 Found = Counter[str]
 
 
@@ -66,11 +66,11 @@ def _jobs(context: WorkerContext) -> Iterator[_Job]:
 
 
 def reconcile_alone(context: WorkerContext, job: str, *, marked: bool = True) -> Found:
-    """Compare one job like `reconcile_job`. If its objects cannot be used, leave it out, so that the others continue.
+    """Compare one job like `reconcile_job`.
 
-    `marked` says whether storage marks the job as live. A ledger that was restored from a backup may contain a job
-    without a mark. It is marked first, so that the next comparison finds it too. Raises LedgerUnavailable or
-    StorageUnavailable if they do not respond for other jobs too.
+    If its objects cannot be used, skip the job. `marked` says whether storage has a live marker for the job. A ledger
+    that was restored from a backup may contain a job without a marker. The marker is then written first, so the next
+    comparison finds the job too. Raises LedgerUnavailable or StorageUnavailable during an outage.
     """
 
     def compared() -> Found:
@@ -83,19 +83,19 @@ def reconcile_alone(context: WorkerContext, job: str, *, marked: bool = True) ->
 
 
 def live_jobs(storage: Storage) -> Iterator[str]:
-    """Yield every job with a live marker, or with only a marker of its cancellation."""
+    """Yield every job with a live marker or a cancellation marker."""
     names = (key.removeprefix(keys.LIVE).removesuffix(keys.CANCEL) for key in storage.list(keys.LIVE))
     return (job for job, _ in groupby(names) if keys.ID.fullmatch(job))
 
 
 def reconcile_job(context: WorkerContext, job: str) -> Found:
-    """Compare one job. Its `gone.json`, `result.json`, `cancel.json` and `job.json` decide, in this order."""
+    """Compare one job. The first that exists of `gone.json`, `result.json`, `cancel.json` and `job.json` decides."""
     storage, jobs = context.storage, context.ledger.jobs
     if tombstone := tombstone_of(storage, job):
         jobs.forget(job, tombstone.tenant)
         _unmark(storage, job)
         return Counter({"markers of deleted jobs removed": 1})
-    record = jobs.get(job)  # this is read first, because storage is written before the ledger
+    record = jobs.get(job)  # the ledger is read before storage, because it is written after storage
     result = read_result(context, job)
     intent = cancel_intent(storage, job)
     try:
@@ -118,7 +118,7 @@ def reconcile_job(context: WorkerContext, job: str) -> Found:
 
 
 def _restore(context: WorkerContext, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
-    """Add to the ledger what it lacks about a job without a result."""
+    """Add the missing facts about a job without a result to the ledger."""
     job, jobs = submission.id, context.ledger.jobs
     restored = jobs.create(
         job,
@@ -131,7 +131,7 @@ def _restore(context: WorkerContext, submission: Submission, *, halted: bool, ca
     )
     if restored:
         log.warning("restored from the storage", extra={"job_id": job})
-        if tombstone_of(context.storage, job):  # the job was deleted after the tombstone was checked
+        if tombstone_of(context.storage, job):  # the job may have been deleted since the tombstone was checked
             jobs.forget(job, submission.tenant)
             return Counter()
     adopted = _adopt_parts(context, job)

@@ -1,4 +1,4 @@
-"""Make one complete pass over everything that the sweep otherwise does in small steps."""
+"""A complete pass, which does at once everything that the sweep otherwise does in small steps."""
 
 import os
 import sys
@@ -24,11 +24,12 @@ from worker.sweep.sweep_pass import compare, sweep
 
 
 def recover(context: WorkerContext, now: datetime) -> Found:
-    """Make one pass, and return what was found and done. Any number of processes may do this at any time.
+    """Make one pass.
 
-    `live jobs compared` is missing if another process is already comparing storage with the ledger. Objects that
-    cannot be used are listed as `left out: {job}: {why}`. Raises LedgerUnavailable or StorageUnavailable; what was
-    done until then is kept.
+    Return the numbers of the things that were found and done. Any number of processes may do this at any time. `live
+    jobs compared` is missing if another process is already comparing storage with the ledger. Objects that cannot be
+    used are listed as `left out: {job}: {why}`. Raises LedgerUnavailable or StorageUnavailable. The changes that were
+    made before the error are kept.
     """
     storage = context.storage
     alone = context.bad_objects.alone

@@ -1,7 +1,8 @@
-"""The sweep: release lapsed leases, send lost wake-ups, cancel overdue jobs, and compare storage with the ledger.
+"""The sweep, which releases lapsed leases, sends lost wake-ups, cancels overdue jobs, and compares storage with the
+ledger.
 
-It is a separate process that a control worker starts. A thread in a parent process that forks could leave a lock locked
-in its child process.
+It is a separate process that a control worker starts. It cannot be a thread of the control worker, because that process
+forks, and a lock that the thread held would stay locked in the child process.
 """
 
 import logging
@@ -37,15 +38,15 @@ JOBS_A_PASS = 100
 
 
 class ComparisonLost(Exception):
-    """Redis has lost its data since the comparison began, or another comparison was completed."""
+    """Redis has lost its data, or another comparison was completed, since this comparison began."""
 
 
 def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
     """Sweep in every period until the parent process is gone.
 
     `made_pass` is called after every pass, even after a failed one. If Redis or storage is unavailable, the next pass
-    does what this one could not. Work that needs storage is done in separate threads, so that leases and wake-ups
-    never wait for it.
+    tries the same work again. Work that needs storage is done in separate threads, so leases and wake-ups never wait
+    for storage.
     """
     period = context.settings.sweep_period
     plans, amending = Plans(context.storage), Thread()
@@ -55,7 +56,7 @@ def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], 
         with _put_off("sweep"):
             if context.ledger.sweep_state.lock(period * 0.9):
                 _, condemned = _look(context)
-                if not amending.is_alive():  # if it is, these frames are found again when their new leases lapse
+                if not amending.is_alive():  # otherwise, these frames are found again when their new leases lapse
                     amending = Thread(target=_amend, args=(context, plans, condemned), name="amending", daemon=True)
                     amending.start()
                 _compare_beside(context, context.settings.reconcile_period)
@@ -77,8 +78,8 @@ def _put_off(what: str) -> Iterator[None]:
 def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | None) -> Found:
     """Make one pass. Any number of processes may do this at any time.
 
-    If `compare_every` has passed since the last comparison of storage with the ledger, another one starts, in a thread
-    that continues after this pass. If `compare_every` is None, none starts.
+    If `compare_every` has passed since the last comparison of storage with the ledger, another comparison starts in a
+    thread, which continues after this pass. If `compare_every` is None, no comparison starts.
     """
     found, condemned = _look(context)
     _fail_all(context, plans, condemned)
@@ -89,7 +90,10 @@ def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | No
 
 
 def _look(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
-    """Do what needs only the ledger: lapsed leases and lost wake-ups. Return counts, and the frames that must fail."""
+    """Do the work that needs only the ledger: release lapsed leases, and send lost wake-ups.
+
+    Return counts, and the frames that must fail.
+    """
     lapsed, condemned = context.ledger.claims.lapse()
     if lapsed:
         log.warning("leases lapsed: %d", lapsed)
@@ -101,7 +105,7 @@ def _look(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
 
 
 def _amend(context: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFrame]) -> None:
-    """Do what needs storage, for one pass."""
+    """Do the work of one pass that needs storage."""
     _fail_all(context, plans, condemned)
     with _put_off("cancelling of overdue jobs"):
         cancel_overdue(context)
@@ -110,7 +114,8 @@ def _amend(context: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFra
 def _compare_beside(context: WorkerContext, period: timedelta) -> None:
     """Start a comparison in a separate thread if one is due.
 
-    If the thread ends or hangs, it stops reporting. After half a minute, another sweep then starts a new comparison.
+    The thread reports that it is running. When it has not reported for half a minute, another sweep starts a new
+    comparison.
     """
     token = context.ledger.sweep_state.begin_reconciling(period)
     if token is not None:
@@ -176,7 +181,7 @@ def _fail(context: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
 def _kick(context: WorkerContext) -> Found:
     """Send a wake-up for every task that has work and too few running loops. Return counts.
 
-    This includes jobs whose planning, assembling or finishing process has died.
+    The work includes jobs whose planning, assembling or finishing process has died.
     """
     found: Found = Counter()
     for task in TASKS:
@@ -203,9 +208,7 @@ def cancel_overdue(context: WorkerContext) -> None:
     """Cancel overdue jobs. A job that is already finishing ends normally. Any number of processes may do this."""
     for job in context.ledger.jobs.overdue(JOBS_A_PASS):
         context.bad_objects.alone("deadlines", job, partial(_cancel, context, job))
-        context.ledger.jobs.met_deadline(
-            job
-        )  # also for a job that was left out, which would otherwise block the others
+        context.ledger.jobs.met_deadline(job)  # also for a job that was skipped, because it would block the others
 
 
 def _cancel(context: WorkerContext, job: str) -> None:

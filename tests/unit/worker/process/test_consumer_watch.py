@@ -19,12 +19,12 @@ class Consumer:
 
 def test_a_consumer_that_takes_nothing_reconnects_after_some_looks_and_is_then_given_as_many_again() -> None:
     watch = Consumer().watch()
-    watch.look()  # it has received messages since it began
+    watch.check()  # it has received messages since it began
     for _ in range(2):
         for _ in range(LOOKS - 1):
-            watch.look()
+            watch.check()
         with pytest.raises(ConnectionResetError):
-            watch.look()
+            watch.check()
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_consumer_that_takes_nothing_reconnects_after_some_looks_and_is_then_g
 def test_a_consumer_that_could_take_nothing_is_left_alone(consumer: Consumer) -> None:
     watch = consumer.watch()
     for _ in range(5 * LOOKS):
-        watch.look()
+        watch.check()
 
 
 def test_a_consumer_that_takes_one_message_between_looks_is_left_alone() -> None:
@@ -43,16 +43,16 @@ def test_a_consumer_that_takes_one_message_between_looks_is_left_alone() -> None
     watch = consumer.watch()
     for _ in range(5 * LOOKS):
         consumer.received += 1
-        watch.look()
+        watch.check()
 
 
 def test_looks_that_found_it_silent_count_only_in_a_row() -> None:
     consumer = Consumer()
     watch = consumer.watch()
-    watch.look()
+    watch.check()
     for _ in range(5):
         for _ in range(LOOKS - 1):
-            watch.look()
+            watch.check()
         consumer.free = False
-        watch.look()
+        watch.check()
         consumer.free = True

@@ -34,7 +34,7 @@ def sweeper(made: list[SweepSupervisor], code: str, silent: float = 60) -> Sweep
 
 def looked(sweeper: SweepSupervisor) -> bool:
     """Look, as the worker's loop does again and again."""
-    sweeper.look()
+    sweeper.check()
     return sweeper.is_alive()
 
 
@@ -56,7 +56,7 @@ def test_a_sweep_that_keeps_ending_is_given_up(made: list[SweepSupervisor], capl
     assert eventually(lambda: looked(sweep) is False and sweep.given_up)
     assert caplog.text.count("the sweep ended with 3") == 3
     assert "it failed 3 times in a row, so the control worker ends" in caplog.text
-    sweep.look()
+    sweep.check()
     assert not sweep.is_alive()
 
 
