@@ -1,7 +1,7 @@
-"""The ledger in Redis: one Lua script for each transition, and flow control.
+"""The ledger in Redis, and the flow control of the endpoints.
 
-A transition changes jobs, claims, leases, quotas, wake-ups and events atomically. Read this module first,
-then `scripts` and `job_transitions`.
+There is one Lua script for each transition. It changes jobs, claims, leases, quotas, wake-ups and events atomically.
+Read this module first, then `scripts` and `job_transitions`.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,8 @@ from maskrelay.ledger.step_leases import StepLeases
 from maskrelay.ledger.sweep_state import SweepState
 from maskrelay.ledger.wakeups import WakeUps
 
-#: The default slot lease. No slot lease is longer, because every lease is shorter than the broker's visibility timeout.
+#: The default slot lease. No slot lease may be longer, because every lease must be shorter than the broker's visibility
+#: timeout.
 LONGEST_SLOT = timedelta(minutes=10)
 
 
@@ -55,7 +56,7 @@ class Ledger:
     def flow(self, endpoints: Sequence[Endpoint], *, slot_lease: timedelta = LONGEST_SLOT) -> Flow:
         """Return the flow control of these endpoints.
 
-        A caller that only reads it does not need to know the slot lease.
+        A caller that only reads the state need not pass the slot lease.
         """
         return Flow(self.scripts, endpoints, slot_lease=slot_lease)
 
@@ -78,7 +79,7 @@ def open_ledger(
         socket_connect_timeout=3,
         socket_keepalive=True,
         health_check_interval=10,
-        retry=Retry(NoBackoff(), 0),  # the callers retry; three hidden retries would block the API
+        retry=Retry(NoBackoff(), 0),  # the callers retry; redis-py's own three retries would block the API
     )
     scripts = Scripts(client, texts())
     return Ledger(

@@ -1,4 +1,7 @@
-"""The endpoints in use. Workers announce them, so that the API can show and check them without knowing any key."""
+"""The endpoints in use, which workers announce.
+
+The API can therefore show and check endpoints without knowing their keys.
+"""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Leases on items that wait for their files. One worker at a time holds an item, under a token."""
+"""Leases on items whose files must be made. One worker at a time holds an item, under a token."""
 
 import secrets
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ _MS = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class AssemblyLease:
-    """An item under the lease of `token`."""
+    """An item that is held under the token `token`."""
 
     job: str
     item: int
     #: The part of the plan in which the item begins.
     part: int
     token: str
-    #: How often the item was taken, including this time.
+    #: The number of times that the item was taken, including this time.
     tries: int
 
     @property
@@ -57,9 +57,9 @@ class AssemblyLeases:
         return self._back(lease, after, counted=True)
 
     def excuse(self, lease: AssemblyLease, after: timedelta) -> None:
-        """Return the item to the queue after a delay, without counting the attempt, which an outage interrupted.
+        """Return the item to the queue after a delay. The attempt is not counted, because an outage interrupted it.
 
-        If Redis is unavailable now, the next `take` returns the item.
+        If Redis is unavailable now, the next call of `take` returns the item to the queue first.
         """
         try:
             self._back(lease, after, counted=False)
@@ -71,7 +71,7 @@ class AssemblyLeases:
         return bool(self._scripts.run("assemble_back", *arguments))
 
     def _pay(self) -> None:
-        """Repeat the calls that failed while Redis was unavailable."""
+        """Make the calls of `excuse` again that failed while Redis was unavailable."""
         while self._owed:
             self._back(self._owed[-1], timedelta(0), counted=False)
             self._owed.pop()

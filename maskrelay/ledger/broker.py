@@ -1,4 +1,4 @@
-"""Celery's configuration, which is the same in every process. Celery only runs the workers and carries wake-ups."""
+"""Celery's configuration, which is the same in every process. Celery only runs the workers and delivers wake-ups."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
     address = read_address(redis_url)
     app = Celery("maskrelay", broker=address.as_broker(), set_as_current=False)
     if isinstance(address, Address) and address.tls is not None:
-        app.conf.broker_use_ssl = dict(address.tls)  # otherwise the transport would trust any server
+        app.conf.broker_use_ssl = dict(address.tls)  # without these options, the transport would trust any server
     set_by_url = dict(address.options) if isinstance(address, Address) else {"master_name": address.master}
     app.conf.update(
         task_ignore_result=True,
@@ -28,7 +28,7 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_channel_error_retry=True,  # otherwise a worker would end when a full Redis refuses to record a message
+        broker_channel_error_retry=True,  # otherwise, a worker would end when a full Redis refuses to record a message
         task_routes={name: {"queue": name} for name in TASKS},
         task_create_missing_queues=True,
         broker_transport_options={
@@ -47,9 +47,10 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
 
 
 class Publisher:
-    """A publisher of wake-ups, which tries to send each only once.
+    """A publisher of wake-ups.
 
-    Raises LedgerUnavailable if the wake-up cannot be sent. The sweep sends another one later.
+    It makes one attempt to send a wake-up, and raises LedgerUnavailable if this fails. The sweep sends another one
+    later.
     """
 
     def __init__(self, app: Celery) -> None:

@@ -1,4 +1,4 @@
-"""Claims: leases on ranges of frames. They are taken, renewed, settled, released, and lapse."""
+"""Claims, which are leases on ranges of frames. Workers take, renew, settle and release them."""
 
 import json
 import secrets
@@ -19,7 +19,7 @@ _MS = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Frames `first` … `first + n - 1` of a job, which are held as long as the lease of `token` is renewed."""
+    """Frames `first` … `first + n - 1` of a job. The worker holds them as long as it renews the lease of `token`."""
 
     token: str
     job: str
@@ -30,7 +30,7 @@ class Claim:
     #: Whether the claim is for a suspect frame. The child process must then hold nothing else at the same time.
     alone: bool
     troubles: tuple[Trouble, ...]
-    #: The time of Redis's clock when the frames were claimed, in milliseconds.
+    #: The time when the frames were claimed, in milliseconds of Redis's clock.
     now_ms: int
 
     def frames(self) -> range:
@@ -55,7 +55,7 @@ class Settlement:
 class PoisonedFrame:
     """A frame that crashed two workers while it was their only frame.
 
-    `token` holds the frame for the process that writes its failure.
+    `token` is that of a new claim, under which the sweep writes the failure of the frame.
     """
 
     token: str
@@ -65,7 +65,10 @@ class PoisonedFrame:
 
 @dataclass(frozen=True, slots=True)
 class SuspectWaits:
-    """A suspect frame waits until this child process holds nothing. Until then, the process must not claim more."""
+    """A suspect frame waits until this child process holds no frames.
+
+    Until then, the process must not claim more frames.
+    """
 
 
 class Claims:
@@ -79,7 +82,7 @@ class Claims:
         self._lease_ms = lease // _MS
 
     def take(self, holding: int, lanes: Sequence[Lane], most: int = RUN_MOST) -> Claim | SuspectWaits | None:
-        """Claim the next frames, in fair order among tenants. Return None if no frames are waiting.
+        """Claim the next frames, fairly among tenants. Return None if no frames are waiting.
 
         `holding` is the number of frames that this child process holds. While frames wait in both lanes, one claim in
         eight is from the bulk lane.
@@ -92,7 +95,7 @@ class Claims:
         return Claim(**known)
 
     def held(self) -> int:
-        """Return how many frames workers hold now."""
+        """Return the number of frames that workers hold now."""
         claims: dict[bytes, bytes] = {}
         place = 0
         while True:
@@ -102,7 +105,7 @@ class Claims:
                 return sum(json.loads(claim)["held"].count("1") for claim in claims.values())
 
     def renew(self, tokens: Sequence[str]) -> set[str]:
-        """Renew the leases of these claims. Return the tokens that have lost theirs."""
+        """Renew the leases of these claims. Return the tokens of the claims that are no longer valid."""
         pages = [page for page, _ in paged(tokens, PAGE)] if tokens else []
         return {
             token.decode()
@@ -115,14 +118,14 @@ class Claims:
     ) -> set[int]:
         """Record that the outcomes of these frames are in `part`. Return the frames whose lines were accepted.
 
-        `spent` gives the milliseconds of frames by cause, which are added to the job's totals. If the part is already
-        listed, the first result is returned again, so the call can be repeated.
+        `spent` contains the milliseconds that the frames spent, by cause. They are added to the totals of the job. If
+        the part is already listed, the result of the first call is returned again, so the call can be repeated.
         """
         told = json.dumps([[line.token, line.frame, line.failed] for line in lines])
         return set(self._run_on_part("settle", job, part, told, json.dumps(spent or {})))
 
     def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
-        """List a part that is in storage but not in the ledger. Return how many frames it settled.
+        """List a part that is in storage but not in the ledger. Return the number of frames that this settled.
 
         A line is (frame, failed, visible). A line that is not the visible line of its frame is listed as refused. If
         the part is already listed, nothing changes.
@@ -132,7 +135,7 @@ class Claims:
     def _run_on_part(self, script: str, job: str, part: str, *arguments: str) -> Any:
         """Run a script that lists a part if it is not listed yet.
 
-        If the list is too long for the script to search, it is searched here first.
+        If the list is too long for one call of the script, it is searched page by page before.
         """
         packed, searched = pack(part), 0
         while (done := self._scripts.run(script, job, packed, *arguments, searched)) is None:
@@ -147,11 +150,17 @@ class Claims:
         return bool(self._scripts.run("release", token, frame, after // _MS, suspect))
 
     def strike(self, token: str, frame: int, code: str, after: timedelta, endpoint: str = "") -> bool:
-        """Release a frame after this endpoint failed on it. The failure is judged when the frame is claimed again."""
+        """Release a frame after the endpoint failed on it.
+
+        When the frame is claimed again, it is decided whether the failure counts.
+        """
         return bool(self._scripts.run("record_failure", token, frame, code, after // _MS, endpoint))
 
     def used(self, lane: Lane, tenant: str, seconds: int) -> None:
-        """Move the tenant back in its lane, because its files took this long to decode. A second is worth one frame."""
+        """Move the tenant back in the queue of its lane, because its files took this long to decode.
+
+        A second counts like one frame.
+        """
         self._scripts.run("add_decoding_time", lane, tenant, seconds)
 
     def charge(self, token: str, frame: int) -> int:
@@ -169,7 +178,7 @@ class Claims:
     def lapse(self, most: int = 1000) -> tuple[int, list[PoisonedFrame]]:
         """Release the frames of workers whose leases have lapsed.
 
-        Return the number of claims, and the frames that must fail.
+        Return the number of lapsed claims, and the frames that must fail.
         """
         lapsed, condemned, more = 0, list[PoisonedFrame](), True
         while more:

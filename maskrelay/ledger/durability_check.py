@@ -1,4 +1,4 @@
-"""Check in `INFO` whether Redis keeps its data: the append-only file and the eviction policy."""
+"""The check whether Redis keeps its data. `INFO` shows the append-only file and the eviction policy."""
 
 import logging
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def eviction(facts: Mapping[str, Any]) -> DurabilityFinding:
 def warn_of_forgetting(scripts: Scripts) -> None:
     """Log a warning for each finding that is not `ok`. Raises LedgerUnavailable.
 
-    CONFIG would report the same, but many managed Redis services refuse it. The ledger's scripts need INFO anyway.
+    The state is read with INFO, which the ledger's scripts need anyway. Many managed Redis services refuse CONFIG.
     """
     facts = {**scripts.ask("INFO", "persistence"), **scripts.ask("INFO", "memory")}
     for kept in (persistence(facts), eviction(facts)):

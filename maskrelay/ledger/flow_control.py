@@ -19,17 +19,17 @@ LONGEST_CALL = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether a score may begin, and at which endpoint.
+    """The answer to a request for admission: whether a score may begin, and at which endpoint.
 
-    If it is not granted, `endpoint` is empty, and the waiter tries again after `wait`, or when it is
-    notified that a slot may be free.
+    If it is not granted, `endpoint` is empty. The waiter then tries again after `wait`, or when it is notified that a
+    slot may be free.
     """
 
     granted: bool
     #: Whether only the canary may be sent, to probe a closed gate.
     probe: bool
     wait: timedelta
-    #: The reason in one word.
+    #: The reason, as a short name.
     why: str
     endpoint: str = ""
 
@@ -43,7 +43,7 @@ class Transfer:
     #: The number of prompts of all rows together.
     prompts: int
     seconds: float
-    #: From the first to the last byte of the answer.
+    #: The time from the first to the last byte of the answer, in seconds.
     body_seconds: float
     #: Whether the answer was lean.
     lean: bool = False
@@ -59,7 +59,8 @@ class FlowState:
     in_flight: int
     #: The time of Redis's clock when the endpoint last answered successfully, or 0.
     last_good_ms: int
-    #: The end of the last outage in which the canary failed too. Failures before this time count against no frame.
+    #: The end of the last outage in which the canary failed too, in milliseconds of Redis's clock. Failures before this
+    #: time count against no frame.
     excused_ms: int
 
 
@@ -77,9 +78,8 @@ class Flow:
     def fresh(self, endpoint: str) -> bool:
         """Create the flow state without the initial pause. Return False if there is already flow state.
 
-        In that pause nothing is granted, because scores that were sent before may still be in progress.
-
-        Call this only for an endpoint to which no score was ever sent.
+        Usually, nothing is granted in a pause after the flow state is created, because scores that were sent before may
+        still be in progress. Call this method only for an endpoint to which no score was ever sent.
         """
         return bool(self._scripts.run("create_flow", endpoint))
 
@@ -101,9 +101,10 @@ class Flow:
     ) -> Admission:
         """Request admission of one score at one of the endpoints `among`, which must not be empty.
 
-        `bytes_up` is the size of the request's body. `prompts` is the number of prompts of all its rows, from which the
-        size of the answer is estimated; the endpoints in `lean` will give a lean one. A waiter keeps its place in the
-        lane if it calls at least every three seconds, each time with the same `child`, which must not contain a colon.
+        `bytes_up` is the size of the request's body. `prompts` is the number of prompts of all its rows. The size of
+        the answer is estimated from it. The endpoints in `lean` will give a lean answer. A waiter keeps its position in
+        the queue of the lane if it calls at least every three seconds with the same `child`, which must not contain a
+        colon.
         """
         candidates = ",".join((self._lean if name in lean else self._settings)[name] for name in among)
         score = (bytes_up, prompts, f"[{candidates}]")
@@ -119,30 +120,26 @@ class Flow:
     def inventory(
         self, endpoint: str, child: str, since_ms: float, held: Mapping[str, timedelta], asking: Sequence[str]
     ) -> int:
-        """Report which slots a child process has.
+        """Report the slots of a child process.
 
-        Return 0. If Redis has lost its data, return instead the time until which nothing is granted, in milliseconds of
-        Redis's clock.
-
-        `held` contains the granted slots with the remaining time of their leases, and `asking` the slots that may have
-        been granted. Other slots of the child process are freed if they were granted before `since_ms`, the time of
-        Redis's clock just before the child process listed its slots.
+        Return 0, or, if Redis has lost its data, the end of the pause in which nothing is granted, in milliseconds of
+        Redis's clock. `held` contains the granted slots with the remaining time of their leases, and `asking` the slots
+        that may have been granted. Other slots of the child process are freed if they were granted before `since_ms`.
+        This is the time of Redis's clock just before the child process listed its slots.
         """
         left = json.dumps([[slot, max(0, lease // _MS)] for slot, lease in held.items()])
         told = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
         return int(self._scripts.run("report_slots", self._settings[endpoint], *told))
 
     def thaw(self, endpoint: str, frozen: int, children: Sequence[str]) -> bool:
-        """Grant scores again before the time `frozen`, which `inventory` returned, if all these
-        child processes have reported.
-        """
+        """End the pause `frozen`, which `inventory` returned, if all these child processes have reported."""
         return bool(self._scripts.run("end_freeze", self._settings[endpoint], frozen, json.dumps(list(children))))
 
     def await_call(self, child: str, timeout: timedelta) -> str:
-        """Wait until a waiter of this child process may be next. Return its name, or "" after `timeout`
-        (at most two seconds).
+        """Wait until a waiter of this child process may be next.
 
-        This only saves polling: a call can be lost, and the slot may be taken by another waiter.
+        Return its name, or "" after `timeout` (at most two seconds). This only reduces polling. A call can be lost, and
+        another waiter may take the slot first.
         """
         seconds = min(timeout, LONGEST_CALL).total_seconds()
         called = self._scripts.ask("BLPOP", f"mr:calls:{child}", f"{seconds:.3f}")
@@ -153,8 +150,8 @@ class Flow:
     ) -> str:
         """Report how the score of a slot ended. Return the state of the gate.
 
-        `frame` is the name of the input, `rand` varies the length of a pause, and `transfer` belongs
-        to a successful score.
+        `frame` is the name of the input. `rand`, a random number from 0 to 1, varies the length of a pause. `transfer`
+        is given for a successful score.
         """
         ended: dict[str, Any] = {
             "kind": report.kind,
@@ -195,8 +192,9 @@ class Flow:
 
 
 def _settings(endpoint: Endpoint, *, lean: bool = False) -> str:
-    """Return the settings of an endpoint that the scripts need, as JSON. `lean` says whether the endpoint gives lean
-    answers.
+    """Return the settings of an endpoint that the scripts need, as JSON.
+
+    `lean` says whether the endpoint will give a lean answer.
     """
     return json.dumps(
         {

@@ -1,4 +1,7 @@
-"""Job records in the ledger: created on acceptance, changed by transitions, and concluded from the stored result."""
+"""The job records in the ledger.
+
+They are created when a job is accepted, changed by transitions, and concluded from the stored result.
+"""
 
 import json
 import struct
@@ -33,7 +36,7 @@ class JobRecord:
     lane: Lane
     state: JobState
     planned: bool
-    #: The number of submitted items until all of them are planned, then the number of planned items.
+    #: The number of items. Until all of them are planned, this is the number of submitted items.
     total: int
     created_at: datetime
     started_at: datetime | None
@@ -45,7 +48,7 @@ class JobRecord:
     cancel_reason: str | None
     version: int
     moments: Moments
-    #: The milliseconds for which frames were processed or had to wait, by cause.
+    #: The milliseconds for which frames waited or were processed, by cause.
     spent: dict[str, int]
     #: The error code if the job ended without a result.
     halted: str | None = None
@@ -68,9 +71,9 @@ class Jobs:
         size: int = 0,
         deadline: datetime | None = None,
     ) -> bool:
-        """Record an accepted job, which is then planned. Return False if the job already has a record.
+        """Record an accepted job and queue it for planning.
 
-        `size` is the number of bytes of its uploads.
+        Return False if the job already has a record. `size` is the total size of its uploads in bytes.
         """
         due = "" if deadline is None else _ms(deadline)
         return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size, due))
@@ -149,20 +152,24 @@ class Jobs:
         return bool(known)
 
     def scan(self, place: str, most: int) -> tuple[str, list[str]]:
-        """Return the next cursor ("0" at the end), and the jobs among about `most` more keys of the ledger."""
+        """Scan about `most` further keys of the ledger.
+
+        Return the next cursor ("0" at the end), and the jobs among these keys.
+        """
         following, names = self._scripts.ask("SCAN", place, "MATCH", f"{_RECORD}*", "COUNT", most)
         jobs = (name.decode().removeprefix(_RECORD) for name in names)
         return str(following), [job for job in jobs if keys.ID.fullmatch(job)]
 
     def unfinished(self) -> Iterator[str]:
-        """Yield every job that is unfinished according to the ledger, page by page. A job may come twice."""
+        """Yield every job that is unfinished according to the ledger, page by page. A job may be yielded twice."""
         for of_tenant in self._scripts.walk("SCAN", options=["MATCH", f"{_LIVE}*"]):
             yield from self._scripts.walk("SSCAN", of_tenant)
 
     def retire(self, job: str, lifetime: timedelta) -> str:
         """Delete the record of a job that ended longer ago than `lifetime`.
 
-        Return `retired`, or the reason why it was not deleted: `ended`, `running` or `unknown`.
+        Return `retired`. If the record was not deleted, return the reason: `ended` (too recently), `running` or
+        `unknown`.
         """
         verdict: bytes = self._scripts.run("retire", job, lifetime // timedelta(milliseconds=1))
         return verdict.decode()
@@ -183,10 +190,10 @@ class Jobs:
         return bool(self._scripts.ask("ZADD", f"mr:tenant:{tenant}", "NX", _ms(created_at), job))
 
     def parts(self, job: str, start: int = 0, stop: int = -1) -> list[tuple[str, frozenset[int]]]:
-        """Return the outcome parts in the order in which they were settled, each with the frames of refused lines.
+        """Return the outcome parts in the order in which they were settled, each with the frames of its refused lines.
 
-        The result contains the parts from `start` to `stop`, both inclusive; -1 is the last one. The list is read in
-        pages. If it is deleted in the meantime because the job ends, the result is empty.
+        The result contains the parts from `start` to `stop`, both inclusive. -1 stands for the last part. The list is
+        read in pages. If it is deleted in the meantime because the job ends, the result is empty.
         """
         listed: list[tuple[str, frozenset[int]]] = []
         while stop < 0 or start <= stop:
@@ -202,11 +209,12 @@ class Jobs:
         return listed
 
     def part_numbers(self, job: str, ranges: Sequence[range]) -> list[list[int | None] | None]:
-        """Return, for items of several frames, the number of the part that has the outcome of each frame, from 0.
+        """Return the part with the outcome of each frame, for items of several frames.
 
-        ranges: the frames of each item. The number is None for a frame without an outcome. Instead of the numbers of an
-        item, None is returned if all its frames have outcomes, but not all numbers are known: an earlier release, which
-        did not record them, settled some of its frames.
+        `ranges` contains the frames of each item. For each item, the result is a list with one part number for each of
+        its frames, counted from 0, or None for a frame without an outcome. If all frames of an item have outcomes but
+        some of the part numbers are unknown, the result for the item is None instead of a list. This happens if an
+        earlier version of the software, which did not record part numbers, settled some of the frames.
         """
         found: list[list[int | None] | None] = []
         for page, _ in paged(ranges, PAGE):
@@ -258,7 +266,8 @@ def _record(job: str, known: dict[str, Any]) -> JobRecord:
 def _items(known: dict[str, Any]) -> dict[str, int]:
     """Return the number of items by state.
 
-    Before the job ends, items with a single frame are counted by their frames, and other items when they end.
+    Until the job ends, the ledger counts items with one frame by the states of their frames, and other items when they
+    end.
     """
     if known["state"] in TERMINAL:
         return {name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")}

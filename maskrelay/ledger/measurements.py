@@ -1,4 +1,7 @@
-"""The metrics of one process: durations of stages and counts of events, added to the ledger every few seconds."""
+"""The metrics of one process: durations of stages and counts of events.
+
+They are added to those in the ledger every few seconds.
+"""
 
 import contextlib
 import threading
@@ -21,7 +24,7 @@ Stage = Literal[
     "score",  # one scoring request
     "restore",  # making masks in the source's geometry, measures and files
     "store",  # storing a frame's files, or a part of outcomes with its pack
-    "settle",  # waiting until others share the part, writing the part, and updating the ledger
+    "settle",  # waiting for other outcomes that share the part, writing the part, and updating the ledger
     "plan",  # one time slice of a job
     "assemble",  # one item
     "finish",  # one job
@@ -33,8 +36,9 @@ PERIOD = timedelta(seconds=5)
 class StageRecorder:
     """A recorder of counts and durations, which a thread reports in every `period`.
 
-    The thread starts with the first measurement, which is after the fork. A recorder may be used from any thread. What
-    cannot be reported now is reported later. What a killed process had not reported is lost.
+    The thread starts with the first measurement, which is after the fork. Any thread may use a recorder. Measurements
+    that cannot be reported now are reported later. If the process is killed, measurements that it has not reported are
+    lost.
     """
 
     def __init__(self, tell: Callable[[Counter[str], Counter[str]], None], period: timedelta = PERIOD) -> None:
@@ -53,7 +57,7 @@ class StageRecorder:
             self._begin()
 
     def happened(self, what: str, label: str) -> None:
-        """Count an event under one of a few fixed labels, never under a label that a caller chose."""
+        """Count an event under a label. The label must be one of a few fixed terms, and never text from a caller."""
         with self._lock:
             self._counts[f"{what} {label}"] += 1
             self._begin()

@@ -1,4 +1,4 @@
-"""The ledger's metrics: a snapshot for operators, and the counts and histograms that all processes add to."""
+"""The ledger's metrics: a snapshot for operators, and counts and histograms to which all processes add."""
 
 import json
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from typing import Any
 
 from maskrelay.ledger.scripts import Scripts
 
-#: Frames are counted only for this many of the oldest running jobs, because more would block the
-#: ledger for milliseconds.
+#: The number of running jobs, oldest first, whose frames are counted. Counting more would block the ledger for
+#: milliseconds.
 JOBS_MOST = 200
-#: The upper bounds of the histogram buckets, in seconds. One more bucket is for longer times.
+#: The upper bounds of the histogram buckets, in seconds. There is one more bucket for longer times.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
@@ -31,7 +31,7 @@ class MetricsSnapshot:
 
     #: The content as `snapshot.lua` returns it.
     known: dict[str, Any]
-    #: The counts, by what is counted and then by label.
+    #: The counts, by the name of the count and then by label.
     counts: dict[str, dict[str, int]]
     stages: dict[str, Histogram]
 
@@ -52,7 +52,10 @@ class Metrics:
         return MetricsSnapshot(known, counts, _histograms(known.pop("stages", {})))
 
     def tell(self, counts: Mapping[str, int], stages: Mapping[str, int]) -> None:
-        """Add to the counts ("what label") and to the histograms ("stage bucket", "stage us")."""
+        """Add these numbers to the counts and histograms.
+
+        A count has the name "what label", a histogram "stage bucket" or "stage us".
+        """
         self._scripts.run("add_observations", json.dumps(counts), json.dumps(stages))
 
 

@@ -1,4 +1,7 @@
-"""Notifications over Redis pub/sub. A message can be lost, so every listener also polls for what it announces."""
+"""Notifications over Redis pub/sub.
+
+A notification can be lost, so every listener also polls the state that it announces.
+"""
 
 import asyncio
 import logging
@@ -16,7 +19,7 @@ log = logging.getLogger(__name__)
 Bell = Literal["ended", "frames"]
 #: The pause in seconds before reconnecting after a lost connection.
 _AGAIN_S = 1.0
-#: A silent connection is checked this often, in seconds.
+#: The number of seconds without a message after which the connection is checked.
 _LOOK_S = 5.0
 
 

@@ -1,4 +1,4 @@
-"""The outbox: events that are due for delivery, that are being delivered under a lease, or that are over."""
+"""The outbox, which contains the events that wait for delivery, or that are being delivered under a lease."""
 
 import secrets
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from typing import Any
 from maskrelay.ledger.scripts import Scripts
 
 _MS = timedelta(milliseconds=1)
-#: The pause after which a delivery that waits for a free place is examined again.
+#: The pause after which a delivery that waits for a free place at its host is examined again.
 PLACE_PAUSE = timedelta(seconds=1)
-#: After this many failures in a row, a host is left alone for a time, which doubles with each further failure.
+#: The number of consecutive failures after which there is a pause in the deliveries to a host. The pause doubles with
+#: each further failure.
 FAILURES = 5
 REST, LONGEST_REST = timedelta(seconds=30), timedelta(minutes=5)
 
@@ -40,10 +41,9 @@ class Outbox:
         self._scripts.run("announce", f"{job} {event}", traceparent or "")
 
     def replay(self, job: str, event: str) -> None:
-        """Deliver an event again, or immediately if it waits for its next attempt. It gets all attempts
-        of the schedule again.
+        """Deliver an event again. If it waits for its next attempt, deliver it immediately.
 
-        An event that is being delivered is not changed.
+        The schedule of attempts starts again. An event that is being delivered is not changed.
         """
         self._scripts.run("replay", f"{job} {event}")
 
@@ -61,7 +61,7 @@ class Outbox:
     def take(self) -> Delivery | None:
         """Take a delivery that is due.
 
-        If it waits for a place, the place must be free. Return None if there is none.
+        Deliveries that wait for a place that is not free are skipped. Return None if there is no other delivery.
         """
         token = secrets.token_hex(8)
         known: list[Any] | None = []
@@ -77,8 +77,9 @@ class Outbox:
         return self._end(delivery, after // _MS, charge=charge)
 
     def await_place(self, delivery: Delivery, place: str, most: int) -> bool:
-        """Withdraw the attempt. The next is due when fewer than `most` deliveries are in progress
-        at this place (`enter_host`).
+        """Withdraw the attempt.
+
+        The next one is due when fewer than `most` deliveries are in progress at `place` (see `enter_host`).
         """
         return self._end(delivery, PLACE_PAUSE // _MS, charge=False, place=f"{place} {most}")
 
@@ -98,16 +99,13 @@ class Outbox:
         self._scripts.ask("ZREM", f"mr:callbacks:{host}", delivery.token)
 
     def host_rests(self, host: str) -> timedelta:
-        """Return how long the host will still be left alone, or zero."""
+        """Return the rest of the pause in the deliveries to the host, or zero."""
         left = int(self._scripts.ask("PTTL", f"mr:resting:{host}"))
         # A longer time means that Redis's clock was set back.
         return timedelta(0) if left * _MS > LONGEST_REST else max(0, left) * _MS
 
     def host_failed(self, host: str) -> None:
-        """Record that the host did not respond or failed.
-
-        After five failures in a row, it is left alone for a time.
-        """
+        """Record that the host did not respond or failed. After five failures in a row, deliveries to it pause."""
         self._scripts.run("host_failed", host, FAILURES, REST // _MS, LONGEST_REST // _MS)
 
     def host_answered(self, host: str) -> None:

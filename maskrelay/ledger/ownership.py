@@ -1,4 +1,4 @@
-"""Check whether a Redis database may be used: it must be a primary and belong to no other deployment."""
+"""The check whether a Redis database may be used. It must be a primary, and must not belong to another deployment."""
 
 import logging
 from collections.abc import Callable
@@ -11,9 +11,10 @@ _KEY = "mr:store"
 
 
 class OwnDatabase:
-    """A check that the database belongs to this store. It is made once, when both respond, and from any thread.
+    """A check that the database belongs to this store. It must succeed once.
 
-    `store_id` returns the id of the store, and raises StorageUnavailable.
+    It needs a response from both the database and the store. Any thread may make it. `store_id` is a function that
+    returns the id of the store, or raises StorageUnavailable.
     """
 
     def __init__(self, scripts: Scripts, store_id: Callable[[], str]) -> None:
@@ -30,10 +31,10 @@ class OwnDatabase:
         self._checked = True
 
     def check(self) -> None:
-        """Make the check of `check_at_start`, unless it has already succeeded.
+        """Make the same check, unless it has already succeeded.
 
-        If the database must not be used, this raises LedgerUnavailable and logs the reason once. The database can be
-        used as soon as the problem is fixed.
+        If the database must not be used, raises LedgerUnavailable, and logs the reason once. The check succeeds as soon
+        as the problem is fixed.
         """
         if self._checked:
             return
@@ -47,11 +48,11 @@ class OwnDatabase:
 
 
 def check_database(scripts: Scripts, store_id: str) -> None:
-    """Claim the database for the deployment with this store, or check that it already belongs to it.
+    """Claim the database for the deployment with this store, or check that it belongs to this deployment already.
 
-    A database that names no store, because it is new or was emptied, is claimed. If several deployments start
-    at the same time, the first one gets it. Raises SettingsError for the database of another deployment and for
-    a cluster, and LedgerUnavailable.
+    A database that contains no store id, because it is new or was emptied, is claimed. If several deployments try this
+    at the same time, the first one succeeds. Raises SettingsError for the database of another deployment and for a
+    cluster, and LedgerUnavailable.
     """
     if scripts.ask("INFO", "cluster").get("cluster_enabled"):
         hint = "use a single server, or Sentinels (redis+sentinel://)"

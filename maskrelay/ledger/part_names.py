@@ -1,5 +1,6 @@
-"""The names of outcome parts as the ledger stores them: in 14 bytes instead of 32 characters, because a
-job may have many.
+"""The names of outcome parts as the ledger stores them.
+
+A job may have many, so 14 bytes are used instead of 32 characters.
 """
 
 from maskrelay.contract.records import keys

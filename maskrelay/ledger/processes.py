@@ -1,4 +1,4 @@
-"""What the ledger records about running processes: the last sweep, the loops of each task, and the waiting work."""
+"""The ledger's records of running processes: the last sweep, the loops of each task, and the waiting work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from maskrelay.ledger.wakeups import TASKS, Task
 class Processes:
     """A snapshot of the running processes."""
 
-    #: None if no sweep has run since this Redis was started.
+    #: The time since the last sweep. None if there was no sweep since this Redis was started.
     swept_ago: timedelta | None
     #: The number of running loops of each task.
     loops: Mapping[Task, int]
     #: The amount of work that could be taken now, by task.
     waiting: Mapping[Task, int]
-    #: Whether the drain flag has no expiry time. A child process sets this flag to hold nothing else; while it is set,
-    #: nobody claims a suspect frame.
+    #: Whether the drain flag has no expiry time, which is a fault. A child process that wants to take a suspect frame
+    #: alone sets this flag. While it is set, no other process claims a suspect frame.
     drain_left: bool
 
 

@@ -1,4 +1,6 @@
-"""Quotas: what a tenant has in progress, and whether a request fits within the tenant's limits."""
+"""Quotas: the amount of work that a tenant has in progress, and the check whether a request fits within the tenant's
+limits.
+"""
 
 import json
 import secrets
@@ -19,22 +21,23 @@ from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
 #: If Redis uses more than this share of its memory, new work is refused, because accepted work needs the rest.
 FULL_AT = 0.9
-#: How long capacity stays reserved while the uploads of a request are counted, if the process dies in the meantime.
+#: The lifetime of the reservation that is made while the uploads of a request are counted. It only matters if the
+#: process dies in the meantime.
 _HOLD = timedelta(minutes=1)
 _MS = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a tenant has in progress, what a request adds to it, or the tenant's limits."""
+    """Amounts of work: what a tenant has in progress, what a request adds, or the tenant's limits."""
 
     #: Live jobs.
     jobs: int = 0
     #: Frames that wait or are in progress, and items that are not planned yet.
     frames: int = 0
-    #: The part of these frames that is in the interactive lane.
+    #: The number of these frames that are in the interactive lane.
     interactive: int = 0
-    #: The sizes of the uploads of live jobs, and of uploads that no job has used.
+    #: The total size of the uploads of live jobs and of uploads that no job has used, in bytes.
     bytes: int = 0
 
 
@@ -45,7 +48,7 @@ class UnusedUpload:
     id: str
     #: The size in bytes.
     size: int
-    #: The time until it is no longer counted. Storage does not keep it longer.
+    #: The time for which the upload is counted. Storage does not keep it for longer.
     left: timedelta
 
 
@@ -65,13 +68,14 @@ class Quotas:
         self._scripts = scripts
 
     def check(self, tenant: str, more: Usage, most: Usage) -> None:
-        """Raise the QuotaReached of the first number that `more` would bring above `most`. Zeros are not checked."""
+        """Raise QuotaReached if usage plus `more` would exceed `most`. Numbers that are 0 in `more` are not checked."""
         self._ask(tenant, more, most, "", timedelta(0))
 
     def keep(self, tenant: str, job: str, more: Usage, most: Usage, hold: timedelta) -> None:
         """Check like `check`, and reserve the capacity for the job.
 
-        The reservation ends when the job is recorded, when it is released, or when `hold` is over.
+        The reservation ends when the job is recorded in the ledger, when `release` is called, or when the time `hold`
+        is over.
         """
         self._ask(tenant, more, most, job, hold)
 
@@ -80,9 +84,10 @@ class Quotas:
         self._scripts.run("give_back", tenant, job)
 
     def keep_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], most: Usage) -> None:
-        """Count these uploads until a job takes them or they expire. Raises BytesQuotaReached, and then counts none.
+        """Count these uploads until a job takes them or they expire.
 
-        If Redis loses its data, the uploads are no longer counted.
+        If BytesQuotaReached is raised, none of them is counted. If Redis loses its data, the uploads are no longer
+        counted.
         """
         request = keys.new_id()
         self.keep(tenant, request, Usage(bytes=sum(upload.size for upload in uploads)), most, _HOLD)
@@ -120,7 +125,7 @@ class Quotas:
         )
 
     def tenants(self) -> set[str]:
-        """Return every tenant that may have something in progress, found by a walk over the keys of the ledger."""
+        """Return every tenant that may have work in progress. The function scans the keys of the ledger."""
         found: set[str] = set()
         for name in self._scripts.walk("SCAN", options=["MATCH", "mr:[lu]*"]):
             kind, _, tenant = name.removeprefix("mr:").partition(":")
@@ -129,11 +134,12 @@ class Quotas:
         return found
 
     def recount(self, tenant: str) -> None:
-        """Set the tenant's usage to the sum of what its jobs and uploads use according to their own records.
+        """Set the tenant's usage to the sum of its jobs and uploads, according to their own records.
 
-        Usually it already is that sum, because every transition changes both together. A recount corrects a usage that
-        is wrong for another reason. It takes many calls, each of which blocks Redis only briefly, and it includes
-        transitions in the meantime. If Redis loses its data or another recount begins, this one ends without effect.
+        Usually the usage already is this sum, because every transition changes both together. A recount corrects a
+        usage that is wrong for another reason. It consists of many calls, each of which blocks Redis only briefly.
+        Transitions that happen between the calls are included. If Redis loses its data or another recount begins, this
+        one ends without effect.
         """
         number = self.begin_round(tenant)
         for page, _ in paged(list(self.members(tenant)), CHANGES):
@@ -148,7 +154,7 @@ class Quotas:
         return number
 
     def members(self, tenant: str) -> Iterator[str]:
-        """Yield every job and upload of the tenant that may use some of its quota. Some of them come twice."""
+        """Yield every job and upload of the tenant that may use some of its quota. Some may be yielded twice."""
         yield from self._scripts.walk("HSCAN", f"mr:load:{tenant}")
         yield from self._scripts.walk("SSCAN", f"mr:live:{tenant}")
 

@@ -1,4 +1,6 @@
-"""Parse `MASKRELAY_REDIS_URL` once, and build redis-py clients and Celery's broker URL from it."""
+"""The Redis URL (`MASKRELAY_REDIS_URL`): its parser, and the redis-py clients and Celery's broker URL that are built
+from it.
+"""
 
 import ssl
 from collections.abc import Mapping
@@ -23,7 +25,8 @@ _SHAPES = (
 _QUOTE = "percent-encode special characters in a password (# as %23, / as %2F, ? as %3F, @ as %40)"
 _TLS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 _TRUE, _FALSE = {"true", "yes", "1", "on"}, {"false", "no", "0", "off"}
-#: Blocking calls wait in Redis for two seconds, so a shorter timeout would interrupt them.
+#: The shortest socket timeout, in seconds. Blocking calls wait in Redis for two seconds, and a shorter timeout would
+#: interrupt them.
 _SHORTEST_TIMEOUT_S = 3
 
 
@@ -38,7 +41,10 @@ class Sentinels:
     credentials: str = field(repr=False)
 
     def as_broker(self) -> str:
-        """Return the URL for Celery's transport. There, the name of the master is a separate option."""
+        """Return the URL for Celery's transport.
+
+        It does not contain the name of the master, which is a separate option.
+        """
         at = f"{self.credentials}@" if self.credentials else ""
         return ";".join(f"sentinel://{at}{host}:{port}/{self.database}" for host, port in self.hosts)
 
@@ -75,16 +81,16 @@ class Address:
     password: str | None = field(repr=False)
     #: The options of a TLS connection under redis-py's names, or None without TLS.
     tls: Mapping[str, Any] | None
-    #: The options of every connection that the URL sets.
+    #: The options in the URL that apply to every connection.
     options: Mapping[str, Any]
 
     def is_verified(self) -> bool:
-        """Return whether the server must show a certificate for its own name, issued by a trusted authority."""
+        """Return whether the server must present a certificate for its name from a trusted authority."""
         tls = self.tls
         return tls is None or (tls["ssl_cert_reqs"] == "required" and tls["ssl_check_hostname"])
 
     def as_broker(self) -> str:
-        """Return the URL for Celery's transport. There, TLS and timeouts are separate options."""
+        """Return the URL for Celery's transport. It does not contain TLS and timeouts, which are separate options."""
         at = ":".join(quote(part or "", safe="") for part in (self.username, self.password) if part is not None)
         if self.username is None and self.password is not None:
             at = f":{at}"
@@ -95,7 +101,7 @@ class Address:
         return f"{'redis' if self.tls is None else 'rediss'}://{at}{host}:{self.port}/{self.database}"
 
     def connection(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a redis-py client. Options of the URL have priority over `options`."""
+        """Return the arguments of a redis-py client. Options in the URL take precedence over `options`."""
         login = {"username": self.username, "password": self.password, "db": self.database}
         given = {**options, **self.options, **login}
         if self.path:

@@ -7,8 +7,8 @@ import threading
 import redis
 
 log = logging.getLogger(__name__)
-#: The server cannot serve requests any more, or not yet, and the address may by now lead to another server. Examples: a
-#: failover made it a replica, it is a node of a cluster, it is loading its data file, or the password was changed.
+#: Replies of a server that cannot serve requests at present. The address may by now lead to another server. For
+#: example, a failover made the server a replica, it is loading its data file, or the password was changed.
 MOVED = {
     "READONLY": "it is a replica now",
     "MASTERDOWN": "it is a replica without a primary",
@@ -20,7 +20,7 @@ MOVED = {
     "NOAUTH": "it requires a password",
     "WRONGPASS": "the user name or the password is wrong",
 }
-#: The server itself must be repaired. A new connection to it changes nothing.
+#: Replies of a server that must be repaired. A new connection would not help.
 BUSY = {
     "OOM": "its memory is full",
     "MISCONF": "it cannot save to its disk",
@@ -41,7 +41,10 @@ _CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
 
 
 def word_of(error: BaseException) -> str:
-    """Return the error code of a refusal, or the name of the error's class, and nothing else of the reply."""
+    """Return the error code of a refusal, or the name of the error's class if there is no code.
+
+    The rest of the reply is not returned.
+    """
     for kind, word in _CLASSES:
         if isinstance(error, kind):
             return word
@@ -55,8 +58,9 @@ def moved(error: BaseException) -> bool:
 
 
 class Standing:
-    """A log of failures that has one line when Redis starts to fail or fails differently, and one
-    when it responds again.
+    """A log of failures.
+
+    It writes one line when Redis starts to fail or fails in another way, and one line when it responds again.
     """
 
     def __init__(self, of: str) -> None:

@@ -1,6 +1,6 @@
-"""Run the ledger's Lua scripts: one for each transition.
+"""The ledger's Lua scripts, one for each transition.
 
-The table of allowed moves and the preludes come before each.
+The table of allowed transitions and shared preludes are put before each script.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +16,9 @@ from maskrelay.rules.lifecycle import MOVES
 
 _FOLDER = files("maskrelay.ledger") / "scripts"
 T = TypeVar("T")
-#: The number of entries that one call passes to Redis or reads from it. More entries would delay other clients.
+#: The largest number of entries that one call passes to Redis or reads from it. More entries would delay other clients.
 PAGE = 250
-#: The number of entries that one call changes, if each entry takes several commands.
+#: The largest number of entries that one call changes if each entry takes several commands.
 CHANGES = 50
 
 
@@ -50,7 +50,10 @@ def _read(folder: Traversable) -> tuple[str, dict[str, str]]:
 
 
 def paged(entries: Sequence[T], size: int) -> Iterator[tuple[Sequence[T], bool]]:
-    """Yield the entries in pages of `size`, each with whether it is the last one. No entries give one empty page."""
+    """Yield the entries in pages of `size`, each with a flag for the last page.
+
+    If there are no entries, yield one empty page.
+    """
     for start in range(0, max(1, len(entries)), size):
         yield entries[start : start + size], start + size >= len(entries)
 
@@ -85,8 +88,8 @@ class Scripts:
     def _answered(self, call: Callable[[], Any]) -> Any:
         """Return the result of the call.
 
-        If the server cannot serve requests any more, the idle connections to it are closed. The next call then connects
-        to the server to which the address leads by then.
+        If the server cannot serve requests any more, the idle connections to it are closed. The next call then opens a
+        new connection, possibly to another server.
         """
         try:
             answer = call()
@@ -99,9 +102,9 @@ class Scripts:
         return answer
 
     def check_writable(self) -> None:
-        """Raise LedgerUnavailable unless Redis accepts writes.
+        """Raise LedgerUnavailable if Redis does not accept writes.
 
-        A PING would not show this, because a full Redis answers it too.
+        PING would not show this, because a full Redis responds to it.
         """
         self.ask("SET", "mr:asked", 1, "PX", 60_000)
 

@@ -1,4 +1,4 @@
-"""When each child process that may send scores last reported."""
+"""The times of the last reports of the child processes that may send scores."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _PAGE = 500
 
 
 class Senders:
-    """The times of the reports, and the child processes that have not reported for long."""
+    """The times of the last reports."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts

@@ -12,7 +12,7 @@ from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
 Kind = Literal["plan", "finish"]
-#: How a step ended: with progress, interrupted by an outage (which is not a failure), or failed.
+#: How an attempt at a step ended: it made progress, an outage interrupted it (which is not a failure), or it failed.
 How = Literal["progressed", "outage", "failed"]
 _MS = timedelta(milliseconds=1)
 
@@ -24,8 +24,8 @@ class StepLease:
     kind: Kind
     job: str
     token: str
-    #: How often the step was taken since it last made progress, including this time. An attempt that an outage
-    #: interrupted is not counted. An attempt that crashed its process is counted.
+    #: The number of attempts since the step last made progress, including this one. Attempts that an outage interrupted
+    #: are not counted. Attempts that crashed their process are counted.
     tries: int
 
 
@@ -54,7 +54,10 @@ class StepLeases:
         return bool(self._scripts.run("step_renew", lease.kind, lease.job, lease.token, self._lease_ms))
 
     def hand_back(self, lease: StepLease, after: timedelta = timedelta(0)) -> bool:
-        """Return the step to the queue, to be taken after a delay. Its attempts are counted from zero again."""
+        """Return the step to the queue after a delay, because it has made progress.
+
+        Attempts are counted from zero again.
+        """
         return self._back(lease, after, "progressed")
 
     def put_off(self, lease: StepLease, after: timedelta) -> bool:
@@ -62,9 +65,9 @@ class StepLeases:
         return self._back(lease, after, "failed")
 
     def excuse(self, lease: StepLease, after: timedelta) -> None:
-        """Return the step to the queue after a delay, without counting the attempt, which an outage interrupted.
+        """Return the step to the queue after a delay. The attempt is not counted, because an outage interrupted it.
 
-        If Redis is unavailable now, the next `take` returns the step.
+        If Redis is unavailable now, the next call of `take` returns the step to the queue first.
         """
         try:
             self._back(lease, after, "outage")
@@ -75,7 +78,7 @@ class StepLeases:
         return bool(self._scripts.run("step_back", lease.kind, lease.job, lease.token, after // _MS, how))
 
     def _pay(self) -> None:
-        """Repeat the calls that failed while Redis was unavailable."""
+        """Make the calls of `excuse` again that failed while Redis was unavailable."""
         while self._owed:
             self._back(self._owed[-1], timedelta(0), "outage")
             self._owed.pop()
@@ -94,9 +97,9 @@ class StepLeases:
     ) -> bool:
         """Let `n` frames from number `first` on be claimed.
 
-        `spans` lists (first, n) for each item with several frames among them. `items` is the number of items up to
-        here; with the last part, it is the job's total. Return False unless the step is still held and `part` is the
-        next number, because the ledger's count of parts is the checkpoint.
+        `spans` lists (first, n) for each item with several frames among them. `items` is the number of items in this
+        part and all earlier parts. Return False if the step is no longer held, or if `part` is not the next number. The
+        ledger's count of parts is the checkpoint of planning.
         """
         pages = [page for page, _ in paged(spans, CHANGES)] if spans else []
         added = all(self._scripts.run("record_spans", lease.job, lease.token, part, json.dumps(page)) for page in pages)
@@ -105,8 +108,8 @@ class StepLeases:
     def opening(self, lease: StepLease, what: str) -> int:
         """Record that planning begins to open this source.
 
-        Return how often an opening, including this one, was recorded without its end. Return -1 if another worker holds
-        the step.
+        Return the number of recorded openings of the source that have not ended, including this one. Return -1 if
+        another worker holds the step.
         """
         return int(self._scripts.run("count_opening", lease.job, lease.token, what, 1))
 
@@ -124,13 +127,13 @@ class StepLeases:
     def reopen(self, lease: StepLease, frames: Sequence[int]) -> bool:
         """Move the job from `finishing` back to `running`, because these settled frames have no line in storage.
 
-        Return False unless the step is still held. Also return False for a cancelled job, in which
-        such frames are cancelled.
+        Return False if the step is no longer held. Also return False for a cancelled job, because such frames count as
+        cancelled.
         """
         return self._in_pages("reopen_frames", lease, frames)
 
     def _in_pages(self, script: str, lease: StepLease, entries: Sequence[Any]) -> bool:
-        """Pass many entries to a script in several calls, so that each blocks Redis only briefly.
+        """Pass many entries to a script in several calls, each of which blocks Redis only briefly.
 
         The last call makes the transition.
         """

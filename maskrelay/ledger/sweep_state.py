@@ -1,4 +1,4 @@
-"""Locks and positions of the sweep, and the decision when storage and the ledger must be compared."""
+"""The locks and positions of the sweep, and the decision when storage and the ledger must be compared."""
 
 import secrets
 from datetime import timedelta
@@ -15,11 +15,14 @@ class SweepState:
         self._scripts = scripts
 
     def lock(self, hold: timedelta) -> bool:
-        """Return whether this process sweeps for the next `hold`. It does no harm if two processes do."""
+        """Take the lock of the sweep for the time `hold`.
+
+        Return whether it was free. It does no harm if two processes sweep.
+        """
         return bool(self._scripts.run("lock", "mr:sweep:lock", "1", hold // _MS))
 
     def turn(self, duty: str, hold: timedelta) -> bool:
-        """Return whether this process does another duty than the sweep for the next `hold`."""
+        """Take the lock of another duty for the time `hold`. Return whether it was free."""
         return bool(self._scripts.run("lock", f"mr:sweep:{duty}", "1", hold // _MS))
 
     def place(self, walk: str) -> str:
@@ -32,18 +35,18 @@ class SweepState:
         self._scripts.ask("HSET", "mr:sweep", f"at_{walk}", place)
 
     def listing(self, *, done: bool = False) -> bool:
-        """Return whether Redis has lost its data, so that the walk `listing` must restore the
-        tenants' lists from storage.
+        """Return whether the walk `listing` must restore the tenants' lists from storage, because Redis has lost its
+        data.
 
-        `done` reports that the walk is complete. This is ignored if Redis has lost its data again in the meantime.
+        `done` reports that the walk is complete. It is ignored if Redis has lost its data again in the meantime.
         """
         return bool(self._scripts.run("relisting_needed", done))
 
     def begin_reconciling(self, period: timedelta) -> str | None:
         """Return a token if storage and the ledger must be compared now, otherwise None.
 
-        They must be compared if Redis has lost its data since the last comparison, or if the period is over. While
-        another comparison is running, which has reported within the last half minute, the result is None.
+        They must be compared if Redis has lost its data since the last comparison, or if the period is over. If another
+        comparison has reported within the last half minute, it is still running, and the result is None.
         """
         token = secrets.token_hex(8)
         return token if self._scripts.run("begin_comparison", period // _MS, token) else None
@@ -51,13 +54,13 @@ class SweepState:
     def go_on_reconciling(self, token: str) -> bool:
         """Report that the comparison continues. Return False if it is obsolete.
 
-        It is obsolete if Redis has lost its data since it began, or if another comparison was completed.
+        It is obsolete if Redis has lost its data, or if another comparison was completed, since it began.
         """
         return bool(self._scripts.run("continue_comparison", token))
 
     def end_reconciling(self, token: str) -> bool:
         """Record that the comparison is complete.
 
-        Return False if Redis has lost its data in the meantime, so that the comparison must be repeated.
+        Return False if the comparison must be repeated, because Redis has lost its data in the meantime.
         """
         return bool(self._scripts.run("end_comparison", token))

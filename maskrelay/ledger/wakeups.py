@@ -1,4 +1,4 @@
-"""Wake-ups. Few messages are sent, but enough to start as many loops as the work needs."""
+"""Wake-ups. As few messages as possible are sent, but enough to start as many loops as the work needs."""
 
 import secrets
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from maskrelay.ledger.scripts import Scripts
 
 Task = Literal["segment", "plan", "assemble", "finish", "deliver"]
 TASKS: tuple[Task, ...] = ("segment", "plan", "assemble", "finish", "deliver")
-#: A wake-up that has started no loop after this time is treated as lost.
+#: The time after which a wake-up that has started no loop is regarded as lost.
 LOST_AFTER = timedelta(seconds=4)
 _MS = timedelta(milliseconds=1)
 
@@ -25,12 +25,12 @@ class WakeUps:
         self._publish = publish
 
     def wake(self, task: Task, wanted: int = 1) -> bool:
-        """Send a wake-up if too few loops are awake, and fewer than two messages of the task are waiting.
+        """Send a wake-up if too few loops are running, and if fewer than two messages of the task are waiting.
 
         Waiting messages mean that all child processes are busy, so more messages would not help. For segment, `wanted`
-        is the total number of loops that should run. For the other tasks, it is the number of loops that should start,
-        that is, the amount of waiting work, because each running loop is busy with one job, item or delivery. Each loop
-        that starts wakes the next one.
+        is the total number of loops that should run. For the other tasks, each running loop is busy with one job, item
+        or delivery. There, `wanted` is the amount of waiting work, which is the number of loops that should start. Each
+        loop that starts wakes the next one.
         """
         if wanted < 1:
             return False
@@ -40,7 +40,7 @@ class WakeUps:
         return bool(sent)
 
     def running(self, task: Task, loop: str, lasts: timedelta) -> None:
-        """Record that a loop of this task is running. It must report again before `lasts` is over."""
+        """Record that a loop of this task is running. The loop must report again before the time `lasts` is over."""
         self._scripts.run("report_loop", task, loop, lasts // _MS)
 
     def ended(self, task: Task, loop: str) -> None:

@@ -1,5 +1,5 @@
-"""Decisions without effects.
+"""Decisions without side effects.
 
-Its functions receive the known facts and return what is to be done. They do no I/O, read no clock and use no arrays.
-Read `lifecycle` first, then `retry`.
+These functions get facts as arguments and return a decision. They do no I/O, read no clock and use no arrays. Read
+`lifecycle` first, then `retry`.
 """

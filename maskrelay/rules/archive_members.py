@@ -1,18 +1,21 @@
 """The rules that decide which members of a zip archive are images.
 
-They examine the name of a member before it is opened, and its error if it cannot be read.
+They use the name of a member before it is opened. If it cannot be read, they use the error.
 """
 
 import re
 
 from maskrelay.errors import ItemError, NoPixels, NotAnImage, NotAPicture
 
-#: File names of images. If a file with such a name is not an image, it is a damaged one.
+#: The endings of image file names. A file with such a name that cannot be read as an image is regarded as damaged.
 _PICTURE = re.compile(r"\.(png|jpe?g|tiff?|bmp|webp|dcm|dicom|ima|nii|nii\.gz)$", re.IGNORECASE)
 
 
 def is_called_archive(name: str) -> bool:
-    """Return whether the file name is that of a zip archive. Programs and documents can have the same file format."""
+    """Return whether the file name is that of a zip archive.
+
+    The content cannot tell this, because some programs and documents have the same file format.
+    """
     return name.lower().endswith(".zip")
 
 
@@ -25,6 +28,6 @@ def is_other_file(error: ItemError, name: str) -> bool:
     """Return whether a member that could not be read is a file of another kind rather than a damaged image."""
     if isinstance(error, NotAPicture):
         return True
-    if isinstance(error, NoPixels):  # a DICOM report or treatment plan has neither rows nor columns
+    if isinstance(error, NoPixels):  # DICOM reports and treatment plans have neither rows nor columns
         return not error.has_size
     return isinstance(error, NotAnImage) and not is_called_picture(name)

@@ -22,8 +22,8 @@ Overload = Literal["", "pending", "rate", "slow"]
 class Report:
     """The end of one score, as it is reported to the flow control."""
 
-    #: `good` is a success, and `failed` a failure on this frame. A `busy` report closes the gate if it has a
-    #: `retry_after` or is the third in a row, and a `denied` report closes it at once. A `cancelled` report says
+    #: The result of the score. `good` is a success, and `failed` is a failure on this frame. `busy` closes the gate if
+    #: there is a `retry_after`, or if it is the third in a row. `denied` closes the gate at once. `cancelled` says
     #: nothing about the endpoint.
     kind: Literal["good", "failed", "busy", "denied", "cancelled"]
     #: Whether the slot stays occupied, because the endpoint's container may still be working on the request.
@@ -40,7 +40,7 @@ class Report:
 
 GOOD = Report("good")
 CANCELLED = Report("cancelled", keep_slot=True)
-#: The score ended, and how it ended says nothing about the endpoint.
+#: The report of a score whose end says nothing about the endpoint.
 NOT_THE_ENDPOINTS = Report("cancelled")
 
 

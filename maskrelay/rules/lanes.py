@@ -5,15 +5,15 @@ import math
 from maskrelay.contract.records.job import INTERACTIVE_ITEMS, Lane
 from maskrelay.errors import LaneForbidden
 
-#: Bulk frames take at most this share of the capacity of a segment child process, so an interactive frame can always
-#: start.
+#: The largest share of a segment child process's capacity that bulk frames may take. An interactive frame can therefore
+#: always start.
 BULK_SHARE = 0.75
 
 
 def lane_of(asked: Lane | None, total: int) -> Lane:
     """Return the lane of a job of `total` items or frames. The bulk lane may always be requested.
 
-    Raises LaneForbidden if the interactive lane is requested for too large a job.
+    Raises LaneForbidden if the interactive lane is requested for a job that is too large.
     """
     if total <= INTERACTIVE_ITEMS:
         return asked or "interactive"
@@ -25,13 +25,13 @@ def lane_of(asked: Lane | None, total: int) -> Lane:
 def lanes_to_claim(holding: int, hands: int) -> list[Lane]:
     """Return the lanes from which a segment child process may claim, in order of preference.
 
-    The process has `holding` frames in progress and may have up to `hands`.
+    The process has `holding` frames in progress, and may have up to `hands` of them.
     """
     return ["interactive", "bulk"] if holding < math.ceil(hands * BULK_SHARE) else ["interactive"]
 
 
 def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:
-    """Return how many segment loops the waiting frames need.
+    """Return the number of segment loops that the waiting frames need.
 
     A loop processes up to `hands` frames at once. Together, the loops hold at most about twice as many frames as the
     endpoint can have in flight (`in_flight`).
@@ -40,7 +40,7 @@ def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:
 
 
 def callbacks_share(threads: int) -> int:
-    """Return how many callbacks of one tenant may be in progress at once, given the number of sender threads.
+    """Return the number of callbacks of one tenant that may be in progress at once, for this number of sender threads.
 
     Even if all receivers of one tenant hang, a quarter of the threads stays free for the other tenants.
     """
@@ -48,7 +48,7 @@ def callbacks_share(threads: int) -> int:
 
 
 def workers_most(limit: int, per_worker: int) -> int:
-    """Return how many workers can be useful for an endpoint that allows `limit` scores in flight.
+    """Return the largest number of workers that an endpoint can keep busy if it allows `limit` scores in flight.
 
     `per_worker` is the number of frames that one worker has in progress. Half of these frames are being scored, while
     the other half is prepared or drawn.
@@ -57,7 +57,8 @@ def workers_most(limit: int, per_worker: int) -> int:
 
 
 def workers_wanted(waiting: int, held: int, per_worker: int, most: int) -> int:
-    """Return how many workers the `waiting` frames and the `held` frames in progress need, at most `most`.
+    """Return the number of workers that the `waiting` frames and the `held` frames in progress need, but at most
+    `most`.
 
     The result is 0 if there are no such frames.
     """

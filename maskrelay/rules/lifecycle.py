@@ -29,8 +29,8 @@ def may_cancel(state: JobState) -> bool:
 def verdict(counts: Counts, *, cancelled: bool) -> JobState:
     """Return the terminal state of a job with these counts of items.
 
-    The job succeeded if all items succeeded. Otherwise it is cancelled if it was cancelled before every item was
-    finished, it failed if no item succeeded even in part, and it is partial in all other cases.
+    The job succeeded if all items succeeded. Otherwise, it is cancelled if it was cancelled before every item was
+    finished. It failed if no item succeeded, not even partially. In all other cases, it is partial.
     """
     if counts.succeeded == counts.total:
         return "succeeded"

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from maskrelay.rules.lanes import BULK_SHARE
 from maskrelay.settings import LEAST_HANDS
 
-#: The largest number of frames in progress. Beyond it, an additional frame costs more time in leases and in the loop
-#: than it gains.
+#: The largest number of frames in progress. With more, the additional work for leases and in the event loop would
+#: outweigh the gain.
 MOST_HANDS = 256
 #: The memory limit for the requests and responses of all frames in progress, in bytes.
 MOST_BYTES = 512 << 20
-#: The number of frames is multiplied by the first number, because the times of stages vary. The second number is added
-#: for frames that wait for admission.
+#: Two reserves. The number of frames is multiplied by the first number, because the times of stages vary. Then the
+#: second number is added, for frames that wait for admission.
 _SPARE, _AT_THE_DOOR = 1.25, 4
-#: The upper bound of the ratio between the time of the other stages and the time of a score. Above it, frames wait for
-#: the processors and not for the endpoint. More frames in progress would then only make each frame slower, which would
-#: increase the ratio further.
+#: The upper bound of the ratio between the time of the other stages and the time of a score. A higher ratio means that
+#: frames wait for the processors and not for the endpoint. More frames in progress would then only slow down each
+#: frame, and so increase the ratio further.
 _LONGEST_RATIO = 3.0
 #: The weight of the newest frame in the moving averages.
 _WEIGHT = 0.05
@@ -43,8 +43,8 @@ class Pace:
         """Return how many frames to keep in progress if `slots` frames can be scored at once.
 
         The number follows from Little's law: while `slots` frames are being scored, `working / scoring` times as many
-        frames are in the other stages. It is then increased, because bulk frames get only a share of it. It never
-        exceeds MOST_HANDS or the memory limit for requests and responses.
+        frames are in the other stages. This number is then increased, because bulk frames get only a share of it. It
+        never exceeds MOST_HANDS or the memory limit for requests and responses.
         """
         ratio = 0.5
         if self.working is not None and self.scoring is not None:

@@ -1,6 +1,7 @@
-"""The choice of the submitted items of a finished job that a redrive repeats.
+"""The choice of the items that a redrive of a finished job repeats.
 
-They are the items with failed frames. Of a zip archive, only the members with failed frames are repeated.
+These are the submitted items with failed frames. If an item is a zip archive, only the members with failed frames are
+repeated.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,16 +15,16 @@ from maskrelay.errors import ArchiveNested, BurnedInAnnotation, DirectoryFile, N
 FINAL = frozenset(
     cls.code for cls in (ArchiveNested, BurnedInAnnotation, DirectoryFile, NoPixels, NotAnImage, ZeroSized)
 )
-#: The zip members to repeat for each source: their offsets, with the custom ids of their items. None means the whole
-#: source.
+#: For each source, the zip members to repeat: the custom id of each member's item by the member's offset. None means
+#: the whole source.
 _Places = dict[str, dict[int, str] | None]
 
 
 def is_redriven(letter: DeadLetter, code: str | None) -> bool:
     """Return whether a failed frame is repeated.
 
-    If a code is given, the frame's error must have this code. Without a code, every frame is repeated whose error is
-    not FINAL.
+    If a code is given, a frame is repeated if its error has this code. Otherwise, a frame is repeated if the code of
+    its error is not in FINAL.
     """
     return letter.error.code == code if code is not None else letter.error.code not in FINAL
 
@@ -33,9 +34,9 @@ def items_again(
 ) -> list[Item]:
     """Return the items to submit again, in their order. An item of several frames is repeated as a whole.
 
-    `members_of` returns the custom ids of the submitted items from which a failed item was made, if there were several.
-    It is called once per item. If one frame of a series failed, the other members of the series are submitted again
-    too, with an empty `only`, so the new job forms the same series.
+    If a failed item was made from several submitted items, `members_of` returns their custom ids. It is called once per
+    item. If one frame of a series failed, the other members of the series are submitted again too, with an empty
+    `only`, so the new job forms the same series.
     """
     places: _Places = {}
     named: set[str] = set()
@@ -49,7 +50,7 @@ def items_again(
     return [
         item.model_copy(update={"only": places.get(item.source, {})})
         for item in items
-        # items from a zip have custom ids that differ from that of the zip
+        # the custom id of an item from a zip archive differs from that of the archive
         if item.custom_id in named or (item.kind == "zip" and item.source in places)
     ]
 

@@ -2,14 +2,19 @@
 
 #: The first and the longest pause before a restart, in seconds. The pause doubles with each failure in a row.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-#: A run of at least this many seconds counts as a success, so the failure that ends it is the first of a new series.
+#: The length of a run, in seconds, that counts as a success. A failure that ends such a run is the first of a new
+#: series.
 STEADY = 60.0
-#: After this many failures in a row there is no further restart. The pauses between them add up to about two minutes.
+#: The number of failures in a row after which there is no further restart. The pauses between them add up to about two
+#: minutes.
 MOST_FAILURES = 10
 
 
 def failures_in_a_row(before: int, ran: float) -> int:
-    """Return the number of failures in a row, now that a run of `ran` seconds has failed after `before` failures."""
+    """Return the new number of failures in a row.
+
+    There were `before` failures, and then a run of `ran` seconds failed.
+    """
     return 1 if ran >= STEADY else before + 1
 
 

@@ -9,9 +9,10 @@ from maskrelay.errors import EndpointBusy, EndpointTimeout, FrameRefused, Maskre
 #: The pause after the first attempt, and the longest pause.
 FIRST = timedelta(seconds=1)
 MOST = timedelta(minutes=5)
-#: After a timeout, a frame waits as if it had failed this many more times: 8 to 16 s after the first attempt.
+#: The number that is added to the number of failures to compute the pause after a timeout. It makes the first such
+#: pause 8 to 16 s.
 LATE = 4
-#: A frame whose gates are all closed is tried again after at most this time, because another gate may have opened.
+#: The longest pause of a frame whose gates are all closed. It is short, because another gate may open earlier.
 COME_BACK = timedelta(seconds=5)
 
 
@@ -35,15 +36,15 @@ class Trouble:
 def backoff(attempt: int, rand: float) -> timedelta:
     """Return the pause after attempt number `attempt`, counted from 1.
 
-    The full pause doubles with each attempt, from one second to five minutes. The result is 50 to 100 % of it: `rand`,
-    a random number from 0 to 1, decides.
+    The full pause doubles with each attempt, from one second to five minutes. The result is 50 to 100 % of the full
+    pause, depending on `rand`, a random number from 0 to 1.
     """
     full: timedelta = min(MOST, FIRST * 2 ** min(attempt - 1, 20))
     return full * (0.5 + rand / 2)
 
 
 def left_alone(error: MaskrelayError, attempt: int, rand: float) -> timedelta:
-    """Return how long a frame waits after it was released because of `error` in attempt number `attempt`, from 1.
+    """Return the pause of a frame that is released because of `error` in attempt number `attempt`, counted from 1.
 
     If the endpoint failed on the frame, the pause grows with the number of attempts. After a timeout it is longer,
     because the endpoint's container may still be working on the request. If all gates are closed, the frame waits for
@@ -64,9 +65,9 @@ def judge(
     """Judge whether the frame's last failure counts as an attempt.
 
     Return `charge` if the endpoint has answered another input successfully since the failure, so the failure counts.
-    Return `ask` if it has not: the caller must then send the canary first, because a faulty deployment and a faulty
-    image fail in the same way. Return `clear` if there is no failure to judge, if the gate is not open, or if the
-    failure was not later than `excused_ms`, the end of the last outage in which the canary failed too.
+    Otherwise, return `ask`. The caller must then send the canary first, because a faulty deployment and a faulty image
+    fail in the same way. Return `clear` if there is no failure to judge, if the gate is not open, or if the failure was
+    not later than `excused_ms`, the end of the last outage in which the canary failed too.
     """
     if not trouble.struck or not is_open or trouble.struck <= excused_ms:
         return "clear"

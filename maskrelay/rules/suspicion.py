@@ -1,6 +1,7 @@
-"""Flags for suspicious masks that need the whole job: size outliers, and neighbouring slices that disagree.
+"""Flags for suspicious masks, as far as they depend on the whole job: size outliers, and slices that disagree with
+their neighbours.
 
-The module also computes the suspicion of an item, which determines the order in which items are reviewed.
+The module also computes the suspicion of an item, by which items are ordered for a review.
 """
 
 import math
@@ -16,16 +17,16 @@ from maskrelay.contract.records.outcomes import MaskOutcome, Outcome
 SIZE_OUTLIER = "size_outlier"
 NEIGHBOURS_DISAGREE = "neighbours_disagree"
 
-#: If a prompt has fewer masks than this, none of their sizes is called an outlier.
+#: The smallest number of masks of a prompt for which outliers are determined.
 FEWEST = 20
 #: The robust z-score beyond which a size is an outlier.
 FAR = 4.0
 #: The ratio of the standard deviation of a normal distribution to its median absolute deviation (Iglewicz, Hoaglin).
 _MAD_OF_NORMAL = 1.4826
-#: The smallest spread of the logarithms of sizes. Without it, the slightest difference would make an outlier if all
-#: other sizes were equal.
+#: The smallest spread of the logarithms of sizes. Without this limit, any size would be an outlier if all other sizes
+#: were equal.
 _LEAST_SPREAD = 0.1
-#: A mask between two empty neighbours is flagged if its area is at least this many pixels.
+#: The smallest area, in pixels, at which a mask between two empty neighbours is flagged.
 FLOOR_PX = 64
 #: Neighbours disagree if the intersection over union of their boxes is less than the first number, or if their areas
 #: differ by a factor of more than the second.
@@ -89,7 +90,9 @@ class Sizes:
 
 
 def judged(line: ItemLine, sizes: Sizes) -> ItemLine:
-    """Return the item with its suspicion, and with the flags that depend on the whole job or on neighbouring slices."""
+    """Return the item with its suspicion added, and with the flags that depend on the whole job or on neighbouring
+    slices.
+    """
     outcomes = [_sized(outcome, sizes) for outcome in line.outcomes]
     for prompt in range(max((len(outcome.masks) for outcome in outcomes), default=0)):
         slices = [outcome.masks[prompt] if prompt < len(outcome.masks) else None for outcome in outcomes]
@@ -162,6 +165,9 @@ def _flagged(outcome: Outcome, prompt: int, flag: str) -> Outcome:
 
 
 def _suspicion(mask: MaskOutcome, sizes: Sizes) -> float:
-    """Return the sum of the weights of the mask's flags, plus less than 1 that grows with how unusual its size is."""
+    """Return the sum of the weights of the mask's flags.
+
+    A number below 1 is added, which is higher for more unusual sizes.
+    """
     strange = abs(sizes.outlier(mask.prompt, _share(mask)))
     return sum(_WEIGHTS.get(flag, 1.0) for flag in mask.flags) + strange / (1 + strange)

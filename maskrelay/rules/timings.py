@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-#: What a frame waits for, or what is processing it, while its job is segmented.
+#: The causes of the time that frames spend while a job is segmented: what they wait for, or what is processing them.
 Cause = Literal["endpoint", "workers", "storage"]
-#: The cause of each stage that is measured for a frame (`Outcome.timings_ms`).
+#: The cause to which the time of each stage of a frame belongs (see `Outcome.timings_ms`).
 _CAUSES: Mapping[str, Cause] = {
     "fetch": "storage",
     "decode": "workers",
@@ -35,7 +35,7 @@ class Moments(NamedTuple):
     claimed: datetime | None = None
     #: The last frame was settled. If frames had to be repeated, this is the time after the repetition.
     scored: datetime | None = None
-    #: The first whole-item file was begun. The work on such files ends at `assembled`.
+    #: The work on whole-item files began. It ended at `assembled`.
     assembling: datetime | None = None
     assembled: datetime | None = None
     finished: datetime | None = None
@@ -75,8 +75,8 @@ class Spent:
 def timings(moments: Moments, spent: Mapping[str, int], until: datetime) -> dict[str, float]:
     """Return the seconds that each stage took, and their sum as `total`.
 
-    The time begins when the job was accepted. It ends at the last known moment, or at `until` while the job is running.
-    The stages are, in order:
+    The total time begins when the job was accepted. It ends at the last known moment, or at `until` while the job is
+    running. The stages are, in order:
 
     - `planning`.
     - `queue`: frames can be claimed, but none is claimed yet.
@@ -86,7 +86,7 @@ def timings(moments: Moments, spent: Mapping[str, int], until: datetime) -> dict
     - `finishing`.
     - `callback`, once every event was delivered or given up.
 
-    If a moment in between was lost, the time until the next known moment belongs to the earlier stage.
+    If the ledger has lost a moment, the time until the next known moment belongs to the earlier stage.
     """
     spans = _spans(moments, until)
     found: dict[str, int] = {}

@@ -10,11 +10,10 @@ from maskrelay.contract.records.planned_items import PlannedItem
 class VisibleLines:
     """The rank of each frame's visible line among the lines offered so far, as one byte per frame.
 
-    The ledger lists the parts whose lines were settled. Among the lines for a frame in listed parts, the visible line
-    is the first that was not refused, because that is the line that was settled. If the ledger does not list a part,
-    either its lines were never settled, or the list was lost. A line of such a part is visible only if no listed part
-    has a line for the frame. Among these lines, a success takes precedence over a failure, and then an earlier line
-    over a later one.
+    The ledger lists the parts whose lines were settled. If a frame has lines in listed parts, the visible line is the
+    first that was not refused, because that line was settled. A part that the ledger does not list was never settled,
+    or the list was lost. A line of such a part is visible only if no listed part has a line for the frame. If there are
+    several such lines, a success takes precedence over a failure, and among equals the earliest line is chosen.
 
     Offer listed parts in the order in which they were settled, and unlisted parts in the order of their names. A line
     whose frame is not in the job is never visible.

@@ -1,6 +1,5 @@
 """The rules that arrange DICOM objects in stacks and items.
 
-From the headers of objects, the modules compute ordered stacks, the affine matrices of the stacks, and the items of a
-job.
-Read `arrangement` first, then `stacks`.
+From the headers of the objects, these modules compute ordered stacks of slices, the affine matrix of each stack, and
+the items of a job. Read `arrangement` first, then `stacks`.
 """

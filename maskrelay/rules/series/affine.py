@@ -1,4 +1,4 @@
-"""The affine of a DICOM series, which places its slices on one regular grid in RAS+ millimetres."""
+"""The affine matrix of a DICOM series, which places its slices on one regular grid in RAS+ millimetres."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class SeriesPlacement:
 
     #: The map from (column, row, slice) to RAS+ millimetres.
     affine: Affine
-    #: The number of each slice on the grid, counted from 0. The numbers of missing slices are left out.
+    #: The number of each slice on the grid, counted from 0. If slices are missing, their numbers are skipped.
     places: tuple[int, ...]
     #: The largest distance, in millimetres, between the position of a slice in its header and its position on the grid.
     #: The caller decides whether it is too large.
@@ -33,12 +33,12 @@ def affine_of_series(
 
     All slices have the same `orientation`. `positions` contains the position of each slice. Both are in the coordinates
     of DICOM (LPS+). `spacing` contains the distances between rows and between columns in millimetres. `thickness`, in
-    millimetres, is used only if there is a single slice. It is 1 if it is unknown.
+    millimetres, is used only if there is a single slice. If it is unknown, 1 is used.
 
-    The median gap between neighbours is one step of the grid. If a gap is wider, slice numbers are left out. The step
-    has the direction from the first slice to the last, so the grid is sheared if the gantry was tilted. Raises
-    ValueError if the median gap is 0. Source: DICOM PS3.3, C.7.6.2.1.1 (equation C.7.6.2.1-1). RAS is LPS with x and y
-    negated.
+    One step of the grid is the median distance between neighbours. If a distance is larger, slice numbers are skipped.
+    The step has the direction from the first slice to the last, so the grid is sheared if the gantry was tilted. Raises
+    ValueError if the median distance is 0. Source: DICOM PS3.3, C.7.6.2.1.1 (equation C.7.6.2.1-1). RAS is LPS with x
+    and y negated.
     """
     rows, columns = orientation[:3], orientation[3:]
     step, places = _step(_cross(rows, columns), positions, thickness or 1.0)

@@ -1,4 +1,4 @@
-"""The arrangement of the sources that a survey found as the items of a job."""
+"""The arrangement of surveyed sources in items."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from maskrelay.rules.series.whole_slide import why_not_tissue
 #: A function that returns the prompts of a submitted item. Objects of one series that have different prompts belong to
 #: different items.
 PromptsOf = Callable[[int], tuple[str, ...]]
-#: A function that returns whether a source is to be segmented. An item without any such source is left out.
+#: A function that returns whether a source must be segmented. An item without any such source is skipped.
 Wanted = Callable[[Surveyed], bool]
 
 
@@ -31,8 +31,8 @@ class Draft:
     """An item that is to be planned."""
 
     sources: tuple[Surveyed, ...]
-    #: The images of the item in order. Each is the index of its source in `sources`, and the number of the image within
-    #: that source.
+    #: The frames of the item in order. Each consists of the index of its source in `sources`, and of the frame's number
+    #: within that source.
     frames: tuple[tuple[int, int], ...]
     #: The position of the frames in space.
     grid: Grid | None = None
@@ -50,9 +50,9 @@ def arrange(
 ) -> Iterator[Draft]:
     """Yield the items in the order of the submission.
 
-    Sources are read one at a time up to the first DICOM object. Then all others are read, because they may contain
-    objects of the same series. An ignored source becomes an item only if the job has no other items. A file that an
-    operating system created never becomes an item.
+    Sources are taken from the survey one at a time up to the first DICOM object. Then all others are taken, because
+    they may contain objects of the same series. An ignored source becomes an item only if the job has no other items. A
+    file that an operating system created never becomes an item.
     """
     ignored: list[Surveyed] = []
     empty = True
@@ -140,7 +140,10 @@ def _of_stack(stack: SeriesStack, sources: Sequence[Surveyed], options: PixelOpt
 
 
 def _of_objects(everyone: Sequence[DicomFacts]) -> dict[str, Any]:
-    """Return the findings about individual objects. Each code has the values of the first object with this finding."""
+    """Return the findings about individual objects.
+
+    If several objects have the same finding, the values of the first object are used.
+    """
     findings: dict[str, Any] = {}
     for facts in everyone:
         other, is_mosaic = other_than_hounsfield(facts), shows_mosaic(facts)

@@ -12,7 +12,8 @@ Policy = Literal["allow", "warn", "refuse"]
 
 #: The modalities whose images often show names, dates or marks although they have no BurnedInAnnotation tag.
 _MODALITIES = frozenset({"US", "SC", "XA", "RF", "ES", "OT"})
-#: The SOP class of a secondary capture. The classes of multi-frame secondary captures end in .1 to .4 in addition.
+#: The SOP class of a secondary capture. The classes of multi-frame secondary captures have a further component, .1 to
+#: .4.
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 #: The values of ConversionType for digitised film and video, and for scanned documents and images.
 _SCANNED = frozenset({"DF", "DV", "SD", "SI"})
@@ -21,8 +22,8 @@ _SCANNED = frozenset({"DF", "DV", "SD", "SI"})
 def may_be_burned_in(facts: DicomFacts) -> bool:
     """Return whether the image may show burned-in text.
 
-    If the image may show the label of a slide, the result is true, even if the tag BurnedInAnnotation denies it.
-    Otherwise the tag decides. If the tag is absent, the modality and the origin of the image decide.
+    The result is true for an image that may show the label of a slide, whatever the tag BurnedInAnnotation says. For
+    other images, the tag decides. If it is absent, the modality and the origin of the image decide.
     """
     if shows_label(facts):
         return True

@@ -22,15 +22,15 @@ _OTHER = frozenset(
 )  # fmt: skip
 #: The values of ImageType for projections. They are not in HU, although scanners label them so.
 _PROJECTIONS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
-#: An image in HU has a rescale intercept that is not above this value, because air is at about -1000 HU. An object with
-#: unspecified units is judged by its intercept.
+#: The largest rescale intercept of an image in HU, in which air is at about -1000 HU. If the unit is unspecified, the
+#: intercept decides.
 _AIR = -900.0
 
 
 def other_than_hounsfield(facts: DicomFacts) -> str | None:
-    """Return the unit or the kind of the values of a CT object, or None if they are in Hounsfield units.
+    """Return the unit or the kind of the values of a CT object if they are not in Hounsfield units.
 
-    Return None as well if the object is not CT.
+    Otherwise, return None. Also return None if the object is not CT.
     """
     if facts.modality != "CT":
         return None

@@ -8,7 +8,7 @@ from statistics import median
 from maskrelay.contract.records.dicom_facts import MARKS
 from maskrelay.rules.series.slices import Place, Slice
 
-#: The marks that do not alternate within one volume.
+#: The marks that have one value within a volume.
 _KINDS = ("image_type", "echo_time", "b_value", "gradient_direction", "inversion_time")
 #: The smallest number of slices that can form a separate volume.
 _LEAST = 3
@@ -19,10 +19,10 @@ _SHARED = 0.5
 
 
 def interleaved(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
-    """Return the interleaved volumes among places that have one slice each, or None if they are one volume.
+    """Return the interleaved volumes among places that have one slice each, or None if the slices are one volume.
 
-    Volumes are separated by one of their marks, or by instance numbers that are the same in every volume. In both cases
-    the resulting volumes must be evenly spaced and interleaved.
+    Two criteria can separate volumes: one of their marks, or instance numbers that are repeated in every volume. In
+    both cases, the resulting volumes must be evenly spaced and interleaved.
     """
     if len(places) < 2 * _LEAST or any(len(place.slices) != 1 for place in places):
         return None
@@ -40,7 +40,10 @@ def interleaved(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
 
 
 def _turns(numbers: Iterable[int | None]) -> list[Hashable]:
-    """Return for each number how often it occurred before. If a number is missing or all are equal, return zeros."""
+    """Return for each number the number of its earlier occurrences.
+
+    If a number is missing, or if all are equal, return zeros.
+    """
     found, before = list(numbers), defaultdict[int | None, int](int)
     if None in found or len(set(found)) == 1:
         return [0] * len(found)

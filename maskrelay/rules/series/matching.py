@@ -10,7 +10,8 @@ from maskrelay.rules.series.slices import Slice, normal_of
 
 Numbered = tuple[int, DicomFacts]
 
-#: The largest difference between slices of one stack. It is absolute for direction cosines, and relative for spacings.
+#: The largest difference between the geometries of slices of one stack. It is absolute for direction cosines, and
+#: relative for spacings.
 _ALIKE = 1e-3
 #: The tolerance for the length of the normal, which is 1 if the directions are perpendicular unit vectors.
 _RIGHT_ANGLE = 1e-2
@@ -21,10 +22,10 @@ _FARTHEST = 1e6
 def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Counter[int]]:
     """Return the objects without their duplicates, and for each kept object the number of its duplicates.
 
-    The first of several equal objects is kept. If the pixels were read, the pixels decide, and not the UID. Objects
-    with equal pixels, positions and attributes are the same object, even if it was sent again under another UID.
-    Objects with different pixels are different, even if an anonymiser gave them the same UID. If the pixels were not
-    read, objects with the same SOP instance UID at the same position are duplicates.
+    The first of several equal objects is kept. If the pixels were hashed, they decide, and not the UID. Objects with
+    equal pixels, positions and attributes are duplicates, even if their UIDs differ. Objects with different pixels are
+    not, even if an anonymiser gave them the same UID. If the pixels were not hashed, objects with the same SOP instance
+    UID at the same position are duplicates.
     """
     first: dict[tuple[object, ...], int] = {}
     kept, again = [], Counter[int]()
@@ -44,7 +45,7 @@ def slices_of(number: int, facts: DicomFacts) -> list[Slice]:
     """Return the frames of an object as slices.
 
     Return an empty list if the positions are unknown or invalid, if the object is a mosaic, or if all frames have the
-    same position. Frames with the same position are a cine clip, so they are consecutive in time.
+    same position. Frames with the same position are a cine clip, whose frames follow each other in time.
     """
     if len(facts.positions) != facts.frames or len(facts.orientations) != facts.frames or shows_mosaic(facts):
         return []

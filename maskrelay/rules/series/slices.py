@@ -1,4 +1,4 @@
-"""Slices in space: their depth along the normal, and the places that several slices share."""
+"""Slices in space: their depths along the normal, and the groups of slices at the same place."""
 
 import math
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from maskrelay.contract.records.dicom_facts import (
     Vector,
 )
 
-#: Two slices share a place if their distance along the normal is at most this fraction of the pixel spacing. If the
-#: spacing is unknown, the number is in millimetres.
+#: The largest distance along the normal between two slices at the same place, as a fraction of the pixel spacing. If
+#: the spacing is unknown, it is in millimetres.
 _AT_ONE_PLACE = 0.01
 
 
@@ -28,7 +28,10 @@ class Slice:
 
     @property
     def ordinal(self) -> tuple[Mark, ...]:
-        """The marks that can distinguish slices at the same place: those of the frame, or else those of its object."""
+        """The marks that can distinguish slices at the same place.
+
+        They are those of the frame if it has any, otherwise those of its object.
+        """
         of_frames = self.facts.frame_ordinals
         return of_frames[self.frame] if len(of_frames) == self.facts.frames else self.facts.ordinal
 
@@ -37,7 +40,7 @@ class Slice:
 class Place:
     """All slices at the same depth."""
 
-    #: In millimetres along the normal.
+    #: The distance along the normal, in millimetres.
     depth: float
     slices: tuple[Slice, ...]
 
@@ -57,7 +60,7 @@ def depth_of(position: Vector, normal: Vector) -> float:
 
 
 def aside(position: Vector, normal: Vector) -> Vector:
-    """Return the component of a position that is perpendicular to the normal."""
+    """Return the part of a position that is perpendicular to the normal."""
     length = math.hypot(*normal)
     depth = depth_of(position, normal)
     x, y, z = (value - depth * along / length for value, along in zip(position, normal, strict=True))

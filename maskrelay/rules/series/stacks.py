@@ -1,7 +1,7 @@
-"""The grouping of DICOM objects into stacks that are ordered along the normal, with a report of their irregularities.
+"""The grouping of DICOM objects into stacks that are ordered along the normal.
 
-Only the headers are used. The order never depends on instance numbers. Source of the geometry: DICOM PS3.3,
-C.7.6.2.1.1.
+Irregularities of a stack are reported as findings. Only the headers are used. The order never depends on instance
+numbers. Source of the geometry: DICOM PS3.3, C.7.6.2.1.1.
 """
 
 import math
@@ -33,22 +33,23 @@ from maskrelay.rules.series.volumes import Volume, volumes_of
 Policy = Literal["fail", "best_effort", "hold"]
 Findings = dict[Finding, tuple[float, ...]]
 
-#: The findings that mean that slices are missing or cannot be distinguished.
+#: The findings that are reported if slices are missing or cannot be distinguished.
 INCOMPLETE: frozenset[Finding] = frozenset({"gaps", "missing_slices", "ambiguous_positions"})
 
-#: A slice is on the even grid if it is off by at most this fraction of a step.
+#: The largest deviation of a slice from the even grid, as a fraction of a step.
 _UNEVEN = 0.1
-#: The largest distance of a slice from the normal. The first number is a fraction of the pixel spacing: half of the
-#: tolerance for masks. The second, in millimetres, is used if the spacing is unknown.
+#: The largest distance of a slice from the normal through the first slice. The first number is a fraction of the pixel
+#: spacing, namely half of the tolerance for masks. The second number, in millimetres, is used if the spacing is
+#: unknown.
 _ASIDE, _ASIDE_MM = 0.25, 0.1
 
 
 def group(facts: Sequence[Numbered]) -> list[SeriesStack]:
     """Return the stacks of these numbered objects, in the order of their lowest numbers.
 
-    An object without a position, or without a series UID, is a stack of its own. Anonymised data may have the same
-    series UID for everything, so objects with the same series UID are separated by patient, study, modality and series
-    number.
+    An object without a position, or without a series UID, is a stack of its own. In anonymised data, all objects may
+    have the same series UID. Objects with the same series UID are therefore separated by patient, study, modality and
+    series number.
     """
     series: dict[str | int, list[Numbered]] = {}
     for number, header in sorted(facts, key=lambda pair: pair[0]):
@@ -81,7 +82,7 @@ def judge_partial(stack: SeriesStack, policy: Policy) -> Literal["go", "fail", "
     """
     found = INCOMPLETE & stack.findings.keys()
     if found == {"missing_slices"} and stack.findings["missing_slices"][0] == 1:
-        return "go"  # a single image is not meant to be a volume
+        return "go"  # a single image is not a volume with missing slices
     return policy if found and policy != "best_effort" else "go"
 
 
@@ -112,7 +113,10 @@ def _unplaced(number: int, facts: DicomFacts, mixed: Findings, again: Counter[in
 
 
 def _of_series(objects: Sequence[DicomFacts], clusters: Sequence[Sequence[Slice]]) -> Findings:
-    """Return the findings about a series as a whole. Frames are counted as objects, as some headers count them."""
+    """Return the findings about a series as a whole.
+
+    Frames are counted like objects, because some headers count them so.
+    """
     came = sum(facts.frames for facts in objects)
     expected = max(facts.expected or 0 for facts in objects)
     found: Findings = {}
@@ -145,7 +149,7 @@ def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Co
         **_across(slices, orientation),
     }
     broken = {"tilted", "uneven_steps", "ambiguous_positions"} & found.keys()
-    mostly_there = numbers[-1] < 2 * len(numbers)  # otherwise a few distant slices would make a huge volume
+    mostly_there = numbers[-1] < 2 * len(numbers)  # if not, a few distant slices would make a huge volume
     return SeriesStack(
         members=tuple((member.source, member.frame) for member in slices),
         places=tuple(number for number, place in zip(numbers, places, strict=True) for _ in place.slices),
@@ -159,7 +163,10 @@ def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Co
 
 
 def _numbers(depths: Sequence[float]) -> list[int]:
-    """Return the slice number of each place. From place to place, it grows by the step as a multiple of the median."""
+    """Return the slice number of each place.
+
+    The distance to the previous place, as a multiple of the median, is added to the previous number.
+    """
     steps = [after - before for before, after in pairwise(depths)]
     usual = median(steps) if steps else 1.0
     return list(accumulate((max(1, round(step / usual)) for step in steps), initial=0))

@@ -17,22 +17,25 @@ from maskrelay.contract.records.dicom_facts import (
 from maskrelay.rules.series.interleaved import interleaved
 from maskrelay.rules.series.slices import Place, Slice
 
-#: The indices of the marks that can distinguish volumes, in order of preference. The clocks are not included.
+#: The indices of the marks that can distinguish volumes, in order of preference. Marks that are times are not included.
 _PREFERRED = tuple(MARKS.index(name) for name in (*KINDS, *(name for name in MARKS if name not in KINDS + CLOCKS)))
 _CLOCKS = tuple(MARKS.index(name) for name in CLOCKS)
 _KINDS = frozenset(MARKS.index(name) for name in KINDS)
-#: The largest number of marks that are combined. Without a limit, a malicious header could cause a search through all
-#: combinations.
+#: The largest number of marks that are combined to distinguish volumes. Without a limit, a malicious header could cause
+#: a search through all combinations.
 _MOST_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The slices of a volume. There is one slice at each place, except if slices cannot be distinguished."""
+    """The slices of a volume.
+
+    Usually there is one slice at each place. If slices cannot be distinguished, there are several.
+    """
 
     slices: tuple[Slice, ...]
-    #: The marks by which this volume differs from the others, by name. Volumes that do not differ in a mark have an
-    #: `order` instead, counted from 1. Empty if there is only one volume.
+    #: The marks by which this volume differs from the others, by name. Volumes that differ in no mark get an `order`
+    #: instead, counted from 1. It is empty if there is only one volume.
     told_apart_by: dict[str, Mark] = field(default_factory=dict)
     #: The slices that were left out, because there is a slice with the same pixels at the same place.
     repeats: tuple[Slice, ...] = ()
@@ -41,11 +44,11 @@ class Volume:
 def volumes_of(places: Sequence[Place]) -> list[Volume]:
     """Return the volumes that share these places. Each slice belongs to one volume.
 
-    If every place has one slice, the slices form one volume, or several interleaved volumes. Otherwise, the function
-    looks for the smallest set of marks that results in as many volumes as there are slices at the fullest place. If
-    there is no such set, slices of different kinds (ImageType, echo, b-value and others) are separated first, and
-    slices of the same kind are then separated by the order of their times. If that is not possible either, slices with
-    the same pixels are removed, and the remaining slices of that kind form one volume.
+    If every place has one slice, the slices form one volume, or several interleaved volumes. Otherwise, there are as
+    many volumes as slices at the fullest place, and the smallest set of marks that distinguishes them is used. If there
+    is no such set, slices are first separated by kind (ImageType, echo, b-value and others). Slices of the same kind
+    are then separated by the order of their times. If that is not possible either, slices with the same pixels are
+    removed, and the remaining slices of the kind form one volume.
     """
     everything = tuple(each for place in places for each in place.slices)
     if between := interleaved(places):
@@ -66,9 +69,9 @@ def volumes_of(places: Sequence[Place]) -> list[Volume]:
 
 
 def _resolved(places: Sequence[Place]) -> list[Volume]:
-    """Separate slices of one kind by as few marks as possible, or else by the order of their times.
+    """Separate slices of one kind by as few marks as possible, or, if that fails, by the order of their times.
 
-    If neither is possible, they are one volume without repeated slices.
+    If neither is possible, return one volume without repeated slices.
     """
     sets = _by_fewest_marks(places) or _by_order(places)
     if sets is not None:
@@ -154,7 +157,7 @@ def _without_repeats(places: Sequence[Place]) -> tuple[list[Place], tuple[Slice,
 def _named(sets: Sequence[Sequence[Slice]]) -> list[Volume]:
     """Return each set as a volume, with the marks that distinguish it from the other sets.
 
-    Such a mark has the same value within a set, and not the same value in all sets.
+    Such a mark has one value within each set, but different values in different sets.
     """
     if len(sets) == 1:
         return [Volume(tuple(sets[0]))]
@@ -186,7 +189,7 @@ def _positions(values: Iterable[tuple[Mark, ...]]) -> dict[tuple[Mark, ...], lis
 
 
 def _columns(places: Sequence[Place]) -> list[int]:
-    """Return the indices of the marks of these slices, in order of preference. The clocks are last."""
+    """Return the indices of the marks of these slices, in order of preference. Marks that are times come last."""
     width = len(places[0].slices[0].ordinal)
     known = [column for column in (*_PREFERRED, *_CLOCKS) if column < width]
     return known + list(range(len(MARKS), width))

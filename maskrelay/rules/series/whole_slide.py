@@ -8,16 +8,18 @@ _AROUND = frozenset({"OVERVIEW", "LOCALIZER"})
 
 
 def shows_label(facts: DicomFacts) -> bool:
-    """Return whether the image shows, or may show, the label of a slide. There is text on such a label.
+    """Return whether the image shows, or may show, the label of a slide, on which there is text.
 
-    If the header says that no label is in the image, this is not trusted.
+    A header that says that there is no label in the image is not trusted.
     """
     words = {word.upper() for word in facts.image_type}
     return _LABEL in words or facts.label_in_image is True or (_is_slide(facts) and bool(words & _AROUND))
 
 
 def why_not_tissue(facts: DicomFacts) -> str | None:
-    """Return why the object is not an image of tissue that can be segmented as a whole. Return None if it is one."""
+    """Return the reason why the object is not an image of tissue that can be segmented as a whole, or None if it is
+    such an image.
+    """
     words = {word.upper() for word in facts.image_type}
     if _LABEL in words or (_is_slide(facts) and words & _AROUND):
         return "the image shows the label of a slide or the whole slide instead of tissue"
