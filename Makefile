@@ -12,7 +12,7 @@ AZURE_READY := $(AZURE)/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test lint types imports docs fidelity fuzz api-fuzz faults faults-off soak bench sbom helm azure lock clean
+.PHONY: help demo up test slow lint types imports docs fidelity fuzz api-fuzz faults faults-off soak bench sbom helm azure lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,9 +30,13 @@ demo: $(READY) ## start everything, segment real photographs, verify the callbac
 up: $(READY) ## run the whole service in the foreground (PORT, DATA, MASKRELAY_*)
 	$(BIN)/python -m maskrelay.stack up
 
-test: $(READY) $(if $(CI),$(HELM_READY) $(AZURE_READY)) lint types imports ## lint, types, import contracts and every test
+test: $(READY) $(if $(CI),$(HELM_READY) $(AZURE_READY)) lint types imports ## lint, types, import contracts and every test (of slow subjects, those that changed)
 	$(BIN)/python -m compileall -q api maskrelay simulator worker  # the tests start hundreds of processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder  # slow files first: acceptance, faults
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	  --changed-subjects  # slow files first: acceptance, faults
+
+slow: $(READY) ## run the tests of the slow subjects that changed, and record in tests/subjects_passed.toml which passed
+	CI=true $(BIN)/python -m pytest -m 'slow_subject and not long' --changed-subjects --record-subjects || test $$? -eq 5
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""One Valkey for all tests of the ledger, empty at the start of each test."""
+"""One Valkey for all tests of the ledger, empty at the start of each test, and the plugins of every run."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 from maskrelay.ledger import Ledger
-from tests.support.checks import time_per_folder
+from tests.support.checks import slow_subjects, time_per_folder
 from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 # whatever else is in force (in CI: the same examples each time), no example is judged by the clock
@@ -14,8 +14,9 @@ settings.register_profile("no clock", settings(), deadline=None)
 settings.load_profile("no clock")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(time_per_folder)
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    for plugin in (slow_subjects, time_per_folder):
+        pluginmanager.register(plugin)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def test_sources_are_distinct_pictures_of_every_kind(tmp_path: Path) -> None:
     assert kinds == {(".jpg", 3), (".png", 3), (".png", 2)}
 
 
+@pytest.mark.slow_subject("benchmarks")
 @pytest.mark.parametrize("name", WAYS)
 def test_every_way_writes_the_same_masks(
     name: str, endpoint: RunningEndpoint, sources: list[Path], tmp_path: Path
@@ -67,6 +68,7 @@ def test_every_way_writes_the_same_masks(
     assert areas == pytest.approx(_areas(endpoint, sources, tmp_path / "reference"), rel=0.02)
 
 
+@pytest.mark.slow_subject("benchmarks")
 def test_two_workers_over_s3_score_and_settle_each_frame_once(
     endpoint: RunningEndpoint, sources: list[Path], tmp_path: Path
 ) -> None:
@@ -90,6 +92,7 @@ def _crew(valkey: RunningValkey, folder: Path) -> Crew:
     return Crew(valkey.url, folder, workers=2, slots=8, service_s=0.01, core=-1)
 
 
+@pytest.mark.slow_subject("benchmarks")
 def test_workers_of_commands_alone_settle_every_frame(backlog: RunningValkey, tmp_path: Path) -> None:
     crew = _crew(backlog, tmp_path).start()
     try:

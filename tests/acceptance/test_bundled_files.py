@@ -21,6 +21,7 @@ PYDICOM = Path(pydicom.data.__file__).parent
 NIBABEL = Path(nibabel.__file__).parent / "tests" / "data"
 #: Volumes of several, which a job has to name one of.
 SEVERAL = ("example4d.nii.gz", "functional.nii")
+pytestmark = pytest.mark.slow_subject("bundled-files")
 EACH_ALONE = {"group_series": False, "partial_series": "best_effort"}
 
 

@@ -122,6 +122,7 @@ def same_members(expected: Any, answered: Any) -> bool:
     return isinstance(answered, type(expected))
 
 
+@pytest.mark.slow_subject("typed-pages")
 @pytest.mark.timeout(900)  # two starts of the whole stack, on a machine that may be busy
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
 def test_every_command_of_a_page_works_as_it_is_printed_and_prints_what_the_page_shows(

@@ -61,6 +61,7 @@ def check_nothing_twice(running: Scene, fault: Fault) -> None:
     fault.survived(scored_again)
 
 
+@pytest.mark.slow_subject("rollouts")
 def test_api_and_segment_are_replaced_by_the_next_release_under_load(tmp_path, fault: Fault):
     with scene(tmp_path, claim_lease_s=60) as running:
         assert roll_out(running, tmp_path, fault, workers=["segment"]) >= {"create", "settle"}

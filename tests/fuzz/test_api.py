@@ -1,8 +1,11 @@
 """The short run of `make api-fuzz`: every operation, every check, a fixed seed."""
 
+import pytest
+
 from tests.fuzz.api import CHECKS, command, fuzz
 
 
+@pytest.mark.slow_subject("api-document")
 def test_no_answer_of_the_api_is_one_that_its_document_does_not_name() -> None:
     done = fuzz(examples=3, seed=1)
     assert done.returncode == 0, done.stdout + done.stderr

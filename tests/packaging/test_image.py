@@ -39,6 +39,7 @@ def python(stage: Stage, code: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow_subject("image")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_built_step_by_step_holds_what_it_needs_and_no_more(replay: Replay, target: str):

@@ -1,6 +1,9 @@
 """The images' locks: parts of the one lock, and as much of it as each target asks for."""
 
+import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,24 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent.parent
+#: What an image runs.
+MODULES = {
+    "api": ("api.app",),
+    "worker": ("worker.process.celery_app", "worker.sweep.sweep_pass", "worker.alive", "azure.identity"),
+    "simulator": ("simulator.app",),
+}
+#: Imports modules as if some packages were not installed.
+WITHOUT = """
+import sys
+class Without:
+    gone = {*sys.argv[1].split(",")}
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.gone:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Without())
+for name in sys.argv[2:]:
+    __import__(name)
+"""
 EXTRAS = {"api": {"api"}, "worker": {"worker", "azure"}, "simulator": {"simulator"}}
 
 
@@ -46,6 +67,22 @@ def test_an_images_lock_holds_whatever_its_extras_ask_for(target: str):
         versions = part.get(canonicalize_name(one.name), set())
         assert versions, f"{one.name}: run `make lock`"
         assert all(one.specifier.contains(version.removeprefix("==")) for version in versions), one
+
+
+@pytest.mark.parametrize("target", MODULES)
+def test_a_target_needs_no_package_that_its_lock_does_not_hold(target: str):
+    """In every run; the image itself is built only when its own files have changed."""
+    part = {*pinned(f"requirements/{target}.lock"), "maskrelay"}
+    others = [top for top, of in packages_distributions().items() if not part & {*map(canonicalize_name, of)}]
+    assert {"pytest", "mypy"} <= {*others}
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT, ",".join(others), *MODULES[target]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_the_build_uses_the_backend_that_the_project_names():

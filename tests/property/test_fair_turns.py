@@ -176,6 +176,7 @@ def own_valkey() -> Iterator[RunningValkey]:
         yield server
 
 
+@pytest.mark.slow_subject("ledger-models")
 def test_tenants_with_work_get_equal_numbers_of_frames(own_valkey: RunningValkey) -> None:
     Crowd.server = own_valkey
     limits = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))

@@ -221,6 +221,7 @@ def own_valkey() -> Iterator[RunningValkey]:
         yield server
 
 
+@pytest.mark.slow_subject("ledger-models")
 def test_ledger_and_rules_walk_together(own_valkey: RunningValkey):
     Walk.server = own_valkey
     limits = settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

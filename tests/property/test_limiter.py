@@ -269,6 +269,7 @@ def own_valkey() -> Iterator[RunningValkey]:
         yield server
 
 
+@pytest.mark.slow_subject("ledger-models")
 def test_no_interleaving_exceeds_a_limit_leaks_a_slot_or_passes_anyone_over(own_valkey: RunningValkey) -> None:
     Crowd.server = own_valkey
     limits = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -125,6 +125,7 @@ def own_valkey() -> Iterator[RunningValkey]:
         yield server
 
 
+@pytest.mark.slow_subject("ledger-models")
 def test_a_lost_redis_never_lets_more_in_flight_than_the_limit(own_valkey: RunningValkey) -> None:
     Fleet.server = own_valkey
     limits = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -262,6 +262,7 @@ def own_valkey() -> Iterator[RunningValkey]:
         yield server
 
 
+@pytest.mark.slow_subject("ledger-models")
 def test_totals_equal_the_walk_after_every_transition(own_valkey: RunningValkey) -> None:
     Walk.server = own_valkey
     limits = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -96,6 +96,7 @@ def test_a_million_queued_frames_take_under_a_megabyte(ledger: Ledger, scale: Sc
     assert taken < MEGABYTE
 
 
+@pytest.mark.slow_subject("ledger-scale")
 def test_a_million_frames_that_all_fail_once_take_under_two_megabytes(
     valkey: RunningValkey, ledger: Ledger, scale: Scale
 ) -> None:
