@@ -28,6 +28,7 @@ from api.dependencies import (
 from api.dependencies.archive import Archive
 from api.dependencies.end_listener import JobEndListener
 from api.dependencies.lifespan import living
+from api.dependencies.unrecorded_jobs import UnrecordedJobs
 from api.http.middleware.authentication import Authentication
 from api.http.middleware.plain_requests import PlainRequests
 from api.http.middleware.problems import Problems, framework_problem
@@ -137,6 +138,7 @@ def build(
         limits=_limits(settings),
         quotas=partial(keys.quotas, default=_quotas(settings)),
         ends=ends,
+        unrecorded=UnrecordedJobs(ledger.sweep_state),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         presigned_lifetime=settings.presigned_lifetime,
         frames_per_worker=settings.frames_per_child * settings.segment_children,

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from api.auth.scopes import Caller
 from api.dependencies.archive import Archive
 from api.dependencies.end_listener import JobEndListener
+from api.dependencies.unrecorded_jobs import UnrecordedJobs
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.protocol import Storage
@@ -65,6 +66,7 @@ class Dependencies:
     #: The quotas of a tenant, that is, the most that it may have in progress.
     quotas: Callable[[str], Usage]
     ends: JobEndListener
+    unrecorded: UnrecordedJobs
     #: The URL of the API for callers, without a trailing slash. If it is None, `base_of` decides.
     public_url: str | None
     #: The lifetime of presigned URLs of the store. 0 disables them.

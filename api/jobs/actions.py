@@ -1,6 +1,5 @@
 """Cancel and delete jobs. The caller's request is stored before the response is sent."""
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,7 +7,7 @@ from api.auth.scopes import Caller
 from api.dependencies import Dependencies
 from api.jobs.lookup import JobSnapshot, check_owned
 from maskrelay.contract.records.endings import BY_CALLER, Tombstone
-from maskrelay.errors import LedgerUnavailable, NotCancellable
+from maskrelay.errors import NotCancellable
 from maskrelay.rules.lifecycle import may_cancel
 from maskrelay.storage.markers import cancel_job, entomb
 
@@ -16,13 +15,13 @@ from maskrelay.storage.markers import cancel_job, entomb
 def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
     """Write the request to cancel to storage, and return the job as it is then.
 
-    If the ledger is unavailable, the sweep will find the request. Repeating the call changes nothing. Raises
+    If the ledger is unavailable, the sweep tells it. Repeating the call changes nothing. Raises
     NotCancellable if the job is finishing or has ended.
     """
     if not may_cancel(known.state):
         raise NotCancellable
     record = replace(known.record, state="cancelling") if known.record is not None else None
-    with suppress(LedgerUnavailable):
+    with dependencies.unrecorded.left_to_sweep(known.id):
         if not cancel_job(dependencies.storage, known.id, BY_CALLER, dependencies.ledger.jobs.cancel):
             raise NotCancellable
         dependencies.ledger.wake_ups.wake("finish")
@@ -40,5 +39,5 @@ def delete(dependencies: Dependencies, job: str, caller: Caller) -> None:
     check_owned(dependencies, caller.tenant, job)
     tombstone = Tombstone(tenant=caller.tenant, at=datetime.now(UTC), reason="deleted", by=caller.name)
     entomb(dependencies.storage, job, tombstone)
-    with suppress(LedgerUnavailable):
+    with dependencies.unrecorded.left_to_sweep(job):
         dependencies.ledger.jobs.forget(job, caller.tenant)

@@ -17,7 +17,7 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import DeliveryEnd
 from maskrelay.contract.records.events import EVENT_TYPES, event_id
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
-from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing
+from maskrelay.errors import Gone, NotFound, ObjectMissing
 from maskrelay.storage.stored_records import read_record
 
 
@@ -79,7 +79,7 @@ def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> Deliv
         raise Gone("The event is too old to be sent again.")
     dependencies.storage.put(keys.live(known.id), b"")
     dependencies.storage.delete(keys.delivered(known.id, event))
-    with suppress(LedgerUnavailable):
+    with dependencies.unrecorded.left_to_sweep(known.id):
         dependencies.ledger.outbox.replay(known.id, event)
         dependencies.ledger.wake_ups.wake("deliver")
     return DeliveryShown(event=event, type=listed[event].type, state="waiting", attempts=0, status=None)

@@ -291,8 +291,8 @@ def _create(dependencies: Dependencies, submission: Submission) -> None:
 
 
 def _tell_ledger(dependencies: Dependencies, submission: Submission) -> None:
-    """Record the job and send a wake-up for planning. If this fails, the sweep finds the live marker."""
-    with suppress(LedgerUnavailable):
+    """Record the job and send a wake-up for planning. If this fails, the sweep records the job."""
+    with dependencies.unrecorded.left_to_sweep(submission.id):
         dependencies.ledger.jobs.create(
             submission.id,
             submission.tenant,

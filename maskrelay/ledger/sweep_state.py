@@ -1,6 +1,7 @@
 """The locks and positions of the sweep, and the decision when storage and the ledger must be compared."""
 
 import secrets
+from collections.abc import Collection
 from datetime import timedelta
 
 from maskrelay.ledger.scripts import Scripts
@@ -41,6 +42,15 @@ class SweepState:
         `done` reports that the walk is complete. It is ignored if Redis has lost its data again in the meantime.
         """
         return bool(self._scripts.run("relisting_needed", done))
+
+    def compare_soon(self, jobs: Collection[str]) -> None:
+        """Let the next pass of the sweep compare these jobs with storage, which knows more of them than the ledger."""
+        self._scripts.ask("SADD", "mr:uncompared", *jobs)
+
+    def take_uncompared(self) -> str | None:
+        """Return a job that `compare_soon` has named, and forget it. Return None if there is none."""
+        job: bytes | None = self._scripts.ask("SPOP", "mr:uncompared")
+        return job.decode() if job else None
 
     def begin_reconciling(self, period: timedelta) -> str | None:
         """Return a token if storage and the ledger must be compared now, otherwise None.

@@ -29,7 +29,7 @@ from worker.cleanup.cleanup_pass import clear_for_ever
 from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import RecordedPart, failed, part_name, write_part
 from worker.context.job_records.plans import Plans
-from worker.sweep.reconcile import Found, reconcile
+from worker.sweep.reconcile import Found, reconcile, reconcile_alone
 
 log = logging.getLogger(__name__)
 #: The seconds between two reports that a comparison continues.
@@ -84,6 +84,7 @@ def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | No
     found, condemned = _look(context)
     _fail_all(context, plans, condemned)
     cancel_overdue(context)
+    compare_marked(context)
     if compare_every is not None:
         _compare_beside(context, compare_every)
     return found
@@ -109,6 +110,8 @@ def _amend(context: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFra
     _fail_all(context, plans, condemned)
     with _put_off("cancelling of overdue jobs"):
         cancel_overdue(context)
+    with _put_off("comparison of single jobs"):
+        compare_marked(context)
 
 
 def _compare_beside(context: WorkerContext, period: timedelta) -> None:
@@ -156,6 +159,22 @@ def _compare(context: WorkerContext, token: str) -> Found:
         "" if complete else "; Redis lost its data, or another comparison ended, and this one will be repeated",
     )
     return found
+
+
+def compare_marked(context: WorkerContext) -> None:
+    """Compare the jobs with storage whose change the API could not record in the ledger.
+
+    If this process ends in between, the regular comparison finds the job.
+    """
+    for _ in range(JOBS_A_PASS):
+        job = context.ledger.sweep_state.take_uncompared()
+        if job is None:
+            return
+        try:
+            reconcile_alone(context, job)
+        except (LedgerUnavailable, StorageError):
+            context.ledger.sweep_state.compare_soon([job])
+            raise
 
 
 def _fail_all(context: WorkerContext, plans: Plans, condemned: Iterable[PoisonedFrame]) -> None:
