@@ -102,7 +102,7 @@ def quotas(jobs: int) -> None:
             request = keys.new_id()
             more, hold = Usage(1, 1, 1, 1), timedelta(minutes=1)
             bench.run("reserved", bench.ledger.quotas.keep, TENANT, request, more, UNBOUNDED, hold)
-            bench.ledger.quotas.give_back(TENANT, request)
+            bench.ledger.quotas.release(TENANT, request)
         bench.run("all counted again, a call", bench.ledger.quotas.recount, TENANT)
         for _ in range(_CHECKS // 10):
             _run_peer(bench, "before: a walk over the jobs", WALK_OVER_JOBS, TENANT)

@@ -82,12 +82,12 @@ class CommandsOnly(SegmentLoop):
         self._parts = context
         self._crew = crew
 
-    async def _in_hand(self, claim: Claim, frame: int) -> RecordedPart:
+    async def _outcome_of(self, claim: Claim, frame: int) -> RecordedPart:
         try:
             await self._scored(claim, frame)
         finally:
             self._busy -= 1
-            self._hand_free.set()
+            self._frame_ended.set()
         timings = {"fetch": 5.0, "decode": 5.0, "prepare": 10.0, "score": 100.0, "restore": 3.0}
         return RecordedPart(Outcome(frame=frame, item=frame, state="succeeded", timings_ms=timings))
 

@@ -116,7 +116,7 @@ def shared(bench: Bench, job: str) -> None:
         if number < 2:
             _settled(bench, claim, number)
         elif number == 2:
-            bench.run("strike", claims.strike, claim.token, claim.first, "image_refused", timedelta(0))
+            bench.run("strike", claims.release_failed, claim.token, claim.first, "image_refused", timedelta(0))
         else:
             bench.run("release", claims.release, claim.token, claim.first)
     bench.run("claims held", claims.held)

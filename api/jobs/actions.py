@@ -9,7 +9,7 @@ from api.jobs.lookup import JobSnapshot, check_owned
 from maskrelay.contract.records.endings import BY_CALLER, Tombstone
 from maskrelay.errors import NotCancellable
 from maskrelay.rules.lifecycle import may_cancel
-from maskrelay.storage.markers import cancel_job, entomb
+from maskrelay.storage.markers import cancel_job, write_tombstone
 
 
 def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
@@ -38,6 +38,6 @@ def delete(dependencies: Dependencies, job: str, caller: Caller) -> None:
     """
     check_owned(dependencies, caller.tenant, job)
     tombstone = Tombstone(tenant=caller.tenant, at=datetime.now(UTC), reason="deleted", by=caller.name)
-    entomb(dependencies.storage, job, tombstone)
+    write_tombstone(dependencies.storage, job, tombstone)
     with dependencies.unrecorded.left_to_sweep(job):
         dependencies.ledger.jobs.forget(job, caller.tenant)

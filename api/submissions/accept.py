@@ -139,7 +139,7 @@ def room_kept(dependencies: Dependencies, submission: Submission) -> Iterator[No
         yield
     finally:
         with suppress(LedgerUnavailable):
-            room.give_back(submission.tenant, submission.id)
+            room.release(submission.tenant, submission.id)
 
 
 def _id_of(dependencies: Dependencies, request: SubmissionContext) -> str:

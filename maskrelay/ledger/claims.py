@@ -149,7 +149,7 @@ class Claims:
         """
         return bool(self._scripts.run("release", token, frame, after // _MS, suspect))
 
-    def strike(self, token: str, frame: int, code: str, after: timedelta, endpoint: str = "") -> bool:
+    def release_failed(self, token: str, frame: int, code: str, after: timedelta, endpoint: str = "") -> bool:
         """Release a frame after the endpoint failed on it.
 
         When the frame is claimed again, it is decided whether the failure counts.

@@ -79,7 +79,7 @@ class Quotas:
         """
         self._ask(tenant, more, most, job, hold)
 
-    def give_back(self, tenant: str, job: str) -> None:
+    def release(self, tenant: str, job: str) -> None:
         """Release the reservation of the job. An accepted job is counted by its record."""
         self._scripts.run("give_back", tenant, job)
 
@@ -92,7 +92,7 @@ class Quotas:
         request = keys.new_id()
         self.keep(tenant, request, Usage(bytes=sum(upload.size for upload in uploads)), most, _HOLD)
         self._count_uploads(tenant, uploads, request)
-        self.give_back(tenant, request)
+        self.release(tenant, request)
 
     def take_uploads(self, tenant: str, ids: Iterable[str]) -> list[UnusedUpload]:
         """Stop counting these uploads as unused. Return those that were counted."""

@@ -120,7 +120,7 @@ class StepLeases:
     def assemble(self, lease: StepLease, items: Sequence[tuple[int, int]]) -> bool:
         """Postpone finishing until the files of these items have been made.
 
-        Each entry is (item, part of the plan in which it begins). Return False unless the step is still held.
+        Each entry is (item, part of the plan in which it begins). Return False if the step is no longer held.
         """
         return self._in_pages("assemble", lease, [f"{item} {part}" for item, part in items])
 

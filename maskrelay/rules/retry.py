@@ -43,7 +43,7 @@ def backoff(attempt: int, rand: float) -> timedelta:
     return full * (0.5 + rand / 2)
 
 
-def left_alone(error: MaskrelayError, attempt: int, rand: float) -> timedelta:
+def pause_after_release(error: MaskrelayError, attempt: int, rand: float) -> timedelta:
     """Return the pause of a frame that is released because of `error` in attempt number `attempt`, counted from 1.
 
     If the endpoint failed on the frame, the pause grows with the number of attempts. After a timeout it is longer,

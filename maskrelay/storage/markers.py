@@ -54,7 +54,7 @@ def tombstone_of(storage: Storage, job: str) -> Tombstone | None:
         return None
 
 
-def entomb(storage: Storage, job: str, tombstone: Tombstone) -> None:
+def write_tombstone(storage: Storage, job: str, tombstone: Tombstone) -> None:
     """Write the marker and the tombstone of a job. From then on the job is deleted, and the sweep removes its objects.
 
     The sweep finds deleted jobs by their markers. The marker is written first, so there is no tombstone without a

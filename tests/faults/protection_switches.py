@@ -129,7 +129,7 @@ NO_SECOND_TRY = (
     Change("worker/segment/outcome_batches.py", "TRIES = 6\n", "TRIES = 1\n"),
     Change(
         "worker/segment/loop.py",
-        "            await self._release.park(claim, frame, error)\n",
+        "            await self._release.release_to_wait(claim, frame, error)\n",
         '            log.warning("dropped %s", error.code)\n',
     ),
 )

@@ -122,7 +122,7 @@ class Walk(RuleBasedStateMachine):
     def give_back(self, data, struck: bool) -> None:
         frame = data.draw(st.sampled_from(sorted(self.held)))
         if struck:
-            assert self.ledger.claims.strike(self.held[frame], frame, "scoring_failed", LONG_AGO)
+            assert self.ledger.claims.release_failed(self.held[frame], frame, "scoring_failed", LONG_AGO)
         else:
             assert self.ledger.claims.release(self.held[frame], frame)
         self.let_go(frame)

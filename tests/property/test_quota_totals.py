@@ -56,7 +56,7 @@ class Walk(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         tenant, request = data.draw(st.sampled_from(sorted(self.reserved)))
-        self.ledger.quotas.give_back(tenant, request)
+        self.ledger.quotas.release(tenant, request)
         del self.reserved[tenant, request]
 
     @precondition(lambda self: self.reserved)
@@ -249,7 +249,7 @@ class Walk(RuleBasedStateMachine):
         for job, tenant in self.jobs.items():
             self.ledger.jobs.forget(job, tenant)
         for tenant, request in self.reserved:
-            self.ledger.quotas.give_back(tenant, request)
+            self.ledger.quotas.release(tenant, request)
         for tenant, upload in self.uploads:
             self.ledger.quotas.take_uploads(tenant, [upload])
         left = [key for tenant in TENANTS for key in self.server.client.keys(f"mr:*:{tenant}") if b"used" in key]

@@ -11,7 +11,7 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.audit_entries import AuditEntry, hour_of
 from maskrelay.contract.records.endings import Tombstone
 from maskrelay.errors import ObjectExists
-from maskrelay.storage.markers import entomb, tombstone_of
+from maskrelay.storage.markers import tombstone_of, write_tombstone
 from maskrelay.storage.stored_records import owner_of
 from worker.cleanup.walks import delete_all, next_keys, written_before
 from worker.context import WorkerContext
@@ -67,7 +67,7 @@ def _expire(context: WorkerContext, job: str, now: datetime) -> bool:
     tenant = owner_of(context.storage, job)
     if tenant is None:
         return False
-    entomb(context.storage, job, Tombstone(tenant=tenant, at=now, reason="expired"))
+    write_tombstone(context.storage, job, Tombstone(tenant=tenant, at=now, reason="expired"))
     context.audit.write(AuditEntry(at=now, did="expired", tenant=tenant, job=job))
     log.info("job expired", extra={"job_id": job})
     return True

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 class ByteBudget:
     """A budget of `total` bytes, which belongs to one event loop.
 
-    `try_take` and `give_back` may be called from any thread. Requests are served in order, so small requests do not
+    `try_take` and `release` may be called from any thread. Requests are served in order, so small requests do not
     overtake a large one. Callers release their bytes in a `finally` block, so nothing stays reserved forever.
     """
 
@@ -31,7 +31,7 @@ class ByteBudget:
             self._free -= amount
             return True
 
-    def give_back(self, amount: int) -> None:
+    def release(self, amount: int) -> None:
         with self._lock:
             self._free += amount
             self._serve()
@@ -44,7 +44,7 @@ class ByteBudget:
 
     def _called(self, amount: int, turn: "asyncio.Future[None]") -> None:
         if turn.done():  # it was cancelled in the meantime
-            self.give_back(amount)
+            self.release(amount)
         else:
             turn.set_result(None)
 
@@ -74,7 +74,7 @@ class ByteBudget:
                 self._serve()
                 return
         if turn.done() and not turn.cancelled():
-            self.give_back(amount)
+            self.release(amount)
 
     @asynccontextmanager
     async def of(self, amount: int) -> AsyncIterator[None]:
@@ -84,4 +84,4 @@ class ByteBudget:
         try:
             yield
         finally:
-            self.give_back(taken)
+            self.release(taken)

@@ -42,7 +42,7 @@ async def prepare_frame(
             try:
                 return prepared(opened)
             finally:
-                context.decoding.give_back(opened.footprint)
+                context.decoding.release(opened.footprint)
 
         begun = await decode_in_turn(context, claim, begin)
         if isinstance(begun, OpenedFrame):
@@ -102,6 +102,6 @@ def keep_picture(
     """
     size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
     if needs_pixels(outputs) and context.pictures.try_take(size):
-        held.callback(context.pictures.give_back, size)
+        held.callback(context.pictures.release, size)
         return prepared
     return replace(prepared, picture=None)

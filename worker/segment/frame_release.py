@@ -9,7 +9,7 @@ from datetime import timedelta
 from maskrelay.errors import EndpointError, EndpointTimeout, FrameRefused, LedgerUnavailable, MaskrelayError
 from maskrelay.ledger.claims import Claim, Claims
 from maskrelay.ledger.measurements import StageRecorder
-from maskrelay.rules.retry import left_alone
+from maskrelay.rules.retry import pause_after_release
 from maskrelay.rules.timings import Cause
 from worker.segment.outcome_batches import OutcomeBatcher
 
@@ -24,20 +24,20 @@ class FrameRelease:
         self._groups = groups
         self._recorder = recorder
 
-    async def park(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
+    async def release_to_wait(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
         """Release the frame without counting an attempt. If the frame caused the error, it is recorded."""
         where = {"endpoint": error.endpoint} if isinstance(error, EndpointError) and error.endpoint else {}
         log.info("frame released to wait", extra={**about(claim, frame), "code": error.code, **where})
         self._recorder.happened("parked", error.code)
-        after = left_alone(error, claim.trouble(frame).attempts + 1, random.random())
+        after = pause_after_release(error, claim.trouble(frame).attempts + 1, random.random())
         cause: Cause = "endpoint" if isinstance(error, EndpointError) else "storage"
-        self._groups.parked(claim.job, cause, after.total_seconds())
+        self._groups.add_wait(claim.job, cause, after.total_seconds())
         if isinstance(error, FrameRefused | EndpointTimeout):
-            await self.quietly(self._claims.strike, claim.token, frame, error.code, after, error.endpoint)
+            await self.quietly(self._claims.release_failed, claim.token, frame, error.code, after, error.endpoint)
         else:
-            await self.give_back(claim, frame, after)
+            await self.release_after(claim, frame, after)
 
-    async def give_back(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
+    async def release_after(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
         """Let the frame be claimed again after a pause. A suspect frame will be claimed alone."""
 
         def release() -> None:

@@ -77,7 +77,7 @@ class SegmentLoop:
         self._held: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}
         self._busy = 0
         self._alone = False
-        self._hand_free = asyncio.Event()
+        self._frame_ended = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes, until when there is no work
         self._rings = 0
@@ -140,7 +140,7 @@ class SegmentLoop:
     def _rung(self, _job: str) -> None:
         self._rings += 1
         self._nothing_until.clear()
-        self._hand_free.set()
+        self._frame_ended.set()
 
     def _pass_on(self) -> None:
         """Report that this loop ends.
@@ -157,14 +157,14 @@ class SegmentLoop:
         """
         held_back = self._groups.held_back()
         if self._full() or held_back or (held_back is not None and self._held):
-            await self._hand(GLANCE)
+            await self._wait_for_frame(GLANCE)
             return True
         if await self._gates_are_closed():
-            await self._hand(GLANCE)
+            await self._wait_for_frame(GLANCE)
             return bool(self._held)
         lanes = lanes_to_claim(self._busy, self._hands)
         if (left := self._nothing_until.get(tuple(lanes), 0.0) - time.monotonic()) > 0:
-            await self._hand(left)
+            await self._wait_for_frame(left)
             return False
         rings, most = self._rings, min(self._hands, RUN_MOST) if held_back is None else 1
         claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, most)
@@ -172,7 +172,7 @@ class SegmentLoop:
             self._take_up(claim)
             return True
         if claim is not None:  # a suspect frame is waiting
-            await self._empty_hands(until=None)
+            await self._wait_for_all(until=None)
             return True
         self._hurry()
         if rings == self._rings:
@@ -203,24 +203,24 @@ class SegmentLoop:
     async def _work(self, claim: Claim, frame: int) -> None:
         """Process one frame until it is settled or released."""
         try:
-            recorded = await self._in_hand(claim, frame)
+            recorded = await self._outcome_of(claim, frame)
             await self._settle(claim, recorded)
         except DecodeOverran:
             await self._leave(claim, frame)
         except ClaimLost:
             log.warning("claim lost", extra=about(claim, frame))
         except asyncio.CancelledError:
-            await asyncio.shield(self._release.give_back(claim, frame, timedelta(0)))
+            await asyncio.shield(self._release.release_after(claim, frame, timedelta(0)))
             raise
         except (EndpointError, StorageUnavailable, LedgerUnavailable) as error:
-            await self._release.park(claim, frame, error)
+            await self._release.release_to_wait(claim, frame, error)
         except Exception:
             log.exception("unexpected error", extra=about(claim, frame))
-            await self._release.give_back(claim, frame, timedelta(seconds=30))
+            await self._release.release_after(claim, frame, timedelta(seconds=30))
         finally:
             self._let_go(claim, frame)
 
-    async def _in_hand(self, claim: Claim, frame: int) -> RecordedPart:
+    async def _outcome_of(self, claim: Claim, frame: int) -> RecordedPart:
         """Return the frame's outcome.
 
         Another frame may start as soon as there is an outcome, even if it is not settled yet.
@@ -230,7 +230,7 @@ class SegmentLoop:
             return await segment_frame(self._context, claim, planned, submission)
         finally:
             self._busy -= 1
-            self._hand_free.set()
+            self._frame_ended.set()
 
     async def _looked_up(self, job: str, frame: int) -> tuple[PlannedFrame, Submission]:
         plans = self._context.plans
@@ -240,7 +240,7 @@ class SegmentLoop:
         self._held.pop((claim.token, frame), None)
         if not self._held:
             self._alone = False
-        self._hand_free.set()
+        self._frame_ended.set()
         self._hurry()
 
     def _hurry(self) -> None:
@@ -261,27 +261,27 @@ class SegmentLoop:
         if not counts:
             log.warning("outcome refused: the frame already has one", extra=about(claim, recorded.outcome.frame))
 
-    async def _hand(self, seconds: float) -> None:
+    async def _wait_for_frame(self, seconds: float) -> None:
         """Wait at most `seconds` for the end of a frame or for a notification.
 
         Return at once if there was one since the last wait.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._hand_free.wait()
-        self._hand_free.clear()
+                await self._frame_ended.wait()
+        self._frame_ended.clear()
 
-    async def _empty_hands(self, until: float | None) -> None:
+    async def _wait_for_all(self, until: float | None) -> None:
         while self._held and (until is None or time.monotonic() < until):
             self._hurry()
-            await self._hand(GLANCE)
+            await self._wait_for_frame(GLANCE)
 
     async def drain(self, until: float, last_score: float) -> None:
         """Finish frames until `until`, start no score after `last_score` (both monotonic seconds),
         and release the rest.
         """
         self._context.admissions.close(last_score)
-        await self._empty_hands(until)
+        await self._wait_for_all(until)
         await self._drop_all()
 
     def close(self) -> None:
@@ -306,7 +306,7 @@ class SegmentLoop:
                 planned = await asyncio.to_thread(self._context.plans.frame, claim.job, frame)
                 await self._settle(claim, RecordedPart(overran(planned)))
             else:
-                await self._release.give_back(claim, frame, timedelta(0), suspect=True)
+                await self._release.release_after(claim, frame, timedelta(0), suspect=True)
             await self._drop_all(keep=(claim.token, frame))
             await self._release.quietly(self._pass_on)
             await asyncio.to_thread(self._context.scorer.sent.close)

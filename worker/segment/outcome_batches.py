@@ -89,11 +89,11 @@ class OutcomeBatcher:
         self._failures = 0
         self._resumes = 0.0
         self._ahead = 0.0
-        self._parked: dict[str, Spent] = {}
+        self._waits: dict[str, Spent] = {}
 
-    def parked(self, job: str, cause: Cause, seconds: float) -> None:
+    def add_wait(self, job: str, cause: Cause, seconds: float) -> None:
         """Record how long a frame of the job must wait. This is reported with the job's next part."""
-        self._parked.setdefault(job, Spent()).add(cause, seconds)
+        self._waits.setdefault(job, Spent()).add(cause, seconds)
 
     def tell_time(self, now_ms: int) -> None:
         """Set the current time of Redis's clock, which is a part of the names of parts."""
@@ -189,7 +189,7 @@ class OutcomeBatcher:
         stored = time.perf_counter() - began
         spent = Spent.of(recorded.outcome.timings_ms for _, recorded in held)
         spent.add("storage", stored * len(held))
-        spent.take(self._parked.pop(job, Spent()))
+        spent.take(self._waits.pop(job, Spent()))
         counted = settle_part(self._storage, self._ledger.claims, job, part, held, spent.milliseconds())
         with contextlib.suppress(LedgerUnavailable):
             wakes = self._ledger.wake_ups

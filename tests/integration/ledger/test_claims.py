@@ -117,7 +117,7 @@ def test_a_released_frame_comes_back_uncharged_when_it_falls_due(ledger: Ledger,
 def test_a_strike_is_remembered_until_it_is_charged(ledger: Ledger) -> None:
     running_job(ledger, "job-a", 1)
     claim = claimed(ledger)
-    assert ledger.claims.strike(claim.token, 0, "scoring_failed", timedelta(0))
+    assert ledger.claims.release_failed(claim.token, 0, "scoring_failed", timedelta(0))
     claim = claimed(ledger)
     trouble = claim.trouble(0)
     assert (trouble.attempts, trouble.code) == (0, "scoring_failed")
@@ -134,7 +134,7 @@ def test_a_frame_that_the_claim_does_not_hold_is_neither_charged_nor_given_back(
     other = claimed(ledger)
     assert ledger.claims.charge(other.token, 0) == -1
     assert not ledger.claims.release(other.token, 0)
-    assert not ledger.claims.strike(other.token, 1, "scoring_failed", timedelta(0))
+    assert not ledger.claims.release_failed(other.token, 1, "scoring_failed", timedelta(0))
     assert frames_of(ledger, "job-a").leased == 2
 
 
@@ -146,7 +146,7 @@ def test_a_suspect_is_claimed_alone_and_stays_one_when_it_is_given_back(valkey: 
     assert ledger.claims.release(suspect.token, 0)
     again = claimed(ledger, holding=0)
     assert (again.first, again.alone) == (0, True)
-    assert ledger.claims.strike(again.token, 0, "scoring_failed", timedelta(0))
+    assert ledger.claims.release_failed(again.token, 0, "scoring_failed", timedelta(0))
     assert claimed(ledger, holding=0).alone
 
 
@@ -189,7 +189,7 @@ def test_leased_frames_are_counted_right_whatever_becomes_of_them(valkey: Runnin
     assert frames_of(ledger, "job-a").leased == 64
     ledger.claims.release(one.token, 0)
     ledger.claims.release(one.token, 0)
-    ledger.claims.strike(one.token, 1, "scoring_failed", timedelta(0))
+    ledger.claims.release_failed(one.token, 1, "scoring_failed", timedelta(0))
     settle(ledger, one, 1)
     settle(ledger, one, 2)
     assert frames_of(ledger, "job-a").leased == 32

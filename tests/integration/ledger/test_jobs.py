@@ -54,7 +54,7 @@ def test_an_unknown_job_is_none_and_nothing_asked_of_it_creates_a_key(valkey: Ru
     assert ledger.jobs.cancel("nobody", "why not") is None
     assert ledger.jobs.parts("nobody") == []
     assert not ledger.claims.release("0123456789abcdef", 0)
-    assert not ledger.claims.strike("0123456789abcdef", 0, "scoring_failed", timedelta(0))
+    assert not ledger.claims.release_failed("0123456789abcdef", 0, "scoring_failed", timedelta(0))
     assert ledger.claims.charge("0123456789abcdef", 0) == -1
     assert ledger.claims.adopt("nobody", part_name(1), [(0, False, True)]) == 0
     assert keys_of(valkey) == set()
@@ -89,7 +89,7 @@ def test_a_frame_struck_while_its_job_is_cancelled_does_not_hold_it_up(ledger: L
     running_job(ledger, "job-a", 2)
     claim = claimed(ledger)
     ledger.jobs.cancel("job-a", "asked")
-    assert ledger.claims.strike(claim.token, claim.first, "scoring_failed", timedelta(0))
+    assert ledger.claims.release_failed(claim.token, claim.first, "scoring_failed", timedelta(0))
     assert state_of(ledger, "job-a") == "finishing"
 
 

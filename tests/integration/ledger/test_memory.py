@@ -50,7 +50,7 @@ def scale(valkey: RunningValkey, ledger: Ledger) -> Scale:
     running_job(ledger, "warm", 2)
     claim = ledger.claims.take(0, BOTH)
     assert isinstance(claim, Claim)
-    ledger.claims.strike(claim.token, 0, "scoring_failed", timedelta(0))
+    ledger.claims.release_failed(claim.token, 0, "scoring_failed", timedelta(0))
     ledger.claims.adopt("warm", part_name(1), [(0, False, True), (1, False, True)])
     valkey.client.flushall()
     return Scale(valkey)
@@ -111,7 +111,7 @@ def test_a_million_frames_that_all_fail_once_take_under_two_megabytes(
             if trouble.struck:
                 again.append(claim)
             else:
-                ledger.claims.strike(claim.token, claim.first, "scoring_failed", timedelta(0))
+                ledger.claims.release_failed(claim.token, claim.first, "scoring_failed", timedelta(0))
             if len(again) == 500:
                 break
         scale.weigh()
@@ -128,6 +128,6 @@ def test_the_cursor_stops_at_two_thousand_waiting_retries(ledger: Ledger) -> Non
     queue(ledger)
     begun = 0
     for claim in claims(ledger):
-        ledger.claims.strike(claim.token, claim.first, "scoring_failed", timedelta(minutes=10))
+        ledger.claims.release_failed(claim.token, claim.first, "scoring_failed", timedelta(minutes=10))
         begun += 1
     assert begun == 2000

@@ -150,7 +150,7 @@ def test_an_adopted_frame_waits_no_more(valkey: RunningValkey, ledger: Ledger) -
     let_lapse(valkey, ledger, claimed(ledger).token)
     assert ledger.claims.take(1, ["interactive"]) == SuspectWaits()
     struck = claimed(ledger, holding=1)
-    ledger.claims.strike(struck.token, struck.first, "scoring_failed", timedelta(0))
+    ledger.claims.release_failed(struck.token, struck.first, "scoring_failed", timedelta(0))
     ledger.claims.adopt("job-a", part_name(1), [(0, False, True), (1, False, True)])
     assert keys_of(valkey, "mr:job:job-a:*") == {"mr:job:job-a:settled", "mr:job:job-a:parts"}
     assert settle(ledger, claimed(ledger), 2) == {2}

@@ -68,10 +68,10 @@ def test_room_that_is_kept_counts_until_it_is_given_back_or_its_time_is_over(
     with pytest.raises(JobsQuotaReached):
         ledger.quotas.check("north", ONE, Usage(jobs=1))
     accepted_job(ledger, "job-a", total=4)
-    ledger.quotas.give_back("north", "job-a")
+    ledger.quotas.release("north", "job-a")
     assert _used(valkey)["frames"] == 4
     ledger.quotas.keep("north", "job-b", ONE, PLENTY, MINUTE)
-    ledger.quotas.give_back("north", "job-b")
+    ledger.quotas.release("north", "job-b")
     ledger.quotas.keep("north", "job-c", ONE, PLENTY, timedelta(0))
     ledger.quotas.check("north", ONE, Usage(jobs=2, frames=5, interactive=5, bytes=1))
     assert _used(valkey)["jobs"] == 1

@@ -45,7 +45,7 @@ def test_a_recount_corrects_a_wrong_usage_and_keeps_what_is_reserved(valkey: Run
     ledger.quotas.recount("north")
     assert usage(valkey) == right
     conclude(ledger, "job-a")
-    ledger.quotas.give_back("north", "job-b")
+    ledger.quotas.release("north", "job-b")
     ledger.quotas.take_uploads("north", ["upload-1"])
     assert keys_of(valkey, "mr:used:*") | keys_of(valkey, "mr:load:*") == set()
 

@@ -46,7 +46,7 @@ def test_who_asks_for_much_is_not_overtaken_by_those_who_ask_for_little() -> Non
         small = asyncio.create_task(take("small", 1))
         await asyncio.sleep(0)
         assert not budget.try_take(1)
-        budget.give_back(6)
+        budget.release(6)
         await asyncio.wait_for(asyncio.gather(large, small), 30)
         return served
 
@@ -61,12 +61,12 @@ def test_who_is_cancelled_while_waiting_holds_nothing(granted: bool) -> None:
         waiting = asyncio.create_task(budget.take(4))
         await asyncio.sleep(0)
         if granted:
-            budget.give_back(10)
+            budget.release(10)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         await asyncio.sleep(0)
         if not granted:
-            budget.give_back(10)
+            budget.release(10)
         return budget.try_take(10)
 
     assert asyncio.run(run())
