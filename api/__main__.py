@@ -17,7 +17,7 @@ from api.http.connections import MOST, guarded
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings, name_of
 
-#: The file descriptors that are reserved for Redis, the object store and files, and not for callers' connections.
+#: The number of file descriptors that are reserved for Redis, the object store and files.
 _RESERVED = 1024
 
 
@@ -42,8 +42,8 @@ def main(arguments: list[str]) -> int:
             host=given.host,
             port=given.port,
             http=guarded(connections),
-            # asyncio accepts this many connections at once before any of them is counted, so this must stay
-            # below the reserve.
+            # asyncio accepts up to this many connections before the first of them is counted, so it must be less than
+            # the reserve.
             backlog=max(16, connections // 4),
             access_log=False,
             log_level="warning",
@@ -58,16 +58,16 @@ def main(arguments: list[str]) -> int:
 
 
 def _require_public_url(host: str) -> None:
-    """Raise SettingsError if links would begin with the `Host` header, which any caller can set."""
+    """Raise SettingsError if links would begin with the value of the `Host` header, which any caller can choose."""
     if not is_loopback(host) and Settings.from_environment(os.environ).public_url is None:
         name = name_of("public_url")
         raise SettingsError(f"{name} must be set unless the API listens only on loopback, because links start with it")
 
 
 def most_connections(descriptors: int) -> int:
-    """Return how many connections of callers a process with this descriptor limit may have.
+    """Return the largest number of callers' connections for a process with this limit on descriptors.
 
-    Half of the descriptors, or _RESERVED of them if that is less, are kept for other uses.
+    The smaller of _RESERVED and half of the descriptors is kept for other uses.
     """
     return min(MOST, max(descriptors - _RESERVED, descriptors // 2))
 

@@ -1,4 +1,4 @@
-"""Build the API process from the settings of the environment: `uvicorn api.app:create --factory`."""
+"""The API application, built from the settings of the environment: `uvicorn api.app:create --factory`."""
 
 import logging
 import os
@@ -54,8 +54,8 @@ from maskrelay.telemetry import logs
 from maskrelay.telemetry.tracing import open_spans
 from maskrelay.threads import end_process_with_threads
 
-#: What pages of the origins in MASKRELAY_CORS_ORIGINS may send and read. API keys are sent in a header, never
-#: as a cookie.
+#: The methods and headers that pages of the origins in MASKRELAY_CORS_ORIGINS may use. API keys are sent in a header,
+#: never as a cookie.
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "HEAD", "POST", "DELETE"],
     "allow_headers": [
@@ -75,12 +75,12 @@ _CORS: dict[str, Any] = {
 def create() -> ASGIApp:
     """Return the API for the settings of the environment. Raises SettingsError.
 
-    A store or Redis that does not respond yet is not an error here; the API is not ready until both respond.
+    If the store or Redis does not respond yet, no error is raised. The API is not ready until both respond.
     """
     settings = Settings.from_environment(os.environ)
     _configure_logs(settings)
     end_process_with_threads()
-    client_context()  # fail at startup if the file of certificates cannot be used
+    client_context()  # raises SettingsError if the certificate file cannot be used
     storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
     try_at_start(storage)
     ledger = _ledger(settings)
@@ -91,7 +91,7 @@ def create() -> ASGIApp:
 
 
 def _configure_logs(settings: Settings) -> None:
-    """Send the log lines of the server itself, about its startup and its errors, to the same log."""
+    """Let the server write its own log lines, about startup and errors, to the log of this service."""
     logs.configure(settings.log_level, settings.log_format)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
@@ -103,7 +103,7 @@ def build(
 ) -> ASGIApp:
     """Return the API for this ledger and store.
 
-    `check_database` raises an error as long as it is not certain that the ledger and the store belong together.
+    `check_database` raises an error until it is certain that the ledger belongs to the store.
     """
     settings.require("keys_file")
     keys, tokens = KeysFile.open(Path(str(settings.keys_file))), tokens_of(settings)

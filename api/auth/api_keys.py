@@ -1,4 +1,4 @@
-"""Authenticate API keys with a file that contains their SHA-256 hashes."""
+"""Authentication by API keys. A file contains their SHA-256 hashes."""
 
 import hashlib
 import hmac
@@ -18,10 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class KeysFile:
-    """The keys of one file, which is read again when it changes.
+    """The keys in a file, which is read again when it changes.
 
-    If the changed file cannot be read, the previous keys stay in use and a warning is logged, because a half-written
-    file must not lock out all callers.
+    If the changed file cannot be read, the previous keys stay in use, and a warning is logged. Otherwise, a
+    half-written file would lock out all callers.
     """
 
     def __init__(self, path: Path, entries: list[KeyEntry], seen: tuple[int, ...]) -> None:
@@ -49,7 +49,7 @@ class KeysFile:
         return Caller(entry.tenant, entry.scopes, f"key:{entry.name or entry.sha256[:8]}")
 
     def quotas(self, tenant: str, default: Usage) -> Usage:
-        """Return the tenant's quotas from the file. Those that are missing there are taken from `default`."""
+        """Return the tenant's quotas from the file. Quotas that the file does not set are taken from `default`."""
         given = [entry.quotas for entry in self._current() if entry.tenant == tenant and entry.quotas is not None]
         return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
 

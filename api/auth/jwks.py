@@ -23,13 +23,13 @@ from maskrelay.network.http_clients import client_options
 from maskrelay.network.response_bodies import aread_body
 from maskrelay.scoring.url_checks import LOOPBACK
 
-#: After this many seconds, cached keys are fetched again, so that a withdrawn key stops working.
+#: The number of seconds after which cached keys are fetched again. A withdrawn key then stops working.
 FRESH_S = 600
 #: The number of seconds for which cached keys remain valid while the issuer is unavailable.
 LASTING_S = 3600
-#: The shortest time between the starts of two fetches, in seconds. Requests of callers cannot cause more fetches.
+#: The shortest time between the starts of two fetches, in seconds. Callers cannot cause more fetches than that.
 LEAST_PAUSE_S = 10
-#: Timeouts in seconds: of one step of a fetch, and of its two requests together.
+#: The timeouts, in seconds, of one step of a fetch, and of both requests of a fetch together.
 _TIMEOUT_S, _TOTAL_S = 5.0, 10.0
 #: The largest document that is read, in bytes.
 _MOST_BYTES = 1 << 20
@@ -40,7 +40,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """A public key and the only algorithm that it verifies. The type of the key determines it, never a token."""
+    """A public key, and the only algorithm for which it is used.
+
+    The type of the key determines the algorithm, and never the token.
+    """
 
     key: RSAPublicKey | EllipticCurvePublicKey
     algorithm: str
@@ -49,8 +52,8 @@ class VerifyingKey:
 class IssuerKeys:
     """The keys of `issuer` by their `kid`. An instance belongs to one event loop. `clock` returns monotonic seconds.
 
-    Raises SettingsError if the issuer's URL is neither https:// nor on loopback, because others could replace the keys
-    on an unencrypted connection.
+    Raises SettingsError if the issuer's URL is neither https:// nor on loopback, because the keys could be replaced on
+    an unencrypted connection.
     """
 
     def __init__(self, issuer: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,7 +62,7 @@ class IssuerKeys:
         self._issuer = issuer
         self._clock = clock
         self._trusted = client_context()
-        client_options(issuer, trusted=self._trusted)  # fail at startup if the proxy cannot be used
+        client_options(issuer, trusted=self._trusted)  # raises SettingsError at startup if the proxy cannot be used
         self._lock = anyio.Lock()
         self._keys: dict[str, VerifyingKey] = {}
         self._fetched: float | None = None
@@ -122,7 +125,7 @@ def _is_safe(url: str) -> bool:
 def _verifying(listed: dict[str, Any]) -> tuple[str, VerifyingKey | None]:
     """Return the id of a listed key and the key itself, or None instead of the key if it is not supported.
 
-    A key is not supported if it is secret, too short, for encryption, or on another curve than P-256.
+    A key is not supported if it is a secret key, too short, meant for encryption, or on another curve than P-256.
     """
     kid = str(listed.get("kid", ""))
     if listed.get("kty") not in {"RSA", "EC"} or listed.get("use", "sig") != "sig":

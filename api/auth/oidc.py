@@ -1,4 +1,4 @@
-"""Authenticate callers by OpenID Connect, with bearer tokens that the configured issuer signed for this service."""
+"""Authentication by OpenID Connect, with bearer tokens that the configured issuer signed for this service."""
 
 import hashlib
 from collections.abc import Callable
@@ -67,10 +67,7 @@ class TokenVerifier:
 
 
 def _kid(token: str) -> str:
-    """Return the id of the key that the token claims to be signed with.
-
-    Raises Unauthenticated without fetching anything.
-    """
+    """Return the id of the key with which the token claims to be signed. Raises Unauthenticated. No request is sent."""
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError:
@@ -89,7 +86,10 @@ def _scopes(claim: Any) -> frozenset[Scope]:
 
 
 def _name(claims: dict[str, Any]) -> str:
-    """Return the hash of the token's subject. The subject itself may be an e-mail address, and the name is stored."""
+    """Return the caller's name, which is a hash of the token's subject.
+
+    The name is stored, and the subject may be an e-mail address.
+    """
     return "oidc:" + hashlib.sha256(f"{claims['iss']}\n{claims['sub']}".encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Callers, and the check whether a caller may call a route. Nobody may call a route that is not in the table."""
+"""Callers, and the check whether a caller may call a route. Routes that are not in the route table cannot be called."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,8 +8,8 @@ from starlette.requests import Request
 from maskrelay.contract.records.api_key_file import Scope
 from maskrelay.errors import ScopeMissing
 
-#: Who may call a route: a caller with this scope, anybody (`public`), or a caller with the operators' key (`operator`).
-#: If no such key is set, anybody may call a route of the operators.
+#: The access that a route requires. It is a scope, `public` for everybody, or `operator` for callers with the
+#: operators' key. If no such key is set, everybody may call an `operator` route.
 Access = Scope | Literal["public", "operator"]
 #: The kinds of access without an API key.
 KEYLESS = frozenset({"public", "operator"})
@@ -32,7 +32,7 @@ class Caller:
 
 
 async def check_scope(request: Request) -> None:
-    """Raise ScopeMissing unless the caller has the route's scope. This runs before the body is read."""
+    """Raise ScopeMissing if the caller lacks the route's scope. This check is made before the body is read."""
     access: Access | None = request.app.state.access.get((request.method, request.scope["route"].path))
     if access in KEYLESS:
         return

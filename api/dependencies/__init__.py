@@ -1,6 +1,7 @@
-"""What request handlers depend on, built once in each process from the settings.
+"""The objects on which request handlers depend.
 
-Every handler gets the same `Dependencies` from its request. Read this module first, then `lifespan`.
+Each process builds them once from the settings. Every handler gets the same `Dependencies` from its request. Read this
+module first, then `lifespan`.
 """
 
 import ipaddress
@@ -25,7 +26,7 @@ from maskrelay.telemetry.spans import Spans
 
 T = TypeVar("T")
 V = TypeVar("V")
-#: The number of concurrent storage calls for a request that makes one call for each upload or job.
+#: The number of concurrent storage calls in a request that needs a call for each of several uploads or jobs.
 _HANDS = 8
 
 
@@ -33,12 +34,12 @@ class UrlGuard(Protocol):
     """The rule that decides where callbacks may be sent."""
 
     def check_url(self, url: str) -> None:
-        """Raise CallbackForbidden unless events may be sent to this URL."""
+        """Raise CallbackForbidden if no events may be sent to this URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one request, and how long an upload waits for its job."""
+    """The limits of a request, and the lifetime of unused uploads."""
 
     body_bytes: int
     image_bytes: int
@@ -54,8 +55,8 @@ class Dependencies:
 
     ledger: Ledger
     storage: Storage
-    #: Raises LedgerUnavailable or StorageUnavailable as long as it is not certain that Redis and the
-    #: store belong together.
+    #: A function that raises LedgerUnavailable or StorageUnavailable until it is certain that Redis belongs to the
+    #: store.
     check_database: Callable[[], None]
     archive: Archive
     health: StoreHealth
@@ -63,7 +64,7 @@ class Dependencies:
     #: The current server key, and after it the previous one, if there is one.
     server_keys: tuple[bytes, ...]
     limits: Limits
-    #: The quotas of a tenant, that is, the most that it may have in progress.
+    #: A function that returns the quotas of a tenant, that is, the most that it may have in progress.
     quotas: Callable[[str], Usage]
     ends: JobEndListener
     unrecorded: UnrecordedJobs
@@ -98,7 +99,8 @@ def tenant_of(request: Request) -> str:
 def base_of(request: Request) -> str:
     """Return the beginning of links: the public URL if it is set, otherwise the address at which the request arrived.
 
-    Without a public URL, the `Host` header is used only on loopback, where no other machine can set it.
+    The `Host` header is used only if there is no public URL and the API listens on loopback, because no other machine
+    can then set the header.
     """
     if public_url := dependencies_of(request).public_url:
         return public_url

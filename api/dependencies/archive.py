@@ -1,4 +1,4 @@
-"""Read the records of jobs from storage. Those that never change are cached."""
+"""A reader of the records of jobs in storage. Records that never change are cached."""
 
 from bisect import bisect_right
 from contextlib import suppress
@@ -12,7 +12,7 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
 from maskrelay.storage.stored_records import read_records, read_result, read_submission
 
-#: A plan never has more frames than this, because the numbers of its parts have six digits.
+#: The largest possible number of frames in a plan. The numbers of its parts have six digits.
 _MOST_FRAMES = 10**6 * FRAMES_PER_PART
 
 
@@ -69,7 +69,10 @@ class Archive:
         return [name for name in names if keys.PART.fullmatch(name)]
 
     def outcomes(self, job: str, part: str) -> tuple[Outcome | None, ...]:
-        """Return the outcomes in a part, with None for each line that cannot be used. A lost part has no outcomes."""
+        """Return the outcomes in a part, with None for each line that cannot be used.
+
+        If the part is lost, the result is empty.
+        """
         with suppress(ObjectMissing):
             return self._parts(job, part)
         return ()

@@ -1,4 +1,4 @@
-"""Listen for the announced ends of jobs, with one subscription per process for all waiting requests."""
+"""A listener for the announced ends of jobs. All waiting requests of a process share one subscription."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,15 +6,16 @@ from contextlib import contextmanager
 
 from maskrelay.ledger.notifications import Notifications
 
-#: The subscription is kept for this many seconds after the last request, because another one often follows, and
-#: connecting costs as much as three queries.
+#: The number of seconds for which the subscription is kept after the last request. Another request often follows, and
+#: connecting again costs as much as three queries.
 KEPT_S = 15.0
 
 
 class JobEndListener:
     """The requests that wait for the end of a job.
 
-    While there is at least one, and for `KEPT_S` seconds afterwards, a single subscription serves all of them.
+    A single subscription serves all of them. It exists while there is at least one such request, and for `KEPT_S`
+    seconds afterwards.
     """
 
     def __init__(self, bells: Notifications) -> None:

@@ -1,4 +1,4 @@
-"""The lifespan of the API: check Redis at startup, and release waiting requests at shutdown."""
+"""The lifespan of the API. Redis is checked at startup, and waiting requests are released at shutdown."""
 
 import asyncio
 import signal
@@ -40,8 +40,8 @@ async def _look_at(ledger: Ledger) -> None:
 def _told_to_end(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` on the event loop when SIGTERM or SIGINT arrives, in addition to the server's own handler.
 
-    The server itself reports the shutdown only after the last request has ended, and after its grace period it ends the
-    remaining requests with 500.
+    The server itself reports the shutdown only after the last request has ended. When its grace period is over, it ends
+    the remaining requests with 500.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield

@@ -1,4 +1,4 @@
-"""HTTP itself, independent of what the API is for: connections, headers, cursors and middleware.
+"""The parts of HTTP that are the same for all features: connections, headers, cursors and middleware.
 
 Read `headers` first, then `middleware`.
 """

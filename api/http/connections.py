@@ -1,7 +1,7 @@
 """Read deadlines and a limit on the number of connections, so that idle or slow clients cannot exhaust the service.
 
-uvicorn closes a connection that is idle between two requests. However, it waits without a limit for the first bytes of
-a request, for the rest of its headers and for the rest of its body. The protocol in this module adds these deadlines.
+uvicorn closes a connection that is idle between two requests. However, it waits without a limit for the first request,
+and for the rest of a request's headers and body. The protocol in this module adds deadlines for these waits.
 """
 
 import asyncio
@@ -15,13 +15,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEADERS_S = 10.0
 #: The longest time in seconds without a byte of an incomplete body, while the server is ready to read.
 IDLE_BODY_S = 30.0
-#: The most connections. If there are more, the connection that has waited longest without a complete request is closed.
+#: The largest number of connections. If there are more, the connection that has been without a complete request for the
+#: longest time is closed.
 MOST = 4096
 _LOOK_S = 1.0
 
 
 class Silent:
-    """The connections without a complete request so far, oldest first, and the number of all connections."""
+    """The connections that have not sent a complete request, oldest first, and the number of all connections."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -29,8 +30,9 @@ class Silent:
         self.open = 0
 
     def begin(self, connection: "GuardedProtocol") -> None:
-        """Add a connection. If there are too many, close the oldest one without a complete
-        request, possibly this one.
+        """Add a connection.
+
+        If there are too many, close the oldest one without a complete request, which may be the new one.
         """
         self.open += 1
         self._waiting[connection] = None
@@ -94,7 +96,7 @@ class GuardedProtocol(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _body_is_awaited(self) -> bool:
-        """Return whether more of the body is expected, and the server itself has not paused reading."""
+        """Return whether the server waits for more of the body. It does not while it has paused reading."""
         paused: bool = self.flow.read_paused
         return bool(self.cycle.more_body) and not paused
 

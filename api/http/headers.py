@@ -1,4 +1,4 @@
-"""Parse and validate the request headers that the API interprets."""
+"""The request headers that the API interprets, with their validation."""
 
 import re
 
@@ -6,12 +6,12 @@ from starlette.datastructures import Headers
 
 from maskrelay.errors import Malformed, RangeNotSatisfiable
 
-#: 1 to 255 visible ASCII characters. Between them there may be blanks.
+#: 1 to 255 visible ASCII characters, with blanks allowed between them.
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
 _KEY = re.compile(KEY_PATTERN.strip("^$"))
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
-#: Many proxies close a request after 60 s without a byte, so the longest wait is shorter.
+#: The longest wait, in seconds. Many proxies close a request after 60 s without a byte.
 WAIT_MOST_S = 50
 RETRY_AFTER = {"Retry-After": "1"}
 PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
@@ -31,7 +31,7 @@ def idempotency_key(headers: Headers) -> str | None:
 
 
 def wait_asked(headers: Headers) -> int | None:
-    """Return the seconds of `Prefer: wait=N` (RFC 7240), but at most 50, or None if there is no such preference."""
+    """Return N of `Prefer: wait=N` (RFC 7240), but at most 50. Return None if there is no such preference."""
     for given in headers.getlist("prefer"):
         for preference in given.split(","):
             known = _WAIT.fullmatch(preference.split(";")[0].strip())
@@ -52,7 +52,7 @@ def wants_lines(headers: Headers) -> bool:
 
 
 def byte_range(headers: Headers, length: int, etag: str) -> tuple[int, int] | None:
-    """Return the requested byte range (RFC 9110) as offset and length, or None if the whole file is to be sent.
+    """Return the requested byte range (RFC 9110) as offset and length, or None if the whole file must be sent.
 
     The whole file is sent if no range is requested, if the unit is not bytes, if there are several ranges or a
     malformed one, or if `If-Range` names another version. Raises RangeNotSatisfiable for a range outside of the file.

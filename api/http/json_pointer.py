@@ -1,8 +1,8 @@
-"""Name the place of an error in a request by a JSON pointer (RFC 6901) in its URI fragment form."""
+"""JSON pointers (RFC 6901), in their URI fragment form, to the places of errors in a request."""
 
 from urllib.parse import quote
 
-#: Names that a caller has chosen are truncated, so that a response does not repeat a whole body.
+#: The length to which names from a caller are truncated. Otherwise, a response could repeat a whole body.
 _SEGMENT_LENGTH = 64
 
 

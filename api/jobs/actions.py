@@ -1,4 +1,4 @@
-"""Cancel and delete jobs. The caller's request is stored before the response is sent."""
+"""The cancelling and deleting of jobs. The caller's request is stored before the response is sent."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,9 +32,9 @@ def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
 def delete(dependencies: Dependencies, job: str, caller: Caller) -> None:
     """Write the tombstone, then remove the job from the ledger, so that no more of its work is claimed or settled.
 
-    The job's record need not be readable, so an unreadable job can be deleted. If the ledger is unavailable, the sweep
-    removes the job from it later. Repeating the call does no harm. Raises NotFound or Gone, or StorageUnavailable if
-    the tombstone could not be written.
+    A job whose record is unreadable can be deleted too. If the ledger is unavailable, the sweep removes the job from
+    the ledger later. Repeating the call does no harm. Raises NotFound or Gone, or StorageUnavailable if the tombstone
+    could not be written.
     """
     check_owned(dependencies, caller.tenant, job)
     tombstone = Tombstone(tenant=caller.tenant, at=datetime.now(UTC), reason="deleted", by=caller.name)

@@ -1,4 +1,7 @@
-"""Find and send the files of a job. A name is looked up among those in the visible outcomes, never used as a path."""
+"""The files of a job.
+
+A name from a caller is only compared with the names in the visible outcomes, and never used as a path.
+"""
 
 import hashlib
 import re
@@ -29,7 +32,7 @@ _ENDING = re.compile(r"(?<=.)\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{1,5}$")
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file: the location of its bytes, and a readable name."""
+    """A file of a job, with the location of its bytes and a readable name."""
 
     ref: ArtifactRef
     human_name: str
@@ -60,7 +63,7 @@ def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
 
 
 def _is_of_several(dependencies: Dependencies, known: JobSnapshot, frame: int) -> bool:
-    """Return whether the item of this frame has other frames. The line of a running job has only this frame."""
+    """Return whether the item of this frame has other frames. For a running job, the line contains only this frame."""
     planned = dependencies.archive.item_of(known.id, frame) if known.result is None else None
     return planned is not None and planned.frames > 1
 
@@ -117,7 +120,8 @@ def _slug(prompt: str) -> str:
 def disposition(name: str) -> str:
     """Return `Content-Disposition` (RFC 6266) with the name in UTF-8, and in plain ASCII for old clients.
 
-    Only letters, digits, `.`, `_` and `-` appear unescaped, because a caller may have written anything into the name.
+    All characters but letters, digits, `.`, `_` and `-` are escaped, because the name may contain any text from a
+    caller.
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", plain)

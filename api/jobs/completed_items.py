@@ -1,4 +1,7 @@
-"""The items of a running job in the order of completion: an item comes with the last of its frames."""
+"""The items of a running job in the order of their completion.
+
+An item is complete when all of its frames have outcomes.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,30 +18,31 @@ from api.jobs.running_outcomes import (
 )
 from maskrelay.contract.records.item_lines import ItemLine, item_line
 
-#: As many lines as a part of a bulk job has.
+#: The number of lines in a part of a bulk job.
 _LINES_OF_PART = 64
-#: A line of the job's parts: the number of the part, and of the line in it.
+#: The position of a line in the job's parts: the number of the part, and the number of the line in the part.
 Place = tuple[int, int]
-#: Items, and the line with which the next page begins; None if there are no more at present.
+#: A page of items, and the line with which the next page begins. The line is None if there are no more items at
+#: present.
 Completed = tuple[list[ItemLine], Place | None]
 
 
 def completed_items(dependencies: Dependencies, known: JobSnapshot, first: Place, limit: int) -> Completed:
-    """Return at most `limit` items that are completed by the line `first` or by later ones."""
+    """Return at most `limit` items that are completed by the line `first` or by a later line."""
     found = _from_own_parts(dependencies, known.id, first, limit) if is_listed(known) else None
     return found or _from_all_parts(dependencies, known, first, limit)
 
 
 def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: int) -> Completed | None:
-    """Read only the parts of the page, and those of the other frames of its items.
+    """Read only the parts that contain the frames of the page's items.
 
-    Return None if the part of some frame is not known.
+    Return None if the part of any of these frames is unknown.
     """
     items: dict[int, ItemLine] = {}
     read: dict[int, Line] = {}
     for lines in lines_from(dependencies, job, first[0], at_once=1 + limit // _LINES_OF_PART):
         read |= {line.outcome.frame: line for line in lines}
-        # asked for after the list was read, so that every part up to these lines has its numbers
+        # read after the list of parts, so the numbers of all parts up to these lines are known
         numbers = numbers_of(dependencies, job, (line.item for line in lines if line.item.frames > 1))
         if numbers is None:
             return None
@@ -51,16 +55,13 @@ def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: i
             outcomes = [line.outcome]
             if item.frames > 1:
                 outcomes = outcomes_of_item(dependencies, job, item, numbers[item.item], read)
-            if len(outcomes) == item.frames:  # otherwise a part is lost, and these frames will be segmented again
+            if len(outcomes) == item.frames:  # if not, a part is lost, and its frames will be segmented again
                 items[item.item] = item_line(item, tuple(outcomes))
     return list(items.values()), None
 
 
 def _completing(lines: Sequence[Line], numbers: Mapping[int, Numbers]) -> Iterator[Line]:
-    """Yield the lines with which all frames of their items have an outcome.
-
-    numbers: of the items of several frames.
-    """
+    """Yield each line that completes its item. `numbers` contains the part numbers of the items of several frames."""
     own = [line for line in lines if _is_own(line, numbers.get(line.item.item))]
     last = {(line.part, line.item.item): line.place for line in own}
     latest = {item: _latest(parts) for item, parts in numbers.items()}
@@ -71,7 +72,7 @@ def _completing(lines: Sequence[Line], numbers: Mapping[int, Numbers]) -> Iterat
 
 
 def _latest(numbers: Numbers) -> int | None:
-    """Return the number of the item's last part; None if some of its frames have no outcome."""
+    """Return the number of the last part with a frame of the item, or None if some of its frames have no outcome."""
     known = [number for number in numbers if number is not None]
     return max(known) if len(known) == len(numbers) else None
 
@@ -82,7 +83,10 @@ def _is_own(line: Line, numbers: Numbers | None) -> bool:
 
 
 def _from_all_parts(dependencies: Dependencies, known: JobSnapshot, first: Place, limit: int) -> Completed:
-    """Read every part up to the end of the page: for a job that the ledger does not list, or not with all numbers."""
+    """Read every part up to the end of the page.
+
+    This is for a job whose parts the ledger does not list, or not completely.
+    """
     parts = listed_parts(dependencies, known)
     visible = no_lines(dependencies, known)
     done: Counter[int] = Counter()

@@ -1,4 +1,4 @@
-"""A job's failed frames, page by page: those so far while it runs, and all of them when it has ended."""
+"""A job's failed frames, page by page. For a running job, these are the frames that have failed so far."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,8 @@ from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLette
 from maskrelay.contract.views.job_views import ErrorShown
 from maskrelay.storage.stored_records import lines_of, unreadable
 
-#: The kinds of cursors: the first is a place in the list of parts, the second a byte offset in the final object.
+#: The two kinds of cursors. The first is a position in the list of parts, and the second is a byte offset in the final
+#: object.
 _RUNNING, _FINAL = "q", "d"
 _CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile("[0-9]{1,18}")}
 
@@ -35,8 +36,8 @@ def read_dead_letters(
 ) -> DeadLetterList:
     """Return at most `limit` failed frames after `cursor`. With `code`, return only frames with this error code.
 
-    If the job has ended since the cursor was made, the list starts again: a frame may come twice, but none is missed.
-    Raises Malformed for an invalid cursor.
+    If the job has ended since the cursor was made, the list starts again. A frame may then be listed twice, but none is
+    missed. Raises Malformed for an invalid cursor.
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None:
@@ -48,7 +49,7 @@ def read_dead_letters(
 
 
 def letters_of(dependencies: Dependencies, result: Result, offset: int = 0) -> Iterator[tuple[int, DeadLetter]]:
-    """Yield the failed frames of a finished job from this offset on. Each comes with the offset that follows it."""
+    """Yield the failed frames of a finished job from this offset on, each with the offset of the next one."""
     if result.dead is None or offset >= result.dead.length:
         return
     of_cursor = offset > 0
@@ -102,7 +103,7 @@ def _so_far(
 def _visible(
     dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]
 ) -> Iterator[tuple[tuple[int, int], Outcome, PlannedItem]]:
-    """Yield the visible outcomes from a line of a part on, each with its place and its item."""
+    """Yield the visible outcomes from a line of a part on, each with its position and its item."""
     if is_listed(known):
         seen: set[int] = set()
         for found in chain.from_iterable(lines_from(dependencies, known.id, first[0], at_once=2)):

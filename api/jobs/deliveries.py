@@ -1,4 +1,4 @@
-"""List the events of a job's callback, and send one again on request."""
+"""The events of a job's callback: a list of them, and their repetition on request."""
 
 import json
 from contextlib import suppress
@@ -49,7 +49,8 @@ def _listed(dependencies: Dependencies, known: JobSnapshot) -> list[DeliveryShow
 def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliveryShown | None:
     """Return one event, or None if it has not happened.
 
-    If the receiver has refused further events, there is a marker even for an event that has not happened.
+    A marker alone does not mean that it has happened. If the receiver has refused further events, there are markers for
+    all events.
     """
     event = event_id(job, event_type)
     with suppress(ObjectMissing):
@@ -67,9 +68,9 @@ def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliverySho
 
 
 def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> DeliveryShown:
-    """Request that an event is sent again, and return it.
+    """Request that an event is sent again, and return the event.
 
-    The live marker is written before the marker of the delivery is removed, so that the sweep finds the event even if
+    The live marker is written before the marker of the delivery is removed. The sweep therefore finds the event even if
     the ledger is unavailable.
     """
     listed = {delivery.event: delivery for delivery in _listed(dependencies, known)}

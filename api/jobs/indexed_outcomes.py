@@ -1,7 +1,7 @@
-"""The visible outcomes of a running job by the ledger's list of parts, from any part on.
+"""The visible outcomes of a running job, read with the help of the ledger's list of parts.
 
-The ledger lists for each part which lines do not count. For the frames of items of several frames, it also records
-which part has the outcome. What a page costs therefore depends on the page, and not on the size of the job.
+For each part, the ledger lists the lines that are not visible. For items of several frames, it also records which part
+contains the outcome of each frame. The cost of a page therefore depends on the page, and not on the size of the job.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.rules.visible_line import placed
 
-#: The most parts that are read together.
+#: The largest number of parts that are read concurrently.
 _PARTS_AT_ONCE = 32
-#: The number of the part that has the outcome of each frame of an item; None for a frame without an outcome.
+#: For each frame of an item, the number of the part that contains its outcome, or None if it has no outcome.
 Numbers = Sequence[int | None]
 
 
 class Line(NamedTuple):
-    """A visible line: the numbers of its part and of the line in it, the outcome, and the item of its frame."""
+    """A visible line: the number of its part, its number within the part, the outcome, and the item of its frame."""
 
     part: int
     place: int
@@ -42,9 +42,10 @@ def is_listed(known: JobSnapshot) -> bool:
 
 
 def lines_from(dependencies: Dependencies, job: str, first: int, at_once: int) -> Iterator[list[Line]]:
-    """Yield the visible lines of the parts from number `first` on, of several parts together.
+    """Yield the visible lines of the parts from number `first` on, for several parts at a time.
 
-    at_once: the number of parts that are read first. Then come half as many, and twice as many each time.
+    `at_once` is the number of parts that are read first. After that, half as many are read, and then twice as many each
+    time.
     """
     for size in chain([at_once], _growing(max(1, at_once // 2))):
         parts = _listed(dependencies, job, first, first + size - 1)
@@ -61,7 +62,7 @@ def _growing(size: int) -> Iterator[int]:
 
 
 def numbers_of(dependencies: Dependencies, job: str, items: Iterable[PlannedItem]) -> dict[int, Numbers] | None:
-    """Return the part numbers of each of these items, by the number of the item; None if some are not known."""
+    """Return the part numbers of each of these items, by the number of the item, or None if some are unknown."""
     ranges = {item.item: range(item.first, item.first + item.frames) for item in items}
     found = dependencies.ledger.jobs.part_numbers(job, list(ranges.values())) if ranges else []
     known: dict[int, Numbers] = {
@@ -73,9 +74,9 @@ def numbers_of(dependencies: Dependencies, job: str, items: Iterable[PlannedItem
 def outcomes_of_item(
     dependencies: Dependencies, job: str, item: PlannedItem, numbers: Numbers, read: Mapping[int, Line]
 ) -> list[Outcome]:
-    """Return the outcomes of the item's frames, in order. Those of lost parts are left out.
+    """Return the outcomes of the item's frames, in order, without those in lost parts.
 
-    read: lines that were read before, by frame.
+    `read` contains lines that were read before, by frame.
     """
     own = {frame: number for frame, number in enumerate(numbers, item.first) if number is not None}
     lines = {frame: read[frame] for frame in own.keys() & read.keys() if read[frame].part == own[frame]}
@@ -93,10 +94,10 @@ def _listed(dependencies: Dependencies, job: str, first: int, last: int) -> list
 
 
 def _read(dependencies: Dependencies, job: str, parts: Sequence[_ListedPart]) -> list[Line]:
-    """Return the lines of these parts that count. Lines whose frame is not in the plan are left out."""
+    """Return the visible lines of these parts. Lines whose frame is not in the plan are skipped."""
     found: list[Line] = []
     read = partial(_outcomes, dependencies, job)
-    of_parts = side_by_side(read, parts) if len(parts) > 1 else map(read, parts)  # one needs no thread
+    of_parts = side_by_side(read, parts) if len(parts) > 1 else map(read, parts)  # a single part needs no thread
     for part, outcomes in zip(parts, of_parts, strict=True):
         frames: set[int] = set()
         for place, outcome in enumerate(outcomes):

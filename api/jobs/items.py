@@ -1,4 +1,7 @@
-"""A job's items, page by page: in order of completion while it runs, in order of the submission when it has ended."""
+"""A job's items, page by page.
+
+While the job runs, they are in order of completion. When it has ended, they are in order of submission.
+"""
 
 import re
 import struct
@@ -18,8 +21,8 @@ from maskrelay.contract.records.planned_items import IgnoredFile
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.stored_records import lines_of, parsed, read_records
 
-#: The kinds of cursors: a place in the list of parts, a byte offset in the final object, and a place in its list
-#: of flagged items.
+#: The three kinds of cursors: a position in the list of parts, a byte offset in the final object, and a position in its
+#: list of flagged items.
 _RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
 _CURSORS = {
     _RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"),
@@ -31,7 +34,7 @@ _OFFSET = struct.Struct(">Q")
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """A page of items. If `next` is None, there are no more at present, but a running job may have more later."""
+    """A page of items. If `next` is None, there are no more items at present, but a running job may have more later."""
 
     lines: tuple[ItemLine, ...]
     next: str | None
@@ -42,9 +45,9 @@ def read_page(
 ) -> ItemPage:
     """Return at most `limit` items after `cursor`. With `flag`, return only items with a mask that has this flag.
 
-    If the job has ended since the cursor was made, the list starts again in its final order: an item may come twice,
-    but none is missed. The flagged items of a job that has ended are ordered, most suspicious first. Raises Malformed
-    for an invalid cursor.
+    If the job has ended since the cursor was made, the list starts again in its final order. An item may then be listed
+    twice, but none is missed. The flagged items of a job that has ended are ordered by suspicion, highest first. Raises
+    Malformed for an invalid cursor.
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None and flag is not None:
@@ -60,7 +63,7 @@ def read_page(
 
 
 def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[IgnoredFile]:
-    """Return the files that did not become items. They are known when the job is planned."""
+    """Return the files that did not become items. The list is empty until the job is planned."""
     if not known.planned:
         return []
     try:
@@ -97,7 +100,10 @@ def _flagged(dependencies: Dependencies, result: Result, flag: str, first: int, 
 
 
 def final_line(dependencies: Dependencies, result: Result, item: int) -> ItemLine | None:
-    """Return one line of the final object, which its index locates, or None if there is no such item."""
+    """Return the line of an item in the final object, or None if there is no such item.
+
+    The index gives its location.
+    """
     if item >= result.counts.total:
         return None
     raw = dependencies.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)

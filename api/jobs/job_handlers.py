@@ -1,4 +1,4 @@
-"""The handlers that read, cancel and delete jobs."""
+"""The handlers of requests that read, cancel and delete jobs."""
 
 import json
 import logging
@@ -102,7 +102,7 @@ def before(cursor: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[T]):
-    """A page of a tenant's jobs, newest first. `unreadable` lists the jobs of the page whose record cannot be used."""
+    """A page of a tenant's jobs, newest first. `unreadable` lists the jobs on the page whose records cannot be used."""
 
     jobs: list[T]
     unreadable: list[str]
@@ -112,7 +112,7 @@ class Listed(Generic[T]):
 def listed(
     dependencies: Dependencies, tenant: str, before: str | None, limit: int, use: Callable[[JobSnapshot], T]
 ) -> Listed[T]:
-    """Return the results of `use` for each job of a page. An unreadable job does not affect the others."""
+    """Return the result of `use` for each job on a page. An unreadable job does not affect the others."""
     ids = dependencies.ledger.jobs.listed(tenant, before, limit + 1)
     unreadable: list[str] = []
 

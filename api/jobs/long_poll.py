@@ -1,4 +1,7 @@
-"""Long polling (RFC 7240 `wait`): wait for the announcement of a job's end, and check its state from time to time."""
+"""Long polling (RFC 7240 `wait`).
+
+A request waits for the announcement of a job's end, and checks the state from time to time.
+"""
 
 import asyncio
 import time
@@ -8,14 +11,14 @@ from api.dependencies import Dependencies, in_thread
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.rules.lifecycle import is_terminal
 
-#: The pauses between checks, in seconds. If an announcement is lost, the response is late by at most the longest pause.
+#: The pauses between checks, in seconds. If an announcement is lost, the response is late by the longest pause at most.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 
 
 async def until_ended(dependencies: Dependencies, job: str, seconds: int) -> None:
-    """Return when the job is terminal, when the time is over, or when this process shuts down.
+    """Wait until the job is terminal, the time is over, or this process shuts down.
 
-    The ledger may be unavailable in the meantime.
+    An outage of the ledger does not end the wait.
     """
     deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_S
     with dependencies.ends.of(job) as ended:

@@ -1,4 +1,4 @@
-"""Look up a job in the ledger, or in storage if the ledger does not have it."""
+"""The lookup of a job in the ledger, or in storage if the ledger has no record of it."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class JobSnapshot:
 
     submission: Submission
     record: JobRecord | None
-    #: Set when the job is terminal. A job that ended without a result has no `result`, but `halted`.
+    #: The result if the job is terminal. A job that ended without a result has `halted` instead.
     result: Result | None
     #: True if storage contains a request to cancel and the ledger has no record of the job.
     cancelling: bool = False
-    #: Why the job ended without a result, if it did.
+    #: The reason why the job ended without a result, if it did.
     halted: Halt | None = None
 
     @property
@@ -64,7 +64,9 @@ class JobSnapshot:
         return Counts(total=self.record.total, **self.record.items)
 
     def reason(self) -> str | None:
-        """Return why the job was cancelled, or the error code of the failure that ended it without a result."""
+        """Return the reason why the job was cancelled, or the code of the error with which it ended without a
+        result.
+        """
         if self.result is not None:
             return self.result.reason
         if self.halted is not None:
@@ -80,9 +82,9 @@ class JobSnapshot:
 def look(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot:
     """Return the tenant's job with this id.
 
-    If the ledger is unavailable, a job whose result is in storage is still returned. For any other job, this raises
-    LedgerUnavailable, and the caller can try again. Raises NotFound for an unknown id and for a job of another tenant,
-    and Gone for a job that was deleted or has expired.
+    If the ledger is unavailable, a job whose result is in storage is still returned. For any other job,
+    LedgerUnavailable is raised in this case. Raises NotFound if the id is unknown or the job belongs to another tenant,
+    and Gone if the job was deleted or has expired.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
@@ -132,8 +134,8 @@ def check_owned(dependencies: Dependencies, tenant: str, job: str) -> None:
     """Raise an error unless the tenant may delete the job: NotFound if the job is not the tenant's, Gone
     if it was deleted.
 
-    The job's record need not be readable. If the ledger is unavailable, this raises LedgerUnavailable for a job that
-    has no result yet, because deleting it requires the ledger to drop its work.
+    The job's record need not be readable. If the ledger is unavailable and the job has no result yet, LedgerUnavailable
+    is raised, because the work of the job must be removed from the ledger.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
@@ -152,7 +154,7 @@ def check_owned(dependencies: Dependencies, tenant: str, job: str) -> None:
 def _check_gone(dependencies: Dependencies, tenant: str, job: str) -> None:
     """If the job was deleted, raise Gone for its owner, and NotFound for anyone else.
 
-    The owner is read from the tombstone, otherwise from the submission.
+    The tombstone names the owner. If it does not, the owner is read from the submission.
     """
     if not dependencies.archive.has(keys.gone(job)):
         return

@@ -1,4 +1,4 @@
-"""How jobs and items are shown in responses, and the time that each stage took."""
+"""The representation of jobs and items in responses, including the time that each stage took."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from maskrelay.contract.views.job_views import (
 )
 from maskrelay.rules.timings import TOTAL, bottleneck, timings
 
-#: Members that are left out if they have no value. All others are always present, even as null.
+#: The members that are omitted if they have no value. All other members are always present, even if they are null.
 _ABSENT = frozenset(
     {
         "deadline",
@@ -68,7 +68,10 @@ def job_url(base: str, job: str) -> str:
 
 
 def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> JobShown:
-    """Return what is shown of a job. `secret` is a generated callback secret, which only the submitter sees."""
+    """Return the representation of a job.
+
+    `secret` is a generated callback secret, which is only shown in the response to the submission.
+    """
     url = job_url(base, known.id)
     callback, spent = known.submission.callback, timings_of(known)
     return JobShown(
@@ -102,8 +105,8 @@ def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> Jo
 def etag_of(known: JobSnapshot) -> str:
     """Return an ETag that changes with every change of the job.
 
-    It contains the ledger's version counter, and a hash of what is shown, because the counter restarts if
-    Redis loses its data.
+    It contains the ledger's version counter. It also contains a hash of the representation, because the counter
+    restarts if Redis loses its data.
     """
     version = known.record.version if known.record is not None else 0
     shown = f"{known.state} {known.planned} {known.counts()} {known.frames()}"
@@ -111,7 +114,7 @@ def etag_of(known: JobSnapshot) -> str:
 
 
 def _eta(known: JobSnapshot) -> float | None:
-    """Return the seconds that remain at the current pace, or None while the pace is unknown."""
+    """Return the estimated number of seconds until the job ends, or None if the pace is unknown."""
     started = known.record.started_at if known.record is not None else None
     frames = known.frames()
     done = frames.succeeded + frames.failed
@@ -128,7 +131,7 @@ def ignored_shown(file: IgnoredFile) -> IgnoredShown:
 
 
 def item_shown(line: ItemLine, url: str) -> ItemShown:
-    """Return what is shown of an item. `url` is the address of its job."""
+    """Return the representation of an item. `url` is the address of its job."""
     shown = ItemShown(
         custom_id=line.custom_id,
         source_name=line.source_name,
@@ -208,7 +211,10 @@ def _error(error: Failure | None) -> ErrorShown | None:
 
 
 def timings_of(known: JobSnapshot) -> dict[str, float]:
-    """Return the seconds of each stage, and of all in `total`, or nothing if neither storage nor the ledger has any."""
+    """Return the seconds that each stage took, and their sum as `total`.
+
+    Return an empty mapping if no times are known.
+    """
     result, record = known.result, known.record
     if result is None:
         return timings(record.moments, record.spent, datetime.now(UTC)) if record is not None else {}

@@ -1,4 +1,4 @@
-"""The visible outcomes of a job that has no result yet: the lines of its parts, without those that were refused."""
+"""The visible outcomes of a job that has no result yet. They are found by reading all parts."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,10 +14,10 @@ Listed = Sequence[tuple[str, frozenset[int] | None]]
 
 
 def listed_parts(dependencies: Dependencies, known: JobSnapshot) -> Listed:
-    """Return the job's parts in the order in which they were settled. Each comes with its refused frames.
+    """Return the job's parts in the order in which they were settled, each with its refused frames.
 
-    If the ledger does not have the job or has removed its list of parts, return the parts in storage in the order of
-    their names. Then the refused frames are not known, and None stands for them.
+    If the ledger has no record of the job or has removed its list of parts, return the parts in storage in the order of
+    their names. In this case, the refused frames are unknown, and None is returned in their place.
     """
     if known.record is not None and not known.terminal:
         return dependencies.ledger.jobs.parts(known.id)
@@ -25,7 +25,7 @@ def listed_parts(dependencies: Dependencies, known: JobSnapshot) -> Listed:
 
 
 def no_lines(dependencies: Dependencies, known: JobSnapshot) -> VisibleLines:
-    """Return the rule that decides which lines are visible, before any line has been offered to it."""
+    """Return a new instance of the rule that decides which lines are visible."""
     frames = known.frames().planned if known.planned else dependencies.archive.most_frames(known.id)
     return VisibleLines(frames)
 
@@ -33,7 +33,7 @@ def no_lines(dependencies: Dependencies, known: JobSnapshot) -> VisibleLines:
 def pass_over(
     dependencies: Dependencies, known: JobSnapshot, part: str, refused: frozenset[int] | None, lines: VisibleLines
 ) -> list[int]:
-    """Offer every line of a part to `lines`, and return the frames that got their first visible line from it."""
+    """Offer every line of a part to `lines`. Return the frames that had no visible line before, and have one now."""
     decided = []
     for frame, succeeded in dependencies.archive.frames(known.id, part):
         fresh = not lines.decided(frame)
@@ -47,7 +47,7 @@ def visible_in(
 ) -> Iterator[tuple[int, Outcome, PlannedItem, bool]]:
     """Yield the visible lines of a part: place, outcome, item, and whether the frame had no visible line before.
 
-    Every line is offered to `lines`. A line whose frame is not in the plan is left out.
+    Every line is offered to `lines`. A line whose frame is not in the plan is skipped.
     """
     for place, outcome in enumerate(dependencies.archive.outcomes(known.id, part)):
         if outcome is None or (item := dependencies.archive.item_of(known.id, outcome.frame)) is None:

@@ -1,4 +1,3 @@
-"""Endpoints for operators and autoscalers, and the lists of what a job can request.
-
-They show health, metrics, scaling, endpoints and prompts. Read `health` first.
+"""Routes for operators and autoscalers (health, metrics and scaling), and lists of the endpoints and prompts that a job
+can request. Read `health` first.
 """

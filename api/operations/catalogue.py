@@ -1,4 +1,6 @@
-"""What a job can request: the endpoints that a tenant may use, and the targets on which the model was trained."""
+"""The lists of what a job can request: endpoints that the tenant may use, and targets on which the model was
+trained.
+"""
 
 from typing import Annotated, Any
 
@@ -41,7 +43,7 @@ def _wire_in_use(shown: dict[str, Any], offers: DeploymentOffers) -> str | None:
 
 
 def check_pin(dependencies: Dependencies, tenant: str, name: str) -> None:
-    """Raise OptionInvalid unless the tenant may use an endpoint with this name.
+    """Raise OptionInvalid if there is no endpoint with this name that the tenant may use.
 
     Raises EndpointsUnknown if no endpoint has been announced yet.
     """

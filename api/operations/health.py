@@ -13,8 +13,8 @@ from maskrelay.errors import LedgerFull, LedgerUnavailable, StorageError
 class Readiness(BaseModel):
     """Whether the service can work.
 
-    `ledger` and `storage` are `ok` or `unavailable`. `ledger` can also be `full`; then no new jobs are accepted,
-    but everything else works.
+    `ledger` and `storage` are `ok` or `unavailable`. `ledger` can also be `full`. In this case, no new jobs are
+    accepted, but everything else works.
     """
 
     ready: bool
@@ -28,9 +28,10 @@ async def livez() -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Check that the ledger (Redis) and the storage respond and accept writes. If one of them does not, return 503.
+    """Check that the ledger (Redis) and the storage respond and accept writes.
 
-    A ledger that is nearly full is still ready, because its jobs must be completed.
+    If one of them does not, return 503. If the ledger is nearly full, the service is still ready, because accepted jobs
+    must be completed.
     """
     seen = await in_thread(_look, dependencies_of(request))
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})

@@ -19,8 +19,8 @@ from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.metrics_snapshot import BUCKETS, Histogram
 
 _GATES = ("open", "half-open", "closed", "frozen")
-#: Counters of the ledger: their name in the ledger, the metric's name, its label with fixed values,
-#: and its description.
+#: Counters of the ledger. Each has its name in the ledger, the name of the metric, a label with its fixed values, and a
+#: description.
 _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
     ("settled", "frames_settled", "outcome", ("succeeded", "failed"), "Frames settled, by outcome."),
     (
@@ -43,7 +43,7 @@ _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
         "lean_requests_failed",
         "why",
         ("refused", "unreadable"),
-        "Lean requests that were sent again in the article's form, by cause.",
+        "Requests in lean2d that were sent again as image2d, by cause.",
     ),
     ("ended", "jobs_ended", "state", tuple(sorted(TERMINAL)), "Jobs that ended, by state."),
     ("callback", "delivery_attempts", "result", ("ok",), "Attempts to send a callback, by result."),
@@ -142,7 +142,7 @@ def redis(known: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def counters(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
-    """Yield the counters since this Redis was started. All processes show the same values, so do not add them up."""
+    """Yield the counters since this Redis was started. Every process shows the same totals, so do not add them up."""
     for what, name, label, always, meaning in _COUNTED:
         family = CounterMetricFamily(f"maskrelay_{name}", meaning, labels=(label,))
         for labelled, count in {**dict.fromkeys(always, 0), **counts.get(what, {})}.items():
@@ -161,7 +161,7 @@ def stages(known: Mapping[str, Histogram]) -> Metric:
 
 
 def endpoints(documents: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
-    """Yield the metrics of what limits the work at each endpoint."""
+    """Yield the metrics of each endpoint's limits, its load and its gate."""
 
     def each(name: str, meaning: str, kept: str) -> Metric:
         return _gauges(
@@ -220,7 +220,7 @@ def _body(dependencies: Dependencies, own: CollectorRegistry) -> bytes:
 
 
 def _look(dependencies: Dependencies) -> list[Metric]:
-    """Return the metrics of the ledger. If the ledger is unavailable, return only the metric that says so."""
+    """Return the metrics of the ledger. If the ledger is unavailable, return only the metric that shows this."""
     try:
         return [ledger_up(is_up=True), *_of_ledger(dependencies)]
     except LedgerUnavailable:

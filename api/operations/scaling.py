@@ -21,7 +21,10 @@ class Scaling(BaseModel):
 
 
 async def scaling(request: Request) -> Scaling:
-    """Return the waiting work and the number of segment workers for it, up to what the endpoints can keep busy."""
+    """Return the waiting work and the number of segment workers for it.
+
+    The number is limited to what the endpoints can keep busy.
+    """
     return await in_thread(_look, dependencies_of(request))
 
 
@@ -36,7 +39,7 @@ def worth(dependencies: Dependencies, endpoints: Sequence[Mapping[str, Any]]) ->
         ledger.wake_ups.work("segment"),
         workers_most(sum(endpoint["limit"] for endpoint in endpoints), per_worker),
     )
-    if not endpoints:  # Redis has lost the endpoints, and no worker has announced them yet: keep the current workers
+    if not endpoints:  # Redis has lost the endpoints and no worker has announced them yet: keep the current workers
         cap = max(cap, ledger.wake_ups.loops("segment"))
     wanted = workers_wanted(waiting, ledger.claims.held(), per_worker, cap)
     return Scaling(waiting_frames=waiting, workers_wanted=wanted, cap=cap)

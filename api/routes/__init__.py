@@ -1,4 +1,5 @@
-"""All paths of the API, with their handlers, who may call them, and their descriptions in the OpenAPI document.
+"""All paths of the API, with their handlers, the access that they require, and their descriptions in the OpenAPI
+document.
 
 Read `route_table` first, then `route` and `openapi`.
 """

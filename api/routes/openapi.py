@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document that the signatures of the handlers do not provide.
+"""The parts of the OpenAPI document that FastAPI cannot derive from the handlers.
 
 These are the bodies that handlers parse themselves, the problems, and the callbacks as webhooks.
 """
@@ -33,7 +33,7 @@ Answers = dict[int | str, dict[str, Any]]
 
 
 def answers(*problems: int, others: Answers | None = None) -> Answers:
-    """Return the `responses` of a route: the problems with these statuses, and `others`."""
+    """Return the `responses` of a route. They contain problems with these statuses, and `others`."""
     told: Answers = dict(others or {})
     for status in problems:
         told[status] = {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": _REF}}}
@@ -69,7 +69,7 @@ JOB_BODY = {
 UPLOAD_BODY = {
     "required": True,
     "content": {
-        # The parts are files, whatever their names.
+        # Every part is a file, whatever its name.
         "multipart/form-data": {"schema": {"type": "object", "minProperties": 1, "properties": {"image": _IMAGES}}},
         "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
     },
@@ -145,7 +145,9 @@ def _webhooks() -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> None:
-    """Complete the OpenAPI document of `app` with the schemas that are referenced above, and with authentication."""
+    """Complete the OpenAPI document of `app` with authentication, and with the schemas to which the other parts
+    refer.
+    """
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:

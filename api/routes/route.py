@@ -1,4 +1,4 @@
-"""One row of the table of routes, from which FastAPI's route and its description in OpenAPI are made."""
+"""One row of the route table. FastAPI's route and its description in OpenAPI are made from it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,20 +23,20 @@ class Route:
     path: str
     handler: Callable[..., Any]
     access: Access
-    #: The heading under which the reference lists the route.
+    #: The heading under which the reference of the HTTP API lists the route.
     tag: str
     #: The status and the model of the body of a successful response.
     status: int = 200
     model: type[BaseModel] | None = None
     #: The class of a response that is not JSON.
     response: type[Response] | None = None
-    #: The statuses of the errors that it can return, without those that follow from `access`.
+    #: The statuses of the errors that the route can return, without those that follow from `access`.
     problems: tuple[int, ...] = ()
-    #: Other responses than success and errors.
+    #: Responses other than success and errors.
     others: Answers = field(default_factory=dict)
-    #: The headers that it reads.
+    #: The request headers that the handler reads.
     headers: Sequence[Mapping[str, Any]] = ()
-    #: The body, which the handler parses itself.
+    #: The body of the request, if the handler parses it itself.
     body: Mapping[str, Any] | None = None
 
     def add_to(self, app: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""Accept a job step by step. Only the steps before the creation of `job.json` may fail and leave something undone."""
+"""The acceptance of a job, step by step. If a step before the creation of `job.json` fails, the job is not accepted."""
 
 import hashlib
 import hmac
@@ -39,14 +39,14 @@ from maskrelay.errors import (
 from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.stored_records import record_body
 
-#: How long an id stays reserved if its request ends without releasing it. Until then, a repeat gets StillAccepting. If
-#: a request takes longer, a repeat may run at the same time, which does no harm: `job.json` is created only once.
+#: The time for which an id is reserved. During this time, a repeat of the request gets StillAccepting. If a request
+#: takes longer, a repeat may run at the same time. This does no harm, because `job.json` is created only once.
 _HOLD = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionContext:
-    """The caller's tenant, the idempotency key, and the trace of a request."""
+    """The context of a request: the caller's tenant, the idempotency key and the trace."""
 
     tenant: str
     key: str | None
@@ -56,7 +56,7 @@ class SubmissionContext:
 def check_room(dependencies: Dependencies, request: SubmissionContext, declared: int) -> None:
     """Raise QuotaReached, LedgerFull or LedgerUnavailable if a body of this size could not be accepted as a job.
 
-    This is called before the body is read. No quota is needed to repeat a request whose job was already accepted.
+    It is called before the body is read. A repeat of a request whose job was already accepted needs no quota.
     """
     more = Usage(jobs=1, frames=1, bytes=declared)
     try:
@@ -114,10 +114,10 @@ def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
 
 
 def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
-    """Write everything that precedes the submission: the marks on its uploads, the live marker, and a
-    long list of items.
+    """Write everything that precedes the submission: the marks on its uploads, the live marker, and the list of items
+    if it is long.
 
-    Raises RecordUnreadable, before anything is written, if the submission could not be read back.
+    If the stored submission could not be read back, raises RecordUnreadable before anything is written.
     """
     job = submission.id
     record_body(submission)
@@ -145,7 +145,7 @@ def room_kept(dependencies: Dependencies, submission: Submission) -> Iterator[No
 def _id_of(dependencies: Dependencies, request: SubmissionContext) -> str:
     """Return a random id, or the id that is derived from tenant and idempotency key.
 
-    A derived id can always be computed again, so a repeat finds its job even if Redis has lost its data.
+    A derived id can be computed again, so a repeat finds its job even if Redis has lost its data.
     """
     if request.key is None:
         return keys.new_id()
@@ -153,7 +153,10 @@ def _id_of(dependencies: Dependencies, request: SubmissionContext) -> str:
 
 
 def derived_id(dependencies: Dependencies, meaning: bytes) -> str:
-    """Return the id derived with the current server key, or the one derived with the previous key if its job exists."""
+    """Return the id that is derived with the current server key.
+
+    If a job exists under the id derived with the previous key, return that id.
+    """
     newest, *before = (_derived(server_key, meaning) for server_key in dependencies.server_keys)
     return next((job for job in before if earlier(dependencies, job) is not None), newest)
 
@@ -176,7 +179,10 @@ def _same(found: Submission, wanted: SubmissionRequest) -> Submission:
 
 
 def _check_admissible(dependencies: Dependencies, tenant: str, wanted: SubmissionRequest) -> None:
-    """Check what may have changed since a first request with the same key. These checks apply only to new jobs."""
+    """Check conditions that may change over time.
+
+    A repeat of an accepted request must not fail because of them, so they apply only to new jobs.
+    """
     wanted.lane()
     now = datetime.now(UTC)
     for number, upload in enumerate(wanted.uploads):
@@ -202,7 +208,10 @@ def check_targets(dependencies: Dependencies, tenant: str, endpoint: str | None,
 def _written(
     dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, job: str
 ) -> tuple[Submission, tuple[Item, ...]]:
-    """Return the submission as it will be stored, and its items. Many items are stored in an object of their own."""
+    """Return the submission as it will be stored, and its items.
+
+    If there are many items, they are stored in a separate object.
+    """
     items = tuple(
         Item(
             source=upload.key,

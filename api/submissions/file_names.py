@@ -1,4 +1,7 @@
-"""Decode the file name of a multipart part, in the forms that common clients use for non-ASCII names."""
+"""The file names of multipart parts.
+
+Common clients encode non-ASCII names in different forms, all of which are decoded.
+"""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""Parse multipart/form-data as a stream. Files go to storage piece by piece; short fields are kept in memory."""
+"""A parser of multipart/form-data streams.
+
+Files are written to storage piece by piece, and short fields are kept in memory.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from maskrelay.errors import BodyIncomplete, Malformed, RequestError, TooManyIte
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The limits of a form field, and the errors for a field that is given more than `most` times or is too long."""
+    """The limits of a form field, and the errors for a field that occurs more than `most` times or is too long."""
 
     most: int
     max_bytes: int
@@ -26,8 +29,8 @@ class Form:
     """A parser that gets a form piece by piece through `feed`.
 
     At the end, `fields` contains the bytes of the fields by name, and `incoming` contains the files. `file_name` is the
-    name of the parts that are files; if it is None, every other part is a file. Raises Malformed, BodyIncomplete,
-    BodyTooLarge or TooManyItems, or the error of a field's limit.
+    name of the parts that are files. If it is None, every part that is not a field is a file. Raises Malformed,
+    BodyIncomplete, BodyTooLarge or TooManyItems, or the error of a field's limit.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Form:
             raise Malformed("The multipart body is not well-formed.") from None
 
     def close(self) -> None:
-        """Finish the body. Raises BodyIncomplete unless the form is complete."""
+        """Finish the body. Raises BodyIncomplete if the form is not complete."""
         if not self._ended:
             raise BodyIncomplete
 

@@ -1,4 +1,4 @@
-"""The options of a job. One model parses them, strictly, and describes them in the OpenAPI document."""
+"""The options of a job. The same model parses them strictly, and describes them in the OpenAPI document."""
 
 import json
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ LONGEST_S = 366 * 86400
 
 
 class Expected(NamedTuple):
-    """The sentence that a caller gets who gave the option another kind of value."""
+    """The sentence in the error for a value of the wrong kind."""
 
     words: str
 
@@ -39,9 +39,9 @@ def _one_of(kind: Any) -> Expected:
 
 
 def _as_deadline(value: Any) -> timedelta | datetime:
-    """Return seconds from acceptance, or a point in time.
+    """Return the number of seconds from acceptance, or a point in time.
 
-    Whether it is in the future is checked later, and only for new jobs.
+    For new jobs, it is checked later that the time is in the future.
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_S:
         return timedelta(seconds=value)
@@ -177,8 +177,9 @@ class OptionsAsked(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class CallbackOption:
-    """Where events are sent. `secret` contains one secret or two, separated by a space, or None if one
-    is derived.
+    """The receiver of a job's events.
+
+    `secret` contains one secret, or two that are separated by a space. It is None if the secret must be derived.
     """
 
     url: str
@@ -190,12 +191,12 @@ class CallbackOption:
 class Options:
     """The options of a submission."""
 
-    #: The files to create. If it is empty, the defaults for each source are created.
+    #: The kinds of files to create. If it is empty, the defaults for each source are used.
     outputs: tuple[Output, ...] = ()
     pixels: PixelOptions = field(default_factory=PixelOptions)
     callback: CallbackOption | None = None
     lane: Lane | None = None
-    #: A time from acceptance, or a point in time in UTC.
+    #: The number of seconds from acceptance, or a point in time in UTC.
     deadline: timedelta | datetime | None = None
     endpoint: str | None = None
     one_prompt_per_request: bool = False
@@ -235,7 +236,7 @@ def read_options(value: Any) -> Options:
 
 
 def members(value: Any, known: Iterable[str], path: tuple[str | int, ...]) -> dict[str, Any]:
-    """Return the members of a JSON object that may have only the known ones. A null member is treated as absent."""
+    """Return the members of a JSON object. Only known members are allowed. A null member is treated as absent."""
     if not isinstance(value, dict):
         raise Malformed("Expected a JSON object.", pointer=pointer(*path))
     names = frozenset(known)
@@ -260,7 +261,7 @@ def _refusal(error: ValidationError) -> OptionInvalid:
     if path == ["callback"]:
         path.append(str(place["loc"][1]))
         option = CallbackAsked.model_fields[path[1]]
-    if place["type"] == "value_error":  # one of the functions above has its own words
+    if place["type"] == "value_error":  # a function of this module raised it with its own message
         detail = str(place["ctx"]["error"])
     else:
         detail = next(part.words for part in option.metadata if isinstance(part, Expected))

@@ -1,4 +1,4 @@
-"""Parse the form or the JSON of a submission, including its prompts. Every error names the place of the mistake."""
+"""The parser of a submission, which is a form or JSON. Every error names the place of the mistake."""
 
 import hashlib
 import json
@@ -38,9 +38,9 @@ PROMPT_PATTERN = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\
 Prompts = Annotated[list[Annotated[str, Field(pattern=PROMPT_PATTERN)]], Field(min_length=1)]
 
 
-#: The options that a fingerprint always includes, whatever their values are. An option that a later release adds is
-#: not listed here. It is included only if it differs from its default, so that a request has the same fingerprint
-#: before and after an upgrade, and its idempotency key still finds its job.
+#: The options that a fingerprint always includes, whatever their values are. Options of later versions are not listed
+#: here, and are included only if they differ from their defaults. A request therefore has the same fingerprint before
+#: and after an upgrade, and its idempotency key still finds its job.
 _ALWAYS_INCLUDED = frozenset(
     {
         *("outputs", "pixels", "callback", "lane", "deadline", "endpoint", "one_prompt_per_request", "metadata"),
@@ -87,10 +87,7 @@ class SubmissionRequest:
             raise LaneForbidden(error.detail, pointer=pointer("options", "lane")) from None
 
     def fingerprint(self) -> str:
-        """Return a hash of options, prompts and uploads.
-
-        Equal requests have equal hashes, even if they were sent differently.
-        """
+        """Return a hash of options, prompts and uploads. It does not depend on the format of the request."""
         items = [
             [upload.size, upload.sha256, item.custom_id, item.prompts]
             for item, upload in zip(self.items, self.uploads, strict=True)

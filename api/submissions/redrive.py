@@ -1,4 +1,7 @@
-"""List the failed frames of a job, and submit its failed items again as a new job. The old result never changes."""
+"""The handlers that list the failed frames of a job, and submit its failed items again as a new job.
+
+The old result never changes.
+"""
 
 import hashlib
 import logging
@@ -103,7 +106,10 @@ def _accept(
 
 
 def _id_of(dependencies: Dependencies, job: str, code: str | None) -> str:
-    """Return the id of the new job. A header cannot contain NUL, so no idempotency key gives the same id."""
+    """Return the id of the new job.
+
+    It is derived from text with NUL, which no idempotency key can contain, so it cannot collide with other ids.
+    """
     return accept.derived_id(dependencies, f"\0redrive\0{job}\0{code or ''}".encode())
 
 
@@ -126,7 +132,7 @@ def _members(dependencies: Dependencies, job: str) -> Callable[[DeadLetter], tup
 def _check_uploads(dependencies: Dependencies, uploads: set[str]) -> None:
     """Raise UploadGone if an upload is missing.
 
-    Uploads are kept as long as a job uses them, so another program must have removed it.
+    Uploads are kept as long as a job uses them, so a missing upload was removed by another program.
     """
     there = side_by_side(lambda upload: has(dependencies.storage, upload), uploads)
     if missing := there.count(False):
@@ -158,7 +164,7 @@ def _submission(
 def _target(dependencies: Dependencies, old: Submission, job: str) -> CallbackTarget | None:
     """Return the callback of the new job.
 
-    A secret is encrypted for one job, so it is encrypted again for the new one.
+    A secret is encrypted for one job only, so it must be encrypted again for the new job.
     """
     if old.callback is None or old.callback.sealed is None:
         return old.callback

@@ -1,4 +1,4 @@
-"""Receive request bodies in constant memory. The sender is slowed down to the speed of storage."""
+"""Receivers of request bodies, which need constant memory. The sender is slowed down to the speed of storage."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from api.submissions.upload_quota import ByteCheck
 from api.submissions.uploads import Incoming
 from maskrelay.errors import BodyIncomplete, BodyTooLarge, EncodingUnsupported, Malformed, NoItems
 
-#: The number of bytes that are passed to a thread at once. While they are written, nothing more is received.
+#: The number of bytes that are passed to a thread at once. While they are written, no more bytes are received.
 _FEED_BYTES = 1 << 20
 OPTIONS_BYTES = 64 << 10
 #: The largest JSON body. Items refer to uploads by id, so this is enough for ten thousand items with their own prompts.
@@ -24,7 +24,7 @@ async def receive(
 ) -> None:
     """Pass the body to `feed`, in threads. Before each piece, call `check` with the number of bytes received so far.
 
-    Raises EncodingUnsupported, BodyIncomplete or BodyTooLarge, and what `feed` and `check` raise.
+    Raises EncodingUnsupported, BodyIncomplete or BodyTooLarge, and the errors of `feed` and `check`.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:  # it would be stored compressed, and no decoder would recognise it

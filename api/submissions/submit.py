@@ -49,7 +49,8 @@ from maskrelay.errors import (
     UploadUnknown,
 )
 
-#: How long a repeat waits for the first request with its key before it gets the error `still_accepting`.
+#: The time for which a repeat waits for the first request with its key. After that, it gets the error
+#: `still_accepting`.
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.1
 
@@ -64,7 +65,7 @@ async def submit_job(request: Request) -> Response:
     asking = accept.SubmissionContext(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
     declared = _declared(request) if request_bodies.kind_of(request) == "multipart/form-data" else 0
-    await in_thread(accept.check_room, dependencies, asking, declared)  # do not read a body that could not be accepted
+    await in_thread(accept.check_room, dependencies, asking, declared)  # a body that could not be accepted is not read
     async with incoming_of(dependencies, tenant) as incoming:
         with dependencies.spans.span("submit", asking.traceparent, kind="server") as span:
             wanted = await _read(request, dependencies, incoming, asking)
@@ -125,7 +126,7 @@ async def _accept(
 async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
     """Return the accepted job in its current state.
 
-    With `wait`, return it when it has ended, or after that many seconds.
+    With `wait`, first wait until the job has ended, but at most this many seconds.
     """
     note(request, job=submission.id, fingerprint=submission.fingerprint)
     dependencies = dependencies_of(request)
@@ -144,7 +145,10 @@ async def answer_accepted(request: Request, submission: Submission, wait: int | 
 
 
 def _known(dependencies: Dependencies, submission: Submission) -> JobSnapshot:
-    """Return the job in its current state. It is accepted, so no failure from here on may look like a refusal."""
+    """Return the job in its current state.
+
+    The job is accepted, so failures from here on must not look like a refusal.
+    """
     try:
         return look(dependencies, submission.tenant, submission.id)
     except (LedgerUnavailable, StorageUnavailable, NotFound):

@@ -1,4 +1,4 @@
-"""The quota of bytes: bodies that are being received, and uploads that no job has used yet."""
+"""The quota of bytes for bodies that are being received, and for uploads that no job has used yet."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,9 +10,10 @@ from maskrelay.ledger.quotas import UnusedUpload, Usage
 
 
 class ByteCheck:
-    """A check that is called with the number of bytes received so far. `check` raises an error to refuse them.
+    """A check that is called with the number of bytes received so far.
 
-    If the ledger does not respond once, it is not queried again for this body, because each attempt might take seconds.
+    `check` raises an error to refuse the bytes. If the ledger does not respond once, it is not queried again for this
+    body, because each attempt could take seconds.
     """
 
     def __init__(self, check: Callable[[int], None]) -> None:
@@ -28,7 +29,7 @@ class ByteCheck:
 
 
 def byte_check(dependencies: Dependencies, tenant: str) -> ByteCheck:
-    """Return the check for bytes that become uploads. It raises BytesQuotaReached.
+    """Return the check for bytes that become uploads. The check raises BytesQuotaReached.
 
     If the ledger is unavailable, the check passes, because uploads need only storage.
     """
@@ -60,9 +61,9 @@ def publish(dependencies: Dependencies, tenant: str, incoming: Incoming) -> None
 def uploads_used(
     dependencies: Dependencies, tenant: str, uploads: Sequence[Upload], incoming: Incoming
 ) -> Iterator[None]:
-    """Count the uploads as part of the job, and no longer as unused. If the job is not accepted, undo this.
+    """Inside the block, count the uploads as part of the job, and not as unused. Raises LedgerUnavailable.
 
-    Raises LedgerUnavailable.
+    If the job is not accepted, they are counted as unused again.
     """
     room = dependencies.ledger.quotas
     taken = [] if incoming.uploads else room.take_uploads(tenant, {upload.id for upload in uploads})

@@ -1,4 +1,7 @@
-"""Stream uploads into storage and hash them as they arrive. If the request fails, all its uploads are removed."""
+"""Uploads, which are streamed into storage and hashed as they arrive.
+
+If the request fails, all its uploads are removed.
+"""
 
 import hashlib
 import re
@@ -18,7 +21,7 @@ from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUn
 from maskrelay.storage.protocol import Storage, Writer
 from maskrelay.storage.stored_records import read_record, record_body
 
-#: An unused upload is refused for new jobs during this time before the sweep removes it.
+#: The time before the removal of an unused upload in which new jobs may not use it.
 REFUSED_BEFORE = timedelta(hours=1)
 _NAME_LENGTH, _PATH_LENGTH = 255, 1024
 _DRIVE = re.compile("[A-Za-z]:")
@@ -43,8 +46,8 @@ class Upload:
 class UploadFacts(Record):
     """The record `uploads/{tenant}/{id}.json`, which is written when the upload is complete.
 
-    An upload without it is unknown to jobs. With it, the API can accept a job without
-    reading gigabytes again.
+    Without this record, jobs cannot refer to the upload. With it, the API can accept a job without reading gigabytes
+    again.
     """
 
     size: int
@@ -57,8 +60,8 @@ class UploadFacts(Record):
 class Incoming:
     """The uploads of one request, which arrive one after another.
 
-    `kept` is set when they belong to an accepted job, or were returned to the caller. Every method blocks,
-    and may raise StorageUnavailable.
+    `kept` is set when they belong to an accepted job, or when their ids were returned to the caller. Every method
+    blocks, and may raise StorageUnavailable.
     """
 
     def __init__(self, storage: Storage, tenant: str, max_bytes: int) -> None:
@@ -108,7 +111,7 @@ class Incoming:
     def discard(self) -> None:
         """Remove the uploads and the marks on them.
 
-        Nobody knows their ids; if this fails, the sweep removes them later.
+        If this fails, the sweep removes them later. Nobody else knows their ids.
         """
         with suppress(StorageError):
             if self._writer is not None:
@@ -151,7 +154,8 @@ def _facts_key(upload_key: str) -> str:
 def _plain_name(name: str | None) -> str | None:
     """Return the name of a file with its folders. It is used as a label, never as a path.
 
-    Of an absolute path, only the file's own name is kept, because the folders show the layout of somebody's disk.
+    If the path is absolute, only the file's own name is kept, because the folders would reveal the layout of the
+    caller's disk.
     """
     parts = [part for part in (name or "").replace("\\", "/").split("/") if part not in {"", ".", ".."}]
     if (name or "").startswith(("/", "\\")) or (parts and _DRIVE.fullmatch(parts[0])):

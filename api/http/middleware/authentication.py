@@ -1,4 +1,4 @@
-"""Authentication middleware: check the caller and the declared length before the body is read."""
+"""Authentication middleware, which checks the caller and the declared length before the body is read."""
 
 import hmac
 

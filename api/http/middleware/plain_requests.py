@@ -4,9 +4,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class PlainRequests:
-    """The outermost ASGI middleware. HEAD is handled as GET without a body, and `/v1/jobs/` as `/v1/jobs`.
+    """The outermost ASGI middleware.
 
-    `scope["state"]["head"]` is set if the body that a handler returns will not be sent.
+    HEAD is handled like GET, but no body is sent. `/v1/jobs/` is handled like `/v1/jobs`. `scope["state"]["head"]`
+    tells a handler that the body of its response will not be sent.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,7 @@
-"""Turn errors into problem details (RFC 9457). HTTP status codes of errors are assigned only in this module."""
+"""Middleware that turns errors into problem details (RFC 9457).
+
+Only this module assigns HTTP status codes to errors.
+"""
 
 import logging
 import re
@@ -96,7 +99,7 @@ class Problems:
             _tell(error, scope["state"]["trace_id"])
             if isinstance(error, errors.StorageUnavailable):
                 self._store_failed(error)
-            if started:  # it is too late for a problem; break the connection, so that the body does not look complete
+            if started:  # the response has begun: close the connection, so the body does not look complete
                 raise errors.MaskrelayError from None
             await problem(error, scope)(scope, receive, send)
 
@@ -145,7 +148,7 @@ def framework_problem(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """Return every method of the path. The framework lists only the methods of one of its routes."""
+    """Return every method of the path. The framework itself lists only the methods of one route."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     methods = {method for route in routes for method in route.methods or ()}
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))

@@ -1,4 +1,4 @@
-"""Audit middleware: write one entry for every response to an authenticated caller."""
+"""Audit middleware, which writes one entry for every response to an authenticated caller."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.storage.audit_log import AuditLog
 
 _READING = frozenset({"GET", "HEAD"})
-#: A response is delayed by at most this many seconds until its entry is durable. After that, it is sent anyway.
+#: The longest delay of a response, in seconds, until its entry is durable. After that, the response is sent anyway.
 _PATIENCE_S = 5.0
 
 
@@ -54,8 +54,8 @@ class RequestAudit:
 def entry_of(scope: Scope, status: int, at: datetime) -> AuditEntry | None:
     """Return the audit entry of a request, or None if the request has no caller or no route.
 
-    The path contains text that the caller chose. A part of it is recorded only if it has the form of one of the
-    service's ids, or is the name of an artifact that was found.
+    The path contains text that the caller chose. A segment of it is recorded only if it has the form of an id of this
+    service, or if it is the name of an existing artifact.
     """
     caller: Caller | None = scope.get("state", {}).get("caller")
     route = scope.get("route")

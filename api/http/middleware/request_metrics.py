@@ -1,4 +1,4 @@
-"""Request metrics: the response times of this process by route, which its `/metrics` shows."""
+"""Middleware that measures the response times of this process by route. Its `/metrics` shows them."""
 
 import time
 
@@ -13,7 +13,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
 class RequestMetrics:
     """ASGI middleware that measures the time until the response is sent, by method, route template and status.
 
-    The path itself is never used as a label, because it contains the id of a job or anything else that a caller typed.
+    The path itself is never used as a label, because it contains job ids and other text that a caller chose.
     """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:

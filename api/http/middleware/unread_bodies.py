@@ -3,20 +3,20 @@
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: How much of the body is still read, in bytes and in seconds, so that a caller that is still sending
-#: gets the response.
+#: The amount of the body, in bytes and in seconds, that is read after the response, so that a caller that is still
+#: sending gets the response.
 _Patience = tuple[int, float]
-#: A short body is read completely. Otherwise a proxy that is still sending returns 502 when the connection closes.
+#: For a short body: it is read completely. A proxy that is still sending when the connection closes would return 502.
 _WHOLE: _Patience = (64 << 20, 10.0)
-#: Of a long body, or one of unknown length, only a little is read. The sender is then stalled until it
-#: has the response.
+#: For a body that is long or of unknown length: only a little is read. The sender is then stalled until it has read the
+#: response.
 _BRIEF: _Patience = (64 << 10, 3.0)
 
 
 class UnreadBodies:
     """ASGI middleware that closes the connection if the handler has not read the body to its end.
 
-    Without it, the server would continue to receive an upload that was refused.
+    Without this middleware, the server would continue to receive an upload that it has refused.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -54,11 +54,11 @@ class _Body:
         return message
 
     async def linger(self) -> None:
-        """Read the body up to the limit, then stall the sender until the time is over.
+        """Read the body up to the limit, then stop reading until the time is over.
 
-        If the connection were closed with unread bytes, it would be reset. A proxy that cannot write then reports 502
-        without reading the response. If nothing is read instead, the sender's buffers fill up, it stops sending, and
-        it reads the response.
+        If the connection were closed with unread bytes, it would be reset. A proxy that is still sending would then
+        report 502 without reading the response. If the bytes are only left unread, the sender's buffers fill up. The
+        sender then stops sending, and reads the response.
         """
         taken = 0
         with anyio.move_on_after(self._seconds):
