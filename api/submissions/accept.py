@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from api.dependencies import Dependencies, side_by_side
+from api.dependencies import Dependencies
 from api.http.json_pointer import pointer
 from api.operations.catalogue import check_pin
 from api.submissions.parse import SubmissionRequest
@@ -263,7 +263,7 @@ def _target(dependencies: Dependencies, wanted: SubmissionRequest, job: str) -> 
 
 
 def _mark_uses(dependencies: Dependencies, job: str, uploads: Iterable[str]) -> None:
-    side_by_side(lambda upload: dependencies.storage.put(keys.upload_use(upload, job), b""), uploads)
+    dependencies.storage.put_all({keys.upload_use(upload, job): b"" for upload in uploads})
 
 
 def _lines(items: Iterable[Item]) -> bytes:

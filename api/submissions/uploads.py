@@ -42,6 +42,9 @@ class Upload:
     def is_expired(self, now: datetime, lifetime: timedelta) -> bool:
         return now - self.at > lifetime - REFUSED_BEFORE
 
+    def facts(self) -> "UploadFacts":
+        return UploadFacts(size=self.size, sha256=self.sha256, source_name=self.source_name, at=self.at, kind=self.kind)
+
 
 class UploadFacts(Record):
     """The record `uploads/{tenant}/{id}.json`, which is written when the upload is complete.
@@ -92,7 +95,7 @@ class Incoming:
 
     def end(self) -> None:
         assert self._writer is not None
-        self._writer.commit()
+        self._writer.commit(flush_name=False)  # the facts or the marks are written beside it before the answer
         self._writer = None
         key = keys.upload(self._tenant, self._id)
         sha256 = self._hash.hexdigest()
@@ -101,11 +104,8 @@ class Incoming:
 
     def publish(self) -> None:
         """Write the record of each upload, so that jobs can refer to it by its id."""
-        for upload in self.uploads:
-            facts = UploadFacts(
-                size=upload.size, sha256=upload.sha256, source_name=upload.source_name, at=upload.at, kind=upload.kind
-            )
-            self._storage.put(_facts_key(upload.key), record_body(facts), "application/json")
+        facts = {_facts_key(upload.key): record_body(upload.facts()) for upload in self.uploads}
+        self._storage.put_all(facts, "application/json")
         self.kept = True
 
     def discard(self) -> None:

@@ -2,12 +2,14 @@
 
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from maskrelay.errors import KeyInvalid, ObjectMissing
+from maskrelay.storage.file_group import can_flush_file_system, write_together
 from maskrelay.storage.file_writer import FileWriter
 from maskrelay.storage.folders import READING, opened, storage_errors
 from maskrelay.storage.leftovers import remove_empty, tidy
@@ -19,6 +21,9 @@ from maskrelay.storage.protocol import (
     check_prefix,
     check_range,
 )
+
+#: The most objects that are written together. Each takes two descriptors meanwhile.
+_TOGETHER = 64
 
 
 class FileStorage:
@@ -41,6 +46,15 @@ class FileStorage:
         with FileWriter.open(self._root, key) as incoming:
             incoming.write(body)
             incoming.commit()
+
+    def put_all(self, bodies: Mapping[str, bytes], content_type: str = BINARY) -> None:
+        if len(bodies) == 1 or not can_flush_file_system():
+            for key, body in bodies.items():
+                self.put(key, body, content_type)
+            return
+        waiting = iter(bodies.items())
+        while group := list(islice(waiting, _TOGETHER)):
+            write_together(self._root, group)
 
     def presign(self, key: str, lifetime: timedelta) -> None:
         """Return None, because a file has no URL."""

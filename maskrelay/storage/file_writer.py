@@ -24,35 +24,51 @@ class FileWriter:
         self._file = file
         self._temporary = temporary
         self._name = name
+        self._size = 0
         self._open = True
 
     @classmethod
-    def open(cls, root: Path, key: str) -> Self:
-        """Create the temporary file for the object `key` below `root`. Raises KeyInvalid and StorageUnavailable."""
+    def open(cls, root: Path, key: str, *, flush: bool = True) -> Self:
+        """Create the temporary file for the object `key` below `root`. Raises KeyInvalid and StorageUnavailable.
+
+        If `flush` is false, the caller must flush the folders that are created.
+        """
         check_key(key)
         *folders, name = key.split("/")
         with storage_errors(WRITING):
-            while (begun := _begin(root, folders)) is None:
+            while (begun := _begin(root, folders, flush=flush)) is None:
                 continue
         return cls(*begun, name)
 
     def write(self, chunk: bytes) -> None:
         view = memoryview(chunk)
+        self._size += len(view)
         with storage_errors(WRITING):
             while view:
                 view = view[os.write(self._file, view) :]
 
-    def commit(self) -> None:
+    def commit(self, *, flush_name: bool = True) -> None:
         with storage_errors(WRITING):
-            os.fsync(self._file)
-            os.replace(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-            os.fsync(self._folder)
+            self._flush_bytes()
+            self.rename()
+            if flush_name:
+                os.fsync(self._folder)
         self.abort()
+
+    def rename(self) -> None:
+        """Give the file its name. Neither the bytes nor the name are flushed to the disk."""
+        with storage_errors(WRITING):
+            os.replace(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def _flush_bytes(self) -> None:
+        """Flush the bytes to the disk. An empty file has none, and it reaches the disk with the flush of its folder."""
+        if self._size:
+            os.fsync(self._file)
 
     def commit_new(self) -> None:
         """Commit like `commit`, but raise ObjectExists if there is a file with this name."""
         with storage_errors(WRITING):
-            os.fsync(self._file)
+            self._flush_bytes()
             try:
                 self._link()
             finally:
@@ -95,7 +111,7 @@ class FileWriter:
         self.abort()
 
 
-def _begin(root: Path, folders: Sequence[str]) -> tuple[int, int, str] | None:
+def _begin(root: Path, folders: Sequence[str], *, flush: bool) -> tuple[int, int, str] | None:
     """Create the temporary file. Return the descriptor of its folder, its own descriptor and its name.
 
     Return None if another process took the new file or its empty folder for a leftover, and removed it.
@@ -103,7 +119,7 @@ def _begin(root: Path, folders: Sequence[str]) -> tuple[int, int, str] | None:
     temporary = temporary_name()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        folder = enter(root, folders, make=True)
+        folder = enter(root, folders, make=True, flush=flush)
     except FileNotFoundError:
         return None
     try:

@@ -72,24 +72,28 @@ def opened(root: Path, segments: Sequence[str], *, make: bool = False) -> Iterat
         os.close(here)
 
 
-def enter(root: Path, segments: Sequence[str], *, make: bool) -> int:
-    """Return a descriptor of the folder, like `opened`. The caller must close it."""
+def enter(root: Path, segments: Sequence[str], *, make: bool, flush: bool = True) -> int:
+    """Return a descriptor of the folder, like `opened`. The caller must close it.
+
+    If `flush` is false, the caller must flush the created folders to the disk.
+    """
     with storage_errors({}):
         here = os.open(root, _FOLDER)
     for segment in segments:
         try:
-            inner = _enter_one(here, segment, make=make)
+            inner = _enter_one(here, segment, make=make, flush=flush)
         finally:
             os.close(here)
         here = inner
     return here
 
 
-def _enter_one(here: int, segment: str, *, make: bool) -> int:
+def _enter_one(here: int, segment: str, *, make: bool, flush: bool) -> int:
     if make:
         with suppress(FileNotFoundError):
             return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
         with suppress(FileExistsError):
             os.mkdir(segment, _FOLDER_MODE, dir_fd=here)
-        os.fsync(here)  # needed even for the folder of another process, which may not have called fsync yet
+        if flush:
+            os.fsync(here)  # needed even for the folder of another process, which may not have called fsync yet
     return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)

@@ -6,7 +6,7 @@ be called from any thread.
 """
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -40,8 +40,12 @@ class Writer(Protocol):
     def write(self, chunk: bytes) -> None:
         """Append a chunk to the object."""
 
-    def commit(self) -> None:
-        """Make the complete object visible. An existing object with the same key is replaced."""
+    def commit(self, *, flush_name: bool = True) -> None:
+        """Make the complete object visible. An existing object with the same key is replaced.
+
+        If `flush_name` is false, the object can be lost in a power failure until another object is written whose key
+        begins with the same folders. The caller must write one. Then the folder is flushed once for several objects.
+        """
 
     def abort(self) -> None:
         """Discard everything that was written. Has no effect after a commit."""
@@ -70,6 +74,9 @@ class Storage(Protocol):
 
     def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:
         """Write an object. An existing object with the same key is replaced."""
+
+    def put_all(self, bodies: Mapping[str, bytes], content_type: str = BINARY) -> None:
+        """Write several small objects, like `put`, in less time. If it fails, some of them may have been written."""
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return at most `length` bytes of the object from offset `start` on, or all of them if `length` is None.

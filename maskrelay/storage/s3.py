@@ -4,7 +4,8 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
@@ -25,6 +26,8 @@ from maskrelay.storage.s3_writer import S3Writer
 
 _CREATE_PAUSES = (0.1, 0.4)  # seconds before the second and the third attempt
 _LONGEST_PAUSE = 20.0
+#: The number of concurrent requests of `put_all`.
+_HANDS = 8
 T = TypeVar("T")
 
 
@@ -101,6 +104,10 @@ class S3Storage:
     def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:
         path = self._path(key)
         self._tried(lambda requests: requests.put(path, body, content_type), len(body))
+
+    def put_all(self, bodies: Mapping[str, bytes], content_type: str = BINARY) -> None:
+        with ThreadPoolExecutor(_HANDS) as hands:
+            list(hands.map(lambda key: self.put(key, bodies[key], content_type), bodies))
 
     def writer(self, key: str, content_type: str = BINARY) -> S3Writer:
         named = {"Bucket": self._bucket, "Key": self._path(key)}

@@ -105,6 +105,19 @@ def test_put_replaces(storage):
     assert list(storage.list("")) == ["a"]
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 150])
+def test_many_objects_are_written_together(storage, count):
+    storage.put("b/000", b"first")
+    bodies = {f"{'ab'[number % 2]}/{number:03d}": bytes(number) for number in range(count)}
+    storage.put_all(bodies, "text/plain")
+    assert {key: storage.get(key) for key in storage.list("")} == {"b/000": b"first"} | bodies
+
+
+def test_a_bad_key_among_many_is_refused(storage):
+    with pytest.raises(KeyInvalid):
+        storage.put_all({"a": b"x", "a//b": b"y", "c": b"z"})
+
+
 def test_create_is_refused_after_put(storage):
     storage.put("a", b"first")
     with pytest.raises(ObjectExists):
