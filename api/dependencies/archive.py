@@ -1,16 +1,16 @@
 """A reader of the records of jobs in storage. Records that never change are cached."""
 
-from bisect import bisect_right
 from contextlib import suppress
 from functools import lru_cache
 
+from api.dependencies.planned_part import PlannedPart
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import FRAMES_PER_PART, Result, Submission
 from maskrelay.contract.records.outcomes import Outcome, read_outcome
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.protocol import Storage, has
-from maskrelay.storage.stored_records import read_records, read_result, read_submission
+from maskrelay.storage.stored_records import read_result, read_submission
 
 #: The largest possible number of frames in a plan. The numbers of its parts have six digits.
 _MOST_FRAMES = 10**6 * FRAMES_PER_PART
@@ -50,12 +50,10 @@ class Archive:
             return None
         for part in range(frame // FRAMES_PER_PART, -1, -1):
             try:
-                items = self._item_parts(job, part)
+                item = self._item_parts(job, part).last_before(frame)
             except ObjectMissing:
                 return None
-            place = bisect_right(items, frame, key=lambda item: item.first)
-            if place:
-                item = items[place - 1]
+            if item is not None:
                 return item if frame < item.first + item.frames else None
         return None
 
@@ -89,8 +87,9 @@ class Archive:
     def _read_result(self, job: str) -> Result:
         return read_result(self._storage, job)
 
-    def _read_item_part(self, job: str, part: int) -> tuple[PlannedItem, ...]:
-        return tuple(read_records(self._storage, keys.item_part(job, part), PlannedItem))
+    def _read_item_part(self, job: str, part: int) -> PlannedPart:
+        key = keys.item_part(job, part)
+        return PlannedPart(self._storage.get(key).splitlines(), key)
 
     def _read_part(self, job: str, part: str) -> tuple[Outcome | None, ...]:
         return tuple(map(read_outcome, self._storage.get(keys.outcome_part(job, part)).splitlines()))

@@ -25,6 +25,7 @@ class FileWriter:
         self._temporary = temporary
         self._name = name
         self._size = 0
+        self._renamed = False
         self._open = True
 
     @classmethod
@@ -59,6 +60,7 @@ class FileWriter:
         """Give the file its name. Neither the bytes nor the name are flushed to the disk."""
         with storage_errors(WRITING):
             os.replace(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self._renamed = True
 
     def _flush_bytes(self) -> None:
         """Flush the bytes to the disk. An empty file has none, and it reaches the disk with the flush of its folder."""
@@ -97,8 +99,9 @@ class FileWriter:
         if not self._open:
             return
         self._open = False
-        with suppress(OSError):
-            os.unlink(self._temporary, dir_fd=self._folder)
+        if not self._renamed:
+            with suppress(OSError):
+                os.unlink(self._temporary, dir_fd=self._folder)
         os.close(self._file)
         os.close(self._folder)
 
