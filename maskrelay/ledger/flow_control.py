@@ -1,9 +1,10 @@
 """Flow control of the endpoints: the limit on requests in flight, the request rate, and the gate of each endpoint."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from maskrelay.contract.records.job import Lane
@@ -15,6 +16,8 @@ _MS = timedelta(milliseconds=1)
 #: The longest time that `await_call` waits for the notification that a slot may be free. It must be shorter than the
 #: timeout of the connection.
 LONGEST_CALL = timedelta(seconds=2)
+#: No endpoint gets a lean request.
+NO_LEAN: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,6 @@ class Flow:
         self._scripts = scripts
         self._endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self._settings = {name: _settings(endpoint) for name, endpoint in self._endpoints.items()}
-        self._lean = {name: _settings(endpoint, lean=True) for name, endpoint in self._endpoints.items()}
         self.slot_lease = slot_lease
         self._slot_lease_ms = slot_lease // _MS
 
@@ -97,17 +99,17 @@ class Flow:
         bytes_up: int,
         prompts: int,
         child: str,
-        lean: Collection[str] = (),
+        lean: Mapping[str, int] = NO_LEAN,
     ) -> Admission:
         """Request admission of one score at one of the endpoints `among`, which must not be empty.
 
-        `bytes_up` is the size of the request's body. `prompts` is the number of prompts of all its rows. The size of
-        the answer is estimated from it. The endpoints in `lean` will give a lean answer. A waiter keeps its position in
-        the queue of the lane if it calls at least every three seconds with the same `child`, which must not contain a
-        colon.
+        `bytes_up` is the size of the request's body. Some endpoints may get a lean request instead; `lean` contains
+        its size for each of them. `prompts` is the number of prompts of all rows, from which the size of the answer is
+        estimated. A waiter keeps its position in the queue of the lane if it calls at least every three seconds with
+        the same `child`, which must not contain a colon.
         """
-        candidates = ",".join((self._lean if name in lean else self._settings)[name] for name in among)
-        score = (bytes_up, prompts, f"[{candidates}]")
+        candidates = ",".join(self._settings[name] for name in among)
+        score = (bytes_up, prompts, f"[{candidates}]", json.dumps(dict(lean)))
         told = self._scripts.run("admit", lane, f"{child}:{waiter}", slot, self._slot_lease_ms, *score)
         verdict, wait_ms, why, endpoint = told
         return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode())
@@ -191,11 +193,8 @@ class Flow:
         return {**declared, **known, "tokens": tokens}
 
 
-def _settings(endpoint: Endpoint, *, lean: bool = False) -> str:
-    """Return the settings of an endpoint that the scripts need, as JSON.
-
-    `lean` says whether the endpoint will give a lean answer.
-    """
+def _settings(endpoint: Endpoint) -> str:
+    """Return the settings of an endpoint that the scripts need, as JSON."""
     return json.dumps(
         {
             "name": endpoint.name,
@@ -204,6 +203,5 @@ def _settings(endpoint: Endpoint, *, lean: bool = False) -> str:
             "per_s": endpoint.max_requests_per_s,
             "bytes_per_s": endpoint.max_bytes_per_s,
             "weight": endpoint.weight,
-            "lean": lean,
         }
     )

@@ -21,7 +21,7 @@ from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 LEASE = timedelta(minutes=2)
 LEASE_MS = 120_000
-BURST_MS = 250
+BURST_MS = 100
 MOST = {"east": 4, "west": 2}
 PER_S = {"east": 100.0, "west": 5.0}
 BYTES_PER_S = {"east": 2e7, "west": 2e6}

@@ -7,14 +7,14 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
 from maskrelay.contract.records.job import Lane
 from maskrelay.errors import EndpointBusy, LedgerUnavailable
-from maskrelay.ledger.flow_control import LONGEST_CALL, Admission, Flow
+from maskrelay.ledger.flow_control import LONGEST_CALL, NO_LEAN, Admission, Flow
 from worker.context.slot_inventory import Slots
 
 #: The longest time that a prepared frame waits for a gate to open. After this time, the frame is released.
@@ -47,7 +47,7 @@ class Size(NamedTuple):
 
     bytes_up: int
     prompts: int
-    lean: Collection[str]
+    lean: Mapping[str, int]
 
 
 class Admissions:
@@ -90,7 +90,7 @@ class Admissions:
         return time.monotonic() - self._bytes_waited_at < BINDING
 
     async def next(
-        self, asked: ScoreRequest, slot: str, bytes_up: int, prompts: int, lean: Collection[str] = ()
+        self, asked: ScoreRequest, slot: str, bytes_up: int, prompts: int, lean: Mapping[str, int] = NO_LEAN
     ) -> Admission:
         """Wait until a score, or a probe of a closed gate, may begin in `slot`, and return its admission.
 

@@ -168,9 +168,9 @@ class Scorer:
 
     async def _admitted(self, asked: ScoreRequest, encoded: Mapping[str, _Request]) -> tuple[str, Admission]:
         """Wait until a score may begin. The slot is added to this child process's slots before it is requested."""
-        bytes_up = max(len(request.body) for request in encoded.values())
         prompts = _prompts(next(iter(encoded.values())).rows)
-        lean = frozenset(name for name, request in encoded.items() if request.wire is LEAN2D)
+        lean = {name: len(request.body) for name, request in encoded.items() if request.wire is LEAN2D}
+        bytes_up = max((len(request.body) for name, request in encoded.items() if name not in lean), default=0)
         slots = self._admissions.slots
         slot = slots.begin()
         try:

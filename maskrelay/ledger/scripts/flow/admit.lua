@@ -1,13 +1,21 @@
--- admit(lane, waiter, slot, slot_lease_ms, bytes_up, prompts, candidates) → {verdict, wait_ms, why, endpoint}
+-- admit(lane, waiter, slot, slot_lease_ms, bytes_up, prompts, candidates, lean) → {verdict, wait_ms, why, endpoint}
 --
--- verdict: 1 send, 2 send as the probe (with the canary), 0 wait. waiter: "child:name". Of the
--- candidates that can take the score, the one with the least load for its weight is chosen. If
--- there is none, `why` and `wait_ms` are those of the endpoint that will be free first. The script
--- fails closed: an endpoint whose flow was made under another run of Redis gets nothing for one
--- slot lease, because slots in flight may be lost with it, or until every child has reported what
--- it has in flight (report_slots.lua).
+-- lean: the size of the request, by the name of each candidate that gets a lean one; bytes_up: its
+-- size for the others. verdict: 1 send, 2 send as the probe (with the canary), 0 wait. waiter:
+-- "child:name". Of the candidates that can take the score, the one with the least load for its
+-- weight is chosen. If there is none, `why` and `wait_ms` are those of the endpoint that will be
+-- free first. The script fails closed: an endpoint whose flow was made under another run of Redis
+-- gets nothing for one slot lease, because slots in flight may be lost with it, or until every child
+-- has reported what it has in flight (report_slots.lua).
 local lane, waiter, slot, slot_lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local bytes_up, prompts = tonumber(ARGV[5]), tonumber(ARGV[6])
+local bytes_up, prompts, lean = tonumber(ARGV[5]), tonumber(ARGV[6]), cjson.decode(ARGV[8])
+
+-- Return how many bytes the score has at this endpoint: those of its request, and those that its
+-- answer is expected to have.
+local function score_bytes(flow)
+  local answer = answer_bytes(flow, prompts)
+  return (flow.set.lean or bytes_up) + answer, answer
+end
 
 local function join_queue(flow)
   freeze_if_new(flow, slot_lease)
@@ -38,7 +46,7 @@ local function obstacle(flow)
     before = redis.call('ZRANK', flow_key(flow, 'waiters:' .. lane), waiter)
     if before >= free then return wait_to_be_called(flow, 'queue') end
   end
-  local wait, why = wait_for_tokens(flow, bytes_up + answer_bytes(flow, prompts), before)
+  local wait, why = wait_for_tokens(flow, score_bytes(flow), before)
   return wait and math.min(wait, LONGEST_MS), why
 end
 
@@ -51,11 +59,11 @@ local function relative_load(flow)
 end
 
 local function grant(flow)
-  local probe, answer = flow.gate ~= 'open', answer_bytes(flow, prompts)
+  local probe, bytes, answer = flow.gate ~= 'open', score_bytes(flow)
   redis.call('ZADD', flow_key(flow, 'slots'), now + slot_lease, slot)
   local score = string.format('%.3f %d %d %d', exact, flow.taken + 1, flow.refused, answer)
   redis.call('HSET', flow_key(flow, 'scores'), slot, score)
-  take_tokens(flow, bytes_up + answer)
+  take_tokens(flow, bytes)
   if probe then
     flow.gate, flow.closed_until, flow.probe = 'half-open', now + slot_lease, slot
   else
@@ -66,6 +74,7 @@ end
 
 local flows, best, soonest, reason = {}, nil, math.huge, ''
 for index, set in ipairs(cjson.decode(ARGV[7])) do
+  set.lean = lean[set.name]
   local flow = load_flow(set)
   flows[index] = flow
   join_queue(flow)

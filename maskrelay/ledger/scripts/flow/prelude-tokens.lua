@@ -9,7 +9,8 @@
 --   window, moved           when the current measurement began, and the bytes sent and received since
 --   per_prompt              bytes of an answer per prompt, a running mean
 --   per_prompt_lean         the same of lean answers
-local BURST_MS = 250
+local BURST_MS = 100
+local BYTES_SHARE = 0.995
 local MEAN = 0.1
 local WINDOW_MS = 10000
 local BIG_BODY = 2 ^ 18
@@ -23,20 +24,24 @@ local function answer_bytes(flow, prompts)
   return math.floor(prompts * (flow.set.lean and flow.per_prompt_lean or flow.per_prompt))
 end
 
+-- Tokens flow in a little more slowly than the limit, so that a burst does not take ten seconds above
+-- it, and so that answers that come close together do not queue in the gateway for ever.
+local function ms_of(flow, bytes) return bytes * 1000 / (BYTES_SHARE * bytes_per_s(flow)) end
+
 -- Return how long until there are tokens for a waiter with this many others before it, and which
 -- tokens are missing; nil if there are enough now.
 local function wait_for_tokens(flow, bytes, others)
   local requests_wait, bytes_wait = flow.next_at - exact, flow.bytes_at - exact
   if requests_wait <= 0 and bytes_wait <= 0 then return nil end
   if requests_wait >= bytes_wait then return requests_wait + others * 1000 / requests_per_s(flow), 'rate' end
-  return bytes_wait + others * bytes * 1000 / bytes_per_s(flow), 'bytes'
+  return bytes_wait + others * ms_of(flow, bytes), 'bytes'
 end
 
--- Unused tokens are not saved up, except for a quarter of a second's bytes, since a waiter returns
--- a little late.
+-- Unused tokens are not saved up, except for a tenth of a second's bytes, since a waiter returns a
+-- little late.
 local function take_tokens(flow, bytes)
   flow.next_at = math.max(exact, flow.next_at) + 1000 / requests_per_s(flow)
-  flow.bytes_at = math.max(exact - BURST_MS, flow.bytes_at) + bytes * 1000 / bytes_per_s(flow)
+  flow.bytes_at = math.max(exact - BURST_MS, flow.bytes_at) + ms_of(flow, bytes)
   local second = math.floor(now / 1000)
   if flow.second ~= second then
     flow.before = flow.second == second - 1 and flow.begun or 0
@@ -87,5 +92,5 @@ end
 -- The tokens for the answer were taken by an estimate: take or give back the difference. The size
 -- of an answer is unknown while the score may still be in progress.
 local function correct_tokens(flow, score, bytes_down)
-  flow.bytes_at = flow.bytes_at + (bytes_down - score.answer) * 1000 / bytes_per_s(flow)
+  flow.bytes_at = flow.bytes_at + ms_of(flow, bytes_down - score.answer)
 end

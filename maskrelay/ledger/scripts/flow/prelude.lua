@@ -1,6 +1,7 @@
 -- Prepended to every script of this folder, after the prelude of the ledger.
 --
---   set   the settings of an endpoint: {name, start, most, per_s, bytes_per_s, weight}
+--   set   the settings of an endpoint: {name, start, most, per_s, bytes_per_s, weight}, and for a score whose
+--         request is lean its size, `lean`
 --   flow  the hash of an endpoint, with defaults for missing fields (see also prelude-limit.lua and
 --         prelude-tokens.lua)
 local FALLBACK_MS, LONGEST_MS = 250, 2000
@@ -17,7 +18,7 @@ local function new_flow(set)
     closings = 0, good = 0, excused = 0, full_at = 0,
     limit = set.start, ceiling = set.most, step = 1, proofs = 0, probe_at = 0, gap = 0, cut_at = 0, refused = 0,
     next_at = 0, bytes_at = 0, per_s = set.per_s, slowed_at = 0, second = 0, begun = 0, before = 0,
-    bytes_per_s = set.bytes_per_s, pace = 0, window = 0, moved = 0, per_prompt = 1.4e6, per_prompt_lean = 1e5,
+    bytes_per_s = set.bytes_per_s, pace = 0, window = 0, moved = 0, per_prompt = 1.4e6, per_prompt_lean = 3e4,
   }
 end
 
